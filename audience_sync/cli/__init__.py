@@ -1,0 +1,73 @@
+"""The ``audience-sync`` command. Each subcommand is a module, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from audience_sync import __version__
+
+#: Name -> (module and command, the line in ``--help``), in the order in which people meet them.
+COMMANDS = {
+    "init": ("init:init", "Put a working project (config and sample data) into a folder."),
+    "check": ("check:check", "Config, sources, store and destinations, one line each."),
+    "plan": ("plan:plan", "What `sync` would do; changes nothing."),
+    "sync": ("sync:sync", "One run: load, diff, deliver."),
+    "seed": ("seed:seed", "Tell a new audience for the first time, by hand."),
+    "history": ("history:history", "The last runs."),
+    "show": ("show:show", "One run in full."),
+    "members": ("members:members", "The members of an audience, as CSV or JSON lines."),
+    "db": ("db:db", "The store: upgrade, current, copy."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows the subcommands' names; imports one when it is run, or its own help is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"audience_sync.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="audience-sync")
+@click.option(
+    "--config",
+    "config",
+    envvar="AUDIENCE_SYNC_CONFIG",
+    default="config.yaml",
+    show_default=True,
+    metavar="FILE",
+    help="The config file.",
+)
+@click.option("--env", "environment", metavar="NAME", help="Take this part of the config's `environments`.")
+@click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
+@click.pass_context
+def group(context: click.Context, **options: Any) -> None:
+    """Turn audiences and computed traits into live user properties.
+
+    Everyone the first time, only the changes afterwards.
+    """
+    from audience_sync.cli.options import GlobalOptions
+
+    context.obj = GlobalOptions(**options)
+
+
+def main() -> None:
+    """Run the command and exit with its code (docs/commands.md)."""
+    from audience_sync.cli.errors import run
+
+    raise SystemExit(run(group))

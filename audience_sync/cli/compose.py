@@ -1,0 +1,101 @@
+"""How are the parts put together? The one place that knows config, store, sources and destinations at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from audience_sync.cli.errors import keep_secret
+from audience_sync.cli.options import GlobalOptions
+from audience_sync.config.loader import load
+from audience_sync.config.models import Settings, SourceConfig
+from audience_sync.destinations.base import Audiencing, Destination
+from audience_sync.destinations.registry import destination_types
+from audience_sync.sources.base import Source
+from audience_sync.store import migrate
+from audience_sync.store.engine import Store
+from audience_sync.sync.order import Parts
+
+
+def options_of(context: click.Context) -> GlobalOptions:
+    """What was asked for on the command line; also sets up the log."""
+    options: GlobalOptions = context.obj
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if options.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("audience_sync").setLevel(logging.DEBUG if options.verbose else logging.INFO)
+    return options
+
+
+def read_settings(options: GlobalOptions) -> Settings:
+    """The checked config. Raises ConfigError with every problem."""
+    types = destination_types()
+    settings = load(
+        Path(options.config),
+        environment=options.environment,
+        variables=os.environ,
+        destination_types={name: kind.Options for name, kind in types.items()},
+        profile_fields={name: kind.profile_fields for name, kind in types.items()},
+    )
+    keep_secret(settings.secrets)
+    return settings
+
+
+@contextmanager
+def opened(settings: Settings, store: Store) -> Iterator[Parts]:
+    """The parts of a run. The store's schema is the caller's business."""
+    types = destination_types()
+    used = {options.type for options in settings.destinations.values()}
+
+    def destinations(about: Audiencing) -> Mapping[str, Destination]:
+        return {
+            name: types[options.type](options, about) for name, options in settings.destinations.items()
+        }
+
+    reserved = frozenset[str]().union(*(types[name].profile_fields for name in used))
+    sources = {name: open_source(source) for name, source in settings.sources.items()}
+    try:
+        yield Parts(settings, store, sources, destinations, reserved)
+    finally:
+        store.close()
+
+
+def open_source(config: SourceConfig) -> Source:
+    if config.files is not None:
+        from audience_sync.sources.files import FilesSource
+
+        return FilesSource(config.files)
+    from audience_sync.sources.databases import DatabaseSource
+
+    return DatabaseSource(config.database or "")
+
+
+@contextmanager
+def opened_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tuple[Parts, bool]]:
+    """The parts for a run, with the store's schema up to date; and whether the store is new."""
+    store = Store(settings.store)
+    is_new = migrate.current(store) is None
+    migrate.ensure(store, upgrade_allowed=upgrade)
+    with opened(settings, store) as parts:
+        yield parts, is_new
+
+
+@contextmanager
+def opened_to_read(settings: Settings) -> Iterator[Parts]:
+    """The parts for a command that changes nothing: a store that isn't there yet is empty, in memory."""
+    store = Store(settings.store)
+    if store.is_sqlite and migrate.current(store) is None:
+        store.close()
+        store = Store("sqlite://")
+        migrate.upgrade(store)
+    migrate.refuse_other(store)
+    with opened(settings, store) as parts:
+        yield parts

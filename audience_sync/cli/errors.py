@@ -1,0 +1,90 @@
+"""How does the command end when something is wrong? A message that says what to do, and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterable
+
+import click
+
+from audience_sync.errors import AudienceSyncError, ConfigError, RunInProgressError
+
+OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
+INTERRUPTED = 130
+
+_secrets: list[str] = []
+
+
+def keep_secret(values: Iterable[str]) -> None:
+    """From now on these values are masked in every message."""
+    _secrets[:] = values
+
+
+def run(command: click.Command) -> int:
+    """Run a command; every error becomes a message on stderr and a code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result = command.main(standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else OK
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        say("Interrupted. What was answered is kept; the next run goes on from there.")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except AudienceSyncError as error:
+        say(_message(error))
+        return _code(error)
+    except Exception as error:
+        return _unexpected(error)
+
+
+def say(message: str) -> None:
+    """A message for a person, on stderr, without secrets."""
+    from audience_sync.config.secrets import masked
+
+    print(masked(message, _secrets), file=sys.stderr)
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _code(error: AudienceSyncError) -> int:
+    match error:
+        case ConfigError():
+            return USAGE
+        case RunInProgressError():
+            return BUSY
+        case _:
+            return FAILED
+
+
+def _message(error: AudienceSyncError) -> str:
+    if isinstance(error, ConfigError):
+        lines = "\n".join(f"  {problem}" for problem in error.problems)
+        count = len(error.problems)
+        return f"The config has {count} problem{'s' * (count != 1)}. Nothing was loaded or sent.\n{lines}"
+    return str(error)
+
+
+def _unexpected(error: Exception) -> int:
+    say(
+        f"An error that audience-sync did not expect: {type(error).__name__}: {error}\n"
+        "What was committed stands, and the next run goes on from there. Run again with -v for the details, "
+        "and please report it."
+    )
+    if logging.getLogger("audience_sync").isEnabledFor(logging.DEBUG):
+        import traceback
+
+        say("".join(traceback.format_tb(error.__traceback__)))
+    return FAILED

@@ -1,0 +1,39 @@
+"""Which options does every subcommand take, before or after its name?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    config: str = "config.yaml"
+    environment: str | None = None
+    as_json: bool = False
+    verbose: bool = False
+
+
+def _override(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """An option given after the subcommand's name is the same as one given before it."""
+    if value:
+        context.obj = replace(context.obj, **{str(parameter.name): value})
+
+
+def common(command: Command) -> Command:
+    """``--config``, ``--env``, ``--json`` and ``-v`` after the subcommand's name, too."""
+    names: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+        (("-v", "--verbose", "verbose"), {"is_flag": True, "help": "Say more on stderr."}),
+        (("--json", "as_json"), {"is_flag": True, "help": "Answer with one JSON document."}),
+        (("--env", "environment"), {"metavar": "NAME", "help": "Take this part of `environments`."}),
+        (("--config", "config"), {"metavar": "FILE", "help": "The config file."}),
+    ]
+    for declaration, settings in names:
+        option = click.option(*declaration, expose_value=False, callback=_override, **settings)
+        command = option(command)
+    return command

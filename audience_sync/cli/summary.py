@@ -1,0 +1,71 @@
+"""What does a person want to know after a run? Who entered and left, where the calls went, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audience_sync.cli.output import line, plural, print_table
+from audience_sync.model import AudienceStatus
+from audience_sync.sync.report import DestinationReport, Report
+
+AUDIENCE_COLUMNS = {
+    "audience": "left",
+    "status": "left",
+    "members": "right",
+    "entered": "right",
+    "left": "right",
+    "invalid rows": "right",
+}
+
+
+def print_summary(report: Report, *, store: str) -> None:
+    line(f"Run {report.run} {report.status.value} in {report.seconds:.1f} s")
+    print_table(
+        AUDIENCE_COLUMNS,
+        [(each.key, each.status.value, each.after, each.entered, each.left, each.invalid) for each in report.audiences],
+    )
+    traits = report.traits
+    if traits.users or traits.changed:
+        line(f"Computed traits: {plural(traits.users, 'user')}, {traits.changed:,} with changes.")
+    for destination in report.destinations:
+        line(_delivered(destination))
+    for text in (*report.warnings, *_problems(report), *_next_steps(report, store)):
+        line(text)
+
+
+def _delivered(report: DestinationReport) -> str:
+    if not report.calls:
+        return f"{report.name}: nothing to send."
+    parts = [f"{plural(report.delivered, 'identify call')} delivered to {report.address}"]
+    if report.refused:
+        parts.append(f"{report.refused:,} refused")
+    if report.pending:
+        parts.append(f"{report.pending:,} pending")
+    return f"{report.name}: {', '.join(parts)} (in {plural(report.requests, 'request')})."
+
+
+def _problems(report: Report) -> Iterator[str]:
+    failures = dict.fromkeys(each.error for each in report.audiences if each.status is AudienceStatus.FAILED)
+    yield from (f"failed: {error}" for error in failures if error)
+    yield from (f"failed: {error}" for error in report.traits.errors)
+    yield from (f"held: {each.error}" for each in report.audiences if each.status is AudienceStatus.HELD)
+    yield from (each.error or "" for each in report.audiences if each.status is AudienceStatus.WAITING)
+    for each in report.destinations:
+        if each.error:
+            yield f"{each.name} stopped: {each.error}. What is owed stays owed: the next run goes on from there."
+
+
+def _next_steps(report: Report, store: str) -> Iterator[str]:
+    if report.rejected or any(each.refused for each in report.destinations):
+        yield f"Rejected rows and refused calls, with reasons: audience-sync show {report.run}"
+    sent = next((each for each in report.destinations if each.delivered), None)
+    if sent:
+        yield f"Look at them: {_look(sent)}"
+    if report.store_is_new and store.endswith(".db"):
+        yield f"Look at the store: sqlite3 {store} 'select * from sync_runs'"
+
+
+def _look(report: DestinationReport) -> str:
+    if "://" in report.address:
+        return f"audience-sync show {report.run}"
+    return f"tail -n 3 {report.address}"

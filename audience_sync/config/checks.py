@@ -1,0 +1,94 @@
+"""Do the parts of the config fit together? The rules that span several of them.
+
+They look at the config before its parts are validated, and pass over what has another form than expected, so
+that everything that is wrong is found at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from audience_sync.config.findings import Finding, Place, Tree, dotted
+from audience_sync.config.locations import store_problem
+from audience_sync.config.suggest import unknown
+from audience_sync.config.validation import as_list, as_mapping
+
+_NOTHING = "there is nothing to sync: give at least one entry in `audiences` or `computed_traits`"
+_FILE_OF_DATABASE = "`file` is for `files` sources, and `{source}` is a database: give a `query`"
+
+
+def findings(tree: Tree) -> Iterator[Finding]:
+    audiences, traits = as_list(tree.get("audiences")), as_list(tree.get("computed_traits"))
+    if not tree.get("audiences") and not tree.get("computed_traits"):
+        yield Finding(("audiences",), _NOTHING)
+    if isinstance(store := tree.get("store"), str) and (problem := store_problem(store)):
+        yield Finding(("store",), problem)
+    sources = as_mapping(tree.get("sources"))
+    for name, source in sources.items():
+        yield from _one_of(source, ("files", "database"), ("sources", name))
+    for place, entry in entries(audiences, "audiences"):
+        yield from _origin(entry, sources, place)
+        yield from _audience(entry, as_mapping(tree.get("destinations")), place)
+    for place, entry in entries(traits, "computed_traits"):
+        yield from _origin(entry, sources, place)
+    yield from _schedule(tree, ())
+    yield from _repeated_names_from(audiences)
+
+
+def entries(values: Sequence[Any], part: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    """The entries of a list that are mappings, with their places."""
+    for index, value in enumerate(values):
+        if isinstance(value, Mapping):
+            yield (part, index), value
+
+
+def _origin(entry: Mapping[str, Any], sources: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+    yield from _one_of(entry, ("file", "query"), place)
+    source = entry.get("source")
+    if not isinstance(source, str):
+        return
+    if source not in sources:
+        yield Finding((*place, "source"), unknown("source", source, sources))
+    elif entry.get("file") is not None and "database" in as_mapping(sources[source]):
+        yield Finding((*place, "file"), _FILE_OF_DATABASE.format(source=source))
+
+
+def _audience(entry: Mapping[str, Any], destinations: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+    yield from _one_of(entry, ("name", "names_from"), place)
+    if entry.get("names_from") is not None and entry.get("key") is not None:
+        yield Finding((*place, "key"), "`names_from` gives many audiences, each its own key: leave `key` out")
+    for index, name in enumerate(as_list(entry.get("destinations"))):
+        if isinstance(name, str) and name not in destinations:
+            yield Finding((*place, "destinations", index), unknown("destination", name, destinations))
+    yield from _schedule(entry, place)
+
+
+def _schedule(entry: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+    yield from _one_of(entry.get("schedule"), ("cron", "every"), (*place, "schedule"))
+
+
+def _one_of(entry: object, names: tuple[str, str], place: Place) -> Iterator[Finding]:
+    if not isinstance(entry, Mapping):
+        return
+    given = [name for name in names if entry.get(name) is not None]
+    if not given:
+        yield Finding(place, f"it needs `{names[0]}` or `{names[1]}`")
+    if len(given) > 1:
+        yield Finding(
+            place, f"it has both `{names[0]}` and `{names[1]}`: keep one, leave out the other or make it null"
+        )
+
+
+def _repeated_names_from(audiences: Sequence[Any]) -> Iterator[Finding]:
+    first: dict[tuple[str, str], Place] = {}
+    for place, entry in entries(audiences, "audiences"):
+        if entry.get("names_from") is None:
+            continue
+        pair = (str(entry.get("source")), str(entry["names_from"]))
+        if pair in first:
+            message = (
+                f"{dotted(first[pair])} already reads this column of this source: make one query of both"
+            )
+            yield Finding((*place, "names_from"), message)
+        first.setdefault(pair, place)

@@ -1,0 +1,122 @@
+"""What does config.yaml say? One file, an environment's name and variables in; checked settings out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from audience_sync.config import checks, properties, text
+from audience_sync.config.environments import for_environment
+from audience_sync.config.findings import Finding, Place, Tree, children, config_error
+from audience_sync.config.locations import database_url, folder_url
+from audience_sync.config.models import ConfigFile, Settings, SourceConfig
+from audience_sync.config.options import DestinationOptions
+from audience_sync.config.secrets import passwords, secrets_of
+from audience_sync.config.suggest import unknown
+from audience_sync.config.validation import as_mapping, validated
+from audience_sync.config.variables import Resolver
+
+OptionTypes = Mapping[str, type[DestinationOptions]]
+_PARTS = frozenset(ConfigFile.model_fields) - {"environments"}
+
+
+def load(
+    path: Path,
+    *,
+    environment: str | None,
+    variables: Mapping[str, str],
+    destination_types: OptionTypes,
+    profile_fields: Mapping[str, frozenset[str]] | None = None,
+) -> Settings:
+    """The settings, or ConfigError with everything that is wrong.
+
+    ``variables`` is the process's environment; ``destination_types`` has the options of every known type of
+    destination, ``profile_fields`` the keys (normalised) that no audience may have where the type is used.
+    """
+    folder = Path(os.path.abspath(path)).parent
+    tree, repeated = text.read(path)
+    tree, overridden = for_environment(tree, environment, _PARTS)
+    resolver = Resolver(variables, folder)
+    tree = resolver.tree(tree)
+    reserved = _reserved(tree, profile_fields or {})
+    file, invalid = _checked(tree, destination_types)
+    found = [*repeated, *overridden, *resolver.findings]
+    # A variable that is missing is one problem, not also a text of the wrong form.
+    unresolved = {finding.place for finding in resolver.findings}
+    later = chain(invalid, checks.findings(tree), properties.findings(tree, reserved))
+    found += [finding for finding in later if finding.place not in unresolved]
+    if found or file is None:
+        raise config_error(_in_order(found, tree), secrets_of(resolver.values))
+    return _settings(file, folder, environment, resolver.values)
+
+
+def _checked(tree: Tree, types: OptionTypes) -> tuple[ConfigFile | None, list[Finding]]:
+    destinations: dict[str, DestinationOptions] = {}
+    found: list[Finding] = []
+    for name, options in as_mapping(tree.get("destinations")).items():
+        checked, wrong = _destination(name, options, types)
+        found += wrong
+        if checked is not None:
+            destinations[name] = checked
+    given = {part: value for part, value in tree.items() if value is not None}
+    if isinstance(tree.get("destinations"), Mapping):
+        given["destinations"] = destinations
+    file, wrong = validated(ConfigFile, given)
+    return file, found + wrong
+
+
+def _destination(
+    name: str, options: Any, types: OptionTypes
+) -> tuple[DestinationOptions | None, list[Finding]]:
+    place = ("destinations", name)
+    kind = as_mapping(options).get("type")
+    if not isinstance(options, Mapping) or not isinstance(kind, str):
+        return validated(DestinationOptions, options, place)
+    if kind not in types:
+        return None, [Finding((*place, "type"), unknown("type of destination", kind, types))]
+    return validated(types[kind], options, place)
+
+
+def _reserved(tree: Tree, profile_fields: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    used = {str(as_mapping(options).get("type")) for options in as_mapping(tree.get("destinations")).values()}
+    return frozenset().union(*(fields for kind, fields in profile_fields.items() if kind in used))
+
+
+def _in_order(found: list[Finding], tree: Tree) -> list[Finding]:
+    """As in the file; what is not in it comes before its neighbours."""
+    return sorted(found, key=lambda finding: _position(finding.place, tree))
+
+
+def _position(place: Place, value: Any) -> tuple[int, ...]:
+    if not place:
+        return ()
+    inner = dict(children(value))
+    here = list(inner).index(place[0]) if place[0] in inner else -1
+    return here, *_position(place[1:], inner.get(place[0]))
+
+
+def _settings(file: ConfigFile, folder: Path, environment: str | None, values: list[str]) -> Settings:
+    parts = dict(file)
+    parts["store"] = database_url(file.store, folder)
+    parts["sources"] = {name: _located(source, folder) for name, source in file.sources.items()}
+    secrets = secrets_of([*values, *_written_secrets(file)])
+    return Settings(**parts, folder=folder, environment=environment, secrets=secrets)
+
+
+def _located(source: SourceConfig, folder: Path) -> SourceConfig:
+    if source.files is not None:
+        return SourceConfig(files=folder_url(source.files, folder))
+    return SourceConfig(database=database_url(source.database or "", folder))
+
+
+def _written_secrets(file: ConfigFile) -> Iterator[str]:
+    """Secrets that stand in the file itself: passwords in URLs, and the destinations' secret options."""
+    for url in (file.store, *(source.database or "" for source in file.sources.values())):
+        yield from passwords(url)
+    for options in file.destinations.values():
+        yield from (value.get_secret_value() for _, value in options if isinstance(value, SecretStr))

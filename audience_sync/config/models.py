@@ -1,0 +1,193 @@
+"""What may stand in config.yaml? Every part, its defaults, and what it does.
+
+The descriptions become the reference (docs/configuration.md) and the JSON Schema. Rules that span several
+parts are in `checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny
+
+from audience_sync.config.options import DestinationOptions, StrictModel
+from audience_sync.config.parts import Guard, GuardOverride, Schedule, ScheduleText, Size
+from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
+from audience_sync.model import Initial
+
+Text = Annotated[str, Field(min_length=1)]
+Encoding = Literal["utf-8", "utf-16", "latin-1"]
+TraitType = Literal["text", "number", "boolean", "date", "json"]
+
+
+class SourceConfig(StrictModel):
+    """A place snapshots come from: one of `files` or `database`."""
+
+    files: Text | None = Field(
+        default=None,
+        description="A folder, relative to the config file; `s3://`, `gs://` and `az://` where installed.",
+        examples=["examples/shop"],
+    )
+    database: Text | None = Field(
+        default=None,
+        repr=False,  # may hold a password
+        description="An SQLAlchemy URL of a database.",
+        examples=["${WAREHOUSE_URL}"],
+    )
+
+
+class Origin(StrictModel):
+    """Where a snapshot's rows are."""
+
+    source: Text = Field(description="The name of one of `sources`.")
+    file: Text | None = Field(
+        default=None,
+        description="A file of a `files` source: CSV, TSV, JSON lines, Parquet or Excel, also gzipped; "
+        "a glob or a folder reads several.",
+        examples=["customers.parquet"],
+    )
+    query: Text | None = Field(
+        default=None,
+        description="SQL: over the files of a `files` source (DuckDB's dialect), or in the database.",
+        examples=["select user_id from predictions where churn > 0.8"],
+    )
+    user_id: Text = Field(default="user_id", description="The column of the user ids.")
+    encoding: Encoding = Field(default="utf-8", description="The encoding of a text file.")
+    sheet: Text | None = Field(default=None, description="The sheet of an Excel file; default: the first.")
+
+
+class AudienceConfig(Origin):
+    """An audience, or (`names_from`) one per distinct value of a column."""
+
+    name: Text | None = Field(
+        default=None,
+        description="The audience's name; its key is derived from it.",
+        examples=["Big Spenders"],
+    )
+    names_from: Text | None = Field(
+        default=None,
+        description="Instead of `name`: one audience per distinct value of this column, read in one pass.",
+    )
+    key: Text | None = Field(
+        default=None,
+        description="The property's key (`a-z`, `0-9` and `_`); default: the name in snake case.",
+    )
+    schedule: ScheduleText | None = Field(
+        default=None, description="When this audience runs; default: as the config's `schedule` says."
+    )
+    guard: GuardOverride | None = Field(default=None, description="This audience's own limits.")
+    destinations: list[Text] | None = Field(
+        default=None, description="The destinations that are told; default: all of them."
+    )
+    initial: Initial = Field(
+        default=Initial.ALL,
+        description="What the first creation does: `all` sends `true` to every member, `none` records them "
+        "without sending, `manual` waits for `audience-sync seed KEY`.",
+    )
+
+    @cached_property
+    def property_key(self) -> str | None:
+        """The key, as given or derived; None for `names_from`. Raises KeyRefusedError."""
+        if self.key is not None:
+            return explicit_key(self.key)
+        return None if self.name is None else snake_key(self.name)
+
+
+class TraitConfig(StrictModel):
+    """A computed trait: a column, alone or with more to say."""
+
+    column: Text = Field(description="The column of the values.")
+    name: Text | None = Field(default=None, description="The trait's name, if it isn't the column's.")
+    key: Text | None = Field(default=None, description="The property's key; default: derived from the name.")
+    type: TraitType | None = Field(
+        default=None, description="What the values are; default: what the source says they are."
+    )
+
+    @cached_property
+    def property_key(self) -> str:
+        """The key, as given or derived. Raises KeyRefusedError."""
+        return trait_key(self.name or self.column) if self.key is None else explicit_trait_key(self.key)
+
+
+def _trait(value: object) -> object:
+    return {"column": value} if isinstance(value, str) else value
+
+
+TraitText = Annotated[TraitConfig, BeforeValidator(_trait, json_schema_input_type=str | TraitConfig)]
+
+
+class ComputedTraitsConfig(Origin):
+    """Computed traits that are read in one pass."""
+
+    traits: list[TraitText] = Field(
+        min_length=1,
+        description="Columns; `{column, name, key, type}` where there is more to say than its name.",
+    )
+
+    @cached_property
+    def columns(self) -> Mapping[str, TraitConfig]:
+        """The traits by key."""
+        return {trait.property_key: trait for trait in self.traits}
+
+
+class ConfigFile(StrictModel):
+    """What is synced, from where, to where, and when."""
+
+    store: Text = Field(
+        default="sqlite:///audience_sync.db",
+        repr=False,  # may hold a password
+        description="The database that keeps everything: SQLite, or PostgreSQL in production.",
+        examples=["postgresql://audience_sync@db.example.com/audience_sync"],
+    )
+    sources: dict[str, SourceConfig] = Field(default={}, description="Where snapshots come from, by name.")
+    audiences: list[AudienceConfig] = Field(default=[], description="The audiences.")
+    computed_traits: list[ComputedTraitsConfig] = Field(
+        default=[],
+        description="The computed traits. Several entries may feed one user; one trait comes from one.",
+    )
+    destinations: dict[str, SerializeAsAny[DestinationOptions]] = Field(
+        default={}, description="Where identify calls go, by name."
+    )
+    schedule: ScheduleText | None = Field(
+        default=None,
+        description="When `audience-sync schedule` runs everything that has no schedule of its own.",
+    )
+    guard: Guard = Field(default=Guard(), description="Which changes are too many to be believed.")
+    members_table: bool = Field(
+        default=True, description="Keep the plain table of the current members, which the view reads."
+    )
+    memory_limit: Size = Field(
+        default=768_000_000, description="Memory for the whole process; more is spilled into temporary files."
+    )
+    environments: dict[str, dict[str, Any]] = Field(
+        default={}, repr=False, description="By name, what `--env NAME` overrides in the rest of the config."
+    )
+
+
+class Settings(ConfigFile):
+    """The checked config, with every path and variable resolved."""
+
+    #: The config file's folder: what relative paths are relative to.
+    folder: Path
+    environment: str | None = None
+    #: Values that may appear in no output, the longest first.
+    secrets: tuple[str, ...] = Field(default=(), repr=False, exclude=True)
+
+    def guard_of(self, audience: AudienceConfig) -> Guard:
+        return audience.guard.over(self.guard) if audience.guard else self.guard
+
+    def schedule_of(self, audience: AudienceConfig) -> Schedule | None:
+        """The audience's own schedule or the config's, with its time zone; None: only when asked."""
+        schedule = audience.schedule or self.schedule
+        return schedule and schedule.model_copy(update={"timezone": schedule.timezone or self.timezone})
+
+    def destinations_of(self, audience: AudienceConfig) -> Sequence[str]:
+        """The names of the destinations that are told of the audience."""
+        return tuple(self.destinations if audience.destinations is None else audience.destinations)
+
+    @property
+    def timezone(self) -> str:
+        return (self.schedule and self.schedule.timezone) or "UTC"

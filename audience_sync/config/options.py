@@ -1,0 +1,47 @@
+"""Which options has every destination? The base that each destination's own options extend."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from audience_sync.config.values import parse_duration, parse_rate
+
+
+class StrictModel(BaseModel):
+    """A part of the config: immutable, unknown names are problems, and no error repeats a value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration, json_schema_input_type=str),
+    Field(json_schema_extra={"pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["5m"]}),
+]
+Rate = Annotated[
+    float,
+    BeforeValidator(parse_rate, json_schema_input_type=str),
+    Field(json_schema_extra={"pattern": r"^\d+(\.\d+)?/(s|m|h)$", "examples": ["50/s"]}),
+]
+
+
+class DestinationOptions(StrictModel):
+    """Options that every destination has."""
+
+    type: str = Field(description="Which protocol the destination speaks.")
+    rate_limit: Rate | None = Field(default=None, description="Most requests in a time, such as `50/s`.")
+    concurrency: int = Field(default=4, ge=1, le=64, description="Requests under way at once.")
+    batch_size: int | None = Field(
+        default=None, ge=1, description="Most calls in a request; default: what the destination takes."
+    )
+    timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        description="Time for one whole request, from connecting to the last byte.",
+    )
+    give_up_after: Duration = Field(
+        default=timedelta(minutes=5),
+        description="End the run's delivery after so long without progress; what is owed stays owed.",
+    )

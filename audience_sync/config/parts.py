@@ -1,0 +1,111 @@
+"""What do guards and schedules look like? The parts of the config that stand in several places."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from audience_sync.config.cron import parse_cron
+from audience_sync.config.options import Duration, StrictModel
+from audience_sync.config.suggest import unknown
+from audience_sync.config.values import parse_share, parse_size
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How many may change in one run: a share of the members (0 to 1 and more), or a count."""
+
+    share: float | None = None
+    count: int | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """`30%`, `0.3` or a whole number. Raises ValueError."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"\s*\d+\s*", value):
+            return cls(count=int(value))
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return cls(count=value)
+        try:
+            return cls(share=parse_share(value))
+        except ValueError:
+            raise ValueError("write a share such as `30%`, or a whole number of users") from None
+
+    def __str__(self) -> str:
+        return str(self.count) if self.share is None else f"{self.share * 100:g}%"
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(unknown("time zone", name, available_timezones(), listed=False)) from None
+    return name
+
+
+def _schedule(value: object) -> object:
+    return {"cron": value} if isinstance(value, str) else value
+
+
+_COUNT_OR_SHARE = WithJsonSchema(
+    {
+        "type": ["string", "number"],
+        "pattern": r"^\d+(\.\d+)?\s*%$",
+        "minimum": 0,
+        "examples": ["30%", 5000],
+    }
+)
+ThresholdText = Annotated[Threshold, BeforeValidator(Threshold.parse), _COUNT_OR_SHARE]
+TimeZone = Annotated[str, AfterValidator(_known_timezone)]
+Cron = Annotated[str, AfterValidator(parse_cron), Field(examples=["*/15 * * * *"])]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size, json_schema_input_type=str),
+    Field(json_schema_extra={"pattern": r"^\d+(\.\d+)?\s*[KMGTkmgt]?i?[Bb]$", "examples": ["768MB"]}),
+]
+
+_MAX_REMOVED = "Most members that may leave in one run: a share of the members, or a count."
+_MAX_ADDED = "Most users that may enter in one run, likewise; the first creation is not guarded."
+_AT_LEAST = "Shares apply from so many changed rows on, so that small audiences may move freely."
+
+
+class Guard(StrictModel):
+    """Snapshots that would change too much are held until a person decides."""
+
+    max_removed: ThresholdText = Field(default=Threshold(share=0.3), description=_MAX_REMOVED)
+    max_added: ThresholdText = Field(default=Threshold(share=1.0), description=_MAX_ADDED)
+    at_least: int = Field(default=100, ge=0, description=_AT_LEAST)
+
+
+class GuardOverride(StrictModel):
+    """An audience's own guard; what is not given here is as in the config's `guard`."""
+
+    max_removed: ThresholdText | None = Field(default=None, description=_MAX_REMOVED)
+    max_added: ThresholdText | None = Field(default=None, description=_MAX_ADDED)
+    at_least: int | None = Field(default=None, ge=0, description=_AT_LEAST)
+
+    def over(self, guard: Guard) -> Guard:
+        own: dict[str, Any] = {name: value for name, value in self if value is not None}
+        return guard.model_copy(update=own)
+
+
+class Schedule(StrictModel):
+    """When to run: one of `cron` or `every`. A cron expression alone may stand in its place."""
+
+    cron: Cron | None = Field(
+        default=None, description="A crontab's five fields; `@hourly`, `@daily` and so on."
+    )
+    every: Duration | None = Field(default=None, description="The time between two runs, such as `15m`.")
+    timezone: TimeZone | None = Field(
+        default=None,
+        description="The time zone that `cron` is meant in; default: the config's `schedule`'s, else UTC.",
+        examples=["Europe/Berlin"],
+    )
+
+
+ScheduleText = Annotated[Schedule, BeforeValidator(_schedule, json_schema_input_type=str | Schedule)]

@@ -1,0 +1,99 @@
+"""What does the file say? YAML to plain values; what YAML would silently pass over becomes a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from audience_sync.config.findings import Finding, Place, Tree, config_error
+
+_STR, _MERGE, _TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
+_MISSING = (
+    "there is no such file. `audience-sync init` writes a working one; `--config FILE` names one elsewhere"
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML where ``2024-01-01`` stays text, as do the names in a mapping (``on:``, ``7:``)."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read(path: Path) -> tuple[Tree, list[Finding]]:
+    """The file's values, and which names are there twice. Raises ConfigError where it can't be read."""
+    try:
+        return parsed(path.read_bytes())
+    except FileNotFoundError:
+        raise config_error([Finding((str(path),), _MISSING)]) from None
+    except OSError as error:
+        raise config_error([Finding((str(path),), f"it can't be read: {error.strerror}")]) from None
+
+
+def parsed(content: bytes) -> tuple[Tree, list[Finding]]:
+    """As `read`, from the file's bytes."""
+    try:
+        loader = _Loader(content)
+        root = loader.get_single_node()
+        findings = list(_checked_names(root, (), set()))
+        tree = loader.construct_document(root) if root else {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise config_error([Finding((), _syntax(error))]) from None
+    if tree is not None and not isinstance(tree, dict):
+        raise config_error(
+            [Finding((), "the config must be a mapping: `store: ...`, `sources: ...` and so on")]
+        )
+    return tree or {}, findings
+
+
+def _checked_names(node: yaml.Node | None, place: Place, above: set[int]) -> Iterator[Finding]:
+    """Finds the names that are there twice, and makes every name text on the way."""
+    if id(node) in above:
+        raise ValueError(f"{_line(node)}the alias contains itself")
+    inner = above | {id(node)}
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _checked_names(item, (*place, index), inner)
+    elif isinstance(node, yaml.MappingNode):
+        yield from _repeated(node, place)
+        for name, value in node.value:
+            yield from _checked_names(value, (*place, str(name.value)), inner)
+
+
+def _repeated(node: yaml.MappingNode, place: Place) -> Iterator[Finding]:
+    first: dict[str, yaml.Node] = {}
+    for name, _ in node.value:
+        if not isinstance(name, yaml.ScalarNode):
+            raise ValueError(f"{_line(name)}a name must be text")
+        if name.tag != _MERGE:
+            name.tag = _STR
+        if name.value in first and name.tag != _MERGE:
+            lines = f"lines {_number(first[name.value])} and {_number(name)}"
+            yield Finding((*place, name.value), f"it is there twice, on {lines}: keep one")
+        first.setdefault(name.value, name)
+
+
+def _syntax(error: Exception) -> str:
+    """Where and what, without the line itself: it may hold a secret."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        context = f" {error.context}" if error.context else ""
+        return f"{_line(error)}this is not YAML: {error.problem}{context}"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"character {error.position + 1} can't be read ({error.reason}): save the file as UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)
+
+
+def _line(at: yaml.Node | yaml.MarkedYAMLError | None) -> str:
+    mark = getattr(at, "problem_mark", None) or getattr(at, "start_mark", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+
+
+def _number(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

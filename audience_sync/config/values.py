@@ -1,0 +1,99 @@
+"""What do `5m`, `50/s`, `20%` and `768MB` mean? Short texts to plain values.
+
+Every function raises ValueError with the remedy and without the text itself, which may be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_BYTES = {
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+
+
+def parse_duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    number, unit = _parts(
+        rf"{_NUMBER}(ms|s|m|h|d)", value, "a duration is a number and a unit: 500ms, 30s, 5m, 1.5h, 2d"
+    )
+    try:
+        duration = timedelta(seconds=float(number) * _SECONDS[unit])
+    except OverflowError:
+        raise ValueError("the duration is too long") from None
+    if not duration:
+        raise ValueError("the duration must be more than zero")
+    return duration
+
+
+def duration_text(duration: timedelta) -> str:
+    """As it would be written in the config, in the largest unit that gives a whole number."""
+    milliseconds = round(duration / timedelta(milliseconds=1))
+    for unit in ("d", "h", "m", "s"):
+        size = round(_SECONDS[unit] * 1000)
+        if milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"
+
+
+def parse_rate(value: object) -> float:
+    """Times per second."""
+    number, unit = _parts(
+        rf"{_NUMBER}/(s|m|h)", value, "a rate is a number per second, minute or hour: 50/s, 100/m, 3000/h"
+    )
+    rate = float(number) / _SECONDS[unit]
+    if not rate:
+        raise ValueError("the rate must be more than zero")
+    return rate
+
+
+def parse_share(value: object) -> float:
+    """1 is everything. More than everything can only be written as a percentage (`250%`)."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    (number,) = _parts(
+        rf"{_NUMBER}\s*%", value, "a share is a percentage such as 20%, or a number from 0 to 1"
+    )
+    return float(number) / 100
+
+
+def parse_size(value: object) -> int:
+    """Bytes. 1MB is 1,000,000 and 1MiB 1,048,576."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    number, unit = _parts(
+        rf"{_NUMBER}\s*([kmgt]?i?b)", value, "a size is a number and a unit: 768MB, 1GB, 512MiB"
+    )
+    if unit.lower() not in _BYTES:
+        raise ValueError("a size is a number and a unit: 768MB, 1GB, 512MiB")
+    size = int(float(number) * _BYTES[unit.lower()])
+    if not size:
+        raise ValueError("the size must be more than zero")
+    return size
+
+
+def size_text(size: int) -> str:
+    """As it would be written in the config, in the largest unit that gives a whole number."""
+    for unit in ("tb", "gb", "mb", "kb"):
+        if size % _BYTES[unit] == 0:
+            return f"{size // _BYTES[unit]}{unit.upper()}"
+    return f"{size}B"
+
+
+def _parts(pattern: str, value: object, remedy: str) -> tuple[str, ...]:
+    match = re.fullmatch(pattern, value.strip(), re.IGNORECASE) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(remedy)
+    return match.groups()

@@ -1,0 +1,201 @@
+"""How is one destination brought up to date? Owed calls go out in batches, and the position follows the answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from audience_sync.delivery.acknowledge import acknowledge
+from audience_sync.delivery.calls import Batch, batches, identify_calls
+from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding
+from audience_sync.delivery.pace import Pace
+from audience_sync.delivery.sender import BatchSender, Outcome, Progress
+from audience_sync.destinations.base import Destination
+from audience_sync.model import RunId
+from audience_sync.store.lease import Lease
+from audience_sync.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One destination's share of a run, ready to be sent.
+
+    ``table``: what is owed. ``most``: send no more calls than this, and leave the rest owed.
+    """
+
+    name: str
+    destination_id: int
+    destination: Destination
+    feed: Feed
+    table: str
+    calls: int
+    whole: bool = True
+    most: int | None = None
+    rate: float | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a destination's calls: ``delivered + refused + pending = calls``."""
+
+    name: str
+    calls: int
+    delivered: int = 0
+    refused: int = 0
+    requests: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    complete: bool = False
+
+    @property
+    def pending(self) -> int:
+        return self.calls - self.delivered - self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all deliveries of a run share. ``times``: when each run started (ISO 8601)."""
+
+    lease: Lease
+    run: RunId
+    installation: str
+    times: Mapping[int, str]
+    property_ids: Mapping[str, int]
+    watch: Callable[[Tally], None] = field(default=lambda tally: None)
+    under_way: list[Progress] = field(default_factory=list)
+
+    def interrupt(self) -> None:
+        """Let every delivery end after the requests that are under way."""
+        for progress in self.under_way:
+            progress.stop("the run was interrupted")
+
+
+def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
+    """Send what is owed until all is answered, or the destination has stopped. Raises LeaseLostError."""
+    started = time.monotonic()
+    tally = Tally(work.name, work.calls)
+    if work.calls:
+        feed, progress = _send(workspace, context, work, tally)
+        tally.error = progress.reason
+    else:
+        feed = work.feed
+    if work.whole and not tally.pending:
+        with context.lease.transaction() as connection:
+            finish = complete if feed.seeding is None else end_seeding
+            finish(connection, feed, context.run)
+        tally.complete = True
+    tally.seconds = time.monotonic() - started
+    return tally
+
+
+def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) -> tuple[Feed, Progress]:
+    options = work.destination.options
+    progress = Progress(options.give_up_after.total_seconds())
+    context.under_way.append(progress)
+    pace = Pace(work.rate or options.rate_limit, wait=progress.stopped.wait)
+    with context.lease.transaction() as connection:
+        feed = begin(connection, work.feed, context.run)
+    with _Senders(work.destination, pace, progress, context.lease.confirm) as senders:
+        for outcomes in _answers(senders, _limited(_batches(workspace, context, work), work.most), progress):
+            feed = acknowledge(context.lease, feed, work.destination_id, context.run, outcomes, context.property_ids)
+            _count(tally, outcomes)
+            context.watch(tally)
+    return feed, progress
+
+
+def _batches(workspace: Workspace, context: Context, work: Delivery) -> Iterator[Batch]:
+    calls = identify_calls(
+        workspace,
+        work.table,
+        installation=context.installation,
+        destination=work.name,
+        times=context.times,
+    )
+    size = work.destination.options.batch_size or work.destination.limits.messages
+    if work.most is not None:
+        size = min(size, work.most)
+    return batches(calls, work.destination, size)
+
+
+def _limited(found: Iterator[Batch], most: int | None) -> Iterator[Batch]:
+    """Batches up to so many calls; the last one is cut."""
+    left = most
+    for batch in found:
+        if left is None:
+            yield batch
+            continue
+        if left <= 0:
+            return
+        yield Batch(batch.after, batch.calls[:left])
+        left -= len(batch.calls)
+
+
+def _answers(senders: _Senders, found: Iterator[Batch], progress: Progress) -> Iterator[Sequence[Outcome]]:
+    """Outcomes as they come, several at once where several are there; no more batches after a stop."""
+    under_way: set[Future[Outcome]] = set()
+    for batch in found:
+        if progress.stopped.is_set():
+            break
+        under_way.add(senders.submit(batch))
+        if len(under_way) >= senders.size:
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            yield [future.result() for future in done]
+    while under_way:
+        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+        yield [future.result() for future in done]
+
+
+def _count(tally: Tally, outcomes: Sequence[Outcome]) -> None:
+    for outcome in outcomes:
+        tally.requests += outcome.requests
+        tally.retries += outcome.retries
+        if outcome.answered:
+            tally.delivered += outcome.delivered
+            tally.refused += len(outcome.refusals)
+
+
+class _Senders:
+    """A pool of sender threads, each with a transport of its own."""
+
+    def __init__(self, destination: Destination, pace: Pace, progress: Progress, confirm: Callable[[], None]) -> None:
+        self.size = destination.options.concurrency
+        self._destination = destination
+        self._pace = pace
+        self._progress = progress
+        self._confirm = confirm
+        self._local = threading.local()
+        self._opened: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._pool = ThreadPoolExecutor(self.size, thread_name_prefix="sender")
+
+    def submit(self, batch: Batch) -> Future[Outcome]:
+        return self._pool.submit(self._send, batch)
+
+    def _send(self, batch: Batch) -> Outcome:
+        try:
+            return self._sender().send(batch)
+        except BaseException:
+            self._progress.stop("an unexpected error")
+            raise
+
+    def _sender(self) -> BatchSender:
+        if not hasattr(self._local, "sender"):
+            transport = self._destination.open()
+            self._opened.put(transport.close)
+            self._local.sender = BatchSender(transport, self._pace, self._progress, self._confirm)
+        sender: BatchSender = self._local.sender
+        return sender
+
+    def __enter__(self) -> _Senders:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self._progress.stop("the run was interrupted")
+        self._pool.shutdown(cancel_futures=True)
+        while not self._opened.empty():
+            self._opened.get()()

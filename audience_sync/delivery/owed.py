@@ -1,0 +1,169 @@
+"""What is a destination owed? Everything it has not been told, with the newest values, merged per user.
+
+Nothing here is stored: it follows from the destination's position, the log of changes and the stored
+snapshots, so that whatever is sent again after a failure carries the newest values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audience_sync.delivery.feeds import Feed, Subscription
+from audience_sync.delivery.ranges import told_run
+from audience_sync.model import PropertyKind
+from audience_sync.store.chains import Chain, current, trait_column
+from audience_sync.workspace import Workspace, literal
+
+#: Greater than any run.
+NEVER = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What there is to tell: tables in the workspace, and the stored snapshots by key.
+
+    ``log`` holds the changes after first creations, ``refused`` what refused calls carried; both have the
+    columns ``user_id``, ``key``, ``value`` (JSON; NULL = gone) and ``run_id``.
+    """
+
+    log: str
+    refused: str
+    chains: Mapping[str, Chain]
+    suppressed: str | None = None
+
+
+def owed(
+    workspace: Workspace,
+    facts: Facts,
+    feed: Feed,
+    subscriptions: Sequence[Subscription],
+    *,
+    companions: Sequence[Sequence[str]] = (),
+    retry_refused: bool = False,
+    only_told: bool = False,
+) -> str:
+    """A table with one row a user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
+
+    ``versions`` names for each key the run that made its value (``key@run,key@run``); ``run_id`` is the newest
+    of them. ``only_told`` leaves out the users whom the feed has not reached yet.
+    """
+    items = workspace.name("items")
+    log, walks = _from_log(facts, feed, subscriptions), _walks(facts, feed, subscriptions)
+    workspace.run(f"create table {items} as {_newest([log, _refused(facts, log, walks, retry_refused)])}")
+    if walks:
+        workspace.run(
+            f"insert into {items} select * from ({' union all '.join(walks)}) w "
+            f"anti join {items} i using (user_id, key)"
+        )
+    _filter(workspace, items, facts, feed, only_told)
+    _add_companions(workspace, items, facts, subscriptions, companions)
+    return _merge_per_user(workspace, items)
+
+
+def _from_log(facts: Facts, feed: Feed, subscriptions: Sequence[Subscription]) -> str:
+    """The changes that came after what each user was told.
+
+    Of a property that everyone is still to be told, the log matters only since the first attempt: who left
+    after it may have been told ``true`` by a call whose answer was lost.
+    """
+    told = told_run(feed.ranges, feed.position)
+    floors = ", ".join(
+        f"({literal(each.key)}, {each.since_run}, {str(each.tell_everyone).lower()}, {_floor(feed, each)})"
+        for each in subscriptions
+    )
+    if not floors:
+        return f"select user_id, key, value, run_id from {facts.log} where false"
+    return (
+        f"select user_id, key, value, run_id from {facts.log} "
+        f"join (values {floors}) s(key, since_run, everyone, floor) using (key) "
+        f"where run_id > case when everyone and since_run > {told} then floor "
+        f"else greatest({told}, case when everyone then 0 else since_run end) end"
+    )
+
+
+def _floor(feed: Feed, subscription: Subscription) -> int:
+    known = [run for run in (feed.attempted_run, subscription.told_before) if run is not None]
+    return min(known, default=NEVER)
+
+
+def _walks(facts: Facts, feed: Feed, subscriptions: Sequence[Subscription]) -> list[str]:
+    """Everyone, for the properties that have not been told to everyone yet."""
+    told = told_run(feed.ranges, feed.position)
+    new = [each for each in subscriptions if each.tell_everyone and each.since_run > feed.lowest]
+    return [
+        f"select user_id, {literal(each.key)} as key, {_value(facts.chains[each.key], each.key)} as value, run_id "
+        f"from ({current(facts.chains[each.key])}) where {each.since_run} > {told} and value is not null"
+        for each in new
+    ]
+
+
+def _value(chain: Chain, key: str) -> str:
+    return "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(key)
+
+
+def _refused(facts: Facts, log: str, walks: Sequence[str], retry: bool) -> str:
+    """What refused calls carried, of the users who changed again or when they are to be retried."""
+    everything = f"select user_id, key, value, run_id from {facts.refused}"
+    if retry:
+        return everything
+    touched = " union all ".join(f"select user_id from ({query})" for query in (log, *walks))
+    return f"{everything} where user_id in ({touched})"
+
+
+def _newest(queries: Sequence[str]) -> str:
+    return (
+        f"select user_id, key, value, run_id from ({' union all '.join(queries)}) "
+        "qualify row_number() over (partition by user_id, key order by run_id desc) = 1"
+    )
+
+
+def _filter(workspace: Workspace, items: str, facts: Facts, feed: Feed, only_told: bool) -> None:
+    if only_told:
+        told = told_run(feed.ranges, feed.position)
+        workspace.run(f"delete from {items} where {told} <= {feed.position}")
+    if facts.suppressed:
+        workspace.run(f"delete from {items} where user_id in (select user_id from {facts.suppressed})")
+
+
+def _add_companions(
+    workspace: Workspace,
+    items: str,
+    facts: Facts,
+    subscriptions: Sequence[Subscription],
+    companions: Sequence[Sequence[str]],
+) -> None:
+    """Traits that mean something only together travel together: the unchanged ones join the changed ones."""
+    known = {each.key for each in subscriptions if each.key in facts.chains}
+    for group in companions:
+        keys = [key for key in group if key in known]
+        if len(keys) > 1:
+            _join_group(workspace, items, facts, keys)
+
+
+def _join_group(workspace: Workspace, items: str, facts: Facts, keys: Sequence[str]) -> None:
+    names = ", ".join(literal(key) for key in keys)
+    touched = workspace.name("touched")
+    workspace.run(f"create table {touched} as select distinct user_id from {items} where key in ({names})")
+    if not workspace.one(f"select count(*) from {touched}")[0]:
+        return
+    for key in keys:
+        chain = facts.chains[key]
+        workspace.run(
+            f"insert into {items} select user_id, {literal(key)} as key, {trait_column(key)} as value, run_id "
+            f"from ({current(chain)}) semi join {touched} using (user_id) "
+            f"anti join (select user_id from {items} where key = {literal(key)}) using (user_id) "
+            "where value is not null"
+        )
+
+
+def _merge_per_user(workspace: Workspace, items: str) -> str:
+    calls = workspace.name("calls")
+    workspace.run(
+        f"create table {calls} as select user_id, "
+        "'{' || string_agg('\"' || key || '\":' || coalesce(value, 'null'), ',' order by key) || '}' as traits, "
+        "string_agg(key || '@' || run_id, ',' order by key) as versions, max(run_id) as run_id "
+        f"from {items} group by user_id"
+    )
+    workspace.run(f"drop table {items}")
+    return calls

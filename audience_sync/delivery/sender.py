@@ -1,0 +1,134 @@
+"""How does one batch get an answer? Sent, tried again, halved until the call that is refused is found."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from audience_sync.delivery.calls import Batch, EncodedCall
+from audience_sync.delivery.pace import Pace, backoff
+from audience_sync.destinations.base import Judgement, Meaning, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that the destination refuses for good, and why."""
+
+    call: EncodedCall
+    reason: str
+    http_status: int | None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch: every call was delivered or refused, or (``answered`` false) some have no answer."""
+
+    batch: Batch
+    answered: bool = True
+    refusals: list[Refusal] = field(default_factory=list)
+    requests: int = 0
+    retries: int = 0
+    http_status: int | None = None
+    reason: str = ""
+
+    @property
+    def delivered(self) -> int:
+        return len(self.batch.calls) - len(self.refusals)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Shared by a destination's senders: when it last answered for good, and whether to stop."""
+
+    give_up_after: float
+    clock: Callable[[], float] = time.monotonic
+    stopped: threading.Event = field(default_factory=threading.Event)
+    reason: str = ""
+    last: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.last = self.clock()
+
+    def made(self) -> None:
+        self.last = self.clock()
+
+    def stop(self, reason: str) -> None:
+        if not self.stopped.is_set():
+            self.reason = reason
+            self.stopped.set()
+
+    def exhausted(self) -> bool:
+        return self.clock() - self.last > self.give_up_after
+
+
+class BatchSender:
+    """Sends batches over one transport; each sender thread has its own."""
+
+    def __init__(self, transport: Transport, pace: Pace, progress: Progress, confirm: Callable[[], None]) -> None:
+        self._transport = transport
+        self._pace = pace
+        self._progress = progress
+        self._confirm = confirm
+
+    def send(self, batch: Batch) -> Outcome:
+        outcome = Outcome(batch)
+        for call in batch.calls:
+            if call.unsendable:
+                outcome.refusals.append(Refusal(call, call.unsendable, None))
+        self._settle([call for call in batch.calls if call.messages], outcome)
+        return outcome
+
+    def _settle(self, calls: Sequence[EncodedCall], outcome: Outcome) -> None:
+        """Bring every call to a final answer, or note that there is none."""
+        if not calls or not outcome.answered:
+            return
+        judgement = self._answer(calls, outcome)
+        if judgement is None:
+            outcome.answered = False
+        elif judgement.meaning is Meaning.DELIVERED:
+            self._refuse_single(calls, judgement, outcome)
+        elif len(calls) == 1:
+            outcome.refusals.append(Refusal(calls[0], judgement.reason, judgement.status))
+        else:
+            middle = len(calls) // 2
+            self._settle(calls[:middle], outcome)
+            self._settle(calls[middle:], outcome)
+
+    def _refuse_single(self, calls: Sequence[EncodedCall], judgement: Judgement, outcome: Outcome) -> None:
+        owners = [call for call in calls for _ in call.messages]
+        refused = {owners[index].call.user_id: (owners[index], why) for index, why in judgement.refused.items()}
+        outcome.refusals += [Refusal(call, why, judgement.status) for call, why in refused.values()]
+
+    def _answer(self, calls: Sequence[EncodedCall], outcome: Outcome) -> Judgement | None:
+        """A final answer to one request, tried as often as it takes; None when the destination has stopped."""
+        messages = [message for call in calls for message in call.messages]
+        attempt = 0
+        while not self._progress.stopped.is_set():
+            self._pace.enter()
+            if self._progress.stopped.is_set():
+                return None
+            self._confirm()
+            judgement = self._transport.send(messages)
+            outcome.requests += 1
+            outcome.http_status, outcome.reason = judgement.status, judgement.reason
+            if judgement.meaning in (Meaning.DELIVERED, Meaning.REFUSED):
+                self._progress.made()
+                self._pace.succeeded()
+                return judgement
+            outcome.retries += 1
+            attempt += judgement.meaning is Meaning.RETRY
+            self._wait(judgement, attempt)
+        return None
+
+    def _wait(self, judgement: Judgement, attempt: int) -> None:
+        if judgement.meaning is Meaning.STOP:
+            self._progress.stop(judgement.reason)
+        elif self._progress.exhausted():
+            self._progress.stop(f"no progress for {self._progress.give_up_after:g} s, last: {judgement.reason}")
+        elif judgement.meaning is Meaning.SLOW_DOWN:
+            self._pace.limited(judgement.retry_after)
+        else:
+            pause = backoff(attempt) if judgement.retry_after is None else judgement.retry_after
+            self._progress.stopped.wait(min(pause, self._progress.give_up_after))

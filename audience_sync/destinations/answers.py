@@ -1,0 +1,160 @@
+"""What does an answer mean? Tables of statuses, and the readers of what an answer says about itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+
+from audience_sync.destinations.base import Answer, Judgement, Meaning
+
+#: A server that asks for more is asked again after this (seconds): its own clock may be wrong.
+LONGEST_WAIT = 300.0
+#: A number from here on is a moment (seconds since 1970) and not a time to wait.
+EPOCH = 1_000_000_000.0
+EXCERPT_CHARACTERS = 200
+MASK = "***"
+
+#: The meanings on which the protocols agree; see facts on statuses in the clients of each.
+STATUSES: Mapping[int, Meaning] = MappingProxyType(
+    {
+        401: Meaning.STOP,  # the key
+        402: Meaning.STOP,  # the account
+        403: Meaning.STOP,
+        404: Meaning.STOP,  # the address, or a source that was switched off
+        405: Meaning.STOP,
+        407: Meaning.STOP,
+        408: Meaning.RETRY,  # a time-out, told by the server
+        415: Meaning.STOP,
+        421: Meaning.STOP,
+        425: Meaning.RETRY,
+        429: Meaning.SLOW_DOWN,
+        501: Meaning.STOP,  # no call would fare better: halving a batch would only refuse all its users
+        505: Meaning.STOP,
+    }
+)
+#: Never followed: a redirected POST arrives as a GET, which looks like a success and delivers nothing.
+FAMILIES: Mapping[int, Meaning] = MappingProxyType(
+    {2: Meaning.DELIVERED, 3: Meaning.STOP, 4: Meaning.REFUSED, 5: Meaning.RETRY}
+)
+HINTS: Mapping[int, str] = MappingProxyType(
+    {
+        401: "the key is not accepted, correct it in the config",
+        403: "the key may not do this, check it in the config",
+        404: "nothing takes calls at this address, check `url` in the config",
+        429: "rate limited",
+    }
+)
+FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects, correct `url` in the config"})
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTable:
+    """Meanings by status: ``exact`` ones first, then those of the hundred."""
+
+    exact: Mapping[int, Meaning] = field(default_factory=lambda: STATUSES)
+    families: Mapping[int, Meaning] = field(default_factory=lambda: FAMILIES)
+
+    def meaning(self, status: int | None) -> Meaning:
+        """No answer at all, like an answer that nobody knows, is worth another attempt."""
+        if status is None:
+            return Meaning.RETRY
+        return self.exact.get(status) or self.families.get(status // 100, Meaning.RETRY)
+
+
+def judge_status(answer: Answer, table: StatusTable, detail: str) -> Judgement:
+    """What the status alone means; ``detail`` is what the server says about it, fit to be shown."""
+    meaning = table.meaning(answer.status)
+    if meaning is Meaning.DELIVERED:
+        return Judgement(meaning, status=answer.status)
+    reason = answer.error if answer.status is None else status_reason(answer.status, detail)
+    return Judgement(meaning, reason, answer.status, _wait(answer, meaning))
+
+
+def status_reason(status: int, detail: str) -> str:
+    """``HTTP 401: the key is not accepted, correct it in the config (invalid write key)``"""
+    hint = HINTS.get(status) or FAMILY_HINTS.get(status // 100)
+    if hint and detail:
+        return f"HTTP {status}: {hint} ({detail})"
+    said = hint or detail
+    return f"HTTP {status}: {said}" if said else f"HTTP {status}"
+
+
+def _wait(answer: Answer, meaning: Meaning) -> float | None:
+    """A reset time is sent with every answer by some servers: it counts where it says "too many"."""
+    if meaning is Meaning.SLOW_DOWN:
+        return retry_after(answer.headers, answered_at(answer.headers))
+    if meaning is Meaning.RETRY:
+        return retry_after(
+            {"retry-after": answer.headers.get("retry-after", "")}, answered_at(answer.headers)
+        )
+    return None
+
+
+def answered_at(headers: Mapping[str, str]) -> datetime | None:
+    """The server's time, on which its other dates rest."""
+    return _http_date(headers.get("date", ""))
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None) -> float | None:
+    """Seconds to wait, 0 to 300, or None where the headers (names in lower case) don't say.
+
+    ``Retry-After`` is in seconds or an HTTP date, ``X-RateLimit-Reset`` in seconds (by some servers a
+    moment); the later one counts. A moment can be read only where ``now`` is known.
+    """
+    waits = (
+        _seconds_or_date(headers.get("retry-after", ""), now),
+        _seconds_or_moment(headers.get("x-ratelimit-reset", ""), now),
+    )
+    known = [wait for wait in waits if wait is not None]
+    return min(max(*known, 0.0), LONGEST_WAIT) if known else None
+
+
+def _seconds_or_date(text: str, now: datetime | None) -> float | None:
+    seconds = _number(text)
+    if seconds is not None:
+        return seconds
+    date = _http_date(text)
+    return (date - now).total_seconds() if date and now else None
+
+
+def _seconds_or_moment(text: str, now: datetime | None) -> float | None:
+    seconds = _number(text)
+    if seconds is None or seconds < EPOCH:
+        return seconds
+    return seconds - now.timestamp() if now else None
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\s*\d{1,15}(\.\d{1,9})?\s*", text, re.ASCII) else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a proxy or a login page answered instead of the destination."""
+    return body.lstrip().startswith(b"<")
+
+
+def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
+    """The body as one printable line of at most 200 characters, secrets masked; nothing of an HTML page."""
+    if is_page(body):
+        return ""
+    text = masked(body.decode("utf-8", "replace"), secrets)
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= EXCERPT_CHARACTERS else line[: EXCERPT_CHARACTERS - 1] + "…"
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text

@@ -1,0 +1,138 @@
+"""What is a destination? A protocol in pure functions, and a transport that carries its requests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from audience_sync.config.options import DestinationOptions
+from audience_sync.model import IdentifyCall
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may hold: messages, and bytes of body before compression."""
+
+    messages: int
+    request_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audiencing:
+    """What a destination may know of this installation: a stable id, and which keys are audiences."""
+
+    installation: str
+    audience_keys: frozenset[str] = frozenset()
+    trait_keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One identify call (or a part of one) in a destination's own words: its id and its encoded body."""
+
+    message_id: str
+    body: bytes
+
+
+class Meaning(StrEnum):
+    """What an answer means for what was sent."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"  # may succeed later; counts as a failed attempt
+    SLOW_DOWN = "slow_down"  # rate limited: later, and never a failed attempt
+    REFUSED = "refused"  # this request never succeeds; a batch is halved until the call is found
+    STOP = "stop"  # nothing succeeds until a person acts: a wrong key
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, or (``status`` None) why there was none. ``body`` is an excerpt at most."""
+
+    status: int | None
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The meaning of an answer.
+
+    ``reason`` is for people and carries no secret and no user property. ``retry_after`` is in seconds.
+    ``refused`` names, by index, messages of a delivered batch that the destination refused one by one.
+    """
+
+    meaning: Meaning
+    reason: str = ""
+    status: int | None = None
+    retry_after: float | None = None
+    refused: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """Carries messages to a destination; each sender thread has its own."""
+
+    def send(self, messages: Sequence[Message]) -> Judgement: ...
+
+    def close(self) -> None: ...
+
+
+class Destination(ABC):
+    """One protocol. ``encode`` is pure; ``open`` gives a transport."""
+
+    Options: ClassVar[type[DestinationOptions]]
+    #: Keys (in lower case, letters and digits only) that no audience may have: they are profile fields here.
+    profile_fields: ClassVar[frozenset[str]] = frozenset()
+    #: Traits that mean something only together: when one of a group changed, the others travel with it.
+    companions: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    def __init__(self, options: DestinationOptions, about: Audiencing) -> None:
+        self.options = options
+        self.about = about
+
+    @property
+    @abstractmethod
+    def limits(self) -> Limits: ...
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where the calls go, for people, without secrets."""
+
+    @abstractmethod
+    def encode(self, call: IdentifyCall) -> list[Message]:
+        """The messages that tell one user's changes: one, or several where the protocol needs it.
+
+        Raises UnsendableError where the destination would refuse the call for good.
+        """
+
+    @abstractmethod
+    def open(self) -> Transport: ...
+
+
+class HttpDestination(Destination):
+    """A protocol over HTTP: how messages become a request, and what an answer means."""
+
+    @abstractmethod
+    def request(self, messages: Sequence[Message]) -> HttpRequest:
+        """One request for all the messages. Pure."""
+
+    @abstractmethod
+    def judge(self, answer: Answer) -> Judgement:
+        """What the answer means. Pure, and decided from a table."""
+
+    def open(self) -> Transport:
+        from audience_sync.destinations.http import HttpTransport
+
+        return HttpTransport(self)

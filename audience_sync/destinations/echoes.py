@@ -1,0 +1,55 @@
+"""Does an answer repeat what was sent? A reason is logged, and no user property may be in a log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from audience_sync import __version__
+from audience_sync.destinations.answers import MASK
+from audience_sync.destinations.base import Judgement, Meaning, Message
+
+#: Shorter values are in every text by chance; masking them would hide the reason and no person.
+SHORTEST = 3
+#: Words of every message that say nothing about a user.
+OURS = frozenset({"identify", "audience-sync", __version__})
+
+
+def without_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgement:
+    """The judgement, with every value of the messages masked in its reasons."""
+    if judgement.meaning is Meaning.DELIVERED and not judgement.refused:
+        return judgement
+    values = sorted(_values_of(messages), key=len, reverse=True)
+    return replace(
+        judgement,
+        reason=_without(judgement.reason, values),
+        refused={index: _without(reason, values) for index, reason in judgement.refused.items()},
+    )
+
+
+def _without(reason: str, values: Sequence[str]) -> str:
+    for value in values:
+        reason = reason.replace(value, MASK)
+    return reason
+
+
+def _values_of(messages: Sequence[Message]) -> set[str]:
+    found: set[str] = set()
+    for message in messages:
+        found.update(_texts(json.loads(message.body, parse_float=str, parse_int=str)))
+    return {value for value in found if len(value) >= SHORTEST} - OURS
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every string and number at any depth; numbers come as they were written."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+        elif isinstance(part, str):
+            yield part

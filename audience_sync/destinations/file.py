@@ -1,0 +1,166 @@
+"""How are identify calls kept in a file? One Segment-style message per line, appended and fsynced."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import orjson
+from pydantic import Field
+
+from audience_sync.config.options import DestinationOptions
+from audience_sync.destinations.base import (
+    Audiencing,
+    Destination,
+    Judgement,
+    Limits,
+    Meaning,
+    Message,
+    Transport,
+)
+from audience_sync.destinations.identify import identify_bytes, message_tail
+from audience_sync.model import IdentifyCall
+
+BATCH_MESSAGES = 5_000
+BATCH_BYTES = 16_000_000
+OWNER_ONLY = 0o600  # the file holds user properties
+BLOCK_BYTES = 64 * 1024
+
+#: These pass when somebody makes room; with every other error, no batch would fare better.
+PASSING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ENOLCK, errno.ESTALE}
+)
+
+
+class FileOptions(DestinationOptions):
+    type: Literal["file"] = Field("file", description="A file of identify calls, one JSON message per line.")
+    path: str = Field(min_length=1, description="The file; relative to the config's folder.")
+    concurrency: int = Field(1, ge=1, le=1, description="Always 1: lines are written in order.")
+
+
+class FileDestination(Destination):
+    Options = FileOptions
+    options: FileOptions
+
+    def __init__(self, options: FileOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        self._tail = message_tail({}, {})
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(min(self.options.batch_size or BATCH_MESSAGES, BATCH_MESSAGES), BATCH_BYTES)
+
+    @property
+    def address(self) -> str:
+        return self.options.path
+
+    def encode(self, call: IdentifyCall) -> list[Message]:
+        traits = " ".join(call.traits_json.splitlines()) if "\n" in call.traits_json else call.traits_json
+        return [Message(call.message_id, identify_bytes(call, call.message_id, traits, self._tail))]
+
+    def open(self) -> Transport:
+        return FileTransport(Path(self.options.path))
+
+
+class FileTransport:
+    """Opens the file for every batch, so that it may be moved away between two of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def send(self, messages: Sequence[Message]) -> Judgement:
+        lines = b"".join(message.body + b"\n" for message in messages)
+        try:
+            with _opened(self._path) as file:
+                _append(file, lines)
+        except OSError as error:
+            return self._failed(error)
+        return Judgement(Meaning.DELIVERED)
+
+    def _failed(self, error: OSError) -> Judgement:
+        what = f"{self._path} can't be written: {error.strerror or error}"
+        if error.errno in PASSING:
+            return Judgement(Meaning.RETRY, f"{what}. Nothing of this batch is in it; it is tried again")
+        return Judgement(Meaning.STOP, f"{what}. Correct `path` in the config, or the rights of the folder")
+
+    def close(self) -> None:
+        """Nothing is open between two batches."""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, OWNER_ONLY)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        yield file
+    finally:
+        os.close(file)
+    if is_new:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The name of a new file is durable only when its folder is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _append(file: int, lines: bytes) -> None:
+    """All of the lines or, when that fails, none of them."""
+    end = _repaired_end(file)
+    try:
+        _write(file, lines)
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, end)
+        raise
+
+
+def _write(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def _repaired_end(file: int) -> int:
+    """Where to append. A line that a crash has torn goes: its batch was never answered, and is sent again."""
+    size = os.fstat(file).st_size
+    start = _last_line_start(file, size)
+    if start == size:
+        return size
+    if _is_whole(os.pread(file, size - start, start)):
+        _write(file, b"\n")
+        return size + 1
+    os.ftruncate(file, start)
+    return start
+
+
+def _last_line_start(file: int, size: int) -> int:
+    """The place after the last newline: the size itself, where the file ends with one."""
+    end = size
+    while end > 0:
+        start = max(0, end - BLOCK_BYTES)
+        newline = os.pread(file, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _is_whole(line: bytes) -> bool:
+    """An editor may have taken only the newline."""
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False

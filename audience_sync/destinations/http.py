@@ -1,0 +1,125 @@
+"""How does a request reach a destination? One connection, one deadline, every failure an answer."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+
+import requests
+import urllib3.exceptions as urllib3_errors
+
+from audience_sync import __version__
+from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Message
+from audience_sync.destinations.echoes import without_echoes
+from audience_sync.destinations.wire import Deadline, DeadlineAdapter, PlainSession
+
+#: What is read of an answer (bytes): enough for any protocol's, whatever a proxy sends instead.
+BODY_BYTES = 64 * 1024
+HEADERS = {
+    "User-Agent": f"audience-sync/{__version__}",
+    "Accept": "application/json, */*",
+    "Accept-Encoding": "identity",
+}
+
+#: The first kind that is among an error's causes says what happened. The errors' own texts are never shown:
+#: they repeat addresses and headers.
+EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
+    ((requests.exceptions.InvalidHeader,), "a header can't be sent: is the key copied whole?"),
+    (
+        (requests.exceptions.InvalidURL, urllib3_errors.LocationParseError),
+        "the address can't be used, check `url`",
+    ),
+    ((ssl.SSLCertVerificationError,), "the server's TLS certificate is not trusted"),
+    ((TimeoutError, urllib3_errors.TimeoutError), "no complete answer within the time-out"),
+    ((ssl.SSLError,), "the TLS handshake failed"),
+    ((socket.gaierror,), "the host's name can't be resolved"),
+    ((ConnectionRefusedError,), "connection refused"),
+    ((RemoteDisconnected, IncompleteRead), "the connection was closed before the answer was complete"),
+    ((ConnectionResetError, BrokenPipeError), "the connection was reset"),
+    ((HTTPException,), "the answer is not HTTP"),
+    ((OSError,), "no connection"),
+)
+
+
+class HttpTransport:
+    """Carries one request at a time; each sender thread has its own. ``clock`` counts seconds."""
+
+    def __init__(
+        self,
+        destination: HttpDestination,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._destination = destination
+        self._now = now
+        self._deadline = Deadline(clock)
+        self._session = PlainSession(DeadlineAdapter(self._deadline))
+        self._session.headers.update(HEADERS)
+
+    def send(self, messages: Sequence[Message]) -> Judgement:
+        answer = self.answer(self._destination.request(messages))
+        return without_echoes(self._destination.judge(answer), messages)
+
+    def answer(self, request: HttpRequest) -> Answer:
+        """The answer, or why there was none: nothing is raised for what happens on the way."""
+        try:
+            return self._exchange(request)
+        except (
+            requests.RequestException,
+            urllib3_errors.HTTPError,
+            HTTPException,
+            OSError,
+            ValueError,
+        ) as error:
+            return Answer(None, error=explain(error))
+
+    def _exchange(self, request: HttpRequest) -> Answer:
+        seconds = self._destination.options.timeout.total_seconds()
+        self._deadline.start(seconds)
+        with self._session.request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            data=request.body,
+            timeout=seconds,
+            stream=True,
+        ) as response:
+            body = response.raw.read(BODY_BYTES + 1, decode_content=True)
+            return Answer(response.status_code, body[:BODY_BYTES], self._headers(response))
+
+    def _headers(self, response: requests.Response) -> dict[str, str]:
+        """Names in lower case, and always with a date: other dates are read against it."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers.setdefault("date", format_datetime(self._now(), usegmt=True))
+        return headers
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def explain(error: BaseException) -> str:
+    """What happened, in words that carry no secret."""
+    causes = tuple(_causes(error))
+    for kinds, text in EXPLANATIONS:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return text
+    return f"no answer ({type(error).__name__})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it was raised from or wraps, each once."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        cause = waiting.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        linked = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        waiting.extend(link for link in linked if isinstance(link, BaseException))

@@ -1,0 +1,91 @@
+"""How is an identify call written in Segment's words? Spliced together, without reading the traits."""
+
+from __future__ import annotations
+
+import re
+from base64 import b32encode
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from json import JSONDecoder
+from typing import Any
+
+import orjson
+
+from audience_sync import __version__
+from audience_sync.errors import UnsendableError
+from audience_sync.model import IdentifyCall
+
+LIBRARY = {"name": "audience-sync", "version": __version__}
+MESSAGE_ID_CHARACTERS = 100
+NO_TEXT = "it has characters that are no text (lone surrogates)"
+
+_DECODER = JSONDecoder()
+_GAP = re.compile(r"[\s,:]*")
+
+
+def json_bytes(value: Any) -> bytes:
+    """Compact JSON; raises UnsendableError for text that no JSON can carry."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        raise UnsendableError(NO_TEXT) from None
+
+
+def json_text(value: Any) -> str:
+    return json_bytes(value).decode()
+
+
+def identify_bytes(call: IdentifyCall, message_id: str, traits_json: str, tail: str) -> bytes:
+    """One message; ``tail`` is its end from the key ``context`` on, see ``message_tail``.
+
+    A million calls pass here: one formatted text is twice as fast as joined bytes.
+    """
+    if not call.user_id:
+        raise UnsendableError("the user id is empty")
+    try:
+        return (
+            f'{{"type":"identify","messageId":{json_text(message_id)},"userId":{json_text(call.user_id)},'
+            f'"traits":{traits_json},"timestamp":"{call.timestamp}",{tail}'
+        ).encode()
+    except UnicodeEncodeError:
+        raise UnsendableError(NO_TEXT) from None
+
+
+def message_tail(context: Mapping[str, Any], more: Mapping[str, Any]) -> str:
+    """``"context":{...}}``: what is the same in many messages, encoded once."""
+    return json_text({"context": {"library": LIBRARY, **context}, **more})[1:]
+
+
+def properties(traits_json: str) -> list[tuple[str, str]]:
+    """The properties of a JSON object, each value as the JSON text it has there.
+
+    Numbers that no float can hold stay as they were written.
+    """
+    found = []
+    at = _gap(traits_json, traits_json.index("{") + 1)
+    while traits_json[at] != "}":
+        key, at = _DECODER.raw_decode(traits_json, at)
+        start = _gap(traits_json, at)
+        _, at = _DECODER.raw_decode(traits_json, start)
+        found.append((key, traits_json[start:at]))
+        at = _gap(traits_json, at)
+    return found
+
+
+def _gap(text: str, at: int) -> int:
+    gap = _GAP.match(text, at)
+    assert gap is not None  # it may be empty, so it always matches
+    return gap.end()
+
+
+def object_json(parts: Iterable[tuple[str, str]]) -> str:
+    """The inverse of ``properties``."""
+    return "{" + ",".join(f"{json_text(key)}:{value}" for key, value in parts) + "}"
+
+
+def part_id(message_id: str, part: str) -> str:
+    """The id of one of several messages that tell one call: the same for the same part, at most 100
+    characters, and different for every other call and part."""
+    digest = blake2b(f"{len(message_id)}:{message_id}{part}".encode(), digest_size=20).digest()
+    suffix = b32encode(digest).decode().lower()
+    return f"{message_id[: MESSAGE_ID_CHARACTERS - len(suffix) - 1]}-{suffix}"

@@ -1,0 +1,42 @@
+"""How does Segment's Engage say which audience a call is about? ``context.personas``."""
+
+from __future__ import annotations
+
+import string
+from hashlib import blake2b
+
+from audience_sync.destinations.base import Audiencing
+from audience_sync.model import PropertyKind
+
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+#: As long as those that Segment makes.
+_ID_CHARACTERS = 27
+_SPACE_CHARACTERS = 22
+#: ``computation_class`` of each kind, and how its ids begin. Only ``audience`` is seen as a membership.
+_CLASSES = {PropertyKind.AUDIENCE: ("audience", "aud_"), PropertyKind.COMPUTED_TRAIT: ("trait", "tra_")}
+
+
+def personas_context(about: Audiencing, key: str, *, is_boolean: bool) -> dict[str, str]:
+    """Its ids stay the same for as long as the installation and the key do."""
+    name, prefix = _CLASSES[_kind(about, key, is_boolean)]
+    space = "spa_" + stable_id(about.installation, "space", _SPACE_CHARACTERS)
+    return {
+        "computation_class": name,
+        "computation_id": prefix + stable_id(about.installation, f"{name}:{key}", _ID_CHARACTERS),
+        "computation_key": key,
+        "namespace": space,
+        "space_id": space,
+    }
+
+
+def _kind(about: Audiencing, key: str, is_boolean: bool) -> PropertyKind:
+    """A key that the config has dropped may still be told ``false``: it was an audience."""
+    if key in about.audience_keys or (is_boolean and key not in about.trait_keys):
+        return PropertyKind.AUDIENCE
+    return PropertyKind.COMPUTED_TRAIT
+
+
+def stable_id(installation: str, name: str, characters: int) -> str:
+    """Letters and digits that look random and are always the same for the same names."""
+    number = int.from_bytes(blake2b(f"{installation}\n{name}".encode(), digest_size=32).digest())
+    return "".join(_BASE62[number // 62**place % 62] for place in range(characters))

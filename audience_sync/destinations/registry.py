@@ -1,0 +1,49 @@
+"""Which protocols are there? Every entry point of the group, ours and those of other packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+
+from audience_sync.destinations.base import Destination
+from audience_sync.errors import AudienceSyncError
+
+GROUP = "audience_sync.destinations"
+
+
+def destination_types() -> dict[str, type[Destination]]:
+    """The destinations by the name that ``type:`` in the config calls them.
+
+    Raises AudienceSyncError where one can't be loaded or two have one name.
+    """
+    found: dict[str, type[Destination]] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        loaded = _loaded(entry)
+        if found.setdefault(entry.name, loaded) is not loaded:
+            raise AudienceSyncError(
+                f"two packages bring a destination type '{entry.name}' (one is {entry.value}). Uninstall one"
+            )
+    return found
+
+
+def _loaded(entry: EntryPoint) -> type[Destination]:
+    try:
+        loaded = entry.load()
+    except Exception as error:  # whatever another package's import raises
+        raise AudienceSyncError(_unusable(entry, f"{type(error).__name__}: {error}")) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Destination)):
+        raise AudienceSyncError(_unusable(entry, "it is no subclass of Destination"))
+    return loaded
+
+
+def _unusable(entry: EntryPoint, why: str) -> str:
+    package = f"package {entry.dist.name}" if entry.dist else "an unknown package"
+    return (
+        f"destination type '{entry.name}' of {package} can't be loaded from {entry.value}: {why}. "
+        "Repair or uninstall that package"
+    )
+
+
+def profile_fields(types: Iterable[type[Destination]]) -> frozenset[str]:
+    """The keys (in lower case, letters and digits only) that no audience may have."""
+    return frozenset[str]().union(*(each.profile_fields for each in types))

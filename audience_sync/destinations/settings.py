@@ -1,0 +1,43 @@
+"""Which addresses and keys may a destination over HTTP have? The types of their options."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, SecretStr
+
+
+def base_url(text: str) -> str:
+    """The address without a slash at its end. Errors never repeat it: it may carry a password."""
+    url = _split(text)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("must be an address like https://host or http://127.0.0.1:8080")
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not carry a user or a password: the key has an option of its own")
+    if url.query or url.fragment or any(letter.isspace() for letter in text):
+        raise ValueError("must be an address only, without spaces, `?` and `#`")
+    return text.rstrip("/")
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        _ = url.port  # raises where the port is no number
+    except ValueError:
+        raise ValueError("is not an address") from None
+    return url
+
+
+def usable_key(key: SecretStr) -> SecretStr:
+    """A key goes into a header: visible ASCII and nothing else."""
+    text = key.get_secret_value()
+    if not text:
+        raise ValueError("is empty: is its environment variable set?")
+    if any(not "!" <= letter <= "~" for letter in text):
+        raise ValueError("has a space or another character that no key has: was it copied whole?")
+    return key
+
+
+BaseUrl = Annotated[str, AfterValidator(base_url)]
+Key = Annotated[SecretStr, AfterValidator(usable_key)]

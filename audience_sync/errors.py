@@ -1,0 +1,64 @@
+"""What went wrong, grouped by what the caller does next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class AudienceSyncError(Exception):
+    """Base of every error that is meant for the person who runs the program.
+
+    The message says what happened, what it means and what to do.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in ``config.yaml``: where, and what to do about it."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class ConfigError(AudienceSyncError):
+    """The config can't be used. Nothing was loaded or sent. Carries every problem found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class SourceError(AudienceSyncError):
+    """A snapshot can't be read: its audience is left as it is, the others go on."""
+
+
+class StoreError(AudienceSyncError):
+    """The store can't be used: the run stops."""
+
+
+class StoreOutdatedError(StoreError):
+    """The store's schema is older than the program: ``audience-sync db upgrade``."""
+
+
+class StoreNewerError(StoreError):
+    """The store's schema is newer than the program: install the newer program."""
+
+
+class StoreDamagedError(StoreError):
+    """A segment is not what was written: the run stops before anything is sent."""
+
+
+class LeaseLostError(StoreError):
+    """Another run has taken over: this one may neither write nor send any more."""
+
+
+class RunInProgressError(AudienceSyncError):
+    """Another run is at work: this one ends without having done anything."""
+
+
+class UnsendableError(AudienceSyncError):
+    """This identify call can never be sent to this destination: it is refused without being tried."""

@@ -1,0 +1,199 @@
+"""Which key does a name get? The one place where names become property keys."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Literal
+
+Code = Literal["empty", "non_latin", "too_long", "invalid"]
+
+#: Segment's documented maximum, in characters.
+MAX_LENGTH = 255
+
+#: The traits that Segment's identify call defines, in its spelling.
+STANDARD_TRAITS = (
+    "address",
+    "age",
+    "avatar",
+    "birthday",
+    "company",
+    "createdAt",
+    "description",
+    "email",
+    "firstName",
+    "gender",
+    "id",
+    "lastName",
+    "name",
+    "phone",
+    "title",
+    "username",
+    "website",
+)
+
+#: Names of the protocol itself: no property may be called so, in whatever spelling.
+PROTOCOL_NAMES = ("id", "user_id", "anonymous_id", "audience_key", "trait_key")
+
+#: Latin letters that NFKD leaves as they are. Two-letter foldings are written as before a lower-case letter.
+_FOLDINGS = {
+    "ß": "ss",
+    "ẞ": "Ss",
+    "æ": "ae",
+    "Æ": "Ae",
+    "œ": "oe",
+    "Œ": "Oe",
+    "ø": "o",
+    "Ø": "O",
+    "đ": "d",
+    "Đ": "D",
+    "ð": "d",
+    "Ð": "D",
+    "þ": "th",
+    "Þ": "Th",
+    "ł": "l",
+    "Ł": "L",
+    "ı": "i",
+}
+_APOSTROPHES = "'\u2018\u2019\u02bc"
+_BETWEEN_LETTERS = re.compile(rf"(?<=[A-Za-z])[{_APOSTROPHES}](?=[A-Za-z])")
+_CASE_CHANGES = (
+    re.compile(r"([A-Z]+)([A-Z][a-z])"),  # HTMLTidy
+    re.compile(r"([a-z][0-9]*)([A-Z])"),  # orderCompleted, html5Video
+    re.compile(r"([A-Za-z][0-9]+)([A-Z][a-z])"),  # Q4Buyers
+)
+_REMEDY = "give it an explicit `key:` (a-z, 0-9 and _)"
+
+
+class KeyRefusedError(ValueError):
+    """A name or an explicit key that can't be used; ``code`` says why, the message what to do."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def snake_key(name: str) -> str:
+    """The snake_cased key of a name, by the rule in docs/configuration.md, "Keys".
+
+    Raises KeyRefusedError where the rule would have to drop letters (two names would get one key), nothing is
+    left, or too much is.
+    """
+    key = _separated(_split_case(_without_apostrophes(_folded(name)).strip()))
+    if not key:
+        raise KeyRefusedError("empty", f"no letter or digit of the name is left for a key: {_REMEDY}")
+    return _short_enough(key)
+
+
+def explicit_key(text: str) -> str:
+    """A key as somebody wrote it; nothing is derived or repaired."""
+    if not text:
+        raise KeyRefusedError("empty", "the key is empty: use a-z, 0-9 and _")
+    if not re.fullmatch(r"[a-z0-9_]+", text):
+        raise KeyRefusedError("invalid", f"a key has only a-z, 0-9 and _{_suggested(text)}")
+    return _short_enough(text)
+
+
+def trait_key(name: str) -> str:
+    """The key of a computed trait: Segment's standard traits keep its spelling (First Name: firstName)."""
+    key = snake_key(name)
+    return _STANDARD_SPELLINGS.get(key, key)
+
+
+def explicit_trait_key(text: str) -> str:
+    """A trait's key as somebody wrote it; ``firstName`` and its like are allowed beside [a-z0-9_]+."""
+    return text if text in STANDARD_TRAITS else explicit_key(text)
+
+
+def normalised(key: str) -> str:
+    """Lower-case letters and digits only: how destinations compare profile fields."""
+    return re.sub(r"[^a-z0-9]", "", key.lower())
+
+
+def reserved_reason(key: str, extra: frozenset[str] = frozenset()) -> str | None:
+    """Why no audience may have this key, or None. ``extra``: the destinations' profile fields, normalised."""
+    plain = normalised(key)
+    if plain in _PROTOCOL:
+        return _protocol_reason(key)
+    if plain in _PROFILE or plain in extra:
+        what = _PROFILE.get(plain, f"profile field `{key}`")
+        return f"the key `{key}` is reserved: it would overwrite the user's {what} with true; {_REMEDY}"
+    return None
+
+
+def reserved_trait_reason(key: str) -> str | None:
+    """Why no computed trait may have this key, or None; ``email`` and ``firstName`` may be sent."""
+    return _protocol_reason(key) if normalised(key) in _PROTOCOL else None
+
+
+def _folded(name: str) -> str:
+    visible = "".join(c for c in name if unicodedata.category(c) != "Cf")
+    bare = "".join(c for c in unicodedata.normalize("NFKD", visible) if unicodedata.category(c)[0] != "M")
+    folded = "".join(_fold(c, following) for c, following in zip(bare, bare[1:] + " ", strict=True))
+    if any(c.isalnum() and not c.isascii() and c not in _APOSTROPHES for c in folded):
+        raise KeyRefusedError(
+            "non_latin",
+            "the name has letters or digits without a Latin spelling, and dropping them could give two "
+            f"names one key: {_REMEDY}",
+        )
+    return folded
+
+
+def _fold(letter: str, following: str) -> str:
+    folded = _FOLDINGS.get(letter, letter)
+    return folded.upper() if letter.isupper() and not following.islower() else folded
+
+
+def _without_apostrophes(name: str) -> str:
+    return _BETWEEN_LETTERS.sub("", name)
+
+
+def _split_case(name: str) -> str:
+    """One token is split where its case changes; a name that separates its words is split only there."""
+    if re.fullmatch(r"[A-Za-z0-9]+", name):
+        for change in _CASE_CHANGES:
+            name = change.sub(r"\1_\2", name)
+    return name
+
+
+def _separated(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
+
+
+def _short_enough(key: str) -> str:
+    if len(key) > MAX_LENGTH:
+        raise KeyRefusedError(
+            "too_long", f"the key has {len(key)} characters, {MAX_LENGTH} are allowed: give a shorter `key:`"
+        )
+    return key
+
+
+def _suggested(text: str) -> str:
+    try:
+        return f"; did you mean `{snake_key(text)}`?"
+    except KeyRefusedError:
+        return ""
+
+
+def _protocol_reason(key: str) -> str:
+    return (
+        f"the key `{key}` is reserved: destinations read it as the id of the user or of the audience itself; "
+        f"{_REMEDY}"
+    )
+
+
+_STANDARD_SPELLINGS = {
+    spelling: trait for trait in STANDARD_TRAITS for spelling in (trait.lower(), snake_key(trait))
+}
+_PROTOCOL = frozenset(normalised(name) for name in PROTOCOL_NAMES)
+_WORDS = {
+    "email": "e-mail address",
+    "phone": "phone number",
+    "createdat": "time of creation",
+    "website": "website address",
+    "username": "user name",
+}
+_PROFILE = {
+    normalised(trait): _WORDS.get(normalised(trait), snake_key(trait).replace("_", " "))
+    for trait in STANDARD_TRAITS
+}

@@ -1,0 +1,65 @@
+"""The words of the program, as values: user properties, identify calls, statuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NewType
+
+RunId = NewType("RunId", int)
+PropertyId = NewType("PropertyId", int)
+
+
+class PropertyKind(StrEnum):
+    """A user property is a membership (``true`` or ``false``) or a computed trait (any JSON value)."""
+
+    AUDIENCE = "audience"
+    COMPUTED_TRAIT = "computed_trait"
+
+
+class Initial(StrEnum):
+    """What happens when an audience is first created (``initial:`` in the config)."""
+
+    ALL = "all"
+    NONE = "none"
+    MANUAL = "manual"
+
+
+class RunStatus(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    HELD = "held"
+    FAILED = "failed"
+
+
+class AudienceStatus(StrEnum):
+    CREATED = "created"
+    SYNCED = "synced"
+    UNCHANGED = "unchanged"
+    HELD = "held"
+    FAILED = "failed"
+    WAITING = "waiting"  # initial: manual, not seeded yet
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyCall:
+    """One user and the properties that changed for them.
+
+    ``traits_json`` is a JSON object as text, ready to be spliced into a request; ``message_id`` is the same
+    whenever the same change is sent again; ``timestamp`` is the time of the newest run whose change it
+    carries (ISO 8601, UTC, milliseconds). ``versions`` names the run behind each value (``key@run,key@run``).
+    """
+
+    user_id: str
+    traits_json: str
+    message_id: str
+    timestamp: str
+    versions: str = ""
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        """The properties by key; integers of any size survive."""
+        traits: dict[str, Any] = json.loads(self.traits_json)
+        return traits

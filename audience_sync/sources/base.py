@@ -1,0 +1,72 @@
+"""What does a source hand over? Rows in one shape, whatever they were read from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from audience_sync.errors import SourceError
+from audience_sync.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class TraitColumn:
+    """A column wanted as a computed trait; ``type`` overrides what the source would say
+    (``text``, ``number``, ``boolean``, ``date`` or ``json``)."""
+
+    column: str
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a snapshot needs of a source: one of ``file`` or ``query``, and the columns' names there.
+
+    ``traits`` maps a trait's key to its column; ``name`` is the column of ``names_from``.
+    """
+
+    user_id: str
+    file: str | None = None
+    query: str | None = None
+    name: str | None = None
+    traits: Mapping[str, TraitColumn] = field(default_factory=dict)
+    encoding: str = "utf-8"
+    sheet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that DuckDB can scan, not yet read.
+
+    ``select`` is a query with the columns ``user_id`` (text as written, NULL where it can't be used), ``name``
+    (text, where ``names_from`` is wanted) and one column of JSON text per trait, called by the trait's key
+    (NULL where there is no value). ``rejects`` is a query with the columns ``file``, ``row`` (counted from 1 =
+    the first row of data, for a database the first row of the answer), ``user_id`` and ``reason`` of the rows
+    that can't be used; it costs another read, so it is asked only when there are some.
+    """
+
+    select: str
+    rejects: str
+    #: Says in the source's words what an error met while scanning means; raises nothing itself.
+    explain: Callable[[Exception], SourceError]
+    #: Called after the scan; raises SourceError if what was read was being written meanwhile.
+    verify: Callable[[], None] = lambda: None
+    #: Equal fingerprints mean equal rows; None where that can't be known cheaply.
+    fingerprint: str | None = None
+
+
+class Source(ABC):
+    """A place snapshots come from. It keeps nothing between reads."""
+
+    @abstractmethod
+    def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+        """Find the rows and check that the columns are there.
+
+        Raises SourceError, with the file, line or column and the remedy, where they aren't.
+        """
+
+    @abstractmethod
+    def check(self) -> str:
+        """Say in one line what is there (``folder examples/shop, 5 files``); raises SourceError if it can't
+        be reached."""

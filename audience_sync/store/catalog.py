@@ -1,0 +1,66 @@
+"""Which audiences and computed traits does the store know?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from audience_sync.model import PropertyId, PropertyKind, RunId
+from audience_sync.store.chains import Chain
+from audience_sync.store.tables import chains, properties
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """An audience or a computed trait as the store knows it."""
+
+    id: PropertyId
+    kind: PropertyKind
+    key: str
+    name: str
+    origin: str | None
+    definition: str | None
+    chain_id: int
+    created_run: RunId
+    retired: bool
+
+
+def read_properties(connection: Connection) -> dict[str, Property]:
+    """All of them by key, retired ones too."""
+    rows = connection.execute(select(properties).order_by(properties.c.id))
+    return {
+        row.key: Property(
+            PropertyId(row.id),
+            PropertyKind(row.kind),
+            row.key,
+            row.name,
+            row.origin,
+            row.definition,
+            row.chain_id,
+            RunId(row.created_run_id),
+            row.retired_at is not None,
+        )
+        for row in rows
+    }
+
+
+def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, Chain]:
+    """All chains by id, without their segments."""
+    keys: dict[int, list[str]] = {}
+    for stored in known:
+        keys.setdefault(stored.chain_id, []).append(stored.key)
+    return {
+        row.id: Chain(row.id, PropertyKind(row.kind), tuple(keys.get(row.id, ())), row.users)
+        for row in connection.execute(select(chains))
+    }
+
+
+def create_property(connection: Connection, values: Mapping[str, object]) -> None:
+    connection.execute(insert(properties).values(**values))
+
+
+def rename_property(connection: Connection, key: str, name: str, definition: str | None) -> None:
+    """The name and the place it is loaded from may change; the key never does."""
+    connection.execute(update(properties).where(properties.c.key == key).values(name=name, definition=definition))

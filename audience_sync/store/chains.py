@@ -1,0 +1,193 @@
+"""What does the store know of an audience's members, or of the values of traits? A base and its deltas.
+
+The segments are Parquet files, sorted by user id. They are the truth: the table ``members`` is derived.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from audience_sync.errors import StoreDamagedError
+from audience_sync.model import PropertyKind, RunId
+from audience_sync.store.tables import chains, segment_parts, segments
+from audience_sync.workspace import Workspace, literal, quoted
+
+#: Bytes of a segment that are in memory at once.
+PART_BYTES = 4_000_000
+BASE, DELTA = "base", "delta"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A Parquet file in the workspace: ``user_id``, ``run_id`` and ``present`` or one column per trait."""
+
+    kind: str
+    path: Path
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A stored snapshot: one audience's members, or the values of the traits created together.
+
+    ``id`` is None until it is first committed. ``keys`` are the traits it holds, or the audience.
+    """
+
+    id: int | None
+    kind: PropertyKind
+    keys: tuple[str, ...]
+    users: int
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def deltas(self) -> tuple[Segment, ...]:
+        return tuple(segment for segment in self.segments if segment.kind == DELTA)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns beside ``user_id`` and ``run_id``, quoted."""
+        if self.kind is PropertyKind.AUDIENCE:
+            return ("present",)
+        return tuple(trait_column(key) for key in self.keys)
+
+    def with_delta(self, delta: Segment, users: int) -> Chain:
+        return replace(self, segments=(*self.segments, delta), users=users)
+
+    def with_base(self, base: Segment, users: int) -> Chain:
+        return replace(self, segments=(base,), users=users)
+
+
+def trait_column(key: str) -> str:
+    """The column of a trait in a segment; DuckDB's column names ignore case, keys don't clash with ours."""
+    return quoted(f"trait_{key}")
+
+
+def current(chain: Chain) -> str:
+    """A query for what the chain says now: one row a user, with the run that last changed it.
+
+    Of each user the newest row counts; users who left, or whose traits are all gone, are not in it.
+    """
+    if not chain.segments:
+        return _nobody(chain)
+    columns = ", ".join(("user_id", "run_id", *chain.columns))
+    base = f"select {columns} from {_files(chain, BASE)}"
+    if not chain.deltas:
+        return base
+    newest = (
+        f"select {columns} from {_files(chain, DELTA)} "
+        "qualify row_number() over (partition by user_id order by run_id desc) = 1"
+    )
+    return (
+        f"with newest as materialized ({newest}) "
+        f"select {columns} from ({base}) anti join newest using (user_id) "
+        f"union all select {columns} from newest where {_is_there(chain)}"
+    )
+
+
+def _files(chain: Chain, kind: str) -> str:
+    paths = ", ".join(literal(str(segment.path)) for segment in chain.segments if segment.kind == kind)
+    return f"read_parquet([{paths}])" if paths else f"({_nobody(chain)})"
+
+
+def _nobody(chain: Chain) -> str:
+    kind = "boolean" if chain.kind is PropertyKind.AUDIENCE else "varchar"
+    nulls = "".join(f", null::{kind} as {column}" for column in chain.columns)
+    return f"select null::varchar as user_id, null::integer as run_id{nulls} where false"
+
+
+def _is_there(chain: Chain) -> str:
+    if chain.kind is PropertyKind.AUDIENCE:
+        return "present"
+    return f"coalesce({', '.join(chain.columns)}) is not null"
+
+
+def write(workspace: Workspace, kind: str, query: str) -> Segment:
+    """A segment from the rows of a query."""
+    path = workspace.path(".parquet")
+    workspace.run(f"copy ({query} order by user_id) to {literal(str(path))} (format parquet, compression zstd)")
+    rows = workspace.one(f"select count(*) from read_parquet({literal(str(path))})")[0]
+    return Segment(kind, path, rows)
+
+
+def fetch(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
+    """The chain with its segments as files in the workspace.
+
+    Raises StoreDamagedError where one is not what was written.
+    """
+    query = select(segments).where(segments.c.chain_id == chain.id).order_by(segments.c.id)
+    fetched = tuple(
+        Segment(row.kind, _fetch(connection, workspace, chain, row.id, row.checksum), row.row_count)
+        for row in connection.execute(query).all()
+    )
+    return replace(chain, segments=fetched)
+
+
+def _fetch(connection: Connection, workspace: Workspace, chain: Chain, segment: int, checksum: str) -> Path:
+    path = workspace.path(".parquet")
+    digest = hashlib.blake2b(digest_size=16)
+    query = select(segment_parts.c.body).where(segment_parts.c.segment_id == segment).order_by(segment_parts.c.number)
+    with path.open("wb") as file:
+        for (body,) in connection.execution_options(yield_per=1).execute(query):
+            digest.update(body)
+            file.write(body)
+    if digest.hexdigest() != checksum:
+        raise StoreDamagedError(_damaged(chain, segment))
+    return path
+
+
+def _damaged(chain: Chain, segment: int) -> str:
+    what = "audience" if chain.kind is PropertyKind.AUDIENCE else "computed traits"
+    keys = ", ".join(chain.keys)
+    return (
+        f"The store is damaged: segment {segment} of {what} {keys} is not what was written (its checksum "
+        "differs). The run has stopped; nothing was changed or sent. Restore the store from a backup, or tell "
+        f"every destination everything again from the source: audience-sync resync {' '.join(chain.keys)}"
+    )
+
+
+def save(connection: Connection, chain: Chain, new: Sequence[Segment], run: RunId) -> int:
+    """Store new segments; a new base replaces all that was before. Returns the chain's id."""
+    chain_id = chain.id if chain.id is not None else _create(connection, chain)
+    connection.execute(update(chains).where(chains.c.id == chain_id).values(users=chain.users))
+    if any(segment.kind == BASE for segment in new):
+        clear(connection, chain_id)
+    for segment in new:
+        _save(connection, chain_id, segment, run)
+    return chain_id
+
+
+def clear(connection: Connection, chain_id: int) -> None:
+    old = select(segments.c.id).where(segments.c.chain_id == chain_id)
+    connection.execute(delete(segment_parts).where(segment_parts.c.segment_id.in_(old)))
+    connection.execute(delete(segments).where(segments.c.chain_id == chain_id))
+
+
+def _create(connection: Connection, chain: Chain) -> int:
+    created = connection.execute(insert(chains).values(kind=chain.kind.value, users=chain.users))
+    assert created.inserted_primary_key is not None
+    return int(created.inserted_primary_key[0])
+
+
+def _save(connection: Connection, chain_id: int, segment: Segment, run: RunId) -> None:
+    row = {"chain_id": chain_id, "kind": segment.kind, "run_id": run, "row_count": segment.rows}
+    size, checksum = segment.path.stat().st_size, _checksum(segment.path)
+    key = connection.execute(insert(segments).values(**row, bytes=size, checksum=checksum)).inserted_primary_key
+    assert key is not None
+    with segment.path.open("rb") as file:
+        number = 0
+        while body := file.read(PART_BYTES):
+            connection.execute(insert(segment_parts).values(segment_id=key[0], number=number, body=body))
+            number += 1
+
+
+def _checksum(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while body := file.read(PART_BYTES):
+            digest.update(body)
+    return digest.hexdigest()

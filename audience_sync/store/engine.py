@@ -1,0 +1,111 @@
+"""How is the store's database opened? One engine, two kinds of transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from audience_sync.errors import StoreError
+
+#: Seconds a statement waits for another process's transaction on SQLite.
+BUSY_TIMEOUT = 60
+_WRITING = "audience_sync_writing"
+
+
+class Store:
+    """A database and its two kinds of transaction: reading, and writing."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.engine = _engine(url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for PostgreSQL and in memory."""
+        if not self.is_sqlite or self.url.database in (None, "", ":memory:"):
+            return None
+        return Path(str(self.url.database))
+
+    @property
+    def label(self) -> str:
+        """The store's address for people, without a password."""
+        return str(self.file) if self.file else self.url.set(query={}).render_as_string(hide_password=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with _store_errors(self.label), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that may write; on SQLite it locks out other writers from its start."""
+        with (
+            _store_errors(self.label),
+            self.engine.execution_options(**{_WRITING: True}).begin() as connection,
+        ):
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        engine = create_engine(url, hide_parameters=True)
+    except (SQLAlchemyError, ImportError) as error:
+        raise StoreError(_cannot_open(url, error)) from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _cannot_open(url: str, error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+        return "The store is on PostgreSQL, but its driver is missing: pip install 'audience-sync[postgresql]'"
+    label = make_url(url).set(query={}).render_as_string(hide_password=True)
+    return f"The store {label} can't be opened: {error}"
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # SQLAlchemy begins transactions itself: sqlite3's own would leave DDL outside of them.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get(_WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@contextmanager
+def _store_errors(label: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreError(
+            f"The store {label} failed: {str(cause).strip()}. Nothing that was not yet committed is kept; "
+            "see what is wrong with: audience-sync check"
+        ) from error
+
+
+def restrict(file: Path) -> None:
+    """Create a SQLite file that only its owner can read."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

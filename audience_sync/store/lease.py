@@ -1,0 +1,155 @@
+"""Who may write? One run at a time, by a lease in the store and a token checked at every commit."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import Connection, select, update
+
+from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
+from audience_sync.store.columns import database_clock
+from audience_sync.store.engine import Store
+from audience_sync.store.tables import lease
+
+#: Seconds after which a silent holder is taken for dead.
+TIME_TO_LIVE = 60.0
+
+
+class Lease:
+    """The right to write, held until ``release``.
+
+    Renewed in the background and with every transaction. A holder that was silent for too long (stopped,
+    suspended) and was replaced finds out at its next transaction or ``confirm`` and can do neither.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        token: int,
+        *,
+        time_to_live: float = TIME_TO_LIVE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._token = token
+        self._time_to_live = time_to_live
+        self._clock = clock
+        self._renewed = clock()
+        self._stopped = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._heart.start()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A writing transaction that fails, whole, when the lease was lost."""
+        with self._store.writing() as connection:
+            self._extend(connection)
+            yield connection
+        self._renewed = self._clock()
+
+    def confirm(self) -> None:
+        """Raise LeaseLostError unless nobody else can have taken over: called before every request."""
+        if self._clock() - self._renewed > self._time_to_live / 2:
+            with self.transaction():
+                pass
+
+    def release(self) -> None:
+        self._stopped.set()
+        self._heart.join()
+        mine = (lease.c.id == 1) & (lease.c.token == self._token)
+        with self._store.writing() as connection:
+            connection.execute(update(lease).where(mine).values(holder="", expires_at=0))
+
+    def _extend(self, connection: Connection) -> None:
+        mine = (lease.c.id == 1) & (lease.c.token == self._token)
+        renewed = update(lease).where(mine).values(expires_at=database_clock() + self._time_to_live)
+        if connection.execute(renewed).rowcount != 1:
+            raise LeaseLostError(
+                "Another run has taken over because this one was silent for too long. "
+                "It ends here: nothing more is written or sent; the other run goes on from what was committed."
+            )
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(self._time_to_live / 4):
+            try:
+                with self.transaction():
+                    pass
+            except StoreError:  # said where it matters: at the next transaction or request
+                continue
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.release()
+        except StoreError:  # it expires by itself
+            return
+
+
+def acquire(store: Store, *, time_to_live: float = TIME_TO_LIVE) -> Lease:
+    """Take the lease, if it is free, expired, or its holder is a dead process of this machine.
+
+    Raises RunInProgressError, naming the holder, otherwise.
+    """
+    with store.writing() as connection:
+        row = connection.execute(select(lease, database_clock().label("now"))).one()
+        if row.holder and row.expires_at > row.now and not _is_dead(row.holder):
+            raise RunInProgressError(_held_by(row.holder, row.acquired_at))
+        token = row.token + 1
+        taken = {
+            "token": token,
+            "holder": holder(),
+            "acquired_at": row.now,
+            "expires_at": row.now + time_to_live,
+        }
+        if connection.execute(update(lease).where(lease.c.token == row.token).values(taken)).rowcount != 1:
+            raise RunInProgressError("Another run has just started. Nothing was done; try again later.")
+    return Lease(store, token, time_to_live=time_to_live)
+
+
+def holder() -> str:
+    """This process for people and for ``_is_dead``: host, process id, and what makes them unique."""
+    return f"process {os.getpid()} on {socket.gethostname()} ({_machine()}/{_started(os.getpid())})"
+
+
+def _held_by(name: str, since: float) -> str:
+    when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        f"Another run is at work: {name.partition(' (')[0]}, since {when}. Nothing was done. "
+        "It will be finished, or be taken over a minute after it died; then try again."
+    )
+
+
+def _is_dead(name: str) -> bool:
+    """Whether the holder was a process of this very machine (and container) that is gone."""
+    process, _, identity = name.partition(" (")
+    machine, _, started = identity.rstrip(")").partition("/")
+    if not machine or machine != _machine():
+        return False
+    return _started(int(process.split()[1])) != started
+
+
+def _machine() -> str:
+    """A boot and process namespace, so that an equal process id means the same process; empty if unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return ""
+
+
+def _started(process: int) -> str:
+    """The start time of a process, in clock ticks since boot; empty when there is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,171 @@
+"""What would a run change? Every snapshot is taken and compared; nothing is written or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, select
+
+from audience_sync.config.models import Settings
+from audience_sync.errors import SourceError
+from audience_sync.model import AudienceStatus, Initial, PropertyKind
+from audience_sync.sources.base import Source
+from audience_sync.store.catalog import Property, read_chains, read_properties
+from audience_sync.store.chains import Chain, fetch
+from audience_sync.store.engine import Store
+from audience_sync.store.tables import installation, runs
+from audience_sync.sync.diff import MembersDiff, diff_members
+from audience_sync.sync.findings import AudienceFinding, Findings, NewProperty
+from audience_sync.sync.guard import Counts, hold_reason
+from audience_sync.sync.prepare import members_change
+from audience_sync.sync.snapshot import audience_rows, rejected_rows, scanning
+from audience_sync.sync.targets import Target
+from audience_sync.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knew when the run began."""
+
+    properties: Mapping[str, Property]
+    chains: Mapping[int, Chain]
+    last_run: int
+    installation: str
+
+
+@dataclass(slots=True)
+class Collector:
+    """Takes and compares snapshots, one after another.
+
+    ``profile_fields``: names that no audience may have, since they are profile fields of a destination.
+    ``keys``: only these audiences (None = all). ``accept``: audiences whose guard is lifted this once.
+    ``seeding``: the audience that a person seeds by hand, though its config says ``initial: manual``.
+    """
+
+    workspace: Workspace
+    store: Store
+    settings: Settings
+    sources: Mapping[str, Source]
+    known: Known
+    run: int
+    profile_fields: frozenset[str] = frozenset()
+    keys: Collection[str] | None = None
+    accept: Collection[str] = ()
+    seeding: str | None = None
+    watch: Callable[[str], None] = field(default=lambda what: None)
+    findings: Findings = field(default_factory=Findings)
+    fetched: dict[int, Chain] = field(default_factory=dict)
+
+    def stored_chain(self, chain_id: int) -> Chain:
+        """The chain with its segments in the workspace, fetched once; as this run has changed it so far."""
+        if chain_id not in self.fetched:
+            with self.store.reading() as connection:
+                chain = self.known.chains[chain_id]
+                self.fetched[chain_id] = fetch(connection, self.workspace, chain)
+        return self.fetched[chain_id]
+
+    def audience(self, target: Target) -> None:
+        """Take and compare one audience; a source that fails leaves it as it is."""
+        if self._is_waiting(target):
+            self.findings.audiences.append(_waiting(target))
+            return
+        self.watch(f"audience {target.key}")
+        try:
+            self._compare(target)
+        except SourceError as error:
+            self._fail(target, str(error))
+
+    def _is_waiting(self, target: Target) -> bool:
+        manual = target.config.initial is Initial.MANUAL
+        return manual and target.stored is None and target.key != self.seeding
+
+    def _fail(self, target: Target, message: str) -> None:
+        self.findings.audiences.append(
+            AudienceFinding(target.key, target.name, AudienceStatus.FAILED, before=self._before(target), error=message)
+        )
+
+    def _before(self, target: Target) -> int:
+        return self.known.chains[target.stored.chain_id].users if target.stored else 0
+
+    def _compare(self, target: Target) -> None:
+        source = self.sources[target.config.source]
+        rows = audience_rows(self.workspace, source, target.config)
+        chain = self.chain_of(target)
+        with scanning(rows):
+            diff = diff_members(self.workspace, rows.select, chain)
+        if diff.invalid:
+            self.findings.rejected += rejected_rows(self.workspace, rows, target.key)
+        self.settle(target, chain, diff)
+
+    def chain_of(self, target: Target) -> Chain:
+        if target.stored is None:
+            return Chain(None, PropertyKind.AUDIENCE, (target.key,), 0)
+        return self.stored_chain(target.stored.chain_id)
+
+    def settle(self, target: Target, chain: Chain, diff: MembersDiff) -> None:
+        """Hold the difference, or take it into the findings."""
+        counts = Counts(chain.users, diff.entered, diff.left)
+        reason = None
+        if target.stored is not None and target.key not in self.accept:
+            reason = hold_reason(target.key, counts, self.settings.guard_of(target.config))
+        status = AudienceStatus.HELD if reason else _status(target, diff)
+        self.findings.audiences.append(
+            AudienceFinding(
+                target.key,
+                target.name,
+                status,
+                counts.before,
+                0 if reason else diff.entered,
+                0 if reason else diff.left,
+                diff.invalid,
+                reason
+                and f"{reason}. Nothing of it was changed or sent. "
+                f"If this is right: audience-sync sync {target.key} --accept {target.key}",
+            )
+        )
+        if not reason:
+            self._take(target, chain, diff)
+
+    def _take(self, target: Target, chain: Chain, diff: MembersDiff) -> None:
+        change = members_change(self.workspace, chain, diff, self.run)
+        if change:
+            self.findings.changes.append(change)
+            if chain.id is not None:
+                self.fetched[chain.id] = change.chain
+        if target.stored is None:
+            place = len(self.findings.changes) - 1
+            self.findings.created.append(
+                NewProperty(PropertyKind.AUDIENCE, target.key, target.name, place, target.origin, target.definition)
+            )
+        elif (target.stored.name, target.stored.definition) != (target.name, target.definition):
+            self.findings.renamed[target.key] = (target.name, target.definition)
+            if target.stored.name != target.name:
+                self.findings.warnings.append(
+                    f"audience '{target.stored.name}' is now called '{target.name}'; its key stays '{target.key}'"
+                )
+
+
+def _status(target: Target, diff: MembersDiff) -> AudienceStatus:
+    if target.stored is None:
+        return AudienceStatus.CREATED
+    return AudienceStatus.SYNCED if diff.entered + diff.left else AudienceStatus.UNCHANGED
+
+
+def _waiting(target: Target) -> AudienceFinding:
+    return AudienceFinding(
+        target.key,
+        target.name,
+        AudienceStatus.WAITING,
+        error=f"waiting for `audience-sync seed {target.key}`",
+    )
+
+
+def read_known(connection: Connection) -> Known:
+    known = read_properties(connection)
+    return Known(
+        known,
+        read_chains(connection, known.values()),
+        connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
+        connection.execute(select(installation.c.uuid)).scalar_one(),
+    )

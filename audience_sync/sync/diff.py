@@ -1,0 +1,138 @@
+"""What changed? The snapshot of now against the stored one, by columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audience_sync.store.chains import Chain, current, trait_column
+from audience_sync.workspace import Workspace, literal, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class MembersDiff:
+    """Who entered and left: a table with ``user_id`` and ``present`` (one row a user), and the counts.
+
+    ``invalid`` counts the rows without a usable user id.
+    """
+
+    table: str
+    entered: int
+    left: int
+    invalid: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraitsDiff:
+    """Whose values changed: a table with ``user_id`` and each of the chain's columns, as they are now.
+
+    ``log`` is a table with ``user_id``, ``key`` and ``value``: one row a changed value (NULL = gone).
+    ``entered`` and ``left`` count the users who have values for the first time, and no more.
+    """
+
+    table: str
+    log: str
+    users: int
+    entered: int
+    left: int
+
+
+def diff_members(workspace: Workspace, snapshot: str, chain: Chain) -> MembersDiff:
+    """One full join of a snapshot (a query with ``user_id``) with the stored members.
+
+    Rows without a usable id have NULL there, match nobody and come out of the same join.
+    """
+    raw, table = workspace.name("raw"), workspace.name("members")
+    workspace.run(
+        f"create table {raw} as select coalesce(s.user_id, c.user_id) as user_id, s.here is not null as present "
+        f"from (select user_id, true as here from ({snapshot})) s "
+        f"full join (select user_id from ({current(chain)})) c on s.user_id = c.user_id "
+        "where s.here is null or c.user_id is null"
+    )
+    workspace.run(f"create table {table} as select distinct user_id, present from {raw} where user_id is not null")
+    invalid = workspace.one(f"select count(*) from {raw} where user_id is null")[0]
+    workspace.run(f"drop table {raw}")
+    entered, left = workspace.one(
+        f"select count(*) filter (where present), count(*) filter (where not present) from {table}"
+    )
+    return MembersDiff(table, entered, left, invalid)
+
+
+def diff_traits(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> TraitsDiff:
+    """The chain's values against a snapshot table, which has ``user_id`` and a column per key of ``keys``.
+
+    Values of the chain that the snapshot doesn't bring stay as they are.
+    """
+    wide = _changed_users(workspace, snapshot, chain, keys)
+    log = workspace.name("trait_log")
+    parts = [
+        f"select user_id, {literal(key)} as key, {_new(key)} as value from {wide} "
+        f"where {_new(key)} is distinct from {_old(key)}"
+        for key in keys
+    ]
+    workspace.run(f"create table {log} as {' union all '.join(parts)}")
+    table = workspace.name("traits")
+    columns = ", ".join(f"{_new(key) if key in keys else _old(key)} as {trait_column(key)}" for key in chain.keys)
+    workspace.run(f"create table {table} as select user_id, {columns} from {wide}")
+    there, was = _any(chain.keys, keys, new=True), _any(chain.keys, keys, new=False)
+    users, entered, left = workspace.one(
+        f"select count(*), count(*) filter (where ({there}) and not ({was})), "
+        f"count(*) filter (where ({was}) and not ({there})) from {wide}"
+    )
+    workspace.run(f"drop table {wide}")
+    return TraitsDiff(table, log, users, entered, left)
+
+
+def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> str:
+    wide = workspace.name("changed")
+    new = ", ".join(f"s.{quoted(key)} as {_new(key)}" for key in keys)
+    old = ", ".join(f"c.{trait_column(key)} as {_old(key)}" for key in chain.keys)
+    differs = " or ".join(f"s.{quoted(key)} is distinct from c.{trait_column(key)}" for key in keys)
+    workspace.run(
+        f"create table {wide} as select coalesce(s.user_id, c.user_id) as user_id, {new}, {old} "
+        f"from (select * from {snapshot} where user_id is not null) s "
+        f"full join ({current(chain)}) c on s.user_id = c.user_id where {differs}"
+    )
+    return wide
+
+
+def _new(key: str) -> str:
+    return quoted(f"new_{key}")
+
+
+def _old(key: str) -> str:
+    return quoted(f"old_{key}")
+
+
+def _any(chain_keys: Sequence[str], keys: Sequence[str], *, new: bool) -> str:
+    columns = [_new(key) if new and key in keys else _old(key) for key in chain_keys]
+    return " or ".join(f"{column} is not null" for column in columns)
+
+
+def one_row_a_user(workspace: Workspace, snapshot: str, keys: Sequence[str]) -> tuple[str, int]:
+    """A table of a traits snapshot with one row a user, and how many users had several that differ.
+
+    Of rows that differ the greatest wins, so that the same snapshot always gives the same values.
+    """
+    table = workspace.name("snapshot")
+    workspace.run(f"create table {table} as {snapshot}")
+    twice = workspace.name("twice")
+    workspace.run(
+        f"create table {twice} as select user_id, count(*) as rows from {table} "
+        "where user_id is not null group by user_id having count(*) > 1"
+    )
+    if not workspace.one(f"select count(*) from {twice}")[0]:
+        return table, 0
+    columns = ", ".join(quoted(key) for key in keys)
+    kept = workspace.name("snapshot")
+    order = ", ".join(f"{quoted(key)} desc nulls last" for key in keys)
+    differing = workspace.one(
+        f"select count(*) from (select user_id from (select distinct user_id, {columns} from {table} "
+        f"semi join {twice} using (user_id)) group by user_id having count(*) > 1)"
+    )[0]
+    workspace.run(
+        f"create table {kept} as select * from {table} anti join {twice} using (user_id) union all "
+        f"select * from {table} semi join {twice} using (user_id) "
+        f"qualify row_number() over (partition by user_id order by {order}) = 1"
+    )
+    return kept, differing

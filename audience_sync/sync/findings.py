@@ -1,0 +1,97 @@
+"""What did a run find? Values that the commit writes, the delivery tells and the summary shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from audience_sync.model import AudienceStatus, PropertyKind
+from audience_sync.store.chains import Chain, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row without a usable user id; ``row`` is counted from 1, the first row of data."""
+
+    audience_key: str | None
+    file: str
+    row: int
+    user_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainChange:
+    """A chain as it will be, with its new segments.
+
+    ``log`` is a workspace table of what changed (``user_id``, ``key``, ``value``); None on a first creation,
+    which needs no log: destinations are told from the segments. ``members`` is the table of who entered and
+    left (``user_id``, ``present``), for audiences.
+    """
+
+    chain: Chain
+    new: tuple[Segment, ...]
+    log: str | None = None
+    members: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewProperty:
+    """A property that the run creates. ``chain`` is its place in ``Findings.changes``."""
+
+    kind: PropertyKind
+    key: str
+    name: str
+    chain: int
+    origin: str | None = None
+    definition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceFinding:
+    """One audience in a run. Nothing of it is changed or sent when it is held or failed."""
+
+    key: str
+    name: str
+    status: AudienceStatus
+    before: int = 0
+    entered: int = 0
+    left: int = 0
+    invalid: int = 0
+    error: str | None = None
+
+    @property
+    def after(self) -> int:
+        return self.before + self.entered - self.left
+
+
+@dataclass(frozen=True, slots=True)
+class TraitsFinding:
+    """All computed traits in a run: users who have some, users whose values changed."""
+
+    users: int = 0
+    changed: int = 0
+    invalid: int = 0
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """Everything a run found, in the order it was found."""
+
+    audiences: list[AudienceFinding] = field(default_factory=list)
+    traits: TraitsFinding = field(default_factory=TraitsFinding)
+    changes: list[ChainChange] = field(default_factory=list)
+    created: list[NewProperty] = field(default_factory=list)
+    renamed: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # key -> name, definition
+    rejected: list[RejectedRow] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def logs(self) -> list[str]:
+        return [change.log for change in self.changes if change.log]
+
+    def chains_after(self, before: Iterable[Chain]) -> Mapping[str, Chain]:
+        """Every property's chain by key, as the run leaves it."""
+        after = {key: chain for chain in before for key in chain.keys}
+        return after | {key: change.chain for change in self.changes for key in change.chain.keys}

@@ -1,0 +1,42 @@
+"""Would this snapshot change too much? Then it is held until a person has looked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audience_sync.config.parts import Guard, Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """An audience's members before, and who would enter and leave."""
+
+    before: int
+    entered: int
+    left: int
+
+
+def hold_reason(key: str, counts: Counts, guard: Guard) -> str | None:
+    """Why the snapshot is held; None when it may go through. An audience's first creation is never held."""
+    if counts.before == 0:
+        return None
+    if counts.left == counts.before and counts.entered == 0:
+        return f"audience '{key}': the new snapshot is empty, the last one had {counts.before} members"
+    if _exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
+        return _over(key, counts.before, counts.left, "fewer", guard.max_removed)
+    if _exceeds(counts.entered, counts.before, guard.max_added, guard.at_least):
+        return _over(key, counts.before, counts.entered, "more", guard.max_added)
+    return None
+
+
+def _exceeds(changed: int, before: int, limit: Threshold, at_least: int) -> bool:
+    if limit.count is not None:
+        return changed > limit.count
+    return changed >= at_least and changed > (limit.share or 0) * before
+
+
+def _over(key: str, before: int, changed: int, direction: str, limit: Threshold) -> str:
+    return (
+        f"audience '{key}': the new snapshot has {changed} members ({changed / before:.0%}) {direction} "
+        f"than the last one with {before}, over the limit of {limit}"
+    )

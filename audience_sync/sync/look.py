@@ -1,0 +1,163 @@
+"""What would a run change, and what is each destination then owed? Everything but writing and sending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers, subscribe
+from audience_sync.delivery.owed import Facts
+from audience_sync.destinations.base import Audiencing, Destination
+from audience_sync.errors import ConfigError, Problem
+from audience_sync.model import PropertyKind
+from audience_sync.store.chains import Chain
+from audience_sync.sync.collect import Collector, Known, read_known
+from audience_sync.sync.findings import Findings
+from audience_sync.sync.named import collect_names
+from audience_sync.sync.order import Order, Parts, Watch
+from audience_sync.sync.outlook import Owed, configs_by_key, gather, owed_to, read_log, read_refused, wanted
+from audience_sync.sync.targets import Target, named_targets
+from audience_sync.sync.traits import collect_traits
+from audience_sync.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a run found, and the ledgers as the config wants them. Nothing is written yet."""
+
+    run: int
+    known: Known
+    findings: Findings
+    ledgers: Mapping[str, Ledger]
+    destinations: Mapping[str, Destination]
+    facts: Facts
+
+    def owed(self, workspace: Workspace, order: Order, ledgers: Mapping[str, Ledger]) -> list[Owed]:
+        """What each destination is owed: what an ordered seed sends, or everything else."""
+        return [
+            owed_to(workspace, self.facts, ledger, self.destinations[name], feed=feed, only_told=only_told)
+            for name, ledger in ledgers.items()
+            for feed, only_told in _feeds(ledger, order)
+        ]
+
+
+def _feeds(ledger: Ledger, order: Order) -> list[tuple[Feed, bool]]:
+    """An audience that a person is seeding is told further by ``seed`` alone; ``sync`` keeps whom it has
+    reached up to date."""
+    if order.seed is not None and order.seed in ledger.seeds:
+        return [(ledger.seeds[order.seed], False)]
+    reached = [(feed, True) for feed in ledger.seeds.values() if feed.ranges]
+    return [(ledger.feed, False), *reached]
+
+
+def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: int | None = None) -> Outlook:
+    """Load and compare everything that was asked for. ``run`` is None for a run that doesn't exist yet."""
+    with parts.store.reading() as connection:
+        known = read_known(connection)
+        before = read_ledgers(connection, parts.settings.destinations)
+    targets = named_targets(parts.settings.audiences, known.properties)
+    collector = _collector(parts, order, watch, workspace, known, run or known.last_run + 1)
+    _collect(collector, targets, order)
+    with parts.store.reading() as connection:
+        log, refused = read_log(connection, workspace, before), read_refused(connection, workspace)
+    findings = collector.findings
+    return Outlook(
+        collector.run,
+        known,
+        findings,
+        _ledgers_after(parts, order, collector, targets, before),
+        parts.destinations(_about(known, findings)),
+        gather(workspace, log, refused, findings, _Chains(collector), collector.run),
+    )
+
+
+def _collector(parts: Parts, order: Order, watch: Watch, workspace: Workspace, known: Known, run: int) -> Collector:
+    return Collector(
+        workspace,
+        parts.store,
+        parts.settings,
+        parts.sources,
+        known,
+        run,
+        profile_fields=parts.profile_fields,
+        keys=order.keys,
+        accept=order.accept,
+        seeding=order.seed,
+        watch=watch.loading,
+    )
+
+
+def _collect(collector: Collector, targets: Sequence[Target], order: Order) -> None:
+    for target in targets:
+        if order.keys is None or target.key in order.keys:
+            collector.audience(target)
+    for config in collector.settings.audiences:
+        if config.names_from is not None:
+            collect_names(collector, config)
+    _refuse_unknown(collector, order)
+    if order.seed is None:
+        collect_traits(collector)
+
+
+def _refuse_unknown(collector: Collector, order: Order) -> None:
+    found = {each.key for each in collector.findings.audiences}
+    missing = sorted(set(order.keys or ()) - found)
+    if missing and not any(each.error for each in collector.findings.audiences):
+        known = ", ".join(sorted(each.key for each in collector.known.properties.values())) or "none yet"
+        raise ConfigError(
+            [Problem("", f"no audience has the key {', '.join(missing)} (known: {known}). Nothing was done")]
+        )
+
+
+def _ledgers_after(
+    parts: Parts,
+    order: Order,
+    collector: Collector,
+    targets: Sequence[Target],
+    before: Mapping[str, Ledger],
+) -> dict[str, Ledger]:
+    known, findings = collector.known, collector.findings
+    configs = configs_by_key(parts.settings, known, findings, targets)
+    after = {}
+    for name, ledger in before.items():
+        keys = wanted(parts.settings, known, findings, configs, name)
+        if order.seed in keys and order.baseline:
+            keys[order.seed] = False
+        after[name] = _open_seed(subscribe(ledger, keys, collector.run), findings, order)
+    return after
+
+
+def _open_seed(ledger: Ledger, findings: Findings, order: Order) -> Ledger:
+    """An audience created by hand is told over a feed of its own, until everyone has been told."""
+    created = {each.key for each in findings.created}
+    if order.seed is None or order.seed not in created or order.baseline:
+        return ledger
+    if order.seed not in ledger.subscriptions:
+        return ledger
+    return replace(ledger, seeds={**ledger.seeds, order.seed: Feed(None, 0, seeding=order.seed)})
+
+
+def _about(known: Known, findings: Findings) -> Audiencing:
+    kinds = {key: each.kind for key, each in known.properties.items()}
+    kinds |= {each.key: each.kind for each in findings.created}
+    audiences = frozenset(key for key, kind in kinds.items() if kind is PropertyKind.AUDIENCE)
+    return Audiencing(known.installation, audiences, frozenset(kinds) - audiences)
+
+
+class _Chains(Mapping[str, Chain]):
+    """Every property's chain as the run leaves it; segments are fetched when somebody asks."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._changed = {key: each.chain for each in collector.findings.changes for key in each.chain.keys}
+
+    def __getitem__(self, key: str) -> Chain:
+        if key in self._changed:
+            return self._changed[key]
+        return self._collector.stored_chain(self._collector.known.properties[key].chain_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._changed.keys() | self._collector.known.properties.keys())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

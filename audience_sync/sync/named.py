@@ -1,0 +1,101 @@
+"""How does one query become many audiences? One pass over ``names_from``, then each is compared alone."""
+
+from __future__ import annotations
+
+from audience_sync.config.models import AudienceConfig
+from audience_sync.errors import SourceError
+from audience_sync.keys import KeyRefusedError, reserved_reason, snake_key
+from audience_sync.model import AudienceStatus
+from audience_sync.store.catalog import Property
+from audience_sync.sync.collect import Collector
+from audience_sync.sync.diff import diff_members
+from audience_sync.sync.findings import AudienceFinding
+from audience_sync.sync.snapshot import audience_rows, rejected_rows, scanning
+from audience_sync.sync.targets import Target, refusal
+from audience_sync.sync.targets import origin as origin_of
+from audience_sync.workspace import literal
+
+
+def collect_names(collector: Collector, config: AudienceConfig) -> None:
+    """One audience per distinct value. A new value is a first creation, a vanished one an empty snapshot."""
+    origin = origin_of(config)
+    known = {each.name: each for each in collector.known.properties.values() if each.origin == origin}
+    collector.watch(f"audiences from {origin}")
+    try:
+        table = _take(collector, config, origin)
+    except SourceError as error:
+        _fail_all(collector, config, known, origin, str(error))
+        return
+    names = [name for (name,) in collector.workspace.all(f"select distinct name from {table} order by name")]
+    for name in [*names, *(name for name in known if name not in names)]:
+        _compare(collector, config, origin, name, known.get(name), table)
+
+
+def _take(collector: Collector, config: AudienceConfig, origin: str) -> str:
+    """A table with ``name`` and ``user_id``, sorted, so that each name is found quickly."""
+    workspace = collector.workspace
+    rows = audience_rows(workspace, collector.sources[config.source], config)
+    raw, table = workspace.name("raw"), workspace.name("names")
+    with scanning(rows):
+        workspace.run(f"create table {raw} as select name, user_id from ({rows.select})")
+    nameless, invalid = workspace.one(
+        f"select count(*) filter (where trim(coalesce(name, '')) = ''), count(*) filter (where user_id is null) "
+        f"from {raw}"
+    )
+    if nameless:
+        collector.findings.warnings.append(f"{origin}: {nameless} rows name no audience and were passed over")
+    if invalid:
+        collector.findings.rejected += rejected_rows(workspace, rows, None)
+    workspace.run(f"create table {table} as from {raw} where trim(coalesce(name, '')) <> '' order by name")
+    workspace.run(f"drop table {raw}")
+    return table
+
+
+def _fail_all(
+    collector: Collector, config: AudienceConfig, known: dict[str, Property], origin: str, message: str
+) -> None:
+    for stored in known.values():
+        users = collector.known.chains[stored.chain_id].users
+        collector.findings.audiences.append(
+            AudienceFinding(stored.key, stored.name, AudienceStatus.FAILED, before=users, error=message)
+        )
+    if not known:
+        collector.findings.audiences.append(AudienceFinding(origin, origin, AudienceStatus.FAILED, error=message))
+
+
+def _compare(
+    collector: Collector,
+    config: AudienceConfig,
+    origin: str,
+    name: str,
+    stored: Property | None,
+    table: str,
+) -> None:
+    try:
+        key = stored.key if stored else snake_key(name)
+    except KeyRefusedError as error:
+        _refuse(collector, name, f"the audience '{name}' from {origin} was not created: {error}")
+        return
+    if collector.keys is not None and key not in collector.keys:
+        return
+    reason = _refusal(collector, key, stored)
+    if reason:
+        _refuse(collector, key, f"the audience '{name}' from {origin} was not created: {reason}")
+        return
+    target = Target(key, name, config, stored, None, origin)
+    chain = collector.chain_of(target)
+    snapshot = f"select user_id from {table} where name = {literal(name)}"
+    collector.settle(target, chain, diff_members(collector.workspace, snapshot, chain))
+
+
+def _refusal(collector: Collector, key: str, stored: Property | None) -> str | None:
+    if stored:
+        return refusal(key, collector.known.properties)
+    taken = key in collector.known.properties or key in {each.key for each in collector.findings.audiences}
+    if taken:
+        return f"the key '{key}' is taken by another audience or computed trait"
+    return reserved_reason(key, collector.profile_fields)
+
+
+def _refuse(collector: Collector, key: str, message: str) -> None:
+    collector.findings.audiences.append(AudienceFinding(key, key, AudienceStatus.FAILED, error=message))

@@ -1,0 +1,52 @@
+"""What is a run asked to do, and with what?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from audience_sync.config.models import Settings
+from audience_sync.delivery.deliver import Tally
+from audience_sync.destinations.base import Audiencing, Destination
+from audience_sync.sources.base import Source
+from audience_sync.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a run works with: put together once, by the command line.
+
+    ``destinations`` makes the configured destinations, by name.
+    """
+
+    settings: Settings
+    store: Store
+    sources: Mapping[str, Source]
+    destinations: Callable[[Audiencing], Mapping[str, Destination]]
+    profile_fields: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person or the clock asked for.
+
+    ``keys``: only these audiences (None = all). ``accept``: audiences whose guard is lifted this once.
+    ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
+    are, at ``rate`` requests a second.
+    """
+
+    command: str = "sync"
+    keys: Collection[str] | None = None
+    accept: Collection[str] = ()
+    seed: str | None = None
+    baseline: bool = False
+    most: int | None = None
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told how a run is getting on: what is loaded, and each destination's tally."""
+
+    loading: Callable[[str], None] = field(default=lambda what: None)
+    delivering: Callable[[Tally], None] = field(default=lambda tally: None)

@@ -1,0 +1,134 @@
+"""What is each destination owed after a run's findings? The same answer for ``plan`` and for ``sync``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from audience_sync.config.models import AudienceConfig, Settings
+from audience_sync.delivery.feeds import Feed, Ledger
+from audience_sync.delivery.owed import Facts, owed
+from audience_sync.destinations.base import Destination
+from audience_sync.model import Initial
+from audience_sync.store.chains import Chain
+from audience_sync.store.tables import changes, destinations, properties, refused_values
+from audience_sync.sync.collect import Known
+from audience_sync.sync.findings import Findings
+from audience_sync.sync.targets import Target, origin
+from audience_sync.workspace import Workspace, literal
+
+_COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id": "integer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What one destination is owed over one feed: a table of calls in the workspace, and their number."""
+
+    ledger: Ledger
+    feed: Feed
+    table: str
+    calls: int
+    whole: bool = True
+
+
+def configs_by_key(
+    settings: Settings, known: Known, findings: Findings, targets: Sequence[Target]
+) -> dict[str, AudienceConfig]:
+    """The config of every audience that exists after the run, those from ``names_from`` too."""
+    named = {target.key: target.config for target in targets}
+    entries = {origin(config): config for config in settings.audiences if config.names_from}
+    stored = {key: entries[each.origin] for key, each in known.properties.items() if each.origin in entries}
+    created = {each.key: entries[each.origin] for each in findings.created if each.origin in entries}
+    exists = known.properties.keys() | {each.key for each in findings.created}
+    return {key: config for key, config in (named | stored | created).items() if key in exists}
+
+
+def wanted(
+    settings: Settings, known: Known, findings: Findings, configs: Mapping[str, AudienceConfig], name: str
+) -> dict[str, bool]:
+    """The properties a destination is to be told of; the value says whether everyone is told at first."""
+    exists = known.properties.keys() | {each.key for each in findings.created}
+    keys = {
+        key: config.initial is not Initial.NONE
+        for key, config in configs.items()
+        if name in settings.destinations_of(config)
+    }
+    return keys | {key: True for each in settings.computed_traits for key in each.columns if key in exists}
+
+
+def read_log(connection: Connection, workspace: Workspace, ledgers: Mapping[str, Ledger]) -> str:
+    """The stored changes that some destination has not been told, as a workspace table."""
+    feeds = [feed for ledger in ledgers.values() for feed in (ledger.feed, *ledger.seeds.values())]
+    told_before = [
+        each.told_before
+        for ledger in ledgers.values()
+        for each in ledger.subscriptions.values()
+        if each.told_before is not None and each.ended_run is None and each.since_run > ledger.feed.lowest
+    ]
+    floor = min([*(_floor(feed) for feed in feeds), *told_before], default=0)
+    query = (
+        select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
+        .join_from(changes, properties)
+        .where(changes.c.run_id > floor)
+    )
+    return workspace.load(_COLUMNS, _batches(connection, query))
+
+
+def _floor(feed: Feed) -> int:
+    """A destination that was never told anything needs no log, but for what was attempted."""
+    started = feed.position or feed.ranges
+    return feed.lowest if started else (feed.attempted_run if feed.attempted_run is not None else 2**31 - 1)
+
+
+def read_refused(connection: Connection, workspace: Workspace) -> str:
+    """What refused calls carried, by destination, as a workspace table."""
+    query = select(
+        destinations.c.name,
+        refused_values.c.user_id,
+        properties.c.key,
+        refused_values.c.value,
+        refused_values.c.run_id,
+    ).select_from(refused_values.join(destinations).join(properties))
+    return workspace.load({"destination": "varchar", **_COLUMNS}, _batches(connection, query))
+
+
+def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[Any]]]:
+    result = connection.execution_options(yield_per=10_000).execute(query)
+    for rows in result.partitions():
+        yield rows
+
+
+def gather(
+    workspace: Workspace, log: str, refused: str, findings: Findings, chains: Mapping[str, Chain], run: int
+) -> Facts:
+    """Everything there is to tell: what was owed before, and what this run found."""
+    for table in findings.logs:
+        workspace.run(f"insert into {log} select user_id, key, value, {run} as run_id from {table}")
+    return Facts(log, refused, chains)
+
+
+def owed_to(
+    workspace: Workspace,
+    facts: Facts,
+    ledger: Ledger,
+    destination: Destination,
+    *,
+    feed: Feed,
+    only_told: bool = False,
+) -> Owed:
+    """What one destination is owed over one of its feeds."""
+    mine = workspace.name("refused")
+    workspace.run(f"create view {mine} as from {facts.refused} where destination = {literal(ledger.name)}")
+    subscriptions = ledger.active() if feed.seeding is None else [ledger.subscriptions[feed.seeding]]
+    table = owed(
+        workspace,
+        Facts(facts.log, mine, facts.chains, facts.suppressed),
+        feed,
+        subscriptions,
+        companions=destination.companions,
+        only_told=only_told,
+    )
+    return Owed(ledger, feed, table, workspace.one(f"select count(*) from {table}")[0], whole=not only_told)

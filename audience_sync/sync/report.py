@@ -1,0 +1,145 @@
+"""What became of a run? The summary that people read and ``--json`` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audience_sync.delivery.deliver import Tally
+from audience_sync.model import AudienceStatus, RunStatus
+from audience_sync.sync.findings import AudienceFinding, Findings, TraitsFinding
+
+#: Exit codes (product.md, section 5); where several apply, the highest of these in this order.
+EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationReport:
+    """One destination in a run: ``delivered + refused + pending`` = the calls it was owed."""
+
+    name: str
+    address: str
+    calls: int
+    delivered: int
+    refused: int
+    pending: int
+    requests: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    run: int
+    audiences: Sequence[AudienceFinding]
+    traits: TraitsFinding
+    destinations: Sequence[DestinationReport]
+    seconds: float
+    warnings: Sequence[str] = ()
+    rejected: int = 0
+    store_is_new: bool = False
+
+    @property
+    def status(self) -> RunStatus:
+        failed = any(each.status is AudienceStatus.FAILED for each in self.audiences) or self.traits.errors
+        if failed or self._every_destination_failed():
+            return RunStatus.FAILED
+        if any(each.status is AudienceStatus.HELD for each in self.audiences):
+            return RunStatus.HELD
+        if any(each.refused or each.pending for each in self.destinations):
+            return RunStatus.PARTIAL
+        return RunStatus.SUCCEEDED
+
+    def _every_destination_failed(self) -> bool:
+        """Nothing at all went out although there was something to send."""
+        owed = [each for each in self.destinations if each.calls]
+        return bool(owed) and all(each.error and not each.delivered for each in owed)
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.status]
+
+    @property
+    def error(self) -> str | None:
+        """Everything that went wrong, in lines; None where nothing did."""
+        audiences = [each.error for each in self.audiences if each.status is AudienceStatus.FAILED and each.error]
+        destinations = [f"destination {each.name}: {each.error}" for each in self.destinations if each.error]
+        return "\n".join([*dict.fromkeys(audiences), *self.traits.errors, *destinations]) or None
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of ``sync --json`` (product.md, section 5)."""
+        return {
+            "run": self.run,
+            "status": self.status.value,
+            "audiences": [_audience(each) for each in self.audiences],
+            "traits": _traits(self.traits),
+            "destinations": [_destination(each) for each in self.destinations],
+            "seconds": round(self.seconds, 3),
+            "warnings": list(self.warnings),
+        }
+
+
+def _audience(finding: AudienceFinding) -> dict[str, Any]:
+    return {
+        "key": finding.key,
+        "name": finding.name,
+        "status": finding.status.value,
+        "members": finding.after,
+        "entered": finding.entered,
+        "left": finding.left,
+        "invalid": finding.invalid,
+        "error": finding.error,
+    }
+
+
+def _traits(finding: TraitsFinding) -> dict[str, Any]:
+    return {
+        "users": finding.users,
+        "changed": finding.changed,
+        "invalid": finding.invalid,
+        "errors": list(finding.errors),
+    }
+
+
+def _destination(report: DestinationReport) -> dict[str, Any]:
+    return {
+        "name": report.name,
+        "calls": report.calls,
+        "delivered": report.delivered,
+        "refused": report.refused,
+        "pending": report.pending,
+        "requests": report.requests,
+        "retries": report.retries,
+        "seconds": round(report.seconds, 3),
+        "error": report.error or None,
+    }
+
+
+def destination_report(address: str, tallies: Sequence[Tally]) -> DestinationReport:
+    """One destination's feeds added up."""
+    return DestinationReport(
+        tallies[0].name,
+        address,
+        sum(each.calls for each in tallies),
+        sum(each.delivered for each in tallies),
+        sum(each.refused for each in tallies),
+        sum(each.pending for each in tallies),
+        sum(each.requests for each in tallies),
+        sum(each.retries for each in tallies),
+        sum(each.seconds for each in tallies),
+        "; ".join(each.error for each in tallies if each.error),
+    )
+
+
+def found_report(run: int, findings: Findings, destinations: Sequence[DestinationReport], seconds: float) -> Report:
+    return Report(
+        run,
+        findings.audiences,
+        findings.traits,
+        destinations,
+        seconds,
+        findings.warnings,
+        len(findings.rejected),
+    )

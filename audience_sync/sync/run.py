@@ -1,0 +1,125 @@
+"""One run, in reading order: load, diff, guard, commit, deliver, record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+
+from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
+from audience_sync.errors import LeaseLostError
+from audience_sync.model import RunId, RunStatus
+from audience_sync.store.lease import Lease, acquire
+from audience_sync.sync.commit import commit, property_ids
+from audience_sync.sync.ledger import begin_run, end_run, finish, times_of
+from audience_sync.sync.look import Outlook, look
+from audience_sync.sync.order import Order, Parts, Watch
+from audience_sync.sync.outlook import Owed
+from audience_sync.sync.report import DestinationReport, Report, destination_report, found_report
+from audience_sync.workspace import Workspace
+
+
+def sync(parts: Parts, order: Order, watch: Watch) -> Report:
+    """Carry out one run.
+
+    Raises RunInProgressError, StoreError and ConfigError; whatever else goes wrong is in the report.
+    """
+    started = time.monotonic()
+    with acquire(parts.store) as lease:
+        with lease.transaction() as connection:
+            run = begin_run(connection, order.command, datetime.now(UTC))
+        try:
+            with Workspace(parts.settings.memory_limit) as workspace:
+                return _sync(parts, order, watch, workspace, lease, run, started)
+        except LeaseLostError:
+            raise
+        except BaseException as error:
+            words = str(error) or type(error).__name__
+            with lease.transaction() as connection:
+                finish(connection, run, RunStatus.FAILED, time.monotonic() - started, words)
+            raise
+
+
+def _sync(
+    parts: Parts,
+    order: Order,
+    watch: Watch,
+    workspace: Workspace,
+    lease: Lease,
+    run: RunId,
+    started: float,
+) -> Report:
+    outlook = look(parts, order, watch, workspace, run)
+    with lease.transaction() as connection:
+        ledgers = commit(connection, workspace, parts.settings, outlook.findings, outlook.ledgers, run)
+    owed = outlook.owed(workspace, order, ledgers)
+    context = _context(parts, watch, workspace, lease, outlook, owed)
+    reports = _deliver_all(workspace, context, order, outlook, owed)
+    report = found_report(run, outlook.findings, reports, time.monotonic() - started)
+    with lease.transaction() as connection:
+        end_run(connection, report, {name: ledger.id or 0 for name, ledger in ledgers.items()})
+    return report
+
+
+def _context(
+    parts: Parts,
+    watch: Watch,
+    workspace: Workspace,
+    lease: Lease,
+    outlook: Outlook,
+    owed: Sequence[Owed],
+) -> Context:
+    runs = {run for each in owed for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
+    with parts.store.reading() as connection:
+        times, ids = times_of(connection, sorted(runs)), property_ids(connection)
+    return Context(lease, RunId(outlook.run), outlook.known.installation, times, ids, watch.delivering)
+
+
+def _deliver_all(
+    workspace: Workspace, context: Context, order: Order, outlook: Outlook, owed: Sequence[Owed]
+) -> list[DestinationReport]:
+    """All destinations side by side, so that none delays another; the feeds of one in turn."""
+    by_name: dict[str, list[Owed]] = {}
+    for each in owed:
+        by_name.setdefault(each.ledger.name, []).append(each)
+    if not by_name:
+        return []
+    with ThreadPoolExecutor(len(by_name), thread_name_prefix="destination") as pool:
+        futures = {
+            name: pool.submit(_deliver_one, workspace, context, order, outlook, shares)
+            for name, shares in by_name.items()
+        }
+        _wait(context, list(futures.values()))
+    return [destination_report(outlook.destinations[name].address, future.result()) for name, future in futures.items()]
+
+
+def _wait(context: Context, futures: Sequence[Future[list[Tally]]]) -> None:
+    try:
+        wait(futures)
+    except BaseException:  # a person or the system ends the run: requests under way are still answered
+        context.interrupt()
+        wait(futures)
+        raise
+
+
+def _deliver_one(
+    workspace: Workspace, context: Context, order: Order, outlook: Outlook, shares: Sequence[Owed]
+) -> list[Tally]:
+    return [deliver(workspace, context, _delivery(each, order, outlook)) for each in shares]
+
+
+def _delivery(owed: Owed, order: Order, outlook: Outlook) -> Delivery:
+    ledger = owed.ledger
+    assert ledger.id is not None
+    return Delivery(
+        ledger.name,
+        ledger.id,
+        outlook.destinations[ledger.name],
+        owed.feed,
+        owed.table,
+        owed.calls,
+        whole=owed.whole,
+        most=order.most,
+        rate=order.rate,
+    )

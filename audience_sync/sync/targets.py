@@ -1,0 +1,107 @@
+"""Which audience of the config is which audience of the store? A key, once stored, never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audience_sync.config.models import AudienceConfig
+from audience_sync.errors import ConfigError, Problem
+from audience_sync.keys import snake_key
+from audience_sync.model import PropertyKind
+from audience_sync.store.catalog import Property
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One audience as a run sees it. ``stored`` is None before its first creation."""
+
+    key: str
+    name: str
+    config: AudienceConfig
+    stored: Property | None
+    definition: str | None = None
+    origin: str | None = None
+
+
+def definition(config: AudienceConfig) -> str:
+    """Recognises an audience whose name changed: a hash of where it is loaded from."""
+    where = [config.source, config.file, config.query and " ".join(config.query.split()), config.user_id]
+    return hashlib.blake2b(json.dumps(where).encode(), digest_size=16).hexdigest()
+
+
+def origin(config: AudienceConfig) -> str:
+    """Names a ``names_from`` entry: an audience that came from it is found again by it."""
+    return f"{config.source}:{config.names_from}"
+
+
+def named_targets(audiences: Sequence[AudienceConfig], stored: Mapping[str, Property]) -> list[Target]:
+    """The audiences that the config names, with their stored keys.
+
+    Raises ConfigError for a retired key, a key that is a computed trait's, and two audiences with one key.
+    """
+    named = [(index, config) for index, config in enumerate(audiences) if config.names_from is None]
+    known = [_known(config, stored) for _, config in named]
+    claimed = {each.key for each in known if each}
+    targets, problems = list[Target](), list[Problem]()
+    for (index, config), found in zip(named, known, strict=True):
+        target = _target(config, found or _renamed(config, stored, claimed), stored)
+        claimed.add(target.key)
+        problems += _problems(f"audiences[{index}]", target, stored, targets)
+        targets.append(target)
+    if problems:
+        raise ConfigError(problems)
+    return targets
+
+
+def _known(config: AudienceConfig, stored: Mapping[str, Property]) -> Property | None:
+    """The stored audience with this key, or with this name."""
+    if config.key is not None:
+        return stored.get(config.key)
+    by_name = [each for each in stored.values() if _is_live(each) and each.name == config.name]
+    return by_name[0] if by_name else stored.get(snake_key(config.name or ""))
+
+
+def _renamed(config: AudienceConfig, stored: Mapping[str, Property], claimed: set[str]) -> Property | None:
+    """A stored audience that nothing in the config claims, loaded from the very same place."""
+    if config.key is not None:
+        return None
+    same = [each for each in stored.values() if _is_live(each) and each.definition == definition(config)]
+    return next((each for each in same if each.key not in claimed), None)
+
+
+def _is_live(stored: Property) -> bool:
+    return stored.kind is PropertyKind.AUDIENCE and stored.origin is None and not stored.retired
+
+
+def _target(config: AudienceConfig, found: Property | None, stored: Mapping[str, Property]) -> Target:
+    name = config.name or config.key or ""
+    key = found.key if found else config.key or snake_key(name)
+    return Target(key, name, config, stored.get(key), definition(config))
+
+
+def _problems(path: str, target: Target, stored: Mapping[str, Property], others: Sequence[Target]) -> list[Problem]:
+    message = refusal(target.key, stored)
+    if message:
+        return [Problem(path, message)]
+    twin = next((each for each in others if each.key == target.key), None)
+    if twin:
+        return [Problem(path, f"'{target.name}' and '{twin.name}' both have the key '{target.key}'; give one a `key:`")]
+    return []
+
+
+def refusal(key: str, stored: Mapping[str, Property]) -> str | None:
+    """Why no audience may have this key in this store; None when it may."""
+    known = stored.get(key)
+    if known is None:
+        return None
+    if known.retired:
+        return (
+            f"the key '{key}' is retired: destinations may still count its former members. "
+            "Give the audience another `key:`"
+        )
+    if known.kind is not PropertyKind.AUDIENCE:
+        return f"the key '{key}' is a computed trait's. Give the audience another `key:`"
+    return None

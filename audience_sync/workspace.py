@@ -1,0 +1,127 @@
+"""Where does a run put what is too big for Python? A private DuckDB with a folder to spill into.
+
+Everything columnar happens here: files are scanned, snapshots diffed, changes merged per user. A workspace
+lives as long as one run and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: What Python, the libraries and the senders' buffers need beside DuckDB (bytes).
+RESERVED_BYTES = 300_000_000
+SMALLEST_BYTES = 150_000_000
+THREADS = 2
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """An SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Workspace(AbstractContextManager["Workspace"]):
+    """An in-memory DuckDB and a temporary folder; both are gone when it is closed.
+
+    ``memory_limit`` (bytes) is the whole process's; DuckDB gets what the rest doesn't need and spills the
+    remainder into the folder.
+    """
+
+    def __init__(self, memory_limit: int) -> None:
+        import duckdb
+
+        self._folder = tempfile.TemporaryDirectory(prefix="audience-sync-")
+        self.folder = Path(self._folder.name)
+        self._names = 0
+        self.connection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": f"{max(memory_limit - RESERVED_BYTES, SMALLEST_BYTES)}B",
+                "temp_directory": str(self.folder / "spill"),
+                "threads": THREADS,
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+        self.connection.execute("SET TimeZone = 'UTC'")
+
+    def name(self, prefix: str) -> str:
+        """A table name nobody has used yet."""
+        self._names += 1
+        return f"{prefix}_{self._names}"
+
+    def path(self, suffix: str) -> Path:
+        """A file name in the folder nobody has used yet."""
+        self._names += 1
+        return self.folder / f"{self._names}{suffix}"
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A second connection to the same tables: one for each thread."""
+        return self.connection.cursor()
+
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        self.connection.execute(statement, list(parameters) or None)
+
+    def all(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self.connection.execute(query, list(parameters) or None).fetchall()
+
+    def one(self, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """The first row; the query is one that always has a row (an aggregate)."""
+        row: tuple[Any, ...] | None = self.connection.execute(query, list(parameters) or None).fetchone()
+        assert row is not None, query
+        return row
+
+    def stream(self, query: str, size: int = 10_000) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows in lists of at most ``size``, on a connection of its own."""
+        cursor = self.cursor()
+        try:
+            cursor.execute(query)
+            while rows := cursor.fetchmany(size):
+                yield rows
+        finally:
+            cursor.close()
+
+    def load(self, columns: Mapping[str, str], batches: Iterable[Sequence[Sequence[Any]]]) -> str:
+        """A table from Python rows; ``columns`` are names and DuckDB types. Returns the table's name.
+
+        Rows pass through a CSV file: DuckDB reads that far faster than inserts, and memory stays small.
+        Text must not be empty: empty stands for NULL.
+        """
+        path, table = self.path(".csv"), self.name("rows")
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            for rows in batches:
+                writer.writerows(rows)
+        types = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in columns.items())
+        self.run(
+            f"create table {table} as from read_csv({literal(str(path))}, columns = {{{types}}}, header = false, "
+            "auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '')"
+        )
+        path.unlink()
+        return table
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.connection.close()
+        self._folder.cleanup()

@@ -1,0 +1,130 @@
+"""A scriptable HTTP server on loopback: records what arrives and answers well, badly, slowly or not at all."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request; the names of the headers are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer. ``raw`` replaces status, headers and body; ``then`` is what becomes of the connection."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
+    then: Literal["keep", "close", "reset", "hang"] = "keep"
+    seconds_between_bytes: float = 0
+
+    def encoded(self) -> bytes:
+        if self.raw is not None:
+            return self.raw
+        headers = {"Content-Length": str(len(self.body)), **self.headers}
+        lines = [f"HTTP/1.1 {self.status} Said", *(f"{name}: {value}" for name, value in headers.items())]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
+
+
+class Receiver:
+    """Gives the answers in turn, the last one for ever; ``connections`` counts those opened to it."""
+
+    def __init__(self) -> None:
+        self.requests: list[Received] = []
+        self.connections = 0
+        self.closing = threading.Event()
+        self._replies = [Reply()]
+        self._server = _Server(self)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def will_answer(self, *replies: Reply) -> None:
+        self._replies = list(replies)
+
+    def next_reply(self) -> Reply:
+        return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
+    def __enter__(self) -> Receiver:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.receiver.connections += 1
+
+    def do_POST(self) -> None:
+        receiver = self.server.receiver
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        receiver.requests.append(Received(self.command, self.path, headers, body))
+        reply = receiver.next_reply()
+        self._send(reply)
+        self._end(reply)
+
+    do_GET = do_POST
+
+    def _send(self, reply: Reply) -> None:
+        if not reply.seconds_between_bytes:
+            self.wfile.write(reply.encoded())
+            return
+        for byte in reply.encoded():
+            self.wfile.write(bytes([byte]))
+            if self.server.receiver.closing.wait(reply.seconds_between_bytes):
+                return
+
+    def _end(self, reply: Reply) -> None:
+        self.close_connection = reply.then != "keep"
+        if reply.then == "hang":
+            self.server.receiver.closing.wait()
+        if reply.then == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def unused_url() -> Iterator[str]:
+    """An address on loopback at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -1,0 +1,143 @@
+"""What every destination must keep. Subclass it, name the destination, and pytest does the rest.
+
+Usable by packages that bring destinations of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from audience_sync.destinations.base import Answer, Destination, HttpDestination, Meaning
+from audience_sync.model import IdentifyCall
+
+TIMESTAMP = "2026-03-01T06:00:00.000Z"
+MANY_TRAITS = "{" + ",".join(f'"trait_{number}":{number}' for number in range(700)) + "}"
+CALLS = {
+    "an audience entered": IdentifyCall("u-1", '{"vip":true}', "a" * 100, TIMESTAMP),
+    "an audience left": IdentifyCall("u-1", '{"vip":false}', "b" * 64, TIMESTAMP),
+    "an id that looks like a number": IdentifyCall("007", '{"vip":true}', "c1", TIMESTAMP),
+    "an id that needs escaping": IdentifyCall('a"b\\c\n\t\u2028日本', '{"vip":true}', "c2", TIMESTAMP),
+    "an id of 1,000 characters": IdentifyCall("x" * 1000, '{"vip":true}', "c3", TIMESTAMP),
+    "every JSON type": IdentifyCall(
+        "u-2", '{"a":true,"b":null,"c":1.5,"d":12345678901234567890123,"e":"é","f":[1],"g":{"h":{}}}', "c4", TIMESTAMP
+    ),
+    "more traits than fit a message": IdentifyCall("u-3", MANY_TRAITS, "c5", TIMESTAMP),
+}
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+
+class DestinationStandard:
+    """``destination`` makes a new one each time; ``secrets`` are the texts of its keys."""
+
+    secrets: tuple[str, ...] = ()
+
+    def destination(self) -> Destination:
+        raise NotImplementedError
+
+    def user_id(self, message: dict[str, Any]) -> Any:
+        return message["userId"]
+
+    def traits(self, message: dict[str, Any]) -> dict[str, Any]:
+        traits: dict[str, Any] = message["traits"]
+        return traits
+
+    def decoded(self, call: IdentifyCall) -> list[dict[str, Any]]:
+        import json
+
+        return [json.loads(message.body) for message in self.destination().encode(call)]
+
+    @each_call
+    def test_the_same_call_is_always_the_same_bytes(self, call: IdentifyCall) -> None:
+        assert self.destination().encode(call) == self.destination().encode(call)
+
+    @each_call
+    def test_the_user_id_is_a_string_as_written(self, call: IdentifyCall) -> None:
+        assert {self.user_id(message) for message in self.decoded(call)} == {call.user_id}
+
+    @each_call
+    def test_every_message_is_one_line(self, call: IdentifyCall) -> None:
+        assert all(b"\n" not in message.body for message in self.destination().encode(call))
+
+    @each_call
+    def test_message_ids_are_distinct_and_100_characters_at_most(self, call: IdentifyCall) -> None:
+        ids = [message.message_id for message in self.destination().encode(call)]
+        assert len(set(ids)) == len(ids) > 0
+        assert max(map(len, ids)) <= 100
+
+    def test_a_membership_is_a_json_boolean(self) -> None:
+        (entered,) = self.decoded(CALLS["an audience entered"])
+        (left,) = self.decoded(CALLS["an audience left"])
+        assert (self.traits(entered)["vip"], self.traits(left)["vip"]) == (True, False)
+
+    def test_every_value_keeps_its_json_type(self) -> None:
+        told = {key: value for part in self.decoded(CALLS["every JSON type"]) for key, value in self.traits(part).items()}
+        assert told == {
+            "a": True,
+            "b": None,
+            "c": 1.5,
+            "d": 12345678901234567890123,
+            "e": "é",
+            "f": [1],
+            "g": {"h": {}},
+        }
+
+    def test_no_trait_of_a_large_call_is_lost(self) -> None:
+        told = [self.traits(message) for message in self.decoded(CALLS["more traits than fit a message"])]
+        assert {key: value for part in told for key, value in part.items()} == {
+            f"trait_{number}": number for number in range(700)
+        }
+        assert sum(map(len, told)) == 700
+
+    def test_limits_are_positive(self) -> None:
+        limits = self.destination().limits
+        assert limits.messages > 0
+        assert limits.request_bytes > 0
+
+    def test_no_secret_is_shown(self) -> None:
+        destination = self.destination()
+        shown = f"{destination!r} {destination.options!r} {destination.address} {vars(destination)['options']}"
+        assert [secret for secret in self.secrets if secret in shown] == []
+
+
+class HttpDestinationStandard(DestinationStandard):
+    """What every destination over HTTP must keep besides."""
+
+    def http(self) -> HttpDestination:
+        destination = self.destination()
+        assert isinstance(destination, HttpDestination)
+        return destination
+
+    def test_the_same_messages_are_the_same_request(self) -> None:
+        messages = [message for call in CALLS.values() for message in self.http().encode(call)]
+        assert self.http().request(messages) == self.http().request(messages)
+
+    @pytest.mark.parametrize("status", [None, 200, 302, 400, 401, 404, 413, 429, 500, 501])
+    def test_no_reason_shows_a_secret_that_the_answer_repeats(self, status: int | None) -> None:
+        body = f"no such key: {' or '.join(self.secrets)}".encode()
+        judgement = self.http().judge(Answer(status, body, {}, "connection refused"))
+        assert [secret for secret in self.secrets if secret in repr(judgement)] == []
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_a_redirect_stops_the_destination(self, status: int) -> None:
+        assert self.http().judge(Answer(status)).meaning is Meaning.STOP
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_a_wrong_key_stops_the_destination(self, status: int) -> None:
+        assert self.http().judge(Answer(status)).meaning is Meaning.STOP
+
+    @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+    def test_a_server_in_trouble_is_asked_again(self, status: int) -> None:
+        assert self.http().judge(Answer(status)).meaning is Meaning.RETRY
+
+    def test_no_answer_is_asked_again_and_says_why(self) -> None:
+        judgement = self.http().judge(Answer(None, error="connection refused"))
+        assert (judgement.meaning, judgement.reason) == (Meaning.RETRY, "connection refused")
+
+    def test_too_many_requests_slow_the_destination_down_for_as_long_as_it_says(self) -> None:
+        judgement = self.http().judge(Answer(429, headers={"retry-after": "7"}))
+        assert (judgement.meaning, judgement.retry_after) == (Meaning.SLOW_DOWN, 7)
+
+    def test_a_server_in_trouble_says_when_it_is_back(self) -> None:
+        assert self.http().judge(Answer(503, headers={"retry-after": "7"})).retry_after == 7

@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 @click.pass_context
-def group(context: click.Context, **options: Any) -> None:
+def group(context: click.Context, /, **options: Any) -> None:
     """Turn audiences and computed traits into live user properties.
 
     Everyone the first time, only the changes afterwards.

@@ -56,9 +56,7 @@ def opened(settings: Settings, store: Store) -> Iterator[Parts]:
     used = {options.type for options in settings.destinations.values()}
 
     def destinations(about: Audiencing) -> Mapping[str, Destination]:
-        return {
-            name: types[options.type](options, about) for name, options in settings.destinations.items()
-        }
+        return {name: types[options.type](options, about) for name, options in settings.destinations.items()}
 
     reserved = frozenset[str]().union(*(types[name].profile_fields for name in used))
     sources = {name: open_source(source) for name, source in settings.sources.items()}

@@ -50,9 +50,14 @@ def run(command: click.Command) -> int:
 
 def say(message: str) -> None:
     """A message for a person, on stderr, without secrets."""
+    print(masked_text(message), file=sys.stderr)
+
+
+def masked_text(message: str) -> str:
+    """The message without the config's secrets."""
     from audience_sync.config.secrets import masked
 
-    print(masked(message, _secrets), file=sys.stderr)
+    return masked(message, _secrets)
 
 
 def _terminate(_signal: int, _frame: object) -> None:

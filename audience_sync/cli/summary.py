@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from audience_sync.cli.output import line, plural, print_table
 from audience_sync.model import AudienceStatus
+from audience_sync.sync.findings import AudienceFinding, TraitsFinding
 from audience_sync.sync.report import DestinationReport, Report
 
 AUDIENCE_COLUMNS = {
@@ -29,7 +30,7 @@ def print_summary(report: Report, *, store: str) -> None:
         line(f"Computed traits: {plural(traits.users, 'user')}, {traits.changed:,} with changes.")
     for destination in report.destinations:
         line(_delivered(destination))
-    for text in (*report.warnings, *_problems(report), *_next_steps(report, store)):
+    for text in (*report.warnings, *problems(report.audiences, traits), *_stops(report), *_next_steps(report, store)):
         line(text)
 
 
@@ -44,12 +45,16 @@ def _delivered(report: DestinationReport) -> str:
     return f"{report.name}: {', '.join(parts)} (in {plural(report.requests, 'request')})."
 
 
-def _problems(report: Report) -> Iterator[str]:
-    failures = dict.fromkeys(each.error for each in report.audiences if each.status is AudienceStatus.FAILED)
+def problems(audiences: Sequence[AudienceFinding], traits: TraitsFinding) -> Iterator[str]:
+    """What failed, is held, or waits for a person, with the next command."""
+    failures = dict.fromkeys(each.error for each in audiences if each.status is AudienceStatus.FAILED)
     yield from (f"failed: {error}" for error in failures if error)
-    yield from (f"failed: {error}" for error in report.traits.errors)
-    yield from (f"held: {each.error}" for each in report.audiences if each.status is AudienceStatus.HELD)
-    yield from (each.error or "" for each in report.audiences if each.status is AudienceStatus.WAITING)
+    yield from (f"failed: {error}" for error in traits.errors)
+    yield from (f"held: {each.error}" for each in audiences if each.status is AudienceStatus.HELD)
+    yield from (f"{each.key}: {each.error}" for each in audiences if each.status is AudienceStatus.WAITING)
+
+
+def _stops(report: Report) -> Iterator[str]:
     for each in report.destinations:
         if each.error:
             yield f"{each.name} stopped: {each.error}. What is owed stays owed: the next run goes on from there."
@@ -60,12 +65,10 @@ def _next_steps(report: Report, store: str) -> Iterator[str]:
         yield f"Rejected rows and refused calls, with reasons: audience-sync show {report.run}"
     sent = next((each for each in report.destinations if each.delivered), None)
     if sent:
-        yield f"Look at them: {_look(sent)}"
+        yield f"Look at them: {_look(sent, report.run)}"
     if report.store_is_new and store.endswith(".db"):
         yield f"Look at the store: sqlite3 {store} 'select * from sync_runs'"
 
 
-def _look(report: DestinationReport) -> str:
-    if "://" in report.address:
-        return f"audience-sync show {report.run}"
-    return f"tail -n 3 {report.address}"
+def _look(destination: DestinationReport, run: int) -> str:
+    return f"audience-sync show {run}" if "://" in destination.address else f"tail -n 3 {destination.address}"

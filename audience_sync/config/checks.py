@@ -87,8 +87,6 @@ def _repeated_names_from(audiences: Sequence[Any]) -> Iterator[Finding]:
             continue
         pair = (str(entry.get("source")), str(entry["names_from"]))
         if pair in first:
-            message = (
-                f"{dotted(first[pair])} already reads this column of this source: make one query of both"
-            )
+            message = f"{dotted(first[pair])} already reads this column of this source: make one query of both"
             yield Finding((*place, "names_from"), message)
         first.setdefault(pair, place)

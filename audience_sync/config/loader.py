@@ -70,15 +70,15 @@ def _checked(tree: Tree, types: OptionTypes) -> tuple[ConfigFile | None, list[Fi
     return file, found + wrong
 
 
-def _destination(
-    name: str, options: Any, types: OptionTypes
-) -> tuple[DestinationOptions | None, list[Finding]]:
+def _destination(name: str, options: Any, types: OptionTypes) -> tuple[DestinationOptions | None, list[Finding]]:
     place = ("destinations", name)
-    kind = as_mapping(options).get("type")
-    if not isinstance(options, Mapping) or not isinstance(kind, str):
+    if not isinstance(options, Mapping):
         return validated(DestinationOptions, options, place)
+    kind = options.get("type")
+    if kind is None:
+        return None, [Finding((*place, "type"), f"it is missing; one of {', '.join(sorted(types))}")]
     if kind not in types:
-        return None, [Finding((*place, "type"), unknown("type of destination", kind, types))]
+        return None, [Finding((*place, "type"), unknown("type of destination", str(kind), types))]
     return validated(types[kind], options, place)
 
 

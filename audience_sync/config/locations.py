@@ -19,11 +19,7 @@ def database_url(url: str, folder: Path) -> str:
     """SQLite's file made absolute; PostgreSQL by psycopg 3, whatever SQLAlchemy's version would take."""
     if match := _SQLITE_FILE.fullmatch(url):
         driver, path, query = match.groups(default="")
-        return (
-            url
-            if path == ":memory:" or path.startswith("file:")
-            else f"{driver}:///{absolute(path, folder)}{query}"
-        )
+        return url if path == ":memory:" or path.startswith("file:") else f"{driver}:///{absolute(path, folder)}{query}"
     return _POSTGRESQL.sub("postgresql+psycopg://", url, count=1) if _POSTGRESQL.match(url) else url
 
 

@@ -97,9 +97,7 @@ class GuardOverride(StrictModel):
 class Schedule(StrictModel):
     """When to run: one of `cron` or `every`. A cron expression alone may stand in its place."""
 
-    cron: Cron | None = Field(
-        default=None, description="A crontab's five fields; `@hourly`, `@daily` and so on."
-    )
+    cron: Cron | None = Field(default=None, description="A crontab's five fields; `@hourly`, `@daily` and so on.")
     every: Duration | None = Field(default=None, description="The time between two runs, such as `15m`.")
     timezone: TimeZone | None = Field(
         default=None,

@@ -18,9 +18,7 @@ from audience_sync.keys import (
     trait_key,
 )
 
-Wish = tuple[
-    Place, str, Callable[[str], str]
-]  # where a key or a name stands, what it says, and how it is read
+Wish = tuple[Place, str, Callable[[str], str]]  # where a key or a name stands, what it says, and how it is read
 
 
 def findings(tree: Tree, profile_fields: frozenset[str]) -> Iterator[Finding]:
@@ -65,9 +63,7 @@ def _traits(tree: Tree) -> Iterator[Wish]:
                 yield from _wish(trait, at, readers)
 
 
-def _wish(
-    entry: Mapping[str, Any], place: Place, readers: Mapping[str, Callable[[str], str]]
-) -> Iterator[Wish]:
+def _wish(entry: Mapping[str, Any], place: Place, readers: Mapping[str, Callable[[str], str]]) -> Iterator[Wish]:
     """The first of the names that is given, which is the one that counts."""
     given = next((name for name in readers if entry.get(name) is not None), None)
     if given is not None and isinstance(entry[given], str):

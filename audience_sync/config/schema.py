@@ -43,9 +43,7 @@ class _Generator(GenerateJsonSchema):
 def json_schema(destination_types: Mapping[str, type[DestinationOptions]]) -> Schema:
     """The schema (draft 2020-12) of a config whose destinations are of these types."""
     models: list[type[BaseModel]] = [ConfigFile, *destination_types.values()]
-    references, schema = models_json_schema(
-        [(model, "validation") for model in models], schema_generator=_Generator
-    )
+    references, schema = models_json_schema([(model, "validation") for model in models], schema_generator=_Generator)
     definitions: Schema = {name: _plain(inner) for name, inner in schema["$defs"].items()}
     names = {
         kind: references[options, "validation"]["$ref"].rpartition("/")[2]

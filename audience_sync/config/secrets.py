@@ -17,9 +17,7 @@ _PARAMETER = re.compile(r"[?&](?:password|passwd|pwd|token|secret)=([^&#\s]+)", 
 def secrets_of(values: Iterable[str]) -> tuple[str, ...]:
     """The values and the passwords in them, the longest first, so that none is masked in part only."""
     found = {text for value in values for text in (value, *passwords(value))}
-    return tuple(
-        sorted((text for text in found if len(text) >= SHORTEST), key=lambda text: (-len(text), text))
-    )
+    return tuple(sorted((text for text in found if len(text) >= SHORTEST), key=lambda text: (-len(text), text)))
 
 
 def passwords(url: str) -> list[str]:

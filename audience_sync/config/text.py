@@ -10,9 +10,7 @@ import yaml
 from audience_sync.config.findings import Finding, Place, Tree, config_error
 
 _STR, _MERGE, _TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
-_MISSING = (
-    "there is no such file. `audience-sync init` writes a working one; `--config FILE` names one elsewhere"
-)
+_MISSING = "there is no such file. `audience-sync init` writes a working one; `--config FILE` names one elsewhere"
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,9 +43,7 @@ def parsed(content: bytes) -> tuple[Tree, list[Finding]]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise config_error([Finding((), _syntax(error))]) from None
     if tree is not None and not isinstance(tree, dict):
-        raise config_error(
-            [Finding((), "the config must be a mapping: `store: ...`, `sources: ...` and so on")]
-        )
+        raise config_error([Finding((), "the config must be a mapping: `store: ...`, `sources: ...` and so on")])
     return tree or {}, findings
 
 
@@ -81,8 +77,10 @@ def _repeated(node: yaml.MappingNode, place: Place) -> Iterator[Finding]:
 def _syntax(error: Exception) -> str:
     """Where and what, without the line itself: it may hold a secret."""
     if isinstance(error, yaml.MarkedYAMLError):
+        # {key: ${NAME}} is the mistake that this program's variables invite.
+        hint = "; a variable in braces needs quotes" if str(error.problem).endswith("got '{'") else ""
         context = f" {error.context}" if error.context else ""
-        return f"{_line(error)}this is not YAML: {error.problem}{context}"
+        return f"{_line(error)}this is not YAML: {error.problem}{context}{hint}"
     if isinstance(error, yaml.reader.ReaderError):
         return f"character {error.position + 1} can't be read ({error.reason}): save the file as UTF-8"
     if isinstance(error, RecursionError):

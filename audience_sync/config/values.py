@@ -61,11 +61,11 @@ def parse_rate(value: object) -> float:
 
 def parse_share(value: object) -> float:
     """1 is everything. More than everything can only be written as a percentage (`250%`)."""
+    if isinstance(value, str) and re.fullmatch(r"[01]?\.\d+", value.strip()):
+        value = float(value)  # as a variable gives it
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
         return float(value)
-    (number,) = _parts(
-        rf"{_NUMBER}\s*%", value, "a share is a percentage such as 20%, or a number from 0 to 1"
-    )
+    (number,) = _parts(rf"{_NUMBER}\s*%", value, "a share is a percentage such as 20%, or a number from 0 to 1")
     return float(number) / 100
 
 
@@ -73,9 +73,7 @@ def parse_size(value: object) -> int:
     """Bytes. 1MB is 1,000,000 and 1MiB 1,048,576."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
-    number, unit = _parts(
-        rf"{_NUMBER}\s*([kmgt]?i?b)", value, "a size is a number and a unit: 768MB, 1GB, 512MiB"
-    )
+    number, unit = _parts(rf"{_NUMBER}\s*([kmgt]?i?b)", value, "a size is a number and a unit: 768MB, 1GB, 512MiB")
     if unit.lower() not in _BYTES:
         raise ValueError("a size is a number and a unit: 768MB, 1GB, 512MiB")
     size = int(float(number) * _BYTES[unit.lower()])

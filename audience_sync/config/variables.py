@@ -16,9 +16,7 @@ _REFERENCE = re.compile(
     r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
     r"|(?P<broken>\$\{)"
 )
-_BROKEN = (
-    "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
-)
+_BROKEN = "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
 
 
 @dataclass

@@ -88,9 +88,7 @@ def _wait(answer: Answer, meaning: Meaning) -> float | None:
     if meaning is Meaning.SLOW_DOWN:
         return retry_after(answer.headers, answered_at(answer.headers))
     if meaning is Meaning.RETRY:
-        return retry_after(
-            {"retry-after": answer.headers.get("retry-after", "")}, answered_at(answer.headers)
-        )
+        return retry_after({"retry-after": answer.headers.get("retry-after", "")}, answered_at(answer.headers))
     return None
 
 

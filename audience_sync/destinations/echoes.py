@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -38,12 +39,20 @@ def _without(reason: str, values: Sequence[str]) -> str:
 def _values_of(messages: Sequence[Message]) -> set[str]:
     found: set[str] = set()
     for message in messages:
-        found.update(_texts(json.loads(message.body, parse_float=str, parse_int=str)))
+        found.update(_texts(message.body))
     return {value for value in found if len(value) >= SHORTEST} - OURS
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every string and number at any depth; numbers come as they were written."""
+def _texts(body: bytes) -> Iterator[str]:
+    """Every value in the body: of JSON the strings and numbers, of anything else every word."""
+    try:
+        return _strings(json.loads(body, parse_float=str, parse_int=str))
+    except (ValueError, RecursionError):
+        return iter(re.findall(r"[\w.@+-]+", body.decode("utf-8", "replace")))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Numbers were read as they are written, so they are strings too."""
     waiting = [value]
     while waiting:
         part = waiting.pop()

@@ -32,9 +32,7 @@ OWNER_ONLY = 0o600  # the file holds user properties
 BLOCK_BYTES = 64 * 1024
 
 #: These pass when somebody makes room; with every other error, no batch would fare better.
-PASSING = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ENOLCK, errno.ESTALE}
-)
+PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ENOLCK, errno.ESTALE})
 
 
 class FileOptions(DestinationOptions):

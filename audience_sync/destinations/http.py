@@ -35,7 +35,7 @@ EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
         "the address can't be used, check `url`",
     ),
     ((ssl.SSLCertVerificationError,), "the server's TLS certificate is not trusted"),
-    ((TimeoutError, urllib3_errors.TimeoutError), "no complete answer within the time-out"),
+    ((TimeoutError, urllib3_errors.ReadTimeoutError), "no complete answer within the time-out"),
     ((ssl.SSLError,), "the TLS handshake failed"),
     ((socket.gaierror,), "the host's name can't be resolved"),
     ((ConnectionRefusedError,), "connection refused"),

@@ -19,7 +19,8 @@ LIBRARY = {"name": "audience-sync", "version": __version__}
 MESSAGE_ID_CHARACTERS = 100
 NO_TEXT = "it has characters that are no text (lone surrogates)"
 
-_DECODER = JSONDecoder()
+#: Numbers are only found, not read: they may have any number of digits.
+_DECODER = JSONDecoder(parse_int=str, parse_float=str)
 _GAP = re.compile(r"[\s,:]*")
 
 
@@ -59,8 +60,16 @@ def message_tail(context: Mapping[str, Any], more: Mapping[str, Any]) -> str:
 def properties(traits_json: str) -> list[tuple[str, str]]:
     """The properties of a JSON object, each value as the JSON text it has there.
 
-    Numbers that no float can hold stay as they were written.
+    Numbers that no float can hold stay as they were written. Raises UnsendableError for a value that is nested
+    too deeply to be read.
     """
+    try:
+        return _split(traits_json)
+    except RecursionError:
+        raise UnsendableError("a trait is nested too deeply") from None
+
+
+def _split(traits_json: str) -> list[tuple[str, str]]:
     found = []
     at = _gap(traits_json, traits_json.index("{") + 1)
     while traits_json[at] != "}":

@@ -63,9 +63,7 @@ PROFILE_FIELDS = frozenset(
 class SegmentOptions(DestinationOptions):
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    type: Literal["segment"] = Field(
-        "segment", description="Segment's HTTP tracking API, or a compatible server."
-    )
+    type: Literal["segment"] = Field("segment", description="Segment's HTTP tracking API, or a compatible server.")
     write_key: Key = Field(description="The write key of the source, best as `${SEGMENT_WRITE_KEY}`.")
     url: BaseUrl = Field(
         "https://api.segment.io",
@@ -96,9 +94,7 @@ class SegmentDestination(HttpDestination):
         self._secrets = (key, basic)
         self._headers = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
         self._end = b'],"writeKey":' + json_bytes(key) + b"}"
-        self._more: Mapping[str, Any] = (
-            {} if options.integrations is None else {"integrations": options.integrations}
-        )
+        self._more: Mapping[str, Any] = {} if options.integrations is None else {"integrations": options.integrations}
         self._tail = message_tail({}, self._more)
         self._personas = options.envelope == "personas"
         self._tails: dict[tuple[str, bool], str] = {}
@@ -151,9 +147,7 @@ class SegmentDestination(HttpDestination):
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
         meaning, reason = judge_body(answer.status, answer.body)
-        return Judgement(
-            meaning, reason and status_reason(answer.status, f"{reason} ({said})"), answer.status
-        )
+        return Judgement(meaning, reason and status_reason(answer.status, f"{reason} ({said})"), answer.status)
 
 
 def judge_body(status: int, body: bytes) -> tuple[Meaning, str]:

@@ -47,9 +47,7 @@ class ZendeskConnectOptions(DestinationOptions):
     type: Literal["zendesk_connect"] = Field(
         "zendesk_connect", description="Zendesk Connect (Outbound), or a service that speaks its protocol."
     )
-    private_key: Key = Field(
-        description="The private key of the environment, best as `${CONNECT_PRIVATE_KEY}`."
-    )
+    private_key: Key = Field(description="The private key of the environment, best as `${CONNECT_PRIVATE_KEY}`.")
     url: BaseUrl = Field("https://api.outbound.io", description="Where the API is.")
     android_token: AndroidToken = Field("fcm", description="What Android device tokens are called.")
 
@@ -79,8 +77,10 @@ class ZendeskConnectDestination(HttpDestination):
             raise UnsendableError("the user id is empty, and Zendesk Connect takes no call without one")
         try:
             return [Message(call.message_id, _json(self._user(call)))]
-        except RecursionError:
-            raise UnsendableError("a trait is nested too deeply") from None
+        except (ValueError, RecursionError):
+            raise UnsendableError(
+                "a trait can't be written as JSON: it is no number, no text, or nested too deeply"
+            ) from None
 
     def _user(self, call: IdentifyCall) -> dict[str, Any]:
         return connect_user(
@@ -110,9 +110,7 @@ class ZendeskConnectDestination(HttpDestination):
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
         if is_page(answer.body):
-            return Judgement(
-                Meaning.RETRY, status_reason(answer.status, "but with a page of HTML"), answer.status
-            )
+            return Judgement(Meaning.RETRY, status_reason(answer.status, "but with a page of HTML"), answer.status)
         if error := error_text(answer.body, (self._key,)):
             return Judgement(
                 Meaning.REFUSED, status_reason(answer.status, f"but with an error ({error})"), answer.status
@@ -134,8 +132,5 @@ def error_text(body: bytes, secrets: Sequence[str]) -> str:
 
 
 def _json(user: dict[str, Any]) -> bytes:
-    """The standard library's: integers of any size stay what they are."""
-    try:
-        return json.dumps(user, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except ValueError:
-        raise UnsendableError("a trait can't be written as JSON (no number, or no text)") from None
+    """By the standard library: integers of any size stay what they are. Raises ValueError for what no JSON is."""
+    return json.dumps(user, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

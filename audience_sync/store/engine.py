@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from audience_sync.errors import StoreError
@@ -39,7 +39,7 @@ class Store:
     @property
     def label(self) -> str:
         """The store's address for people, without a password."""
-        return str(self.file) if self.file else self.url.set(query={}).render_as_string(hide_password=True)
+        return str(self.file) if self.file else label(self.url)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -73,8 +73,13 @@ def _engine(url: str) -> Engine:
 def _cannot_open(url: str, error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
         return "The store is on PostgreSQL, but its driver is missing: pip install 'audience-sync[postgresql]'"
-    label = make_url(url).set(query={}).render_as_string(hide_password=True)
-    return f"The store {label} can't be opened: {error}"
+    return f"The store {label(make_url(url))} can't be opened: {error}"
+
+
+def label(url: URL) -> str:
+    """A database's address for people: without driver, password and parameters, which may hold one too."""
+    plain = url.set(drivername=url.get_backend_name(), query={}, password="***" if url.password else None)
+    return plain.render_as_string(hide_password=False)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -97,8 +97,7 @@ def read_refused(connection: Connection, workspace: Workspace) -> str:
 
 def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[Any]]]:
     result = connection.execution_options(yield_per=10_000).execute(query)
-    for rows in result.partitions():
-        yield rows
+    yield from result.partitions()
 
 
 def gather(

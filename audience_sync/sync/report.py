@@ -73,15 +73,15 @@ class Report:
         return {
             "run": self.run,
             "status": self.status.value,
-            "audiences": [_audience(each) for each in self.audiences],
-            "traits": _traits(self.traits),
+            "audiences": [audience_json(each) for each in self.audiences],
+            "traits": traits_json(self.traits),
             "destinations": [_destination(each) for each in self.destinations],
             "seconds": round(self.seconds, 3),
             "warnings": list(self.warnings),
         }
 
 
-def _audience(finding: AudienceFinding) -> dict[str, Any]:
+def audience_json(finding: AudienceFinding) -> dict[str, Any]:
     return {
         "key": finding.key,
         "name": finding.name,
@@ -94,7 +94,7 @@ def _audience(finding: AudienceFinding) -> dict[str, Any]:
     }
 
 
-def _traits(finding: TraitsFinding) -> dict[str, Any]:
+def traits_json(finding: TraitsFinding) -> dict[str, Any]:
     return {
         "users": finding.users,
         "changed": finding.changed,

@@ -72,7 +72,9 @@ class DestinationStandard:
         assert (self.traits(entered)["vip"], self.traits(left)["vip"]) == (True, False)
 
     def test_every_value_keeps_its_json_type(self) -> None:
-        told = {key: value for part in self.decoded(CALLS["every JSON type"]) for key, value in self.traits(part).items()}
+        told = {
+            key: value for part in self.decoded(CALLS["every JSON type"]) for key, value in self.traits(part).items()
+        }
         assert told == {
             "a": True,
             "b": None,

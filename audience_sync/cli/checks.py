@@ -1,0 +1,139 @@
+"""What does ``check`` look at? Each part in turn; none is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from audience_sync.cli.compose import open_source, read_settings
+from audience_sync.cli.errors import masked_text
+from audience_sync.cli.options import GlobalOptions
+from audience_sync.config.models import Settings
+from audience_sync.destinations.base import Audiencing
+from audience_sync.destinations.registry import destination_types
+from audience_sync.errors import AudienceSyncError, ConfigError
+from audience_sync.store import migrate
+from audience_sync.store.catalog import Property, read_properties
+from audience_sync.store.engine import Store
+from audience_sync.sync.targets import named_targets
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One part that was looked at. ``part`` is config, source, store, audience, traits or destination."""
+
+    part: str
+    name: str
+    good: bool
+    message: str
+
+    @property
+    def text(self) -> str:
+        mark = "ok    " if self.good else "FAILED"
+        return (
+            f"{mark}  {self.part:<11}  {self.name}: {self.message}"
+            if self.name
+            else f"{mark}  {self.part:<11}  {self.message}"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check_config(options: GlobalOptions) -> tuple[Settings | None, list[Line]]:
+    try:
+        settings = read_settings(options)
+    except ConfigError as error:
+        return None, [_failed("config", problem.path, problem.message) for problem in error.problems]
+    count = f"{len(settings.audiences)} audiences, {len(settings.computed_traits)} entries of computed traits"
+    return settings, [Line("config", options.config, True, count)]
+
+
+def check_everything(settings: Settings) -> list[Line]:
+    store_line, stored = _store(settings)
+    return [store_line, *_keys(settings, stored), *_sources(settings), *_snapshots(settings), *_destinations(settings)]
+
+
+def _failed(part: str, name: str, message: object) -> Line:
+    return Line(part, name, False, masked_text(str(message)))
+
+
+def _store(settings: Settings) -> tuple[Line, dict[str, Property]]:
+    store = Store(settings.store)
+    try:
+        if store.is_sqlite and migrate.current(store) is None:
+            return Line("store", store.label, True, "will be created by the first run"), {}
+        migrate.refuse_other(store)
+        with store.reading() as connection:
+            stored = read_properties(connection)
+        return Line("store", store.label, True, f"schema {migrate.HEAD}{_advice(store)}"), stored
+    except AudienceSyncError as error:
+        return _failed("store", store.label, error), {}
+    finally:
+        store.close()
+
+
+def _advice(store: Store) -> str:
+    """SQLite before 3.51.3 may corrupt a database in WAL mode; ours is not in it."""
+    import sqlite3
+
+    return f", SQLite {sqlite3.sqlite_version} (rollback journal)" if store.is_sqlite else ""
+
+
+def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[Line]:
+    try:
+        targets = named_targets(settings.audiences, stored)
+    except ConfigError as error:
+        yield from (_failed("config", problem.path, problem.message) for problem in error.problems)
+        return
+    claimed = {target.key for target in targets}
+    names_from = any(config.names_from for config in settings.audiences)
+    for each in stored.values():
+        if each.kind == "audience" and each.origin is None and each.key not in claimed and not each.retired:
+            message = "in the store but no longer in the config: nothing is sent for it"
+            yield Line("audience", each.key, True, message)
+    if not claimed and not names_from:
+        yield Line("config", "", True, "no audiences")
+
+
+def _sources(settings: Settings) -> Iterator[Line]:
+    for name, config in settings.sources.items():
+        try:
+            yield Line("source", name, True, open_source(config).check())
+        except AudienceSyncError as error:
+            yield _failed("source", name, error)
+
+
+def _snapshots(settings: Settings) -> Iterator[Line]:
+    """Whether every audience's and trait's columns are there; the rows themselves are not read."""
+    from audience_sync.sources.base import TraitColumn
+    from audience_sync.sync.snapshot import audience_rows, traits_rows
+    from audience_sync.workspace import Workspace
+
+    sources = {name: open_source(config) for name, config in settings.sources.items()}
+    with Workspace(settings.memory_limit) as workspace:
+        for audience in settings.audiences:
+            name = audience.name or audience.key or f"names from {audience.names_from}"
+            try:
+                audience_rows(workspace, sources[audience.source], audience)
+                yield Line("audience", name, True, f"readable from {audience.source}")
+            except AudienceSyncError as error:
+                yield _failed("audience", name, error)
+        for entry in settings.computed_traits:
+            wanted = {key: TraitColumn(trait.column, trait.type) for key, trait in entry.columns.items()}
+            try:
+                traits_rows(workspace, sources[entry.source], entry, wanted)
+                yield Line("traits", entry.source, True, ", ".join(wanted))
+            except AudienceSyncError as error:
+                yield _failed("traits", entry.source, error)
+
+
+def _destinations(settings: Settings) -> Iterator[Line]:
+    types = destination_types()
+    for name, options in settings.destinations.items():
+        try:
+            destination = types[options.type](options, Audiencing("check"))
+            yield Line("destination", name, True, f"{options.type} to {destination.address}")
+        except AudienceSyncError as error:
+            yield _failed("destination", name, error)

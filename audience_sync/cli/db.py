@@ -1,0 +1,87 @@
+"""``audience-sync db``: the store's schema, and moving everything to another store."""
+
+from __future__ import annotations
+
+import click
+
+from audience_sync.cli.options import common
+
+
+@click.group()
+def db() -> None:
+    """The store: upgrade, current, copy."""
+
+
+@db.command()
+@common
+@click.pass_context
+def upgrade(context: click.Context) -> None:
+    """Bring the store's schema up to date; a SQLite store is backed up first."""
+    from audience_sync.cli.compose import options_of, read_settings
+    from audience_sync.cli.output import line, print_json
+    from audience_sync.store import migrate
+    from audience_sync.store.engine import Store
+
+    options = options_of(context)
+    store = Store(read_settings(options).store)
+    before = migrate.current(store)
+    backup = migrate.upgrade(store)
+    if options.as_json:
+        print_json({"from": before, "to": migrate.HEAD, "backup": backup and str(backup)})
+        return
+    if before == migrate.HEAD:
+        line(f"{store.label} is up to date (schema {migrate.HEAD}).")
+    else:
+        line(f"{store.label} is now at schema {migrate.HEAD}{f' (before: {before})' if before else ''}.")
+    if backup:
+        line(f"The store as it was: {backup}")
+
+
+@db.command()
+@common
+@click.pass_context
+def current(context: click.Context) -> int:
+    """Say which schema the store has, and which this program knows."""
+    from audience_sync.cli.compose import options_of, read_settings
+    from audience_sync.cli.errors import FAILED, OK
+    from audience_sync.cli.output import line, print_json
+    from audience_sync.store import migrate
+    from audience_sync.store.engine import Store
+
+    options = options_of(context)
+    store = Store(read_settings(options).store)
+    revision = migrate.current(store)
+    if options.as_json:
+        print_json({"store": store.label, "schema": revision, "program": migrate.HEAD})
+    else:
+        state = "up to date" if revision == migrate.HEAD else "run: audience-sync db upgrade"
+        line(f"{store.label}: schema {revision or 'none'}, this program's {migrate.HEAD} ({state})")
+    return OK if revision == migrate.HEAD else FAILED
+
+
+@db.command("copy")
+@click.argument("url")
+@common
+@click.pass_context
+def copy_to(context: click.Context, url: str) -> None:
+    """Move everything to another, empty store: sqlite:///new.db or postgresql://user@host/database."""
+    from pathlib import Path
+
+    from audience_sync.cli.compose import options_of, read_settings
+    from audience_sync.cli.errors import keep_secret
+    from audience_sync.cli.output import line, print_json
+    from audience_sync.config.locations import database_url
+    from audience_sync.config.secrets import secrets_of
+    from audience_sync.store.copy import copy
+    from audience_sync.store.engine import Store
+
+    options = options_of(context)
+    settings = read_settings(options)
+    keep_secret([*secrets_of([url]), *settings.secrets])
+    target = Store(database_url(url, Path.cwd()))
+    counts = copy(Store(settings.store), target)
+    if options.as_json:
+        print_json({"store": target.label, "rows": counts})
+        return
+    line(f"Copied {sum(counts.values()):,} rows of {len(counts)} tables to {target.label}; the counts agree.")
+    line("Next: put the new store into the config (`store:`), then: audience-sync check")

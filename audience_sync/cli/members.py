@@ -1,0 +1,42 @@
+"""``audience-sync members KEY``: who is in an audience."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+import click
+
+from audience_sync.cli.options import common
+
+
+@click.command()
+@click.argument("key")
+@click.option("--at", type=click.DateTime(), metavar="TIME", help="As of this time (UTC), such as 2026-05-01.")
+@common
+@click.pass_context
+def members(context: click.Context, key: str, at: datetime | None) -> None:
+    """The members of an audience, as CSV (or JSON lines with --json)."""
+    from audience_sync.cli.compose import opened_to_read, options_of, read_settings
+    from audience_sync.history.members import members_of
+
+    options = options_of(context)
+    settings = read_settings(options)
+    with opened_to_read(settings) as parts:
+        found = members_of(parts.store, key, at=at, memory_limit=settings.memory_limit)
+        write = _json_lines if options.as_json else _csv
+        for rows in found:
+            write(rows)
+
+
+def _csv(rows: list[tuple[str, str]]) -> None:
+    import csv
+
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+
+
+def _json_lines(rows: list[tuple[str, str]]) -> None:
+    import json
+
+    for user_id, since in rows:
+        print(json.dumps({"user_id": user_id, "member_since": since}, ensure_ascii=False))

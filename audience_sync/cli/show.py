@@ -1,0 +1,66 @@
+"""``audience-sync show RUN``: one run in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from audience_sync.cli.options import common
+from audience_sync.cli.output import plural
+
+#: Refused calls and rejected rows that are shown; the views have them all.
+MOST_ROWS = 50
+#: Title, view and columns of each part.
+TABLES = (
+    ("Audiences", "audience_syncs", "audience_key status members_before members_after entered left invalid error"),
+    ("Deliveries", "deliveries", "destination calls delivered refused pending requests retries seconds error"),
+    ("Refused calls", "refused_calls", "destination user_id reason http_status attempts"),
+    ("Rejected rows", "rejected_rows", "audience_key file row user_id reason"),
+)
+
+
+@click.command()
+@click.argument("run", type=int)
+@common
+@click.pass_context
+def show(context: click.Context, run: int) -> None:
+    """One run in full, with refused calls and rejected rows and their reasons."""
+    from audience_sync.cli.compose import opened_to_read, options_of, read_settings
+    from audience_sync.cli.output import print_json
+    from audience_sync.history.runs import one_run
+
+    options = options_of(context)
+    with opened_to_read(read_settings(options)) as parts, parts.store.reading() as connection:
+        found = one_run(connection, run)
+    if options.as_json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+def _print(run: Mapping[str, Any]) -> None:
+    from audience_sync.cli.output import line
+    from audience_sync.cli.output import show as shown
+
+    seconds = "" if run["seconds"] is None else f" in {run['seconds']:.1f} s"
+    line(f"Run {run['run']} ({run['command']}) {run['status']}, started {shown(run['started_at'])} UTC{seconds}")
+    if run["error"]:
+        line(f"error: {run['error']}")
+    for title, view, columns in TABLES:
+        _table(title, view, columns.split(), run[view])
+    line(f"Computed traits: {plural(run['trait_users_changed'], 'user')} with changes.")
+
+
+def _table(title: str, view: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    from audience_sync.cli.output import line, print_table
+
+    if not rows:
+        return
+    line(f"\n{title}")
+    right = {type(row[name]) in (int, float) and name for row in rows for name in names}
+    columns = {name.replace("_", " "): "right" if name in right else "left" for name in names}
+    print_table(columns, [[row[name] for name in names] for row in rows[:MOST_ROWS]])
+    if len(rows) > MOST_ROWS:
+        line(f"... and {len(rows) - MOST_ROWS:,} more: select * from {view} where run = {rows[0]['run']}")

@@ -1,0 +1,75 @@
+"""Who is in an audience, now or at a past time? Read from the segments, which are the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, func, select
+
+from audience_sync.errors import AudienceSyncError
+from audience_sync.model import PropertyKind
+from audience_sync.store.catalog import Property, read_chains, read_properties
+from audience_sync.store.chains import current, fetch
+from audience_sync.store.engine import Store
+from audience_sync.store.tables import changes, runs
+from audience_sync.workspace import Workspace
+
+Batch = list[tuple[str, str]]
+
+
+def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int) -> Iterator[Batch]:
+    """Batches of user id and member since (ISO 8601, UTC), in the order of user ids; memory stays bounded.
+
+    ``at`` is a time in UTC; None means now. Raises AudienceSyncError for an unknown audience.
+    """
+    with store.reading() as connection, Workspace(memory_limit) as workspace:
+        audience = _audience(connection, key)
+        members = _members(connection, workspace, audience)
+        if at is not None:
+            members = _as_of(connection, workspace, audience, members, _last_run(connection, at))
+        times = {row.id: row.started_at for row in connection.execute(select(runs.c.id, runs.c.started_at))}
+        for rows in workspace.stream(f"select user_id, run_id from ({members}) order by user_id"):
+            yield [(user, times[run].isoformat(timespec="seconds").replace("+00:00", "Z")) for user, run in rows]
+
+
+def _audience(connection: Connection, key: str) -> Property:
+    known = read_properties(connection)
+    if key in known and known[key].kind is PropertyKind.AUDIENCE:
+        return known[key]
+    audiences = sorted(each.key for each in known.values() if each.kind is PropertyKind.AUDIENCE)
+    raise AudienceSyncError(f"The store has no audience '{key}'. It has: {', '.join(audiences) or 'none yet'}")
+
+
+def _members(connection: Connection, workspace: Workspace, audience: Property) -> str:
+    chain = read_chains(connection, [audience])[audience.chain_id]
+    return current(fetch(connection, workspace, chain))
+
+
+def _last_run(connection: Connection, at: datetime) -> int:
+    """The last run that had started by then; 0 where there was none."""
+    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return connection.execute(select(func.max(runs.c.id)).where(runs.c.started_at <= moment)).scalar() or 0
+
+
+def _as_of(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:
+    """The members after a run: of users who changed since, the first change says what they were before."""
+    if run < audience.created_run:
+        return f"{members} where false"
+    query = (
+        select(changes.c.user_id, changes.c.value, changes.c.run_id)
+        .where(changes.c.property_id == audience.id)
+        .execution_options(yield_per=10_000)
+    )
+    columns = {"user_id": "varchar", "value": "varchar", "run_id": "integer"}
+    log = workspace.load(columns, connection.execute(query).partitions())
+    was = (
+        f"select user_id, min_by(value, run_id) filter (where run_id > {run}) as next, "
+        f"coalesce(max(run_id) filter (where run_id <= {run}), {audience.created_run}) as run_id "
+        f"from {log} group by user_id having next is not null"
+    )
+    return (
+        f"with was as materialized ({was}) "
+        f"select user_id, run_id from ({members}) anti join was using (user_id) "
+        "union all select user_id, run_id from was where next = 'false'"
+    )

@@ -1,0 +1,59 @@
+"""What did past runs do? Read from the views that are promised to people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from audience_sync.errors import AudienceSyncError
+
+Row = dict[str, Any]
+
+
+def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20) -> list[Row]:
+    """The last runs, newest first; with ``key`` what they found of that audience."""
+    if key is None:
+        return _rows(connection, "select * from sync_runs order by run desc limit :limit", limit=limit)
+    return _rows(
+        connection,
+        'select a.run, r.started_at, r.seconds, a.status, a.members_before, a.members_after, a.entered, a."left", '
+        "a.invalid, a.error from audience_syncs a join sync_runs r on r.run = a.run "
+        "where a.audience_key = :key order by a.run desc limit :limit",
+        key=key,
+        limit=limit,
+    )
+
+
+def one_run(connection: Connection, run: int) -> dict[str, Any]:
+    """One run in full. Raises AudienceSyncError when there is none."""
+    found = _rows(connection, "select * from sync_runs where run = :run", run=run)
+    if not found:
+        raise AudienceSyncError(f"There is no run {run}. The last ones: audience-sync history")
+    return {
+        **found[0],
+        "audience_syncs": _of(connection, "audience_syncs", run, "audience_key"),
+        "deliveries": _of(connection, "deliveries", run, "destination"),
+        "refused_calls": _of(connection, "refused_calls", run, "destination, user_id"),
+        "rejected_rows": _of(connection, "rejected_rows", run, 'audience_key, file, "row"'),
+    }
+
+
+def _of(connection: Connection, view: str, run: int, order: str) -> list[Row]:
+    return _rows(connection, f"select * from {view} where run = :run order by {order}", run=run)
+
+
+def _rows(connection: Connection, query: str, **values: Any) -> list[Row]:
+    """Rows of a view; its times (``..._at``) come back aware, on SQLite too, which keeps them as text."""
+    return [
+        {name: _aware(value) if name.endswith("_at") else value for name, value in row._mapping.items()}
+        for row in connection.execute(text(query), values)
+    ]
+
+
+def _aware(value: str | datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,0 +1,76 @@
+"""How is a CSV or TSV file read? As text, every cell as written; a blank line is no row."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.lookup import Found
+from audience_sync.sources.tables import Column, Table
+from audience_sync.workspace import literal
+
+DELIMITERS = (",", ";", "\t", "|")
+_QUOTED = re.compile(r'"[^"]*"')
+
+
+def csv_table(found: Found, path: Path) -> Table:
+    """``path`` is the plain file. Raises SourceError where the header can't be used."""
+    first_line = _first_line(found, path)
+    delimiter = "\t" if found.suffix == ".tsv" else _delimiter(first_line)
+    header = _header(found, path, delimiter)
+    columns = {name: Column(f"c{place}", "VARCHAR") for place, name in enumerate(header) if name}
+    return Table(found.name, _scan(path, delimiter, len(header)), columns, is_text=True)
+
+
+def _delimiter(line: str) -> str:
+    """The one most often met in the header, outside of quotes."""
+    counts = Counter(_QUOTED.sub("", line))
+    return max(DELIMITERS, key=lambda delimiter: counts[delimiter])
+
+
+def _first_line(found: Found, path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline()
+    except UnicodeDecodeError:
+        raise SourceError(
+            f"{found.name}, line 1 or soon after: this is not UTF-8. Nothing of it was used. "
+            "Say which encoding the file has in the config (`encoding: latin-1`), or write it as UTF-8."
+        ) from None
+
+
+def _header(found: Found, path: Path, delimiter: str) -> list[str]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header = next(csv.reader(file, delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        raise SourceError(
+            f"{found.name}, line 1: the header's quotes are broken. Nothing of it was used. Write it again."
+        ) from None
+    if not any(header):
+        raise SourceError(f"{found.name}, line 1 is blank: the columns' names must be there. Nothing of it was used.")
+    _refuse_doubles(found.name, header)
+    return header
+
+
+def _refuse_doubles(file: str, header: list[str]) -> None:
+    double = next((name for name, times in Counter(header).items() if name and times > 1), None)
+    if double is not None:
+        raise SourceError(
+            f"{file}, line 1: two columns are called {double!r}, so that it can't be said which is meant. "
+            "Nothing of it was used. Give each column a name of its own."
+        )
+
+
+def _scan(path: Path, delimiter: str, width: int) -> str:
+    columns = ", ".join(f"c{place}: 'VARCHAR'" for place in range(width))
+    options = (
+        f"auto_detect = false, header = true, columns = {{{columns}}}, delim = {literal(delimiter)},"
+        " quote = '\"', escape = '\"', nullstr = '', strict_mode = true"
+    )
+    rows = f"read_csv({literal(str(path))}, {options})"
+    # With one column, DuckDB takes a blank line for an empty value.
+    return rows if width > 1 else f"(from {rows} where c0 is not null)"

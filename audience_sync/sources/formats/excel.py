@@ -1,0 +1,71 @@
+"""How is an Excel workbook read? By pandas, each cell as it is: text stays text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import Any
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.lookup import Found
+from audience_sync.sources.tables import did_you_mean, listed
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The names of the first row, and the rows below; a blank row is none."""
+
+    header: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+def read_sheet(found: Found, sheet: str | None) -> Sheet:
+    """A sheet (default: the first), whole in memory: Excel ends at 1,048,576 rows. Raises SourceError."""
+    import pandas
+
+    try:
+        with pandas.ExcelFile(found.path, engine="calamine") as book:
+            names = [str(name) for name in book.sheet_names]
+            chosen = _choose(found.name, names, sheet)
+            frame = book.parse(chosen, header=None, dtype=object, na_filter=False)
+    except SourceError:
+        raise
+    except Exception as error:  # calamine has one error for everything
+        raise SourceError(
+            f"{found.name} is not a whole Excel workbook ({type(error).__name__}). Nothing of it was used. "
+            "Save it again, or check that it is complete."
+        ) from None
+    return _sheet(found.name, frame.itertuples(index=False, name=None))
+
+
+def _choose(file: str, names: list[str], sheet: str | None) -> str:
+    if sheet is None:
+        return names[0]
+    if sheet not in names:
+        raise SourceError(f"{file}: there is no sheet {sheet!r}.{did_you_mean(sheet, names)} It has {listed(names)}.")
+    return sheet
+
+
+def _sheet(file: str, rows: Iterator[tuple[Any, ...]]) -> Sheet:
+    header = [str(cell).strip() if cell is not None else "" for cell in next(rows, ())]
+    if not any(header):
+        raise SourceError(f"{file}: the first row is blank: the columns' names must be there. Nothing of it was used.")
+    double = next((name for name, times in Counter(header).items() if name and times > 1), None)
+    if double is not None:
+        raise SourceError(
+            f"{file}: two columns are called {double!r}, so that it can't be said which is meant. "
+            "Nothing of it was used. Give each column a name of its own."
+        )
+    cells = (tuple(_cell(cell) for cell in row) for row in rows)
+    return Sheet(header, [row for row in cells if any(cell is not None for cell in row)])
+
+
+def _cell(cell: Any) -> Any:
+    """An empty cell is no value; pandas' own types become Python's."""
+    if cell is None or cell == "" or cell != cell:
+        return None
+    if isinstance(cell, datetime) and hasattr(cell, "to_pydatetime"):
+        return cell.to_pydatetime()
+    return cell.item() if hasattr(cell, "item") and not isinstance(cell, (datetime, time)) else cell

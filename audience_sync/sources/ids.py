@@ -1,0 +1,137 @@
+"""Which user ids can be used? One rule for every source and both stores, in SQL and in Python.
+
+- Text is taken as written; leading and trailing spaces are a part of it.
+- Empty, or nothing but whitespace: rejected. NULL: rejected.
+- A NUL character or half a surrogate pair: rejected, PostgreSQL can't store them.
+- More than 2,500 bytes of UTF-8: rejected, PostgreSQL can't index them.
+- Numbers are written as digits, ``42`` and never ``42.0``: integers and decimals of any size, doubles up to
+  2^53 (beyond, a double no longer says which integer was meant). A number with a fraction is rejected.
+- Dates, UUIDs and enums are taken as text.
+- A boolean, point in time, list, object or bytes is no user id: in a file without column types (JSON lines,
+  Excel) it costs the row, in a typed column (Parquet, databases) it is an error.
+
+A cell of a CSV file can't be NULL: there, nothing is "empty".
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from audience_sync.workspace import literal
+
+MOST_BYTES = 2_500
+LARGEST_WHOLE_DOUBLE = 2**53
+WHITESPACE = "".join(chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace())
+
+MISSING = "no user id"
+EMPTY = "empty user id"
+HAS_NUL = "user id contains a NUL character"
+HAS_SURROGATE = "user id contains half a surrogate pair"
+TOO_LONG = f"user id is longer than {MOST_BYTES:,} bytes"
+NOT_WHOLE = "user id is not a whole number"
+NOT_TEXT = "user id is neither text nor a number"
+
+INTEGER_TYPES = frozenset(
+    ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+    + ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM")
+)
+_TEXT_TYPES = frozenset({"VARCHAR", "UUID", "DATE"})
+
+_FEW_CHARACTERS = MOST_BYTES // 4
+
+
+def usable_type(duckdb_type: str) -> bool:
+    """Whether a typed column can hold user ids."""
+    exact = INTEGER_TYPES | _TEXT_TYPES | {"JSON", "FLOAT", "DOUBLE", "\"NULL\"", "NULL"}
+    return duckdb_type in exact or duckdb_type.startswith(("DECIMAL", "ENUM"))
+
+
+def sql_id(expression: str, duckdb_type: str) -> tuple[str, str]:
+    """The user id as text, and why it can't be used (NULL if it can), for a column of a usable type."""
+    if duckdb_type == "JSON":
+        return _json_id(expression)
+    if duckdb_type in ("FLOAT", "DOUBLE"):
+        return _double_id(expression)
+    if duckdb_type.startswith("DECIMAL"):
+        return _decimal_id(expression)
+    if duckdb_type in INTEGER_TYPES:
+        return f"cast({expression} as VARCHAR)", f"case when {expression} is null then '{MISSING}' end"
+    text = expression if duckdb_type == "VARCHAR" else f"cast({expression} as VARCHAR)"
+    return text, _text_reason(text)
+
+
+def _text_reason(text: str) -> str:
+    return (
+        f"case when {text} is null then '{MISSING}'"
+        f" when trim({text}, {literal(WHITESPACE)}) = '' then '{EMPTY}'"
+        f" when contains({text}, chr(0)) then '{HAS_NUL}'"
+        f" when strlen({text}) > {MOST_BYTES} then '{TOO_LONG}' end"
+    )
+
+
+def _double_id(number: str) -> tuple[str, str]:
+    whole = f"{number} = trunc({number}) and abs({number}) <= {LARGEST_WHOLE_DOUBLE}"
+    reason = f"case when {number} is null then '{MISSING}' when not ({whole}) then '{NOT_WHOLE}' end"
+    return f"case when {whole} then cast(cast({number} as BIGINT) as VARCHAR) else cast({number} as VARCHAR) end", reason
+
+
+def _decimal_id(number: str) -> tuple[str, str]:
+    whole = f"{number} = trunc({number})"
+    reason = f"case when {number} is null then '{MISSING}' when not ({whole}) then '{NOT_WHOLE}' end"
+    return f"case when {whole} then split_part(cast({number} as VARCHAR), '.', 1) else cast({number} as VARCHAR) end", reason
+
+
+def _json_id(json: str) -> tuple[str, str]:
+    text = f"({json} ->> '$')"
+    double, double_reason = _double_id(f"coalesce(try_cast({json} as DOUBLE), 'nan'::DOUBLE)")
+    digits = f"regexp_full_match(cast({json} as VARCHAR), '-?[0-9]+')"
+    kind = f"json_type({json})"
+    value = f"case when {kind} = 'DOUBLE' and not {digits} then {double} else {text} end"
+    reason = (
+        f"case {kind} when 'VARCHAR' then {_text_reason(text)}"
+        f" when 'DOUBLE' then case when not {digits} then {double_reason} end"
+        f" when 'BIGINT' then null when 'UBIGINT' then null"
+        f" when 'BOOLEAN' then '{NOT_TEXT}' when 'ARRAY' then '{NOT_TEXT}' when 'OBJECT' then '{NOT_TEXT}'"
+        f" else '{MISSING}' end"
+    )
+    return value, reason
+
+
+def python_id(value: Any) -> tuple[str | None, str | None]:
+    """The same rule for a value met in Python: the user id, or why it can't be used."""
+    if isinstance(value, str):
+        reason = _text_problem(value)
+        return (None, reason) if reason else (value, None)
+    if value is None:
+        return None, MISSING
+    if isinstance(value, (bool, datetime, time, timedelta)):
+        return None, NOT_TEXT
+    if isinstance(value, (int, float, Decimal)):
+        return _number_id(value)
+    return (str(value), None) if isinstance(value, (date, UUID)) else (None, NOT_TEXT)
+
+
+def _text_problem(text: str) -> str | None:
+    if not text or text.isspace():
+        return EMPTY
+    if "\0" in text:
+        return HAS_NUL
+    if len(text) <= _FEW_CHARACTERS and text.isascii():
+        return None
+    try:
+        return TOO_LONG if len(text.encode()) > MOST_BYTES else None
+    except UnicodeEncodeError:
+        return HAS_SURROGATE
+
+
+def _number_id(number: float | Decimal) -> tuple[str | None, str | None]:
+    if not math.isfinite(number) or number != int(number):
+        return None, NOT_WHOLE
+    if isinstance(number, float) and abs(number) > LARGEST_WHOLE_DOUBLE:
+        return None, NOT_WHOLE
+    return str(int(number)), None

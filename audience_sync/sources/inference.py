@@ -1,0 +1,110 @@
+"""Which type has a column of a CSV file? What all its values are, by a careful rule.
+
+Boolean: all are ``true`` or ``false``. Number: all are JSON numbers (no ``007``, no ``+1``) of at most 15 digits,
+so that a double says them exactly. Date: all are ISO dates or times. Otherwise text. Columns that look like
+numbers and are none (phone, zip code, token) stay text, and what looks like an id gets no type that would write
+it in another way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+
+from audience_sync.sources.overrides import ISO_DATE, ISO_TIME, JSON_NUMBER
+from audience_sync.sources.tables import Column, Table
+from audience_sync.workspace import Workspace
+
+MOST_DIGITS = 15
+#: In lower case, letters and digits only.
+ALWAYS_TEXT = frozenset(
+    "avatar country countrycode currency description devicetoken devicetype email firstname gender language lastname"
+    " locale mobile name phone phonenumber postalcode postcode state street timezone title token username website"
+    " zip zipcode".split()
+)
+
+
+class Kind(Enum):
+    """A type and its test, the narrowest first."""
+
+    BOOLEAN = ("BOOLEAN", "lower({0}) in ('true', 'false')")
+    INTEGER = ("BIGINT", f"regexp_full_match({{0}}, '0|-?[1-9][0-9]{{{{0,{MOST_DIGITS - 1}}}}}')")
+    NUMBER = (
+        "DOUBLE",
+        f"length({{0}}) <= 24 and regexp_full_match({{0}}, '{JSON_NUMBER.replace('{', '{{').replace('}', '}}')}')"
+        f" and length(regexp_replace({{0}}, '[eE].*|[^0-9]', '', 'g')) <= {MOST_DIGITS}",
+    )
+    DATE = ("DATE", "length({0}) = 10 and try_cast({0} as DATE) is not null and {0}[5] = '-' and {0}[8] = '-'")
+    TIME = (
+        "TIMESTAMP WITH TIME ZONE",
+        f"regexp_full_match({{0}}, '{(ISO_DATE + '|' + ISO_TIME).replace('{', '{{').replace('}', '}}')}')"
+        " and try_cast({0} as TIMESTAMPTZ) is not null",
+    )
+
+    def test(self, expression: str) -> str:
+        return self.value[1].format(expression)
+
+    @property
+    def type(self) -> str:
+        return self.value[0]
+
+
+#: An id that became a double, a boolean or a time would not be written as it was.
+_EXACT = (Kind.INTEGER, Kind.DATE)
+
+
+def stays_text(name: str) -> bool:
+    return re.sub("[^a-z0-9]", "", name.lower()) in ALWAYS_TEXT
+
+
+def looks_like_id(name: str) -> bool:
+    return name.lower() == "id" or name.endswith(("_id", "Id", "ID", "-id", " id"))
+
+
+def infer(
+    workspace: Workspace,
+    tables: Sequence[Table],
+    names: Sequence[str],
+    may_be: Callable[[str], Sequence[Kind]] = lambda name: tuple(Kind),
+) -> list[Table]:
+    """The tables with types for those columns; the files are read once, all as one."""
+    kinds = {name: may_be(name) for name in names}
+    kinds = {name: allowed for name, allowed in kinds.items() if allowed}
+    if not kinds:
+        return list(tables)
+    found = _kinds(workspace, tables, kinds)
+    return [_typed(table, found) for table in tables]
+
+
+def kinds_for_sql(name: str) -> Sequence[Kind]:
+    if stays_text(name):
+        return ()
+    return _EXACT if looks_like_id(name) else tuple(Kind)
+
+
+def _kinds(
+    workspace: Workspace, tables: Sequence[Table], kinds: Mapping[str, Sequence[Kind]]
+) -> dict[str, Kind]:
+    rows = " union all ".join(_columns(table, list(kinds)) for table in tables)
+    tests = [f"bool_and({kind.test(f'v{place}')})" for place, allowed in enumerate(kinds.values()) for kind in allowed]
+    answers = iter(workspace.one(f"select {', '.join(tests)} from ({rows})"))
+    found: dict[str, Kind] = {}
+    for name, allowed in kinds.items():
+        passed = [kind for kind, answer in zip(allowed, [next(answers) for _ in allowed], strict=True) if answer]
+        if passed:
+            found[name] = passed[0]
+    return found
+
+
+def _columns(table: Table, names: Sequence[str]) -> str:
+    values = ", ".join(f"{table.columns[name].sql} as v{place}" for place, name in enumerate(names))
+    return f"select {values} from {table.scan}"
+
+
+def _typed(table: Table, kinds: Mapping[str, Kind]) -> Table:
+    columns = {
+        name: Column(f"cast({column.sql} as {kinds[name].type})", kinds[name].type) if name in kinds else column
+        for name, column in table.columns.items()
+    }
+    return Table(table.name, table.scan, columns, table.is_text)

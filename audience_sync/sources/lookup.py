@@ -1,0 +1,160 @@
+"""Which files does a name in the config mean? A file, a glob, a folder; here or on a remote file system."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.tables import did_you_mean, listed
+from audience_sync.workspace import Workspace
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".parquet", ".xlsx", ".xls")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file: what people call it, where it can be read, and (local ones) its size and time when it was found."""
+
+    name: str
+    path: Path
+    state: tuple[int, int] | None
+
+    @property
+    def suffix(self) -> str:
+        """The format, ``.gz`` left aside."""
+        plain = self.name.lower().removesuffix(".gz")
+        return plain[plain.rfind(".") :]
+
+    def now(self) -> tuple[int, int] | None:
+        return _state(self.path) if self.state else None
+
+
+def is_data(name: str) -> bool:
+    """Whether a file of a folder is read: a known format, not hidden, not one of the ``_SUCCESS`` kind."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith((".", "_"))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path.name} can't be opened: {error.strerror}. Is it there, and readable?") from None
+    return stat.st_size, stat.st_mtime_ns
+
+
+class Folder:
+    """Where a source's files lie; ``names`` are relative to it."""
+
+    def __init__(self, place: str | Path) -> None:
+        self.place = str(place)
+
+    def files(self) -> list[str]:
+        """The data files in it, sorted; not those of folders in it. Raises SourceError."""
+        folder = Path(self.place)
+        if not folder.is_dir():
+            raise SourceError(f"there is no folder {self.place}. Create it, or correct `files:` of the source.")
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_file() and is_data(entry.name))
+
+    def find(self, name: str, workspace: Workspace) -> list[Found]:
+        """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError."""
+        if "://" in name or "://" in self.place:
+            return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}").fetch(workspace, name)
+        paths = self._paths(name)
+        if not paths:
+            raise self._missing(name)
+        return [Found(self._named(path), path, _state(path)) for path in paths]
+
+    def _paths(self, name: str) -> list[Path]:
+        path = Path(self.place, name)
+        if path.is_dir():
+            return [entry for entry in sorted(path.iterdir()) if entry.is_file() and is_data(entry.name)]
+        if path.is_file():
+            return [path]
+        pattern = str(Path(glob.escape(self.place), name))
+        found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+        return [match for match in found if match.is_file() and not match.name.startswith((".", "_"))]
+
+    def _named(self, path: Path) -> str:
+        return str(path.relative_to(self.place)) if path.is_relative_to(self.place) else str(path)
+
+    def _missing(self, name: str) -> SourceError:
+        what = "no data file in the folder" if Path(self.place, name).is_dir() else "no file"
+        there = self.files()
+        return SourceError(
+            f"{what} {name!r} in {self.place}.{did_you_mean(name, there)} "
+            f"Data files there: {listed(there)}. Correct the name in the config, or write the file."
+        )
+
+
+class Remote:
+    """Files behind a URL, through fsspec. They are copied into the workspace, so that what is scanned (more than
+    once, where types are inferred) is the same all the time."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def fetch(self, workspace: Workspace, name: str) -> list[Found]:
+        """Raises SourceError, naming the package that is missing where one is."""
+        try:
+            return self._fetch(workspace, name)
+        except ImportError as error:
+            raise SourceError(
+                f"{self._scheme}:// needs a package that is not installed: {error}. "
+                "pip install 'audience-sync[remote]' and the package it names."
+            ) from None
+        except SourceError:
+            raise
+        except Exception as error:  # every file system has errors of its own
+            raise SourceError(f"{name!r} can't be read from {self._scheme}://: {type(error).__name__}.") from None
+
+    @property
+    def _scheme(self) -> str:
+        return self.url.split("://", 1)[0]
+
+    def _fetch(self, workspace: Workspace, name: str) -> list[Found]:
+        system, path = _file_system(self.url)
+        paths = _remote_paths(system, path)
+        if not paths:
+            raise SourceError(f"no file {name!r} at {self._scheme}://. Correct the name in the config.")
+        return [Found(_last(path), self._copy(workspace, system, path), None) for path in paths]
+
+    def _copy(self, workspace: Workspace, system: Any, path: str) -> Path:
+        copy = workspace.path("-" + _last(path))
+        with system.open(path, "rb") as remote, copy.open("wb") as local:
+            shutil.copyfileobj(remote, local, 1 << 20)
+        return copy
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    import fsspec  # ImportError where it is not installed
+
+    try:
+        return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise SourceError(f"{url.split('://', 1)[0]}:// is no file system that is known here: {error}.") from None
+
+
+def _remote_paths(system: Any, path: str) -> Sequence[str]:
+    if any(sign in path for sign in "*?["):
+        found = [match for match in system.glob(path) if not _last(match).startswith((".", "_"))]
+    elif system.isdir(path):
+        found = [entry for entry in system.ls(path, detail=False) if is_data(_last(entry))]
+    else:
+        found = [path] if system.exists(path) else []
+    return sorted(match for match in found if not system.isdir(match))
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]
+
+
+def matching(pattern: str, names: Sequence[str]) -> bool:
+    """Whether a word of a query is the name, or a glob for names, of files."""
+    return pattern in names or any(fnmatchcase(name, pattern) for name in names)

@@ -1,0 +1,126 @@
+"""What does an error met while scanning mean? DuckDB's words in, ours out: file, line, remedy, no values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from audience_sync.errors import SourceError
+
+_NOTHING_USED = "Nothing of it was used."
+_LINE = re.compile(r"\bLine: (\d+)")
+_COLUMNS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+_JSON_PLACE = re.compile(r"in (?:line|record/value) (\d+)")
+_QUOTED_VALUE = re.compile(r"'[^']*'")
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """Explains errors of one read. ``files`` maps the paths that DuckDB was given to what people call them."""
+
+    files: Mapping[str, str]
+    #: Finds the line of a file that is no JSON.
+    bad_line: Callable[[str], int | None] = field(default=lambda path: None)
+
+    def explain(self, error: Exception) -> SourceError:
+        message = str(error)
+        path = next((path for path in self.files if path in message), None)
+        file = self.files[path] if path else " or ".join(list(self.files.values())[:3])
+        for words, say in _KNOWN:
+            if words in message:
+                return SourceError(f"{say(file, message)} {_NOTHING_USED}")
+        if "Malformed JSON" in message:
+            return self._malformed(file, path, message)
+        return SourceError(f"{file} can't be read: {first_words(message)}. {_NOTHING_USED}")
+
+    def _malformed(self, file: str, path: str | None, message: str) -> SourceError:
+        # DuckDB counts lines from where its thread began to read.
+        line = self.bad_line(path) if path else None
+        place = f", line {line}" if line else ""
+        what = message.split(": ", 2)[-1].split(".")[0].strip()
+        return SourceError(
+            f"{file}{place}: this is no JSON ({what}). {_NOTHING_USED} "
+            "Is the file still being written, or cut off? Each line must be one whole JSON object."
+        )
+
+
+def first_words(message: str) -> str:
+    """The first line of an error without values of the data, which may be a person's."""
+    line = message.strip().splitlines()[0] if message.strip() else "unknown error"
+    return _QUOTED_VALUE.sub("'...'", line).rstrip(". ")
+
+
+def _csv_place(file: str, message: str) -> str:
+    line = _LINE.search(message)
+    return f"{file}, line {line[1]}" if line else file
+
+
+def _ragged(file: str, message: str) -> str:
+    counts = _COLUMNS.search(message)
+    expected, found = counts.groups() if counts else ("?", "?")
+    return (
+        f"{_csv_place(file, message)}: {found} values where the header has {expected} columns. Is the file cut off? "
+        "A value that contains the delimiter or a line end must be in double quotes."
+    )
+
+
+def _quotes(file: str, message: str) -> str:
+    return (
+        f"{_csv_place(file, message)}: a double quote is opened and not closed properly. "
+        'A quote inside of a quoted value is doubled (""). Write the file again with proper quotes.'
+    )
+
+
+def _encoding(file: str, message: str) -> str:
+    return (
+        f"{_csv_place(file, message)}: this is not UTF-8. "
+        "Say which encoding the file has in the config (`encoding: latin-1`), or write it as UTF-8."
+    )
+
+
+def _line_ends(file: str, message: str) -> str:
+    return (
+        f"{file}: the rows can't be told apart: different line ends (\\r\\n and \\n) in one file, or broken quotes. "
+        "Write the file again with one kind of line ends."
+    )
+
+
+def _not_object(file: str, message: str) -> str:
+    place = _JSON_PLACE.search(message)
+    where = f"{file}, record {place[1]}" if place else file
+    if "duplicate key" in message:
+        return f"{where}: one name twice in one JSON object, so that it can't be said which is meant. Write it once."
+    return f"{where}: not a JSON object. Each record must be an object such as {{\"user_id\": \"42\"}}."
+
+
+def _parquet(file: str, message: str) -> str:
+    return (
+        f"{file} is not a whole Parquet file: cut off, damaged, or still being written. "
+        "Write it again, under another name until it is complete."
+    )
+
+
+def _long_line(file: str, message: str) -> str:
+    return f"{_csv_place(file, message)}: a line is longer than what a table has. Is a double quote left open?"
+
+
+def _gone(file: str, message: str) -> str:
+    return f"{file} can't be opened any more: it was moved or removed while it was read. Run again."
+
+
+_KNOWN: tuple[tuple[str, Callable[[str, str], str]], ...] = (
+    ("Expected Number of Columns", _ragged),
+    ("unterminated quote", _quotes),
+    ("Invalid unicode", _encoding),
+    ("reached an invalid state", _line_ends),
+    ("Maximum line size", _long_line),
+    ("JSON transform error", _not_object),
+    ("No magic bytes", _parquet),
+    ("too small to be a Parquet", _parquet),
+    ("decompression failure", _parquet),
+    ("TProtocolException", _parquet),
+    ("Failed to read file", _parquet),
+    ("No files found", _gone),
+    ("Cannot open file", _gone),
+)

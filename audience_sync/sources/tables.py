@@ -1,0 +1,137 @@
+"""What can DuckDB scan? A table: a file or an answer, its columns, and how each is said in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.base import TraitColumn, Wanted
+from audience_sync.sources.ids import sql_id, usable_type
+from audience_sync.sources.values import sql_json
+
+MOST_NAMED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An SQL expression over a table's scan, and its DuckDB type."""
+
+    sql: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``scan`` stands after FROM; ``name`` is what people call the file. In text (CSV), NULL is an empty cell."""
+
+    name: str
+    scan: str
+    columns: Mapping[str, Column]
+    is_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One scan in canonical SQL expressions: a user id and why it can't be used, the name, JSON text per trait.
+
+    ``raw`` is the user id as people would look for it.
+    """
+
+    file: str
+    scan: str
+    row: str
+    user_id: str
+    reason: str
+    raw: str
+    name: str | None
+    traits: Mapping[str, str]
+
+
+def wanted_columns(wanted: Wanted) -> list[str]:
+    """Names of the columns, each once."""
+    names = [wanted.user_id, *([wanted.name] if wanted.name else [])]
+    return list(dict.fromkeys(names + [trait.column for trait in wanted.traits.values()]))
+
+
+def column_missing(file: str, name: str, there: Collection[str]) -> SourceError:
+    return SourceError(
+        f"{file}: there is no column {name!r}.{did_you_mean(name, there)} "
+        f"The columns are {listed(there)}. Correct the column's name in the config, or the file."
+    )
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """A sentence with the word that was probably meant, or nothing."""
+    by_lower_case = {known.lower(): known for known in words}
+    close = get_close_matches(word.lower(), by_lower_case, n=1, cutoff=0.6)
+    return f" Did you mean {by_lower_case[close[0]]!r}?" if close else ""
+
+
+def listed(words: Collection[str]) -> str:
+    first = ", ".join(repr(word) for word in list(words)[:MOST_NAMED])
+    more = len(words) - MOST_NAMED
+    return (first or "none") + (f" and {more} more" if more > 0 else "")
+
+
+def same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
+    """Files that are read as one have columns of the same names, in any order. Raises SourceError."""
+    first_name, first = tables[0]
+    for name, columns in tables[1:]:
+        if odd := sorted(set(first) ^ set(columns)):
+            raise SourceError(
+                f"{name} and {first_name} are read as one, but only one of them has {listed(odd)}. "
+                "Nothing of them was used. Write them with the same columns, or name fewer files."
+            )
+
+
+def part_of(table: Table, wanted: Wanted) -> Part:
+    """Raises SourceError where a column is missing or can't hold what is wanted of it."""
+    user_id, reason = _id_of(table, wanted.user_id)
+    return Part(
+        file=table.name,
+        scan=table.scan,
+        row="row_number() over ()",
+        user_id=user_id,
+        reason=reason,
+        raw=user_id,
+        name=_name_of(table, wanted.name) if wanted.name else None,
+        traits={key: _trait_of(table, trait) for key, trait in wanted.traits.items()},
+    )
+
+
+def _column_of(table: Table, name: str) -> Column:
+    if name not in table.columns:
+        raise column_missing(table.name, name, table.columns)
+    return table.columns[name]
+
+
+def _id_of(table: Table, name: str) -> tuple[str, str]:
+    column = _column_of(table, name)
+    if not usable_type(column.type):
+        raise SourceError(
+            f"{table.name}: column {name!r} has the type {column.type}, which holds no user ids. "
+            "Choose another column, or write this one as text."
+        )
+    return sql_id(f"coalesce({column.sql}, '')" if table.is_text else column.sql, column.type)
+
+
+def _name_of(table: Table, name: str) -> str:
+    column = _column_of(table, name)
+    return f"({column.sql} ->> '$')" if column.type == "JSON" else f"cast({column.sql} as VARCHAR)"
+
+
+def _trait_of(table: Table, trait: TraitColumn) -> str:
+    column = _column_of(table, trait.column)
+    json = sql_json(column.sql, column.type)
+    if json is None:
+        raise bytes_column(table.name, trait.column)
+    return json
+
+
+def bytes_column(file: str, name: str) -> SourceError:
+    return SourceError(
+        f"{file}: column {name!r} holds bytes (BLOB), which are no trait's value. "
+        "Leave the trait out, or have the column written as text or a number."
+    )

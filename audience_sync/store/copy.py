@@ -1,0 +1,79 @@
+"""How does everything move to another store? Table by table, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, insert, select, text
+
+from audience_sync.errors import StoreError
+from audience_sync.store import migrate
+from audience_sync.store.engine import Store
+from audience_sync.store.lease import acquire
+from audience_sync.store.tables import lease, metadata, runs
+
+#: Rows in memory at once; those of segment_parts are megabytes each.
+BATCH = 1_000
+LARGE_BATCH = 1
+
+
+def copy(source: Store, target: Store) -> dict[str, int]:
+    """Copy every row into an empty store; returns the rows of each table.
+
+    One transaction in the target: it has everything or nothing. Runs can't start meanwhile. Raises StoreError
+    when the target isn't empty or a count differs.
+    """
+    migrate.refuse_other(source)
+    migrate.upgrade(target)
+    with acquire(source), source.reading() as reading, target.writing() as writing:
+        _refuse_used(target, writing)
+        counts = {table.name: _copy(reading, writing, table) for table in _tables()}
+        _continue_numbers(writing)
+    return counts
+
+
+def _tables() -> list[Table]:
+    return [table for table in metadata.sorted_tables if table is not lease]
+
+
+def _refuse_used(target: Store, connection: Connection) -> None:
+    used = connection.execute(select(func.count()).select_from(runs)).scalar_one()
+    if used:
+        raise StoreError(f"The store {target.label} has {used} runs already. Nothing was copied: name an empty one.")
+    for table in reversed(_tables()):  # what a fresh schema brings: its own installation
+        connection.execute(delete(table))
+
+
+def _copy(reading: Connection, writing: Connection, table: Table) -> int:
+    for rows in _batches(reading, table):
+        writing.execute(insert(table), rows)
+    read, written = (_count(connection, table) for connection in (reading, writing))
+    if read != written:
+        raise StoreError(f"The copy of {table.name} has {written} rows instead of {read}. Nothing was kept.")
+    return written
+
+
+def _batches(connection: Connection, table: Table) -> Iterator[Sequence[dict[str, Any]]]:
+    size = LARGE_BATCH if "body" in table.c else BATCH
+    result = connection.execution_options(yield_per=size).execute(select(table).order_by(*table.primary_key))
+    for rows in result.partitions():
+        yield [dict(row._mapping) for row in rows]
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _continue_numbers(connection: Connection) -> None:
+    """PostgreSQL counts new ids by itself: from the highest one on."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in _tables():
+        if "id" in table.c and table.name != "installation":
+            connection.execute(
+                text(
+                    f"select setval(pg_get_serial_sequence('{table.name}', 'id'), "
+                    f"(select coalesce(max(id), 0) + 1 from {table.name}), false)"
+                )
+            )

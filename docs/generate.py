@@ -1,0 +1,32 @@
+"""How are the generated documents made? From the config's models: `python docs/generate.py`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from audience_sync.config.reference import reference_markdown
+from audience_sync.config.schema import json_schema
+from audience_sync.destinations.registry import destination_types
+
+FOLDER = Path(__file__).parent
+NOTE = "<!-- Made by docs/generate.py from configuration.template.md and the config's models. -->\n\n"
+#: The destinations that this package brings; others that are installed here are not documented here.
+OURS = ("file", "segment", "zendesk_connect")
+
+
+def generated() -> Mapping[str, str]:
+    """The documents by file name."""
+    types = destination_types()
+    schema = json_schema({name: types[name].Options for name in OURS})
+    template = (FOLDER / "configuration.template.md").read_text("utf-8")
+    return {
+        "config.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        "configuration.md": NOTE + reference_markdown(schema, template),
+    }
+
+
+if __name__ == "__main__":
+    for name, text in generated().items():
+        (FOLDER / name).write_text(text, "utf-8")

@@ -1,0 +1,48 @@
+"""The committed documents are what is generated, and their examples work."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from audience_sync.destinations.registry import destination_types
+
+DOCS = Path(__file__).parents[2] / "docs"
+REFERENCE = (DOCS / "configuration.md").read_text("utf-8")
+EXAMPLES = [part for part in re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL) if yaml.safe_load(part)]
+#: What an example may leave out, being about something else.
+REST = {"audiences": [{"name": "VIP", "source": "shop", "file": "vip.csv"}]}
+
+
+@pytest.fixture(scope="module")
+def generated() -> Mapping[str, str]:
+    """The documents as they would be made now."""
+    if not destination_types():
+        pytest.skip("the package is not installed: its destinations are found by their entry points")
+    documents: Mapping[str, str] = runpy.run_path(str(DOCS / "generate.py"))["generated"]()
+    return documents
+
+
+@pytest.mark.parametrize("name", ["config.schema.json", "configuration.md"])
+def test_the_committed_document_is_what_is_generated(generated: Mapping[str, str], name: str) -> None:
+    assert (DOCS / name).read_text("utf-8") == generated[name], "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_of_the_reference_is_valid(example: str) -> None:
+    schema: dict[str, Any] = json.loads((DOCS / "config.schema.json").read_text("utf-8"))
+    errors = Draft202012Validator(schema).iter_errors({**REST, **yaml.safe_load(example)})
+    assert [error.message for error in errors] == []
+
+
+def test_no_placeholder_is_left_in_the_reference() -> None:
+    assert "<!-- table" not in REFERENCE
+    assert "<!-- destinations" not in REFERENCE

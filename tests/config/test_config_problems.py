@@ -1,0 +1,315 @@
+"""Everything that is wrong is said at once, by its place, with what was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from audience_sync.config.loader import load
+from audience_sync.config.options import DestinationOptions
+from audience_sync.errors import ConfigError
+
+from .conftest import Problems
+
+RIGHT = """
+sources: {shop: {files: data}, warehouse: {database: "sqlite:///w.db"}}
+"""
+ONE = RIGHT + "audiences: [{name: VIP, source: shop, file: vip.csv}]\n"
+
+MANY = """
+store: audience_sync.db
+sources:
+  shop: {flies: data}
+audiences:
+  - name: Email
+    source: shoop
+    file: x.csv
+    guard: {max_removd: 20%, max_added: lots}
+  - name: VIP
+    source: shop
+    file: x.csv
+    query: select 1
+    destinations: [conect]
+    initial: manuell
+    schedule: {cron: "0 25 * * *", timezone: Europe/Berln}
+computed_traits:
+  - source: shop
+    file: c.csv
+    traits: [vip, {colum: a}]
+destinations:
+  connect: {type: zendesk_conect}
+  log: {type: file, pth: x, timeout: 5, concurrency: many}
+memory_limit: much
+gard: {}
+"""
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) -> None:
+    assert problems(MANY) == [
+        "store: it must be a URL: `sqlite:///audience_sync.db`, or `postgresql://user@host/database`",
+        "sources.shop: it needs `files` or `database`",
+        "sources.shop.flies: unknown option `flies`; did you mean `files`? (known here: database, files)",
+        "audiences[0].name: the key `email` is reserved: it would overwrite the user's e-mail address with "
+        "true; give it an explicit `key:` (a-z, 0-9 and _)",
+        "audiences[0].source: unknown source `shoop`; did you mean `shop`? (known here: shop)",
+        "audiences[0].guard.max_removd: unknown option `max_removd`; did you mean `max_removed`? "
+        "(known here: at_least, max_added, max_removed)",
+        "audiences[0].guard.max_added: write a share such as `30%`, or a whole number of users",
+        "audiences[1]: it has both `file` and `query`: keep one, leave out the other or make it null",
+        "audiences[1].destinations[0]: unknown destination `conect`; did you mean `connect`? "
+        "(known here: connect, log)",
+        "audiences[1].initial: it must be 'all', 'none' or 'manual'; did you mean `manual`?",
+        "audiences[1].schedule.cron: the hour must be from 0 to 23",
+        "audiences[1].schedule.timezone: unknown time zone `Europe/Berln`; did you mean `Europe/Berlin`?",
+        "computed_traits[0].traits[0]: its key `vip` is already that of audiences[1]: give one of them another `key:`",
+        "computed_traits[0].traits[1].column: it is missing",
+        "computed_traits[0].traits[1].colum: unknown option `colum`; did you mean `column`? "
+        "(known here: column, key, name, type)",
+        "destinations.connect.type: unknown type of destination `zendesk_conect`; did you mean "
+        "`zendesk_connect`? (known here: file, segment, zendesk_connect)",
+        "destinations.log.path: it is missing",
+        "destinations.log.pth: unknown option `pth`; did you mean `path`? (known here: batch_size, "
+        "concurrency, give_up_after, path, rate_limit, timeout, type)",
+        "destinations.log.timeout: a duration is a number and a unit: 500ms, 30s, 5m, 1.5h, 2d",
+        "destinations.log.concurrency: it must be a whole number",
+        "memory_limit: a size is a number and a unit: 768MB, 1GB, 512MiB",
+        "gard: unknown option `gard`; did you mean `guard`? (known here: audiences, computed_traits, "
+        "destinations, environments, guard, members_table, memory_limit, schedule, sources, store)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("audience", "problem"),
+    [
+        pytest.param(
+            "{name: A, source: shop}", "audiences[0]: it needs `file` or `query`", id="neither file nor query"
+        ),
+        pytest.param("{source: shop, file: a.csv}", "audiences[0]: it needs `name` or `names_from`", id="no name"),
+        pytest.param(
+            "{name: A, names_from: a, source: shop, file: a.csv}",
+            "audiences[0]: it has both `name` and `names_from`: keep one, leave out the other or make it null",
+            id="two names",
+        ),
+        pytest.param(
+            "{names_from: a, key: a, source: shop, file: a.csv}",
+            "audiences[0].key: `names_from` gives many audiences, each its own key: leave `key` out",
+            id="one key for many",
+        ),
+        pytest.param(
+            "{name: A, source: warehouse, file: a.csv}",
+            "audiences[0].file: `file` is for `files` sources, and `warehouse` is a database: give a `query`",
+            id="a file of a database",
+        ),
+        pytest.param(
+            "{name: '!!!', source: shop, file: a.csv}",
+            "audiences[0].name: no letter or digit of the name is left for a key: give it an explicit `key:` "
+            "(a-z, 0-9 and _)",
+            id="a name without a key",
+        ),
+        pytest.param(
+            "{name: A, key: Big Ones, source: shop, file: a.csv}",
+            "audiences[0].key: a key has only a-z, 0-9 and _; did you mean `big_ones`?",
+            id="a wrong key",
+        ),
+        pytest.param(
+            "{name: 7, source: shop, file: a.csv}",
+            "audiences[0].name: it must be text: put it in quotes",
+            id="a number for a name",
+        ),
+        pytest.param("{name: A, source: shop, file: ''}", "audiences[0].file: it is empty", id="an empty text"),
+        pytest.param("VIP", "audiences[0]: it must be a mapping: `name: value` lines", id="no mapping"),
+        pytest.param(
+            "{name: A, source: shop, file: a, encoding: utf8}",
+            "audiences[0].encoding: it must be 'utf-8', 'utf-16' or 'latin-1'; did you mean `utf-8`?",
+            id="an unknown encoding",
+        ),
+        pytest.param(
+            "{name: A, source: shop, file: a, schedule: {timezone: UTC}}",
+            "audiences[0].schedule: it needs `cron` or `every`",
+            id="a schedule without a time",
+        ),
+        pytest.param(
+            "{name: A, source: shop, file: a, guard: {at_least: -1}}",
+            "audiences[0].guard.at_least: it must be at least 0",
+            id="a negative count",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_audience(problems: Problems, audience: str, problem: str) -> None:
+    assert problems(f"{RIGHT}audiences: [{audience}]\n") == [problem]
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        pytest.param(
+            "store: mysql://h/d",
+            "store: the store is SQLite (`sqlite:///...`) or PostgreSQL (`postgresql://...`)",
+            id="another database",
+        ),
+        pytest.param(
+            "store: sqlite://",
+            "store: a database in memory forgets what was sent; name a file: `sqlite:///audience_sync.db`",
+            id="a store in memory",
+        ),
+        pytest.param("guard: yes", "guard: it must be a mapping: `name: value` lines", id="no mapping"),
+        pytest.param("members_table: maybe", "members_table: it must be true or false", id="no truth"),
+        pytest.param(
+            "destinations: {a: {path: x}}",
+            "destinations.a.type: it is missing; one of file, segment, zendesk_connect",
+            id="a destination without a type",
+        ),
+        pytest.param(
+            "destinations: {a: calls.jsonl}",
+            "destinations.a: it must be a mapping: `name: value` lines",
+            id="a destination that is a text",
+        ),
+        pytest.param(
+            "schedule: {cron: '* * * * *', every: 5m}",
+            "schedule: it has both `cron` and `every`: keep one, leave out the other or make it null",
+            id="two schedules",
+        ),
+        pytest.param(
+            "schedule: {cron: '* * * * *', timezone: ../etc}",
+            "schedule.timezone: unknown time zone `../etc`",
+            id="a path for a time zone",
+        ),
+        pytest.param(
+            "computed_traits: [{source: shop, file: a.csv, traits: []}]",
+            "computed_traits[0].traits: it is empty",
+            id="no traits",
+        ),
+        pytest.param(
+            "computed_traits: [{source: shop, traits: [a]}]",
+            "computed_traits[0]: it needs `file` or `query`",
+            id="traits from nowhere",
+        ),
+        pytest.param(
+            "computed_traits: [{source: shop, file: a.csv, traits: [user_id]}]",
+            "computed_traits[0].traits[0]: the key `user_id` is reserved: destinations read it as the id of "
+            "the user or of the audience itself; give it an explicit `key:` (a-z, 0-9 and _)",
+            id="a trait that is an id",
+        ),
+        pytest.param(
+            "computed_traits: [{source: shop, file: a.csv, traits: [a]}, {source: shop, file: b.csv, traits: [A]}]",
+            "computed_traits[1].traits[0]: its key `a` is already that of computed_traits[0].traits[0]: "
+            "give one of them another `key:`",
+            id="one trait from two entries",
+        ),
+        pytest.param(
+            "computed_traits: [{source: shop, file: a.csv, traits: [first_name, firstName]}]",
+            "computed_traits[0].traits[1]: its key `firstName` is already that of "
+            "computed_traits[0].traits[0]: give one of them another `key:`",
+            id="one standard trait in two spellings",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_part(problems: Problems, more: str, problem: str) -> None:
+    assert problems(f"{ONE}{more}\n") == [problem]
+
+
+def test_two_audiences_may_not_have_one_key(problems: Problems) -> None:
+    text = RIGHT + (
+        "audiences:\n"
+        "  - {name: High-Value Customers, source: shop, file: a.csv}\n"
+        "  - {name: high value customers, source: shop, file: b.csv}\n"
+    )
+    assert problems(text) == [
+        "audiences[1].name: its key `high_value_customers` is already that of audiences[0]: give one of them "
+        "another `key:`"
+    ]
+
+
+def test_a_column_gives_audiences_once_per_source(problems: Problems) -> None:
+    text = RIGHT + (
+        "audiences:\n"
+        "  - {names_from: audience, source: shop, file: a.csv}\n"
+        "  - {names_from: audience, source: shop, file: b.csv}\n"
+        "  - {names_from: audience, source: warehouse, query: select 1}\n"
+    )
+    assert problems(text) == [
+        "audiences[1].names_from: audiences[0] already reads this column of this source: make one query of both"
+    ]
+
+
+def test_a_profile_field_of_a_configured_destination_is_no_audience(problems: Problems) -> None:
+    text = (
+        "sources: {shop: {files: data}}\n"
+        "destinations: {connect: {type: zendesk_connect, private_key: key}}\n"
+        "audiences: [{name: Device Token, source: shop, file: a.csv}]\n"
+    )
+    assert problems(text) == [
+        "audiences[0].name: the key `device_token` is reserved: it would overwrite the user's profile field "
+        "`device_token` with true; give it an explicit `key:` (a-z, 0-9 and _)"
+    ]
+
+
+def test_nothing_to_sync_is_a_problem(problems: Problems) -> None:
+    nothing = "there is nothing to sync: give at least one entry in `audiences` or `computed_traits`"
+    assert problems(RIGHT) == [f"audiences: {nothing}"]
+    assert problems("") == [f"audiences: {nothing}"]
+
+
+def test_a_missing_file_names_the_command_that_writes_one(
+    tmp_path: Path, destination_types: Mapping[str, type[DestinationOptions]]
+) -> None:
+    path = tmp_path / "config.yaml"
+    with pytest.raises(ConfigError) as error:
+        load(path, environment=None, variables={}, destination_types=destination_types)
+    assert str(error.value) == (
+        f"{path}: there is no such file. `audience-sync init` writes a working one; `--config FILE` names one elsewhere"
+    )
+
+
+def test_a_folder_is_no_config(tmp_path: Path, destination_types: Mapping[str, type[DestinationOptions]]) -> None:
+    with pytest.raises(ConfigError, match="it can't be read: Is a directory"):
+        load(tmp_path, environment=None, variables={}, destination_types=destination_types)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param(
+            "store: a: b",
+            "line 1, column 9: this is not YAML: mapping values are not allowed here",
+            id="a colon in a value",
+        ),
+        pytest.param(
+            "store: a\n\tguard: 1",
+            "line 2, column 1: this is not YAML: found character '\\t' that cannot start any token while "
+            "scanning for the next token",
+            id="a tab",
+        ),
+        pytest.param(
+            "guard: {max_added: ${MAX}}",
+            "line 1, column 21: this is not YAML: expected ',' or '}', but got '{' while parsing a flow "
+            "mapping; a variable in braces needs quotes",
+            id="a variable in braces",
+        ),
+        pytest.param(
+            "store: !!python/object:os.system x",
+            "line 1, column 8: this is not YAML: could not determine a constructor for the tag "
+            "'tag:yaml.org,2002:python/object:os.system'",
+            id="a Python object",
+        ),
+        pytest.param(
+            "a: 1\n---\nb: 2",
+            "line 2, column 1: this is not YAML: but found another document expected a single document in the stream",
+            id="two documents",
+        ),
+        pytest.param("a: &a [*a]", "line 1, column 4: the alias contains itself", id="an endless alias"),
+        pytest.param("? [a]\n: b", "line 1, column 3: a name must be text", id="a list for a name"),
+        pytest.param("- a", "the config must be a mapping: `store: ...`, `sources: ...` and so on", id="a list"),
+        pytest.param("a" * 3 + "\x07", "character 4 can't be read", id="a control character"),
+    ],
+)
+def test_text_that_is_no_config_says_where_and_why(problems: Problems, text: str, problem: str) -> None:
+    (found,) = problems(text)
+    assert found.startswith(problem)
+
+
+def test_a_name_that_is_there_twice_is_found_with_its_lines(problems: Problems) -> None:
+    text = ONE + "guard:\n  at_least: 1\n  at_least: 2\n"
+    assert problems(text) == ["guard.at_least: it is there twice, on lines 5 and 6: keep one"]

@@ -1,0 +1,129 @@
+"""Variables come from the environment and from files, and what they hold is never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audience_sync.config.secrets import masked, secrets_of
+
+from .conftest import ConnectOptions, Load, Problems
+
+START = """
+sources: {shop: {files: data}}
+audiences: [{name: VIP, source: shop, file: vip.csv}]
+destinations:
+  connect:
+    type: zendesk_connect
+    private_key: literal
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        pytest.param("${URL}", "https://h", id="whole"),
+        pytest.param("${URL}/v2/${PART}", "https://h/v2/p", id="in part, twice"),
+        pytest.param("${NONE:-https://d}", "https://d", id="default"),
+        pytest.param("${EMPTY:-https://d}", "https://d", id="empty: default"),
+        pytest.param("${URL:-https://d}", "https://h", id="set: no default"),
+        pytest.param("'x${NONE:-}'", "x", id="empty default"),
+        pytest.param("$${URL}", "${URL}", id="escaped"),
+        pytest.param("$URL and {URL}", "$URL and {URL}", id="no variable"),
+        pytest.param("${file:url.txt}", "https://f", id="a file"),
+    ],
+)
+def test_a_variable_is_filled_in(load_text: Load, tmp_path: Path, written: str, url: str) -> None:
+    (tmp_path / "url.txt").write_text("https://f\n", "utf-8")
+    settings = load_text(f"{START}    url: {written}\n", URL="https://h", PART="p", EMPTY="")
+    options = settings.destinations["connect"]
+    assert isinstance(options, ConnectOptions)
+    assert options.url == url
+
+
+def test_a_variable_may_be_a_number_or_a_truth(load_text: Load) -> None:
+    settings = load_text(
+        START + "    concurrency: ${MANY}\nmembers_table: ${TABLE}\nguard: {max_added: '${MAX}'}\n",
+        MANY="8",
+        TABLE="false",
+        MAX="5000",
+    )
+    assert settings.destinations["connect"].concurrency == 8
+    assert settings.members_table is False
+    assert settings.guard.max_added.count == 5000
+
+
+def test_a_variable_that_is_not_set_is_a_problem_and_only_one(problems: Problems) -> None:
+    text = START + "    timeout: ${LIMIT}\n    url: ${URL}\n"
+    assert problems(text, URL="") == [
+        "destinations.connect.timeout: the environment variable `LIMIT` is not set: set it, or write "
+        "`${LIMIT:-default}`",
+        "destinations.connect.url: the environment variable `URL` is empty: set it, or write `${URL:-default}`",
+    ]
+
+
+def test_a_file_that_is_not_there_is_a_problem(problems: Problems) -> None:
+    assert problems(START + "    url: ${file:keys/none}\n") == [
+        "destinations.connect.url: the file `keys/none` can't be read: No such file or directory"
+    ]
+
+
+@pytest.mark.parametrize("written", ["${}", "${no-name}", "${OPEN", "${1A}"])
+def test_half_a_variable_is_a_problem(problems: Problems, written: str) -> None:
+    assert problems(f"{START}    url: '{written}'\n") == [
+        "destinations.connect.url: `${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; "
+        "a plain `${` is written `$${`"
+    ]
+
+
+def test_the_secrets_are_the_values_that_came_from_outside(load_text: Load, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from-a-file\n", "utf-8")
+    settings = load_text(
+        START.replace("literal", "written-in-the-file")
+        + "    url: https://${HOST}/${SHORT}/${PLAIN:-a-default}/${file:key}\n",
+        HOST="internal.example.com",
+        SHORT="abc",
+    )
+    assert settings.secrets == ("internal.example.com", "written-in-the-file", "from-a-file")
+
+
+def test_a_password_in_a_url_is_a_secret_as_written_and_as_meant(load_text: Load) -> None:
+    settings = load_text("store: postgresql://sync:p%40ssword@db/sync\n" + START)
+    assert settings.secrets == ("p%40ssword", "p@ssword", "literal")
+
+
+def test_a_password_among_a_urls_parameters_is_a_secret() -> None:
+    assert "par-pw-1" in secrets_of(["postgresql://db/sync?sslmode=require&password=par-pw-1"])
+
+
+def test_the_longest_secret_is_masked_first() -> None:
+    secrets = secrets_of(["abcd", "abcdefgh", "abc"])
+    assert masked("abcdefgh abcd abc", secrets) == "*** *** abc"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "    timeout: ${KEY}",
+        "    rate_limit: ${KEY}",
+        "    concurrency: ${KEY}",
+        "    type: ${KEY}",
+        "    pasword: ${KEY}",
+        "store: ${KEY}",
+        "guard: ${KEY}",
+        "guard: {max_added: '${KEY}'}",
+        "schedule: ${KEY}",
+        "schedule: {cron: '@daily', timezone: '${KEY}'}",
+        "memory_limit: ${KEY}",
+        "computed_traits: [{source: '${KEY}', file: a.csv, traits: [a]}]",
+        "computed_traits: [{source: shop, file: a.csv, traits: ['${KEY}', '${KEY}']}]",
+        "computed_traits: [{source: shop, file: a.csv, traits: [{column: a, type: '${KEY}'}]}]",
+    ],
+)
+def test_no_problem_shows_a_secret(problems: Problems, place: str) -> None:
+    assert "hunter2hunter2" not in "\n".join(problems(f"{START}{place}\n", KEY="hunter2hunter2"))
+
+
+def test_a_syntax_error_does_not_show_its_line(problems: Problems) -> None:
+    assert "hunter2hunter2" not in "\n".join(problems("store: [hunter2hunter2\nguard: {}\n"))

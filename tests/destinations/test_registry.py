@@ -1,0 +1,58 @@
+"""Which protocols are there, and what when one of another package is broken?"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from audience_sync.destinations import registry
+from audience_sync.destinations.file import FileDestination
+from audience_sync.destinations.registry import destination_types, profile_fields
+from audience_sync.destinations.segment import SegmentDestination
+from audience_sync.destinations.zendesk_connect import ZendeskConnectDestination
+from audience_sync.errors import AudienceSyncError
+
+
+def test_our_own_are_found_by_their_names() -> None:
+    found = destination_types()
+    assert found["file"] is FileDestination
+    assert found["segment"] is SegmentDestination
+    assert found["zendesk_connect"] is ZendeskConnectDestination
+
+
+BROKEN = [
+    pytest.param(
+        ["no_such_package:It"],
+        "destination type 'mine' of an unknown package can't be loaded from no_such_package:It: "
+        "ModuleNotFoundError: No module named 'no_such_package'. Repair or uninstall that package",
+        id="its module is missing",
+    ),
+    pytest.param(
+        ["json:loads"],
+        "destination type 'mine' of an unknown package can't be loaded from json:loads: "
+        "it is no subclass of Destination. Repair or uninstall that package",
+        id="it is something else",
+    ),
+    pytest.param(
+        ["audience_sync.destinations.file:FileDestination", "audience_sync.destinations.segment:SegmentDestination"],
+        "two packages bring a destination type 'mine' "
+        "(one is audience_sync.destinations.segment:SegmentDestination). Uninstall one",
+        id="two have one name",
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), BROKEN)
+def test_a_broken_one_is_named(monkeypatch: pytest.MonkeyPatch, values: list[str], message: str) -> None:
+    entries = [EntryPoint("mine", value, registry.GROUP) for value in values]
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    with pytest.raises(AudienceSyncError) as error:
+        destination_types()
+    assert str(error.value) == message
+
+
+def test_the_profile_fields_of_several_are_put_together() -> None:
+    fields = profile_fields([FileDestination, SegmentDestination, ZendeskConnectDestination])
+    assert {"email", "createdat", "devicetoken"} <= fields
+    assert profile_fields([FileDestination]) == frozenset()

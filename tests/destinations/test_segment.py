@@ -1,0 +1,271 @@
+"""What does Segment get, and what do its answers mean?"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from audience_sync.destinations.base import Answer, Audiencing, Limits, Meaning
+from audience_sync.errors import UnsendableError
+
+from .examples import ABOUT, WRITE_KEY, a_call, segment
+from .receiver import Receiver, Reply
+
+
+def test_one_batch_request_tells_all_messages(receiver: Receiver) -> None:
+    receiver.will_answer(Reply(200, b'{"success": true}'))
+    destination = segment(url=receiver.url, write_key="wk-1")
+    transport = destination.open()
+    transport.send([*destination.encode(a_call("u-1")), *destination.encode(a_call("007", '{"vip":false}', "d4"))])
+    transport.close()
+    (request,) = receiver.requests
+    assert (request.method, request.path) == ("POST", "/v1/batch")
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["authorization"] == "Basic d2stMTo="  # wk-1 and a colon
+    assert request.headers["user-agent"] == "audience-sync/0.1.0"
+    assert request.body == (
+        b'{"batch":['
+        b'{"type":"identify","messageId":"a1b2c3","userId":"u-1","traits":{"vip":true},'
+        b'"timestamp":"2026-03-01T06:00:00.000Z","context":{"library":{"name":"audience-sync","version":"0.1.0"}}},'
+        b'{"type":"identify","messageId":"d4","userId":"007","traits":{"vip":false},'
+        b'"timestamp":"2026-03-01T06:00:00.000Z","context":{"library":{"name":"audience-sync","version":"0.1.0"}}}'
+        b'],"writeKey":"wk-1"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://api.segment.io", "https://api.segment.io/v1/batch"),
+        ("https://events.eu1.segmentapis.com/", "https://events.eu1.segmentapis.com/v1/batch"),
+        ("http://127.0.0.1:8080/segment", "http://127.0.0.1:8080/segment/v1/batch"),
+        ("https://api.segment.io/v1", "https://api.segment.io/v1/batch"),
+    ],
+)
+def test_the_path_is_appended_to_the_url(url: str, address: str) -> None:
+    assert segment(url=url).request([]).url == segment(url=url).address == address
+
+
+def test_integrations_travel_with_every_message() -> None:
+    destination = segment(integrations={"All": False, "Braze": True})
+    (message,) = destination.encode(a_call())
+    assert json.loads(message.body)["integrations"] == {"All": False, "Braze": True}
+
+
+def test_without_integrations_none_are_named() -> None:
+    (message,) = segment().encode(a_call())
+    assert "integrations" not in json.loads(message.body)
+
+
+def test_gzip_carries_the_same_body_in_fewer_bytes() -> None:
+    messages = segment().encode(a_call(traits={"bio": "x" * 5000}))
+    plain, compressed = segment().request(messages), segment(gzip=True).request(messages)
+    assert compressed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(compressed.body) == plain.body
+    assert len(compressed.body) < 500
+    assert compressed == segment(gzip=True).request(messages)
+
+
+def test_the_traits_are_sent_as_they_are_written() -> None:
+    traits = '{"a":1.10,"b":12345678901234567890,"c":1e2,"d":"é\\u00e9"}'
+    (message,) = segment().encode(a_call(traits=traits))
+    assert traits.encode() in message.body
+
+
+def test_the_limits_leave_room_for_the_envelope() -> None:
+    assert segment(write_key="wk-1").limits == Limits(2_500, 497_470)
+    assert segment(write_key="wk-1", batch_size=10).limits.messages == 10
+    assert segment(batch_size=9_999).limits.messages == 2_500
+
+
+def test_a_full_batch_is_500_000_bytes_at_most() -> None:
+    destination = segment()
+    limits = destination.limits
+    (message,) = destination.encode(a_call(traits={"x": "y" * 30}))
+    size = limits.request_bytes // 2_500
+    (filled,) = destination.encode(a_call(traits={"x": "y" * (30 + size - len(message.body))}))
+    assert len(filled.body) == size
+    assert 490_000 < len(destination.request([filled] * 2_500).body) <= 500_000
+
+
+def test_299_traits_are_one_message_and_300_are_two() -> None:
+    assert len(segment().encode(a_call(traits={f"t{number}": number for number in range(299)}))) == 1
+    first, second = segment().encode(a_call(traits={f"t{number}": number for number in range(300)}))
+    assert len(json.loads(first.body)["traits"]) == 299
+    assert json.loads(second.body)["traits"] == {"t299": 299}
+
+
+def test_commas_within_values_do_not_split_a_message() -> None:
+    (message,) = segment().encode(a_call(traits={"bio": "," * 1000}))
+    assert json.loads(message.body)["traits"] == {"bio": "," * 1000}
+
+
+def test_traits_that_are_too_many_bytes_together_are_split() -> None:
+    messages = segment().encode(a_call(traits=dict.fromkeys("abc", "x" * 20_000)))
+    assert [list(json.loads(message.body)["traits"]) for message in messages] == [["a"], ["b"], ["c"]]
+
+
+def test_a_split_keeps_every_value_as_it_is_written() -> None:
+    large = '"' + "x" * 20_000 + '"'
+    traits = f'{{"n" : 1.10 , "a":{large},\n"o":{{"k":[1,{{}}]}},"b" :{large}, "z":null}}'
+    first, second = segment().encode(a_call(traits=traits))
+    assert f'"traits":{{"n":1.10,"a":{large},"o":{{"k":[1,{{}}]}}}},'.encode() in first.body
+    assert f'"traits":{{"b":{large},"z":null}},'.encode() in second.body
+
+
+def test_no_message_is_over_32_000_bytes() -> None:
+    traits = {f"trait_{number}": "é" * number for number in range(250)}
+    messages = segment().encode(a_call(traits=json.dumps(traits, ensure_ascii=False)))
+    assert max(len(message.body) for message in messages) <= 32_000
+    assert len(messages) == 3
+
+
+@pytest.mark.parametrize("envelope", ["plain", "personas"])
+def test_one_trait_that_is_too_large_is_unsendable(envelope: str) -> None:
+    with pytest.raises(UnsendableError, match=r"'bio' makes a message of 40,\d{3} bytes and Segment takes 32,000"):
+        segment(envelope=envelope).encode(a_call(traits={"vip": True, "bio": "x" * 40_000}))
+
+
+@pytest.mark.parametrize("user_id", ["", "\ud800"])
+def test_an_id_that_segment_drops_is_unsendable(user_id: str) -> None:
+    with pytest.raises(UnsendableError):
+        segment().encode(a_call(user_id))
+
+
+def test_a_trait_of_many_levels_that_has_to_be_read_is_unsendable() -> None:
+    with pytest.raises(UnsendableError, match="nested too deeply"):
+        segment(envelope="personas").encode(a_call(traits='{"a":' + "[" * 5000 + "]" * 5000 + "}"))
+
+
+class TestPersonas:
+    def told(self, traits: dict[str, Any], about: Audiencing = ABOUT) -> list[dict[str, Any]]:
+        messages = segment(about, envelope="personas").encode(a_call(traits=traits))
+        return [json.loads(message.body) for message in messages]
+
+    def test_each_property_is_a_message_of_its_own(self) -> None:
+        entered, left, revenue = self.told({"vip": True, "big_spenders": False, "total_revenue": 129.95})
+        assert entered["traits"] == {"vip": True}
+        assert left["traits"] == {"big_spenders": False}
+        assert revenue["traits"] == {"total_revenue": 129.95}
+
+    def test_an_audience_says_so(self) -> None:
+        (entered,) = self.told({"vip": True})
+        assert entered["context"]["personas"] == {
+            "computation_class": "audience",
+            "computation_id": "aud_kMmTjmpZbgQAT1sf5JZ2msNgAdb",
+            "computation_key": "vip",
+            "namespace": "spa_LIZQ6BNwIRJsZPfYN4voPc",
+            "space_id": "spa_LIZQ6BNwIRJsZPfYN4voPc",
+        }
+
+    def test_a_computed_trait_says_so(self) -> None:
+        (revenue,) = self.told({"total_revenue": None})
+        personas = revenue["context"]["personas"]
+        assert (personas["computation_class"], personas["computation_id"][:4]) == ("trait", "tra_")
+        assert personas["computation_key"] == "total_revenue"
+
+    def test_a_boolean_trait_is_no_audience(self) -> None:
+        (told,) = self.told({"newsletter": True}, Audiencing("i", frozenset(), frozenset({"newsletter"})))
+        assert told["context"]["personas"]["computation_class"] == "trait"
+
+    def test_an_audience_that_left_the_config_is_still_one(self) -> None:
+        (told,) = self.told({"newsletter": False}, Audiencing("i"))
+        assert told["context"]["personas"]["computation_class"] == "audience"
+
+    def test_what_is_an_audience_now_is_no_trait_although_it_was_one(self) -> None:
+        (told,) = self.told({"vip": True}, Audiencing("i", frozenset({"vip"}), frozenset({"vip"})))
+        assert told["context"]["personas"]["computation_class"] == "audience"
+
+    def test_long_ids_that_differ_at_their_end_stay_different(self) -> None:
+        (one,) = segment(envelope="personas").encode(a_call(message_id="x" * 99 + "1"))
+        (two,) = segment(envelope="personas").encode(a_call(message_id="x" * 99 + "2"))
+        assert one.message_id != two.message_id
+
+    def test_ids_differ_between_keys_and_between_installations(self) -> None:
+        here = self.told({"vip": True, "big_spenders": True}, ABOUT)
+        there = self.told({"vip": True, "big_spenders": True}, Audiencing("another", ABOUT.audience_keys))
+        ids = {told["context"]["personas"]["computation_id"] for told in here + there}
+        assert len(ids) == 4
+
+    def test_message_ids_are_stable_distinct_and_made_from_the_calls_own(self) -> None:
+        destination = segment(envelope="personas")
+        ids = [message.message_id for message in destination.encode(a_call(traits={"vip": True, "x": 1}))]
+        again = [message.message_id for message in destination.encode(a_call(traits={"x": 2, "vip": True}))]
+        other = [
+            message.message_id for message in destination.encode(a_call(traits={"vip": True}, message_id="a1b2c4"))
+        ]
+        assert ids == again[::-1]
+        assert len({*ids, *other}) == 3
+        assert [json.loads(m.body)["messageId"] for m in destination.encode(a_call(traits={"vip": True}))] == ids[:1]
+
+
+ANSWERS = [
+    pytest.param(Answer(200, b'{"success": true}'), Meaning.DELIVERED, "", id="Segment"),
+    pytest.param(Answer(200, b"ok"), Meaning.DELIVERED, "", id="RudderStack"),
+    pytest.param(Answer(200, b'"OK"\n'), Meaning.DELIVERED, "", id="ok as JSON"),
+    pytest.param(Answer(202, b'{"status":"queued"}'), Meaning.DELIVERED, "", id="another server's object"),
+    pytest.param(Answer(204), Meaning.DELIVERED, "", id="204 has no body"),
+    pytest.param(
+        Answer(200, b'{"success": false, "message": "no"}'),
+        Meaning.REFUSED,
+        'HTTP 200: but without success ({"success": false, "message": "no"})',
+        id="success false",
+    ),
+    pytest.param(
+        Answer(200, b""), Meaning.RETRY, "HTTP 200: but not in the words of a tracking API ()", id="an empty 200"
+    ),
+    pytest.param(
+        Answer(200, b'{"succ'),
+        Meaning.RETRY,
+        'HTTP 200: but not in the words of a tracking API ({"succ)',
+        id="half an object (hazard 14)",
+    ),
+    pytest.param(
+        Answer(200, b"<html>Please log in</html>"),
+        Meaning.RETRY,
+        "HTTP 200: but not in the words of a tracking API ()",
+        id="a login page",
+    ),
+    pytest.param(
+        Answer(200, b"[1]"), Meaning.RETRY, "HTTP 200: but not in the words of a tracking API ([1])", id="a list"
+    ),
+    pytest.param(Answer(410), Meaning.RETRY, "HTTP 410", id="410, by Segment's clients"),
+    pytest.param(Answer(460), Meaning.RETRY, "HTTP 460", id="460, by Segment's clients"),
+    pytest.param(Answer(501), Meaning.STOP, "HTTP 501", id="501"),
+    pytest.param(Answer(505), Meaning.STOP, "HTTP 505", id="505"),
+]
+
+
+@pytest.mark.parametrize(("answer", "meaning", "reason"), ANSWERS)
+def test_an_answer_means(answer: Answer, meaning: Meaning, reason: str) -> None:
+    judgement = segment().judge(answer)
+    assert (judgement.meaning, judgement.reason, judgement.status) == (meaning, reason, answer.status)
+
+
+@pytest.mark.parametrize("key", ["", "wk 1", "wk\n", "schlüssel"])
+def test_a_key_that_no_key_looks_like_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        segment(write_key=key)
+    assert key == "" or key not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "api.segment.io", "ftp://host", "https://u:hidden@host", "https://host/?a=b", "https://h:x", "http://[::1"],
+)
+def test_an_address_that_cannot_be_one_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        segment(url=url)
+    assert "hidden" not in str(refused.value)
+
+
+def test_the_defaults_are_segments() -> None:
+    options = segment().options
+    assert (options.url, options.envelope, options.gzip) == ("https://api.segment.io", "plain", False)
+    assert options.timeout == timedelta(seconds=30)
+    assert WRITE_KEY not in options.model_dump_json()

@@ -177,14 +177,11 @@ def _suggested(text: str) -> str:
 
 def _protocol_reason(key: str) -> str:
     return (
-        f"the key `{key}` is reserved: destinations read it as the id of the user or of the audience itself; "
-        f"{_REMEDY}"
+        f"the key `{key}` is reserved: destinations read it as the id of the user or of the audience itself; {_REMEDY}"
     )
 
 
-_STANDARD_SPELLINGS = {
-    spelling: trait for trait in STANDARD_TRAITS for spelling in (trait.lower(), snake_key(trait))
-}
+_STANDARD_SPELLINGS = {spelling: trait for trait in STANDARD_TRAITS for spelling in (trait.lower(), snake_key(trait))}
 _PROTOCOL = frozenset(normalised(name) for name in PROTOCOL_NAMES)
 _WORDS = {
     "email": "e-mail address",
@@ -194,6 +191,5 @@ _WORDS = {
     "username": "user name",
 }
 _PROFILE = {
-    normalised(trait): _WORDS.get(normalised(trait), snake_key(trait).replace("_", " "))
-    for trait in STANDARD_TRAITS
+    normalised(trait): _WORDS.get(normalised(trait), snake_key(trait).replace("_", " ")) for trait in STANDARD_TRAITS
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -61,6 +62,12 @@ def show(value: object) -> str:
             return value.strftime("%Y-%m-%d %H:%M:%S")
         case _:
             return str(value)
+
+
+def path_text(text: str) -> str:
+    """A path as short as it can be said from here."""
+    here = os.path.relpath(text)
+    return text if "://" in text or here.startswith("..") else here
 
 
 def plural(count: int, thing: str) -> str:

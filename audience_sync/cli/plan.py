@@ -55,16 +55,15 @@ def _print(found: Plan) -> None:
 
 
 def _print_forecast(forecast: Forecast) -> None:
-    from audience_sync.cli.output import line, plural
+    from audience_sync.cli.output import line, path_text, plural
 
     if not forecast.calls:
         line(f"{forecast.name}: nothing to send.")
         return
     requests = plural(forecast.requests, "request")
     time = "" if forecast.seconds is None else f", {_duration(forecast.seconds)} at its rate limit"
-    line(
-        f"{forecast.name}: {plural(forecast.calls, 'identify call')} to {forecast.address}, in {requests}{time}. Such as:"
-    )
+    calls, address = plural(forecast.calls, "identify call"), path_text(forecast.address)
+    line(f"{forecast.name}: {calls} to {address}, in {requests}{time}. Such as:")
     for call in forecast.samples:
         line(f"  {call.user_id}  {call.traits_json}")
 

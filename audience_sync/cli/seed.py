@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -26,25 +25,13 @@ def seed(context: click.Context, key: str, rate: str | None, limit: int | None, 
 
     Safe to interrupt and to repeat: it goes on where it was.
     """
-    from audience_sync.cli.compose import opened_for_run, options_of, read_settings
-    from audience_sync.cli.output import print_json
-    from audience_sync.cli.progress import RunProgress
-    from audience_sync.cli.summary import print_summary
+    from audience_sync.cli.runs import carry_out
     from audience_sync.sync.order import Order
-    from audience_sync.sync.run import sync as run
 
-    options, pace = options_of(context), _rate(rate)
-    settings = read_settings(options)
-    order = Order("seed", (key,), seed=key, baseline=no_send, most=limit, rate=pace)
-    with opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
-        with RunProgress() as progress:
-            report = run(parts, order, progress.watch)
-        report = replace(report, store_is_new=is_new)
-        if options.as_json:
-            print_json(report.as_json())
-        else:
-            print_summary(report, store=parts.store.label)
-            _say_next(report, key, order)
+    order = Order("seed", (key,), seed=key, baseline=no_send, most=limit, rate=_rate(rate))
+    report = carry_out(context, order, upgrade=upgrade)
+    if not context.obj.as_json:
+        _say_next(report, key)
     return report.exit_code
 
 
@@ -59,9 +46,11 @@ def _rate(text: str | None) -> float | None:
         raise click.BadParameter(str(error), param_hint="--rate") from None
 
 
-def _say_next(report: Report, key: str, order: object) -> None:
+def _say_next(report: Report, key: str) -> None:
     from audience_sync.cli.output import line, plural
 
     pending = sum(each.pending for each in report.destinations)
     if pending:
-        line(f"{plural(pending, 'member')} of {key} still to be told. Continue: audience-sync seed {key}")
+        line(f"{plural(pending, 'call')} still to be sent. Continue: audience-sync seed {key}")
+    elif not any(each.calls for each in report.destinations):
+        line(f"{key}: everyone has been told already, or nothing was to be sent.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audience_sync.cli.output import line, plural, print_table
+from audience_sync.cli.output import line, path_text, plural, print_table
 from audience_sync.model import AudienceStatus
 from audience_sync.sync.findings import AudienceFinding, TraitsFinding
 from audience_sync.sync.report import DestinationReport, Report
@@ -37,7 +37,7 @@ def print_summary(report: Report, *, store: str) -> None:
 def _delivered(report: DestinationReport) -> str:
     if not report.calls:
         return f"{report.name}: nothing to send."
-    parts = [f"{plural(report.delivered, 'identify call')} delivered to {report.address}"]
+    parts = [f"{plural(report.delivered, 'identify call')} delivered to {path_text(report.address)}"]
     if report.refused:
         parts.append(f"{report.refused:,} refused")
     if report.pending:
@@ -67,8 +67,10 @@ def _next_steps(report: Report, store: str) -> Iterator[str]:
     if sent:
         yield f"Look at them: {_look(sent, report.run)}"
     if report.store_is_new and store.endswith(".db"):
-        yield f"Look at the store: sqlite3 {store} 'select * from sync_runs'"
+        yield f"Look at the store: sqlite3 {path_text(store)} 'select * from sync_runs'"
 
 
 def _look(destination: DestinationReport, run: int) -> str:
-    return f"audience-sync show {run}" if "://" in destination.address else f"tail -n 3 {destination.address}"
+    return (
+        f"audience-sync show {run}" if "://" in destination.address else f"tail -n 3 {path_text(destination.address)}"
+    )

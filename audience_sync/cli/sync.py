@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from audience_sync.cli.options import common
@@ -20,21 +18,7 @@ def sync(context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...],
 
     Also finishes what earlier runs left undelivered.
     """
-    from audience_sync.cli.compose import opened_for_run, options_of, read_settings
-    from audience_sync.cli.output import print_json
-    from audience_sync.cli.progress import RunProgress
-    from audience_sync.cli.summary import print_summary
+    from audience_sync.cli.runs import carry_out
     from audience_sync.sync.order import Order
-    from audience_sync.sync.run import sync as run
 
-    options = options_of(context)
-    settings = read_settings(options)
-    with opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
-        with RunProgress() as progress:
-            report = run(parts, Order("sync", keys or None, accept), progress.watch)
-        report = replace(report, store_is_new=is_new)
-        if options.as_json:
-            print_json(report.as_json())
-        else:
-            print_summary(report, store=parts.store.label)
-    return report.exit_code
+    return carry_out(context, Order("sync", keys or None, accept), upgrade=upgrade).exit_code

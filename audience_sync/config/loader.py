@@ -104,6 +104,7 @@ def _settings(file: ConfigFile, folder: Path, environment: str | None, values: l
     parts = dict(file)
     parts["store"] = database_url(file.store, folder)
     parts["sources"] = {name: _located(source, folder) for name, source in file.sources.items()}
+    parts["destinations"] = {name: options.located(folder) for name, options in file.destinations.items()}
     secrets = secrets_of([*values, *_written_secrets(file)])
     return Settings(**parts, folder=folder, environment=environment, secrets=secrets)
 

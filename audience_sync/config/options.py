@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -45,3 +46,8 @@ class DestinationOptions(StrictModel):
         default=timedelta(minutes=5),
         description="End the run's delivery after so long without progress; what is owed stays owed.",
     )
+
+    def located(self, folder: Path) -> Self:
+        """The options with their paths made absolute; ``folder`` is the config file's."""
+        del folder
+        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -118,6 +118,17 @@ def subscribe(ledger: Ledger, wanted: Mapping[str, bool], run: int) -> Ledger:
     for key, everyone in wanted.items():
         after.setdefault(key, Subscription(key, run, everyone))
     return replace(ledger, subscriptions=after)
+
+
+def retell(ledger: Ledger, keys: Collection[str], run: int) -> Ledger:
+    """The ledger with these properties to be told anew: every member ``true``, and ``false`` to everyone who
+    left since the property was created (every value, and ``null`` to whom it disappeared for)."""
+    anew = {
+        key: replace(each, since_run=run, tell_everyone=True, told_before=0)
+        for key, each in ledger.subscriptions.items()
+        if key in keys and each.ended_run is None
+    }
+    return replace(ledger, subscriptions={**ledger.subscriptions, **anew})
 
 
 def _resume(ended: Subscription, run: int) -> Subscription:

@@ -57,6 +57,7 @@ def owed(
             f"anti join {items} i using (user_id, key)"
         )
     _filter(workspace, items, facts, feed, only_told)
+    _renew(workspace, items, feed, subscriptions)
     _add_companions(workspace, items, facts, subscriptions, companions)
     return _merge_per_user(workspace, items)
 
@@ -126,6 +127,17 @@ def _filter(workspace: Workspace, items: str, facts: Facts, feed: Feed, only_tol
         workspace.run(f"delete from {items} where user_id in (select user_id from {facts.suppressed})")
 
 
+def _renew(workspace: Workspace, items: str, feed: Feed, subscriptions: Sequence[Subscription]) -> None:
+    """What is told again on purpose is a change of the run that wants it: its message ids are new ones."""
+    told = told_run(feed.ranges, feed.position)
+    for each in subscriptions:
+        if each.told_before is not None and each.tell_everyone and each.since_run > feed.lowest:
+            workspace.run(
+                f"update {items} set run_id = {each.since_run} "
+                f"where key = {literal(each.key)} and run_id < {each.since_run} and {each.since_run} > {told}"
+            )
+
+
 def _add_companions(
     workspace: Workspace,
     items: str,
@@ -160,9 +172,9 @@ def _join_group(workspace: Workspace, items: str, facts: Facts, keys: Sequence[s
 def _merge_per_user(workspace: Workspace, items: str) -> str:
     """One row a user. Lists are sorted afterwards: an aggregate that sorts within each group is 5 times slower."""
     calls = workspace.name("calls")
+    pairs = "list('\"' || key || '\":' || coalesce(value, 'null'))"
     workspace.run(
-        f"create table {calls} as select user_id, "
-        "'{' || array_to_string(list_sort(list('\"' || key || '\":' || coalesce(value, 'null'))), ',') || '}' as traits, "
+        f"create table {calls} as select user_id, '{{' || array_to_string(list_sort({pairs}), ',') || '}}' as traits, "
         "array_to_string(list_sort(list(key || '@' || run_id)), ',') as versions, max(run_id) as run_id "
         f"from {items} group by user_id"
     )

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import orjson
 from pydantic import Field
@@ -39,6 +39,9 @@ class FileOptions(DestinationOptions):
     type: Literal["file"] = Field("file", description="A file of identify calls, one JSON message per line.")
     path: str = Field(min_length=1, description="The file; relative to the config's folder.")
     concurrency: int = Field(1, ge=1, le=1, description="Always 1: lines are written in order.")
+
+    def located(self, folder: Path) -> Self:
+        return self.model_copy(update={"path": str(folder / Path(self.path).expanduser())})
 
 
 class FileDestination(Destination):

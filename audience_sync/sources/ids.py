@@ -36,10 +36,11 @@ TOO_LONG = f"user id is longer than {MOST_BYTES:,} bytes"
 NOT_WHOLE = "user id is not a whole number"
 NOT_TEXT = "user id is neither text nor a number"
 
-INTEGER_TYPES = frozenset(
-    ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
-    + ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM")
-)
+INTEGER_TYPES = frozenset(f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")) | {
+    "INTEGER",
+    "UINTEGER",
+    "BIGNUM",
+}
 _TEXT_TYPES = frozenset({"VARCHAR", "UUID", "DATE"})
 
 _FEW_CHARACTERS = MOST_BYTES // 4
@@ -47,7 +48,7 @@ _FEW_CHARACTERS = MOST_BYTES // 4
 
 def usable_type(duckdb_type: str) -> bool:
     """Whether a typed column can hold user ids."""
-    exact = INTEGER_TYPES | _TEXT_TYPES | {"JSON", "FLOAT", "DOUBLE", "\"NULL\"", "NULL"}
+    exact = INTEGER_TYPES | _TEXT_TYPES | {"JSON", "FLOAT", "DOUBLE", '"NULL"', "NULL"}
     return duckdb_type in exact or duckdb_type.startswith(("DECIMAL", "ENUM"))
 
 
@@ -77,13 +78,19 @@ def _text_reason(text: str) -> str:
 def _double_id(number: str) -> tuple[str, str]:
     whole = f"{number} = trunc({number}) and abs({number}) <= {LARGEST_WHOLE_DOUBLE}"
     reason = f"case when {number} is null then '{MISSING}' when not ({whole}) then '{NOT_WHOLE}' end"
-    return f"case when {whole} then cast(cast({number} as BIGINT) as VARCHAR) else cast({number} as VARCHAR) end", reason
+    return (
+        f"case when {whole} then cast(cast({number} as BIGINT) as VARCHAR) else cast({number} as VARCHAR) end",
+        reason,
+    )
 
 
 def _decimal_id(number: str) -> tuple[str, str]:
     whole = f"{number} = trunc({number})"
     reason = f"case when {number} is null then '{MISSING}' when not ({whole}) then '{NOT_WHOLE}' end"
-    return f"case when {whole} then split_part(cast({number} as VARCHAR), '.', 1) else cast({number} as VARCHAR) end", reason
+    return (
+        f"case when {whole} then split_part(cast({number} as VARCHAR), '.', 1) else cast({number} as VARCHAR) end",
+        reason,
+    )
 
 
 def _json_id(json: str) -> tuple[str, str]:

@@ -19,9 +19,10 @@ from audience_sync.workspace import Workspace
 MOST_DIGITS = 15
 #: In lower case, letters and digits only.
 ALWAYS_TEXT = frozenset(
-    "avatar country countrycode currency description devicetoken devicetype email firstname gender language lastname"
-    " locale mobile name phone phonenumber postalcode postcode state street timezone title token username website"
-    " zip zipcode".split()
+    {"avatar", "country", "countrycode", "currency", "description", "devicetoken", "devicetype", "email"}
+    | {"firstname", "gender", "language", "lastname", "locale", "mobile", "name", "phone", "phonenumber"}
+    | {"postalcode", "postcode", "state", "street", "timezone", "title", "token", "username", "website"}
+    | {"zip", "zipcode"}
 )
 
 
@@ -83,9 +84,7 @@ def kinds_for_sql(name: str) -> Sequence[Kind]:
     return _EXACT if looks_like_id(name) else tuple(Kind)
 
 
-def _kinds(
-    workspace: Workspace, tables: Sequence[Table], kinds: Mapping[str, Sequence[Kind]]
-) -> dict[str, Kind]:
+def _kinds(workspace: Workspace, tables: Sequence[Table], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
     rows = " union all ".join(_columns(table, list(kinds)) for table in tables)
     tests = [f"bool_and({kind.test(f'v{place}')})" for place, allowed in enumerate(kinds.values()) for kind in allowed]
     answers = iter(workspace.one(f"select {', '.join(tests)} from ({rows})"))

@@ -6,7 +6,6 @@ import glob
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +69,12 @@ class Folder:
         if not paths:
             raise self._missing(name)
         return [Found(self._named(path), path, _state(path)) for path in paths]
+
+    def find_any(self, name: str, workspace: Workspace) -> list[Found]:
+        """The same, and nothing where there is none. Raises SourceError for remote files only."""
+        if "://" in name or "://" in self.place or self._paths(name):
+            return self.find(name, workspace)
+        return []
 
     def _paths(self, name: str) -> list[Path]:
         path = Path(self.place, name)
@@ -153,8 +158,3 @@ def _remote_paths(system: Any, path: str) -> Sequence[str]:
 
 def _last(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[-1]
-
-
-def matching(pattern: str, names: Sequence[str]) -> bool:
-    """Whether a word of a query is the name, or a glob for names, of files."""
-    return pattern in names or any(fnmatchcase(name, pattern) for name in names)

@@ -20,13 +20,15 @@ class Problems:
     """Explains errors of one read. ``files`` maps the paths that DuckDB was given to what people call them."""
 
     files: Mapping[str, str]
+    #: What is named where no file can be.
+    what: str = ""
     #: Finds the line of a file that is no JSON.
     bad_line: Callable[[str], int | None] = field(default=lambda path: None)
 
     def explain(self, error: Exception) -> SourceError:
         message = str(error)
         path = next((path for path in self.files if path in message), None)
-        file = self.files[path] if path else " or ".join(list(self.files.values())[:3])
+        file = self.files[path] if path else self.what or " or ".join(list(self.files.values())[:3])
         for words, say in _KNOWN:
             if words in message:
                 return SourceError(f"{say(file, message)} {_NOTHING_USED}")
@@ -91,7 +93,7 @@ def _not_object(file: str, message: str) -> str:
     where = f"{file}, record {place[1]}" if place else file
     if "duplicate key" in message:
         return f"{where}: one name twice in one JSON object, so that it can't be said which is meant. Write it once."
-    return f"{where}: not a JSON object. Each record must be an object such as {{\"user_id\": \"42\"}}."
+    return f'{where}: not a JSON object. Each record must be an object such as {{"user_id": "42"}}.'
 
 
 def _parquet(file: str, message: str) -> str:

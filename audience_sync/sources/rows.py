@@ -48,9 +48,7 @@ class Snapshot:
     def _rejects(self, part: Part) -> str:
         # PostgreSQL stores no NUL characters, not even to say that there was one.
         raw = f"replace(left({part.raw}, {MOST_RAW}), chr(0), '\ufffd')"
-        numbered = (
-            f'select {part.row} as "row", {raw} as user_id, {_reason(part)} as reason from {part.scan}'
-        )
+        numbered = f'select {part.row} as "row", {raw} as user_id, {_reason(part)} as reason from {part.scan}'
         return f'select {literal(part.file)} as file, "row", user_id, reason from ({numbered}) where reason is not null'
 
     def not_converted(self, workspace: Workspace, key: str) -> tuple[str, int] | None:
@@ -101,9 +99,7 @@ def rows_of(
     return Rows(snapshot.select(), snapshot.rejects(), explain, verify, fingerprint)
 
 
-def _conversion_problem(
-    workspace: Workspace, snapshot: Snapshot, wanted: Wanted, key: str
-) -> SourceError:
+def _conversion_problem(workspace: Workspace, snapshot: Snapshot, wanted: Wanted, key: str) -> SourceError:
     column, kind = wanted.traits[key].column, snapshot.types[key]
     file, row = snapshot.not_converted(workspace, key) or (snapshot.parts[0].file, "?")
     return SourceError(

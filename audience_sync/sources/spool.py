@@ -68,9 +68,7 @@ def spool(
     return _part(path, file, where)
 
 
-def _cells(
-    number: int, row: Sequence[Any], where: Places, refuse: Callable[[Any], SourceError] | None
-) -> list[Any]:
+def _cells(number: int, row: Sequence[Any], where: Places, refuse: Callable[[Any], SourceError] | None) -> list[Any]:
     value = row[where.user_id]
     user_id, reason = python_id(value)
     if refuse and reason == NOT_TEXT:

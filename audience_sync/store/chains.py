@@ -35,7 +35,8 @@ class Segment:
 class Chain:
     """A stored snapshot: one audience's members, or the values of the traits created together.
 
-    ``id`` is None until it is first committed. ``keys`` are the traits it holds, or the audience.
+    ``id`` is None until it is first committed. ``keys`` are the traits it holds, or the audience. ``salvaged``:
+    its stored segments were damaged, and these are what could be made of the rest.
     """
 
     id: int | None
@@ -43,6 +44,7 @@ class Chain:
     keys: tuple[str, ...]
     users: int
     segments: tuple[Segment, ...] = ()
+    salvaged: bool = False
 
     @property
     def deltas(self) -> tuple[Segment, ...]:
@@ -59,7 +61,7 @@ class Chain:
         return replace(self, segments=(*self.segments, delta), users=users)
 
     def with_base(self, base: Segment, users: int) -> Chain:
-        return replace(self, segments=(base,), users=users)
+        return replace(self, segments=(base,), users=users, salvaged=False)
 
 
 def trait_column(key: str) -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, select
 
 from audience_sync.config.models import Settings
-from audience_sync.errors import SourceError
+from audience_sync.errors import SourceError, StoreDamagedError
 from audience_sync.model import AudienceStatus, Initial, PropertyKind
 from audience_sync.sources.base import Source
 from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import Chain, fetch
 from audience_sync.store.engine import Store
+from audience_sync.store.salvage import salvage
 from audience_sync.store.tables import installation, runs
 from audience_sync.sync.diff import MembersDiff, diff_members
 from audience_sync.sync.findings import AudienceFinding, Findings, NewProperty
@@ -40,6 +41,7 @@ class Collector:
 
     ``profile_fields``: names that no audience may have, since they are profile fields of a destination.
     ``keys``: only these audiences (None = all). ``accept``: audiences whose guard is lifted this once.
+    ``repairing``: whether this key's damaged chain may be made anew, since everything is told again.
     ``seeding``: the audience that a person seeds by hand, though its config says ``initial: manual``.
     """
 
@@ -53,6 +55,7 @@ class Collector:
     keys: Collection[str] | None = None
     accept: Collection[str] = ()
     seeding: str | None = None
+    repairing: Callable[[str], bool] = field(default=lambda key: False)
     watch: Callable[[str], None] = field(default=lambda what: None)
     findings: Findings = field(default_factory=Findings)
     fetched: dict[int, Chain] = field(default_factory=dict)
@@ -60,10 +63,17 @@ class Collector:
     def stored_chain(self, chain_id: int) -> Chain:
         """The chain with its segments in the workspace, fetched once; as this run has changed it so far."""
         if chain_id not in self.fetched:
-            with self.store.reading() as connection:
-                chain = self.known.chains[chain_id]
-                self.fetched[chain_id] = fetch(connection, self.workspace, chain)
+            self.fetched[chain_id] = self._fetch(self.known.chains[chain_id])
         return self.fetched[chain_id]
+
+    def _fetch(self, chain: Chain) -> Chain:
+        with self.store.reading() as connection:
+            try:
+                return fetch(connection, self.workspace, chain)
+            except StoreDamagedError:
+                if not any(self.repairing(key) for key in chain.keys):
+                    raise
+                return salvage(connection, self.workspace, chain)
 
     def audience(self, target: Target) -> None:
         """Take and compare one audience; a source that fails leaves it as it is."""

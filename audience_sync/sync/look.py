@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers, subscribe
+from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers, retell, subscribe
 from audience_sync.delivery.owed import Facts
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.errors import ConfigError, Problem
@@ -58,14 +58,14 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     targets = named_targets(parts.settings.audiences, known.properties)
     collector = _collector(parts, order, watch, workspace, known, run or known.last_run + 1)
     _collect(collector, targets, order)
+    findings, ledgers = collector.findings, _ledgers_after(parts, order, collector, targets, before)
     with parts.store.reading() as connection:
-        log, refused = read_log(connection, workspace, before), read_refused(connection, workspace)
-    findings = collector.findings
+        log, refused = read_log(connection, workspace, ledgers), read_refused(connection, workspace)
     return Outlook(
         collector.run,
         known,
         findings,
-        _ledgers_after(parts, order, collector, targets, before),
+        ledgers,
         parts.destinations(_about(known, findings)),
         gather(workspace, log, refused, findings, _Chains(collector), collector.run),
     )
@@ -83,6 +83,7 @@ def _collector(parts: Parts, order: Order, watch: Watch, workspace: Workspace, k
         keys=order.keys,
         accept=order.accept,
         seeding=order.seed,
+        repairing=order.resyncs,
         watch=watch.loading,
     )
 
@@ -123,7 +124,9 @@ def _ledgers_after(
         keys = wanted(parts.settings, known, findings, configs, name)
         if order.seed in keys and order.baseline:
             keys[order.seed] = False
-        after[name] = _open_seed(subscribe(ledger, keys, collector.run), findings, order)
+        told = _open_seed(subscribe(ledger, keys, collector.run), findings, order)
+        again = [key for key in keys if order.resyncs(key) and order.destination in (None, name)]
+        after[name] = retell(told, again, collector.run)
     return after
 
 

@@ -31,6 +31,7 @@ class Order:
     """What a person or the clock asked for.
 
     ``keys``: only these audiences (None = all). ``accept``: audiences whose guard is lifted this once.
+    ``resync``: tell everything again, of ``keys`` and (``destination``) to this one alone.
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
     are, at ``rate`` requests a second.
     """
@@ -38,10 +39,15 @@ class Order:
     command: str = "sync"
     keys: Collection[str] | None = None
     accept: Collection[str] = ()
+    resync: bool = False
+    destination: str | None = None
     seed: str | None = None
     baseline: bool = False
     most: int | None = None
     rate: float | None = None
+
+    def resyncs(self, key: str) -> bool:
+        return self.resync and (self.keys is None or key in self.keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: i
     if chain.id is None:
         base = write(workspace, BASE, f"select user_id, {run} as run_id, true as present from {diff.table}")
         return ChainChange(chain.with_base(base, users), (base,), members=diff.table)
-    if not diff.entered + diff.left:
+    if not (diff.entered + diff.left or chain.salvaged):
         return None
     delta = write(workspace, DELTA, f"select user_id, {run} as run_id, present from {diff.table}")
     log = workspace.name("members_log")
@@ -39,7 +39,7 @@ def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: int
     if chain.id is None and not chain.segments:
         base = write(workspace, BASE, rows)
         return ChainChange(chain.with_base(base, users), (base,))
-    if not diff.users:
+    if not (diff.users or chain.salvaged):
         return None
     delta = write(workspace, DELTA, rows)
     return _fold(workspace, ChainChange(chain.with_delta(delta, users), (delta,), diff.log))
@@ -48,7 +48,8 @@ def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: int
 def _fold(workspace: Workspace, change: ChainChange) -> ChainChange:
     chain = change.chain
     rows = sum(delta.rows for delta in chain.deltas)
-    if len(chain.deltas) < MOST_DELTAS and rows <= MOST_DELTA_SHARE * max(chain.users, 1000):
+    few = len(chain.deltas) < MOST_DELTAS and rows <= MOST_DELTA_SHARE * max(chain.users, 1000)
+    if few and not chain.salvaged:
         return change
     present = ", true as present" if chain.kind is PropertyKind.AUDIENCE else ", " + ", ".join(chain.columns)
     base = write(workspace, BASE, f"select user_id, run_id{present} from ({current(chain)})")

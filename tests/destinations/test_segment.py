@@ -5,15 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from audience_sync.destinations.base import Answer, Audiencing, Limits, Meaning
+from audience_sync.destinations.base import Answer, Limits, Meaning
 from audience_sync.errors import UnsendableError
 
-from .examples import ABOUT, WRITE_KEY, a_call, segment
+from .examples import WRITE_KEY, a_call, segment
 from .receiver import Receiver, Reply
 
 
@@ -140,68 +139,6 @@ def test_an_id_that_segment_drops_is_unsendable(user_id: str) -> None:
 def test_a_trait_of_many_levels_that_has_to_be_read_is_unsendable() -> None:
     with pytest.raises(UnsendableError, match="nested too deeply"):
         segment(envelope="personas").encode(a_call(traits='{"a":' + "[" * 5000 + "]" * 5000 + "}"))
-
-
-class TestPersonas:
-    def told(self, traits: dict[str, Any], about: Audiencing = ABOUT) -> list[dict[str, Any]]:
-        messages = segment(about, envelope="personas").encode(a_call(traits=traits))
-        return [json.loads(message.body) for message in messages]
-
-    def test_each_property_is_a_message_of_its_own(self) -> None:
-        entered, left, revenue = self.told({"vip": True, "big_spenders": False, "total_revenue": 129.95})
-        assert entered["traits"] == {"vip": True}
-        assert left["traits"] == {"big_spenders": False}
-        assert revenue["traits"] == {"total_revenue": 129.95}
-
-    def test_an_audience_says_so(self) -> None:
-        (entered,) = self.told({"vip": True})
-        assert entered["context"]["personas"] == {
-            "computation_class": "audience",
-            "computation_id": "aud_kMmTjmpZbgQAT1sf5JZ2msNgAdb",
-            "computation_key": "vip",
-            "namespace": "spa_LIZQ6BNwIRJsZPfYN4voPc",
-            "space_id": "spa_LIZQ6BNwIRJsZPfYN4voPc",
-        }
-
-    def test_a_computed_trait_says_so(self) -> None:
-        (revenue,) = self.told({"total_revenue": None})
-        personas = revenue["context"]["personas"]
-        assert (personas["computation_class"], personas["computation_id"][:4]) == ("trait", "tra_")
-        assert personas["computation_key"] == "total_revenue"
-
-    def test_a_boolean_trait_is_no_audience(self) -> None:
-        (told,) = self.told({"newsletter": True}, Audiencing("i", frozenset(), frozenset({"newsletter"})))
-        assert told["context"]["personas"]["computation_class"] == "trait"
-
-    def test_an_audience_that_left_the_config_is_still_one(self) -> None:
-        (told,) = self.told({"newsletter": False}, Audiencing("i"))
-        assert told["context"]["personas"]["computation_class"] == "audience"
-
-    def test_what_is_an_audience_now_is_no_trait_although_it_was_one(self) -> None:
-        (told,) = self.told({"vip": True}, Audiencing("i", frozenset({"vip"}), frozenset({"vip"})))
-        assert told["context"]["personas"]["computation_class"] == "audience"
-
-    def test_long_ids_that_differ_at_their_end_stay_different(self) -> None:
-        (one,) = segment(envelope="personas").encode(a_call(message_id="x" * 99 + "1"))
-        (two,) = segment(envelope="personas").encode(a_call(message_id="x" * 99 + "2"))
-        assert one.message_id != two.message_id
-
-    def test_ids_differ_between_keys_and_between_installations(self) -> None:
-        here = self.told({"vip": True, "big_spenders": True}, ABOUT)
-        there = self.told({"vip": True, "big_spenders": True}, Audiencing("another", ABOUT.audience_keys))
-        ids = {told["context"]["personas"]["computation_id"] for told in here + there}
-        assert len(ids) == 4
-
-    def test_message_ids_are_stable_distinct_and_made_from_the_calls_own(self) -> None:
-        destination = segment(envelope="personas")
-        ids = [message.message_id for message in destination.encode(a_call(traits={"vip": True, "x": 1}))]
-        again = [message.message_id for message in destination.encode(a_call(traits={"x": 2, "vip": True}))]
-        other = [
-            message.message_id for message in destination.encode(a_call(traits={"vip": True}, message_id="a1b2c4"))
-        ]
-        assert ids == again[::-1]
-        assert len({*ids, *other}) == 3
-        assert [json.loads(m.body)["messageId"] for m in destination.encode(a_call(traits={"vip": True}))] == ids[:1]
 
 
 ANSWERS = [

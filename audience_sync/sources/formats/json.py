@@ -10,18 +10,16 @@ from audience_sync.sources.lookup import Found
 from audience_sync.sources.tables import Column, Table, column_missing
 from audience_sync.workspace import Workspace, literal, quoted
 
-_SCALARS = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
+_TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
+#: HUGEINT holds any integer of that many digits.
+_WHOLE = "'-?[0-9]{1,38}'"
 
 
 def json_table(found: Found, path: Path, names: Sequence[str]) -> Table:
     """Whether the names are there, only the records can tell: ``check_columns``."""
-    scan = f"read_json({literal(str(path))}, {_options(path, names)})"
-    return Table(found.name, scan, {name: Column(quoted(name), "JSON") for name in names})
-
-
-def _options(path: Path, names: Sequence[str]) -> str:
     columns = ", ".join(f"{literal(name)}: 'JSON'" for name in names)
-    return f"auto_detect = false, format = '{_format(path)}', columns = {{{columns}}}"
+    scan = f"read_json({literal(str(path))}, auto_detect = false, format = '{_format(path)}', columns = {{{columns}}})"
+    return Table(found.name, scan, {name: Column(quoted(name), "JSON") for name in names})
 
 
 def _format(path: Path) -> str:
@@ -29,11 +27,24 @@ def _format(path: Path) -> str:
         return "array" if file.read(4096).lstrip().startswith(b"[") else "newline_delimited"
 
 
-def check_columns(workspace: Workspace, tables: Sequence[Table], names: Sequence[str]) -> None:
+def keys_of(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
+    """All keys of all records, in alphabetical order; reads the whole files."""
+    records = " union all ".join(
+        f"select json_keys(json) as keys from read_json_objects({literal(str(path))}, format = '{_format(path)}')"
+        for path in paths
+    )
+    return [key for (key,) in workspace.all(f"select distinct unnest(keys) as key from ({records}) order by key")]
+
+
+def check_columns(workspace: Workspace, tables: Sequence[Table], paths: Sequence[Path], names: Sequence[str]) -> None:
     """Raises SourceError for a name that no record of the files has, where there are records."""
-    for name in names:
-        if not _any_record(workspace, tables, f"{quoted(name)} is not null"):
-            _refuse_unknown(workspace, tables, name)
+    unseen = [name for name in names if not _any_record(workspace, tables, f"{quoted(name)} is not null")]
+    if not unseen or not _any_record(workspace, tables, "true"):
+        return
+    keys = keys_of(workspace, paths)
+    for name in unseen:
+        if name not in keys:
+            raise column_missing(" and ".join(table.name for table in tables[:3]), name, keys)
 
 
 def _any_record(workspace: Workspace, tables: Sequence[Table], condition: str) -> bool:
@@ -41,39 +52,32 @@ def _any_record(workspace: Workspace, tables: Sequence[Table], condition: str) -
     return bool(workspace.all(f"{rows} limit 1"))
 
 
-def _refuse_unknown(workspace: Workspace, tables: Sequence[Table], name: str) -> None:
-    keys = sorted({key for table in tables for key in keys_of(workspace, table)})
-    if name not in keys and (keys or _any_record(workspace, tables, "true")):
-        raise column_missing(" and ".join(table.name for table in tables[:3]), name, keys)
-
-
-def keys_of(workspace: Workspace, table: Table) -> list[str]:
-    """All keys of all records, in alphabetical order; reads the whole file."""
-    objects = table.scan[: table.scan.index(", auto_detect")].replace("read_json(", "read_json_objects(", 1)
-    format_option = table.scan[table.scan.index("format = ") :].split(", columns")[0]
-    rows = workspace.all(f"select distinct unnest(json_keys(json)) as key from {objects}, {format_option}) order by key")
-    return [key for (key,) in rows]
-
-
-def typed(workspace: Workspace, table: Table) -> Table:
+def typed(workspace: Workspace, tables: Sequence[Table]) -> list[Table]:
     """The columns with the types that all their values have, for SQL; JSON where they differ."""
-    kinds = ", ".join(f"list(distinct json_type({column.sql}))" for column in table.columns.values())
-    found = workspace.one(f"select {kinds} from {table.scan}")
-    columns = {
-        name: _typed(column, {kind for kind in kinds or () if kind and kind != "NULL"})
-        for (name, column), kinds in zip(table.columns.items(), found, strict=True)
-    }
-    return Table(table.name, table.scan, columns)
+    names = list(tables[0].columns)
+    kinds = ", ".join(f"list(distinct {_kind(quoted(name))})" for name in names)
+    rows = " union all ".join(f"select * from {table.scan}" for table in tables)
+    found = dict(zip(names, workspace.one(f"select {kinds} from ({rows})"), strict=True))
+    columns = {name: _typed(quoted(name), set(found[name] or ()) - {None, "NULL"}) for name in names}
+    return [Table(table.name, table.scan, columns) for table in tables]
 
 
-def _typed(column: Column, kinds: set[str]) -> Column:
-    types = {_SCALARS.get(kind, "JSON") for kind in kinds}
-    if types <= {"HUGEINT", "DOUBLE"} and "DOUBLE" in types:
+def _kind(column: str) -> str:
+    # DuckDB calls integers beyond 64 bits doubles, though it keeps their digits.
+    text = f"cast({column} as VARCHAR)"
+    big = f"case when regexp_full_match({text}, {_WHOLE}) then 'BIGINT'"
+    longer = "when regexp_full_match(" + text + ", '-?[0-9]+') then 'LONGER' else 'DOUBLE' end"
+    return f"case when json_type({column}) = 'DOUBLE' then {big} {longer} else json_type({column}) end"
+
+
+def _typed(column: str, kinds: set[str]) -> Column:
+    types = {_TYPES.get(kind, "JSON") for kind in kinds}
+    if types == {"HUGEINT", "DOUBLE"}:
         types = {"DOUBLE"}
     if len(types) != 1 or types == {"JSON"}:
-        return column
-    duckdb_type = types.pop()
-    return Column(f"try_cast({column.sql} ->> '$' as {duckdb_type})", duckdb_type)
+        return Column(column, "JSON")
+    (duckdb_type,) = types
+    return Column(f"cast({column} ->> '$' as {duckdb_type})", duckdb_type)
 
 
 def bad_line(path: str) -> int | None:
@@ -87,7 +91,7 @@ def bad_line(path: str) -> int | None:
 
 def _is_json(line: bytes) -> bool:
     try:
-        json.loads(line.decode())
+        json.loads(line.decode()).__str__().encode()  # half a surrogate pair passes as JSON, and not as text
     except (ValueError, RecursionError):
         return False
     return True

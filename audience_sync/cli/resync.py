@@ -1,0 +1,32 @@
+"""``audience-sync resync``: tell a destination everything again."""
+
+from __future__ import annotations
+
+import click
+
+from audience_sync.cli.options import common
+
+
+@click.command()
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--destination", metavar="NAME", help="Only this destination; default: all.")
+@common
+@click.pass_context
+def resync(context: click.Context, keys: tuple[str, ...], destination: str | None) -> int:
+    """Tell destinations everything again: `true` to the members, and `false` to everyone who ever left.
+
+    For a destination that lost its data, and for a damaged store.
+    """
+    from audience_sync.cli.runs import carry_out
+    from audience_sync.errors import ConfigError, Problem
+    from audience_sync.sync.order import Order
+
+    order = Order("resync", keys or None, resync=True, destination=destination)
+
+    def known(names: list[str]) -> None:
+        if destination is not None and destination not in names:
+            raise ConfigError(
+                [Problem("--destination", f"there is no destination '{destination}' ({', '.join(names)})")]
+            )
+
+    return carry_out(context, order, check=known).exit_code

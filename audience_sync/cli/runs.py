@@ -1,0 +1,37 @@
+"""How does a command carry out a run? Opened, watched, summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import click
+
+from audience_sync.cli.compose import opened_for_run, options_of, read_settings
+from audience_sync.cli.output import print_json
+from audience_sync.cli.progress import RunProgress
+from audience_sync.cli.summary import print_summary
+from audience_sync.sync.order import Order
+from audience_sync.sync.report import Report
+from audience_sync.sync.run import sync
+
+
+def carry_out(
+    context: click.Context,
+    order: Order,
+    *,
+    upgrade: bool = False,
+    check: Callable[[list[str]], None] = lambda destinations: None,
+) -> Report:
+    """One run by the config, with its summary (or JSON) on stdout. ``check`` gets the destinations' names."""
+    options = options_of(context)
+    settings = read_settings(options)
+    check(list(settings.destinations))
+    with opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
+        with RunProgress() as progress:
+            report = replace(sync(parts, order, progress.watch), store_is_new=is_new)
+        if options.as_json:
+            print_json(report.as_json())
+        else:
+            print_summary(report, store=parts.store.label)
+    return report

@@ -1,0 +1,123 @@
+"""How are snapshots read from a database? By one query, streamed, in a transaction that changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.base import Rows, Source, Wanted
+from audience_sync.sources.masking import Masking
+from audience_sync.sources.problems import Problems
+from audience_sync.sources.rows import rows_of
+from audience_sync.sources.spool import spool
+from audience_sync.sources.tables import Part
+from audience_sync.workspace import Workspace
+
+THE_ANSWER = "the query"
+ROWS_AT_ONCE = 10_000
+#: Both mean psycopg 3, whatever SQLAlchemy's default is.
+_POSTGRESQL = ("postgres", "postgresql")
+_READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
+
+
+class DatabaseSource(Source):
+    """Any database that SQLAlchemy has a URL for; SQLite's paths are relative to the working directory."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _parsed(url)
+        self._masking = Masking(self._url)
+
+    def check(self) -> str:
+        with self._connected():
+            return f"database {self._masking.url}, connected"
+
+    def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+        if wanted.query is None:
+            raise SourceError("a database is read by `query:`, not by `file:`. Correct the config.")
+        with self._connected() as connection:
+            part = self._spooled(connection, workspace, wanted)
+        return rows_of(workspace, wanted, [part], Problems({}, what=THE_ANSWER))
+
+    def _spooled(self, connection: Connection, workspace: Workspace, wanted: Wanted) -> Part:
+        try:
+            answer = connection.execution_options(
+                stream_results=True, yield_per=ROWS_AT_ONCE, no_parameters=True
+            ).exec_driver_sql(wanted.query or "")
+            if not answer.returns_rows:
+                raise SourceError("the query gives no rows at all: it must be a SELECT. Correct it in the config.")
+            rows = (row for rows in answer.partitions(ROWS_AT_ONCE) for row in rows)
+            return spool(workspace, THE_ANSWER, list(answer.keys()), rows, wanted, _refuse(wanted))
+        except SQLAlchemyError as error:
+            raise self._problem("the query failed", error, "Correct it in the config.") from None
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection whose transaction is rolled back, never committed."""
+        self._require_file()
+        with self._engine() as engine:
+            try:
+                connection = engine.connect()
+            except SQLAlchemyError as error:
+                raise self._problem("can't connect", error, "Check the URL, and that it can be reached.") from None
+            with connection:
+                self._read_only(connection)
+                yield connection
+                connection.rollback()
+
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        try:
+            engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True)
+        except (ImportError, NoSuchModuleError) as error:
+            raise self._problem("needs a driver that is not installed", error, "Install it with pip.") from None
+        except SQLAlchemyError as error:
+            raise self._problem("can't be opened", error, "Correct the URL.") from None
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    def _require_file(self) -> None:
+        # SQLite would create an empty database and say that the table is missing.
+        name = self._url.database
+        if self._url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+            return
+        if not Path(name).is_file():
+            raise SourceError(f"there is no SQLite database {name}. Correct the path, or create it.")
+
+    def _read_only(self, connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execution_options(postgresql_readonly=True)
+        elif statement := _READ_ONLY.get(connection.dialect.name):
+            connection.exec_driver_sql(statement)
+
+    def _problem(self, what: str, error: Exception, remedy: str) -> SourceError:
+        cause = getattr(error, "orig", None) or error
+        return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause)}. {remedy}")
+
+
+def _parsed(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        # The text itself is not shown: it may hold a password.
+        raise SourceError(
+            "the database's URL is none that SQLAlchemy can read (postgresql://user@host/name). Correct it."
+        ) from None
+    return url.set(drivername="postgresql+psycopg") if url.drivername in _POSTGRESQL else url
+
+
+def _refuse(wanted: Wanted) -> Callable[[Any], SourceError]:
+    def refuse(value: Any) -> SourceError:
+        return SourceError(
+            f"{THE_ANSWER}: column {wanted.user_id!r} has the type {type(value).__name__}, which holds no user ids. "
+            "Choose another column, or cast this one to text."
+        )
+
+    return refuse

@@ -1,0 +1,146 @@
+"""How does SQL see the files of a folder? As views of their very names, with types that lose nothing.
+
+DuckDB would open ``'orders.csv'`` by itself and make 7 of an id ``007``; a view of that name comes first. Each
+read has a schema of its own, and a view finds its names in its schema, so that reads don't meet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.base import Wanted
+from audience_sync.sources.formats.json import bad_line
+from audience_sync.sources.lookup import SUFFIXES, Folder, Found
+from audience_sync.sources.problems import Problems
+from audience_sync.sources.reading import opened, tables_for_sql
+from audience_sync.sources.sql_errors import query_problem
+from audience_sync.sources.tables import Column, Part, Table, part_of, wanted_columns
+from audience_sync.workspace import Workspace, quoted
+
+THE_QUERY = "the query"
+_WORD = re.compile(r"'((?:[^']|'')+)'|\"((?:[^\"]|\"\")+)\"")
+_FILE_FUNCTION = re.compile(r"(\b(?:read_\w+|parquet_scan|glob)\s*\(\s*')([^']+)(')", re.IGNORECASE)
+_CHANGING = re.compile(
+    r"\b(now|today|current_\w+|localtime\w*|get_current\w*|\w*_timestamp|age|random\w*|\w*uuid\w*|shuffle|sample|"
+    r"tablesample|getenv|read_\w+|parquet_scan|glob)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    part: Part
+    problems: Problems
+    found: Sequence[Found]
+
+
+def is_repeatable(query: str) -> bool:
+    """Whether the same files surely give the same answer: no clock, no chance, no files but the views'."""
+    return not _CHANGING.search(query)
+
+
+def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
+    """Raises SourceError with the place in the query, or the file, that is wrong."""
+    query = wanted.query or ""
+    schema = workspace.name("query")
+    workspace.run(f"create schema {schema}")
+    views = Views(workspace, folder, wanted, schema)
+    for word in file_words(query):
+        views.create(word)
+    table = _answer(workspace, folder, schema, _from_folder(query, folder))
+    for name in wanted_columns(wanted):
+        _refuse_double(table, name)
+    problems = Problems(views.names, what=THE_QUERY, bad_line=bad_line)
+    return Answer(part_of(table.table, wanted), problems, views.found)
+
+
+def file_words(query: str) -> list[str]:
+    """The quoted words of a query that may be files, globs or folders (``'members/'``), each once."""
+    words = [(single or double).replace("''", "'") for single, double in _WORD.findall(query)]
+    return list(dict.fromkeys(word for word in words if word.lower().endswith((*SUFFIXES, "/"))))
+
+
+class Views:
+    """The views of one read; those for words that are no files are left out."""
+
+    def __init__(self, workspace: Workspace, folder: Folder, wanted: Wanted, schema: str) -> None:
+        self._workspace, self._folder, self._wanted, self._schema = workspace, folder, wanted, schema
+        self.found: list[Found] = []
+        self.names: dict[str, str] = {}
+
+    def create(self, word: str) -> None:
+        found = self._folder.find_any(word, self._workspace)
+        if not found:
+            return
+        files = opened(self._workspace, found, self._wanted.encoding)
+        self.names |= files.names
+        self.found += found
+        try:
+            tables = tables_for_sql(self._workspace, files, self._wanted.sheet)
+        except duckdb.Error as error:
+            raise files.problems.explain(error) from None
+        self._create(word, tables)
+
+    def _create(self, word: str, tables: Sequence[Table]) -> None:
+        if not tables:
+            raise SourceError(f"{word} has no records, so that a query can't know its columns. Is it complete?")
+        names = list(tables[0].columns)
+        rows = " union all ".join(_select(table, names) for table in tables)
+        self._workspace.run(f"create view {self._schema}.{quoted(word)} as {rows}")
+
+
+def _select(table: Table, names: Sequence[str]) -> str:
+    return f"select {', '.join(f'{table.columns[name].sql} as {quoted(name)}' for name in names)} from {table.scan}"
+
+
+def _from_folder(query: str, folder: Folder) -> str:
+    """Relative names in ``read_csv('...')`` and its like are relative to the folder, too."""
+
+    def absolute(match: re.Match[str]) -> str:
+        name = match[2] if "://" in match[2] else str(Path(folder.place).resolve() / match[2])
+        return match[1] + name.replace("'", "''") + match[3]
+
+    return _FILE_FUNCTION.sub(absolute, query)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    table: Table
+    names: Sequence[str]
+
+
+def _answer(workspace: Workspace, folder: Folder, schema: str, query: str) -> _Answered:
+    cursor = workspace.cursor()
+    try:
+        cursor.execute(f"use {schema}")
+        return _bound(cursor, schema, query)
+    except duckdb.Error as error:
+        raise query_problem(error, query, folder) from None
+    finally:
+        cursor.close()
+
+
+def _bound(cursor: duckdb.DuckDBPyConnection, schema: str, query: str) -> _Answered:
+    statements = cursor.extract_statements(query)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise SourceError("the query must be one SELECT statement. Nothing was run. Correct it in the config.")
+    relation = cursor.sql(query)
+    names = relation.columns
+    columns = {name: Column(f"c{place}", str(relation.types[place])) for place, name in enumerate(names)}
+    listed = ", ".join(f"c{place}" for place in range(len(names)))
+    cursor.execute(f"create view {schema}.answer({listed}) as\n{query.strip().rstrip(';')}\n")
+    return _Answered(Table(THE_QUERY, f"{schema}.answer", columns), names)
+
+
+def _refuse_double(answer: _Answered, name: str) -> None:
+    if list(answer.names).count(name) > 1:
+        raise SourceError(
+            f"{THE_QUERY}: two columns of its answer are called {name!r}, so that it can't be said which is meant. "
+            "Give each a name of its own (`... as name`)."
+        )

@@ -1,0 +1,101 @@
+"""How do found files become tables? Each by its format, all of one kind, with the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.formats.csv import csv_table
+from audience_sync.sources.formats.json import bad_line, check_columns, json_table, keys_of, typed
+from audience_sync.sources.formats.parquet import parquet_table
+from audience_sync.sources.inference import infer, kinds_for_sql
+from audience_sync.sources.lookup import SUFFIXES, Found
+from audience_sync.sources.plain import plain
+from audience_sync.sources.problems import Problems
+from audience_sync.sources.spool import spool_text
+from audience_sync.sources.tables import Table, listed, same_columns
+from audience_sync.workspace import Workspace
+
+CSV = (".csv", ".tsv")
+JSON = (".jsonl", ".ndjson", ".json")
+EXCEL = (".xlsx", ".xls")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Files of one format, with the paths that DuckDB reads: themselves, or plain copies."""
+
+    found: Sequence[Found]
+    paths: Sequence[Path]
+    suffix: str
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        return {str(path): found.name for path, found in zip(self.paths, self.found, strict=True)}
+
+    @property
+    def problems(self) -> Problems:
+        return Problems(self.names, bad_line=bad_line)
+
+
+def opened(workspace: Workspace, found: Sequence[Found], encoding: str) -> Opened:
+    """Raises SourceError for an unknown format, several formats, or a file that can't be unpacked."""
+    suffix = _one_format(found)
+    if suffix in CSV + JSON:
+        return Opened(found, [plain(workspace, file, encoding) for file in found], suffix)
+    return Opened(found, [file.path for file in found], suffix)
+
+
+def _one_format(found: Sequence[Found]) -> str:
+    for file in found:
+        if not file.name.lower().endswith(SUFFIXES):
+            raise SourceError(
+                f"{file.name} has none of the formats that are read here: {', '.join(SUFFIXES)}. "
+                "(.zst is not: a truncated one can't be told from a whole one.) Write the file in one of them."
+            )
+    if len(suffixes := sorted({file.suffix for file in found})) > 1:
+        raise SourceError(
+            f"{found[0].name} and {len(found) - 1} more are read as one, but they have several formats: "
+            f"{listed(suffixes)}. Keep one format in a folder, or name the files by a glob (`*{suffixes[0]}`)."
+        )
+    return suffixes[0]
+
+
+def tables_with(workspace: Workspace, files: Opened, names: Sequence[str]) -> list[Table]:
+    """Tables (no Excel) that are checked to have those columns, as far as records tell. Raises SourceError."""
+    if files.suffix in JSON:
+        tables = _json_tables(files, names)
+        check_columns(workspace, tables, files.paths, names)
+        return tables
+    tables = _typed_by_file(workspace, files)
+    same_columns([(table.name, table.columns) for table in tables])
+    return tables
+
+
+def tables_for_sql(workspace: Workspace, files: Opened, sheet: str | None) -> list[Table]:
+    """Tables with all their columns, each with a type that SQL can reckon with. Raises SourceError."""
+    if files.suffix in JSON:
+        keys = keys_of(workspace, files.paths)
+        return typed(workspace, _json_tables(files, keys)) if keys else []
+    tables = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _typed_by_file(workspace, files)
+    same_columns([(table.name, table.columns) for table in tables])
+    return infer(workspace, tables, list(tables[0].columns), kinds_for_sql) if tables[0].is_text else tables
+
+
+def _json_tables(files: Opened, names: Sequence[str]) -> list[Table]:
+    return [json_table(found, path, names) for found, path in zip(files.found, files.paths, strict=True)]
+
+
+def _typed_by_file(workspace: Workspace, files: Opened) -> list[Table]:
+    if files.suffix in CSV:
+        return [csv_table(found, path) for found, path in zip(files.found, files.paths, strict=True)]
+    return [parquet_table(workspace, found) for found in files.found]
+
+
+def _excel_tables(workspace: Workspace, files: Opened, sheet: str | None) -> list[Table]:
+    from audience_sync.sources.formats.excel import read_sheet
+
+    sheets = [(found, read_sheet(found, sheet)) for found in files.found]
+    return [csv_table(found, spool_text(workspace, book.header, book.rows)) for found, book in sheets]

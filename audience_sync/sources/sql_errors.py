@@ -1,0 +1,47 @@
+"""What is wrong with a query over files? DuckDB's finding, with its place in the query and the remedy."""
+
+from __future__ import annotations
+
+import re
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.lookup import Folder
+from audience_sync.sources.problems import first_words
+from audience_sync.sources.tables import did_you_mean, listed
+
+_KIND = re.compile(r"^(?:[A-Z]\w+ )+Error: ")
+_SHOWN = re.compile(r"LINE (\d+): (.*)\n( *)\^")
+_CANDIDATES = re.compile(r"Candidate bindings: (.+)")
+_NO_FILE = re.compile(r"No files found that match the pattern \"(.+?)\"")
+_REMEDY = "Nothing was read. Correct the query in the config."
+
+
+def query_problem(error: Exception, query: str, folder: Folder) -> SourceError:
+    message = str(error)
+    if missing := _NO_FILE.search(message):
+        return _no_file(missing[1], folder)
+    what = _KIND.sub("", first_words(message))
+    candidates = _CANDIDATES.search(message)
+    known = f" The columns are {candidates[1].strip()}." if candidates else ""
+    return SourceError(f"the query{_place(message)}: {what}.{known} {_REMEDY}")
+
+
+def _place(message: str) -> str:
+    shown = _SHOWN.search(message)
+    if shown is None:
+        return ""
+    line, text, indent = shown[1], shown[2], shown[3]
+    column = len(indent) - len(f"LINE {line}: ") + 1
+    near = re.match(r"\S{1,40}", text[column - 1 :])
+    # A long line is shown from its middle on: its columns can't be counted.
+    place = f", line {line}" if text.startswith("...") else f", line {line}, column {column}"
+    return f"{place} near {near[0]!r}" if near else place
+
+
+def _no_file(name: str, folder: Folder) -> SourceError:
+    word = name.rsplit("/", 1)[-1]
+    there = folder.files()
+    return SourceError(
+        f"the query reads {word!r}, and there is no such file.{did_you_mean(word, there)} "
+        f"Data files there: {listed(there)}. {_REMEDY}"
+    )

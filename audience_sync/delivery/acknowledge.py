@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, insert, select
 
 from audience_sync.delivery.feeds import Feed, move
-from audience_sync.delivery.ranges import Range, mark
+from audience_sync.delivery.ranges import Range, mark, within
 from audience_sync.delivery.sender import Outcome, Refusal
 from audience_sync.model import RunId
 from audience_sync.store.lease import Lease
@@ -24,18 +24,25 @@ def acknowledge(
     run: RunId,
     outcomes: Sequence[Outcome],
     property_ids: Mapping[str, int],
+    *,
+    whole: bool = True,
 ) -> Feed:
-    """Make the answers durable, in one transaction; a batch without a full answer moves nothing."""
+    """Make the answers durable, in one transaction; a batch without a full answer moves nothing.
+
+    ``whole`` is false where only users whom the feed had reached were told: those between them are not moved.
+    """
     answered = [outcome for outcome in outcomes if outcome.answered]
     if not answered:
         return feed
     ranges = feed.ranges
     for outcome in answered:
-        ranges = mark(ranges, Range(outcome.batch.after, outcome.batch.through, run))
+        told = Range(outcome.batch.after, outcome.batch.through, run)
+        for part in [told] if whole else within(told, feed.ranges):
+            ranges = mark(ranges, part)
     with lease.transaction() as connection:
         connection.execute(insert(requests), [_request(outcome, destination, run) for outcome in answered])
         for outcome in answered:
-            earlier = _forget_refusals(connection, destination, outcome)
+            earlier = _forget_refusals(connection, destination, outcome, property_ids)
             _keep_refusals(connection, destination, run, outcome.refusals, property_ids, earlier)
         return move(connection, feed, ranges)
 
@@ -55,23 +62,48 @@ def _request(outcome: Outcome, destination: int, run: RunId) -> dict[str, Any]:
     }
 
 
-def _forget_refusals(connection: Connection, destination: int, outcome: Outcome) -> dict[str, int]:
-    """Calls that were refused before and have an answer now, with how often they had been tried.
+def _forget_refusals(
+    connection: Connection, destination: int, outcome: Outcome, property_ids: Mapping[str, int]
+) -> dict[str, int]:
+    """Take out the refused values that these calls carried. Returns the users who were refused before, and
+    how often.
 
-    The ones refused again are written anew.
+    A refusal stays while it has values that no call carried: another feed's, or a property's of which the
+    destination is not told at present. What is refused again is written anew.
     """
-    here = (
-        (refusals.c.destination_id == destination)
-        & (refusals.c.user_id > outcome.batch.after)
-        & (refusals.c.user_id <= outcome.batch.through)
-    )
-    waiting = connection.execute(select(refusals.c.user_id, refusals.c.attempts).where(here)).all()
-    sent = {call.call.user_id for call in outcome.batch.calls}
-    gone = {user: attempts for user, attempts in waiting if user in sent}
-    for table in (refused_values, refusals) if gone else ():
-        condition = (table.c.destination_id == destination) & (table.c.user_id == bindparam("gone"))
-        connection.execute(delete(table).where(condition), [{"gone": user} for user in gone])
-    return gone
+    waiting = _refused_before(connection, destination, outcome)
+    calls = [each.call for each in outcome.batch.calls if each.call.user_id in waiting]
+    if not calls:
+        return {}
+    carried = [{"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits]
+    mine = (refused_values.c.destination_id == destination) & (refused_values.c.user_id == bindparam("user"))
+    value = mine & (refused_values.c.property_id == bindparam("property"))
+    connection.execute(delete(refused_values).where(value), carried)
+    again = {refusal.call.call.user_id for refusal in outcome.refusals}
+    left = _with_values_left(connection, destination, outcome) - again
+    _delete_refusals(connection, destination, [call.user_id for call in calls if call.user_id not in left])
+    return {call.user_id: waiting[call.user_id] for call in calls}
+
+
+def _refused_before(connection: Connection, destination: int, outcome: Outcome) -> dict[str, int]:
+    query = select(refusals.c.user_id, refusals.c.attempts).where(_here(refusals, destination, outcome))
+    return {row.user_id: row.attempts for row in connection.execute(query)}
+
+
+def _with_values_left(connection: Connection, destination: int, outcome: Outcome) -> set[str]:
+    query = select(refused_values.c.user_id).where(_here(refused_values, destination, outcome))
+    return set(connection.execute(query).scalars())
+
+
+def _delete_refusals(connection: Connection, destination: int, users: Sequence[str]) -> None:
+    if users:
+        mine = (refusals.c.destination_id == destination) & (refusals.c.user_id == bindparam("user"))
+        connection.execute(delete(refusals).where(mine), [{"user": user} for user in users])
+
+
+def _here(table: Table, destination: int, outcome: Outcome) -> ColumnElement[bool]:
+    user = table.c.user_id
+    return (table.c.destination_id == destination) & (user > outcome.batch.after) & (user <= outcome.batch.through)
 
 
 def _keep_refusals(

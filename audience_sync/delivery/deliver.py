@@ -19,12 +19,15 @@ from audience_sync.model import RunId
 from audience_sync.store.lease import Lease
 from audience_sync.workspace import Workspace
 
+INTERRUPTED = "the run was interrupted"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One destination's share of a run, ready to be sent.
 
-    ``table``: what is owed. ``most``: send no more calls than this, and leave the rest owed.
+    ``table``: what is owed. ``whole``: to everyone, not only to those whom the feed has reached. ``most``: send
+    no more calls than this, and leave the rest owed.
     """
 
     name: str
@@ -68,11 +71,19 @@ class Context:
     property_ids: Mapping[str, int]
     watch: Callable[[Tally], None] = field(default=lambda tally: None)
     under_way: list[Progress] = field(default_factory=list)
+    interrupted: threading.Event = field(default_factory=threading.Event)
+
+    def begin(self, progress: Progress) -> None:
+        """A delivery starts; after an interruption it ends at once."""
+        self.under_way.append(progress)
+        if self.interrupted.is_set():
+            progress.stop(INTERRUPTED)
 
     def interrupt(self) -> None:
         """Let every delivery end after the requests that are under way."""
+        self.interrupted.set()
         for progress in self.under_way:
-            progress.stop("the run was interrupted")
+            progress.stop(INTERRUPTED)
 
 
 def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
@@ -96,13 +107,21 @@ def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
 def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) -> tuple[Feed, Progress]:
     options = work.destination.options
     progress = Progress(options.give_up_after.total_seconds())
-    context.under_way.append(progress)
+    context.begin(progress)
     pace = Pace(work.rate or options.rate_limit, wait=progress.stopped.wait)
     with context.lease.transaction() as connection:
         feed = begin(connection, work.feed, context.run)
     with _Senders(work.destination, pace, progress, context.lease.confirm) as senders:
         for outcomes in _answers(senders, _limited(_batches(workspace, context, work), work.most), progress):
-            feed = acknowledge(context.lease, feed, work.destination_id, context.run, outcomes, context.property_ids)
+            feed = acknowledge(
+                context.lease,
+                feed,
+                work.destination_id,
+                context.run,
+                outcomes,
+                context.property_ids,
+                whole=work.whole,
+            )
             _count(tally, outcomes)
             context.watch(tally)
     return feed, progress
@@ -195,7 +214,7 @@ class _Senders:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
-            self._progress.stop("the run was interrupted")
+            self._progress.stop(INTERRUPTED)
         self._pool.shutdown(cancel_futures=True)
         while not self._opened.empty():
             self._opened.get()()

@@ -114,7 +114,7 @@ def subscribe(ledger: Ledger, wanted: Mapping[str, bool], run: int) -> Ledger:
         if each.ended_run is not None:
             after[key] = _resume(each, run) if key in wanted else each
         elif key not in wanted:
-            after[key] = replace(each, ended_run=run, told_before=ledger.feed.lowest)
+            after[key] = _end(each, ledger.seeds.get(key, ledger.feed), run)
     for key, everyone in wanted.items():
         after.setdefault(key, Subscription(key, run, everyone))
     return replace(ledger, subscriptions=after)
@@ -129,6 +129,14 @@ def retell(ledger: Ledger, keys: Collection[str], run: int) -> Ledger:
         if key in keys and each.ended_run is None
     }
     return replace(ledger, subscriptions={**ledger.subscriptions, **anew})
+
+
+def _end(told: Subscription, feed: Feed, run: int) -> Subscription:
+    """Who left after ``told_before`` may have been told ``true``; nobody, where nothing was ever attempted."""
+    if told.tell_everyone and told.since_run > feed.lowest:
+        known = [each for each in (told.told_before, feed.attempted_run) if each is not None]
+        return replace(told, ended_run=run, told_before=min(known, default=None))
+    return replace(told, ended_run=run, told_before=feed.lowest)
 
 
 def _resume(ended: Subscription, run: int) -> Subscription:

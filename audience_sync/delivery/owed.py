@@ -50,7 +50,9 @@ def owed(
     """
     items = workspace.name("items")
     log, walks = _from_log(facts, feed, subscriptions), _walks(facts, feed, subscriptions)
-    workspace.run(f"create table {items} as {_newest([log, _refused(facts, log, walks, retry_refused)])}")
+    workspace.run(
+        f"create table {items} as {_newest([log, _refused(facts, subscriptions, [log, *walks], retry_refused)])}"
+    )
     if walks:
         workspace.run(
             f"insert into {items} select * from ({' union all '.join(walks)}) w "
@@ -103,13 +105,14 @@ def _value(chain: Chain, key: str) -> str:
     return "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(key)
 
 
-def _refused(facts: Facts, log: str, walks: Sequence[str], retry: bool) -> str:
+def _refused(facts: Facts, subscriptions: Sequence[Subscription], changed: Sequence[str], retry: bool) -> str:
     """What refused calls carried, of the users who changed again or when they are to be retried."""
-    everything = f"select user_id, key, value, run_id from {facts.refused}"
+    keys = ", ".join(literal(each.key) for each in subscriptions) or "null"
+    everything = f"select user_id, key, value, run_id from {facts.refused} where key in ({keys})"
     if retry:
         return everything
-    touched = " union all ".join(f"select user_id from ({query})" for query in (log, *walks))
-    return f"{everything} where user_id in ({touched})"
+    touched = " union all ".join(f"select user_id from ({query})" for query in changed)
+    return f"{everything} and user_id in ({touched})"
 
 
 def _newest(queries: Sequence[str]) -> str:

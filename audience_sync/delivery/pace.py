@@ -17,7 +17,8 @@ class Pace:
     """Lets one request through at a time, no faster than the rate.
 
     ``rate`` (requests a second) is never exceeded; None starts without a limit. A destination that says "too
-    many requests" slows all senders down, and successes speed them up again.
+    many requests" slows all senders down, and successes speed them up again. ``wait`` (seconds) is true when
+    the waiting was cut short because everything is to stop.
     """
 
     def __init__(
@@ -33,18 +34,26 @@ class Pace:
         self._wait = wait
         self._lock = threading.Lock()
         self._next = clock()
+        self._closed_until = clock()
         self._sent = 0
         self._since = clock()
 
     def enter(self) -> None:
-        """Wait for one's turn."""
+        """Wait for one's turn; whoever waits while the gate is closed waits for another turn."""
+        turn = self._next_turn()
+        while (pause := turn - self._clock()) > 0:
+            if self._wait(pause):
+                return
+            if turn < self._closed_until:
+                turn = self._next_turn()
         with self._lock:
-            now = self._clock()
-            turn = max(self._next, now)
-            self._next = turn + (1 / self._rate if self._rate else 0)
             self._sent += 1
-        if turn > now:
-            self._wait(turn - now)
+
+    def _next_turn(self) -> float:
+        with self._lock:
+            turn = max(self._next, self._clock())
+            self._next = turn + (1 / self._rate if self._rate else 0)
+            return turn
 
     def succeeded(self) -> None:
         with self._lock:
@@ -56,14 +65,16 @@ class Pace:
         """The destination said: too many requests. Nobody goes before it allows."""
         with self._lock:
             now = self._clock()
-            if self._next - now < DEFAULT_WAIT:  # one slow-down for all requests that were under way
+            if now >= self._closed_until:  # one slow-down for all requests that were under way
                 measured = self._sent / max(now - self._since, 1.0)
                 self._rate = max((self._rate or measured) * (1 - SLOW_DOWN), 0.1)
-            self._next = max(self._next, now + (DEFAULT_WAIT if retry_after is None else retry_after))
+            until = now + (DEFAULT_WAIT if retry_after is None else retry_after)
+            self._closed_until = max(self._closed_until, until)
+            self._next = max(self._next, until)
 
 
 def backoff(
     attempt: int, *, first: float = 0.5, most: float = 60.0, chance: Callable[[], float] = random.random
 ) -> float:
     """Seconds to wait after a failed attempt (counted from 1): exponential, with full jitter."""
-    return chance() * min(most, first * 2.0 ** (attempt - 1))
+    return chance() * min(most, first * 2.0 ** min(attempt - 1, 30))

@@ -29,6 +29,12 @@ def mark(ranges: Sequence[Range], new: Range) -> tuple[Range, ...]:
     return tuple(merged)
 
 
+def within(new: Range, ranges: Sequence[Range]) -> list[Range]:
+    """The parts of a range that lie in these ranges."""
+    parts = [replace(new, after=max(new.after, old.after), through=min(new.through, old.through)) for old in ranges]
+    return [part for part in parts if part.after < part.through]
+
+
 def _outside(old: Range, new: Range) -> list[Range]:
     """What is left of an older range: nothing, one piece or two."""
     if old.through <= new.after or old.after >= new.through:

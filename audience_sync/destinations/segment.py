@@ -146,22 +146,24 @@ class SegmentDestination(HttpDestination):
         judgement = judge_status(answer, SEGMENT_STATUSES, said)
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
-        meaning, reason = judge_body(answer.status, answer.body)
+        meaning, reason = judge_body(answer.body)
         return Judgement(meaning, reason and status_reason(answer.status, f"{reason} ({said})"), answer.status)
 
 
-def judge_body(status: int, body: bytes) -> tuple[Meaning, str]:
+def judge_body(body: bytes) -> tuple[Meaning, str]:
     """What a success says. A status alone proves nothing: a proxy says 200 too, and so does half an answer.
 
     ======================================  =========
     a JSON object (``{"success": true}``)   delivered
     ... with ``success`` other than true    refused
     ``ok`` (RudderStack), ``"ok"``          delivered
-    204, which has no body                  delivered
-    nothing, a page, anything else          retry
+    nothing at all, said completely         delivered
+    a page, half an object, anything else   retry
     ======================================  =========
+
+    That an answer without a body was complete is the transport's to say: its headers had an end.
     """
-    if status == 204 or body.strip().strip(b'"').lower() == b"ok":
+    if not body.strip() or body.strip().strip(b'"').lower() == b"ok":
         return Meaning.DELIVERED, ""
     try:
         said = orjson.loads(body)

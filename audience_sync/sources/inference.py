@@ -86,7 +86,11 @@ def kinds_for_sql(name: str) -> Sequence[Kind]:
 
 def _kinds(workspace: Workspace, tables: Sequence[Table], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
     rows = " union all ".join(_columns(table, list(kinds)) for table in tables)
-    tests = [f"bool_and({kind.test(f'v{place}')})" for place, allowed in enumerate(kinds.values()) for kind in allowed]
+    tests = [
+        f"bool_and({kind.test(f'v{place}')}) filter (where v{place} is not null)"
+        for place, allowed in enumerate(kinds.values())
+        for kind in allowed
+    ]
     answers = iter(workspace.one(f"select {', '.join(tests)} from ({rows})"))
     found: dict[str, Kind] = {}
     for name, allowed in kinds.items():

@@ -92,8 +92,9 @@ class Folder:
     def _missing(self, name: str) -> SourceError:
         what = "no data file in the folder" if Path(self.place, name).is_dir() else "no file"
         there = self.files()
+        meant = "" if glob.has_magic(name) else did_you_mean(name, there)
         return SourceError(
-            f"{what} {name!r} in {self.place}.{did_you_mean(name, there)} "
+            f"{what} {name!r} in {self.place}.{meant} "
             f"Data files there: {listed(there)}. Correct the name in the config, or write the file."
         )
 
@@ -147,7 +148,7 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 
 def _remote_paths(system: Any, path: str) -> Sequence[str]:
-    if any(sign in path for sign in "*?["):
+    if glob.has_magic(path):
         found = [match for match in system.glob(path) if not _last(match).startswith((".", "_"))]
     elif system.isdir(path):
         found = [entry for entry in system.ls(path, detail=False) if is_data(_last(entry))]

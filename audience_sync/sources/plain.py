@@ -12,31 +12,44 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Found
 from audience_sync.workspace import Workspace
 
+UTF_8 = "utf-8"
 _CHUNK = 1 << 20
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def plain(workspace: Workspace, found: Found, encoding: str) -> Path:
-    """The file itself where it is plain UTF-8 without a byte order mark, else a copy. Raises SourceError."""
+    """The file itself where it is plain UTF-8 without a byte order mark, else a copy. Raises SourceError.
+
+    Every byte is checked, also of columns that nobody wants: a file in another encoding than it is said to be
+    is not what its writer meant.
+    """
     name = _codec(encoding)
     with _unpacking(found):
         start = _start(found)
-        if not start:
-            raise SourceError(
-                f"{found.name} is empty (0 bytes): not even a header, so it says nothing about the members. "
-                "Is it still being written? A snapshot of nobody has a header and no rows."
-            )
-        if name == "utf-8" and start.startswith(_UTF_16):
-            raise SourceError(f"{found.name} is UTF-16, not UTF-8. Say so in the config: `encoding: utf-16`.")
-        if name == "utf-8" and not start.startswith(codecs.BOM_UTF8) and not _is_packed(found):
+        _refuse_start(found, start, name)
+        if name == UTF_8 and not start.startswith(codecs.BOM_UTF8) and not _is_packed(found):
+            _pour(found, None, name)
             return found.path
-        return _copy(workspace, found, name)
+        copy = workspace.path("-plain")
+        with copy.open("wb") as out:
+            _pour(found, out, "utf-8-sig" if name == UTF_8 else name)
+        return copy
+
+
+def _refuse_start(found: Found, start: bytes, encoding: str) -> None:
+    if not start:
+        raise SourceError(
+            f"{found.name} is empty (0 bytes): not even a header, so it says nothing about the members. "
+            "Is it still being written? A snapshot of nobody has a header and no rows."
+        )
+    if encoding == UTF_8 and start.startswith(_UTF_16):
+        raise SourceError(f"{found.name} is UTF-16, not UTF-8. Say so in the config: `encoding: utf-16`.")
 
 
 def _codec(encoding: str) -> str:
@@ -77,34 +90,29 @@ def _unpacking(found: Found) -> Iterator[None]:
         raise SourceError(f"{found.name} can't be read: {error.strerror or type(error).__name__}.") from None
 
 
-def _copy(workspace: Workspace, found: Found, encoding: str) -> Path:
-    copy = workspace.path("-plain")
-    with _open(found) as file, copy.open("wb") as out:
-        _pour(file, out, encoding, found.name)
-    return copy
-
-
-def _pour(file: BinaryIO, out: IO[bytes], encoding: str, name: str) -> None:
-    if encoding == "utf-8":
-        first = file.read(_CHUNK).removeprefix(codecs.BOM_UTF8)  # DuckDB checks the rest
-        out.write(first)
-        while chunk := file.read(_CHUNK):
-            out.write(chunk)
-        return
-    _transcode(file, out, encoding, name)
-
-
-def _transcode(file: BinaryIO, out: IO[bytes], encoding: str, name: str) -> None:
+def _pour(found: Found, out: BinaryIO | None, encoding: str) -> None:
+    """Decode the whole file and write it as UTF-8, or only check it."""
     decoder = codecs.getincrementaldecoder(encoding)()
     lines = 1
-    try:
+    with _open(found) as file:
         while chunk := file.read(_CHUNK):
-            text = decoder.decode(chunk)
-            lines += text.count("\n")
-            out.write(text.encode())
-        out.write(decoder.decode(b"", final=True).encode())
-    except UnicodeError:
+            text = _decoded(found, decoder, chunk, lines)
+            lines += chunk.count(b"\n")
+            if out:
+                out.write(text.encode())
+        _decoded(found, decoder, b"", lines, final=True)
+
+
+def _decoded(found: Found, decoder: codecs.IncrementalDecoder, chunk: bytes, lines: int, *, final: bool = False) -> str:
+    try:
+        return decoder.decode(chunk, final)
+    except UnicodeDecodeError as error:
+        line = lines + chunk[: error.start].count(b"\n")
         raise SourceError(
-            f"{name}, line {lines} or after: this is not {encoding}. Nothing of it was used. "
-            "Correct `encoding:` in the config, or write the file as UTF-8."
+            f"{found.name}, line {line}: this is not {error.encoding}. Nothing of it was used. Say which encoding "
+            "the file has in the config (`encoding: latin-1`), or write it as UTF-8."
+        ) from None
+    except UnicodeError as error:  # UTF-16 without its byte order mark
+        raise SourceError(
+            f"{found.name}: {error}. Nothing of it was used. Correct `encoding:` in the config."
         ) from None

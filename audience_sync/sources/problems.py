@@ -34,16 +34,18 @@ class Problems:
                 return SourceError(f"{say(file, message)} {_NOTHING_USED}")
         if "Malformed JSON" in message:
             return self._malformed(file, path, message)
-        return SourceError(f"{file} can't be read: {first_words(message)}. {_NOTHING_USED}")
+        verb = "run" if self.what else "read"
+        return SourceError(f"{file} can't be {verb}: {first_words(message)}. {_NOTHING_USED}")
 
     def _malformed(self, file: str, path: str | None, message: str) -> SourceError:
         # DuckDB counts lines from where its thread began to read.
         line = self.bad_line(path) if path else None
-        place = f", line {line}" if line else ""
+        record = _JSON_PLACE.search(message)
+        place = f", line {line}" if line else f", record {record[1]}" if record else ""
         what = message.split(": ", 2)[-1].split(".")[0].strip()
         return SourceError(
             f"{file}{place}: this is no JSON ({what}). {_NOTHING_USED} "
-            "Is the file still being written, or cut off? Each line must be one whole JSON object."
+            "Is the file still being written, or cut off? JSON lines have one whole object on each line."
         )
 
 
@@ -62,8 +64,8 @@ def _ragged(file: str, message: str) -> str:
     counts = _COLUMNS.search(message)
     expected, found = counts.groups() if counts else ("?", "?")
     return (
-        f"{_csv_place(file, message)}: {found} values where the header has {expected} columns. Is the file cut off? "
-        "A value that contains the delimiter or a line end must be in double quotes."
+        f"{_csv_place(file, message)}: {found} value{'' if found == '1' else 's'} where the header has {expected} "
+        "columns. Is the file cut off? A value that contains the delimiter or a line end must be in double quotes."
     )
 
 

@@ -19,7 +19,7 @@ from audience_sync.sources.formats.json import bad_line
 from audience_sync.sources.lookup import SUFFIXES, Folder, Found
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.reading import opened, tables_for_sql
-from audience_sync.sources.sql_errors import query_problem
+from audience_sync.sources.sql_errors import DESCRIBE, query_problem
 from audience_sync.sources.tables import Column, Part, Table, part_of, wanted_columns
 from audience_sync.workspace import Workspace, quoted
 
@@ -121,7 +121,7 @@ def _answer(workspace: Workspace, folder: Folder, schema: str, query: str) -> _A
         cursor.execute(f"use {schema}")
         return _bound(cursor, schema, query)
     except duckdb.Error as error:
-        raise query_problem(error, query, folder) from None
+        raise query_problem(error, folder) from None
     finally:
         cursor.close()
 
@@ -130,12 +130,16 @@ def _bound(cursor: duckdb.DuckDBPyConnection, schema: str, query: str) -> _Answe
     statements = cursor.extract_statements(query)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise SourceError("the query must be one SELECT statement. Nothing was run. Correct it in the config.")
-    relation = cursor.sql(query)
-    names = relation.columns
-    columns = {name: Column(f"c{place}", str(relation.types[place])) for place, name in enumerate(names)}
+    described = cursor.execute(f"{DESCRIBE}{_trimmed(query)}").fetchall()
+    names = [row[0] for row in described]
+    columns = {row[0]: Column(f"c{place}", row[1]) for place, row in enumerate(described)}
     listed = ", ".join(f"c{place}" for place in range(len(names)))
-    cursor.execute(f"create view {schema}.answer({listed}) as\n{query.strip().rstrip(';')}\n")
+    cursor.execute(f"create view {schema}.answer({listed}) as\n{_trimmed(query)}\n")
     return _Answered(Table(THE_QUERY, f"{schema}.answer", columns), names)
+
+
+def _trimmed(query: str) -> str:
+    return query.rstrip().rstrip(";")
 
 
 def _refuse_double(answer: _Answered, name: str) -> None:

@@ -63,7 +63,7 @@ class Snapshot:
 
 
 def _inner(part: Part) -> str:
-    name = f", {part.name} as snapshot_name" if part.name else ""
+    name = f", nullif(trim({part.name}), '') as snapshot_name" if part.name else ""
     traits = "".join(f", {json} as {_place(key)}" for key, json in part.traits.items())
     return f"select {part.user_id} as id, {_reason(part)} as reason{name}{traits} from {part.scan}"
 

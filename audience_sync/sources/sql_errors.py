@@ -9,6 +9,9 @@ from audience_sync.sources.lookup import Folder
 from audience_sync.sources.problems import first_words
 from audience_sync.sources.tables import did_you_mean, listed
 
+#: Put before a query to learn its columns: a line of its own, so that the columns of errors are the query's.
+DESCRIBE = "describe\n"
+
 _KIND = re.compile(r"^(?:[A-Z]\w+ )+Error: ")
 _SHOWN = re.compile(r"LINE (\d+): (.*)\n( *)\^")
 _CANDIDATES = re.compile(r"Candidate bindings: (.+)")
@@ -16,11 +19,11 @@ _NO_FILE = re.compile(r"No files found that match the pattern \"(.+?)\"")
 _REMEDY = "Nothing was read. Correct the query in the config."
 
 
-def query_problem(error: Exception, query: str, folder: Folder) -> SourceError:
+def query_problem(error: Exception, folder: Folder) -> SourceError:
     message = str(error)
     if missing := _NO_FILE.search(message):
         return _no_file(missing[1], folder)
-    what = _KIND.sub("", first_words(message))
+    what = _KIND.sub("", first_words(message)).rstrip("!. ")
     candidates = _CANDIDATES.search(message)
     known = f" The columns are {candidates[1].strip()}." if candidates else ""
     return SourceError(f"the query{_place(message)}: {what}.{known} {_REMEDY}")
@@ -30,8 +33,9 @@ def _place(message: str) -> str:
     shown = _SHOWN.search(message)
     if shown is None:
         return ""
-    line, text, indent = shown[1], shown[2], shown[3]
-    column = len(indent) - len(f"LINE {line}: ") + 1
+    text = shown[2]
+    column = len(shown[3]) - len(f"LINE {shown[1]}: ") + 1
+    line = max(int(shown[1]) - DESCRIBE.count("\n"), 1)
     near = re.match(r"\S{1,40}", text[column - 1 :])
     # A long line is shown from its middle on: its columns can't be counted.
     place = f", line {line}" if text.startswith("...") else f", line {line}, column {column}"

@@ -72,17 +72,19 @@ def trait_column(key: str) -> str:
 def current(chain: Chain) -> str:
     """A query for what the chain says now: one row a user, with the run that last changed it.
 
-    Of each user the newest row counts; users who left, or whose traits are all gone, are not in it.
+    Of each user the row in the newest segment counts (one run may write two, of several sources of traits);
+    users who left, or whose traits are all gone, are not in it.
     """
     if not chain.segments:
         return _nobody(chain)
     columns = ", ".join(("user_id", "run_id", *chain.columns))
-    base = f"select {columns} from {_files(chain, BASE)}"
+    has_base = any(segment.kind == BASE for segment in chain.segments)
+    base = f"select {columns} from read_parquet({_paths(chain, BASE)})" if has_base else _nobody(chain)
     if not chain.deltas:
         return base
     newest = (
-        f"select {columns} from {_files(chain, DELTA)} "
-        "qualify row_number() over (partition by user_id order by run_id desc) = 1"
+        f"select {columns} from read_parquet({_paths(chain, DELTA)}, filename = true) qualify row_number() "
+        f"over (partition by user_id order by list_position({_paths(chain, DELTA)}, filename) desc) = 1"
     )
     return (
         f"with newest as materialized ({newest}) "
@@ -91,9 +93,9 @@ def current(chain: Chain) -> str:
     )
 
 
-def _files(chain: Chain, kind: str) -> str:
-    paths = ", ".join(literal(str(segment.path)) for segment in chain.segments if segment.kind == kind)
-    return f"read_parquet([{paths}])" if paths else f"({_nobody(chain)})"
+def _paths(chain: Chain, kind: str) -> str:
+    """The files in the order they were written, as an SQL list."""
+    return f"[{', '.join(literal(str(segment.path)) for segment in chain.segments if segment.kind == kind)}]"
 
 
 def _nobody(chain: Chain) -> str:

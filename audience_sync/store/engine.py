@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from audience_sync.errors import StoreError
@@ -22,8 +22,9 @@ class Store:
     """A database and its two kinds of transaction: reading, and writing."""
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
+        """Nothing is opened yet. Raises StoreError for an address that no store can have."""
         self.engine = _engine(url)
+        self.url = self.engine.url
 
     @property
     def is_sqlite(self) -> bool:
@@ -43,17 +44,25 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with _store_errors(self.label), self.engine.begin() as connection:
+        with self._errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that may write; on SQLite it locks out other writers from its start."""
-        with (
-            _store_errors(self.label),
-            self.engine.execution_options(**{_WRITING: True}).begin() as connection,
-        ):
+        with self._errors(), self.engine.execution_options(**{_WRITING: True}).begin() as connection:
             yield connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        driver = self.engine.dialect.loaded_dbapi
+        try:
+            yield
+        except (SQLAlchemyError, driver.Error) as error:  # the driver's own: COPY goes past SQLAlchemy
+            raise StoreError(
+                f"The store {self.label} failed: {_reason(error)}. Nothing that was not yet committed is kept; "
+                "see what is wrong with: audience-sync check"
+            ) from None  # the cause would show rows, and rows are people
 
     def close(self) -> None:
         self.engine.dispose()
@@ -62,24 +71,30 @@ class Store:
 def _engine(url: str) -> Engine:
     try:
         engine = create_engine(url, hide_parameters=True)
-    except (SQLAlchemyError, ImportError) as error:
-        raise StoreError(_cannot_open(url, error)) from None
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise StoreError(_cannot_open(error)) from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _cannot_open(url: str, error: Exception) -> str:
+def _cannot_open(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
         return "The store is on PostgreSQL, but its driver is missing: pip install 'audience-sync[postgresql]'"
-    return f"The store {label(make_url(url))} can't be opened: {error}"
+    return f"The store's address can't be used: {error}. See `store:` in the config."
+
+
+def _reason(error: Exception) -> str:
+    """What the database says, without PostgreSQL's DETAIL and CONTEXT, which quote rows."""
+    cause = getattr(error, "orig", None) or error
+    diagnosis = getattr(cause, "diag", None)
+    return str((diagnosis and diagnosis.message_primary) or cause).strip()
 
 
 def label(url: URL) -> str:
     """A database's address for people: without driver, password and parameters, which may hold one too."""
-    plain = url.set(drivername=url.get_backend_name(), query={}, password="***" if url.password else None)
-    return plain.render_as_string(hide_password=False)
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -95,18 +110,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writing = connection.get_execution_options().get(_WRITING, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-@contextmanager
-def _store_errors(label: str) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        raise StoreError(
-            f"The store {label} failed: {str(cause).strip()}. Nothing that was not yet committed is kept; "
-            "see what is wrong with: audience-sync check"
-        ) from error
 
 
 def restrict(file: Path) -> None:

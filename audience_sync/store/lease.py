@@ -21,6 +21,12 @@ from audience_sync.store.tables import lease
 
 #: Seconds after which a silent holder is taken for dead.
 TIME_TO_LIVE = 60.0
+#: Goes on while the machine is suspended, which Linux's monotonic clock doesn't.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
 
 
 class Lease:
@@ -35,14 +41,15 @@ class Lease:
         store: Store,
         token: int,
         *,
-        time_to_live: float = TIME_TO_LIVE,
-        clock: Callable[[], float] = time.monotonic,
+        time_to_live: float,
+        clock: Callable[[], float],
+        renewed: float,
     ) -> None:
         self._store = store
         self._token = token
         self._time_to_live = time_to_live
         self._clock = clock
-        self._renewed = clock()
+        self._renewed = renewed
         self._stopped = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._heart.start()
@@ -51,9 +58,10 @@ class Lease:
     def transaction(self) -> Iterator[Connection]:
         """A writing transaction that fails, whole, when the lease was lost."""
         with self._store.writing() as connection:
+            renewed = self._clock()  # before the rows: a long transaction doesn't make the lease longer
             self._extend(connection)
             yield connection
-        self._renewed = self._clock()
+        self._renewed = renewed
 
     def confirm(self) -> None:
         """Raise LeaseLostError unless nobody else can have taken over: called before every request."""
@@ -95,12 +103,13 @@ class Lease:
             return
 
 
-def acquire(store: Store, *, time_to_live: float = TIME_TO_LIVE) -> Lease:
+def acquire(store: Store, *, time_to_live: float = TIME_TO_LIVE, clock: Callable[[], float] = _now) -> Lease:
     """Take the lease, if it is free, expired, or its holder is a dead process of this machine.
 
     Raises RunInProgressError, naming the holder, otherwise.
     """
     with store.writing() as connection:
+        renewed = clock()
         row = connection.execute(select(lease, database_clock().label("now"))).one()
         if row.holder and row.expires_at > row.now and not _is_dead(row.holder):
             raise RunInProgressError(_held_by(row.holder, row.acquired_at))
@@ -111,9 +120,11 @@ def acquire(store: Store, *, time_to_live: float = TIME_TO_LIVE) -> Lease:
             "acquired_at": row.now,
             "expires_at": row.now + time_to_live,
         }
-        if connection.execute(update(lease).where(lease.c.token == row.token).values(taken)).rowcount != 1:
-            raise RunInProgressError("Another run has just started. Nothing was done; try again later.")
-    return Lease(store, token, time_to_live=time_to_live)
+        # The time too: on PostgreSQL its holder may have been in a long transaction, alive, and have renewed it.
+        seen = (lease.c.token == row.token) & (lease.c.expires_at == row.expires_at)
+        if connection.execute(update(lease).where(seen).values(taken)).rowcount != 1:
+            raise RunInProgressError("Another run is at work. Nothing was done; try again later.")
+    return Lease(store, token, time_to_live=time_to_live, clock=clock, renewed=renewed)
 
 
 def holder() -> str:

@@ -46,7 +46,8 @@ def _feeds(ledger: Ledger, order: Order) -> list[tuple[Feed, bool]]:
     reached up to date."""
     if order.seed is not None and order.seed in ledger.seeds:
         return [(ledger.seeds[order.seed], False)]
-    reached = [(feed, True) for feed in ledger.seeds.values() if feed.ranges]
+    told = {key for key, each in ledger.subscriptions.items() if each.ended_run is None}
+    reached = [(feed, True) for key, feed in ledger.seeds.items() if feed.ranges and key in told]
     return [(ledger.feed, False), *reached]
 
 

@@ -153,9 +153,7 @@ ANSWERS = [
         'HTTP 200: but without success ({"success": false, "message": "no"})',
         id="success false",
     ),
-    pytest.param(
-        Answer(200, b""), Meaning.RETRY, "HTTP 200: but not in the words of a tracking API ()", id="an empty 200"
-    ),
+    pytest.param(Answer(200, b""), Meaning.DELIVERED, "", id="a complete answer without a body"),
     pytest.param(
         Answer(200, b'{"succ'),
         Meaning.RETRY,

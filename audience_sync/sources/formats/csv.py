@@ -12,34 +12,26 @@ from audience_sync.sources.lookup import Found
 from audience_sync.sources.tables import Column, Table
 from audience_sync.workspace import literal
 
+#: Bytes of it in which the delimiter is looked for.
+LONGEST_HEADER = 1 << 20
 DELIMITERS = (",", ";", "\t", "|")
 _QUOTED = re.compile(r'"[^"]*"')
 
 
 def csv_table(found: Found, path: Path) -> Table:
     """``path`` is the plain file. Raises SourceError where the header can't be used."""
-    first_line = _first_line(found, path)
-    delimiter = "\t" if found.suffix == ".tsv" else _delimiter(first_line)
+    delimiter = "\t" if found.suffix == ".tsv" else _delimiter(path)
     header = _header(found, path, delimiter)
     columns = {name: Column(f"c{place}", "VARCHAR") for place, name in enumerate(header) if name}
     return Table(found.name, _scan(path, delimiter, len(header)), columns, is_text=True)
 
 
-def _delimiter(line: str) -> str:
+def _delimiter(path: Path) -> str:
     """The one most often met in the header, outside of quotes."""
+    with path.open("rb") as file:
+        line = file.readline(LONGEST_HEADER).decode(errors="replace")
     counts = Counter(_QUOTED.sub("", line))
     return max(DELIMITERS, key=lambda delimiter: counts[delimiter])
-
-
-def _first_line(found: Found, path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return file.readline()
-    except UnicodeDecodeError:
-        raise SourceError(
-            f"{found.name}, line 1 or soon after: this is not UTF-8. Nothing of it was used. "
-            "Say which encoding the file has in the config (`encoding: latin-1`), or write it as UTF-8."
-        ) from None
 
 
 def _header(found: Found, path: Path, delimiter: str) -> list[str]:

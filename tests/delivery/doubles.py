@@ -1,0 +1,148 @@
+"""A destination that is scripted: what it takes, what it answers, and what it has received."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from audience_sync.config.options import DestinationOptions
+from audience_sync.delivery.calls import Batch, EncodedCall
+from audience_sync.delivery.pace import Pace
+from audience_sync.delivery.sender import BatchSender, Progress
+from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
+from audience_sync.errors import UnsendableError
+from audience_sync.model import IdentifyCall
+
+DELIVERED = Judgement(Meaning.DELIVERED, status=200)
+BROKEN = Judgement(Meaning.RETRY, "HTTP 503", 503)
+WRONG_KEY = Judgement(Meaning.STOP, "HTTP 401: the key is not accepted", 401)
+NO = Judgement(Meaning.REFUSED, "HTTP 400: bad call", 400)
+
+#: What to answer to the user ids of one request.
+Answers = Callable[[list[str]], Judgement]
+
+
+def always(judgement: Judgement) -> Answers:
+    return lambda users: judgement
+
+
+def in_turn(*judgements: Judgement) -> Answers:
+    """One after the other, and then everything is delivered."""
+    left = list(judgements)
+    return lambda users: left.pop(0) if left else DELIVERED
+
+
+def refusing(*users: str) -> Answers:
+    """Refuses a request with one of these users in it, whole."""
+    return lambda sent: NO if set(sent) & set(users) else DELIVERED
+
+
+class ScriptedDestination(Destination):
+    """Takes a call as one message (``parts``: as several); ``received`` has every request's users."""
+
+    def __init__(
+        self,
+        answers: Answers = always(DELIVERED),  # noqa: B008 - it keeps nothing
+        *,
+        messages: int = 100,
+        request_bytes: int = 1_000_000,
+        parts: int = 1,
+        unsendable: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
+        super().__init__(DestinationOptions(type="scripted", **{"concurrency": 1} | options), Audiencing("here"))
+        self.answers = answers
+        self.received: list[list[str]] = []
+        self.calls: list[dict[str, Any]] = []
+        self.closed = 0
+        self._limits = Limits(messages, request_bytes)
+        self._parts = parts
+        self._unsendable = unsendable
+        self._lock = threading.Lock()
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def address(self) -> str:
+        return "a script"
+
+    def encode(self, call: IdentifyCall) -> list[Message]:
+        if call.user_id in self._unsendable:
+            raise UnsendableError("it is too large")
+        body = {"user": call.user_id, "traits": call.traits, "id": call.message_id}
+        encoded = json.dumps(body, ensure_ascii=False).encode()
+        return [Message(call.message_id, encoded)] * self._parts
+
+    def open(self) -> ScriptedTransport:
+        return ScriptedTransport(self)
+
+    def take(self, messages: Sequence[Message]) -> Judgement:
+        calls = [json.loads(message.body) for message in messages]
+        users = [call["user"] for call in calls]
+        with self._lock:
+            self.received.append(users)
+            self.calls += calls
+        return self.answers(users)
+
+
+class ScriptedTransport:
+    def __init__(self, destination: ScriptedDestination) -> None:
+        self._destination = destination
+
+    def send(self, messages: Sequence[Message]) -> Judgement:
+        return self._destination.take(messages)
+
+    def close(self) -> None:
+        self._destination.closed += 1
+
+
+class Clock:
+    """Seconds; it moves when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waited: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float | None = None) -> bool:
+        self.now += seconds or 0.0
+        self.waited.append(seconds or 0.0)
+        return False
+
+
+class Stopped(threading.Event):
+    """Waiting for a stop moves the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._clock.wait(timeout)
+        return self.is_set()
+
+
+def a_call(user: str, traits: str = '{"vip":true}') -> IdentifyCall:
+    return IdentifyCall(user, traits, f"id-{user}", "2026-03-01T06:00:00.000Z", "vip@1")
+
+
+def a_batch(destination: ScriptedDestination, *users: str) -> Batch:
+    return Batch("", tuple(EncodedCall(a_call(user), tuple(destination.encode(a_call(user)))) for user in users))
+
+
+def a_sender(
+    destination: ScriptedDestination,
+    *,
+    give_up_after: float = 300.0,
+    confirm: Callable[[], None] = lambda: None,
+) -> tuple[BatchSender, Progress, Clock]:
+    clock = Clock()
+    progress = Progress(give_up_after, clock, Stopped(clock))
+    pace = Pace(None, clock=clock, wait=progress.stopped.wait)
+    return BatchSender(destination.open(), pace, progress, confirm), progress, clock

@@ -1,0 +1,233 @@
+"""How does one batch get an answer? Every call is delivered or refused, or nothing is said of the batch."""
+
+from __future__ import annotations
+
+import pytest
+
+from audience_sync.delivery.calls import Batch, EncodedCall
+from audience_sync.delivery.sender import Outcome
+from audience_sync.destinations.base import Judgement, Meaning
+from audience_sync.errors import LeaseLostError
+
+from .doubles import (
+    BROKEN,
+    DELIVERED,
+    NO,
+    WRONG_KEY,
+    Answers,
+    ScriptedDestination,
+    a_batch,
+    a_call,
+    a_sender,
+    always,
+    in_turn,
+    refusing,
+)
+
+FULL = Judgement(Meaning.SLOW_DOWN, "HTTP 429", 429, retry_after=20.0)
+FULL_WITHOUT_A_WORD = Judgement(Meaning.SLOW_DOWN, "HTTP 429", 429)
+
+
+def sent(destination: ScriptedDestination, *users: str) -> Outcome:
+    return a_sender(destination)[0].send(a_batch(destination, *users))
+
+
+def refused(outcome: Outcome) -> dict[str, str]:
+    return {refusal.call.call.user_id: refusal.reason for refusal in outcome.refusals}
+
+
+def test_a_batch_that_is_taken_needs_one_request() -> None:
+    destination = ScriptedDestination()
+    outcome = sent(destination, "ann", "bob")
+    assert (outcome.answered, outcome.delivered, outcome.requests, outcome.retries) == (True, 2, 1, 0)
+    assert destination.received == [["ann", "bob"]]
+
+
+def test_a_temporary_failure_is_tried_again_until_it_is_taken() -> None:
+    destination = ScriptedDestination(in_turn(BROKEN, BROKEN, BROKEN))
+    outcome = sent(destination, "ann")
+    assert (outcome.answered, outcome.delivered, outcome.requests, outcome.retries) == (True, 1, 4, 3)
+    assert (outcome.http_status, outcome.reason) == (200, "")
+
+
+def test_a_repeat_is_the_same_messages() -> None:
+    destination = ScriptedDestination(in_turn(BROKEN))
+    sent(destination, "ann")
+    assert destination.calls[0] == destination.calls[1]
+
+
+def test_between_attempts_pauses_grow_and_have_a_chance_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("audience_sync.delivery.sender.backoff", lambda attempt: asked.append(attempt) or 2.0)
+    destination = ScriptedDestination(in_turn(BROKEN, BROKEN, BROKEN))
+    sender, _, clock = a_sender(destination)
+    sender.send(a_batch(destination, "ann"))
+    assert asked == [1, 2, 3]
+    assert clock.waited == [2.0, 2.0, 2.0]
+
+
+def test_a_destination_that_says_when_is_tried_then() -> None:
+    destination = ScriptedDestination(in_turn(Judgement(Meaning.RETRY, "HTTP 503", 503, retry_after=7.0)))
+    sender, _, clock = a_sender(destination)
+    sender.send(a_batch(destination, "ann"))
+    assert clock.waited == [7.0]
+
+
+def test_too_many_requests_is_never_a_failed_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("audience_sync.delivery.sender.backoff", lambda attempt: asked.append(attempt) or 0.0)
+    destination = ScriptedDestination(in_turn(FULL, FULL, BROKEN))
+    outcome = sent(destination, "ann")
+    assert asked == [1]
+    assert (outcome.delivered, outcome.requests) == (1, 4)
+
+
+@pytest.mark.parametrize(("judgement", "seconds"), [(FULL, 20.0), (FULL_WITHOUT_A_WORD, 1.0)])
+def test_too_many_requests_closes_the_gate(judgement: Judgement, seconds: float) -> None:
+    destination = ScriptedDestination(in_turn(judgement))
+    sender, _, clock = a_sender(destination)
+    sender.send(a_batch(destination, "ann"))
+    assert clock.now == seconds
+
+
+def test_a_wrong_key_stops_the_destination() -> None:
+    destination = ScriptedDestination(always(WRONG_KEY))
+    sender, progress, _ = a_sender(destination)
+    outcome = sender.send(a_batch(destination, "ann", "bob"))
+    assert (outcome.answered, outcome.requests, outcome.refusals) == (False, 1, [])
+    assert progress.reason == "HTTP 401: the key is not accepted"
+
+
+def test_after_a_stop_nothing_more_is_sent() -> None:
+    destination = ScriptedDestination()
+    sender, progress, _ = a_sender(destination)
+    progress.stop("the run was interrupted")
+    assert not sender.send(a_batch(destination, "ann")).answered
+    assert destination.received == []
+
+
+def test_the_first_reason_of_a_stop_stays() -> None:
+    _, progress, _ = a_sender(ScriptedDestination())
+    progress.stop("the first")
+    progress.stop("the second")
+    assert progress.reason == "the first"
+
+
+USERS = ("ann", "bob", "cem", "dan", "eva", "fay", "gus")
+HALVINGS: dict[str, tuple[Answers, dict[str, str], list[list[str]]]] = {
+    "none": (always(DELIVERED), {}, [list(USERS)]),
+    "the first": (
+        refusing("ann"),
+        {"ann": "HTTP 400: bad call"},
+        [list(USERS), ["ann", "bob", "cem"], ["ann"], ["bob", "cem"], ["dan", "eva", "fay", "gus"]],
+    ),
+    "the last": (
+        refusing("gus"),
+        {"gus": "HTTP 400: bad call"},
+        [list(USERS), ["ann", "bob", "cem"], ["dan", "eva", "fay", "gus"], ["dan", "eva"], ["fay", "gus"]]
+        + [["fay"], ["gus"]],
+    ),
+    "two": (
+        refusing("bob", "cem"),
+        {"bob": "HTTP 400: bad call", "cem": "HTTP 400: bad call"},
+        [list(USERS), ["ann", "bob", "cem"], ["ann"], ["bob", "cem"], ["bob"], ["cem"]]
+        + [["dan", "eva", "fay", "gus"]],
+    ),
+}
+
+
+@pytest.mark.parametrize(("answers", "reasons", "requests"), HALVINGS.values(), ids=HALVINGS.keys())
+def test_a_refused_batch_is_halved_until_the_refused_calls_are_found(
+    answers: Answers, reasons: dict[str, str], requests: list[list[str]]
+) -> None:
+    destination = ScriptedDestination(answers)
+    outcome = sent(destination, *USERS)
+    assert refused(outcome) == reasons
+    assert outcome.answered
+    assert outcome.delivered == len(USERS) - len(reasons)
+    assert destination.received == requests
+
+
+def test_of_a_delivered_batch_single_calls_may_be_refused() -> None:
+    partly = Judgement(Meaning.DELIVERED, status=200, refused={1: "no such user"})
+    outcome = sent(ScriptedDestination(always(partly)), "ann", "bob", "cem")
+    assert refused(outcome) == {"bob": "no such user"}
+    assert (outcome.answered, outcome.delivered, outcome.requests) == (True, 2, 1)
+
+
+def test_a_call_of_several_messages_is_refused_once_when_any_of_them_is() -> None:
+    partly = Judgement(Meaning.DELIVERED, status=200, refused={2: "too old", 3: "too new"})
+    outcome = sent(ScriptedDestination(always(partly), parts=2), "ann", "bob")
+    assert refused(outcome) == {"bob": "too new"}
+    assert outcome.delivered == 1
+
+
+def test_a_batch_that_was_answered_in_part_has_no_answer() -> None:
+    destination = ScriptedDestination(in_turn(NO, DELIVERED, WRONG_KEY))
+    outcome = sent(destination, "ann", "bob")
+    assert destination.received == [["ann", "bob"], ["ann"], ["bob"]]
+    assert not outcome.answered
+
+
+def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
+    destination = ScriptedDestination()
+    sender, _, _ = a_sender(destination)
+    good = a_batch(destination, "bob").calls
+    outcome = sender.send(Batch("", (EncodedCall(a_call("ann"), (), "it is too large"), *good)))
+    assert refused(outcome) == {"ann": "it is too large"}
+    assert destination.received == [["bob"]]
+
+
+def test_a_batch_of_calls_that_can_never_be_sent_is_answered_without_a_request() -> None:
+    destination = ScriptedDestination()
+    sender, _, _ = a_sender(destination)
+    outcome = sender.send(Batch("", (EncodedCall(a_call("ann"), (), "it is too large"),)))
+    assert (outcome.answered, outcome.delivered, outcome.requests) == (True, 0, 0)
+    assert destination.received == []
+
+
+def test_without_progress_for_too_long_the_delivery_ends() -> None:
+    slow = Judgement(Meaning.RETRY, "HTTP 503", 503, retry_after=40.0)
+    destination = ScriptedDestination(always(slow))
+    sender, progress, _ = a_sender(destination, give_up_after=100.0)
+    outcome = sender.send(a_batch(destination, "ann"))
+    assert not outcome.answered
+    assert outcome.requests == 4  # after 0, 40, 80 and 120 seconds
+    assert progress.reason == "no progress for 100 s, last: HTTP 503"
+
+
+def test_being_limited_for_too_long_ends_the_delivery_and_refuses_nothing() -> None:
+    destination = ScriptedDestination(always(FULL))
+    sender, progress, _ = a_sender(destination, give_up_after=50.0)
+    outcome = sender.send(a_batch(destination, "ann"))
+    assert (outcome.answered, outcome.refusals) == (False, [])
+    assert progress.reason == "no progress for 50 s, last: HTTP 429"
+
+
+def test_every_answer_for_good_is_progress() -> None:
+    slow = Judgement(Meaning.RETRY, "HTTP 503", 503, retry_after=40.0)
+    destination = ScriptedDestination(in_turn(slow, slow, DELIVERED, slow, slow, DELIVERED))
+    sender, progress, clock = a_sender(destination, give_up_after=100.0)
+    outcomes = [sender.send(a_batch(destination, user)) for user in ("ann", "bob")]
+    assert [outcome.answered for outcome in outcomes] == [True, True]
+    assert clock.now == 160.0
+    assert progress.reason == ""
+
+
+def test_the_lease_is_confirmed_before_every_request() -> None:
+    asked: list[int] = []
+    destination = ScriptedDestination(in_turn(BROKEN))
+    sender, _, _ = a_sender(destination, confirm=lambda: asked.append(len(destination.received)))
+    sender.send(a_batch(destination, "ann"))
+    assert asked == [0, 1]
+
+
+def test_without_the_lease_nothing_is_sent() -> None:
+    def lost() -> None:
+        raise LeaseLostError("another run has taken over")
+
+    destination = ScriptedDestination()
+    sender, _, _ = a_sender(destination, confirm=lost)
+    with pytest.raises(LeaseLostError, match="another run has taken over"):
+        sender.send(a_batch(destination, "ann"))
+    assert destination.received == []

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 #: Columns where the output is no terminal, so that nothing is cut or wrapped.
 UNLIMITED = 10_000
+#: Columns that are shown only where some row has something in them.
+ONLY_IF_ANY = ("refused", "pending", "held", "invalid", "retries", "http_status", "error")
+#: How words that need a look stand out on a terminal.
+STYLES = {"failed": "bold red", "held": "bold red", "partial": "yellow", "waiting": "yellow", "succeeded": "green"}
 
 
 def console(*, error: bool = False) -> Console:
@@ -33,18 +37,37 @@ def _plain(value: object) -> str:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
-def print_table(columns: Mapping[str, str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-    """A table; ``columns`` maps a heading to its alignment (``left`` or ``right``)."""
+def print_table(columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
+    """A table; ``columns`` maps a heading to its alignment (``left`` or ``right``). Only the last column wraps."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading, alignment in columns.items():
-        table.add_column(heading, justify="right" if alignment == "right" else "left", overflow="fold")
+        last = heading == list(columns)[-1]
+        table.add_column(heading, justify="right" if alignment == "right" else "left", no_wrap=not last)
     for row in rows:
-        table.add_row(*(Text(show(value)) for value in row))
+        table.add_row(*(Text(show(value), style=STYLES.get(str(value), "")) for value in row))
     console().print(table)
+
+
+def print_columns(columns: Mapping[str, tuple[str, str]], rows: Sequence[Mapping[str, object]]) -> None:
+    """A table of a view's rows, without the columns that only matter when something is in them."""
+    shown = {
+        name: heading for name, heading in columns.items() if name not in ONLY_IF_ANY or any(row[name] for row in rows)
+    }
+    print_table(dict(shown.values()), [[_cell(name, row[name]) for name in shown] for row in rows])
+
+
+def _cell(name: str, value: object) -> object:
+    match name:
+        case "run":
+            return str(value)
+        case "error":
+            return str(value or "").partition("\n")[0]
+        case _:
+            return value
 
 
 def show(value: object) -> str:
@@ -78,3 +101,8 @@ def plural(count: int, thing: str) -> str:
 def line(text: str) -> None:
     """A line of an answer, as it is (no markup)."""
     console().print(text, markup=False)
+
+
+def sample(text: str) -> None:
+    """A line that may be long: cut at the end of a terminal's line, whole elsewhere."""
+    console().print(text, markup=False, no_wrap=True, overflow="ellipsis")

@@ -55,7 +55,7 @@ def _print(found: Plan) -> None:
 
 
 def _print_forecast(forecast: Forecast) -> None:
-    from audience_sync.cli.output import line, path_text, plural
+    from audience_sync.cli.output import line, path_text, plural, sample
 
     if not forecast.calls:
         line(f"{forecast.name}: nothing to send.")
@@ -65,7 +65,7 @@ def _print_forecast(forecast: Forecast) -> None:
     calls, address = plural(forecast.calls, "identify call"), path_text(forecast.address)
     line(f"{forecast.name}: {calls} to {address}, in {requests}{time}. Such as:")
     for call in forecast.samples:
-        line(f"  {call.user_id}  {call.traits_json}")
+        sample(f"  {call.user_id}  {call.traits_json}")
 
 
 def _duration(seconds: float) -> str:

@@ -54,13 +54,13 @@ def _print(run: Mapping[str, Any]) -> None:
 
 
 def _table(title: str, view: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    from audience_sync.cli.output import line, print_table
+    from audience_sync.cli.output import line, print_columns
 
     if not rows:
         return
     line(f"\n{title}")
-    right = {type(row[name]) in (int, float) and name for row in rows for name in names}
-    columns = {name.replace("_", " "): "right" if name in right else "left" for name in names}
-    print_table(columns, [[row[name] for name in names] for row in rows[:MOST_ROWS]])
+    right = {name for row in rows for name in names if type(row[name]) in (int, float)}
+    columns = {name: (name.replace("_", " "), "right" if name in right else "left") for name in names}
+    print_columns(columns, rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
         line(f"... and {len(rows) - MOST_ROWS:,} more: select * from {view} where run = {rows[0]['run']}")

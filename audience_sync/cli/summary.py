@@ -61,8 +61,10 @@ def _stops(report: Report) -> Iterator[str]:
 
 
 def _next_steps(report: Report, store: str) -> Iterator[str]:
-    if report.rejected or any(each.refused for each in report.destinations):
-        yield f"Rejected rows and refused calls, with reasons: audience-sync show {report.run}"
+    refused = any(each.refused for each in report.destinations)
+    if report.rejected or refused:
+        what = " and ".join(["rejected rows"] * bool(report.rejected) + ["refused calls"] * refused)
+        yield f"The {what}, with reasons: audience-sync show {report.run}"
     sent = next((each for each in report.destinations if each.delivered), None)
     if sent:
         yield f"Look at them: {_look(sent, report.run)}"

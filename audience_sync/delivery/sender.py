@@ -64,13 +64,25 @@ class Progress:
 
 
 class BatchSender:
-    """Sends batches over one transport; each sender thread has its own."""
+    """Sends batches over one transport; each sender thread has its own.
 
-    def __init__(self, transport: Transport, pace: Pace, progress: Progress, confirm: Callable[[], None]) -> None:
+    ``pause``: seconds to wait after a failed attempt, counted from 1.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        pace: Pace,
+        progress: Progress,
+        confirm: Callable[[], None],
+        *,
+        pause: Callable[[int], float] = backoff,
+    ) -> None:
         self._transport = transport
         self._pace = pace
         self._progress = progress
         self._confirm = confirm
+        self._pause = pause
 
     def send(self, batch: Batch) -> Outcome:
         outcome = Outcome(batch)
@@ -130,5 +142,5 @@ class BatchSender:
         elif judgement.meaning is Meaning.SLOW_DOWN:
             self._pace.limited(judgement.retry_after)
         else:
-            pause = backoff(attempt) if judgement.retry_after is None else judgement.retry_after
+            pause = self._pause(attempt) if judgement.retry_after is None else judgement.retry_after
             self._progress.stopped.wait(min(pause, self._progress.give_up_after))

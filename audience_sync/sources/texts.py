@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
@@ -26,6 +26,17 @@ def json_text(value: Any) -> str | None:
     """The value as JSON text, None where there is none. Raises BytesError."""
     write = _WRITERS.get(type(value))
     return write(value) if write else _other(value)
+
+
+def json_texts(values: Sequence[Any]) -> list[str | None]:
+    """The same for many values, in their order. Raises BytesError."""
+    if set(map(type, values)) == {str} and _is_plain("".join(values)):
+        return list(map(encode_basestring, values))
+    return [json_text(value) for value in values]
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _string(text: str) -> str:

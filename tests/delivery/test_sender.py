@@ -56,14 +56,19 @@ def test_a_repeat_is_the_same_messages() -> None:
     assert destination.calls[0] == destination.calls[1]
 
 
-def test_between_attempts_pauses_grow_and_have_a_chance_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr("audience_sync.delivery.sender.backoff", lambda attempt: asked.append(attempt) or 2.0)
+def test_each_failed_attempt_has_its_own_pause() -> None:
     destination = ScriptedDestination(in_turn(BROKEN, BROKEN, BROKEN))
-    sender, _, clock = a_sender(destination)
+    sender, _, clock = a_sender(destination, pause=lambda attempt: 2.0**attempt)
     sender.send(a_batch(destination, "ann"))
-    assert asked == [1, 2, 3]
-    assert clock.waited == [2.0, 2.0, 2.0]
+    assert clock.waited == [2.0, 4.0, 8.0]
+
+
+def test_every_call_starts_with_the_shortest_pause() -> None:
+    destination = ScriptedDestination(in_turn(BROKEN, BROKEN, DELIVERED, BROKEN))
+    sender, _, clock = a_sender(destination, pause=lambda attempt: 2.0**attempt)
+    sender.send(a_batch(destination, "ann"))
+    sender.send(a_batch(destination, "bob"))
+    assert clock.waited == [2.0, 4.0, 2.0]
 
 
 def test_a_destination_that_says_when_is_tried_then() -> None:
@@ -73,12 +78,11 @@ def test_a_destination_that_says_when_is_tried_then() -> None:
     assert clock.waited == [7.0]
 
 
-def test_too_many_requests_is_never_a_failed_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr("audience_sync.delivery.sender.backoff", lambda attempt: asked.append(attempt) or 0.0)
+def test_too_many_requests_is_never_a_failed_attempt() -> None:
     destination = ScriptedDestination(in_turn(FULL, FULL, BROKEN))
-    outcome = sent(destination, "ann")
-    assert asked == [1]
+    sender, _, clock = a_sender(destination, pause=lambda attempt: 2.0**attempt)
+    outcome = sender.send(a_batch(destination, "ann"))
+    assert clock.waited == [20.0, 20.0, 2.0]
     assert (outcome.delivered, outcome.requests) == (1, 4)
 
 

@@ -1,0 +1,95 @@
+"""What has each destination been told?"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text
+
+from audience_sync.store.columns import UserIdText, UtcDateTime
+from audience_sync.store.tables.base import metadata
+
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True, comment="Its name in the config"),
+    Column("type", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="Where identify calls go",
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("destination_id", ForeignKey("destinations.id"), primary_key=True),
+    Column("property_id", ForeignKey("properties.id"), primary_key=True),
+    Column("since_run", Integer, nullable=False, comment="The run since which the destination is told of it"),
+    Column("tell_everyone", Boolean, nullable=False, comment="false = a baseline: only later changes"),
+    Column("ended_run", Integer, comment="The run at which the destination was no longer to be told"),
+    Column("told_before", Integer, comment="Position when it was last ended: who left since is told false"),
+    comment="Which destination is told of which property",
+)
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("destination_id", ForeignKey("destinations.id"), nullable=False, index=True),
+    Column("seeding_id", ForeignKey("properties.id"), comment="The audience being seeded; NULL = all others"),
+    Column("position", Integer, nullable=False, comment="Everything up to this run has been told"),
+    Column("attempted_run", Integer, comment="Since this run calls may have been sent without an answer"),
+    comment="How far a destination has been told",
+)
+
+told_ranges = Table(
+    "told_ranges",
+    metadata,
+    Column("feed_id", ForeignKey("feeds.id", ondelete="CASCADE"), primary_key=True),
+    Column("after_user", UserIdText, primary_key=True, comment="Users greater than this one ..."),
+    Column("through_user", UserIdText, nullable=False, comment="... up to this one ..."),
+    Column("run_id", Integer, nullable=False, comment="... have been told everything up to this run"),
+    comment="How far an unfinished delivery has got, in user order",
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("destination_id", ForeignKey("destinations.id"), nullable=False),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("after_user", UserIdText, nullable=False, comment="The calls of the users greater than this one"),
+    Column("through_user", UserIdText, nullable=False, comment="... up to this one"),
+    Column("calls", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("http_status", Integer),
+    Column("answer", Text, comment="What the answer meant, without user properties"),
+    Column("answered_at", UtcDateTime, nullable=False),
+    Index("ix_requests_run_id", "run_id", "destination_id"),
+    comment="One row a request that was answered for good",
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("destination_id", ForeignKey("destinations.id"), primary_key=True),
+    Column("user_id", UserIdText, primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that was refused last"),
+    Column("reason", Text, nullable=False),
+    Column("http_status", Integer),
+    Column("attempts", Integer, nullable=False, comment="How often it was tried"),
+    Column("refused_at", UtcDateTime, nullable=False),
+    comment="Calls a destination refuses, until it takes them",
+    sqlite_with_rowid=False,
+)
+
+refused_values = Table(
+    "refused_values",
+    metadata,
+    Column("destination_id", ForeignKey("destinations.id"), primary_key=True),
+    Column("user_id", UserIdText, primary_key=True),
+    Column("property_id", ForeignKey("properties.id"), primary_key=True),
+    Column("value", Text, comment="JSON; NULL = gone"),
+    Column("run_id", Integer, nullable=False, comment="The run that made the change"),
+    comment="What a refused call carried, owed with the newest values",
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,92 @@
+"""What did each run do, and who may run?"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text
+
+from audience_sync.store.columns import UtcDateTime
+from audience_sync.store.tables.base import metadata
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="Always 1"),
+    Column("uuid", Text, nullable=False, comment="Makes message ids unique to this installation"),
+    Column("created_at", UtcDateTime, nullable=False, comment="When the store was created"),
+    Column("members_table", Boolean, nullable=False, comment="Whether the table members is kept"),
+    comment="This installation (one row)",
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="The run's number"),
+    Column("command", Text, nullable=False, comment="sync, seed, ..."),
+    Column("status", Text, nullable=False, comment="running, succeeded, partial, held or failed"),
+    Column("started_at", UtcDateTime, nullable=False, comment="When it started (UTC)"),
+    Column("committed_at", UtcDateTime, comment="When its changes became durable (UTC)"),
+    Column("finished_at", UtcDateTime, comment="When it ended (UTC)"),
+    Column("seconds", Float, comment="How long it took"),
+    Column("holder", Text, nullable=False, comment="The process that ran it, and its host"),
+    Column("version", Text, nullable=False, comment="The program's version"),
+    Column("trait_users", Integer, comment="Users that have computed traits"),
+    Column("trait_users_changed", Integer, comment="Users whose computed traits changed"),
+    Column("error", Text, comment="Why it failed"),
+    comment="One row a sync run",
+)
+
+run_audiences = Table(
+    "run_audiences",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("audience_key", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("members_before", Integer, nullable=False),
+    Column("members_after", Integer, nullable=False),
+    Column("entered", Integer, nullable=False),
+    Column("left", Integer, nullable=False),
+    Column("invalid", Integer, nullable=False),
+    Column("error", Text),
+    Index("ix_run_audiences_audience_key", "audience_key", "run_id"),
+    comment="What a run found of an audience",
+)
+
+run_destinations = Table(
+    "run_destinations",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("destination_id", ForeignKey("destinations.id"), primary_key=True),
+    Column("calls", Integer, nullable=False, comment="Identify calls owed when the run delivered"),
+    Column("delivered", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("pending", Integer, nullable=False, comment="Still owed at the end"),
+    Column("retries", Integer, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("error", Text),
+    comment="What a run delivered to a destination",
+)
+
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("audience_key", Text, comment="The audience; NULL = computed traits"),
+    Column("file", Text, nullable=False),
+    Column("row", BigInteger, nullable=False, comment="Counted from 1, the first row of data"),
+    Column("user_id", Text, comment="As written"),
+    Column("reason", Text, nullable=False),
+    comment="Rows without a usable user id",
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="Always 1"),
+    Column("token", Integer, nullable=False, comment="Rises with every holder; checked at every commit"),
+    Column("holder", Text, nullable=False, comment="The process at work; empty = nobody"),
+    Column("acquired_at", Float, nullable=False, comment="Seconds since 1970, the database's clock"),
+    Column("expires_at", Float, nullable=False, comment="Seconds since 1970, the database's clock"),
+    comment="Who may write (one row)",
+)

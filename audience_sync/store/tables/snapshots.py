@@ -1,0 +1,76 @@
+"""What is known of audiences and computed traits: stored snapshots, the log of changes, the members now."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+
+from audience_sync.store.columns import UserIdText, UtcDateTime
+from audience_sync.store.tables.base import metadata
+
+chains = Table(
+    "chains",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False, comment="audience or computed_trait"),
+    Column("users", Integer, nullable=False, comment="Users in it now"),
+    comment="A stored snapshot: one audience's members, or the values of the traits created together",
+)
+
+properties = Table(
+    "properties",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False, comment="audience or computed_trait"),
+    Column("key", Text, nullable=False, unique=True, comment="The user property's name, for ever"),
+    Column("name", Text, nullable=False, comment="The name in the config, now"),
+    Column("origin", Text, comment="The names_from entry an audience comes from"),
+    Column("definition", Text, comment="A hash of where it is loaded from; recognises a renamed audience"),
+    Column("chain_id", ForeignKey("chains.id"), nullable=False, comment="Where its members or values are"),
+    Column("created_run_id", ForeignKey("runs.id"), nullable=False, comment="The run that created it"),
+    Column("retired_at", UtcDateTime, comment="When the key was closed for good (UTC)"),
+    comment="A user property: an audience or a computed trait",
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("chain_id", ForeignKey("chains.id"), nullable=False, index=True),
+    Column("kind", Text, nullable=False, comment="base or delta"),
+    Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that wrote it"),
+    Column("row_count", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("checksum", Text, nullable=False, comment="blake2b of the file, checked at every read"),
+    comment="Stored snapshots: a base and the deltas since, each a Parquet file sorted by user id",
+)
+
+segment_parts = Table(
+    "segment_parts",
+    metadata,
+    Column("segment_id", ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, comment="Counted from 0"),
+    Column("body", LargeBinary, nullable=False, comment="Some of the file's bytes"),
+    comment="The files of the segments, in pieces that fit into memory",
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True, comment="The run that found the change"),
+    Column("user_id", UserIdText, primary_key=True),
+    Column("property_id", ForeignKey("properties.id"), primary_key=True),
+    Column("value", Text, comment="The new value as JSON; NULL = gone"),
+    Index("ix_changes_user_id", "user_id"),
+    comment="What each run changed, after a property's first creation (append-only)",
+    sqlite_with_rowid=False,
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience"),
+    Column("user_id", UserIdText, primary_key=True),
+    Column("run_id", Integer, nullable=False, comment="The run since which the user is a member"),
+    comment="The members now, derived from the segments",
+    sqlite_with_rowid=False,
+)

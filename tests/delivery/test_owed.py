@@ -1,0 +1,417 @@
+"""What is a destination owed? Scenarios, run by run; every value that is told is written out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from audience_sync.delivery.feeds import Feed, Ledger, Subscription, subscribe
+from audience_sync.delivery.owed import Facts, owed
+from audience_sync.delivery.ranges import Range
+from audience_sync.model import PropertyKind
+from audience_sync.store.chains import BASE, Chain, trait_column, write
+from audience_sync.workspace import Workspace, literal
+
+#: user, key, value as JSON (None = gone), run.
+Change = tuple[str, str, str | None, int]
+Told = dict[str, dict[str, Any]]
+
+
+def rows(changes: Sequence[Change]) -> str:
+    values = ", ".join(
+        f"({literal(user)}, {literal(key)}, {'null' if value is None else literal(value)}, {run})"
+        for user, key, value, run in [("nobody", "nothing", None, 0), *changes]
+    )
+    return f"(select * from (values {values}) t(user_id, key, value, run_id) where run_id > 0)"
+
+
+def audience(workspace: Workspace, key: str, members: Mapping[str, int]) -> Chain:
+    """``members``: since which run."""
+    values = ", ".join(f"({literal(user)}, {run}, {str(run > 0).lower()})" for user, run in {"": 0, **members}.items())
+    query = f"select * from (values {values}) t(user_id, run_id, present) where present"
+    return Chain(1, PropertyKind.AUDIENCE, (key,), len(members), (write(workspace, BASE, query),))
+
+
+def traits(workspace: Workspace, keys: Sequence[str], values: Mapping[str, tuple[int, Sequence[str | None]]]) -> Chain:
+    """``values``: the run of the last change, and the values as JSON."""
+    columns = ", ".join(trait_column(key) for key in keys)
+    table = ", ".join(
+        f"({literal(user)}, {run}, {', '.join('null' if each is None else literal(each) for each in row)})"
+        for user, (run, row) in values.items()
+    )
+    query = f"select * from (values {table}) t(user_id, run_id, {columns})"
+    return Chain(2, PropertyKind.COMPUTED_TRAIT, tuple(keys), len(values), (write(workspace, BASE, query),))
+
+
+class Store:
+    """What is stored, said briefly."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.chains: dict[str, Chain] = {}
+
+    def members(self, key: str, **since: int) -> None:
+        self.chains[key] = audience(self.workspace, key, since)
+
+    def traits(self, *keys: str, **values: tuple[int, Sequence[str | None]]) -> None:
+        self.chains |= dict.fromkeys(keys, traits(self.workspace, keys, values))
+
+    def table(
+        self,
+        feed: Feed,
+        *subscriptions: Subscription,
+        log: Sequence[Change] = (),
+        refused: Sequence[Change] = (),
+        suppressed: str | None = None,
+        **options: Any,
+    ) -> str:
+        facts = Facts(rows(log), rows(refused), self.chains, suppressed)
+        return owed(self.workspace, facts, feed, subscriptions, **options)
+
+    def owed(self, feed: Feed, *subscriptions: Subscription, **options: Any) -> Told:
+        table = self.table(feed, *subscriptions, **options)
+        return {user: json.loads(told) for user, told in self.workspace.all(f"select user_id, traits from {table}")}
+
+    def versions(self, feed: Feed, *subscriptions: Subscription, **options: Any) -> list[tuple[str, str, int]]:
+        table = self.table(feed, *subscriptions, **options)
+        return self.workspace.all(f"select user_id, versions, run_id from {table} order by user_id")
+
+
+@pytest.fixture
+def store(workspace: Workspace) -> Store:
+    return Store(workspace)
+
+
+NEW = Feed(1, position=0)
+VIP_SINCE_1 = Subscription("vip", since_run=1)
+NAME_SINCE_1 = Subscription("name", since_run=1)
+
+
+# First everyone, then only changes.
+
+
+def test_at_the_first_creation_every_member_is_told_true(store: Store) -> None:
+    store.members("vip", ann=1, bob=1)
+    assert store.owed(NEW, VIP_SINCE_1) == {"ann": {"vip": True}, "bob": {"vip": True}}
+
+
+def test_at_the_first_creation_every_value_is_told_and_a_missing_one_is_not(store: Store) -> None:
+    store.traits("name", "age", ann=(1, ['"Ann"', "42"]), bob=(1, ['"Bob"', None]))
+    assert store.owed(NEW, NAME_SINCE_1, Subscription("age", 1)) == {
+        "ann": {"name": "Ann", "age": 42},
+        "bob": {"name": "Bob"},
+    }
+
+
+def test_after_everyone_was_told_nothing_is_owed(store: Store) -> None:
+    store.members("vip", ann=1, bob=1)
+    assert store.owed(Feed(1, position=1), VIP_SINCE_1) == {}
+
+
+def test_afterwards_only_changes_are_told(store: Store) -> None:
+    store.members("vip", ann=1, cem=2)
+    log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 2)]
+    assert store.owed(Feed(1, position=1), VIP_SINCE_1, log=log) == {"bob": {"vip": False}, "cem": {"vip": True}}
+
+
+def test_a_change_that_was_told_is_not_told_again(store: Store) -> None:
+    store.members("vip", ann=1, cem=2)
+    log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 2)]
+    assert store.owed(Feed(1, position=2), VIP_SINCE_1, log=log) == {}
+
+
+def test_all_properties_of_a_user_travel_in_one_call(store: Store) -> None:
+    store.members("vip", ann=1)
+    store.members("buyers", ann=1)
+    store.traits("name", ann=(1, ['"Ann"']))
+    assert store.owed(NEW, VIP_SINCE_1, Subscription("buyers", 1), NAME_SINCE_1) == {
+        "ann": {"vip": True, "buyers": True, "name": "Ann"}
+    }
+
+
+def test_a_new_audience_and_a_change_of_an_old_one_travel_together(store: Store) -> None:
+    store.members("vip")
+    store.members("buyers", ann=2)
+    told = store.owed(
+        Feed(1, position=1), VIP_SINCE_1, Subscription("buyers", since_run=2), log=[("ann", "vip", "false", 2)]
+    )
+    assert told == {"ann": {"vip": False, "buyers": True}}
+
+
+def test_a_trait_that_disappeared_is_null(store: Store) -> None:
+    store.traits("name", bob=(1, ['"Bob"']))
+    assert store.owed(Feed(1, position=1), NAME_SINCE_1, log=[("ann", "name", None, 2)]) == {"ann": {"name": None}}
+
+
+def test_values_keep_their_json_types(store: Store) -> None:
+    store.traits("a", "b", "c", "d", ann=(1, ['"007"', "12345678901234567890", "true", '{"x":[1.5]}']))
+    subscriptions = [Subscription(key, 1) for key in "abcd"]
+    assert store.owed(NEW, *subscriptions) == {
+        "ann": {"a": "007", "b": 12345678901234567890, "c": True, "d": {"x": [1.5]}}
+    }
+
+
+# Per destination.
+
+
+def test_a_destination_added_later_is_told_the_current_members_and_nobody_else(store: Store) -> None:
+    store.members("vip", ann=1, cem=3)
+    log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 3)]
+    assert store.owed(NEW, Subscription("vip", since_run=5), log=log) == {"ann": {"vip": True}, "cem": {"vip": True}}
+
+
+def test_a_property_without_a_subscription_is_not_told(store: Store) -> None:
+    store.members("vip", ann=1)
+    assert store.owed(NEW, log=[("ann", "vip", "true", 2)]) == {}
+
+
+def test_with_a_baseline_only_later_changes_are_told(store: Store) -> None:
+    store.members("vip", ann=1, bob=3)
+    log: list[Change] = [("ann", "vip", "true", 2), ("bob", "vip", "true", 3), ("cem", "vip", "false", 3)]
+    baseline = Subscription("vip", since_run=2, tell_everyone=False)
+    assert store.owed(Feed(1, position=1), baseline, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
+
+
+# Nothing lost, nothing stale.
+
+
+def test_of_several_changes_the_newest_is_told(store: Store) -> None:
+    store.members("vip")
+    log: list[Change] = [("ann", "vip", "false", 2), ("ann", "vip", "true", 3), ("ann", "vip", "false", 4)]
+    assert store.owed(Feed(1, position=1), VIP_SINCE_1, log=log) == {"ann": {"vip": False}}
+
+
+def test_of_a_value_that_changed_before_everyone_was_told_the_newest_is_told(store: Store) -> None:
+    store.traits("name", ann=(3, ['"Anna"']), bob=(1, ['"Bob"']))
+    feed = Feed(1, position=0, attempted_run=1)
+    assert store.owed(feed, NAME_SINCE_1, log=[("ann", "name", '"Anna"', 3)]) == {
+        "ann": {"name": "Anna"},
+        "bob": {"name": "Bob"},
+    }
+
+
+def test_who_left_after_an_attempt_without_an_answer_is_told_false(store: Store) -> None:
+    store.members("vip", bob=1)
+    feed = Feed(1, position=0, attempted_run=1)
+    assert store.owed(feed, VIP_SINCE_1, log=[("ann", "vip", "false", 2)]) == {
+        "ann": {"vip": False},
+        "bob": {"vip": True},
+    }
+
+
+def test_who_left_before_anything_was_attempted_is_told_nothing(store: Store) -> None:
+    store.members("vip", bob=1)
+    assert store.owed(NEW, VIP_SINCE_1, log=[("ann", "vip", "false", 2)]) == {"bob": {"vip": True}}
+
+
+def test_who_left_before_the_first_attempt_is_told_nothing_by_the_second(store: Store) -> None:
+    store.members("vip", bob=1)
+    feed = Feed(1, position=0, attempted_run=3)
+    log: list[Change] = [("ann", "vip", "false", 2), ("cem", "vip", "false", 4)]
+    assert store.owed(feed, VIP_SINCE_1, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
+
+
+def test_a_repeat_is_made_of_the_same_versions(store: Store) -> None:
+    store.members("vip", ann=1)
+    store.traits("name", ann=(3, ['"Ann"']))
+    log: list[Change] = [("ann", "name", '"Ann"', 3)]
+    attempted = Feed(1, position=0, attempted_run=3)
+    subscriptions = VIP_SINCE_1, NAME_SINCE_1
+    assert store.versions(NEW, *subscriptions, log=log) == [("ann", "name@3,vip@1", 3)]
+    assert store.versions(attempted, *subscriptions, log=log) == [("ann", "name@3,vip@1", 3)]
+
+
+def test_the_text_of_a_call_does_not_depend_on_the_order_of_what_is_told(store: Store) -> None:
+    store.members("vip", ann=1)
+    store.traits("name", "age", ann=(1, ['"Ann"', "42"]))
+    age = Subscription("age", 1)
+    texts = [
+        store.workspace.all(f"select traits from {store.table(NEW, *order)}")
+        for order in [(VIP_SINCE_1, NAME_SINCE_1, age), (age, NAME_SINCE_1, VIP_SINCE_1)]
+    ]
+    assert texts == [[('{"age":42,"name":"Ann","vip":true}',)]] * 2
+
+
+# Interrupted.
+
+
+@pytest.fixture
+def interrupted(store: Store) -> Store:
+    """Users up to m have been told everything up to run 5, those after it up to run 3."""
+    store.members("vip", ann=4, zoe=4)
+    return store
+
+
+HALF = Feed(1, position=3, attempted_run=5, ranges=(Range("", "m", 5),))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param(("ann", "vip", "true", 4), {}, id="of run 4, told already"),
+        pytest.param(("ann", "vip", "false", 6), {"ann": {"vip": False}}, id="of run 6, to whom was told up to 5"),
+        pytest.param(("zoe", "vip", "true", 4), {"zoe": {"vip": True}}, id="of run 4, to whom was told up to 3"),
+        pytest.param(("zoe", "vip", "true", 3), {}, id="of run 3, told before"),
+        pytest.param(("m", "vip", "true", 5), {}, id="the last user of the range was told"),
+        pytest.param(("m1", "vip", "true", 5), {"m1": {"vip": True}}, id="the next one was not"),
+    ],
+)
+def test_after_an_interruption_each_user_is_told_the_rest(interrupted: Store, change: Change, told: Told) -> None:
+    assert interrupted.owed(HALF, VIP_SINCE_1, log=[change]) == told
+
+
+def test_an_interrupted_first_telling_goes_on_where_it_was(interrupted: Store) -> None:
+    feed = Feed(1, position=3, attempted_run=4, ranges=(Range("", "m", 4),))
+    assert interrupted.owed(feed, Subscription("vip", since_run=4)) == {"zoe": {"vip": True}}
+
+
+def test_an_interrupted_first_telling_fills_the_gaps_between_answers(store: Store) -> None:
+    store.members("vip", ann=4, bob=4, cem=4)
+    feed = Feed(1, position=3, attempted_run=4, ranges=(Range("", "ann", 4), Range("bob", "cem", 4)))
+    assert store.owed(feed, Subscription("vip", since_run=4)) == {"bob": {"vip": True}}
+
+
+def test_whom_an_interrupted_telling_has_reached_can_be_kept_up_to_date_alone(interrupted: Store) -> None:
+    feed = Feed(1, position=0, attempted_run=4, ranges=(Range("", "m", 4),), seeding="vip")
+    log: list[Change] = [("ann", "vip", "false", 5), ("tom", "vip", "false", 5)]
+    told = interrupted.owed(feed, Subscription("vip", since_run=4), log=log, only_told=True)
+    assert told == {"ann": {"vip": False}}
+
+
+# Refused.
+
+
+def test_refused_values_wait(store: Store) -> None:
+    assert store.owed(Feed(1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)]) == {}
+
+
+def test_refused_values_travel_again_when_they_are_retried(store: Store) -> None:
+    told = store.owed(Feed(1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)], retry_refused=True)
+    assert told == {"ann": {"vip": True}}
+
+
+def test_refused_values_travel_again_when_the_user_changes(store: Store) -> None:
+    refused: list[Change] = [("ann", "vip", "true", 1), ("bob", "vip", "true", 1)]
+    log: list[Change] = [("ann", "name", '"Ann"', 2)]
+    assert store.owed(Feed(1, position=1), VIP_SINCE_1, NAME_SINCE_1, log=log, refused=refused) == {
+        "ann": {"vip": True, "name": "Ann"}
+    }
+
+
+def test_refused_values_travel_again_when_the_user_enters_a_new_audience(store: Store) -> None:
+    store.members("buyers", ann=2)
+    told = store.owed(
+        Feed(1, position=1), VIP_SINCE_1, Subscription("buyers", since_run=2), refused=[("ann", "vip", "true", 1)]
+    )
+    assert told == {"ann": {"vip": True, "buyers": True}}
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_refused_values_travel_with_the_newest(store: Store, retry: bool) -> None:
+    refused: list[Change] = [("ann", "vip", "true", 1)]
+    log: list[Change] = [("ann", "vip", "false", 2)]
+    told = store.owed(Feed(1, position=1), VIP_SINCE_1, log=log, refused=refused, retry_refused=retry)
+    assert told == {"ann": {"vip": False}}
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_refused_values_of_a_property_that_is_not_told_wait(store: Store, retry: bool) -> None:
+    refused: list[Change] = [("ann", "vip", "true", 1)]
+    log: list[Change] = [("ann", "name", '"Ann"', 2)]
+    told = store.owed(Feed(1, position=1), NAME_SINCE_1, log=log, refused=refused, retry_refused=retry)
+    assert told == {"ann": {"name": "Ann"}}
+
+
+def test_suppressed_users_are_told_nothing(store: Store) -> None:
+    store.members("vip", ann=1, bob=1)
+    store.workspace.run("create table suppressed as select 'ann' as user_id")
+    told = store.owed(
+        NEW, VIP_SINCE_1, suppressed="suppressed", refused=[("ann", "vip", "true", 1)], retry_refused=True
+    )
+    assert told == {"bob": {"vip": True}}
+
+
+# Companions.
+
+DEVICE = [("device_token", "device_type")]
+
+
+@pytest.fixture
+def devices(store: Store) -> Store:
+    store.traits("device_token", "device_type", "age", ann=(2, ['"t2"', '"ios"', "42"]), bob=(1, ['"t1"', None, "7"]))
+    return store
+
+
+DEVICE_TRAITS = Subscription("device_token", 1), Subscription("device_type", 1), Subscription("age", 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param(
+            ("ann", "device_token", '"t2"', 2), {"ann": {"device_token": "t2", "device_type": "ios"}}, id="joined"
+        ),
+        pytest.param(("bob", "device_token", '"t1"', 2), {"bob": {"device_token": "t1"}}, id="nothing there to join"),
+        pytest.param(("ann", "age", "42", 2), {"ann": {"age": 42}}, id="a trait without companions"),
+        pytest.param(
+            ("ann", "device_token", None, 2), {"ann": {"device_token": None, "device_type": "ios"}}, id="one is gone"
+        ),
+    ],
+)
+def test_traits_that_mean_something_only_together_travel_together(devices: Store, change: Change, told: Told) -> None:
+    assert devices.owed(Feed(1, position=1), *DEVICE_TRAITS, log=[change], companions=DEVICE) == told
+
+
+def test_a_companion_that_is_not_told_does_not_join(devices: Store) -> None:
+    told = devices.owed(
+        Feed(1, position=1),
+        Subscription("device_token", 1),
+        log=[("ann", "device_token", '"t2"', 2)],
+        companions=DEVICE,
+    )
+    assert told == {"ann": {"device_token": "t2"}}
+
+
+# Subscriptions that end and come back.
+
+
+def test_a_subscription_that_came_back_tells_everyone_and_false_to_who_left_meanwhile(store: Store) -> None:
+    store.members("vip", ann=1, bob=7)
+    log: list[Change] = [("old", "vip", "false", 4), ("cem", "vip", "false", 6), ("bob", "vip", "true", 7)]
+    back = Subscription("vip", since_run=8, told_before=5)
+    assert store.owed(Feed(1, position=7), back, log=log) == {
+        "ann": {"vip": True},
+        "bob": {"vip": True},
+        "cem": {"vip": False},
+    }
+
+
+def told_at(position: int, attempted: int | None = None, **subscriptions: Subscription) -> Ledger:
+    return Ledger("connect", 1, Feed(1, position, attempted), subscriptions=subscriptions)
+
+
+@pytest.mark.parametrize(
+    ("ledger", "told_before"),
+    [
+        pytest.param(told_at(5, vip=VIP_SINCE_1), 5, id="everyone was told"),
+        pytest.param(told_at(5, vip=Subscription("vip", 6)), None, id="nobody was told, nothing was attempted"),
+        pytest.param(told_at(5, 6, vip=Subscription("vip", 6)), 6, id="some may have been told"),
+        pytest.param(
+            told_at(5, vip=Subscription("vip", 6, told_before=2)), 2, id="back already, and not told anew since"
+        ),
+        pytest.param(told_at(5, vip=Subscription("vip", 5, tell_everyone=False)), 5, id="a baseline"),
+    ],
+)
+def test_a_subscription_that_ends_remembers_how_far_it_was_told(ledger: Ledger, told_before: int | None) -> None:
+    assert subscribe(ledger, {}, run=9).subscriptions["vip"].told_before == told_before
+
+
+def test_who_left_before_a_second_pause_is_told_false_after_it(store: Store) -> None:
+    """Told up to 2, ended; back at 6 but never told; ended again at 7; back at 9. Ann left in run 4."""
+    store.members("vip")
+    ledger = told_at(5, vip=Subscription("vip", since_run=6, told_before=2))
+    back = subscribe(subscribe(ledger, {}, run=7), {"vip": True}, run=9)
+    assert store.owed(Feed(1, position=8), *back.active(), log=[("ann", "vip", "false", 4)]) == {"ann": {"vip": False}}

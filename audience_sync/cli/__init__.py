@@ -17,6 +17,7 @@ COMMANDS = {
     "sync": ("sync:sync", "One run: load, diff, deliver."),
     "seed": ("seed:seed", "Tell a new audience for the first time, by hand."),
     "resync": ("resync:resync", "Tell a destination everything again."),
+    "retry": ("retry:retry", "Send refused calls again, with the newest values."),
     "history": ("history:history", "The last runs."),
     "show": ("show:show", "One run in full."),
     "members": ("members:members", "The members of an audience, as CSV or JSON lines."),

@@ -13,8 +13,8 @@ import click
 
 from audience_sync.cli.errors import keep_secret
 from audience_sync.cli.options import GlobalOptions
-from audience_sync.config.loader import load
-from audience_sync.config.models import Settings, SourceConfig
+from audience_sync.config.loader import load, load_store
+from audience_sync.config.models import Settings, SourceConfig, StoreSettings
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.destinations.registry import destination_types
 from audience_sync.sources.base import Source
@@ -45,6 +45,13 @@ def read_settings(options: GlobalOptions) -> Settings:
         destination_types={name: kind.Options for name, kind in types.items()},
         profile_fields={name: kind.profile_fields for name, kind in types.items()},
     )
+    keep_secret(settings.secrets)
+    return settings
+
+
+def read_store_settings(options: GlobalOptions) -> StoreSettings:
+    """Only what looking at the store needs; the rest of the config may lack its secrets."""
+    settings = load_store(Path(options.config), environment=options.environment, variables=os.environ)
     keep_secret(settings.secrets)
     return settings
 
@@ -87,13 +94,22 @@ def opened_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tup
 
 
 @contextmanager
-def opened_to_read(settings: Settings) -> Iterator[Parts]:
-    """The parts for a command that changes nothing: a store that isn't there yet is empty, in memory."""
-    store = Store(settings.store)
+def store_to_read(url: str) -> Iterator[Store]:
+    """The store for a command that changes nothing: one that isn't there yet is empty, in memory."""
+    store = Store(url)
     if store.is_sqlite and migrate.current(store) is None:
         store.close()
         store = Store("sqlite://")
         migrate.upgrade(store)
-    migrate.refuse_other(store)
-    with opened(settings, store) as parts:
+    try:
+        migrate.refuse_other(store)
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def opened_to_read(settings: Settings) -> Iterator[Parts]:
+    """The parts for looking at what a run would do."""
+    with store_to_read(settings.store) as store, opened(settings, store) as parts:
         yield parts

@@ -17,13 +17,13 @@ def db() -> None:
 @click.pass_context
 def upgrade(context: click.Context) -> None:
     """Bring the store's schema up to date; a SQLite store is backed up first."""
-    from audience_sync.cli.compose import options_of, read_settings
+    from audience_sync.cli.compose import options_of, read_store_settings
     from audience_sync.cli.output import line, print_json
     from audience_sync.store import migrate
     from audience_sync.store.engine import Store
 
     options = options_of(context)
-    store = Store(read_settings(options).store)
+    store = Store(read_store_settings(options).store)
     before = migrate.current(store)
     backup = migrate.upgrade(store)
     if options.as_json:
@@ -42,14 +42,14 @@ def upgrade(context: click.Context) -> None:
 @click.pass_context
 def current(context: click.Context) -> int:
     """Say which schema the store has, and which this program knows."""
-    from audience_sync.cli.compose import options_of, read_settings
+    from audience_sync.cli.compose import options_of, read_store_settings
     from audience_sync.cli.errors import FAILED, OK
     from audience_sync.cli.output import line, print_json
     from audience_sync.store import migrate
     from audience_sync.store.engine import Store
 
     options = options_of(context)
-    store = Store(read_settings(options).store)
+    store = Store(read_store_settings(options).store)
     revision = migrate.current(store)
     if options.as_json:
         print_json({"store": store.label, "schema": revision, "program": migrate.HEAD})
@@ -67,7 +67,7 @@ def copy_to(context: click.Context, url: str) -> None:
     """Move everything to another, empty store: sqlite:///new.db or postgresql://user@host/database."""
     from pathlib import Path
 
-    from audience_sync.cli.compose import options_of, read_settings
+    from audience_sync.cli.compose import options_of, read_store_settings
     from audience_sync.cli.errors import keep_secret
     from audience_sync.cli.output import line, print_json
     from audience_sync.config.locations import database_url
@@ -76,7 +76,7 @@ def copy_to(context: click.Context, url: str) -> None:
     from audience_sync.store.engine import Store
 
     options = options_of(context)
-    settings = read_settings(options)
+    settings = read_store_settings(options)
     keep_secret([*secrets_of([url]), *settings.secrets])
     target = Store(database_url(url, Path.cwd()))
     counts = copy(Store(settings.store), target)

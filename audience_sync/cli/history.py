@@ -41,12 +41,12 @@ AUDIENCE_COLUMNS = {
 @click.pass_context
 def history(context: click.Context, key: str | None, limit: int) -> None:
     """The last runs; with KEY what they found of that audience."""
-    from audience_sync.cli.compose import opened_to_read, options_of, read_settings
+    from audience_sync.cli.compose import options_of, read_store_settings, store_to_read
     from audience_sync.cli.output import line, print_columns, print_json
     from audience_sync.history.runs import last_runs
 
     options = options_of(context)
-    with opened_to_read(read_settings(options)) as parts, parts.store.reading() as connection:
+    with store_to_read(read_store_settings(options).store) as store, store.reading() as connection:
         runs = last_runs(connection, key=key, limit=limit)
     if options.as_json:
         print_json({"runs": runs})

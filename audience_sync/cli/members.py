@@ -17,13 +17,13 @@ from audience_sync.cli.options import common
 @click.pass_context
 def members(context: click.Context, key: str, at: datetime | None) -> None:
     """The members of an audience, as CSV (or JSON lines with --json)."""
-    from audience_sync.cli.compose import opened_to_read, options_of, read_settings
+    from audience_sync.cli.compose import options_of, read_store_settings, store_to_read
     from audience_sync.history.members import members_of
 
     options = options_of(context)
-    settings = read_settings(options)
-    with opened_to_read(settings) as parts:
-        found = members_of(parts.store, key, at=at, memory_limit=settings.memory_limit)
+    settings = read_store_settings(options)
+    with store_to_read(settings.store) as store:
+        found = members_of(store, key, at=at, memory_limit=settings.memory_limit)
         write = _json_lines if options.as_json else _csv
         for rows in found:
             write(rows)

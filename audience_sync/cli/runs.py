@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import click
@@ -11,22 +10,17 @@ from audience_sync.cli.compose import opened_for_run, options_of, read_settings
 from audience_sync.cli.output import print_json
 from audience_sync.cli.progress import RunProgress
 from audience_sync.cli.summary import print_summary
+from audience_sync.config.models import Settings
 from audience_sync.sync.order import Order
 from audience_sync.sync.report import Report
 from audience_sync.sync.run import sync
 
 
-def carry_out(
-    context: click.Context,
-    order: Order,
-    *,
-    upgrade: bool = False,
-    check: Callable[[list[str]], None] = lambda destinations: None,
-) -> Report:
-    """One run by the config, with its summary (or JSON) on stdout. ``check`` gets the destinations' names."""
+def carry_out(context: click.Context, order: Order, *, upgrade: bool = False) -> Report:
+    """One run by the config, with its summary (or JSON) on stdout."""
     options = options_of(context)
     settings = read_settings(options)
-    check(list(settings.destinations))
+    _refuse_unknown(order.destination, settings)
     with opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress() as progress:
             report = replace(sync(parts, order, progress.watch), store_is_new=is_new)
@@ -35,3 +29,9 @@ def carry_out(
         else:
             print_summary(report, store=parts.store.label)
     return report
+
+
+def _refuse_unknown(destination: str | None, settings: Settings) -> None:
+    if destination is not None and destination not in settings.destinations:
+        known = ", ".join(settings.destinations)
+        raise click.BadParameter(f"there is no destination '{destination}' ({known})", param_hint="--destination")

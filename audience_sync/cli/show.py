@@ -27,12 +27,12 @@ TABLES = (
 @click.pass_context
 def show(context: click.Context, run: int) -> None:
     """One run in full, with refused calls and rejected rows and their reasons."""
-    from audience_sync.cli.compose import opened_to_read, options_of, read_settings
+    from audience_sync.cli.compose import options_of, read_store_settings, store_to_read
     from audience_sync.cli.output import print_json
     from audience_sync.history.runs import one_run
 
     options = options_of(context)
-    with opened_to_read(read_settings(options)) as parts, parts.store.reading() as connection:
+    with store_to_read(read_store_settings(options).store) as store, store.reading() as connection:
         found = one_run(connection, run)
     if options.as_json:
         print_json(found)

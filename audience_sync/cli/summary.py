@@ -36,7 +36,8 @@ def print_summary(report: Report, *, store: str) -> None:
 
 def _delivered(report: DestinationReport) -> str:
     if not report.calls:
-        return f"{report.name}: nothing to send."
+        still = f" {plural(report.still_refused, 'call')} still refused." if report.still_refused else ""
+        return f"{report.name}: nothing to send.{still}"
     parts = [f"{plural(report.delivered, 'identify call')} delivered to {path_text(report.address)}"]
     if report.refused:
         parts.append(f"{report.refused:,} refused")
@@ -61,10 +62,12 @@ def _stops(report: Report) -> Iterator[str]:
 
 
 def _next_steps(report: Report, store: str) -> Iterator[str]:
-    refused = any(each.refused for each in report.destinations)
+    refused = any(each.still_refused for each in report.destinations)
     if report.rejected or refused:
         what = " and ".join(["rejected rows"] * bool(report.rejected) + ["refused calls"] * refused)
         yield f"The {what}, with reasons: audience-sync show {report.run}"
+    if refused:
+        yield "Once their reason is gone: audience-sync retry"
     sent = next((each for each in report.destinations if each.delivered), None)
     if sent:
         yield f"Look at them: {_look(sent, report.run)}"

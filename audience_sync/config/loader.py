@@ -14,7 +14,7 @@ from audience_sync.config import checks, properties, text
 from audience_sync.config.environments import for_environment
 from audience_sync.config.findings import Finding, Place, Tree, children, config_error
 from audience_sync.config.locations import database_url, folder_url
-from audience_sync.config.models import ConfigFile, Settings, SourceConfig
+from audience_sync.config.models import ConfigFile, Settings, SourceConfig, StoreConfig, StoreSettings
 from audience_sync.config.options import DestinationOptions
 from audience_sync.config.secrets import passwords, secrets_of
 from audience_sync.config.suggest import unknown
@@ -53,6 +53,25 @@ def load(
     if found or file is None:
         raise config_error(_in_order(found, tree), secrets_of(resolver.values))
     return _settings(file, folder, environment, resolver.values)
+
+
+def load_store(path: Path, *, environment: str | None, variables: Mapping[str, str]) -> StoreSettings:
+    """Only where the store is: for looking at it, no source's and no destination's secrets are needed.
+
+    Raises ConfigError with what is wrong about that.
+    """
+    folder = Path(os.path.abspath(path)).parent
+    tree, found = text.read(path)
+    tree, overridden = for_environment(tree, environment, _PARTS)
+    resolver = Resolver(variables, folder)
+    mine = resolver.tree({part: tree[part] for part in StoreConfig.model_fields if tree.get(part) is not None})
+    settings, invalid = validated(StoreSettings, mine)
+    everything = [*found, *overridden, *resolver.findings, *invalid]
+    if settings is None or everything:
+        raise config_error(_in_order(everything, tree), secrets_of(resolver.values))
+    store = database_url(settings.store, folder)
+    secrets = secrets_of([*resolver.values, *passwords(store)])
+    return settings.model_copy(update={"store": store, "secrets": secrets})
 
 
 def _checked(tree: Tree, types: OptionTypes) -> tuple[ConfigFile | None, list[Finding]]:

@@ -133,8 +133,8 @@ class ComputedTraitsConfig(Origin):
         return {trait.property_key: trait for trait in self.traits}
 
 
-class ConfigFile(StrictModel):
-    """What is synced, from where, to where, and when."""
+class StoreConfig(StrictModel):
+    """What is needed to look at the store."""
 
     store: Text = Field(
         default="sqlite:///audience_sync.db",
@@ -142,6 +142,21 @@ class ConfigFile(StrictModel):
         description="The database that keeps everything: SQLite, or PostgreSQL in production.",
         examples=["postgresql://audience_sync@db.example.com/audience_sync"],
     )
+    memory_limit: Size = Field(
+        default=768_000_000, description="Memory for the whole process; more is spilled into temporary files."
+    )
+
+
+class StoreSettings(StoreConfig):
+    """The part of the config that is enough for looking at the store, with its variables resolved."""
+
+    #: Values that may appear in no output, the longest first.
+    secrets: tuple[str, ...] = Field(default=(), repr=False, exclude=True)
+
+
+class ConfigFile(StoreConfig):
+    """What is synced, from where, to where, and when."""
+
     sources: dict[str, SourceConfig] = Field(default={}, description="Where snapshots come from, by name.")
     audiences: list[AudienceConfig] = Field(default=[], description="The audiences.")
     computed_traits: list[ComputedTraitsConfig] = Field(
@@ -158,9 +173,6 @@ class ConfigFile(StrictModel):
     guard: Guard = Field(default=Guard(), description="Which changes are too many to be believed.")
     members_table: bool = Field(
         default=True, description="Keep the plain table of the current members, which the view reads."
-    )
-    memory_limit: Size = Field(
-        default=768_000_000, description="Memory for the whole process; more is spilled into temporary files."
     )
     environments: dict[str, dict[str, Any]] = Field(
         default={}, repr=False, description="By name, what `--env NAME` overrides in the rest of the config."

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select
 
 from audience_sync.delivery.feeds import Feed, move
 from audience_sync.delivery.ranges import Range, mark, within
@@ -147,3 +147,9 @@ def _values(destination: int, refusal: Refusal, property_ids: Mapping[str, int])
         }
         for key, value in call.traits.items()
     ]
+
+
+def count_refused(connection: Connection, destination: int) -> int:
+    """The calls that the destination has refused and not taken since."""
+    query = select(func.count()).select_from(refusals).where(refusals.c.destination_id == destination)
+    return connection.execute(query).scalar_one()

@@ -88,21 +88,23 @@ def kinds_for_sql(name: str) -> Sequence[Kind]:
 def _kinds(workspace: Workspace, tables: Sequence[Table], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
     rows = " union all ".join(_columns(table, list(kinds)) for table in tables)
     # The first rows rule out most kinds; only what is left is tried on all rows.
-    left = _passed(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
-    return {name: passed[0] for name, passed in _passed(workspace, rows, left).items() if passed}
+    first = _tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
+    left = {name: [kind for kind in kinds[name] if first[name, kind] is not False] for name in kinds}
+    passed = _tests(workspace, rows, left)
+    found = {name: next((kind for kind in left[name] if passed[name, kind]), None) for name in left}
+    return {name: kind for name, kind in found.items() if kind}
 
 
-def _passed(workspace: Workspace, rows: str, kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Sequence[Kind]]:
-    """Of each column the kinds that all its values have; a column without values has none."""
-    tests = [
-        f"bool_and({kind.test(f'v{place}')}) filter (where v{place} is not null)"
-        for place, allowed in enumerate(kinds.values())
+def _tests(workspace: Workspace, rows: str, kinds: Mapping[str, Sequence[Kind]]) -> dict[tuple[str, Kind], bool | None]:
+    """Whether all values of a column are of a kind; None where it has no values."""
+    tests = {
+        (name, kind): f"bool_and({kind.test(f'v{place}')}) filter (where v{place} is not null)"
+        for place, (name, allowed) in enumerate(kinds.items())
         for kind in allowed
-    ]
+    }
     if not tests:
-        return dict(kinds)
-    answers = iter(workspace.one(f"select {', '.join(tests)} from ({rows})"))
-    return {name: [kind for kind in allowed if next(answers)] for name, allowed in kinds.items()}
+        return {}
+    return dict(zip(tests, workspace.one(f"select {', '.join(tests.values())} from ({rows})"), strict=True))
 
 
 def _columns(table: Table, names: Sequence[str]) -> str:

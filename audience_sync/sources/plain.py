@@ -109,8 +109,8 @@ def _decoded(found: Found, decoder: codecs.IncrementalDecoder, chunk: bytes, lin
     except UnicodeDecodeError as error:
         line = lines + chunk[: error.start].count(b"\n")
         raise SourceError(
-            f"{found.name}, line {line}: this is not {error.encoding}. Nothing of it was used. Say which encoding "
-            "the file has in the config (`encoding: latin-1`), or write it as UTF-8."
+            f"{found.name}, line {line}: this is not {error.encoding.upper()}. Nothing of it was used. "
+            "Say which encoding the file has in the config (`encoding: latin-1`), or write it as UTF-8."
         ) from None
     except UnicodeError as error:  # UTF-16 without its byte order mark
         raise SourceError(

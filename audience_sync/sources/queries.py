@@ -20,7 +20,7 @@ from audience_sync.sources.lookup import SUFFIXES, Folder, Found
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.reading import opened, tables_for_sql
 from audience_sync.sources.sql_errors import DESCRIBE, query_problem
-from audience_sync.sources.tables import Column, Part, Table, part_of, wanted_columns
+from audience_sync.sources.tables import Column, Part, Table, column_twice, part_of, wanted_columns
 from audience_sync.workspace import Workspace, quoted
 
 THE_QUERY = "the query"
@@ -55,7 +55,8 @@ def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
         views.create(word)
     table = _answer(workspace, folder, schema, _from_folder(query, folder))
     for name in wanted_columns(wanted):
-        _refuse_double(table, name)
+        if table.names.count(name) > 1:
+            raise column_twice(THE_QUERY, name)
     problems = Problems(views.names, what=THE_QUERY, bad_line=bad_line)
     return Answer(part_of(table.table, wanted), problems, views.found)
 
@@ -112,7 +113,7 @@ def _from_folder(query: str, folder: Folder) -> str:
 @dataclass(frozen=True, slots=True)
 class _Answered:
     table: Table
-    names: Sequence[str]
+    names: list[str]
 
 
 def _answer(workspace: Workspace, folder: Folder, schema: str, query: str) -> _Answered:
@@ -140,11 +141,3 @@ def _bound(cursor: duckdb.DuckDBPyConnection, schema: str, query: str) -> _Answe
 
 def _trimmed(query: str) -> str:
     return query.rstrip().rstrip(";")
-
-
-def _refuse_double(answer: _Answered, name: str) -> None:
-    if list(answer.names).count(name) > 1:
-        raise SourceError(
-            f"{THE_QUERY}: two columns of its answer are called {name!r}, so that it can't be said which is meant. "
-            "Give each a name of its own (`... as name`)."
-        )

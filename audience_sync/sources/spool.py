@@ -16,7 +16,7 @@ from typing import Any
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Wanted
 from audience_sync.sources.ids import NOT_TEXT, python_ids
-from audience_sync.sources.tables import Part, bytes_column, column_missing, wanted_columns
+from audience_sync.sources.tables import Part, bytes_column, column_missing, column_twice, wanted_columns
 from audience_sync.sources.texts import BytesError, json_text, json_texts
 from audience_sync.workspace import Workspace, literal
 
@@ -39,10 +39,7 @@ def places(file: str, header: Sequence[str], wanted: Wanted) -> Places:
         if name not in header:
             raise column_missing(file, name, header)
         if list(header).count(name) > 1:
-            raise SourceError(
-                f"{file}: two columns are called {name!r}, so that it can't be said which is meant. "
-                "Give each a name of its own (`... as name`)."
-            )
+            raise column_twice(file, name)
     return Places(
         header.index(wanted.user_id),
         header.index(wanted.name) if wanted.name else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +14,7 @@ from audience_sync.sources.ids import sql_id, usable_type
 from audience_sync.sources.values import sql_json
 
 MOST_NAMED = 12
+_PLAIN = re.compile(r"[\w./-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,22 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     return f" Did you mean {by_lower_case[close[0]]!r}?" if close else ""
 
 
+def column_twice(file: str, name: str) -> SourceError:
+    return SourceError(
+        f"{file}: the column {name!r} is there twice, so that it can't be said which is meant. "
+        "Nothing of it was used. Give each column a name of its own."
+    )
+
+
+def refuse_doubles(file: str, names: Iterable[str]) -> None:
+    """Raises SourceError for a name that is there twice; columns without a name are nobody's."""
+    double = next((name for name, times in Counter(names).items() if name and times > 1), None)
+    if double is not None:
+        raise column_twice(file, double)
+
+
 def listed(words: Collection[str]) -> str:
-    first = ", ".join(repr(word) for word in list(words)[:MOST_NAMED])
+    first = ", ".join(word if _PLAIN.fullmatch(word) else repr(word) for word in list(words)[:MOST_NAMED])
     more = len(words) - MOST_NAMED
     return (first or "none") + (f" and {more} more" if more > 0 else "")
 

@@ -18,7 +18,7 @@ def insert_rows(connection: Connection, table: Table, columns: Sequence[str], ba
         return
     marks = ", ".join("?" for _ in columns)
     statement = f'insert into "{table.name}" ({names}) values ({marks})'
-    for rows in batches:
+    for rows in filter(None, batches):
         connection.exec_driver_sql(statement, [tuple(row) for row in rows])
 
 
@@ -26,7 +26,7 @@ def delete_rows(connection: Connection, table: Table, columns: Sequence[str], ba
     """Delete the rows whose ``columns`` have these values."""
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
     condition = " and ".join(f'"{name}" = {mark}' for name in columns)
-    for rows in batches:
+    for rows in filter(None, batches):
         connection.exec_driver_sql(f'delete from "{table.name}" where {condition}', [tuple(row) for row in rows])
 
 

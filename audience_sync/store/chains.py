@@ -134,9 +134,9 @@ def fetch(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
 def _fetch(connection: Connection, workspace: Workspace, chain: Chain, segment: int, checksum: str) -> Path:
     path = workspace.path(".parquet")
     digest = hashlib.blake2b(digest_size=16)
-    query = select(segment_parts.c.body).where(segment_parts.c.segment_id == segment).order_by(segment_parts.c.number)
+    parts = select(segment_parts.c.body).where(segment_parts.c.segment_id == segment).order_by(segment_parts.c.number)
     with path.open("wb") as file:
-        for (body,) in connection.execution_options(yield_per=1).execute(query):
+        for (body,) in connection.execute(parts.execution_options(yield_per=1)):
             digest.update(body)
             file.write(body)
     if digest.hexdigest() != checksum:

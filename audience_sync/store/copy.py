@@ -56,8 +56,8 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
 
 def _batches(connection: Connection, table: Table) -> Iterator[Sequence[dict[str, Any]]]:
     size = LARGE_BATCH if "body" in table.c else BATCH
-    result = connection.execution_options(yield_per=size).execute(select(table).order_by(*table.primary_key))
-    for rows in result.partitions():
+    query = select(table).order_by(*table.primary_key).execution_options(yield_per=size)
+    for rows in connection.execute(query).partitions():
         yield [dict(row._mapping) for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""How is the store's database opened? One engine, two kinds of transaction."""
+"""How is the store's database opened? One engine, three kinds of transaction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from audience_sync.errors import StoreError
@@ -16,10 +16,12 @@ from audience_sync.errors import StoreError
 #: Seconds a statement waits for another process's transaction on SQLite.
 BUSY_TIMEOUT = 60
 _WRITING = "audience_sync_writing"
+#: Names the lock that migrations of one PostgreSQL database wait for: "audsync" in bytes.
+_MIGRATING = 0x61756473796E63
 
 
 class Store:
-    """A database and its two kinds of transaction: reading, and writing."""
+    """A database and its kinds of transaction: reading, writing, and migrating."""
 
     def __init__(self, url: str) -> None:
         """Nothing is opened yet. Raises StoreError for an address that no store can have."""
@@ -52,6 +54,28 @@ class Store:
         """A transaction that may write; on SQLite it locks out other writers from its start."""
         with self._errors(), self.engine.execution_options(**{_WRITING: True}).begin() as connection:
             yield connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """A writing transaction for the schema, one at a time; it may rebuild tables."""
+        with self._errors(), self.engine.execution_options(**{_WRITING: True}).connect() as connection:
+            try:
+                self._enforce_foreign_keys(connection, "OFF")
+                with connection.begin():
+                    if not self.is_sqlite:
+                        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+                    yield connection
+            finally:
+                self._enforce_foreign_keys(connection, "ON")
+
+    def _enforce_foreign_keys(self, connection: Connection, state: str) -> None:
+        """SQLite rebuilds a table to change it, and dropping the old one would take its children along.
+
+        On the driver's connection: SQLAlchemy's would begin a transaction, in which SQLite ignores the pragma.
+        """
+        driver: Any = connection.connection.driver_connection
+        if self.is_sqlite and driver is not None:
+            driver.execute(f"PRAGMA foreign_keys = {state}")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

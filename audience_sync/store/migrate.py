@@ -92,21 +92,10 @@ def downgrade(store: Store, revision: str) -> None:
 def _move(store: Store, direction: str, revision: str) -> None:
     from alembic import command
 
-    with store.engine.connect() as connection:
-        # Alembic rebuilds tables on SQLite: with the pragma on, dropping the old one would cascade.
-        if store.is_sqlite:
-            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-            connection.commit()
-        try:
-            with connection.begin():
-                getattr(command, direction)(alembic_config(connection), revision)
-                _refuse_orphans(store, connection)
-                _furnish(connection)
-        finally:
-            if store.is_sqlite:
-                connection.rollback()
-                connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-                connection.commit()
+    with store.migrating() as connection:
+        getattr(command, direction)(alembic_config(connection), revision)
+        _refuse_orphans(store, connection)
+        _furnish(connection)
 
 
 def alembic_config(connection: Connection) -> Config:

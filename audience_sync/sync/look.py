@@ -35,7 +35,15 @@ class Outlook:
     def owed(self, workspace: Workspace, order: Order, ledgers: Mapping[str, Ledger]) -> list[Owed]:
         """What each destination is owed: what an ordered seed sends, or everything else."""
         return [
-            owed_to(workspace, self.facts, ledger, self.destinations[name], feed=feed, only_told=only_told)
+            owed_to(
+                workspace,
+                self.facts,
+                ledger,
+                self.destinations[name],
+                feed=feed,
+                only_told=only_told,
+                retry=order.retry and order.destination in (None, name),
+            )
             for name, ledger in ledgers.items()
             for feed, only_told in _feeds(ledger, order)
         ]

@@ -32,6 +32,7 @@ class Order:
 
     ``keys``: only these audiences (None = all). ``accept``: audiences whose guard is lifted this once.
     ``resync``: tell everything again, of ``keys`` and (``destination``) to this one alone.
+    ``retry``: send what (``destination``) has refused again, with the newest values.
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
     are, at ``rate`` requests a second.
     """
@@ -41,6 +42,7 @@ class Order:
     accept: Collection[str] = ()
     resync: bool = False
     destination: str | None = None
+    retry: bool = False
     seed: str | None = None
     baseline: bool = False
     most: int | None = None

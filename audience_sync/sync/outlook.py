@@ -117,6 +117,7 @@ def owed_to(
     *,
     feed: Feed,
     only_told: bool = False,
+    retry: bool = False,
 ) -> Owed:
     """What one destination is owed over one of its feeds."""
     mine = workspace.name("refused")
@@ -128,6 +129,7 @@ def owed_to(
         feed,
         subscriptions,
         companions=destination.companions,
+        retry_refused=retry,
         only_told=only_told,
     )
     return Owed(ledger, feed, table, workspace.one(f"select count(*) from {table}")[0], whole=not only_told)

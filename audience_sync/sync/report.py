@@ -16,7 +16,10 @@ EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunS
 
 @dataclass(frozen=True, slots=True)
 class DestinationReport:
-    """One destination in a run: ``delivered + refused + pending`` = the calls it was owed."""
+    """One destination in a run: ``delivered + refused + pending`` = the calls it was owed.
+
+    ``still_refused`` counts the calls, of this and earlier runs, that it has refused and not taken since.
+    """
 
     name: str
     address: str
@@ -28,6 +31,7 @@ class DestinationReport:
     retries: int = 0
     seconds: float = 0.0
     error: str = ""
+    still_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Report:
             return RunStatus.FAILED
         if any(each.status is AudienceStatus.HELD for each in self.audiences):
             return RunStatus.HELD
-        if any(each.refused or each.pending for each in self.destinations):
+        if any(each.still_refused or each.pending for each in self.destinations):
             return RunStatus.PARTIAL
         return RunStatus.SUCCEEDED
 
@@ -109,6 +113,7 @@ def _destination(report: DestinationReport) -> dict[str, Any]:
         "calls": report.calls,
         "delivered": report.delivered,
         "refused": report.refused,
+        "still_refused": report.still_refused,
         "pending": report.pending,
         "requests": report.requests,
         "retries": report.retries,
@@ -117,7 +122,7 @@ def _destination(report: DestinationReport) -> dict[str, Any]:
     }
 
 
-def destination_report(address: str, tallies: Sequence[Tally]) -> DestinationReport:
+def destination_report(address: str, tallies: Sequence[Tally], still_refused: int) -> DestinationReport:
     """One destination's feeds added up."""
     return DestinationReport(
         tallies[0].name,
@@ -130,6 +135,7 @@ def destination_report(address: str, tallies: Sequence[Tally]) -> DestinationRep
         sum(each.retries for each in tallies),
         sum(each.seconds for each in tallies),
         "; ".join(each.error for each in tallies if each.error),
+        still_refused,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 
+from audience_sync.delivery.acknowledge import count_refused
 from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
 from audience_sync.errors import LeaseLostError
 from audience_sync.model import RunId, RunStatus
@@ -91,7 +92,12 @@ def _deliver_all(
             for name, shares in by_name.items()
         }
         _wait(context, list(futures.values()))
-    return [destination_report(outlook.destinations[name].address, future.result()) for name, future in futures.items()]
+    with context.lease.transaction() as connection:
+        refused = {each.ledger.name: count_refused(connection, each.ledger.id or 0) for each in owed}
+    return [
+        destination_report(outlook.destinations[name].address, future.result(), refused[name])
+        for name, future in futures.items()
+    ]
 
 
 def _wait(context: Context, futures: Sequence[Future[list[Tally]]]) -> None:

@@ -3,124 +3,131 @@
 from __future__ import annotations
 
 import gzip
-import io
+from dataclasses import dataclass
+from pathlib import Path
 
+import duckdb
 import pytest
 
-from .conftest import Project
+from .conftest import Call, Project, Result
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
-GZIP = gzip.compress(b"user_id\n" + b"\n".join(b"%d" % number for number in range(20_000)))
+NUMBERS = gzip.compress(b"user_id\n" + b"\n".join(b"%d" % number for number in range(20_000)))
+
+#: Key -> file, what is wrong with it (None: it isn't there), and words that its audience's error has.
+BROKEN = {
+    "missing_file": ("a.csv", None, ["no file 'a.csv'", "'vip.csv'", "Correct the name"]),
+    "missing_column": ("b.csv", b"customer\nada\n", ["b.csv", "'user_id'", "'customer'"]),
+    "empty_file": ("c.csv", b"", ["c.csv", "empty"]),
+    "truncated_gzip": ("d.csv.gz", NUMBERS[:-2000], ["d.csv.gz", "cut off"]),
+    "bad_parquet": ("e.parquet", b"PAR1 and no footer", ["e.parquet is not a whole Parquet file", "Write it again"]),
+    "wrong_encoding": ("f.csv", b"user_id\nad\xe9\n", ["f.csv", "not UTF-8", "`encoding: latin-1`"]),
+    "two_columns_of_one_name": ("g.csv", b"user_id,user_id\na,b\n", ["g.csv, line 1: two columns", "'user_id'"]),
+    "long_row": ("h.csv", b"user_id,age\nada,36\nbob,40,x\n", ["h.csv, line 3: 3 values", "2 columns"]),
+    "short_row": ("i.csv", b"user_id,age\nada,36\nbob\n", ["i.csv, line 3: 1 values", "2 columns"]),
+    "bad_json": ("j.jsonl", b'{"user_id": "ada"}\n{"user_id": \n', ["j.jsonl, line 2", "no JSON"]),
+}
+QUERIES = {
+    "unknown_column": ("shop", "select usr_id from 'vip.csv'", ["usr_id", "user_id"]),
+    "unknown_file": ("shop", "select user_id from 'vap.csv'", ["vap.csv", "vip.csv"]),
+    "no_sql": ("shop", "selct user_id from 'vip.csv'", ["selct"]),
+    "unknown_table": ("warehouse", "select user_id from nowhere", ["nowhere"]),
+}
 
 
-def good(suffix: str) -> bytes:
-    """Ada and bob, in the format of a suffix."""
-    if suffix.endswith(".gz"):
-        return gzip.compress(b"user_id\nada\nbob\n")
-    if suffix.endswith(".parquet"):
-        import pandas
+@dataclass(frozen=True)
+class Story:
+    """Three runs: everything broken, everything put right, nothing changed."""
 
-        buffer = io.BytesIO()
-        pandas.DataFrame({"user_id": ["ada", "bob"]}).to_parquet(buffer)
-        return buffer.getvalue()
-    return b"user_id,age\nada,36\nbob,40\n"
+    broken: Result
+    sent_while_broken: list[Call]
+    right: Result
+    sent_when_right: list[Call]
 
 
-BROKEN = [
-    pytest.param("new.csv", None, ["no file 'new.csv'", "Data files there: vip.csv"], id="missing file"),
-    pytest.param("new.csv", b"customer\nada\n", ["new.csv", "'user_id'", "customer"], id="missing column"),
-    pytest.param("new.csv", b"", ["new.csv", "empty"], id="empty file"),
-    pytest.param("new.csv.gz", GZIP[:-2000], ["new.csv.gz", "cut off"], id="truncated gzip"),
-    pytest.param("new.parquet", b"PAR1 and no footer", ["new.parquet", "not a whole Parquet file"], id="bad Parquet"),
-    pytest.param("new.csv", b"user_id\nad\xe9\n", ["new.csv", "not UTF-8", "encoding: latin-1"], id="wrong encoding"),
-    pytest.param("new.csv", b"user_id,user_id\nada,bob\n", ["new.csv", "user_id", "twice"], id="two columns of one name"),
-    pytest.param(
-        "new.csv",
-        b"user_id,age\nada,36\nbob,40,x\n",
-        ["new.csv, line 3", "3 values where the header has 2"],
-        id="ragged row",
-    ),
-    pytest.param("new.csv", b"user_id,age\nada\nbob,40\n", ["new.csv, line 2"], id="short row"),
-]
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    project = Project(tmp_path_factory.mktemp("broken"))
+    project.write_members("vip.csv", "ada")
+    for file, content, _ in BROKEN.values():
+        if content is not None:
+            project.write(file, content)
+    files = [{"name": key, "source": "shop", "file": file} for key, (file, _, _) in BROKEN.items()]
+    queries = [{"name": key, "source": source, "query": query} for key, (source, query, _) in QUERIES.items()]
+    sources = {"shop": {"files": "."}, "warehouse": {"database": "sqlite:///warehouse.db"}}
+    project.write("warehouse.db", b"")
+    project.configure(sources=sources, audiences=[*files, *queries, VIP])
+    broken, sent = project.sync(), project.sent()
+    for file, _, _ in BROKEN.values():
+        put_right(project.folder / file)
+    project.configure(sources=sources, audiences=[*files, VIP])
+    return Story(broken, sent, project.sync(), project.sent())
 
 
-@pytest.mark.parametrize(("name", "content", "words"), BROKEN)
-def test_a_broken_file_fails_its_audience_alone_and_is_taken_up_once_it_is_right(
-    vip: Project, name: str, content: bytes | None, words: list[str]
+def put_right(path: Path) -> None:
+    """One user, eve, in whichever format."""
+    path.unlink(missing_ok=True)
+    if path.suffix == ".parquet":
+        duckdb.sql(f"copy (select 'eve' as user_id) to '{path}' (format parquet)")
+    elif path.suffix == ".gz":
+        path.write_bytes(gzip.compress(b"user_id\neve\n"))
+    else:
+        path.write_text('{"user_id": "eve"}\n' if path.suffix == ".jsonl" else "user_id\neve\n", "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [(key, words) for key, (_, _, words) in (BROKEN | QUERIES).items()], ids=BROKEN | QUERIES
+)
+def test_an_audience_whose_snapshot_is_broken_fails_and_names_place_and_remedy(
+    story: Story, key: str, words: list[str]
 ) -> None:
-    vip.configure(audiences=[{"name": "New", "source": "shop", "file": name}, VIP])
-    if content is not None:
-        vip.write(name, content)
-    failed = vip.sync()
-    assert (failed.code, failed.json["status"]) == (3, "failed")
-    assert (failed.audience("new")["status"], failed.audience("new")["members"]) == ("failed", 0)
+    failed = story.broken.audience(key)
+    assert (failed["status"], failed["members"]) == ("failed", 0)
+    assert "\n" not in failed["error"].strip()
     for each in words:
-        assert each in failed.audience("new")["error"]
-    assert failed.audience("vip")["status"] == "created"
-    assert vip.sent() == [("ada", {"vip": True}), ("bob", {"vip": True}), ("cyd", {"vip": True})]
-
-    vip.write(name, good(name))
-    assert vip.sync().code == 0
-    assert vip.sent() == [("ada", {"new": True}), ("bob", {"new": True})]
+        assert each in failed["error"]
 
 
-def test_a_broken_snapshot_changes_nothing_of_what_was_there(vip: Project) -> None:
-    vip.sync()
-    vip.sent()
-    vip.write("vip.csv", "user_id,age\nada,1\ndan\n")
-    failed = vip.run("sync")
-    assert failed.code == 3
-    assert "failed: vip.csv, line 3" in failed.stdout
-    assert vip.sent() == []
-    assert vip.run("members", "vip").stdout.count("\n") == 3
-    assert vip.query("select run, status, members_after from audience_syncs order by run") == [
-        (1, "created", 3),
-        (2, "failed", 3),
-    ]
+def test_the_run_has_failed_but_the_other_audiences_went_on(story: Story) -> None:
+    assert (story.broken.code, story.broken.json["status"]) == (3, "failed")
+    assert story.broken.audience("vip")["status"] == "created"
+    assert story.sent_while_broken == [("ada", {"vip": True})]
 
 
-def test_sql_errors_fail_their_audiences_and_say_what_is_there(vip: Project) -> None:
-    vip.configure(
-        sources={"shop": {"files": "."}, "warehouse": {"database": "sqlite:///warehouse.db"}},
-        audiences=[
-            {"name": "Over Files", "source": "shop", "query": "select usr_id from 'vip.csv'"},
-            {"name": "No File", "source": "shop", "query": "select user_id from 'vap.csv'"},
-            {"name": "In Database", "source": "warehouse", "query": "select user_id from nowhere"},
-            VIP,
-        ],
-    )
-    vip.write("warehouse.db", b"")
-    failed = vip.sync()
-    assert failed.code == 3
-    assert "usr_id" in failed.audience("over_files")["error"]
-    assert "vap.csv" in failed.audience("no_file")["error"]
-    assert "nowhere" in failed.audience("in_database")["error"]
-    assert failed.audience("vip")["status"] == "created"
-    assert [user for user, _ in vip.sent()] == ["ada", "bob", "cyd"]
+def test_what_was_put_right_is_taken_up_by_the_next_run(story: Story) -> None:
+    assert story.right.code == 0
+    assert {each["status"] for each in story.right.json["audiences"]} == {"created", "unchanged"}
+    assert story.sent_when_right == [("eve", dict.fromkeys(BROKEN, True))]
 
 
-def test_computed_traits_that_cannot_be_read_leave_their_values_as_they_are(vip: Project) -> None:
-    vip.configure(
-        audiences=[VIP], computed_traits=[{"source": "shop", "file": "traits.csv", "traits": ["plan", "age"]}]
-    )
+def test_nothing_is_changed_of_what_was_there(vip: Project) -> None:
+    traits = {"source": "shop", "file": "traits.csv", "traits": ["plan", "age"]}
+    vip.configure(audiences=[VIP, {**VIP, "name": "Test"}], computed_traits=[traits])
     vip.write("traits.csv", "user_id,plan,age\nada,pro,36\n")
     vip.sync()
     vip.sent()
+
+    vip.write("vip.csv", "user_id,age\nada,1\ndan\n")
     vip.write("traits.csv", "user_id,plan\nada,free\n")
-    vip.write_members("vip.csv", "ada", "bob")
-    failed = vip.sync()
+    failed = vip.run("sync")
     assert failed.code == 3
-    assert failed.json["traits"]["errors"][0].startswith("computed_traits[0]: traits.csv")
-    assert "'age'" in failed.json["traits"]["errors"][0]
-    assert vip.sent() == [("cyd", {"vip": False})]
+    assert "failed: vip.csv, line 3" in failed.stdout
+    assert "failed: computed_traits[0]: traits.csv" in failed.stdout
+    assert vip.sent() == []
+    assert vip.query("select distinct run, status, members_before, members_after from audience_syncs") == [
+        (1, "created", 0, 3),
+        (2, "failed", 3, 3),
+    ]
+    shown = vip.run("history", "vip", "--json").json["runs"]
+    assert [(run["run"], run["status"], run["members_after"]) for run in shown] == [(2, "failed", 3), (1, "created", 3)]
 
 
 def test_rows_without_a_usable_user_id_are_counted_and_kept_with_file_row_and_reason(vip: Project) -> None:
-    vip.write("vip.csv", "user_id\nada\n\"\"\nbob\n\"  \"\nada\n")
+    vip.write("vip.csv", 'user_id,age\nada,1\n"",2\nbob,3\n"  ",4\nada,5\n')
     result = vip.sync()
     assert (result.code, result.audience("vip")["members"], result.audience("vip")["invalid"]) == (0, 2, 2)
     shown = vip.run("show", "1", "--json").json["rejected_rows"]
-    assert [(row["file"], row["row"], row["reason"]) for row in shown] == [
-        ("vip.csv", 2, "empty user id"),
-        ("vip.csv", 4, "empty user id"),
+    assert [(row["audience_key"], row["file"], row["row"], row["reason"]) for row in shown] == [
+        ("vip", "vip.csv", 2, "empty user id"),
+        ("vip", "vip.csv", 4, "empty user id"),
     ]

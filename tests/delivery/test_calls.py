@@ -52,7 +52,8 @@ def test_a_message_id_has_at_most_100_characters(user: str) -> None:
 def test_calls_come_in_user_order_with_the_time_of_their_newest_run(workspace: Workspace) -> None:
     workspace.run(
         "create table owed as from (values "
-        "('bob', '{\"vip\":false}', 'vip@2', 2), ('Ann', '{\"vip\":true}', 'vip@1', 1)) t(user_id, traits, versions, run_id)"
+        "('bob', '{\"vip\":false}', 'vip@2', 2), ('Ann', '{\"vip\":true}', 'vip@1', 1)"
+        ") t(user_id, traits, versions, run_id)"
     )
     calls = identify_calls(
         workspace, "owed", installation="here", destination="connect", times={1: "2026-03-01", 2: "2026-03-02"}

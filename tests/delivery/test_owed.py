@@ -25,7 +25,8 @@ def rows(changes: Sequence[Change]) -> str:
         f"({literal(user)}, {literal(key)}, {'null' if value is None else literal(value)}, {run})"
         for user, key, value, run in [("nobody", "nothing", None, 0), *changes]
     )
-    return f"(select * from (values {values}) t(user_id, key, value, run_id) where run_id > 0)"
+    columns = "user_id, key, value::varchar as value, run_id"
+    return f"(select {columns} from (values {values}) t(user_id, key, value, run_id) where run_id > 0)"
 
 
 def audience(workspace: Workspace, key: str, members: Mapping[str, int]) -> Chain:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,13 +53,13 @@ def test_every_user_is_told_what_the_last_range_over_them_says(history: list[Ran
 def test_ranges_stay_sorted_and_apart(history: list[Range]) -> None:
     ranges = laid(history)
     assert all(each.after < each.through for each in ranges)
-    assert all(left.through <= right.after for left, right in zip(ranges, ranges[1:], strict=False))
+    assert all(left.through <= right.after for left, right in pairwise(ranges))
 
 
 @given(HISTORIES)
 def test_neighbours_of_one_run_are_one_range(history: list[Range]) -> None:
     ranges = laid(history)
-    touching = [pair for pair in zip(ranges, ranges[1:], strict=False) if pair[0].through == pair[1].after]
+    touching = [pair for pair in pairwise(ranges) if pair[0].through == pair[1].after]
     assert all(left.run != right.run for left, right in touching)
 
 

@@ -128,14 +128,28 @@ HALVINGS: dict[str, tuple[Answers, dict[str, str], list[list[str]]]] = {
     "the last": (
         refusing("gus"),
         {"gus": "HTTP 400: bad call"},
-        [list(USERS), ["ann", "bob", "cem"], ["dan", "eva", "fay", "gus"], ["dan", "eva"], ["fay", "gus"]]
-        + [["fay"], ["gus"]],
+        [
+            list(USERS),
+            ["ann", "bob", "cem"],
+            ["dan", "eva", "fay", "gus"],
+            ["dan", "eva"],
+            ["fay", "gus"],
+            ["fay"],
+            ["gus"],
+        ],
     ),
     "two": (
         refusing("bob", "cem"),
         {"bob": "HTTP 400: bad call", "cem": "HTTP 400: bad call"},
-        [list(USERS), ["ann", "bob", "cem"], ["ann"], ["bob", "cem"], ["bob"], ["cem"]]
-        + [["dan", "eva", "fay", "gus"]],
+        [
+            list(USERS),
+            ["ann", "bob", "cem"],
+            ["ann"],
+            ["bob", "cem"],
+            ["bob"],
+            ["cem"],
+            ["dan", "eva", "fay", "gus"],
+        ],
     ),
 }
 

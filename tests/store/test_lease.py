@@ -207,22 +207,23 @@ def counted(store: Store) -> list[str]:
     return statements
 
 
-class TestTwoRunsThatStartTogether:
-    def test_are_one_that_runs_and_one_that_is_refused(self, store: Store) -> None:
+class TestRunsThatStartTogether:
+    def test_are_one_that_runs_and_others_that_are_refused(self, store: Store) -> None:
         url = store.url.render_as_string(hide_password=False)
-        start = threading.Barrier(8)
+        together, ended = threading.Barrier(8), threading.Barrier(8)
         said: list[str] = []
 
         def begin() -> None:
             mine = Store(url)
-            start.wait(10)
+            together.wait(10)
             try:
-                acquire(mine)
-                said.append("runs")
+                with acquire(mine):
+                    said.append("runs")
+                    ended.wait(30)
             except RunInProgressError:
                 said.append("is refused")
-            finally:
-                mine.close()
+                ended.wait(30)
+            mine.close()
 
         threads = [threading.Thread(target=begin) for _ in range(8)]
         for thread in threads:

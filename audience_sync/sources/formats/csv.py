@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Found
-from audience_sync.sources.tables import Column, Table
+from audience_sync.sources.tables import Column, Table, refuse_doubles
 from audience_sync.workspace import literal
 
 #: Bytes of it in which the delimiter is looked for.
@@ -44,17 +44,8 @@ def _header(found: Found, path: Path, delimiter: str) -> list[str]:
         ) from None
     if not any(header):
         raise SourceError(f"{found.name}, line 1 is blank: the columns' names must be there. Nothing of it was used.")
-    _refuse_doubles(found.name, header)
+    refuse_doubles(f"{found.name}, line 1", header)
     return header
-
-
-def _refuse_doubles(file: str, header: list[str]) -> None:
-    double = next((name for name, times in Counter(header).items() if name and times > 1), None)
-    if double is not None:
-        raise SourceError(
-            f"{file}, line 1: two columns are called {double!r}, so that it can't be said which is meant. "
-            "Nothing of it was used. Give each column a name of its own."
-        )
 
 
 def _scan(path: Path, delimiter: str, width: int) -> str:
@@ -63,6 +54,6 @@ def _scan(path: Path, delimiter: str, width: int) -> str:
         f"auto_detect = false, header = true, columns = {{{columns}}}, delim = {literal(delimiter)},"
         " quote = '\"', escape = '\"', nullstr = '', strict_mode = true"
     )
-    rows = f"read_csv({literal(str(path))}, {options})"
-    # With one column, DuckDB takes a blank line for an empty value.
-    return rows if width > 1 else f"(from {rows} where c0 is not null)"
+    rows = f"read_csv({literal(str(path))}, {options}"
+    # With one column, DuckDB takes a blank line for an unquoted empty value.
+    return f"{rows})" if width > 1 else f"(from {rows}, allow_quoted_nulls = false) where c0 is not null)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -10,7 +9,7 @@ from typing import Any
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Found
-from audience_sync.sources.tables import did_you_mean, listed
+from audience_sync.sources.tables import did_you_mean, listed, refuse_doubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +51,7 @@ def _sheet(file: str, rows: Iterator[tuple[Any, ...]]) -> Sheet:
     header = [str(cell).strip() if cell is not None else "" for cell in next(rows, ())]
     if not any(header):
         raise SourceError(f"{file}: the first row is blank: the columns' names must be there. Nothing of it was used.")
-    double = next((name for name, times in Counter(header).items() if name and times > 1), None)
-    if double is not None:
-        raise SourceError(
-            f"{file}: two columns are called {double!r}, so that it can't be said which is meant. "
-            "Nothing of it was used. Give each column a name of its own."
-        )
+    refuse_doubles(file, header)
     cells = (tuple(_cell(cell) for cell in row) for row in rows)
     return Sheet(header, [row for row in cells if any(cell is not None for cell in row)])
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import duckdb
 
-from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Found
 from audience_sync.sources.problems import Problems
-from audience_sync.sources.tables import Column, Table
+from audience_sync.sources.tables import Column, Table, refuse_doubles
 from audience_sync.workspace import Workspace, literal, quoted
 
 
@@ -19,24 +16,21 @@ def parquet_table(workspace: Workspace, found: Found) -> Table:
     scan = f"read_parquet({path})"
     try:
         described = workspace.all(f"describe from {scan}")
-        _refuse_doubles(workspace, found.name, path)
+        names = _names(workspace, path)
     except duckdb.Error as error:
         raise Problems({str(found.path): found.name}).explain(error) from None
+    refuse_doubles(found.name, names)
     return Table(found.name, scan, {row[0]: Column(quoted(row[0]), row[1]) for row in described})
 
 
-def _refuse_doubles(workspace: Workspace, file: str, path: str) -> None:
-    # The schema is a tree in depth-first order; DuckDB renames doubles where it reads the rows.
+def _names(workspace: Workspace, path: str) -> list[str]:
+    """The columns as the file calls them: DuckDB renames doubles where it reads the rows."""
     rows = workspace.all(f"select name, coalesce(num_children, 0) from parquet_schema({path})")
-    double = next((name for name, times in Counter(_top_names(rows)).items() if times > 1), None)
-    if double is not None:
-        raise SourceError(
-            f"{file}: two columns are called {double!r}, so that it can't be said which is meant. "
-            "Nothing of it was used. Give each column a name of its own."
-        )
+    return _top_names(rows)
 
 
 def _top_names(rows: list[tuple[str, int]]) -> list[str]:
+    # The schema is a tree in depth-first order, its root first.
     names, place = [], 1
     while place < len(rows):
         names.append(rows[place][0])

@@ -1,0 +1,70 @@
+"""Has each destination its own position? One that is new, limited or down never delays or repeats the others."""
+
+from __future__ import annotations
+
+from destinations.receiver import Receiver, unused_url
+
+from .conftest import Project, calls, segment
+
+
+def test_each_destination_is_told_what_it_is_owed_and_no_more(
+    vip: Project, receiver: Receiver, other_receiver: Receiver
+) -> None:
+    audiences = [
+        {"name": "VIP", "source": "shop", "file": "vip.csv"},
+        {"name": "Test", "source": "shop", "file": "test.csv", "destinations": ["a"]},
+    ]
+    a, b = segment(receiver), segment(other_receiver)
+    vip.write_members("test.csv", "ada", "zed")
+    vip.configure(audiences=audiences, destinations={"a": a})
+    vip.sync()
+    assert calls(receiver) == [
+        ("ada", {"test": True, "vip": True}),
+        ("bob", {"vip": True}),
+        ("cyd", {"vip": True}),
+        ("zed", {"test": True}),
+    ]
+
+    # A destination is added: it is told of who is in now (bob left, dan entered), the first only of the change.
+    receiver.requests.clear()
+    vip.write_members("vip.csv", "ada", "cyd", "dan")
+    vip.configure(audiences=audiences, destinations={"a": a, "b": b})
+    vip.sync()
+    assert calls(receiver) == [("bob", {"vip": False}), ("dan", {"vip": True})]
+    assert calls(other_receiver) == [("ada", {"vip": True}), ("cyd", {"vip": True}), ("dan", {"vip": True})]
+
+    # One is down: the other is told; what is owed stays owed, with the newest values.
+    receiver.requests.clear()
+    other_receiver.requests.clear()
+    vip.write_members("vip.csv", "ada", "cyd")
+    vip.write_members("test.csv", "zed")
+    with unused_url() as nowhere:
+        down = {**b, "url": nowhere, "give_up_after": "100ms"}
+        vip.configure(audiences=audiences, destinations={"a": a, "b": down})
+        partial = vip.sync()
+    assert (partial.code, partial.json["status"]) == (1, "partial")
+    assert (partial.destination("a")["delivered"], partial.destination("b")["pending"]) == (2, 1)
+    assert partial.destination("b")["error"].startswith("no progress for 0.1 s")
+    assert calls(receiver) == [("ada", {"test": False}), ("dan", {"vip": False})]
+
+    # It is up again: the next run delivers all of it, though nothing is new.
+    receiver.requests.clear()
+    vip.configure(audiences=audiences, destinations={"a": a, "b": b})
+    assert vip.sync().destination("b")["delivered"] == 1
+    assert calls(other_receiver) == [("dan", {"vip": False})]
+    assert receiver.requests == []
+
+
+def test_a_run_in_which_every_destination_failed_has_failed_and_loses_nothing(vip: Project, receiver: Receiver) -> None:
+    with unused_url() as nowhere:
+        audiences = [{"name": "VIP", "source": "shop", "file": "vip.csv"}]
+        down = segment(receiver, url=nowhere, give_up_after="100ms")
+        vip.configure(audiences=audiences, destinations={"a": down})
+        failed = vip.run("sync")
+    assert failed.code == 3
+    assert "a stopped: no progress for 0.1 s" in failed.stdout
+    assert "What is owed stays owed" in failed.stdout
+    vip.write_members("vip.csv", "ada", "dan")
+    vip.configure(audiences=audiences, destinations={"a": segment(receiver)})
+    assert vip.sync().code == 0
+    assert [call for call in calls(receiver) if call[1]["vip"]] == [("ada", {"vip": True}), ("dan", {"vip": True})]

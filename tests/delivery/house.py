@@ -1,0 +1,113 @@
+"""A store with two properties and one destination, and deliveries to it: what the store's tests start from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
+from audience_sync.delivery.feeds import Feed, Ledger, Subscription, read_ledgers, save_ledger
+from audience_sync.model import RunId
+from audience_sync.store.engine import Store
+from audience_sync.store.lease import Lease
+from audience_sync.store.tables import chains, properties, refusals, refused_values, requests, runs
+from audience_sync.workspace import Workspace, literal
+
+from .doubles import ScriptedDestination
+
+NOW = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
+#: The ids of the two properties.
+IDS = {"vip": 1, "name": 2}
+
+
+def add_run(store: Store, number: int) -> RunId:
+    row = {"id": number, "command": "sync", "status": "running", "started_at": NOW, "holder": "a test", "version": "0"}
+    with store.writing() as connection:
+        connection.execute(insert(runs).values(row))
+    return RunId(number)
+
+
+def add_properties(store: Store) -> None:
+    with store.writing() as connection:
+        for key, number in IDS.items():
+            connection.execute(insert(chains).values(id=number, kind="audience", users=0))
+            row = {"id": number, "key": key, "name": key, "chain_id": number, "created_run_id": 1}
+            connection.execute(insert(properties).values(kind="audience", **row))
+
+
+class House:
+    def __init__(self, store: Store, workspace: Workspace, lease: Lease) -> None:
+        self.store = store
+        self.workspace = workspace
+        self.lease = lease
+        self._run = add_run(store, 1)
+        add_properties(store)
+        with lease.transaction() as connection:
+            told = Ledger("connect", subscriptions={"vip": Subscription("vip", 1)})
+            save_ledger(connection, told, IDS, {"type": "scripted", "created_at": NOW})
+
+    @property
+    def ledger(self) -> Ledger:
+        with self.store.reading() as connection:
+            return read_ledgers(connection, ["connect"])["connect"]
+
+    @property
+    def feed(self) -> Feed:
+        return self.ledger.feed
+
+    def next_run(self) -> None:
+        self._run = add_run(self.store, self._run + 1)
+
+    def table(self, calls: Mapping[str, Mapping[str, Any]]) -> str:
+        """``calls``: user -> what they are told. Every value was made by run 1."""
+        table = self.workspace.name("owed")
+        self.workspace.run(f"create table {table} (user_id varchar, traits varchar, versions varchar, run_id integer)")
+        for user, told in calls.items():
+            versions = ",".join(f"{key}@1" for key in sorted(told))
+            traits = json.dumps(told, sort_keys=True, separators=(",", ":"))
+            self.workspace.run(f"insert into {table} values ({literal(user)}, {literal(traits)}, '{versions}', 1)")
+        return table
+
+    def deliver(
+        self,
+        destination: ScriptedDestination,
+        calls: Mapping[str, Mapping[str, Any]] | Sequence[str],
+        *,
+        lease: Any = None,
+        watch: Callable[[Tally], None] = lambda tally: None,
+        **options: Any,
+    ) -> Tally:
+        """``calls``: user -> what they are told; a list of users is told ``vip: true``."""
+        told = calls if isinstance(calls, Mapping) else {user: {"vip": True} for user in calls}
+        context = self.context(lease=lease, watch=watch)
+        work = Delivery("connect", 1, destination, self.feed, self.table(told), len(told), **options)
+        return deliver(self.workspace, context, work)
+
+    def context(self, *, lease: Any = None, watch: Callable[[Tally], None] = lambda tally: None) -> Context:
+        return Context(lease or self.lease, self._run, "here", {1: "2026-03-01T06:00:00.000Z"}, IDS, watch)
+
+    def requests(self) -> list[tuple[Any, ...]]:
+        columns = requests.c
+        query = select(columns.after_user, columns.through_user, columns.calls, columns.refused, columns.run_id)
+        with self.store.reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(columns.after_user, columns.id))]
+
+    def refusals(self) -> list[tuple[Any, ...]]:
+        columns = refusals.c
+        query = select(columns.user_id, columns.reason, columns.http_status, columns.attempts, columns.run_id)
+        with self.store.reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(columns.user_id))]
+
+    def refused_values(self) -> list[tuple[Any, ...]]:
+        columns = refused_values.c
+        query = select(columns.user_id, columns.property_id, columns.value, columns.run_id)
+        with self.store.reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(columns.user_id, columns.property_id))]
+
+    def count(self, table: Any) -> int:
+        with self.store.reading() as connection:
+            return connection.execute(select(func.count()).select_from(table)).scalar_one()

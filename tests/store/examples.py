@@ -1,0 +1,74 @@
+"""Stores with something in them, made in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, insert
+
+from audience_sync.model import PropertyKind, RunId
+from audience_sync.store import chains
+from audience_sync.store.chains import BASE, DELTA, Chain, Segment
+from audience_sync.store.engine import Store
+from audience_sync.store.tables import chains as chains_table
+from audience_sync.store.tables import properties, runs
+from audience_sync.workspace import Workspace, literal
+
+#: Runs start every morning at six, the first on this day.
+FIRST_MORNING = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
+
+
+def a_store_with(store: Store, *, runs_so_far: int = 1, audiences: Sequence[str] = ()) -> None:
+    """Runs 1, 2, ... and audiences whose property and chain have the ids 1, 2, ..."""
+    with store.writing() as connection:
+        for run in range(1, runs_so_far + 1):
+            add_run(connection, run)
+        for audience in audiences:
+            key = connection.execute(insert(chains_table).values(kind="audience", users=0)).inserted_primary_key
+            assert key is not None
+            row = {"kind": "audience", "key": audience, "name": audience.title(), "created_run_id": 1}
+            connection.execute(insert(properties).values(chain_id=key[0], **row))
+
+
+def add_run(connection: Connection, run: int) -> None:
+    started = FIRST_MORNING + timedelta(days=run - 1)
+    row = {"command": "sync", "status": "succeeded", "holder": "", "version": "1"}
+    connection.execute(insert(runs).values(started_at=started, **row))
+
+
+def the_audience(key: str = "vip", *, id: int | None = None, users: int = 0) -> Chain:
+    return Chain(id, PropertyKind.AUDIENCE, (key,), users)
+
+
+def base(workspace: Workspace, run: int, members: Sequence[str]) -> Segment:
+    """A base with these members since the run."""
+    return _segment(workspace, BASE, run, dict.fromkeys(members, True))
+
+
+def delta(workspace: Workspace, run: int, changes: Mapping[str, bool]) -> Segment:
+    """What the run changed: ``True`` for who entered, ``False`` for who left."""
+    return _segment(workspace, DELTA, run, changes)
+
+
+def _segment(workspace: Workspace, kind: str, run: int, changes: Mapping[str, bool]) -> Segment:
+    rows = ", ".join(f"({literal(user)}, {run}, {present})" for user, present in changes.items())
+    values = f"values {rows}" if rows else "select '', 0, true where false"
+    return chains.write(workspace, kind, f"select * from ({values}) as t(user_id, run_id, present)")
+
+
+def save(store: Store, chain: Chain, *new: Segment, run: int = 1) -> int:
+    """Store the segments in a transaction of their own; the chain's id."""
+    with store.writing() as connection:
+        return chains.save(connection, chain, new, RunId(run))
+
+
+def fetch(store: Store, workspace: Workspace, chain: Chain) -> Chain:
+    with store.reading() as connection:
+        return chains.fetch(connection, workspace, chain)
+
+
+def members(store: Store, workspace: Workspace, chain: Chain) -> list[tuple[str, int]]:
+    """What the stored chain says now: user ids, each with the run that last changed it."""
+    query = chains.current(fetch(store, workspace, chain))
+    return workspace.all(f"select user_id, run_id from ({query}) order by user_id")

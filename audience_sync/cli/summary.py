@@ -62,20 +62,15 @@ def _stops(report: Report) -> Iterator[str]:
 
 
 def _next_steps(report: Report, store: str) -> Iterator[str]:
+    """The commands that answer the next question."""
     refused = any(each.still_refused for each in report.destinations)
     if report.rejected or refused:
         what = " and ".join(["rejected rows"] * bool(report.rejected) + ["refused calls"] * refused)
-        yield f"The {what}, with reasons: audience-sync show {report.run}"
+        yield f"The {what}, with reasons:  audience-sync show {report.run}"
     if refused:
-        yield "Once their reason is gone: audience-sync retry"
-    sent = next((each for each in report.destinations if each.delivered), None)
-    if sent:
-        yield f"Look at them: {_look(sent, report.run)}"
+        yield "Once their reason is gone:  audience-sync retry"
+    written = next((each for each in report.destinations if each.delivered and "://" not in each.address), None)
+    if written:
+        yield f"The last calls:  tail -n 3 {path_text(written.address)}"
     if report.store_is_new and store.endswith(".db"):
-        yield f"Look at the store: sqlite3 {path_text(store)} 'select * from sync_runs'"
-
-
-def _look(destination: DestinationReport, run: int) -> str:
-    return (
-        f"audience-sync show {run}" if "://" in destination.address else f"tail -n 3 {path_text(destination.address)}"
-    )
+        yield f"All that is known:  sqlite3 {path_text(store)} 'select * from sync_runs'"

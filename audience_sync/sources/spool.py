@@ -15,7 +15,7 @@ from typing import Any
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Wanted
-from audience_sync.sources.ids import NOT_TEXT, python_ids
+from audience_sync.sources.ids import MISSING, NOT_TEXT, python_ids
 from audience_sync.sources.tables import Part, bytes_column, column_missing, column_twice, wanted_columns
 from audience_sync.sources.texts import BytesError, json_text, json_texts
 from audience_sync.workspace import Workspace, literal
@@ -59,7 +59,7 @@ def spool(
     where = places(file, header, wanted)
     path = workspace.path("-rows.csv")
     with path.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
+        writer = csv.writer(out, lineterminator="\r\n")  # what contains either is quoted
         try:
             for start, batch in _batches(rows):
                 writer.writerows(_cells(start, batch, where, refuse))
@@ -118,18 +118,19 @@ def _part(path: Path, file: str, where: Places) -> Part:
     columns = "row: 'BIGINT', " + ", ".join(f"{name}: 'VARCHAR'" for name in names)
     options = (
         f"auto_detect = false, header = false, columns = {{{columns}}}, delim = ',', quote = '\"',"
-        " escape = '\"', nullstr = '', new_line = '\\n'"
+        " escape = '\"', nullstr = '', new_line = '\\r\\n'"
     )
     scan = f"read_csv({literal(str(path))}, {options})"
+    raw = f"case when reason <> '{MISSING}' then coalesce(raw, '') end"
     name = "name" if where.name is not None else None
-    return Part(file, scan, '"row"', "user_id", "reason", "raw", name, traits)
+    return Part(file, scan, '"row"', "user_id", "reason", raw, name, traits)
 
 
 def spool_text(workspace: Workspace, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
     """The rows as a CSV file of plain texts, for SQL over them."""
     path = workspace.path("-table.csv")
     with path.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
+        writer = csv.writer(out, lineterminator="\r\n")  # what contains either is quoted
         writer.writerow(header)
         writer.writerows([_plain_text(value) for value in row] for row in rows)
     return path

@@ -334,7 +334,7 @@ def upgrade() -> None:
         "told_ranges",
         sa.Column("feed_id", sa.Integer(), nullable=False),
         sa.Column("after_user", USER_ID, nullable=False, comment="Users greater than this one ..."),
-        sa.Column("through_user", USER_ID, nullable=True, comment="... up to this one; NULL = to the end ..."),
+        sa.Column("through_user", USER_ID, nullable=False, comment="... up to this one ..."),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="... have been told everything up to this run"),
         sa.ForeignKeyConstraint(["feed_id"], ["feeds.id"], name=op.f("fk_told_ranges_feed_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("feed_id", "after_user", name=op.f("pk_told_ranges")),

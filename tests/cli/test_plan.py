@@ -55,7 +55,7 @@ def test_a_plan_is_what_the_following_sync_does(vip: Project) -> None:
     assert vip.sent("second.jsonl") == [
         ("ada", {"plan": "free", "vip": True}),
         ("bob", {"vip": True}),
-        ("dan", {"quiet": True, "vip": True}),
+        ("dan", {"vip": True}),
         ("eve", {"plan": "free"}),
     ]
 

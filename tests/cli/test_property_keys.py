@@ -39,11 +39,11 @@ def test_keys_that_cannot_be_are_refused_together_before_anything_is_done(imposs
     assert refused.code == 2
     for words in (
         "audiences[1].name: its key `big_spender` is already that of audiences[0]",
-        "audiences[2].name: the key 'email' is a profile field",
-        "audiences[3].name: the key 'first_name' is a profile field",
-        "audiences[4].name: no key can be made of 'Новые клиенты'",
-        "audiences[5].name: no key can be made of '!!!'",
-        "audiences[7].key",
+        "audiences[2].name: the key `email` is reserved: it would overwrite the user's e-mail address with true",
+        "audiences[3].name: the key `first_name` is reserved: it would overwrite the user's first name with true",
+        "audiences[4].name: the name has letters or digits without a Latin spelling",
+        "audiences[5].name: ",
+        "audiences[7].key: ",
         "computed_traits[0].traits[0]: its key `plan` is already that of audiences[6]",
     ):
         assert words in said

@@ -63,6 +63,7 @@ def test_numbers_are_written_as_digits_and_are_one_user_wherever_they_come_from(
         ],
     )
     project.write_members("a.csv", "42")
+    project.write("warehouse.db", b"")
     project.write("a.jsonl", '{"user_id": 42}\n')
     assert project.sync().code == 0
     assert project.sent() == [("42", {"database": True, "double": True, "integer": True, "json": True, "text": True})]

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from audience_sync.delivery.deliver import Delivery, Tally, deliver
-from audience_sync.delivery.feeds import Feed, Subscription, move, save_feed, save_ledger
+from audience_sync.delivery.feeds import Feed, Subscription, move, save_feed
 from audience_sync.delivery.ranges import Range
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError

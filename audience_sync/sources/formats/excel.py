@@ -28,7 +28,7 @@ def read_sheet(found: Found, sheet: str | None) -> Sheet:
         with pandas.ExcelFile(found.path, engine="calamine") as book:
             names = [str(name) for name in book.sheet_names]
             chosen = _choose(found.name, names, sheet)
-            frame = book.parse(chosen, header=None, dtype=object, na_filter=False)
+            frame = pandas.read_excel(book, sheet_name=chosen, header=None, dtype=object, na_filter=False)
     except SourceError:
         raise
     except Exception as error:  # calamine has one error for everything

@@ -1,0 +1,82 @@
+"""Does the store answer what people ask it afterwards?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Project
+
+
+@pytest.fixture
+def synced(vip: Project) -> Project:
+    """Ada, bob and cyd were members in January; in February cyd had left and dan had come."""
+    vip.sync()
+    vip.write_members("vip.csv", "ada", "bob", "dan")
+    vip.sync()
+    vip.query("update runs set started_at = '2026-01-15 12:00:00.000000' where id = 1")
+    vip.query("update runs set started_at = '2026-02-15 12:00:00.000000' where id = 2")
+    vip.sent()
+    return vip
+
+
+def test_members_are_listed_now_and_as_of_a_time(synced: Project) -> None:
+    assert synced.run("members", "vip").stdout.splitlines() == [
+        "ada,2026-01-15T12:00:00Z",
+        "bob,2026-01-15T12:00:00Z",
+        "dan,2026-02-15T12:00:00Z",
+    ]
+    january = synced.run("members", "vip", "--at", "2026-02-01", "--json").stdout.splitlines()
+    assert january == [
+        f'{{"user_id": "{user}", "member_since": "2026-01-15T12:00:00Z"}}' for user in ("ada", "bob", "cyd")
+    ]
+    assert synced.run("members", "vip", "--at", "2026-01-01").stdout == ""
+
+
+def test_history_lists_the_runs_and_what_they_found_of_one_audience(synced: Project) -> None:
+    runs = synced.run("history", "--json").json["runs"]
+    assert [(run["run"], run["command"], run["entered"], run["left"], run["delivered"]) for run in runs] == [
+        (2, "sync", 1, 1, 2),
+        (1, "sync", 3, 0, 3),
+    ]
+    assert [run["run"] for run in synced.run("history", "--limit", "1", "--json").json["runs"]] == [2]
+    of_vip = synced.run("history", "vip", "--json").json["runs"]
+    assert [(run["run"], run["started_at"], run["members_after"]) for run in of_vip] == [
+        (2, "2026-02-15T12:00:00Z", 3),
+        (1, "2026-01-15T12:00:00Z", 3),
+    ]
+    assert "2026-02-15 12:00:00" in synced.run("history").stdout
+
+
+def test_show_gives_one_run_in_full(synced: Project) -> None:
+    run = synced.run("show", "2", "--json").json
+    assert (run["run"], run["status"], run["error"]) == (2, "succeeded", None)
+    (audience,) = run["audience_syncs"]
+    assert (audience["audience_key"], audience["entered"], audience["left"]) == ("vip", 1, 1)
+    (delivery,) = run["deliveries"]
+    assert (delivery["destination"], delivery["calls"], delivery["delivered"]) == ("log", 2, 2)
+    assert (run["refused_calls"], run["rejected_rows"]) == ([], [])
+
+
+def test_looking_back_before_the_first_run_creates_nothing(vip: Project) -> None:
+    assert "No runs yet. Start one: audience-sync sync" in vip.run("history").stdout
+    assert not vip.store.exists()
+
+
+def test_a_store_moves_to_another_database_and_goes_on_there(synced: Project) -> None:
+    copied = synced.run("db", "copy", "sqlite:///moved.db")
+    assert copied.code == 0
+    assert "the counts agree" in copied.stdout
+    again = synced.run("db", "copy", "sqlite:///moved.db")
+    assert again.code == 3
+    assert "Nothing was copied" in again.stderr
+
+    synced.configure(store="sqlite:///moved.db", audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}])
+    Path(synced.store).unlink()
+    assert synced.run("db", "current", "--json").json["schema"] == "0001"
+    assert synced.sync().json["run"] == 3
+    assert synced.sent() == []
+    synced.write_members("vip.csv", "ada", "bob")
+    assert synced.sync().code == 0
+    assert synced.sent() == [("dan", {"vip": False})]

@@ -1,0 +1,43 @@
+"""How does one query become many audiences?"""
+
+from __future__ import annotations
+
+from .conftest import Project
+
+NAMES = {"names_from": "audience", "source": "shop", "file": "audiences.csv"}
+
+
+def test_every_value_is_an_audience_a_new_one_is_created_and_a_vanished_one_is_held(project: Project) -> None:
+    project.configure(audiences=[NAMES])
+    project.write("audiences.csv", "user_id,audience\nada,Big Spender\nbob,Big Spender\nada,Churn Risk\n")
+    first = project.sync()
+    assert [(each["key"], each["status"], each["members"]) for each in first.json["audiences"]] == [
+        ("big_spender", "created", 2),
+        ("churn_risk", "created", 1),
+    ]
+    assert project.sent() == [("ada", {"big_spender": True, "churn_risk": True}), ("bob", {"big_spender": True})]
+
+    project.write("audiences.csv", "user_id,audience\nada,Big Spender\ncyd,New Here\n")
+    held = project.sync()
+    assert (held.code, held.json["status"]) == (4, "held")
+    assert [(each["key"], each["status"], each["members"]) for each in held.json["audiences"]] == [
+        ("big_spender", "synced", 1),
+        ("new_here", "created", 1),
+        ("churn_risk", "held", 1),
+    ]
+    assert "audience-sync sync churn_risk --accept churn_risk" in held.audience("churn_risk")["error"]
+    assert project.sent() == [("bob", {"big_spender": False}), ("cyd", {"new_here": True})]
+
+    accepted = project.sync("churn_risk", "--accept", "churn_risk")
+    assert (accepted.code, accepted.audience("churn_risk")["left"]) == (0, 1)
+    assert project.sent() == [("ada", {"churn_risk": False})]
+
+
+def test_audiences_of_one_query_wait_for_a_person_too(project: Project) -> None:
+    project.configure(audiences=[{**NAMES, "initial": "manual"}])
+    project.write("audiences.csv", "user_id,audience\nada,Big Spender\nbob,Churn Risk\n")
+    waiting = project.sync()
+    assert {each["status"] for each in waiting.json["audiences"]} == {"waiting"}
+    assert project.sent() == []
+    assert project.run("seed", "churn_risk").code == 0
+    assert project.sent() == [("bob", {"churn_risk": True})]

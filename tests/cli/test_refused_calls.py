@@ -1,0 +1,39 @@
+"""What becomes of a call that a destination refuses for good?"""
+
+from __future__ import annotations
+
+from destinations.receiver import Receiver, Reply
+
+from .conftest import TAKEN, Project, calls, segment
+
+REFUSED = Reply(400, b'{"message": "no such profile"}')
+
+
+def test_a_refused_call_blocks_no_other_is_kept_and_goes_out_when_its_user_changes(
+    vip: Project, receiver: Receiver
+) -> None:
+    receiver.will_answer(TAKEN, REFUSED, TAKEN)
+    vip.configure(
+        audiences=[
+            {"name": "VIP", "source": "shop", "file": "vip.csv"},
+            {"name": "Test", "source": "shop", "file": "test.csv"},
+        ],
+        destinations={"segment": segment(receiver, batch_size=1, concurrency=1)},
+    )
+    vip.write_members("test.csv", "zed")
+    first = vip.sync()
+    assert (first.code, first.json["status"]) == (1, "partial")
+    assert (first.destination("segment")["delivered"], first.destination("segment")["refused"]) == (3, 1)
+    (refused,) = vip.run("show", "1", "--json").json["refused_calls"]
+    assert (refused["user_id"], refused["http_status"], refused["attempts"]) == ("bob", 400, 1)
+    assert "no such profile" in refused["reason"]
+    assert "bob" in vip.run("show", "1").stdout
+
+    receiver.requests.clear()
+    assert vip.sync().code == 0
+    assert receiver.requests == []
+
+    vip.write_members("test.csv", "zed", "bob")
+    assert vip.sync().code == 0
+    assert calls(receiver) == [("bob", {"test": True, "vip": True})]
+    assert vip.query("select count(*) from refused_calls") == [(0,)]

@@ -1,0 +1,57 @@
+"""Can a destination be told everything again, and a damaged store be repaired?"""
+
+from __future__ import annotations
+
+from .conftest import Project
+
+
+def test_resync_tells_true_to_the_members_and_false_to_who_left(vip: Project) -> None:
+    vip.sync()
+    vip.write_members("vip.csv", "ada", "bob")
+    vip.sync()
+    vip.sent()
+    assert vip.run("resync", "--json").destination("log")["delivered"] == 3
+    assert vip.sent() == [("ada", {"vip": True}), ("bob", {"vip": True}), ("cyd", {"vip": False})]
+    assert len({each["messageId"] for each in vip.messages()}) == len(vip.messages()) == 7
+    assert vip.sync().destination("log")["calls"] == 0
+    unknown = vip.run("resync", "--destination", "lag")
+    assert unknown.code == 2
+    assert "there is no destination 'lag' (log)" in unknown.stderr
+
+
+def test_a_damaged_segment_stops_the_run_and_resync_repairs_it(vip: Project) -> None:
+    vip.sync()
+    vip.sent()
+    vip.query("update segment_parts set body = substr(body, 1, length(body) - 9) || zeroblob(9)")
+    vip.write_members("vip.csv", "ada", "dan")
+    damaged = vip.run("sync")
+    assert damaged.code == 3
+    assert "The store is damaged: segment 1 of audience vip" in damaged.stderr
+    assert "audience-sync resync vip" in damaged.stderr
+    assert vip.sent() == []
+
+    repaired = vip.run("resync", "vip", "--json")
+    assert (repaired.code, repaired.audience("vip")["members"]) == (0, 2)
+    assert vip.sent() == [
+        ("ada", {"vip": True}),
+        ("bob", {"vip": False}),
+        ("cyd", {"vip": False}),
+        ("dan", {"vip": True}),
+    ]
+    vip.write_members("vip.csv", "ada", "dan", "eve")
+    assert vip.sync().code == 0
+    assert vip.sent() == [("eve", {"vip": True})]
+
+
+def test_a_store_of_a_newer_program_is_refused_and_left_alone(vip: Project) -> None:
+    vip.sync()
+    vip.sent()
+    vip.query("update alembic_version set version_num = '9999'")
+    vip.write_members("vip.csv", "ada")
+    before = vip.store.read_bytes()
+    for command in ("sync", "plan", "check"):
+        refused = vip.run(command)
+        assert refused.code == 3
+        assert "was made by a newer version of audience-sync (schema 9999" in refused.stdout + refused.stderr
+    assert vip.store.read_bytes() == before
+    assert vip.sent() == []

@@ -1,0 +1,90 @@
+"""Can a person tell a new audience for the first time by hand, at their own pace, and stop in between?"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from destinations.receiver import Receiver
+
+from .conftest import Project, calls, received, segment, until
+
+MANUAL = {"name": "VIP", "source": "shop", "file": "vip.csv", "initial": "manual"}
+EVERYONE = [f"user-{number:02}" for number in range(1, 31)]
+
+
+@pytest.fixture
+def manual(vip: Project) -> Project:
+    """The audience `vip` waits for a person."""
+    vip.configure(audiences=[MANUAL])
+    return vip
+
+
+def test_an_audience_waits_until_it_is_seeded_and_a_limit_leaves_the_rest_for_later(manual: Project) -> None:
+    waiting = manual.sync()
+    assert (waiting.code, waiting.audience("vip")["status"]) == (0, "waiting")
+    assert waiting.audience("vip")["error"] == "waiting for `audience-sync seed vip`"
+    assert manual.sent() == []
+
+    seeded = manual.run("seed", "vip", "--limit", "2")
+    assert seeded.code == 1
+    assert "1 call still to be sent. Continue: audience-sync seed vip" in seeded.stdout
+    assert manual.sent() == [("ada", {"vip": True}), ("bob", {"vip": True})]
+
+    # Between two seeds, sync tells those who were reached already, and nobody else.
+    manual.write_members("vip.csv", "ada", "cyd", "dan")
+    assert manual.sync().destination("log")["delivered"] == 1
+    assert manual.sent() == [("bob", {"vip": False})]
+
+    rest = manual.run("seed", "vip", "--json")
+    assert (rest.code, rest.destination("log")["delivered"]) == (0, 2)
+    assert manual.sent() == [("cyd", {"vip": True}), ("dan", {"vip": True})]
+
+    manual.write_members("vip.csv", "ada", "cyd", "dan", "eve")
+    assert manual.sync().audience("vip")["status"] == "synced"
+    assert manual.sent() == [("eve", {"vip": True})]
+
+
+def test_a_baseline_is_recorded_without_sending_and_only_later_changes_are_told(manual: Project) -> None:
+    recorded = manual.run("seed", "vip", "--no-send", "--json")
+    assert (recorded.code, recorded.audience("vip")["members"]) == (0, 3)
+    assert manual.sent() == []
+    manual.write_members("vip.csv", "ada", "bob", "dan")
+    assert manual.sync().code == 0
+    assert manual.sent() == [("cyd", {"vip": False}), ("dan", {"vip": True})]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_seed_goes_on_where_it_was(manual: Project, receiver: Receiver, stop: signal.Signals) -> None:
+    slow = segment(receiver, batch_size=1, concurrency=1)
+    manual.configure(audiences=[MANUAL], destinations={"segment": slow})
+    manual.write_members("vip.csv", *EVERYONE)
+    seeding = manual.start("seed", "vip", "--rate", "10/s")
+    until(lambda: len(receiver.requests) >= 3)
+    seeding.send_signal(stop)
+    assert seeding.wait(30) == 130
+    told_before = len(calls(receiver))
+    assert 3 <= told_before < 30
+    assert manual.query("select status, error is not null from sync_runs") == [("failed", 1)]
+
+    again = manual.run("seed", "vip", "--json")
+    assert (again.code, again.destination("segment")["delivered"]) == (0, 30 - told_before)
+    assert calls(receiver) == [(user, {"vip": True}) for user in EVERYONE]
+    assert len({each["messageId"] for each in received(receiver)}) == 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["vip", "--rate", "fast"], "--rate"),
+        (["vip", "--limit", "0"], "--limit"),
+        (["vap"], "no audience has the key vap"),
+        ([], "Missing argument 'KEY'"),
+    ],
+    ids=["rate", "limit", "unknown key", "no key"],
+)
+def test_a_wrong_use_ends_with_2_and_says_so(manual: Project, arguments: list[str], words: str) -> None:
+    wrong = manual.run("seed", *arguments)
+    assert wrong.code == 2
+    assert words in wrong.stderr
+    assert manual.sent() == []

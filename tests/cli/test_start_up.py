@@ -1,0 +1,46 @@
+"""Does a command import only what it uses? Measured by what is loaded, not by the clock."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import Project
+
+SCRIPT = """
+import sys
+from audience_sync.cli import main
+sys.argv = ["audience-sync", *sys.argv[1:]]
+try:
+    main()
+finally:
+    import json
+    print(json.dumps([name for name in sys.modules if "." not in name]), file=sys.stderr)
+"""
+
+
+def loaded(project: Project, *arguments: str) -> set[str]:
+    """The packages that a command loaded."""
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    done = subprocess.run(command, cwd=project.folder, env=project.environment, capture_output=True, check=True)
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "never"),
+    [
+        (["--help"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
+        (["--version"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
+        (["history"], {"pandas", "duckdb", "requests", "alembic"}),
+        (["sync"], {"pandas", "requests", "alembic", "psycopg"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_heavy_packages_are_loaded_only_by_who_needs_them(
+    vip: Project, sqlite_schema: object, arguments: list[str], never: set[str]
+) -> None:
+    vip.store.write_bytes(open(str(sqlite_schema), "rb").read())
+    assert loaded(vip, *arguments) & never == set()

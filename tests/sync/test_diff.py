@@ -1,0 +1,275 @@
+"""What changed? Old snapshot + changes = new snapshot, for any ids and any values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audience_sync.model import PropertyKind
+from audience_sync.store.chains import Chain, current, trait_column
+from audience_sync.sync import prepare
+from audience_sync.sync.diff import diff_members, diff_traits, one_row_a_user
+from audience_sync.sync.findings import ChainChange
+from audience_sync.sync.prepare import members_change, traits_change
+from audience_sync.workspace import Workspace, quoted
+
+ODD_IDS = (
+    *("", " ", "a", " a", "a ", "A", "007", "7", "1e5", "100000", "-0", "0", "NULL", "null", "NaN", "None"),
+    *("true", "'", "''", '"', "a,b", "a\nb", "a\r\nb", "a\tb", "\\", "%", "é", "e\u0301", "日本", "😀", "\u200b"),
+    *("\ufeff", "\U0010ffff", "x" * 2500, "12345678901234567890", "--", ";", "{}", "$1", "?"),
+)
+IDS = st.one_of(
+    st.sampled_from(ODD_IDS), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+)
+#: JSON text, as sources give it.
+VALUES = st.sampled_from(
+    (None, "null", '""', '"a"', '"NULL"', "1", "1.0", '"1"', "true", '"true"', "false", "0", "-0", "[]", '{"a":1}')
+)
+AUDIENCE = Chain(None, PropertyKind.AUDIENCE, ("vip",), 0)
+
+Snapshot = Mapping[str, Sequence[str | None]]
+
+
+def anew(size: int = 30) -> settings:
+    return settings(max_examples=size, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def ids_table(workspace: Workspace, users: Collection[str | None]) -> str:
+    table = workspace.name("source")
+    workspace.run(f"create table {table} (user_id varchar)")
+    if users:
+        workspace.connection.executemany(f"insert into {table} values (?)", [[user] for user in users])
+    return f"select user_id from {table}"
+
+
+def traits_table(workspace: Workspace, keys: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
+    """``rows``: a user id, and a value for each key."""
+    table = workspace.name("source")
+    columns = ", ".join(f"{quoted(key)} varchar" for key in keys)
+    workspace.run(f"create table {table} (user_id varchar, {columns})")
+    marks = ", ".join("?" for _ in ("user_id", *keys))
+    if rows:
+        workspace.connection.executemany(f"insert into {table} values ({marks})", [list(row) for row in rows])
+    return table
+
+
+def committed(change: ChainChange | None, before: Chain) -> Chain:
+    return replace(change.chain, id=1) if change else before
+
+
+def members(workspace: Workspace, chain: Chain) -> list[str]:
+    return sorted(user for (user,) in workspace.all(f"select user_id from ({current(chain)})"))
+
+
+def members_run(
+    workspace: Workspace, chain: Chain, users: Collection[str | None], run: int
+) -> tuple[Chain, list[tuple[Any, ...]]]:
+    """The chain after a run over this snapshot, and what the run logged."""
+    diff = diff_members(workspace, ids_table(workspace, users), chain)
+    change = members_change(workspace, chain, diff, run)
+    log = workspace.all(f"select user_id, key, value from {change.log}") if change and change.log else []
+    return committed(change, chain), sorted(log)
+
+
+def values(workspace: Workspace, chain: Chain) -> dict[str, tuple[str | None, ...]]:
+    columns = ", ".join(trait_column(key) for key in chain.keys)
+    rows = workspace.all(f"select user_id, {columns} from ({current(chain)})")
+    assert len(rows) == len({row[0] for row in rows})
+    return {user: row for user, *found in rows for row in [tuple(found)]}
+
+
+def traits_run(
+    workspace: Workspace, chain: Chain, keys: Sequence[str], snapshot: Snapshot, run: int
+) -> tuple[Chain, list[tuple[Any, ...]]]:
+    table = traits_table(workspace, keys, [(user, *row) for user, row in snapshot.items()])
+    diff = diff_traits(workspace, table, chain, keys)
+    change = traits_change(workspace, chain, diff, run)
+    log = workspace.all(f"select user_id, key, value from {change.log}") if change and change.log else []
+    return committed(change, chain), sorted(log, key=str)
+
+
+# Members.
+
+
+@given(old=st.sets(IDS), new=st.lists(IDS))
+@anew()
+def test_old_members_and_changes_are_the_new_members(old: set[str], new: list[str]) -> None:
+    with Workspace(0) as workspace:
+        chain, _ = members_run(workspace, AUDIENCE, old, 1)
+        diff = diff_members(workspace, ids_table(workspace, new), chain)
+        changed = dict(workspace.all(f"select user_id, present from {diff.table}"))
+    assert changed == {user: user in new for user in old ^ set(new)}
+    assert (diff.entered, diff.left, diff.invalid) == (len(set(new) - old), len(old - set(new)), 0)
+
+
+@given(snapshots=st.lists(st.sets(IDS, max_size=8), min_size=1, max_size=6))
+@anew()
+def test_after_any_runs_the_stored_members_are_the_last_snapshot(snapshots: list[set[str]]) -> None:
+    with Workspace(0) as workspace:
+        chain, before = AUDIENCE, set[str]()
+        for run, snapshot in enumerate(snapshots, 1):
+            chain, log = members_run(workspace, chain, snapshot, run)
+            changed = [(user, "vip", "true" if user in snapshot else "false") for user in before ^ snapshot]
+            assert log == ([] if run == 1 else sorted(changed))
+            before = snapshot
+        assert members(workspace, chain) == sorted(snapshots[-1])
+        assert chain.users == len(snapshots[-1])
+
+
+def test_rows_without_an_id_are_counted_and_change_nothing(workspace: Workspace) -> None:
+    chain, _ = members_run(workspace, AUDIENCE, ["ann"], 1)
+    diff = diff_members(workspace, ids_table(workspace, ["ann", None, None]), chain)
+    assert (diff.entered, diff.left, diff.invalid) == (0, 0, 2)
+
+
+def test_a_duplicate_counts_once(workspace: Workspace) -> None:
+    chain, _ = members_run(workspace, AUDIENCE, ["ann", "ann"], 1)
+    assert chain.users == 1
+    diff = diff_members(workspace, ids_table(workspace, ["ann", "ann", "bob", "bob", "bob"]), chain)
+    assert (diff.entered, diff.left) == (1, 0)
+
+
+def test_an_unchanged_audience_writes_nothing(workspace: Workspace) -> None:
+    chain, _ = members_run(workspace, AUDIENCE, ["ann"], 1)
+    diff = diff_members(workspace, ids_table(workspace, ["ann"]), chain)
+    assert members_change(workspace, chain, diff, 2) is None
+
+
+def test_an_empty_first_creation_is_stored(workspace: Workspace) -> None:
+    chain, log = members_run(workspace, AUDIENCE, [], 1)
+    assert (len(chain.segments), chain.users, log) == (1, 0, [])
+
+
+def test_a_member_is_one_since_the_run_it_entered(workspace: Workspace) -> None:
+    chain = AUDIENCE
+    for run, snapshot in enumerate((["ann", "bob"], ["ann"], ["ann", "bob"]), 1):
+        chain, _ = members_run(workspace, chain, snapshot, run)
+    rows = workspace.all(f"select user_id, run_id from ({current(chain)}) order by user_id")
+    assert rows == [("ann", 1), ("bob", 3)]
+
+
+def test_a_few_deltas_become_a_new_base(workspace: Workspace) -> None:
+    chain = AUDIENCE
+    kinds = []
+    for run in range(1, prepare.MOST_DELTAS + 3):
+        chain, _ = members_run(workspace, chain, ["ann", f"user {run}"], run)
+        kinds.append([segment.kind for segment in chain.segments])
+    assert kinds[-3:] == [["base", *["delta"] * (prepare.MOST_DELTAS - 1)], ["base"], ["base", "delta"]]
+    assert members(workspace, chain) == ["ann", f"user {prepare.MOST_DELTAS + 2}"]
+    since = workspace.all(f"select run_id from ({current(chain)}) where user_id = 'ann'")
+    assert since == [(1,)]  # folding keeps since when
+
+
+def test_a_large_delta_becomes_a_new_base(workspace: Workspace) -> None:
+    chain, _ = members_run(workspace, AUDIENCE, ["ann"], 1)
+    chain, log = members_run(workspace, chain, ["ann", *(f"user {number}" for number in range(251))], 2)
+    assert [(segment.kind, segment.rows) for segment in chain.segments] == [("base", 252)]
+    assert len(log) == 251
+
+
+# Traits.
+
+KEYS = ("name", "firstName", "age")
+
+
+def rows_of(keys: Sequence[str]) -> st.SearchStrategy[dict[str, tuple[str | None, ...]]]:
+    return st.dictionaries(IDS, st.tuples(*[VALUES] * len(keys)), max_size=6)
+
+
+def said(snapshot: Snapshot) -> dict[str, tuple[str | None, ...]]:
+    """Users who have any value at all."""
+    return {user: tuple(row) for user, row in snapshot.items() if any(value is not None for value in row)}
+
+
+def differences(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> list[tuple[str, str, str | None]]:
+    nothing = [None] * len(keys)
+    return sorted(
+        [
+            (user, key, now)
+            for user in old.keys() | new.keys()
+            for key, was, now in zip(keys, old.get(user, nothing), new.get(user, nothing), strict=True)
+            if was != now
+        ],
+        key=str,
+    )
+
+
+@given(snapshots=st.lists(rows_of(KEYS), min_size=1, max_size=5))
+@anew()
+def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[dict[str, Any]]) -> None:
+    with Workspace(0) as workspace:
+        chain = Chain(None, PropertyKind.COMPUTED_TRAIT, KEYS, 0)
+        before: Snapshot = {}
+        for run, snapshot in enumerate(snapshots, 1):
+            chain, log = traits_run(workspace, chain, KEYS, snapshot, run)
+            assert log == ([] if run == 1 else differences(before, snapshot, KEYS))
+            before = snapshot
+        assert values(workspace, chain) == said(snapshots[-1])
+        assert chain.users == len(said(snapshots[-1]))
+
+
+@given(first=rows_of(("a", "b")), left=rows_of(("a",)), right=rows_of(("b",)))
+@anew()
+def test_two_entries_may_feed_one_chain_in_one_run(first: Snapshot, left: Snapshot, right: Snapshot) -> None:
+    """A trait moved to another entry: each brings its own column, and leaves the other one's as it is."""
+    with Workspace(0) as workspace:
+        chain, _ = traits_run(workspace, Chain(None, PropertyKind.COMPUTED_TRAIT, ("a", "b"), 0), ("a", "b"), first, 1)
+        chain, _ = traits_run(workspace, chain, ("a",), left, 2)
+        chain, _ = traits_run(workspace, chain, ("b",), right, 2)
+        both = {user: (*left.get(user, [None]), *right.get(user, [None])) for user in left.keys() | right.keys()}
+        assert values(workspace, chain) == said(both)
+        assert chain.users == len(said(both))
+
+
+def test_a_value_of_another_type_is_another_value(workspace: Workspace) -> None:
+    chain, _ = traits_run(
+        workspace, Chain(None, PropertyKind.COMPUTED_TRAIT, ("a",), 0), ("a",), {"ann": ["1"], "bob": ["true"]}, 1
+    )
+    _, log = traits_run(workspace, chain, ("a",), {"ann": ['"1"'], "bob": ['"true"']}, 2)
+    assert log == [("ann", "a", '"1"'), ("bob", "a", '"true"')]
+
+
+def test_users_with_values_are_counted_by_whether_they_have_any(workspace: Workspace) -> None:
+    chain, _ = traits_run(
+        workspace,
+        Chain(None, PropertyKind.COMPUTED_TRAIT, ("a", "b"), 0),
+        ("a", "b"),
+        {"ann": ["1", "2"], "bob": ["1", None]},
+        1,
+    )
+    table = traits_table(workspace, ["a"], [("cem", "1")])
+    diff = diff_traits(workspace, table, chain, ["a"])
+    assert (diff.users, diff.entered, diff.left) == (3, 1, 1)  # ann keeps b
+
+
+# Several rows of one user.
+
+
+def test_a_user_with_equal_rows_counts_once(workspace: Workspace) -> None:
+    table, differing = one_row_a_user(
+        workspace, f"select * from {traits_table(workspace, ['a'], [('ann', '1'), ('ann', '1')])}", ["a"]
+    )
+    assert (workspace.all(f"select * from {table}"), differing) == ([("ann", "1")], 0)
+
+
+@pytest.mark.parametrize(
+    "rows", [[("ann", "1"), ("ann", "2"), ("bob", "3")], [("bob", "3"), ("ann", "2"), ("ann", "1")]]
+)
+def test_of_rows_that_differ_the_greatest_counts_in_whatever_order(
+    workspace: Workspace, rows: list[tuple[str, str]]
+) -> None:
+    table, differing = one_row_a_user(workspace, f"select * from {traits_table(workspace, ['a'], rows)}", ["a"])
+    assert sorted(workspace.all(f"select user_id, a from {table}")) == [("ann", "2"), ("bob", "3")]
+    assert differing == 1
+
+
+def test_rows_without_an_id_stay_to_be_counted(workspace: Workspace) -> None:
+    rows = [(None, "1"), (None, "2"), ("ann", "1"), ("ann", "1")]
+    table, differing = one_row_a_user(workspace, f"select * from {traits_table(workspace, ['a'], rows)}", ["a"])
+    assert workspace.one(f"select count(*), count(user_id) from {table}") == (3, 1)
+    assert differing == 0

@@ -1,0 +1,117 @@
+"""What became of a run? Its status, its exit code, and the JSON that programs read."""
+
+from __future__ import annotations
+
+import pytest
+
+from audience_sync.delivery.deliver import Tally
+from audience_sync.model import AudienceStatus, RunStatus
+from audience_sync.sync.findings import AudienceFinding, TraitsFinding
+from audience_sync.sync.report import DestinationReport, Report, destination_report
+
+SYNCED = AudienceFinding("vip", "VIP", AudienceStatus.SYNCED, before=10, entered=3, left=1, invalid=2)
+UNCHANGED = AudienceFinding("vip", "VIP", AudienceStatus.UNCHANGED, before=10)
+HELD = AudienceFinding("vip", "VIP", AudienceStatus.HELD, before=10, error="the new snapshot is empty")
+FAILED = AudienceFinding("vip", "VIP", AudienceStatus.FAILED, before=10, error="no such file")
+WAITING = AudienceFinding("vip", "VIP", AudienceStatus.WAITING, error="waiting for `audience-sync seed vip`")
+
+DELIVERED = DestinationReport("connect", "api", calls=5, delivered=5, refused=0, pending=0)
+NOTHING_OWED = DestinationReport("connect", "api", calls=0, delivered=0, refused=0, pending=0)
+REFUSED = DestinationReport("connect", "api", calls=5, delivered=4, refused=1, pending=0, still_refused=1)
+REFUSED_BEFORE = DestinationReport("connect", "api", calls=0, delivered=0, refused=0, pending=0, still_refused=3)
+PENDING = DestinationReport("connect", "api", calls=5, delivered=4, refused=0, pending=1, error="HTTP 503")
+DOWN = DestinationReport("segment", "api", calls=5, delivered=0, refused=0, pending=5, error="HTTP 401")
+DOWN_WITHOUT_CALLS = DestinationReport("segment", "api", calls=0, delivered=0, refused=0, pending=0, error="HTTP 401")
+CUT_SHORT = DestinationReport("connect", "api", calls=5, delivered=0, refused=0, pending=5)
+
+BAD_TRAITS = TraitsFinding(errors=("computed_traits[0]: no such file",))
+
+
+def report(
+    *parts: AudienceFinding | DestinationReport | TraitsFinding,
+) -> Report:
+    audiences = [part for part in parts if isinstance(part, AudienceFinding)]
+    destinations = [part for part in parts if isinstance(part, DestinationReport)]
+    traits = next((part for part in parts if isinstance(part, TraitsFinding)), TraitsFinding())
+    return Report(7, audiences, traits, destinations, seconds=1.23456)
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "exit_code"),
+    [
+        pytest.param(report(), RunStatus.SUCCEEDED, 0, id="nothing to do"),
+        pytest.param(report(SYNCED, DELIVERED), RunStatus.SUCCEEDED, 0, id="all delivered"),
+        pytest.param(report(UNCHANGED, NOTHING_OWED), RunStatus.SUCCEEDED, 0, id="nothing changed"),
+        pytest.param(report(WAITING, DELIVERED), RunStatus.SUCCEEDED, 0, id="an audience waits for its seed"),
+        pytest.param(report(SYNCED, REFUSED), RunStatus.PARTIAL, 1, id="a call is refused"),
+        pytest.param(report(UNCHANGED, REFUSED_BEFORE), RunStatus.PARTIAL, 1, id="an earlier run's call is refused"),
+        pytest.param(report(SYNCED, PENDING), RunStatus.PARTIAL, 1, id="a call is pending"),
+        pytest.param(report(SYNCED, DELIVERED, DOWN), RunStatus.PARTIAL, 1, id="one of two destinations failed"),
+        pytest.param(report(SYNCED, CUT_SHORT), RunStatus.PARTIAL, 1, id="nothing went out, and nothing failed"),
+        pytest.param(report(HELD, DELIVERED), RunStatus.HELD, 4, id="an audience is held"),
+        pytest.param(report(HELD, REFUSED), RunStatus.HELD, 4, id="held comes before refused"),
+        pytest.param(report(FAILED, DELIVERED), RunStatus.FAILED, 3, id="a source failed"),
+        pytest.param(report(SYNCED, BAD_TRAITS), RunStatus.FAILED, 3, id="a source of traits failed"),
+        pytest.param(report(FAILED, HELD, REFUSED), RunStatus.FAILED, 3, id="failed comes before held"),
+        pytest.param(report(SYNCED, DOWN), RunStatus.FAILED, 3, id="every destination failed"),
+        pytest.param(report(SYNCED, DOWN, NOTHING_OWED), RunStatus.FAILED, 3, id="every destination with calls failed"),
+        pytest.param(report(SYNCED, DELIVERED, DOWN_WITHOUT_CALLS), RunStatus.SUCCEEDED, 0, id="one had no calls"),
+    ],
+)
+def test_a_run_has_a_status_and_an_exit_code(found: Report, status: RunStatus, exit_code: int) -> None:
+    assert (found.status, found.exit_code) == (status, exit_code)
+
+
+def test_a_run_without_errors_says_nothing_of_them() -> None:
+    assert report(SYNCED, DELIVERED).error is None
+
+
+def test_a_run_says_once_what_went_wrong() -> None:
+    assert report(FAILED, FAILED, HELD, BAD_TRAITS, PENDING).error == (
+        "no such file\ncomputed_traits[0]: no such file\ndestination connect: HTTP 503"
+    )
+
+
+def test_the_json_of_a_run_is_a_contract() -> None:
+    found = report(SYNCED, TraitsFinding(users=9, changed=2, invalid=1), REFUSED)
+    assert found.as_json() == {
+        "run": 7,
+        "status": "partial",
+        "audiences": [
+            {
+                "key": "vip",
+                "name": "VIP",
+                "status": "synced",
+                "members": 12,
+                "entered": 3,
+                "left": 1,
+                "invalid": 2,
+                "error": None,
+            }
+        ],
+        "traits": {"users": 9, "changed": 2, "invalid": 1, "errors": []},
+        "destinations": [
+            {
+                "name": "connect",
+                "calls": 5,
+                "delivered": 4,
+                "refused": 1,
+                "pending": 0,
+                "still_refused": 1,
+                "requests": 0,
+                "retries": 0,
+                "seconds": 0.0,
+                "error": None,
+            }
+        ],
+        "seconds": 1.235,
+        "warnings": [],
+    }
+
+
+def test_the_feeds_of_a_destination_are_added_up() -> None:
+    main = Tally("connect", 5, delivered=3, refused=1, requests=2, retries=1, seconds=1.5, error="HTTP 401")
+    seed = Tally("connect", 2, delivered=2, requests=1, seconds=0.5)
+    assert destination_report("api", [main, seed], still_refused=4) == DestinationReport(
+        "connect", "api", 7, 5, 1, 1, requests=3, retries=1, seconds=2.0, error="HTTP 401", still_refused=4
+    )

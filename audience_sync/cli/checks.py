@@ -16,7 +16,7 @@ from audience_sync.errors import AudienceSyncError, ConfigError
 from audience_sync.store import migrate
 from audience_sync.store.catalog import Property, read_properties
 from audience_sync.store.engine import Store
-from audience_sync.sync.targets import named_targets
+from audience_sync.sync.targets import named_targets, refuse_traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ def _advice(store: Store) -> str:
 def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[Line]:
     try:
         targets = named_targets(settings.audiences, stored)
+        refuse_traits(settings.computed_traits, stored)
     except ConfigError as error:
         yield from (_failed("config", problem.path, problem.message) for problem in error.problems)
         return

@@ -43,6 +43,8 @@ def run(command: click.Command) -> int:
         return OK
     except AudienceSyncError as error:
         say(_message(error))
+        if "--json" in sys.argv:
+            _print_json(error)
         return _code(error)
     except Exception as error:
         return _unexpected(error)
@@ -80,6 +82,15 @@ def _message(error: AudienceSyncError) -> str:
         count = len(error.problems)
         return f"The config has {count} problem{'s' * (count != 1)}. Nothing was loaded or sent.\n{lines}"
     return str(error)
+
+
+def _print_json(error: AudienceSyncError) -> None:
+    """A program that asked for JSON gets one document, also when there is no answer."""
+    import json
+
+    problems = [{"path": each.path, "message": masked_text(each.message)} for each in getattr(error, "problems", ())]
+    document = {"status": "failed", "exit_code": _code(error), "error": masked_text(str(error)), "problems": problems}
+    print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _unexpected(error: Exception) -> int:

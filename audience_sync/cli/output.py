@@ -43,7 +43,8 @@ def print_table(columns: Mapping[str, str], rows: Sequence[Sequence[object]]) ->
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    lines = box.SIMPLE_HEAD if sys.stdout.isatty() else None
+    table = Table(box=lines, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0) if lines is None else (0, 1))
     for heading, alignment in columns.items():
         last = heading == list(columns)[-1]
         table.add_column(heading, justify="right" if alignment == "right" else "left", no_wrap=not last)

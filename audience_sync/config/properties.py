@@ -39,11 +39,13 @@ def _found(wish: Wish, first: dict[str, Place], reserved: Callable[[str], str | 
         return
     if reason := reserved(key):
         yield Finding(place, reason)
-    if key in first:
+    # `firstName` and `firstname` are one column to a database, and to some receivers one property.
+    folded = key.casefold()
+    if folded in first:
         yield Finding(
-            place, f"its key `{key}` is already that of {dotted(first[key])}: give one of them another `key:`"
+            place, f"its key `{key}` is already that of {dotted(first[folded])}: give one of them another `key:`"
         )
-    first.setdefault(key, place[:-1] if isinstance(place[-1], str) else place)
+    first.setdefault(folded, place[:-1] if isinstance(place[-1], str) else place)
 
 
 def _audiences(tree: Tree) -> Iterator[Wish]:

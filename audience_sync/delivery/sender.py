@@ -11,6 +11,9 @@ from audience_sync.delivery.calls import Batch, EncodedCall
 from audience_sync.delivery.pace import Pace, backoff
 from audience_sync.destinations.base import Judgement, Meaning, Transport
 
+#: Failed attempts at the same request after which a server's error (5xx) may be about one of its calls.
+MOST_ATTEMPTS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -32,6 +35,7 @@ class Outcome:
     retries: int = 0
     http_status: int | None = None
     reason: str = ""
+    started: float = 0.0
 
     @property
     def delivered(self) -> int:
@@ -85,7 +89,7 @@ class BatchSender:
         self._pause = pause
 
     def send(self, batch: Batch) -> Outcome:
-        outcome = Outcome(batch)
+        outcome = Outcome(batch, started=self._progress.clock())
         for call in batch.calls:
             if call.unsendable:
                 outcome.refusals.append(Refusal(call, call.unsendable, None))
@@ -131,8 +135,20 @@ class BatchSender:
                 return judgement
             outcome.retries += 1
             attempt += judgement.meaning is Meaning.RETRY
+            if attempt >= MOST_ATTEMPTS and self._is_about_the_calls(judgement, calls, outcome):
+                return judgement
             self._wait(judgement, attempt)
         return None
+
+    def _is_about_the_calls(self, judgement: Judgement, calls: Sequence[EncodedCall], outcome: Outcome) -> bool:
+        """Whether a server that keeps failing may be failing at one of these calls.
+
+        A batch is then halved to find it. A single call is refused only if other calls of its batch went
+        through meanwhile: otherwise the server is just down.
+        """
+        if judgement.status is None:
+            return False
+        return len(calls) > 1 or self._progress.last > outcome.started
 
     def _wait(self, judgement: Judgement, attempt: int) -> None:
         if judgement.meaning is Meaning.STOP:

@@ -27,14 +27,21 @@ def sql_json(expression: str, duckdb_type: str) -> str | None:
         return f"cast({expression} as VARCHAR)"
     if duckdb_type in ("FLOAT", "DOUBLE"):
         return number_json(expression)
-    if duckdb_type == "DATE" or duckdb_type.startswith("TIMESTAMP"):
+    if is_time(duckdb_type):
         return time_json(expression, duckdb_type)
     return _other_json(expression, duckdb_type)
+
+
+def is_time(duckdb_type: str) -> bool:
+    """A list of times is none: its type begins with the same word."""
+    return duckdb_type == "DATE" or (duckdb_type.startswith("TIMESTAMP") and not duckdb_type.endswith("]"))
 
 
 def _other_json(expression: str, duckdb_type: str) -> str:
     if duckdb_type == "JSON":
         return _any_json(expression)
+    if is_time(element := duckdb_type.rpartition("[")[0]):
+        return _times_json(expression, element)
     if duckdb_type.endswith("]") or duckdb_type.startswith(("STRUCT", "MAP", "UNION", "VARIANT")):
         return _finite(f"cast(to_json({expression}) as VARCHAR)")
     if duckdb_type.startswith("DECIMAL"):
@@ -55,6 +62,11 @@ def time_json(moment: str, duckdb_type: str) -> str:
     """``"2018-11-02T09:30:00.000Z"``; a time without a zone is UTC."""
     plain = f"timezone('UTC', {moment})" if "TIME ZONE" in duckdb_type else f"cast({moment} as TIMESTAMP)"
     return f"""case when isfinite({moment}) then strftime({plain}, '"%Y-%m-%dT%H:%M:%S.%gZ"') end"""
+
+
+def _times_json(moments: str, duckdb_type: str) -> str:
+    each = f"coalesce({time_json('moment', duckdb_type)}, 'null')"
+    return f"'[' || array_to_string(list_transform({moments}, lambda moment: {each}), ',') || ']'"
 
 
 def _decimal_json(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, select
 
 from audience_sync.config.models import Settings
+from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError, StoreDamagedError
 from audience_sync.model import AudienceStatus, Initial, PropertyKind
 from audience_sync.sources.base import Source
@@ -77,8 +78,7 @@ class Collector:
 
     def audience(self, target: Target) -> None:
         """Take and compare one audience; a source that fails leaves it as it is."""
-        if self._is_waiting(target):
-            self.findings.audiences.append(_waiting(target))
+        if self.waits(target):
             return
         self.watch(f"audience {target.key}")
         try:
@@ -86,11 +86,16 @@ class Collector:
         except SourceError as error:
             self._fail(target, str(error))
 
-    def _is_waiting(self, target: Target) -> bool:
+    def waits(self, target: Target) -> bool:
+        """Whether the audience is passed over, since a person has to seed it first; the findings say so."""
         manual = target.config.initial is Initial.MANUAL
-        return manual and target.stored is None and target.key != self.seeding
+        waiting = manual and target.stored is None and target.key != self.seeding
+        if waiting:
+            self.findings.audiences.append(_waiting(target))
+        return waiting
 
     def _fail(self, target: Target, message: str) -> None:
+        message = masked(message, self.settings.secrets)
         self.findings.audiences.append(
             AudienceFinding(target.key, target.name, AudienceStatus.FAILED, before=self._before(target), error=message)
         )

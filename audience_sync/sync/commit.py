@@ -132,6 +132,11 @@ def _members(workspace: Workspace, chain: Chain, audience: int) -> Iterator[Rows
     return workspace.stream(query)
 
 
+def storable(text: str) -> str:
+    """Text that both databases can keep: what was rejected may hold what PostgreSQL refuses."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
 def _describe(connection: Connection, findings: Findings, run: RunId) -> None:
     """The run's rows for people: audiences, rejected rows, traits."""
     found = [
@@ -157,7 +162,7 @@ def _describe(connection: Connection, findings: Findings, run: RunId) -> None:
             "audience_key": each.audience_key,
             "file": each.file,
             "row": each.row,
-            "user_id": each.user_id,
+            "user_id": each.user_id and storable(each.user_id),
             "reason": each.reason,
         }
         for number, each in enumerate(findings.rejected, 1)

@@ -16,7 +16,7 @@ from audience_sync.sync.findings import Findings
 from audience_sync.sync.named import collect_names
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed, configs_by_key, gather, owed_to, read_log, read_refused, wanted
-from audience_sync.sync.targets import Target, named_targets
+from audience_sync.sync.targets import Target, named_targets, refuse_traits
 from audience_sync.sync.traits import collect_traits
 from audience_sync.workspace import Workspace
 
@@ -65,6 +65,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
         known = read_known(connection)
         before = read_ledgers(connection, parts.settings.destinations)
     targets = named_targets(parts.settings.audiences, known.properties)
+    refuse_traits(parts.settings.computed_traits, known.properties)
     collector = _collector(parts, order, watch, workspace, known, run or known.last_run + 1)
     _collect(collector, targets, order)
     findings, ledgers = collector.findings, _ledgers_after(parts, order, collector, targets, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audience_sync.config.models import AudienceConfig
+from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError
 from audience_sync.keys import KeyRefusedError, reserved_reason, snake_key
 from audience_sync.model import AudienceStatus
@@ -24,7 +25,7 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
     try:
         table = _take(collector, config, origin)
     except SourceError as error:
-        _fail_all(collector, config, known, origin, str(error))
+        _fail_all(collector, known, origin, masked(str(error), collector.settings.secrets))
         return
     names = [name for (name,) in collector.workspace.all(f"select distinct name from {table} order by name")]
     for name in [*names, *(name for name in known if name not in names)]:
@@ -51,9 +52,7 @@ def _take(collector: Collector, config: AudienceConfig, origin: str) -> str:
     return table
 
 
-def _fail_all(
-    collector: Collector, config: AudienceConfig, known: dict[str, Property], origin: str, message: str
-) -> None:
+def _fail_all(collector: Collector, known: dict[str, Property], origin: str, message: str) -> None:
     for stored in known.values():
         users = collector.known.chains[stored.chain_id].users
         collector.findings.audiences.append(
@@ -83,6 +82,8 @@ def _compare(
         _refuse(collector, key, f"the audience '{name}' from {origin} was not created: {reason}")
         return
     target = Target(key, name, config, stored, None, origin)
+    if collector.waits(target):
+        return
     chain = collector.chain_of(target)
     snapshot = f"select user_id from {table} where name = {literal(name)}"
     collector.settle(target, chain, diff_members(collector.workspace, snapshot, chain))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 
+from audience_sync.config.secrets import masked
 from audience_sync.delivery.acknowledge import count_refused
 from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
 from audience_sync.errors import LeaseLostError
@@ -36,7 +37,7 @@ def sync(parts: Parts, order: Order, watch: Watch) -> Report:
         except LeaseLostError:
             raise
         except BaseException as error:
-            words = str(error) or type(error).__name__
+            words = masked(str(error) or type(error).__name__, parts.settings.secrets)
             with lease.transaction() as connection:
                 finish(connection, run, RunStatus.FAILED, time.monotonic() - started, words)
             raise

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audience_sync.config.models import AudienceConfig
+from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.keys import snake_key
 from audience_sync.model import PropertyKind
@@ -90,6 +90,26 @@ def _problems(path: str, target: Target, stored: Mapping[str, Property], others:
     if twin:
         return [Problem(path, f"'{target.name}' and '{twin.name}' both have the key '{target.key}'; give one a `key:`")]
     return []
+
+
+def refuse_traits(entries: Sequence[ComputedTraitsConfig], stored: Mapping[str, Property]) -> None:
+    """Raise ConfigError for computed traits whose key is a stored audience's, or retired."""
+    problems = [
+        Problem(f"computed_traits[{index}].traits", f"the key '{key}' is {taken}. Give the trait another `key:`")
+        for index, entry in enumerate(entries)
+        for key in entry.columns
+        if (taken := _taken(stored.get(key)))
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _taken(known: Property | None) -> str | None:
+    if known is None:
+        return None
+    if known.retired:
+        return "retired"
+    return None if known.kind is PropertyKind.COMPUTED_TRAIT else "an audience's"
 
 
 def refusal(key: str, stored: Mapping[str, Property]) -> str | None:

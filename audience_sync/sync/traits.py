@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.config.models import ComputedTraitsConfig, TraitConfig
+from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError
 from audience_sync.model import PropertyKind
 from audience_sync.sources.base import TraitColumn
@@ -26,7 +27,7 @@ def collect_traits(collector: Collector) -> None:
             changed += _collect(collector, config)
         except SourceError as error:
             found = collector.findings.traits
-            message = f"computed_traits[{index}]: {error}"
+            message = masked(f"computed_traits[{index}]: {error}", collector.settings.secrets)
             collector.findings.traits = replace(found, errors=(*found.errors, message))
     _count(collector, changed)
 

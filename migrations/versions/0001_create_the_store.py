@@ -56,7 +56,7 @@ VIEWS = {
 def upgrade() -> None:
     op.create_table(
         "chains",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False, comment="The chain"),
         sa.Column("kind", sa.Text(), nullable=False, comment="audience or computed_trait"),
         sa.Column("users", sa.Integer(), nullable=False, comment="Users in it now"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chains")),
@@ -64,10 +64,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "destinations",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False, comment="The destination"),
         sa.Column("name", sa.Text(), nullable=False, comment="Its name in the config"),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False, comment="The protocol it speaks"),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), nullable=False, comment="When it was first told anything (UTC)"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_destinations")),
         sa.UniqueConstraint("name", name=op.f("uq_destinations_name")),
         comment="Where identify calls go",
@@ -98,10 +100,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False, comment="running, succeeded, partial, held or failed"),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False, comment="When it started (UTC)"),
         sa.Column(
-            "committed_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When its changes became durable (UTC)",
+            "committed_at", sa.DateTime(timezone=True), nullable=True, comment="When its changes became durable (UTC)"
         ),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True, comment="When it ended (UTC)"),
         sa.Column("seconds", sa.Float(), nullable=True, comment="How long it took"),
@@ -115,7 +114,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "properties",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False, comment="The property"),
         sa.Column("kind", sa.Text(), nullable=False, comment="audience or computed_trait"),
         sa.Column("key", sa.Text(), nullable=False, comment="The user property's name, for ever"),
         sa.Column("name", sa.Text(), nullable=False, comment="The name in the config, now"),
@@ -129,10 +128,7 @@ def upgrade() -> None:
         sa.Column("chain_id", sa.Integer(), nullable=False, comment="Where its members or values are"),
         sa.Column("created_run_id", sa.Integer(), nullable=False, comment="The run that created it"),
         sa.Column(
-            "retired_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When the key was closed for good (UTC)",
+            "retired_at", sa.DateTime(timezone=True), nullable=True, comment="When the key was closed for good (UTC)"
         ),
         sa.ForeignKeyConstraint(["chain_id"], ["chains.id"], name=op.f("fk_properties_chain_id")),
         sa.ForeignKeyConstraint(["created_run_id"], ["runs.id"], name=op.f("fk_properties_created_run_id")),
@@ -142,13 +138,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "refusals",
-        sa.Column("destination_id", sa.Integer(), nullable=False),
-        sa.Column("user_id", USER_ID, nullable=False),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="Who refuses it"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that was refused last"),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("http_status", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False, comment="Why, without secrets and user properties"),
+        sa.Column("http_status", sa.Integer(), nullable=True, comment="The status, where there was one"),
         sa.Column("attempts", sa.Integer(), nullable=False, comment="How often it was tried"),
-        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=False, comment="When it was refused last (UTC)"),
         sa.ForeignKeyConstraint(["destination_id"], ["destinations.id"], name=op.f("fk_refusals_destination_id")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_refusals_run_id")),
         sa.PrimaryKeyConstraint("destination_id", "user_id", name=op.f("pk_refusals")),
@@ -157,30 +153,30 @@ def upgrade() -> None:
     )
     op.create_table(
         "rejections",
-        sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that met the row"),
+        sa.Column("number", sa.Integer(), nullable=False, comment="Counted from 1 in the run"),
         sa.Column("audience_key", sa.Text(), nullable=True, comment="The audience; NULL = computed traits"),
-        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("file", sa.Text(), nullable=False, comment="The file, or what else it was read from"),
         sa.Column("row", sa.BigInteger(), nullable=False, comment="Counted from 1, the first row of data"),
         sa.Column("user_id", sa.Text(), nullable=True, comment="As written"),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False, comment="Why it has no usable user id"),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_rejections_run_id")),
         sa.PrimaryKeyConstraint("run_id", "number", name=op.f("pk_rejections")),
         comment="Rows without a usable user id",
     )
     op.create_table(
         "requests",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("destination_id", sa.Integer(), nullable=False),
-        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, comment="The request"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="Where it went"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that sent it"),
         sa.Column("after_user", USER_ID, nullable=False, comment="The calls of the users greater than this one"),
         sa.Column("through_user", USER_ID, nullable=False, comment="... up to this one"),
-        sa.Column("calls", sa.Integer(), nullable=False),
-        sa.Column("refused", sa.Integer(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("http_status", sa.Integer(), nullable=True),
+        sa.Column("calls", sa.Integer(), nullable=False, comment="Identify calls in it"),
+        sa.Column("refused", sa.Integer(), nullable=False, comment="How many of them were refused"),
+        sa.Column("attempts", sa.Integer(), nullable=False, comment="How often it was sent, parts included"),
+        sa.Column("http_status", sa.Integer(), nullable=True, comment="The last status, where there is one"),
         sa.Column("answer", sa.Text(), nullable=True, comment="What the answer meant, without user properties"),
-        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False, comment="When the answer came (UTC)"),
         sa.ForeignKeyConstraint(["destination_id"], ["destinations.id"], name=op.f("fk_requests_destination_id")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_requests_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
@@ -189,15 +185,15 @@ def upgrade() -> None:
     op.create_index("ix_requests_run_id", "requests", ["run_id", "destination_id"], unique=False)
     op.create_table(
         "run_audiences",
-        sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("audience_key", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("members_before", sa.Integer(), nullable=False),
-        sa.Column("members_after", sa.Integer(), nullable=False),
-        sa.Column("entered", sa.Integer(), nullable=False),
-        sa.Column("left", sa.Integer(), nullable=False),
-        sa.Column("invalid", sa.Integer(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run"),
+        sa.Column("audience_key", sa.Text(), nullable=False, comment="The audience"),
+        sa.Column("status", sa.Text(), nullable=False, comment="created, synced, unchanged, held, failed or waiting"),
+        sa.Column("members_before", sa.Integer(), nullable=False, comment="Members before the run"),
+        sa.Column("members_after", sa.Integer(), nullable=False, comment="Members after it"),
+        sa.Column("entered", sa.Integer(), nullable=False, comment="Users who entered"),
+        sa.Column("left", sa.Integer(), nullable=False, comment="Users who left"),
+        sa.Column("invalid", sa.Integer(), nullable=False, comment="Rows without a usable user id"),
+        sa.Column("error", sa.Text(), nullable=True, comment="Why it failed, is held or waits"),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_audiences_run_id")),
         sa.PrimaryKeyConstraint("run_id", "audience_key", name=op.f("pk_run_audiences")),
         comment="What a run found of an audience",
@@ -205,16 +201,16 @@ def upgrade() -> None:
     op.create_index("ix_run_audiences_audience_key", "run_audiences", ["audience_key", "run_id"], unique=False)
     op.create_table(
         "run_destinations",
-        sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("destination_id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
         sa.Column("calls", sa.Integer(), nullable=False, comment="Identify calls owed when the run delivered"),
-        sa.Column("delivered", sa.Integer(), nullable=False),
-        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("delivered", sa.Integer(), nullable=False, comment="Calls it took"),
+        sa.Column("refused", sa.Integer(), nullable=False, comment="Calls it refused"),
         sa.Column("pending", sa.Integer(), nullable=False, comment="Still owed at the end"),
-        sa.Column("retries", sa.Integer(), nullable=False),
-        sa.Column("requests", sa.Integer(), nullable=False),
-        sa.Column("seconds", sa.Float(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("retries", sa.Integer(), nullable=False, comment="Requests that were sent again"),
+        sa.Column("requests", sa.Integer(), nullable=False, comment="Requests sent"),
+        sa.Column("seconds", sa.Float(), nullable=False, comment="How long it took"),
+        sa.Column("error", sa.Text(), nullable=True, comment="Why it stopped"),
         sa.ForeignKeyConstraint(
             ["destination_id"], ["destinations.id"], name=op.f("fk_run_destinations_destination_id")
         ),
@@ -224,12 +220,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "segments",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("chain_id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False, comment="The segment"),
+        sa.Column("chain_id", sa.Integer(), nullable=False, comment="The chain it belongs to"),
         sa.Column("kind", sa.Text(), nullable=False, comment="base or delta"),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
-        sa.Column("row_count", sa.Integer(), nullable=False),
-        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("row_count", sa.Integer(), nullable=False, comment="Its rows"),
+        sa.Column("bytes", sa.BigInteger(), nullable=False, comment="Size of its file"),
         sa.Column("checksum", sa.Text(), nullable=False, comment="blake2b of the file, checked at every read"),
         sa.ForeignKeyConstraint(["chain_id"], ["chains.id"], name=op.f("fk_segments_chain_id")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_segments_run_id")),
@@ -240,8 +236,8 @@ def upgrade() -> None:
     op.create_table(
         "changes",
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that found the change"),
-        sa.Column("user_id", USER_ID, nullable=False),
-        sa.Column("property_id", sa.Integer(), nullable=False),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
         sa.Column("value", sa.Text(), nullable=True, comment="The new value as JSON; NULL = gone"),
         sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_changes_property_id")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_changes_run_id")),
@@ -252,8 +248,8 @@ def upgrade() -> None:
     op.create_index("ix_changes_user_id", "changes", ["user_id"], unique=False)
     op.create_table(
         "feeds",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("destination_id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False, comment="The feed"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination it tells"),
         sa.Column("seeding_id", sa.Integer(), nullable=True, comment="The audience being seeded; NULL = all others"),
         sa.Column("position", sa.Integer(), nullable=False, comment="Everything up to this run has been told"),
         sa.Column(
@@ -271,7 +267,7 @@ def upgrade() -> None:
     op.create_table(
         "members",
         sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience"),
-        sa.Column("user_id", USER_ID, nullable=False),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run since which the user is a member"),
         sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_members_property_id")),
         sa.PrimaryKeyConstraint("property_id", "user_id", name=op.f("pk_members")),
@@ -280,9 +276,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "refused_values",
-        sa.Column("destination_id", sa.Integer(), nullable=False),
-        sa.Column("user_id", USER_ID, nullable=False),
-        sa.Column("property_id", sa.Integer(), nullable=False),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="Who refused it"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
         sa.Column("value", sa.Text(), nullable=True, comment="JSON; NULL = gone"),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that made the change"),
         sa.ForeignKeyConstraint(["destination_id"], ["destinations.id"], name=op.f("fk_refused_values_destination_id")),
@@ -293,7 +289,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "segment_parts",
-        sa.Column("segment_id", sa.Integer(), nullable=False),
+        sa.Column("segment_id", sa.Integer(), nullable=False, comment="The segment"),
         sa.Column("number", sa.Integer(), nullable=False, comment="Counted from 0"),
         sa.Column("body", sa.LargeBinary(), nullable=False, comment="Some of the file's bytes"),
         sa.ForeignKeyConstraint(
@@ -304,13 +300,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "subscriptions",
-        sa.Column("destination_id", sa.Integer(), nullable=False),
-        sa.Column("property_id", sa.Integer(), nullable=False),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
         sa.Column(
-            "since_run",
-            sa.Integer(),
-            nullable=False,
-            comment="The run since which the destination is told of it",
+            "since_run", sa.Integer(), nullable=False, comment="The run since which the destination is told of it"
         ),
         sa.Column("tell_everyone", sa.Boolean(), nullable=False, comment="false = a baseline: only later changes"),
         sa.Column(
@@ -332,7 +325,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "told_ranges",
-        sa.Column("feed_id", sa.Integer(), nullable=False),
+        sa.Column("feed_id", sa.Integer(), nullable=False, comment="The feed"),
         sa.Column("after_user", USER_ID, nullable=False, comment="Users greater than this one ..."),
         sa.Column("through_user", USER_ID, nullable=False, comment="... up to this one ..."),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="... have been told everything up to this run"),

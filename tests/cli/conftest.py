@@ -28,6 +28,8 @@ STUCK = 60
 TAKEN = Reply(body=b'{"success": true}')
 #: The request arrives, the answer never does.
 SILENCE = Reply(raw=b"", then="hang")
+#: Variables that would make a command another one, or (no compiled modules) a slow one.
+NOT_INHERITED = {"AUDIENCE_SYNC_CONFIG", "PYTHONDONTWRITEBYTECODE"}
 NEW_PROJECT = {
     "sources": {"shop": {"files": "."}},
     "destinations": {"log": {"type": "file", "path": "calls.jsonl"}},
@@ -61,9 +63,8 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = folder / "audience_sync.db"
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("AUDIENCE_SYNC", "COV_"))
-        }
+        kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        self.environment: dict[str, str] = kept
         self._read: dict[str, int] = {}
 
     def configure(self, **parts: Any) -> None:

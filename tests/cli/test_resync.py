@@ -22,7 +22,7 @@ def test_resync_tells_true_to_the_members_and_false_to_who_left(vip: Project) ->
 def test_a_damaged_segment_stops_the_run_and_resync_repairs_it(vip: Project) -> None:
     vip.sync()
     vip.sent()
-    vip.query("update segment_parts set body = substr(body, 1, length(body) - 9) || zeroblob(9)")
+    vip.query("update segment_parts set body = zeroblob(length(body))")
     vip.write_members("vip.csv", "ada", "dan")
     damaged = vip.run("sync")
     assert damaged.code == 3

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +42,7 @@ def loaded(project: Project, *arguments: str) -> set[str]:
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_heavy_packages_are_loaded_only_by_who_needs_them(
-    vip: Project, sqlite_schema: object, arguments: list[str], never: set[str]
+    vip: Project, sqlite_schema: Path, arguments: list[str], never: set[str]
 ) -> None:
-    vip.store.write_bytes(open(str(sqlite_schema), "rb").read())
+    shutil.copy(sqlite_schema, vip.store)
     assert loaded(vip, *arguments) & never == set()

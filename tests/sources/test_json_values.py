@@ -44,7 +44,11 @@ BOTH = {
     "backslash before u": ("\\u001f", "VARCHAR", '"\\\\u001f"'),
     "unicode": ("Zoë 😀", "VARCHAR", '"Zoë 😀"'),
     "date": (date(2018, 11, 2), "DATE", '"2018-11-02T00:00:00.000Z"'),
-    "naive time is UTC": (datetime.fromisoformat("2018-11-02T09:30:01.123999"), "TIMESTAMP", '"2018-11-02T09:30:01.123Z"'),
+    "naive time is UTC": (
+        datetime.fromisoformat("2018-11-02T09:30:01.123999"),
+        "TIMESTAMP",
+        '"2018-11-02T09:30:01.123Z"',
+    ),
     "time with zone": (
         datetime(2018, 11, 2, 1, tzinfo=timezone(timedelta(hours=2))),
         "TIMESTAMP WITH TIME ZONE",
@@ -78,7 +82,7 @@ def test_python_writes_the_same(value: Any, duckdb_type: str, text: str | None) 
     assert json_text(value) == text
 
 
-PROPERTIES = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+PROPERTIES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @PROPERTIES

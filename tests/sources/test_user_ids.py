@@ -216,7 +216,7 @@ def test_many_ids_at_once_are_judged_as_one_by_one(values: list[Any]) -> None:
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 doubles = st.floats(width=64)
-PROPERTIES = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+PROPERTIES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture
@@ -250,7 +250,7 @@ def test_sql_and_python_agree_about_any_decimal(number: Decimal, sql_judge: Call
 usable_text = any_text.filter(lambda text: python_id(text)[0] is not None)
 
 
-@settings(PROPERTIES, max_examples=40)
+@settings(PROPERTIES, max_examples=20)
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "json", "parquet", "sqlite", "csv_query", "jsonl_query"])
 @given(ids=st.lists(usable_text, min_size=1, max_size=20))
 def test_any_usable_id_survives_any_source_unchanged(kind: str, ids: list[str], tmp_path: Path, read: Read) -> None:

@@ -81,8 +81,9 @@ class TestTheSchema:
             differences = compare_metadata(context, metadata)
         assert differences == []
 
-    def test_has_a_comment_on_every_table(self) -> None:
-        assert [table.name for table in metadata.sorted_tables if not table.comment] == []
+    def test_says_what_every_table_and_column_is(self) -> None:
+        everything = [item for table in metadata.sorted_tables for item in (table, *table.columns)]
+        assert [str(item) for item in everything if not item.comment] == []
 
     def test_goes_up_down_and_up(self, empty_store: Store) -> None:
         migrate.upgrade(empty_store)

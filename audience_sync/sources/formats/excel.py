@@ -8,6 +8,7 @@ from datetime import datetime, time
 from typing import Any
 
 from audience_sync.errors import SourceError
+from audience_sync.sources.ids import LARGEST_WHOLE_DOUBLE
 from audience_sync.sources.lookup import Found
 from audience_sync.sources.tables import did_you_mean, listed, refuse_doubles
 
@@ -60,6 +61,8 @@ def _cell(cell: Any) -> Any:
     """An empty cell is no value; pandas' own types become Python's."""
     if cell is None or cell == "" or cell != cell:
         return None
+    if isinstance(cell, int) and abs(cell) > LARGEST_WHOLE_DOUBLE:
+        return float(cell)  # as Excel has it: pandas makes integers of whole numbers, and digits that were never there
     if isinstance(cell, datetime) and hasattr(cell, "to_pydatetime"):
         return cell.to_pydatetime()
     return cell.item() if hasattr(cell, "item") and not isinstance(cell, (datetime, time)) else cell

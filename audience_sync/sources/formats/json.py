@@ -18,7 +18,9 @@ _WHOLE = "'-?[0-9]{1,38}'"
 def json_table(found: Found, path: Path, names: Sequence[str]) -> Table:
     """Whether the names are there, only the records can tell: ``check_columns``."""
     columns = ", ".join(f"{literal(name)}: 'JSON'" for name in names)
-    scan = f"read_json({literal(str(path))}, auto_detect = false, format = '{_format(path)}', columns = {{{columns}}})"
+    # Records: with one column, DuckDB would take a line that is no object for that column's value.
+    options = f"auto_detect = false, format = '{_format(path)}', records = 'true', columns = {{{columns}}}"
+    scan = f"read_json({literal(str(path))}, {options})"
     return Table(found.name, scan, {name: Column(quoted(name), "JSON") for name in names})
 
 

@@ -1,0 +1,164 @@
+"""Which files does a name mean, and are they the same before and after?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.base import Rows, TraitColumn, Wanted
+from audience_sync.sources.files import FilesSource
+from audience_sync.workspace import Workspace
+
+from .conftest import Read, Write
+
+
+@pytest.fixture
+def members(write: Write) -> None:
+    write("members/1.csv", "user_id,plan\nada,1\n")
+    write("members/2.csv", "plan;user_id\n2;bob\n")
+    write("members/_SUCCESS", "")
+    write("members/_temporary.csv", "user_id,plan\nnobody,1\n")
+    write("members/.hidden.csv", "user_id,plan\nnobody,1\n")
+    write("members/readme.txt", "nothing")
+    write("vip.csv", "user_id\ncyd\n")
+
+
+@pytest.mark.parametrize("name", ["members", "members/", "members/*.csv", "members/[12].csv", "**/[12].csv"])
+def test_a_folder_and_a_glob_mean_all_their_data_files(name: str, members: None, read: Read) -> None:
+    assert read(file=name, traits={"plan": "plan"}).values == {"ada": "1", "bob": "2"}
+
+
+def test_rejects_name_their_file_relative_to_the_folder(write: Write, read: Read) -> None:
+    write("members/1.csv", "user_id,plan\nada,1\n")
+    write("members/2.csv", "user_id,plan\nbob,1\n,2\n")
+    assert read(file="members").rejects == [("members/2.csv", 2, "", "empty user id")]
+
+
+def test_a_type_is_inferred_over_all_files_of_a_snapshot(write: Write, read: Read) -> None:
+    write("members/1.csv", "user_id,plan\nada,1\n")
+    write("members/2.csv", "user_id,plan\nbob,x\n")
+    assert read(file="members", traits={"plan": "plan"}).values == {"ada": '"1"', "bob": '"x"'}
+
+
+def test_a_path_may_be_absolute(tmp_path: Path, members: None, read: Read) -> None:
+    assert read(file=str(tmp_path / "vip.csv")).ids == ["cyd"]
+
+
+MISSING = {
+    "a file": ("vipp.csv", ["no file 'vipp.csv'", "Did you mean 'vip.csv'?", "Data files there: vip.csv"]),
+    "a glob": ("vap-*.csv", ["no file 'vap-*.csv'", "Data files there: vip.csv"]),
+    "data files": ("empty", ["no data file in the folder 'empty'"]),
+    "a format": ("vip.txt", ["vip.txt has none of the formats", ".csv"]),
+    "a whole .zst": ("vip.csv.zst", ["vip.csv.zst has none of the formats", "truncated"]),
+}
+
+
+@pytest.mark.parametrize(("name", "words"), MISSING.values(), ids=MISSING.keys())
+def test_what_is_missing_is_said_with_what_is_there(
+    name: str, words: list[str], tmp_path: Path, members: None, write: Write, read: Read
+) -> None:
+    (tmp_path / "empty").mkdir()
+    write("vip.txt", "x")
+    write("vip.csv.zst", "x")
+    with pytest.raises(SourceError) as caught:
+        read(file=name)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_a_folder_of_several_formats_is_an_error(write: Write, read: Read) -> None:
+    write("m/a.csv", "user_id\nada\n")
+    write("m/b.jsonl", '{"user_id": "bob"}')
+    with pytest.raises(SourceError, match=r"several formats: \.csv, \.jsonl"):
+        read(file="m")
+
+
+def test_files_with_other_columns_are_an_error(write: Write, read: Read) -> None:
+    write("m/a.csv", "user_id\nada\n")
+    write("m/b.csv", "user_id,plan\nbob,1\n")
+    with pytest.raises(SourceError, match=r"m/b\.csv and m/a\.csv are read as one, but only one of them has plan"):
+        read(file="m")
+
+
+def test_the_names_of_many_audiences_come_with_their_users(write: Write, read: Read) -> None:
+    write("a.csv", "user_id,audience\nada, VIP \nbob,Churn\ncyd,\n,VIP\n")
+    snapshot = read(file="a.csv", name="audience")
+    assert snapshot.rows == [("ada", "VIP"), ("bob", "Churn"), (None, None), (None, "VIP")]
+    assert [reject[1:] for reject in snapshot.rejects] == [(3, "cyd", "no audience name"), (4, "", "empty user id")]
+
+
+def rows_of_vip(tmp_path: Path, workspace: Workspace, **wanted: object) -> Rows:
+    return FilesSource(tmp_path).read(workspace, Wanted(**({"user_id": "user_id", "file": "vip.csv"} | wanted)))
+
+
+def test_a_file_that_grows_while_it_is_read_is_an_error(
+    tmp_path: Path, workspace: Workspace, members: None, write: Write
+) -> None:
+    rows = rows_of_vip(tmp_path, workspace)
+    rows.verify()
+    write("vip.csv", "user_id\ncyd\ndan\n")
+    with pytest.raises(SourceError, match=r"vip\.csv was changed while it was read: it is still being written"):
+        rows.verify()
+
+
+def test_a_file_that_is_gone_after_the_scan_is_an_error(tmp_path: Path, workspace: Workspace, members: None) -> None:
+    rows = rows_of_vip(tmp_path, workspace)
+    (tmp_path / "vip.csv").unlink()
+    with pytest.raises(SourceError, match=r"vip\.csv can't be opened"):
+        rows.verify()
+
+
+def test_equal_fingerprints_mean_the_same_files_and_the_same_question(
+    tmp_path: Path, workspace: Workspace, members: None
+) -> None:
+    first = rows_of_vip(tmp_path, workspace).fingerprint
+    assert rows_of_vip(tmp_path, workspace).fingerprint == first
+    assert rows_of_vip(tmp_path, workspace, traits={"a": TraitColumn("user_id")}).fingerprint != first
+    assert rows_of_vip(tmp_path, workspace, encoding="latin-1").fingerprint != first
+    os.utime(tmp_path / "vip.csv", ns=(1, 1))
+    assert rows_of_vip(tmp_path, workspace).fingerprint != first
+
+
+def test_check_says_what_is_there(tmp_path: Path, members: None) -> None:
+    assert FilesSource(tmp_path).check() == f"folder {tmp_path}, 1 file"
+    assert FilesSource(tmp_path / "members").check() == f"folder {tmp_path}/members, 2 files"
+
+
+def test_check_says_that_a_folder_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="there is no folder"):
+        FilesSource(tmp_path / "nowhere").check()
+
+
+@pytest.fixture
+def remote() -> None:
+    import fsspec
+
+    fsspec.filesystem("memory").pipe({"/shop/1.csv": b"user_id\n007\n", "/shop/2.csv": b"user_id\n\nbob\n"})
+
+
+@pytest.mark.parametrize("name", ["memory://shop/*.csv", "memory://shop"])
+def test_remote_files_are_read_through_fsspec(name: str, remote: None, read: Read) -> None:
+    assert read(file=name).ids == ["007", "bob"]
+
+
+def test_a_source_may_be_remote_altogether(remote: None, read: Read) -> None:
+    source = FilesSource("memory://shop")
+    assert read(source, file="1.csv").ids == ["007"]
+    assert read(source, query="select user_id from '1.csv'").ids == ["007"]
+    assert source.check() == "files at memory://, read when they are needed"
+
+
+REMOTE = {
+    "no file": ("memory://shop/3.csv", "no file 'memory://shop/3.csv'"),
+    "no such protocol": ("klingon://shop/1.csv", "klingon:// is no file system"),
+    "a missing package": ("s3://shop/1.csv", "s3:// needs a package that is not installed: Install s3fs"),
+}
+
+
+@pytest.mark.parametrize(("name", "words"), REMOTE.values(), ids=REMOTE.keys())
+def test_remote_files_that_cannot_be_read_are_an_error(name: str, words: str, remote: None, read: Read) -> None:
+    with pytest.raises(SourceError) as caught:
+        read(file=name)
+    assert words in str(caught.value)

@@ -1,0 +1,146 @@
+"""A shop's first week: the small store that the examples of docs/database.md are about.
+
+Two audiences, two destinations, one run every morning: 39 creates the audiences, 41 is held, 43 fails.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from audience_sync.store.engine import Store
+from audience_sync.store.tables import chains as chains_table
+from audience_sync.store.tables import (
+    changes,
+    destinations,
+    members,
+    properties,
+    refusals,
+    rejections,
+    run_audiences,
+    run_destinations,
+    runs,
+)
+
+BIG, NEW, PLAN = 1, 2, 3
+CONNECT, LOG = 1, 2
+EMPTY = "audience 'big_spenders': the new snapshot is empty, the last one had 4 members"
+NO_FILE = "audience 'new_customers': there is no file new_customers.csv"
+
+#: run, day of March 2026, status, seconds, users whose traits changed, error
+RUNS = [
+    (39, 2, "succeeded", 2.5, 7, None),
+    (40, 3, "succeeded", 0.9, 1, None),
+    (41, 4, "held", 0.8, 0, None),
+    (42, 5, "succeeded", 1.25, 2, None),
+    (43, 6, "failed", 1.5, 0, NO_FILE),
+]
+#: run, audience, status, before, after, entered, left, invalid, error
+AUDIENCES = [
+    (39, "big_spenders", "created", 0, 4, 4, 0, 0, None),
+    (39, "new_customers", "created", 0, 3, 3, 0, 0, None),
+    (40, "big_spenders", "synced", 4, 4, 1, 1, 0, None),
+    (40, "new_customers", "unchanged", 3, 3, 0, 0, 0, None),
+    (41, "big_spenders", "held", 4, 4, 0, 0, 0, EMPTY),
+    (41, "new_customers", "synced", 3, 4, 1, 0, 1, None),
+    (42, "big_spenders", "synced", 4, 4, 1, 1, 0, None),
+    (42, "new_customers", "synced", 4, 3, 0, 1, 2, None),
+    (43, "big_spenders", "synced", 4, 5, 2, 1, 0, None),
+    (43, "new_customers", "failed", 3, 3, 0, 0, 0, NO_FILE),
+]
+CHANGES = [
+    (40, BIG, "ben", "false"),
+    (40, BIG, "eve", "true"),
+    (40, PLAN, "eve", '"gold"'),
+    (41, NEW, "gus", "true"),
+    (42, BIG, "ben", "true"),
+    (42, BIG, "dan", "false"),
+    (42, NEW, "ben", "false"),
+    (43, BIG, "ben", "false"),
+    (43, BIG, "fay", "true"),
+    (43, BIG, "gus", "true"),
+]
+MEMBERS = [
+    (BIG, "ada", 39),
+    (BIG, "cleo", 39),
+    (BIG, "eve", 40),
+    (BIG, "fay", 43),
+    (BIG, "gus", 43),
+    (NEW, "eve", 39),
+    (NEW, "fay", 39),
+    (NEW, "gus", 41),
+]
+#: run, destination, calls, delivered, refused, retries, requests, seconds
+DELIVERIES = [
+    (39, CONNECT, 7, 7, 0, 0, 1, 0.75),
+    (39, LOG, 7, 7, 0, 0, 1, 0.25),
+    (40, CONNECT, 2, 2, 0, 0, 1, 0.5),
+    (40, LOG, 2, 2, 0, 0, 1, 0.25),
+    (41, CONNECT, 1, 1, 0, 0, 1, 0.5),
+    (41, LOG, 1, 1, 0, 0, 1, 0.25),
+    (42, CONNECT, 2, 2, 0, 1, 2, 1.0),
+    (42, LOG, 2, 2, 0, 0, 1, 0.25),
+    (43, CONNECT, 3, 1, 2, 0, 1, 0.5),
+    (43, LOG, 3, 3, 0, 0, 1, 0.25),
+]
+REFUSALS = [("ben", "the e-mail address is not valid", 2), ("fay", "the timezone is not known", 1)]
+REJECTIONS = [(41, 1, 88, None, "no user id"), (42, 1, 17, None, "no user id"), (42, 2, 23, " ", "empty user id")]
+
+
+def fill(store: Store) -> None:
+    """Put the week into a store that has its schema and no data."""
+    with store.writing() as connection:
+        _add_runs(connection)
+        _add_audiences(connection)
+        _add_deliveries(connection)
+
+
+def morning(day: int) -> datetime:
+    return datetime(2026, 3, day, 6, 0, tzinfo=UTC)
+
+
+def _add(connection: Connection, table: Any, names: str, rows: list[tuple[Any, ...]]) -> None:
+    connection.execute(insert(table), [dict(zip(names.split(), row, strict=True)) for row in rows])
+
+
+def _add_runs(connection: Connection) -> None:
+    rows = [
+        (run, status, morning(day), morning(day) + timedelta(seconds=3), seconds, changed, error)
+        for run, day, status, seconds, changed, error in RUNS
+    ]
+    same = insert(runs).values(command="sync", holder="process 7 on shop", version="1.0")
+    names = ["id", "status", "started_at", "finished_at", "seconds", "trait_users_changed", "error"]
+    connection.execute(same, [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def _add_audiences(connection: Connection) -> None:
+    _add(connection, chains_table, "id kind users", [(BIG, "audience", 5), (NEW, "audience", 3)])
+    _add(connection, chains_table, "id kind users", [(PLAN, "computed_trait", 7)])
+    _add(
+        connection,
+        properties,
+        "id kind key name chain_id created_run_id",
+        [
+            (BIG, "audience", "big_spenders", "Big Spenders", BIG, 39),
+            (NEW, "audience", "new_customers", "New Customers", NEW, 39),
+            (PLAN, "computed_trait", "plan", "Plan", PLAN, 39),
+        ],
+    )
+    audience = "run_id audience_key status members_before members_after entered left invalid error"
+    _add(connection, run_audiences, audience, AUDIENCES)
+    _add(connection, changes, "run_id property_id user_id value", CHANGES)
+    _add(connection, members, "property_id user_id run_id", MEMBERS)
+    rejected = [(run, number, "new_customers", "new_customers.csv", *rest) for run, number, *rest in REJECTIONS]
+    _add(connection, rejections, "run_id number audience_key file row user_id reason", rejected)
+
+
+def _add_deliveries(connection: Connection) -> None:
+    both = [(CONNECT, "connect", "zendesk_connect", morning(2)), (LOG, "log", "file", morning(2))]
+    _add(connection, destinations, "id name type created_at", both)
+    delivered = [(*row, 0) for row in DELIVERIES]
+    names = "run_id destination_id calls delivered refused retries requests seconds pending"
+    _add(connection, run_destinations, names, delivered)
+    refused = [(CONNECT, 43, 400, morning(6), *row) for row in REFUSALS]
+    _add(connection, refusals, "destination_id run_id http_status refused_at user_id reason attempts", refused)

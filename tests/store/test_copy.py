@@ -1,0 +1,143 @@
+"""Does everything move to another store, and does life go on there?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import insert, select
+
+from audience_sync.errors import RunInProgressError, StoreError, StoreOutdatedError
+from audience_sync.model import RunId
+from audience_sync.store import chains, migrate
+from audience_sync.store.copy import copy
+from audience_sync.store.engine import Store
+from audience_sync.store.lease import acquire
+from audience_sync.store.tables import lease, metadata, runs, segment_parts
+from audience_sync.workspace import Workspace
+
+from .examples import add_run, base, members, save, the_audience
+from .shop_week import fill
+
+NewStore = Callable[..., Store]
+OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}
+
+
+@pytest.fixture
+def target(database: str, new_store: NewStore) -> Store:
+    """An empty database of the other kind."""
+    return new_store(OTHER[database])
+
+
+def contents(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table but the lease, which is each store's own."""
+    with store.reading() as connection:
+        return {
+            table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
+            for table in metadata.sorted_tables
+            if table is not lease
+        }
+
+
+def test_every_row_arrives_on_the_other_database(store: Store, target: Store) -> None:
+    fill(store)
+    copy(store, target)
+    assert contents(target) == contents(store)
+
+
+def test_there_and_back_is_the_same(store: Store, target: Store, database: str, new_store: NewStore) -> None:
+    fill(store)
+    copy(store, target)
+    back = new_store(database)
+    copy(target, back)
+    assert contents(back) == contents(store)
+
+
+def test_the_rows_of_each_table_are_counted(store: Store, target: Store) -> None:
+    fill(store)
+    counts = copy(store, target)
+    assert counts["runs"] == 5
+    assert counts["members"] == 8
+    assert counts["told_ranges"] == 0
+    assert set(counts) == set(metadata.tables) - {"lease"}
+
+
+def test_more_rows_than_fit_into_one_batch_arrive(store: Store, target: Store) -> None:
+    with store.writing() as connection:
+        row = {"command": "sync", "status": "succeeded", "holder": "", "version": "1"}
+        from .shop_week import morning
+
+        connection.execute(insert(runs), [{**row, "started_at": morning(2)} for _ in range(2_500)])
+    assert copy(store, target)["runs"] == 2_500
+
+
+def test_snapshots_arrive_whole(
+    store: Store, target: Store, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "PART_BYTES", 100)
+    fill(store)
+    chain = the_audience(id=save(store, the_audience(), base(workspace, 39, ["ann", "ben"]), run=39))
+    copy(store, target)
+    assert members(target, workspace, chain) == [("ann", 39), ("ben", 39)]
+    with target.reading() as connection:
+        assert len(connection.execute(select(segment_parts.c.number)).all()) > 2
+
+
+def test_the_next_run_has_the_next_number(store: Store, target: Store) -> None:
+    fill(store)
+    copy(store, target)
+    with target.writing() as connection:
+        add_run(connection, 1)
+        assert connection.execute(select(runs.c.id).order_by(runs.c.id.desc()).limit(1)).scalar_one() == 44
+
+
+def test_the_next_audience_and_segment_have_the_next_numbers(store: Store, target: Store, workspace: Workspace) -> None:
+    fill(store)
+    copy(store, target)
+    with target.writing() as connection:
+        assert chains.save(connection, the_audience("vip"), [base(workspace, 43, ["ann"])], RunId(43)) == 4
+
+
+def test_the_new_store_is_free_for_the_next_run(store: Store, target: Store) -> None:
+    fill(store)
+    copy(store, target)
+    acquire(target).release()
+    acquire(store).release()
+
+
+def test_a_store_in_use_is_no_target(store: Store, database: str, new_store: NewStore) -> None:
+    used = new_store(OTHER[database], with_schema=True)
+    fill(store)
+    with used.writing() as connection:
+        add_run(connection, 1)
+    before = contents(used)
+    with pytest.raises(StoreError, match="has 1 runs already. Nothing was copied: name an empty one"):
+        copy(store, used)
+    assert contents(used) == before
+
+
+def test_a_store_is_not_copied_onto_itself(store: Store, other_process: Store) -> None:
+    with pytest.raises(StoreError, match="Nothing was copied"):
+        copy(store, other_process)
+
+
+def test_a_copy_that_fails_leaves_the_target_empty(
+    store: Store, target: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store)
+    migrate.upgrade(target)
+    before = contents(target)
+    monkeypatch.setattr("audience_sync.store.copy._count", lambda connection, table: id(connection))
+    with pytest.raises(StoreError, match="Nothing was kept"):
+        copy(store, target)
+    assert contents(target) == before
+
+
+def test_nothing_is_copied_while_a_run_is_at_work(store: Store, target: Store, other_process: Store) -> None:
+    with acquire(other_process), pytest.raises(RunInProgressError):
+        copy(store, target)
+
+
+def test_a_store_without_a_schema_is_not_copied(empty_store: Store, target: Store) -> None:
+    with pytest.raises(StoreOutdatedError):
+        copy(empty_store, target)

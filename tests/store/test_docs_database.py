@@ -1,0 +1,75 @@
+"""Does docs/database.md say what is so? Every column, every query, every answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect, text
+
+from audience_sync.store.engine import Store
+from audience_sync.store.tables import metadata
+
+from . import shop_week
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "database.md").read_text("utf-8")
+VIEWS = re.findall(r"^### (\w+)\n.*?\n((?:\|.*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
+EXAMPLES = re.findall(r"^```sql\n(.*?)```\n\n((?:\|.*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(("view", "table"), VIEWS, ids=[view for view, _ in VIEWS])
+def test_a_view_has_the_columns_that_are_documented(store: Store, view: str, table: str) -> None:
+    documented = [name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    with store.reading() as connection:
+        assert [column["name"] for column in inspect(connection).get_columns(view)] == documented
+
+
+def test_every_view_is_documented(store: Store) -> None:
+    with store.reading() as connection:
+        assert sorted(view for view, _ in VIEWS) == sorted(inspect(connection).get_view_names())
+
+
+def test_every_table_is_named() -> None:
+    tables = DOCUMENT.partition("## The tables")[2]
+    assert sorted(re.findall(r"`(\w+)`", tables)) == sorted(metadata.tables)
+
+
+@pytest.mark.parametrize(("query", "answer"), EXAMPLES, ids=[query.splitlines()[0][:40] for query, _ in EXAMPLES])
+def test_a_query_gives_the_answer_that_is_printed(store: Store, query: str, answer: str) -> None:
+    shop_week.fill(store)
+    with store.reading() as connection:
+        if not store.is_sqlite:
+            connection.execute(text("set time zone 'UTC'"))
+        result = connection.execute(text(query))
+        assert table_of(list(result.keys()), result.all()) == answer
+
+
+def test_every_query_has_its_answer() -> None:
+    assert len(EXAMPLES) == DOCUMENT.count("```sql") == 12
+
+
+@pytest.mark.parametrize(
+    ("database", "age"),
+    [("sqlite", "unixepoch() - unixepoch(max(finished_at))"), ("postgresql", "now() - max(finished_at)")],
+)
+def test_the_age_of_the_last_good_run_is_as_the_text_says(store: Store, database: str, age: str) -> None:
+    assert f"`{age}`" in DOCUMENT
+    shop_week.fill(store)
+    with store.reading() as connection:
+        assert connection.execute(text(f"select {age} from sync_runs")).scalar_one() is not None
+
+
+def table_of(names: Sequence[str], rows: Sequence[Any]) -> str:
+    """A Markdown table, as the document prints it."""
+    lines = [names, ["---"] * len(names), *([printed(value) for value in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- ", "|---").replace("--- |", "---|")
+
+
+def printed(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(value).removesuffix(".000000")

@@ -1,0 +1,181 @@
+"""Does it converge? Whatever failed before, after a run that ends well the destination was told the truth.
+
+Whole runs over an SQLite store, with snapshots, faults and changes of the config as Hypothesis invents them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings, SourceConfig
+from audience_sync.config.options import DestinationOptions
+from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
+from audience_sync.model import IdentifyCall
+from audience_sync.sources.base import Rows, Source, Wanted
+from audience_sync.store.engine import Store
+from audience_sync.sync.order import Order, Parts, Watch
+from audience_sync.sync.report import Report
+from audience_sync.sync.run import sync
+from audience_sync.workspace import Workspace, literal, quoted
+
+USERS = ("a", "b", "c", "d", "e")
+AUDIENCES = ("vip", "buyers")
+DELIVERED = Judgement(Meaning.DELIVERED, status=200)
+REFUSED = Judgement(Meaning.REFUSED, "HTTP 400", 400)
+STOP = Judgement(Meaning.STOP, "HTTP 401", 401)
+
+Members = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run: what the sources say, which audiences the destination is told of, and what it answers.
+
+    ``faults``, request by request, then everything is taken: ``refuse``; ``lose``: the calls arrive, their
+    answer doesn't, and nothing more is sent; ``stop``: they don't arrive.
+    """
+
+    members: Members
+    cities: Mapping[str, str]
+    told: frozenset[str] = frozenset(AUDIENCES)
+    faults: tuple[str, ...] = ()
+    order: Order = Order(accept=AUDIENCES)  # noqa: RUF009 - a frozen value
+
+
+SETS = st.frozensets(st.sampled_from(USERS))
+STEPS = st.builds(
+    Step,
+    members=st.fixed_dictionaries(dict.fromkeys(AUDIENCES, SETS)),
+    cities=st.dictionaries(st.sampled_from(USERS), st.sampled_from(["Oslo", "Rom"])),
+    told=st.sampled_from([frozenset(AUDIENCES), frozenset(AUDIENCES), frozenset(["vip"]), frozenset(["buyers"])]),
+    faults=st.lists(st.sampled_from(["take", "refuse", "lose", "stop"]), max_size=4).map(tuple),
+)
+
+
+class Snapshots(Source):
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+        if wanted.traits:
+            rows = [(user, json.dumps(city)) for user, city in self._step.cities.items()]
+            select = _values(rows, "user_id", "city")
+        else:
+            select = _values([(user,) for user in self._step.members[wanted.file or ""]], "user_id")
+        return Rows(select, "select 1 where false", explain=lambda error: AssertionError(str(error)))  # type: ignore
+
+    def check(self) -> str:
+        return "snapshots"
+
+
+def _values(rows: Sequence[tuple[str, ...]], *columns: str) -> str:
+    names = ", ".join(f"null::varchar as {quoted(column)}" for column in columns)
+    selects = [f"select {', '.join(literal(value) for value in row)}" for row in rows]
+    return " union all ".join([f"(select {names} where false)", *selects])
+
+
+@dataclass
+class Receiver:
+    """What the destination knows: the value of every property of every user, and what each id carried."""
+
+    view: dict[str, dict[str, Any]] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+    calls: int = 0
+
+    def take(self, call: IdentifyCall) -> None:
+        self.calls += 1
+        content = f"{call.user_id} {call.traits_json}"
+        assert self.contents.setdefault(call.message_id, content) == content, "one message id, two contents"
+        self.view.setdefault(call.user_id, {}).update(call.traits)
+
+
+class Connect(Destination):
+    limits = Limits(2, 1_000_000)
+    address = "here"
+
+    def __init__(self, receiver: Receiver, faults: Sequence[str]) -> None:
+        super().__init__(DestinationOptions(type="scripted", concurrency=2), Audiencing("here"))
+        self._receiver = receiver
+        self._faults = list(faults)
+        self._calls: dict[str, IdentifyCall] = {}
+
+    def encode(self, call: IdentifyCall) -> list[Message]:
+        self._calls[call.message_id] = call
+        return [Message(call.message_id, b"{}")]
+
+    def open(self) -> Connect:
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def send(self, messages: Sequence[Message]) -> Judgement:
+        fault = self._faults.pop(0) if self._faults else "take"
+        if fault in ("take", "lose"):
+            for message in messages:
+                self._receiver.take(self._calls[message.message_id])
+        return {"take": DELIVERED, "lose": STOP, "stop": STOP, "refuse": REFUSED}[fault]
+
+
+def run(store: Store, receiver: Receiver, step: Step) -> Report:
+    audiences = [
+        AudienceConfig(name=key, source="shop", file=key, destinations=None if key in step.told else [])
+        for key in AUDIENCES
+    ]
+    config = Settings(
+        folder=Path(),
+        sources={"shop": SourceConfig(files=".")},
+        audiences=audiences,
+        computed_traits=[ComputedTraitsConfig(source="shop", file="cities", traits=["city"])],
+        destinations={"connect": DestinationOptions(type="scripted")},
+    )
+    destination = Connect(receiver, step.faults)
+    parts = Parts(config, store, {"shop": Snapshots(step)}, lambda about: {"connect": destination})
+    return sync(parts, step.order, Watch())
+
+
+def truth(step: Step) -> dict[str, dict[str, Any]]:
+    members = {user: {key: user in step.members[key] for key in AUDIENCES} for user in USERS}
+    return {user: {**members[user], "city": step.cities.get(user)} for user in USERS}
+
+
+def known(receiver: Receiver) -> dict[str, dict[str, Any]]:
+    """Of what a user was never told: no member, no value."""
+    nothing = {"vip": False, "buyers": False, "city": None}
+    return {user: nothing | receiver.view.get(user, {}) for user in USERS}
+
+
+Fresh = Callable[[], Store]
+
+
+def opened(sqlite_schema: Path, folder: Path) -> Store:
+    file = folder / "store.db"
+    shutil.copy(sqlite_schema, file)
+    return Store(f"sqlite:///{file}")
+
+
+def test_after_any_faults_the_destination_knows_the_truth(sqlite_schema: Path, tmp_path: Path) -> None:
+    @given(steps=st.lists(STEPS, min_size=1, max_size=5), last=STEPS)
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    def converge(steps: list[Step], last: Step) -> None:
+        store, receiver = opened(sqlite_schema, tmp_path), Receiver()
+        for step in steps:
+            run(store, receiver, step)
+        final = Step(last.members, last.cities, order=Order(accept=AUDIENCES, retry=True))
+        report = run(store, receiver, final)
+        assert report.exit_code == 0
+        assert known(receiver) == truth(final)
+        calls = receiver.calls
+        run(store, receiver, final)
+        assert receiver.calls == calls, "a repeat on unchanged sources sends nothing"
+        store.close()
+
+    converge()

@@ -80,8 +80,7 @@ def _from_log(facts: Facts, feed: Feed, subscriptions: Sequence[Subscription]) -
     return (
         f"select user_id, key, value, run_id from {facts.log} "
         f"join (values {floors}) s(key, since_run, everyone, floor) using (key) "
-        f"where run_id > case when everyone and since_run > {told} then floor "
-        f"else greatest({told}, case when everyone then 0 else since_run end) end"
+        f"where run_id > case when everyone and since_run > {told} then floor else greatest({told}, since_run) end"
     )
 
 

@@ -53,10 +53,11 @@ FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects, c
 
 @dataclass(frozen=True, slots=True)
 class StatusTable:
-    """Meanings by status: ``exact`` ones first, then those of the hundred."""
+    """Meanings by status: ``exact`` ones first, then those of the hundred; ``hints`` say what to do."""
 
     exact: Mapping[int, Meaning] = field(default_factory=lambda: STATUSES)
     families: Mapping[int, Meaning] = field(default_factory=lambda: FAMILIES)
+    hints: Mapping[int, str] = field(default_factory=lambda: HINTS)
 
     def meaning(self, status: int | None) -> Meaning:
         """No answer at all, like an answer that nobody knows, is worth another attempt."""
@@ -70,13 +71,13 @@ def judge_status(answer: Answer, table: StatusTable, detail: str) -> Judgement:
     meaning = table.meaning(answer.status)
     if meaning is Meaning.DELIVERED:
         return Judgement(meaning, status=answer.status)
-    reason = answer.error if answer.status is None else status_reason(answer.status, detail)
+    reason = answer.error if answer.status is None else status_reason(answer.status, detail, table.hints)
     return Judgement(meaning, reason, answer.status, _wait(answer, meaning))
 
 
-def status_reason(status: int, detail: str) -> str:
+def status_reason(status: int, detail: str, hints: Mapping[int, str] = HINTS) -> str:
     """``HTTP 401: the key is not accepted, correct it in the config (invalid write key)``"""
-    hint = HINTS.get(status) or FAMILY_HINTS.get(status // 100)
+    hint = hints.get(status) or FAMILY_HINTS.get(status // 100)
     if hint and detail:
         return f"HTTP {status}: {hint} ({detail})"
     said = hint or detail

@@ -23,12 +23,13 @@ def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int
 
     ``at`` is a time in UTC; None means now. Raises AudienceSyncError for an unknown audience.
     """
-    with store.reading() as connection, Workspace(memory_limit) as workspace:
-        audience = _audience(connection, key)
-        members = _members(connection, workspace, audience)
-        if at is not None:
-            members = _as_of(connection, workspace, audience, members, _last_run(connection, at))
-        times = {row.id: row.started_at for row in connection.execute(select(runs.c.id, runs.c.started_at))}
+    with Workspace(memory_limit) as workspace:
+        with store.reading() as connection:  # not longer: a reader who pauses would keep runs from committing
+            audience = _audience(connection, key)
+            members = _members(connection, workspace, audience)
+            if at is not None:
+                members = _as_of(connection, workspace, audience, members, _last_run(connection, at))
+            times = {row.id: row.started_at for row in connection.execute(select(runs.c.id, runs.c.started_at))}
         for rows in workspace.stream(f"select user_id, run_id from ({members}) order by user_id"):
             yield [(user, times[run].isoformat(timespec="seconds").replace("+00:00", "Z")) for user, run in rows]
 

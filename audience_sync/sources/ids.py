@@ -50,7 +50,7 @@ _FEW_CHARACTERS = MOST_BYTES // 4
 def usable_type(duckdb_type: str) -> bool:
     """Whether a typed column can hold user ids."""
     exact = INTEGER_TYPES | _TEXT_TYPES | {"JSON", "FLOAT", "DOUBLE", '"NULL"', "NULL"}
-    return duckdb_type in exact or duckdb_type.startswith(("DECIMAL", "ENUM"))
+    return duckdb_type in exact or (duckdb_type.startswith(("DECIMAL", "ENUM")) and not duckdb_type.endswith("]"))
 
 
 def sql_id(expression: str, duckdb_type: str) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from sqlalchemy import URL
 MASK = "***"
 MOST_LINES = 3
 _SECRET_NAME = re.compile("pass|pwd|secret|token|key|credential|auth", re.IGNORECASE)
+#: What a server-side cursor puts before the query.
+_CURSOR = re.compile(r'DECLARE "\w+" (?:\w+ )*?CURSOR (?:\w+ )*?FOR ')
 #: A driver may repeat a value of the data in its error: 'invalid input syntax for type integer: "anna@..."'.
 _VALUE_AT_END = re.compile(r"""(: )(?:"[^"]*"|'[^']*')$""")
 
@@ -24,7 +26,11 @@ class Masking:
 
     def words(self, error: BaseException) -> str:
         """The error's first lines, on one line."""
-        lines = [" ".join(line.split()) for line in self._masked(str(error)).splitlines() if line.strip(" ^")]
+        lines = [
+            " ".join(line.split())
+            for line in self._masked(_CURSOR.sub("", str(error))).splitlines()
+            if line.strip(" ^")
+        ]
         return " ".join(_VALUE_AT_END.sub(rf"\1{MASK}", line) for line in lines[:MOST_LINES]).rstrip(". ")
 
     def _masked(self, text: str) -> str:

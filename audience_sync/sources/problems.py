@@ -69,6 +69,16 @@ def _ragged(file: str, message: str) -> str:
     )
 
 
+def _not_converted(file: str, message: str) -> str:
+    # DuckDB lets its reader of CSV files do the casts of a query.
+    wanted_type = re.search(r"to '([A-Z ]+)'", message)
+    kind = wanted_type[1] if wanted_type else "another type"
+    return (
+        f"{_csv_place(file, message)}: a value can't be converted to {kind}, as the query wants it. "
+        "Correct the value, or use try_cast in the query."
+    )
+
+
 def _quotes(file: str, message: str) -> str:
     return (
         f"{_csv_place(file, message)}: a double quote is opened and not closed properly. "
@@ -115,6 +125,7 @@ def _gone(file: str, message: str) -> str:
 
 _KNOWN: tuple[tuple[str, Callable[[str, str], str]], ...] = (
     ("Expected Number of Columns", _ragged),
+    ("Error when converting column", _not_converted),
     ("unterminated quote", _quotes),
     ("Invalid unicode", _encoding),
     ("reached an invalid state", _line_ends),

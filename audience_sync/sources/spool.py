@@ -121,7 +121,7 @@ def _part(path: Path, file: str, where: Places) -> Part:
         " escape = '\"', nullstr = '', new_line = '\\r\\n'"
     )
     scan = f"read_csv({literal(str(path))}, {options})"
-    raw = f"case when reason <> '{MISSING}' then coalesce(raw, '') end"
+    raw = f"case when reason is null then user_id when reason <> '{MISSING}' then coalesce(raw, '') end"
     name = "name" if where.name is not None else None
     return Part(file, scan, '"row"', "user_id", "reason", raw, name, traits)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
-
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from audience_sync.errors import StoreError
 from audience_sync.store import migrate
 from audience_sync.store.engine import Store
 from audience_sync.store.lease import acquire
-from audience_sync.store.tables import lease, metadata, runs
+from audience_sync.store.tables import installation, lease, metadata, runs
 
 #: Rows in memory at once; those of segment_parts are megabytes each.
 BATCH = 1_000
@@ -27,7 +24,7 @@ def copy(source: Store, target: Store) -> dict[str, int]:
     migrate.refuse_other(source)
     migrate.upgrade(target)
     with acquire(source), source.reading() as reading, target.writing() as writing:
-        _refuse_used(target, writing)
+        _refuse_used(target, reading, writing)
         counts = {table.name: _copy(reading, writing, table) for table in _tables()}
         _continue_numbers(writing)
     return counts
@@ -37,28 +34,27 @@ def _tables() -> list[Table]:
     return [table for table in metadata.sorted_tables if table is not lease]
 
 
-def _refuse_used(target: Store, connection: Connection) -> None:
-    used = connection.execute(select(func.count()).select_from(runs)).scalar_one()
+def _refuse_used(target: Store, reading: Connection, writing: Connection) -> None:
+    identity = select(installation.c.uuid)
+    if reading.execute(identity).scalar_one() == writing.execute(identity).scalar_one():
+        raise StoreError(f"{target.label} is this store, or a copy of it. Nothing was copied: name an empty one.")
+    used = _count(writing, runs)
     if used:
         raise StoreError(f"The store {target.label} has {used} runs already. Nothing was copied: name an empty one.")
     for table in reversed(_tables()):  # what a fresh schema brings: its own installation
-        connection.execute(delete(table))
+        writing.execute(delete(table))
 
 
 def _copy(reading: Connection, writing: Connection, table: Table) -> int:
-    for rows in _batches(reading, table):
-        writing.execute(insert(table), rows)
+    size = LARGE_BATCH if "body" in table.c else BATCH
+    query = select(table).order_by(*table.primary_key).execution_options(yield_per=size)
+    with reading.execute(query) as result:
+        for rows in result.partitions():
+            writing.execute(insert(table), [dict(row._mapping) for row in rows])
     read, written = (_count(connection, table) for connection in (reading, writing))
     if read != written:
         raise StoreError(f"The copy of {table.name} has {written} rows instead of {read}. Nothing was kept.")
     return written
-
-
-def _batches(connection: Connection, table: Table) -> Iterator[Sequence[dict[str, Any]]]:
-    size = LARGE_BATCH if "body" in table.c else BATCH
-    query = select(table).order_by(*table.primary_key).execution_options(yield_per=size)
-    for rows in connection.execute(query).partitions():
-        yield [dict(row._mapping) for row in rows]
 
 
 def _count(connection: Connection, table: Table) -> int:

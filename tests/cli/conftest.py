@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -150,11 +151,18 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def vip(project: Project) -> Project:
-    """A project with one audience, `vip`, of three members: ada, bob and cyd. Nothing was synced yet."""
+def new_vip(project: Project) -> Project:
+    """A project with one audience, `vip`, of three members: ada, bob and cyd. There is no store yet."""
     project.configure(audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}])
     project.write_members("vip.csv", "ada", "bob", "cyd")
     return project
+
+
+@pytest.fixture
+def vip(new_vip: Project, sqlite_schema: Path) -> Project:
+    """The same with a store in which nothing is yet: making one takes a second."""
+    shutil.copy(sqlite_schema, new_vip.store)
+    return new_vip
 
 
 @pytest.fixture

@@ -16,15 +16,19 @@ NUMBERS = gzip.compress(b"user_id\n" + b"\n".join(b"%d" % number for number in r
 
 #: Key -> file, what is wrong with it (None: it isn't there), and words that its audience's error has.
 BROKEN = {
-    "missing_file": ("a.csv", None, ["no file 'a.csv'", "'vip.csv'", "Correct the name"]),
-    "missing_column": ("b.csv", b"customer\nada\n", ["b.csv", "'user_id'", "'customer'"]),
+    "missing_file": ("a.csv", None, ["no file 'a.csv'", "vip.csv", "Correct the name"]),
+    "missing_column": ("b.csv", b"customer\nada\n", ["b.csv: there is no column 'user_id'", "customer", "Correct"]),
     "empty_file": ("c.csv", b"", ["c.csv", "empty"]),
     "truncated_gzip": ("d.csv.gz", NUMBERS[:-2000], ["d.csv.gz", "cut off"]),
     "bad_parquet": ("e.parquet", b"PAR1 and no footer", ["e.parquet is not a whole Parquet file", "Write it again"]),
     "wrong_encoding": ("f.csv", b"user_id\nad\xe9\n", ["f.csv", "not UTF-8", "`encoding: latin-1`"]),
-    "two_columns_of_one_name": ("g.csv", b"user_id,user_id\na,b\n", ["g.csv, line 1: two columns", "'user_id'"]),
+    "two_columns_of_one_name": (
+        "g.csv",
+        b"user_id,user_id\na,b\n",
+        ["g.csv, line 1: the column 'user_id' is there twice", "Give each"],
+    ),
     "long_row": ("h.csv", b"user_id,age\nada,36\nbob,40,x\n", ["h.csv, line 3: 3 values", "2 columns"]),
-    "short_row": ("i.csv", b"user_id,age\nada,36\nbob\n", ["i.csv, line 3: 1 values", "2 columns"]),
+    "short_row": ("i.csv", b"user_id,age\nada,36\nbob\n", ["i.csv, line 3: 1 value where", "2 columns"]),
     "bad_json": ("j.jsonl", b'{"user_id": "ada"}\n{"user_id": \n', ["j.jsonl, line 2", "no JSON"]),
 }
 QUERIES = {

@@ -49,9 +49,9 @@ def test_a_second_run_says_who_is_at_work_and_a_killed_one_is_taken_over(vip: Pr
     assert vip.sync().destination("segment")["delivered"] == 3
     assert calls(receiver) == [(user, {"vip": True}) for user in ("ada", "ada", "bob", "bob", "cyd", "cyd")]
     assert len({each["messageId"] for each in received(receiver)}) == 3
-    assert vip.query("select status, error like 'The process ended before the run did%' from sync_runs where run = 1") == [
-        ("failed", 1)
-    ]
+    assert vip.query(
+        "select status, error like 'The process ended before the run did%' from sync_runs where run = 1"
+    ) == [("failed", 1)]
 
 
 def test_a_wrong_use_ends_with_2(vip: Project) -> None:

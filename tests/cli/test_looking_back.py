@@ -59,9 +59,9 @@ def test_show_gives_one_run_in_full(synced: Project) -> None:
     assert (run["refused_calls"], run["rejected_rows"]) == ([], [])
 
 
-def test_looking_back_before_the_first_run_creates_nothing(vip: Project) -> None:
-    assert "No runs yet. Start one: audience-sync sync" in vip.run("history").stdout
-    assert not vip.store.exists()
+def test_looking_back_before_the_first_run_creates_nothing(new_vip: Project) -> None:
+    assert "No runs yet. Start one: audience-sync sync" in new_vip.run("history").stdout
+    assert not new_vip.store.exists()
 
 
 def test_a_store_moves_to_another_database_and_goes_on_there(synced: Project) -> None:

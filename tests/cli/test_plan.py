@@ -63,16 +63,16 @@ def test_a_plan_is_what_the_following_sync_does(vip: Project) -> None:
     assert forecast(third) == [("log", 0, 0), ("second", 0, 0)]
 
 
-def test_a_plan_creates_changes_and_sends_nothing(vip: Project) -> None:
-    assert "log: 3 identify calls to calls.jsonl" in vip.run("plan").stdout
-    assert sorted(path.name for path in vip.folder.iterdir()) == ["config.yaml", "vip.csv"]
-    vip.sync()
-    vip.sent()
-    vip.write_members("vip.csv", "ada")
-    before = vip.store.read_bytes()
-    planned = vip.run("plan")
+def test_a_plan_creates_changes_and_sends_nothing(new_vip: Project) -> None:
+    assert "log: 3 identify calls to calls.jsonl" in new_vip.run("plan").stdout
+    assert sorted(path.name for path in new_vip.folder.iterdir()) == ["config.yaml", "vip.csv"]
+    new_vip.sync()
+    new_vip.sent()
+    new_vip.write_members("vip.csv", "ada")
+    before = new_vip.store.read_bytes()
+    planned = new_vip.run("plan")
     assert planned.code == 0
     assert 'bob  {"vip":false}' in planned.stdout
     assert "Nothing was changed or sent. To do it: audience-sync sync" in planned.stdout
-    assert vip.store.read_bytes() == before
-    assert vip.sent() == []
+    assert new_vip.store.read_bytes() == before
+    assert new_vip.sent() == []

@@ -25,9 +25,7 @@ IMPOSSIBLE = [
 def impossible(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with many keys that can't be; each test looks at what is said of one."""
     project = Project(tmp_path_factory.mktemp("impossible"))
-    project.configure(
-        audiences=[{**each, **VIP} for each in IMPOSSIBLE], computed_traits=[{**VIP, "traits": ["plan"]}]
-    )
+    project.configure(audiences=[{**each, **VIP} for each in IMPOSSIBLE], computed_traits=[{**VIP, "traits": ["plan"]}])
     project.write_members("vip.csv", "ada")
     return project
 

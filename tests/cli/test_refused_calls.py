@@ -29,11 +29,29 @@ def test_a_refused_call_blocks_no_other_is_kept_and_goes_out_when_its_user_chang
     assert "no such profile" in refused["reason"]
     assert "bob" in vip.run("show", "1").stdout
 
+    # It stays refused, and the run says so, until its user changes.
     receiver.requests.clear()
-    assert vip.sync().code == 0
+    second = vip.sync()
+    assert (second.code, second.destination("segment")["still_refused"]) == (1, 1)
     assert receiver.requests == []
 
     vip.write_members("test.csv", "zed", "bob")
     assert vip.sync().code == 0
     assert calls(receiver) == [("bob", {"test": True, "vip": True})]
+    assert vip.query("select count(*) from refused_calls") == [(0,)]
+
+
+def test_retry_sends_refused_calls_again_with_the_newest_values(vip: Project, receiver: Receiver) -> None:
+    receiver.will_answer(REFUSED)
+    vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        destinations={"segment": segment(receiver)},
+    )
+    vip.write_members("vip.csv", "ada", "bob")
+    assert vip.sync().destination("segment")["refused"] == 2
+    receiver.will_answer(TAKEN)
+    receiver.requests.clear()
+    retried = vip.run("retry", "--json")
+    assert (retried.code, retried.destination("segment")["delivered"]) == (0, 2)
+    assert calls(receiver) == [("ada", {"vip": True}), ("bob", {"vip": True})]
     assert vip.query("select count(*) from refused_calls") == [(0,)]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -41,8 +39,5 @@ def loaded(project: Project, *arguments: str) -> set[str]:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_heavy_packages_are_loaded_only_by_who_needs_them(
-    vip: Project, sqlite_schema: Path, arguments: list[str], never: set[str]
-) -> None:
-    shutil.copy(sqlite_schema, vip.store)
+def test_heavy_packages_are_loaded_only_by_who_needs_them(vip: Project, arguments: list[str], never: set[str]) -> None:
     assert loaded(vip, *arguments) & never == set()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import pytest
 
 from audience_sync.errors import SourceError
+from audience_sync.sources.base import Wanted
+from audience_sync.sources.files import FilesSource
+from audience_sync.workspace import Workspace
 
 from .conftest import Read, Write
 
@@ -26,6 +30,13 @@ READABLE = {
 def test_lines_and_arrays_are_read(name: str, content: bytes, write: Write, read: Read) -> None:
     write(name, content)
     assert read(file=name).ids == ["ada", "bob"]
+
+
+def test_duckdb_is_told_that_lines_are_records(write: Write, workspace: Workspace, tmp_path: Path) -> None:
+    """Left alone, it takes the whole object for the value of a single column: not always, so no value shows it."""
+    write("a.jsonl", '{"user_id": "ada"}\n')
+    rows = FilesSource(tmp_path).read(workspace, Wanted(user_id="user_id", file="a.jsonl"))
+    assert "records = 'true'" in rows.select
 
 
 def test_values_keep_their_json_types(write: Write, read: Read) -> None:

@@ -163,6 +163,7 @@ def test_typed_columns_are_taken_as_text(value: str, user_id: str, read: Read) -
     [
         ("true", "BOOLEAN"),
         ("['a']", "VARCHAR[]"),
+        ("[1.5]", "DECIMAL(2,1)[]"),
         ("{'a': 1}", "STRUCT"),
         ("'a'::BLOB", "BLOB"),
         ("now()", "TIMESTAMP WITH TIME ZONE"),

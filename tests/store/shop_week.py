@@ -24,6 +24,7 @@ from audience_sync.store.tables import (
     runs,
 )
 
+#: Ids, as the database gives them out.
 BIG, NEW, PLAN = 1, 2, 3
 CONNECT, LOG = 1, 2
 EMPTY = "audience 'big_spenders': the new snapshot is empty, the last one had 4 members"
@@ -116,16 +117,15 @@ def _add_runs(connection: Connection) -> None:
 
 
 def _add_audiences(connection: Connection) -> None:
-    _add(connection, chains_table, "id kind users", [(BIG, "audience", 5), (NEW, "audience", 3)])
-    _add(connection, chains_table, "id kind users", [(PLAN, "computed_trait", 7)])
+    _add(connection, chains_table, "kind users", [("audience", 5), ("audience", 3), ("computed_trait", 7)])
     _add(
         connection,
         properties,
-        "id kind key name chain_id created_run_id",
+        "kind key name chain_id created_run_id",
         [
-            (BIG, "audience", "big_spenders", "Big Spenders", BIG, 39),
-            (NEW, "audience", "new_customers", "New Customers", NEW, 39),
-            (PLAN, "computed_trait", "plan", "Plan", PLAN, 39),
+            ("audience", "big_spenders", "Big Spenders", BIG, 39),
+            ("audience", "new_customers", "New Customers", NEW, 39),
+            ("computed_trait", "plan", "Plan", PLAN, 39),
         ],
     )
     audience = "run_id audience_key status members_before members_after entered left invalid error"
@@ -137,8 +137,8 @@ def _add_audiences(connection: Connection) -> None:
 
 
 def _add_deliveries(connection: Connection) -> None:
-    both = [(CONNECT, "connect", "zendesk_connect", morning(2)), (LOG, "log", "file", morning(2))]
-    _add(connection, destinations, "id name type created_at", both)
+    both = [("connect", "zendesk_connect", morning(2)), ("log", "file", morning(2))]
+    _add(connection, destinations, "name type created_at", both)
     delivered = [(*row, 0) for row in DELIVERIES]
     names = "run_id destination_id calls delivered refused retries requests seconds pending"
     _add(connection, run_destinations, names, delivered)

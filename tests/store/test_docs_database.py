@@ -17,8 +17,8 @@ from audience_sync.store.tables import metadata
 from . import shop_week
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "database.md").read_text("utf-8")
-VIEWS = re.findall(r"^### (\w+)\n.*?\n((?:\|.*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
-EXAMPLES = re.findall(r"^```sql\n(.*?)```\n\n((?:\|.*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
+VIEWS = re.findall(r"^### (\w+)\n.*?\n((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
+EXAMPLES = re.findall(r"^```sql\n(.*?)```\n\n((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize(("view", "table"), VIEWS, ids=[view for view, _ in VIEWS])

@@ -8,17 +8,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings, SourceConfig
 from audience_sync.config.options import DestinationOptions
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
-from audience_sync.model import IdentifyCall
+from audience_sync.model import IdentifyCall, Initial
 from audience_sync.sources.base import Rows, Source, Wanted
 from audience_sync.store.engine import Store
 from audience_sync.sync.order import Order, Parts, Watch
@@ -32,7 +33,14 @@ DELIVERED = Judgement(Meaning.DELIVERED, status=200)
 REFUSED = Judgement(Meaning.REFUSED, "HTTP 400", 400)
 STOP = Judgement(Meaning.STOP, "HTTP 401", 401)
 
+SYNC = Order(accept=AUDIENCES)
+RETRY = Order(accept=AUDIENCES, retry=True)
+SEED = Order("seed", ("vip",), accept=AUDIENCES, seed="vip")
+SEED_TWO = replace(SEED, most=2)
+
 Members = Mapping[str, frozenset[str]]
+#: A store without data.
+Fresh = Callable[[], Store]
 
 
 @dataclass(frozen=True)
@@ -47,16 +55,26 @@ class Step:
     cities: Mapping[str, str]
     told: frozenset[str] = frozenset(AUDIENCES)
     faults: tuple[str, ...] = ()
-    order: Order = Order(accept=AUDIENCES)  # noqa: RUF009 - a frozen value
+    order: Order = SYNC
+    vip_is_seeded: bool = False
 
 
 SETS = st.frozensets(st.sampled_from(USERS))
+FAULTS = st.lists(st.sampled_from(["take", "refuse", "lose", "stop"]), max_size=4).map(tuple)
 STEPS = st.builds(
     Step,
     members=st.fixed_dictionaries(dict.fromkeys(AUDIENCES, SETS)),
     cities=st.dictionaries(st.sampled_from(USERS), st.sampled_from(["Oslo", "Rom"])),
     told=st.sampled_from([frozenset(AUDIENCES), frozenset(AUDIENCES), frozenset(["vip"]), frozenset(["buyers"])]),
-    faults=st.lists(st.sampled_from(["take", "refuse", "lose", "stop"]), max_size=4).map(tuple),
+    faults=FAULTS,
+)
+SEEDINGS = st.builds(
+    Step,
+    members=st.fixed_dictionaries(dict.fromkeys(AUDIENCES, SETS)),
+    cities=st.dictionaries(st.sampled_from(USERS), st.sampled_from(["Oslo", "Rom"])),
+    faults=FAULTS,
+    order=st.sampled_from([SYNC, RETRY, SEED_TWO, SEED]),
+    vip_is_seeded=st.just(True),
 )
 
 
@@ -127,7 +145,13 @@ class Connect(Destination):
 
 def run(store: Store, receiver: Receiver, step: Step) -> Report:
     audiences = [
-        AudienceConfig(name=key, source="shop", file=key, destinations=None if key in step.told else [])
+        AudienceConfig(
+            name=key,
+            source="shop",
+            file=key,
+            destinations=None if key in step.told else [],
+            initial=Initial.MANUAL if step.vip_is_seeded and key == "vip" else Initial.ALL,
+        )
         for key in AUDIENCES
     ]
     config = Settings(
@@ -153,29 +177,76 @@ def known(receiver: Receiver) -> dict[str, dict[str, Any]]:
     return {user: nothing | receiver.view.get(user, {}) for user in USERS}
 
 
-Fresh = Callable[[], Store]
+def converges(store: Store, steps: Sequence[Step], last: Sequence[Step]) -> None:
+    """After any steps, the last ones bring the truth, and a repeat of the very last sends nothing."""
+    receiver = Receiver()
+    for step in steps:
+        run(store, receiver, step)
+    reports = [run(store, receiver, step) for step in last]
+    assert reports[-1].exit_code == 0
+    assert known(receiver) == truth(last[-1])
+    calls = receiver.calls
+    run(store, receiver, last[-1])
+    assert receiver.calls == calls
+    store.close()
 
 
-def opened(sqlite_schema: Path, folder: Path) -> Store:
-    file = folder / "store.db"
-    shutil.copy(sqlite_schema, file)
-    return Store(f"sqlite:///{file}")
+def healthy(step: Step, *orders: Order) -> list[Step]:
+    return [replace(step, told=frozenset(AUDIENCES), faults=(), order=order) for order in orders]
 
 
-def test_after_any_faults_the_destination_knows_the_truth(sqlite_schema: Path, tmp_path: Path) -> None:
-    @given(steps=st.lists(STEPS, min_size=1, max_size=5), last=STEPS)
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.fixture
+def fresh(sqlite_schema: Path, tmp_path: Path) -> Fresh:
+    def store() -> Store:
+        shutil.copy(sqlite_schema, tmp_path / "store.db")
+        return Store(f"sqlite:///{tmp_path / 'store.db'}")
+
+    return store
+
+
+def some(examples: int) -> settings:
+    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def members(vip: str = "", buyers: str = "") -> Members:
+    return {"vip": frozenset(vip), "buyers": frozenset(buyers)}
+
+
+def test_after_any_faults_the_destination_knows_the_truth(fresh: Fresh) -> None:
+    @given(steps=st.lists(STEPS, max_size=5), last=STEPS)
+    @example(  # the answer to everyone's first call is lost, and they leave
+        steps=[Step(members("abcde"), {}, faults=("lose",))], last=Step(members("e"), {})
+    )
+    @example(  # they leave while the destination is not told of it
+        steps=[Step(members("abc"), {}), Step(members("ab"), {}, told=frozenset(["buyers"]))],
+        last=Step(members("a"), {}),
+    )
+    @example(  # they leave just before the destination is no longer told of it, and that call is refused
+        steps=[
+            Step(members("abc"), {}),
+            Step(members("a"), {}, faults=("refuse",) * 4),
+            Step(members("a"), {}, told=frozenset(["buyers"])),
+        ],
+        last=Step(members("a"), {}),
+    )
+    @some(6)
     def converge(steps: list[Step], last: Step) -> None:
-        store, receiver = opened(sqlite_schema, tmp_path), Receiver()
-        for step in steps:
-            run(store, receiver, step)
-        final = Step(last.members, last.cities, order=Order(accept=AUDIENCES, retry=True))
-        report = run(store, receiver, final)
-        assert report.exit_code == 0
-        assert known(receiver) == truth(final)
-        calls = receiver.calls
-        run(store, receiver, final)
-        assert receiver.calls == calls, "a repeat on unchanged sources sends nothing"
-        store.close()
+        converges(fresh(), steps, healthy(last, RETRY))
+
+    converge()
+
+
+def test_after_any_faults_a_seed_by_hand_comes_to_the_truth(fresh: Fresh) -> None:
+    @given(steps=st.lists(SEEDINGS, max_size=6), last=SEEDINGS)
+    @example(  # two of four are told; one of them leaves
+        steps=[
+            Step(members("abcd"), {}, order=SEED_TWO, vip_is_seeded=True),
+            Step(members("bcd"), {}, vip_is_seeded=True),
+        ],
+        last=Step(members("bcd"), {}, vip_is_seeded=True),
+    )
+    @some(6)
+    def converge(steps: list[Step], last: Step) -> None:
+        converges(fresh(), steps, healthy(last, SEED, RETRY))
 
     converge()

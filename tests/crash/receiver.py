@@ -1,0 +1,86 @@
+"""A receiver that believes what it is told, as Segment would, and now and then fails."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Message = dict[str, Any]
+
+
+@dataclass
+class Belief:
+    """What was received: each message once by its id, and the users' properties that follow from it."""
+
+    users: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bodies: dict[str, Message] = field(default_factory=dict)
+    newest: dict[str, str] = field(default_factory=dict)  # user -> timestamp of the newest change
+    repeats: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def take(self, message: Message) -> None:
+        known = self.bodies.get(message["messageId"])
+        if known is not None:
+            self.repeats += 1
+            if known != message:
+                self.wrong.append(f"one message id, two contents: {known} and {message}")
+            return
+        self.bodies[message["messageId"]] = message
+        user = message["userId"]
+        if message["timestamp"] < self.newest.get(user, ""):
+            self.wrong.append(f"older than what was told before: {message}")
+        self.newest[user] = message["timestamp"]
+        self.users.setdefault(user, {}).update(message["traits"])
+
+
+class Receiver:
+    """Segment's ``/v1/batch`` on loopback. ``failures``: the share of requests that fail, before or after they
+    were recorded; ``delay``: seconds an answer takes."""
+
+    def __init__(self, chance: random.Random, *, failures: float, delay: float) -> None:
+        self.belief = Belief()
+        self._lock = threading.Lock()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                batch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["batch"]
+                time.sleep(delay)
+                with receiver._lock:
+                    fate = chance.random()
+                    if fate >= failures / 2:  # below: failed before anything was recorded
+                        for message in batch:
+                            receiver.belief.take(message)
+                if fate < failures:
+                    self.close_connection = True  # no answer: the sender can't know which of the two it was
+                    return
+                answer = b'{"success": true}'
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Quiet."""
+
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except ConnectionError:  # the sender was killed
+                    self.close_connection = True
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

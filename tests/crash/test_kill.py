@@ -1,0 +1,11 @@
+"""A run may be killed at any instant. The long version: python tests/crash/soak.py --kills 200"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .soak import soak
+
+
+def test_a_run_that_is_killed_again_and_again_loses_nothing_and_tells_nothing_stale(tmp_path: Path) -> None:
+    assert soak(tmp_path / "project", kills=10, seed=20261123) == []

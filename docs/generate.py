@@ -13,7 +13,7 @@ from audience_sync.destinations.registry import destination_types
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py from configuration.template.md and the config's models. -->\n\n"
 #: The destinations that this package brings; others that are installed here are not documented here.
-OURS = ("file", "segment", "zendesk_connect")
+OURS = ("file", "rudderstack", "segment", "webhook", "zendesk_connect")
 
 
 def generated() -> Mapping[str, str]:

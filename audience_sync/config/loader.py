@@ -139,4 +139,6 @@ def _written_secrets(file: ConfigFile) -> Iterator[str]:
     for url in (file.store, *(source.database or "" for source in file.sources.values())):
         yield from passwords(url)
     for options in file.destinations.values():
-        yield from (value.get_secret_value() for _, value in options if isinstance(value, SecretStr))
+        for _, value in options:
+            texts = value.values() if isinstance(value, Mapping) else (value,)
+            yield from (text.get_secret_value() for text in texts if isinstance(text, SecretStr))

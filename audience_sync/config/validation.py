@@ -46,7 +46,8 @@ def validated(model: type[Model], value: object, place: Place = ()) -> tuple[Mod
 
 def _findings(model: type[BaseModel], error: ValidationError, place: Place) -> Iterator[Finding]:
     for details in error.errors(include_url=False):
-        yield Finding((*place, *details["loc"]), _message(model, details))
+        # pydantic marks a wrong name in a mapping by a part of its own.
+        yield Finding((*place, *(part for part in details["loc"] if part != "[key]")), _message(model, details))
 
 
 def _message(model: type[BaseModel], details: ErrorDetails) -> str:

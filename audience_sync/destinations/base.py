@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
@@ -127,6 +128,11 @@ class HttpDestination(Destination):
     @abstractmethod
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         """One request for all the messages. Pure."""
+
+    def signed(self, request: HttpRequest, at: datetime) -> HttpRequest:
+        """The request as it goes out at this moment, for protocols that sign the time of sending. Pure."""
+        del at
+        return request
 
     @abstractmethod
     def judge(self, answer: Answer) -> Judgement:

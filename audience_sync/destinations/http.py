@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
@@ -46,6 +47,15 @@ EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request, the answer to it, and what that means."""
+
+    request: HttpRequest
+    answer: Answer
+    judgement: Judgement
+
+
 class HttpTransport:
     """Carries one request at a time; each sender thread has its own. ``clock`` counts seconds."""
 
@@ -63,8 +73,13 @@ class HttpTransport:
         self._session.headers.update(HEADERS)
 
     def send(self, messages: Sequence[Message]) -> Judgement:
-        answer = self.answer(self._destination.request(messages))
-        return without_echoes(self._destination.judge(answer), messages)
+        return self.exchange(messages).judgement
+
+    def exchange(self, messages: Sequence[Message]) -> Exchange:
+        """What ``send`` does, with all that was said."""
+        request = self._destination.signed(self._destination.request(messages), self._now())
+        answer = self.answer(request)
+        return Exchange(request, answer, without_echoes(self._destination.judge(answer), messages))
 
     def answer(self, request: HttpRequest) -> Answer:
         """The answer, or why there was none: nothing is raised for what happens on the way."""

@@ -24,7 +24,7 @@ class RudderStackOptions(TrackingOptions):
 
 
 class RudderStackDestination(TrackingDestination):
-    """The key travels as basic authorisation only: the gateway reads it nowhere else.
+    """The key travels as basic authorisation only: the gateway reads it from that header.
 
     One call that the gateway doesn't take fails its whole batch with 400, which says not which: 400 and 413
     are refusals, so that the batch is halved until the call is found. Source of limits and answers:

@@ -10,14 +10,28 @@ from pydantic import AfterValidator, SecretStr
 
 def base_url(text: str) -> str:
     """The address without a slash at its end. Errors never repeat it: it may carry a password."""
+    url = _checked(text, "the key has an option of its own")
+    if url.query or url.fragment or any(letter.isspace() for letter in text):
+        raise ValueError("must be an address only, without spaces, `?` and `#`")
+    return text.rstrip("/")
+
+
+def whole_url(text: str) -> str:
+    """The address as it is, path and query included. Errors never repeat it: it may carry a secret."""
+    url = _checked(text, "put them into a header, `Authorization: Basic ...`")
+    if url.fragment or any(not "!" <= letter <= "~" for letter in text):
+        raise ValueError("must be an address in ASCII, without spaces and `#`: write others as %20, %23 and so on")
+    return text
+
+
+def _checked(text: str, instead: str) -> SplitResult:
+    """``instead``: what to do with a user and a password."""
     url = _split(text)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be an address like https://host or http://127.0.0.1:8080")
     if url.username is not None or url.password is not None:
-        raise ValueError("must not carry a user or a password: the key has an option of its own")
-    if url.query or url.fragment or any(letter.isspace() for letter in text):
-        raise ValueError("must be an address only, without spaces, `?` and `#`")
-    return text.rstrip("/")
+        raise ValueError(f"must not carry a user or a password: {instead}")
+    return url
 
 
 def _split(text: str) -> SplitResult:
@@ -40,4 +54,5 @@ def usable_key(key: SecretStr) -> SecretStr:
 
 
 BaseUrl = Annotated[str, AfterValidator(base_url)]
+WholeUrl = Annotated[str, AfterValidator(whole_url)]
 Key = Annotated[SecretStr, AfterValidator(usable_key)]

@@ -1,0 +1,106 @@
+"""How does any service of one's own take identify calls? As JSON, a request for each call or for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from hashlib import blake2b
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from audience_sync.destinations.answers import excerpt, judge_status
+from audience_sync.destinations.base import (
+    Answer,
+    Audiencing,
+    HttpDestination,
+    HttpRequest,
+    Judgement,
+    Limits,
+    Message,
+)
+from audience_sync.destinations.identify import identify_bytes, message_tail
+from audience_sync.destinations.signature import ID, signature_headers, signing_key
+from audience_sync.destinations.webhook_options import WebhookOptions, status_table
+from audience_sync.model import IdentifyCall
+
+#: What small services take, whose limits nobody wrote down.
+BATCH_MESSAGES = 100
+BATCH_BYTES = 1_000_000
+#: Shorter parts of a header are in every answer by chance (characters).
+SHORTEST_SECRET = 4
+
+
+class WebhookDestination(HttpDestination):
+    """``webhook-id`` is the same whenever the same calls are sent again, so that a receiver can drop a repeat."""
+
+    Options = WebhookOptions
+    options: WebhookOptions
+
+    def __init__(self, options: WebhookOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        self._tail = message_tail({}, {})
+        self._table = status_table(options.answers)
+        self._headers = _headers({name: value.get_secret_value() for name, value in options.headers.items()})
+        self._key = signing_key(options.secret) if options.secret else None
+        self._secrets = tuple(_secrets(options))
+
+    @property
+    def limits(self) -> Limits:
+        messages = 1 if self.options.body == "call" else self.options.batch_size or BATCH_MESSAGES
+        return Limits(messages, BATCH_BYTES - messages - len(b"[]"))
+
+    @property
+    def address(self) -> str:
+        """Without the query, where many services want their key."""
+        url = urlsplit(self.options.url)
+        return urlunsplit(url._replace(query="..." if url.query else ""))
+
+    def encode(self, call: IdentifyCall) -> list[Message]:
+        return [Message(call.message_id, identify_bytes(call, call.message_id, call.traits_json, self._tail))]
+
+    def request(self, messages: Sequence[Message]) -> HttpRequest:
+        headers = {**self._headers, ID: _id_of(messages)}
+        return HttpRequest(self.options.method, self.options.url, headers, self._body(messages))
+
+    def _body(self, messages: Sequence[Message]) -> bytes:
+        if self.options.body == "call":
+            (message,) = messages
+            return message.body
+        return b"[" + b",".join(message.body for message in messages) + b"]"
+
+    def signed(self, request: HttpRequest, at: datetime) -> HttpRequest:
+        if self._key is None:
+            return request
+        signature = signature_headers(self._key, request.headers[ID], request.body, at)
+        return replace(request, headers={**request.headers, **signature})
+
+    def judge(self, answer: Answer) -> Judgement:
+        return judge_status(answer, self._table, excerpt(answer.body, self._secrets))
+
+
+def _headers(own: Mapping[str, str]) -> dict[str, str]:
+    """The config's headers, and a content type where it has none."""
+    named = any(name.lower() == "content-type" for name in own)
+    return dict(own) if named else {"Content-Type": "application/json", **own}
+
+
+def _id_of(messages: Sequence[Message]) -> str:
+    """A call's own message id, or one for the batch, made of all of its."""
+    if len(messages) == 1:
+        return messages[0].message_id
+    return blake2b("\n".join(message.message_id for message in messages).encode(), digest_size=16).hexdigest()
+
+
+def _secrets(options: WebhookOptions) -> Iterable[str]:
+    """What no answer may repeat into a reason, the longest first: headers whole and in parts (``Bearer`` and
+    the token), the query's values, and the signing secret."""
+    return sorted((text for text in _secret_texts(options) if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _secret_texts(options: WebhookOptions) -> Iterator[str]:
+    for value in options.headers.values():
+        yield from (value.get_secret_value(), *value.get_secret_value().split())
+    for _, text in parse_qsl(urlsplit(options.url).query):
+        yield text
+    if options.secret:
+        yield options.secret.get_secret_value()

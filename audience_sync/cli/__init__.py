@@ -21,6 +21,7 @@ COMMANDS = {
     "history": ("history:history", "The last runs."),
     "show": ("show:show", "One run in full."),
     "members": ("members:members", "The members of an audience, as CSV or JSON lines."),
+    "test-destination": ("test_destination:test_destination", "One real call, with request and response shown."),
     "db": ("db:db", "The store: upgrade, current, copy."),
 }
 

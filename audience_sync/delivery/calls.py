@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from audience_sync.destinations.base import Destination, Message
 from audience_sync.errors import UnsendableError
@@ -12,8 +13,7 @@ from audience_sync.model import IdentifyCall
 from audience_sync.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedCall:
+class EncodedCall(NamedTuple):
     """A call and its messages; none where the destination could never take it, with the reason."""
 
     call: IdentifyCall
@@ -58,7 +58,7 @@ def batches(calls: Iterator[IdentifyCall], destination: Destination, batch_size:
     after, group, messages, size = "", list[EncodedCall](), 0, 0
     for call in calls:
         encoded = _encode(call, destination)
-        count, length = len(encoded.messages), sum(len(each.body) + 1 for each in encoded.messages)
+        count, length = len(encoded.messages), _length(encoded.messages)
         full = len(group) >= batch_size or messages + count > limits.messages or size + length > limits.request_bytes
         if group and full:
             batch = Batch(after, tuple(group))
@@ -68,6 +68,13 @@ def batches(calls: Iterator[IdentifyCall], destination: Destination, batch_size:
         messages, size = messages + count, size + length
     if group:
         yield Batch(after, tuple(group))
+
+
+def _length(messages: tuple[Message, ...]) -> int:
+    """Bytes, with a separator each; nearly always of one message."""
+    if len(messages) == 1:
+        return len(messages[0].body) + 1
+    return sum(len(each.body) + 1 for each in messages)
 
 
 def _encode(call: IdentifyCall, destination: Destination) -> EncodedCall:

@@ -84,6 +84,17 @@ def _from_log(facts: Facts, feed: Feed, subscriptions: Sequence[Subscription]) -
     )
 
 
+def needed_after(feed: Feed, subscriptions: Sequence[Subscription]) -> int:
+    """The run after which the log is needed: no change up to it can be owed. NEVER where none is."""
+    return min((_needed_after(feed, each) for each in subscriptions), default=NEVER)
+
+
+def _needed_after(feed: Feed, subscription: Subscription) -> int:
+    if subscription.tell_everyone and subscription.since_run > feed.lowest:
+        return _floor(feed, subscription)
+    return max(feed.lowest, subscription.since_run)
+
+
 def _floor(feed: Feed, subscription: Subscription) -> int:
     known = [run for run in (feed.attempted_run, subscription.told_before) if run is not None]
     return min(known, default=NEVER)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from audience_sync.config.options import DestinationOptions
 from audience_sync.model import IdentifyCall
@@ -30,8 +30,7 @@ class Audiencing:
     trait_keys: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One identify call (or a part of one) in a destination's own words: its id and its encoded body."""
 
     message_id: str

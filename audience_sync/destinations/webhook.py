@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from audience_sync.destinations.answers import excerpt, judge_status
 from audience_sync.destinations.base import (
@@ -51,9 +51,9 @@ class WebhookDestination(HttpDestination):
 
     @property
     def address(self) -> str:
-        """Without the query, where many services want their key."""
+        """The host only: of many services, path and query are the key."""
         url = urlsplit(self.options.url)
-        return urlunsplit(url._replace(query="..." if url.query else ""))
+        return f"{url.scheme}://{url.netloc}" + ("/..." if url.path.strip("/") or url.query else "")
 
     def encode(self, call: IdentifyCall) -> list[Message]:
         return [Message(call.message_id, identify_bytes(call, call.message_id, call.traits_json, self._tail))]
@@ -93,14 +93,14 @@ def _id_of(messages: Sequence[Message]) -> str:
 
 def _secrets(options: WebhookOptions) -> Iterable[str]:
     """What no answer may repeat into a reason, the longest first: headers whole and in parts (``Bearer`` and
-    the token), the query's values, and the signing secret."""
+    the token), path and query, and the signing secret."""
     return sorted((text for text in _secret_texts(options) if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _secret_texts(options: WebhookOptions) -> Iterator[str]:
     for value in options.headers.values():
         yield from (value.get_secret_value(), *value.get_secret_value().split())
-    for _, text in parse_qsl(urlsplit(options.url).query):
-        yield text
+    url = urlsplit(options.url)
+    yield from (url.path, url.query, *(text for _, text in parse_qsl(url.query)))
     if options.secret:
         yield options.secret.get_secret_value()

@@ -102,8 +102,9 @@ def _collect(collector: Collector, targets: Sequence[Target], order: Order) -> N
     for target in targets:
         if order.keys is None or target.key in order.keys:
             collector.audience(target)
+    named = {target.key for target in targets}
     for config in collector.settings.audiences:
-        if config.names_from is not None:
+        if config.names_from is not None and not (order.keys is not None and named.issuperset(order.keys)):
             collect_names(collector, config)
     _refuse_unknown(collector, order)
     if order.seed is None:

@@ -28,7 +28,9 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
         _fail_all(collector, known, origin, masked(str(error), collector.settings.secrets))
         return
     names = [name for (name,) in collector.workspace.all(f"select distinct name from {table} order by name")]
-    for name in [*names, *(name for name in known if name not in names)]:
+    others = _found(collector)
+    vanished = [name for name, each in known.items() if name not in names and each.key not in others]
+    for name in [*names, *vanished]:
         _compare(collector, config, origin, name, known.get(name), table)
 
 
@@ -54,6 +56,8 @@ def _take(collector: Collector, config: AudienceConfig, origin: str) -> str:
 
 def _fail_all(collector: Collector, known: dict[str, Property], origin: str, message: str) -> None:
     for stored in known.values():
+        if collector.keys is not None and stored.key not in collector.keys:
+            continue
         users = collector.known.chains[stored.chain_id].users
         collector.findings.audiences.append(
             AudienceFinding(stored.key, stored.name, AudienceStatus.FAILED, before=users, error=message)
@@ -73,13 +77,14 @@ def _compare(
     try:
         key = stored.key if stored else snake_key(name)
     except KeyRefusedError as error:
-        _refuse(collector, name, f"the audience '{name}' from {origin} was not created: {error}")
+        if collector.keys is None:
+            _refuse(collector, origin, name, str(error))
         return
     if collector.keys is not None and key not in collector.keys:
         return
     reason = _refusal(collector, key, stored)
     if reason:
-        _refuse(collector, key, f"the audience '{name}' from {origin} was not created: {reason}")
+        _refuse(collector, origin, name, reason)
         return
     target = Target(key, name, config, stored, None, origin)
     if collector.waits(target):
@@ -90,13 +95,18 @@ def _compare(
 
 
 def _refusal(collector: Collector, key: str, stored: Property | None) -> str | None:
+    if key in _found(collector) or (stored is None and key in collector.known.properties):
+        return f"the key '{key}' is taken by another audience or computed trait"
     if stored:
         return refusal(key, collector.known.properties)
-    taken = key in collector.known.properties or key in {each.key for each in collector.findings.audiences}
-    if taken:
-        return f"the key '{key}' is taken by another audience or computed trait"
     return reserved_reason(key, collector.profile_fields)
 
 
-def _refuse(collector: Collector, key: str, message: str) -> None:
-    collector.findings.audiences.append(AudienceFinding(key, key, AudienceStatus.FAILED, error=message))
+def _found(collector: Collector) -> set[str]:
+    return {each.key for each in collector.findings.audiences}
+
+
+def _refuse(collector: Collector, origin: str, name: str, reason: str) -> None:
+    """The key that it would have had may be another audience's of this run: it is called by its place instead."""
+    message = f"the audience '{name}' from {origin} was not created: {reason}"
+    collector.findings.audiences.append(AudienceFinding(f"{origin}={name}", name, AudienceStatus.FAILED, error=message))

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from audience_sync.config.models import AudienceConfig, Settings
-from audience_sync.delivery.feeds import Feed, Ledger
-from audience_sync.delivery.owed import Facts, owed
+from audience_sync.delivery.feeds import Feed, Ledger, Subscription
+from audience_sync.delivery.owed import NEVER, Facts, needed_after, owed
 from audience_sync.destinations.base import Destination
 from audience_sync.model import Initial
 from audience_sync.store.chains import Chain
@@ -61,14 +61,7 @@ def wanted(
 
 def read_log(connection: Connection, workspace: Workspace, ledgers: Mapping[str, Ledger]) -> str:
     """The stored changes that some destination has not been told, as a workspace table."""
-    feeds = [feed for ledger in ledgers.values() for feed in (ledger.feed, *ledger.seeds.values())]
-    told_before = [
-        each.told_before
-        for ledger in ledgers.values()
-        for each in ledger.subscriptions.values()
-        if each.told_before is not None and each.ended_run is None and each.since_run > ledger.feed.lowest
-    ]
-    floor = min([*(_floor(feed) for feed in feeds), *told_before], default=0)
+    floor = min([needed_after(*share) for ledger in ledgers.values() for share in _shares(ledger)], default=NEVER)
     query = (
         select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
         .join_from(changes, properties)
@@ -77,10 +70,10 @@ def read_log(connection: Connection, workspace: Workspace, ledgers: Mapping[str,
     return workspace.load(_COLUMNS, _batches(connection, query))
 
 
-def _floor(feed: Feed) -> int:
-    """A destination that was never told anything needs no log, but for what was attempted."""
-    started = feed.position or feed.ranges
-    return feed.lowest if started else (feed.attempted_run if feed.attempted_run is not None else 2**31 - 1)
+def _shares(ledger: Ledger) -> list[tuple[Feed, list[Subscription]]]:
+    """Every feed of a destination, with what it is told of over it."""
+    seeds = [(feed, [ledger.subscriptions[key]]) for key, feed in ledger.seeds.items() if key in ledger.subscriptions]
+    return [(ledger.feed, ledger.active()), *seeds]
 
 
 def read_refused(connection: Connection, workspace: Workspace) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from audience_sync.delivery.feeds import Feed, Ledger, Subscription, subscribe
-from audience_sync.delivery.owed import Facts, owed
+from audience_sync.delivery.owed import NEVER, Facts, needed_after, owed
 from audience_sync.delivery.ranges import Range
 from audience_sync.model import PropertyKind
 from audience_sync.store.chains import BASE, Chain, trait_column, write
@@ -234,6 +234,32 @@ def test_the_text_of_a_call_does_not_depend_on_the_order_of_what_is_told(store: 
         for order in [(VIP_SINCE_1, NAME_SINCE_1, age), (age, NAME_SINCE_1, VIP_SINCE_1)]
     ]
     assert texts == [[('{"age":42,"name":"Ann","vip":true}',)]] * 2
+
+
+# How much of the log is needed.
+
+
+@pytest.mark.parametrize(
+    ("feed", "subscriptions", "run"),
+    [
+        pytest.param(NEW, [], NEVER, id="nothing is told"),
+        pytest.param(NEW, [VIP_SINCE_1], NEVER, id="everyone is still to be told, nothing was attempted"),
+        pytest.param(Feed(1, 0, 4), [VIP_SINCE_1], 4, id="since the first attempt"),
+        pytest.param(Feed(1, 7), [VIP_SINCE_1], 7, id="everyone was told"),
+        pytest.param(Feed(1, 7, 8, (Range("", "m", 8),)), [VIP_SINCE_1], 7, id="some are further"),
+        pytest.param(Feed(1, 7), [Subscription("vip", 8)], NEVER, id="a new one"),
+        pytest.param(Feed(1, 7), [VIP_SINCE_1, Subscription("buyers", 8)], 7, id="a new one beside an old one"),
+        pytest.param(Feed(1, 7), [Subscription("vip", 8, told_before=3)], 3, id="one that came back"),
+        pytest.param(Feed(1, 7), [Subscription("vip", 5, told_before=3)], 7, id="one that came back and was told"),
+        pytest.param(NEW, [Subscription("vip", 2, tell_everyone=False)], 2, id="a baseline, nothing told yet"),
+        pytest.param(Feed(1, 0, 4), [Subscription("vip", 2, tell_everyone=False)], 2, id="a baseline, then an attempt"),
+        pytest.param(Feed(1, 7), [Subscription("vip", 8, tell_everyone=False)], 8, id="a new baseline"),
+    ],
+)
+def test_the_log_is_needed_as_far_back_as_something_may_be_owed(
+    feed: Feed, subscriptions: list[Subscription], run: int
+) -> None:
+    assert needed_after(feed, subscriptions) == run
 
 
 # Interrupted.

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from audience_sync.destinations.base import Audiencing
+from audience_sync.destinations.rudderstack import RudderStackDestination
 from audience_sync.destinations.segment import SegmentDestination
+from audience_sync.destinations.webhook import WebhookDestination
 from audience_sync.destinations.zendesk_connect import ZendeskConnectDestination
 from audience_sync.model import IdentifyCall
 
@@ -15,6 +17,8 @@ CASES = Path(__file__).parents[1] / "cases"
 ABOUT = Audiencing("installation-1", frozenset({"vip", "big_spenders"}), frozenset({"total_revenue"}))
 WRITE_KEY = "wk-7f3a91c0secret"
 PRIVATE_KEY = "f4f15f2f004fa0bd2140b4db93cbb538"
+TOKEN = "tok-91b2e6d4"
+SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def a_call(
@@ -28,6 +32,16 @@ def segment(about: Audiencing = ABOUT, **options: Any) -> SegmentDestination:
     return SegmentDestination(
         SegmentDestination.Options(**{"type": "segment", "write_key": WRITE_KEY} | options), about
     )
+
+
+def rudderstack(about: Audiencing = ABOUT, **options: Any) -> RudderStackDestination:
+    required = {"type": "rudderstack", "write_key": WRITE_KEY, "url": "https://plane.example.test"}
+    return RudderStackDestination(RudderStackDestination.Options(**required | options), about)
+
+
+def webhook(about: Audiencing = ABOUT, **options: Any) -> WebhookDestination:
+    required = {"type": "webhook", "url": "https://hooks.example.test/identify", "timeout": "5s"}
+    return WebhookDestination(WebhookDestination.Options(**required | options), about)
 
 
 def connect(about: Audiencing = ABOUT, **options: Any) -> ZendeskConnectDestination:

@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(reply)
         self._end(reply)
 
-    do_GET = do_POST
+    do_GET = do_PUT = do_PATCH = do_POST
 
     def _send(self, reply: Reply) -> None:
         if not reply.seconds_between_bytes:

@@ -9,7 +9,9 @@ import pytest
 from audience_sync.destinations import registry
 from audience_sync.destinations.file import FileDestination
 from audience_sync.destinations.registry import destination_types, profile_fields
+from audience_sync.destinations.rudderstack import RudderStackDestination
 from audience_sync.destinations.segment import SegmentDestination
+from audience_sync.destinations.webhook import WebhookDestination
 from audience_sync.destinations.zendesk_connect import ZendeskConnectDestination
 from audience_sync.errors import AudienceSyncError
 
@@ -18,6 +20,8 @@ def test_our_own_are_found_by_their_names() -> None:
     found = destination_types()
     assert found["file"] is FileDestination
     assert found["segment"] is SegmentDestination
+    assert found["rudderstack"] is RudderStackDestination
+    assert found["webhook"] is WebhookDestination
     assert found["zendesk_connect"] is ZendeskConnectDestination
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from audience_sync.destinations.base import Answer, Audiencing, Meaning
+from audience_sync.destinations.tracking import TrackingDestination
 
-from .examples import a_call, cases, segment
+from .examples import a_call, cases, rudderstack, segment
 
 PAYLOADS = {
     case["id"]: case
@@ -118,8 +119,9 @@ RESPONSES = [
 ]
 
 
+@pytest.mark.parametrize("destination", [segment(), rudderstack()], ids=["told by segment", "told by rudderstack"])
 @pytest.mark.parametrize(("status", "body"), RESPONSES)
-def test_every_known_answer_has_its_meaning(status: int, body: str) -> None:
-    judgement = segment().judge(Answer(status, body.encode(), {"retry-after": "3"}))
+def test_every_known_answer_has_its_meaning(destination: TrackingDestination, status: int, body: str) -> None:
+    judgement = destination.judge(Answer(status, body.encode(), {"retry-after": "3"}))
     assert judgement.meaning is MEANINGS[status]
     assert body.strip() in judgement.reason or status == 200

@@ -8,7 +8,7 @@ from typing import Any
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.file import FileDestination, FileOptions
 
-from .examples import ABOUT, PRIVATE_KEY, WRITE_KEY, connect, segment
+from .examples import ABOUT, PRIVATE_KEY, SIGNING_SECRET, TOKEN, WRITE_KEY, connect, rudderstack, segment, webhook
 from .standard import DestinationStandard, HttpDestinationStandard
 
 
@@ -27,6 +27,29 @@ class TestSegment(HttpDestinationStandard):
 class TestSegmentInPersonasEnvelope(TestSegment):
     def destination(self) -> Destination:
         return segment(envelope="personas")
+
+
+class TestRudderStack(HttpDestinationStandard):
+    secrets = (WRITE_KEY, b64encode(f"{WRITE_KEY}:".encode()).decode())
+
+    def destination(self) -> Destination:
+        return rudderstack()
+
+
+class TestWebhookOfOneCall(HttpDestinationStandard):
+    secrets = (TOKEN, SIGNING_SECRET, "key-of-the-query", "/key/of/the/path")
+
+    def destination(self) -> Destination:
+        return webhook(
+            url="https://hooks.example.test/key/of/the/path?api_key=key-of-the-query",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            secret=SIGNING_SECRET,
+        )
+
+
+class TestWebhookOfManyCalls(HttpDestinationStandard):
+    def destination(self) -> Destination:
+        return webhook(body="batch")
 
 
 class TestZendeskConnect(HttpDestinationStandard):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, inspect
 
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store import chains
@@ -72,3 +72,9 @@ def members(store: Store, workspace: Workspace, chain: Chain) -> list[tuple[str,
     """What the stored chain says now: user ids, each with the run that last changed it."""
     query = chains.current(fetch(store, workspace, chain))
     return workspace.all(f"select user_id, run_id from ({query}) order by user_id")
+
+
+def table_and_view_names(store: Store) -> tuple[set[str], set[str]]:
+    with store.reading() as connection:
+        inspector = inspect(connection)
+        return set(inspector.get_table_names()), set(inspector.get_view_names())

@@ -78,7 +78,9 @@ class TestMembers:
         a_store_with(store)
         chain = the_audience(id=save(store, the_audience(), base(workspace, 1, HOSTILE_ORDER[::-1])))
         stored = fetch(store, workspace, chain).segments[0]
-        rows = workspace.all(f"select user_id from read_parquet('{stored.path}', file_row_number = true)")
+        rows = workspace.all(
+            f"select user_id from read_parquet('{stored.path}', file_row_number = true) order by file_row_number"
+        )
         assert [user for (user,) in rows] == HOSTILE_ORDER
 
 

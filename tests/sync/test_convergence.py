@@ -238,6 +238,13 @@ def test_after_any_faults_the_destination_knows_the_truth(fresh: Fresh) -> None:
 
 def test_after_any_faults_a_seed_by_hand_comes_to_the_truth(fresh: Fresh) -> None:
     @given(steps=st.lists(SEEDINGS, max_size=6), last=SEEDINGS)
+    @example(  # the seed of an audience without members is complete; who enters is not told, for a fault
+        steps=[
+            Step(members(), {}, order=SEED, vip_is_seeded=True),
+            Step(members("a"), {}, faults=("stop",), vip_is_seeded=True),
+        ],
+        last=Step(members("a"), {}, vip_is_seeded=True),
+    )
     @example(  # two of four are told; one of them leaves
         steps=[
             Step(members("abcd"), {}, order=SEED_TWO, vip_is_seeded=True),

@@ -1,0 +1,137 @@
+"""Does an older store become a newer one with every row, or stay as it was?"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, inspect, text
+
+from audience_sync.errors import StoreError
+from audience_sync.store import migrate
+from audience_sync.store.engine import Store
+from audience_sync.store.tables import segment_parts, segments
+from audience_sync.workspace import Workspace
+
+from .examples import a_store_with, base, members, save, table_and_view_names, the_audience
+
+MakeNext = Callable[[str], None]
+
+REBUILD_A_PARENT = """
+    with op.batch_alter_table("segments") as batch:
+        batch.alter_column("row_count", type_=sa.BigInteger())
+"""
+FAIL_HALFWAY = """
+    op.create_table("half", sa.Column("id", sa.Integer(), primary_key=True))
+    op.execute("insert into chains (kind, users) values ('audience', 1)")
+    op.execute("drop view sync_runs")
+    op.execute("insert into nowhere values (1)")
+"""
+LEAVE_ORPHANS = """
+    op.execute("delete from chains")
+"""
+
+
+@pytest.fixture
+def next_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MakeNext:
+    """``next_version(body)``: from now on the program has one more migration, which does this."""
+
+    def make(body: str) -> None:
+        shutil.copytree(migrate.folder(), tmp_path / "migrations")
+        number = f"{int(migrate.HEAD) + 1:04}"
+        (tmp_path / "migrations" / "versions" / f"{number}_next.py").write_text(
+            "import sqlalchemy as sa\nfrom alembic import op\n\n"
+            f"revision = {number!r}\ndown_revision = {migrate.HEAD!r}\n\n\n"
+            f"def upgrade():{body}\n"
+        )
+        monkeypatch.setattr(migrate, "folder", lambda: tmp_path / "migrations")
+        monkeypatch.setattr(migrate, "HEAD", number)
+
+    return make
+
+
+class TestAnOlderStore:
+    def test_keeps_its_rows(self, store: Store, workspace: Workspace, next_version: MakeNext) -> None:
+        """Hazard 1: rebuilding a parent table must not take its children along (ON DELETE CASCADE)."""
+        a_store_with(store)
+        chain = the_audience(id=save(store, the_audience(), base(workspace, 1, ["ann", "ben"])))
+        next_version(REBUILD_A_PARENT)
+        migrate.upgrade(store)
+        assert members(store, workspace, chain) == [("ann", 1), ("ben", 1)]
+        assert migrate.current(store) == migrate.HEAD
+
+    def test_refuses_orphans_afterwards(self, store: Store, workspace: Workspace, next_version: MakeNext) -> None:
+        next_version(REBUILD_A_PARENT)
+        migrate.upgrade(store)
+        with pytest.raises(StoreError), store.writing() as connection:
+            connection.execute(insert(segment_parts).values(segment_id=99, number=0, body=b""))
+
+    def test_stays_as_it_was_when_the_migration_fails(self, store: Store, next_version: MakeNext) -> None:
+        """Hazard 3: on SQLite too, tables and views come and go with the transaction."""
+        before, revision = table_and_view_names(store), migrate.HEAD
+        next_version(FAIL_HALFWAY)
+        with pytest.raises(StoreError, match="nowhere"):
+            migrate.upgrade(store)
+        assert table_and_view_names(store) == before
+        assert migrate.current(store) == revision
+        with store.reading() as connection:
+            assert connection.execute(text("select count(*) from chains")).scalar_one() == 0
+
+    def test_stays_as_it_was_when_the_migration_would_leave_orphans(
+        self, store: Store, workspace: Workspace, next_version: MakeNext
+    ) -> None:
+        a_store_with(store)
+        chain = the_audience(id=save(store, the_audience(), base(workspace, 1, ["ann"])))
+        next_version(LEAVE_ORPHANS)
+        with pytest.raises(StoreError):
+            migrate.upgrade(store)
+        assert members(store, workspace, chain) == [("ann", 1)]
+
+    def test_on_sqlite_is_backed_up_first(
+        self, new_store: Callable[..., Store], workspace: Workspace, next_version: MakeNext
+    ) -> None:
+        """Only there: a PostgreSQL server has its own backups."""
+        store, before = new_store("sqlite", with_schema=True), migrate.HEAD
+        a_store_with(store)
+        chain = the_audience(id=save(store, the_audience(), base(workspace, 1, ["ann"])))
+        next_version(REBUILD_A_PARENT)
+        backup = migrate.upgrade(store)
+        assert backup is not None
+        assert backup.name == f"store_1.db.before-{migrate.HEAD}-from-{before}"
+        assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+        copy = new_store("sqlite")
+        shutil.copy(backup, str(copy.file))
+        assert migrate.current(copy) == before
+        assert members(copy, workspace, chain) == [("ann", 1)]
+
+    def test_on_sqlite_is_backed_up_as_it_is_even_while_it_is_read(
+        self, new_store: Callable[..., Store], next_version: MakeNext
+    ) -> None:
+        store = new_store("sqlite", with_schema=True)
+        a_store_with(store, runs_so_far=3)
+        next_version("\n    pass")
+        with sqlite3.connect(str(store.file)) as reader:
+            assert reader.execute("select count(*) from runs").fetchone() == (3,)
+            backup = migrate.upgrade(store)
+        reader.close()
+        assert backup is not None
+
+    def test_that_is_up_to_date_is_not_backed_up(self, store: Store) -> None:
+        assert migrate.upgrade(store) is None
+
+
+def test_a_parent_table_is_rebuilt_by_the_migration_of_these_tests(
+    new_store: Callable[..., Store], next_version: MakeNext
+) -> None:
+    """Otherwise the tests above would prove nothing."""
+    assert [key.ondelete for key in segment_parts.foreign_keys] == ["CASCADE"]
+    store = new_store("sqlite", with_schema=True)
+    next_version(REBUILD_A_PARENT)
+    migrate.upgrade(store)
+    with store.reading() as connection:
+        columns = {column["name"]: str(column["type"]) for column in inspect(connection).get_columns(segments.name)}
+    assert columns["row_count"] == "BIGINT"

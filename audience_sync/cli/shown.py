@@ -63,7 +63,7 @@ def shown_response(answer: Answer, headers: Mapping[str, str], secrets: Iterable
 
 
 def _text(request: HttpRequest) -> str:
-    compressed = request.headers.get("Content-Encoding") == "gzip"
+    compressed = any((name.lower(), value) == ("content-encoding", "gzip") for name, value in request.headers.items())
     return (gzip.decompress(request.body) if compressed else request.body).decode("utf-8", "replace")
 
 
@@ -78,4 +78,4 @@ def _header(name: str, value: str) -> str:
     if name.lower() in PLAIN_HEADERS:
         return value
     scheme, _, key = value.partition(" ")
-    return f"{scheme} {MASK}" if key and scheme in SCHEMES else MASK
+    return value if key and scheme in SCHEMES else MASK

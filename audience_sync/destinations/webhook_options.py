@@ -15,7 +15,7 @@ from audience_sync.destinations.base import Meaning
 from audience_sync.destinations.settings import WholeUrl
 from audience_sync.destinations.signature import ID, SIGNATURE, TIMESTAMP, usable_secret
 
-_FAMILIES = ("2xx", "3xx", "4xx", "5xx")
+_KNOWN = ("2xx", "3xx", "4xx", "5xx", "a status such as 409")
 _STATUS = re.compile(r"[2-5](?:xx|\d\d)", re.ASCII)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 #: These say how the body is carried, or are made for each request.
@@ -25,10 +25,7 @@ _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", 
 def _answer(text: str) -> str:
     status = text.strip().lower()
     if not _STATUS.fullmatch(status):
-        raise ValueError(
-            f"{unknown('answer', text, _FAMILIES, listed=False)}. Write a status such as `409`, or a hundred of them "
-            "such as `4xx`"
-        )
+        raise ValueError(unknown("answer", text, _KNOWN))
     return status
 
 

@@ -35,6 +35,7 @@ def loaded(project: Project, *arguments: str) -> set[str]:
         (["--help"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
         (["--version"], {"pandas", "duckdb", "requests", "alembic", "sqlalchemy", "pydantic", "rich", "yaml"}),
         (["history"], {"pandas", "duckdb", "requests", "alembic"}),
+        (["test-destination", "log", "--user", "u"], {"pandas", "duckdb", "requests", "alembic"}),
         (["sync"], {"pandas", "requests", "alembic", "psycopg"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -25,9 +25,9 @@ def test_one_real_call_is_sent_and_shown_without_its_secrets(new_vip: Project, r
     receiver.will_answer(Reply(200, f'{{"success": true, "key": "{KEY}", "was": "{BASIC}"}}'.encode()))
     configure(new_vip, live=segment(receiver, write_key="${WRITE_KEY}", gzip=True))
     done = new_vip.run("test-destination", "live", "--user", "me-1")
-    (message,) = json.loads(new_vip.run("test-destination", "live", "--user", "me-1", "--json").json["request"]["body"])[
-        "batch"
-    ]
+    (message,) = json.loads(
+        new_vip.run("test-destination", "live", "--user", "me-1", "--json").json["request"]["body"]
+    )["batch"]
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.startswith(
         "One real call to live (segment), about user me-1.\n"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from audience_sync.config.loader import load
 from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Limits, Meaning
 from audience_sync.destinations.http import HttpTransport
 from audience_sync.destinations.signature import signature_headers, signing_key
+from audience_sync.destinations.webhook_options import WebhookOptions
 
 from .examples import SIGNING_SECRET, TOKEN, a_call, webhook
 from .receiver import Received, Receiver, Reply
@@ -120,12 +123,26 @@ def test_without_a_secret_nothing_is_signed() -> None:
 @pytest.mark.parametrize(
     ("secret", "key"),
     [
-        pytest.param("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), id="whsec"),
+        pytest.param(
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), id="whsec"
+        ),
         pytest.param("any text at all", b"any text at all", id="plain"),
     ],
 )
 def test_a_secret_is_base64_or_a_plain_text(secret: str, key: bytes) -> None:
     assert signing_key(SecretStr(secret)) == key
+
+
+def test_headers_and_secrets_that_stand_in_the_config_itself_may_appear_in_no_output(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "sources: {shop: {files: .}}\n"
+        "audiences: [{name: VIP, source: shop, file: vip.csv}]\n"
+        f"destinations: {{hook: {{type: webhook, url: 'https://h', secret: {SIGNING_SECRET}, headers: {{X: {TOKEN}}}}}}}"
+    )
+    types = {"webhook": WebhookOptions}
+    settings = load(tmp_path / "config.yaml", environment=None, variables={}, destination_types=types)
+    assert set(settings.secrets) == {SIGNING_SECRET, TOKEN}
+    assert [secret for secret in (SIGNING_SECRET, TOKEN) if secret in repr(settings)] == []
 
 
 # Answers --------------------------------------------------------------------------------------------------------------
@@ -179,7 +196,9 @@ def test_the_configs_answers_go_over_the_defaults(status: int, meaning: Meaning)
     ("answer", "reason"),
     [
         pytest.param(Answer(401), "HTTP 401: the key is not accepted, correct it in the config", id="as by default"),
-        pytest.param(Answer(404, b"no such user"), "HTTP 404: no such user", id="a status that means another thing here"),
+        pytest.param(
+            Answer(404, b"no such user"), "HTTP 404: no such user", id="a status that means another thing here"
+        ),
         pytest.param(Answer(400, f"bad token {TOKEN}".encode()), "HTTP 400: bad token ***", id="a secret"),
     ],
 )
@@ -194,7 +213,7 @@ def test_a_limit_that_has_another_status_says_how_long_to_wait_too() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Thanks</html>", b"whatever"])
-def test_any_body_will_do(receiver: Receiver, body: bytes) -> None:
+def test_any_body_will_do(body: bytes) -> None:
     assert webhook().judge(Answer(200, body)).meaning is Meaning.DELIVERED
 
 
@@ -211,9 +230,15 @@ def test_a_receiver_that_refuses_is_told_apart_from_one_that_fails(receiver: Rec
 
 WRONG = [
     pytest.param({"answers": {"5x": "retry"}}, "unknown answer `5x`; did you mean `5xx`?", id="no status"),
-    pytest.param({"answers": {"600": "retry"}}, "Write a status such as `409`", id="no such status"),
+    pytest.param(
+        {"answers": {"600": "retry"}},
+        "unknown answer `600` (known here: 2xx, 3xx, 4xx, 5xx, a status such as 409)",
+        id="no such status",
+    ),
     pytest.param({"answers": {"٤٠٩": "retry"}}, "unknown answer", id="digits of another script"),
-    pytest.param({"answers": {"409": "deliverd"}}, "'delivered', 'retry', 'slow_down', 'refused' or 'stop'", id="no meaning"),
+    pytest.param(
+        {"answers": {"409": "deliverd"}}, "'delivered', 'retry', 'slow_down', 'refused' or 'stop'", id="no meaning"
+    ),
     pytest.param({"batch_size": 10}, "`batch_size` is for `body: batch`", id="a batch of single calls"),
     pytest.param({"headers": {"X Y": "a"}}, "is no name of a header", id="a space in a header's name"),
     pytest.param({"headers": {"Webhook-Id": "a"}}, "is made by the program", id="a header of ours"),

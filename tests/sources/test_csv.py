@@ -108,6 +108,12 @@ def test_the_line_is_right_far_into_a_large_file(write: Write, read: Read) -> No
         read(file="a.csv")
 
 
+def test_the_line_of_another_encoding_is_right_far_into_a_large_file(write: Write, read: Read) -> None:
+    write("a.csv", b"user_id\n" + b"0123456789\n" * 300_000 + b"Zo\xeb\n")
+    with pytest.raises(SourceError, match=r"a\.csv, line 300002: this is not UTF-8"):
+        read(file="a.csv")
+
+
 PACKED = gzip.compress(b"user_id\n" + b"".join(b"%d\n" % (number * 7919) for number in range(20_000)))
 DAMAGED = bytearray(PACKED)
 DAMAGED[-6] ^= 0xFF

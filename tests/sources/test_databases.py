@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, make_url
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.databases import DatabaseSource
 from audience_sync.sources.inference import FIRST_ROWS
+from audience_sync.sources.masking import Masking
 from audience_sync.sources.spool import ROWS_AT_ONCE
 
 from .conftest import Read
@@ -136,6 +137,13 @@ def test_secrets_of_the_url_are_in_no_error(url: str) -> None:
     assert "postgresql+psycopg://sync" in message
     assert "***" in message
     assert "hush" not in message
+
+
+@pytest.mark.parametrize("url", SECRETS.values(), ids=SECRETS.keys())
+@pytest.mark.parametrize("spelling", ["hush@secret", "hush%40secret"])
+def test_a_driver_that_repeats_a_secret_is_masked(url: str, spelling: str) -> None:
+    error = RuntimeError(f"no login with {spelling}")
+    assert Masking(make_url(url)).words(error) == "no login with ***"
 
 
 @pytest.mark.parametrize("url", ["hush secret", "://hush:secret@", ""])

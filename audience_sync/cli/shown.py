@@ -78,4 +78,4 @@ def _header(name: str, value: str) -> str:
     if name.lower() in PLAIN_HEADERS:
         return value
     scheme, _, key = value.partition(" ")
-    return value if key and scheme in SCHEMES else MASK
+    return f"{scheme} {MASK}" if key and scheme in SCHEMES else MASK

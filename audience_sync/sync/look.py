@@ -170,6 +170,9 @@ class _Chains(Mapping[str, Chain]):
             return self._changed[key]
         return self._collector.stored_chain(self._collector.known.properties[key].chain_id)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._changed or key in self._collector.known.properties
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._changed.keys() | self._collector.known.properties.keys())
 

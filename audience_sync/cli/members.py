@@ -16,7 +16,12 @@ TIMES = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%
 
 @click.command()
 @click.argument("key")
-@click.option("--at", type=click.DateTime(TIMES), metavar="TIME", help="As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00:00Z.")
+@click.option(
+    "--at",
+    type=click.DateTime(TIMES),
+    metavar="TIME",
+    help="As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00:00Z.",
+)
 @common
 @click.pass_context
 def members(context: click.Context, key: str, at: datetime | None) -> None:

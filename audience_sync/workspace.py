@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 RESERVED_BYTES = 300_000_000
 SMALLEST_BYTES = 150_000_000
 THREADS = 2
+#: The longest line that DuckDB reads of a CSV file, unless it is told a longer one (bytes).
+LINE_BYTES = 2_000_000
 
 
 def quoted(name: str) -> str:
@@ -31,6 +33,18 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """An SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _write(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
+    """A CSV file with these rows; returns a number of bytes that no line of it exceeds."""
+    longest = LINE_BYTES
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\r\n")
+        for rows in batches:
+            before = file.tell()
+            writer.writerows(rows)
+            longest = max(longest, file.tell() - before)
+    return longest
 
 
 class Workspace(AbstractContextManager["Workspace"]):
@@ -102,14 +116,13 @@ class Workspace(AbstractContextManager["Workspace"]):
         Text must not be empty: empty stands for NULL.
         """
         path, table = self.path(".csv"), self.name("rows")
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            for rows in batches:
-                writer.writerows(rows)
+        line = _write(path, batches)
         types = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in columns.items())
         self.run(
             f"create table {table} as from read_csv({literal(str(path))}, columns = {{{types}}}, header = false, "
-            "auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '')"
+            "auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', "
+            # Looking for the line end, DuckDB would take one within quotes.
+            f"new_line = '\\r\\n', max_line_size = {line}, buffer_size = {max(line, 16 * LINE_BYTES)})"
         )
         path.unlink()
         return table

@@ -9,6 +9,7 @@ from typing import Any
 from audience_sync.cli.compose import open_source, read_settings
 from audience_sync.cli.errors import masked_text
 from audience_sync.cli.options import GlobalOptions
+from audience_sync.cli.output import plural
 from audience_sync.config.models import Settings
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.registry import destination_types
@@ -46,7 +47,10 @@ def check_config(options: GlobalOptions) -> tuple[Settings | None, list[Line]]:
         settings = read_settings(options)
     except ConfigError as error:
         return None, [_failed("config", problem.path, problem.message) for problem in error.problems]
-    count = f"{len(settings.audiences)} audiences, {len(settings.computed_traits)} entries of computed traits"
+    traits = sum(len(entry.columns) for entry in settings.computed_traits)
+    parts = [(len(settings.audiences), "audience"), (traits, "computed trait")]
+    parts.append((len(settings.destinations), "destination"))
+    count = ", ".join(plural(number, thing) for number, thing in parts)
     return settings, [Line("config", options.config, True, count)]
 
 

@@ -38,7 +38,7 @@ class Trial:
         match self.judgement:
             case Judgement(meaning=Meaning.DELIVERED):
                 return OK
-            case Judgement(meaning=Meaning.STOP):
+            case Judgement(meaning=Meaning.STOP) | Judgement(meaning=Meaning.RETRY, status=None):
                 return FAILED
             case _:
                 return UNDELIVERED

@@ -23,9 +23,9 @@ def hold_reason(key: str, counts: Counts, guard: Guard) -> str | None:
     if counts.left == counts.before and counts.entered == 0:
         return f"audience '{key}': the new snapshot is empty, the last one had {counts.before} members"
     if _exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
-        return _over(key, counts.before, counts.left, "fewer", guard.max_removed)
+        return _too_many_leave(key, counts, guard.max_removed)
     if _exceeds(counts.entered, counts.before, guard.max_added, guard.at_least):
-        return _over(key, counts.before, counts.entered, "more", guard.max_added)
+        return _too_many_enter(key, counts, guard.max_added)
     return None
 
 
@@ -35,8 +35,16 @@ def _exceeds(changed: int, before: int, limit: Threshold, at_least: int) -> bool
     return changed >= at_least and changed > (limit.share or 0) * before
 
 
-def _over(key: str, before: int, changed: int, direction: str, limit: Threshold) -> str:
+def _too_many_leave(key: str, counts: Counts, limit: Threshold) -> str:
+    share = counts.left / counts.before
     return (
-        f"audience '{key}': the new snapshot has {changed} members ({changed / before:.0%}) {direction} "
-        f"than the last one with {before}, over the limit of {limit}"
+        f"audience '{key}': with the new snapshot {counts.left} of {counts.before} members ({share:.0%}) would leave, "
+        f"over the limit of {limit}"
+    )
+
+
+def _too_many_enter(key: str, counts: Counts, limit: Threshold) -> str:
+    return (
+        f"audience '{key}': with the new snapshot {counts.entered} users would enter beside its {counts.before} "
+        f"members, over the limit of {limit}"
     )

@@ -52,49 +52,44 @@ def test_a_snapshot_may_go_through(guard: Guard, counts: Counts) -> None:
         pytest.param(
             DEFAULT,
             Counts(1000, 0, 301),
-            "audience 'vip': the new snapshot has 301 members (30%) fewer than the last one with 1000, "
-            "over the limit of 30%",
+            "audience 'vip': with the new snapshot 301 of 1000 members (30%) would leave, over the limit of 30%",
             id="one more than may leave",
         ),
         pytest.param(
             DEFAULT,
             Counts(1000, 1001, 0),
-            "audience 'vip': the new snapshot has 1001 members (100%) more than the last one with 1000, "
+            "audience 'vip': with the new snapshot 1001 users would enter beside its 1000 members, "
             "over the limit of 100%",
             id="one more than may enter",
         ),
         pytest.param(
             DEFAULT,
             Counts(200, 200, 200),
-            "audience 'vip': the new snapshot has 200 members (100%) fewer than the last one with 200, "
-            "over the limit of 30%",
+            "audience 'vip': with the new snapshot 200 of 200 members (100%) would leave, over the limit of 30%",
             id="all were replaced",
         ),
         pytest.param(
             DEFAULT,
             Counts(150, 0, 100),
-            "audience 'vip': the new snapshot has 100 members (67%) fewer than the last one with 150, "
-            "over the limit of 30%",
+            "audience 'vip': with the new snapshot 100 of 150 members (67%) would leave, over the limit of 30%",
             id="just enough rows for a share",
         ),
         pytest.param(
             COUNT_OF_50,
             Counts(1_000_000, 0, 51),
-            "audience 'vip': the new snapshot has 51 members (0%) fewer than the last one with 1000000, "
-            "over the limit of 50",
+            "audience 'vip': with the new snapshot 51 of 1000000 members (0%) would leave, over the limit of 50",
             id="one over the count, however large",
         ),
         pytest.param(
             NOBODY,
             Counts(10, 1, 0),
-            "audience 'vip': the new snapshot has 1 members (10%) more than the last one with 10, over the limit of 0",
+            "audience 'vip': with the new snapshot 1 users would enter beside its 10 members, over the limit of 0",
             id="nobody may enter",
         ),
         pytest.param(
             FROM_THE_FIRST,
             Counts(10, 0, 3),
-            "audience 'vip': the new snapshot has 3 members (30%) fewer than the last one with 10, "
-            "over the limit of 20%",
+            "audience 'vip': with the new snapshot 3 of 10 members (30%) would leave, over the limit of 20%",
             id="a small audience over its share",
         ),
     ],

@@ -62,3 +62,9 @@ class RunInProgressError(AudienceSyncError):
 
 class UnsendableError(AudienceSyncError):
     """This identify call can never be sent to this destination: it is refused without being tried."""
+
+
+def in_short(error: BaseException) -> str:
+    """An error that nobody expected, in one line: libraries go on with rows of the data, which are people's."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

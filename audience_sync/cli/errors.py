@@ -6,14 +6,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
-from audience_sync.errors import AudienceSyncError, ConfigError, RunInProgressError
+from audience_sync.errors import AudienceSyncError, ConfigError, Problem, RunInProgressError, in_short
 
 OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
 INTERRUPTED = 130
+_INTERRUPTED = "Interrupted. What was answered is kept; the next run goes on from there."
 
 _secrets: list[str] = []
 
@@ -34,17 +35,18 @@ def run(command: click.Command) -> int:
         return ended.exit_code
     except click.ClickException as error:
         error.show()
+        _answer(error.format_message(), USAGE)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted. What was answered is kept; the next run goes on from there.")
+        say(_INTERRUPTED)
+        _answer(_INTERRUPTED, INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except AudienceSyncError as error:
         say(_message(error))
-        if "--json" in sys.argv:
-            _print_json(error)
+        _answer(str(error), _code(error), getattr(error, "problems", ()))
         return _code(error)
     except Exception as error:
         return _unexpected(error)
@@ -84,21 +86,24 @@ def _message(error: AudienceSyncError) -> str:
     return str(error)
 
 
-def _print_json(error: AudienceSyncError) -> None:
+def _answer(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
     """A program that asked for JSON gets one document, also when there is no answer."""
+    if "--json" not in sys.argv:
+        return
     import json
 
-    problems = [{"path": each.path, "message": masked_text(each.message)} for each in getattr(error, "problems", ())]
-    document = {"status": "failed", "exit_code": _code(error), "error": masked_text(str(error)), "problems": problems}
+    found = [{"path": each.path, "message": masked_text(each.message)} for each in problems]
+    document = {"status": "failed", "exit_code": code, "error": masked_text(message), "problems": found}
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _unexpected(error: Exception) -> int:
+    what = f"An error that audience-sync did not expect: {in_short(error)}"
     say(
-        f"An error that audience-sync did not expect: {type(error).__name__}: {error}\n"
-        "What was committed stands, and the next run goes on from there. Run again with -v for the details, "
+        f"{what}\nWhat was committed stands, and the next run goes on from there. Run again with -v for the details, "
         "and please report it."
     )
+    _answer(what, FAILED)
     if logging.getLogger("audience_sync").isEnabledFor(logging.DEBUG):
         import traceback
 

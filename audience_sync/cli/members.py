@@ -9,7 +9,6 @@ import click
 
 from audience_sync.cli.options import common
 
-
 #: Without a zone, a time is UTC.
 TIMES = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z"]
 

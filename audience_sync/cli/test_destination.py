@@ -135,7 +135,8 @@ def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
     from audience_sync.model import IdentifyCall
 
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return IdentifyCall(user_id, json.dumps(traits, ensure_ascii=False), uuid4().hex, now)
+    traits_json = json.dumps(traits, ensure_ascii=False, separators=(",", ":"))
+    return IdentifyCall(user_id, traits_json, uuid4().hex, now)
 
 
 def _print(trial: Trial, destination: str, user_id: str, *, is_default: bool) -> None:
@@ -148,7 +149,7 @@ def _print(trial: Trial, destination: str, user_id: str, *, is_default: bool) ->
     _print_request(trial)
     _print_response(trial)
     line(f"\n{trial.verdict}")
-    if trial.judgement.meaning is Meaning.DELIVERED:
+    if trial.judgement.meaning is Meaning.DELIVERED and trial.response is not None:
         line("Now look for the user there: some services take calls with a wrong key, and drop them.")
 
 

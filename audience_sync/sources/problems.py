@@ -38,6 +38,8 @@ class Problems:
         return SourceError(f"{file} can't be {verb}: {first_words(message)}. {_NOTHING_USED}")
 
     def _malformed(self, file: str, path: str | None, message: str) -> SourceError:
+        if self.what and not path:
+            return SourceError(f"{_MIXED.format(what=self.what)} {_NOTHING_USED}")
         # DuckDB counts lines from where its thread began to read.
         line = self.bad_line(path) if path else None
         record = _JSON_PLACE.search(message)
@@ -47,6 +49,12 @@ class Problems:
             f"{file}{place}: this is no JSON ({what}). {_NOTHING_USED} "
             "Is the file still being written, or cut off? JSON lines have one whole object on each line."
         )
+
+
+_MIXED = (
+    "{what} compares text with a JSON value: a column of JSON lines whose values have several types (numbers and "
+    "text) is JSON. Write column ->> '$' for its text."
+)
 
 
 def first_words(message: str) -> str:

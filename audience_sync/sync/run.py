@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from audience_sync.config.secrets import masked
 from audience_sync.delivery.acknowledge import count_refused
 from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
-from audience_sync.errors import LeaseLostError
+from audience_sync.errors import AudienceSyncError, LeaseLostError, in_short
 from audience_sync.model import RunId, RunStatus
 from audience_sync.store.lease import Lease, acquire
 from audience_sync.sync.commit import commit, property_ids
@@ -37,10 +37,18 @@ def sync(parts: Parts, order: Order, watch: Watch) -> Report:
         except LeaseLostError:
             raise
         except BaseException as error:
-            words = masked(str(error) or type(error).__name__, parts.settings.secrets)
+            words = masked(_words(error), parts.settings.secrets)
             with lease.transaction() as connection:
                 finish(connection, run, RunStatus.FAILED, time.monotonic() - started, words)
             raise
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, AudienceSyncError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "The run was interrupted; what was answered is kept, and the next run goes on from there."
+    return in_short(error)
 
 
 def _sync(

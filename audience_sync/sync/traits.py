@@ -42,7 +42,7 @@ def _collect(collector: Collector, config: ComputedTraitsConfig) -> list[str]:
     if differing:
         collector.findings.warnings.append(
             f"computed traits of {config.source}: {differing} users have several rows that differ; "
-            "of each the greatest was taken"
+            "of each one was taken, the same in every run"
         )
     invalid = workspace.one(f"select count(*) from {snapshot} where user_id is null")[0]
     if invalid:

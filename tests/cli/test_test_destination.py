@@ -35,7 +35,7 @@ def test_one_real_call_is_sent_and_shown_without_its_secrets(new_vip: Project, r
         f"\nRequest\nPOST {receiver.url}/v1/batch\nUser-Agent: audience-sync/0.1.0\n"
     )
     assert "\nAuthorization: Basic ***\nContent-Encoding: gzip\n" in done.stdout
-    assert '"userId":"me-1","traits":{"audience_sync_test": true},' in done.stdout
+    assert '"userId":"me-1","traits":{"audience_sync_test":true},' in done.stdout
     assert '"writeKey":"***"}\n\nResponse after ' in done.stdout
     assert '\nHTTP 200\n{"success": true, "key": "***", "was": "***"}\n\nDelivered\n' in done.stdout
     assert (message["userId"], message["traits"]) == ("me-1", {"audience_sync_test": True})

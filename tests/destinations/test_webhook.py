@@ -137,7 +137,7 @@ def test_headers_and_secrets_that_stand_in_the_config_itself_may_appear_in_no_ou
     (tmp_path / "config.yaml").write_text(
         "sources: {shop: {files: .}}\n"
         "audiences: [{name: VIP, source: shop, file: vip.csv}]\n"
-        f"destinations: {{hook: {{type: webhook, url: 'https://h', secret: {SIGNING_SECRET}, headers: {{X: {TOKEN}}}}}}}"
+        f"destinations: {{hook: {{type: webhook, url: http://h, secret: {SIGNING_SECRET}, headers: {{X: {TOKEN}}}}}}}"
     )
     types = {"webhook": WebhookOptions}
     settings = load(tmp_path / "config.yaml", environment=None, variables={}, destination_types=types)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from audience_sync.errors import SourceError
@@ -16,6 +17,7 @@ from audience_sync.workspace import literal
 LONGEST_HEADER = 1 << 20
 DELIMITERS = (",", ";", "\t", "|")
 _QUOTED = re.compile(r'"[^"]*"')
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 def csv_table(found: Found, path: Path) -> Table:
@@ -45,7 +47,24 @@ def _header(found: Found, path: Path, delimiter: str) -> list[str]:
     if not any(header):
         raise SourceError(f"{found.name}, line 1 is blank: the columns' names must be there. Nothing of it was used.")
     refuse_doubles(f"{found.name}, line 1", header)
+    _refuse_line_ends(found, path, header)
     return header
+
+
+def _refuse_line_ends(found: Found, path: Path, header: Sequence[str]) -> None:
+    """DuckDB takes the first line end of the file, also one within quotes, for that of all lines."""
+    within = {end for name in header for end in _LINE_END.findall(name)}
+    if within - {_line_end(path)}:
+        raise SourceError(
+            f"{found.name}, line 1: a column's name has a line end that is not the file's own, so that the rows can't "
+            "be told apart. Nothing of it was used. Write the name on one line."
+        )
+
+
+def _line_end(path: Path) -> str:
+    with path.open("rb") as file:
+        outside = _LINE_END.search(_QUOTED.sub("", file.read(LONGEST_HEADER).decode(errors="replace")))
+    return outside.group() if outside else ""
 
 
 def _scan(path: Path, delimiter: str, width: int) -> str:

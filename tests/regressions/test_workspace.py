@@ -1,0 +1,25 @@
+"""Do Python rows reach the workspace as they are, whatever text is in them?"""
+
+from __future__ import annotations
+
+import pytest
+
+from audience_sync.workspace import Workspace
+
+MANY = 60_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['a\n"b",\r', "\n", "\r\n", '"', "x" * 3_000_000],
+    ids=["line ends and quotes", "a line end", "two line ends", "a quote", "more than DuckDB's longest line"],
+)
+def test_a_text_is_loaded_as_it_is(text: str, workspace: Workspace) -> None:
+    table = workspace.load({"user_id": "varchar", "value": "varchar"}, [[(text, None), ("ada", text)]])
+    assert workspace.all(f"from {table} order by value nulls first") == [(text, None), ("ada", text)]
+
+
+def test_many_ids_with_line_ends_are_loaded_as_they_are(workspace: Workspace) -> None:
+    ids = [(f'a\n"{number}",\r', "true") for number in range(MANY)]
+    table = workspace.load({"user_id": "varchar", "value": "varchar"}, [ids])
+    assert sorted(workspace.all(f"from {table}")) == sorted(ids)

@@ -16,7 +16,7 @@ class Subscription:
     """A destination is told of a property since a run.
 
     ``tell_everyone``: on the first telling every member (every value) is sent, otherwise only later changes.
-    ``told_before``: the position when it had been told of the property before, and no longer was.
+    ``told_before``: the run up to which it had been told when it was no longer to be; the log matters from there.
     """
 
     key: str
@@ -24,6 +24,11 @@ class Subscription:
     tell_everyone: bool = True
     told_before: int | None = None
     ended_run: int | None = None
+
+    def catches_up(self, feed: Feed) -> bool:
+        """Whether the log matters from before ``since_run`` on, for users who have not been told that far."""
+        again = self.tell_everyone or self.told_before is not None
+        return again and self.since_run > feed.lowest
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,8 @@ def _subscriptions(connection: Connection, destination: int) -> dict[str, Subscr
 def subscribe(ledger: Ledger, wanted: Mapping[str, bool], run: int) -> Ledger:
     """The ledger after the config was read: ``wanted`` maps keys to whether everyone is told at first.
 
-    What is wanted no longer is ended; what comes back is told to everyone anew, and ``false`` to who left
-    meanwhile.
+    What is wanted no longer is ended; of what comes back only the changes since are told, unless not everyone
+    had been told before.
     """
     after = {key: each for key, each in ledger.subscriptions.items() if key in wanted and each.ended_run is None}
     for key, each in ledger.subscriptions.items():
@@ -132,15 +137,19 @@ def retell(ledger: Ledger, keys: Collection[str], run: int) -> Ledger:
 
 
 def _end(told: Subscription, feed: Feed, run: int) -> Subscription:
-    """Who left after ``told_before`` may have been told ``true``; nobody, where nothing was ever attempted."""
-    if told.tell_everyone and told.since_run > feed.lowest:
+    """Remember from which run on the log matters, should it ever come back.
+
+    Where not everyone was told yet, who left after that may have been told ``true``; nobody, where nothing was
+    ever attempted.
+    """
+    if told.catches_up(feed):
         known = [each for each in (told.told_before, feed.attempted_run) if each is not None]
         return replace(told, ended_run=run, told_before=min(known, default=None))
-    return replace(told, ended_run=run, told_before=feed.lowest)
+    return replace(told, ended_run=run, tell_everyone=False, told_before=max(feed.lowest, told.since_run))
 
 
 def _resume(ended: Subscription, run: int) -> Subscription:
-    return replace(ended, since_run=run, tell_everyone=True, ended_run=None)
+    return replace(ended, since_run=run, ended_run=None)
 
 
 def save_ledger(
@@ -213,4 +222,5 @@ def end_seeding(connection: Connection, feed: Feed, run: int) -> None:
     connection.execute(delete(told_ranges).where(told_ranges.c.feed_id == feed.id))
     connection.execute(delete(feeds).where(feeds.c.id == feed.id))
     mine = (subscriptions.c.destination_id == row.destination_id) & (subscriptions.c.property_id == row.seeding_id)
-    connection.execute(update(subscriptions).where(mine).values(since_run=run, tell_everyone=False))
+    told = {"since_run": run, "tell_everyone": False, "told_before": None}
+    connection.execute(update(subscriptions).where(mine).values(told))

@@ -72,15 +72,15 @@ def _from_log(facts: Facts, feed: Feed, subscriptions: Sequence[Subscription]) -
     """
     told = told_run(feed.ranges, feed.position)
     floors = ", ".join(
-        f"({literal(each.key)}, {each.since_run}, {str(each.tell_everyone).lower()}, {_floor(feed, each)})"
+        f"({literal(each.key)}, {each.since_run}, {str(each.catches_up(feed)).lower()}, {_floor(feed, each)})"
         for each in subscriptions
     )
     if not floors:
         return f"select user_id, key, value, run_id from {facts.log} where false"
     return (
         f"select user_id, key, value, run_id from {facts.log} "
-        f"join (values {floors}) s(key, since_run, everyone, floor) using (key) "
-        f"where run_id > case when everyone and since_run > {told} then floor else greatest({told}, since_run) end"
+        f"join (values {floors}) s(key, since_run, catches_up, floor) using (key) "
+        f"where run_id > case when catches_up and since_run > {told} then floor else greatest({told}, since_run) end"
     )
 
 
@@ -90,7 +90,7 @@ def needed_after(feed: Feed, subscriptions: Sequence[Subscription]) -> int:
 
 
 def _needed_after(feed: Feed, subscription: Subscription) -> int:
-    if subscription.tell_everyone and subscription.since_run > feed.lowest:
+    if subscription.catches_up(feed):
         return _floor(feed, subscription)
     return max(feed.lowest, subscription.since_run)
 

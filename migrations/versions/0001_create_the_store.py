@@ -316,7 +316,7 @@ def upgrade() -> None:
             "told_before",
             sa.Integer(),
             nullable=True,
-            comment="Position when it was last ended: who left since is told false",
+            comment="The run it had been told up to when it last ended",
         ),
         sa.ForeignKeyConstraint(["destination_id"], ["destinations.id"], name=op.f("fk_subscriptions_destination_id")),
         sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_subscriptions_property_id")),

@@ -68,3 +68,15 @@ def test_a_run_in_which_every_destination_failed_has_failed_and_loses_nothing(vi
     vip.configure(audiences=audiences, destinations={"a": segment(receiver)})
     assert vip.sync().code == 0
     assert [call for call in calls(receiver) if call[1]["vip"]] == [("ada", {"vip": True}), ("dan", {"vip": True})]
+
+
+def test_an_audience_that_is_taken_out_of_the_config_and_put_back_sends_only_what_changed(vip: Project) -> None:
+    vip.sync()
+    vip.write_members("other.csv", "zed")
+    vip.configure(audiences=[{"name": "Other", "source": "shop", "file": "other.csv"}])
+    vip.sync()
+    vip.write_members("vip.csv", "bob", "cyd", "dan")
+    vip.configure(audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}])
+    vip.sent()
+    vip.sync()
+    assert vip.sent() == [("ada", {"vip": False}), ("dan", {"vip": True})]

@@ -41,7 +41,7 @@ def test_a_subscription_stays_as_it_is_while_it_is_wanted() -> None:
 def test_what_is_no_longer_wanted_ends_and_is_not_told() -> None:
     told = Ledger("connect", 1, Feed(1, 7), subscriptions={"vip": Subscription("vip", 1)})
     ended = subscribe(told, {}, run=8)
-    assert ended.subscriptions == {"vip": Subscription("vip", 1, told_before=7, ended_run=8)}
+    assert ended.subscriptions == {"vip": Subscription("vip", 1, tell_everyone=False, told_before=7, ended_run=8)}
     assert ended.active() == []
 
 
@@ -50,7 +50,13 @@ def test_what_has_ended_stays_as_it_ended() -> None:
     assert subscribe(ended, {}, run=10) == ended
 
 
-def test_what_comes_back_is_told_to_everyone_anew() -> None:
+def test_what_comes_back_after_everyone_was_told_brings_only_the_changes_since() -> None:
+    told = Ledger("connect", 1, Feed(1, 7), subscriptions={"vip": Subscription("vip", 1)})
+    back = subscribe(subscribe(told, {}, run=8), {"vip": True}, run=10)
+    assert back.subscriptions == {"vip": Subscription("vip", 10, tell_everyone=False, told_before=7)}
+
+
+def test_what_comes_back_before_everyone_was_told_is_told_to_everyone() -> None:
     ended = Ledger("connect", 1, Feed(1, 9), subscriptions={"vip": Subscription("vip", 1, True, 7, 8)})
     assert subscribe(ended, {"vip": True}, run=10).subscriptions == {"vip": Subscription("vip", 10, True, 7)}
 

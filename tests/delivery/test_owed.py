@@ -405,6 +405,12 @@ def test_a_companion_that_is_not_told_does_not_join(devices: Store) -> None:
 # Subscriptions that end and come back.
 
 
+def test_a_subscription_that_came_back_after_everyone_was_told_brings_only_the_changes_since(store: Store) -> None:
+    log: list[Change] = [("ann", "vip", "false", 4), ("bob", "vip", "false", 6), ("cleo", "vip", "true", 7)]
+    back = Subscription("vip", since_run=8, tell_everyone=False, told_before=5)
+    assert store.owed(Feed(1, position=7), back, log=log) == {"bob": {"vip": False}, "cleo": {"vip": True}}
+
+
 def test_a_subscription_that_came_back_tells_everyone_and_false_to_who_left_meanwhile(store: Store) -> None:
     store.members("vip", ann=1, bob=7)
     log: list[Change] = [("old", "vip", "false", 4), ("cem", "vip", "false", 6), ("bob", "vip", "true", 7)]

@@ -25,7 +25,7 @@ subscriptions = Table(
     Column("since_run", Integer, nullable=False, comment="The run since which the destination is told of it"),
     Column("tell_everyone", Boolean, nullable=False, comment="false = a baseline: only later changes"),
     Column("ended_run", Integer, comment="The run at which the destination was no longer to be told"),
-    Column("told_before", Integer, comment="Position when it was last ended: who left since is told false"),
+    Column("told_before", Integer, comment="The run it had been told up to when it last ended"),
     comment="Which destination is told of which property",
 )
 

@@ -7,12 +7,14 @@ lives as long as one run and leaves nothing behind.
 from __future__ import annotations
 
 import csv
+import fcntl
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 RESERVED_BYTES = 300_000_000
 SMALLEST_BYTES = 150_000_000
 THREADS = 2
+PREFIX, LOCK = "audience-sync-", "in-use"
 #: The longest line that DuckDB reads of a CSV file, unless it is told a longer one (bytes).
 LINE_BYTES = 2_000_000
 
@@ -47,6 +50,21 @@ def _write(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
     return longest
 
 
+def _locked(folder: Path) -> TextIO:
+    """The folder is in use for as long as this file is open: the system lets go of it when a process dies."""
+    file = (folder / LOCK).open("w")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def _sweep() -> None:
+    """Remove the folders of runs that were killed: they hold user ids and values."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
+        with suppress(OSError), lock.open("r+") as file:  # another's, in use, or just gone
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent)
+
+
 class Workspace(AbstractContextManager["Workspace"]):
     """An in-memory DuckDB and a temporary folder; both are gone when it is closed.
 
@@ -57,8 +75,10 @@ class Workspace(AbstractContextManager["Workspace"]):
     def __init__(self, memory_limit: int) -> None:
         import duckdb
 
-        self._folder = tempfile.TemporaryDirectory(prefix="audience-sync-")
+        _sweep()
+        self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
         self.folder = Path(self._folder.name)
+        self._lock = _locked(self.folder)
         self._names = 0
         self.connection = duckdb.connect(
             ":memory:",
@@ -137,4 +157,5 @@ class Workspace(AbstractContextManager["Workspace"]):
         trace: TracebackType | None,
     ) -> None:
         self.connection.close()
+        self._lock.close()
         self._folder.cleanup()

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, literal, select, update
 
 from audience_sync import __version__
 from audience_sync.model import RunId, RunStatus
 from audience_sync.store.lease import holder
-from audience_sync.store.tables import run_destinations, runs
+from audience_sync.store.tables import requests, run_destinations, runs
 from audience_sync.sync.report import DestinationReport, Report
 
 
 def begin_run(connection: Connection, command: str, now: datetime) -> RunId:
     """A new run's row; runs that died without a word are marked as failed."""
-    lost = update(runs).where(runs.c.status == RunStatus.RUNNING.value)
     words = "The process ended before the run did; what it had committed stands, and the next run goes on from there."
-    connection.execute(lost.values(status=RunStatus.FAILED.value, finished_at=now, error=words))
+    lost = {"status": RunStatus.FAILED.value, "finished_at": now, "error": words}
+    for run in connection.execute(select(runs.c.id).where(runs.c.status == RunStatus.RUNNING.value)).scalars().all():
+        connection.execute(update(runs).where(runs.c.id == run).values(lost))
+        _count_answers(connection, run)
     row = {"command": command, "status": RunStatus.RUNNING.value, "started_at": now}
     key = connection.execute(insert(runs).values(**row, holder=holder(), version=__version__)).inserted_primary_key
     assert key is not None
@@ -34,6 +36,26 @@ def end_run(connection: Connection, report: Report, destination_ids: Mapping[str
 def finish(connection: Connection, run: int, status: RunStatus, seconds: float, error: str | None) -> None:
     values = {"status": status.value, "finished_at": datetime.now(UTC), "seconds": round(seconds, 3)}
     connection.execute(update(runs).where(runs.c.id == run).values(**values, error=error))
+
+
+def break_off(connection: Connection, run: int, seconds: float, error: str) -> None:
+    """A run that ends before its deliveries did: what was answered until then is counted all the same."""
+    finish(connection, run, RunStatus.FAILED, seconds, error)
+    _count_answers(connection, run)
+
+
+def _count_answers(connection: Connection, run: int) -> None:
+    """What a broken-off run delivered, from its requests; what was owed beside that, nobody had counted."""
+    total, refused = func.sum(requests.c.calls), func.sum(requests.c.refused)
+    attempts, answered = func.sum(requests.c.attempts), func.count()
+    found = (
+        select(requests.c.run_id, requests.c.destination_id, total, total - refused, refused)
+        .add_columns(literal(0), attempts - answered, attempts, literal(0.0))
+        .where(requests.c.run_id == run)
+        .group_by(requests.c.run_id, requests.c.destination_id)
+    )
+    columns = ["run_id", "destination_id", "calls", "delivered", "refused", "pending", "retries", "requests", "seconds"]
+    connection.execute(insert(run_destinations).from_select(columns, found))
 
 
 def _row(run: int, destination: int, each: DestinationReport) -> dict[str, object]:

@@ -11,10 +11,10 @@ from audience_sync.config.secrets import masked
 from audience_sync.delivery.acknowledge import count_refused
 from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
 from audience_sync.errors import AudienceSyncError, LeaseLostError, in_short
-from audience_sync.model import RunId, RunStatus
+from audience_sync.model import RunId
 from audience_sync.store.lease import Lease, acquire
 from audience_sync.sync.commit import commit, property_ids
-from audience_sync.sync.ledger import begin_run, end_run, finish, times_of
+from audience_sync.sync.ledger import begin_run, break_off, end_run, times_of
 from audience_sync.sync.look import Outlook, look
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
@@ -39,7 +39,7 @@ def sync(parts: Parts, order: Order, watch: Watch) -> Report:
         except BaseException as error:
             words = masked(_words(error), parts.settings.secrets)
             with lease.transaction() as connection:
-                finish(connection, run, RunStatus.FAILED, time.monotonic() - started, words)
+                break_off(connection, run, time.monotonic() - started, words)
             raise
 
 

@@ -67,3 +67,19 @@ def test_an_unknown_run_or_audience_is_said_with_what_there_is(vip: Project) -> 
     unknown = vip.run("members", "vap")
     assert unknown.code != 0
     assert "The store has no audience 'vap'. It has: vip" in unknown.stderr
+
+
+def test_the_history_of_an_interrupted_run_counts_what_was_answered_until_then(
+    vip: Project, receiver: Receiver
+) -> None:
+    receiver.will_answer(TAKEN, SILENCE)
+    vip.configure(audiences=[VIP], destinations={"a": segment(receiver, batch_size=1, concurrency=1)})
+    process = vip.start("sync")
+    until(lambda: len(receiver.requests) == 2)
+    process.kill()
+    process.wait()
+    receiver.will_answer(TAKEN)
+    assert vip.sync().destination("a")["delivered"] == 2
+    assert vip.query("select run, destination, calls, delivered, pending from deliveries where run = 1") == [
+        (1, "a", 1, 1, 0)
+    ]

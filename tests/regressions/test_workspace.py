@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from audience_sync.workspace import Workspace
@@ -23,3 +25,17 @@ def test_many_ids_with_line_ends_are_loaded_as_they_are(workspace: Workspace) ->
     ids = [(f'a\n"{number}",\r', "true") for number in range(MANY)]
     table = workspace.load({"user_id": "varchar", "value": "varchar"}, [ids])
     assert sorted(workspace.all(f"from {table}")) == sorted(ids)
+
+
+def test_the_folder_of_a_run_that_was_killed_is_gone_after_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed = tmp_path / "audience-sync-killed"
+    killed.mkdir()
+    (killed / "in-use").touch()
+    with Workspace(300_000_000) as at_work:
+        assert not killed.exists()
+        with Workspace(300_000_000):
+            assert at_work.folder.exists()
+    assert list(tmp_path.iterdir()) == []

@@ -138,7 +138,7 @@ def test_an_id_that_segment_drops_is_unsendable(user_id: str) -> None:
 
 def test_a_trait_of_many_levels_that_has_to_be_read_is_unsendable() -> None:
     with pytest.raises(UnsendableError, match="nested too deeply"):
-        segment(envelope="personas").encode(a_call(traits='{"a":' + "[" * 5000 + "]" * 5000 + "}"))
+        segment(envelope="personas").encode(a_call(traits='{"a":' + "[" * 100_000 + "]" * 100_000 + "}"))
 
 
 ANSWERS = [

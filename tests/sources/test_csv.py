@@ -137,7 +137,11 @@ def test_a_broken_gzip_is_an_error(content: bytes, word: str, write: Write, read
 
 @pytest.mark.parametrize(
     ("encoding", "words"),
-    [("klingon", "no encoding 'klingon'"), ("utf-16", "BOM"), ("ascii", "line 2: this is not ASCII")],
+    [
+        ("klingon", "no encoding 'klingon'"),
+        ("utf-16", "BOM|this is not UTF-16"),
+        ("ascii", "line 2: this is not ASCII"),
+    ],
 )
 def test_a_wrong_encoding_in_the_config_is_an_error(encoding: str, words: str, write: Write, read: Read) -> None:
     write("a.csv", "user_id\nZoë\n")

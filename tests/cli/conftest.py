@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -58,6 +59,11 @@ class Result:
         return found
 
 
+def heed_interrupts() -> None:
+    """In the child: a shell that starts the tests in the background lets them, and it, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Project:
     """A folder with a config, its data, and (once it was synced) its store."""
 
@@ -96,7 +102,12 @@ class Project:
         """The command at work; its output goes nowhere."""
         nowhere = subprocess.DEVNULL
         return subprocess.Popen(
-            self._command(arguments), cwd=self.folder, env=self.environment, stdout=nowhere, stderr=nowhere
+            self._command(arguments),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=nowhere,
+            stderr=nowhere,
+            preexec_fn=heed_interrupts,
         )
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:

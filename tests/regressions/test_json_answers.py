@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from cli.conftest import SILENCE, Project, segment, until
+from cli.conftest import SILENCE, Project, heed_interrupts, segment, until
 from destinations.receiver import Receiver
 
 
@@ -32,7 +32,10 @@ def test_an_interrupted_run_answers_and_says_so_in_the_history(vip: Project, rec
         destinations={"segment": segment(receiver, timeout="1s")},
     )
     command = [sys.executable, "-m", "audience_sync", "sync", "--json"]
-    with subprocess.Popen(command, cwd=vip.folder, env=vip.environment, stdout=subprocess.PIPE) as running:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=vip.folder, env=vip.environment, stdout=pipe, preexec_fn=heed_interrupts
+    ) as running:
         until(lambda: len(receiver.requests) > 0)
         running.send_signal(signal.SIGINT)
         answer, _ = running.communicate()

@@ -111,7 +111,7 @@ def _sources(settings: Settings) -> Iterator[Line]:
 
 
 def _snapshots(settings: Settings) -> Iterator[Line]:
-    """Whether every audience's and trait's columns are there; the rows themselves are not read."""
+    """Whether every audience's and trait's columns are there. Of files only the beginning is read; a query runs."""
     from audience_sync.sources.base import TraitColumn
     from audience_sync.sync.snapshot import audience_rows, traits_rows
     from audience_sync.workspace import Workspace

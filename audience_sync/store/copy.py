@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 from audience_sync.errors import StoreError
 from audience_sync.store import migrate
 from audience_sync.store.engine import Store
-from audience_sync.store.lease import acquire
+from audience_sync.store.lease import acquire, give_back, take
 from audience_sync.store.tables import installation, lease, metadata, runs
 
 #: Rows in memory at once; those of segment_parts are megabytes each.
@@ -18,15 +18,19 @@ LARGE_BATCH = 1
 def copy(source: Store, target: Store) -> dict[str, int]:
     """Copy every row into an empty store; returns the rows of each table.
 
-    One transaction in the target: it has everything or nothing. Runs can't start meanwhile. Raises StoreError
-    when the target isn't empty or a count differs.
+    One transaction in the target: it has everything or nothing. Runs can't start meanwhile, on either store.
+    Raises StoreError when the target isn't empty or a count differs, RunInProgressError when a run is at work.
     """
     migrate.refuse_other(source)
     migrate.upgrade(target)
-    with acquire(source), source.reading() as reading, target.writing() as writing:
-        _refuse_used(target, reading, writing)
+    with acquire(source) as held, source.reading() as reading, target.writing() as writing:
+        _refuse_itself(target, reading, writing)
+        token = take(writing)
+        _refuse_used(target, writing)
         counts = {table.name: _copy(reading, writing, table) for table in _tables()}
         _continue_numbers(writing)
+        give_back(writing, token)
+        held.check(reading)  # a copy that slept while a run wrote into the source would be of two states
     return counts
 
 
@@ -34,10 +38,13 @@ def _tables() -> list[Table]:
     return [table for table in metadata.sorted_tables if table is not lease]
 
 
-def _refuse_used(target: Store, reading: Connection, writing: Connection) -> None:
+def _refuse_itself(target: Store, reading: Connection, writing: Connection) -> None:
     identity = select(installation.c.uuid)
     if reading.execute(identity).scalar_one() == writing.execute(identity).scalar_one():
         raise StoreError(f"{target.label} is this store, or a copy of it. Nothing was copied: name an empty one.")
+
+
+def _refuse_used(target: Store, writing: Connection) -> None:
     used = _count(writing, runs)
     if used:
         raise StoreError(f"The store {target.label} has {used} runs already. Nothing was copied: name an empty one.")

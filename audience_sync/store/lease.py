@@ -10,23 +10,40 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
 from audience_sync.store.columns import database_clock
 from audience_sync.store.engine import Store
 from audience_sync.store.tables import lease
 
-#: Seconds after which a silent holder is taken for dead.
+#: Seconds after which a silent holder is taken for dead. The variable is for tests and unusual networks; at least 1.
 TIME_TO_LIVE = 60.0
+TIME_TO_LIVE_VARIABLE = "AUDIENCE_SYNC_LEASE_SECONDS"
+_LOST = (
+    "Another run has taken over because this one was silent for too long. "
+    "It ends here: nothing more is written or sent; the other run goes on from what was committed."
+)
 #: Goes on while the machine is suspended, which Linux's monotonic clock doesn't.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def _now() -> float:
     return time.clock_gettime(_CLOCK)
+
+
+def _seconds_to_live() -> float:
+    """Raises StoreError where the variable is no number of seconds, or less than one."""
+    given = os.environ.get(TIME_TO_LIVE_VARIABLE, "")
+    try:
+        seconds = float(given) if given else TIME_TO_LIVE
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds < float("inf"):
+        raise StoreError(f"{TIME_TO_LIVE_VARIABLE} is {given!r}: it has to be a number of seconds, 1 or more.")
+    return seconds
 
 
 class Lease:
@@ -72,18 +89,19 @@ class Lease:
     def release(self) -> None:
         self._stopped.set()
         self._heart.join()
-        mine = (lease.c.id == 1) & (lease.c.token == self._token)
         with self._store.writing() as connection:
-            connection.execute(update(lease).where(mine).values(holder="", expires_at=0))
+            give_back(connection, self._token)
+
+    def check(self, connection: Connection) -> None:
+        """Raise LeaseLostError when another run has taken over, as this reading transaction sees it."""
+        if _row(connection).token != self._token:
+            raise LeaseLostError(_LOST)
 
     def _extend(self, connection: Connection) -> None:
         mine = (lease.c.id == 1) & (lease.c.token == self._token)
         renewed = update(lease).where(mine).values(expires_at=database_clock() + self._time_to_live)
         if connection.execute(renewed).rowcount != 1:
-            raise LeaseLostError(
-                "Another run has taken over because this one was silent for too long. "
-                "It ends here: nothing more is written or sent; the other run goes on from what was committed."
-            )
+            raise LeaseLostError(_LOST)
 
     def _beat(self) -> None:
         while not self._stopped.wait(self._time_to_live / 4):
@@ -103,28 +121,55 @@ class Lease:
             return
 
 
-def acquire(store: Store, *, time_to_live: float = TIME_TO_LIVE, clock: Callable[[], float] = _now) -> Lease:
+def acquire(store: Store, *, time_to_live: float | None = None, clock: Callable[[], float] = _now) -> Lease:
     """Take the lease, if it is free, expired, or its holder is a dead process of this machine.
 
-    Raises RunInProgressError, naming the holder, otherwise.
+    ``time_to_live``: seconds, TIME_TO_LIVE or what the variable says by default. Raises RunInProgressError,
+    naming the holder, otherwise.
     """
+    seconds = _seconds_to_live() if time_to_live is None else time_to_live
+    with store.reading() as connection:  # at once, even while the holder's transaction locks others out
+        _refuse_held(_row(connection))
     with store.writing() as connection:
         renewed = clock()
-        row = connection.execute(select(lease, database_clock().label("now"))).one()
-        if row.holder and row.expires_at > row.now and not _is_dead(row.holder):
-            raise RunInProgressError(_held_by(row.holder, row.acquired_at))
-        token = row.token + 1
-        taken = {
-            "token": token,
-            "holder": holder(),
-            "acquired_at": row.now,
-            "expires_at": row.now + time_to_live,
-        }
-        # The time too: on PostgreSQL its holder may have been in a long transaction, alive, and have renewed it.
-        seen = (lease.c.token == row.token) & (lease.c.expires_at == row.expires_at)
-        if connection.execute(update(lease).where(seen).values(taken)).rowcount != 1:
-            raise RunInProgressError("Another run is at work. Nothing was done; try again later.")
-    return Lease(store, token, time_to_live=time_to_live, clock=clock, renewed=renewed)
+        token = take(connection, seconds)
+    return Lease(store, token, time_to_live=seconds, clock=clock, renewed=renewed)
+
+
+def take(connection: Connection, seconds: float = TIME_TO_LIVE) -> int:
+    """Take the lease within a writing transaction; returns the token. Raises RunInProgressError.
+
+    Until the transaction ends nobody else can take it, however long that is.
+    """
+    row = _row(connection)
+    _refuse_held(row)
+    values = {
+        "token": row.token + 1,
+        "holder": holder(),
+        "acquired_at": row.now,
+        "expires_at": row.now + seconds,
+    }
+    # The time too: on PostgreSQL its holder may have been in a long transaction, alive, and have renewed it.
+    seen = (lease.c.token == row.token) & (lease.c.expires_at == row.expires_at)
+    if connection.execute(update(lease).where(seen).values(values)).rowcount != 1:
+        _refuse_held(_row(connection))
+        raise RunInProgressError("Another run is at work. Nothing was done; try again later.")
+    return int(values["token"])
+
+
+def give_back(connection: Connection, token: int) -> None:
+    """Free what ``take`` took, in the same transaction or a later one."""
+    mine = (lease.c.id == 1) & (lease.c.token == token)
+    connection.execute(update(lease).where(mine).values(holder="", expires_at=0))
+
+
+def _row(connection: Connection) -> Row[Any]:
+    return connection.execute(select(lease, database_clock().label("now"))).one()
+
+
+def _refuse_held(row: Row[Any]) -> None:
+    if row.holder and row.expires_at > row.now and not _is_dead(row.holder):
+        raise RunInProgressError(_held_by(row.holder, row.acquired_at))
 
 
 def holder() -> str:

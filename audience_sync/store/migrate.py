@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from audience_sync.errors import StoreError, StoreNewerError, StoreOutdatedError
 from audience_sync.store.engine import Store, restrict
+from audience_sync.store.lease import give_back, take
 from audience_sync.store.tables import installation, lease
 
 if TYPE_CHECKING:
@@ -72,30 +73,45 @@ def refuse_newer(store: Store, revision: str | None) -> None:
 
 
 def upgrade(store: Store) -> Path | None:
-    """Bring the schema up to date, in one transaction. Returns the backup made of a SQLite store, if any."""
+    """Bring the schema up to date, in one transaction. Returns the backup made of a SQLite store, if any.
+
+    Raises RunInProgressError while a run is at work. Of two processes that upgrade at once the second waits,
+    and finds it done.
+    """
     revision = current(store)
     refuse_newer(store, revision)
     if revision == HEAD:
         return None
     if store.file:
         restrict(store.file)
-    backup = _back_up(store, revision) if revision else None
-    _move(store, "upgrade", "head")
-    return backup
+    return _move(store, "upgrade", "head")
 
 
 def downgrade(store: Store, revision: str) -> None:
-    """Take the schema back to an older revision (``base`` = nothing)."""
+    """Take the schema back to an older revision (``base`` = nothing). Raises RunInProgressError."""
     _move(store, "downgrade", revision)
 
 
-def _move(store: Store, direction: str, revision: str) -> None:
+def _move(store: Store, direction: str, target: str) -> Path | None:
     from alembic import command
 
+    backup = None
     with store.migrating() as connection:
-        getattr(command, direction)(alembic_config(connection), revision)
+        before = _revision(connection)
+        if direction == "upgrade":
+            refuse_newer(store, before)
+            if before == HEAD:  # another process was faster
+                return None
+        token = None
+        if before:
+            token = take(connection)
+            backup = _back_up(store, before) if direction == "upgrade" else None
+        getattr(command, direction)(alembic_config(connection), target)
         _refuse_orphans(store, connection)
         _furnish(connection)
+        if token is not None and inspect(connection).has_table(lease.name):
+            give_back(connection, token)
+    return backup
 
 
 def alembic_config(connection: Connection) -> Config:
@@ -128,7 +144,7 @@ def _furnish(connection: Connection) -> None:
 
 
 def _back_up(store: Store, revision: str) -> Path | None:
-    """A copy of a SQLite store beside it, made while nobody writes."""
+    """A copy of a SQLite store beside it, made while the migration's transaction lets nobody else write."""
     if not store.file:
         return None
     backup = store.file.with_name(f"{store.file.name}.before-{HEAD}-from-{revision}")

@@ -19,23 +19,26 @@ class Belief:
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     bodies: dict[str, Message] = field(default_factory=dict)
-    newest: dict[str, str] = field(default_factory=dict)  # user -> timestamp of the newest change
+    told: dict[tuple[str, str], str] = field(default_factory=dict)  # user, key -> timestamp of the newest message
+    unanswered: set[str] = field(default_factory=set)  # ids whose repeat is this receiver's own fault
     repeats: int = 0
+    repeats_by_kills: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def take(self, message: Message) -> None:
         known = self.bodies.get(message["messageId"])
         if known is not None:
             self.repeats += 1
+            self.repeats_by_kills += message["messageId"] not in self.unanswered
             if known != message:
                 self.wrong.append(f"one message id, two contents: {known} and {message}")
             return
         self.bodies[message["messageId"]] = message
         user = message["userId"]
-        if message["timestamp"] < self.newest.get(user, ""):
+        if any(message["timestamp"] < self.told.get((user, key), "") for key in message["traits"]):
             self.wrong.append(f"older than what was told before: {message}")
-        self.newest[user] = message["timestamp"]
         self.users.setdefault(user, {}).update(message["traits"])
+        self.told |= {(user, key): message["timestamp"] for key in message["traits"]}
 
 
 class Receiver:
@@ -44,7 +47,8 @@ class Receiver:
 
     def __init__(self, chance: random.Random, *, failures: float, delay: float) -> None:
         self.belief = Belief()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._connections = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,6 +62,10 @@ class Receiver:
                     if fate >= failures / 2:  # below: failed before anything was recorded
                         for message in batch:
                             receiver.belief.take(message)
+                        ids = {message["messageId"] for message in batch}
+                        receiver.belief.unanswered -= ids
+                        if fate < failures:
+                            receiver.belief.unanswered |= ids
                 if fate < failures:
                     self.close_connection = True  # no answer: the sender can't know which of the two it was
                     return
@@ -71,15 +79,28 @@ class Receiver:
                 """Quiet."""
 
             def handle(self) -> None:
+                receiver._count(1)
                 try:
                     super().handle()
                 except ConnectionError:  # the sender was killed
                     self.close_connection = True
+                finally:
+                    receiver._count(-1)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._connections += more
+            self._lock.notify_all()
+
+    def settle(self) -> None:
+        """Wait until everything that a sender had sent before it died is recorded."""
+        with self._lock:
+            assert self._lock.wait_for(lambda: self._connections == 0, timeout=60), "connections stay open"
 
     def close(self) -> None:
         self._server.shutdown()

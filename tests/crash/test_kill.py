@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from conftest import PostgreSQL
+
 from .soak import soak
 
 
 def test_a_run_that_is_killed_again_and_again_loses_nothing_and_tells_nothing_stale(tmp_path: Path) -> None:
     assert soak(tmp_path / "project", kills=10, seed=20261123) == []
+
+
+def test_nor_does_it_on_postgresql(tmp_path: Path, postgresql: PostgreSQL) -> None:
+    assert soak(tmp_path / "project", kills=5, seed=20261123, new_store=postgresql.create) == []

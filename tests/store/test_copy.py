@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import insert, select
 
-from audience_sync.errors import RunInProgressError, StoreError, StoreOutdatedError
+from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError, StoreOutdatedError
 from audience_sync.model import RunId
 from audience_sync.store import chains, migrate
 from audience_sync.store.copy import copy
 from audience_sync.store.engine import Store
-from audience_sync.store.lease import acquire
+from audience_sync.store.lease import Lease, acquire
 from audience_sync.store.tables import lease, metadata, runs, segment_parts
 from audience_sync.workspace import Workspace
 
@@ -151,6 +151,32 @@ def test_a_copy_that_loses_rows_is_not_kept(store: Store, target: Store) -> None
 def test_nothing_is_copied_while_a_run_is_at_work(store: Store, target: Store, other_process: Store) -> None:
     with acquire(other_process), pytest.raises(RunInProgressError):
         copy(store, target)
+
+
+def test_nothing_is_copied_into_a_store_at_which_a_run_is_at_work(store: Store, target: Store) -> None:
+    fill(store)
+    migrate.upgrade(target)
+    before = contents(target)
+    with acquire(target), pytest.raises(RunInProgressError):
+        copy(store, target)
+    assert contents(target) == before
+
+
+def test_a_copy_that_was_silent_for_too_long_is_not_kept(
+    store: Store, target: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that took over meanwhile may have written into what was still to be copied."""
+    fill(store)
+    migrate.upgrade(target)
+    before = contents(target)
+
+    def lost(self: Lease, connection: object) -> None:
+        raise LeaseLostError("Another run has taken over")
+
+    monkeypatch.setattr(Lease, "check", lost)
+    with pytest.raises(LeaseLostError):
+        copy(store, target)
+    assert contents(target) == before
 
 
 def test_a_store_without_a_schema_is_not_copied(empty_store: Store, target: Store) -> None:

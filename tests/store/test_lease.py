@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import event, insert, select, update
 
-from audience_sync.errors import LeaseLostError, RunInProgressError
+from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
 from audience_sync.store.engine import Store
-from audience_sync.store.lease import Lease, acquire, holder
+from audience_sync.store.lease import TIME_TO_LIVE_VARIABLE, Lease, acquire, holder
 from audience_sync.store.tables import lease, runs
 
 A_RUN = insert(runs).values(
@@ -112,6 +112,25 @@ class TestASecondRun:
         machine = holder().partition(" (")[2].partition("/")[0]
         held_by(store, f"process {os.getpid()} on here ({machine}/1)")
         acquire(store).release()
+
+    def test_hears_it_at_once_while_the_first_is_in_a_transaction(self, store: Store, other_process: Store) -> None:
+        """Otherwise a long commit would keep it waiting, and on SQLite end with "database is locked"."""
+        with acquire(store) as held, held.transaction(), pytest.raises(RunInProgressError, match="since 20"):
+            acquire(other_process)
+
+
+class TestItsTimeToLive:
+    def test_may_be_set_for_unusual_networks(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(TIME_TO_LIVE_VARIABLE, "7200")
+        with acquire(store), store.reading() as connection:
+            row = connection.execute(select(lease)).one()
+        assert row.expires_at - row.acquired_at == pytest.approx(7200)
+
+    @pytest.mark.parametrize("given", ["0.9", "0", "-5", "soon", "nan", "inf"])
+    def test_that_makes_no_sense_is_refused(self, store: Store, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+        monkeypatch.setenv(TIME_TO_LIVE_VARIABLE, given)
+        with pytest.raises(StoreError, match=r"AUDIENCE_SYNC_LEASE_SECONDS is .* a number of seconds, 1 or more"):
+            acquire(store)
 
 
 class TestAnExpiredLease:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, inspect, text
+from sqlalchemy import insert, inspect, text, update
 
-from audience_sync.errors import StoreError
+from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
 from audience_sync.store import migrate
 from audience_sync.store.engine import Store
-from audience_sync.store.tables import segment_parts, segments
+from audience_sync.store.lease import acquire
+from audience_sync.store.tables import lease, segment_parts, segments
 from audience_sync.workspace import Workspace
 
 from .examples import a_store_with, base, members, save, table_and_view_names, the_audience
@@ -119,6 +123,49 @@ class TestAnOlderStore:
             backup = migrate.upgrade(store)
         reader.close()
         assert backup is not None
+
+    def test_stays_as_it_is_while_a_run_is_at_work(
+        self, store: Store, other_process: Store, next_version: MakeNext
+    ) -> None:
+        before = migrate.HEAD
+        next_version(REBUILD_A_PARENT)
+        with acquire(other_process), pytest.raises(RunInProgressError, match=f"process {os.getpid()} on "):
+            migrate.upgrade(store)
+        assert migrate.current(store) == before
+        assert not store.file or not list(store.file.parent.glob("*.before-*"))
+
+    def test_that_a_run_had_died_at_is_upgraded_and_free_for_the_next_run(
+        self, store: Store, other_process: Store, next_version: MakeNext
+    ) -> None:
+        held = acquire(other_process)
+        with store.writing() as connection:
+            connection.execute(update(lease).values(expires_at=1.0))
+        next_version(REBUILD_A_PARENT)
+        migrate.upgrade(store)
+        with pytest.raises(LeaseLostError), held.transaction():
+            pass
+        acquire(store).release()
+        held.release()
+
+    def test_is_upgraded_once_by_two_processes_at_once_and_the_backup_is_of_the_older_schema(
+        self, store: Store, other_process: Store, next_version: MakeNext, new_store: Callable[..., Store]
+    ) -> None:
+        before = migrate.HEAD
+        next_version(REBUILD_A_PARENT)
+        together = threading.Barrier(2)
+
+        def upgrade(mine: Store) -> Path | None:
+            together.wait(10)
+            return migrate.upgrade(mine)
+
+        with ThreadPoolExecutor(2) as pool:
+            backups = [each for each in pool.map(upgrade, [store, other_process]) if each]
+        assert migrate.current(store) == migrate.HEAD
+        assert len(backups) == store.is_sqlite
+        for backup in backups:
+            copy = new_store("sqlite")
+            shutil.copy(backup, str(copy.file))
+            assert migrate.current(copy) == before
 
     def test_that_is_up_to_date_is_not_backed_up(self, store: Store) -> None:
         assert migrate.upgrade(store) is None

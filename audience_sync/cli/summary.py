@@ -30,20 +30,25 @@ def print_summary(report: Report, *, store: str) -> None:
         line(f"Computed traits: {plural(traits.users, 'user')}, {traits.changed:,} with changes.")
     for destination in report.destinations:
         line(_delivered(destination))
-    for text in (*report.warnings, *problems(report.audiences, traits), *_stops(report), *_next_steps(report, store)):
+    found = (*report.warnings, *problems(report.audiences, traits), *_of_the_whole_run(report))
+    for text in (*found, *_stops(report), *_next_steps(report, store)):
         line(text)
 
 
 def _delivered(report: DestinationReport) -> str:
     if not report.calls:
         still = f" {plural(report.still_refused, 'call')} still refused." if report.still_refused else ""
-        return f"{report.name}: nothing to send.{still}"
+        return f"{report.name}: nothing to send.{still}{_withheld(report)}"
     parts = [f"{plural(report.delivered, 'identify call')} delivered to {path_text(report.address)}"]
     if report.refused:
         parts.append(f"{report.refused:,} refused")
     if report.pending:
         parts.append(f"{report.pending:,} pending")
-    return f"{report.name}: {', '.join(parts)} (in {plural(report.requests, 'request')})."
+    return f"{report.name}: {', '.join(parts)} (in {plural(report.requests, 'request')}).{_withheld(report)}"
+
+
+def _withheld(report: DestinationReport) -> str:
+    return f" {plural(report.withheld, 'suppressed user')} left out." if report.withheld else ""
 
 
 def problems(audiences: Sequence[AudienceFinding], traits: TraitsFinding) -> Iterator[str]:
@@ -53,6 +58,11 @@ def problems(audiences: Sequence[AudienceFinding], traits: TraitsFinding) -> Ite
     yield from (f"failed: {error}" for error in traits.errors)
     yield from (f"held: {each.error}" for each in audiences if each.status is AudienceStatus.HELD)
     yield from (f"{each.key}: {each.error}" for each in audiences if each.status is AudienceStatus.WAITING)
+
+
+def _of_the_whole_run(report: Report) -> Iterator[str]:
+    yield from (f"failed: {error}" for error in report.errors)
+    yield from (f"held: {text}" for text in report.held)
 
 
 def _stops(report: Report) -> Iterator[str]:

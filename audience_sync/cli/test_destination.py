@@ -77,6 +77,7 @@ def test_destination(context: click.Context, destination: str, user_id: str, tra
     options = options_of(context)
     settings = read_settings(options)
     tried = _destination(destination, settings)
+    _refuse_suppressed(settings.store, user_id)
     told = dict(traits or [DEFAULT_TRAIT])
     trial = try_out(tried, _call(user_id, told), settings.secrets)
     if options.as_json:
@@ -125,6 +126,25 @@ def _installation(url: str) -> str:
             store.close()
     except StoreError:
         return "test-destination"
+
+
+def _refuse_suppressed(url: str, user_id: str) -> None:
+    """Not even a trial goes to a suppressed user; while the store can't say who is, none goes to anyone."""
+    from audience_sync.store import migrate
+    from audience_sync.store.engine import Store
+    from audience_sync.store.suppressions import is_suppressed
+
+    store = Store(url)
+    try:
+        if migrate.current(store) is None:
+            return
+        migrate.refuse_other(store)
+        with store.reading() as connection:
+            suppressed = is_suppressed(connection, user_id)
+    finally:
+        store.close()
+    if suppressed:
+        raise click.BadParameter("the user is suppressed, or erased: nothing was sent", param_hint="--user")
 
 
 def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:

@@ -119,6 +119,10 @@ def _trait(value: object) -> object:
 TraitText = Annotated[TraitConfig, BeforeValidator(_trait, json_schema_input_type=str | TraitConfig)]
 
 
+class SuppressedConfig(Origin):
+    """A list of users who are never sent anything."""
+
+
 class ComputedTraitsConfig(Origin):
     """Computed traits that are read in one pass."""
 
@@ -162,6 +166,11 @@ class ConfigFile(StoreConfig):
     computed_traits: list[ComputedTraitsConfig] = Field(
         default=[],
         description="The computed traits. Several entries may feed one user; one trait comes from one.",
+    )
+    suppressed: list[SuppressedConfig] = Field(
+        default=[],
+        description="Lists of users who are never sent anything, not even `false`; beside those of "
+        "`audience-sync suppress`.",
     )
     destinations: dict[str, SerializeAsAny[DestinationOptions]] = Field(
         default={}, description="Where identify calls go, by name."

@@ -9,12 +9,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select
 
+from audience_sync.delivery.calls import EncodedCall
 from audience_sync.delivery.feeds import Feed, move
 from audience_sync.delivery.ranges import Range, mark, within
 from audience_sync.delivery.sender import Outcome, Refusal
-from audience_sync.model import RunId
+from audience_sync.delivery.withheld import release
+from audience_sync.model import IdentifyCall, RunId
 from audience_sync.store.lease import Lease
-from audience_sync.store.tables import refusals, refused_values, requests
+from audience_sync.store.suppressions import withhold
+from audience_sync.store.tables import refusals, refused_values, requests, withheld_values
 
 
 def acknowledge(
@@ -26,10 +29,12 @@ def acknowledge(
     property_ids: Mapping[str, int],
     *,
     whole: bool = True,
+    releases: bool = False,
 ) -> Feed:
     """Make the answers durable, in one transaction; a batch without a full answer moves nothing.
 
     ``whole`` is false where only users whom the feed had reached were told: those between them are not moved.
+    ``releases``: some of the calls carry what was withheld from suppressed users before.
     """
     answered = [outcome for outcome in outcomes if outcome.answered]
     if not answered:
@@ -42,8 +47,13 @@ def acknowledge(
     with lease.transaction() as connection:
         connection.execute(insert(requests), [_request(outcome, destination, run) for outcome in answered])
         for outcome in answered:
+            if releases:
+                _release(connection, destination, outcome, property_ids)
             earlier = _forget_refusals(connection, destination, outcome, property_ids)
             _keep_refusals(connection, destination, run, outcome.refusals, property_ids, earlier)
+            if outcome.withheld:
+                rows = [row for each in outcome.withheld for row in _values(destination, each, property_ids)]
+                withhold(connection, rows)
         return move(connection, feed, ranges)
 
 
@@ -53,7 +63,7 @@ def _request(outcome: Outcome, destination: int, run: RunId) -> dict[str, Any]:
         "run_id": run,
         "after_user": outcome.batch.after,
         "through_user": outcome.batch.through,
-        "calls": len(outcome.batch.calls),
+        "calls": len(outcome.batch.calls) - len(outcome.withheld),
         "refused": len(outcome.refusals),
         "attempts": outcome.requests,
         "http_status": outcome.http_status,
@@ -72,7 +82,7 @@ def _forget_refusals(
     destination is not told at present. What is refused again is written anew.
     """
     waiting = _refused_before(connection, destination, outcome)
-    calls = [each.call for each in outcome.batch.calls if each.call.user_id in waiting]
+    calls = [call for call in _told(outcome) if call.user_id in waiting]
     if not calls:
         return {}
     carried = [{"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits]
@@ -83,6 +93,18 @@ def _forget_refusals(
     left = _with_values_left(connection, destination, outcome) - again
     _delete_refusals(connection, destination, [call.user_id for call in calls if call.user_id not in left])
     return {call.user_id: waiting[call.user_id] for call in calls}
+
+
+def _told(outcome: Outcome) -> list[IdentifyCall]:
+    """The calls that got an answer: none of those whose user was suppressed meanwhile."""
+    withheld = {each.call.user_id for each in outcome.withheld}
+    return [each.call for each in outcome.batch.calls if each.call.user_id not in withheld]
+
+
+def _release(connection: Connection, destination: int, outcome: Outcome, property_ids: Mapping[str, int]) -> None:
+    user = withheld_values.c.user_id
+    between = (user > outcome.batch.after) & (user <= outcome.batch.through)
+    release(connection, destination, _told(outcome), between, property_ids)
 
 
 def _refused_before(connection: Connection, destination: int, outcome: Outcome) -> dict[str, int]:
@@ -130,12 +152,12 @@ def _keep_refusals(
         for refusal in found
     ]
     connection.execute(insert(refusals), rows)
-    values = [value for refusal in found for value in _values(destination, refusal, property_ids)]
+    values = [value for refusal in found for value in _values(destination, refusal.call, property_ids)]
     connection.execute(insert(refused_values), values)
 
 
-def _values(destination: int, refusal: Refusal, property_ids: Mapping[str, int]) -> list[dict[str, Any]]:
-    call = refusal.call.call
+def _values(destination: int, encoded: EncodedCall, property_ids: Mapping[str, int]) -> list[dict[str, Any]]:
+    call = encoded.call
     runs = dict(version.rsplit("@", 1) for version in call.versions.split(","))
     return [
         {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -14,6 +14,7 @@ from audience_sync.delivery.calls import Batch, batches, identify_calls
 from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding
 from audience_sync.delivery.pace import Pace
 from audience_sync.delivery.sender import BatchSender, Outcome, Progress
+from audience_sync.delivery.withheld import keep_withheld
 from audience_sync.destinations.base import Destination
 from audience_sync.model import RunId
 from audience_sync.store.lease import Lease
@@ -27,7 +28,8 @@ class Delivery:
     """One destination's share of a run, ready to be sent.
 
     ``table``: what is owed. ``whole``: to everyone, not only to those whom the feed has reached. ``most``: send
-    no more calls than this, and leave the rest owed.
+    no more calls than this, and leave the rest owed. ``kept_back``, ``kept_calls``: what suppressed users are not
+    sent; ``releases``: some of the calls carry what was withheld before.
     """
 
     name: str
@@ -39,16 +41,23 @@ class Delivery:
     whole: bool = True
     most: int | None = None
     rate: float | None = None
+    kept_back: str | None = None
+    kept_calls: int = 0
+    releases: bool = False
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of a destination's calls: ``delivered + refused + pending = calls``."""
+    """What became of a destination's calls: ``delivered + refused + pending = calls``.
+
+    ``withheld`` counts the users who are not sent what they would be, since they are suppressed.
+    """
 
     name: str
     calls: int
     delivered: int = 0
     refused: int = 0
+    withheld: int = 0
     requests: int = 0
     retries: int = 0
     seconds: float = 0.0
@@ -62,7 +71,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all deliveries of a run share. ``times``: when each run started (ISO 8601)."""
+    """What all deliveries of a run share.
+
+    ``times``: when each run started (ISO 8601). ``latecomers``: users who were suppressed since.
+    """
 
     lease: Lease
     run: RunId
@@ -72,6 +84,7 @@ class Context:
     watch: Callable[[Tally], None] = field(default=lambda tally: None)
     under_way: list[Progress] = field(default_factory=list)
     interrupted: threading.Event = field(default_factory=threading.Event)
+    latecomers: Callable[[], Collection[str]] = tuple
 
     def begin(self, progress: Progress) -> None:
         """A delivery starts; after an interruption it ends at once."""
@@ -89,7 +102,10 @@ class Context:
 def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
     """Send what is owed until all is answered, or the destination has stopped. Raises LeaseLostError."""
     started = time.monotonic()
-    tally = Tally(work.name, work.calls)
+    tally = Tally(work.name, work.calls, withheld=work.kept_calls)
+    if work.kept_back and work.kept_calls:
+        with context.lease.transaction() as connection:
+            keep_withheld(connection, workspace, work.kept_back, work.destination_id, context.property_ids)
     if work.calls:
         feed, progress = _send(workspace, context, work, tally)
         tally.error = progress.reason
@@ -111,7 +127,7 @@ def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) 
     pace = Pace(work.rate or options.rate_limit, wait=progress.stopped.wait)
     with context.lease.transaction() as connection:
         feed = begin(connection, work.feed, context.run)
-    with _Senders(work.destination, pace, progress, context.lease.confirm) as senders:
+    with _Senders(work.destination, pace, progress, context) as senders:
         for outcomes in _answers(senders, _limited(_batches(workspace, context, work), work.most), progress):
             feed = acknowledge(
                 context.lease,
@@ -121,6 +137,7 @@ def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) 
                 outcomes,
                 context.property_ids,
                 whole=work.whole,
+                releases=work.releases,
             )
             _count(tally, outcomes)
             context.watch(tally)
@@ -176,17 +193,19 @@ def _count(tally: Tally, outcomes: Sequence[Outcome]) -> None:
         if outcome.answered:
             tally.delivered += outcome.delivered
             tally.refused += len(outcome.refusals)
+            tally.withheld += len(outcome.withheld)
+            tally.calls -= len(outcome.withheld)
 
 
 class _Senders:
     """A pool of sender threads, each with a transport of its own."""
 
-    def __init__(self, destination: Destination, pace: Pace, progress: Progress, confirm: Callable[[], None]) -> None:
+    def __init__(self, destination: Destination, pace: Pace, progress: Progress, context: Context) -> None:
         self.size = destination.options.concurrency
         self._destination = destination
         self._pace = pace
         self._progress = progress
-        self._confirm = confirm
+        self._context = context
         self._local = threading.local()
         self._opened: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._pool = ThreadPoolExecutor(self.size, thread_name_prefix="sender")
@@ -205,7 +224,13 @@ class _Senders:
         if not hasattr(self._local, "sender"):
             transport = self._destination.open()
             self._opened.put(transport.close)
-            self._local.sender = BatchSender(transport, self._pace, self._progress, self._confirm)
+            self._local.sender = BatchSender(
+                transport,
+                self._pace,
+                self._progress,
+                self._context.lease.confirm,
+                suppressed=self._context.latecomers,
+            )
         sender: BatchSender = self._local.sender
         return sender
 

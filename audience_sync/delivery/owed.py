@@ -24,13 +24,15 @@ class Facts:
     """What there is to tell: tables in the workspace, and the stored snapshots by key.
 
     ``log`` holds the changes after first creations, ``refused`` what refused calls carried; both have the
-    columns ``user_id``, ``key``, ``value`` (JSON; NULL = gone) and ``run_id``.
+    columns ``user_id``, ``key``, ``value`` (JSON; NULL = gone) and ``run_id``. So has ``withheld``: what users
+    were not sent while they were suppressed. ``suppressed`` (``user_id``): who is now.
     """
 
     log: str
     refused: str
     chains: Mapping[str, Chain]
     suppressed: str | None = None
+    withheld: str | None = None
 
 
 def owed(
@@ -42,24 +44,26 @@ def owed(
     companions: Sequence[Sequence[str]] = (),
     retry_refused: bool = False,
     only_told: bool = False,
+    kept_back: str | None = None,
 ) -> str:
     """A table with one row a user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
     ``versions`` names for each key the run that made its value (``key@run,key@run``); ``run_id`` is the newest
-    of them. ``only_told`` leaves out the users whom the feed has not reached yet.
+    of them. ``only_told`` leaves out the users whom the feed has not reached yet. ``kept_back`` names a table that
+    is made of what suppressed users would have been sent.
     """
     items = workspace.name("items")
     log, walks = _from_log(facts, feed, subscriptions), _walks(facts, feed, subscriptions)
-    workspace.run(
-        f"create table {items} as {_newest([log, _refused(facts, subscriptions, [log, *walks], retry_refused)])}"
-    )
+    known = [log, _refused(facts, subscriptions, [log, *walks], retry_refused), *_withheld(facts, subscriptions)]
+    workspace.run(f"create table {items} as {_newest(known)}")
     if walks:
         workspace.run(
             f"insert into {items} select * from ({' union all '.join(walks)}) w "
             f"anti join {items} i using (user_id, key)"
         )
-    _filter(workspace, items, facts, feed, only_told)
+    _filter(workspace, items, feed, only_told)
     _renew(workspace, items, feed, subscriptions)
+    _keep_back(workspace, items, facts, kept_back)
     _add_companions(workspace, items, facts, subscriptions, companions)
     return _merge_per_user(workspace, items)
 
@@ -125,6 +129,14 @@ def _refused(facts: Facts, subscriptions: Sequence[Subscription], changed: Seque
     return f"{everything} and user_id in ({touched})"
 
 
+def _withheld(facts: Facts, subscriptions: Sequence[Subscription]) -> list[str]:
+    """What users were not sent while they were suppressed; of those who still are it is kept back again."""
+    if facts.withheld is None:
+        return []
+    keys = ", ".join(literal(each.key) for each in subscriptions) or "null"
+    return [f"select user_id, key, value, run_id from {facts.withheld} where key in ({keys})"]
+
+
 def _newest(queries: Sequence[str]) -> str:
     return (
         f"select user_id, key, value, run_id from ({' union all '.join(queries)}) "
@@ -132,12 +144,18 @@ def _newest(queries: Sequence[str]) -> str:
     )
 
 
-def _filter(workspace: Workspace, items: str, facts: Facts, feed: Feed, only_told: bool) -> None:
+def _filter(workspace: Workspace, items: str, feed: Feed, only_told: bool) -> None:
     if only_told:
         told = told_run(feed.ranges, feed.position)
         workspace.run(f"delete from {items} where {told} <= {feed.position}")
-    if facts.suppressed:
-        workspace.run(f"delete from {items} where user_id in (select user_id from {facts.suppressed})")
+
+
+def _keep_back(workspace: Workspace, items: str, facts: Facts, kept_back: str | None) -> None:
+    if facts.suppressed is None:
+        return
+    if kept_back is not None:
+        workspace.run(f"create table {kept_back} as from {items} semi join {facts.suppressed} using (user_id)")
+    workspace.run(f"delete from {items} where user_id in (select user_id from {facts.suppressed})")
 
 
 def _renew(workspace: Workspace, items: str, feed: Feed, subscriptions: Sequence[Subscription]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from audience_sync.delivery.calls import Batch, EncodedCall
@@ -26,11 +26,13 @@ class Refusal:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch: every call was delivered or refused, or (``answered`` false) some have no answer."""
+    """What became of a batch: every call was delivered, refused or withheld (its user was suppressed meanwhile), or
+    (``answered`` false) some have no answer."""
 
     batch: Batch
     answered: bool = True
     refusals: list[Refusal] = field(default_factory=list)
+    withheld: list[EncodedCall] = field(default_factory=list)
     requests: int = 0
     retries: int = 0
     http_status: int | None = None
@@ -39,7 +41,7 @@ class Outcome:
 
     @property
     def delivered(self) -> int:
-        return len(self.batch.calls) - len(self.refusals)
+        return len(self.batch.calls) - len(self.refusals) - len(self.withheld)
 
 
 @dataclass(slots=True)
@@ -67,10 +69,15 @@ class Progress:
         return self.clock() - self.last > self.give_up_after
 
 
+class _SuppressedMeanwhileError(Exception):
+    """A user of these calls has become suppressed: they are to be sorted out anew."""
+
+
 class BatchSender:
     """Sends batches over one transport; each sender thread has its own.
 
-    ``pause``: seconds to wait after a failed attempt, counted from 1.
+    ``pause``: seconds to wait after a failed attempt, counted from 1. ``suppressed``: users who may be sent nothing
+    any more, asked before every attempt.
     """
 
     def __init__(
@@ -81,26 +88,43 @@ class BatchSender:
         confirm: Callable[[], None],
         *,
         pause: Callable[[int], float] = backoff,
+        suppressed: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._transport = transport
         self._pace = pace
         self._progress = progress
         self._confirm = confirm
         self._pause = pause
+        self._suppressed = suppressed
 
     def send(self, batch: Batch) -> Outcome:
         outcome = Outcome(batch, started=self._progress.clock())
-        for call in batch.calls:
+        calls = self._allowed(batch.calls, outcome)
+        for call in calls:
             if call.unsendable:
                 outcome.refusals.append(Refusal(call, call.unsendable, None))
-        self._settle([call for call in batch.calls if call.messages], outcome)
+        self._settle([call for call in calls if call.messages], outcome)
         return outcome
+
+    def _allowed(self, calls: Sequence[EncodedCall], outcome: Outcome | None = None) -> Sequence[EncodedCall]:
+        """The calls without those of users who were suppressed meanwhile, which the outcome is told of."""
+        suppressed = self._suppressed()
+        if not suppressed:
+            return calls
+        if outcome is not None:
+            outcome.withheld += [call for call in calls if call.call.user_id in suppressed]
+        return [call for call in calls if call.call.user_id not in suppressed]
 
     def _settle(self, calls: Sequence[EncodedCall], outcome: Outcome) -> None:
         """Bring every call to a final answer, or note that there is none."""
+        calls = self._allowed(calls, outcome)
         if not calls or not outcome.answered:
             return
-        judgement = self._answer(calls, outcome)
+        try:
+            judgement = self._answer(calls, outcome)
+        except _SuppressedMeanwhileError:
+            self._settle(calls, outcome)
+            return
         if judgement is None:
             outcome.answered = False
         elif judgement.meaning is Meaning.DELIVERED:
@@ -118,7 +142,10 @@ class BatchSender:
         outcome.refusals += [Refusal(call, why, judgement.status) for call, why in refused.values()]
 
     def _answer(self, calls: Sequence[EncodedCall], outcome: Outcome) -> Judgement | None:
-        """A final answer to one request, tried as often as it takes; None when the destination has stopped."""
+        """A final answer to one request, tried as often as it takes; None when the destination has stopped.
+
+        Raises _SuppressedMeanwhileError instead of sending to a user who has become suppressed.
+        """
         messages = [message for call in calls for message in call.messages]
         attempt = 0
         while not self._progress.stopped.is_set():
@@ -126,6 +153,8 @@ class BatchSender:
             if self._progress.stopped.is_set():
                 return None
             self._confirm()
+            if len(self._allowed(calls)) < len(calls):
+                raise _SuppressedMeanwhileError
             judgement = self._transport.send(messages)
             outcome.requests += 1
             outcome.http_status, outcome.reason = judgement.status, judgement.reason

@@ -182,10 +182,24 @@ def _save(connection: Connection, chain_id: int, segment: Segment, run: RunId) -
     size, checksum = segment.path.stat().st_size, _checksum(segment.path)
     key = connection.execute(insert(segments).values(**row, bytes=size, checksum=checksum)).inserted_primary_key
     assert key is not None
+    _save_parts(connection, int(key[0]), segment)
+
+
+def replace_segment(connection: Connection, chain: Chain, place: int, new: Segment) -> None:
+    """Other contents for the chain's segment at this place, counted from 0; it stays the one it was."""
+    mine = select(segments.c.id).where(segments.c.chain_id == chain.id).order_by(segments.c.id)
+    segment_id = connection.execute(mine).scalars().all()[place]
+    row = {"row_count": new.rows, "bytes": new.path.stat().st_size, "checksum": _checksum(new.path)}
+    connection.execute(update(segments).where(segments.c.id == segment_id).values(row))
+    connection.execute(delete(segment_parts).where(segment_parts.c.segment_id == segment_id))
+    _save_parts(connection, segment_id, new)
+
+
+def _save_parts(connection: Connection, segment_id: int, segment: Segment) -> None:
     with segment.path.open("rb") as file:
         number = 0
         while body := file.read(PART_BYTES):
-            connection.execute(insert(segment_parts).values(segment_id=key[0], number=number, body=body))
+            connection.execute(insert(segment_parts).values(segment_id=segment_id, number=number, body=body))
             number += 1
 
 

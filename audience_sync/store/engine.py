@@ -88,6 +88,13 @@ class Store:
                 "see what is wrong with: audience-sync check"
             ) from None  # the cause would show rows, and rows are people
 
+    def compact(self) -> None:
+        """Let go of what was deleted: until then it can still be read out of the database's files."""
+        options = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        with self._errors(), self.engine.connect().execution_options(**options) as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("VACUUM")
+
     def close(self) -> None:
         self.engine.dispose()
 

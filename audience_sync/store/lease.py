@@ -167,8 +167,17 @@ def _row(connection: Connection) -> Row[Any]:
     return connection.execute(select(lease, database_clock().label("now"))).one()
 
 
+def is_held(connection: Connection) -> bool:
+    """Whether a run is at work."""
+    return _is_held(_row(connection))
+
+
+def _is_held(row: Row[Any]) -> bool:
+    return bool(row.holder and row.expires_at > row.now and not _is_dead(row.holder))
+
+
 def _refuse_held(row: Row[Any]) -> None:
-    if row.holder and row.expires_at > row.now and not _is_dead(row.holder):
+    if _is_held(row):
         raise RunInProgressError(_held_by(row.holder, row.acquired_at))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
@@ -16,7 +16,7 @@ from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import Chain, fetch
 from audience_sync.store.engine import Store
 from audience_sync.store.salvage import salvage
-from audience_sync.store.tables import installation, runs
+from audience_sync.store.tables import erasures, installation, runs
 from audience_sync.sync.diff import MembersDiff, diff_members
 from audience_sync.sync.findings import AudienceFinding, Findings, NewProperty
 from audience_sync.sync.guard import Counts, hold_reason
@@ -34,6 +34,7 @@ class Known:
     chains: Mapping[int, Chain]
     last_run: int
     installation: str
+    erased: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Collector:
     """Takes and compares snapshots, one after another.
 
     ``profile_fields``: names that no audience may have, since they are profile fields of a destination.
+    ``erased``: an SQL condition on ``user_id`` for users who are not to come back.
     ``keys``: only these audiences (None = all). ``accept``: audiences whose guard is lifted this once.
     ``repairing``: whether this key's damaged chain may be made anew, since everything is told again.
     ``seeding``: the audience that a person seeds by hand, though its config says ``initial: manual``.
@@ -53,6 +55,7 @@ class Collector:
     known: Known
     run: int
     profile_fields: frozenset[str] = frozenset()
+    erased: str = "false"
     keys: Collection[str] | None = None
     accept: Collection[str] = ()
     seeding: str | None = None
@@ -108,7 +111,7 @@ class Collector:
         rows = audience_rows(self.workspace, source, target.config)
         chain = self.chain_of(target)
         with scanning(rows):
-            diff = diff_members(self.workspace, rows.select, chain)
+            diff = diff_members(self.workspace, rows.select, chain, erased=self.erased)
         if diff.invalid:
             self.findings.rejected += rejected_rows(self.workspace, rows, target.key)
         self.settle(target, chain, diff)
@@ -183,4 +186,5 @@ def read_known(connection: Connection) -> Known:
         read_chains(connection, known.values()),
         connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
         connection.execute(select(installation.c.uuid)).scalar_one(),
+        connection.execute(select(erasures.c.user_hash)).scalars().all(),
     )

@@ -37,10 +37,11 @@ class TraitsDiff:
     left: int
 
 
-def diff_members(workspace: Workspace, snapshot: str, chain: Chain) -> MembersDiff:
+def diff_members(workspace: Workspace, snapshot: str, chain: Chain, *, erased: str = "false") -> MembersDiff:
     """One full join of a snapshot (a query with ``user_id``) with the stored members.
 
-    Rows without a usable id have NULL there, match nobody and come out of the same join.
+    Rows without a usable id have NULL there, match nobody and come out of the same join. ``erased``: an SQL
+    condition on ``user_id``, true for users who are not to come back.
     """
     raw, table = workspace.name("raw"), workspace.name("members")
     workspace.run(
@@ -49,7 +50,10 @@ def diff_members(workspace: Workspace, snapshot: str, chain: Chain) -> MembersDi
         f"full join (select user_id from ({current(chain)})) c on s.user_id = c.user_id "
         "where s.here is null or c.user_id is null"
     )
-    workspace.run(f"create table {table} as select distinct user_id, present from {raw} where user_id is not null")
+    workspace.run(
+        f"create table {table} as select distinct user_id, present from {raw} where user_id is not null "
+        f"and not (present and {erased})"
+    )
     invalid = workspace.one(f"select count(*) from {raw} where user_id is null")[0]
     workspace.run(f"drop table {raw}")
     entered, left = workspace.one(
@@ -58,12 +62,14 @@ def diff_members(workspace: Workspace, snapshot: str, chain: Chain) -> MembersDi
     return MembersDiff(table, entered, left, invalid)
 
 
-def diff_traits(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> TraitsDiff:
+def diff_traits(
+    workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str], *, erased: str = "false"
+) -> TraitsDiff:
     """The chain's values against a snapshot table, which has ``user_id`` and a column per key of ``keys``.
 
     Values of the chain that the snapshot doesn't bring stay as they are.
     """
-    wide = _changed_users(workspace, snapshot, chain, keys)
+    wide = _changed_users(workspace, snapshot, chain, keys, erased)
     log = workspace.name("trait_log")
     parts = [
         f"select user_id, {literal(key)} as key, {_new(key)} as value from {wide} "
@@ -83,7 +89,7 @@ def diff_traits(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequenc
     return TraitsDiff(table, log, users, entered, left)
 
 
-def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> str:
+def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str], erased: str) -> str:
     wide = workspace.name("changed")
     new = ", ".join(f"s.{quoted(key)} as {_new(key)}" for key in keys)
     old = ", ".join(f"c.{trait_column(key)} as {_old(key)}" for key in chain.keys)
@@ -93,6 +99,8 @@ def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequ
         f"from (select * from {snapshot} where user_id is not null) s "
         f"full join ({current(chain)}) c on s.user_id = c.user_id where {differs}"
     )
+    if erased != "false":
+        workspace.run(f"delete from {wide} where {erased}")
     return wide
 
 

@@ -86,6 +86,8 @@ class Findings:
     renamed: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # key -> name, definition
     rejected: list[RejectedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)  # for which nothing may be sent
+    held: list[str] = field(default_factory=list)  # beside audiences
 
     @property
     def logs(self) -> list[str]:

@@ -48,3 +48,15 @@ def _too_many_enter(key: str, counts: Counts, limit: Threshold) -> str:
         f"audience '{key}': with the new snapshot {counts.entered} users would enter beside its {counts.before} "
         f"members, over the limit of {limit}"
     )
+
+
+def suppression_hold(before: int, removed: int, guard: Guard) -> str | None:
+    """Why nobody is taken off the lists of suppressed users; None when they may be."""
+    if not before or not removed:
+        return None
+    if removed == before:
+        return f"the lists of suppressed users: all {before} users are gone from them"
+    if _exceeds(removed, before, guard.max_removed, guard.at_least):
+        gone = f"{removed} of {before} users are gone from them"
+        return f"the lists of suppressed users: {gone}, over the limit of {guard.max_removed}"
+    return None

@@ -11,11 +11,13 @@ from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.model import PropertyKind
 from audience_sync.store.chains import Chain
+from audience_sync.store.tables import refused_values, withheld_values
 from audience_sync.sync.collect import Collector, Known, read_known
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.named import collect_names
 from audience_sync.sync.order import Order, Parts, Watch
-from audience_sync.sync.outlook import Owed, configs_by_key, gather, owed_to, read_log, read_refused, wanted
+from audience_sync.sync.outlook import Owed, configs_by_key, gather, owed_to, read_kept, read_log, wanted
+from audience_sync.sync.suppressed import Suppressed, read_suppressed
 from audience_sync.sync.targets import Target, named_targets, refuse_traits
 from audience_sync.sync.traits import collect_traits
 from audience_sync.workspace import Workspace
@@ -31,6 +33,7 @@ class Outlook:
     ledgers: Mapping[str, Ledger]
     destinations: Mapping[str, Destination]
     facts: Facts
+    suppressed: Suppressed
 
     def owed(self, workspace: Workspace, order: Order, ledgers: Mapping[str, Ledger]) -> list[Owed]:
         """What each destination is owed: what an ordered seed sends, or everything else."""
@@ -70,14 +73,30 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     _collect(collector, targets, order)
     findings, ledgers = collector.findings, _ledgers_after(parts, order, collector, targets, before)
     with parts.store.reading() as connection:
-        log, refused = read_log(connection, workspace, ledgers), read_refused(connection, workspace)
+        suppressed = read_suppressed(
+            connection,
+            workspace,
+            parts.settings,
+            parts.sources,
+            findings,
+            erased=collector.erased,
+            accept=order.accept,
+        )
+        stored = Facts(
+            read_log(connection, workspace, ledgers),
+            read_kept(connection, workspace, refused_values),
+            _Chains(collector),
+            suppressed.table,
+            read_kept(connection, workspace, withheld_values),
+        )
     return Outlook(
         collector.run,
         known,
         findings,
         ledgers,
         parts.destinations(_about(known, findings)),
-        gather(workspace, log, refused, findings, _Chains(collector), collector.run),
+        gather(workspace, stored, findings, collector.run),
+        suppressed,
     )
 
 
@@ -90,12 +109,21 @@ def _collector(parts: Parts, order: Order, watch: Watch, workspace: Workspace, k
         known,
         run,
         profile_fields=parts.profile_fields,
+        erased=_erased(workspace, known),
         keys=order.keys,
         accept=order.accept,
         seeding=order.seed,
         repairing=order.resyncs,
         watch=watch.loading,
     )
+
+
+def _erased(workspace: Workspace, known: Known) -> str:
+    """A condition on ``user_id``: the users who were erased, known by their hash alone."""
+    if not known.erased:
+        return "false"
+    table = workspace.load({"user_hash": "varchar"}, [[(each,) for each in known.erased]])
+    return f"sha256('{known.installation}:' || user_id) in (select user_hash from {table})"
 
 
 def _collect(collector: Collector, targets: Sequence[Target], order: Order) -> None:

@@ -91,7 +91,7 @@ def _compare(
         return
     chain = collector.chain_of(target)
     snapshot = f"select user_id from {table} where name = {literal(name)}"
-    collector.settle(target, chain, diff_members(collector.workspace, snapshot, chain))
+    collector.settle(target, chain, diff_members(collector.workspace, snapshot, chain, erased=collector.erased))
 
 
 def _refusal(collector: Collector, key: str, stored: Property | None) -> str | None:

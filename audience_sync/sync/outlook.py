@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
 from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.delivery.feeds import Feed, Ledger, Subscription
 from audience_sync.delivery.owed import NEVER, Facts, needed_after, owed
 from audience_sync.destinations.base import Destination
 from audience_sync.model import Initial
-from audience_sync.store.chains import Chain
-from audience_sync.store.tables import changes, destinations, properties, refused_values
+from audience_sync.store.tables import changes, destinations, properties
 from audience_sync.sync.collect import Known
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.targets import Target, origin
@@ -25,13 +24,20 @@ _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id"
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What one destination is owed over one feed: a table of calls in the workspace, and their number."""
+    """What one destination is owed over one feed: a table of calls in the workspace, and their number.
+
+    ``kept_back``: a table of what ``kept_calls`` suppressed users are not sent. ``releases``: some users are sent
+    what was withheld from them.
+    """
 
     ledger: Ledger
     feed: Feed
     table: str
     calls: int
     whole: bool = True
+    kept_back: str | None = None
+    kept_calls: int = 0
+    releases: bool = False
 
 
 def configs_by_key(
@@ -76,15 +82,11 @@ def _shares(ledger: Ledger) -> list[tuple[Feed, list[Subscription]]]:
     return [(ledger.feed, ledger.active()), *seeds]
 
 
-def read_refused(connection: Connection, workspace: Workspace) -> str:
-    """What refused calls carried, by destination, as a workspace table."""
-    query = select(
-        destinations.c.name,
-        refused_values.c.user_id,
-        properties.c.key,
-        refused_values.c.value,
-        refused_values.c.run_id,
-    ).select_from(refused_values.join(destinations).join(properties))
+def read_kept(connection: Connection, workspace: Workspace, table: Table) -> str:
+    """What refused or withheld calls carried, by destination, as a workspace table."""
+    query = select(destinations.c.name, table.c.user_id, properties.c.key, table.c.value, table.c.run_id).select_from(
+        table.join(destinations).join(properties)
+    )
     return workspace.load({"destination": "varchar", **_COLUMNS}, _batches(connection, query))
 
 
@@ -93,13 +95,11 @@ def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[A
     yield from result.partitions()
 
 
-def gather(
-    workspace: Workspace, log: str, refused: str, findings: Findings, chains: Mapping[str, Chain], run: int
-) -> Facts:
+def gather(workspace: Workspace, known: Facts, findings: Findings, run: int) -> Facts:
     """Everything there is to tell: what was owed before, and what this run found."""
     for table in findings.logs:
-        workspace.run(f"insert into {log} select user_id, key, value, {run} as run_id from {table}")
-    return Facts(log, refused, chains)
+        workspace.run(f"insert into {known.log} select user_id, key, value, {run} as run_id from {table}")
+    return known
 
 
 def owed_to(
@@ -113,16 +113,33 @@ def owed_to(
     retry: bool = False,
 ) -> Owed:
     """What one destination is owed over one of its feeds."""
-    mine = workspace.name("refused")
-    workspace.run(f"create view {mine} as from {facts.refused} where destination = {literal(ledger.name)}")
+    refused, withheld = (_of(workspace, table, ledger) for table in (facts.refused, facts.withheld or ""))
+    kept_back = workspace.name("kept_back")
     subscriptions = ledger.active() if feed.seeding is None else [ledger.subscriptions[feed.seeding]]
     table = owed(
         workspace,
-        Facts(facts.log, mine, facts.chains, facts.suppressed),
+        Facts(facts.log, refused, facts.chains, facts.suppressed, withheld),
         feed,
         subscriptions,
         companions=destination.companions,
         retry_refused=retry,
         only_told=only_told,
+        kept_back=kept_back,
     )
-    return Owed(ledger, feed, table, workspace.one(f"select count(*) from {table}")[0], whole=not only_told)
+    return Owed(
+        ledger,
+        feed,
+        table,
+        workspace.one(f"select count(*) from {table}")[0],
+        whole=not only_told,
+        kept_back=kept_back,
+        kept_calls=workspace.one(f"select count(distinct user_id) from {kept_back}")[0],
+        releases=bool(workspace.one(f"select count(*) from {withheld} semi join {table} using (user_id)")[0]),
+    )
+
+
+def _of(workspace: Workspace, table: str, ledger: Ledger) -> str:
+    """One destination's rows of a table."""
+    mine = workspace.name("mine")
+    workspace.run(f"create view {mine} as from {table} where destination = {literal(ledger.name)}")
+    return mine

@@ -18,6 +18,7 @@ EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunS
 class DestinationReport:
     """One destination in a run: ``delivered + refused + pending`` = the calls it was owed.
 
+    ``withheld`` counts the users who were not sent what they would have been, since they are suppressed.
     ``still_refused`` counts the calls, of this and earlier runs, that it has refused and not taken since.
     """
 
@@ -32,6 +33,7 @@ class DestinationReport:
     seconds: float = 0.0
     error: str = ""
     still_refused: int = 0
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,15 @@ class Report:
     warnings: Sequence[str] = ()
     rejected: int = 0
     store_is_new: bool = False
+    errors: Sequence[str] = ()
+    held: Sequence[str] = ()
 
     @property
     def status(self) -> RunStatus:
-        failed = any(each.status is AudienceStatus.FAILED for each in self.audiences) or self.traits.errors
-        if failed or self._every_destination_failed():
+        failed = any(each.status is AudienceStatus.FAILED for each in self.audiences)
+        if failed or self.traits.errors or self.errors or self._every_destination_failed():
             return RunStatus.FAILED
-        if any(each.status is AudienceStatus.HELD for each in self.audiences):
+        if self.held or any(each.status is AudienceStatus.HELD for each in self.audiences):
             return RunStatus.HELD
         if any(each.still_refused or each.pending for each in self.destinations):
             return RunStatus.PARTIAL
@@ -70,7 +74,7 @@ class Report:
         """Everything that went wrong, in lines; None where nothing did."""
         audiences = [each.error for each in self.audiences if each.status is AudienceStatus.FAILED and each.error]
         destinations = [f"destination {each.name}: {each.error}" for each in self.destinations if each.error]
-        return "\n".join([*dict.fromkeys(audiences), *self.traits.errors, *destinations]) or None
+        return "\n".join([*dict.fromkeys(audiences), *self.traits.errors, *self.errors, *destinations]) or None
 
     def as_json(self) -> dict[str, Any]:
         """The contract of ``sync --json`` (product.md, section 5)."""
@@ -82,6 +86,8 @@ class Report:
             "destinations": [_destination(each) for each in self.destinations],
             "seconds": round(self.seconds, 3),
             "warnings": list(self.warnings),
+            "errors": list(self.errors),
+            "held": list(self.held),
         }
 
 
@@ -115,6 +121,7 @@ def _destination(report: DestinationReport) -> dict[str, Any]:
         "refused": report.refused,
         "still_refused": report.still_refused,
         "pending": report.pending,
+        "withheld": report.withheld,
         "requests": report.requests,
         "retries": report.retries,
         "seconds": round(report.seconds, 3),
@@ -136,6 +143,7 @@ def destination_report(address: str, tallies: Sequence[Tally], still_refused: in
         sum(each.seconds for each in tallies),
         "; ".join(each.error for each in tallies if each.error),
         still_refused,
+        sum(each.withheld for each in tallies),
     )
 
 
@@ -148,4 +156,6 @@ def found_report(run: int, findings: Findings, destinations: Sequence[Destinatio
         seconds,
         findings.warnings,
         len(findings.rejected),
+        errors=findings.errors,
+        held=findings.held,
     )

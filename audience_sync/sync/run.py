@@ -6,13 +6,17 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from functools import partial
 
 from audience_sync.config.secrets import masked
 from audience_sync.delivery.acknowledge import count_refused
 from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
+from audience_sync.delivery.withheld import Latecomers
 from audience_sync.errors import AudienceSyncError, LeaseLostError, in_short
 from audience_sync.model import RunId
+from audience_sync.store.engine import Store
 from audience_sync.store.lease import Lease, acquire
+from audience_sync.store.suppressions import suppressed_lately
 from audience_sync.sync.commit import commit, property_ids
 from audience_sync.sync.ledger import begin_run, break_off, end_run, times_of
 from audience_sync.sync.look import Outlook, look
@@ -63,6 +67,7 @@ def _sync(
     outlook = look(parts, order, watch, workspace, run)
     with lease.transaction() as connection:
         ledgers = commit(connection, workspace, parts.settings, outlook.findings, outlook.ledgers, run)
+        outlook.suppressed.commit(connection, workspace)
     owed = outlook.owed(workspace, order, ledgers)
     context = _context(parts, watch, workspace, lease, outlook, owed)
     reports = _deliver_all(workspace, context, order, outlook, owed)
@@ -83,7 +88,15 @@ def _context(
     runs = {run for each in owed for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
     with parts.store.reading() as connection:
         times, ids = times_of(connection, sorted(runs)), property_ids(connection)
-    return Context(lease, RunId(outlook.run), outlook.known.installation, times, ids, watch.delivering)
+    latecomers = Latecomers(partial(_suppressed_lately, parts.store, datetime.now(UTC)))
+    return Context(
+        lease, RunId(outlook.run), outlook.known.installation, times, ids, watch.delivering, latecomers=latecomers
+    )
+
+
+def _suppressed_lately(store: Store, since: datetime) -> set[str]:
+    with store.reading() as connection:
+        return suppressed_lately(connection, since)
 
 
 def _deliver_all(
@@ -121,6 +134,8 @@ def _wait(context: Context, futures: Sequence[Future[list[Tally]]]) -> None:
 def _deliver_one(
     workspace: Workspace, context: Context, order: Order, outlook: Outlook, shares: Sequence[Owed]
 ) -> list[Tally]:
+    if outlook.suppressed.error:
+        return [Tally(each.ledger.name, each.calls, error=outlook.suppressed.error) for each in shares]
     return [deliver(workspace, context, _delivery(each, order, outlook)) for each in shares]
 
 
@@ -137,4 +152,7 @@ def _delivery(owed: Owed, order: Order, outlook: Outlook) -> Delivery:
         whole=owed.whole,
         most=order.most,
         rate=order.rate,
+        kept_back=owed.kept_back,
+        kept_calls=owed.kept_calls,
+        releases=owed.releases,
     )

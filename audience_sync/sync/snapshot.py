@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
+from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Origin
 from audience_sync.sources.base import Rows, Source, TraitColumn, Wanted
 from audience_sync.sync.findings import RejectedRow
 from audience_sync.workspace import Workspace
@@ -15,11 +15,16 @@ MOST_REJECTED = 10_000
 
 
 def audience_rows(workspace: Workspace, source: Source, config: AudienceConfig) -> Rows:
+    return id_rows(workspace, source, config, name=config.names_from)
+
+
+def id_rows(workspace: Workspace, source: Source, config: Origin, *, name: str | None = None) -> Rows:
+    """Rows of user ids; with ``name`` a column that says which audience each is of."""
     wanted = Wanted(
         user_id=config.user_id,
         file=config.file,
         query=config.query,
-        name=config.names_from,
+        name=name,
         encoding=config.encoding,
         sheet=config.sheet,
     )

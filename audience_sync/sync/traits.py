@@ -79,7 +79,7 @@ def _compare(
     keys: Sequence[str],
     columns: Mapping[str, TraitConfig],
 ) -> list[str]:
-    diff = diff_traits(collector.workspace, snapshot, chain, keys)
+    diff = diff_traits(collector.workspace, snapshot, chain, keys, erased=collector.erased)
     change = traits_change(collector.workspace, chain, diff, collector.run)
     if change is None:
         return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from audience_sync.delivery.deliver import Tally
@@ -98,6 +100,7 @@ def test_the_json_of_a_run_is_a_contract() -> None:
                 "refused": 1,
                 "pending": 0,
                 "still_refused": 1,
+                "withheld": 0,
                 "requests": 0,
                 "retries": 0,
                 "seconds": 0.0,
@@ -106,7 +109,14 @@ def test_the_json_of_a_run_is_a_contract() -> None:
         ],
         "seconds": 1.235,
         "warnings": [],
+        "errors": [],
+        "held": [],
     }
+
+
+@pytest.mark.parametrize(("field", "code"), [("errors", 3), ("held", 4)])
+def test_what_concerns_the_whole_run_decides_its_exit_code(field: str, code: int) -> None:
+    assert replace(report(SYNCED, DELIVERED), **{field: ["the list of suppressed users"]}).exit_code == code
 
 
 def test_the_feeds_of_a_destination_are_added_up() -> None:

@@ -15,11 +15,13 @@ from audience_sync.store.tables.ledger import (
 )
 from audience_sync.store.tables.runs import installation, lease, rejections, run_audiences, run_destinations, runs
 from audience_sync.store.tables.snapshots import chains, changes, members, properties, segment_parts, segments
+from audience_sync.store.tables.suppressions import erasures, suppressions, withheld_values
 
 __all__ = [
     "chains",
     "changes",
     "destinations",
+    "erasures",
     "feeds",
     "installation",
     "lease",
@@ -36,5 +38,7 @@ __all__ = [
     "segment_parts",
     "segments",
     "subscriptions",
+    "suppressions",
     "told_ranges",
+    "withheld_values",
 ]

@@ -1,0 +1,127 @@
+"""``audience-sync suppress``, ``unsuppress`` and ``erase``: users who are never sent anything."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from audience_sync.cli.options import common
+
+if TYPE_CHECKING:
+    from audience_sync.config.models import StoreSettings
+    from audience_sync.store.engine import Store
+
+
+@click.command()
+@click.argument("users", nargs=-1, required=True, metavar="ID...")
+@common
+@click.pass_context
+def suppress(context: click.Context, users: tuple[str, ...]) -> None:
+    """Never send anything to these users, not even `false`; `-` reads ids from stdin, one a line.
+
+    They stay members in the store. A run at work leaves them out, too.
+    """
+    from audience_sync.store import suppressions
+
+    ids = _ids(users)
+    with _store(context) as (store, _):
+        with store.writing() as connection:
+            erased = suppressions.erased_among(connection, ids)
+            added = suppressions.suppress(connection, [user for user in ids if user not in erased], "command")
+        _wait_for_a_run(store)
+    _say(context, {"suppressed": added, "already": len(ids) - added}, f"{_users(added)} suppressed", len(ids) - added)
+
+
+@click.command()
+@click.argument("users", nargs=-1, required=True, metavar="ID...")
+@common
+@click.pass_context
+def unsuppress(context: click.Context, users: tuple[str, ...]) -> None:
+    """Send to these users again; the next run sends what they missed, with the newest values.
+
+    Also lets users come back who were erased. Who is on a list of the config stays suppressed.
+    """
+    from audience_sync.store import suppressions
+
+    ids = _ids(users)
+    with _store(context) as (store, _), store.writing() as connection:
+        lifted = suppressions.unsuppress(connection, ids, "command") + suppressions.exhume(connection, ids)
+        still = sum(suppressions.is_suppressed(connection, user) for user in ids)
+    document = {"unsuppressed": lifted, "still_on_a_list_of_the_config": still}
+    _say(context, document, f"{_users(lifted)} no longer suppressed", 0)
+    if still and not context.obj.as_json:
+        click.echo(f"{_users(still)} still on a list under `suppressed` in the config: take them off there.")
+
+
+@click.command()
+@click.argument("users", nargs=-1, required=True, metavar="ID...")
+@common
+@click.pass_context
+def erase(context: click.Context, users: tuple[str, ...]) -> None:
+    """Remove users from the store, history included; `-` reads ids from stdin, one a line.
+
+    Only a hash of each id is kept, so that they are neither loaded nor sent again. Destinations are not told:
+    they have ways of their own to delete a user.
+    """
+    from audience_sync.sync.erase import erase as erase_users
+
+    ids = _ids(users)
+    with _store(context) as (store, settings):
+        known = erase_users(store, ids, settings.memory_limit)
+    _say(context, {"erased": len(ids), "known": known}, f"{_users(len(ids))} erased ({known:,} known)", 0)
+
+
+def _ids(users: Sequence[str]) -> list[str]:
+    """The ids, each once; ``-`` stands for those on stdin."""
+    lines: list[str] = sys.stdin.read().splitlines() if "-" in users else []
+    ids = [*(user for user in users if user != "-"), *(line for line in lines if line.strip())]
+    if not all(user.strip() for user in ids) or not ids:
+        raise click.BadParameter("an id is empty", param_hint="ID")
+    return list(dict.fromkeys(ids))
+
+
+@contextmanager
+def _store(context: click.Context) -> Iterator[tuple[Store, StoreSettings]]:
+    from audience_sync.cli.compose import options_of, read_store_settings
+    from audience_sync.store import migrate
+    from audience_sync.store.engine import Store
+
+    settings = read_store_settings(options_of(context))
+    store = Store(settings.store)
+    try:
+        migrate.ensure(store, upgrade_allowed=False)
+        yield store, settings
+    finally:
+        store.close()
+
+
+def _wait_for_a_run(store: Store) -> None:
+    """A run at work asks again after a moment: when this command ends, it has."""
+    import time
+
+    from audience_sync.delivery.withheld import FRESH
+    from audience_sync.store.lease import is_held
+
+    with store.reading() as connection:
+        held = is_held(connection)
+    if held:
+        time.sleep(2 * FRESH)
+
+
+def _users(count: int) -> str:
+    from audience_sync.cli.output import plural
+
+    return plural(count, "user")
+
+
+def _say(context: click.Context, document: dict[str, int], text: str, already: int) -> None:
+    from audience_sync.cli.output import line, print_json
+
+    if context.obj.as_json:
+        print_json(document)
+    else:
+        line(f"{text}{f', {already:,} already were' if already else ''}.")

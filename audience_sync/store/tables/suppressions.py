@@ -1,0 +1,38 @@
+"""Who is never sent anything?"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Integer, Table, Text
+
+from audience_sync.store.columns import UserIdText, UtcDateTime
+from audience_sync.store.tables.base import metadata
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("user_id", UserIdText, primary_key=True, comment="The user"),
+    Column("origin", Text, primary_key=True, comment="command, or config: one of its `suppressed` lists"),
+    Column("since", UtcDateTime, nullable=False, comment="When the user came onto the list (UTC)"),
+    comment="Users who are never sent anything",
+    sqlite_with_rowid=False,
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("user_hash", Text, primary_key=True, comment="SHA-256 of installation.uuid and the user id"),
+    Column("erased_at", UtcDateTime, nullable=False, comment="When the user was erased (UTC)"),
+    comment="Erased users: of them only this is kept, so that they don't come back",
+)
+
+withheld_values = Table(
+    "withheld_values",
+    metadata,
+    Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="Who was not told"),
+    Column("user_id", UserIdText, primary_key=True, comment="The suppressed user"),
+    Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
+    Column("value", Text, comment="JSON; NULL = gone"),
+    Column("run_id", Integer, nullable=False, comment="The run that made the change"),
+    comment="What suppressed users would have been sent, owed when they no longer are",
+    sqlite_with_rowid=False,
+)

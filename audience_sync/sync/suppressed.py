@@ -1,0 +1,101 @@
+"""Who is never sent anything in this run? The store's list, and the lists of the config, read anew each time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from audience_sync.config.models import Settings
+from audience_sync.config.secrets import masked
+from audience_sync.errors import SourceError
+from audience_sync.sources.base import Source
+from audience_sync.store.suppressions import COMMAND, CONFIG, suppress, unsuppress
+from audience_sync.store.tables import suppressions
+from audience_sync.sync.findings import Findings
+from audience_sync.sync.guard import suppression_hold
+from audience_sync.sync.snapshot import id_rows, rejected_rows, scanning
+from audience_sync.workspace import Workspace
+
+#: What `--accept` calls the lists together.
+KEY = "suppressed"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """``table`` (``user_id``): nobody in it is sent anything. ``added`` and ``removed``: tables of what changed on
+    the config's lists. ``error``: a list can't be read, so nobody may be sent anything."""
+
+    table: str
+    added: str
+    removed: str
+    error: str | None = None
+
+    def commit(self, connection: Connection, workspace: Workspace) -> None:
+        """Keep the config's lists as they are now."""
+        if self.error:
+            return
+        for rows in workspace.stream(f"select user_id from {self.removed}"):
+            unsuppress(connection, [user for (user,) in rows], CONFIG)
+        for rows in workspace.stream(f"select user_id from {self.added}"):
+            suppress(connection, [user for (user,) in rows], CONFIG)
+
+
+def read_suppressed(
+    connection: Connection,
+    workspace: Workspace,
+    settings: Settings,
+    sources: Mapping[str, Source],
+    findings: Findings,
+    *,
+    erased: str,
+    accept: Collection[str] = (),
+) -> Suppressed:
+    """The lists as they are now. Of a list that shrinks suspiciously nobody is taken off."""
+    stored = _stored(connection, workspace)
+    listed, error = workspace.name("listed"), None
+    workspace.run(f"create table {listed} (user_id varchar)")
+    try:
+        for entry in settings.suppressed:
+            rows = id_rows(workspace, sources[entry.source], entry)
+            with scanning(rows):
+                workspace.run(f"insert into {listed} select distinct user_id from ({rows.select})")
+            if workspace.one(f"select count(*) from {listed} where user_id is null")[0]:
+                findings.rejected += rejected_rows(workspace, rows, None)
+                workspace.run(f"delete from {listed} where user_id is null")
+    except SourceError as failure:
+        error = masked(f"the list of suppressed users can't be read: {failure}", settings.secrets)
+        findings.errors.append(f"{error}. Nothing was sent to anyone; what is owed stays owed")
+    before = f"select user_id from {stored} where origin = '{CONFIG}'"
+    added = _table(workspace, f"select distinct user_id from {listed} where not {erased} except {before}")
+    removed = _table(workspace, f"{before} except select user_id from {listed}")
+    if error is None and KEY not in accept:
+        _hold(workspace, settings, findings, before, removed)
+    everyone = _table(
+        workspace,
+        f"select user_id from {stored} where origin = '{COMMAND}' union select user_id from {added} "
+        f"union ({before} except select user_id from {removed})",
+    )
+    return Suppressed(everyone, added, removed, error)
+
+
+def _stored(connection: Connection, workspace: Workspace) -> str:
+    query = select(suppressions.c.user_id, suppressions.c.origin)
+    with connection.execution_options(yield_per=10_000).execute(query) as result:
+        batches: Sequence[Sequence[tuple[str, str]]] = result.partitions()  # type: ignore[assignment]
+        return workspace.load({"user_id": "varchar", "origin": "varchar"}, batches)
+
+
+def _table(workspace: Workspace, query: str) -> str:
+    table = workspace.name("suppressed")
+    workspace.run(f"create table {table} as {query}")
+    return table
+
+
+def _hold(workspace: Workspace, settings: Settings, findings: Findings, before: str, removed: str) -> None:
+    known, gone = (workspace.one(f"select count(*) from ({query})")[0] for query in (before, f"from {removed}"))
+    reason = suppression_hold(known, gone, settings.guard)
+    if reason:
+        workspace.run(f"delete from {removed}")
+        findings.held.append(f"{reason}. Nobody was taken off it. If this is right: audience-sync sync --accept {KEY}")

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Sequence
+from io import StringIO
 
 import click
 
@@ -34,7 +35,9 @@ def run(command: click.Command) -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(file=shown)
+        say(shown.getvalue().rstrip())
         _answer(error.format_message(), USAGE)
         return USAGE
     except (click.Abort, KeyboardInterrupt):

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from types import MappingProxyType
 
+from audience_sync.config.secrets import masked as without_secrets
+from audience_sync.config.secrets import secrets_of
 from audience_sync.destinations.base import Answer, Judgement, Meaning
 
 #: A server that asks for more is asked again after this (seconds): its own clock may be wrong.
@@ -16,7 +19,6 @@ LONGEST_WAIT = 300.0
 #: A number from here on is a moment (seconds since 1970) and not a time to wait.
 EPOCH = 1_000_000_000.0
 EXCERPT_CHARACTERS = 200
-MASK = "***"
 
 #: The meanings on which the protocols agree; see facts on statuses in the clients of each.
 STATUSES: Mapping[int, Meaning] = MappingProxyType(
@@ -154,6 +156,10 @@ def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
+    """The text without the secrets, however they are spelled in it."""
+    return without_secrets(text, _spelled(tuple(secrets)))
+
+
+@lru_cache(maxsize=64)
+def _spelled(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    return secrets_of(secrets)

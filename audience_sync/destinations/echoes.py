@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from audience_sync import __version__
-from audience_sync.destinations.answers import MASK
+from audience_sync.config.secrets import MASK
 from audience_sync.destinations.base import Judgement, Meaning, Message
 
 #: Shorter values are in every text by chance; masking them would hide the reason and no person.

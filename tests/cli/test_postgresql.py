@@ -33,3 +33,30 @@ def test_a_run_on_postgresql_is_the_run_on_sqlite(new_vip: Project, postgresql: 
     assert new_vip.sent() == [("cyd", {"vip": False}), ("zoé", {"vip": True})]
     assert new_vip.sync().destination("log")["calls"] == 0
     assert [run["run"] for run in new_vip.run("history", "--json").json["runs"]] == [3, 2, 1]
+
+
+def test_suppressed_and_erased_users_on_postgresql(new_vip: Project, postgresql: PostgreSQL) -> None:
+    new_vip.configure(
+        store="${STORE}",
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        guard={"max_removed": "100%"},
+        suppressed=[{"source": "shop", "file": "quiet.csv"}],
+    )
+    new_vip.write_members("quiet.csv", "cyd")
+    new_vip.environment["STORE"] = postgresql.create()
+    assert new_vip.run("db", "upgrade").code == 0
+    assert new_vip.run("suppress", "ada", "bob").code == 0
+    assert new_vip.sync().destination("log")["withheld"] == 3
+    assert new_vip.sent() == []
+    new_vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
+    new_vip.sync()
+    assert new_vip.sent() == [("dan", {"vip": True})]
+
+    assert new_vip.run("erase", "ada", "dan").code == 0
+    assert new_vip.run("unsuppress", "bob").code == 0
+    assert new_vip.sync().code == 0
+    assert new_vip.sent() == [("bob", {"vip": True})]
+    members = new_vip.run("members", "vip").stdout
+    assert "bob" in members
+    assert "ada" not in members
+    assert "dan" not in members

@@ -34,12 +34,15 @@ def test_sync_answers_in_the_promised_shape(new_vip: Project) -> None:
                 "refused": 0,
                 "still_refused": 0,
                 "pending": 0,
+                "withheld": 0,
                 "requests": 1,
                 "retries": 0,
                 "error": None,
             }
         ],
         "warnings": [],
+        "errors": [],
+        "held": [],
     }
     assert result.stderr == ""
 

@@ -141,7 +141,7 @@ def test_headers_and_secrets_that_stand_in_the_config_itself_may_appear_in_no_ou
     )
     types = {"webhook": WebhookOptions}
     settings = load(tmp_path / "config.yaml", environment=None, variables={}, destination_types=types)
-    assert set(settings.secrets) == {SIGNING_SECRET, TOKEN}
+    assert set(settings.secrets) >= {SIGNING_SECRET, TOKEN}
     assert [secret for secret in (SIGNING_SECRET, TOKEN) if secret in repr(settings)] == []
 
 

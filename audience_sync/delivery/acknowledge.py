@@ -82,6 +82,8 @@ def _forget_refusals(
     destination is not told at present. What is refused again is written anew.
     """
     waiting = _refused_before(connection, destination, outcome)
+    if not waiting:
+        return {}
     calls = [call for call in _told(outcome) if call.user_id in waiting]
     if not calls:
         return {}

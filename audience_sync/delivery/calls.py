@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from audience_sync.destinations.base import Destination, Message
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import Workspace, literal
 
 
 class EncodedCall(NamedTuple):
-    """A call and its messages; none where the destination could never take it, with the reason."""
+    """A call and how it is sent: the body of its one message, several messages, or (text) why it can never be.
 
-    call: IdentifyCall
-    messages: tuple[Message, ...]
-    unsendable: str = ""
+    It is the row that the database returned, and its own message: a million are made in a first run.
+    """
+
+    user_id: str
+    traits_json: str
+    message_id: str
+    timestamp: str
+    versions: str
+    content: bytes | tuple[Message, ...] | str
+
+    @property
+    def call(self) -> IdentifyCall:
+        return IdentifyCall(*self[:5])
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        content = self.content
+        if isinstance(content, bytes):
+            return (Message(self.message_id, content),)
+        return () if isinstance(content, str) else content
+
+    @property
+    def unsendable(self) -> str:
+        return self.content if isinstance(self.content, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,59 +48,102 @@ class Batch:
     """Calls for one request, in user order: those of the users after ``after``, up to the last one."""
 
     after: str
-    calls: tuple[EncodedCall, ...]
+    calls: Sequence[EncodedCall]
 
     @property
     def through(self) -> str:
-        return self.calls[-1].call.user_id
-
-
-def message_id(installation: str, destination: str, user_id: str, traits: str, versions: str) -> str:
-    """The same for the same change of the same user, whenever it is sent; 32 characters.
-
-    ``versions`` names the run behind every value, so that true -> false -> true gives three ids.
-    """
-    change = "\0".join((installation, destination, user_id, traits, versions))
-    return hashlib.blake2b(change.encode(), digest_size=16).hexdigest()
+        return self.calls[-1].user_id
 
 
 def identify_calls(
     workspace: Workspace, table: str, *, installation: str, destination: str, times: Mapping[int, str]
 ) -> Iterator[IdentifyCall]:
     """The calls of an ``owed`` table in user order. ``times``: when each run started (ISO 8601)."""
-    for rows in workspace.stream(f"select user_id, traits, versions, run_id from {table} order by user_id"):
-        for user_id, traits, versions, run in rows:
-            key = message_id(installation, destination, user_id, traits, versions)
-            yield IdentifyCall(user_id, traits, key, times[run], versions)
+    for rows in workspace.stream(_calls(table, installation, destination, times)):
+        yield from map(IdentifyCall._make, rows)
 
 
-def batches(calls: Iterator[IdentifyCall], destination: Destination, batch_size: int) -> Iterator[Batch]:
-    """Calls in requests that stay within the destination's limits."""
-    limits = destination.limits
-    after, group, messages, size = "", list[EncodedCall](), 0, 0
-    for call in calls:
-        encoded = _encode(call, destination)
-        count, length = len(encoded.messages), _length(encoded.messages)
-        full = len(group) >= batch_size or messages + count > limits.messages or size + length > limits.request_bytes
-        if group and full:
-            batch = Batch(after, tuple(group))
-            yield batch
-            after, group, messages, size = batch.through, [], 0, 0
-        group.append(encoded)
-        messages, size = messages + count, size + length
-    if group:
-        yield Batch(after, tuple(group))
+def encoded_calls(
+    workspace: Workspace,
+    table: str,
+    destination: Destination,
+    *,
+    installation: str,
+    name: str,
+    times: Mapping[int, str],
+) -> Iterator[list[EncodedCall]]:
+    """The same in lists, each call with its messages. ``name`` is the destination's.
+
+    What DuckDB can write itself (``encode_sql``) takes a tenth of the time.
+    """
+    body = destination.encode_sql() or "null"
+    query = f"select *, encode({body}) from ({_calls(table, installation, name, times)})"
+    for rows in workspace.stream(query):
+        yield [row if row.content is not None else _encode(row, destination) for row in map(EncodedCall._make, rows)]
 
 
-def _length(messages: tuple[Message, ...]) -> int:
-    """Bytes, with a separator each; nearly always of one message."""
-    if len(messages) == 1:
-        return len(messages[0].body) + 1
-    return sum(len(each.body) + 1 for each in messages)
+def _encode(row: EncodedCall, destination: Destination) -> EncodedCall:
+    return encode(row.call, destination)
 
 
-def _encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
+def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
+    """The call as this destination is sent it."""
     try:
-        return EncodedCall(call, tuple(destination.encode(call)))
+        messages = tuple(destination.encode(call))
     except UnsendableError as error:
-        return EncodedCall(call, (), str(error))
+        return EncodedCall(*call, str(error))
+    return EncodedCall(*call, messages)
+
+
+def _calls(table: str, installation: str, destination: str, times: Mapping[int, str]) -> str:
+    """The fields of IdentifyCall. A message's id is the same for the same change of the same user, whenever it is
+    sent: ``versions`` names the run behind every value, so that true -> false -> true gives three ids."""
+    change = ", ".join((literal(installation), literal(destination), "user_id", "traits", "versions"))
+    runs = ", ".join(f"({run}, {literal(at)})" for run, at in times.items())
+    started = "coalesce(started, error('no time is known of run ' || run_id))"
+    return (
+        f"select user_id, traits, sha256(concat_ws(chr(0), {change}))[:32] as message_id, "
+        f'{started} as "timestamp", versions from {table} left join (values {runs}) t(run_id, started) using (run_id) '
+        "order by user_id"
+    )
+
+
+def batches(found: Iterable[Sequence[EncodedCall]], destination: Destination, batch_size: int) -> Iterator[Batch]:
+    """Calls, which come in lists, in requests that stay within the destination's limits."""
+    after, waiting = "", list[EncodedCall]()
+    for calls in found:
+        waiting += calls
+        ends = _ends(waiting, destination, batch_size)
+        for start, end in zip([0, *ends], ends, strict=False):
+            yield Batch(after, waiting[start:end])
+            after = waiting[end - 1].user_id
+        del waiting[: ends[-1] if ends else 0]
+    if waiting:
+        yield Batch(after, waiting)
+
+
+def _ends(calls: Sequence[EncodedCall], destination: Destination, batch_size: int) -> list[int]:
+    """Where each request ends that is full; what comes after the last one waits for more."""
+    limits = destination.limits
+    messages = list(accumulate([_count(each) for each in calls], initial=0))
+    size = list(accumulate([_length(each) for each in calls], initial=0))
+    ends, start = list[int](), 0
+    while True:
+        most_messages = bisect_right(messages, messages[start] + limits.messages) - 1
+        most_bytes = bisect_right(size, size[start] + limits.request_bytes) - 1
+        end = max(start + 1, min(start + batch_size, most_messages, most_bytes))
+        if end >= len(calls):
+            return ends
+        ends.append(end)
+        start = end
+
+
+def _count(call: EncodedCall) -> int:
+    return 1 if isinstance(call.content, bytes) else len(call.messages)
+
+
+def _length(call: EncodedCall) -> int:
+    """Bytes, with a separator after each message."""
+    if isinstance(call.content, bytes):
+        return len(call.content) + 1
+    return sum(len(each.body) + 1 for each in call.messages)

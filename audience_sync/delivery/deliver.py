@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from audience_sync.delivery.acknowledge import acknowledge
-from audience_sync.delivery.calls import Batch, batches, identify_calls
+from audience_sync.delivery.calls import Batch, batches, encoded_calls
 from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding
 from audience_sync.delivery.pace import Pace
 from audience_sync.delivery.sender import BatchSender, Outcome, Progress
@@ -145,11 +145,12 @@ def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) 
 
 
 def _batches(workspace: Workspace, context: Context, work: Delivery) -> Iterator[Batch]:
-    calls = identify_calls(
+    calls = encoded_calls(
         workspace,
         work.table,
+        work.destination,
         installation=context.installation,
-        destination=work.name,
+        name=work.name,
         times=context.times,
     )
     size = work.destination.options.batch_size or work.destination.limits.messages

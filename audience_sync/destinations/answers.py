@@ -20,6 +20,9 @@ LONGEST_WAIT = 300.0
 EPOCH = 1_000_000_000.0
 EXCERPT_CHARACTERS = 200
 
+#: About method, version, headers or address, which all requests have in common: no call would fare better, and
+#: halving a batch would only refuse all its users.
+WRONG_KIND = (405, 406, 411, 414, 415, 421, 426, 431, 501, 505)
 #: The meanings on which the protocols agree; see facts on statuses in the clients of each.
 STATUSES: Mapping[int, Meaning] = MappingProxyType(
     {
@@ -27,15 +30,13 @@ STATUSES: Mapping[int, Meaning] = MappingProxyType(
         402: Meaning.STOP,  # the account
         403: Meaning.STOP,
         404: Meaning.STOP,  # the address, or a source that was switched off
-        405: Meaning.STOP,
-        407: Meaning.STOP,
+        407: Meaning.STOP,  # a proxy's
         408: Meaning.RETRY,  # a time-out, told by the server
-        415: Meaning.STOP,
-        421: Meaning.STOP,
+        410: Meaning.STOP,
         425: Meaning.RETRY,
         429: Meaning.SLOW_DOWN,
-        501: Meaning.STOP,  # no call would fare better: halving a batch would only refuse all its users
-        505: Meaning.STOP,
+        511: Meaning.STOP,  # a network's
+        **dict.fromkeys(WRONG_KIND, Meaning.STOP),
     }
 )
 #: Never followed: a redirected POST arrives as a GET, which looks like a success and delivers nothing.
@@ -45,9 +46,14 @@ FAMILIES: Mapping[int, Meaning] = MappingProxyType(
 HINTS: Mapping[int, str] = MappingProxyType(
     {
         401: "the key is not accepted, correct it in the config",
+        402: "the account is not paid for, see to it at the service",
         403: "the key may not do this, check it in the config",
         404: "nothing takes calls at this address, check `url` in the config",
+        407: "a proxy on the way wants a log-in, check `url` in the config",
+        410: "nothing takes calls at this address any more, correct `url` in the config",
         429: "rate limited",
+        511: "a network on the way wants a log-in, log in there",
+        **dict.fromkeys(WRONG_KIND, "such requests are not taken at this address, check `url` in the config"),
     }
 )
 FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects, correct `url` in the config"})

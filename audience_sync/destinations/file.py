@@ -23,7 +23,7 @@ from audience_sync.destinations.base import (
     Message,
     Transport,
 )
-from audience_sync.destinations.identify import identify_bytes, message_tail
+from audience_sync.destinations.identify import identify_bytes, identify_sql, message_tail
 from audience_sync.model import IdentifyCall
 
 BATCH_MESSAGES = 5_000
@@ -63,6 +63,9 @@ class FileDestination(Destination):
     def encode(self, call: IdentifyCall) -> list[Message]:
         traits = " ".join(call.traits_json.splitlines()) if "\n" in call.traits_json else call.traits_json
         return [Message(call.message_id, identify_bytes(call, call.message_id, traits, self._tail))]
+
+    def encode_sql(self) -> str | None:
+        return identify_sql(self._tail)
 
     def open(self) -> Transport:
         return FileTransport(Path(self.options.path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from base64 import b32encode
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
@@ -14,6 +15,7 @@ import orjson
 from audience_sync import __version__
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
+from audience_sync.workspace import literal
 
 LIBRARY = {"name": "audience-sync", "version": __version__}
 MESSAGE_ID_CHARACTERS = 100
@@ -50,6 +52,18 @@ def identify_bytes(call: IdentifyCall, message_id: str, traits_json: str, tail: 
         ).encode()
     except UnicodeEncodeError:
         raise UnsendableError(NO_TEXT) from None
+
+
+def identify_sql(tail: str, *, most_bytes: int = sys.maxsize, most_traits: int = sys.maxsize) -> str:
+    """``identify_bytes`` for ``Destination.encode_sql``: NULL where the id needs escapes, the traits are on several
+    lines, or the message may be more than so many bytes or traits."""
+    user = "cast(to_json(user_id) as varchar)"
+    begin, end = literal('{"type":"identify","messageId":"'), literal(f'",{tail}')
+    ours = """',"traits":' || traits || ',"timestamp":"' || "timestamp" """
+    body = f"""{begin} || message_id || '","userId":' || {user} || {ours} || {end}"""
+    plain = f"not contains({user}, '\\') and not contains(traits, chr(10)) and user_id != ''"
+    few = f"length(traits) - length(replace(traits, ',', '')) < {most_traits}"
+    return f"case when {plain} and {few} and strlen({body}) <= {most_bytes} then {body} end"
 
 
 def message_tail(context: Mapping[str, Any], more: Mapping[str, Any]) -> str:

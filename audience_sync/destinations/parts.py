@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from audience_sync.destinations.base import Message
-from audience_sync.destinations.identify import identify_bytes, object_json, part_id, properties
+from audience_sync.destinations.identify import identify_bytes, identify_sql, object_json, part_id, properties
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
 
@@ -28,6 +28,11 @@ def whole_or_split(call: IdentifyCall, tail: str, bounds: Bounds) -> list[Messag
         if len(body) <= bounds.message_bytes:
             return [Message(call.message_id, body)]
     return list(_split(call, tail, bounds))
+
+
+def whole_sql(tail: str, bounds: Bounds) -> str:
+    """The same for ``Destination.encode_sql``, where one message is enough."""
+    return identify_sql(tail, most_bytes=bounds.message_bytes, most_traits=bounds.message_traits)
 
 
 def _split(call: IdentifyCall, tail: str, bounds: Bounds) -> Iterator[Message]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from audience_sync.destinations.answers import STATUSES, StatusTable
+from audience_sync.destinations.answers import HINTS, STATUSES, StatusTable
 from audience_sync.destinations.base import Audiencing, Meaning, Message
 from audience_sync.destinations.identify import json_bytes, message_tail, properties
 from audience_sync.destinations.parts import Bounds, part
@@ -42,7 +42,10 @@ class SegmentDestination(TrackingDestination):
     batch_bytes = 500_000
     batch_messages = 2_500
     #: By Segment's own clients; 400, 413 and 422 are final.
-    statuses = StatusTable({**STATUSES, 410: Meaning.RETRY, 460: Meaning.RETRY})
+    statuses = StatusTable(
+        {**STATUSES, 410: Meaning.RETRY, 460: Meaning.RETRY},
+        hints={status: hint for status, hint in HINTS.items() if status != 410},
+    )
     profile_fields = PROFILE_FIELDS | {"audiencekey", "traitkey"}  # the words of its audiences
 
     def __init__(self, options: SegmentOptions, about: Audiencing) -> None:
@@ -54,6 +57,9 @@ class SegmentDestination(TrackingDestination):
         if self.options.envelope == "plain":
             return super().encode(call)
         return [self._about_one(call, key, value) for key, value in properties(call.traits_json)]
+
+    def encode_sql(self) -> str | None:
+        return super().encode_sql() if self.options.envelope == "plain" else None
 
     def _about_one(self, call: IdentifyCall, key: str, value: str) -> Message:
         return part(call, [(key, value)], self._personas_tail(key, value in ("true", "false")), self.bounds)

@@ -23,7 +23,7 @@ from audience_sync.destinations.base import (
     Message,
 )
 from audience_sync.destinations.identify import message_tail
-from audience_sync.destinations.parts import Bounds, whole_or_split
+from audience_sync.destinations.parts import Bounds, whole_or_split, whole_sql
 from audience_sync.destinations.settings import BaseUrl, Key
 from audience_sync.model import IdentifyCall
 
@@ -80,6 +80,9 @@ class TrackingDestination(HttpDestination):
     def encode(self, call: IdentifyCall) -> list[Message]:
         return whole_or_split(call, self._tail, self.bounds)
 
+    def encode_sql(self) -> str | None:
+        return whole_sql(self._tail, self.bounds)
+
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         body = _BEGIN + b",".join(message.body for message in messages) + self._end
         if not self.options.gzip:
@@ -101,6 +104,7 @@ def judge_body(body: bytes) -> tuple[Meaning, str]:
     ======================================  =========
     a JSON object (``{"success": true}``)   delivered
     ... with ``success`` other than true    refused
+    ... with ``error`` or ``errors``        refused
     ``ok`` (RudderStack), ``"ok"``          delivered
     nothing at all, said completely         delivered
     a page, half an object, anything else   retry
@@ -118,6 +122,8 @@ def judge_body(body: bytes) -> tuple[Meaning, str]:
         return Meaning.RETRY, "but not in the words of a tracking API"
     if said.get("success", True) not in (True, "true"):
         return Meaning.REFUSED, "but without success"
+    if said.get("error") or said.get("errors"):
+        return Meaning.REFUSED, "but with an error"
     return Meaning.DELIVERED, ""
 
 

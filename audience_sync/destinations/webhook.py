@@ -18,7 +18,7 @@ from audience_sync.destinations.base import (
     Limits,
     Message,
 )
-from audience_sync.destinations.identify import identify_bytes, message_tail
+from audience_sync.destinations.identify import identify_bytes, identify_sql, message_tail
 from audience_sync.destinations.signature import ID, signature_headers, signing_key
 from audience_sync.destinations.webhook_options import WebhookOptions, status_table
 from audience_sync.model import IdentifyCall
@@ -57,6 +57,9 @@ class WebhookDestination(HttpDestination):
 
     def encode(self, call: IdentifyCall) -> list[Message]:
         return [Message(call.message_id, identify_bytes(call, call.message_id, call.traits_json, self._tail))]
+
+    def encode_sql(self) -> str | None:
+        return identify_sql(self._tail)
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         headers = {**self._headers, ID: _id_of(messages)}

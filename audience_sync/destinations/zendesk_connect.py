@@ -111,11 +111,26 @@ class ZendeskConnectDestination(HttpDestination):
             return judgement
         if is_page(answer.body):
             return Judgement(Meaning.RETRY, status_reason(answer.status, "but with a page of HTML"), answer.status)
+        if not is_success(answer.body):
+            reason = status_reason(answer.status, f"but not in Connect's words ({said})")
+            return Judgement(Meaning.RETRY, reason, answer.status)
         if error := error_text(answer.body, (self._key,)):
             return Judgement(
                 Meaning.REFUSED, status_reason(answer.status, f"but with an error ({error})"), answer.status
             )
         return judgement
+
+
+def is_success(body: bytes) -> bool:
+    """Connect says nothing, services that speak its protocol something in JSON; plain text is a proxy's."""
+    text = body.strip()
+    if not text or text.lower() == b"ok":
+        return True
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def error_text(body: bytes, secrets: Sequence[str]) -> str:

@@ -16,7 +16,6 @@ A cell of a CSV file can't be NULL: there, nothing is "empty".
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -27,7 +26,11 @@ from audience_sync.workspace import literal
 
 MOST_BYTES = 2_500
 LARGEST_WHOLE_DOUBLE = 2**53
-WHITESPACE = "".join(chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace())
+#: All that Python calls whitespace; looking for it takes as long as everything else at the start.
+WHITESPACE = (
+    "\u0009\u000a\u000b\u000c\u000d\u001c\u001d\u001e\u001f\u0020\u0085\u00a0\u1680\u2000\u2001"
+    "\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 
 MISSING = "no user id"
 EMPTY = "empty user id"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from audience_sync.config.options import DestinationOptions
-from audience_sync.delivery.calls import Batch, EncodedCall
+from audience_sync.delivery.calls import Batch, encode
 from audience_sync.delivery.pace import Pace
 from audience_sync.delivery.sender import BatchSender, Progress
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
@@ -133,7 +133,7 @@ def a_call(user: str, traits: str = '{"vip":true}') -> IdentifyCall:
 
 
 def a_batch(destination: ScriptedDestination, *users: str) -> Batch:
-    return Batch("", tuple(EncodedCall(a_call(user), tuple(destination.encode(a_call(user)))) for user in users))
+    return Batch("", tuple(encode(a_call(user), destination) for user in users))
 
 
 def a_sender(

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import duckdb
 import pytest
 
-from audience_sync.delivery.calls import Batch, batches, identify_calls, message_id
-from audience_sync.model import IdentifyCall
+from audience_sync.delivery.calls import Batch, batches, encode, encoded_calls, identify_calls
+from audience_sync.destinations.base import Audiencing
+from audience_sync.destinations.file import FileDestination, FileOptions
 from audience_sync.workspace import Workspace
 
 from .doubles import ScriptedDestination, a_call
 
+#: Installation, destination, user, traits, versions.
 TRUE = ("here", "connect", "ann", '{"vip":true}', "vip@1")
+TIMES = {1: "2026-03-01", 2: "2026-03-02", 3: "2026-03-03"}
 
 
-def test_the_same_change_has_the_same_message_id() -> None:
-    assert message_id(*TRUE) == message_id(*TRUE)
+def owed(workspace: Workspace, *calls: tuple[str, str, str]) -> str:
+    """``calls``: user, traits, versions."""
+    table = workspace.name("owed")
+    workspace.run(f"create table {table} (user_id varchar, traits varchar, versions varchar, run_id integer)")
+    for user, traits, versions in calls:
+        workspace.run(f"insert into {table} values (?, ?, ?, ?)", [user, traits, versions, int(versions[-1])])
+    return table
 
 
-def test_a_message_id_stays_what_it_is_in_every_version_of_the_program() -> None:
-    assert message_id(*TRUE) == "16fa47be541d6ee9200ed60f39a81999"
+def message_id(workspace: Workspace, installation: str, destination: str, *call: str) -> str:
+    user, traits, versions = call
+    table = owed(workspace, (user, traits, versions))
+    [made] = identify_calls(workspace, table, installation=installation, destination=destination, times=TIMES)
+    return made.message_id
+
+
+def test_the_same_change_has_the_same_message_id(workspace: Workspace) -> None:
+    assert message_id(workspace, *TRUE) == message_id(workspace, *TRUE)
+
+
+def test_a_message_id_stays_what_it_is_in_every_version_of_the_program(workspace: Workspace) -> None:
+    change = "\0".join(TRUE).encode()
+    assert message_id(workspace, *TRUE) == hashlib.sha256(change).hexdigest()[:32] == "14d143dd29200f4de9fabe2eb24f8423"
 
 
 @pytest.mark.parametrize(
@@ -31,53 +54,54 @@ def test_a_message_id_stays_what_it_is_in_every_version_of_the_program() -> None
         pytest.param(("here", "connect", "ann", '{"vip":true}', "vip@2"), id="another run"),
     ],
 )
-def test_another_change_has_another_message_id(other: tuple[str, str, str, str, str]) -> None:
-    assert message_id(*other) != message_id(*TRUE)
+def test_another_change_has_another_message_id(workspace: Workspace, other: tuple[str, str, str, str, str]) -> None:
+    assert message_id(workspace, *other) != message_id(workspace, *TRUE)
 
 
-def test_in_out_and_in_again_are_three_message_ids() -> None:
+def test_in_out_and_in_again_are_three_message_ids(workspace: Workspace) -> None:
     ids = {
-        message_id("here", "connect", "ann", '{"vip":true}', "vip@1"),
-        message_id("here", "connect", "ann", '{"vip":false}', "vip@2"),
-        message_id("here", "connect", "ann", '{"vip":true}', "vip@3"),
+        message_id(workspace, "here", "connect", "ann", '{"vip":true}', "vip@1"),
+        message_id(workspace, "here", "connect", "ann", '{"vip":false}', "vip@2"),
+        message_id(workspace, "here", "connect", "ann", '{"vip":true}', "vip@3"),
     }
     assert len(ids) == 3
 
 
-@pytest.mark.parametrize("user", ["", "ann", "日本 😀", "x" * 2500])
-def test_a_message_id_has_at_most_100_characters(user: str) -> None:
-    assert len(message_id("here", "connect", user, '{"vip":true}' * 100, "vip@1" * 100)) <= 100
+@pytest.mark.parametrize("user", ["ann", "日本 😀", "x" * 2500])
+def test_a_message_id_has_at_most_100_characters(workspace: Workspace, user: str) -> None:
+    assert len(message_id(workspace, "here", "connect", user, '{"vip":true}' * 100, "vip@1" * 100)) <= 100
 
 
 def test_calls_come_in_user_order_with_the_time_of_their_newest_run(workspace: Workspace) -> None:
-    workspace.run(
-        "create table owed as from (values "
-        "('bob', '{\"vip\":false}', 'vip@2', 2), ('Ann', '{\"vip\":true}', 'vip@1', 1)"
-        ") t(user_id, traits, versions, run_id)"
-    )
-    calls = identify_calls(
-        workspace, "owed", installation="here", destination="connect", times={1: "2026-03-01", 2: "2026-03-02"}
-    )
-    assert list(calls) == [
-        IdentifyCall(
-            "Ann",
-            '{"vip":true}',
-            message_id("here", "connect", "Ann", '{"vip":true}', "vip@1"),
-            "2026-03-01",
-            "vip@1",
-        ),
-        IdentifyCall(
-            "bob",
-            '{"vip":false}',
-            message_id("here", "connect", "bob", '{"vip":false}', "vip@2"),
-            "2026-03-02",
-            "vip@2",
-        ),
+    table = owed(workspace, ("bob", '{"vip":false}', "vip@2"), ("Ann", '{"vip":true}', "vip@1"))
+    calls = identify_calls(workspace, table, installation="here", destination="connect", times=TIMES)
+    assert [(call.user_id, call.traits_json, call.timestamp, call.versions) for call in calls] == [
+        ("Ann", '{"vip":true}', "2026-03-01", "vip@1"),
+        ("bob", '{"vip":false}', "2026-03-02", "vip@2"),
     ]
 
 
+def test_a_call_of_a_run_whose_time_is_unknown_is_not_left_out(workspace: Workspace) -> None:
+    table = owed(workspace, ("ann", '{"vip":true}', "vip@9"))
+    calls = identify_calls(workspace, table, installation="here", destination="connect", times=TIMES)
+    with pytest.raises(duckdb.Error, match="no time is known of run 9"):
+        list(calls)
+
+
+def test_a_hundred_thousand_calls_keep_their_order_on_the_way(workspace: Workspace) -> None:
+    workspace.run(
+        "create table many as select hash(i)::varchar as user_id, '{}' as traits, 'a@1' as versions, 1 as run_id "
+        "from range(100000) t(i)"
+    )
+    destination = FileDestination(FileOptions(path="out"), Audiencing("here"))
+    made = encoded_calls(workspace, "many", destination, installation="here", name="log", times=TIMES)
+    users = [call.user_id for calls in made for call in calls]
+    assert len(users) == 100_000
+    assert users == sorted(users)
+
+
 def grouped(destination: ScriptedDestination, *users: str, batch_size: int = 100) -> list[Batch]:
-    return list(batches((a_call(user) for user in users), destination, batch_size))
+    return list(batches([[encode(a_call(user), destination)] for user in users], destination, batch_size))
 
 
 def users_of(found: list[Batch]) -> list[list[str]]:

@@ -191,7 +191,7 @@ def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
     destination = ScriptedDestination()
     sender, _, _ = a_sender(destination)
     good = a_batch(destination, "bob").calls
-    outcome = sender.send(Batch("", (EncodedCall(a_call("ann"), (), "it is too large"), *good)))
+    outcome = sender.send(Batch("", (EncodedCall(*a_call("ann"), "it is too large"), *good)))
     assert refused(outcome) == {"ann": "it is too large"}
     assert destination.received == [["bob"]]
 
@@ -199,7 +199,7 @@ def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
 def test_a_batch_of_calls_that_can_never_be_sent_is_answered_without_a_request() -> None:
     destination = ScriptedDestination()
     sender, _, _ = a_sender(destination)
-    outcome = sender.send(Batch("", (EncodedCall(a_call("ann"), (), "it is too large"),)))
+    outcome = sender.send(Batch("", (EncodedCall(*a_call("ann"), "it is too large"),)))
     assert (outcome.answered, outcome.delivered, outcome.requests) == (True, 0, 0)
     assert destination.received == []
 

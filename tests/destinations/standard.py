@@ -11,6 +11,7 @@ import pytest
 
 from audience_sync.destinations.base import Answer, Destination, HttpDestination, Meaning
 from audience_sync.model import IdentifyCall
+from audience_sync.workspace import Workspace
 
 TIMESTAMP = "2026-03-01T06:00:00.000Z"
 MANY_TRAITS = "{" + ",".join(f'"trait_{number}":{number}' for number in range(700)) + "}"
@@ -51,6 +52,15 @@ class DestinationStandard:
     @each_call
     def test_the_same_call_is_always_the_same_bytes(self, call: IdentifyCall) -> None:
         assert self.destination().encode(call) == self.destination().encode(call)
+
+    def test_what_is_written_in_sql_is_the_same_bytes(self) -> None:
+        destination = self.destination()
+        written = destination.encode_sql() or "null"
+        columns = "? as user_id, ? as traits, ? as message_id, ? as timestamp"
+        with Workspace(600_000_000) as workspace:
+            for call in CALLS.values():
+                [body] = workspace.one(f"select encode({written}) from (select {columns})", call[:4])
+                assert body is None or [body] == [message.body for message in destination.encode(call)]
 
     @each_call
     def test_the_user_id_is_a_string_as_written(self, call: IdentifyCall) -> None:

@@ -125,7 +125,13 @@ ANSWERS = [
         "HTTP 429: rate limited (max requests limit reached)",
         id="too many requests",
     ),
-    pytest.param(410, b"gone", Meaning.REFUSED, "HTTP 410: gone", id="410 is Segment's clients' alone"),
+    pytest.param(
+        410,
+        b"",
+        Meaning.STOP,
+        "HTTP 410: nothing takes calls at this address any more, correct `url` in the config",
+        id="410 is passing for Segment's clients alone",
+    ),
     pytest.param(
         503, b"service unavailable\n", Meaning.RETRY, "HTTP 503: service unavailable", id="service unavailable"
     ),

@@ -141,6 +141,7 @@ def test_a_trait_of_many_levels_that_has_to_be_read_is_unsendable() -> None:
         segment(envelope="personas").encode(a_call(traits='{"a":' + "[" * 100_000 + "]" * 100_000 + "}"))
 
 
+WRONG_KIND = "such requests are not taken at this address, check `url` in the config"
 ANSWERS = [
     pytest.param(Answer(200, b'{"success": true}'), Meaning.DELIVERED, "", id="Segment"),
     pytest.param(Answer(200, b"ok"), Meaning.DELIVERED, "", id="RudderStack"),
@@ -171,8 +172,15 @@ ANSWERS = [
     ),
     pytest.param(Answer(410), Meaning.RETRY, "HTTP 410", id="410, by Segment's clients"),
     pytest.param(Answer(460), Meaning.RETRY, "HTTP 460", id="460, by Segment's clients"),
-    pytest.param(Answer(501), Meaning.STOP, "HTTP 501", id="501"),
-    pytest.param(Answer(505), Meaning.STOP, "HTTP 505", id="505"),
+    pytest.param(Answer(501), Meaning.STOP, f"HTTP 501: {WRONG_KIND}", id="501"),
+    pytest.param(Answer(505), Meaning.STOP, f"HTTP 505: {WRONG_KIND}", id="505"),
+    pytest.param(
+        Answer(200, b'{"error":"quota"}'),
+        Meaning.REFUSED,
+        'HTTP 200: but with an error ({"error":"quota"})',
+        id="an error that calls itself 200",
+    ),
+    pytest.param(Answer(200, b'{"success":true,"errors":[]}'), Meaning.DELIVERED, "", id="no errors"),
 ]
 
 

@@ -160,6 +160,13 @@ def test_all_deliveries_are_checked() -> None:
 ANSWERS = [
     pytest.param(Answer(200), Meaning.DELIVERED, "", id="empty, as the service answered"),
     pytest.param(Answer(200, b"{}"), Meaning.DELIVERED, "", id="an object, as others may"),
+    pytest.param(Answer(200, b"OK\n"), Meaning.DELIVERED, "", id="ok, as others may"),
+    pytest.param(
+        Answer(200, b"down for maintenance"),
+        Meaning.RETRY,
+        "HTTP 200: but not in Connect's words (down for maintenance)",
+        id="a proxy's words",
+    ),
     pytest.param(Answer(200, b"<html>Log in"), Meaning.RETRY, "HTTP 200: but with a page of HTML", id="a page"),
     pytest.param(
         Answer(200, b'{"error": {"Message": "no such user", "Code": 7}}'),

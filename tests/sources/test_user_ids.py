@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -22,6 +23,7 @@ from audience_sync.sources.ids import (
     NOT_TEXT,
     NOT_WHOLE,
     TOO_LONG,
+    WHITESPACE,
     python_id,
     python_ids,
     sql_id,
@@ -257,3 +259,7 @@ usable_text = any_text.filter(lambda text: python_id(text)[0] is not None)
 def test_any_usable_id_survives_any_source_unchanged(kind: str, ids: list[str], tmp_path: Path, read: Read) -> None:
     source, wanted = source_of(kind, tmp_path, ids)
     assert read(source, **wanted).ids == sorted(ids)
+
+
+def test_whitespace_is_what_python_calls_so() -> None:
+    assert set(WHITESPACE) == {chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()}

@@ -62,6 +62,7 @@ class Tally:
     retries: int = 0
     seconds: float = 0.0
     error: str = ""
+    rate_limited: bool = False
     complete: bool = False
 
     @property
@@ -108,7 +109,8 @@ def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
             keep_withheld(connection, workspace, work.kept_back, work.destination_id, context.property_ids)
     if work.calls:
         feed, progress = _send(workspace, context, work, tally)
-        tally.error = progress.reason
+        tally.error = progress.reason or tally.error
+        tally.rate_limited = progress.rate_limited
     else:
         feed = work.feed
     if work.whole and not tally.pending:
@@ -196,6 +198,8 @@ def _count(tally: Tally, outcomes: Sequence[Outcome]) -> None:
             tally.refused += len(outcome.refusals)
             tally.withheld += len(outcome.withheld)
             tally.calls -= len(outcome.withheld)
+        else:
+            tally.error = f"no answer to some calls, last: {outcome.reason}"
 
 
 class _Senders:

@@ -11,7 +11,9 @@ from audience_sync.delivery.calls import Batch, EncodedCall
 from audience_sync.delivery.pace import Pace, backoff
 from audience_sync.destinations.base import Judgement, Meaning, Transport
 
-#: Failed attempts at the same request after which a server's error (5xx) may be about one of its calls.
+#: Failed attempts at the same request after which a server's error (5xx) may be about one of its calls: a batch is
+#: halved to find it. It is refused only where others of its batch go through; a call that is a batch of its own is
+#: left for the next run, once others go through.
 MOST_ATTEMPTS = 4
 
 
@@ -27,14 +29,17 @@ class Refusal:
 @dataclass(slots=True)
 class Outcome:
     """What became of a batch: every call was delivered, refused or withheld (its user was suppressed meanwhile), or
-    (``answered`` false) some have no answer."""
+    (``answered`` false) some have no answer. ``settled`` counts the requests that got a final one; ``suspects`` are
+    the calls at which the server kept failing before it took any other of the batch."""
 
     batch: Batch
     answered: bool = True
     refusals: list[Refusal] = field(default_factory=list)
+    suspects: list[Refusal] = field(default_factory=list)
     withheld: list[EncodedCall] = field(default_factory=list)
     requests: int = 0
     retries: int = 0
+    settled: int = 0
     http_status: int | None = None
     reason: str = ""
     started: float = 0.0
@@ -46,12 +51,16 @@ class Outcome:
 
 @dataclass(slots=True)
 class Progress:
-    """Shared by a destination's senders: when it last answered for good, and whether to stop."""
+    """Shared by a destination's senders: when it last answered for good, and whether to stop.
+
+    ``rate_limited``: the reason to stop is that it takes no more at present, which is no failure.
+    """
 
     give_up_after: float
     clock: Callable[[], float] = time.monotonic
     stopped: threading.Event = field(default_factory=threading.Event)
     reason: str = ""
+    rate_limited: bool = False
     last: float = 0.0
 
     def __post_init__(self) -> None:
@@ -60,13 +69,14 @@ class Progress:
     def made(self) -> None:
         self.last = self.clock()
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, *, rate_limited: bool = False) -> None:
         if not self.stopped.is_set():
-            self.reason = reason
+            self.reason, self.rate_limited = reason, rate_limited
             self.stopped.set()
 
-    def exhausted(self) -> bool:
-        return self.clock() - self.last > self.give_up_after
+    def left(self) -> float:
+        """Seconds until there has been no progress for too long."""
+        return self.last + self.give_up_after - self.clock()
 
 
 class _SuppressedMeanwhileError(Exception):
@@ -104,7 +114,15 @@ class BatchSender:
             if call.unsendable:
                 outcome.refusals.append(Refusal(call, call.unsendable, None))
         self._settle([call for call in calls if call.messages], outcome)
+        self._judge_suspects(outcome)
         return outcome
+
+    def _judge_suspects(self, outcome: Outcome) -> None:
+        """Where others of the batch went through the server works, and fails at these; otherwise it is just down."""
+        if outcome.suspects and outcome.settled:
+            outcome.refusals += outcome.suspects
+        elif outcome.suspects:
+            outcome.answered = False
 
     def _allowed(self, calls: Sequence[EncodedCall], outcome: Outcome | None = None) -> Sequence[EncodedCall]:
         """The calls without those of users who were suppressed meanwhile, which the outcome is told of."""
@@ -129,6 +147,8 @@ class BatchSender:
             outcome.answered = False
         elif judgement.meaning is Meaning.DELIVERED:
             self._refuse_single(calls, judgement, outcome)
+        elif len(calls) == 1 and judgement.meaning is Meaning.RETRY:
+            outcome.suspects.append(Refusal(calls[0], judgement.reason, judgement.status))
         elif len(calls) == 1:
             outcome.refusals.append(Refusal(calls[0], judgement.reason, judgement.status))
         else:
@@ -147,7 +167,7 @@ class BatchSender:
         Raises _SuppressedMeanwhileError instead of sending to a user who has become suppressed.
         """
         messages = [message for call in calls for message in call.messages]
-        attempt = 0
+        attempt, begun = 0, self._progress.clock()
         while not self._progress.stopped.is_set():
             self._pace.enter()
             if self._progress.stopped.is_set():
@@ -159,33 +179,36 @@ class BatchSender:
             outcome.requests += 1
             outcome.http_status, outcome.reason = judgement.status, judgement.reason
             if judgement.meaning in (Meaning.DELIVERED, Meaning.REFUSED):
+                outcome.settled += 1
                 self._progress.made()
                 self._pace.succeeded()
                 return judgement
             outcome.retries += 1
             attempt += judgement.meaning is Meaning.RETRY
-            if attempt >= MOST_ATTEMPTS and self._is_about_the_calls(judgement, calls, outcome):
-                return judgement
+            if judgement.meaning is Meaning.RETRY and judgement.status is not None and attempt >= MOST_ATTEMPTS:
+                if len(outcome.batch.calls) > 1:
+                    return judgement
+                if self._progress.last > begun:  # others go through, but nothing says that this call is bad
+                    return None
             self._wait(judgement, attempt)
         return None
 
-    def _is_about_the_calls(self, judgement: Judgement, calls: Sequence[EncodedCall], outcome: Outcome) -> bool:
-        """Whether a server that keeps failing may be failing at one of these calls.
-
-        A batch is then halved to find it. A single call is refused only if other calls of its batch went
-        through meanwhile: otherwise the server is just down.
-        """
-        if judgement.status is None:
-            return False
-        return len(calls) > 1 or self._progress.last > outcome.started
-
     def _wait(self, judgement: Judgement, attempt: int) -> None:
+        progress, limited = self._progress, judgement.meaning is Meaning.SLOW_DOWN
         if judgement.meaning is Meaning.STOP:
-            self._progress.stop(judgement.reason)
-        elif self._progress.exhausted():
-            self._progress.stop(f"no progress for {self._progress.give_up_after:g} s, last: {judgement.reason}")
-        elif judgement.meaning is Meaning.SLOW_DOWN:
+            progress.stop(judgement.reason)
+        elif progress.left() < 0:
+            progress.stop(
+                f"no progress for {progress.give_up_after:g} s, last: {judgement.reason}", rate_limited=limited
+            )
+        elif limited and (judgement.retry_after or 0) > progress.left():
+            progress.stop(
+                f"{judgement.reason}; it is to be asked again in {judgement.retry_after:g} s, which is later than "
+                f"`give_up_after` ({progress.give_up_after:g} s without progress) allows",
+                rate_limited=True,
+            )
+        elif limited:
             self._pace.limited(judgement.retry_after)
         else:
             pause = self._pause(attempt) if judgement.retry_after is None else judgement.retry_after
-            self._progress.stopped.wait(min(pause, self._progress.give_up_after))
+            progress.stopped.wait(min(pause, progress.give_up_after))

@@ -20,6 +20,7 @@ class DestinationReport:
 
     ``withheld`` counts the users who were not sent what they would have been, since they are suppressed.
     ``still_refused`` counts the calls, of this and earlier runs, that it has refused and not taken since.
+    ``rate_limited``: the ``error`` is that it takes no more at present, which is no failure.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DestinationReport:
     error: str = ""
     still_refused: int = 0
     withheld: int = 0
+    rate_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Report:
     def _every_destination_failed(self) -> bool:
         """Nothing at all went out although there was something to send."""
         owed = [each for each in self.destinations if each.calls]
-        return bool(owed) and all(each.error and not each.delivered for each in owed)
+        return bool(owed) and all(each.error and not each.rate_limited and not each.delivered for each in owed)
 
     @property
     def exit_code(self) -> int:
@@ -126,6 +128,7 @@ def _destination(report: DestinationReport) -> dict[str, Any]:
         "retries": report.retries,
         "seconds": round(report.seconds, 3),
         "error": report.error or None,
+        "rate_limited": report.rate_limited,
     }
 
 
@@ -144,6 +147,7 @@ def destination_report(address: str, tallies: Sequence[Tally], still_refused: in
         "; ".join(each.error for each in tallies if each.error),
         still_refused,
         sum(each.withheld for each in tallies),
+        any(each.rate_limited for each in tallies),
     )
 
 

@@ -166,6 +166,40 @@ def test_a_refused_batch_is_halved_until_the_refused_calls_are_found(
     assert destination.received == requests
 
 
+def failing(*users: str, how: Judgement = BROKEN) -> Answers:
+    """The server fails at every request with one of these users in it."""
+    return lambda sent: how if set(sent) & set(users) else DELIVERED
+
+
+@pytest.mark.parametrize("bad", USERS)
+def test_of_a_batch_at_which_a_server_keeps_failing_one_call_is_refused(bad: str) -> None:
+    outcome = sent(ScriptedDestination(failing(bad)), *USERS)
+    assert refused(outcome) == {bad: "HTTP 503"}
+    assert (outcome.answered, outcome.delivered) == (True, len(USERS) - 1)
+
+
+def test_a_server_that_is_down_refuses_nobody() -> None:
+    outcome = sent(ScriptedDestination(always(BROKEN)), *USERS)
+    assert (outcome.answered, outcome.refusals) == (False, [])
+
+
+def test_a_call_alone_in_its_batch_is_left_for_the_next_run_when_others_go_through() -> None:
+    destination = ScriptedDestination(failing("bob"))
+    sender, progress, _ = a_sender(destination, pause=lambda attempt: progress.made() or 1.0)
+    outcome = sender.send(a_batch(destination, "bob"))
+    assert (outcome.answered, outcome.refusals, outcome.requests) == (False, [], 4)
+    assert not progress.stopped.is_set()
+    assert sender.send(a_batch(destination, "cem")).delivered == 1
+
+
+@pytest.mark.parametrize("last", [FULL, WRONG_KEY])
+def test_neither_a_limit_nor_a_wrong_key_is_about_a_call_however_often_it_failed_before(last: Judgement) -> None:
+    destination = ScriptedDestination(in_turn(BROKEN, BROKEN, BROKEN, last, DELIVERED))
+    outcome = sent(destination, "ann", "bob")
+    assert destination.received[3:] in ([["ann", "bob"]], [["ann", "bob"]] * 2)
+    assert outcome.refusals == []
+
+
 def test_of_a_delivered_batch_single_calls_may_be_refused() -> None:
     partly = Judgement(Meaning.DELIVERED, status=200, refused={1: "no such user"})
     outcome = sent(ScriptedDestination(always(partly)), "ann", "bob", "cem")
@@ -219,7 +253,22 @@ def test_being_limited_for_too_long_ends_the_delivery_and_refuses_nothing() -> N
     sender, progress, _ = a_sender(destination, give_up_after=50.0)
     outcome = sender.send(a_batch(destination, "ann"))
     assert (outcome.answered, outcome.refusals) == (False, [])
-    assert progress.reason == "no progress for 50 s, last: HTTP 429"
+    assert progress.reason.startswith("HTTP 429; it is to be asked again in 20 s, which is later than `give_up_after`")
+    assert progress.rate_limited
+    assert len(destination.received) == 3  # after 0, 20 and 40 seconds; 60 would be too late
+
+
+def test_a_destination_that_wants_to_be_asked_tomorrow_ends_the_delivery_at_once() -> None:
+    destination = ScriptedDestination(always(Judgement(Meaning.SLOW_DOWN, "HTTP 429", 429, retry_after=86_400.0)))
+    sender, progress, clock = a_sender(destination, give_up_after=50.0)
+    assert not sender.send(a_batch(destination, "ann")).answered
+    assert (clock.now, progress.rate_limited) == (0.0, True)
+
+
+def test_giving_up_on_a_broken_destination_is_no_rate_limit() -> None:
+    sender, progress, _ = a_sender(ScriptedDestination(always(BROKEN)), give_up_after=50.0)
+    sender.send(a_batch(ScriptedDestination(), "ann"))
+    assert not progress.rate_limited
 
 
 def test_every_answer_for_good_is_progress() -> None:

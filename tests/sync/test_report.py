@@ -105,6 +105,7 @@ def test_the_json_of_a_run_is_a_contract() -> None:
                 "retries": 0,
                 "seconds": 0.0,
                 "error": None,
+                "rate_limited": False,
             }
         ],
         "seconds": 1.235,
@@ -125,3 +126,9 @@ def test_the_feeds_of_a_destination_are_added_up() -> None:
     assert destination_report("api", [main, seed], still_refused=4) == DestinationReport(
         "connect", "api", 7, 5, 1, 1, requests=3, retries=1, seconds=2.0, error="HTTP 401", still_refused=4
     )
+
+
+def test_a_destination_that_only_takes_no_more_at_present_has_not_failed() -> None:
+    limited = DestinationReport("connect", "", 5, 0, 0, 5, error="HTTP 429", rate_limited=True)
+    assert report(limited).status is RunStatus.PARTIAL
+    assert report(replace(limited, rate_limited=False)).status is RunStatus.FAILED

@@ -1,0 +1,74 @@
+"""What becomes of the calls that meet a fault, and is everybody told the truth when it is over?"""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import NewWorld
+from .faults import FAULTS, KEY, LATER, SPLIT, Row, Rule
+from .world import PATHS, World
+
+GIVE_UP_AFTER = "150ms"
+each_fault = pytest.mark.parametrize("row", FAULTS.values(), ids=FAULTS.keys())
+
+
+def meet(world: World, row: Row) -> None:
+    """A run while the fault lasts; a whole request has less time only where the fault is to be slow."""
+    slow = row.fault.then in ("drip", "silence")
+    world.connect(row.fault.address, give_up_after=GIVE_UP_AFTER, timeout="150ms" if slow else "30s")
+    world.meet_with(row.fault)
+
+
+@each_fault
+def test_a_fault_has_its_rule_and_nothing_is_lost(new_world: NewWorld, row: Row) -> None:
+    world = new_world(*row.rules)
+    meet(world, row)
+    run = world.sync()
+    assert run.code == row.code
+    for protocol, rule in row.rules.items():
+        check_what_became_of_the_calls(world, run.destination(protocol), protocol, rule, row)
+
+    # Meanwhile bob leaves and eve enters. The fault is over: everybody is told the truth, by one run.
+    world.write_members("vip.csv", "ada", "cyd", "dan", "eve")
+    world.meet_with(None)
+    world.connect()
+    after = world.run("retry" if SPLIT in row.rules.values() else "sync", "--json")
+    assert (after.code, after.json["status"]) == (0, "succeeded")
+    for protocol, server in world.servers.items():
+        assert server.members("vip") == {"ada", "cyd", "dan", "eve"}, protocol
+        assert {request.method for request in server.requests} == {"POST"}
+        assert {request.path for request in server.requests} <= PATHS[protocol]
+        check_repeats(world, protocol, row)
+    assert world.query("select count(*) from refused_calls") == [(0,)]
+
+
+def check_what_became_of_the_calls(world: World, found: dict, protocol: str, rule: Rule, row: Row) -> None:
+    _, counts, requests = rule.value
+    assert (found["delivered"], found["refused"], found["pending"]) == counts, protocol
+    assert found["delivered"] + found["refused"] + found["pending"] == found["calls"] == 4
+    if requests is not None:
+        assert found["requests"] == len(world.servers[protocol].requests) == requests, protocol
+    reasons = [
+        reason for (reason,) in world.query(f"select reason from refused_calls where destination = '{protocol}'")
+    ]
+    if rule is SPLIT:
+        assert [row.says in reason for reason in reasons] == [True] * 4, reasons
+        assert found["error"] is None
+    elif found["pending"]:
+        assert row.says in found["error"]
+        assert found["error"].startswith("no progress for 0.15 s, last: ") == (rule is LATER)
+        assert found["rate_limited"] == (row.fault.status == 429)
+        assert rule is not KEY or "key" in found["error"]
+        assert reasons == []
+    else:
+        assert found["error"] is None
+
+
+def check_repeats(world: World, protocol: str, row: Row) -> None:
+    """What was recorded twice is the same call, and its answer was lost."""
+    recorded = world.servers[protocol].recorded
+    assert {call.id: (call.user, call.properties) for call in recorded} == {
+        call.id: (call.user, dict(call.properties)) for call in reversed(recorded)
+    }
+    if not row.fault.records:
+        assert len({call.id for call in recorded}) == len(recorded)

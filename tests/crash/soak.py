@@ -34,7 +34,7 @@ KILLS_A_ROUND = 5
 KINDS = {"sync": 10, "seed": 4, "resync": 2, "retry": 1, "copy": 3, "upgrade": 2}
 FIRST_SCHEMA = "0001"
 
-NewStore = Callable[[], str]
+NewStore = Callable[..., str]
 Say = Callable[[str], None]
 
 

@@ -1,0 +1,87 @@
+"""Bugs that are planted into a command, to see that the model finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+
+def position_ahead_of_the_answers() -> None:
+    """A batch without an answer moves the position like one that has one."""
+    from audience_sync.delivery import deliver
+
+    acknowledge = deliver.acknowledge
+
+    def bad(lease: Any, feed: Any, destination: int, run: Any, outcomes: Any, ids: Any, **options: Any) -> Any:
+        for outcome in outcomes:
+            outcome.answered = True
+        return acknowledge(lease, feed, destination, run, outcomes, ids, **options)
+
+    deliver.acknowledge = bad
+
+
+def leavers_are_forgotten() -> None:
+    """Only who enters an audience is found."""
+    from audience_sync.sync import collect
+
+    diff_members = collect.diff_members
+
+    def bad(workspace: Any, *arguments: Any, **options: Any) -> Any:
+        diff = diff_members(workspace, *arguments, **options)
+        workspace.run(f"delete from {diff.table} where not present")
+        return replace(diff, left=0)
+
+    collect.diff_members = bad
+
+
+def a_new_message_id_for_every_attempt() -> None:
+    """A repeat can't be told from a new call."""
+    from uuid import uuid4
+
+    from audience_sync.delivery import calls
+
+    text = calls._calls
+
+    def bad(*arguments: Any) -> str:
+        return text(*arguments).replace("sha256(", f"sha256('{uuid4()}' || ")
+
+    calls._calls = bad
+
+
+def refusals_are_forgotten() -> None:
+    """A refused call counts as told and isn't kept."""
+    from audience_sync.delivery import acknowledge
+
+    acknowledge._keep_refusals = lambda *arguments: None
+
+
+def suppression_is_not_asked() -> None:
+    """Suppressed users are told like everyone: neither what is owed nor a sender asks for them."""
+    from audience_sync.delivery.sender import BatchSender
+    from audience_sync.sync import outlook
+
+    owed = outlook.owed
+
+    def bad(workspace: Any, facts: Any, *arguments: Any, **options: Any) -> Any:
+        workspace.run(f"create table {options.pop('kept_back')} (user_id varchar, key varchar)")
+        return owed(workspace, replace(facts, suppressed=None), *arguments, **options)
+
+    outlook.owed = bad
+    BatchSender._allowed = lambda sender, calls, outcome=None: calls
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    bug.__name__: bug
+    for bug in (
+        position_ahead_of_the_answers,
+        leavers_are_forgotten,
+        a_new_message_id_for_every_attempt,
+        refusals_are_forgotten,
+        suppression_is_not_asked,
+    )
+}
+
+
+def plant(bug: str) -> None:
+    BUGS[bug]()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from audience_sync.cli.errors import keep_secret
+from audience_sync.cli.errors import keep_secret, masked_text
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.config.loader import load, load_store
 from audience_sync.config.models import Settings, SourceConfig, StoreSettings
@@ -23,14 +23,18 @@ from audience_sync.store.engine import Store
 from audience_sync.sync.order import Parts
 
 
+class _Masking(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return masked_text(super().format(record))
+
+
 def options_of(context: click.Context) -> GlobalOptions:
     """What was asked for on the command line; also sets up the log."""
     options: GlobalOptions = context.obj
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if options.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    # Libraries only warn: what they say of each request holds its address, and of many services that is the key.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("audience_sync").setLevel(logging.DEBUG if options.verbose else logging.INFO)
     return options
 

@@ -12,7 +12,10 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 SHORTEST = 4
 MASK = "***"
 
-_PASSWORD = re.compile(r"://[^:/@\s]*:([^/\s]+)@")
+#: A password may hold a slash or an @: each reading of such a URL is masked.
+_PASSWORDS = (re.compile(r"://[^:/@\s]*:([^/\s]+)@"), re.compile(r"://[^:/@\s]*:([^@\s]+)@"))
+#: Of services that are called over HTTP, the user or the path may be the key.
+_KEYS = (re.compile(r"https?://([^:/@\s]+)@"), re.compile(r"https?://[^/?#\s]+/([^?#\s]{8,})"))
 _PARAMETER = re.compile(
     r"[?&][^=&#\s]*(?:pass|pwd|token|secret|key|auth|credential)[^=&#\s]*=([^&#\s]+)", re.IGNORECASE
 )
@@ -23,7 +26,7 @@ def secrets_of(values: Iterable[str]) -> tuple[str, ...]:
 
     The longest come first, so that none is masked in part only.
     """
-    plain = {text for value in values for text in (value, *value.splitlines(), *passwords(value))}
+    plain = {text for value in values for text in (value, *value.splitlines(), *passwords(value), *keys(value))}
     found = {spelling for text in plain if len(text) >= SHORTEST for spelling in _spellings(text)}
     return tuple(sorted((text for text in found if len(text) >= SHORTEST), key=lambda text: (-len(text), text)))
 
@@ -38,8 +41,13 @@ def _spellings(text: str) -> Iterator[str]:
 
 def passwords(url: str) -> list[str]:
     """The passwords in a URL, as written and as meant."""
-    written = _PASSWORD.findall(url) + _PARAMETER.findall(url)
+    written = [found for pattern in (*_PASSWORDS, _PARAMETER) for found in pattern.findall(url)]
     return [*written, *map(unquote, written), *map(unquote_plus, written)]
+
+
+def keys(url: str) -> list[str]:
+    """What may be a key in the URL of a service."""
+    return [found for pattern in _KEYS for found in pattern.findall(url)]
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

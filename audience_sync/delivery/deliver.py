@@ -5,22 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 
 from audience_sync.delivery.acknowledge import acknowledge
 from audience_sync.delivery.calls import Batch, batches, encoded_calls
 from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding
 from audience_sync.delivery.pace import Pace
+from audience_sync.delivery.pool import INTERRUPTED, Senders
 from audience_sync.delivery.sender import BatchSender, Outcome, Progress
 from audience_sync.delivery.withheld import keep_withheld
-from audience_sync.destinations.base import Destination
+from audience_sync.destinations.base import Destination, Transport
 from audience_sync.model import RunId
 from audience_sync.store.lease import Lease
 from audience_sync.workspace import Workspace
-
-INTERRUPTED = "the run was interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,7 @@ class Context:
     under_way: list[Progress] = field(default_factory=list)
     interrupted: threading.Event = field(default_factory=threading.Event)
     latecomers: Callable[[], Collection[str]] = tuple
+    mask: Callable[[str], str] = str
 
     def begin(self, progress: Progress) -> None:
         """A delivery starts; after an interruption it ends at once."""
@@ -129,7 +128,12 @@ def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) 
     pace = Pace(work.rate or options.rate_limit, wait=progress.stopped.wait)
     with context.lease.transaction() as connection:
         feed = begin(connection, work.feed, context.run)
-    with _Senders(work.destination, pace, progress, context) as senders:
+
+    def sender(transport: Transport) -> BatchSender:
+        confirm, latecomers = context.lease.confirm, context.latecomers
+        return BatchSender(transport, pace, progress, confirm, suppressed=latecomers, mask=context.mask)
+
+    with Senders(work.destination, progress, sender) as senders:
         for outcomes in _answers(senders, _limited(_batches(workspace, context, work), work.most), progress):
             feed = acknowledge(
                 context.lease,
@@ -174,7 +178,7 @@ def _limited(found: Iterator[Batch], most: int | None) -> Iterator[Batch]:
         left -= len(batch.calls)
 
 
-def _answers(senders: _Senders, found: Iterator[Batch], progress: Progress) -> Iterator[Sequence[Outcome]]:
+def _answers(senders: Senders, found: Iterator[Batch], progress: Progress) -> Iterator[Sequence[Outcome]]:
     """Outcomes as they come, several at once where several are there; no more batches after a stop."""
     under_way: set[Future[Outcome]] = set()
     for batch in found:
@@ -200,51 +204,3 @@ def _count(tally: Tally, outcomes: Sequence[Outcome]) -> None:
             tally.calls -= len(outcome.withheld)
         else:
             tally.error = f"no answer to some calls, last: {outcome.reason}"
-
-
-class _Senders:
-    """A pool of sender threads, each with a transport of its own."""
-
-    def __init__(self, destination: Destination, pace: Pace, progress: Progress, context: Context) -> None:
-        self.size = destination.options.concurrency
-        self._destination = destination
-        self._pace = pace
-        self._progress = progress
-        self._context = context
-        self._local = threading.local()
-        self._opened: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._pool = ThreadPoolExecutor(self.size, thread_name_prefix="sender")
-
-    def submit(self, batch: Batch) -> Future[Outcome]:
-        return self._pool.submit(self._send, batch)
-
-    def _send(self, batch: Batch) -> Outcome:
-        try:
-            return self._sender().send(batch)
-        except BaseException:
-            self._progress.stop("an unexpected error")
-            raise
-
-    def _sender(self) -> BatchSender:
-        if not hasattr(self._local, "sender"):
-            transport = self._destination.open()
-            self._opened.put(transport.close)
-            self._local.sender = BatchSender(
-                transport,
-                self._pace,
-                self._progress,
-                self._context.lease.confirm,
-                suppressed=self._context.latecomers,
-            )
-        sender: BatchSender = self._local.sender
-        return sender
-
-    def __enter__(self) -> _Senders:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            self._progress.stop(INTERRUPTED)
-        self._pool.shutdown(cancel_futures=True)
-        while not self._opened.empty():
-            self._opened.get()()

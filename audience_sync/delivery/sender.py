@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from audience_sync.delivery.calls import Batch, EncodedCall
 from audience_sync.delivery.pace import Pace, backoff
@@ -87,7 +87,7 @@ class BatchSender:
     """Sends batches over one transport; each sender thread has its own.
 
     ``pause``: seconds to wait after a failed attempt, counted from 1. ``suppressed``: users who may be sent nothing
-    any more, asked before every attempt.
+    any more, asked before every attempt. ``mask`` takes secrets out of what is kept of an answer.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class BatchSender:
         *,
         pause: Callable[[int], float] = backoff,
         suppressed: Callable[[], Collection[str]] = tuple,
+        mask: Callable[[str], str] = str,
     ) -> None:
         self._transport = transport
         self._pace = pace
@@ -106,6 +107,7 @@ class BatchSender:
         self._confirm = confirm
         self._pause = pause
         self._suppressed = suppressed
+        self._mask = mask
 
     def send(self, batch: Batch) -> Outcome:
         outcome = Outcome(batch, started=self._progress.clock())
@@ -175,7 +177,7 @@ class BatchSender:
             self._confirm()
             if len(self._allowed(calls)) < len(calls):
                 raise _SuppressedMeanwhileError
-            judgement = self._transport.send(messages)
+            judgement = self._masked(self._transport.send(messages))
             outcome.requests += 1
             outcome.http_status, outcome.reason = judgement.status, judgement.reason
             if judgement.meaning in (Meaning.DELIVERED, Meaning.REFUSED):
@@ -192,6 +194,13 @@ class BatchSender:
                     return None
             self._wait(judgement, attempt)
         return None
+
+    def _masked(self, judgement: Judgement) -> Judgement:
+        """A destination masks its own secrets in what it quotes; a server may know those of others."""
+        if not judgement.reason and not judgement.refused:
+            return judgement
+        refused = {index: self._mask(reason) for index, reason in judgement.refused.items()}
+        return replace(judgement, reason=self._mask(judgement.reason), refused=refused)
 
     def _wait(self, judgement: Judgement, attempt: int) -> None:
         progress, limited = self._progress, judgement.meaning is Meaning.SLOW_DOWN

@@ -90,7 +90,14 @@ def _context(
         times, ids = times_of(connection, sorted(runs)), property_ids(connection)
     latecomers = Latecomers(partial(_suppressed_lately, parts.store, datetime.now(UTC)))
     return Context(
-        lease, RunId(outlook.run), outlook.known.installation, times, ids, watch.delivering, latecomers=latecomers
+        lease,
+        RunId(outlook.run),
+        outlook.known.installation,
+        times,
+        ids,
+        watch.delivering,
+        latecomers=latecomers,
+        mask=lambda text: masked(text, parts.settings.secrets),
     )
 
 

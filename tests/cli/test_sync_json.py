@@ -38,6 +38,7 @@ def test_sync_answers_in_the_promised_shape(new_vip: Project) -> None:
                 "requests": 1,
                 "retries": 0,
                 "error": None,
+                "rate_limited": False,
             }
         ],
         "warnings": [],

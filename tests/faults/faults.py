@@ -39,6 +39,7 @@ TAKEN, LATER, SLOWER, SPLIT, STOP, KEY = Rule
 NAMED_AS_NOBODY = Fault(address="http://receiver.invalid")
 LOST = "the connection was closed before the answer was complete"
 TIME_OUT = "no complete answer within the time-out"
+ELSEWHERE = {"Location": "/elsewhere"}  # a request there would be one that was followed
 REDIRECTED = "the address redirects, correct `url` in the config"
 AGAIN = "HTTP 429: rate limited"
 NOT_HERE = "such requests are not taken at this address, check `url` in the config"
@@ -78,7 +79,7 @@ SUCCESSES = {
     "204": Row(Fault(204, records=True), everywhere(TAKEN), "", 0),
 }
 REDIRECTS = {
-    str(status): Row(Fault(status), everywhere(STOP), f"HTTP {status}: {REDIRECTED}", 3)
+    str(status): Row(Fault(status, headers=ELSEWHERE), everywhere(STOP), f"HTTP {status}: {REDIRECTED}", 3)
     for status in (301, 302, 303, 307, 308)
 }
 STATUSES = {

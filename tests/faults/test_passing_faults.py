@@ -1,0 +1,111 @@
+"""What becomes of calls whose fault passes while the run is still trying, or that are at fault themselves?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from .conftest import NewWorld
+from .server import IN_TWO_SECONDS, Fault
+from .world import World
+
+#: Seconds that a clock may be read too early by.
+TOLERANCE = 0.05
+#: The server's "too many", and the seconds after which it may be asked again; a date has no fractions.
+WAITS = {
+    "seconds": ({"Retry-After": "1"}, 1.0),
+    "a date": ({"Retry-After": IN_TWO_SECONDS}, 0.95),
+    "a reset": ({"X-RateLimit-Reset": "1"}, 1.0),
+    "both, the later": ({"Retry-After": "0", "X-RateLimit-Reset": "1"}, 1.0),
+}
+LOST = {
+    "closed": Fault(then="nothing", records=True, times=1),
+    "reset": Fault(then="reset", records=True, times=1),
+    "half an answer": Fault(body=b'{"success": true}', then="half", records=True, times=1),
+    "an error after all": Fault(503, records=True, times=1),
+}
+#: The first words of a reason, and what a person is told to do about it.
+SAID = {
+    "503": (Fault(503), "no progress for 0.15 s, last: HTTP 503", ""),
+    "a reset": (Fault(then="reset"), "no progress for 0.15 s, last: the connection was reset", ""),
+    "401": (Fault(401), "HTTP 401: the key is not accepted", ", correct it in the config"),
+    "404": (Fault(404), "HTTP 404: nothing takes calls at this address", ", check `url` in the config"),
+    "302": (Fault(302), "HTTP 302: the address redirects", ", correct `url` in the config"),
+}
+
+
+@pytest.mark.parametrize(("headers", "seconds"), WAITS.values(), ids=WAITS.keys())
+def test_nobody_asks_again_before_the_time_that_a_429_names(
+    world: World, headers: dict[str, str], seconds: float
+) -> None:
+    world.connect()
+    world.meet_with(Fault(429, headers=headers, times=1))
+    run = world.sync()
+    assert (run.code, run.json["status"]) == (0, "succeeded")
+    for protocol, server in world.servers.items():
+        first, second = server.requests
+        assert second.at - first.at > seconds - TOLERANCE, protocol
+        assert (run.destination(protocol)["retries"], run.destination(protocol)["error"]) == (1, None)
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST.keys())
+def test_a_call_whose_answer_was_lost_comes_again_with_the_same_id(world: World, fault: Fault) -> None:
+    world.connect()
+    world.meet_with(fault)
+    run = world.sync()
+    assert run.code == 0
+    for protocol, server in world.servers.items():
+        once, again = server.recorded[:4], server.recorded[4:]
+        assert once == again, protocol
+        assert run.destination(protocol)["delivered"] == 4
+        assert server.members("vip") == {"ada", "bob", "cyd", "dan"}
+
+
+@pytest.mark.parametrize("fault", [Fault(413), Fault(422), Fault(500), Fault(503)], ids=lambda fault: str(fault.status))
+def test_a_call_at_which_a_server_fails_is_found_and_the_others_go_through_once(world: World, fault: Fault) -> None:
+    world.connect()
+    world.meet_with(replace(fault, about="bob"))
+    run = world.sync()
+    assert run.code == 1
+    assert world.query("select distinct user_id, http_status from refused_calls") == [("bob", fault.status)]
+    for protocol, server in world.servers.items():
+        found = run.destination(protocol)
+        assert (found["delivered"], found["refused"], found["pending"]) == (3, 1, 0), protocol
+        assert sorted(call.user for call in server.recorded) == ["ada", "cyd", "dan"]
+
+
+@pytest.mark.parametrize("fault", [Fault(then="silence"), Fault(then="reset"), Fault(429)])
+def test_a_call_that_gets_no_answer_is_owed_and_never_refused(new_world: NewWorld, fault: Fault) -> None:
+    world = new_world("segment")
+    world.connect(give_up_after="150ms", timeout="150ms")
+    world.meet_with(replace(fault, about="bob"))
+    assert world.sync().destination("segment")["refused"] == 0
+    assert world.query("select count(*) from refused_calls") == [(0,)]
+    world.meet_with(None)
+    assert world.run("sync").code == 0
+    assert world.servers["segment"].members("vip") == {"ada", "bob", "cyd", "dan"}
+
+
+@pytest.mark.parametrize(("fault", "happened", "to_do"), SAID.values(), ids=SAID.keys())
+def test_a_run_says_what_happened_what_it_means_and_what_to_do(
+    new_world: NewWorld, fault: Fault, happened: str, to_do: str
+) -> None:
+    world = new_world("segment")
+    world.connect(give_up_after="150ms")
+    world.meet_with(fault)
+    said = world.run("sync").stdout
+    assert "segment: 0 identify calls delivered" in said
+    assert "4 pending" in said
+    assert f"segment stopped: {happened}{to_do}. What is owed stays owed: the next run goes on from there." in said
+
+
+def test_a_run_says_how_refused_calls_are_looked_at_and_sent_again(new_world: NewWorld) -> None:
+    world = new_world("segment")
+    world.connect()
+    world.meet_with(Fault(400, about="bob"))
+    said = world.run("sync").stdout
+    assert "segment: 3 identify calls delivered" in said
+    assert "1 refused" in said
+    assert "audience-sync show 1" in said
+    assert "audience-sync retry" in said

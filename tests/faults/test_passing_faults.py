@@ -64,7 +64,7 @@ def test_a_call_whose_answer_was_lost_comes_again_with_the_same_id(world: World,
 
 @pytest.mark.parametrize("fault", [Fault(413), Fault(422), Fault(500), Fault(503)], ids=lambda fault: str(fault.status))
 def test_a_call_at_which_a_server_fails_is_found_and_the_others_go_through_once(world: World, fault: Fault) -> None:
-    world.connect()
+    world.connect(give_up_after="20s")
     world.meet_with(replace(fault, about="bob"))
     run = world.sync()
     assert run.code == 1

@@ -206,7 +206,7 @@ class BatchSender:
         progress, limited = self._progress, judgement.meaning is Meaning.SLOW_DOWN
         if judgement.meaning is Meaning.STOP:
             progress.stop(judgement.reason)
-        elif progress.left() < 0:
+        elif progress.left() <= 0:
             progress.stop(
                 f"no progress for {progress.give_up_after:g} s, last: {judgement.reason}", rate_limited=limited
             )
@@ -220,4 +220,4 @@ class BatchSender:
             self._pace.limited(judgement.retry_after)
         else:
             pause = self._pause(attempt) if judgement.retry_after is None else judgement.retry_after
-            progress.stopped.wait(min(pause, progress.give_up_after))
+            progress.stopped.wait(min(pause, progress.left()))

@@ -133,6 +133,20 @@ def test_all_properties_of_a_user_travel_in_one_call(store: Store) -> None:
     }
 
 
+@pytest.mark.parametrize("count", [16, 17, 300])
+def test_any_number_of_properties_travel_in_one_call_in_alphabetical_order(store: Store, count: int) -> None:
+    keys = [f"key_{number:03}" for number in range(count)]
+    for number, key in enumerate(keys):
+        store.members(key, **{"ann" if number % 2 == 0 else "zoe": 1})
+    log: list[Change] = [("ann", key, "false", 2) for key in keys[1::2]]
+    table = store.table(NEW, *(Subscription(key, since_run=1, told_before=0) for key in keys), log=log)
+    told = dict(store.workspace.all(f"select user_id, traits from {table}"))
+    assert told == {
+        "ann": json.dumps({key: number % 2 == 0 for number, key in enumerate(keys)}, separators=(",", ":")),
+        "zoe": json.dumps(dict.fromkeys(keys[1::2], True), separators=(",", ":")),
+    }
+
+
 def test_a_new_audience_and_a_change_of_an_old_one_travel_together(store: Store) -> None:
     store.members("vip")
     store.members("buyers", ann=2)

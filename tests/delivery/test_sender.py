@@ -241,10 +241,11 @@ def test_a_batch_of_calls_that_can_never_be_sent_is_answered_without_a_request()
 def test_without_progress_for_too_long_the_delivery_ends() -> None:
     slow = Judgement(Meaning.RETRY, "HTTP 503", 503, retry_after=40.0)
     destination = ScriptedDestination(always(slow))
-    sender, progress, _ = a_sender(destination, give_up_after=100.0)
+    sender, progress, clock = a_sender(destination, give_up_after=100.0)
     outcome = sender.send(a_batch(destination, "ann"))
     assert not outcome.answered
-    assert outcome.requests == 4  # after 0, 40, 80 and 120 seconds
+    assert outcome.requests == 4  # after 0, 40, 80 and 100 seconds
+    assert clock.now == 100.0
     assert progress.reason == "no progress for 100 s, last: HTTP 503"
 
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
-#: Requests a second that a success adds, and the share that a refusal for the rate takes off.
-SPEED_UP, SLOW_DOWN = 0.2, 0.2
-#: Seconds to wait after being limited by a destination that doesn't say how long.
-DEFAULT_WAIT = 1.0
+#: The share of the refused rate with which senders go on.
+AFTER_REFUSAL = 0.85
+#: The share of a rate that counts as the refused one where it is lower than the one refused before.
+AFTER_DESCENT = 0.925
+#: By how much the first rate, which is a guess, grows in a second until it is refused too.
+SEARCH = 2.0
+#: Until the rate is back where it was refused: so many seconds, and at slow rates longer, for so many requests.
+PLATEAU, LONGEST_PLATEAU, PLATEAU_REQUESTS = 15.0, 60.0, 100
+#: Seconds to wait after being limited by a destination that doesn't say how long; doubled while nothing gets through.
+DEFAULT_WAIT, LONGEST_WAIT = 1.0, 60.0
+#: The rate that a destination takes is counted over so many seconds, and at slow rates over so many requests.
+SPAN, SPAN_REQUESTS = 1.0, 4
+#: Seconds by which a turn may be made up for, because no sender was free at its time.
+CREDIT = 0.02
 
 
 class Pace:
     """Lets one request through at a time, no faster than the rate.
 
-    ``rate`` (requests a second) is never exceeded; None starts without a limit. A destination that says "too
-    many requests" slows all senders down, and successes speed them up again. ``wait`` (seconds) is true when
-    the waiting was cut short because everything is to stop.
+    ``rate`` (requests a second) is never exceeded; None starts without a limit. A destination that says "too many
+    requests" shows the rate that it takes: senders go on below it, come close to it again ever more slowly, stay
+    there, and only then try for more, faster and faster. That is the curve of CUBIC (RFC 9438); docs/decisions/0006
+    says why and benchmarks/pace.py measures it. ``wait`` (seconds) is true when the waiting was cut short because
+    everything is to stop.
     """
 
     def __init__(
@@ -29,48 +43,83 @@ class Pace:
         wait: Callable[[float], object],
     ) -> None:
         self._most = rate
-        self._rate = rate
         self._clock = clock
         self._wait = wait
         self._lock = threading.Lock()
-        self._next = clock()
-        self._closed_until = clock()
-        self._sent = 0
-        self._since = clock()
+        self._next = self._open_since = clock()
+        self._refused_rate: float | None = None
+        self._refused_at = float("-inf")
+        self._searching = False
+        self._began = float("inf")
+        self._fruitless = 0
+        self._successes: deque[float] = deque()
 
-    def enter(self) -> None:
-        """Wait for one's turn; whoever waits while the gate is closed waits for another turn."""
+    def enter(self) -> float:
+        """Wait for one's turn, and say when it was; who waits while the gate is closed waits for another turn."""
         turn = self._next_turn()
         while (pause := turn - self._clock()) > 0:
             if self._wait(pause):
-                return
-            if turn < self._closed_until:
+                break
+            if turn < self._open_since:
                 turn = self._next_turn()
-        with self._lock:
-            self._sent += 1
-
-    def _next_turn(self) -> float:
-        with self._lock:
-            turn = max(self._next, self._clock())
-            self._next = turn + (1 / self._rate if self._rate else 0)
-            return turn
+        return self._clock()
 
     def succeeded(self) -> None:
         with self._lock:
-            if self._rate is not None:
-                faster = self._rate + SPEED_UP
-                self._rate = faster if self._most is None else min(faster, self._most)
+            now, times = self._clock(), self._successes
+            self._fruitless = 0
+            self._began = min(self._began, now)
+            times.append(now)
+            while len(times) > SPAN_REQUESTS and times[0] <= now - SPAN:
+                times.popleft()
 
-    def limited(self, retry_after: float | None) -> None:
-        """The destination said: too many requests. Nobody goes before it allows."""
+    def limited(self, retry_after: float | None, entered: float, most: float = LONGEST_WAIT) -> None:
+        """The destination refused the request that entered then: too many. Nobody goes before it allows.
+
+        ``retry_after``: seconds, None where it doesn't say. ``most``: where it doesn't, wait for no longer.
+        """
         with self._lock:
             now = self._clock()
-            if now >= self._closed_until:  # one slow-down for all requests that were under way
-                measured = self._sent / max(now - self._since, 1.0)
-                self._rate = max((self._rate or measured) * (1 - SLOW_DOWN), 0.1)
-            until = now + (DEFAULT_WAIT if retry_after is None else retry_after)
-            self._closed_until = max(self._closed_until, until)
-            self._next = max(self._next, until)
+            if entered >= self._refused_at:  # one slow-down for all requests that were under way
+                self._slow_down(now)
+            unsaid = self._fruitless - (retry_after is not None)  # zero is believed once
+            if not retry_after and unsaid > 0:
+                retry_after = min(DEFAULT_WAIT * 2.0 ** (unsaid - 1), LONGEST_WAIT, most)
+            self._open_since = max(self._open_since, now + (retry_after or 0.0))
+            self._next = max(self._next, self._open_since)
+
+    def _slow_down(self, now: float) -> None:
+        """Learn what it takes from what it took; where it took nothing since, only time helps."""
+        self._fruitless += 1
+        if self._fruitless == 1 and self._successes:
+            since = min(self._successes[0], now - SPAN)
+            taken = len(self._successes) / (now - since)
+            before = self._refused_rate
+            if before is not None and taken < before:
+                taken = max(taken * AFTER_DESCENT, before / 2)
+            self._refused_rate, self._searching = taken, now < self._began + SPAN
+        self._refused_at = now
+
+    def _rate(self, at: float) -> float | None:
+        """Requests a second; None without a limit."""
+        refused = self._refused_rate
+        if refused is None:
+            return self._most
+        since = at - self._open_since
+        if self._searching:
+            rate = refused * AFTER_REFUSAL * math.pow(SEARCH, min(since, LONGEST_PLATEAU))
+        else:
+            plateau = min(max(PLATEAU, PLATEAU_REQUESTS / refused), LONGEST_PLATEAU)
+            rate = refused * (1 + (1 - AFTER_REFUSAL) * math.pow(since / plateau - 1, 3))
+        return rate if self._most is None else min(rate, self._most)
+
+    def _next_turn(self) -> float:
+        with self._lock:
+            now = self._clock()
+            rate = self._rate(max(self._next, now))
+            turn = max(self._next, now if rate is None else now - CREDIT)
+            self._next = turn + (1 / rate if rate else 0.0)
+            return turn
 
 
 def backoff(

@@ -171,7 +171,7 @@ class BatchSender:
         messages = [message for call in calls for message in call.messages]
         attempt, begun = 0, self._progress.clock()
         while not self._progress.stopped.is_set():
-            self._pace.enter()
+            entered = self._pace.enter()
             if self._progress.stopped.is_set():
                 return None
             self._confirm()
@@ -192,7 +192,7 @@ class BatchSender:
                     return judgement
                 if self._progress.last > begun:  # others go through, but nothing says that this call is bad
                     return None
-            self._wait(judgement, attempt)
+            self._wait(judgement, attempt, entered)
         return None
 
     def _masked(self, judgement: Judgement) -> Judgement:
@@ -202,7 +202,7 @@ class BatchSender:
         refused = {index: self._mask(reason) for index, reason in judgement.refused.items()}
         return replace(judgement, reason=self._mask(judgement.reason), refused=refused)
 
-    def _wait(self, judgement: Judgement, attempt: int) -> None:
+    def _wait(self, judgement: Judgement, attempt: int, entered: float) -> None:
         progress, limited = self._progress, judgement.meaning is Meaning.SLOW_DOWN
         if judgement.meaning is Meaning.STOP:
             progress.stop(judgement.reason)
@@ -217,7 +217,7 @@ class BatchSender:
                 rate_limited=True,
             )
         elif limited:
-            self._pace.limited(judgement.retry_after)
+            self._pace.limited(judgement.retry_after, entered, progress.left())
         else:
             pause = self._pause(attempt) if judgement.retry_after is None else judgement.retry_after
             progress.stopped.wait(min(pause, progress.left()))

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import pytest
 
 from audience_sync.delivery.pace import Pace, backoff
+from tests.delivery.virtual import (
+    SAYS,
+    Changing,
+    FixedWindow,
+    Limit,
+    SlidingWindow,
+    TokenBucket,
+    refused,
+    simulate,
+    used,
+)
 
 
 class Clock:
@@ -22,7 +36,7 @@ class Clock:
         until = self.now + seconds
         while self.meanwhile and self.meanwhile[0][0] <= until:
             self.now, retry_after = self.meanwhile.pop(0)
-            self.pace.limited(retry_after)
+            self.pace.limited(retry_after, self.now)
         self.now = until
         return False
 
@@ -43,11 +57,20 @@ def test_requests_keep_the_distance_of_the_rate() -> None:
     assert [entered(pace, clock) for _ in range(4)] == [100.0, 100.25, 100.5, 100.75]
 
 
-def test_a_pause_earns_no_burst() -> None:
+def test_a_long_pause_earns_no_burst() -> None:
     pace, clock = paced(4)
     pace.enter()
     clock.now = 200.0
-    assert [entered(pace, clock) for _ in range(3)] == [200.0, 200.25, 200.5]
+    assert [entered(pace, clock) for _ in range(3)] == [200.0, 200.23, 200.48]
+
+
+def test_a_turn_for_which_no_sender_was_free_in_time_is_made_up_for() -> None:
+    pace, clock = paced(100)
+    times = []
+    for _ in range(10):
+        times.append(entered(pace, clock))
+        clock.now += 0.005 if len(times) % 2 else 0.014  # an answer, every other later than the next turn
+    assert times[-1] == pytest.approx(100.09, abs=0.011)
 
 
 def test_without_a_rate_nobody_waits() -> None:
@@ -57,15 +80,49 @@ def test_without_a_rate_nobody_waits() -> None:
 
 def test_after_too_many_requests_nobody_goes_before_the_destination_allows() -> None:
     pace, clock = paced(None)
-    pace.enter()
-    pace.limited(30)
+    pace.limited(30, pace.enter())
     assert entered(pace, clock) == 130.0
 
 
-def test_a_destination_that_does_not_say_how_long_gets_a_second() -> None:
+def refuse(
+    pace: Pace, clock: Clock, retry_after: float | None, times: int, *, most: float = 60.0, after: float = 1.0
+) -> list[float]:
+    """When so many requests entered that are refused one after the other, each so many seconds after it entered."""
+    entries = []
+    for _ in range(times):
+        entries.append(entered(pace, clock))
+        clock.now += after
+        pace.limited(retry_after, entries[-1], most)
+    return entries
+
+
+def test_a_destination_that_does_not_say_how_long_gets_a_second_and_then_twice_as_long_each_time() -> None:
     pace, clock = paced(None)
-    pace.limited(None)
-    assert entered(pace, clock) == 101.0
+    assert refuse(pace, clock, None, 9) == [100, 102, 105, 110, 119, 136, 169, 230, 291]
+
+
+def test_a_success_ends_the_doubling_of_the_wait() -> None:
+    pace, clock = paced(None)
+    refuse(pace, clock, None, 5)
+    pace.enter()
+    pace.succeeded()
+    first, second = refuse(pace, clock, None, 2)
+    assert second - first == pytest.approx(2)
+
+
+def test_a_destination_that_says_zero_is_believed_once() -> None:
+    pace, clock = paced(None)
+    assert refuse(pace, clock, 0, 4) == [100, 101, 103, 106]
+
+
+def test_a_time_that_the_destination_says_is_never_made_longer() -> None:
+    pace, clock = paced(None)
+    assert refuse(pace, clock, 0.5, 5) == [100, 101.5, 103, 104.5, 106]
+
+
+def test_a_wait_of_our_own_is_no_longer_than_the_run_allows() -> None:
+    pace, clock = paced(None)
+    assert refuse(pace, clock, None, 4, most=1.5) == [100, 102, 104.5, 107]
 
 
 def test_the_gate_closes_for_a_sender_that_is_already_waiting_for_its_turn() -> None:
@@ -84,40 +141,54 @@ def test_a_gate_that_closes_for_longer_while_one_waits_holds_for_longer() -> Non
 
 def test_when_the_gate_opens_senders_keep_their_distance() -> None:
     pace, clock = paced(10)
-    pace.limited(30)
-    assert [entered(pace, clock) for _ in range(3)] == [130.0, 130.125, 130.25]
+    pace.limited(30, pace.enter())
+    assert [entered(pace, clock) for _ in range(3)] == [130.0, 130.1, 130.2]
 
 
-def test_a_refusal_for_the_rate_takes_a_fifth_off() -> None:
-    pace, clock = paced(10)
-    pace.limited(0)
-    assert [entered(pace, clock) for _ in range(3)] == [100.0, 100.125, 100.25]
+def gaps(pace: Pace, clock: Clock, count: int = 3) -> list[float]:
+    """Seconds between entries."""
+    times = [entered(pace, clock) for _ in range(count + 1)]
+    return [round(later - earlier, 4) for earlier, later in pairwise(times)]
+
+
+def sent(pace: Pace, clock: Clock, count: int, rate: float) -> None:
+    """So many successes in a row, at that rate."""
+    for _ in range(count):
+        pace.enter()
+        clock.now += 1 / rate
+        pace.succeeded()
+
+
+def test_a_refusal_for_the_rate_shows_the_rate_and_senders_go_on_below_it() -> None:
+    pace, clock = paced(None)
+    sent(pace, clock, 300, rate=100)
+    pace.limited(0, pace.enter())
+    assert gaps(pace, clock)[1] == pytest.approx(1 / 85, rel=0.05)
 
 
 def test_several_refusals_for_the_rate_at_once_slow_down_once() -> None:
-    pace, clock = paced(10)
-    pace.limited(1)
-    clock.now = 100.5
-    pace.limited(1)
-    pace.limited(1)
-    assert [entered(pace, clock) for _ in range(3)] == [101.5, 101.625, 101.75]
-
-
-def test_successes_bring_the_rate_back_and_never_over_the_limit() -> None:
-    pace, clock = paced(10)
-    pace.limited(0)
-    for _ in range(100):
-        pace.succeeded()
-    assert [entered(pace, clock) for _ in range(3)] == [100.0, 100.1, 100.2]
-
-
-def test_without_a_rate_a_refusal_sets_one_from_what_was_sent() -> None:
     pace, clock = paced(None)
-    for _ in range(100):
-        pace.enter()
-    clock.now = 110.0  # 100 requests in 10 seconds
-    pace.limited(5)
-    assert [entered(pace, clock) for _ in range(3)] == [115.0, 115.125, 115.25]
+    sent(pace, clock, 300, rate=100)
+    at = pace.enter()
+    for _ in range(20):
+        clock.now += 0.01
+        pace.limited(1, at)
+    assert gaps(pace, clock)[1] == pytest.approx(1 / 85, rel=0.05)
+
+
+def test_refusals_without_a_success_between_say_nothing_about_the_rate() -> None:
+    pace, clock = paced(None)
+    sent(pace, clock, 300, rate=100)
+    refuse(pace, clock, 1, 20, after=0.01)
+    assert gaps(pace, clock)[1] == pytest.approx(1 / 85, rel=0.05)
+
+
+def test_the_rate_comes_back_and_never_over_the_limit() -> None:
+    pace, clock = paced(10)
+    sent(pace, clock, 100, rate=10)
+    pace.limited(0, pace.enter())
+    sent(pace, clock, 3000, rate=20)
+    assert gaps(pace, clock) == [0.1, 0.1, 0.1]
 
 
 def test_a_stop_ends_the_waiting() -> None:
@@ -128,9 +199,63 @@ def test_a_stop_ends_the_waiting() -> None:
         return True
 
     pace = Pace(None, clock=lambda: 100.0, wait=stopped)
-    pace.limited(300)
+    pace.limited(300, 100.0)
     pace.enter()
     assert pauses == [300.0]
+
+
+LIMITS: dict[str, Callable[[int], Limit]] = {
+    "a full bucket": lambda rate: TokenBucket(rate, rate),
+    "a small bucket": lambda rate: TokenBucket(rate, rate / 10),
+    "a sliding window": SlidingWindow,
+    "a fixed window": FixedWindow,
+}
+
+
+@pytest.mark.parametrize("says", SAYS)
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize(("rate", "senders"), [(500, 16), (100, 4), (50, 32)])
+def test_a_server_s_allowance_is_used_and_hardly_exceeded(rate: int, senders: int, limit: str, says: str) -> None:
+    seconds = 40 if rate == 500 else 90
+    seen = simulate(LIMITS[limit](rate), says, senders=senders, seconds=seconds)
+    assert used(seen, rate, 0, seconds) >= 0.8
+    assert refused(seen) < 0.02
+
+
+@pytest.mark.parametrize("says", SAYS)
+def test_few_senders_use_a_server_that_answers_slowly_as_far_as_they_can(says: str) -> None:
+    seen = simulate(SlidingWindow(500), says, senders=4, seconds=20, round_trip=(0.04, 0.06))
+    assert used(seen, 4 / 0.05, 0, 20) >= 0.95
+    assert not refused(seen)
+
+
+@pytest.mark.parametrize("rate", [1, 5])
+def test_a_slow_server_is_not_hammered(rate: int) -> None:
+    seen = simulate(FixedWindow(rate), "whole seconds", senders=4, seconds=600)
+    assert used(seen, rate, 0, 600) >= 0.8
+    assert refused(seen) < 0.04
+
+
+@pytest.mark.parametrize("says", ["whole seconds", "a reset time"])
+def test_a_quota_by_the_minute_is_used_at_once_and_then_waited_for(says: str) -> None:
+    seen = simulate(FixedWindow(100, span=60), says, senders=4, seconds=300)
+    assert used(seen, 100 / 60, 0, 300) == pytest.approx(1)
+    assert refused(seen) < 0.02
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_server_that_takes_less_for_a_while_gets_less_and_then_again_all(limit: str) -> None:
+    limits = Changing((0, LIMITS[limit](500)), (15, LIMITS[limit](100)), (35, LIMITS[limit](500)))
+    seen = simulate(limits, "whole seconds", senders=16, seconds=100)
+    assert used(seen, 100, 17, 35) >= 0.7
+    assert used(seen, 500, 85, 100) >= 0.8
+    assert refused(seen) < 0.02
+
+
+def test_a_rate_in_the_configuration_is_kept_to_the_request() -> None:
+    seen = simulate(SlidingWindow(500), "whole seconds", senders=32, seconds=20, rate=400)
+    assert used(seen, 400, 0, 20) == pytest.approx(1, abs=0.01)
+    assert not refused(seen)
 
 
 @pytest.mark.parametrize(

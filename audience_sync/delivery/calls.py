@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from audience_sync.destinations.base import Destination, Message
 from audience_sync.errors import UnsendableError
@@ -15,32 +15,32 @@ from audience_sync.workspace import Workspace, literal
 
 
 class EncodedCall(NamedTuple):
-    """A call and how it is sent: the body of its one message, several messages, or (text) why it can never be.
+    """A call as a destination is sent it: its one message, or (``odd``) several, or why it can never be sent.
 
-    It is the row that the database returned: a million are made in a first run.
+    It is the row that the database returned, and its own message: a million are made in a first run.
     """
 
-    user_id: str
-    traits_json: str
     message_id: str
-    timestamp: str
-    versions: str
-    content: bytes | tuple[Message, ...] | str
-
-    @property
-    def call(self) -> IdentifyCall:
-        return IdentifyCall(*self[:5])
+    body: bytes
+    user_id: str
+    odd: tuple[Message, ...] | str | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        content = self.content
-        if isinstance(content, bytes):
-            return (Message(self.message_id, content),)
-        return () if isinstance(content, str) else content
+        if self.odd is None:
+            return (Message(self.message_id, self.body),)
+        return () if isinstance(self.odd, str) else self.odd
 
     @property
     def unsendable(self) -> str:
-        return self.content if isinstance(self.content, str) else ""
+        return self.odd if isinstance(self.odd, str) else ""
+
+
+def messages_of(calls: Sequence[EncodedCall]) -> Sequence[Message]:
+    """The messages of all calls, in their order."""
+    if all(call.odd is None for call in calls):
+        return cast(Sequence[Message], calls)  # it has what a message has
+    return [message for call in calls for message in call.messages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +55,53 @@ class Batch:
         return self.calls[-1].user_id
 
 
-def identify_calls(
-    workspace: Workspace, table: str, *, installation: str, destination: str, times: Mapping[int, str]
-) -> Iterator[IdentifyCall]:
-    """The calls of an ``owed`` table in user order. ``times``: when each run started (ISO 8601)."""
-    for rows in workspace.stream(_calls(table, installation, destination, times)):
-        yield from map(IdentifyCall._make, rows)
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The calls of an ``owed`` table. ``times``: when each run started (ISO 8601)."""
 
+    workspace: Workspace
+    table: str
+    installation: str
+    destination: str
+    times: Mapping[int, str]
 
-def encoded_calls(
-    workspace: Workspace,
-    table: str,
-    destination: Destination,
-    *,
-    installation: str,
-    name: str,
-    times: Mapping[int, str],
-) -> Iterator[list[EncodedCall]]:
-    """The same in lists, each call with its messages. ``name`` is the destination's.
+    def __iter__(self) -> Iterator[IdentifyCall]:
+        """In user order."""
+        for rows in self.workspace.stream(f"{self._sql} order by user_id"):
+            yield from map(IdentifyCall._make, rows)
 
-    What DuckDB can write itself (``encode_sql``) takes a fraction of the time: docs/decisions/0005.
-    """
-    body = destination.encode_sql() or "null"
-    query = f"select *, encode({body}) from ({_calls(table, installation, name, times)})"
-    for rows in workspace.stream(query):
-        yield [
-            row if row.content is not None else encode(row.call, destination) for row in map(EncodedCall._make, rows)
-        ]
+    def of(self, users: Collection[str]) -> dict[str, IdentifyCall]:
+        """The calls of these few users."""
+        if not users:
+            return {}
+        names = ", ".join(map(literal, users))
+        rows = self.workspace.stream(f"{self._sql} where user_id in ({names})")
+        return {row[0]: IdentifyCall._make(row) for batch in rows for row in batch}
+
+    def encoded(self, destination: Destination) -> Iterator[list[EncodedCall]]:
+        """In user order, in lists, as this destination is sent them.
+
+        What DuckDB can write itself (``encode_sql``) takes a fraction of the time: docs/decisions/0005.
+        """
+        body = destination.encode_sql() or "null"
+        ordered = f"{self._sql} order by user_id"
+        for rows in self.workspace.stream(f"select message_id, encode({body}), user_id, null from ({ordered})"):
+            calls = list(map(EncodedCall._make, rows))
+            odd = self.of([call.user_id for call in calls if call.body is None])
+            yield [encode(odd[call.user_id], destination) if call.user_id in odd else call for call in calls]
+
+    @property
+    def _sql(self) -> str:
+        """The fields of IdentifyCall. A message's id is the same for the same change of the same user, whenever it
+        is sent: ``versions`` names the run behind every value, so that true -> false -> true gives three ids."""
+        change = ", ".join((literal(self.installation), literal(self.destination), "user_id", "traits", "versions"))
+        runs = ", ".join(f"({run}, {literal(at)})" for run, at in self.times.items())
+        started = "coalesce(started, error('no time is known of run ' || run_id))"
+        return (
+            f"select user_id, traits, sha256(concat_ws(chr(0), {change}))[:32] as message_id, "
+            f'{started} as "timestamp", versions from {self.table} '
+            f"left join (values {runs}) t(run_id, started) using (run_id)"
+        )
 
 
 def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
@@ -89,21 +109,8 @@ def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
     try:
         messages = tuple(destination.encode(call))
     except UnsendableError as error:
-        return EncodedCall(*call, str(error))
-    return EncodedCall(*call, messages)
-
-
-def _calls(table: str, installation: str, destination: str, times: Mapping[int, str]) -> str:
-    """The fields of IdentifyCall. A message's id is the same for the same change of the same user, whenever it is
-    sent: ``versions`` names the run behind every value, so that true -> false -> true gives three ids."""
-    change = ", ".join((literal(installation), literal(destination), "user_id", "traits", "versions"))
-    runs = ", ".join(f"({run}, {literal(at)})" for run, at in times.items())
-    started = "coalesce(started, error('no time is known of run ' || run_id))"
-    return (
-        f"select user_id, traits, sha256(concat_ws(chr(0), {change}))[:32] as message_id, "
-        f'{started} as "timestamp", versions from {table} left join (values {runs}) t(run_id, started) using (run_id) '
-        "order by user_id"
-    )
+        return EncodedCall(call.message_id, b"", call.user_id, str(error))
+    return EncodedCall(call.message_id, b"", call.user_id, messages)
 
 
 def batches(found: Iterable[Sequence[EncodedCall]], destination: Destination, batch_size: int) -> Iterator[Batch]:
@@ -123,8 +130,8 @@ def batches(found: Iterable[Sequence[EncodedCall]], destination: Destination, ba
 def _ends(calls: Sequence[EncodedCall], destination: Destination, batch_size: int) -> list[int]:
     """Where each request ends that is full; what comes after the last one waits for more."""
     limits = destination.limits
-    messages = list(accumulate([_count(each) for each in calls], initial=0))
-    size = list(accumulate([_length(each) for each in calls], initial=0))
+    messages = list(accumulate([1 if call.odd is None else len(call.messages) for call in calls], initial=0))
+    size = list(accumulate([_length(call) for call in calls], initial=0))
     ends, start = list[int](), 0
     while True:
         most_messages = bisect_right(messages, messages[start] + limits.messages) - 1
@@ -136,12 +143,8 @@ def _ends(calls: Sequence[EncodedCall], destination: Destination, batch_size: in
         start = end
 
 
-def _count(call: EncodedCall) -> int:
-    return 1 if isinstance(call.content, bytes) else len(call.messages)
-
-
 def _length(call: EncodedCall) -> int:
     """Bytes, with a separator after each message."""
-    if isinstance(call.content, bytes):
-        return len(call.content) + 1
+    if call.odd is None:
+        return len(call.body) + 1
     return sum(len(each.body) + 1 for each in call.messages)

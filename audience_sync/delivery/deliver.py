@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 
 from audience_sync.delivery.acknowledge import acknowledge
-from audience_sync.delivery.calls import Batch, batches, encoded_calls
+from audience_sync.delivery.calls import Batch, Calls, batches
 from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding
 from audience_sync.delivery.pace import Pace
 from audience_sync.delivery.pool import INTERRUPTED, Senders
@@ -133,8 +133,9 @@ def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) 
         confirm, latecomers = context.lease.confirm, context.latecomers
         return BatchSender(transport, pace, progress, confirm, suppressed=latecomers, mask=context.mask)
 
+    calls = Calls(workspace, work.table, context.installation, work.name, context.times)
     with Senders(work.destination, progress, sender) as senders:
-        for outcomes in _answers(senders, _limited(_batches(workspace, context, work), work.most), progress):
+        for outcomes in _answers(senders, _limited(_batches(calls, work), work.most), progress):
             feed = acknowledge(
                 context.lease,
                 feed,
@@ -142,6 +143,7 @@ def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) 
                 context.run,
                 outcomes,
                 context.property_ids,
+                calls.of,
                 whole=work.whole,
                 releases=work.releases,
             )
@@ -150,19 +152,11 @@ def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) 
     return feed, progress
 
 
-def _batches(workspace: Workspace, context: Context, work: Delivery) -> Iterator[Batch]:
-    calls = encoded_calls(
-        workspace,
-        work.table,
-        work.destination,
-        installation=context.installation,
-        name=work.name,
-        times=context.times,
-    )
+def _batches(calls: Calls, work: Delivery) -> Iterator[Batch]:
     size = work.destination.options.batch_size or work.destination.limits.messages
     if work.most is not None:
         size = min(size, work.most)
-    return batches(calls, work.destination, size)
+    return batches(calls.encoded(work.destination), work.destination, size)
 
 
 def _limited(found: Iterator[Batch], most: int | None) -> Iterator[Batch]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from audience_sync.delivery.calls import Batch, EncodedCall
+from audience_sync.delivery.calls import Batch, EncodedCall, messages_of
 from audience_sync.delivery.pace import Pace, backoff
 from audience_sync.destinations.base import Judgement, Meaning, Transport
 
@@ -112,10 +112,9 @@ class BatchSender:
     def send(self, batch: Batch) -> Outcome:
         outcome = Outcome(batch, started=self._progress.clock())
         calls = self._allowed(batch.calls, outcome)
-        for call in calls:
-            if call.unsendable:
-                outcome.refusals.append(Refusal(call, call.unsendable, None))
-        self._settle([call for call in calls if call.messages], outcome)
+        unsendable = [call for call in calls if call.unsendable]
+        outcome.refusals += [Refusal(call, call.unsendable, None) for call in unsendable]
+        self._settle([call for call in calls if not call.unsendable] if unsendable else calls, outcome)
         self._judge_suspects(outcome)
         return outcome
 
@@ -132,8 +131,8 @@ class BatchSender:
         if not suppressed:
             return calls
         if outcome is not None:
-            outcome.withheld += [call for call in calls if call.call.user_id in suppressed]
-        return [call for call in calls if call.call.user_id not in suppressed]
+            outcome.withheld += [call for call in calls if call.user_id in suppressed]
+        return [call for call in calls if call.user_id not in suppressed]
 
     def _settle(self, calls: Sequence[EncodedCall], outcome: Outcome) -> None:
         """Bring every call to a final answer, or note that there is none."""
@@ -159,8 +158,10 @@ class BatchSender:
             self._settle(calls[middle:], outcome)
 
     def _refuse_single(self, calls: Sequence[EncodedCall], judgement: Judgement, outcome: Outcome) -> None:
+        if not judgement.refused:
+            return
         owners = [call for call in calls for _ in call.messages]
-        refused = {owners[index].call.user_id: (owners[index], why) for index, why in judgement.refused.items()}
+        refused = {owners[index].user_id: (owners[index], why) for index, why in judgement.refused.items()}
         outcome.refusals += [Refusal(call, why, judgement.status) for call, why in refused.values()]
 
     def _answer(self, calls: Sequence[EncodedCall], outcome: Outcome) -> Judgement | None:
@@ -168,7 +169,7 @@ class BatchSender:
 
         Raises _SuppressedMeanwhileError instead of sending to a user who has become suppressed.
         """
-        messages = [message for call in calls for message in call.messages]
+        messages = messages_of(calls)
         attempt, begun = 0, self._progress.clock()
         while not self._progress.stopped.is_set():
             entered = self._pace.enter()

@@ -51,6 +51,12 @@ def keep_withheld(
         insert_rows(connection, withheld_values, _COLUMNS, [rows])
 
 
+def withheld_users(connection: Connection, destination: int, users: ColumnElement[bool]) -> set[str]:
+    """``users``: the condition that finds them quickly."""
+    here = (withheld_values.c.destination_id == destination) & users
+    return set(connection.execute(select(withheld_values.c.user_id).where(here).distinct()).scalars())
+
+
 def release(
     connection: Connection,
     destination: int,
@@ -60,12 +66,8 @@ def release(
 ) -> None:
     """Forget withheld values that these calls have carried. ``users``: the condition that finds them quickly."""
     here = (withheld_values.c.destination_id == destination) & users
-    waiting = set(connection.execute(select(withheld_values.c.user_id).where(here).distinct()).scalars())
     carried: list[dict[str, Any]] = [
-        {"user": call.user_id, "property": property_ids[key]}
-        for call in calls
-        if call.user_id in waiting
-        for key in call.traits
+        {"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits
     ]
     if carried:
         value = (withheld_values.c.user_id == bindparam("user")) & (

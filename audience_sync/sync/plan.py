@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from audience_sync.delivery.calls import identify_calls
+from audience_sync.delivery.calls import Calls
 from audience_sync.destinations.base import Destination
 from audience_sync.model import IdentifyCall
 from audience_sync.sync.findings import AudienceFinding, TraitsFinding
@@ -84,13 +84,7 @@ def _forecast(
     calls = sum(each.calls for each in shares)
     requests = sum(_requests(destination, each.calls) for each in shares)
     rate = destination.options.rate_limit
-    found = (
-        call
-        for each in shares
-        for call in identify_calls(
-            workspace, each.table, installation=outlook.known.installation, destination=name, times=times
-        )
-    )
+    found = (call for each in shares for call in Calls(workspace, each.table, outlook.known.installation, name, times))
     samples = list(islice(found, SAMPLES))
     return Forecast(name, destination.address, calls, requests, requests / rate if rate else None, samples)
 

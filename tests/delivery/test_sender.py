@@ -17,7 +17,6 @@ from .doubles import (
     Answers,
     ScriptedDestination,
     a_batch,
-    a_call,
     a_sender,
     always,
     in_turn,
@@ -33,7 +32,7 @@ def sent(destination: ScriptedDestination, *users: str) -> Outcome:
 
 
 def refused(outcome: Outcome) -> dict[str, str]:
-    return {refusal.call.call.user_id: refusal.reason for refusal in outcome.refusals}
+    return {refusal.call.user_id: refusal.reason for refusal in outcome.refusals}
 
 
 def test_a_batch_that_is_taken_needs_one_request() -> None:
@@ -225,7 +224,7 @@ def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
     destination = ScriptedDestination()
     sender, _, _ = a_sender(destination)
     good = a_batch(destination, "bob").calls
-    outcome = sender.send(Batch("", (EncodedCall(*a_call("ann"), "it is too large"), *good)))
+    outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", "it is too large"), *good)))
     assert refused(outcome) == {"ann": "it is too large"}
     assert destination.received == [["bob"]]
 
@@ -233,7 +232,7 @@ def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
 def test_a_batch_of_calls_that_can_never_be_sent_is_answered_without_a_request() -> None:
     destination = ScriptedDestination()
     sender, _, _ = a_sender(destination)
-    outcome = sender.send(Batch("", (EncodedCall(*a_call("ann"), "it is too large"),)))
+    outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", "it is too large"),)))
     assert (outcome.answered, outcome.delivered, outcome.requests) == (True, 0, 0)
     assert destination.received == []
 

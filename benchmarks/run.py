@@ -19,12 +19,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rich.console import Console
-
 from benchmarks.cases import Case, all_cases
+from benchmarks.ceiling import ceiling
+from benchmarks.environments import python_of
+from benchmarks.facts import facts
 from benchmarks.results import Results
 from benchmarks.rounds import Bench, run_case
-from benchmarks.servers import postgresql
+from benchmarks.servers import postgresql, receiver
+from benchmarks.start_up import start_up
+from benchmarks.table import show, write
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "audience-sync-benchmarks"
 
@@ -42,6 +45,11 @@ def _run(cases: list[Case], rounds: int, work: Path, program: Path, results: Res
         database = after.enter_context(postgresql()) if needs_database else None
         for case in cases:
             results.add(run_case(case, rounds, Bench(work, program, database)))
+
+
+def _ceiling(work: Path) -> dict[str, float]:
+    with receiver(python_of("receiver", work), 0) as to:
+        return ceiling(to.url)
 
 
 def main() -> None:
@@ -63,9 +71,16 @@ def main() -> None:
         return
     work = chosen.work.resolve()
     results = Results(work / ("quick.json" if chosen.quick else "results.json"))
+    program = chosen.program.absolute()
     if not chosen.report:
-        _run(cases, rounds, work, chosen.program.absolute(), results)
-    Console().print(len(list(results)))
+        results.facts = {**facts(program), "ceiling": _ceiling(work)}
+        _run(cases, rounds, work, program, results)
+        if fnmatch("start-up", chosen.only) or "start-up" in chosen.only:
+            results.add(start_up(program, 5, work))
+    known = all_cases(sizes)
+    show(results, known, max(sizes))
+    if chosen.out:
+        write(results, known, max(sizes), chosen.out)
 
 
 if __name__ == "__main__":

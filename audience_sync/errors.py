@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import sep
+from pathlib import Path
+
+#: From the first quote to the last of its kind: what is quoted may hold one itself.
+_QUOTED = re.compile(r"""(['"`]).*\1""")
+_ADDRESS = re.compile(r"[^\s:=,;()<>]+@[^\s:=,;()<>]+")
 
 
 class AudienceSyncError(Exception):
@@ -64,7 +71,20 @@ class UnsendableError(AudienceSyncError):
     """This identify call can never be sent to this destination: it is refused without being tried."""
 
 
-def in_short(error: BaseException) -> str:
-    """An error that nobody expected, in one line: libraries go on with rows of the data, which are people's."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def in_short(error: BaseException, mask: Callable[[str], str]) -> str:
+    """An error that nobody expected, in one line: its kind, its place in our code, and its first words.
+
+    Libraries quote rows of the data, which are people's, and go on with more of them: what is quoted is left out,
+    and so is all that looks like an address. ``mask`` takes out the secrets, before anything is cut.
+    """
+    lines = mask(str(error)).strip().splitlines()
+    words = _ADDRESS.sub("...", _QUOTED.sub(r"\1...\1", lines[0])) if lines else ""
+    kind = f"{type(error).__name__}{_place(error)}"
+    return f"{kind}: {words}" if words else kind
+
+
+def _place(error: BaseException) -> str:
+    from traceback import extract_tb
+
+    ours = [frame for frame in extract_tb(error.__traceback__) if f"{sep}audience_sync{sep}" in frame.filename]
+    return f" in {ours[-1].name} ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""

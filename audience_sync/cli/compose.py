@@ -35,6 +35,7 @@ def options_of(context: click.Context) -> GlobalOptions:
     handler.setFormatter(_Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     # Libraries only warn: what they say of each request holds its address, and of many services that is the key.
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(True)
     logging.getLogger("audience_sync").setLevel(logging.DEBUG if options.verbose else logging.INFO)
     return options
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from io import StringIO
 
@@ -28,6 +29,7 @@ def keep_secret(values: Iterable[str]) -> None:
 def run(command: click.Command) -> int:
     """Run a command; every error becomes a message on stderr and a code."""
     signal.signal(signal.SIGTERM, _terminate)
+    threading.excepthook = _in_a_thread
     try:
         result = command.main(standalone_mode=False)
         sys.stdout.flush()
@@ -100,8 +102,14 @@ def _answer(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+def _in_a_thread(ended: threading.ExceptHookArgs) -> None:
+    """Python would print the error as it is, with whatever it quotes."""
+    if ended.exc_value is not None:
+        say(f"A thread ended by an error that audience-sync did not expect: {in_short(ended.exc_value, masked_text)}")
+
+
 def _unexpected(error: Exception) -> int:
-    what = f"An error that audience-sync did not expect: {in_short(error)}"
+    what = f"An error that audience-sync did not expect: {in_short(error, masked_text)}"
     say(
         f"{what}\nWhat was committed stands, and the next run goes on from there. Run again with -v for the details, "
         "and please report it."

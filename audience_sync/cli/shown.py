@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from audience_sync.config.secrets import MASK, masked, secrets_of
-from audience_sync.destinations.answers import excerpt, is_page
+from audience_sync.destinations.answers import excerpt, is_page, shortened
 from audience_sync.destinations.base import Answer, HttpRequest
 
 #: Any other header may hold a key. A signature is none: it is what one compares when a receiver refuses it.
@@ -39,10 +38,8 @@ class ShownResponse:
 
 
 def all_secrets(known: Iterable[str], headers: Mapping[str, str]) -> tuple[str, ...]:
-    """The config's secrets, what was made of them for the headers, and how JSON writes them."""
-    hidden = [value for name, value in headers.items() if name.lower() not in PLAIN_HEADERS]
-    found = [*known, *hidden, *(value.split()[-1] for value in hidden if value.strip())]
-    return secrets_of([*found, *(json.dumps(value)[1:-1] for value in found)])
+    """The config's secrets, and what was made of them for the headers."""
+    return secrets_of([*known, *(value for name, value in headers.items() if name.lower() not in PLAIN_HEADERS)])
 
 
 def shown_request(request: HttpRequest, headers: Mapping[str, str], secrets: Iterable[str]) -> ShownRequest:
@@ -59,7 +56,7 @@ def shown_request(request: HttpRequest, headers: Mapping[str, str], secrets: Ite
 def shown_response(answer: Answer, headers: Mapping[str, str], secrets: Iterable[str]) -> ShownResponse:
     """``headers``: the request's, which the answer may repeat."""
     body = "(a page of HTML)" if is_page(answer.body) else excerpt(answer.body, all_secrets(secrets, headers))
-    return ShownResponse(answer.status, body)
+    return ShownResponse(answer.status, shortened(body))
 
 
 def _text(request: HttpRequest) -> str:

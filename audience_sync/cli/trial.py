@@ -10,6 +10,7 @@ from typing import Any
 from audience_sync.cli.errors import FAILED, OK, UNDELIVERED
 from audience_sync.cli.shown import ShownRequest, ShownResponse, shown_request, shown_response
 from audience_sync.config.secrets import masked
+from audience_sync.destinations.answers import shortened
 from audience_sync.destinations.base import Destination, HttpDestination, Judgement, Meaning, Message, Transport
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
@@ -73,7 +74,7 @@ def try_out(destination: Destination, call: IdentifyCall, secrets: Sequence[str]
     finally:
         transport.close()
     judgement = _of_the_call(trial.judgement)
-    judgement = replace(judgement, reason=masked(judgement.reason, secrets))
+    judgement = replace(judgement, reason=shortened(masked(judgement.reason, secrets)))
     return replace(trial, judgement=judgement, seconds=time.monotonic() - started)
 
 

@@ -16,7 +16,7 @@ from audience_sync.config.findings import Finding, Place, Tree, children, config
 from audience_sync.config.locations import database_url, folder_url
 from audience_sync.config.models import ConfigFile, Settings, SourceConfig, StoreConfig, StoreSettings
 from audience_sync.config.options import DestinationOptions
-from audience_sync.config.secrets import passwords, secrets_of
+from audience_sync.config.secrets import keys, passwords, secrets_of
 from audience_sync.config.suggest import unknown
 from audience_sync.config.validation import as_mapping, validated
 from audience_sync.config.variables import Resolver
@@ -136,9 +136,11 @@ def _located(source: SourceConfig, folder: Path) -> SourceConfig:
 
 def _written_secrets(file: ConfigFile) -> Iterator[str]:
     """Secrets that stand in the file itself: passwords in URLs, and the destinations' secret options."""
-    for url in (file.store, *(source.database or "" for source in file.sources.values())):
+    for url in (file.store, *(source.database or source.files or "" for source in file.sources.values())):
         yield from passwords(url)
     for options in file.destinations.values():
-        for _, value in options:
+        for name, value in options:
             texts = value.values() if isinstance(value, Mapping) else (value,)
             yield from (text.get_secret_value() for text in texts if isinstance(text, SecretStr))
+            if isinstance(value, str) and not type(options).model_fields[name].repr:
+                yield from (*passwords(value), *keys(value))

@@ -7,18 +7,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from types import MappingProxyType
 
-from audience_sync.config.secrets import masked as without_secrets
-from audience_sync.config.secrets import secrets_of
+from audience_sync.config.secrets import masked
 from audience_sync.destinations.base import Answer, Judgement, Meaning
 
 #: A server that asks for more is asked again after this (seconds): its own clock may be wrong.
 LONGEST_WAIT = 300.0
 #: A number from here on is a moment (seconds since 1970) and not a time to wait.
 EPOCH = 1_000_000_000.0
-EXCERPT_CHARACTERS = 200
+#: What is kept and shown of an answer's words.
+SHOWN_CHARACTERS = 300
+#: What is read of an answer (bytes): enough for any protocol's, whatever a proxy sends instead.
+BODY_BYTES = 64 * 1024
+#: At the end of what was read only a part of a secret or an address may stand, which nobody would know (characters).
+UNSURE_CHARACTERS = 4096
 
 #: About method, version, headers or address, which all requests have in common: no call would fare better, and
 #: halving a batch would only refuse all its users.
@@ -153,19 +156,17 @@ def is_page(body: bytes) -> bool:
 
 
 def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
-    """The body as one printable line of at most 200 characters, secrets masked; nothing of an HTML page."""
+    """The body as one printable line, secrets masked; nothing of an HTML page.
+
+    Not shortened: what else has to be masked in it could not be found any more where it was cut.
+    """
     if is_page(body):
         return ""
     text = masked(body.decode("utf-8", "replace"), secrets)
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= EXCERPT_CHARACTERS else line[: EXCERPT_CHARACTERS - 1] + "…"
+    text = text[:-UNSURE_CHARACTERS] if len(body) >= BODY_BYTES else text
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets, however they are spelled in it."""
-    return without_secrets(text, _spelled(tuple(secrets)))
-
-
-@lru_cache(maxsize=64)
-def _spelled(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    return secrets_of(secrets)
+def shortened(text: str) -> str:
+    """At most so many characters of what has been masked."""
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"

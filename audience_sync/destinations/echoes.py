@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from audience_sync import __version__
-from audience_sync.config.secrets import MASK
+from audience_sync.config.hiding import Hidden
 from audience_sync.destinations.base import Judgement, Meaning, Message
 
 #: Shorter values are in every text by chance; masking them would hide the reason and no person.
@@ -19,21 +19,15 @@ OURS = frozenset({"identify", "audience-sync", __version__})
 
 
 def without_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgement:
-    """The judgement, with every value of the messages masked in its reasons."""
+    """The judgement, with every value of the messages masked in its reasons, however it is spelled there."""
     if judgement.meaning is Meaning.DELIVERED and not judgement.refused:
         return judgement
-    values = sorted(_values_of(messages), key=len, reverse=True)
+    values = Hidden(_values_of(messages))
     return replace(
         judgement,
-        reason=_without(judgement.reason, values),
-        refused={index: _without(reason, values) for index, reason in judgement.refused.items()},
+        reason=values.masked(judgement.reason),
+        refused={index: values.masked(reason) for index, reason in judgement.refused.items()},
     )
-
-
-def _without(reason: str, values: Sequence[str]) -> str:
-    for value in values:
-        reason = reason.replace(value, MASK)
-    return reason
 
 
 def _values_of(messages: Sequence[Message]) -> set[str]:

@@ -15,12 +15,11 @@ import requests
 import urllib3.exceptions as urllib3_errors
 
 from audience_sync import __version__
+from audience_sync.destinations.answers import BODY_BYTES
 from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Message
 from audience_sync.destinations.echoes import without_echoes
 from audience_sync.destinations.wire import Deadline, DeadlineAdapter, PlainSession
 
-#: What is read of an answer (bytes): enough for any protocol's, whatever a proxy sends instead.
-BODY_BYTES = 64 * 1024
 HEADERS = {
     "User-Agent": f"audience-sync/{__version__}",
     "Accept": "application/json, */*",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlsplit
 
+from audience_sync.config.secrets import secrets_of
 from audience_sync.destinations.answers import excerpt, judge_status
 from audience_sync.destinations.base import (
     Answer,
@@ -26,8 +27,6 @@ from audience_sync.model import IdentifyCall
 #: What small services take, whose limits nobody wrote down.
 BATCH_MESSAGES = 100
 BATCH_BYTES = 1_000_000
-#: Shorter parts of a header are in every answer by chance (characters).
-SHORTEST_SECRET = 4
 
 
 class WebhookDestination(HttpDestination):
@@ -42,7 +41,7 @@ class WebhookDestination(HttpDestination):
         self._table = status_table(options.answers)
         self._headers = _headers({name: value.get_secret_value() for name, value in options.headers.items()})
         self._key = signing_key(options.secret) if options.secret else None
-        self._secrets = tuple(_secrets(options))
+        self._secrets = secrets_of(_secrets(options))
 
     @property
     def limits(self) -> Limits:
@@ -94,16 +93,10 @@ def _id_of(messages: Sequence[Message]) -> str:
     return blake2b("\n".join(message.message_id for message in messages).encode(), digest_size=16).hexdigest()
 
 
-def _secrets(options: WebhookOptions) -> Iterable[str]:
-    """What no answer may repeat into a reason, the longest first: headers whole and in parts (``Bearer`` and
-    the token), path and query, and the signing secret."""
-    return sorted((text for text in _secret_texts(options) if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
-
-
-def _secret_texts(options: WebhookOptions) -> Iterator[str]:
-    for value in options.headers.values():
-        yield from (value.get_secret_value(), *value.get_secret_value().split())
+def _secrets(options: WebhookOptions) -> Iterator[str]:
+    """What no answer may repeat into a reason: headers, path and query, and the signing secret."""
+    yield from (value.get_secret_value() for value in options.headers.values())
     url = urlsplit(options.url)
-    yield from (url.path, url.query, *(text for _, text in parse_qsl(url.query)))
+    yield from (options.url, url.path, url.query, *(text for _, text in parse_qsl(url.query)))
     if options.secret:
         yield options.secret.get_secret_value()

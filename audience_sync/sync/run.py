@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +12,7 @@ from audience_sync.config.secrets import masked
 from audience_sync.delivery.acknowledge import count_refused
 from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
 from audience_sync.delivery.withheld import Latecomers
+from audience_sync.destinations.answers import shortened
 from audience_sync.errors import AudienceSyncError, LeaseLostError, in_short
 from audience_sync.model import RunId
 from audience_sync.store.engine import Store
@@ -41,18 +42,18 @@ def sync(parts: Parts, order: Order, watch: Watch) -> Report:
         except LeaseLostError:
             raise
         except BaseException as error:
-            words = masked(_words(error), parts.settings.secrets)
+            words = _words(error, partial(masked, secrets=parts.settings.secrets))
             with lease.transaction() as connection:
                 break_off(connection, run, time.monotonic() - started, words)
             raise
 
 
-def _words(error: BaseException) -> str:
+def _words(error: BaseException, mask: Callable[[str], str]) -> str:
     if isinstance(error, AudienceSyncError):
-        return str(error)
+        return mask(str(error))
     if isinstance(error, KeyboardInterrupt):
         return "The run was interrupted; what was answered is kept, and the next run goes on from there."
-    return in_short(error)
+    return in_short(error, mask)
 
 
 def _sync(
@@ -97,7 +98,7 @@ def _context(
         ids,
         watch.delivering,
         latecomers=latecomers,
-        mask=lambda text: masked(text, parts.settings.secrets),
+        mask=lambda text: shortened(masked(text, parts.settings.secrets)),
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
-from urllib.parse import quote, quote_plus
 
 import pytest
 from destinations.receiver import Receiver, Reply
@@ -44,34 +42,6 @@ def test_secrets_and_user_properties_appear_nowhere(vip: Project, receiver: Rece
 
 
 SPELLED = 'w"k/4f&0c+2a=9d%7'
-
-
-@pytest.mark.parametrize(
-    "spelling",
-    [
-        SPELLED,
-        json.dumps(SPELLED)[1:-1],
-        quote(SPELLED, safe=""),
-        quote(SPELLED),
-        quote_plus(SPELLED),
-        b64encode(SPELLED.encode()).decode(),
-        b64encode(f"{SPELLED}:".encode()).decode(),
-    ],
-)
-def test_a_secret_that_an_answer_repeats_is_masked_however_it_is_spelled(
-    vip: Project, receiver: Receiver, spelling: str
-) -> None:
-    receiver.will_answer(Reply(400, json.dumps({"message": "KEY"}).replace("KEY", spelling).encode()))
-    vip.environment["HOOK_KEY"] = SPELLED
-    hook = segment(receiver, write_key="${HOOK_KEY}")
-    vip.configure(audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}], destinations={"hook": hook})
-    results = [
-        vip.run(*command) for command in (["sync", "-v"], ["show", "1"], ["test-destination", "hook", "--user", "u"])
-    ]
-    assert [result.code for result in results] == [1, 0, 1]
-    said = "".join(result.stdout + result.stderr for result in results)
-    for place in (said, vip.store.read_text("utf-8", errors="replace")):
-        assert spelling not in place
 
 
 def test_a_secret_in_a_wrong_option_is_masked(vip: Project) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from audience_sync.destinations.answers import StatusTable, excerpt, judge_status, retry_after
+from audience_sync.destinations.answers import StatusTable, excerpt, judge_status, retry_after, shortened
 from audience_sync.destinations.base import Answer, Meaning
 
 NOW = datetime(2026, 3, 1, 6, 0, 0, tzinfo=UTC)
@@ -125,13 +125,21 @@ def test_a_reason_says_what_happened_and_what_to_do(answer: Answer, detail: str,
         pytest.param(b"a\r\n\tb\x00\x1b[31mc", "a b [31mc", id="one printable line"),
         pytest.param(b"caf\xe9", "caf�", id="no UTF-8"),
         pytest.param("日本".encode(), "日本", id="another script"),
-        pytest.param(b"x" * 300, "x" * 199 + "…", id="200 characters at most"),
         pytest.param(b"  <!doctype html><p>Sorry", "", id="a page"),
         pytest.param(b"", "", id="nothing"),
     ],
 )
-def test_an_excerpt_is_one_short_printable_line(body: bytes, text: str) -> None:
+def test_an_excerpt_is_one_printable_line(body: bytes, text: str) -> None:
     assert excerpt(body) == text
+
+
+def test_of_an_answer_300_characters_are_shown() -> None:
+    assert shortened("x" * 300) == "x" * 300
+    assert shortened("x" * 301) == "x" * 299 + "…"
+
+
+def test_of_an_answer_that_was_cut_the_end_is_not_trusted() -> None:
+    assert excerpt(b"no such key" + b" " * 65_520 + b"s3cre", ["s3cret"]) == "no such key"
 
 
 def test_an_excerpt_masks_secrets() -> None:

@@ -18,6 +18,10 @@ SENT = [
     [
         ("no such user: u-77", "no such user: ***"),
         ("jane@example.test bounced", "*** bounced"),
+        ("Jane@Example.TEST bounced", "*** bounced"),
+        ("jane%40example.test bounced", "*** bounced"),
+        ("jane\\u0040example.test bounced", "*** bounced"),
+        ("amFuZUBleGFtcGxlLnRlc3Q= bounced", "*** bounced"),
         ("bad street 'Elm Road 4'", "bad street '***'"),
         ("129.95 is too much", "*** is too much"),
         ("identify needs userId and traits", "identify needs userId and traits"),

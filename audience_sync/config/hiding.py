@@ -1,0 +1,136 @@
+"""Where in a text do certain values stand, however they are spelled there? They are hidden, whole.
+
+Services repeat a key in capitals, a password in JSON, an address in a URL, a header in base64: a search for the
+plain text would miss each. So texts and values are compared as they are meant: escapes of JSON, URLs and HTML
+undone, upper and lower case alike, and what looks like base64 unpacked.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from html import unescape
+from itertools import chain
+from urllib.parse import unquote_to_bytes
+
+MASK = "***"
+
+_LETTER = re.compile(r"(?s).")
+_MEANT = re.compile(
+    r"(?P<url>(?:%(?:25)*[0-9a-f]{2})+)|(?P<json>(?:\\+u[0-9a-f]{4})+)|(?P<html>&\#?\w+;)|(?P<escape>\\+)|.",
+    re.IGNORECASE | re.DOTALL,
+)
+#: Shorter values are in any base64 by chance (characters).
+_SHORTEST_PACKED = 4
+_ESCAPES = frozenset("%\\&")
+#: The base64 of the shortest secret has so many letters; a slash and a plus may be escaped in it.
+_BASE64 = re.compile(r"(?:[a-z0-9+/_-]|\\/|%2[bf]){6,}(?:=|%3d)*", re.IGNORECASE)
+
+Span = tuple[int, int]
+
+
+class Hidden:
+    """Values that are to be seen in no text."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        plain = set(values)
+        self._letters = {letters for value in plain for letters in _readings(value)} - {""}
+        self._bytes = {_folded(value.encode(errors="replace")) for value in plain if len(value) >= _SHORTEST_PACKED}
+
+    def masked(self, text: str) -> str:
+        """The text with a mask in the place of each value; values that overlap are one."""
+        if not self._letters:
+            return text
+        shown, end = [], 0
+        for start, stop in _merged(chain(self._in_letters(text), self._in_base64(text))):
+            shown += [text[end:start], MASK]
+            end = stop
+        return "".join([*shown, text[end:]])
+
+    def _in_letters(self, text: str) -> Iterator[Span]:
+        """As it stands, too: what comes before a value may look like the beginning of an escape."""
+        for reading in (_Reading(text, _LETTER), _Reading(text, _MEANT)):
+            for value in self._letters:
+                yield from reading.spans(value)
+
+    def _in_base64(self, text: str) -> Iterator[Span]:
+        for run in _BASE64.finditer(text):
+            meant = "\n".join(_unpacked(run[0]))
+            if any(value in meant for value in self._bytes):
+                yield run.span()
+
+
+class _Reading:
+    """A text as it is meant, and where in the text each letter of that stands."""
+
+    def __init__(self, text: str, pattern: re.Pattern[str]) -> None:
+        letters: list[str] = []
+        self._spans: list[Span] = []
+        for token in pattern.finditer(text):
+            meant = _alike(_meaning(token))
+            letters.append(meant)
+            self._spans += [token.span()] * len(meant)
+        self.text = "".join(letters)
+
+    def spans(self, value: str) -> Iterator[Span]:
+        start = self.text.find(value)
+        while start >= 0:
+            yield self._spans[start][0], self._spans[start + len(value) - 1][1]
+            start = self.text.find(value, start + 1)
+
+
+def _readings(value: str) -> Iterator[str]:
+    yield _alike(value)
+    if not _ESCAPES.isdisjoint(value):
+        yield _Reading(value, _MEANT).text
+
+
+def _alike(text: str) -> str:
+    """Upper and lower case, and a space and how URLs write it."""
+    return text.casefold().replace(" ", "+")
+
+
+def _meaning(token: re.Match[str]) -> str:
+    match token.lastgroup:
+        case "url":
+            return _text(unquote_to_bytes(re.sub("%(?:25)+", "%", token[0])))
+        case "json":
+            units = re.findall(r"u(.{4})", token[0], re.IGNORECASE)
+            return bytes.fromhex("".join(units)).decode("utf-16-be", "replace")
+        case "html":
+            return unescape(token[0])
+        case "escape":
+            return ""
+        case _:
+            return token[0]
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _unpacked(run: str) -> Iterator[str]:
+    """What the base64 may mean; letters before it may belong to something else."""
+    letters = _text(unquote_to_bytes(run)).replace("\\", "").rstrip("=").replace("-", "+").replace("_", "/")
+    for skipped in range(4):
+        whole = letters[skipped:]
+        whole = whole[:-1] if len(whole) % 4 == 1 else whole
+        yield _folded(b64decode(whole + "=" * (-len(whole) % 4)))
+
+
+def _folded(content: bytes) -> str:
+    return content.decode("latin-1").casefold()
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """In order, and what overlaps or touches as one."""
+    found: list[Span] = []
+    for start, stop in sorted(spans):
+        if found and start <= found[-1][1]:
+            start, stop = found[-1][0], max(stop, found.pop()[1])
+        found.append((start, stop))
+    return found

@@ -17,10 +17,11 @@ import duckdb
 IDS = {"uuid": "md5('user' || i)::uuid::varchar", "short": "'u' || i"}
 
 #: One percent of the users change: a quarter of them each in an audience, the other one, the number and the text.
+#: Numbers are rounded: one with more than 15 digits would make a text of every number in its CSV column.
 SHOP = """
 create table users as
 select *, newsletter0 <> coalesce(change = 0, false) as newsletter1, buyers0 <> coalesce(change = 1, false) as buyers1,
-    score0 + if(change = 2, 1, 0) as score1, if(change = 3, 'moved to ' || city0, city0) as city1
+    round(score0 + if(change = 2, 1, 0), 2) as score1, if(change = 3, 'moved to ' || city0, city0) as city1
 from (
     select {id} as user_id, md5('order' || i) as place,
         md5_number_lower('newsletter' || i) % 100 < 50 as newsletter0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ class Results:
         document = json.loads(file.read_text()) if file.exists() else {"results": [], "facts": {}}
         self.facts: dict[str, Any] = document["facts"]
         self._results = {
-            tuple(each["key"]): Result(*each["key"], tuple(Measured(**run) for run in each["runs"]))
+            (case, who, step): Result(case, who, step, tuple(Measured(**run) for run in each["runs"]))
             for each in document["results"]
+            for case, who, step in [each["key"]]
         }
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Result]:
         return iter(self._results.values())
 
     def add(self, results: list[Result]) -> None:

@@ -78,7 +78,7 @@ def show(results: Results, cases: Sequence[Case], users: int) -> None:
         table = Table(*heads)
         for head in table.columns[3:]:
             head.justify = "right"
-        previous = ("", "")
+        previous: tuple[str, ...] = ()
         for row in body:
             if heads is HEADS and previous != row[:2]:
                 table.add_section()

@@ -9,8 +9,9 @@ from os import sep
 from pathlib import Path
 
 #: From the first quote to the last of its kind: what is quoted may hold one itself.
-_QUOTED = re.compile(r"""(['"`]).*\1""")
-_ADDRESS = re.compile(r"[^\s:=,;()<>]+@[^\s:=,;()<>]+")
+_QUOTED = re.compile(r"""(?P<quote>['"`]).*(?P=quote)""")
+_ADDRESS = re.compile(r"(?P<quote>)[^\s:=,;()<>]+@[^\s:=,;()<>]+")
+_NUMBER = re.compile(r"(?P<quote>)\b\+?\d{6,}\b")
 
 
 class AudienceSyncError(Exception):
@@ -74,13 +75,19 @@ class UnsendableError(AudienceSyncError):
 def in_short(error: BaseException, mask: Callable[[str], str]) -> str:
     """An error that nobody expected, in one line: its kind, its place in our code, and its first words.
 
-    Libraries quote rows of the data, which are people's, and go on with more of them: what is quoted is left out,
-    and so is all that looks like an address. ``mask`` takes out the secrets, before anything is cut.
+    Libraries go on with rows of the data, which are people's. ``mask`` takes out the secrets, before anything is cut.
     """
     lines = mask(str(error)).strip().splitlines()
-    words = _ADDRESS.sub("...", _QUOTED.sub(r"\1...\1", lines[0])) if lines else ""
+    words = without_values(lines[0]) if lines else ""
     kind = f"{type(error).__name__}{_place(error)}"
     return f"{kind}: {words}" if words else kind
+
+
+def without_values(words: str) -> str:
+    """A library's words without what may be a value of the data: what is quoted, addresses, long numbers."""
+    for pattern in (_QUOTED, _ADDRESS, _NUMBER):
+        words = pattern.sub(r"\g<quote>...\g<quote>", words)
+    return words
 
 
 def _place(error: BaseException) -> str:

@@ -54,7 +54,7 @@ class DatabaseSource(Source):
             rows = (row for rows in answer.partitions(ROWS_AT_ONCE) for row in rows)
             return spool(workspace, THE_ANSWER, list(answer.keys()), rows, wanted, _refuse(wanted))
         except SQLAlchemyError as error:
-            raise self._problem("the query failed", error, "Correct it in the config.") from None
+            raise self._problem("the query failed", error, "Correct it in the config.", wanted.query or "") from None
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -97,9 +97,9 @@ class DatabaseSource(Source):
         elif statement := _READ_ONLY.get(connection.dialect.name):
             connection.exec_driver_sql(statement)
 
-    def _problem(self, what: str, error: Exception, remedy: str) -> SourceError:
+    def _problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         cause = getattr(error, "orig", None) or error
-        return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause)}. {remedy}")
+        return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause, query)}. {remedy}")
 
 
 def _parsed(text: str) -> URL:

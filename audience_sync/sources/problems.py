@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from audience_sync.errors import SourceError
+from audience_sync.errors import SourceError, without_values
 
 _NOTHING_USED = "Nothing of it was used."
 _LINE = re.compile(r"\bLine: (\d+)")
@@ -24,6 +24,8 @@ class Problems:
     what: str = ""
     #: Finds the line of a file that is no JSON.
     bad_line: Callable[[str], int | None] = field(default=lambda path: None)
+    #: Whether a query words errors itself, by `error(...)`.
+    raises: bool = False
 
     def explain(self, error: Exception) -> SourceError:
         message = str(error)
@@ -35,7 +37,8 @@ class Problems:
         if "Malformed JSON" in message:
             return self._malformed(file, path, message)
         verb = "run" if self.what else "read"
-        return SourceError(f"{file} can't be {verb}: {first_words(message)}. {_NOTHING_USED}")
+        words = _OF_ITS_OWN if self.raises else without_values(first_words(message))
+        return SourceError(f"{file} can't be {verb}: {words}. {_NOTHING_USED}")
 
     def _malformed(self, file: str, path: str | None, message: str) -> SourceError:
         if self.what and not path:
@@ -51,6 +54,7 @@ class Problems:
         )
 
 
+_OF_ITS_OWN = "it raised an error of its own, whose words are not shown since they may name people"
 _MIXED = (
     "{what} compares text with a JSON value: a column of JSON lines whose values have several types (numbers and "
     "text) is JSON. Write column ->> '$' for its text."
@@ -58,7 +62,7 @@ _MIXED = (
 
 
 def first_words(message: str) -> str:
-    """The first line of an error without values of the data, which may be a person's."""
+    """The first line of an error without texts of the data, which may be a person's."""
     line = message.strip().splitlines()[0] if message.strip() else "unknown error"
     return _QUOTED_VALUE.sub("'...'", line).rstrip(". ")
 

@@ -20,12 +20,13 @@ from audience_sync.sources.lookup import SUFFIXES, Folder, Found
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.reading import opened, tables_for_sql
 from audience_sync.sources.sql_errors import DESCRIBE, query_problem
-from audience_sync.sources.tables import Column, Part, Table, column_twice, part_of, wanted_columns
+from audience_sync.sources.tables import Column, Part, Table, are_values, column_twice, part_of, wanted_columns
 from audience_sync.workspace import Workspace, quoted
 
 THE_QUERY = "the query"
 _WORD = re.compile(r"'((?:[^']|'')+)'|\"((?:[^\"]|\"\")+)\"")
 _FILE_FUNCTION = re.compile(r"(\b(?:read_\w+|parquet_scan|glob)\s*\(\s*')([^']+)(')", re.IGNORECASE)
+_RAISING = re.compile(r"\berror\s*\(", re.IGNORECASE)
 _CHANGING = re.compile(
     r"\b(now|today|current_\w+|localtime\w*|get_current\w*|\w*_timestamp|age|random\w*|\w*uuid\w*|shuffle|sample|"
     r"tablesample|getenv|read_\w+|parquet_scan|glob)\b",
@@ -53,11 +54,15 @@ def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
     views = Views(workspace, folder, wanted, schema)
     for word in file_words(query):
         views.create(word)
-    table = _answer(workspace, folder, schema, _from_folder(query, folder))
+    try:
+        table = _answer(workspace, schema, _from_folder(query, folder))
+    except duckdb.Error as error:
+        raise query_problem(error, folder, headless=views.headless) from None
     for name in wanted_columns(wanted):
         if table.names.count(name) > 1:
             raise column_twice(THE_QUERY, name)
-    problems = Problems(views.names, what=THE_QUERY, bad_line=bad_line)
+    raises = bool(_RAISING.search(query))
+    problems = Problems(views.names, what=THE_QUERY, bad_line=bad_line, raises=raises)
     return Answer(part_of(table.table, wanted), problems, views.found)
 
 
@@ -68,12 +73,16 @@ def file_words(query: str) -> list[str]:
 
 
 class Views:
-    """The views of one read; those for words that are no files are left out."""
+    """The views of one read; those for words that are no files are left out.
+
+    ``headless``: the first row of one holds values, no names.
+    """
 
     def __init__(self, workspace: Workspace, folder: Folder, wanted: Wanted, schema: str) -> None:
         self._workspace, self._folder, self._wanted, self._schema = workspace, folder, wanted, schema
         self.found: list[Found] = []
         self.names: dict[str, str] = {}
+        self.headless = False
 
     def create(self, word: str) -> None:
         found = self._folder.find_any(word, self._workspace)
@@ -92,6 +101,7 @@ class Views:
         if not tables:
             raise SourceError(f"{word} has no records, so that a query can't know its columns. Is it complete?")
         names = list(tables[0].columns)
+        self.headless |= are_values(names)
         rows = " union all ".join(_select(table, names) for table in tables)
         self._workspace.run(f"create view {self._schema}.{quoted(word)} as {rows}")
 
@@ -116,13 +126,11 @@ class _Answered:
     names: list[str]
 
 
-def _answer(workspace: Workspace, folder: Folder, schema: str, query: str) -> _Answered:
+def _answer(workspace: Workspace, schema: str, query: str) -> _Answered:
     cursor = workspace.cursor()
     try:
         cursor.execute(f"use {schema}")
         return _bound(cursor, schema, query)
-    except duckdb.Error as error:
-        raise query_problem(error, folder) from None
     finally:
         cursor.close()
 

@@ -19,13 +19,14 @@ _NO_FILE = re.compile(r"No files found that match the pattern \"(.+?)\"")
 _REMEDY = "Nothing was read. Correct the query in the config."
 
 
-def query_problem(error: Exception, folder: Folder) -> SourceError:
+def query_problem(error: Exception, folder: Folder, *, headless: bool) -> SourceError:
+    """``headless``: the columns are called as the values of a file's first row, which are shown nowhere."""
     message = str(error)
     if missing := _NO_FILE.search(message):
         return _no_file(missing[1], folder)
     what = _KIND.sub("", first_words(message)).rstrip("!. ")
     candidates = _CANDIDATES.search(message)
-    known = f" The columns are {candidates[1].strip()}." if candidates else ""
+    known = f" The columns are {candidates[1].strip()}." if candidates and not headless else ""
     return SourceError(f"the query{_place(message)}: {what}.{known} {_REMEDY}")
 
 

@@ -15,6 +15,8 @@ from audience_sync.sources.values import sql_json
 
 MOST_NAMED = 12
 _PLAIN = re.compile(r"[\w./-]+")
+#: What is no column's name: an address, a long number, a date.
+_VALUE = re.compile(r"@|\d{6}|\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,17 @@ def wanted_columns(wanted: Wanted) -> list[str]:
 
 
 def column_missing(file: str, name: str, there: Collection[str]) -> SourceError:
+    known = f"{did_you_mean(name, there)} The columns are {listed(there)}."
+    if are_values(there):
+        known = " The first row has no names of columns, but values."
     return SourceError(
-        f"{file}: there is no column {name!r}.{did_you_mean(name, there)} "
-        f"The columns are {listed(there)}. Correct the column's name in the config, or the file."
+        f"{file}: there is no column {name!r}.{known} Correct the column's name in the config, or the file."
     )
+
+
+def are_values(names: Iterable[str]) -> bool:
+    """Whether a file without a header was taken to have one: its first row is a person, who is shown nowhere."""
+    return any(_VALUE.search(name) for name in names)
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
@@ -83,7 +92,7 @@ def refuse_doubles(file: str, names: Iterable[str]) -> None:
     """Raises SourceError for a name that is there twice; columns without a name are nobody's."""
     double = next((name for name, times in Counter(names).items() if name and times > 1), None)
     if double is not None:
-        raise column_twice(file, double)
+        raise column_twice(file, "..." if are_values([double]) else double)
 
 
 def listed(words: Collection[str]) -> str:
@@ -97,8 +106,9 @@ def same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
     first_name, first = tables[0]
     for name, columns in tables[1:]:
         if odd := sorted(set(first) ^ set(columns)):
+            only = "some columns" if are_values(odd) else listed(odd)
             raise SourceError(
-                f"{name} and {first_name} are read as one, but only one of them has {listed(odd)}. "
+                f"{name} and {first_name} are read as one, but only one of them has {only}. "
                 "Nothing of them was used. Write them with the same columns, or name fewer files."
             )
 

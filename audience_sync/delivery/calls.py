@@ -38,7 +38,7 @@ class EncodedCall(NamedTuple):
 
 def messages_of(calls: Sequence[EncodedCall]) -> Sequence[Message]:
     """The messages of all calls, in their order."""
-    if all(call.odd is None for call in calls):
+    if not [call for call in calls if call.odd is not None]:
         return cast(Sequence[Message], calls)  # it has what a message has
     return [message for call in calls for message in call.messages]
 
@@ -87,8 +87,11 @@ class Calls:
         ordered = f"{self._sql} order by user_id"
         for rows in self.workspace.stream(f"select message_id, encode({body}), user_id, null from ({ordered})"):
             calls = list(map(EncodedCall._make, rows))
-            odd = self.of([call.user_id for call in calls if call.body is None])
-            yield [encode(odd[call.user_id], destination) if call.user_id in odd else call for call in calls]
+            if unwritten := [place for place, row in enumerate(rows) if row[1] is None]:
+                found = self.of([calls[place].user_id for place in unwritten])
+                for place in unwritten:
+                    calls[place] = encode(found[calls[place].user_id], destination)
+            yield calls
 
     @property
     def _sql(self) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 
 from audience_sync.delivery.acknowledge import acknowledge
+from audience_sync.delivery.ahead import ahead
 from audience_sync.delivery.calls import Batch, Calls, batches
 from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding
 from audience_sync.delivery.pace import Pace
@@ -156,7 +157,7 @@ def _batches(calls: Calls, work: Delivery) -> Iterator[Batch]:
     size = work.destination.options.batch_size or work.destination.limits.messages
     if work.most is not None:
         size = min(size, work.most)
-    return batches(calls.encoded(work.destination), work.destination, size)
+    return batches(ahead(calls.encoded(work.destination)), work.destination, size)
 
 
 def _limited(found: Iterator[Batch], most: int | None) -> Iterator[Batch]:

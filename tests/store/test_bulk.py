@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from audience_sync.store.bulk import delete_rows, insert_rows
+from audience_sync.store.bulk import AT_ONCE, delete_rows, insert_rows
 from audience_sync.store.engine import Store
 from audience_sync.store.tables import changes, members, rejections
 
@@ -42,6 +42,15 @@ def test_batches_follow_one_another(store: Store) -> None:
     with store.writing() as connection:
         insert_rows(connection, members, COLUMNS, [[(1, "ann", 1), (1, "ben", 1)], [], [(1, "cid", 1)]])
     assert user_ids(store) == ["ann", "ben", "cid"]
+
+
+@pytest.mark.parametrize("size", [1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE, 3 * AT_ONCE + 7])
+def test_every_row_of_a_batch_of_any_size_arrives(store: Store, size: int) -> None:
+    a_store_with(store, audiences=["vip"])
+    users = [f"user-{number:04}" for number in range(size)]
+    with store.writing() as connection:
+        insert_rows(connection, members, COLUMNS, [[(1, user, 1) for user in users]])
+    assert user_ids(store) == users
 
 
 def test_no_batch_is_no_row(store: Store) -> None:

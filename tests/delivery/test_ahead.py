@@ -1,0 +1,50 @@
+"""Are things made one step ahead, in order, and is nothing swallowed?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from audience_sync.delivery.ahead import ahead
+
+
+def test_everything_comes_in_its_order() -> None:
+    assert list(ahead(iter(range(1000)))) == list(range(1000))
+
+
+def test_nothing_stays_nothing() -> None:
+    assert list(ahead(iter([]))) == []
+
+
+def test_the_next_one_is_made_while_one_is_worked_on() -> None:
+    made = [threading.Event() for _ in range(2)]
+
+    def making() -> Iterator[int]:
+        for number, event in enumerate(made):
+            event.set()
+            yield number
+
+    items = ahead(making())
+    assert next(items) == 0
+    assert made[1].wait(10)
+
+
+def test_an_error_comes_after_what_was_made_before_it() -> None:
+    def making() -> Iterator[int]:
+        yield 1
+        raise ValueError("the second one")
+
+    items = ahead(making())
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="the second one"):
+        next(items)
+
+
+def test_whoever_stops_early_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    items = ahead(iter(range(1000)))
+    next(items)
+    items.close()
+    assert threading.active_count() == before

@@ -11,7 +11,7 @@ from pathlib import Path
 #: From the first quote to the last of its kind: what is quoted may hold one itself.
 _QUOTED = re.compile(r"""(?P<quote>['"`]).*(?P=quote)""")
 _ADDRESS = re.compile(r"(?P<quote>)[^\s:=,;()<>]+@[^\s:=,;()<>]+")
-_NUMBER = re.compile(r"(?P<quote>)\b\+?\d{6,}\b")
+_NUMBER = re.compile(r"(?P<quote>)(?<!\w)\+?\d{6,}\b")
 
 
 class AudienceSyncError(Exception):

@@ -64,24 +64,40 @@ def current(context: click.Context) -> int:
 @common
 @click.pass_context
 def copy_to(context: click.Context, url: str) -> None:
-    """Move everything to another, empty store: sqlite:///new.db or postgresql://user@host/database."""
-    from pathlib import Path
+    """Move everything to another, empty store: sqlite:///new.db or postgresql://user@host/database.
 
+    Anyone on this machine can read a command line: give an address with a password as '${NEW_STORE}', in quotes, which
+    stands for the environment variable, or as '${file:/run/secrets/store}'.
+    """
     from audience_sync.cli.compose import options_of, read_store_settings
     from audience_sync.cli.errors import keep_secret
     from audience_sync.cli.output import line, print_json
-    from audience_sync.config.locations import database_url
     from audience_sync.config.secrets import secrets_of
     from audience_sync.store.copy import copy
     from audience_sync.store.engine import Store
 
     options = options_of(context)
     settings = read_store_settings(options)
-    keep_secret([*secrets_of([url]), *settings.secrets])
-    target = Store(database_url(url, Path.cwd()))
+    keep_secret(secrets_of([url, *settings.secrets]))
+    url = _store_url(url)
+    keep_secret(secrets_of([url, *settings.secrets]))
+    target = Store(url)
     counts = copy(Store(settings.store), target)
     if options.as_json:
         print_json({"store": target.label, "rows": counts})
         return
     line(f"Copied {sum(counts.values()):,} rows of {len(counts)} tables to {target.label}; the counts agree.")
     line("Next: put the new store into the config (`store:`), then: audience-sync check")
+
+
+def _store_url(text: str) -> str:
+    import os
+    from pathlib import Path
+
+    from audience_sync.config.loader import read_store_url
+    from audience_sync.errors import ConfigError
+
+    try:
+        return read_store_url(text, Path.cwd(), os.environ)
+    except ConfigError as error:
+        raise click.BadParameter("; ".join(each.message for each in error.problems), param_hint="URL") from None

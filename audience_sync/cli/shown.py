@@ -48,7 +48,7 @@ def shown_request(request: HttpRequest, headers: Mapping[str, str], secrets: Ite
     return ShownRequest(
         masked(_text(request), known),
         request.method,
-        _without_query(masked(request.url, known)),
+        masked(_without_query(request.url), known),
         {name: masked(_header(name, value), known) for name, value in headers.items()},
     )
 

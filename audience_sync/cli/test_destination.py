@@ -103,7 +103,7 @@ def _about(settings: Settings) -> Audiencing:
 
     audiences = frozenset(audience.property_key or "" for audience in settings.audiences)
     traits = frozenset(key for entry in settings.computed_traits for key in entry.columns)
-    return Audiencing(_installation(settings.store), audiences, traits)
+    return Audiencing(_installation(settings.store), audiences, traits, settings.secrets)
 
 
 def _installation(url: str) -> str:

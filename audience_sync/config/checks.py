@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from audience_sync.config.findings import Finding, Place, Tree, dotted
-from audience_sync.config.locations import store_problem
+from audience_sync.config.locations import password_problem, store_problem
 from audience_sync.config.suggest import unknown
 from audience_sync.config.validation import as_list, as_mapping
 
@@ -22,11 +22,12 @@ def findings(tree: Tree) -> Iterator[Finding]:
     audiences, traits = as_list(tree.get("audiences")), as_list(tree.get("computed_traits"))
     if not tree.get("audiences") and not tree.get("computed_traits"):
         yield Finding(("audiences",), _NOTHING)
-    if isinstance(store := tree.get("store"), str) and (problem := store_problem(store)):
-        yield Finding(("store",), problem)
+    yield from store_findings(tree)
     sources = as_mapping(tree.get("sources"))
     for name, source in sources.items():
         yield from _one_of(source, ("files", "database"), ("sources", name))
+        if isinstance(url := as_mapping(source).get("database"), str) and (problem := password_problem(url)):
+            yield Finding(("sources", name, "database"), problem)
     for place, entry in entries(audiences, "audiences"):
         yield from _origin(entry, sources, place)
         yield from _audience(entry, as_mapping(tree.get("destinations")), place)
@@ -36,6 +37,11 @@ def findings(tree: Tree) -> Iterator[Finding]:
         yield from _origin(entry, sources, place)
     yield from _schedule(tree, ())
     yield from _repeated_names_from(audiences)
+
+
+def store_findings(tree: Tree) -> Iterator[Finding]:
+    if isinstance(store := tree.get("store"), str) and (problem := store_problem(store)):
+        yield Finding(("store",), problem)
 
 
 def entries(values: Sequence[Any], part: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:

@@ -66,12 +66,22 @@ def load_store(path: Path, *, environment: str | None, variables: Mapping[str, s
     resolver = Resolver(variables, folder)
     mine = resolver.tree({part: tree[part] for part in StoreConfig.model_fields if tree.get(part) is not None})
     settings, invalid = validated(StoreSettings, mine)
-    everything = [*found, *overridden, *resolver.findings, *invalid]
+    wrong = [] if resolver.findings else checks.store_findings(mine)
+    everything = [*found, *overridden, *resolver.findings, *invalid, *wrong]
     if settings is None or everything:
         raise config_error(_in_order(everything, tree), secrets_of(resolver.values))
     store = database_url(settings.store, folder)
     secrets = secrets_of([*resolver.values, *passwords(store)])
     return settings.model_copy(update={"store": store, "secrets": secrets})
+
+
+def read_store_url(text: str, folder: Path, variables: Mapping[str, str]) -> str:
+    """The address of another store, as the config would say it. Raises ConfigError."""
+    resolver = Resolver(variables, folder)
+    tree = resolver.tree({"store": text})
+    if found := resolver.findings or list(checks.store_findings(tree)):
+        raise config_error(found, secrets_of(resolver.values))
+    return database_url(tree["store"], folder)
 
 
 def _checked(tree: Tree, types: OptionTypes) -> tuple[ConfigFile | None, list[Finding]]:

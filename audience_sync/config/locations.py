@@ -31,6 +31,13 @@ def store_problem(url: str) -> str | None:
         return "the store is SQLite (`sqlite:///...`) or PostgreSQL (`postgresql://...`)"
     if re.fullmatch(r"sqlite(\+\w+)?://(/(:memory:)?)?(\?.*)?", url):
         return "a database in memory forgets what was sent; name a file: `sqlite:///audience_sync.db`"
+    return password_problem(url)
+
+
+def password_problem(url: str) -> str | None:
+    """Why the password can't be told from the host, or None: the rest of it would be looked up, and shown."""
+    if re.match(r"[\w+.-]+://[^:/]*:[^@]*@[^/?]*@", url):
+        return "the password in it has an `@`: write `%40` instead (and `%3A` for `:`, `%2F` for `/`, `%25` for `%`)"
     return None
 
 

@@ -17,10 +17,14 @@ SHORTEST = 4
 
 #: A password may hold a slash or an @: each reading of such a URL is masked.
 _PASSWORDS = (re.compile(r"://[^:/@\s]*:([^/\s]+)@"), re.compile(r"://[^:/@\s]*:([^@\s]+)@"))
-#: Of services that are called over HTTP, the user or the path may be the key.
-_KEYS = (re.compile(r"https?://([^:/@\s]+)@"), re.compile(r"https?://[^/?#\s]+/([^?#\s]{8,})"))
-#: A part of a path that may be a key alone (characters).
-_KEY_IN_PATH = 8
+#: Of services that are called over HTTP, the user, the path or the query may be the key.
+_KEYS = (
+    re.compile(r"https?://([^:/@\s]+)@"),
+    re.compile(r"https?://[^/?#\s]+/([^?#\s]{8,})"),
+    re.compile(r"https?://[^?#\s]+\?([^#\s]{8,})"),
+)
+#: So long is a part of a path or a query that may be a key alone (characters).
+_LONG = 8
 _PARAMETER = re.compile(
     r"[?&][^=&#\s]*(?:pass|pwd|token|secret|key|auth|credential|sig)[^=&#\s]*=([^&#\s]+)", re.IGNORECASE
 )
@@ -29,14 +33,14 @@ _HEADER = re.compile(r"(?:bearer|basic|token|apikey|digest) +(\S.*)|whsec_(.+)",
 
 def secrets_of(values: Iterable[str]) -> tuple[str, ...]:
     """The values, and the keys and passwords that are a part of them; the longest come first."""
-    plain = {part for value in values for text in (value, *value.splitlines()) for part in _parts(text)}
+    plain = {part for value in values for text in (value, *value.splitlines()) for part in _parts(text.strip())}
     found = {text for text in plain if len(text) >= SHORTEST}
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 
 def _parts(text: str) -> Iterator[str]:
-    yield from (text, text.strip(), *passwords(text), *keys(text))
-    if header := _HEADER.fullmatch(text.strip()):
+    yield from (text, *passwords(text), *keys(text))
+    if header := _HEADER.fullmatch(text):
         key = (header[1] or header[2]).strip()
         yield from (key, *_user_and_password(key))
 
@@ -56,9 +60,9 @@ def passwords(url: str) -> list[str]:
 
 
 def keys(url: str) -> list[str]:
-    """What may be a key in the URL of a service: the user, the path, and each part of it that is long enough."""
+    """What may be a key in the URL of a service: the user, path and query, and each part that is long enough."""
     found = [found for pattern in _KEYS for found in pattern.findall(url)]
-    return _as_meant([*found, *(part for path in found for part in path.split("/") if len(part) >= _KEY_IN_PATH)])
+    return _as_meant([*found, *(part for each in found for part in re.split("[/&=]", each) if len(part) >= _LONG)])
 
 
 def _as_meant(written: list[str]) -> list[str]:
@@ -72,4 +76,4 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 @lru_cache(maxsize=64)
 def _hidden(secrets: tuple[str, ...]) -> Hidden:
-    return Hidden(secrets)
+    return Hidden(secret for secret in secrets if len(secret) >= SHORTEST)

@@ -23,11 +23,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Audiencing:
-    """What a destination may know of this installation: a stable id, and which keys are audiences."""
+    """What a destination may know of this installation: a stable id, and which keys are audiences.
+
+    ``secrets``: of the whole config, which no reason may repeat; all are masked at once, since one may be a part of
+    another.
+    """
 
     installation: str
     audience_keys: frozenset[str] = frozenset()
     trait_keys: frozenset[str] = frozenset()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Message(NamedTuple):

@@ -61,7 +61,7 @@ class TrackingDestination(HttpDestination):
         super().__init__(options, about)
         key = options.write_key.get_secret_value()
         basic = b64encode(f"{key}:".encode()).decode()
-        self._secrets = (key, basic)
+        self._secrets = (*about.secrets, key, basic)
         self._headers = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
         self._end = b"]}"
         self._more: Mapping[str, Any] = {} if options.integrations is None else {"integrations": options.integrations}

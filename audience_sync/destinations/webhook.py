@@ -41,7 +41,7 @@ class WebhookDestination(HttpDestination):
         self._table = status_table(options.answers)
         self._headers = _headers({name: value.get_secret_value() for name, value in options.headers.items()})
         self._key = signing_key(options.secret) if options.secret else None
-        self._secrets = secrets_of(_secrets(options))
+        self._secrets = secrets_of([*about.secrets, *_secrets(options)])
 
     @property
     def limits(self) -> Limits:

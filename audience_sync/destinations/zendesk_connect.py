@@ -61,6 +61,7 @@ class ZendeskConnectDestination(HttpDestination):
     def __init__(self, options: ZendeskConnectOptions, about: Audiencing) -> None:
         super().__init__(options, about)
         self._key = options.private_key.get_secret_value()
+        self._secrets = (*about.secrets, self._key)
         self._email_from_id = all(normalised(key) != "email" for key in about.trait_keys)
 
     @property
@@ -105,8 +106,8 @@ class ZendeskConnectDestination(HttpDestination):
         }
 
     def judge(self, answer: Answer) -> Judgement:
-        said = excerpt(answer.body, (self._key,))
-        judgement = judge_status(answer, CONNECT_STATUSES, error_text(answer.body, (self._key,)) or said)
+        said = excerpt(answer.body, self._secrets)
+        judgement = judge_status(answer, CONNECT_STATUSES, error_text(answer.body, self._secrets) or said)
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
         if is_page(answer.body):
@@ -114,7 +115,7 @@ class ZendeskConnectDestination(HttpDestination):
         if not is_success(answer.body):
             reason = status_reason(answer.status, f"but not in Connect's words ({said})")
             return Judgement(Meaning.RETRY, reason, answer.status)
-        if error := error_text(answer.body, (self._key,)):
+        if error := error_text(answer.body, self._secrets):
             return Judgement(
                 Meaning.REFUSED, status_reason(answer.status, f"but with an error ({error})"), answer.status
             )

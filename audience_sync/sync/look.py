@@ -94,7 +94,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
         known,
         findings,
         ledgers,
-        parts.destinations(_about(known, findings)),
+        parts.destinations(_about(known, findings, parts.settings.secrets)),
         gather(workspace, stored, findings, collector.run),
         suppressed,
     )
@@ -179,11 +179,11 @@ def _open_seed(ledger: Ledger, findings: Findings, order: Order) -> Ledger:
     return replace(ledger, seeds={**ledger.seeds, order.seed: Feed(None, 0, seeding=order.seed)})
 
 
-def _about(known: Known, findings: Findings) -> Audiencing:
+def _about(known: Known, findings: Findings, secrets: tuple[str, ...]) -> Audiencing:
     kinds = {key: each.kind for key, each in known.properties.items()}
     kinds |= {each.key: each.kind for each in findings.created}
     audiences = frozenset(key for key, kind in kinds.items() if kind is PropertyKind.AUDIENCE)
-    return Audiencing(known.installation, audiences, frozenset(kinds) - audiences)
+    return Audiencing(known.installation, audiences, frozenset(kinds) - audiences, secrets)
 
 
 class _Chains(Mapping[str, Chain]):

@@ -32,5 +32,7 @@ class TestTheExampleOfTheDocument(HttpDestinationStandard):
 
     def destination(self) -> Destination:
         options = self.namespace["MailingOptions"](token=SecretStr(self.secrets[0]))
-        made: Destination = self.namespace["MailingDestination"](options, Audiencing("installation"))
+        made: Destination = self.namespace["MailingDestination"](
+            options, Audiencing("installation", secrets=self.secrets)
+        )
         return made

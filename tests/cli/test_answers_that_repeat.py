@@ -75,3 +75,17 @@ def test_nothing_shows_in_part_where_reading_an_answer_ends(vip: Project, receiv
     configure(vip, receiver)
     assert vip.run("sync").code == 1
     assert vip.query("select reason from refused_calls") == [("HTTP 400: no such key",)]
+
+
+def test_a_key_shows_no_rest_where_a_users_value_is_a_part_of_it(vip: Project, receiver: Receiver) -> None:
+    receiver.will_answer(Reply(400, b"no such key: sk_live_4f0c2a9d"))
+    vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        destinations={
+            "hook": {"type": "webhook", "url": receiver.url},
+            "segment": segment(receiver, write_key="sk_live_4f0c2a9d"),
+        },
+    )
+    vip.write_members("vip.csv", "live")
+    assert vip.run("sync").code == 1
+    assert vip.query("select distinct reason from refused_calls") == [("HTTP 400: no such key: ***",)]

@@ -82,7 +82,7 @@ def secretive(vip: Project, receiver: Receiver) -> Project:
     vip.environment |= {
         "WRITE_KEY": KEY,
         "HOOK": f"{receiver.url}/{PATH_KEY}",
-        "WAREHOUSE": f"postgresql://reader:{PASSWORD}/with@slash@127.0.0.1:1/nowhere",
+        "WAREHOUSE": f"postgresql://reader:{PASSWORD}/with-slash@127.0.0.1:1/nowhere",
     }
     vip.configure(
         sources={"shop": {"files": "."}, "warehouse": {"database": "${WAREHOUSE}"}},

@@ -21,7 +21,7 @@ def facts(program: Path) -> dict[str, str]:
         "commit": _say(["git", "-C", str(Path(__file__).parent), "describe", "--always"]),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB",
         "load before the start": f"{os.getloadavg()[0]:.1f} processes",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "system": f"{platform.system()}, Python {platform.python_version()}",
         "ours": f"DuckDB {duckdb}, SQLite {sqlite}, SQLAlchemy {sqlalchemy}",
         "peers": ", ".join(package.replace("==", " ") for package in packages),
     }

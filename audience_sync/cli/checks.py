@@ -112,8 +112,7 @@ def _sources(settings: Settings) -> Iterator[Line]:
 
 def _snapshots(settings: Settings) -> Iterator[Line]:
     """Whether every audience's and trait's columns are there. Of files only the beginning is read; a query runs."""
-    from audience_sync.sources.base import TraitColumn
-    from audience_sync.sync.snapshot import audience_rows, traits_rows
+    from audience_sync.sync.snapshot import wanted_of
     from audience_sync.workspace import Workspace
 
     sources = {name: open_source(config) for name, config in settings.sources.items()}
@@ -121,15 +120,14 @@ def _snapshots(settings: Settings) -> Iterator[Line]:
         for audience in settings.audiences:
             name = audience.name or audience.key or f"names from {audience.names_from}"
             try:
-                audience_rows(workspace, sources[audience.source], audience)
+                sources[audience.source].read(workspace, wanted_of(audience))
                 yield Line("audience", name, True, f"readable from {audience.source}")
             except AudienceSyncError as error:
                 yield _failed("audience", name, error)
         for entry in settings.computed_traits:
-            wanted = {key: TraitColumn(trait.column, trait.type) for key, trait in entry.columns.items()}
             try:
-                traits_rows(workspace, sources[entry.source], entry, wanted)
-                yield Line("traits", entry.source, True, ", ".join(wanted))
+                sources[entry.source].read(workspace, wanted_of(entry))
+                yield Line("traits", entry.source, True, ", ".join(entry.columns))
             except AudienceSyncError as error:
                 yield _failed("traits", entry.source, error)
 

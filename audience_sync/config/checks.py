@@ -16,6 +16,7 @@ from audience_sync.config.validation import as_list, as_mapping
 
 _NOTHING = "there is nothing to sync: give at least one entry in `audiences` or `computed_traits`"
 _FILE_OF_DATABASE = "`file` is for `files` sources, and `{source}` is a database: give a `query`"
+_PROBE_OF_FILES = "`probe` is for `database` sources: of the files of `{source}` it is known by itself, leave it out"
 
 
 def findings(tree: Tree) -> Iterator[Finding]:
@@ -60,6 +61,8 @@ def _origin(entry: Mapping[str, Any], sources: Mapping[str, Any], place: Place) 
         yield Finding((*place, "source"), unknown("source", source, sources))
     elif entry.get("file") is not None and "database" in as_mapping(sources[source]):
         yield Finding((*place, "file"), _FILE_OF_DATABASE.format(source=source))
+    elif entry.get("probe") is not None and "files" in as_mapping(sources[source]):
+        yield Finding((*place, "probe"), _PROBE_OF_FILES.format(source=source))
 
 
 def _audience(entry: Mapping[str, Any], destinations: Mapping[str, Any], place: Place) -> Iterator[Finding]:

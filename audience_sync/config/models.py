@@ -59,7 +59,18 @@ class Origin(StrictModel):
     sheet: Text | None = Field(default=None, description="The sheet of an Excel file; default: the first.")
 
 
-class AudienceConfig(Origin):
+class SnapshotConfig(Origin):
+    """Where the rows of a snapshot are, and how it is known to be the last one still."""
+
+    probe: Text | None = Field(
+        default=None,
+        description="For a `database` source: a cheap query whose answer changes whenever the snapshot does. While it "
+        "is the same the snapshot isn't read.",
+        examples=["select max(updated_at), count(*) from predictions"],
+    )
+
+
+class AudienceConfig(SnapshotConfig):
     """An audience, or (`names_from`) one per distinct value of a column."""
 
     name: Text | None = Field(
@@ -123,7 +134,7 @@ class SuppressedConfig(Origin):
     """A list of users who are never sent anything."""
 
 
-class ComputedTraitsConfig(Origin):
+class ComputedTraitsConfig(SnapshotConfig):
     """Computed traits that are read in one pass."""
 
     traits: list[TraitText] = Field(

@@ -23,7 +23,8 @@ class TraitColumn:
 class Wanted:
     """What a snapshot needs of a source: one of ``file`` or ``query``, and the columns' names there.
 
-    ``traits`` maps a trait's key to its column; ``name`` is the column of ``names_from``.
+    ``traits`` maps a trait's key to its column; ``name`` is the column of ``names_from``; ``probe`` is a query
+    whose answer changes whenever the rows do.
     """
 
     user_id: str
@@ -33,6 +34,7 @@ class Wanted:
     traits: Mapping[str, TraitColumn] = field(default_factory=dict)
     encoding: str = "utf-8"
     sheet: str | None = None
+    probe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,6 @@ class Rows:
     explain: Callable[[Exception], SourceError]
     #: Called after the scan; raises SourceError if what was read was being written meanwhile.
     verify: Callable[[], None] = lambda: None
-    #: Equal fingerprints mean equal rows; None where that can't be known cheaply.
-    fingerprint: str | None = None
 
 
 class Source(ABC):
@@ -65,6 +65,11 @@ class Source(ABC):
 
         Raises SourceError, with the file, line or column and the remedy, where they aren't.
         """
+
+    @abstractmethod
+    def mark(self, wanted: Wanted) -> str | None:
+        """What the rows depend on, without reading them: while it is the same they are too. None where that can't
+        be known cheaply, or where something is missing (``read`` says what)."""
 
     @abstractmethod
     def check(self) -> str:

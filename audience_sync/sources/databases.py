@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Rows, Source, Wanted
+from audience_sync.sources.marks import mark_of
 from audience_sync.sources.masking import Masking
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.rows import rows_of
@@ -21,6 +22,8 @@ from audience_sync.workspace import Workspace
 
 THE_ANSWER = "the query"
 ROWS_AT_ONCE = 10_000
+#: Rows that the answer of a probe may have.
+MOST_PROBED = 1_000
 #: Both mean psycopg 3, whatever SQLAlchemy's default is.
 _POSTGRESQL = ("postgres", "postgresql")
 _READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
@@ -43,6 +46,19 @@ class DatabaseSource(Source):
         with self._connected() as connection:
             part = self._spooled(connection, workspace, wanted)
         return rows_of(workspace, wanted, [part], Problems({}, what=THE_ANSWER))
+
+    def mark(self, wanted: Wanted) -> str | None:
+        if wanted.probe is None:
+            return None
+        with self._connected() as connection:
+            try:
+                answer = connection.execution_options(no_parameters=True).exec_driver_sql(wanted.probe)
+                rows = [repr(tuple(row)) for row in answer.fetchmany(MOST_PROBED + 1)]
+            except SQLAlchemyError as error:
+                raise self._problem("the probe failed", error, "Correct it in the config.", wanted.probe) from None
+        if len(rows) > MOST_PROBED:
+            raise SourceError(f"the probe gives more than {MOST_PROBED} rows: it is to be cheap. Correct it.")
+        return mark_of(wanted, rows)
 
     def _spooled(self, connection: Connection, workspace: Workspace, wanted: Wanted) -> Part:
         try:

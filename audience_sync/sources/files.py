@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.base import Rows, Source, Wanted
 from audience_sync.sources.inference import Kind, infer, stays_text
 from audience_sync.sources.lookup import Folder, Found
-from audience_sync.sources.queries import is_repeatable, query_rows
+from audience_sync.sources.marks import mark_of
+from audience_sync.sources.queries import file_words, is_repeatable, query_rows
 from audience_sync.sources.reading import EXCEL, Opened, opened, tables_with
 from audience_sync.sources.rows import rows_of
 from audience_sync.sources.spool import spool
@@ -35,12 +35,17 @@ class FilesSource(Source):
     def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
         if wanted.query is not None:
             answer = query_rows(workspace, self._folder, wanted)
-            mark = fingerprint(answer.found, wanted) if is_repeatable(wanted.query) else None
-            return rows_of(workspace, wanted, [answer.part], answer.problems, verify(answer.found), mark)
+            return rows_of(workspace, wanted, [answer.part], answer.problems, verify(answer.found))
         found = self._folder.find(wanted.file or "", workspace)
         files = opened(workspace, found, wanted.encoding)
         parts = _parts(workspace, files, wanted)
-        return rows_of(workspace, wanted, parts, files.problems, verify(found), fingerprint(found, wanted))
+        return rows_of(workspace, wanted, parts, files.problems, verify(found))
+
+    def mark(self, wanted: Wanted) -> str | None:
+        if wanted.query is not None and not is_repeatable(wanted.query):
+            return None
+        names = [wanted.file or ""] if wanted.query is None else file_words(wanted.query)
+        return mark_of(wanted, *(self._folder.versions(name) for name in names))
 
 
 def _parts(workspace: Workspace, files: Opened, wanted: Wanted) -> list[Part]:
@@ -87,13 +92,3 @@ def verify(found: Sequence[Found]) -> Callable[[], None]:
                 )
 
     return unchanged
-
-
-def fingerprint(found: Sequence[Found], wanted: Wanted) -> str | None:
-    """Of the files' names, sizes and times and of what is asked of them; None for remote files."""
-    if any(file.state is None for file in found):
-        return None
-    asked = [repr(wanted.query), wanted.encoding, repr(wanted.sheet), wanted.user_id, repr(wanted.name)]
-    traits = sorted(f"{key}={trait.column}:{trait.type}" for key, trait in wanted.traits.items())
-    files = [f"{file.name}:{file.path}:{file.state}" for file in found]
-    return hashlib.blake2b("\n".join([*asked, *traits, *files]).encode(), digest_size=16).hexdigest()

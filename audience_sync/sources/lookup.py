@@ -5,11 +5,13 @@ from __future__ import annotations
 import glob
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audience_sync.errors import SourceError
+from audience_sync.sources.marks import file_version, remote_version
 from audience_sync.sources.tables import did_you_mean, listed
 from audience_sync.workspace import Workspace
 
@@ -64,7 +66,7 @@ class Folder:
     def find(self, name: str, workspace: Workspace) -> list[Found]:
         """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError."""
         if "://" in name or "://" in self.place:
-            return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}").fetch(workspace, name)
+            return self._remote(name).fetch(workspace, name)
         paths = self._paths(name)
         if not paths:
             raise self._missing(name)
@@ -75,6 +77,16 @@ class Folder:
         if "://" in name or "://" in self.place or self._paths(name):
             return self.find(name, workspace)
         return []
+
+    def versions(self, name: str) -> list[str] | None:
+        """Of each of these files, without opening it; None where there is none, or one that can't be told."""
+        if "://" in name or "://" in self.place:
+            return self._remote(name).versions()
+        found = [file_version(str(path)) for path in self._paths(name)]
+        return [version for version in found if version] if all(found) else None
+
+    def _remote(self, name: str) -> Remote:
+        return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}")
 
     def _paths(self, name: str) -> list[Path]:
         path = Path(self.place, name)
@@ -119,6 +131,14 @@ class Remote:
             raise
         except Exception as error:  # every file system has errors of its own
             raise SourceError(f"{name!r} can't be read from {self._scheme}://: {type(error).__name__}.") from None
+
+    def versions(self) -> list[str] | None:
+        """Nothing is said of what is wrong: ``fetch`` does."""
+        with suppress(Exception):  # every file system has errors of its own
+            system, path = _file_system(self.url)
+            found = [remote_version(path, system.info(path)) for path in _remote_paths(system, path)]
+            return [version for version in found if version] if all(found) else None
+        return None
 
     @property
     def _scheme(self) -> str:

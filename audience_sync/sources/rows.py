@@ -85,7 +85,6 @@ def rows_of(
     parts: Sequence[Part],
     problems: Problems,
     verify: Callable[[], None] = lambda: None,
-    fingerprint: str | None = None,
 ) -> Rows:
     types = {key: trait.type for key, trait in wanted.traits.items() if trait.type}
     snapshot = Snapshot(parts, types, named=wanted.name is not None)
@@ -96,7 +95,7 @@ def rows_of(
             return _conversion_problem(workspace, snapshot, wanted, found[1])
         return problems.explain(error)
 
-    return Rows(snapshot.select(), snapshot.rejects(), explain, verify, fingerprint)
+    return Rows(snapshot.select(), snapshot.rejects(), explain, verify)
 
 
 def _conversion_problem(workspace: Workspace, snapshot: Snapshot, wanted: Wanted, key: str) -> SourceError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.chains import Chain
@@ -25,6 +25,8 @@ class Property:
     chain_id: int
     created_run: RunId
     retired: bool
+    mark: str | None = None
+    invalid: int = 0
 
 
 def read_properties(connection: Connection) -> dict[str, Property]:
@@ -41,6 +43,8 @@ def read_properties(connection: Connection) -> dict[str, Property]:
             row.chain_id,
             RunId(row.created_run_id),
             row.retired_at is not None,
+            row.mark,
+            row.invalid or 0,
         )
         for row in rows
     }
@@ -55,6 +59,19 @@ def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, 
         row.id: Chain(row.id, PropertyKind(row.kind), tuple(keys.get(row.id, ())), row.users)
         for row in connection.execute(select(chains))
     }
+
+
+def set_marks(connection: Connection, marks: Mapping[str, tuple[str | None, int]]) -> None:
+    """By key: what the source looked like when its snapshot was taken, and the rows without a usable id in it."""
+    mine = properties.c.key == bindparam("of")
+    rows = [{"of": key, "mark": mark, "invalid": invalid} for key, (mark, invalid) in marks.items()]
+    if rows:
+        connection.execute(update(properties).where(mine), rows)
+
+
+def forget_marks(connection: Connection) -> None:
+    """Every source is to be read again."""
+    connection.execute(update(properties).values(mark=None))
 
 
 def create_property(connection: Connection, values: Mapping[str, object]) -> None:

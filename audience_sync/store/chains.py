@@ -113,7 +113,10 @@ def _is_there(chain: Chain) -> str:
 def write(workspace: Workspace, kind: str, query: str) -> Segment:
     """A segment from the rows of a query."""
     path = workspace.path(".parquet")
-    workspace.run(f"copy ({query} order by user_id) to {literal(str(path))} (format parquet, compression zstd, compression_level 1)")
+    workspace.run(
+        f"copy ({query} order by user_id) to {literal(str(path))} "
+        "(format parquet, compression zstd, compression_level 1)"
+    )
     rows = workspace.one(f"select count(*) from read_parquet({literal(str(path))})")[0]
     return Segment(kind, path, rows)
 

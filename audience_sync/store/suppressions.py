@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
+from audience_sync.store.catalog import forget_marks
 from audience_sync.store.tables import erasures, installation, refusals, refused_values, suppressions, withheld_values
 
 COMMAND, CONFIG = "command", "config"
@@ -112,13 +113,18 @@ def bury(connection: Connection, users: Collection[str]) -> None:
         now = datetime.now(UTC)
         rows = [{"user_hash": user_hash(uuid, user), "erased_at": now} for user in sorted(new)]
         connection.execute(insert(erasures), rows)
+        forget_marks(connection)
 
 
 def exhume(connection: Connection, users: Collection[str]) -> int:
-    """Take away the tombstones of these users; returns how many had one."""
+    """Take away the tombstones of these users, who come back with the next snapshot, also of a source that is as it
+    was; returns how many had one."""
     uuid = connection.execute(select(installation.c.uuid)).scalar_one()
     hashes = [user_hash(uuid, user) for user in users]
-    return sum(
+    exhumed = sum(
         connection.execute(delete(erasures).where(erasures.c.user_hash.in_(chunk))).rowcount
         for chunk in _chunks(hashes)
     )
+    if exhumed:
+        forget_marks(connection)
+    return exhumed

@@ -21,7 +21,7 @@ from audience_sync.sync.diff import MembersDiff, diff_members
 from audience_sync.sync.findings import AudienceFinding, Findings, NewProperty
 from audience_sync.sync.guard import Counts, hold_reason
 from audience_sync.sync.prepare import members_change
-from audience_sync.sync.snapshot import audience_rows, rejected_rows, scanning
+from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target
 from audience_sync.workspace import Workspace
 
@@ -35,6 +35,7 @@ class Known:
     last_run: int
     installation: str
     erased: Sequence[str] = ()
+    trait_users: int = 0
 
 
 @dataclass(slots=True)
@@ -107,22 +108,35 @@ class Collector:
         return self.known.chains[target.stored.chain_id].users if target.stored else 0
 
     def _compare(self, target: Target) -> None:
-        source = self.sources[target.config.source]
-        rows = audience_rows(self.workspace, source, target.config)
+        source, wanted = self.sources[target.config.source], wanted_of(target.config)
+        mark = source.mark(wanted)
+        if target.stored is not None and self.is_known([target.key], mark) and not _is_renamed(target):
+            self.findings.audiences.append(_unchanged(target, self._before(target)))
+            return
+        rows = source.read(self.workspace, wanted)
         chain = self.chain_of(target)
         with scanning(rows):
             diff = diff_members(self.workspace, rows.select, chain, erased=self.erased)
         if diff.invalid:
             self.findings.rejected += rejected_rows(self.workspace, rows, target.key)
-        self.settle(target, chain, diff)
+        self.settle(target, chain, diff, mark)
+
+    def is_known(self, keys: Collection[str], mark: str | None) -> bool:
+        """Whether the source is as it was when the snapshot of all these was taken; not what is to be repaired."""
+        known = [self.known.properties.get(key) for key in keys]
+        return (
+            mark is not None
+            and all(each is not None and each.mark == mark for each in known)
+            and not any(map(self.repairing, keys))
+        )
 
     def chain_of(self, target: Target) -> Chain:
         if target.stored is None:
             return Chain(None, PropertyKind.AUDIENCE, (target.key,), 0)
         return self.stored_chain(target.stored.chain_id)
 
-    def settle(self, target: Target, chain: Chain, diff: MembersDiff) -> None:
-        """Hold the difference, or take it into the findings."""
+    def settle(self, target: Target, chain: Chain, diff: MembersDiff, mark: str | None) -> None:
+        """Hold the difference, or take it into the findings. ``mark``: what the source looked like before."""
         counts = Counts(chain.users, diff.entered, diff.left)
         reason = None
         if target.stored is not None and target.key not in self.accept:
@@ -144,6 +158,7 @@ class Collector:
         )
         if not reason:
             self._take(target, chain, diff)
+            self.findings.marks[target.key] = (mark, diff.invalid)
 
     def _take(self, target: Target, chain: Chain, diff: MembersDiff) -> None:
         change = members_change(self.workspace, chain, diff, self.run)
@@ -156,12 +171,23 @@ class Collector:
             self.findings.created.append(
                 NewProperty(PropertyKind.AUDIENCE, target.key, target.name, place, target.origin, target.definition)
             )
-        elif (target.stored.name, target.stored.definition) != (target.name, target.definition):
+        elif _is_renamed(target):
             self.findings.renamed[target.key] = (target.name, target.definition)
             if target.stored.name != target.name:
                 self.findings.warnings.append(
                     f"audience '{target.stored.name}' is now called '{target.name}'; its key stays '{target.key}'"
                 )
+
+
+def _is_renamed(target: Target) -> bool:
+    stored = target.stored
+    return stored is not None and (stored.name, stored.definition) != (target.name, target.definition)
+
+
+def _unchanged(target: Target, members: int) -> AudienceFinding:
+    """Of an audience whose source is as it was: nothing was read."""
+    invalid = target.stored.invalid if target.stored else 0
+    return AudienceFinding(target.key, target.name, AudienceStatus.UNCHANGED, members, invalid=invalid)
 
 
 def _status(target: Target, diff: MembersDiff) -> AudienceStatus:
@@ -179,6 +205,9 @@ def _waiting(target: Target) -> AudienceFinding:
     )
 
 
+_LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
+
+
 def read_known(connection: Connection) -> Known:
     known = read_properties(connection)
     return Known(
@@ -187,4 +216,5 @@ def read_known(connection: Connection) -> Known:
         connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
         connection.execute(select(installation.c.uuid)).scalar_one(),
         connection.execute(select(erasures.c.user_hash)).scalars().all(),
+        connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
     )

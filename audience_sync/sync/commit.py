@@ -11,7 +11,7 @@ from audience_sync.config.models import Settings
 from audience_sync.delivery.feeds import Ledger, save_feed, save_ledger
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.bulk import Rows, delete_rows, insert_rows
-from audience_sync.store.catalog import create_property, rename_property
+from audience_sync.store.catalog import create_property, rename_property, set_marks
 from audience_sync.store.chains import Chain, current, fetch, save
 from audience_sync.store.tables import (
     changes,
@@ -42,6 +42,7 @@ def commit(
         create_property(connection, {**row, **place})
     for key, (name, definition) in findings.renamed.items():
         rename_property(connection, key, name, definition)
+    set_marks(connection, findings.marks)
     ids = property_ids(connection)
     _log_changes(connection, workspace, findings, ids, run)
     _move_members(connection, workspace, settings, findings, ids, run)

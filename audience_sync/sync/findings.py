@@ -84,6 +84,7 @@ class Findings:
     changes: list[ChainChange] = field(default_factory=list)
     created: list[NewProperty] = field(default_factory=list)
     renamed: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # key -> name, definition
+    marks: dict[str, tuple[str | None, int]] = field(default_factory=dict)  # key -> source's mark, rows rejected
     rejected: list[RejectedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # for which nothing may be sent

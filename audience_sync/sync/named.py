@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from audience_sync.config.models import AudienceConfig
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError
@@ -11,10 +13,13 @@ from audience_sync.store.catalog import Property
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.diff import diff_members
 from audience_sync.sync.findings import AudienceFinding
-from audience_sync.sync.snapshot import audience_rows, rejected_rows, scanning
+from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target, refusal
 from audience_sync.sync.targets import origin as origin_of
 from audience_sync.workspace import literal
+
+#: Nothing is left to be said or decided of such an audience.
+_WHOLE = (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
 
 
 def collect_names(collector: Collector, config: AudienceConfig) -> None:
@@ -23,21 +28,37 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
     known = {each.name: each for each in collector.known.properties.values() if each.origin == origin}
     collector.watch(f"audiences from {origin}")
     try:
+        mark = collector.sources[config.source].mark(wanted_of(config))
+        if known and collector.is_known([each.key for each in known.values()], mark):
+            _pass_over(collector, known.values())
+            return
         table = _take(collector, config, origin)
     except SourceError as error:
         _fail_all(collector, known, origin, masked(str(error), collector.settings.secrets))
         return
+    before = len(collector.findings.audiences)
     names = [name for (name,) in collector.workspace.all(f"select distinct name from {table} order by name")]
     others = _found(collector)
     vanished = [name for name, each in known.items() if name not in names and each.key not in others]
     for name in [*names, *vanished]:
-        _compare(collector, config, origin, name, known.get(name), table)
+        _compare(collector, config, origin, name, known.get(name), table, mark)
+    if collector.keys is not None or any(each.status not in _WHOLE for each in collector.findings.audiences[before:]):
+        collector.findings.marks |= {each.key: (None, 0) for each in collector.findings.audiences[before:]}
+
+
+def _pass_over(collector: Collector, known: Iterable[Property]) -> None:
+    """The source is as it was: nothing is read."""
+    for stored in known:
+        if collector.keys is None or stored.key in collector.keys:
+            users = collector.known.chains[stored.chain_id].users
+            unchanged = AudienceFinding(stored.key, stored.name, AudienceStatus.UNCHANGED, users)
+            collector.findings.audiences.append(unchanged)
 
 
 def _take(collector: Collector, config: AudienceConfig, origin: str) -> str:
     """A table with ``name`` and ``user_id``, sorted, so that each name is found quickly."""
     workspace = collector.workspace
-    rows = audience_rows(workspace, collector.sources[config.source], config)
+    rows = collector.sources[config.source].read(workspace, wanted_of(config))
     raw, table = workspace.name("raw"), workspace.name("names")
     with scanning(rows):
         workspace.run(f"create table {raw} as select name, user_id from ({rows.select})")
@@ -73,6 +94,7 @@ def _compare(
     name: str,
     stored: Property | None,
     table: str,
+    mark: str | None,
 ) -> None:
     try:
         key = stored.key if stored else snake_key(name)
@@ -91,7 +113,7 @@ def _compare(
         return
     chain = collector.chain_of(target)
     snapshot = f"select user_id from {table} where name = {literal(name)}"
-    collector.settle(target, chain, diff_members(collector.workspace, snapshot, chain, erased=collector.erased))
+    collector.settle(target, chain, diff_members(collector.workspace, snapshot, chain, erased=collector.erased), mark)
 
 
 def _refusal(collector: Collector, key: str, stored: Property | None) -> str | None:

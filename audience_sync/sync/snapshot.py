@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Origin
-from audience_sync.sources.base import Rows, Source, TraitColumn, Wanted
+from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Origin, SnapshotConfig
+from audience_sync.sources.base import Rows, TraitColumn, Wanted
 from audience_sync.sync.findings import RejectedRow
 from audience_sync.workspace import Workspace
 
@@ -14,35 +14,19 @@ from audience_sync.workspace import Workspace
 MOST_REJECTED = 10_000
 
 
-def audience_rows(workspace: Workspace, source: Source, config: AudienceConfig) -> Rows:
-    return id_rows(workspace, source, config, name=config.names_from)
-
-
-def id_rows(workspace: Workspace, source: Source, config: Origin, *, name: str | None = None) -> Rows:
-    """Rows of user ids; with ``name`` a column that says which audience each is of."""
-    wanted = Wanted(
+def wanted_of(config: Origin) -> Wanted:
+    """What an entry of the config asks its source for: user ids, and audiences' names or traits where it has some."""
+    traits = config.columns if isinstance(config, ComputedTraitsConfig) else {}
+    return Wanted(
         user_id=config.user_id,
         file=config.file,
         query=config.query,
-        name=name,
+        name=config.names_from if isinstance(config, AudienceConfig) else None,
+        traits={key: TraitColumn(trait.column, trait.type) for key, trait in traits.items()},
         encoding=config.encoding,
         sheet=config.sheet,
+        probe=config.probe if isinstance(config, SnapshotConfig) else None,
     )
-    return source.read(workspace, wanted)
-
-
-def traits_rows(
-    workspace: Workspace, source: Source, config: ComputedTraitsConfig, traits: Mapping[str, TraitColumn]
-) -> Rows:
-    wanted = Wanted(
-        user_id=config.user_id,
-        file=config.file,
-        query=config.query,
-        traits=traits,
-        encoding=config.encoding,
-        sheet=config.sheet,
-    )
-    return source.read(workspace, wanted)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from audience_sync.store.suppressions import COMMAND, CONFIG, suppress, unsuppre
 from audience_sync.store.tables import suppressions
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.guard import suppression_hold
-from audience_sync.sync.snapshot import id_rows, rejected_rows, scanning
+from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.workspace import Workspace
 
 #: What `--accept` calls the lists together.
@@ -58,7 +58,7 @@ def read_suppressed(
     workspace.run(f"create table {listed} (user_id varchar)")
     try:
         for entry in settings.suppressed:
-            rows = id_rows(workspace, sources[entry.source], entry)
+            rows = sources[entry.source].read(workspace, wanted_of(entry))
             with scanning(rows):
                 workspace.run(f"insert into {listed} select distinct user_id from ({rows.select})")
             if workspace.one(f"select count(*) from {listed} where user_id is null")[0]:

@@ -9,36 +9,44 @@ from audience_sync.config.models import ComputedTraitsConfig, TraitConfig
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError
 from audience_sync.model import PropertyKind
-from audience_sync.sources.base import TraitColumn
 from audience_sync.store.chains import Chain, current
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.diff import diff_traits, one_row_a_user
 from audience_sync.sync.findings import NewProperty
 from audience_sync.sync.prepare import traits_change
-from audience_sync.sync.snapshot import rejected_rows, scanning, traits_rows
+from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 
 
 def collect_traits(collector: Collector) -> None:
     """Take and compare every entry; one that fails leaves its traits as they are."""
-    changed: list[str] = []
+    changed, was_read = list[str](), False
     for index, config in enumerate(collector.settings.computed_traits):
         collector.watch(f"computed traits of {config.source}")
         try:
-            changed += _collect(collector, config)
+            found_changes = _collect(collector, config)
+            was_read = was_read or found_changes is not None
+            changed += found_changes or []
         except SourceError as error:
             found = collector.findings.traits
             message = masked(f"computed_traits[{index}]: {error}", collector.settings.secrets)
             collector.findings.traits = replace(found, errors=(*found.errors, message))
-    _count(collector, changed)
+    if was_read:
+        _count(collector, changed)
+    else:
+        collector.findings.traits = replace(collector.findings.traits, users=_users_before(collector))
 
 
-def _collect(collector: Collector, config: ComputedTraitsConfig) -> list[str]:
-    """Returns the workspace tables of users whose values changed."""
+def _collect(collector: Collector, config: ComputedTraitsConfig) -> list[str] | None:
+    """Returns the workspace tables of users whose values changed; None where nothing had to be read."""
     workspace, columns = collector.workspace, config.columns
-    wanted = {key: TraitColumn(trait.column, trait.type) for key, trait in columns.items()}
-    rows = traits_rows(workspace, collector.sources[config.source], config, wanted)
+    source, wanted = collector.sources[config.source], wanted_of(config)
+    mark = source.mark(wanted)
+    if collector.is_known(columns, mark):
+        _note_invalid(collector, max(collector.known.properties[key].invalid for key in columns))
+        return None
+    rows = source.read(workspace, wanted)
     with scanning(rows):
-        snapshot, differing = one_row_a_user(workspace, rows.select, list(wanted))
+        snapshot, differing = one_row_a_user(workspace, rows.select, list(columns))
     if differing:
         collector.findings.warnings.append(
             f"computed traits of {config.source}: {differing} users have several rows that differ; "
@@ -46,14 +54,19 @@ def _collect(collector: Collector, config: ComputedTraitsConfig) -> list[str]:
         )
     invalid = workspace.one(f"select count(*) from {snapshot} where user_id is null")[0]
     if invalid:
-        found = collector.findings.traits
-        collector.findings.traits = replace(found, invalid=found.invalid + invalid)
+        _note_invalid(collector, invalid)
         collector.findings.rejected += rejected_rows(workspace, rows, None)
+    collector.findings.marks |= dict.fromkeys(columns, (mark, invalid))
     return [
         table
-        for chain, keys in _by_chain(collector, list(wanted))
+        for chain, keys in _by_chain(collector, list(columns))
         for table in _compare(collector, snapshot, chain, keys, columns)
     ]
+
+
+def _note_invalid(collector: Collector, invalid: int) -> None:
+    found = collector.findings.traits
+    collector.findings.traits = replace(found, invalid=found.invalid + invalid)
 
 
 def _by_chain(collector: Collector, keys: Sequence[str]) -> list[tuple[Chain, list[str]]]:
@@ -100,6 +113,12 @@ def _count(collector: Collector, changed: Sequence[str]) -> None:
     users = " union all ".join(f"select user_id from {table}" for table in changed)
     count = workspace.one(f"select count(distinct user_id) from ({users})")[0] if changed else 0
     findings.traits = replace(findings.traits, users=_users(collector), changed=count)
+
+
+def _users_before(collector: Collector) -> int:
+    """Users with computed traits as the last run counted them: nothing has changed since."""
+    chains = [chain for chain in collector.known.chains.values() if chain.kind is PropertyKind.COMPUTED_TRAIT]
+    return collector.known.trait_users if any(chain.users for chain in chains) else 0
 
 
 def _users(collector: Collector) -> int:

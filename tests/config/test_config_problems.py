@@ -103,6 +103,12 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
             id="a file of a database",
         ),
         pytest.param(
+            "{name: A, source: shop, file: a.csv, probe: select 1}",
+            "audiences[0].probe: `probe` is for `database` sources: of the files of `shop` it is known by itself, "
+            "leave it out",
+            id="a probe of files",
+        ),
+        pytest.param(
             "{name: '!!!', source: shop, file: a.csv}",
             "audiences[0].name: no letter or digit of the name is left for a key: give it an explicit `key:` "
             "(a-z, 0-9 and _)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -61,6 +62,7 @@ class House:
         self.numbers = count(1)
         self.commands = Commands(folder)
         self.receivers = Receivers(*DESTINATIONS)
+        self.failures: list[str] = []
         self.done = {"commands": 0, "kills": 0, "messages": 0, "checks": 0}
 
     def close(self) -> None:
@@ -157,6 +159,13 @@ class Shop(RuleBasedStateMachine):
     @rule()
     def everything_goes_well(self) -> None:
         """The truth is believed after one good run of each kind, and a repeat sends nothing."""
+        try:
+            self._all_is_told()
+        except AssertionError as error:
+            self.house.failures.append(str(error))
+            raise
+
+    def _all_is_told(self) -> None:
         self._everyone_is_wanted()
         seeded = self._run("seed", "wave")
         assert seeded.code in (0, 1), seeded  # 1: calls of earlier runs are still refused
@@ -249,3 +258,4 @@ def _write_rows(path: Path, header: list[str], rows: Iterable[Any]) -> None:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
+    os.utime(path, (1, 1))  # long ago: what didn't change is not read again

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import NewUrl
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.errors import Flaky
 from hypothesis.stateful import run_state_machine_as_test
 
 from .bugs import BUGS
@@ -51,6 +52,6 @@ def test_every_destination_comes_to_believe_the_truth(house: House) -> None:
 
 @pytest.mark.parametrize("house", [("sqlite", bug) for bug in BUGS], indirect=True, ids=list(BUGS))
 def test_the_model_finds_a_planted_bug(house: House) -> None:
-    with pytest.raises(AssertionError) as found:
+    with pytest.raises((AssertionError, Flaky)):  # a kill may come a moment later when a history is played again
         search(house, settings(COMMON, max_examples=40, stateful_step_count=12))
-    assert str(found.value), "a failure of the model, not of the program under it"
+    assert any(house.failures), "a failure of the model, not of the program under it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -133,8 +134,8 @@ def test_other_columns_may_be_there_twice(shop: None, read: Read) -> None:
         ("select user_id from read_csv('events/1.csv')", False),
     ],
 )
-def test_only_a_query_that_gives_the_same_answer_again_has_a_fingerprint(
-    query: str, is_known: bool, tmp_path: Path, workspace: Workspace, shop: None
+def test_only_a_query_that_gives_the_same_answer_again_has_a_mark(
+    query: str, is_known: bool, tmp_path: Path, shop: None
 ) -> None:
-    rows = FilesSource(tmp_path).read(workspace, Wanted(user_id="user_id", query=query))
-    assert (rows.fingerprint is not None) is is_known
+    os.utime(tmp_path / "events" / "1.csv", (1, 1))
+    assert (FilesSource(tmp_path).mark(Wanted(user_id="user_id", query=query)) is not None) is is_known

@@ -90,6 +90,9 @@ class Snapshots(Source):
             select = _values([(user,) for user in self._step.members[wanted.file or ""]], "user_id")
         return Rows(select, "select 1 where false", explain=lambda error: AssertionError(str(error)))  # type: ignore
 
+    def mark(self, wanted: Wanted) -> str | None:
+        return None
+
     def check(self) -> str:
         return "snapshots"
 

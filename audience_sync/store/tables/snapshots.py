@@ -28,6 +28,8 @@ properties = Table(
     Column("chain_id", ForeignKey("chains.id"), nullable=False, comment="Where its members or values are"),
     Column("created_run_id", ForeignKey("runs.id"), nullable=False, comment="The run that created it"),
     Column("retired_at", UtcDateTime, comment="When the key was closed for good (UTC)"),
+    Column("mark", Text, comment="What its source looked like when it was last taken; the same = not read again"),
+    Column("invalid", Integer, comment="Rows without a usable user id in it then"),
     comment="A user property: an audience or a computed trait",
 )
 

@@ -60,6 +60,10 @@ class StoreDamagedError(StoreError):
     """A segment is not what was written: the run stops before anything is sent."""
 
 
+class UnknownNameError(AudienceSyncError):
+    """The store has nothing that is called so: the command was given a wrong key or number."""
+
+
 class LeaseLostError(StoreError):
     """Another run has taken over: this one may neither write nor send any more."""
 

@@ -12,7 +12,14 @@ from io import StringIO
 
 import click
 
-from audience_sync.errors import AudienceSyncError, ConfigError, Problem, RunInProgressError, in_short
+from audience_sync.errors import (
+    AudienceSyncError,
+    ConfigError,
+    Problem,
+    RunInProgressError,
+    UnknownNameError,
+    in_short,
+)
 
 OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
 INTERRUPTED = 130
@@ -75,7 +82,7 @@ def _terminate(_signal: int, _frame: object) -> None:
 
 def _code(error: AudienceSyncError) -> int:
     match error:
-        case ConfigError():
+        case ConfigError() | UnknownNameError():
             return USAGE
         case RunInProgressError():
             return BUSY

@@ -7,20 +7,13 @@ from datetime import datetime
 
 import click
 
+from audience_sync.cli.moments import at_option
 from audience_sync.cli.options import common
-
-#: Without a zone, a time is UTC.
-TIMES = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z"]
 
 
 @click.command()
 @click.argument("key")
-@click.option(
-    "--at",
-    type=click.DateTime(TIMES),
-    metavar="TIME",
-    help="As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00:00Z.",
-)
+@at_option
 @common
 @click.pass_context
 def members(context: click.Context, key: str, at: datetime | None) -> None:

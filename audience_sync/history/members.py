@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from audience_sync.errors import AudienceSyncError
+from audience_sync.errors import UnknownNameError
 from audience_sync.model import PropertyKind
 from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import current, fetch
@@ -21,7 +21,7 @@ Batch = list[tuple[str, str]]
 def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int) -> Iterator[Batch]:
     """Batches of user id and member since (ISO 8601, UTC), in the order of user ids; memory stays bounded.
 
-    ``at`` is a time in UTC; None means now. Raises AudienceSyncError for an unknown audience.
+    ``at`` None means now. Raises UnknownNameError for an unknown audience.
     """
     with Workspace(memory_limit) as workspace:
         with store.reading() as connection:  # not longer: a reader who pauses would keep runs from committing
@@ -39,7 +39,7 @@ def _audience(connection: Connection, key: str) -> Property:
     if key in known and known[key].kind is PropertyKind.AUDIENCE:
         return known[key]
     audiences = sorted(each.key for each in known.values() if each.kind is PropertyKind.AUDIENCE)
-    raise AudienceSyncError(f"The store has no audience '{key}'. It has: {', '.join(audiences) or 'none yet'}")
+    raise UnknownNameError(f"The store has no audience '{key}'. It has: {', '.join(audiences) or 'none yet'}")
 
 
 def _members(connection: Connection, workspace: Workspace, audience: Property) -> str:
@@ -49,17 +49,18 @@ def _members(connection: Connection, workspace: Workspace, audience: Property) -
 
 def _last_run(connection: Connection, at: datetime) -> int:
     """The last run that had started by then; 0 where there was none."""
-    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return connection.execute(select(func.max(runs.c.id)).where(runs.c.started_at <= moment)).scalar() or 0
+    return connection.execute(select(func.max(runs.c.id)).where(runs.c.started_at <= at)).scalar() or 0
 
 
 def _as_of(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:
     """The members after a run: of users who changed since, the first change says what they were before."""
     if run < audience.created_run:
         return f"{members} where false"
+    mine = changes.c.property_id == audience.id
+    later = select(changes.c.user_id).where(mine, changes.c.run_id > run)
     query = (
         select(changes.c.user_id, changes.c.value, changes.c.run_id)
-        .where(changes.c.property_id == audience.id)
+        .where(mine, changes.c.user_id.in_(later))
         .execution_options(yield_per=10_000)
     )
     columns = {"user_id": "varchar", "value": "varchar", "run_id": "integer"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from audience_sync.errors import AudienceSyncError
+from audience_sync.errors import UnknownNameError
 
 Row = dict[str, Any]
 
@@ -27,10 +27,10 @@ def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20
 
 
 def one_run(connection: Connection, run: int) -> dict[str, Any]:
-    """One run in full. Raises AudienceSyncError when there is none."""
+    """One run in full. Raises UnknownNameError when there is none."""
     found = _rows(connection, "select * from sync_runs where run = :run", run=run)
     if not found:
-        raise AudienceSyncError(f"There is no run {run}. The last ones: audience-sync history")
+        raise UnknownNameError(f"There is no run {run}. The last ones: audience-sync history")
     return {
         **found[0],
         "audience_syncs": _of(connection, "audience_syncs", run, "audience_key"),

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from audience_sync.cli.moments import moment
+
 from .conftest import Project
+
+DATABASE = (Path(__file__).parents[2] / "docs" / "database.md").read_text("utf-8")
+#: Who was in an audience at a past time, by SQL, with the places for the time.
+THE_DOCUMENTED_QUERY = (
+    re.findall(r"^Who was in an audience at a past time.*?^```sql\n(.*?)```", DATABASE, re.MULTILINE | re.DOTALL)[0]
+    .replace("big_spenders", "vip")
+    .replace("2026-03-04 12:00:00", "{}")
+)
+
+
+#: Run 1 started a quarter of a second after noon.
+MEMBERS_AT = {
+    "2026-01-15": [],
+    "2026-01-15T11:59:59Z": [],
+    "2026-01-15T12:00:00.100Z": [],
+    "2026-01-15T12:00:00Z": ["ada", "bob", "cyd"],  # as it is copied from an answer
+    "2026-01-15 14:00+02:00": ["ada", "bob", "cyd"],
+    "2026-02-15 11:59": ["ada", "bob", "cyd"],
+    "2026-02-15T12:00:00": ["ada", "bob", "dan"],
+    "2026-03-01": ["ada", "bob", "cyd", "dan"],
+    "2099-01-01": ["bob", "cyd", "dan"],
+}
+
+
+def members_at(project: Project, time: str) -> list[str]:
+    return [row.split(",")[0] for row in project.run("members", "vip", "--at", time).stdout.splitlines()]
+
+
+def as_sql(time: str) -> str:
+    """The moment as SQLite keeps times."""
+    return f"{moment(time):%Y-%m-%d %H:%M:%S.%f}"
 
 
 @pytest.fixture
@@ -32,6 +66,26 @@ def test_members_are_listed_now_and_as_of_a_time(synced: Project) -> None:
         f'{{"user_id": "{user}", "member_since": "2026-01-15T12:00:00Z"}}' for user in ("ada", "bob", "cyd")
     ]
     assert synced.run("members", "vip", "--at", "2026-01-01").stdout == ""
+
+
+def test_a_past_time_means_what_was_known_then_by_command_and_by_query(synced: Project) -> None:
+    synced.write_members("vip.csv", "ada", "bob", "cyd", "dan")
+    synced.sync()
+    synced.write_members("vip.csv", "bob", "cyd", "dan")
+    synced.sync()
+    synced.query("update runs set started_at = '2026-01-15 12:00:00.250000' where id = 1")
+    synced.query("update runs set started_at = '2026-02-20 12:00:00.000000' where id = 3")
+    synced.query("update runs set started_at = '2026-03-20 12:00:00.000000' where id = 4")
+    assert {time: members_at(synced, time) for time in MEMBERS_AT} == MEMBERS_AT
+    assert {time: synced.query(THE_DOCUMENTED_QUERY.format(as_sql(time))) for time in MEMBERS_AT} == {
+        time: [(user,) for user in members] for time, members in MEMBERS_AT.items()
+    }
+
+
+def test_what_is_no_time_is_said(synced: Project) -> None:
+    wrong = synced.run("members", "vip", "--at", "yesterday")
+    assert wrong.code == 2
+    assert "'yesterday' is no time: write 2026-05-01, 2026-05-01T12:00 or 2026-05-01T12:00:00Z" in wrong.stderr
 
 
 def test_history_lists_the_runs_and_what_they_found_of_one_audience(synced: Project) -> None:

@@ -1,0 +1,71 @@
+"""docs/commands/*.md are played through: what they show is what a reader gets, to the letter."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from audience_sync.cli import COMMANDS
+
+from .conftest import NOT_INHERITED
+
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "commands").glob("*.md"))
+SESSION = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: A command, and what it answers.
+STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+#: Between the answers; the exit code of the command before stays what it was.
+MARK = "--- the next command ---"
+NEXT = f"\ncode=$?; echo '{MARK}'; (exit $code)\n"
+#: What is another every time, and what stands for it.
+DIFFERENT = (
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d"), "0000-00-00 00:00:00"),
+    (re.compile(r"(?<=:\d\d)\.\d+(?=Z)"), ".000"),
+    (re.compile(r"\b\d+\.\d s\b"), "0.0 s"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "0" * 32),
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the pages ask for the sqlite3 command")
+def test_a_page_shows_what_a_reader_gets(page: Path, tmp_path: Path) -> None:
+    steps = [step for session in SESSION.findall(page.read_text("utf-8")) for step in STEP.findall(session)]
+    assert steps, "the page has no example"
+    assert _played([command for command, _ in steps], tmp_path) == [_same(shown) for _, shown in steps]
+
+
+def test_every_page_is_about_a_command_and_linked() -> None:
+    overview = (PAGES[0].parents[1] / "commands.md").read_text("utf-8")
+    for page in PAGES:
+        assert page.stem in COMMANDS
+        assert f"(commands/{page.name})" in overview
+
+
+def _played(commands: list[str], folder: Path) -> list[str]:
+    """What each of these commands answers, in one session."""
+    (folder / "audience-sync").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m audience_sync "$@"\n', "utf-8")
+    (folder / "audience-sync").chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    script = "".join(f"{command}{NEXT}" for command in commands)
+    session = subprocess.run(
+        ["sh", "-c", script],
+        cwd=folder,
+        env={**kept, "PATH": f"{folder}:{kept['PATH']}"},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=60,
+    )
+    return [_same(answer) for answer in session.stdout.split(f"{MARK}\n")[:-1]]
+
+
+def _same(answer: str) -> str:
+    """The answer with one word for what is another every time."""
+    for pattern, word in DIFFERENT:
+        answer = pattern.sub(word, answer)
+    return answer

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 RESERVED_BYTES = 300_000_000
 SMALLEST_BYTES = 150_000_000
 THREADS = 2
+#: Rows that become Python's at once, while other threads wait: two of DuckDB's vectors.
+STREAMED_ROWS = 4_096
 PREFIX, LOCK = "audience-sync-", "in-use"
 #: The longest line that DuckDB reads of a CSV file, unless it is told a longer one (bytes).
 LINE_BYTES = 2_000_000
@@ -119,7 +121,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         assert row is not None, query
         return row
 
-    def stream(self, query: str, size: int = 10_000) -> Iterator[list[tuple[Any, ...]]]:
+    def stream(self, query: str, size: int = STREAMED_ROWS) -> Iterator[list[tuple[Any, ...]]]:
         """The rows in lists of at most ``size``, on a connection of its own."""
         cursor = self.cursor()
         try:

@@ -51,7 +51,7 @@ def walks_of(chains: Mapping[str, Chain], told: str, walked: Sequence[Subscripti
         found.setdefault(chains[each.key], []).append(each)
     return [
         Walk(f"from ({current(chain)}) where {only}", {each.key: _told(chain, each, told) for each in members})
-        for chain, members in found.items()
+        for chain, members in sorted(found.items(), key=lambda pair: -pair[0].users)  # the greatest is joined first
     ]
 
 

@@ -58,12 +58,18 @@ def identify_sql(tail: str, *, most_bytes: int = sys.maxsize, most_traits: int =
     """``identify_bytes`` for ``Destination.encode_sql``: NULL where the id needs escapes, the traits are on several
     lines, or the message may be more than so many bytes or traits."""
     user = "cast(to_json(user_id) as varchar)"
-    begin, end = literal('{"type":"identify","messageId":"'), literal(f'",{tail}')
-    ours = """',"traits":' || traits || ',"timestamp":"' || "timestamp" """
-    body = f"""{begin} || message_id || '","userId":' || {user} || {ours} || {end}"""
-    plain = f"not contains({user}, '\\') and not contains(traits, chr(10)) and user_id != ''"
-    few = f"length(traits) - length(replace(traits, ',', '')) < {most_traits}"
-    return f"case when {plain} and {few} and strlen({body}) <= {most_bytes} then {body} end"
+    texts = ('{"type":"identify","messageId":"', '","userId":', ',"traits":', ',"timestamp":"', f'",{tail}')
+    columns = ("message_id", user, "traits", '"timestamp"')
+    begin, *others = map(literal, texts)
+    body = f"concat({begin}, {', '.join(f'{column}, {text}' for column, text in zip(columns, others, strict=True))})"
+    plain = [f"not contains({user}, '\\')", "not contains(traits, chr(10))", "user_id != ''"]
+    if most_traits < sys.maxsize:  # a text of that few bytes has no more of them
+        commas = "length(traits) - length(replace(traits, ',', ''))"
+        plain.append(f"(strlen(traits) <= {most_traits} or {commas} < {most_traits})")
+    if most_bytes < sys.maxsize:
+        room = most_bytes - sum(len(text.encode()) for text in texts)
+        plain.append(f"{' + '.join(f'strlen({column})' for column in columns)} <= {room}")
+    return f"case when {' and '.join(plain)} then {body} end"
 
 
 def message_tail(context: Mapping[str, Any], more: Mapping[str, Any]) -> str:

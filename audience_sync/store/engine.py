@@ -15,6 +15,8 @@ from audience_sync.errors import StoreError
 
 #: Seconds a statement waits for another process's transaction on SQLite.
 BUSY_TIMEOUT = 60
+#: Pages that SQLite keeps: with its own 2 MB, a big transaction writes the same pages again and again.
+CACHE_KIB = 32_000
 _WRITING = "audience_sync_writing"
 #: Names the lock that migrations of one PostgreSQL database wait for: "audsync" in bytes.
 _MIGRATING = 0x61756473796E63
@@ -135,6 +137,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
     cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     cursor.close()
 
 

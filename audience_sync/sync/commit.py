@@ -108,13 +108,8 @@ def _move_audience(
         changed = workspace.stream(f"select user_id from {change.members} order by user_id")
         keys = ([(audience, user) for (user,) in batch] for batch in changed)
         delete_rows(connection, members, ("property_id", "user_id"), keys)
-    entered = workspace.stream(f"select user_id from {change.members} where present order by user_id")
-    insert_rows(
-        connection,
-        members,
-        ("property_id", "user_id", "run_id"),
-        ([(audience, user, run) for (user,) in batch] for batch in entered),
-    )
+    entered = f"select {audience}, user_id, {run} from {change.members} where present order by user_id"
+    insert_rows(connection, members, ("property_id", "user_id", "run_id"), workspace.stream(entered))
 
 
 def rebuild_members(connection: Connection, workspace: Workspace) -> None:

@@ -44,7 +44,7 @@ def a_new_message_id_for_every_attempt() -> None:
     text = calls._calls
 
     def bad(*arguments: Any) -> str:
-        return text(*arguments).replace("sha256(", f"sha256('{uuid4()}' || ")
+        return text(*arguments).replace("sha1(", f"sha1('{uuid4()}' || ")
 
     calls._calls = bad
 

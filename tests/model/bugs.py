@@ -41,12 +41,8 @@ def a_new_message_id_for_every_attempt() -> None:
 
     from audience_sync.delivery import calls
 
-    text = calls._calls
-
-    def bad(*arguments: Any) -> str:
-        return text(*arguments).replace("sha1(", f"sha1('{uuid4()}' || ")
-
-    calls._calls = bad
+    text = calls.Calls._sql.fget
+    calls.Calls._sql = property(lambda found: text(found).replace("sha1(", f"sha1('{uuid4()}' || "))
 
 
 def refusals_are_forgotten() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 STUCK = 60
 KILLED = -signal.SIGKILL
+NOT_BEGUN = 70
 #: What a child imports too late to share it with the next.
 IMPORTED = (
     *(f"audience_sync.cli.{name}" for name in ("sync", "seed", "resync", "retry", "suppress", "runs", "errors")),
@@ -74,7 +75,10 @@ class Commands:
         self._server.stdin.flush()
         answer = self._server.stdout.readline()
         assert answer, "the server of commands is gone"
-        return Ended(*json.loads(answer))
+        ended = Ended(*json.loads(answer))
+        if ended.code == NOT_BEGUN:
+            raise RuntimeError(f"the command could not be begun, or the bug {bug} not be planted")
+        return ended
 
     def move_to(self, folder: Path) -> None:
         """Later commands run there."""
@@ -104,7 +108,7 @@ def _carry_out(order: dict[str, Any], log: Path) -> None:
     from audience_sync.cli.errors import run
     from model.bugs import plant
 
-    code = 70
+    code = NOT_BEGUN
     try:
         os.chdir(order["folder"])
         with log.open("w") as output:

@@ -17,6 +17,23 @@ class PropertyKind(StrEnum):
     COMPUTED_TRAIT = "computed_trait"
 
 
+class HoldKind(StrEnum):
+    """What can be held: an audience's snapshot, a computed trait's values, the config's lists of suppressed users."""
+
+    AUDIENCE = "audience"
+    COMPUTED_TRAIT = "computed_trait"
+    SUPPRESSED = "suppressed"
+
+
+class HoldStatus(StrEnum):
+    """``held`` waits for a person, who approves or rejects; another snapshot supersedes it."""
+
+    HELD = "held"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+
+
 class Initial(StrEnum):
     """What happens when an audience is first created (``initial:`` in the config)."""
 
@@ -40,6 +57,14 @@ class AudienceStatus(StrEnum):
     HELD = "held"
     FAILED = "failed"
     WAITING = "waiting"  # initial: manual, not seeded yet
+
+
+class Counts(NamedTuple):
+    """What a snapshot would change: members (or users with a value) before, who would enter, and who would leave."""
+
+    before: int
+    entered: int
+    left: int
 
 
 class IdentifyCall(NamedTuple):

@@ -12,9 +12,12 @@ from audience_sync.cli.output import plural
 
 #: Refused calls and rejected rows that are shown; the views have them all.
 MOST_ROWS = 50
+#: Users that are shown of a held snapshot's; the JSON answer has up to a hundred each way.
+MOST_SAMPLED = 5
 #: Title, view and columns of each part.
 TABLES = (
     ("Audiences", "audience_syncs", "audience_key status members_before members_after entered left invalid error"),
+    ("Holds", "holds", "run key status members_before entered left ended_run would"),
     ("Deliveries", "deliveries", "destination calls delivered refused pending requests retries seconds error"),
     ("Refused calls", "refused_calls", "destination user_id reason http_status attempts"),
     ("Rejected rows", "rejected_rows", "audience_key file row user_id reason"),
@@ -48,9 +51,22 @@ def _print(run: Mapping[str, Any]) -> None:
     line(f"Run {run['run']} ({run['command']}) {run['status']}, started {shown(run['started_at'])} UTC{seconds}")
     if run["error"]:
         line(f"error: {run['error']}")
+    run = {**run, "holds": [{**hold, "would": _such_as(hold)} for hold in run["holds"]]}
     for title, view, columns in TABLES:
         _table(title, view, columns.split(), run[view])
     line(f"Computed traits: {plural(run['trait_users_changed'], 'user')} with changes.")
+
+
+def _such_as(hold: Mapping[str, Any]) -> str:
+    """Some of the users whom it would change."""
+    lost = "leave" if hold["kind"] == "audience" else "lose it"
+    found = []
+    for way, word in (("entered", "enter"), ("left", lost)):
+        users = hold["sample"][way][:MOST_SAMPLED]
+        more = hold[way] - len(users)
+        if users:
+            found.append(f"{word}: {', '.join(users)}" + (f" and {more:,} more" if more else ""))
+    return "; ".join(found)
 
 
 def _table(title: str, view: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

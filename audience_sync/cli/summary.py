@@ -56,7 +56,8 @@ def problems(audiences: Sequence[AudienceFinding], traits: TraitsFinding) -> Ite
     failures = dict.fromkeys(each.error for each in audiences if each.status is AudienceStatus.FAILED)
     yield from (f"failed: {error}" for error in failures if error)
     yield from (f"failed: {error}" for error in traits.errors)
-    yield from (f"held: {each.error}" for each in audiences if each.status is AudienceStatus.HELD)
+    held = dict.fromkeys(each.error for each in audiences if each.status is AudienceStatus.HELD)
+    yield from (f"held: {error}" for error in held)
     yield from (f"{each.key}: {each.error}" for each in audiences if each.status is AudienceStatus.WAITING)
 
 

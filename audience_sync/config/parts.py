@@ -60,6 +60,10 @@ _COUNT_OR_SHARE = WithJsonSchema(
         "examples": ["30%", 5000],
     }
 )
+_SHARE = WithJsonSchema(
+    {"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?\s*%$", "minimum": 0, "maximum": 1, "examples": ["5%"]}
+)
+ShareText = Annotated[float, BeforeValidator(parse_share), _SHARE]
 ThresholdText = Annotated[Threshold, BeforeValidator(Threshold.parse), _COUNT_OR_SHARE]
 TimeZone = Annotated[str, AfterValidator(_known_timezone)]
 Cron = Annotated[str, AfterValidator(parse_cron), Field(examples=["*/15 * * * *"])]
@@ -71,7 +75,19 @@ Size = Annotated[
 
 _MAX_REMOVED = "Most members that may leave in one run: a share of the members, or a count."
 _MAX_ADDED = "Most users that may enter in one run, likewise; the first creation is not guarded."
-_AT_LEAST = "Shares apply from so many changed rows on, so that small audiences may move freely."
+_AT_LEAST = "Shares apply from so many changed rows on, so that a small audience may move freely."
+_TOLERANCE = (
+    "What was held counts as the same while no more than this share of the users whom it would change are others."
+)
+
+
+class Together(StrictModel):
+    """What all audiences of a run may change together."""
+
+    max_removed: ThresholdText | None = Field(
+        default=None, description="Most members that may leave: a share of the members of all, or a count."
+    )
+    max_added: ThresholdText | None = Field(default=None, description="Most users that may enter, likewise.")
 
 
 class Guard(StrictModel):
@@ -80,6 +96,10 @@ class Guard(StrictModel):
     max_removed: ThresholdText = Field(default=Threshold(share=0.3), description=_MAX_REMOVED)
     max_added: ThresholdText = Field(default=Threshold(share=1.0), description=_MAX_ADDED)
     at_least: int = Field(default=100, ge=0, description=_AT_LEAST)
+    tolerance: ShareText = Field(default=0.05, description=_TOLERANCE)
+    together: Together = Field(
+        default=Together(), description="Limits for all audiences of a run together, beside those of each."
+    )
 
 
 class GuardOverride(StrictModel):
@@ -88,6 +108,7 @@ class GuardOverride(StrictModel):
     max_removed: ThresholdText | None = Field(default=None, description=_MAX_REMOVED)
     max_added: ThresholdText | None = Field(default=None, description=_MAX_ADDED)
     at_least: int | None = Field(default=None, ge=0, description=_AT_LEAST)
+    tolerance: ShareText | None = Field(default=None, description=_TOLERANCE)
 
     def over(self, guard: Guard) -> Guard:
         own: dict[str, Any] = {name: value for name, value in self if value is not None}

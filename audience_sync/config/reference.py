@@ -10,7 +10,7 @@ Schema = dict[str, Any]
 _HEAD = "| option | type | default | what it does |\n|---|---|---|---|"
 #: A part of a unit's pattern tells which unit it is.
 _UNITS = (("/(s|m|h)", "[rate](#units)"), ("(ms|", "[duration](#units)"), ("[Bb]", "[size](#units)"))
-_SHARE = "[share](#units) or count"
+_SHARE, _SHARE_OR_COUNT = "[share](#units)", "[share](#units) or count"
 _PLAIN = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
 _LINKS = {
     "SourceConfig": "[source](#sources)",
@@ -19,6 +19,7 @@ _LINKS = {
     "TraitConfig": "[trait](#computed-traits)",
     "Guard": "[guard](#guard)",
     "GuardOverride": "[guard](#guard)",
+    "Together": "[limits](#guard)",
     "Schedule": "[schedule](#schedule)",
 }
 
@@ -117,7 +118,7 @@ def _collection(option: Schema, schema: Schema) -> str | None:
 def _scalar(option: Schema) -> str:
     pattern, kind = option.get("pattern", ""), option.get("type", "any")
     if "%" in pattern:
-        return _SHARE
+        return _SHARE if "maximum" in option else _SHARE_OR_COUNT
     if option.get("format") == "password":
         return "text (secret)"
     return next((unit for part, unit in _UNITS if part in pattern), _PLAIN.get(kind, str(kind)))

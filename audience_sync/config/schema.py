@@ -136,4 +136,5 @@ def _has_unit(unit: str) -> Callable[[Schema], bool]:
 _WRITTEN: tuple[tuple[Callable[[Schema], bool], Callable[[Any], str]], ...] = (
     (_has_unit("/(s|m|h)"), lambda default: f"{default:g}/s"),
     (_has_unit("[Bb]"), size_text),
+    (_has_unit("%"), lambda default: f"{default * 100:g}%"),
 )

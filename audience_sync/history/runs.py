@@ -11,6 +11,11 @@ from audience_sync.errors import UnknownNameError
 
 Row = dict[str, Any]
 
+#: What a run met, or what it ended.
+_HOLDS = """
+    select * from holds where (run <= :run and last_run >= :run) or ended_run = :run order by kind, key, run
+"""
+
 
 def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20) -> list[Row]:
     """The last runs, newest first; with ``key`` what they found of that audience."""
@@ -34,10 +39,22 @@ def one_run(connection: Connection, run: int) -> dict[str, Any]:
     return {
         **found[0],
         "audience_syncs": _of(connection, "audience_syncs", run, "audience_key"),
+        "holds": [_with_sample(connection, hold) for hold in _rows(connection, _HOLDS, run=run)],
         "deliveries": _of(connection, "deliveries", run, "destination"),
         "refused_calls": _of(connection, "refused_calls", run, "destination, user_id"),
         "rejected_rows": _of(connection, "rejected_rows", run, 'audience_key, file, "row"'),
     }
+
+
+def _with_sample(connection: Connection, hold: Row) -> Row:
+    """A hold with some of the users whom it would change."""
+    query = (
+        "select s.user_id, s.entered from hold_samples s join held_snapshots h on h.id = s.hold_id "
+        "where h.run_id = :run and h.kind = :kind and h.key = :key order by s.user_id"
+    )
+    sample = _rows(connection, query, run=hold["run"], kind=hold["kind"], key=hold["key"])
+    entered, left = ([each["user_id"] for each in sample if each["entered"] == entered] for entered in (True, False))
+    return {**hold, "sample": {"entered": entered, "left": left}}
 
 
 def _of(connection: Connection, view: str, run: int, order: str) -> list[Row]:

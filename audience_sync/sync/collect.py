@@ -10,17 +10,17 @@ from sqlalchemy import Connection, func, select
 from audience_sync.config.models import Settings
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError, StoreDamagedError
-from audience_sync.model import AudienceStatus, Initial, PropertyKind
+from audience_sync.model import AudienceStatus, Counts, HoldKind, Initial, PropertyKind
 from audience_sync.sources.base import Source
 from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import Chain, fetch
 from audience_sync.store.engine import Store
+from audience_sync.store.holds import Hold, Subject, read_last
 from audience_sync.store.salvage import salvage
 from audience_sync.store.tables import erasures, installation, runs
+from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.diff import MembersDiff, diff_members
-from audience_sync.sync.findings import AudienceFinding, Findings, NewProperty
-from audience_sync.sync.guard import Counts, hold_reason
-from audience_sync.sync.prepare import members_change
+from audience_sync.sync.findings import AudienceFinding, Findings
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target
 from audience_sync.workspace import Workspace
@@ -34,17 +34,30 @@ class Known:
     chains: Mapping[int, Chain]
     last_run: int
     installation: str
+    last_holds: Mapping[Subject, Hold]
     erased: Sequence[str] = ()
     trait_users: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What an audience's snapshot would change; ``place`` is its finding's. ``mark``: what the source looked like."""
+
+    target: Target
+    chain: Chain
+    diff: MembersDiff
+    counts: Counts
+    mark: str | None
+    place: int
+
+
 @dataclass(slots=True)
 class Collector:
-    """Takes and compares snapshots, one after another.
+    """Takes and compares snapshots, one after another; ``settle`` then takes over what may go through.
 
     ``profile_fields``: names that no audience may have, since they are profile fields of a destination.
     ``erased``: an SQL condition on ``user_id`` for users who are not to come back.
-    ``keys``: only these audiences (None = all). ``accept``: audiences whose guard is lifted this once.
+    ``keys``: only these audiences (None = all).
     ``repairing``: whether this key's damaged chain may be made anew, since everything is told again.
     ``seeding``: the audience that a person seeds by hand, though its config says ``initial: manual``.
     """
@@ -55,15 +68,18 @@ class Collector:
     sources: Mapping[str, Source]
     known: Known
     run: int
+    findings: Findings
+    decisions: Decisions
     profile_fields: frozenset[str] = frozenset()
     erased: str = "false"
     keys: Collection[str] | None = None
-    accept: Collection[str] = ()
     seeding: str | None = None
     repairing: Callable[[str], bool] = field(default=lambda key: False)
     watch: Callable[[str], None] = field(default=lambda what: None)
-    findings: Findings = field(default_factory=Findings)
     fetched: dict[int, Chain] = field(default_factory=dict)
+    compared: list[Compared] = field(default_factory=list)
+    #: ``names_from`` entries of whose audiences not each was taken: their source is to be read again.
+    incomplete: set[str] = field(default_factory=set)
 
     def stored_chain(self, chain_id: int) -> Chain:
         """The chain with its segments in the workspace, fetched once; as this run has changed it so far."""
@@ -110,8 +126,8 @@ class Collector:
     def _compare(self, target: Target) -> None:
         source, wanted = self.sources[target.config.source], wanted_of(target.config)
         mark = source.mark(wanted)
-        if target.stored is not None and self.is_known([target.key], mark) and not _is_renamed(target):
-            self.findings.audiences.append(_unchanged(target, self._before(target)))
+        if target.stored is not None and self.is_known([target.key], mark) and not target.is_renamed:
+            self.pass_over(target.stored, target.name, target.stored.invalid)
             return
         rows = source.read(self.workspace, wanted)
         chain = self.chain_of(target)
@@ -119,7 +135,7 @@ class Collector:
             diff = diff_members(self.workspace, rows.select, chain, erased=self.erased)
         if diff.invalid:
             self.findings.rejected += rejected_rows(self.workspace, rows, target.key)
-        self.settle(target, chain, diff, mark)
+        self.keep(target, chain, diff, mark)
 
     def is_known(self, keys: Collection[str], mark: str | None) -> bool:
         """Whether the source is as it was when the snapshot of all these was taken; not what is to be repaired."""
@@ -135,59 +151,23 @@ class Collector:
             return Chain(None, PropertyKind.AUDIENCE, (target.key,), 0)
         return self.stored_chain(target.stored.chain_id)
 
-    def settle(self, target: Target, chain: Chain, diff: MembersDiff, mark: str | None) -> None:
-        """Hold the difference, or take it into the findings. ``mark``: what the source looked like before."""
+    def keep(self, target: Target, chain: Chain, diff: MembersDiff, mark: str | None) -> None:
+        """Note the difference, to be judged together with the others. ``mark``: what the source looked like before."""
         counts = Counts(chain.users, diff.entered, diff.left)
-        reason = None
-        if target.stored is not None and target.key not in self.accept:
-            reason = hold_reason(target.key, counts, self.settings.guard_of(target.config))
-        status = AudienceStatus.HELD if reason else _status(target, diff)
+        self.compared.append(Compared(target, chain, diff, counts, mark, len(self.findings.audiences)))
         self.findings.audiences.append(
             AudienceFinding(
-                target.key,
-                target.name,
-                status,
-                counts.before,
-                0 if reason else diff.entered,
-                0 if reason else diff.left,
-                diff.invalid,
-                reason
-                and f"{reason}. Nothing of it was changed or sent. "
-                f"If this is right: audience-sync sync {target.key} --accept {target.key}",
+                target.key, target.name, _status(target, diff), counts.before, diff.entered, diff.left, diff.invalid
             )
         )
-        if not reason:
-            self._take(target, chain, diff)
-            self.findings.marks[target.key] = (mark, diff.invalid)
 
-    def _take(self, target: Target, chain: Chain, diff: MembersDiff) -> None:
-        change = members_change(self.workspace, chain, diff, self.run)
-        if change:
-            self.findings.changes.append(change)
-            if chain.id is not None:
-                self.fetched[chain.id] = change.chain
-        if target.stored is None:
-            place = len(self.findings.changes) - 1
-            self.findings.created.append(
-                NewProperty(PropertyKind.AUDIENCE, target.key, target.name, place, target.origin, target.definition)
-            )
-        elif _is_renamed(target):
-            self.findings.renamed[target.key] = (target.name, target.definition)
-            if target.stored.name != target.name:
-                self.findings.warnings.append(
-                    f"audience '{target.stored.name}' is now called '{target.name}'; its key stays '{target.key}'"
-                )
-
-
-def _is_renamed(target: Target) -> bool:
-    stored = target.stored
-    return stored is not None and (stored.name, stored.definition) != (target.name, target.definition)
-
-
-def _unchanged(target: Target, members: int) -> AudienceFinding:
-    """Of an audience whose source is as it was: nothing was read."""
-    invalid = target.stored.invalid if target.stored else 0
-    return AudienceFinding(target.key, target.name, AudienceStatus.UNCHANGED, members, invalid=invalid)
+    def pass_over(self, stored: Property, name: str, invalid: int = 0) -> None:
+        """Note an audience whose source is as it was when its snapshot was taken: nothing was read."""
+        members = self.known.chains[stored.chain_id].users
+        self.findings.audiences.append(
+            AudienceFinding(stored.key, name, AudienceStatus.UNCHANGED, members, invalid=invalid)
+        )
+        self.decisions.is_healthy((HoldKind.AUDIENCE, stored.key))
 
 
 def _status(target: Target, diff: MembersDiff) -> AudienceStatus:
@@ -215,6 +195,7 @@ def read_known(connection: Connection) -> Known:
         read_chains(connection, known.values()),
         connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
         connection.execute(select(installation.c.uuid)).scalar_one(),
+        read_last(connection),
         connection.execute(select(erasures.c.user_hash)).scalars().all(),
         connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
     )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from audience_sync.config.models import Settings
 from audience_sync.delivery.feeds import Ledger, save_feed, save_ledger
 from audience_sync.model import PropertyKind, RunId
+from audience_sync.store import holds
 from audience_sync.store.bulk import Rows, delete_rows, insert_rows
 from audience_sync.store.catalog import create_property, rename_property, set_marks
 from audience_sync.store.chains import Chain, current, fetch, save
@@ -44,11 +45,19 @@ def commit(
         rename_property(connection, key, name, definition)
     set_marks(connection, findings.marks)
     ids = property_ids(connection)
+    _keep_holds(connection, findings, run)
     _log_changes(connection, workspace, findings, ids, run)
     _move_members(connection, workspace, settings, findings, ids, run)
     _describe(connection, findings, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
     return {name: _save_ledger(connection, settings, ledger, ids) for name, ledger in ledgers.items()}
+
+
+def _keep_holds(connection: Connection, findings: Findings, run: RunId) -> None:
+    now = datetime.now(UTC)
+    holds.end(connection, findings.ended, run, now)
+    holds.meet_again(connection, findings.met_again, run)
+    holds.hold(connection, findings.held_anew, run, now)
 
 
 def property_ids(connection: Connection) -> dict[str, int]:

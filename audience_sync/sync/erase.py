@@ -15,6 +15,7 @@ from audience_sync.store.suppressions import bury
 from audience_sync.store.tables import (
     chains,
     changes,
+    hold_samples,
     members,
     refusals,
     refused_values,
@@ -27,7 +28,7 @@ from audience_sync.store.tables import (
 from audience_sync.workspace import Workspace, literal
 
 #: Tables with a row (or several) about a user.
-ABOUT_USERS = (changes, members, refused_values, refusals, withheld_values, suppressions, rejections)
+ABOUT_USERS = (changes, members, refused_values, refusals, withheld_values, suppressions, rejections, hold_samples)
 
 
 def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:

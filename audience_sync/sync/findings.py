@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from audience_sync.model import AudienceStatus, PropertyKind
+from audience_sync.model import AudienceStatus, Counts, HoldStatus, PropertyKind
 from audience_sync.store.chains import Chain, Segment
+from audience_sync.store.holds import Hold, NewHold
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,15 @@ class NewProperty:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A difference that may not go through, ``since`` this run (None: in a plan), and what to tell people."""
+
+    words: str
+    since: int | None
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
 class AudienceFinding:
     """One audience in a run. Nothing of it is changed or sent when it is held or failed."""
 
@@ -59,6 +69,7 @@ class AudienceFinding:
     left: int = 0
     invalid: int = 0
     error: str | None = None
+    held: Held | None = None
 
     @property
     def after(self) -> int:
@@ -89,6 +100,9 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # for which nothing may be sent
     held: list[str] = field(default_factory=list)  # beside audiences
+    held_anew: list[NewHold] = field(default_factory=list)
+    met_again: list[Hold] = field(default_factory=list)  # what stood before, and the source still says
+    ended: dict[Hold, HoldStatus] = field(default_factory=dict)
 
     @property
     def logs(self) -> list[str]:

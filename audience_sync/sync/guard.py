@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 
-from audience_sync.config.parts import Guard, Threshold
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """An audience's members before, and who would enter and leave."""
-
-    before: int
-    entered: int
-    left: int
+from audience_sync.config.parts import Guard, Threshold, Together
+from audience_sync.model import Counts
 
 
 def hold_reason(key: str, counts: Counts, guard: Guard) -> str | None:
-    """Why the snapshot is held; None when it may go through. An audience's first creation is never held."""
-    if counts.before == 0:
-        return None
-    if counts.left == counts.before and counts.entered == 0:
+    """Why the snapshot of an audience that exists is held; None when it may go through.
+
+    Of no members there is no share: whoever enters such an audience is more than any.
+    """
+    if empties(counts):
         return f"audience '{key}': the new snapshot is empty, the last one had {counts.before} members"
     if _exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
         return _too_many_leave(key, counts, guard.max_removed)
     if _exceeds(counts.entered, counts.before, guard.max_added, guard.at_least):
         return _too_many_enter(key, counts, guard.max_added)
     return None
+
+
+def empties(counts: Counts) -> bool:
+    """Whether nobody would be left of those who were there."""
+    return counts.before > 0 and counts.left == counts.before and counts.entered == 0
 
 
 def _exceeds(changed: int, before: int, limit: Threshold, at_least: int) -> bool:
@@ -48,6 +48,83 @@ def _too_many_enter(key: str, counts: Counts, limit: Threshold) -> str:
         f"audience '{key}': with the new snapshot {counts.entered} users would enter beside its {counts.before} "
         f"members, over the limit of {limit}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One of the two ways in which members move: a field of the counts, its limit, and how it is said."""
+
+    changed: Callable[[Counts], int]
+    limit: Callable[[Guard | Together], Threshold | None]
+    words: str
+
+    def moved(self, audiences: Guarded) -> int:
+        return sum(self.changed(counts) for counts, _ in audiences.values())
+
+    def said(self, audiences: Guarded) -> str:
+        changed, before = self.moved(audiences), _before(audiences)
+        share = f" ({changed / before:.0%})" if before else ""
+        return self.words.format(changed=changed, before=before, share=share)
+
+
+Guarded = Mapping[str, tuple[Counts, Guard]]
+_WAYS = (
+    _Way(
+        lambda counts: counts.left, lambda guard: guard.max_removed, "{changed} of {before} members{share} would leave"
+    ),
+    _Way(
+        lambda counts: counts.entered,
+        lambda guard: guard.max_added,
+        "{changed} users would enter beside {before} members",
+    ),
+)
+
+
+def reasons_together(audiences: Guarded, guard: Guard) -> dict[str, str]:
+    """By key, why audiences are held for what they would change together; ``guard`` is the config's own."""
+    reasons: dict[str, str] = {}
+    for way in _WAYS:
+        for held, reason in (_small_together(way, audiences, guard), _all_together(way, audiences, guard)):
+            reasons |= {key: reason for key, (counts, _) in held.items() if way.changed(counts)}
+    return reasons
+
+
+def _small_together(way: _Way, audiences: Guarded, guard: Guard) -> tuple[Guarded, str]:
+    """Where an audience's limit is less than ``at_least`` users, shares don't apply to it alone: such audiences are
+    guarded as if they were one. Not those that may move more users by an ``at_least`` of their own."""
+    allowed = {key: _allowed(way.limit(own), counts) for key, (counts, own) in audiences.items()}
+    small = {
+        key: (counts, own) for key, (counts, own) in audiences.items() if allowed[key] < own.at_least <= guard.at_least
+    }
+    limit = sum(allowed[key] for key in small)
+    if not _exceeds(way.moved(small), 1, Threshold(share=limit), guard.at_least):
+        return {}, ""
+    return small, f"{len(small)} small audiences together: {way.said(small)}, and their limits allow {limit:.0f}"
+
+
+def _all_together(way: _Way, audiences: Guarded, guard: Guard) -> tuple[Guarded, str]:
+    limit = way.limit(guard.together)
+    if limit is None or not _exceeds(way.moved(audiences), _before(audiences), limit, guard.at_least):
+        return {}, ""
+    return audiences, f"all audiences together: {way.said(audiences)}, over the limit of {limit}"
+
+
+def _allowed(limit: Threshold | None, counts: Counts) -> float:
+    """Users who may move by a share; where a count is the limit it always applies."""
+    return inf if limit is None or limit.share is None else limit.share * counts.before
+
+
+def _before(audiences: Guarded) -> int:
+    return sum(counts.before for counts, _ in audiences.values())
+
+
+def is_same(held: Counts, now: Counts, *, others: float, tolerance: float) -> bool:
+    """Whether a difference is still the one that was held: to the same users, give or take a share of them.
+
+    ``others``: the share of the users who were sampled then and whom it doesn't change now.
+    """
+    moved = abs(now.entered - held.entered) + abs(now.left - held.left)
+    return empties(now) == empties(held) and max(moved / max(held.entered + held.left, 1), others) <= tolerance
 
 
 def suppression_hold(before: int, removed: int, guard: Guard) -> str | None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers, retell, subscribe
 from audience_sync.delivery.owed import Facts
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.errors import ConfigError, Problem
-from audience_sync.model import PropertyKind
+from audience_sync.model import AudienceStatus, PropertyKind
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import refused_values, withheld_values
 from audience_sync.sync.collect import Collector, Known, read_known
+from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.named import collect_names
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed, configs_by_key, gather, owed_to, read_kept, read_log, wanted
+from audience_sync.sync.settle import settle
+from audience_sync.sync.suppressed import KEY as SUPPRESSED
 from audience_sync.sync.suppressed import Suppressed, read_suppressed
 from audience_sync.sync.targets import Target, named_targets, refuse_traits
 from audience_sync.sync.traits import collect_traits
@@ -69,7 +72,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
         before = read_ledgers(connection, parts.settings.destinations)
     targets = named_targets(parts.settings.audiences, known.properties)
     refuse_traits(parts.settings.computed_traits, known.properties)
-    collector = _collector(parts, order, watch, workspace, known, run or known.last_run + 1)
+    collector = _collector(parts, order, watch, workspace, known, run)
     _collect(collector, targets, order)
     findings, ledgers = collector.findings, _ledgers_after(parts, order, collector, targets, before)
     with parts.store.reading() as connection:
@@ -79,8 +82,8 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
             parts.settings,
             parts.sources,
             findings,
+            collector.decisions,
             erased=collector.erased,
-            accept=order.accept,
         )
         stored = Facts(
             read_log(connection, workspace, ledgers),
@@ -100,18 +103,23 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     )
 
 
-def _collector(parts: Parts, order: Order, watch: Watch, workspace: Workspace, known: Known, run: int) -> Collector:
+def _collector(
+    parts: Parts, order: Order, watch: Watch, workspace: Workspace, known: Known, run: int | None
+) -> Collector:
+    findings = Findings()
+    decisions = Decisions(workspace, parts.store, known.last_holds, findings, run, order.accept, order.approves)
     return Collector(
         workspace,
         parts.store,
         parts.settings,
         parts.sources,
         known,
-        run,
+        known.last_run + 1 if run is None else run,
+        findings,
+        decisions,
         profile_fields=parts.profile_fields,
         erased=_erased(workspace, known),
         keys=order.keys,
-        accept=order.accept,
         seeding=order.seed,
         repairing=order.resyncs,
         watch=watch.loading,
@@ -134,18 +142,30 @@ def _collect(collector: Collector, targets: Sequence[Target], order: Order) -> N
     for config in collector.settings.audiences:
         if config.names_from is not None and not (order.keys is not None and named.issuperset(order.keys)):
             collect_names(collector, config)
-    _refuse_unknown(collector, order)
+    _refuse_unknown(collector, order, named)
+    settle(collector)
     if order.seed is None:
-        collect_traits(collector)
+        collect_traits(collector, order.traits)
 
 
-def _refuse_unknown(collector: Collector, order: Order) -> None:
-    found = {each.key for each in collector.findings.audiences}
-    missing = sorted(set(order.keys or ()) - found)
-    if missing and not any(each.error for each in collector.findings.audiences):
-        known = ", ".join(sorted(each.key for each in collector.known.properties.values())) or "none yet"
+def _refuse_unknown(collector: Collector, order: Order, named: Collection[str]) -> None:
+    """Raise ConfigError for what has none of the keys that were named, unless something failed and may have them."""
+    if any(each.status is AudienceStatus.FAILED for each in collector.findings.audiences):
+        return
+    audiences = {each.key for each in collector.findings.audiences}
+    traits = {key for config in collector.settings.computed_traits for key in config.columns}
+    accepted = audiences.union(named, traits, collector.known.properties, [SUPPRESSED])
+    _require("audience", order.keys, audiences, collector.known)
+    _require("computed trait", order.traits, traits, collector.known)
+    _require("audience or computed trait", order.accept, accepted, collector.known)
+
+
+def _require(what: str, named: Collection[str] | None, found: Collection[str], known: Known) -> None:
+    missing = sorted(set(named or ()).difference(found))
+    if missing:
+        there = ", ".join(sorted(known.properties)) or "none yet"
         raise ConfigError(
-            [Problem("", f"no audience has the key {', '.join(missing)} (known: {known}). Nothing was done")]
+            [Problem("", f"no {what} has the key {', '.join(missing)} (known: {there}). Nothing was done")]
         )
 
 

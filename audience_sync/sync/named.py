@@ -43,16 +43,14 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
     for name in [*names, *vanished]:
         _compare(collector, config, origin, name, known.get(name), table, mark)
     if collector.keys is not None or any(each.status not in _WHOLE for each in collector.findings.audiences[before:]):
-        collector.findings.marks |= {each.key: (None, 0) for each in collector.findings.audiences[before:]}
+        collector.incomplete.add(origin)
 
 
 def _pass_over(collector: Collector, known: Iterable[Property]) -> None:
     """The source is as it was: nothing is read."""
     for stored in known:
         if collector.keys is None or stored.key in collector.keys:
-            users = collector.known.chains[stored.chain_id].users
-            unchanged = AudienceFinding(stored.key, stored.name, AudienceStatus.UNCHANGED, users)
-            collector.findings.audiences.append(unchanged)
+            collector.pass_over(stored, stored.name)
 
 
 def _take(collector: Collector, config: AudienceConfig, origin: str) -> str:
@@ -113,7 +111,7 @@ def _compare(
         return
     chain = collector.chain_of(target)
     snapshot = f"select user_id from {table} where name = {literal(name)}"
-    collector.settle(target, chain, diff_members(collector.workspace, snapshot, chain, erased=collector.erased), mark)
+    collector.keep(target, chain, diff_members(collector.workspace, snapshot, chain, erased=collector.erased), mark)
 
 
 def _refusal(collector: Collector, key: str, stored: Property | None) -> str | None:

@@ -30,7 +30,8 @@ class Parts:
 class Order:
     """What a person or the clock asked for.
 
-    ``keys``: only these audiences (None = all). ``accept``: audiences whose guard is lifted this once.
+    ``keys``: only these audiences (None = all), ``traits``: only the computed traits read together with one of these.
+    ``accept``: keys whose guard is lifted this once. ``approves``: the holds that a person lets through, by id.
     ``resync``: tell everything again, of ``keys`` and (``destination``) to this one alone.
     ``retry``: send what (``destination``) has refused again, with the newest values.
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
@@ -40,6 +41,8 @@ class Order:
     command: str = "sync"
     keys: Collection[str] | None = None
     accept: Collection[str] = ()
+    approves: Collection[int] = ()
+    traits: Collection[str] | None = None
     resync: bool = False
     destination: str | None = None
     retry: bool = False

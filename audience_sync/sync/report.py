@@ -8,7 +8,7 @@ from typing import Any
 
 from audience_sync.delivery.deliver import Tally
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.findings import AudienceFinding, Findings, TraitsFinding
+from audience_sync.sync.findings import AudienceFinding, Findings, Held, TraitsFinding
 
 #: Exit codes (product.md, section 5); where several apply, the highest of these in this order.
 EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}
@@ -103,7 +103,13 @@ def audience_json(finding: AudienceFinding) -> dict[str, Any]:
         "left": finding.left,
         "invalid": finding.invalid,
         "error": finding.error,
+        "held": finding.held and _held(finding.held),
     }
+
+
+def _held(held: Held) -> dict[str, Any]:
+    """What would have changed: a held audience's own ``entered`` and ``left`` are 0."""
+    return {"since_run": held.since, "entered": held.counts.entered, "left": held.counts.left}
 
 
 def traits_json(finding: TraitsFinding) -> dict[str, Any]:

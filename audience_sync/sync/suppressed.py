@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -10,9 +10,11 @@ from sqlalchemy import Connection, select
 from audience_sync.config.models import Settings
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError
+from audience_sync.model import Counts, HoldKind
 from audience_sync.sources.base import Source
 from audience_sync.store.suppressions import COMMAND, CONFIG, suppress, unsuppress
 from audience_sync.store.tables import suppressions
+from audience_sync.sync.decisions import Decisions, Difference
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.guard import suppression_hold
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
@@ -48,9 +50,9 @@ def read_suppressed(
     settings: Settings,
     sources: Mapping[str, Source],
     findings: Findings,
+    decisions: Decisions,
     *,
     erased: str,
-    accept: Collection[str] = (),
 ) -> Suppressed:
     """The lists as they are now. Of a list that shrinks suspiciously nobody is taken off."""
     stored = _stored(connection, workspace)
@@ -70,8 +72,8 @@ def read_suppressed(
     before = f"select user_id from {stored} where origin = '{CONFIG}'"
     added = _table(workspace, f"select distinct user_id from {listed} where not {erased} except {before}")
     removed = _table(workspace, f"{before} except select user_id from {listed}")
-    if error is None and KEY not in accept:
-        _hold(workspace, settings, findings, before, removed)
+    if error is None:
+        _guard(workspace, settings, findings, decisions, before, removed)
     everyone = _table(
         workspace,
         f"select user_id from {stored} where origin = '{COMMAND}' union select user_id from {added} "
@@ -93,9 +95,14 @@ def _table(workspace: Workspace, query: str) -> str:
     return table
 
 
-def _hold(workspace: Workspace, settings: Settings, findings: Findings, before: str, removed: str) -> None:
+def _guard(
+    workspace: Workspace, settings: Settings, findings: Findings, decisions: Decisions, before: str, removed: str
+) -> None:
+    """Take nobody off the lists where too many would be."""
     known, gone = (workspace.one(f"select count(*) from ({query})")[0] for query in (before, f"from {removed}"))
-    reason = suppression_hold(known, gone, settings.guard)
-    if reason:
+    users = f"select user_id, false as present from {removed}"
+    difference = Difference(HoldKind.SUPPRESSED, KEY, Counts(known, 0, gone), users, settings.guard.tolerance)
+    held = decisions.rule(difference, suppression_hold(known, gone, settings.guard))
+    if held:
         workspace.run(f"delete from {removed}")
-        findings.held.append(f"{reason}. Nobody was taken off it. If this is right: audience-sync sync --accept {KEY}")
+        findings.held.append(held.words)

@@ -25,6 +25,12 @@ class Target:
     definition: str | None = None
     origin: str | None = None
 
+    @property
+    def is_renamed(self) -> bool:
+        """Whether its name, or the place it is loaded from, is another than the store knows."""
+        stored = self.stored
+        return stored is not None and (stored.name, stored.definition) != (self.name, self.definition)
+
 
 def definition(config: AudienceConfig) -> str:
     """Recognises an audience whose name changed: a hash of where it is loaded from."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.config.models import ComputedTraitsConfig, TraitConfig
@@ -17,10 +17,12 @@ from audience_sync.sync.prepare import traits_change
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 
 
-def collect_traits(collector: Collector) -> None:
-    """Take and compare every entry; one that fails leaves its traits as they are."""
+def collect_traits(collector: Collector, keys: Collection[str] | None = None) -> None:
+    """Take and compare every entry, or those with one of ``keys``; one that fails leaves its traits as they are."""
     changed, was_read = list[str](), False
     for index, config in enumerate(collector.settings.computed_traits):
+        if keys is not None and config.columns.keys().isdisjoint(keys):
+            continue
         collector.watch(f"computed traits of {config.source}")
         try:
             found_changes = _collect(collector, config)

@@ -22,7 +22,7 @@ def test_an_empty_snapshot_is_held_until_it_is_accepted_and_other_audiences_go_o
     held = vip.run("sync")
     assert held.code == 4
     assert "held: audience 'vip': the new snapshot is empty, the last one had 3 members" in held.stdout
-    assert "audience-sync sync vip --accept vip" in held.stdout
+    assert "If this is right: audience-sync approve 2 vip. If not: " in held.stdout
     assert vip.sent() == [("bob", {"test": True})]
     assert vip.query("select members_after, status from audience_syncs where audience_key = 'vip' and run = 2") == [
         (3, "held")

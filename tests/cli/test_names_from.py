@@ -25,7 +25,7 @@ def test_every_value_is_an_audience_a_new_one_is_created_and_a_vanished_one_is_h
         ("new_here", "created", 1),
         ("churn_risk", "held", 1),
     ]
-    assert "audience-sync sync churn_risk --accept churn_risk" in held.audience("churn_risk")["error"]
+    assert "audience-sync approve 2 churn_risk" in held.audience("churn_risk")["error"]
     assert project.sent() == [("bob", {"big_spender": False}), ("cyd", {"new_here": True})]
 
     accepted = project.sync("churn_risk", "--accept", "churn_risk")

@@ -150,7 +150,7 @@ class TestAListInTheConfig:
         shop.write_members("do_not_contact.csv")
         held = shop.sync()
         assert (held.code, shop.sent()) == (4, [])
-        assert "--accept suppressed" in held.json["held"][0]
+        assert "audience-sync approve 2 suppressed" in held.json["held"][0]
         assert shop.sync("--accept", "suppressed").code == 0
         assert shop.sent() == [("bob", {"vip": True})]
 

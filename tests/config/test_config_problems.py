@@ -55,7 +55,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         "true; give it an explicit `key:` (a-z, 0-9 and _)",
         "audiences[0].source: unknown source `shoop`; did you mean `shop`? (known here: shop)",
         "audiences[0].guard.max_removd: unknown option `max_removd`; did you mean `max_removed`? "
-        "(known here: at_least, max_added, max_removed)",
+        "(known here: at_least, max_added, max_removed, tolerance)",
         "audiences[0].guard.max_added: write a share such as `30%`, or a whole number of users",
         "audiences[1]: it has both `file` and `query`: keep one, leave out the other or make it null",
         "audiences[1].destinations[0]: unknown destination `conect`; did you mean `connect`? "

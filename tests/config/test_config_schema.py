@@ -122,8 +122,11 @@ def test_a_table_has_a_row_for_each_option(schema: dict[str, Any]) -> None:
         "of the members, or a count. |\n"
         "| `max_added` | [share](#units) or count | `100%` | Most users that may enter in one run, likewise; "
         "the first creation is not guarded. |\n"
-        "| `at_least` | whole number | `100` | Shares apply from so many changed rows on, so that small "
-        "audiences may move freely. |\n"
+        "| `at_least` | whole number | `100` | Shares apply from so many changed rows on, so that a small "
+        "audience may move freely. |\n"
+        "| `tolerance` | [share](#units) | `5%` | What was held counts as the same while no more than this share of "
+        "the users whom it would change are others. |\n"
+        "| `together` | [limits](#guard) |  | Limits for all audiences of a run together, beside those of each. |\n"
     )
 
 

@@ -67,6 +67,33 @@ def suppression_is_not_asked() -> None:
     BatchSender._allowed = lambda sender, calls, outcome=None: calls
 
 
+def guards_are_asleep() -> None:
+    """Whatever a snapshot says goes through."""
+    from audience_sync.sync import settle
+
+    settle.hold_reason = lambda *arguments: None
+
+
+def approval_is_blind() -> None:
+    """What was approved goes through, whatever its source says by now."""
+    from audience_sync.sync.decisions import Decisions
+
+    Decisions._is_same = lambda *arguments: True
+
+
+def what_is_held_is_not_left_alone() -> None:
+    """It is said to be held, and taken all the same."""
+    from audience_sync.sync import settle
+
+    leave = settle._leave
+
+    def bad(collector: Any, each: Any, held: Any) -> None:
+        settle._take(collector, each)
+        leave(collector, each, held)
+
+    settle._leave = bad
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -75,6 +102,9 @@ BUGS: dict[str, Callable[[], None]] = {
         a_new_message_id_for_every_attempt,
         refusals_are_forgotten,
         suppression_is_not_asked,
+        guards_are_asleep,
+        approval_is_blind,
+        what_is_held_is_not_left_alone,
     )
 }
 

@@ -22,7 +22,10 @@ KILLED = -signal.SIGKILL
 NOT_BEGUN = 70
 #: What a child imports too late to share it with the next.
 IMPORTED = (
-    *(f"audience_sync.cli.{name}" for name in ("sync", "seed", "resync", "retry", "suppress", "runs", "errors")),
+    *(
+        f"audience_sync.cli.{name}"
+        for name in ("sync", "seed", "resync", "retry", "suppress", "decide", "runs", "errors")
+    ),
     *(f"audience_sync.destinations.{name}" for name in ("http", "segment", "webhook")),
     *("audience_sync.sources.files", "audience_sync.store.migrate", "duckdb", "psycopg", "requests", "rich.progress"),
 )

@@ -15,6 +15,7 @@ from audience_sync.store.tables import chains as chains_table
 from audience_sync.store.tables import (
     changes,
     destinations,
+    held_snapshots,
     members,
     properties,
     refusals,
@@ -95,6 +96,7 @@ def fill(store: Store) -> None:
     with store.writing() as connection:
         _add_runs(connection)
         _add_audiences(connection)
+        _add_holds(connection)
         _add_deliveries(connection)
 
 
@@ -134,6 +136,14 @@ def _add_audiences(connection: Connection) -> None:
     _add(connection, members, "property_id user_id run_id", MEMBERS)
     rejected = [(run, number, "new_customers", "new_customers.csv", *rest) for run, number, *rest in REJECTIONS]
     _add(connection, rejections, "run_id number audience_key file row user_id reason", rejected)
+
+
+def _add_holds(connection: Connection) -> None:
+    hold = ("audience", "big_spenders", 41, 41, "superseded", EMPTY, False, 4, 0, 4, morning(4), morning(5), 42)
+    names = (
+        "kind key run_id last_run_id status reason together members_before entered left held_at decided_at ended_run_id"
+    )
+    _add(connection, held_snapshots, names, [hold])
 
 
 def _add_deliveries(connection: Connection) -> None:

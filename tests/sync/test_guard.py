@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from audience_sync.config.parts import Guard, GuardOverride
-from audience_sync.sync.guard import Counts, hold_reason
+from audience_sync.model import Counts
+from audience_sync.sync.guard import hold_reason, is_same, reasons_together
 
 DEFAULT = Guard()  # 30% may leave, 100% may enter, from 100 changed rows on
 SHARE_OF_20 = Guard(max_removed="20%", max_added="20%")
@@ -18,8 +19,8 @@ FROM_THE_FIRST = Guard(max_removed="20%", at_least=0)
     ("guard", "counts"),
     [
         pytest.param(DEFAULT, Counts(1000, 0, 0), id="nothing changed"),
-        pytest.param(DEFAULT, Counts(0, 1_000_000, 0), id="a first creation, however large"),
-        pytest.param(DEFAULT, Counts(0, 0, 0), id="an empty first creation"),
+        pytest.param(DEFAULT, Counts(0, 99, 0), id="a few users where there was nobody"),
+        pytest.param(DEFAULT, Counts(0, 0, 0), id="nobody where there was nobody"),
         pytest.param(DEFAULT, Counts(1000, 0, 300), id="just the share that may leave"),
         pytest.param(DEFAULT, Counts(1000, 1000, 0), id="just the share that may enter"),
         pytest.param(DEFAULT, Counts(120, 0, 99), id="a small audience, too few for a share"),
@@ -81,6 +82,12 @@ def test_a_snapshot_may_go_through(guard: Guard, counts: Counts) -> None:
             id="one over the count, however large",
         ),
         pytest.param(
+            DEFAULT,
+            Counts(0, 100, 0),
+            "audience 'vip': with the new snapshot 100 users would enter beside its 0 members, over the limit of 100%",
+            id="many users where there was nobody",
+        ),
+        pytest.param(
             NOBODY,
             Counts(10, 1, 0),
             "audience 'vip': with the new snapshot 1 users would enter beside its 10 members, over the limit of 0",
@@ -108,3 +115,82 @@ def test_a_snapshot_is_held(guard: Guard, counts: Counts, reason: str) -> None:
 )
 def test_an_audience_has_its_own_guard_over_the_configs(own: GuardOverride, counts: Counts, held: bool) -> None:
     assert (hold_reason("vip", counts, own.over(SHARE_OF_20)) is not None) is held
+
+
+A, B, C = Counts(50, 0, 40), Counts(50, 0, 45), Counts(50, 0, 20)
+SMALL = "3 small audiences together: 105 of 150 members (70%) would leave, and their limits allow 45"
+LIMITED = Guard(together={"max_removed": 600, "max_added": "10%"})
+OVER_600 = "all audiences together: 601 of 10000 members (6%) would leave, over the limit of 600"
+OVER_10 = "all audiences together: 1001 users would enter beside 10000 members, over the limit of 10%"
+
+
+@pytest.mark.parametrize(
+    ("guard", "audiences", "reasons"),
+    [
+        pytest.param(
+            DEFAULT, {"a": A, "b": B, "c": C}, {"a": SMALL, "b": SMALL, "c": SMALL}, id="small audiences, as one"
+        ),
+        pytest.param(DEFAULT, {"a": A, "b": Counts(50, 0, 45)}, {}, id="small audiences, too few users"),
+        pytest.param(
+            DEFAULT,
+            {"a": A, "b": B, "c": C, "large": Counts(10_000, 0, 2_000), "still": Counts(50, 0, 0)},
+            dict.fromkeys(
+                "abc", "4 small audiences together: 105 of 200 members (52%) would leave, and their limits allow 60"
+            ),
+            id="who doesn't move isn't held, a large one is no excuse",
+        ),
+        pytest.param(
+            DEFAULT,
+            {"a": Counts(40, 60, 0), "b": Counts(20, 60, 0)},
+            dict.fromkeys(
+                "ab",
+                "2 small audiences together: 120 users would enter beside 60 members, and their limits allow 60",
+            ),
+            id="small audiences that grow",
+        ),
+        pytest.param(Guard(max_removed=45), {"a": A, "b": B, "c": C}, {}, id="limits that are counts always apply"),
+        pytest.param(LIMITED, {"a": Counts(5000, 0, 300), "b": Counts(5000, 0, 300)}, {}, id="just the count of all"),
+        pytest.param(
+            LIMITED,
+            {"a": Counts(5000, 0, 300), "b": Counts(5000, 0, 301)},
+            {"a": OVER_600, "b": OVER_600},
+            id="one over the count of all",
+        ),
+        pytest.param(
+            LIMITED,
+            {"a": Counts(5000, 501, 0), "b": Counts(4000, 500, 0), "c": Counts(1000, 0, 20)},
+            {"a": OVER_10, "b": OVER_10},
+            id="over the share of all",
+        ),
+        pytest.param(DEFAULT, {}, {}, id="no audiences"),
+    ],
+)
+def test_audiences_are_guarded_together(guard: Guard, audiences: dict[str, Counts], reasons: dict[str, str]) -> None:
+    assert reasons_together({key: (counts, guard) for key, counts in audiences.items()}, guard) == reasons
+
+
+def test_an_audience_that_may_move_freely_is_not_a_small_one() -> None:
+    free = GuardOverride(at_least=500).over(DEFAULT)
+    assert reasons_together({"vip": (Counts(1000, 0, 400), free)}, DEFAULT) == {}
+
+
+@pytest.mark.parametrize(
+    ("now", "others", "same"),
+    [
+        pytest.param(Counts(1000, 0, 400), 0.0, True, id="the very same"),
+        pytest.param(Counts(1000, 0, 420), 0.05, True, id="just within the tolerance"),
+        pytest.param(Counts(1000, 0, 421), 0.0, False, id="one more than that"),
+        pytest.param(Counts(1000, 0, 379), 0.0, False, id="one less than that"),
+        pytest.param(Counts(1000, 0, 400), 0.06, False, id="as many, but others"),
+        pytest.param(Counts(1000, 21, 400), 0.0, False, id="others enter beside"),
+    ],
+)
+def test_a_difference_is_the_same_within_a_tolerance(now: Counts, others: float, same: bool) -> None:
+    assert is_same(Counts(1000, 0, 400), now, others=others, tolerance=0.05) is same
+
+
+def test_an_empty_snapshot_is_only_the_same_as_an_empty_one() -> None:
+    nobody, almost = Counts(1000, 0, 1000), Counts(1000, 0, 999)
+    assert not is_same(nobody, almost, others=0.0, tolerance=0.05)
+    assert not is_same(almost, nobody, others=0.0, tolerance=0.05)
+    assert is_same(nobody, nobody, others=0.0, tolerance=0.0)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from audience_sync.delivery.deliver import Tally
-from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.findings import AudienceFinding, TraitsFinding
+from audience_sync.model import AudienceStatus, Counts, RunStatus
+from audience_sync.sync.findings import AudienceFinding, Held, TraitsFinding
 from audience_sync.sync.report import DestinationReport, Report, destination_report
 
 SYNCED = AudienceFinding("vip", "VIP", AudienceStatus.SYNCED, before=10, entered=3, left=1, invalid=2)
@@ -89,6 +89,7 @@ def test_the_json_of_a_run_is_a_contract() -> None:
                 "left": 1,
                 "invalid": 2,
                 "error": None,
+                "held": None,
             }
         ],
         "traits": {"users": 9, "changed": 2, "invalid": 1, "errors": []},
@@ -113,6 +114,13 @@ def test_the_json_of_a_run_is_a_contract() -> None:
         "errors": [],
         "held": [],
     }
+
+
+def test_the_json_of_a_held_audience_says_what_it_would_have_done() -> None:
+    held = replace(HELD, held=Held("the new snapshot is empty", since=5, counts=Counts(10, 0, 10)))
+    (audience,) = report(held).as_json()["audiences"]
+    assert (audience["members"], audience["entered"], audience["left"]) == (10, 0, 0)
+    assert audience["held"] == {"since_run": 5, "entered": 0, "left": 10}
 
 
 @pytest.mark.parametrize(("field", "code"), [("errors", 3), ("held", 4)])

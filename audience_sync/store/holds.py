@@ -1,0 +1,146 @@
+"""Which snapshots are held, and what did people decide about them?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
+
+from audience_sync.model import Counts, HoldKind, HoldStatus
+from audience_sync.store.tables import held_snapshots, hold_samples
+
+Subject = tuple[HoldKind, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some of the users who would enter, and of those who would leave."""
+
+    entered: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewHold:
+    """A snapshot that is held from now on."""
+
+    kind: HoldKind
+    key: str
+    reason: str
+    counts: Counts
+    sample: Sample
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A snapshot that is or was held, from ``first_run`` on; ``last_run`` was the last to meet the same.
+
+    ``together``: for what several audiences would change together. ``ended_run`` let it through, or met another
+    snapshot in its place.
+    """
+
+    id: int
+    kind: HoldKind
+    key: str
+    first_run: int
+    last_run: int
+    status: HoldStatus
+    counts: Counts
+    reason: str
+    together: bool = False
+    ended_run: int | None = None
+
+    @property
+    def subject(self) -> Subject:
+        return self.kind, self.key
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person is to decide."""
+        return self.status is HoldStatus.HELD
+
+
+def read_last(connection: Connection) -> dict[Subject, Hold]:
+    """The last hold of everything that was ever held; only that one can still wait for a person."""
+    last = select(func.max(held_snapshots.c.id)).group_by(held_snapshots.c.kind, held_snapshots.c.key)
+    query = select(held_snapshots).where(held_snapshots.c.id.in_(last))
+    return {hold.subject: hold for hold in _holds(connection, query.order_by(held_snapshots.c.id))}
+
+
+def read_holds_of(connection: Connection, run: int) -> list[Hold]:
+    """What the run held, decided or not."""
+    mine = held_snapshots.c
+    query = select(held_snapshots).where(mine.run_id <= run, mine.last_run_id >= run)
+    return _holds(connection, query.order_by(mine.kind, mine.key))
+
+
+def _holds(connection: Connection, query: Select[tuple[object, ...]]) -> list[Hold]:
+    return [_hold(row) for row in connection.execute(query)]
+
+
+def _hold(row: Row[tuple[object, ...]]) -> Hold:
+    return Hold(
+        row.id,
+        HoldKind(row.kind),
+        row.key,
+        row.run_id,
+        row.last_run_id,
+        HoldStatus(row.status),
+        Counts(row.members_before, row.entered, row.left),
+        row.reason,
+        row.together,
+        row.ended_run_id,
+    )
+
+
+def read_sample(connection: Connection, hold: int) -> Sample:
+    mine = hold_samples.c
+    rows = connection.execute(select(mine.user_id, mine.entered).where(mine.hold_id == hold).order_by(mine.user_id))
+    users = [(row.user_id, row.entered) for row in rows]
+    return Sample(
+        tuple(user for user, entered in users if entered), tuple(user for user, entered in users if not entered)
+    )
+
+
+def hold(connection: Connection, new: Iterable[NewHold], run: int, now: datetime) -> None:
+    """Keep these snapshots' counts and samples, for a person to decide."""
+    for each in new:
+        values = {"kind": each.kind.value, "key": each.key, "run_id": run, "last_run_id": run, "reason": each.reason}
+        counts = {"members_before": each.counts.before, "entered": each.counts.entered, "left": each.counts.left}
+        state = {"status": HoldStatus.HELD.value, "together": each.together, "held_at": now}
+        row = {**values, **counts, **state}
+        created = connection.execute(insert(held_snapshots).values(row)).inserted_primary_key
+        assert created is not None
+        _keep_sample(connection, int(created[0]), each.sample)
+
+
+def _keep_sample(connection: Connection, hold_id: int, sample: Sample) -> None:
+    users = [*((user, True) for user in sample.entered), *((user, False) for user in sample.left)]
+    rows = [{"hold_id": hold_id, "user_id": user, "entered": entered} for user, entered in users]
+    if rows:
+        connection.execute(insert(hold_samples), rows)
+
+
+def meet_again(connection: Connection, holds: Iterable[Hold], run: int) -> None:
+    """The run has met the very snapshots that are held."""
+    for each in holds:
+        _set(connection, each, {"last_run_id": run})
+
+
+def end(connection: Connection, ended: Mapping[Hold, HoldStatus], run: int, now: datetime) -> None:
+    """The run let these through, or met other snapshots in their place."""
+    for each, status in ended.items():
+        _set(connection, each, {"status": status.value, "ended_run_id": run, "decided_at": now})
+
+
+def reject(connection: Connection, holds: Iterable[Hold], now: datetime) -> None:
+    """A person says that these are wrong: they can't go through any more."""
+    for each in holds:
+        _set(connection, each, {"status": HoldStatus.REJECTED.value, "decided_at": now})
+
+
+def _set(connection: Connection, hold: Hold, values: Mapping[str, object]) -> None:
+    connection.execute(update(held_snapshots).where(held_snapshots.c.id == hold.id).values(values))

@@ -1,0 +1,147 @@
+"""May a difference go through? What its guard says, what was held before, and what a person decided about that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from audience_sync.model import Counts, HoldKind, HoldStatus
+from audience_sync.store.engine import Store
+from audience_sync.store.holds import Hold, NewHold, Sample, Subject, read_sample
+from audience_sync.sync.findings import Findings, Held
+from audience_sync.sync.guard import is_same
+from audience_sync.sync.words import commands, named, nothing_done, would
+from audience_sync.workspace import Workspace
+
+#: Users who are kept of those who would enter, and of those who would leave.
+SAMPLED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a snapshot would change. ``users`` is a query with ``user_id`` and ``present`` (false = would leave, or lose
+    the value). It is the same as another while no more than the share ``tolerance`` of them are others."""
+
+    kind: HoldKind
+    key: str
+    counts: Counts
+    users: str
+    tolerance: float
+
+    @property
+    def subject(self) -> Subject:
+        return self.kind, self.key
+
+
+@dataclass(slots=True)
+class Decisions:
+    """Rules on differences; what becomes of the holds goes into the findings.
+
+    ``last``: the last hold of everything that was ever held. ``run`` is None for a plan, which holds nothing.
+    ``accept``: keys whose guard is lifted this once. ``approves``: the holds that a person lets through.
+    """
+
+    workspace: Workspace
+    store: Store
+    last: Mapping[Subject, Hold]
+    findings: Findings
+    run: int | None
+    accept: Collection[str] = ()
+    approves: Collection[int] = ()
+    _same: dict[Subject, bool] = field(default_factory=dict)
+
+    def waiting(self, subject: Subject) -> Hold | None:
+        """What is held of it and waits for a person."""
+        hold = self.last.get(subject)
+        return hold if hold and hold.waits else None
+
+    def is_approved(self, difference: Difference) -> bool:
+        """Whether a person has said beforehand that it may go through: this one, or whatever comes."""
+        hold = self.waiting(difference.subject)
+        approved = hold is not None and hold.id in self.approves and self._is_same(hold, difference)
+        return approved or difference.key in self.accept
+
+    def rule(self, difference: Difference, reason: str | None, *, together: bool = False) -> Held | None:
+        """Let it through (None), or say why not. ``reason``: what its guard says against it, alone or ``together``."""
+        hold = self.waiting(difference.subject)
+        if self.is_approved(difference):
+            self._end(hold, HoldStatus.APPROVED)
+            return None
+        if reason is None:
+            self.is_healthy(difference.subject)
+            return None
+        if hold and self._is_same(hold, difference):
+            self.findings.met_again.append(hold)
+            since = f"It is held since run {hold.first_run}."
+            return Held(self._words(hold, reason, since), hold.first_run, difference.counts)
+        self._end(hold, HoldStatus.SUPERSEDED)
+        sample = _sample(self.workspace, difference)
+        new = NewHold(difference.kind, difference.key, reason, difference.counts, sample, together)
+        self.findings.held_anew.append(new)
+        return Held(self._words(new, reason, self._before(difference)), self.run, difference.counts)
+
+    def is_healthy(self, subject: Subject) -> None:
+        """The source says what may go through: if something else was held, that is over."""
+        self._supersede(subject, "the snapshot is within the limits again")
+
+    def forget(self, kind: HoldKind, known: Collection[str]) -> None:
+        """What is held of anything else is over: the config has it no more."""
+        for each, key in self.last:
+            if each is kind and key not in known:
+                self._supersede((each, key), "the config doesn't have it any more")
+
+    def _supersede(self, subject: Subject, why: str) -> None:
+        hold = self.waiting(subject)
+        if hold:
+            self._end(hold, HoldStatus.SUPERSEDED)
+            words = f"{named(*subject)}: what run {hold.first_run} held is superseded: {why}"
+            self.findings.warnings.append(words)
+
+    def _end(self, hold: Hold | None, status: HoldStatus) -> None:
+        if hold:
+            self.findings.ended[hold] = status
+
+    def _is_same(self, hold: Hold, difference: Difference) -> bool:
+        if hold.subject not in self._same:
+            with self.store.reading() as connection:
+                sample = read_sample(connection, hold.id)
+            others = _others(self.workspace, difference, sample)
+            same = is_same(hold.counts, difference.counts, others=others, tolerance=difference.tolerance)
+            self._same[hold.subject] = same
+        return self._same[hold.subject]
+
+    def _before(self, difference: Difference) -> str:
+        """What a new hold has to do with the last one."""
+        last = self.last.get(difference.subject)
+        if last is None:
+            return ""
+        if last.waits:
+            then, now = would(last.kind, last.counts), would(last.kind, difference.counts)
+            share = f"{difference.tolerance * 100:g}%"
+            return f"Run {last.last_run} held another difference, more than {share} apart: {then}. Now {now}."
+        if last.status is HoldStatus.REJECTED and self._is_same(last, difference):
+            return f"Run {last.last_run} held the same, and a person rejected it."
+        return ""
+
+    def _words(self, hold: Hold | NewHold, reason: str, before: str) -> str:
+        run = self.run or (hold.last_run if isinstance(hold, Hold) else None)
+        decide = commands(hold, run) if run else "`sync` would hold it."
+        return " ".join(part for part in (f"{reason}.", nothing_done(hold.kind), before, decide) if part)
+
+
+def _sample(workspace: Workspace, difference: Difference) -> Sample:
+    """As if by chance, so that it stands for all of them."""
+    query = f"select present, arg_min(user_id, hash(user_id), {SAMPLED}) from ({difference.users}) group by present"
+    found = dict(workspace.all(query))
+    return Sample(tuple(sorted(found.get(True, ()))), tuple(sorted(found.get(False, ()))))
+
+
+def _others(workspace: Workspace, difference: Difference, sample: Sample) -> float:
+    """The share of a sample whom the difference doesn't change in the same way."""
+    sampled = len(sample.entered) + len(sample.left)
+    still = workspace.one(
+        f"select count(*) from ({difference.users}) where (present and user_id in (select unnest(?::varchar[]))) "
+        "or (not present and user_id in (select unnest(?::varchar[])))",
+        [list(sample.entered), list(sample.left)],
+    )[0]
+    return 1 - still / sampled if sampled else 0.0

@@ -1,0 +1,106 @@
+"""Which differences go through? What the guards let pass is taken over; the rest waits, all or nothing per audience."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
+from audience_sync.sync.collect import Collector, Compared
+from audience_sync.sync.decisions import Difference
+from audience_sync.sync.findings import Held, NewProperty
+from audience_sync.sync.guard import hold_reason, reasons_together
+from audience_sync.sync.prepare import members_change
+
+
+def settle(collector: Collector) -> None:
+    """Judge all audiences that were compared, and take over those that may go through."""
+    alone = {each.target.key: reason for each in collector.compared if (reason := _alone(collector, each))}
+    together = _together(collector, alone)
+    for each in collector.compared:
+        held = _judge(collector, each, alone, together)
+        if held:
+            _leave(collector, each, held)
+        else:
+            _take(collector, each)
+    _mark(collector)
+    if collector.keys is None:
+        known = {each.key for each in collector.findings.audiences}
+        collector.decisions.forget(HoldKind.AUDIENCE, known)
+
+
+def _judge(collector: Collector, each: Compared, alone: Mapping[str, str], together: Mapping[str, str]) -> Held | None:
+    if each.target.stored is None:  # a first creation is not guarded
+        return None
+    key = each.target.key
+    reason = alone.get(key) or together.get(key)
+    return collector.decisions.rule(_difference(collector, each), reason, together=key not in alone)
+
+
+def _difference(collector: Collector, each: Compared) -> Difference:
+    guard = collector.settings.guard_of(each.target.config)
+    return Difference(HoldKind.AUDIENCE, each.target.key, each.counts, f"from {each.diff.table}", guard.tolerance)
+
+
+def _alone(collector: Collector, each: Compared) -> str | None:
+    """What stands against an audience by itself."""
+    if each.target.stored is None:
+        return None
+    return hold_reason(each.target.key, each.counts, collector.settings.guard_of(each.target.config))
+
+
+def _together(collector: Collector, alone: Mapping[str, str]) -> dict[str, str]:
+    """What stands against audiences together. A run over some of them knows too little: what is held stays held."""
+    rest = [each for each in collector.compared if each.target.stored is not None and each.target.key not in alone]
+    judged = [each for each in rest if not collector.decisions.is_approved(_difference(collector, each))]
+    settings = collector.settings
+    guarded = {each.target.key: (each.counts, settings.guard_of(each.target.config)) for each in judged}
+    reasons = reasons_together(guarded, settings.guard)
+    return reasons if collector.keys is None else _held_together(collector, judged) | reasons
+
+
+def _held_together(collector: Collector, judged: list[Compared]) -> dict[str, str]:
+    holds = {
+        each.target.key: collector.decisions.waiting((HoldKind.AUDIENCE, each.target.key))
+        for each in judged
+        if each.counts.entered + each.counts.left
+    }
+    return {key: hold.reason for key, hold in holds.items() if hold and hold.together}
+
+
+def _leave(collector: Collector, each: Compared, held: Held) -> None:
+    """Its finding says why; nothing else comes of it."""
+    found = collector.findings.audiences[each.place]
+    collector.findings.audiences[each.place] = replace(
+        found, status=AudienceStatus.HELD, entered=0, left=0, error=held.words, held=held
+    )
+    if each.target.origin is not None:
+        collector.incomplete.add(each.target.origin)
+
+
+def _take(collector: Collector, each: Compared) -> None:
+    target, findings = each.target, collector.findings
+    change = members_change(collector.workspace, each.chain, each.diff, collector.run)
+    if change:
+        findings.changes.append(change)
+        if each.chain.id is not None:
+            collector.fetched[each.chain.id] = change.chain
+    findings.marks[target.key] = (each.mark, each.diff.invalid)
+    if target.stored is None:
+        place = len(findings.changes) - 1
+        findings.created.append(
+            NewProperty(PropertyKind.AUDIENCE, target.key, target.name, place, target.origin, target.definition)
+        )
+    elif target.is_renamed:
+        findings.renamed[target.key] = (target.name, target.definition)
+        if target.stored.name != target.name:
+            findings.warnings.append(
+                f"audience '{target.stored.name}' is now called '{target.name}'; its key stays '{target.key}'"
+            )
+
+
+def _mark(collector: Collector) -> None:
+    """What many audiences come from is known as unchanged only where each of them was taken."""
+    for each in collector.compared:
+        if each.target.origin in collector.incomplete:
+            collector.findings.marks[each.target.key] = (None, 0)

@@ -1,0 +1,39 @@
+"""How is a hold said? What it is of, what it would do, and what to type."""
+
+from __future__ import annotations
+
+from audience_sync.model import Counts, HoldKind
+from audience_sync.store.holds import Hold, NewHold
+
+_NAMES = {
+    HoldKind.AUDIENCE: "audience '{key}'",
+    HoldKind.COMPUTED_TRAIT: "computed trait '{key}'",
+    HoldKind.SUPPRESSED: "the lists of suppressed users",
+}
+_NOTHING_DONE = {HoldKind.SUPPRESSED: "Nobody was taken off them."}
+
+
+def named(kind: HoldKind, key: str) -> str:
+    return _NAMES[kind].format(key=key)
+
+
+def would(kind: HoldKind, counts: Counts) -> str:
+    """What a held snapshot would do."""
+    match kind:
+        case HoldKind.AUDIENCE:
+            return f"{counts.entered} would enter and {counts.left} leave"
+        case HoldKind.COMPUTED_TRAIT:
+            return f"{counts.entered} would get a value and {counts.left} lose theirs"
+        case HoldKind.SUPPRESSED:
+            return f"{counts.left} would be taken off"
+
+
+def nothing_done(kind: HoldKind) -> str:
+    return _NOTHING_DONE.get(kind, "Nothing of it was changed or sent.")
+
+
+def commands(hold: Hold | NewHold, run: int) -> str:
+    """What to type; of what is held together the words are the same for all."""
+    which = f"{run} [KEY...]" if hold.together else f"{run} {hold.key}"
+    decide = "audience-sync {} " + which
+    return f"If this is right: {decide.format('approve')}. If not: put the source right, or {decide.format('reject')}"

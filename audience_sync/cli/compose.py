@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,12 +16,13 @@ from audience_sync.cli.errors import keep_secret, masked_text
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.config.loader import load, load_store
 from audience_sync.config.models import Settings, SourceConfig, StoreSettings
-from audience_sync.destinations.base import Audiencing, Destination
-from audience_sync.destinations.registry import destination_types
-from audience_sync.sources.base import Source
 from audience_sync.store import migrate
 from audience_sync.store.engine import Store
-from audience_sync.sync.order import Parts
+
+if TYPE_CHECKING:
+    from audience_sync.destinations.base import Audiencing, Destination
+    from audience_sync.sources.base import Source
+    from audience_sync.sync.order import Parts
 
 
 class _Masking(logging.Formatter):
@@ -42,6 +44,8 @@ def options_of(context: click.Context) -> GlobalOptions:
 
 def read_settings(options: GlobalOptions) -> Settings:
     """The checked config. Raises ConfigError with every problem."""
+    from audience_sync.destinations.registry import destination_types
+
     types = destination_types()
     settings = load(
         Path(options.config),
@@ -64,6 +68,9 @@ def read_store_settings(options: GlobalOptions) -> StoreSettings:
 @contextmanager
 def opened(settings: Settings, store: Store) -> Iterator[Parts]:
     """The parts of a run. The store's schema is the caller's business."""
+    from audience_sync.destinations.registry import destination_types
+    from audience_sync.sync.order import Parts
+
     types = destination_types()
     used = {options.type for options in settings.destinations.values()}
 

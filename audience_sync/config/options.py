@@ -12,9 +12,12 @@ from audience_sync.config.values import parse_duration, parse_rate
 
 
 class StrictModel(BaseModel):
-    """A part of the config: immutable, unknown names are problems, and no error repeats a value."""
+    """A part of the config: immutable, unknown names are problems, and no error repeats a value.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    Validators are built when they are used first: looking at the store needs few of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 Duration = Annotated[

@@ -14,8 +14,6 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from audience_sync.errors import StoreError, StoreNewerError, StoreOutdatedError
 from audience_sync.store.engine import Store, restrict
-from audience_sync.store.lease import give_back, take
-from audience_sync.store.tables import installation, lease
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -95,6 +93,8 @@ def downgrade(store: Store, revision: str) -> None:
 def _move(store: Store, direction: str, target: str) -> Path | None:
     from alembic import command
 
+    from audience_sync.store.lease import give_back, take
+
     backup = None
     with store.migrating() as connection:
         before = _revision(connection)
@@ -109,7 +109,7 @@ def _move(store: Store, direction: str, target: str) -> Path | None:
         getattr(command, direction)(alembic_config(connection), target)
         _refuse_orphans(store, connection)
         _furnish(connection)
-        if token is not None and inspect(connection).has_table(lease.name):
+        if token is not None and inspect(connection).has_table("lease"):
             give_back(connection, token)
     return backup
 
@@ -135,6 +135,8 @@ def _refuse_orphans(store: Store, connection: Connection) -> None:
 
 def _furnish(connection: Connection) -> None:
     """The two rows that every store has."""
+    from audience_sync.store.tables import installation, lease
+
     if not inspect(connection).has_table("installation"):
         return
     if connection.execute(select(installation.c.id)).first() is None:

@@ -39,17 +39,15 @@ def plan(context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...])
 
 
 def _print(found: Plan) -> None:
-    from audience_sync.cli.output import line, plural, print_table
-    from audience_sync.cli.summary import AUDIENCE_COLUMNS, problems
+    from audience_sync.cli.output import line, plural
+    from audience_sync.cli.summary import of_the_whole_run, print_audiences, problems
 
-    print_table(
-        AUDIENCE_COLUMNS,
-        [(each.key, each.status.value, each.after, each.entered, each.left, each.invalid) for each in found.audiences],
-    )
+    print_audiences(found.audiences)
     line(f"Computed traits: {plural(found.traits.users, 'user')}, {found.traits.changed:,} with changes.")
     for forecast in found.forecasts:
         _print_forecast(forecast)
-    for text in (*found.warnings, *problems(found.audiences, found.traits)):
+    whole = of_the_whole_run(found.errors, found.held)
+    for text in (*found.warnings, *problems(found.audiences, found.traits), *whole):
         line(text)
     line("Nothing was changed or sent. To do it: audience-sync sync")
 

@@ -21,18 +21,21 @@ AUDIENCE_COLUMNS = {
 
 def print_summary(report: Report, *, store: str) -> None:
     line(f"Run {report.run} {report.status.value} in {report.seconds:.1f} s")
-    print_table(
-        AUDIENCE_COLUMNS,
-        [(each.key, each.status.value, each.after, each.entered, each.left, each.invalid) for each in report.audiences],
-    )
+    print_audiences(report.audiences)
     traits = report.traits
     if traits.users or traits.changed:
         line(f"Computed traits: {plural(traits.users, 'user')}, {traits.changed:,} with changes.")
     for destination in report.destinations:
         line(_delivered(destination))
-    found = (*report.warnings, *problems(report.audiences, traits), *_of_the_whole_run(report))
+    found = (*report.warnings, *problems(report.audiences, traits), *of_the_whole_run(report.errors, report.held))
     for text in (*found, *_stops(report), *_next_steps(report, store)):
         line(text)
+
+
+def print_audiences(audiences: Sequence[AudienceFinding]) -> None:
+    if audiences:
+        rows = [(each.key, each.status.value, each.after, each.entered, each.left, each.invalid) for each in audiences]
+        print_table(AUDIENCE_COLUMNS, rows)
 
 
 def _delivered(report: DestinationReport) -> str:
@@ -56,14 +59,14 @@ def problems(audiences: Sequence[AudienceFinding], traits: TraitsFinding) -> Ite
     failures = dict.fromkeys(each.error for each in audiences if each.status is AudienceStatus.FAILED)
     yield from (f"failed: {error}" for error in failures if error)
     yield from (f"failed: {error}" for error in traits.errors)
-    held = dict.fromkeys(each.error for each in audiences if each.status is AudienceStatus.HELD)
-    yield from (f"held: {error}" for error in held)
+    held = [each.held.words for each in audiences if each.held] + [each.words for _, each in traits.held]
+    yield from (f"held: {words}" for words in dict.fromkeys(held))
     yield from (f"{each.key}: {each.error}" for each in audiences if each.status is AudienceStatus.WAITING)
 
 
-def _of_the_whole_run(report: Report) -> Iterator[str]:
-    yield from (f"failed: {error}" for error in report.errors)
-    yield from (f"held: {text}" for text in report.held)
+def of_the_whole_run(errors: Sequence[str], held: Sequence[str]) -> Iterator[str]:
+    yield from (f"failed: {error}" for error in errors)
+    yield from (f"held: {text}" for text in held)
 
 
 def _stops(report: Report) -> Iterator[str]:

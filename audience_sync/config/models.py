@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from audience_sync.config.options import DestinationOptions, StrictModel
-from audience_sync.config.parts import Guard, GuardOverride, Schedule, ScheduleText, Size
+from audience_sync.config.parts import Guard, GuardOverride, Schedule, ScheduleText, Size, TraitsGuard
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
 from audience_sync.model import Initial
 
@@ -141,6 +141,7 @@ class ComputedTraitsConfig(SnapshotConfig):
         min_length=1,
         description="Columns; `{column, name, key, type}` where there is more to say than its name.",
     )
+    guard: TraitsGuard | None = Field(default=None, description="The own limits of each of these traits.")
 
     @cached_property
     def columns(self) -> Mapping[str, TraitConfig]:
@@ -208,8 +209,9 @@ class Settings(ConfigFile):
     #: Values that may appear in no output, the longest first.
     secrets: tuple[str, ...] = Field(default=(), repr=False, exclude=True)
 
-    def guard_of(self, audience: AudienceConfig) -> Guard:
-        return audience.guard.over(self.guard) if audience.guard else self.guard
+    def guard_of(self, entry: AudienceConfig | ComputedTraitsConfig) -> Guard:
+        """The entry's own limits over the config's."""
+        return entry.guard.over(self.guard) if entry.guard else self.guard
 
     def schedule_of(self, audience: AudienceConfig) -> Schedule | None:
         """The audience's own schedule or the config's, with its time zone; None: only when asked."""

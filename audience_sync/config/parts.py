@@ -73,7 +73,10 @@ Size = Annotated[
     Field(json_schema_extra={"pattern": r"^\d+(\.\d+)?\s*[KMGTkmgt]?i?[Bb]$", "examples": ["768MB"]}),
 ]
 
-_MAX_REMOVED = "Most members that may leave in one run: a share of the members, or a count."
+_MAX_REMOVED = (
+    "Most members that may leave in one run, or users that may lose the value of a computed trait: a share of those "
+    "who were there, or a count."
+)
 _MAX_ADDED = "Most users that may enter in one run, likewise; the first creation is not guarded."
 _AT_LEAST = "Shares apply from so many changed rows on, so that a small audience may move freely."
 _TOLERANCE = (
@@ -102,17 +105,22 @@ class Guard(StrictModel):
     )
 
 
-class GuardOverride(StrictModel):
-    """An audience's own guard; what is not given here is as in the config's `guard`."""
+class TraitsGuard(StrictModel):
+    """The own guard of computed traits; what is not given here is as in the config's `guard`."""
 
     max_removed: ThresholdText | None = Field(default=None, description=_MAX_REMOVED)
-    max_added: ThresholdText | None = Field(default=None, description=_MAX_ADDED)
     at_least: int | None = Field(default=None, ge=0, description=_AT_LEAST)
     tolerance: ShareText | None = Field(default=None, description=_TOLERANCE)
 
     def over(self, guard: Guard) -> Guard:
         own: dict[str, Any] = {name: value for name, value in self if value is not None}
         return guard.model_copy(update=own)
+
+
+class GuardOverride(TraitsGuard):
+    """An audience's own guard; what is not given here is as in the config's `guard`."""
+
+    max_added: ThresholdText | None = Field(default=None, description=_MAX_ADDED)
 
 
 class Schedule(StrictModel):

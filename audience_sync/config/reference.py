@@ -19,6 +19,7 @@ _LINKS = {
     "TraitConfig": "[trait](#computed-traits)",
     "Guard": "[guard](#guard)",
     "GuardOverride": "[guard](#guard)",
+    "TraitsGuard": "[guard](#guard)",
     "Together": "[limits](#guard)",
     "Schedule": "[schedule](#schedule)",
 }

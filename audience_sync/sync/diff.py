@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from audience_sync.model import Counts
 from audience_sync.store.chains import Chain, current, trait_column
 from audience_sync.workspace import Workspace, literal, quoted
 
@@ -22,13 +23,19 @@ class MembersDiff:
     invalid: int
 
 
+#: No trait's key: all traits that were compared.
+ALL = ""
+
+
 @dataclass(frozen=True, slots=True)
 class TraitsDiff:
     """Whose values changed: a table with ``user_id`` and each of the chain's columns, as they are now.
 
     ``log`` is a table with ``user_id``, ``key`` and ``value``: one row a changed value (NULL = gone); there is none
     of traits that are created.
-    ``entered`` and ``left`` count the users who have values for the first time, and no more.
+    ``entered`` and ``left`` count the users who have values for the first time, and no more. ``lost``: of each trait
+    that some users would lose the value of, how many had one and how many would lose it; as ``ALL``, how many had any
+    value and would have none.
     """
 
     table: str
@@ -36,6 +43,7 @@ class TraitsDiff:
     users: int
     entered: int
     left: int
+    lost: Mapping[str, Counts] = field(default_factory=dict)
 
 
 def diff_members(workspace: Workspace, snapshot: str, chain: Chain, *, erased: str = "false") -> MembersDiff:
@@ -72,7 +80,10 @@ def diff_traits(
     """
     if chain.id is None:
         return _first_values(workspace, snapshot, keys, erased)
-    wide = _changed_users(workspace, snapshot, chain, keys, erased)
+    wide = _changed_users(workspace, snapshot, chain, keys)
+    lost = _lost(workspace, snapshot, wide, {key: [key] for key in keys} | {ALL: keys})
+    if erased != "false":
+        workspace.run(f"delete from {wide} where {erased}")
     log = workspace.name("trait_log")
     parts = [
         f"select user_id, {literal(key)} as key, {_new(key)} as value from {wide} "
@@ -89,7 +100,7 @@ def diff_traits(
         f"count(*) filter (where ({was}) and not ({there})) from {wide}"
     )
     workspace.run(f"drop table {wide}")
-    return TraitsDiff(table, log, users, entered, left)
+    return TraitsDiff(table, log, users, entered, left, lost)
 
 
 def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], erased: str) -> TraitsDiff:
@@ -105,7 +116,7 @@ def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], eras
     return TraitsDiff(table, None, users, users, 0)
 
 
-def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str], erased: str) -> str:
+def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> str:
     wide = workspace.name("changed")
     new = ", ".join(f"s.{quoted(key)} as {_new(key)}" for key in keys)
     old = ", ".join(f"c.{trait_column(key)} as {_old(key)}" for key in chain.keys)
@@ -115,9 +126,32 @@ def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequ
         f"from (select * from {snapshot} where user_id is not null) s "
         f"full join ({current(chain)}) c on s.user_id = c.user_id where {differs}"
     )
-    if erased != "false":
-        workspace.run(f"delete from {wide} where {erased}")
     return wide
+
+
+def _lost(workspace: Workspace, snapshot: str, wide: str, groups: Mapping[str, Sequence[str]]) -> dict[str, Counts]:
+    """By the name of each group of traits that some users would lose all values of: how many had one.
+
+    Who had follows from who has now and whose values changed: the stored ones need not be read again.
+    """
+    sides = {name: [f"count({_first(side, keys)})" for side in (_old, _new)] for name, keys in groups.items()}
+    gone = {name: f"{old} filter (where {_first(_new, groups[name])} is null)" for name, (old, _) in sides.items()}
+    counts = ", ".join(f"{gone[name]}, {old} - {new}" for name, (old, new) in sides.items())
+    found = workspace.one(f"select {counts} from {wide}")
+    moved = {name: (left, fewer) for name, left, fewer in zip(groups, found[::2], found[1::2], strict=True) if left}
+    if not moved:
+        return {}
+    values = ", ".join(f"count({_first(quoted, groups[name])})" for name in moved)
+    now = workspace.one(f"select {values} from {snapshot} where user_id is not null")
+    return {
+        name: Counts(before=there + fewer, entered=0, left=left)
+        for there, (name, (left, fewer)) in zip(now, moved.items(), strict=True)
+    }
+
+
+def _first(side: Callable[[str], str], keys: Sequence[str]) -> str:
+    """A value of some of these traits, NULL where there is none."""
+    return f"coalesce({', '.join(map(side, keys))})"
 
 
 def _new(key: str) -> str:

@@ -78,12 +78,13 @@ class AudienceFinding:
 
 @dataclass(frozen=True, slots=True)
 class TraitsFinding:
-    """All computed traits in a run: users who have some, users whose values changed."""
+    """All computed traits in a run: users who have some, users whose values changed, and what is held."""
 
     users: int = 0
     changed: int = 0
     invalid: int = 0
     errors: tuple[str, ...] = ()
+    held: tuple[tuple[str, Held], ...] = ()  # by key
 
 
 @dataclass(slots=True)

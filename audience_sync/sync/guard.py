@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -10,7 +10,7 @@ from audience_sync.config.parts import Guard, Threshold, Together
 from audience_sync.model import Counts
 
 
-def hold_reason(key: str, counts: Counts, guard: Guard) -> str | None:
+def audience_reason(key: str, counts: Counts, guard: Guard) -> str | None:
     """Why the snapshot of an audience that exists is held; None when it may go through.
 
     Of no members there is no share: whoever enters such an audience is more than any.
@@ -21,6 +21,29 @@ def hold_reason(key: str, counts: Counts, guard: Guard) -> str | None:
         return _too_many_leave(key, counts, guard.max_removed)
     if _exceeds(counts.entered, counts.before, guard.max_added, guard.at_least):
         return _too_many_enter(key, counts, guard.max_added)
+    return None
+
+
+def trait_reason(key: str, counts: Counts, guard: Guard) -> str | None:
+    """Why the values of a computed trait are held: too many users would lose theirs."""
+    return _too_many_lose(f"computed trait '{key}'", "would lose their value", counts, guard)
+
+
+def traits_reason(keys: Sequence[str], counts: Counts, guard: Guard, *, is_empty: bool) -> str | None:
+    """Why all traits that are read together are held: too many users would have none of them any more.
+
+    ``is_empty``: the snapshot has no users at all.
+    """
+    traits = f"computed traits {', '.join(keys)}" if len(keys) > 1 else f"computed trait '{keys[0]}'"
+    if is_empty:
+        return f"{traits}: the new snapshot is empty, the last one had values of {counts.before} users"
+    return _too_many_lose(traits, "would lose all their values", counts, guard) if len(keys) > 1 else None
+
+
+def _too_many_lose(traits: str, lose: str, counts: Counts, guard: Guard) -> str | None:
+    if _exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
+        users = f"{counts.left} of {counts.before} users ({counts.left / counts.before:.0%})"
+        return f"{traits}: with the new snapshot {users} {lose}, over the limit of {guard.max_removed}"
     return None
 
 
@@ -127,7 +150,7 @@ def is_same(held: Counts, now: Counts, *, others: float, tolerance: float) -> bo
     return empties(now) == empties(held) and max(moved / max(held.entered + held.left, 1), others) <= tolerance
 
 
-def suppression_hold(before: int, removed: int, guard: Guard) -> str | None:
+def suppression_reason(before: int, removed: int, guard: Guard) -> str | None:
     """Why nobody is taken off the lists of suppressed users; None when they may be."""
     if not before or not removed:
         return None

@@ -45,6 +45,8 @@ class Plan:
     traits: TraitsFinding
     forecasts: Sequence[Forecast]
     warnings: Sequence[str]
+    errors: Sequence[str]
+    held: Sequence[str]
     exit_code: int
 
     def as_json(self) -> dict[str, Any]:
@@ -53,6 +55,8 @@ class Plan:
             "traits": traits_json(self.traits),
             "destinations": [_forecast_json(each) for each in self.forecasts],
             "warnings": list(self.warnings),
+            "errors": list(self.errors),
+            "held": list(self.held),
         }
 
 
@@ -68,7 +72,8 @@ def make_plan(parts: Parts, order: Order, watch: Watch) -> Plan:
         ]
     findings = outlook.findings
     code = found_report(outlook.run, findings, [], 0).exit_code
-    return Plan(findings.audiences, findings.traits, forecasts, findings.warnings, code)
+    said = (findings.warnings, findings.errors, findings.held)
+    return Plan(findings.audiences, findings.traits, forecasts, *said, code)
 
 
 def _times(parts: Parts, workspace: Workspace, outlook: Outlook, owed: Sequence[Owed]) -> dict[int, str]:

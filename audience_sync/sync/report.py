@@ -56,7 +56,7 @@ class Report:
         failed = any(each.status is AudienceStatus.FAILED for each in self.audiences)
         if failed or self.traits.errors or self.errors or self._every_destination_failed():
             return RunStatus.FAILED
-        if self.held or any(each.status is AudienceStatus.HELD for each in self.audiences):
+        if self.held or self.traits.held or any(each.status is AudienceStatus.HELD for each in self.audiences):
             return RunStatus.HELD
         if any(each.still_refused or each.pending for each in self.destinations):
             return RunStatus.PARTIAL
@@ -118,6 +118,7 @@ def traits_json(finding: TraitsFinding) -> dict[str, Any]:
         "changed": finding.changed,
         "invalid": finding.invalid,
         "errors": list(finding.errors),
+        "held": [{"key": key, **_held(held), "error": held.words} for key, held in finding.held],
     }
 
 

@@ -9,7 +9,7 @@ from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.sync.collect import Collector, Compared
 from audience_sync.sync.decisions import Difference
 from audience_sync.sync.findings import Held, NewProperty
-from audience_sync.sync.guard import hold_reason, reasons_together
+from audience_sync.sync.guard import audience_reason, reasons_together
 from audience_sync.sync.prepare import members_change
 
 
@@ -46,7 +46,7 @@ def _alone(collector: Collector, each: Compared) -> str | None:
     """What stands against an audience by itself."""
     if each.target.stored is None:
         return None
-    return hold_reason(each.target.key, each.counts, collector.settings.guard_of(each.target.config))
+    return audience_reason(each.target.key, each.counts, collector.settings.guard_of(each.target.config))
 
 
 def _together(collector: Collector, alone: Mapping[str, str]) -> dict[str, str]:

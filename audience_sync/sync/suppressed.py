@@ -16,7 +16,7 @@ from audience_sync.store.suppressions import COMMAND, CONFIG, suppress, unsuppre
 from audience_sync.store.tables import suppressions
 from audience_sync.sync.decisions import Decisions, Difference
 from audience_sync.sync.findings import Findings
-from audience_sync.sync.guard import suppression_hold
+from audience_sync.sync.guard import suppression_reason
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.workspace import Workspace
 
@@ -102,7 +102,7 @@ def _guard(
     known, gone = (workspace.one(f"select count(*) from ({query})")[0] for query in (before, f"from {removed}"))
     users = f"select user_id, false as present from {removed}"
     difference = Difference(HoldKind.SUPPRESSED, KEY, Counts(known, 0, gone), users, settings.guard.tolerance)
-    held = decisions.rule(difference, suppression_hold(known, gone, settings.guard))
+    held = decisions.rule(difference, suppression_reason(known, gone, settings.guard))
     if held:
         workspace.run(f"delete from {removed}")
         findings.held.append(held.words)

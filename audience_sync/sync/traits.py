@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from audience_sync.config.models import ComputedTraitsConfig, TraitConfig
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError
-from audience_sync.model import PropertyKind
+from audience_sync.model import HoldKind, PropertyKind
 from audience_sync.store.chains import Chain, current
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.diff import diff_traits, one_row_a_user
 from audience_sync.sync.findings import NewProperty
+from audience_sync.sync.judge import ComparedTraits, judge
 from audience_sync.sync.prepare import traits_change
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 
@@ -25,45 +26,53 @@ def collect_traits(collector: Collector, keys: Collection[str] | None = None) ->
             continue
         collector.watch(f"computed traits of {config.source}")
         try:
-            found_changes = _collect(collector, config)
+            found_changes = _collect(collector, config, keys)
             was_read = was_read or found_changes is not None
             changed += found_changes or []
         except SourceError as error:
             found = collector.findings.traits
             message = masked(f"computed_traits[{index}]: {error}", collector.settings.secrets)
             collector.findings.traits = replace(found, errors=(*found.errors, message))
+    if keys is None:
+        known = {key for config in collector.settings.computed_traits for key in config.columns}
+        collector.decisions.forget(HoldKind.COMPUTED_TRAIT, known)
     if was_read:
         _count(collector, changed)
     else:
         collector.findings.traits = replace(collector.findings.traits, users=_users_before(collector))
 
 
-def _collect(collector: Collector, config: ComputedTraitsConfig) -> list[str] | None:
+def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collection[str] | None) -> list[str] | None:
     """Returns the workspace tables of users whose values changed; None where nothing had to be read."""
-    workspace, columns = collector.workspace, config.columns
+    workspace = collector.workspace
+    columns = [key for key in config.columns if keys is None or key in keys]
     source, wanted = collector.sources[config.source], wanted_of(config)
     mark = source.mark(wanted)
     if collector.is_known(columns, mark):
+        for key in columns:
+            collector.decisions.is_healthy((HoldKind.COMPUTED_TRAIT, key))
         _note_invalid(collector, max(collector.known.properties[key].invalid for key in columns))
         return None
     rows = source.read(workspace, wanted)
     with scanning(rows):
-        snapshot, differing = one_row_a_user(workspace, rows.select, list(columns))
+        snapshot, differing = one_row_a_user(workspace, rows.select, columns)
     if differing:
         collector.findings.warnings.append(
             f"computed traits of {config.source}: {differing} users have several rows that differ; "
             "of each one was taken, the same in every run"
         )
-    invalid = workspace.one(f"select count(*) from {snapshot} where user_id is null")[0]
+    users, invalid = workspace.one(f"select count(user_id), count(*) filter (where user_id is null) from {snapshot}")
     if invalid:
         _note_invalid(collector, invalid)
         collector.findings.rejected += rejected_rows(workspace, rows, None)
-    collector.findings.marks |= dict.fromkeys(columns, (mark, invalid))
-    return [
-        table
-        for chain, keys in _by_chain(collector, list(columns))
-        for table in _compare(collector, snapshot, chain, keys, columns)
-    ]
+    compared = [_compare(collector, snapshot, chain, mine) for chain, mine in _by_chain(collector, columns)]
+    held = judge(collector, config, compared, is_empty=not users, is_part=keys is not None)
+    collector.findings.marks |= {key: (mark, invalid) for key in columns if key not in held}
+    return [table for each in compared for table in _take(collector, config, snapshot, each, held)]
+
+
+def _compare(collector: Collector, snapshot: str, chain: Chain, keys: Sequence[str]) -> ComparedTraits:
+    return ComparedTraits(chain, keys, diff_traits(collector.workspace, snapshot, chain, keys, erased=collector.erased))
 
 
 def _note_invalid(collector: Collector, invalid: int) -> None:
@@ -87,27 +96,30 @@ def _by_chain(collector: Collector, keys: Sequence[str]) -> list[tuple[Chain, li
     return found
 
 
-def _compare(
-    collector: Collector,
-    snapshot: str,
-    chain: Chain,
-    keys: Sequence[str],
-    columns: Mapping[str, TraitConfig],
+def _take(
+    collector: Collector, config: ComputedTraitsConfig, snapshot: str, each: ComparedTraits, held: Collection[str]
 ) -> list[str]:
-    diff = diff_traits(collector.workspace, snapshot, chain, keys, erased=collector.erased)
-    change = traits_change(collector.workspace, chain, diff, collector.run)
+    """Take over what is not held; returns the table of users whose values changed, if any."""
+    keys = [key for key in each.keys if key not in held]
+    if not keys:
+        return []
+    taken = each if keys == each.keys else _compare(collector, snapshot, each.chain, keys)
+    change = traits_change(collector.workspace, taken.chain, taken.diff, collector.run)
     if change is None:
         return []
     collector.findings.changes.append(change)
-    if chain.id is not None:
-        collector.fetched[chain.id] = change.chain
+    if change.chain.id is not None:
+        collector.fetched[change.chain.id] = change.chain
     else:
         place = len(collector.findings.changes) - 1
         collector.findings.created += [
-            NewProperty(PropertyKind.COMPUTED_TRAIT, key, columns[key].name or columns[key].column, place)
-            for key in keys
+            NewProperty(PropertyKind.COMPUTED_TRAIT, key, _name(config.columns[key]), place) for key in keys
         ]
-    return [diff.table]
+    return [taken.diff.table]
+
+
+def _name(trait: TraitConfig) -> str:
+    return trait.name or trait.column
 
 
 def _count(collector: Collector, changed: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ def would(kind: HoldKind, counts: Counts) -> str:
         case HoldKind.AUDIENCE:
             return f"{counts.entered} would enter and {counts.left} leave"
         case HoldKind.COMPUTED_TRAIT:
-            return f"{counts.entered} would get a value and {counts.left} lose theirs"
+            return f"{counts.left} would lose their value"
         case HoldKind.SUPPRESSED:
             return f"{counts.left} would be taken off"
 

@@ -33,9 +33,10 @@ DELIVERED = Judgement(Meaning.DELIVERED, status=200)
 REFUSED = Judgement(Meaning.REFUSED, "HTTP 400", 400)
 STOP = Judgement(Meaning.STOP, "HTTP 401", 401)
 
-SYNC = Order(accept=AUDIENCES)
-RETRY = Order(accept=AUDIENCES, retry=True)
-SEED = Order("seed", ("vip",), accept=AUDIENCES, seed="vip")
+ACCEPTED = (*AUDIENCES, "city")
+SYNC = Order(accept=ACCEPTED)
+RETRY = Order(accept=ACCEPTED, retry=True)
+SEED = Order("seed", ("vip",), accept=ACCEPTED, seed="vip")
 SEED_TWO = replace(SEED, most=2)
 
 Members = Mapping[str, frozenset[str]]

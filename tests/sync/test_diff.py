@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audience_sync.model import PropertyKind
+from audience_sync.model import Counts, PropertyKind
 from audience_sync.store.chains import Chain, current, trait_column
 from audience_sync.sync import prepare
-from audience_sync.sync.diff import diff_members, diff_traits, one_row_a_user
+from audience_sync.sync.diff import ALL, diff_members, diff_traits, one_row_a_user
 from audience_sync.sync.findings import ChainChange
 from audience_sync.sync.prepare import members_change, traits_change
 from audience_sync.workspace import Workspace, quoted
@@ -85,12 +85,13 @@ def values(workspace: Workspace, chain: Chain) -> dict[str, tuple[str | None, ..
 
 def traits_run(
     workspace: Workspace, chain: Chain, keys: Sequence[str], snapshot: Snapshot, run: int
-) -> tuple[Chain, list[tuple[Any, ...]]]:
+) -> tuple[Chain, list[tuple[Any, ...]], Mapping[str, Counts]]:
+    """The chain after a run over this snapshot, what the run logged, and who would lose values."""
     table = traits_table(workspace, keys, [(user, *row) for user, row in snapshot.items()])
     diff = diff_traits(workspace, table, chain, keys)
     change = traits_change(workspace, chain, diff, run)
     log = workspace.all(f"select user_id, key, value from {change.log}") if change and change.log else []
-    return committed(change, chain), sorted(log, key=str)
+    return committed(change, chain), sorted(log, key=str), diff.lost
 
 
 # Members.
@@ -199,6 +200,19 @@ def differences(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> list[tuple
     )
 
 
+def losses(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> dict[str, Counts]:
+    """Of each trait, and of all together, how many users had values, and how many lose the last."""
+    groups = {key: [place] for place, key in enumerate(keys)} | {ALL: list(range(len(keys)))}
+    had, has = (
+        {
+            name: {user for user, row in side.items() if any(row[at] is not None for at in group)}
+            for name, group in groups.items()
+        }
+        for side in (old, new)
+    )
+    return {name: Counts(len(had[name]), 0, len(had[name] - has[name])) for name in groups if had[name] - has[name]}
+
+
 @given(snapshots=st.lists(rows_of(KEYS), min_size=1, max_size=5))
 @anew()
 def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[dict[str, Any]]) -> None:
@@ -206,8 +220,9 @@ def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[
         chain = Chain(None, PropertyKind.COMPUTED_TRAIT, KEYS, 0)
         before: Snapshot = {}
         for run, snapshot in enumerate(snapshots, 1):
-            chain, log = traits_run(workspace, chain, KEYS, snapshot, run)
+            chain, log, lost = traits_run(workspace, chain, KEYS, snapshot, run)
             assert log == ([] if run == 1 else differences(before, snapshot, KEYS))
+            assert lost == ({} if run == 1 else losses(before, snapshot, KEYS))
             before = snapshot
         assert values(workspace, chain) == said(snapshots[-1])
         assert chain.users == len(said(snapshots[-1]))
@@ -218,24 +233,25 @@ def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[
 def test_two_entries_may_feed_one_chain_in_one_run(first: Snapshot, left: Snapshot, right: Snapshot) -> None:
     """A trait moved to another entry: each brings its own column, and leaves the other one's as it is."""
     with Workspace(0) as workspace:
-        chain, _ = traits_run(workspace, Chain(None, PropertyKind.COMPUTED_TRAIT, ("a", "b"), 0), ("a", "b"), first, 1)
-        chain, _ = traits_run(workspace, chain, ("a",), left, 2)
-        chain, _ = traits_run(workspace, chain, ("b",), right, 2)
+        chain = Chain(None, PropertyKind.COMPUTED_TRAIT, ("a", "b"), 0)
+        chain, *_ = traits_run(workspace, chain, ("a", "b"), first, 1)
+        chain, *_ = traits_run(workspace, chain, ("a",), left, 2)
+        chain, *_ = traits_run(workspace, chain, ("b",), right, 2)
         both = {user: (*left.get(user, [None]), *right.get(user, [None])) for user in left.keys() | right.keys()}
         assert values(workspace, chain) == said(both)
         assert chain.users == len(said(both))
 
 
 def test_a_value_of_another_type_is_another_value(workspace: Workspace) -> None:
-    chain, _ = traits_run(
+    chain, *_ = traits_run(
         workspace, Chain(None, PropertyKind.COMPUTED_TRAIT, ("a",), 0), ("a",), {"ann": ["1"], "bob": ["true"]}, 1
     )
-    _, log = traits_run(workspace, chain, ("a",), {"ann": ['"1"'], "bob": ['"true"']}, 2)
+    _, log, _ = traits_run(workspace, chain, ("a",), {"ann": ['"1"'], "bob": ['"true"']}, 2)
     assert log == [("ann", "a", '"1"'), ("bob", "a", '"true"')]
 
 
 def test_users_with_values_are_counted_by_whether_they_have_any(workspace: Workspace) -> None:
-    chain, _ = traits_run(
+    chain, *_ = traits_run(
         workspace,
         Chain(None, PropertyKind.COMPUTED_TRAIT, ("a", "b"), 0),
         ("a", "b"),

@@ -6,7 +6,7 @@ import pytest
 
 from audience_sync.config.parts import Guard, GuardOverride
 from audience_sync.model import Counts
-from audience_sync.sync.guard import hold_reason, is_same, reasons_together
+from audience_sync.sync.guard import audience_reason, is_same, reasons_together, trait_reason, traits_reason
 
 DEFAULT = Guard()  # 30% may leave, 100% may enter, from 100 changed rows on
 SHARE_OF_20 = Guard(max_removed="20%", max_added="20%")
@@ -32,7 +32,7 @@ FROM_THE_FIRST = Guard(max_removed="20%", at_least=0)
     ],
 )
 def test_a_snapshot_may_go_through(guard: Guard, counts: Counts) -> None:
-    assert hold_reason("vip", counts, guard) is None
+    assert audience_reason("vip", counts, guard) is None
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_snapshot_may_go_through(guard: Guard, counts: Counts) -> None:
     ],
 )
 def test_a_snapshot_is_held(guard: Guard, counts: Counts, reason: str) -> None:
-    assert hold_reason("vip", counts, guard) == reason
+    assert audience_reason("vip", counts, guard) == reason
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_snapshot_is_held(guard: Guard, counts: Counts, reason: str) -> None:
     ],
 )
 def test_an_audience_has_its_own_guard_over_the_configs(own: GuardOverride, counts: Counts, held: bool) -> None:
-    assert (hold_reason("vip", counts, own.over(SHARE_OF_20)) is not None) is held
+    assert (audience_reason("vip", counts, own.over(SHARE_OF_20)) is not None) is held
 
 
 A, B, C = Counts(50, 0, 40), Counts(50, 0, 45), Counts(50, 0, 20)
@@ -194,3 +194,39 @@ def test_an_empty_snapshot_is_only_the_same_as_an_empty_one() -> None:
     assert not is_same(nobody, almost, others=0.0, tolerance=0.05)
     assert not is_same(almost, nobody, others=0.0, tolerance=0.05)
     assert is_same(nobody, nobody, others=0.0, tolerance=0.0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [
+        pytest.param(Counts(1000, 0, 0), None, id="nobody loses a value"),
+        pytest.param(Counts(1000, 0, 300), None, id="just the share that may lose it"),
+        pytest.param(
+            Counts(1000, 0, 301),
+            "computed trait 'plan': with the new snapshot 301 of 1000 users (30%) would lose their value, "
+            "over the limit of 30%",
+            id="one more than that",
+        ),
+        pytest.param(Counts(3, 0, 3), None, id="the last values, of a few users"),
+        pytest.param(Counts(120, 0, 99), None, id="too few for a share"),
+    ],
+)
+def test_a_computed_trait_is_held_that_users_would_lose(counts: Counts, reason: str | None) -> None:
+    assert trait_reason("plan", counts, DEFAULT) == reason
+
+
+def test_traits_are_held_together_that_users_would_lose_all_of() -> None:
+    assert traits_reason(["plan", "city"], Counts(1000, 0, 301), DEFAULT, is_empty=False) == (
+        "computed traits plan, city: with the new snapshot 301 of 1000 users (30%) would lose all their values, "
+        "over the limit of 30%"
+    )
+    assert traits_reason(["plan", "city"], Counts(1000, 0, 300), DEFAULT, is_empty=False) is None
+
+
+def test_an_empty_snapshot_of_traits_is_held_however_few_users_there_were() -> None:
+    assert traits_reason(["plan"], Counts(3, 0, 3), DEFAULT, is_empty=True) == (
+        "computed trait 'plan': the new snapshot is empty, the last one had values of 3 users"
+    )
+    assert traits_reason(["plan", "city"], Counts(3, 0, 3), Guard(max_removed="100%"), is_empty=True) == (
+        "computed traits plan, city: the new snapshot is empty, the last one had values of 3 users"
+    )

@@ -26,6 +26,7 @@ DOWN = DestinationReport("segment", "api", calls=5, delivered=0, refused=0, pend
 DOWN_WITHOUT_CALLS = DestinationReport("segment", "api", calls=0, delivered=0, refused=0, pending=0, error="HTTP 401")
 CUT_SHORT = DestinationReport("connect", "api", calls=5, delivered=0, refused=0, pending=5)
 
+HELD_TRAITS = TraitsFinding(held=(("plan", Held("too many would lose it", since=7, counts=Counts(9, 0, 5))),))
 BAD_TRAITS = TraitsFinding(errors=("computed_traits[0]: no such file",))
 
 
@@ -52,6 +53,7 @@ def report(
         pytest.param(report(SYNCED, CUT_SHORT), RunStatus.PARTIAL, 1, id="nothing went out, and nothing failed"),
         pytest.param(report(HELD, DELIVERED), RunStatus.HELD, 4, id="an audience is held"),
         pytest.param(report(HELD, REFUSED), RunStatus.HELD, 4, id="held comes before refused"),
+        pytest.param(report(HELD_TRAITS, REFUSED), RunStatus.HELD, 4, id="a computed trait is held"),
         pytest.param(report(FAILED, DELIVERED), RunStatus.FAILED, 3, id="a source failed"),
         pytest.param(report(SYNCED, BAD_TRAITS), RunStatus.FAILED, 3, id="a source of traits failed"),
         pytest.param(report(FAILED, HELD, REFUSED), RunStatus.FAILED, 3, id="failed comes before held"),
@@ -92,7 +94,7 @@ def test_the_json_of_a_run_is_a_contract() -> None:
                 "held": None,
             }
         ],
-        "traits": {"users": 9, "changed": 2, "invalid": 1, "errors": []},
+        "traits": {"users": 9, "changed": 2, "invalid": 1, "errors": [], "held": []},
         "destinations": [
             {
                 "name": "connect",
@@ -121,6 +123,12 @@ def test_the_json_of_a_held_audience_says_what_it_would_have_done() -> None:
     (audience,) = report(held).as_json()["audiences"]
     assert (audience["members"], audience["entered"], audience["left"]) == (10, 0, 0)
     assert audience["held"] == {"since_run": 5, "entered": 0, "left": 10}
+
+
+def test_the_json_of_a_held_trait_says_how_many_would_lose_it() -> None:
+    assert report(HELD_TRAITS).as_json()["traits"]["held"] == [
+        {"key": "plan", "since_run": 7, "entered": 0, "left": 5, "error": "too many would lose it"}
+    ]
 
 
 @pytest.mark.parametrize(("field", "code"), [("errors", 3), ("held", 4)])

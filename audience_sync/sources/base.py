@@ -54,6 +54,8 @@ class Rows:
     explain: Callable[[Exception], SourceError]
     #: Called after the scan; raises SourceError if what was read was being written meanwhile.
     verify: Callable[[], None] = lambda: None
+    #: Whether a second read costs little and gives the same rows, as that of Parquet files does.
+    rereadable: bool = False
 
 
 class Source(ABC):

@@ -39,7 +39,8 @@ class FilesSource(Source):
         found = self._folder.find(wanted.file or "", workspace)
         files = opened(workspace, found, wanted.encoding)
         parts = _parts(workspace, files, wanted)
-        return rows_of(workspace, wanted, parts, files.problems, verify(found))
+        rereadable = files.suffix == ".parquet"
+        return rows_of(workspace, wanted, parts, files.problems, verify(found), rereadable=rereadable)
 
     def mark(self, wanted: Wanted) -> str | None:
         if wanted.query is not None and not is_repeatable(wanted.query):

@@ -85,6 +85,8 @@ def rows_of(
     parts: Sequence[Part],
     problems: Problems,
     verify: Callable[[], None] = lambda: None,
+    *,
+    rereadable: bool = False,
 ) -> Rows:
     types = {key: trait.type for key, trait in wanted.traits.items() if trait.type}
     snapshot = Snapshot(parts, types, named=wanted.name is not None)
@@ -95,7 +97,7 @@ def rows_of(
             return _conversion_problem(workspace, snapshot, wanted, found[1])
         return problems.explain(error)
 
-    return Rows(snapshot.select(), snapshot.rejects(), explain, verify)
+    return Rows(snapshot.select(), snapshot.rejects(), explain, verify, rereadable)
 
 
 def _conversion_problem(workspace: Workspace, snapshot: Snapshot, wanted: Wanted, key: str) -> SourceError:

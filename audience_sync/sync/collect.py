@@ -19,8 +19,8 @@ from audience_sync.store.holds import Hold, Subject, read_last
 from audience_sync.store.salvage import salvage
 from audience_sync.store.tables import erasures, installation, runs
 from audience_sync.sync.decisions import Decisions
-from audience_sync.sync.diff import MembersDiff, diff_members
 from audience_sync.sync.findings import AudienceFinding, Findings
+from audience_sync.sync.members import MembersDiff, diff_members
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target
 from audience_sync.workspace import Workspace
@@ -132,7 +132,7 @@ class Collector:
         rows = source.read(self.workspace, wanted)
         chain = self.chain_of(target)
         with scanning(rows):
-            diff = diff_members(self.workspace, rows.select, chain, erased=self.erased)
+            diff = diff_members(self.workspace, rows.select, chain, erased=self.erased, rereadable=rows.rereadable)
         if diff.invalid:
             self.findings.rejected += rejected_rows(self.workspace, rows, target.key)
         self.keep(target, chain, diff, mark)

@@ -10,8 +10,8 @@ from audience_sync.model import Counts, HoldKind
 from audience_sync.store.chains import Chain
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.decisions import Difference
-from audience_sync.sync.diff import ALL, TraitsDiff
 from audience_sync.sync.guard import trait_reason, traits_reason
+from audience_sync.sync.trait_values import ALL, TraitsDiff
 from audience_sync.workspace import literal
 
 

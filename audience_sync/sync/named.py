@@ -1,18 +1,20 @@
-"""How does one query become many audiences? One pass over ``names_from``, then each is compared alone."""
+"""How does one query become many audiences? One for each of ``names_from``, all compared at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from audience_sync.config.models import AudienceConfig
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError
 from audience_sync.keys import KeyRefusedError, reserved_reason, snake_key
 from audience_sync.model import AudienceStatus
+from audience_sync.sources.base import Rows
 from audience_sync.store.catalog import Property
 from audience_sync.sync.collect import Collector
-from audience_sync.sync.diff import diff_members
 from audience_sync.sync.findings import AudienceFinding
+from audience_sync.sync.members import diff_several
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target, refusal
 from audience_sync.sync.targets import origin as origin_of
@@ -32,16 +34,19 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
         if known and collector.is_known([each.key for each in known.values()], mark):
             _pass_over(collector, known.values())
             return
-        table = _take(collector, config, origin)
+        rows = collector.sources[config.source].read(collector.workspace, wanted_of(config))
+        with scanning(rows):
+            before = len(collector.findings.audiences)
+            named = _read_names(collector, rows, origin)
+            targets = list(_targets(collector, config, origin, known, named.names))
+            chains = [collector.chain_of(target) for target in targets]
+            snapshot = named.members_of([target.name for target in targets])
+            diffs = diff_several(collector.workspace, snapshot, chains, erased=collector.erased)
     except SourceError as error:
         _fail_all(collector, known, origin, masked(str(error), collector.settings.secrets))
         return
-    before = len(collector.findings.audiences)
-    names = [name for (name,) in collector.workspace.all(f"select distinct name from {table} order by name")]
-    others = _found(collector)
-    vanished = [name for name, each in known.items() if name not in names and each.key not in others]
-    for name in [*names, *vanished]:
-        _compare(collector, config, origin, name, known.get(name), table, mark)
+    for target, chain, diff in zip(targets, chains, diffs, strict=True):
+        collector.keep(target, chain, diff, mark)
     if collector.keys is not None or any(each.status not in _WHOLE for each in collector.findings.audiences[before:]):
         collector.incomplete.add(origin)
 
@@ -53,24 +58,35 @@ def _pass_over(collector: Collector, known: Iterable[Property]) -> None:
             collector.pass_over(stored, stored.name)
 
 
-def _take(collector: Collector, config: AudienceConfig, origin: str) -> str:
-    """A table with ``name`` and ``user_id``, sorted, so that each name is found quickly."""
-    workspace = collector.workspace
-    rows = collector.sources[config.source].read(workspace, wanted_of(config))
-    raw, table = workspace.name("raw"), workspace.name("names")
-    with scanning(rows):
-        workspace.run(f"create table {raw} as select name, user_id from ({rows.select})")
-    nameless, invalid = workspace.one(
-        f"select count(*) filter (where trim(coalesce(name, '')) = ''), count(*) filter (where user_id is null) "
-        f"from {raw}"
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """``rows``: a query with ``name`` and ``user_id`` that may be run again; ``names``: each once, sorted."""
+
+    rows: str
+    names: Sequence[str]
+
+    def members_of(self, names: Sequence[str]) -> str:
+        """A query with ``place``, the name's in ``names``, and ``user_id``."""
+        places = ", ".join(f"({literal(name)}, {place})" for place, name in enumerate(names)) or "(null, null)"
+        return f"select place, user_id from ({self.rows}) join (values {places}) names(name, place) using (name)"
+
+
+def _read_names(collector: Collector, rows: Rows, origin: str) -> _Named:
+    """What costs much to read is kept in columns: it is needed more than once."""
+    workspace, query = collector.workspace, f"select name, user_id from ({rows.select})"
+    if not rows.rereadable:
+        path = literal(str(workspace.path(".parquet")))
+        workspace.run(f"copy ({query}) to {path} (format parquet)")
+        query = f"select name, user_id from read_parquet({path})"
+    counts = workspace.all(
+        f"select name, count(*), count(*) filter (where user_id is null) from ({query}) group by name order by name"
     )
+    nameless = sum(count for name, count, _ in counts if name is None)
     if nameless:
         collector.findings.warnings.append(f"{origin}: {nameless} rows name no audience and were passed over")
-    if invalid:
+    if any(invalid for _, _, invalid in counts):
         collector.findings.rejected += rejected_rows(workspace, rows, None)
-    workspace.run(f"create table {table} as from {raw} where trim(coalesce(name, '')) <> '' order by name")
-    workspace.run(f"drop table {raw}")
-    return table
+    return _Named(query, [name for name, _, _ in counts if name is not None])
 
 
 def _fail_all(collector: Collector, known: dict[str, Property], origin: str, message: str) -> None:
@@ -85,37 +101,33 @@ def _fail_all(collector: Collector, known: dict[str, Property], origin: str, mes
         collector.findings.audiences.append(AudienceFinding(origin, origin, AudienceStatus.FAILED, error=message))
 
 
-def _compare(
-    collector: Collector,
-    config: AudienceConfig,
-    origin: str,
-    name: str,
-    stored: Property | None,
-    table: str,
-    mark: str | None,
-) -> None:
-    try:
-        key = stored.key if stored else snake_key(name)
-    except KeyRefusedError as error:
-        if collector.keys is None:
-            _refuse(collector, origin, name, str(error))
-        return
-    if collector.keys is not None and key not in collector.keys:
-        return
-    reason = _refusal(collector, key, stored)
-    if reason:
-        _refuse(collector, origin, name, reason)
-        return
-    target = Target(key, name, config, stored, None, origin)
-    if collector.waits(target):
-        return
-    chain = collector.chain_of(target)
-    snapshot = f"select user_id from {table} where name = {literal(name)}"
-    collector.keep(target, chain, diff_members(collector.workspace, snapshot, chain, erased=collector.erased), mark)
+def _targets(
+    collector: Collector, config: AudienceConfig, origin: str, known: Mapping[str, Property], names: Sequence[str]
+) -> Iterator[Target]:
+    """The audiences to compare: those of the names, and what vanished. What is refused, or waits, is noted."""
+    taken = _found(collector)
+    vanished = [name for name, each in known.items() if name not in names and each.key not in taken]
+    for name in [*names, *vanished]:
+        stored = known.get(name)
+        try:
+            key = stored.key if stored else snake_key(name)
+        except KeyRefusedError as error:
+            if collector.keys is None:
+                _refuse(collector, origin, name, str(error))
+            continue
+        if collector.keys is not None and key not in collector.keys:
+            continue
+        if reason := _refusal(collector, key, stored, taken):
+            _refuse(collector, origin, name, reason)
+            continue
+        taken.add(key)
+        target = Target(key, name, config, stored, None, origin)
+        if not collector.waits(target):
+            yield target
 
 
-def _refusal(collector: Collector, key: str, stored: Property | None) -> str | None:
-    if key in _found(collector) or (stored is None and key in collector.known.properties):
+def _refusal(collector: Collector, key: str, stored: Property | None, taken: Collection[str]) -> str | None:
+    if key in taken or (stored is None and key in collector.known.properties):
         return f"the key '{key}' is taken by another audience or computed trait"
     if stored:
         return refusal(key, collector.known.properties)

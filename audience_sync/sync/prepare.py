@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from audience_sync.model import PropertyKind
 from audience_sync.store.chains import BASE, DELTA, Chain, current, write
-from audience_sync.sync.diff import MembersDiff, TraitsDiff
 from audience_sync.sync.findings import ChainChange
+from audience_sync.sync.members import MembersDiff
+from audience_sync.sync.trait_values import TraitsDiff
 from audience_sync.workspace import Workspace, literal
 
 #: A chain is folded into a new base when it has this many deltas, or these hold this share of its users.

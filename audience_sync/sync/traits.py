@@ -11,11 +11,11 @@ from audience_sync.errors import SourceError
 from audience_sync.model import HoldKind, PropertyKind
 from audience_sync.store.chains import Chain, current
 from audience_sync.sync.collect import Collector
-from audience_sync.sync.diff import diff_traits, one_row_a_user
 from audience_sync.sync.findings import NewProperty
 from audience_sync.sync.judge import ComparedTraits, judge
 from audience_sync.sync.prepare import traits_change
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
+from audience_sync.sync.trait_values import diff_traits, one_row_a_user
 
 
 def collect_traits(collector: Collector, keys: Collection[str] | None = None) -> None:

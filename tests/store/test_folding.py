@@ -10,8 +10,8 @@ from audience_sync.history.members import members_of
 from audience_sync.store import engine
 from audience_sync.store.chains import Chain
 from audience_sync.store.engine import Store
-from audience_sync.sync.diff import diff_members
 from audience_sync.sync.findings import ChainChange
+from audience_sync.sync.members import diff_members
 from audience_sync.sync.prepare import members_change
 from audience_sync.workspace import Workspace, literal
 

@@ -1,4 +1,4 @@
-"""What changed? The snapshot of now against the stored one, by columns."""
+"""Which values changed? The snapshot of traits against the stored one, by columns."""
 
 from __future__ import annotations
 
@@ -8,20 +8,6 @@ from dataclasses import dataclass, field
 from audience_sync.model import Counts
 from audience_sync.store.chains import Chain, current, trait_column
 from audience_sync.workspace import Workspace, literal, quoted
-
-
-@dataclass(frozen=True, slots=True)
-class MembersDiff:
-    """Who entered and left: a table with ``user_id`` and ``present`` (one row a user), and the counts.
-
-    ``invalid`` counts the rows without a usable user id.
-    """
-
-    table: str
-    entered: int
-    left: int
-    invalid: int
-
 
 #: No trait's key: all traits that were compared.
 ALL = ""
@@ -44,31 +30,6 @@ class TraitsDiff:
     entered: int
     left: int
     lost: Mapping[str, Counts] = field(default_factory=dict)
-
-
-def diff_members(workspace: Workspace, snapshot: str, chain: Chain, *, erased: str = "false") -> MembersDiff:
-    """One full join of a snapshot (a query with ``user_id``) with the stored members.
-
-    Rows without a usable id have NULL there, match nobody and come out of the same join. ``erased``: an SQL
-    condition on ``user_id``, true for users who are not to come back.
-    """
-    raw, table = workspace.name("raw"), workspace.name("members")
-    workspace.run(
-        f"create table {raw} as select coalesce(s.user_id, c.user_id) as user_id, s.here is not null as present "
-        f"from (select user_id, true as here from ({snapshot})) s "
-        f"full join (select user_id from ({current(chain)})) c on s.user_id = c.user_id "
-        "where s.here is null or c.user_id is null"
-    )
-    workspace.run(
-        f"create table {table} as select distinct user_id, present from {raw} where user_id is not null "
-        f"and not (present and {erased})"
-    )
-    invalid = workspace.one(f"select count(*) from {raw} where user_id is null")[0]
-    workspace.run(f"drop table {raw}")
-    entered, left = workspace.one(
-        f"select count(*) filter (where present), count(*) filter (where not present) from {table}"
-    )
-    return MembersDiff(table, entered, left, invalid)
 
 
 def diff_traits(

@@ -30,6 +30,7 @@ COMMANDS = {
     "erase": ("suppress:erase", "Remove users from the store, for good."),
     "history": ("history:history", "The last runs."),
     "show": ("show:show", "One run in full."),
+    "explain": ("explain:explain", "One user: what is known, told, answered and owed."),
     "members": ("members:members", "The members of an audience, as CSV or JSON lines."),
     "test-destination": ("test_destination:test_destination", "One real call, with request and response shown."),
     "db": ("db:db", "The store: upgrade, current, copy."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 #: Columns where the output is no terminal, so that nothing is cut or wrapped.
 UNLIMITED = 10_000
@@ -50,7 +51,18 @@ def print_table(columns: Mapping[str, str], rows: Sequence[Sequence[object]]) ->
         table.add_column(heading, justify="right" if alignment == "right" else "left", no_wrap=not last)
     for row in rows:
         table.add_row(*(Text(show(value), style=STYLES.get(str(value), "")) for value in row))
-    console().print(table)
+    _print_without_ends(table)
+
+
+def _print_without_ends(table: Table) -> None:
+    """Where it is no terminal, lines end with their last sign."""
+    to = console()
+    if to.is_terminal:
+        to.print(table)
+        return
+    with to.capture() as captured:
+        to.print(table)
+    print("\n".join(text.rstrip() for text in captured.get().splitlines()))
 
 
 def print_columns(columns: Mapping[str, tuple[str, str]], rows: Sequence[Mapping[str, object]]) -> None:

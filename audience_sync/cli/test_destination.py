@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audience_sync.cli.options import common
+from audience_sync.cli.users import usable_id
 
 if TYPE_CHECKING:
     from audience_sync.cli.trial import Trial
@@ -41,19 +42,9 @@ def _no_number(name: str) -> None:
     raise ValueError(name)
 
 
-def _user_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise click.BadParameter("it is no text in UTF-8") from None
-    if not value:
-        raise click.BadParameter("it is empty")
-    return value
-
-
 @click.command()
 @click.argument("destination", metavar="DESTINATION")
-@click.option("--user", "user_id", required=True, metavar="ID", callback=_user_id, help="The user that is told.")
+@click.option("--user", "user_id", required=True, metavar="ID", callback=usable_id, help="The user that is told.")
 @click.option(
     "--trait",
     "traits",

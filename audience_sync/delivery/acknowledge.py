@@ -16,7 +16,7 @@ from audience_sync.delivery.withheld import release, withheld_users
 from audience_sync.model import IdentifyCall, RunId
 from audience_sync.store.lease import Lease
 from audience_sync.store.suppressions import withhold
-from audience_sync.store.tables import refusals, refused_values, requests, withheld_values
+from audience_sync.store.tables import refusals, refused_values, requests, untaken_calls, withheld_values
 
 CallsOf = Callable[[Collection[str]], Mapping[str, IdentifyCall]]
 
@@ -32,12 +32,14 @@ def acknowledge(
     *,
     whole: bool = True,
     releases: bool = False,
+    retries: bool = False,
 ) -> Feed:
     """Make the answers durable, in one transaction; a batch without a full answer moves nothing.
 
     ``calls_of`` looks up the calls of a few users: those that were refused, or are to be forgotten.
     ``whole`` is false where only users whom the feed had reached were told: those between them are not moved.
-    ``releases``: some of the calls carry what was withheld from suppressed users before.
+    ``releases``: some of the calls carry what was withheld from suppressed users before. ``retries``: calls that had
+    been refused are among them.
     """
     answered = [outcome for outcome in outcomes if outcome.answered]
     if not answered:
@@ -48,7 +50,7 @@ def acknowledge(
         for part in [told] if whole else within(told, feed.ranges):
             ranges = mark(ranges, part)
     with lease.transaction() as connection:
-        connection.execute(insert(requests), [_request(outcome, destination, run) for outcome in answered])
+        _keep_requests(connection, feed, destination, run, answered, property_ids, retries)
         for outcome in answered:
             if releases:
                 _release(connection, destination, outcome, property_ids, calls_of)
@@ -58,6 +60,39 @@ def acknowledge(
                 calls = calls_of([each.user_id for each in outcome.withheld]).values()
                 withhold(connection, [row for call in calls for row in _values(destination, call, property_ids)])
         return move(connection, feed, ranges)
+
+
+def _keep_requests(
+    connection: Connection,
+    feed: Feed,
+    destination: int,
+    run: RunId,
+    answered: Sequence[Outcome],
+    property_ids: Mapping[str, int],
+    retries: bool,
+) -> None:
+    """One row a request, and one a call that was not taken: what each user was told follows from these."""
+    terms = {
+        "seeding_id": property_ids[feed.seeding] if feed.seeding else None,
+        "position": feed.position,
+        "attempted_run": feed.attempted_run,
+        "retried": retries,
+    }
+    rows = [{**_request(outcome, destination, run), **terms} for outcome in answered]
+    numbered = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
+    numbers = connection.execute(numbered, rows).scalars().all()
+    untaken = [row for number, each in zip(numbers, answered, strict=True) for row in _untaken(number, each)]
+    if untaken:
+        connection.execute(insert(untaken_calls), untaken)
+
+
+def _untaken(request: int, outcome: Outcome) -> list[dict[str, Any]]:
+    refused = {each.call.user_id: (each.reason, each.http_status) for each in outcome.refusals}
+    withheld = {each.user_id: (None, None) for each in outcome.withheld}
+    return [
+        {"request_id": request, "user_id": user, "reason": reason, "http_status": status}
+        for user, (reason, status) in {**withheld, **refused}.items()
+    ]
 
 
 def _request(outcome: Outcome, destination: int, run: RunId) -> dict[str, Any]:

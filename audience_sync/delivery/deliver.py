@@ -15,6 +15,7 @@ from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding
 from audience_sync.delivery.pace import Pace
 from audience_sync.delivery.pool import INTERRUPTED, Senders
 from audience_sync.delivery.sender import BatchSender, Outcome, Progress
+from audience_sync.delivery.terms import Terms, note_terms
 from audience_sync.delivery.withheld import keep_withheld
 from audience_sync.destinations.base import Destination, Transport
 from audience_sync.model import RunId
@@ -28,7 +29,7 @@ class Delivery:
 
     ``table``: what is owed. ``whole``: to everyone, not only to those whom the feed has reached. ``most``: send
     no more calls than this, and leave the rest owed. ``kept_back``, ``kept_calls``: what suppressed users are not
-    sent; ``releases``: some of the calls carry what was withheld before.
+    sent; ``releases``: some of the calls carry what was withheld before; ``retries``: refused ones are among them.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Delivery:
     kept_back: str | None = None
     kept_calls: int = 0
     releases: bool = False
+    retries: bool = False
 
 
 @dataclass(slots=True)
@@ -114,12 +116,19 @@ def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
     else:
         feed = work.feed
     if work.whole and not tally.pending:
-        with context.lease.transaction() as connection:
-            finish = complete if feed.seeding is None else end_seeding
-            finish(connection, feed, context.run)
+        _finish(context, work, feed)
         tally.complete = True
     tally.seconds = time.monotonic() - started
     return tally
+
+
+def _finish(context: Context, work: Delivery, feed: Feed) -> None:
+    with context.lease.transaction() as connection:
+        if feed.seeding is None:
+            complete(connection, feed, context.run)
+            return
+        terms = Terms(context.run + 1, end_seeding(connection, feed, context.run), seeding=False)
+        note_terms(connection, work.destination_id, [terms], context.property_ids)
 
 
 def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) -> tuple[Feed, Progress]:
@@ -147,6 +156,7 @@ def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) 
                 calls.of,
                 whole=work.whole,
                 releases=work.releases,
+                retries=work.retries,
             )
             _count(tally, outcomes)
             context.watch(tally)

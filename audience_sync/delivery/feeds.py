@@ -216,11 +216,13 @@ def complete(connection: Connection, feed: Feed, run: int) -> Feed:
     return Feed(feed.id, run, seeding=feed.seeding)
 
 
-def end_seeding(connection: Connection, feed: Feed, run: int) -> None:
-    """Everyone has been told of a seeded audience: from the next run on the main feed carries its changes."""
+def end_seeding(connection: Connection, feed: Feed, run: int) -> Subscription:
+    """Everyone has been told of a seeded audience: from the next run on the main feed carries its changes, on the
+    terms that are returned."""
     row = connection.execute(select(feeds).where(feeds.c.id == feed.id)).one()
     connection.execute(delete(told_ranges).where(told_ranges.c.feed_id == feed.id))
     connection.execute(delete(feeds).where(feeds.c.id == feed.id))
     mine = (subscriptions.c.destination_id == row.destination_id) & (subscriptions.c.property_id == row.seeding_id)
     told = {"since_run": run, "tell_everyone": False, "told_before": None}
     connection.execute(update(subscriptions).where(mine).values(told))
+    return Subscription(feed.seeding or "", run, tell_everyone=False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from audience_sync.errors import UnknownNameError
+from audience_sync.history.runs import last_run_by
 from audience_sync.model import PropertyKind
 from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import current, fetch
@@ -28,7 +29,7 @@ def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int
             audience = _audience(connection, key)
             members = _members(connection, workspace, audience)
             if at is not None:
-                members = _as_of(connection, workspace, audience, members, _last_run(connection, at))
+                members = _as_of(connection, workspace, audience, members, last_run_by(connection, at))
             times = {row.id: row.started_at for row in connection.execute(select(runs.c.id, runs.c.started_at))}
         for rows in workspace.stream(f"select user_id, run_id from ({members}) order by user_id"):
             yield [(user, times[run].isoformat(timespec="seconds").replace("+00:00", "Z")) for user, run in rows]
@@ -45,11 +46,6 @@ def _audience(connection: Connection, key: str) -> Property:
 def _members(connection: Connection, workspace: Workspace, audience: Property) -> str:
     chain = read_chains(connection, [audience])[audience.chain_id]
     return current(fetch(connection, workspace, chain))
-
-
-def _last_run(connection: Connection, at: datetime) -> int:
-    """The last run that had started by then; 0 where there was none."""
-    return connection.execute(select(func.max(runs.c.id)).where(runs.c.started_at <= at)).scalar() or 0
 
 
 def _as_of(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:

@@ -27,6 +27,8 @@ class Property:
     retired: bool
     mark: str | None = None
     invalid: int = 0
+    loaded_from: str | None = None
+    loaded_from_run: int | None = None
 
 
 def read_properties(connection: Connection) -> dict[str, Property]:
@@ -45,6 +47,8 @@ def read_properties(connection: Connection) -> dict[str, Property]:
             row.retired_at is not None,
             row.mark,
             row.invalid or 0,
+            row.loaded_from,
+            row.loaded_from_run,
         )
         for row in rows
     }
@@ -67,6 +71,15 @@ def set_marks(connection: Connection, marks: Mapping[str, tuple[str | None, int]
     rows = [{"of": key, "mark": mark, "invalid": invalid} for key, (mark, invalid) in marks.items()]
     if rows:
         connection.execute(update(properties).where(mine), rows)
+
+
+def set_places(connection: Connection, places: Mapping[str, str], run: RunId) -> None:
+    """By key: where its snapshots are, for people; and since when, where that is another place than before."""
+    known = {row.key: row.loaded_from for row in connection.execute(select(properties.c.key, properties.c.loaded_from))}
+    for key, place in places.items():
+        if known[key] != place:
+            moved = update(properties).where(properties.c.key == key)
+            connection.execute(moved.values(loaded_from=place, loaded_from_run=run))
 
 
 def forget_marks(connection: Connection) -> None:

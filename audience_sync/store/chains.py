@@ -64,9 +64,14 @@ class Chain:
         return replace(self, segments=(base,), users=users, salvaged=False)
 
 
+def trait_name(key: str) -> str:
+    """The name of a trait's column in a segment; DuckDB's column names ignore case, keys don't clash with ours."""
+    return f"trait_{key}"
+
+
 def trait_column(key: str) -> str:
-    """The column of a trait in a segment; DuckDB's column names ignore case, keys don't clash with ours."""
-    return quoted(f"trait_{key}")
+    """The same as an SQL identifier."""
+    return quoted(trait_name(key))
 
 
 def current(chain: Chain) -> str:

@@ -6,10 +6,19 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select
 
 from audience_sync.store.catalog import forget_marks
-from audience_sync.store.tables import erasures, installation, refusals, refused_values, suppressions, withheld_values
+from audience_sync.store.columns import UtcDateTime
+from audience_sync.store.tables import (
+    erasures,
+    installation,
+    past_suppressions,
+    refusals,
+    refused_values,
+    suppressions,
+    withheld_values,
+)
 
 COMMAND, CONFIG = "command", "config"
 #: Ids in one statement.
@@ -23,25 +32,35 @@ def user_hash(installation_uuid: str, user_id: str) -> str:
     return hashlib.sha256(f"{installation_uuid}:{user_id}".encode()).hexdigest()
 
 
-def suppress(connection: Connection, users: Collection[str], origin: str) -> int:
-    """Put users onto the list; returns how many were not on it. What they were refused is set aside."""
-    now, added = datetime.now(UTC), 0
+def suppress(connection: Connection, users: Collection[str], origin: str, at: datetime | None = None) -> int:
+    """Put users onto the list; returns how many were not on it. What they were refused is set aside.
+
+    ``at``: when they came onto it; now, if it is not given.
+    """
+    since, added = at or datetime.now(UTC), 0
     for chunk in _chunks(users):
         known = select(suppressions.c.user_id).where(_mine(chunk, origin))
         missing = sorted(set(chunk) - set(connection.execute(known).scalars()))
         if missing:
-            rows = [{"user_id": user, "origin": origin, "since": now} for user in missing]
+            rows = [{"user_id": user, "origin": origin, "since": since} for user in missing]
             connection.execute(insert(suppressions), rows)
             _set_refused_aside(connection, missing)
         added += len(missing)
     return added
 
 
-def unsuppress(connection: Connection, users: Collection[str], origin: str) -> int:
-    """Take users off the list; returns how many were on it."""
-    return sum(
-        connection.execute(delete(suppressions).where(_mine(chunk, origin))).rowcount for chunk in _chunks(users)
-    )
+def unsuppress(connection: Connection, users: Collection[str], origin: str, at: datetime | None = None) -> int:
+    """Take users off the list; returns how many were on it. That they were is kept.
+
+    ``at``: when they were taken off it; now, if it is not given.
+    """
+    lifted, until = 0, bindparam("until", at or datetime.now(UTC), UtcDateTime)
+    for chunk in _chunks(users):
+        mine = _mine(chunk, origin)
+        past = select(suppressions.c.user_id, suppressions.c.origin, suppressions.c.since, until).where(mine)
+        connection.execute(insert(past_suppressions).from_select(["user_id", "origin", "since", "until"], past))
+        lifted += connection.execute(delete(suppressions).where(mine)).rowcount
+    return lifted
 
 
 def _mine(users: Sequence[str], origin: str) -> ColumnElement[bool]:
@@ -103,6 +122,13 @@ def erased_among(connection: Connection, users: Collection[str]) -> set[str]:
         query = select(erasures.c.user_hash).where(erasures.c.user_hash.in_(chunk))
         found |= {hashes[each] for each in connection.execute(query).scalars()}
     return found
+
+
+def erased_at(connection: Connection, user: str) -> datetime | None:
+    """When a user was erased; None for one who was not."""
+    uuid = connection.execute(select(installation.c.uuid)).scalar_one()
+    query = select(erasures.c.erased_at).where(erasures.c.user_hash == user_hash(uuid, user))
+    return connection.execute(query).scalar()
 
 
 def bury(connection: Connection, users: Collection[str]) -> None:

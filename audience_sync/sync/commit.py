@@ -9,10 +9,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from audience_sync.config.models import Settings
 from audience_sync.delivery.feeds import Ledger, save_feed, save_ledger
+from audience_sync.delivery.terms import Terms, note_terms
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store import holds
 from audience_sync.store.bulk import Rows, delete_rows, insert_rows
-from audience_sync.store.catalog import create_property, rename_property, set_marks
+from audience_sync.store.catalog import create_property, rename_property, set_marks, set_places
 from audience_sync.store.chains import Chain, current, fetch, save
 from audience_sync.store.tables import (
     changes,
@@ -44,13 +45,14 @@ def commit(
     for key, (name, definition) in findings.renamed.items():
         rename_property(connection, key, name, definition)
     set_marks(connection, findings.marks)
+    set_places(connection, findings.places, run)
     ids = property_ids(connection)
     _keep_holds(connection, findings, run)
     _log_changes(connection, workspace, findings, ids, run)
     _move_members(connection, workspace, settings, findings, ids, run)
     _describe(connection, findings, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
-    return {name: _save_ledger(connection, settings, ledger, ids) for name, ledger in ledgers.items()}
+    return {name: _save_ledger(connection, settings, ledger, ids, run) for name, ledger in ledgers.items()}
 
 
 def _keep_holds(connection: Connection, findings: Findings, run: RunId) -> None:
@@ -64,10 +66,14 @@ def property_ids(connection: Connection) -> dict[str, int]:
     return {row.key: row.id for row in connection.execute(select(properties.c.key, properties.c.id))}
 
 
-def _save_ledger(connection: Connection, settings: Settings, ledger: Ledger, ids: Mapping[str, int]) -> Ledger:
+def _save_ledger(
+    connection: Connection, settings: Settings, ledger: Ledger, ids: Mapping[str, int], run: RunId
+) -> Ledger:
     values = {"type": settings.destinations[ledger.name].type, "created_at": datetime.now(UTC)}
     saved = save_ledger(connection, ledger, ids, values)
     assert saved.id is not None
+    terms = [Terms(run, each, seeding=key in saved.seeds) for key, each in saved.subscriptions.items()]
+    note_terms(connection, saved.id, terms, ids)
     seeds = {
         key: feed if feed.id is not None else save_feed(connection, saved.id, feed, ids[key])
         for key, feed in saved.seeds.items()
@@ -80,10 +86,10 @@ def _log_changes(
 ) -> None:
     if not findings.logs:
         return
-    log = " union all ".join(f"select user_id, key, value from {table}" for table in findings.logs)
-    batches = workspace.stream(f"select user_id, key, value from ({log}) order by user_id, key")
-    rows = ([(run, user, ids[key], value) for user, key, value in batch] for batch in batches)
-    insert_rows(connection, changes, ("run_id", "user_id", "property_id", "value"), rows)
+    log = " union all ".join(f"select user_id, key, value, before from {table}" for table in findings.logs)
+    batches = workspace.stream(f"from ({log}) order by user_id, key")
+    rows = ([(run, user, ids[key], value, before) for user, key, value, before in batch] for batch in batches)
+    insert_rows(connection, changes, ("run_id", "user_id", "property_id", "value", "before"), rows)
 
 
 def _move_members(

@@ -17,18 +17,23 @@ from audience_sync.store.tables import (
     changes,
     hold_samples,
     members,
+    past_suppressions,
     refusals,
     refused_values,
     rejections,
     requests,
     suppressions,
     told_ranges,
+    untaken_calls,
     withheld_values,
 )
 from audience_sync.workspace import Workspace, literal
 
 #: Tables with a row (or several) about a user.
-ABOUT_USERS = (changes, members, refused_values, refusals, withheld_values, suppressions, rejections, hold_samples)
+ABOUT_USERS = (
+    *(changes, members, refused_values, refusals, untaken_calls, rejections, hold_samples),
+    *(withheld_values, suppressions, past_suppressions),
+)
 
 
 def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:

@@ -25,8 +25,8 @@ class RejectedRow:
 class ChainChange:
     """A chain as it will be, with its new segments.
 
-    ``log`` is a workspace table of what changed (``user_id``, ``key``, ``value``); None on a first creation,
-    which needs no log: destinations are told from the segments. ``members`` is the table of who entered and
+    ``log`` is a workspace table of what changed (``user_id``, ``key``, ``value``, ``before``); None on a first
+    creation, which needs no log: destinations are told from the segments. ``members`` is the table of who entered and
     left (``user_id``, ``present``), for audiences.
     """
 
@@ -97,6 +97,7 @@ class Findings:
     created: list[NewProperty] = field(default_factory=list)
     renamed: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # key -> name, definition
     marks: dict[str, tuple[str | None, int]] = field(default_factory=dict)  # key -> source's mark, rows rejected
+    places: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
     rejected: list[RejectedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # for which nothing may be sent

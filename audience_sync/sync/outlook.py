@@ -27,7 +27,7 @@ class Owed:
     """What one destination is owed over one feed: a table of calls in the workspace, and their number.
 
     ``kept_back``: a table of what ``kept_calls`` suppressed users are not sent. ``releases``: some users are sent
-    what was withheld from them.
+    what was withheld from them. ``retries``: what was refused is among it.
     """
 
     ledger: Ledger
@@ -38,6 +38,7 @@ class Owed:
     kept_back: str | None = None
     kept_calls: int = 0
     releases: bool = False
+    retries: bool = False
 
 
 def configs_by_key(
@@ -135,6 +136,7 @@ def owed_to(
         kept_back=kept_back,
         kept_calls=workspace.one(f"select count(distinct user_id) from {kept_back}")[0],
         releases=bool(workspace.one(f"select count(*) from {withheld} semi join {table} using (user_id)")[0]),
+        retries=retry,
     )
 
 

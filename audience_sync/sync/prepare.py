@@ -12,6 +12,8 @@ from audience_sync.workspace import Workspace, literal
 #: A chain is folded into a new base when it has this many deltas, or these hold this share of its users.
 MOST_DELTAS = 12
 MOST_DELTA_SHARE = 0.25
+#: What the value of a membership was, in SQL.
+_BEFORE = "case when present then 'false' else 'true' end"
 
 
 def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: int) -> ChainChange | None:
@@ -23,10 +25,10 @@ def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: i
     if not (diff.entered + diff.left or chain.salvaged):
         return None
     delta = write(workspace, DELTA, f"select user_id, {run} as run_id, present from {diff.table}")
-    log = workspace.name("members_log")
+    log, before = workspace.name("members_log"), "null" if chain.salvaged else _BEFORE
     workspace.run(
         f"create view {log} as select user_id, {literal(chain.keys[0])} as key, "
-        f"case when present then 'true' else 'false' end as value from {diff.table}"
+        f"case when present then 'true' else 'false' end as value, {before} as before from {diff.table}"
     )
     change = ChainChange(chain.with_delta(delta, users), (delta,), log, diff.table)
     return _fold(workspace, change)

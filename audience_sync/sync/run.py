@@ -163,4 +163,5 @@ def _delivery(owed: Owed, order: Order, outlook: Outlook) -> Delivery:
         kept_back=owed.kept_back,
         kept_calls=owed.kept_calls,
         releases=owed.releases,
+        retries=owed.retries,
     )

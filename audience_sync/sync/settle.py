@@ -11,6 +11,7 @@ from audience_sync.sync.decisions import Difference
 from audience_sync.sync.findings import Held, NewProperty
 from audience_sync.sync.guard import audience_reason, reasons_together
 from audience_sync.sync.prepare import members_change
+from audience_sync.sync.snapshot import place_of
 
 
 def settle(collector: Collector) -> None:
@@ -86,6 +87,7 @@ def _take(collector: Collector, each: Compared) -> None:
         if each.chain.id is not None:
             collector.fetched[each.chain.id] = change.chain
     findings.marks[target.key] = (each.mark, each.diff.invalid)
+    findings.places[target.key] = place_of(target.config)
     if target.stored is None:
         place = len(findings.changes) - 1
         findings.created.append(

@@ -29,6 +29,11 @@ def wanted_of(config: Origin) -> Wanted:
     )
 
 
+def place_of(config: Origin) -> str:
+    """Where a snapshot is loaded from, for people. A query is not repeated: it may name persons."""
+    return f"{config.file or 'a query'} of {config.source}"
+
+
 @contextmanager
 def scanning(rows: Rows) -> Iterator[None]:
     """While a snapshot is read: errors are said in the source's words, and what was read must be whole.

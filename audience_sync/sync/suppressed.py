@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
@@ -27,11 +28,12 @@ KEY = "suppressed"
 @dataclass(frozen=True, slots=True)
 class Suppressed:
     """``table`` (``user_id``): nobody in it is sent anything. ``added`` and ``removed``: tables of what changed on
-    the config's lists. ``error``: a list can't be read, so nobody may be sent anything."""
+    the config's lists, as they were read ``at``. ``error``: a list can't be read, so nobody may be sent anything."""
 
     table: str
     added: str
     removed: str
+    at: datetime
     error: str | None = None
 
     def commit(self, connection: Connection, workspace: Workspace) -> None:
@@ -39,9 +41,9 @@ class Suppressed:
         if self.error:
             return
         for rows in workspace.stream(f"select user_id from {self.removed}"):
-            unsuppress(connection, [user for (user,) in rows], CONFIG)
+            unsuppress(connection, [user for (user,) in rows], CONFIG, self.at)
         for rows in workspace.stream(f"select user_id from {self.added}"):
-            suppress(connection, [user for (user,) in rows], CONFIG)
+            suppress(connection, [user for (user,) in rows], CONFIG, self.at)
 
 
 def read_suppressed(
@@ -55,7 +57,7 @@ def read_suppressed(
     erased: str,
 ) -> Suppressed:
     """The lists as they are now. Of a list that shrinks suspiciously nobody is taken off."""
-    stored = _stored(connection, workspace)
+    stored, at = _stored(connection, workspace), datetime.now(UTC)
     listed, error = workspace.name("listed"), None
     workspace.run(f"create table {listed} (user_id varchar)")
     try:
@@ -79,7 +81,7 @@ def read_suppressed(
         f"select user_id from {stored} where origin = '{COMMAND}' union select user_id from {added} "
         f"union ({before} except select user_id from {removed})",
     )
-    return Suppressed(everyone, added, removed, error)
+    return Suppressed(everyone, added, removed, at, error)
 
 
 def _stored(connection: Connection, workspace: Workspace) -> str:

@@ -47,7 +47,7 @@ def diff_traits(
         workspace.run(f"delete from {wide} where {erased}")
     log = workspace.name("trait_log")
     parts = [
-        f"select user_id, {literal(key)} as key, {_new(key)} as value from {wide} "
+        f"select user_id, {literal(key)} as key, {_new(key)} as value, {_before(chain, key)} as before from {wide} "
         f"where {_new(key)} is distinct from {_old(key)}"
         for key in keys
     ]
@@ -113,6 +113,10 @@ def _lost(workspace: Workspace, snapshot: str, wide: str, groups: Mapping[str, S
 def _first(side: Callable[[str], str], keys: Sequence[str]) -> str:
     """A value of some of these traits, NULL where there is none."""
     return f"coalesce({', '.join(map(side, keys))})"
+
+
+def _before(chain: Chain, key: str) -> str:
+    return "null" if chain.salvaged else f"coalesce({_old(key)}, 'null')"
 
 
 def _new(key: str) -> str:

@@ -14,7 +14,7 @@ from audience_sync.sync.collect import Collector
 from audience_sync.sync.findings import NewProperty
 from audience_sync.sync.judge import ComparedTraits, judge
 from audience_sync.sync.prepare import traits_change
-from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
+from audience_sync.sync.snapshot import place_of, rejected_rows, scanning, wanted_of
 from audience_sync.sync.trait_values import diff_traits, one_row_a_user
 
 
@@ -68,6 +68,7 @@ def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collectio
     compared = [_compare(collector, snapshot, chain, mine) for chain, mine in _by_chain(collector, columns)]
     held = judge(collector, config, compared, is_empty=not users, is_part=keys is not None)
     collector.findings.marks |= {key: (mark, invalid) for key in columns if key not in held}
+    collector.findings.places |= {key: place_of(config) for key in columns if key not in held}
     return [table for each in compared for table in _take(collector, config, snapshot, each, held)]
 
 

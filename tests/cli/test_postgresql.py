@@ -34,6 +34,13 @@ def test_a_run_on_postgresql_is_the_run_on_sqlite(new_vip: Project, postgresql: 
     assert new_vip.sync().destination("log")["calls"] == 0
     assert [run["run"] for run in new_vip.run("history", "--json").json["runs"]] == [3, 2, 1]
 
+    zoe = new_vip.run("explain", "zoé", "--json").json
+    assert [(each["key"], each["value"], each["run"]) for each in zoe["audiences"]] == [("vip", True, 2)]
+    assert [(each["run"], each["properties"]) for each in zoe["destinations"][0]["calls"]] == [
+        (1, {"plan": "free"}),
+        (2, {"vip": True}),
+    ]
+
 
 def test_suppressed_and_erased_users_on_postgresql(new_vip: Project, postgresql: PostgreSQL) -> None:
     new_vip.configure(

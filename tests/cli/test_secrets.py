@@ -64,6 +64,7 @@ EVERY_COMMAND = [
     ["seed", "vip"],
     ["history"],
     ["show", "1"],
+    ["explain", "ada"],
     ["members", "vip"],
     ["test-destination", "hook", "--user", "ada"],
     ["test-destination", "segment", "--user", "ada"],

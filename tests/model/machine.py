@@ -16,8 +16,11 @@ import yaml
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from audience_sync.store.engine import Store
+
 from .commands import KILLED, POINTS, Commands
 from .decisions import APPROVE, REJECT, Person
+from .explained import wrong
 from .receiver import FAULTS, Receivers
 
 USERS = tuple(f"user-{number}" for number in range(9))
@@ -154,6 +157,7 @@ class Shop(Person):
         assert "Traceback" not in ended.output, ended.output
         for receiver in self.house.receivers.each.values():
             receiver.heal()
+        self._explained()
 
     day = rule(changed=changes, order=orders, meeting=faults, crash=crashes, now=cities)
     #: Several rules, so that most of what happens is this.
@@ -177,6 +181,7 @@ class Shop(Person):
         before = self.messages()
         self.well("sync")
         assert self.messages() == before, "a repeat of a run sent something"
+        self._explained(settled=True)
         self.house.done["checks"] += 1
 
     def teardown(self) -> None:
@@ -203,6 +208,18 @@ class Shop(Person):
         self.house.done["kills"] += ended.code == KILLED
         self.said = ended.output
         return ended
+
+    def _explained(self, *, settled: bool = False) -> None:
+        """Of users of whom everything is kept."""
+        store = Store(self.store)
+        try:
+            for user in sorted(set(USERS) - self.erased):
+                problems = wrong(
+                    store, user, self.house.receivers.each, settled=settled and user not in self.suppressed
+                )
+                assert not problems, problems
+        finally:
+            store.close()
 
     def messages(self) -> int:
         return sum(each.messages for each in self.house.receivers.each.values())

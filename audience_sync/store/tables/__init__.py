@@ -11,12 +11,14 @@ from audience_sync.store.tables.ledger import (
     refusals,
     refused_values,
     requests,
+    subscription_terms,
     subscriptions,
     told_ranges,
+    untaken_calls,
 )
 from audience_sync.store.tables.runs import installation, lease, rejections, run_audiences, run_destinations, runs
 from audience_sync.store.tables.snapshots import chains, changes, members, properties, segment_parts, segments
-from audience_sync.store.tables.suppressions import erasures, suppressions, withheld_values
+from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
 
 __all__ = [
     "chains",
@@ -30,6 +32,7 @@ __all__ = [
     "lease",
     "members",
     "metadata",
+    "past_suppressions",
     "properties",
     "refusals",
     "refused_values",
@@ -40,8 +43,10 @@ __all__ = [
     "runs",
     "segment_parts",
     "segments",
+    "subscription_terms",
     "subscriptions",
     "suppressions",
     "told_ranges",
+    "untaken_calls",
     "withheld_values",
 ]

@@ -29,6 +29,20 @@ subscriptions = Table(
     comment="Which destination is told of which property",
 )
 
+subscription_terms = Table(
+    "subscription_terms",
+    metadata,
+    Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="The destination"),
+    Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
+    Column("from_run", Integer, primary_key=True, comment="From this run on, until the next row of the same two"),
+    Column("since_run", Integer, nullable=False, comment="As in subscriptions"),
+    Column("tell_everyone", Boolean, nullable=False, comment="As in subscriptions"),
+    Column("ended_run", Integer, comment="As in subscriptions"),
+    Column("told_before", Integer, comment="As in subscriptions"),
+    Column("seeding", Boolean, nullable=False, comment="Whether it was being seeded by hand"),
+    comment="What subscriptions said at every run (append-only)",
+)
+
 feeds = Table(
     "feeds",
     metadata,
@@ -66,8 +80,24 @@ requests = Table(
     Column("http_status", Integer, comment="The last status, where there is one"),
     Column("answer", Text, comment="What the answer meant, without user properties"),
     Column("answered_at", UtcDateTime, nullable=False, comment="When the answer came (UTC)"),
-    Index("ix_requests_run_id", "run_id", "destination_id"),
+    Column("seeding_id", Integer, comment="The audience that was seeded with it; NULL = all others"),
+    Column("position", Integer, comment="Everyone had been told everything up to this run before it"),
+    Column("attempted_run", Integer, comment="Since this run calls may have been sent without an answer"),
+    Column("retried", Boolean, comment="Whether calls that had been refused were in it, unchanged ones too"),
+    Index("ix_requests_run_id", "run_id", "destination_id", "seeding_id", "through_user"),
     comment="One row a request that was answered for good",
+)
+
+untaken_calls = Table(
+    "untaken_calls",
+    metadata,
+    Column("request_id", ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True, comment="The request"),
+    Column("user_id", UserIdText, primary_key=True, comment="The user"),
+    Column("reason", Text, comment="Why it was refused; NULL = not sent, the user had just been suppressed"),
+    Column("http_status", Integer, comment="The status, where there was one"),
+    Index("ix_untaken_calls_user_id", "user_id"),
+    comment="Calls of a request that the destination did not take (append-only)",
+    sqlite_with_rowid=False,
 )
 
 refusals = Table(

@@ -30,6 +30,8 @@ properties = Table(
     Column("retired_at", UtcDateTime, comment="When the key was closed for good (UTC)"),
     Column("mark", Text, comment="What its source looked like when it was last taken; the same = not read again"),
     Column("invalid", Integer, comment="Rows without a usable user id in it then"),
+    Column("loaded_from", Text, comment="Where its snapshots are: the file, and the source"),
+    Column("loaded_from_run", Integer, comment="Since this run they are there"),
     comment="A user property: an audience or a computed trait",
 )
 
@@ -62,6 +64,7 @@ changes = Table(
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
     Column("value", Text, comment="The new value as JSON; NULL = gone"),
+    Column("before", Text, comment="The value before as JSON, null = none; NULL = not known"),
     Index("ix_changes_user_id", "user_id"),
     comment="What each run changed, after a property's first creation (append-only)",
     sqlite_with_rowid=False,

@@ -17,6 +17,17 @@ suppressions = Table(
     sqlite_with_rowid=False,
 )
 
+past_suppressions = Table(
+    "past_suppressions",
+    metadata,
+    Column("user_id", UserIdText, primary_key=True, comment="The user"),
+    Column("origin", Text, primary_key=True, comment="As in suppressions"),
+    Column("since", UtcDateTime, primary_key=True, comment="When the user came onto the list (UTC)"),
+    Column("until", UtcDateTime, nullable=False, comment="When the user was taken off it (UTC)"),
+    comment="Users who were suppressed and no longer are (append-only)",
+    sqlite_with_rowid=False,
+)
+
 erasures = Table(
     "erasures",
     metadata,

@@ -1,0 +1,39 @@
+"""``audience-sync explain USER``: what is known of one user, and what each destination was told of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from audience_sync.cli.moments import at_option
+from audience_sync.cli.options import common
+from audience_sync.cli.users import usable_id
+
+
+@click.command()
+@click.argument("user", metavar="USER", callback=usable_id)
+@at_option
+@common
+@click.pass_context
+def explain(context: click.Context, user: str, at: datetime | None) -> None:
+    """One user: every audience and trait, since when, by which run, and what each destination was told and answered.
+
+    The id is taken as it is written: 007 is not 7. One that begins with a dash comes after `--`.
+    """
+    from audience_sync.cli.compose import options_of, read_store_settings, store_to_read
+    from audience_sync.cli.explained import print_explanation
+    from audience_sync.cli.output import print_json
+    from audience_sync.destinations.registry import destination_types
+    from audience_sync.history.explain import explain as explained
+    from audience_sync.history.explained import explanation_json
+
+    options = options_of(context)
+    settings = read_store_settings(options)
+    companions = {name: kind.companions for name, kind in destination_types().items()}
+    with store_to_read(settings.store) as store:
+        found = explained(store, user, at=at, memory_limit=settings.memory_limit, companions=companions)
+    if options.as_json:
+        print_json({**explanation_json(found), "at": at})
+    else:
+        print_explanation(found, at=at)

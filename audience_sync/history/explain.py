@@ -1,0 +1,177 @@
+"""What is known of one user? Every audience and trait, and what each destination was told, answered and is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, null, select
+
+from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
+from audience_sync.delivery.owed import NEVER
+from audience_sync.delivery.terms import Terms, read_terms
+from audience_sync.history.reach import Reach, read_requests
+from audience_sync.history.runs import last_run_by
+from audience_sync.history.snapshots import SnapshotOf, snapshots_of
+from audience_sync.history.standing import Line, standing
+from audience_sync.history.telling import Story, Suppression, Told, in_force, replay
+from audience_sync.history.versions import Versions, read_versions
+from audience_sync.store.catalog import read_properties
+from audience_sync.store.engine import Store
+from audience_sync.store.suppressions import erased_at
+from audience_sync.store.tables import (
+    destinations,
+    past_suppressions,
+    run_destinations,
+    runs,
+    suppressions,
+)
+from audience_sync.workspace import Workspace
+
+Companions = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class LastDelivery:
+    """The last run that delivered to a destination, to whomever."""
+
+    run: int
+    pending: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationView:
+    """``unanswered_since``: the run since which calls may have been sent whose answers were not recorded."""
+
+    name: str
+    type: str
+    lines: Sequence[Line]
+    told: Told
+    last: LastDelivery | None
+    unanswered_since: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What was known at a time. ``times``: when runs started. Of an erased user there is only ``erased_at``."""
+
+    user_id: str
+    at: datetime
+    erased_at: datetime | None = None
+    suppressions: Sequence[Suppression] = ()
+    versions: Mapping[str, Versions] = field(default_factory=dict)
+    snapshots: Mapping[str, SnapshotOf] = field(default_factory=dict)
+    destinations: Sequence[DestinationView] = ()
+    times: Mapping[int, datetime] = field(default_factory=dict)
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.erased_at or self.suppressions) or any(each.ever for each in self.versions.values())
+
+    @property
+    def is_suppressed(self) -> bool:
+        return any(each.holds_at(self.at) for each in self.suppressions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who is asked about, as of when (after which run), and what they had and were until then."""
+
+    user: str
+    moment: datetime
+    run: int
+    versions: Mapping[str, Versions]
+    suppressions: Sequence[Suppression]
+    companions: Mapping[str, Companions]
+
+
+def explain(
+    store: Store, user: str, *, at: datetime | None, memory_limit: int, companions: Mapping[str, Companions]
+) -> Explanation:
+    """All that the store says about a user, now or ``at`` a time; it only reads what concerns them.
+
+    ``companions``: by a destination's type, the traits that it is told together.
+    """
+    moment = at or datetime.now(UTC)
+    with Workspace(memory_limit) as workspace, store.reading() as connection:
+        erased = erased_at(connection, user)
+        if erased is not None:
+            return Explanation(user, moment, erased)
+        run = NEVER if at is None else last_run_by(connection, at)
+        everything = read_versions(connection, workspace, read_properties(connection), user)
+        versions = {key: each for key, known in everything.items() if (each := known.until(run))}
+        ever = {key: each for key, each in versions.items() if each.ever}
+        asked = _Asked(user, moment, run, ever, _suppressions(connection, user, moment), companions)
+        snapshots = snapshots_of(connection, versions.values(), run, moment)
+        return Explanation(
+            user,
+            moment,
+            None,
+            asked.suppressions,
+            versions,
+            snapshots,
+            [_view(connection, row.id, row.name, row.type, asked) for row in _destinations(connection, moment)],
+            _times(connection, versions.values(), snapshots.values()),
+        )
+
+
+def _destinations(connection: Connection, moment: datetime) -> Sequence[Row[Any]]:
+    query = select(destinations).where(destinations.c.created_at <= moment).order_by(destinations.c.name)
+    return connection.execute(query).all()
+
+
+def _view(connection: Connection, destination: int, name: str, kind: str, asked: _Asked) -> DestinationView:
+    terms = read_terms(connection, destination)
+    ids = {key: each.of.id for key, each in asked.versions.items()}
+    seeded = {key: ids[key] for key, history in terms.items() if key in ids and any(each.seeding for each in history)}
+    reach = Reach(connection, destination, asked.user, asked.moment, terms, seeded)
+    story = Story(asked.versions, terms, asked.suppressions, asked.companions.get(kind, ()))
+    told = replay(story, read_requests(reach, story.runs_with_news(), asked.suppressions), asked.moment)
+    feeds = _feeds(read_ledgers(connection, [name])[name], terms, asked.run)
+    suppressed = any(each.holds_at(asked.moment) for each in asked.suppressions)
+    return DestinationView(
+        name,
+        kind,
+        standing(asked.versions, terms, told, feeds, asked.run, suppressed=suppressed),
+        told,
+        _last(connection, destination, asked.run),
+        min((each.attempted_run for each in feeds.values() if each.attempted_run), default=None),
+    )
+
+
+def _feeds(ledger: Ledger, terms: Mapping[str, Sequence[Terms]], run: int) -> dict[str | None, Feed]:
+    """How far each feed had got after a run; of a past one only the requests say it."""
+    feeds = {each.seeding: each for each in (ledger.feed, *ledger.seeds.values())}
+    if run == NEVER:
+        return feeds
+    keys = [None, *(key for key, history in terms.items() if (then := in_force(history, run)) and then.seeding)]
+    attempted = {key: each.attempted_run for key, each in feeds.items() if (each.attempted_run or NEVER) <= run}
+    return {key: Feed(None, 0, attempted.get(key), seeding=key) for key in keys}
+
+
+def _last(connection: Connection, destination: int, run: int) -> LastDelivery | None:
+    columns = (run_destinations.c.run_id, run_destinations.c.pending, run_destinations.c.error)
+    mine = (run_destinations.c.destination_id == destination) & (run_destinations.c.run_id <= run)
+    row = connection.execute(select(*columns).where(mine).order_by(run_destinations.c.run_id.desc()).limit(1)).first()
+    return LastDelivery(*row) if row else None
+
+
+def _suppressions(connection: Connection, user: str, moment: datetime) -> list[Suppression]:
+    """The lists that the user was on by then, in the order of time."""
+    now = select(suppressions.c.origin, suppressions.c.since, null()).where(suppressions.c.user_id == user)
+    past = past_suppressions.c
+    before = select(past.origin, past.since, past.until).where(past.user_id == user)
+    rows = [*connection.execute(before), *connection.execute(now)]
+    return sorted((Suppression(*row) for row in rows if row.since <= moment), key=lambda each: each.since)
+
+
+def _times(
+    connection: Connection, versions: Iterable[Versions], snapshots: Iterable[SnapshotOf]
+) -> dict[int, datetime]:
+    wanted = {change.run for each in versions for change in (each.first, *each.changes)}
+    wanted |= {each.confirmed_by for each in snapshots if each.confirmed_by is not None}
+    query = select(runs.c.id, runs.c.started_at).where(runs.c.id.in_(sorted(wanted)))
+    return {row.id: row.started_at for row in connection.execute(query)}

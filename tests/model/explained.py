@@ -1,0 +1,66 @@
+"""Does `explain` say what was really told? What it works out of the store, against what the receivers believe."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Table, select
+
+from audience_sync.history.explain import DestinationView, explain
+from audience_sync.history.standing import State
+from audience_sync.store.engine import Store
+from audience_sync.store.tables import destinations, properties, refused_values, withheld_values
+
+from .receiver import Destination
+
+SETTLED = {State.TOLD, State.BASELINE, State.NOT_TOLD_OF, State.ENDED, State.NOTHING}
+
+
+def wrong(store: Store, user: str, receivers: dict[str, Destination], *, settled: bool) -> list[str]:
+    """What `explain` says of the user that is not so. ``settled``: nothing may be owed."""
+    found = explain(store, user, at=None, memory_limit=768_000_000, companions={})
+    if found.erased_at:
+        return []
+    return [
+        f"{user} at {view.name}: {problem}"
+        for view in found.destinations
+        for problem in _wrong(
+            store,
+            user,
+            view,
+            receivers[view.name].belief.users.get(user, {}),
+            view.unanswered_since is None and not found.is_suppressed,
+            settled,
+        )
+    ]
+
+
+def _wrong(
+    store: Store, user: str, view: DestinationView, believed: dict[str, Any], is_certain: bool, settled: bool
+) -> list[str]:
+    """``is_certain``: no call was sent whose answer may have been lost. (What was refused or is no
+    longer told after such a call, or not sent since the user was suppressed, never becomes certain.)"""
+    open_ended = {each.key for each in view.lines if each.state in (State.ENDED, State.REFUSED)}
+    told = {key: call.values[key].value for key, call in view.told.believed.items()}
+    problems = []
+    if is_certain and {key: json.dumps(value) for key, value in believed.items() if key not in open_ended} != {
+        key: value or "null" for key, value in told.items() if key not in open_ended
+    }:
+        problems.append(f"believes {believed}, is said to have been told {told}")
+    refused = {key: each.value for key, each in view.told.refused.items()}
+    if refused != (stored := _stored(store, refused_values, user, view.name)):
+        problems.append(f"refused are {stored}, said to be {refused}")
+    due = {each.key for each in view.lines if each.due or each.state in (State.ENDED, State.NOT_TOLD_OF)}
+    if not due.issuperset(stored := _stored(store, withheld_values, user, view.name)):
+        problems.append(f"withheld are {stored}, not said to be due")
+    if settled and (unsettled := [each for each in view.lines if each.state not in SETTLED]):
+        problems.append(f"not settled: {unsettled}")
+    return problems
+
+
+def _stored(store: Store, table: Table, user: str, destination: str) -> dict[str, str | None]:
+    query = select(properties.c.key, table.c.value).select_from(table.join(properties).join(destinations))
+    with store.reading() as connection:
+        rows = connection.execute(query.where(table.c.user_id == user, destinations.c.name == destination))
+        return {row.key: row.value for row in rows}

@@ -64,6 +64,10 @@ class UnknownNameError(AudienceSyncError):
     """The store has nothing that is called so: the command was given a wrong key or number."""
 
 
+class PlanError(AudienceSyncError):
+    """A saved plan can't be carried out, or a run would do something else by now: nothing was changed or sent."""
+
+
 class LeaseLostError(StoreError):
     """Another run has taken over: this one may neither write nor send any more."""
 

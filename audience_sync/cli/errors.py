@@ -15,6 +15,7 @@ import click
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
+    PlanError,
     Problem,
     RunInProgressError,
     UnknownNameError,
@@ -82,7 +83,7 @@ def _terminate(_signal: int, _frame: object) -> None:
 
 def _code(error: AudienceSyncError) -> int:
     match error:
-        case ConfigError() | UnknownNameError():
+        case ConfigError() | UnknownNameError() | PlanError():
             return USAGE
         case RunInProgressError():
             return BUSY

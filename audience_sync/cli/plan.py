@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,65 +10,47 @@ import click
 from audience_sync.cli.options import common
 
 if TYPE_CHECKING:
-    from audience_sync.sync.plan import Forecast, Plan
+    from audience_sync.sync.plan import Plan
 
 
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--accept", multiple=True, metavar="KEY", help="As if this audience's guard were lifted.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Also write the plan to this file, for `sync --plan FILE`.",
+)
 @common
 @click.pass_context
-def plan(context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...]) -> int:
-    """What `sync` would do, per audience and destination, with sample calls and a forecast.
+def plan(context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...], out: Path | None) -> int:
+    """What `sync` would do, per audience and destination, with the exact requests and a forecast.
 
-    Changes nothing and sends nothing.
+    Changes nothing and sends nothing. KEY of an audience that waits to be seeded by hand: what `seed` would do.
     """
     from audience_sync.cli.compose import opened_to_read, options_of, read_settings
     from audience_sync.cli.output import print_json
+    from audience_sync.cli.planned import plan_json, print_plan
     from audience_sync.cli.progress import RunProgress
     from audience_sync.sync.order import Order
     from audience_sync.sync.plan import make_plan
 
     options = options_of(context)
-    with opened_to_read(read_settings(options)) as parts, RunProgress() as progress:
+    settings = read_settings(options)
+    with opened_to_read(settings) as parts, RunProgress() as progress:
         found = make_plan(parts, Order("plan", keys or None, accept), progress.watch)
+    if out is not None:
+        _write(out, found)
     if options.as_json:
-        print_json(found.as_json())
+        print_json(plan_json(found, settings.secrets))
     else:
-        _print(found)
+        print_plan(found, settings.secrets, f"audience-sync sync --plan {out}" if out else found.command)
     return found.exit_code
 
 
-def _print(found: Plan) -> None:
-    from audience_sync.cli.output import line, plural
-    from audience_sync.cli.summary import of_the_whole_run, print_audiences, problems
-
-    print_audiences(found.audiences)
-    line(f"Computed traits: {plural(found.traits.users, 'user')}, {found.traits.changed:,} with changes.")
-    for forecast in found.forecasts:
-        _print_forecast(forecast)
-    whole = of_the_whole_run(found.errors, found.held)
-    for text in (*found.warnings, *problems(found.audiences, found.traits), *whole):
-        line(text)
-    line("Nothing was changed or sent. To do it: audience-sync sync")
-
-
-def _print_forecast(forecast: Forecast) -> None:
-    from audience_sync.cli.output import line, path_text, plural, sample
-
-    if not forecast.calls:
-        line(f"{forecast.name}: nothing to send.")
-        return
-    requests = plural(forecast.requests, "request")
-    time = "" if forecast.seconds is None else f", {_duration(forecast.seconds)} at its rate limit"
-    calls, address = plural(forecast.calls, "identify call"), path_text(forecast.address)
-    line(f"{forecast.name}: {calls} to {address}, in {requests}{time}. Such as:")
-    for call in forecast.samples:
-        sample(f"  {call.user_id}  {call.traits_json}")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s" if not hours else ""]
-    return " ".join(part for part in parts if part)
+def _write(file: Path, found: Plan) -> None:
+    try:
+        file.write_text(found.saved.text(), "utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{file} can't be written: {error.strerror}", param_hint="--out") from None

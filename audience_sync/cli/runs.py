@@ -13,17 +13,17 @@ from audience_sync.cli.summary import print_summary
 from audience_sync.config.models import Settings
 from audience_sync.sync.order import Order
 from audience_sync.sync.report import Report
-from audience_sync.sync.run import sync
+from audience_sync.sync.run import Review, sync
 
 
-def carry_out(context: click.Context, order: Order, *, upgrade: bool = False) -> Report:
+def carry_out(context: click.Context, order: Order, *, upgrade: bool = False, review: Review | None = None) -> Report:
     """One run by the config, with its summary (or JSON) on stdout."""
     options = options_of(context)
     settings = read_settings(options)
     _refuse_unknown(order.destination, settings)
     with opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress() as progress:
-            report = replace(sync(parts, order, progress.watch), store_is_new=is_new)
+            report = replace(sync(parts, order, progress.watch, review=review), store_is_new=is_new)
         if options.as_json:
             print_json(report.as_json())
         else:

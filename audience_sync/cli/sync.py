@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from audience_sync.cli.options import common
+
+if TYPE_CHECKING:
+    from audience_sync.sync.saved import SavedPlan
 
 
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--accept", multiple=True, metavar="KEY", help="Lift this audience's guard in this run.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Do what this plan says (`plan --out FILE`), and nothing if it would be anything else by now.",
+)
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
 @common
 @click.pass_context
-def sync(context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...], upgrade: bool) -> int:
+def sync(
+    context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...], plan_file: Path | None, upgrade: bool
+) -> int:
     """One run over all (or the named) audiences and all computed traits.
 
     Also finishes what earlier runs left undelivered.
@@ -21,4 +36,19 @@ def sync(context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...],
     from audience_sync.cli.runs import carry_out
     from audience_sync.sync.order import Order
 
-    return carry_out(context, Order("sync", keys or None, accept), upgrade=upgrade).exit_code
+    if plan_file is None:
+        return carry_out(context, Order("sync", keys or None, accept), upgrade=upgrade).exit_code
+    if keys or accept:
+        raise click.UsageError("the plan says of which audiences, and which guards are lifted: give --plan alone")
+    plan = _read(plan_file)
+    return carry_out(context, plan.order, upgrade=upgrade, review=plan.refuse_other).exit_code
+
+
+def _read(file: Path) -> SavedPlan:
+    from audience_sync.errors import PlanError
+    from audience_sync.sync.saved import saved_plan
+
+    try:
+        return saved_plan(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, PlanError) as error:
+        raise click.BadParameter(f"{file} can't be used: {error}", param_hint="--plan") from None

@@ -122,8 +122,12 @@ def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
     return EncodedCall(call.message_id, b"", call.user_id, messages)
 
 
-def batches(found: Iterable[Sequence[EncodedCall]], destination: Destination, batch_size: int) -> Iterator[Batch]:
-    """Calls, which come in lists, in requests that stay within the destination's limits."""
+def batches(
+    found: Iterable[Sequence[EncodedCall]], destination: Destination, *, most: int | None = None
+) -> Iterator[Batch]:
+    """Calls, which come in lists, in requests that stay within the destination's limits, of ``most`` calls each."""
+    batch_size = destination.options.batch_size or destination.limits.messages
+    batch_size = batch_size if most is None else min(batch_size, most)
     after, waiting = "", list[EncodedCall]()
     for calls in found:
         waiting += calls

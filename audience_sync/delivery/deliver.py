@@ -164,10 +164,7 @@ def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) 
 
 
 def _batches(calls: Calls, work: Delivery) -> Iterator[Batch]:
-    size = work.destination.options.batch_size or work.destination.limits.messages
-    if work.most is not None:
-        size = min(size, work.most)
-    return batches(ahead(calls.encoded(work.destination)), work.destination, size)
+    return batches(ahead(calls.encoded(work.destination)), work.destination, most=work.most)
 
 
 def _limited(found: Iterator[Batch], most: int | None) -> Iterator[Batch]:

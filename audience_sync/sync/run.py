@@ -26,9 +26,11 @@ from audience_sync.sync.outlook import Owed
 from audience_sync.sync.report import DestinationReport, Report, destination_report, found_report
 from audience_sync.workspace import Workspace
 
+Review = Callable[[Workspace, Outlook], None]
 
-def sync(parts: Parts, order: Order, watch: Watch) -> Report:
-    """Carry out one run.
+
+def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = None) -> Report:
+    """Carry out one run. ``review`` sees what it found before anything of it is written, and may refuse it (raise).
 
     Raises RunInProgressError, StoreError and ConfigError; whatever else goes wrong is in the report.
     """
@@ -38,7 +40,10 @@ def sync(parts: Parts, order: Order, watch: Watch) -> Report:
             run = begin_run(connection, order.command, datetime.now(UTC))
         try:
             with Workspace(parts.settings.memory_limit) as workspace:
-                return _sync(parts, order, watch, workspace, lease, run, started)
+                outlook = look(parts, order, watch, workspace, run)
+                if review is not None:
+                    review(workspace, outlook)
+                return _carry_out(parts, order, watch, workspace, lease, outlook, started)
         except LeaseLostError:
             raise
         except BaseException as error:
@@ -56,16 +61,16 @@ def _words(error: BaseException, mask: Callable[[str], str]) -> str:
     return in_short(error, mask)
 
 
-def _sync(
+def _carry_out(
     parts: Parts,
     order: Order,
     watch: Watch,
     workspace: Workspace,
     lease: Lease,
-    run: RunId,
+    outlook: Outlook,
     started: float,
 ) -> Report:
-    outlook = look(parts, order, watch, workspace, run)
+    run = RunId(outlook.run)
     with lease.transaction() as connection:
         ledgers = commit(connection, workspace, parts.settings, outlook.findings, outlook.ledgers, run)
         outlook.suppressed.commit(connection, workspace)

@@ -28,6 +28,8 @@ DIFFERENT = (
     (re.compile(r"(?<=:\d\d)\.\d+(?=Z)"), ".000"),
     (re.compile(r"\b\d+\.\d s\b"), "0.0 s"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "0" * 32),
+    (re.compile(r"(?<=audience-sync/)[\d.]+"), "0.0.0"),
+    (re.compile(r'(?<="version":")[\d.]+'), "0.0.0"),
 )
 
 

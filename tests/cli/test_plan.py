@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from .conftest import Project, Result
+import json
+import re
+from typing import Any
+
+import pytest
+from destinations.receiver import Receiver
+
+from .conftest import Project, Result, received, segment
 
 AUDIENCES = [
     {"name": "VIP", "source": "shop", "file": "vip.csv"},
@@ -76,3 +83,244 @@ def test_a_plan_creates_changes_and_sends_nothing(new_vip: Project) -> None:
     assert "Nothing was changed or sent. To do it: audience-sync sync" in planned.stdout
     assert new_vip.store.read_bytes() == before
     assert new_vip.sent() == []
+
+
+LONG = "x" * 40_000  # Segment takes no message of more than 32 KB
+
+
+class TestAForecast:
+    def test_counts_requests_as_they_will_be_filled(self, vip: Project, receiver: Receiver) -> None:
+        """By bytes, not only by calls."""
+        vip.configure(
+            audiences=[],
+            computed_traits=[{"source": "shop", "file": "traits.csv", "traits": ["note"]}],
+            destinations={"segment": segment(receiver, rate_limit="10/s")},
+        )
+        rows = "".join(f"user-{number:02},{'n' * 30_000}\n" for number in range(40))
+        vip.write("traits.csv", f"user_id,note\n{rows}")
+        plan, _ = plan_and_sync(vip)
+        assert forecast(plan) == [("segment", 40, 3)]
+        assert plan.destination("segment")["seconds_at_rate_limit"] == 0.3
+        assert len(receiver.requests) == 3
+
+    def test_shows_the_first_request_as_it_goes_out(self, vip: Project, receiver: Receiver) -> None:
+        key = "a-secret-write-key"
+        vip.configure(
+            audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+            destinations={"segment": segment(receiver, write_key=key)},
+        )
+        vip.sync()
+        receiver.requests.clear()
+        vip.write_members("vip.csv", "dan")
+        plan = vip.run("plan", "--json")
+        request = plan.destination("segment")["request"]
+        assert (request["method"], request["url"]) == ("POST", f"{receiver.url}/v1/batch")
+        assert request["headers"]["Authorization"] == "Basic ***"
+        shown = vip.run("plan").stdout
+        assert key not in plan.stdout + shown
+        assert f"  POST {receiver.url}/v1/batch\n" in shown
+        vip.sync()
+        planned, sent = json.loads(request["body"])["batch"], received(receiver)
+        assert [_but_for_the_time(each) for each in planned] == [_but_for_the_time(each) for each in sent[:3]]
+
+    def test_names_calls_that_can_never_be_sent(self, vip: Project, receiver: Receiver) -> None:
+        vip.configure(
+            audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+            computed_traits=[{"source": "shop", "file": "traits.csv", "traits": ["note"]}],
+            destinations={"segment": segment(receiver)},
+        )
+        vip.write("traits.csv", f"user_id,note\nbob,{LONG}\n")
+        plan = vip.run("plan", "--json")
+        planned = plan.destination("segment")
+        assert (planned["calls"], planned["refused"], planned["requests"]) == (3, 1, 1)
+        assert [each["user_id"] for each in planned["refusals"]] == ["bob"]
+        assert [each["user_id"] for each in planned["samples"]] == ["ada", "cyd"]
+        assert "1 call of these can never be sent, and would be refused:\n  bob: " in vip.run("plan").stdout
+        sync = vip.sync()
+        assert sync.destination("segment")["refused"] == 1
+        (refused,) = vip.run("show", "1", "--json").json["refused_calls"]
+        assert refused["reason"] == planned["refusals"][0]["reason"]
+
+    def test_names_rows_that_cannot_be_used_and_what_is_held(self, vip: Project) -> None:
+        vip.sync()
+        vip.write("vip.csv", 'user_id\n""\n')
+        plan = vip.run("plan", "--json")
+        assert plan.code == 4
+        assert [(each["row"], each["reason"]) for each in plan.json["rejected_rows"]] == [(1, "empty user id")]
+        assert (plan.audience("vip")["status"], plan.destination("log")["calls"]) == ("held", 0)
+        shown = vip.run("plan").stdout
+        assert "1 row can't be used, and would be left out:\n  vip.csv, row 1: empty user id" in shown
+        assert "held: audience 'vip': the new snapshot is empty" in shown
+
+    def test_leaves_suppressed_users_out(self, vip: Project) -> None:
+        vip.run("suppress", "bob")
+        plan = vip.run("plan", "--json")
+        assert (plan.destination("log")["calls"], plan.destination("log")["withheld"]) == (2, 1)
+        assert "1 suppressed user left out." in vip.run("plan").stdout
+
+    def test_of_an_audience_that_waits_is_that_of_its_seed(self, vip: Project) -> None:
+        vip.configure(audiences=AUDIENCES, computed_traits=TRAITS, destinations={"log": LOG})
+        vip.write("traits.csv", "user_id,plan\nada,pro\n")
+        plan = vip.run("plan", "later", "--json")
+        assert (forecast(plan), plan.json["command"]) == ([("log", 3, 2)], "audience-sync seed later")
+        vip.run("seed", "later", "--limit", "1")
+        assert forecast(vip.run("plan", "later", "--json")) == [("log", 2, 1)]
+        assert vip.run("plan", "vip", "--json").json["command"] == "audience-sync sync vip"
+
+
+def test_the_largest_changes_come_first(vip: Project) -> None:
+    names = ("few", "many", "none")
+    audiences = [{"name": name, "source": "shop", "file": f"{name}.csv"} for name in names]
+    vip.configure(audiences=audiences, computed_traits=TRAITS, guard={"max_added": "1000%", "at_least": 100})
+    for name in names:
+        vip.write_members(f"{name}.csv", "ada", "bob")
+    vip.write("traits.csv", "user_id,plan\nada,pro\nbob,free\ncyd,\n")
+    first = vip.run("plan", "--json").json["largest_changes"]
+    assert [(each["key"], each["kind"], each["users"], each["share"]) for each in first] == [
+        ("few", "audience", 2, None),
+        ("many", "audience", 2, None),
+        ("none", "audience", 2, None),
+        ("plan", "computed_trait", 2, None),
+    ]
+    vip.sync()
+    vip.write_members("many.csv", "ada", "cyd", "dan")
+    vip.write_members("few.csv", "ada")
+    vip.write("traits.csv", "user_id,plan\nada,free\nbob,\n")
+    second = vip.run("plan", "--json").json["largest_changes"]
+    assert [(each["key"], each["users"], each["share"]) for each in second] == [
+        ("many", 3, 1.5),
+        ("plan", 2, None),
+        ("few", 1, 0.5),
+    ]
+    shown = vip.run("plan").stdout
+    assert (
+        "Largest changes of audiences: many 3 users (150.0% of its members), few 1 user (50.0% of its members)."
+        in shown
+    )
+    assert "Largest changes of computed traits: plan 2 users." in shown
+
+
+def _but_for_the_time(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "timestamp": None}
+
+
+class TestASavedPlan:
+    def test_is_carried_out_as_it_was_seen_and_once(self, vip: Project) -> None:
+        saved = vip.run("plan", "--out", "plan.json")
+        assert "To do it: audience-sync sync --plan plan.json" in saved.stdout
+        assert vip.sync("--plan", "plan.json").code == 0
+        assert [user for user, _ in vip.sent()] == ["ada", "bob", "cyd"]
+        again = vip.sync("--plan", "plan.json")
+        assert again.code == 2
+        assert "audience vip: planned created: 3 entered, 0 left, now 0 entered, 0 left" in again.stderr
+        assert "destination log: planned 3 calls, now 0 calls" in again.stderr
+        assert vip.sent() == []
+        assert vip.run("history", "--json").json["runs"][0]["status"] == "failed"
+
+    def test_names_no_user_and_holds_no_value(self, vip: Project) -> None:
+        vip.configure(audiences=AUDIENCES, computed_traits=TRAITS)
+        vip.write("traits.csv", "user_id,plan\nada,pro-plan-of-ada\n")
+        vip.run("plan", "--out", "plan.json")
+        kept = (vip.folder / "plan.json").read_text("utf-8")
+        assert re.findall("ada|bob|cyd|pro-plan", kept) == []
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ("another member", "audience vip: as many as planned (1 entered, 1 left), but other users or values"),
+            ("another value", "computed traits: as many as planned (1 user with changes), but other users or values"),
+            ("another address", "address of log: planned "),
+            ("another list", "lists of suppressed users: planned 0 added, 0 taken off, now 1 added, 0 taken off"),
+            ("another destination", "address of second: planned nothing, now "),
+            ("a user suppressed by hand", "destination log: planned 2 calls, now 1 call"),
+            ("another run", "destination log: planned 2 calls, now 0 calls"),
+        ],
+    )
+    def test_does_nothing_where_a_run_would_do_anything_else(self, vip: Project, change: str, said: str) -> None:
+        quiet = [{"source": "shop", "file": "quiet.csv"}]
+        parts: dict[str, Any] = {
+            "audiences": [{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+            "computed_traits": TRAITS,
+            "destinations": {"log": LOG},
+            "suppressed": quiet,
+        }
+        vip.configure(**parts)
+        vip.write_members("quiet.csv", "zed")
+        vip.write("traits.csv", "user_id,plan\nada,pro\n")
+        vip.sync()
+        vip.sent()
+        vip.write_members("vip.csv", "ada", "bob", "dan")
+        vip.write("traits.csv", "user_id,plan\ndan,pro\nada,pro\n")
+        vip.run("plan", "--out", "plan.json")
+        match change:
+            case "another member":
+                vip.write_members("vip.csv", "ada", "bob", "eve")
+            case "another value":
+                vip.write("traits.csv", "user_id,plan\ndan,free\nada,pro\n")
+            case "another address":
+                vip.configure(**{**parts, "destinations": {"log": {**LOG, "path": "elsewhere.jsonl"}}})
+            case "another list":
+                vip.write_members("quiet.csv", "zed", "yan")
+            case "another destination":
+                vip.configure(**{**parts, "destinations": {"log": LOG, "second": SECOND}})
+            case "a user suppressed by hand":
+                vip.run("suppress", "dan")
+            case "another run":
+                vip.sync()
+                vip.sent()
+        before = vip.query("select count(*) from changes")
+        refused = vip.sync("--plan", "plan.json")
+        assert refused.code == 2
+        assert "Nothing was changed or sent. Look again: audience-sync plan" in refused.stderr
+        assert said in refused.stderr
+        assert vip.sent() == []
+        assert vip.query("select count(*) from changes") == before
+        assert vip.run("explain", "yan", "--json").json["known"] is False
+
+    def test_lifts_the_guards_and_takes_the_audiences_that_it_was_made_for(self, vip: Project) -> None:
+        two = [{"name": name, "source": "shop", "file": f"{name}.csv"} for name in ("vip", "other")]
+        vip.configure(audiences=two)
+        vip.write_members("other.csv", "ada", "bob")
+        vip.sync()
+        vip.sent()
+        vip.write_members("vip.csv")
+        vip.write_members("other.csv", "ada")
+        assert vip.run("plan", "vip", "--accept", "vip", "--out", "plan.json").code == 0
+        assert vip.sync("--plan", "plan.json").code == 0
+        assert vip.sent() == [("ada", {"vip": False}), ("bob", {"vip": False}), ("cyd", {"vip": False})]
+
+    def test_of_a_seed_seeds(self, vip: Project) -> None:
+        vip.configure(audiences=AUDIENCES)
+        vip.run("plan", "later", "--out", "plan.json")
+        assert vip.sync("--plan", "plan.json").code == 0
+        assert vip.sent() == [(user, {"later": True}) for user in ("ada", "bob", "cyd")]
+        assert vip.query("select command from runs") == [("seed",)]
+
+    def test_of_something_held_holds_it(self, vip: Project) -> None:
+        vip.sync()
+        vip.write_members("vip.csv")
+        assert vip.run("plan", "--out", "plan.json").code == 4
+        assert vip.sync("--plan", "plan.json").code == 4
+        assert "held: 0 entered, 3 left" in (vip.folder / "plan.json").read_text("utf-8")
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("", "it is no plan"),
+            ("[]", "it is no plan"),
+            ('{"format": 1}', "it is no plan"),
+            ('{"format": 2}', "it is of format 2"),
+        ],
+    )
+    def test_that_is_none_is_refused(self, vip: Project, text: str, said: str) -> None:
+        vip.write("plan.json", text)
+        refused = vip.sync("--plan", "plan.json")
+        assert (refused.code, vip.query("select count(*) from runs")) == (2, [(0,)])
+        assert said in refused.stderr
+
+    def test_stands_alone_and_must_be_there(self, vip: Project) -> None:
+        vip.run("plan", "--out", "plan.json")
+        assert vip.sync("vip", "--plan", "plan.json").code == 2
+        assert vip.sync("--accept", "vip", "--plan", "plan.json").code == 2
+        assert vip.sync("--plan", "nowhere.json").code == 2
+        assert vip.run("plan", "--out", "nowhere/plan.json").code == 2

@@ -13,6 +13,8 @@ from .commands import KILLED, POINTS
 
 #: An order to type what the last command offered.
 APPROVE, REJECT = ("approve",), ("reject",)
+#: An order to plan, and to do what was planned.
+PLANNED = ("sync", "--plan", "plan.json")
 _COMMANDS = re.compile(r"audience-sync (approve|reject) (\d+) (\w+)")
 _CRASHES = st.none() | st.tuples(st.sampled_from(sorted(POINTS)), st.integers(1, 4))
 
@@ -49,6 +51,8 @@ class Person(RuleBasedStateMachine):
 
     def typed(self, order: tuple[str, ...]) -> tuple[str, ...]:
         """The order; of a decision what was offered last, or a run that may offer one."""
+        if order == PLANNED:
+            self.run_command("plan", "--out", "plan.json")
         if order not in (APPROVE, REJECT):
             return order
         return next((command for command in offered(self.said) if command[:1] == order), ("sync",))

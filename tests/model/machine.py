@@ -19,7 +19,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from audience_sync.store.engine import Store
 
 from .commands import KILLED, POINTS, Commands
-from .decisions import APPROVE, REJECT, Person
+from .decisions import APPROVE, PLANNED, REJECT, Person
 from .explained import wrong
 from .receiver import FAULTS, Receivers
 
@@ -54,6 +54,7 @@ orders = st.sampled_from(
         ("seed", "wave"),
         APPROVE,
         REJECT,
+        PLANNED,
     ]
 )
 
@@ -155,6 +156,7 @@ class Shop(Person):
         ended = self.run_command(*self.typed(order), crash=crash)
         assert ended.code in (0, 1, 2, 3, 4, KILLED), ended
         assert "Traceback" not in ended.output, ended.output
+        assert "is not what a run would do now" not in ended.output, ended.output
         for receiver in self.house.receivers.each.values():
             receiver.heal()
         self._explained()

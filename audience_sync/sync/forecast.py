@@ -1,0 +1,103 @@
+"""What would one destination be sent? Every call is made and every request filled; none is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from audience_sync.delivery.calls import Batch, Calls, EncodedCall, batches, messages_of
+from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
+from audience_sync.model import IdentifyCall
+from audience_sync.sync.outlook import Owed
+from audience_sync.workspace import Workspace
+
+#: Calls shown of each destination, and calls that it would refuse.
+SAMPLES = 3
+MOST_REFUSED = 100
+
+
+@dataclass(slots=True)
+class Forecast:
+    """``refused`` counts the calls that can never be sent, of ``calls``; ``refusals`` are the first of them, by user.
+
+    ``withheld``: users who are sent nothing, since they are suppressed. ``request``: as the first calls, so many of
+    the ``samples``, would go out in one; for a destination without HTTP there is only its ``body``.
+    """
+
+    name: str
+    address: str
+    rate_limit: float | None
+    calls: int = 0
+    requests: int = 0
+    refused: int = 0
+    withheld: int = 0
+    refusals: dict[str, str] = field(default_factory=dict)
+    samples: list[IdentifyCall] = field(default_factory=list)
+    in_request: int = 0
+    request: HttpRequest | None = None
+    body: bytes = b""
+
+    @property
+    def seconds(self) -> float | None:
+        """At the configured rate limit; None without one."""
+        return self.requests / self.rate_limit if self.rate_limit else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "calls": self.calls,
+            "requests": self.requests,
+            "seconds_at_rate_limit": self.seconds,
+            "refused": self.refused,
+            "refusals": [{"user_id": user, "reason": why} for user, why in self.refusals.items()],
+            "withheld": self.withheld,
+            "samples": [{"user_id": call.user_id, "traits": call.traits} for call in self.samples],
+        }
+
+
+def forecast(
+    workspace: Workspace,
+    destination: Destination,
+    name: str,
+    installation: str,
+    shares: Sequence[Owed],
+    times: Mapping[int, str],
+) -> Forecast:
+    """``times``: when each run started, the planned one included."""
+    found = Forecast(name, destination.address, destination.options.rate_limit)
+    for share in shares:
+        calls = Calls(workspace, share.table, installation, name, times)
+        found.calls += share.calls
+        found.withheld += share.kept_calls
+        for batch in batches(calls.encoded(destination), destination):
+            sendable = _without_refused(batch, found)
+            found.requests += bool(sendable)
+            if sendable and len(found.samples) < SAMPLES:
+                _take_samples(found, destination, calls, sendable[: SAMPLES - len(found.samples)])
+    return found
+
+
+def _without_refused(batch: Batch, found: Forecast) -> Sequence[EncodedCall]:
+    odd = {call.user_id: call.unsendable for call in batch.calls if call.odd is not None and call.unsendable}
+    if not odd:
+        return batch.calls
+    found.refused += len(odd)
+    for user, why in odd.items():
+        if len(found.refusals) < MOST_REFUSED:
+            found.refusals[user] = why
+    return [call for call in batch.calls if call.user_id not in odd]
+
+
+def _take_samples(found: Forecast, destination: Destination, calls: Calls, sendable: Sequence[EncodedCall]) -> None:
+    is_first = not found.samples
+    by_user = calls.of([call.user_id for call in sendable])
+    found.samples += [by_user[call.user_id] for call in sendable]
+    if not is_first:
+        return
+    found.in_request, messages = len(sendable), messages_of(sendable)
+    if isinstance(destination, HttpDestination):
+        found.request = destination.signed(destination.request(messages), datetime.now(UTC))
+    else:
+        found.body = b"\n".join(message.body for message in messages)

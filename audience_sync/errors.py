@@ -44,6 +44,10 @@ class SourceError(AudienceSyncError):
     """A snapshot can't be read: its audience is left as it is, the others go on."""
 
 
+class IncompleteError(SourceError):
+    """A snapshot isn't what ``expect`` in the config says: a person may take it all the same, in one run."""
+
+
 class StoreError(AudienceSyncError):
     """The store can't be used: the run stops."""
 

@@ -69,7 +69,8 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
         print_json({"run": run, "rejected": [_as_json(hold) for hold in holds]})
         return
     for hold in holds:
-        line(f"{named(hold.kind, hold.key)}: rejected ({would(hold.kind, hold.counts)}). It stays as it is.")
+        words = f"{named(hold.kind, hold.key)}: rejected ({would(hold.kind, hold.counts)})"
+        line(f"{words}. Nothing changes; if the source still says so, the next run holds it again.")
 
 
 def _keys(holds: Sequence[Hold], kind: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
-@click.option("--accept", multiple=True, metavar="KEY", help="As if this audience's guard were lifted.")
+@click.option("--accept", multiple=True, metavar="KEY", help="As `sync` with it.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),

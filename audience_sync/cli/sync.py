@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
-@click.option("--accept", multiple=True, metavar="KEY", help="Lift this audience's guard in this run.")
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="KEY",
+    help="Take this audience's (or trait's) snapshot as it is, whatever `expect` and `guard` say.",
+)
 @click.option(
     "--plan",
     "plan_file",

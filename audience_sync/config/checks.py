@@ -16,6 +16,11 @@ from audience_sync.config.validation import as_list, as_mapping
 
 _NOTHING = "there is nothing to sync: give at least one entry in `audiences` or `computed_traits`"
 _FILE_OF_DATABASE = "`file` is for `files` sources, and `{source}` is a database: give a `query`"
+_FILE_EXPECTED = "`{option}` is for `files` sources, and `{source}` is a database"
+_MODIFIED_OF_FILES = (
+    "`modified` is for `database` sources: when the files of `{source}` were written is known, leave it out"
+)
+_MODIFIED_MISSING = "of a database `max_age` needs `modified`: a query for the time of the newest change"
 _PROBE_OF_FILES = "`probe` is for `database` sources: of the files of `{source}` it is known by itself, leave it out"
 
 
@@ -29,6 +34,8 @@ def findings(tree: Tree) -> Iterator[Finding]:
         yield from _one_of(source, ("files", "database"), ("sources", name))
         if isinstance(url := as_mapping(source).get("database"), str) and (problem := password_problem(url)):
             yield Finding(("sources", name, "database"), problem)
+    for place, entry in (*entries(audiences, "audiences"), *entries(traits, "computed_traits")):
+        yield from _expect(entry, sources, (*place, "expect"))
     for place, entry in entries(audiences, "audiences"):
         yield from _origin(entry, sources, place)
         yield from _audience(entry, as_mapping(tree.get("destinations")), place)
@@ -63,6 +70,20 @@ def _origin(entry: Mapping[str, Any], sources: Mapping[str, Any], place: Place) 
         yield Finding((*place, "file"), _FILE_OF_DATABASE.format(source=source))
     elif entry.get("probe") is not None and "files" in as_mapping(sources[source]):
         yield Finding((*place, "probe"), _PROBE_OF_FILES.format(source=source))
+
+
+def _expect(entry: Mapping[str, Any], sources: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+    """What can be known of files, and of databases."""
+    expect, source = as_mapping(entry.get("expect")), entry.get("source")
+    if "files" in as_mapping(sources.get(str(source))):
+        if expect.get("modified") is not None:
+            yield Finding((*place, "modified"), _MODIFIED_OF_FILES.format(source=source))
+        return
+    for option in ("marker", "manifest"):
+        if expect.get(option) is not None:
+            yield Finding((*place, option), _FILE_EXPECTED.format(option=option, source=source))
+    if expect.get("max_age") is not None and expect.get("modified") is None:
+        yield Finding(place, _MODIFIED_MISSING)
 
 
 def _audience(entry: Mapping[str, Any], destinations: Mapping[str, Any], place: Place) -> Iterator[Finding]:

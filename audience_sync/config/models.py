@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
+from audience_sync.config.expect import Expect
 from audience_sync.config.options import DestinationOptions, StrictModel
 from audience_sync.config.parts import Guard, GuardOverride, Schedule, ScheduleText, Size, TraitsGuard
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
@@ -68,6 +69,7 @@ class SnapshotConfig(Origin):
         "is the same the snapshot isn't read.",
         examples=["select max(updated_at), count(*) from predictions"],
     )
+    expect: Expect | None = Field(default=None, description="What the snapshot must be like to be used at all.")
 
 
 class AudienceConfig(SnapshotConfig):

@@ -20,6 +20,7 @@ _LINKS = {
     "Guard": "[guard](#guard)",
     "GuardOverride": "[guard](#guard)",
     "TraitsGuard": "[guard](#guard)",
+    "Expect": "[expect](#expect)",
     "Together": "[limits](#guard)",
     "Schedule": "[schedule](#schedule)",
 }

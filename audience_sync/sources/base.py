@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from audience_sync.errors import SourceError
 from audience_sync.workspace import Workspace
@@ -17,6 +18,21 @@ class TraitColumn:
 
     column: str
     type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a source must show before its rows are used.
+
+    ``since``: something of it was written then or later; a database says when by the query ``modified``. ``marker``
+    and ``manifest`` are files beside the others. ``columns``: its rows come with the columns there are.
+    """
+
+    since: datetime | None = None
+    modified: str | None = None
+    marker: str | None = None
+    manifest: str | None = None
+    columns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,7 @@ class Wanted:
     encoding: str = "utf-8"
     sheet: str | None = None
     probe: str | None = None
+    expected: Expected = Expected()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +62,8 @@ class Rows:
     (text, where ``names_from`` is wanted) and one column of JSON text per trait, called by the trait's key
     (NULL where there is no value). ``rejects`` is a query with the columns ``file``, ``row`` (counted from 1 =
     the first row of data, for a database the first row of the answer), ``user_id`` and ``reason`` of the rows
-    that can't be used; it costs another read, so it is asked only when there are some.
+    that can't be used; it costs another read, so it is asked only when there are some. ``promised``: how many rows a
+    manifest says there are. ``columns``: all that there are, with types in plain words, where they are expected.
     """
 
     select: str
@@ -56,6 +74,8 @@ class Rows:
     verify: Callable[[], None] = lambda: None
     #: Whether a second read costs little and gives the same rows, as that of Parquet files does.
     rereadable: bool = False
+    promised: int | None = None
+    columns: Mapping[str, str] | None = None
 
 
 class Source(ABC):
@@ -65,13 +85,14 @@ class Source(ABC):
     def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
         """Find the rows and check that the columns are there.
 
-        Raises SourceError, with the file, line or column and the remedy, where they aren't.
+        Raises SourceError, with the file, line or column and the remedy, where they aren't, and IncompleteError where
+        what is expected isn't there.
         """
 
     @abstractmethod
     def mark(self, wanted: Wanted) -> str | None:
         """What the rows depend on, without reading them: while it is the same they are too. None where that can't
-        be known cheaply, or where something is missing (``read`` says what)."""
+        be known cheaply, or where something is missing or not as expected (``read`` says what)."""
 
     @abstractmethod
     def check(self) -> str:

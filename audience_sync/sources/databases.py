@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url
+from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from audience_sync.errors import SourceError
+from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import Rows, Source, Wanted
+from audience_sync.sources.completeness import moment, stale
 from audience_sync.sources.marks import mark_of
 from audience_sync.sources.masking import Masking
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.rows import rows_of
+from audience_sync.sources.shapes import plain_type
 from audience_sync.sources.spool import spool
 from audience_sync.sources.tables import Part
 from audience_sync.workspace import Workspace
@@ -44,23 +47,42 @@ class DatabaseSource(Source):
         if wanted.query is None:
             raise SourceError("a database is read by `query:`, not by `file:`. Correct the config.")
         with self._connected() as connection:
-            part = self._spooled(connection, workspace, wanted)
-        return rows_of(workspace, wanted, [part], Problems({}, what=THE_ANSWER))
+            problem = self._stale(connection, wanted)
+            if problem:
+                raise IncompleteError(problem)
+            part, columns = self._spooled(connection, workspace, wanted)
+        rows = rows_of(workspace, wanted, [part], Problems({}, what=THE_ANSWER))
+        return replace(rows, columns=columns if wanted.expected.columns else None)
 
     def mark(self, wanted: Wanted) -> str | None:
         if wanted.probe is None:
             return None
         with self._connected() as connection:
-            try:
-                answer = connection.execution_options(no_parameters=True).exec_driver_sql(wanted.probe)
-                rows = [repr(tuple(row)) for row in answer.fetchmany(MOST_PROBED + 1)]
-            except SQLAlchemyError as error:
-                raise self._problem("the probe failed", error, "Correct it in the config.", wanted.probe) from None
+            if self._stale(connection, wanted):
+                return None
+            rows = [repr(tuple(row)) for row in self._asked(connection, "the probe", wanted.probe)]
         if len(rows) > MOST_PROBED:
             raise SourceError(f"the probe gives more than {MOST_PROBED} rows: it is to be cheap. Correct it.")
         return mark_of(wanted, rows)
 
-    def _spooled(self, connection: Connection, workspace: Workspace, wanted: Wanted) -> Part:
+    def _asked(self, connection: Connection, what: str, query: str) -> Sequence[Any]:
+        """The answer of a cheap query."""
+        try:
+            answer = connection.execution_options(no_parameters=True).exec_driver_sql(query)
+            return answer.fetchmany(MOST_PROBED + 1)
+        except SQLAlchemyError as error:
+            raise self._problem(f"{what} failed", error, "Correct it in the config.", query) from None
+
+    def _stale(self, connection: Connection, wanted: Wanted) -> str | None:
+        """Why what is there is too old."""
+        expected = wanted.expected
+        if expected.since is None or expected.modified is None:
+            return None
+        answer = self._asked(connection, "the query `modified`", expected.modified)
+        return stale("the newest change", moment(answer[0][0] if answer else None), expected.since)
+
+    def _spooled(self, connection: Connection, workspace: Workspace, wanted: Wanted) -> tuple[Part, Mapping[str, str]]:
+        """The rows, and the answer's columns."""
         try:
             answer = connection.execution_options(
                 stream_results=True, yield_per=ROWS_AT_ONCE, no_parameters=True
@@ -68,7 +90,8 @@ class DatabaseSource(Source):
             if not answer.returns_rows:
                 raise SourceError("the query gives no rows at all: it must be a SELECT. Correct it in the config.")
             rows = (row for rows in answer.partitions(ROWS_AT_ONCE) for row in rows)
-            return spool(workspace, THE_ANSWER, list(answer.keys()), rows, wanted, _refuse(wanted))
+            columns = _columns(answer)
+            return spool(workspace, THE_ANSWER, list(answer.keys()), rows, wanted, _refuse(wanted)), columns
         except SQLAlchemyError as error:
             raise self._problem("the query failed", error, "Correct it in the config.", wanted.query or "") from None
 
@@ -116,6 +139,12 @@ class DatabaseSource(Source):
     def _problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         cause = getattr(error, "orig", None) or error
         return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause, query)}. {remedy}")
+
+
+def _columns(answer: CursorResult[Any]) -> dict[str, str]:
+    """Of types what the driver says; SQLite's says nothing."""
+    description = answer.cursor.description if answer.cursor else ()
+    return {column[0]: plain_type(getattr(column, "type_display", str(column[1] or ""))) for column in description}
 
 
 def _parsed(text: str) -> URL:

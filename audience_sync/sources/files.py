@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from audience_sync.errors import SourceError
+from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import Rows, Source, Wanted
+from audience_sync.sources.completeness import unready
+from audience_sync.sources.formats.json import keys_of
 from audience_sync.sources.inference import Kind, infer, stays_text
 from audience_sync.sources.lookup import Folder, Found
+from audience_sync.sources.manifest import promised_rows
 from audience_sync.sources.marks import mark_of
 from audience_sync.sources.queries import file_words, is_repeatable, query_rows
-from audience_sync.sources.reading import EXCEL, Opened, opened, tables_with
+from audience_sync.sources.reading import EXCEL, JSON, Opened, opened, tables_with
 from audience_sync.sources.rows import rows_of
+from audience_sync.sources.shapes import plain_type
 from audience_sync.sources.spool import spool
 from audience_sync.sources.tables import Part, Table, part_of, wanted_columns
 from audience_sync.workspace import Workspace
+
+#: Names, and types in plain words.
+Columns = Mapping[str, str]
 
 
 class FilesSource(Source):
@@ -34,31 +42,73 @@ class FilesSource(Source):
 
     def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
         if wanted.query is not None:
-            answer = query_rows(workspace, self._folder, wanted)
-            return rows_of(workspace, wanted, [answer.part], answer.problems, verify(answer.found))
+            return self._answer(workspace, wanted)
         found = self._folder.find(wanted.file or "", workspace)
+        self._require(wanted)
         files = opened(workspace, found, wanted.encoding)
-        parts = _parts(workspace, files, wanted)
+        parts, columns = _read(workspace, files, wanted)
         rereadable = files.suffix == ".parquet"
-        return rows_of(workspace, wanted, parts, files.problems, verify(found), rereadable=rereadable)
+        rows = rows_of(workspace, wanted, parts, files.problems, verify(found), rereadable=rereadable)
+        return replace(rows, promised=self._promised(workspace, wanted, found), columns=columns)
+
+    def _answer(self, workspace: Workspace, wanted: Wanted) -> Rows:
+        answer = query_rows(workspace, self._folder, wanted)
+        self._require(wanted)
+        self._promised(workspace, wanted, answer.found)  # of the files: nobody promised how many rows the answer has
+        rows = rows_of(workspace, wanted, [answer.part], answer.problems, verify(answer.found))
+        return replace(rows, columns=answer.columns if wanted.expected.columns else None)
 
     def mark(self, wanted: Wanted) -> str | None:
         if wanted.query is not None and not is_repeatable(wanted.query):
             return None
-        names = [wanted.file or ""] if wanted.query is None else file_words(wanted.query)
-        return mark_of(wanted, *(self._folder.versions(name) for name in names))
+        if self._unready(wanted):
+            return None
+        return mark_of(wanted, *(self._folder.versions(name) for name in _names(wanted)))
+
+    def _require(self, wanted: Wanted) -> None:
+        problem = self._unready(wanted)
+        if problem:
+            raise IncompleteError(problem)
+
+    def _unready(self, wanted: Wanted) -> str | None:
+        expected = wanted.expected
+        if expected.since is None and expected.marker is None:
+            return None
+        files = [file for name in _names(wanted) for file in self._folder.times(name)]
+        if not files:
+            return None  # that they are missing is what ``read`` says
+        return unready(expected, files, self._folder.times(expected.marker) if expected.marker else [])
+
+    def _promised(self, workspace: Workspace, wanted: Wanted, found: Sequence[Found]) -> int | None:
+        manifest = wanted.expected.manifest
+        return None if manifest is None else promised_rows(workspace, self._folder, manifest, found)
 
 
-def _parts(workspace: Workspace, files: Opened, wanted: Wanted) -> list[Part]:
+def _names(wanted: Wanted) -> list[str]:
+    """What may be files, globs and folders."""
+    return [wanted.file or ""] if wanted.query is None else file_words(wanted.query)
+
+
+def _read(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[list[Part], Columns | None]:
+    """The parts of the snapshot, and the columns that the files have, where they are expected."""
     if files.suffix in EXCEL:
-        return [_excel_part(workspace, found, wanted) for found in files.found]
+        return _read_excel(workspace, files, wanted)
     try:
         tables = tables_with(workspace, files, wanted_columns(wanted))
         for table in tables:
             part_of(table, wanted)  # a column that is missing is said before anything is read
-        return [part_of(table, wanted) for table in _inferred(workspace, tables, wanted)]
+        typed = _inferred(workspace, tables, wanted)
+        columns = _columns(workspace, files, typed[0]) if wanted.expected.columns else None
+        return [part_of(table, wanted) for table in typed], columns
     except duckdb.Error as error:
         raise files.problems.explain(error) from None
+
+
+def _columns(workspace: Workspace, files: Opened, table: Table) -> Columns:
+    """Of JSON the keys of all records: their types differ from record to record."""
+    if files.suffix in JSON:
+        return dict.fromkeys(keys_of(workspace, files.paths), "")
+    return {name: plain_type(column.type) for name, column in table.columns.items()}
 
 
 def _inferred(workspace: Workspace, tables: Sequence[Table], wanted: Wanted) -> list[Table]:
@@ -74,11 +124,13 @@ def _inferred(workspace: Workspace, tables: Sequence[Table], wanted: Wanted) -> 
     return infer(workspace, tables, sorted(guessed), lambda name: tuple(Kind))
 
 
-def _excel_part(workspace: Workspace, found: Found, wanted: Wanted) -> Part:
+def _read_excel(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[list[Part], Columns | None]:
     from audience_sync.sources.formats.excel import read_sheet
 
-    sheet = read_sheet(found, wanted.sheet)
-    return spool(workspace, found.name, sheet.header, sheet.rows, wanted)
+    sheets = [(found.name, read_sheet(found, wanted.sheet)) for found in files.found]
+    parts = [spool(workspace, name, sheet.header, sheet.rows, wanted) for name, sheet in sheets]
+    columns = {name: "" for _, sheet in sheets for name in sheet.header if name}
+    return parts, columns if wanted.expected.columns else None
 
 
 def verify(found: Sequence[Found]) -> Callable[[], None]:

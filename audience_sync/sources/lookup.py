@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.marks import file_version, remote_version
@@ -35,6 +35,13 @@ class Found:
 
     def now(self) -> tuple[int, int] | None:
         return _state(self.path) if self.state else None
+
+
+class Written(NamedTuple):
+    """A file, and when it was written last: seconds since 1970, None where its file system doesn't say."""
+
+    name: str
+    at: float | None
 
 
 def is_data(name: str) -> bool:
@@ -84,6 +91,12 @@ class Folder:
             return self._remote(name).versions()
         found = [file_version(str(path)) for path in self._paths(name)]
         return [version for version in found if version] if all(found) else None
+
+    def times(self, name: str) -> list[Written]:
+        """When each of the files was written that a name means; nothing where there is none."""
+        if "://" in name or "://" in self.place:
+            return self._remote(name).times()
+        return [Written(self._named(path), path.stat().st_mtime) for path in self._paths(name)]
 
     def _remote(self, name: str) -> Remote:
         return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}")
@@ -140,6 +153,12 @@ class Remote:
             return [version for version in found if version] if all(found) else None
         return None
 
+    def times(self) -> list[Written]:
+        with suppress(Exception):  # every file system has errors of its own
+            system, path = _file_system(self.url)
+            return [Written(_last(each), _modified(system, each)) for each in _remote_paths(system, path)]
+        return []
+
     @property
     def _scheme(self) -> str:
         return self.url.split("://", 1)[0]
@@ -165,6 +184,12 @@ def _file_system(url: str) -> tuple[Any, str]:
         return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
     except ValueError as error:
         raise SourceError(f"{url.split('://', 1)[0]}:// is no file system that is known here: {error}.") from None
+
+
+def _modified(system: Any, path: str) -> float | None:
+    with suppress(Exception):  # not every file system can tell
+        return float(system.modified(path).timestamp())
+    return None
 
 
 def _remote_paths(system: Any, path: str) -> Sequence[str]:

@@ -7,7 +7,7 @@ read has a schema of its own, and a view finds its names in its schema, so that 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from audience_sync.sources.formats.json import bad_line
 from audience_sync.sources.lookup import SUFFIXES, Folder, Found
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.reading import opened, tables_for_sql
+from audience_sync.sources.shapes import plain_type
 from audience_sync.sources.sql_errors import DESCRIBE, query_problem
 from audience_sync.sources.tables import Column, Part, Table, are_values, column_twice, part_of, wanted_columns
 from audience_sync.workspace import Workspace, quoted
@@ -36,9 +37,12 @@ _CHANGING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """``columns``: those of the answer, with their types in plain words."""
+
     part: Part
     problems: Problems
     found: Sequence[Found]
+    columns: Mapping[str, str]
 
 
 def is_repeatable(query: str) -> bool:
@@ -63,7 +67,8 @@ def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
             raise column_twice(THE_QUERY, name)
     raises = bool(_RAISING.search(query))
     problems = Problems(views.names, what=THE_QUERY, bad_line=bad_line, raises=raises)
-    return Answer(part_of(table.table, wanted), problems, views.found)
+    columns = {name: plain_type(column.type) for name, column in table.table.columns.items()}
+    return Answer(part_of(table.table, wanted), problems, views.found, columns)
 
 
 def file_words(query: str) -> list[str]:

@@ -29,6 +29,7 @@ class Property:
     invalid: int = 0
     loaded_from: str | None = None
     loaded_from_run: int | None = None
+    columns: str | None = None
 
 
 def read_properties(connection: Connection) -> dict[str, Property]:
@@ -49,6 +50,7 @@ def read_properties(connection: Connection) -> dict[str, Property]:
             row.invalid or 0,
             row.loaded_from,
             row.loaded_from_run,
+            row.source_columns,
         )
         for row in rows
     }
@@ -65,10 +67,13 @@ def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, 
     }
 
 
-def set_marks(connection: Connection, marks: Mapping[str, tuple[str | None, int]]) -> None:
-    """By key: what the source looked like when its snapshot was taken, and the rows without a usable id in it."""
+def set_taken(connection: Connection, taken: Mapping[str, tuple[str | None, int, str | None]]) -> None:
+    """By key: the source's mark when its snapshot was taken, the rows without a usable id in it, and its columns."""
     mine = properties.c.key == bindparam("of")
-    rows = [{"of": key, "mark": mark, "invalid": invalid} for key, (mark, invalid) in marks.items()]
+    rows = [
+        {"of": key, "mark": mark, "invalid": invalid, "source_columns": columns}
+        for key, (mark, invalid, columns) in taken.items()
+    ]
     if rows:
         connection.execute(update(properties).where(mine), rows)
 

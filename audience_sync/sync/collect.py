@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
-from audience_sync.config.models import Settings
+from audience_sync.config.models import Settings, SnapshotConfig
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError, StoreDamagedError
 from audience_sync.model import AudienceStatus, Counts, HoldKind, Initial, PropertyKind
-from audience_sync.sources.base import Source
+from audience_sync.sources.base import Source, Wanted
 from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import Chain, fetch
 from audience_sync.store.engine import Store
@@ -19,7 +19,8 @@ from audience_sync.store.holds import Hold, Subject, read_last
 from audience_sync.store.salvage import salvage
 from audience_sync.store.tables import erasures, installation, runs
 from audience_sync.sync.decisions import Decisions
-from audience_sync.sync.findings import AudienceFinding, Findings
+from audience_sync.sync.findings import AudienceFinding, Findings, Taken
+from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.members import MembersDiff, diff_members
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target
@@ -41,13 +42,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What an audience's snapshot would change; ``place`` is its finding's. ``mark``: what the source looked like."""
+    """What an audience's snapshot would change; ``place`` is its finding's."""
 
     target: Target
     chain: Chain
     diff: MembersDiff
     counts: Counts
-    mark: str | None
+    taken: Taken
     place: int
 
 
@@ -104,7 +105,7 @@ class Collector:
         try:
             self._compare(target)
         except SourceError as error:
-            self._fail(target, str(error))
+            self._fail(target, in_full(error, [target.key], of=f"audience '{target.key}': "))
 
     def waits(self, target: Target) -> bool:
         """Whether the audience is passed over, since a person has to seed it first; the findings say so."""
@@ -124,25 +125,36 @@ class Collector:
         return self.known.chains[target.stored.chain_id].users if target.stored else 0
 
     def _compare(self, target: Target) -> None:
-        source, wanted = self.sources[target.config.source], wanted_of(target.config)
+        source, wanted = self.sources[target.config.source], self.wanted(target.config, [target.key])
         mark = source.mark(wanted)
-        if target.stored is not None and self.is_known([target.key], mark) and not target.is_renamed:
+        if target.stored is not None and self.is_known([target.key], mark, wanted) and not target.is_renamed:
             self.pass_over(target.stored, target.name, target.stored.invalid)
             return
         rows = source.read(self.workspace, wanted)
+        if not self.is_accepted([target.key]):
+            admit(self.workspace, rows, target.config, [target.stored])
         chain = self.chain_of(target)
         with scanning(rows):
             diff = diff_members(self.workspace, rows.select, chain, erased=self.erased, rereadable=rows.rereadable)
         if diff.invalid:
             self.findings.rejected += rejected_rows(self.workspace, rows, target.key)
-        self.keep(target, chain, diff, mark)
+        self.keep(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)))
 
-    def is_known(self, keys: Collection[str], mark: str | None) -> bool:
-        """Whether the source is as it was when the snapshot of all these was taken; not what is to be repaired."""
+    def is_accepted(self, keys: Iterable[str]) -> bool:
+        """Whether a person takes the snapshot of these as it is, in this run."""
+        return not set(self.decisions.accept).isdisjoint(keys)
+
+    def wanted(self, config: SnapshotConfig, keys: Iterable[str]) -> Wanted:
+        return wanted_of(config, is_accepted=self.is_accepted(keys))
+
+    def is_known(self, keys: Collection[str], mark: str | None, wanted: Wanted) -> bool:
+        """Whether the source is as it was when the snapshot of all these was taken; not what is to be repaired, nor
+        what has yet to be read for its columns."""
         known = [self.known.properties.get(key) for key in keys]
         return (
             mark is not None
             and all(each is not None and each.mark == mark for each in known)
+            and all(each and each.columns for each in known if wanted.expected.columns)
             and not any(map(self.repairing, keys))
         )
 
@@ -151,10 +163,10 @@ class Collector:
             return Chain(None, PropertyKind.AUDIENCE, (target.key,), 0)
         return self.stored_chain(target.stored.chain_id)
 
-    def keep(self, target: Target, chain: Chain, diff: MembersDiff, mark: str | None) -> None:
-        """Note the difference, to be judged together with the others. ``mark``: what the source looked like before."""
+    def keep(self, target: Target, chain: Chain, diff: MembersDiff, taken: Taken) -> None:
+        """Note the difference, to be judged together with the others."""
         counts = Counts(chain.users, diff.entered, diff.left)
-        self.compared.append(Compared(target, chain, diff, counts, mark, len(self.findings.audiences)))
+        self.compared.append(Compared(target, chain, diff, counts, taken, len(self.findings.audiences)))
         self.findings.audiences.append(
             AudienceFinding(
                 target.key, target.name, _status(target, diff), counts.before, diff.entered, diff.left, diff.invalid

@@ -13,7 +13,7 @@ from audience_sync.delivery.terms import Terms, note_terms
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store import holds
 from audience_sync.store.bulk import Rows, delete_rows, insert_rows
-from audience_sync.store.catalog import create_property, rename_property, set_marks, set_places
+from audience_sync.store.catalog import create_property, rename_property, set_places, set_taken
 from audience_sync.store.chains import Chain, current, fetch, save
 from audience_sync.store.tables import (
     changes,
@@ -44,7 +44,7 @@ def commit(
         create_property(connection, {**row, **place})
     for key, (name, definition) in findings.renamed.items():
         rename_property(connection, key, name, definition)
-    set_marks(connection, findings.marks)
+    set_taken(connection, findings.taken)
     set_places(connection, findings.places, run)
     ids = property_ids(connection)
     _keep_holds(connection, findings, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from audience_sync.model import AudienceStatus, Counts, HoldStatus, PropertyKind
 from audience_sync.store.chains import Chain, Segment
@@ -46,6 +47,15 @@ class NewProperty:
     chain: int
     origin: str | None = None
     definition: str | None = None
+
+
+class Taken(NamedTuple):
+    """What a source looked like when its snapshot was taken: its mark, the rows without a usable id in it, and the
+    columns it had, where they are expected to stay the same."""
+
+    mark: str | None
+    invalid: int = 0
+    columns: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ class Findings:
     changes: list[ChainChange] = field(default_factory=list)
     created: list[NewProperty] = field(default_factory=list)
     renamed: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # key -> name, definition
-    marks: dict[str, tuple[str | None, int]] = field(default_factory=dict)  # key -> source's mark, rows rejected
+    taken: dict[str, Taken] = field(default_factory=dict)  # by key
     places: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
     rejected: list[RejectedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -13,9 +13,10 @@ from audience_sync.model import AudienceStatus
 from audience_sync.sources.base import Rows
 from audience_sync.store.catalog import Property
 from audience_sync.sync.collect import Collector
-from audience_sync.sync.findings import AudienceFinding
+from audience_sync.sync.findings import AudienceFinding, Taken
+from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.members import diff_several
-from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
+from audience_sync.sync.snapshot import rejected_rows, scanning
 from audience_sync.sync.targets import Target, refusal
 from audience_sync.sync.targets import origin as origin_of
 from audience_sync.workspace import literal
@@ -28,25 +29,32 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
     """One audience per distinct value. A new value is a first creation, a vanished one an empty snapshot."""
     origin = origin_of(config)
     known = {each.name: each for each in collector.known.properties.values() if each.origin == origin}
+    keys = [each.key for each in known.values()]
     collector.watch(f"audiences from {origin}")
     try:
-        mark = collector.sources[config.source].mark(wanted_of(config))
-        if known and collector.is_known([each.key for each in known.values()], mark):
+        wanted = collector.wanted(config, keys)
+        mark = collector.sources[config.source].mark(wanted)
+        if known and collector.is_known(keys, mark, wanted):
             _pass_over(collector, known.values())
             return
-        rows = collector.sources[config.source].read(collector.workspace, wanted_of(config))
+        rows = collector.sources[config.source].read(collector.workspace, wanted)
+        if not collector.is_accepted(keys):
+            admit(collector.workspace, rows, config, known.values())
         with scanning(rows):
-            before = len(collector.findings.audiences)
-            named = _read_names(collector, rows, origin)
+            named, found = _read_names(collector, rows, origin), collector.findings.audiences
+            before = len(found)
             targets = list(_targets(collector, config, origin, known, named.names))
+            noted, found[before:] = found[before:], []
             chains = [collector.chain_of(target) for target in targets]
             snapshot = named.members_of([target.name for target in targets])
             diffs = diff_several(collector.workspace, snapshot, chains, erased=collector.erased)
     except SourceError as error:
-        _fail_all(collector, known, origin, masked(str(error), collector.settings.secrets))
+        message = in_full(error, keys, of=f"audiences from {origin}: ")
+        _fail_all(collector, known, origin, masked(message, collector.settings.secrets))
         return
     for target, chain, diff in zip(targets, chains, diffs, strict=True):
-        collector.keep(target, chain, diff, mark)
+        collector.keep(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)))
+    found += noted
     if collector.keys is not None or any(each.status not in _WHOLE for each in collector.findings.audiences[before:]):
         collector.incomplete.add(origin)
 

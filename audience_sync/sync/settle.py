@@ -86,7 +86,7 @@ def _take(collector: Collector, each: Compared) -> None:
         findings.changes.append(change)
         if each.chain.id is not None:
             collector.fetched[each.chain.id] = change.chain
-    findings.marks[target.key] = (each.mark, each.diff.invalid)
+    findings.taken[target.key] = each.taken
     findings.places[target.key] = place_of(target.config)
     if target.stored is None:
         place = len(findings.changes) - 1
@@ -105,4 +105,4 @@ def _mark(collector: Collector) -> None:
     """What many audiences come from is known as unchanged only where each of them was taken."""
     for each in collector.compared:
         if each.target.origin in collector.incomplete:
-            collector.findings.marks[each.target.key] = (None, 0)
+            collector.findings.taken[each.target.key] = each.taken._replace(mark=None, invalid=0)

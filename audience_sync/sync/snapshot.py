@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Origin, SnapshotConfig
-from audience_sync.sources.base import Rows, TraitColumn, Wanted
+from audience_sync.sources.base import Expected, Rows, TraitColumn, Wanted
 from audience_sync.sync.findings import RejectedRow
 from audience_sync.workspace import Workspace
 
@@ -14,8 +15,11 @@ from audience_sync.workspace import Workspace
 MOST_REJECTED = 10_000
 
 
-def wanted_of(config: Origin) -> Wanted:
-    """What an entry of the config asks its source for: user ids, and audiences' names or traits where it has some."""
+def wanted_of(config: Origin, *, is_accepted: bool = False) -> Wanted:
+    """What an entry of the config asks its source for: user ids, and audiences' names or traits where it has some.
+
+    ``is_accepted``: a person takes it as it is, whatever is expected.
+    """
     traits = config.columns if isinstance(config, ComputedTraitsConfig) else {}
     return Wanted(
         user_id=config.user_id,
@@ -26,7 +30,16 @@ def wanted_of(config: Origin) -> Wanted:
         encoding=config.encoding,
         sheet=config.sheet,
         probe=config.probe if isinstance(config, SnapshotConfig) else None,
+        expected=Expected() if is_accepted else _expected(config),
     )
+
+
+def _expected(config: Origin) -> Expected:
+    expect = config.expect if isinstance(config, SnapshotConfig) else None
+    if expect is None:
+        return Expected()
+    since = datetime.now(UTC) - expect.max_age if expect.max_age else None
+    return Expected(since, expect.modified, expect.marker, expect.manifest, expect.columns is not None)
 
 
 def place_of(config: Origin) -> str:

@@ -11,10 +11,11 @@ from audience_sync.errors import SourceError
 from audience_sync.model import HoldKind, PropertyKind
 from audience_sync.store.chains import Chain, current
 from audience_sync.sync.collect import Collector
-from audience_sync.sync.findings import NewProperty
+from audience_sync.sync.findings import NewProperty, Taken
+from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.judge import ComparedTraits, judge
 from audience_sync.sync.prepare import traits_change
-from audience_sync.sync.snapshot import place_of, rejected_rows, scanning, wanted_of
+from audience_sync.sync.snapshot import place_of, rejected_rows, scanning
 from audience_sync.sync.trait_values import diff_traits, one_row_a_user
 
 
@@ -31,7 +32,8 @@ def collect_traits(collector: Collector, keys: Collection[str] | None = None) ->
             changed += found_changes or []
         except SourceError as error:
             found = collector.findings.traits
-            message = masked(f"computed_traits[{index}]: {error}", collector.settings.secrets)
+            words = f"computed_traits[{index}]: {in_full(error, config.columns)}"
+            message = masked(words, collector.settings.secrets)
             collector.findings.traits = replace(found, errors=(*found.errors, message))
     if keys is None:
         known = {key for config in collector.settings.computed_traits for key in config.columns}
@@ -46,14 +48,16 @@ def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collectio
     """Returns the workspace tables of users whose values changed; None where nothing had to be read."""
     workspace = collector.workspace
     columns = [key for key in config.columns if keys is None or key in keys]
-    source, wanted = collector.sources[config.source], wanted_of(config)
+    source, wanted = collector.sources[config.source], collector.wanted(config, config.columns)
     mark = source.mark(wanted)
-    if collector.is_known(columns, mark):
+    if collector.is_known(columns, mark, wanted):
         for key in columns:
             collector.decisions.is_healthy((HoldKind.COMPUTED_TRAIT, key))
         _note_invalid(collector, max(collector.known.properties[key].invalid for key in columns))
         return None
     rows = source.read(workspace, wanted)
+    if not collector.is_accepted(config.columns):
+        admit(workspace, rows, config, map(collector.known.properties.get, columns))
     with scanning(rows):
         snapshot, differing = one_row_a_user(workspace, rows.select, columns)
     if differing:
@@ -67,7 +71,8 @@ def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collectio
         collector.findings.rejected += rejected_rows(workspace, rows, None)
     compared = [_compare(collector, snapshot, chain, mine) for chain, mine in _by_chain(collector, columns)]
     held = judge(collector, config, compared, is_empty=not users, is_part=keys is not None)
-    collector.findings.marks |= {key: (mark, invalid) for key in columns if key not in held}
+    taken = Taken(mark, invalid, columns_text(rows))
+    collector.findings.taken |= {key: taken for key in columns if key not in held}
     collector.findings.places |= {key: place_of(config) for key in columns if key not in held}
     return [table for each in compared for table in _take(collector, config, snapshot, each, held)]
 

@@ -1,4 +1,4 @@
-"""docs/commands/*.md are played through: what they show is what a reader gets, to the letter."""
+"""docs/commands/*.md and docs/guards.md are played through: what they show is what a reader gets, to the letter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from audience_sync.cli import COMMANDS
 
 from .conftest import NOT_INHERITED
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "commands").glob("*.md"))
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted((DOCS / "commands").glob("*.md"))
 SESSION = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A command, and what it answers.
 STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
@@ -33,7 +34,7 @@ DIFFERENT = (
 )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+@pytest.mark.parametrize("page", [*PAGES, DOCS / "guards.md"], ids=lambda page: page.stem)
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the pages ask for the sqlite3 command")
 def test_a_page_shows_what_a_reader_gets(page: Path, tmp_path: Path) -> None:
     steps = [step for session in SESSION.findall(page.read_text("utf-8")) for step in STEP.findall(session)]
@@ -42,7 +43,7 @@ def test_a_page_shows_what_a_reader_gets(page: Path, tmp_path: Path) -> None:
 
 
 def test_every_page_is_about_a_command_and_linked() -> None:
-    overview = (PAGES[0].parents[1] / "commands.md").read_text("utf-8")
+    overview = (DOCS / "commands.md").read_text("utf-8")
     for page in PAGES:
         assert page.stem in COMMANDS
         assert f"(commands/{page.name})" in overview

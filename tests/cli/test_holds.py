@@ -314,7 +314,8 @@ def test_a_list_of_suppressed_users_is_decided_likewise(vip: Project) -> None:
     vip.write_members("quiet.csv")
     assert vip.sync().code == 4
     assert vip.run("reject", "2").stdout == (
-        "the lists of suppressed users: rejected (1 would be taken off). It stays as it is.\n"
+        "the lists of suppressed users: rejected (1 would be taken off). Nothing changes; if the source still says so, "
+        "the next run holds it again.\n"
     )
     assert vip.sync().code == 4
     vip.sent()

@@ -109,6 +109,32 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
             id="a probe of files",
         ),
         pytest.param(
+            "{name: A, source: shop, file: a.csv, expect: {max_age: 1h, modified: select 1}}",
+            "audiences[0].expect.modified: `modified` is for `database` sources: when the files of `shop` were written "
+            "is known, leave it out",
+            id="a query for the time of files",
+        ),
+        pytest.param(
+            "{name: A, source: warehouse, query: select 1, expect: {marker: _SUCCESS}}",
+            "audiences[0].expect.marker: `marker` is for `files` sources, and `warehouse` is a database",
+            id="a marker of a database",
+        ),
+        pytest.param(
+            "{name: A, source: warehouse, query: select 1, expect: {max_age: 1h}}",
+            "audiences[0].expect: of a database `max_age` needs `modified`: a query for the time of the newest change",
+            id="the age of a database",
+        ),
+        pytest.param(
+            "{name: A, source: shop, file: a.csv, expect: {rows: 0}}",
+            "audiences[0].expect.rows: it must be at least 1",
+            id="no rows expected",
+        ),
+        pytest.param(
+            "{name: A, source: shop, file: a.csv, expect: {columns: other}}",
+            "audiences[0].expect.columns: it must be 'same'",
+            id="other columns expected",
+        ),
+        pytest.param(
             "{name: '!!!', source: shop, file: a.csv}",
             "audiences[0].name: no letter or digit of the name is left for a key: give it an explicit `key:` "
             "(a-z, 0-9 and _)",

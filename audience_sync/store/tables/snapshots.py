@@ -32,6 +32,7 @@ properties = Table(
     Column("invalid", Integer, comment="Rows without a usable user id in it then"),
     Column("loaded_from", Text, comment="Where its snapshots are: the file, and the source"),
     Column("loaded_from_run", Integer, comment="Since this run they are there"),
+    Column("source_columns", Text, comment="Its columns and their types then, where they are to stay the same (JSON)"),
     comment="A user property: an audience or a computed trait",
 )
 

@@ -1,0 +1,70 @@
+"""Is a snapshot's source complete? When its files were written, and whether a marker says that they all are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from audience_sync.errors import IncompleteError
+from audience_sync.sources.base import Expected
+from audience_sync.sources.lookup import Written
+
+
+def unready(expected: Expected, files: Sequence[Written], marker: Sequence[Written]) -> str | None:
+    """What stands against using these files; None when nothing does. ``marker``: the marker, if it is there."""
+    newest = max(files, key=lambda file: file.at or 0)
+    if expected.since:
+        problem = _too_old(newest, expected.since)
+        if problem:
+            return problem
+    if expected.marker is None:
+        return None
+    if not marker:
+        return f"there is no {expected.marker}, which says that the files are complete"
+    if (marker[0].at or 0) < (newest.at or 0):
+        return f"{newest.name} was written after {expected.marker}: it may not be complete"
+    return None
+
+
+def _too_old(newest: Written, since: datetime) -> str | None:
+    if newest.at is None:
+        return f"when {newest.name} was written can't be told here, so that `max_age` can't be kept"
+    return stale(newest.name, datetime.fromtimestamp(newest.at, UTC), since)
+
+
+def stale(what: str, at: datetime, since: datetime) -> str | None:
+    if at >= since:
+        return None
+    return f"{what} is of {_shown(at)}, and expected is something since {_shown(since)}"
+
+
+def _shown(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def moment(value: Any) -> datetime:
+    """What a database says of a time: one without a zone is UTC, a number is seconds since 1970.
+
+    Raises IncompleteError.
+    """
+    match value:
+        case datetime():
+            return value if value.tzinfo else value.replace(tzinfo=UTC)
+        case date():
+            return datetime.combine(value, time.min, UTC)
+        case int() | float() if not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+        case str():
+            return _parsed(value)
+        case None:
+            raise IncompleteError("the query `modified` gives no time: nothing is there")
+        case _:
+            raise IncompleteError(f"the query `modified` gives no time, but a value of the type {type(value).__name__}")
+
+
+def _parsed(text: str) -> datetime:
+    try:
+        return moment(datetime.fromisoformat(text))
+    except ValueError:
+        raise IncompleteError("the query `modified` gives a text that is no ISO time") from None

@@ -1,0 +1,216 @@
+"""Is a snapshot refused that isn't complete, before anything of it is compared?"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from hashlib import sha256
+
+import pytest
+
+from .conftest import Project
+
+VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
+TEST = {"name": "Test", "source": "shop", "file": "test.csv"}
+LOOSE = {"max_removed": "100%"}
+
+
+def expecting(project: Project, **expect: object) -> None:
+    """VIP is expected to be so, Test is as it is."""
+    project.configure(audiences=[{**VIP, "expect": expect}, TEST], guard=LOOSE)
+
+
+@pytest.fixture
+def told(vip: Project) -> Project:
+    """VIP and Test have three members each, who were told."""
+    expecting(vip, columns="same")
+    vip.write_members("test.csv", "ada", "bob", "cyd")
+    vip.sync()
+    vip.sent()
+    return vip
+
+
+def age(project: Project, name: str, hours: float) -> None:
+    at = time.time() - hours * 3600
+    os.utime(project.folder / name, (at, at))
+
+
+def refused(project: Project, *, newcomer: str = "dan") -> str:
+    """What the run says: VIP stays as it is, and Test goes on."""
+    project.write_members("test.csv", "ada", "bob", "cyd", newcomer)
+    result = project.sync()
+    assert (result.code, result.json["status"]) == (3, "failed")
+    assert (result.audience("vip")["status"], result.audience("vip")["members"]) == ("failed", 3)
+    sent = project.sent()
+    assert (newcomer, {"test": True}) in sent
+    assert all("vip" not in traits for _, traits in sent)
+    return str(result.audience("vip")["error"])
+
+
+class TestTooFewRows:
+    def test_are_refused_and_a_person_may_take_them_all_the_same(self, told: Project) -> None:
+        expecting(told, rows=3)
+        told.write_members("vip.csv", "ada", "ada")
+        assert refused(told) == (
+            "audience 'vip': there are 2 rows, and expected are at least 3. Nothing of it was compared or sent. "
+            "If it is right all the same: audience-sync sync --accept vip"
+        )
+        assert "failed: audience 'vip': there are 2 rows" in told.run("sync").stdout
+        assert told.sync("--accept", "vip").code == 0
+        assert told.sent() == [("bob", {"vip": False}), ("cyd", {"vip": False})]
+
+    def test_are_refused_of_a_first_snapshot_too(self, vip: Project) -> None:
+        vip.configure(audiences=[{**VIP, "expect": {"rows": 4}}])
+        assert vip.sync().code == 3
+        assert vip.sent() == []
+        assert vip.query("select count(*) from properties") == [(0,)]
+
+    def test_are_not_those_that_are_just_enough(self, told: Project) -> None:
+        expecting(told, rows=3)
+        told.write_members("vip.csv", "ada", "bob", "bob")
+        assert told.sync().code == 0
+        assert told.sent() == [("cyd", {"vip": False})]
+
+
+class TestAFileThatIsTooOld:
+    def test_is_refused_though_it_did_not_change(self, told: Project) -> None:
+        expecting(told, max_age="26h")
+        age(told, "vip.csv", 25)
+        assert told.sync().code == 0
+        age(told, "vip.csv", 27)
+        assert "vip.csv is of" in refused(told)
+        age(told, "vip.csv", 25)
+        assert told.sync().code == 0
+        assert told.sent() == []
+
+    def test_is_refused_by_a_plan_and_a_check_too(self, told: Project) -> None:
+        expecting(told, max_age="26h")
+        age(told, "vip.csv", 27)
+        assert told.run("plan").code == 3
+        check = told.run("check")
+        assert check.code != 0
+        assert "FAILED  audience     VIP: vip.csv is of" in check.stdout
+
+
+def test_a_snapshot_without_its_marker_is_refused(told: Project) -> None:
+    expecting(told, marker="_SUCCESS")
+    assert "there is no _SUCCESS, which says that the files are complete" in refused(told)
+    told.write("_SUCCESS", "")
+    told.write_members("vip.csv", "ada", "bob")
+    age(told, "_SUCCESS", 1)
+    assert "vip.csv was written after _SUCCESS: it may not be complete" in refused(told, newcomer="eve")
+    (told.folder / "_SUCCESS").touch()
+    assert told.sync().code == 0
+    assert told.sent() == [("cyd", {"vip": False})]
+
+
+def test_a_snapshot_that_is_not_as_its_manifest_says_is_refused(told: Project) -> None:
+    expecting(told, manifest="manifest.json")
+    told.write("manifest.json", json.dumps({"files": [{"name": "vip.csv", "rows": 3}]}))
+    told.write_members("vip.csv", "ada", "bob")
+    assert "there are 2 rows, and the manifest says 3" in refused(told)
+    checksum = sha256((told.folder / "vip.csv").read_bytes()).hexdigest()
+    told.write("manifest.json", json.dumps({"files": [{"name": "vip.csv", "rows": 2, "sha256": checksum}]}))
+    assert told.sync().code == 0
+    assert told.sent() == [("cyd", {"vip": False})]
+
+
+class TestOtherColumns:
+    def test_are_refused_until_a_person_takes_them(self, told: Project) -> None:
+        told.write("vip.csv", "user_id,why\nada,1\n")
+        assert "the columns are not those of the last snapshot: with the new why." in refused(told)
+        assert told.sync("--accept", "vip").code == 0
+        told.sent()
+        told.write("vip.csv", "why,user_id\n1,ada\n2,bob\n")
+        assert told.sync().code == 0
+        assert told.sent() == [("bob", {"vip": True})]
+
+    def test_are_those_of_the_last_snapshot_that_was_taken(self, told: Project) -> None:
+        told.write("vip.csv", "user_id,why\n")
+        refused(told)
+        told.write_members("vip.csv", "ada", "bob")
+        assert told.sync().code == 0
+
+    def test_are_known_from_the_next_run_on_after_they_are_expected_first(self, told: Project) -> None:
+        expecting(told)
+        age(told, "vip.csv", 1)
+        told.sync()
+        expecting(told, columns="same")
+        assert told.sync().audience("vip")["status"] == "unchanged"
+        told.write("vip.csv", "user_id,why\n")
+        assert "with the new why" in refused(told)
+
+    def test_are_of_no_concern_where_they_are_not_expected(self, told: Project) -> None:
+        expecting(told)
+        told.write("vip.csv", "user_id,why\nada,1\n")
+        assert told.sync().code == 0
+        expecting(told, columns="same")
+        told.write("vip.csv", "user_id\nada\nbob\n")
+        assert told.sync().code == 0
+
+
+def test_a_trait_of_another_type_is_refused(vip: Project) -> None:
+    entry = {"source": "shop", "file": "traits.csv", "traits": ["revenue", "plan"], "expect": {"columns": "same"}}
+    vip.configure(computed_traits=[entry])
+    vip.write("traits.csv", "user_id,revenue,plan\nada,7,pro\n")
+    vip.sync()
+    vip.sent()
+    vip.write("traits.csv", "user_id,revenue,plan\nada,8.5,free\nbob,n/a,free\n")
+    result = vip.sync()
+    assert (result.code, vip.sent()) == (3, [])
+    assert result.json["traits"]["errors"] == [
+        "computed_traits[0]: the columns are not those of the last snapshot: 'revenue' was number and is text. "
+        "Nothing of it was compared or sent. If it is right all the same: audience-sync sync --accept revenue"
+    ]
+    vip.write("traits.csv", "user_id,revenue,plan\nada,8.5,free\n")
+    assert vip.sync().code == 0
+    assert vip.sent() == [("ada", {"plan": "free", "revenue": 8.5})]
+
+
+def test_audiences_of_one_query_are_refused_together(vip: Project) -> None:
+    vip.configure(
+        audiences=[{"names_from": "audience", "source": "shop", "file": "all.csv", "expect": {"rows": 3}}], guard=LOOSE
+    )
+    vip.write("all.csv", "user_id,audience\nada,One\nbob,Two\ncyd,Two\n")
+    vip.sync()
+    vip.sent()
+    vip.write("all.csv", "user_id,audience\nada,One\nbob,Two\n")
+    result = vip.sync()
+    assert (result.code, vip.sent()) == (3, [])
+    assert [each["status"] for each in result.json["audiences"]] == ["failed", "failed"]
+    assert (
+        "audiences from shop:audience: there are 2 rows, and expected are at least 3."
+        in result.audience("one")["error"]
+    )
+    assert vip.sync("--accept", "one").code == 0
+    assert vip.sent() == [("cyd", {"two": False})]
+
+
+def test_a_database_that_did_not_change_lately_is_refused(vip: Project) -> None:
+    with closing(sqlite3.connect(vip.folder / "shop.db")) as connection, connection:
+        connection.execute("create table vip as select 'ada' as user_id, datetime('now', '-1 hour') as at")
+    expect = {"max_age": "2h", "modified": "select max(at) from vip"}
+    entry = {"name": "VIP", "source": "warehouse", "query": "select user_id from vip", "expect": expect}
+    vip.configure(sources={"warehouse": {"database": "sqlite:///shop.db"}}, audiences=[entry])
+    assert vip.sync().code == 0
+    with closing(sqlite3.connect(vip.folder / "shop.db")) as connection, connection:
+        connection.execute("update vip set user_id = 'bob', at = datetime('now', '-3 hours')")
+    vip.sent()
+    assert "the newest change is of" in vip.sync().audience("vip")["error"]
+    assert vip.sent() == []
+
+
+def test_what_is_refused_does_not_end_what_is_held(told: Project) -> None:
+    expecting(told, marker="_SUCCESS")
+    told.write("_SUCCESS", "")
+    told.write_members("vip.csv")
+    age(told, "vip.csv", 1)
+    assert told.sync().code == 4
+    (told.folder / "_SUCCESS").unlink()
+    assert told.run("approve", "2").code == 3
+    told.write("_SUCCESS", "")
+    assert told.run("approve", "2").code == 0
+    assert [user for user, _ in told.sent()] == ["ada", "bob", "cyd"]

@@ -1,0 +1,137 @@
+"""Are the files there that a manifest lists, whole?"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audience_sync.errors import IncompleteError
+from audience_sync.sources.base import Expected, Rows, Wanted
+from audience_sync.sources.files import FilesSource
+from audience_sync.sources.manifest import Entry, parsed
+from audience_sync.workspace import Workspace
+
+from .conftest import Write
+
+ONE, TWO = "user_id\nada\nbob\n", "user_id\ncyd\n"
+SUM_OF_ONE = sha256(ONE.encode()).hexdigest()
+
+
+@pytest.fixture
+def members(write: Write) -> Path:
+    write("members/2.csv", TWO)
+    return write("members/1.csv", ONE).parent
+
+
+def read(folder: Path, manifest: str, **asked: str) -> Rows:
+    with Workspace(0) as workspace:
+        expected = Expected(manifest=manifest)
+        return FilesSource(folder).read(
+            workspace, Wanted("user_id", **(asked or {"file": "members"}), expected=expected)
+        )
+
+
+def listed(*files: dict[str, Any] | str) -> str:
+    return json.dumps({"files": files})
+
+
+@pytest.mark.parametrize(
+    ("manifest", "rows"),
+    [
+        pytest.param(listed("1.csv", "2.csv"), None, id="names"),
+        pytest.param(listed({"name": "1.csv", "rows": 2}, {"name": "2.csv", "rows": 1}), 3, id="rows"),
+        pytest.param(listed({"name": "1.csv", "rows": 2}, "2.csv"), None, id="the rows of one only"),
+        pytest.param(
+            listed({"name": "1.csv", "bytes": 16, "sha256": SUM_OF_ONE.upper()}, "2.csv"), None, id="a checksum"
+        ),
+        pytest.param(
+            f"{SUM_OF_ONE}  1.csv\n{sha256(TWO.encode()).hexdigest()} *2.csv\n", None, id="as sha256sum writes"
+        ),
+        pytest.param(
+            json.dumps(
+                {
+                    "entries": [
+                        {"url": "s3://b/members/1.csv", "meta": {"content_length": 16, "record_count": 2}},
+                        {"url": "s3://b/members/2.csv", "meta": {"content_length": 12, "record_count": 1}},
+                    ]
+                }
+            ),
+            3,
+            id="as UNLOAD writes",
+        ),
+    ],
+)
+def test_files_that_are_as_they_are_listed_are_read(
+    manifest: str, rows: int | None, members: Path, write: Write
+) -> None:
+    write("members/_manifest", manifest)
+    assert read(members.parent, "members/_manifest").promised == rows
+
+
+@pytest.mark.parametrize(
+    ("manifest", "says"),
+    [
+        pytest.param(listed("1.csv"), "members/2.csv isn't listed in members/_manifest", id="one more"),
+        pytest.param(listed("1.csv", "2.csv", "3.csv"), "lists 3.csv, which isn't there", id="one less"),
+        pytest.param(
+            listed("1.csv", {"name": "2.csv", "bytes": 13}),
+            "members/2.csv has 12 bytes, and members/_manifest says 13",
+            id="half of one",
+        ),
+        pytest.param(
+            listed("1.csv", {"name": "2.csv", "sha256": SUM_OF_ONE}),
+            "members/2.csv is not the file that members/_manifest lists: its checksum differs",
+            id="another one",
+        ),
+        pytest.param(listed("1.csv", "2.csv")[:-3], "members/_manifest is no whole manifest", id="half a manifest"),
+        pytest.param('{"rows": 3}', "members/_manifest is no whole manifest", id="something else"),
+        pytest.param('{"files": [{"name": "1.csv", "rows": "many"}]}', "is no whole manifest", id="no number"),
+        pytest.param("", "members/_manifest lists no files", id="an empty manifest"),
+        pytest.param(None, "there is no members/_manifest, which lists the files", id="no manifest"),
+    ],
+)
+def test_files_that_are_not_as_they_are_listed_are_refused(
+    manifest: str | None, says: str, members: Path, write: Write
+) -> None:
+    if manifest is not None:
+        write("members/_manifest", manifest)
+    with pytest.raises(IncompleteError, match=says.replace(".", r"\.")):
+        read(members.parent, "members/_manifest")
+
+
+def test_a_file_of_several_that_are_listed_is_read_when_all_are_there(members: Path, write: Write) -> None:
+    write("members/_manifest", listed({"name": "1.csv", "rows": 2}, {"name": "2.csv", "rows": 1}))
+    assert read(members.parent, "members/_manifest", file="members/1.csv").promised == 2
+    (members / "2.csv").unlink()
+    with pytest.raises(IncompleteError, match=r"lists 2\.csv, which isn't there"):
+        read(members.parent, "members/_manifest", file="members/1.csv")
+
+
+def test_of_a_query_nobody_promised_how_many_rows_it_finds(members: Path, write: Write) -> None:
+    write("members/_manifest", listed({"name": "1.csv", "rows": 2}, {"name": "2.csv", "rows": 1}))
+    assert read(members.parent, "members/_manifest", query="from 'members/1.csv'").promised is None
+    write("members/1.csv", "user_id\nada\n")
+    write("members/_manifest", listed({"name": "1.csv", "bytes": 16}, "2.csv"))
+    with pytest.raises(IncompleteError, match=r"members/1\.csv has 12 bytes"):
+        read(members.parent, "members/_manifest", query="from 'members/1.csv'")
+
+
+def test_remote_files_are_compared_with_a_remote_manifest() -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/listed/1.csv", ONE.encode())
+    memory.pipe("/listed/manifest", listed({"name": "1.csv", "bytes": 16, "rows": 2}).encode())
+    with Workspace(0) as workspace:
+        wanted = Wanted("user_id", file="1.csv", expected=Expected(manifest="manifest"))
+        assert FilesSource("memory://listed").read(workspace, wanted).promised == 2
+        memory.pipe("/listed/1.csv", ONE[:8].encode())
+        with pytest.raises(IncompleteError, match="has 8 bytes"):
+            FilesSource("memory://listed").read(workspace, wanted)
+
+
+def test_a_manifest_may_begin_with_a_byte_order_mark() -> None:
+    assert parsed("m", b'\xef\xbb\xbf{"files": ["1.csv"]}') == [Entry("1.csv")]

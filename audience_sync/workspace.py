@@ -54,8 +54,10 @@ def _write(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
 
 def _locked(folder: Path) -> TextIO:
     """The folder is in use for as long as this file is open: the system lets go of it when a process dies."""
-    file = (folder / LOCK).open("w")
+    lock = folder / f"{LOCK}.new"  # no other process may find it before it is locked
+    file = lock.open("w")
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock.rename(folder / LOCK)
     return file
 
 

@@ -19,7 +19,8 @@ MOST_BITS = 21
 def narrowed(workspace: Workspace, new: str, old: str, by: Sequence[str], users: int) -> tuple[str, str]:
     """Both queries without what is surely the same in both. ``by``: the columns that tell their rows apart."""
     bits = min(max((users // USERS_A_BUCKET).bit_length() - 1, 1), MOST_BITS)
-    hashed = f"hash({', '.join(by)})"
+    # DuckDB puts the hashes of two columns together by exclusive or: only hashed again they can't cancel each other.
+    hashed = f"hash(hash({', '.join(by)}))"
     bucket = f"({hashed} >> {64 - bits})::uinteger"
     sides = [_counted(workspace, query, hashed, bits) for query in (new, old)]
     differing = workspace.name("differing")

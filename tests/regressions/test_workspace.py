@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -39,3 +42,22 @@ def test_the_folder_of_a_run_that_was_killed_is_gone_after_the_next_one(
         with Workspace(300_000_000):
             assert at_work.folder.exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_being_made_is_not_taken_for_a_killed_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may look just before the folder is locked."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    lock = fcntl.flock
+
+    def lock_late(file: TextIO, how: int) -> None:
+        for found in tmp_path.glob("*/in-use"):
+            with found.open("r+") as other:
+                lock(other, how)
+                shutil.rmtree(found.parent)
+        lock(file, how)
+
+    monkeypatch.setattr("audience_sync.workspace.fcntl.flock", lock_late)
+    with Workspace(300_000_000) as workspace:
+        assert workspace.folder.exists()

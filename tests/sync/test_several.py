@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.model import PropertyKind
@@ -52,6 +52,7 @@ def expected(before: set[str], rows: Rows) -> tuple[Mapping[str, bool], int, int
 
 @pytest.mark.parametrize("narrows", [False, True])
 @given(runs=RUNS)
+@example(runs=[[[], [], ["eve", "19"]], [[], ["eve", "19"], []]])  # two users move from one audience to another
 @anew(25)
 def test_each_audience_gets_what_differs_of_it(narrows: bool, runs: Sequence[Sequence[Rows]]) -> None:
     with Workspace(0) as workspace, pytest.MonkeyPatch.context() as patch:
@@ -90,6 +91,19 @@ def test_few_users_are_left_to_join(workspace: Workspace) -> None:
     sides = narrowed(workspace, new, old, ("user_id",), 100_000)
     left = [workspace.one(f"select count(*) from ({each})")[0] for each in sides]
     assert all(1 <= each < 100 for each in left)
+
+
+@pytest.mark.parametrize("twice", ["eve", None])
+def test_what_is_twice_does_not_cancel_itself(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, twice: str | None
+) -> None:
+    monkeypatch.setattr(members, "MANY_USERS", 0)
+    first = diff_members(workspace, snapshot_of(workspace, [["ann"]]), Chain(None, PropertyKind.AUDIENCE, ("vip",), 0))
+    change = members_change(workspace, Chain(None, PropertyKind.AUDIENCE, ("vip",), 0), first, 1)
+    assert change
+    snapshot = ["ann", twice, twice]
+    diff = diff_members(workspace, snapshot_of(workspace, [snapshot]), change.chain, rereadable=True)
+    assert found(workspace, diff) == expected({"ann"}, snapshot)
 
 
 def test_who_is_erased_does_not_come_back(workspace: Workspace) -> None:

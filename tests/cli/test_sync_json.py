@@ -23,9 +23,10 @@ def test_sync_answers_in_the_promised_shape(new_vip: Project) -> None:
                 "left": 0,
                 "invalid": 0,
                 "error": None,
+                "held": None,
             }
         ],
-        "traits": {"users": 0, "changed": 0, "invalid": 0, "errors": []},
+        "traits": {"users": 0, "changed": 0, "invalid": 0, "errors": [], "held": []},
         "destinations": [
             {
                 "name": "log",

@@ -1,6 +1,6 @@
 """The columns of a snapshot may be expected to stay the same.
 
-Revision ID: 0005a
+Revision ID: 0006
 Revises: 0005
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005a"
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None

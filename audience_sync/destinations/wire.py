@@ -87,6 +87,7 @@ class _Timed(HTTPConnection):
     def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
         super().__init__(*args, **options)
         self._deadline = deadline
+        # Declared as a class, but only ever called.
         self.response_class = partial(WholeResponse, deadline=deadline)  # type: ignore[assignment]
 
     def send(self, data: Any) -> None:

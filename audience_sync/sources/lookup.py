@@ -181,7 +181,7 @@ def _file_system(url: str) -> tuple[Any, str]:
     import fsspec  # ImportError where it is not installed
 
     try:
-        return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
+        return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]  # fsspec has no types
     except ValueError as error:
         raise SourceError(f"{url.split('://', 1)[0]}:// is no file system that is known here: {error}.") from None
 

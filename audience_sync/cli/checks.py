@@ -9,7 +9,6 @@ from typing import Any
 from audience_sync.cli.compose import open_source, read_settings
 from audience_sync.cli.errors import masked_text
 from audience_sync.cli.options import GlobalOptions
-from audience_sync.cli.output import plural
 from audience_sync.config.models import Settings
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.registry import destination_types
@@ -18,6 +17,7 @@ from audience_sync.store import migrate
 from audience_sync.store.catalog import Property, read_properties
 from audience_sync.store.engine import Store
 from audience_sync.sync.targets import named_targets, refuse_traits
+from audience_sync.wording import plural
 
 
 @dataclass(frozen=True, slots=True)

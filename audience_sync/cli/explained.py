@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from audience_sync.cli.output import line, plural, print_table, sample, show
+from audience_sync.cli.output import line, print_table, sample, show
 from audience_sync.cli.users import shown_id
 from audience_sync.history.explain import DestinationView, Explanation
 from audience_sync.history.explained import http_status, reason
@@ -14,6 +14,7 @@ from audience_sync.history.standing import Line, State
 from audience_sync.history.telling import Call, Outcome
 from audience_sync.history.versions import UNKNOWN, Version, Versions
 from audience_sync.model import PropertyKind
+from audience_sync.wording import plural
 
 #: Calls that are shown, the newest; `--json` has them all.
 MOST_ROWS = 10

@@ -106,11 +106,6 @@ def path_text(text: str) -> str:
     return text if "://" in text or here.startswith("..") else here
 
 
-def plural(count: int, thing: str) -> str:
-    """``1 call``, ``1,234 calls``."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
 def line(text: str) -> None:
     """A line of an answer, as it is (no markup)."""
     console().print(text, markup=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from audience_sync.cli.output import line, path_text, plural, sample
+from audience_sync.cli.output import line, path_text, sample
 from audience_sync.cli.shown import ShownRequest, shown_request
 from audience_sync.cli.summary import of_the_whole_run, print_audiences, problems
 from audience_sync.config.secrets import masked
@@ -15,6 +15,7 @@ from audience_sync.sync.findings import Findings
 from audience_sync.sync.forecast import Forecast
 from audience_sync.sync.largest import Change
 from audience_sync.sync.plan import Plan
+from audience_sync.wording import plural
 
 #: The largest changes, rejected rows and refused calls that are shown; `--json` has more.
 MOST = 5

@@ -47,7 +47,8 @@ def _rate(text: str | None) -> float | None:
 
 
 def _say_next(report: Report, key: str) -> None:
-    from audience_sync.cli.output import line, plural
+    from audience_sync.cli.output import line
+    from audience_sync.wording import plural
 
     pending = sum(each.pending for each in report.destinations)
     if pending:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from audience_sync.cli.options import common
-from audience_sync.cli.output import plural
+from audience_sync.wording import plural
 
 #: Refused calls and rejected rows that are shown; the views have them all.
 MOST_ROWS = 50

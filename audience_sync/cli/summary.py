@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audience_sync.cli.output import line, path_text, plural, print_table
+from audience_sync.cli.output import line, path_text, print_table
 from audience_sync.model import AudienceStatus
 from audience_sync.sync.findings import AudienceFinding, TraitsFinding
 from audience_sync.sync.report import DestinationReport, Report
+from audience_sync.wording import plural
 
 AUDIENCE_COLUMNS = {
     "audience": "left",

@@ -113,7 +113,7 @@ def _wait_for_a_run(store: Store) -> None:
 
 
 def _users(count: int) -> str:
-    from audience_sync.cli.output import plural
+    from audience_sync.wording import plural
 
     return plural(count, "user")
 

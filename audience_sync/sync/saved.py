@@ -14,6 +14,7 @@ from audience_sync.sync.findings import AudienceFinding, ChainChange
 from audience_sync.sync.look import Outlook
 from audience_sync.sync.order import Order
 from audience_sync.sync.outlook import Owed
+from audience_sync.wording import plural
 from audience_sync.workspace import Workspace, literal
 
 FORMAT = 1
@@ -86,13 +87,13 @@ def changes_of(workspace: Workspace, outlook: Outlook, owed: Sequence[Owed]) -> 
         f"audience {each.key}": Part(_what(each), _digest(workspace, *filter(None, [audiences.get(each.key)])))
         for each in findings.audiences
     }
-    changed = f"{_number(findings.traits.changed, 'user')} with changes"
+    changed = f"{plural(findings.traits.changed, 'user')} with changes"
     parts["computed traits"] = Part(changed, _digest(workspace, *traits))
     parts["lists of suppressed users"] = Part(f"{added:,} added, {removed:,} taken off", _digest(workspace, *lists))
     for name, ledger in outlook.ledgers.items():
         shares = [each for each in owed if each.ledger.name == ledger.name]
         calls = [f"select user_id, traits from {each.table}" for each in shares]
-        number = _number(sum(each.calls for each in shares), "call")
+        number = plural(sum(each.calls for each in shares), "call")
         parts[f"destination {name}"] = Part(number, _digest(workspace, *calls))
         parts[f"address of {name}"] = Part(outlook.destinations[name].address, "")
     return parts
@@ -102,10 +103,6 @@ def _what(finding: AudienceFinding) -> str:
     counts = finding.held.counts if finding.held else finding
     state = "" if finding.status in _USUAL else f"{finding.status}: "
     return f"{state}{counts.entered:,} entered, {counts.left:,} left"
-
-
-def _number(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _rows(change: ChainChange) -> str:
@@ -119,7 +116,7 @@ def _rows(change: ChainChange) -> str:
 
 def _digest(workspace: Workspace, *queries: str) -> str:
     """The same for the same rows, in whatever order."""
-    rows = (f"select bit_xor(md5_number(row::varchar)) from ({query}) row" for query in queries)
+    rows = (f"select bit_xor(md5plural(row::varchar)) from ({query}) row" for query in queries)
     return " ".join(f"{workspace.one(query)[0] or 0:x}" for query in rows)
 
 

@@ -116,7 +116,7 @@ def _rows(change: ChainChange) -> str:
 
 def _digest(workspace: Workspace, *queries: str) -> str:
     """The same for the same rows, in whatever order."""
-    rows = (f"select bit_xor(md5plural(row::varchar)) from ({query}) row" for query in queries)
+    rows = (f"select bit_xor(md5_number(row::varchar)) from ({query}) row" for query in queries)
     return " ".join(f"{workspace.one(query)[0] or 0:x}" for query in rows)
 
 

@@ -59,6 +59,15 @@ class AudienceStatus(StrEnum):
     WAITING = "waiting"  # initial: manual, not seeded yet
 
 
+class History(StrEnum):
+    """What ``retention`` lets go of when it has grown old; what is so now is kept always."""
+
+    CHANGES = "changes"
+    REQUESTS = "requests"
+    REJECTED_ROWS = "rejected_rows"
+    RUNS = "runs"  # what they found and delivered; each run's own row stays
+
+
 class Counts(NamedTuple):
     """What a snapshot would change: members (or users with a value) before, who would enter, and who would leave."""
 

@@ -57,6 +57,8 @@ def print_explanation(found: Explanation, *, at: datetime | None) -> None:
             line(f"{key}: {snapshot.problem}")
     for view in found.destinations:
         _print_destination(view)
+    if found.forgotten:
+        line(f"\nCalls of the runs up to {found.forgotten} are no longer kept (`retention`).")
 
 
 def _suppressions(found: Explanation) -> Iterator[str]:

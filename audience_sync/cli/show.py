@@ -22,6 +22,13 @@ TABLES = (
     ("Refused calls", "refused_calls", "destination user_id reason http_status attempts"),
     ("Rejected rows", "rejected_rows", "audience_key file row user_id reason"),
 )
+#: What `retention` lets go of, in the words of an answer.
+FORGOTTEN = {
+    "changes": "changes that later ones replaced",
+    "requests": "requests",
+    "rejected_rows": "rejected rows",
+    "runs": "what the run found and delivered",
+}
 
 
 @click.command()
@@ -54,6 +61,9 @@ def _print(run: Mapping[str, Any]) -> None:
     run = {**run, "holds": [{**hold, "would": _such_as(hold)} for hold in run["holds"]]}
     for title, view, columns in TABLES:
         _table(title, view, columns.split(), run[view])
+    if run["no_longer_kept"]:
+        gone = ", ".join(FORGOTTEN[each] for each in run["no_longer_kept"])
+        line(f"\nNo longer kept (`retention`): {gone}.")
     line(f"Computed traits: {plural(run['trait_users_changed'], 'user')} with changes.")
 
 

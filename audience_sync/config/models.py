@@ -15,7 +15,16 @@ from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from audience_sync.config.expect import Expect
 from audience_sync.config.options import DestinationOptions, StrictModel
-from audience_sync.config.parts import Guard, GuardOverride, Schedule, ScheduleText, Size, TraitsGuard
+from audience_sync.config.parts import (
+    Guard,
+    GuardOverride,
+    Retention,
+    RetentionText,
+    Schedule,
+    ScheduleText,
+    Size,
+    TraitsGuard,
+)
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
 from audience_sync.model import Initial
 
@@ -196,6 +205,9 @@ class ConfigFile(StoreConfig):
     guard: Guard = Field(default=Guard(), description="Which changes are too many to be believed.")
     members_table: bool = Field(
         default=True, description="Keep the plain table of the current members, which the view reads."
+    )
+    retention: RetentionText = Field(
+        default=Retention(), description="How long the history is kept; default: for ever.", examples=["400d"]
     )
     environments: dict[str, dict[str, Any]] = Field(
         default={}, repr=False, description="By name, what `--env NAME` overrides in the rest of the config."

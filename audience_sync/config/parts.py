@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -13,6 +14,7 @@ from audience_sync.config.cron import parse_cron
 from audience_sync.config.options import Duration, StrictModel
 from audience_sync.config.suggest import unknown
 from audience_sync.config.values import parse_share, parse_size
+from audience_sync.model import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,33 @@ class GuardOverride(TraitsGuard):
     """An audience's own guard; what is not given here is as in the config's `guard`."""
 
     max_added: ThresholdText | None = Field(default=None, description=_MAX_ADDED)
+
+
+def _retention(value: object) -> object:
+    return dict.fromkeys(History, value) if isinstance(value, str | timedelta) else value
+
+
+class Retention(StrictModel):
+    """How long the history is kept, beside what is so now. A duration alone is meant for all of it."""
+
+    changes: Duration | None = Field(
+        default=None,
+        description="What users had been and had before, until another run changed it. What each user has now stays, "
+        "and since when. Nothing goes that a destination has not been told yet.",
+    )
+    requests: Duration | None = Field(default=None, description="What was sent and answered, request by request.")
+    rejected_rows: Duration | None = Field(default=None, description="Rows without a usable user id.")
+    runs: Duration | None = Field(
+        default=None,
+        description="What runs found of each audience and delivered to each destination. The runs themselves stay.",
+    )
+
+    def of(self, history: History) -> timedelta | None:
+        found: timedelta | None = getattr(self, history.value)
+        return found
+
+
+RetentionText = Annotated[Retention, BeforeValidator(_retention, json_schema_input_type=str | Retention)]
 
 
 class Schedule(StrictModel):

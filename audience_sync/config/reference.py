@@ -18,6 +18,7 @@ _LINKS = {
     "ComputedTraitsConfig": "[entry](#computed-traits)",
     "TraitConfig": "[trait](#computed-traits)",
     "Guard": "[guard](#guard)",
+    "Retention": "[retention](#retention)",
     "GuardOverride": "[guard](#guard)",
     "TraitsGuard": "[guard](#guard)",
     "Expect": "[expect](#expect)",

@@ -12,21 +12,25 @@ from sqlalchemy import Connection, Row, null, select
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import NEVER
 from audience_sync.delivery.terms import Terms, read_terms
+from audience_sync.history.kept import run_known_by
 from audience_sync.history.reach import Reach, read_requests
-from audience_sync.history.runs import last_run_by
 from audience_sync.history.snapshots import SnapshotOf, snapshots_of
 from audience_sync.history.standing import Line, standing
 from audience_sync.history.telling import Story, Suppression, Told, in_force, replay
-from audience_sync.history.versions import Versions, read_versions
+from audience_sync.history.versions import Version, Versions, read_versions
+from audience_sync.model import History
 from audience_sync.store.catalog import read_properties
 from audience_sync.store.engine import Store
+from audience_sync.store.pruning import pruned_through
 from audience_sync.store.suppressions import erased_at
 from audience_sync.store.tables import (
     destinations,
     past_suppressions,
+    properties,
     run_destinations,
     runs,
     suppressions,
+    withheld_values,
 )
 from audience_sync.workspace import Workspace
 
@@ -56,7 +60,8 @@ class DestinationView:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was known at a time. ``times``: when runs started. Of an erased user there is only ``erased_at``."""
+    """What was known at a time. ``times``: when runs started. ``forgotten``: the run up to which requests are no
+    longer kept, 0 where all are. Of an erased user there is only ``erased_at``."""
 
     user_id: str
     at: datetime
@@ -66,6 +71,7 @@ class Explanation:
     snapshots: Mapping[str, SnapshotOf] = field(default_factory=dict)
     destinations: Sequence[DestinationView] = ()
     times: Mapping[int, datetime] = field(default_factory=dict)
+    forgotten: int = 0
 
     @property
     def is_known(self) -> bool:
@@ -78,7 +84,10 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Who is asked about, as of when (after which run), and what they had and were until then."""
+    """Who is asked about, as of when (after which run), and what they had and were until then.
+
+    ``forgotten``: the run up to which requests are no longer kept.
+    """
 
     user: str
     moment: datetime
@@ -86,6 +95,7 @@ class _Asked:
     versions: Mapping[str, Versions]
     suppressions: Sequence[Suppression]
     companions: Mapping[str, Companions]
+    forgotten: int
 
 
 def explain(
@@ -93,18 +103,22 @@ def explain(
 ) -> Explanation:
     """All that the store says about a user, now or ``at`` a time; it only reads what concerns them.
 
-    ``companions``: by a destination's type, the traits that it is told together.
+    ``companions``: by a destination's type, the traits that it is told together. Raises ForgottenError for a time
+    before what is kept.
     """
     moment = at or datetime.now(UTC)
     with Workspace(memory_limit) as workspace, store.reading() as connection:
         erased = erased_at(connection, user)
         if erased is not None:
             return Explanation(user, moment, erased)
-        run = NEVER if at is None else last_run_by(connection, at)
-        everything = read_versions(connection, workspace, read_properties(connection), user)
+        run = NEVER if at is None else run_known_by(connection, at)
+        pruned = pruned_through(connection)
+        forgotten = max(pruned[History.CHANGES], pruned[History.REQUESTS])
+        known = read_properties(connection)
+        everything = read_versions(connection, workspace, known, user, forgotten=pruned[History.CHANGES])
         versions = {key: each for key, known in everything.items() if (each := known.until(run))}
         ever = {key: each for key, each in versions.items() if each.ever}
-        asked = _Asked(user, moment, run, ever, _suppressions(connection, user, moment), companions)
+        asked = _Asked(user, moment, run, ever, _suppressions(connection, user, moment), companions, forgotten)
         snapshots = snapshots_of(connection, versions.values(), run, moment)
         return Explanation(
             user,
@@ -115,6 +129,7 @@ def explain(
             snapshots,
             [_view(connection, row.id, row.name, row.type, asked) for row in _destinations(connection, moment)],
             _times(connection, versions.values(), snapshots.values()),
+            forgotten,
         )
 
 
@@ -127,29 +142,41 @@ def _view(connection: Connection, destination: int, name: str, kind: str, asked:
     terms = read_terms(connection, destination)
     ids = {key: each.of.id for key, each in asked.versions.items()}
     seeded = {key: ids[key] for key, history in terms.items() if key in ids and any(each.seeding for each in history)}
-    reach = Reach(connection, destination, asked.user, asked.moment, terms, seeded)
+    reach = Reach(connection, destination, asked.user, asked.moment, asked.forgotten, terms, seeded)
     story = Story(asked.versions, terms, asked.suppressions, asked.companions.get(kind, ()))
     told = replay(story, read_requests(reach, story.runs_with_news(), asked.suppressions), asked.moment)
-    feeds = _feeds(read_ledgers(connection, [name])[name], terms, asked.run)
+    if asked.forgotten and asked.run == NEVER:
+        told.withheld = _withheld(connection, destination, asked.user)
+    feeds = _feeds(read_ledgers(connection, [name])[name], terms, asked)
     suppressed = any(each.holds_at(asked.moment) for each in asked.suppressions)
     return DestinationView(
         name,
         kind,
-        standing(asked.versions, terms, told, feeds, asked.run, suppressed=suppressed),
+        standing(asked.versions, terms, told, feeds, asked.run, suppressed=suppressed, forgotten=asked.forgotten),
         told,
         _last(connection, destination, asked.run),
         min((each.attempted_run for each in feeds.values() if each.attempted_run), default=None),
     )
 
 
-def _feeds(ledger: Ledger, terms: Mapping[str, Sequence[Terms]], run: int) -> dict[str | None, Feed]:
-    """How far each feed had got after a run; of a past one only the requests say it."""
-    feeds = {each.seeding: each for each in (ledger.feed, *ledger.seeds.values())}
+def _withheld(connection: Connection, destination: int, user: str) -> dict[str, Version]:
+    """What is kept for the day when the user is no longer suppressed, also of runs that are no longer kept."""
+    mine = (withheld_values.c.destination_id == destination) & (withheld_values.c.user_id == user)
+    columns = (properties.c.key, withheld_values.c.run_id, withheld_values.c.value)
+    query = select(*columns).join_from(withheld_values, properties).where(mine)
+    return {row.key: Version(row.run_id, row.value) for row in connection.execute(query)}
+
+
+def _feeds(ledger: Ledger, terms: Mapping[str, Sequence[Terms]], asked: _Asked) -> dict[str | None, Feed]:
+    """How far each feed had got after a run; of a past one only the requests say it, and what is let go of of them
+    had been answered."""
+    feeds, run = {each.seeding: each for each in (ledger.feed, *ledger.seeds.values())}, asked.run
     if run == NEVER:
         return feeds
     keys = [None, *(key for key, history in terms.items() if (then := in_force(history, run)) and then.seeding)]
     attempted = {key: each.attempted_run for key, each in feeds.items() if (each.attempted_run or NEVER) <= run}
-    return {key: Feed(None, 0, attempted.get(key), seeding=key) for key in keys}
+    position = min(asked.forgotten, ledger.feed.position)
+    return {key: Feed(None, 0 if key else position, attempted.get(key), seeding=key) for key in keys}
 
 
 def _last(connection: Connection, destination: int, run: int) -> LastDelivery | None:

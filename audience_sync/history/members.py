@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from audience_sync.errors import UnknownNameError
-from audience_sync.history.runs import last_run_by
+from audience_sync.history.kept import run_known_by
 from audience_sync.model import PropertyKind
 from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import current, fetch
@@ -22,14 +22,15 @@ Batch = list[tuple[str, str]]
 def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int) -> Iterator[Batch]:
     """Batches of user id and member since (ISO 8601, UTC), in the order of user ids; memory stays bounded.
 
-    ``at`` None means now. Raises UnknownNameError for an unknown audience.
+    ``at`` None means now. Raises UnknownNameError for an unknown audience, ForgottenError for a time before what
+    is kept.
     """
     with Workspace(memory_limit) as workspace:
         with store.reading() as connection:  # not longer: a reader who pauses would keep runs from committing
             audience = _audience(connection, key)
             members = _members(connection, workspace, audience)
             if at is not None:
-                members = _as_of(connection, workspace, audience, members, last_run_by(connection, at))
+                members = _as_of(connection, workspace, audience, members, run_known_by(connection, at))
             times = {row.id: row.started_at for row in connection.execute(select(runs.c.id, runs.c.started_at))}
         for rows in workspace.stream(f"select user_id, run_id from ({members}) order by user_id"):
             yield [(user, times[run].isoformat(timespec="seconds").replace("+00:00", "Z")) for user, run in rows]

@@ -23,13 +23,14 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a destination told a user until a moment. ``terms``: the destination's. ``seeded``: the ids of the
-    audiences that were ever seeded by hand, by key."""
+    """What a destination told a user until a moment. ``forgotten``: the run up to which requests are no longer kept.
+    ``terms``: the destination's. ``seeded``: the ids of the audiences that were ever seeded by hand, by key."""
 
     connection: Connection
     destination: int
     user: str
     until: datetime
+    forgotten: int
     terms: Mapping[str, Sequence[Terms]]
     seeded: Mapping[str, int]
 
@@ -126,6 +127,7 @@ def _in_range(reach: Reach, feed: _Feed) -> Select[Any]:
         .join(requests, requests.c.id == candidate)
         .outerjoin(untaken_calls, theirs)
         .where(requests.c.after_user < reach.user, requests.c.answered_at <= reach.until)
+        .where((runs.c.id > reach.forgotten) | untaken_calls.c.user_id.is_not(None))
         .order_by(runs.c.id)
         .limit(1)
     )
@@ -153,6 +155,7 @@ def _while_suppressed(reach: Reach, feed: _Feed, suppression: Suppression) -> Se
         .outerjoin(run_audiences, (run_audiences.c.run_id == runs.c.id) & (runs.c.command == SEED))
         .where(run_destinations.c.destination_id == reach.destination, committed <= reach.until)
         .where(committed >= suppression.since, committed < (suppression.until or _END_OF_TIME))
+        .where(runs.c.id > reach.forgotten)
         .order_by(runs.c.id)
         .limit(1)
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, text
 
 from audience_sync.errors import UnknownNameError
-from audience_sync.store.tables import runs
+from audience_sync.store.pruning import pruned_through
 
 Row = dict[str, Any]
 
@@ -44,6 +44,7 @@ def one_run(connection: Connection, run: int) -> dict[str, Any]:
         "deliveries": _of(connection, "deliveries", run, "destination"),
         "refused_calls": _of(connection, "refused_calls", run, "destination, user_id"),
         "rejected_rows": _of(connection, "rejected_rows", run, 'audience_key, file, "row"'),
+        "no_longer_kept": [each.value for each, through in pruned_through(connection).items() if run <= through],
     }
 
 
@@ -56,11 +57,6 @@ def _with_sample(connection: Connection, hold: Row) -> Row:
     sample = _rows(connection, query, run=hold["run"], kind=hold["kind"], key=hold["key"])
     entered, left = ([each["user_id"] for each in sample if each["entered"] == entered] for entered in (True, False))
     return {**hold, "sample": {"entered": entered, "left": left}}
-
-
-def last_run_by(connection: Connection, at: datetime) -> int:
-    """The last run that had started by then; 0 where there was none."""
-    return connection.execute(select(func.max(runs.c.id)).where(runs.c.started_at <= at)).scalar() or 0
 
 
 def _of(connection: Connection, view: str, run: int, order: str) -> list[Row]:

@@ -45,8 +45,10 @@ def standing(
     run: int,
     *,
     suppressed: bool,
+    forgotten: int = 0,
 ) -> list[Line]:
-    """A line for each property of which the user ever had a value, after a run. ``feeds``: how far each has got."""
+    """A line for each property of which the user ever had a value, after a run. ``feeds``: how far each has got.
+    ``forgotten``: the run up to which requests are no longer kept."""
     due: dict[str, tuple[State, Version]] = {key: (State.REFUSED, each) for key, each in told.refused.items()}
     for seeding, feed in feeds.items():
         reached = max(told.reached.get(seeding, 0), feed.position)
@@ -60,7 +62,7 @@ def standing(
     due = {key: (State.OWED, each) for key, each in told.withheld.items()} | due
     if suppressed:
         due = {key: (State.WITHHELD, version) for key, (_, version) in due.items()}
-    return [_line(key, each, terms.get(key, ()), told, due.get(key), run) for key, each in versions.items()]
+    return [_line(key, each, terms.get(key, ()), told, due.get(key), run, forgotten) for key, each in versions.items()]
 
 
 def _line(
@@ -70,6 +72,7 @@ def _line(
     told: Told,
     due: tuple[State, Version] | None,
     run: int,
+    forgotten: int,
 ) -> Line:
     believed, now = told.believed.get(key), in_force(terms, run)
     if now is None:
@@ -78,7 +81,8 @@ def _line(
         return Line(key, State.ENDED, believed, ended_run=now.subscription.ended_run)
     if due:
         return Line(key, due[0], believed, due[1])
-    if believed or news(versions, now, 0, run, None):  # the request that told it may no longer be kept
+    told_long_ago = versions.changes and now.subscription.since_run < versions.now.run <= forgotten
+    if believed or told_long_ago or news(versions, now, 0, run, None):  # the request may no longer be kept
         return Line(key, State.TOLD, believed)
     baseline = versions.is_there and not now.subscription.tell_everyone
     return Line(key, State.BASELINE if baseline else State.NOTHING)

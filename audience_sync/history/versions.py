@@ -15,7 +15,7 @@ from audience_sync.store.lookup import base_rows
 from audience_sync.store.tables import changes, installation, members
 from audience_sync.workspace import Workspace
 
-#: The first value of a trait that an earlier version of the program has changed: it was not kept.
+#: The first value where it was not kept: by an earlier version of the program, or by `retention`.
 UNKNOWN = "?"
 TRUE, FALSE = "true", "false"
 
@@ -65,9 +65,10 @@ class Versions:
 
 
 def read_versions(
-    connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str
+    connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str, *, forgotten: int = 0
 ) -> dict[str, Versions]:
-    """By key. The log tells what changed; of what never did, the members table and the snapshots know the value."""
+    """By key. The log tells what changed; of what never did, the members table and the snapshots know the value.
+    ``forgotten``: of the changes up to this run only the newest are kept."""
     log = _changes(connection, user)
     unchanged = [each for each in properties.values() if each.id not in log]
     values = _from_members(connection, unchanged, user)
@@ -75,7 +76,7 @@ def read_versions(
     rows = base_rows(connection, workspace, {each.chain_id for each in rest}, user)
     values |= {each.id: _from_base(each, rows.get(each.chain_id)) for each in rest}
     return {
-        key: _logged(each, log[each.id])
+        key: _logged(each, log[each.id], forgotten)
         if each.id in log
         else Versions(each, Version(each.created_run, values[each.id]))
         for key, each in properties.items()
@@ -90,10 +91,13 @@ def _changes(connection: Connection, user: str) -> dict[int, list[Row[Any]]]:
     return found
 
 
-def _logged(of: Property, log: Sequence[Row[Any]]) -> Versions:
+def _logged(of: Property, log: Sequence[Row[Any]], forgotten: int) -> Versions:
     """The first change says what was before it: whoever left an audience had been in it from the start."""
     before: str | None = log[0].before
-    if of.kind is PropertyKind.AUDIENCE:
+    first: str | None
+    if log[0].run_id <= forgotten:
+        first = UNKNOWN
+    elif of.kind is PropertyKind.AUDIENCE:
         first = TRUE if log[0].value == FALSE else None
     else:
         first = UNKNOWN if before is None else None if before == "null" else before

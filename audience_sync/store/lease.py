@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -79,6 +79,10 @@ class Lease:
             self._extend(connection)
             yield connection
         self._renewed = renewed
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that writes nothing."""
+        return self._store.reading()
 
     def confirm(self) -> None:
         """Raise LeaseLostError unless nobody else can have taken over: called before every request."""

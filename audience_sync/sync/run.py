@@ -24,6 +24,7 @@ from audience_sync.sync.look import Outlook, look
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
 from audience_sync.sync.report import DestinationReport, Report, destination_report, found_report
+from audience_sync.sync.retention import keep_recent
 from audience_sync.workspace import Workspace
 
 Review = Callable[[Workspace, Outlook], None]
@@ -43,7 +44,7 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
                 outlook = look(parts, order, watch, workspace, run)
                 if review is not None:
                     review(workspace, outlook)
-                return _carry_out(parts, order, watch, workspace, lease, outlook, started)
+                report = _carry_out(parts, order, watch, workspace, lease, outlook, started)
         except LeaseLostError:
             raise
         except BaseException as error:
@@ -51,6 +52,8 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
             with lease.transaction() as connection:
                 break_off(connection, run, time.monotonic() - started, words)
             raise
+        keep_recent(lease, parts.settings)
+        return report
 
 
 def _words(error: BaseException, mask: Callable[[str], str]) -> str:

@@ -17,8 +17,11 @@ from .receiver import Destination
 SETTLED = {State.TOLD, State.BASELINE, State.NOT_TOLD_OF, State.ENDED, State.NOTHING}
 
 
-def wrong(store: Store, user: str, receivers: dict[str, Destination], *, settled: bool) -> list[str]:
-    """What `explain` says of the user that is not so. ``settled``: nothing may be owed."""
+def wrong(
+    store: Store, user: str, receivers: dict[str, Destination], *, settled: bool, forgetful: bool = False
+) -> list[str]:
+    """What `explain` says of the user that is not so. ``settled``: nothing may be owed. ``forgetful``: what was told
+    need not be known any more."""
     found = explain(store, user, at=None, memory_limit=768_000_000, companions={})
     if found.erased_at:
         return []
@@ -32,17 +35,26 @@ def wrong(store: Store, user: str, receivers: dict[str, Destination], *, settled
             receivers[view.name].belief.users.get(user, {}),
             view.unanswered_since is None and not found.is_suppressed,
             settled,
+            forgetful,
         )
     ]
 
 
 def _wrong(
-    store: Store, user: str, view: DestinationView, believed: dict[str, Any], is_certain: bool, settled: bool
+    store: Store,
+    user: str,
+    view: DestinationView,
+    believed: dict[str, Any],
+    is_certain: bool,
+    settled: bool,
+    forgetful: bool,
 ) -> list[str]:
     """``is_certain``: no call was sent whose answer may have been lost. (What was refused or is no
     longer told after such a call, or not sent since the user was suppressed, never becomes certain.)"""
     open_ended = {each.key for each in view.lines if each.state in (State.ENDED, State.REFUSED)}
     told = {key: call.values[key].value for key, call in view.told.believed.items()}
+    if forgetful:
+        open_ended |= believed.keys() - told.keys()
     problems = []
     if is_certain and {key: json.dumps(value) for key, value in believed.items() if key not in open_ended} != {
         key: value or "null" for key, value in told.items() if key not in open_ended

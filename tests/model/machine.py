@@ -82,14 +82,16 @@ class Shop(Person):
 
     house: House
 
-    @initialize(first=st.fixed_dictionaries(dict.fromkeys(AUDIENCES, members)), first_cities=cities)
-    def open(self, first: dict[str, frozenset[str]], first_cities: dict[str, str]) -> None:
+    @initialize(
+        first=st.fixed_dictionaries(dict.fromkeys(AUDIENCES, members)), first_cities=cities, forgetful=st.booleans()
+    )
+    def open(self, first: dict[str, frozenset[str]], first_cities: dict[str, str], forgetful: bool) -> None:
         self.folder = self.house.folder / f"shop-{next(self.house.numbers)}"
         self.folder.mkdir()
         self.house.commands.move_to(self.folder)
         self.house.receivers.restart()
         self.store = self.house.new_store()
-        self.members, self.cities = first, first_cities
+        self.members, self.cities, self.forgetful = first, first_cities, forgetful
         self.told: dict[str, frozenset[str]] = dict.fromkeys(("vip", "buyers"), frozenset(DESTINATIONS))
         self.left_out: frozenset[str] = frozenset()
         self.suppressed: set[str] = set()
@@ -212,12 +214,16 @@ class Shop(Person):
         return ended
 
     def _explained(self, *, settled: bool = False) -> None:
-        """Of users of whom everything is kept."""
+        """Of users who were not erased."""
         store = Store(self.store)
         try:
             for user in sorted(set(USERS) - self.erased):
                 problems = wrong(
-                    store, user, self.house.receivers.each, settled=settled and user not in self.suppressed
+                    store,
+                    user,
+                    self.house.receivers.each,
+                    settled=settled and user not in self.suppressed,
+                    forgetful=self.forgetful,
                 )
                 assert not problems, problems
         finally:
@@ -271,6 +277,7 @@ class Shop(Person):
             "computed_traits": [{"source": "shop", "file": "cities.csv", "traits": ["city"]}],
             "guard": {"max_removed": "50%", "max_added": len(USERS), "at_least": 0},
             "destinations": here,
+            **({"retention": "1ms"} if self.forgetful else {}),
         }
         (self.folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))), "utf-8")
 

@@ -16,7 +16,15 @@ from audience_sync.store.tables.ledger import (
     told_ranges,
     untaken_calls,
 )
-from audience_sync.store.tables.runs import installation, lease, rejections, run_audiences, run_destinations, runs
+from audience_sync.store.tables.runs import (
+    installation,
+    lease,
+    pruned_history,
+    rejections,
+    run_audiences,
+    run_destinations,
+    runs,
+)
 from audience_sync.store.tables.snapshots import chains, changes, members, properties, segment_parts, segments
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
 
@@ -34,6 +42,7 @@ __all__ = [
     "metadata",
     "past_suppressions",
     "properties",
+    "pruned_history",
     "refusals",
     "refused_values",
     "rejections",

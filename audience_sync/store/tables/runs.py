@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text
 
-from audience_sync.store.columns import UtcDateTime
+from audience_sync.store.columns import UserIdText, UtcDateTime
 from audience_sync.store.tables.base import metadata
 
 installation = Table(
@@ -78,6 +78,16 @@ rejections = Table(
     Column("user_id", Text, comment="As written"),
     Column("reason", Text, nullable=False, comment="Why it has no usable user id"),
     comment="Rows without a usable user id",
+)
+
+pruned_history = Table(
+    "pruned_history",
+    metadata,
+    Column("history", Text, primary_key=True, comment="changes, requests, rejected_rows or runs"),
+    Column("through_run", Integer, nullable=False, comment="Of this run and those before, not all is kept any more"),
+    Column("next_run", Integer, nullable=False, comment="Deleting goes on with this run ..."),
+    Column("after_user", UserIdText, nullable=False, comment="... and the users greater than this one"),
+    comment="How much of the history is no longer kept (retention)",
 )
 
 lease = Table(

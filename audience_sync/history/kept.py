@@ -1,0 +1,25 @@
+"""How far back does the history go? Further back than that nothing can be said."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from audience_sync.errors import ForgottenError
+from audience_sync.model import History
+from audience_sync.store.pruning import pruned_through
+from audience_sync.store.runs import last_run_by
+from audience_sync.store.tables import runs
+
+
+def run_known_by(connection: Connection, at: datetime) -> int:
+    """The last run that had started by then. Raises ForgottenError where not all is kept of what was so then."""
+    run, forgotten = last_run_by(connection, at), pruned_through(connection)[History.CHANGES]
+    if run < forgotten:
+        since = connection.execute(select(runs.c.started_at).where(runs.c.id == forgotten)).scalar_one()
+        raise ForgottenError(
+            f"What was so at that time is no longer known: of what runs changed before {since:%Y-%m-%d %H:%M:%S} UTC "
+            f"(run {forgotten}), not all is kept (`retention` in the config). Ask for that time or a later one."
+        )
+    return run

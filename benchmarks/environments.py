@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
 from pathlib import Path
+
+#: Where data, environments and results stay, and whose program is measured, unless a benchmark is told otherwise.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "audience-sync-benchmarks"
+PROGRAM = Path(sys.executable).with_name("audience-sync")
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "receiver": ("httptools==0.9.0", "orjson==3.13.0"),
@@ -13,6 +18,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "drt": ("drt-core[duckdb]==1.2.1", "duckdb==2.0.0"),
     "dlt": ("dlt[duckdb]==1.31.0", "duckdb==2.0.0", "pyarrow==26.0.1", "requests==2.34.2"),
     "duckdb": ("duckdb==2.0.0",),
+    "plot": ("matplotlib==3.11.2",),
 }
 
 

@@ -12,7 +12,7 @@ from benchmarks.environments import PACKAGES
 
 
 def facts(program: Path) -> dict[str, str]:
-    packages = sorted({package for names in PACKAGES.values() for package in names})
+    packages = sorted({package for name, names in PACKAGES.items() for package in names if name != "plot"})
     python = program.with_name("python")
     ask = "import duckdb, sqlite3, sqlalchemy as s; print(duckdb.__version__, sqlite3.sqlite_version, s.__version__)"
     duckdb, sqlite, sqlalchemy = _say([str(python), "-c", ask]).split()

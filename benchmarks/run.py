@@ -11,7 +11,6 @@ Results are kept in the work folder: a case that is run again replaces what was 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import ExitStack
 from fnmatch import fnmatch
@@ -21,17 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.cases import Case, all_cases
 from benchmarks.ceiling import ceiling
-from benchmarks.environments import python_of
+from benchmarks.environments import CACHE, PROGRAM, python_of
 from benchmarks.facts import facts
 from benchmarks.results import Results
 from benchmarks.rounds import Bench, run_case
 from benchmarks.servers import postgresql, receiver
 from benchmarks.start_up import start_up
 from benchmarks.table import show, write
-
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "audience-sync-benchmarks"
-
-PROGRAM = Path(sys.executable).with_name("audience-sync")
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -85,24 +85,28 @@ def show(results: Results, cases: Sequence[Case], users: int) -> None:
             previous = row[:2]
             table.add_row(*(cell.replace("**", "") for cell in row))
         console.print(table)
-    console.print("; ".join(_facts(results)))
+    console.print("; ".join(known_facts(results)))
 
 
 def write(results: Results, cases: Sequence[Case], users: int, page: Path) -> None:
+    parts = [
+        "\n".join(f"- {fact}" for fact in known_facts(results)),
+        "## The ratios",
+        markdown(GOALS, goal_rows(goals(results, users)), names=2),
+        "## Everything",
+        markdown(HEADS, rows(results, cases), names=3),
+    ]
+    replace_measured(page, parts)
+
+
+def replace_measured(page: Path, parts: Iterable[str]) -> None:
     """Replace what stands between the page's markers; the prose around it stays."""
     before, _, rest = page.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    parts = [
-        "\n".join(f"- {fact}" for fact in _facts(results)),
-        "## The ratios",
-        _markdown(GOALS, goal_rows(goals(results, users))),
-        "## Everything",
-        _markdown(HEADS, rows(results, cases)),
-    ]
     page.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
 
 
-def _facts(results: Results) -> list[str]:
+def known_facts(results: Results) -> list[str]:
     known = [f"{name}: {value}" for name, value in results.facts.items() if isinstance(value, str)]
     taken = results.facts.get("ceiling")
     if taken:
@@ -113,7 +117,7 @@ def _facts(results: Results) -> list[str]:
     return known
 
 
-def _markdown(heads: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    numbers = 3 if len(heads) == len(HEADS) else 2
-    lines = [heads, ["---"] * numbers + ["--:"] * (len(heads) - numbers), *body]
+def markdown(heads: Sequence[str], body: Iterable[Sequence[str]], *, names: int) -> str:
+    """``names``: how many columns from the left hold words; the others hold numbers."""
+    lines = [heads, ["---"] * names + ["--:"] * (len(heads) - names), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

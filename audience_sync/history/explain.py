@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, null, select
+from sqlalchemy import Connection, Row, Table, null, select
 
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import NEVER
@@ -27,6 +27,7 @@ from audience_sync.store.tables import (
     destinations,
     past_suppressions,
     properties,
+    refused_values,
     run_destinations,
     runs,
     suppressions,
@@ -146,7 +147,8 @@ def _view(connection: Connection, destination: int, name: str, kind: str, asked:
     story = Story(asked.versions, terms, asked.suppressions, asked.companions.get(kind, ()))
     told = replay(story, read_requests(reach, story.runs_with_news(), asked.suppressions), asked.moment)
     if asked.forgotten and asked.run == NEVER:
-        told.withheld = _withheld(connection, destination, asked.user)
+        told.refused = _kept(connection, refused_values, destination, asked.user)
+        told.withheld = _kept(connection, withheld_values, destination, asked.user)
     feeds = _feeds(read_ledgers(connection, [name])[name], terms, asked)
     suppressed = any(each.holds_at(asked.moment) for each in asked.suppressions)
     return DestinationView(
@@ -159,11 +161,11 @@ def _view(connection: Connection, destination: int, name: str, kind: str, asked:
     )
 
 
-def _withheld(connection: Connection, destination: int, user: str) -> dict[str, Version]:
-    """What is kept for the day when the user is no longer suppressed, also of runs that are no longer kept."""
-    mine = (withheld_values.c.destination_id == destination) & (withheld_values.c.user_id == user)
-    columns = (properties.c.key, withheld_values.c.run_id, withheld_values.c.value)
-    query = select(*columns).join_from(withheld_values, properties).where(mine)
+def _kept(connection: Connection, table: Table, destination: int, user: str) -> dict[str, Version]:
+    """What did not get through, now: of runs whose requests are no longer kept only these tables say it."""
+    mine = (table.c.destination_id == destination) & (table.c.user_id == user)
+    columns = (properties.c.key, table.c.run_id, table.c.value)
+    query = select(*columns).join_from(table, properties).where(mine)
     return {row.key: Version(row.run_id, row.value) for row in connection.execute(query)}
 
 

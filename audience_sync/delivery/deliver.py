@@ -106,15 +106,15 @@ def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
     """Send what is owed until all is answered, or the destination has stopped. Raises LeaseLostError."""
     started = time.monotonic()
     tally = Tally(work.name, work.calls, withheld=work.kept_calls)
+    feed = work.feed
     if work.kept_back and work.kept_calls:
         with context.lease.transaction() as connection:
             keep_withheld(connection, workspace, work.kept_back, work.destination_id, context.property_ids)
+            feed = begin(connection, feed, context.run)  # what is kept is owed, as if it had been sent
     if work.calls:
-        feed, progress = _send(workspace, context, work, tally)
+        feed, progress = _send(workspace, context, work, feed, tally)
         tally.error = progress.reason or tally.error
         tally.rate_limited = progress.rate_limited
-    else:
-        feed = work.feed
     if work.whole and not tally.pending:
         _finish(context, work, feed)
         tally.complete = True
@@ -131,13 +131,13 @@ def _finish(context: Context, work: Delivery, feed: Feed) -> None:
         note_terms(connection, work.destination_id, [terms], context.property_ids)
 
 
-def _send(workspace: Workspace, context: Context, work: Delivery, tally: Tally) -> tuple[Feed, Progress]:
+def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, tally: Tally) -> tuple[Feed, Progress]:
     options = work.destination.options
     progress = Progress(options.give_up_after.total_seconds())
     context.begin(progress)
     pace = Pace(work.rate or options.rate_limit, wait=progress.stopped.wait)
     with context.lease.transaction() as connection:
-        feed = begin(connection, work.feed, context.run)
+        feed = begin(connection, feed, context.run)
 
     def sender(transport: Transport) -> BatchSender:
         confirm, latecomers = context.lease.confirm, context.latecomers

@@ -12,12 +12,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, literal, select
 
 from audience_sync.delivery.terms import Terms
 from audience_sync.history.telling import RETRY, SEED, Request, Suppression, Untaken, in_force
+from audience_sync.model import RunStatus
 from audience_sync.store.tables import requests, run_audiences, run_destinations, runs, untaken_calls
 
+#: How a run that was not broken off may end: of one that was, nobody had counted what was left.
+_ENDED = (RunStatus.SUCCEEDED.value, RunStatus.PARTIAL.value, RunStatus.HELD.value)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
@@ -139,18 +142,20 @@ def _kept_back(reach: Reach, feed: _Feed, suppression: Suppression, run: int) ->
         if feed.seeding in _feeds_of(row, reach.terms):
             since = row.attempted_run if row.attempted_run and row.attempted_run <= row.id else None
             at = row.committed_at
-            return Request(None, row.id, row.command, at, at, feed.seeding, attempted_run=since)
+            return Request(None, row.id, row.command, at, at, feed.seeding, row.told or 0, since)
         run = row.id + 1
     return None
 
 
 def _while_suppressed(reach: Reach, feed: _Feed, suppression: Suppression) -> Select[Any]:
-    """The runs that delivered then. What had been attempted over the feed, the next request over it knows."""
+    """The runs that delivered then. What had been attempted over the feed, the next request over it knows; ``told``:
+    the run up to which everyone had been told before."""
     known = select(requests.c.attempted_run).where(feed.requests, requests.c.run_id >= runs.c.id)
     attempted = known.order_by(requests.c.run_id).limit(1).correlate(runs).scalar_subquery()
     committed = runs.c.committed_at
     return (
         select(runs.c.id, runs.c.command, committed, run_audiences.c.audience_key, attempted.label("attempted_run"))
+        .add_columns((_told_before(reach) if feed.seeding is None else literal(0)).label("told"))
         .join_from(runs, run_destinations, run_destinations.c.run_id == runs.c.id)
         .outerjoin(run_audiences, (run_audiences.c.run_id == runs.c.id) & (runs.c.command == SEED))
         .where(run_destinations.c.destination_id == reach.destination, committed <= reach.until)
@@ -158,6 +163,22 @@ def _while_suppressed(reach: Reach, feed: _Feed, suppression: Suppression) -> Se
         .where(runs.c.id > reach.forgotten)
         .order_by(runs.c.id)
         .limit(1)
+    )
+
+
+def _told_before(reach: Reach) -> ScalarSelect[Any]:
+    """The last run that told this destination all it had to."""
+    earlier, delivered = runs.alias("earlier"), run_destinations.alias("delivered")
+    whole = (delivered.c.pending == 0) & delivered.c.error.is_(None) & earlier.c.status.in_(_ENDED)
+    return (
+        select(earlier.c.id)
+        .join_from(earlier, delivered, delivered.c.run_id == earlier.c.id)
+        .where(delivered.c.destination_id == reach.destination, earlier.c.id < runs.c.id, earlier.c.command != SEED)
+        .where(whole)
+        .order_by(earlier.c.id.desc())
+        .limit(1)
+        .correlate(runs)
+        .scalar_subquery()
     )
 
 

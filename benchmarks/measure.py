@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+#: Bytes that an answer in numbers may have.
+LONGEST_ANSWER = 1_000_000
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -51,13 +54,15 @@ def measure(command: Sequence[str], folder: Path, environment: dict[str, str] | 
     if process.returncode:
         said = (errors.read_text() + output.read_text())[-3_000:]
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {said}")
-    return Measured(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, _answer(output.read_text()))
+    return Measured(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, _answer(output))
 
 
-def _answer(output: str) -> dict[str, Any]:
+def _answer(output: Path) -> dict[str, Any]:
     """The JSON document a command printed, reduced to its numbers; nothing where it printed something else."""
+    if output.stat().st_size > LONGEST_ANSWER:  # a list; reading it would make this process large
+        return {}
     try:
-        document = json.loads(output)
+        document = json.loads(output.read_text())
     except ValueError:
         return {}
     numbers = {key: value for key, value in document.items() if isinstance(value, int | float)}

@@ -31,9 +31,13 @@ def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int
             members = _members(connection, workspace, audience)
             if at is not None:
                 members = _as_of(connection, workspace, audience, members, run_known_by(connection, at))
-            times = {row.id: row.started_at for row in connection.execute(select(runs.c.id, runs.c.started_at))}
+            times = {row.id: _text(row.started_at) for row in connection.execute(select(runs.c.id, runs.c.started_at))}
         for rows in workspace.stream(f"select user_id, run_id from ({members}) order by user_id"):
-            yield [(user, times[run].isoformat(timespec="seconds").replace("+00:00", "Z")) for user, run in rows]
+            yield [(user, times[run]) for user, run in rows]
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _audience(connection: Connection, key: str) -> Property:

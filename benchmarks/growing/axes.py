@@ -68,7 +68,7 @@ def axes(small: bool = False) -> dict[str, Axis]:
     return {axis.name: axis for axis in all_axes}
 
 
-_MEMBERS = (10_000, 100_000, 1_000_000, 3_000_000, 10_000_000)
+_MEMBERS = (10_000, 100_000, 1_000_000, 10_000_000, 50_000_000)
 _CHANGES = (100, 1_000, 10_000, 100_000, 1_000_000)
 _AUDIENCES = (1, 10, 50, 100, 200)
 _RUNS = (10, 100, 1_000, 10_000)

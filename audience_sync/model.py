@@ -76,12 +76,26 @@ class Counts(NamedTuple):
     left: int
 
 
+class AudienceEvent(NamedTuple):
+    """A user has entered or left an audience: what a track call tells.
+
+    ``message_id`` is that of the change alone, whatever else is told with it; ``timestamp`` is the time of the run that
+    found it, as in ``IdentifyCall``.
+    """
+
+    key: str
+    entered: bool
+    message_id: str
+    timestamp: str
+
+
 class IdentifyCall(NamedTuple):
     """One user and the properties that changed for them. (A tuple: a million are made in a first run.)
 
     ``traits_json`` is a JSON object as text, ready to be spliced into a request; ``message_id`` is the same
     whenever the same change is sent again; ``timestamp`` is the time of the newest run whose change it
     carries (ISO 8601, UTC, milliseconds). ``versions`` names the run behind each value (``key@run,key@run``).
+    ``events`` go along, where the destination is to be told of them.
     """
 
     user_id: str
@@ -89,6 +103,7 @@ class IdentifyCall(NamedTuple):
     message_id: str
     timestamp: str
     versions: str = ""
+    events: tuple[AudienceEvent, ...] = ()
 
     @property
     def traits(self) -> dict[str, Any]:

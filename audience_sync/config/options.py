@@ -32,6 +32,21 @@ Rate = Annotated[
 ]
 
 
+class Events(StrictModel):
+    """What track calls are named that tell of a user who entered or left an audience."""
+
+    entered: str = Field(default="Audience Entered", min_length=1, description="The name where a user entered.")
+    exited: str = Field(default="Audience Exited", min_length=1, description="The name where a user left.")
+
+
+def _events(value: object) -> object:
+    """`true` is the names as they come, `false` none."""
+    return {True: {}, False: None}[value] if isinstance(value, bool) else value
+
+
+EventsText = Annotated[Events | None, BeforeValidator(_events, json_schema_input_type=bool | Events | None)]
+
+
 class DestinationOptions(StrictModel):
     """Options that every destination has."""
 
@@ -48,6 +63,12 @@ class DestinationOptions(StrictModel):
     give_up_after: Duration = Field(
         default=timedelta(minutes=5),
         description="End the run's delivery after so long without progress; what is owed stays owed.",
+    )
+
+    events: EventsText = Field(
+        default=None,
+        description="`true`: a track call too for every user who enters or leaves an audience, once everyone has been "
+        "told of it; `{entered: ..., exited: ...}` names them.",
     )
 
     def located(self, folder: Path) -> Self:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha1
 from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
 from audience_sync.destinations.base import Destination, Message
 from audience_sync.errors import UnsendableError
-from audience_sync.model import IdentifyCall
+from audience_sync.model import AudienceEvent, IdentifyCall
 from audience_sync.workspace import Workspace, literal
 
 
@@ -62,18 +63,20 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The calls of an ``owed`` table. ``times``: when each run started (ISO 8601)."""
+    """The calls of an ``owed`` table. ``times``: when each run started (ISO 8601). ``told_since``: of each audience
+    whose events are told, the run since which the destination is told of it: what everyone is told then is no event."""
 
     workspace: Workspace
     table: str
     installation: str
     destination: str
     times: Mapping[int, str]
+    told_since: Mapping[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[IdentifyCall]:
         """In user order."""
         for rows in self.workspace.stream(f"{self._sql} order by user_id"):
-            yield from map(IdentifyCall._make, rows)
+            yield from map(self._call, rows)
 
     def of(self, users: Collection[str]) -> dict[str, IdentifyCall]:
         """The calls of these few users."""
@@ -81,7 +84,20 @@ class Calls:
             return {}
         names = ", ".join(map(literal, users))
         rows = self.workspace.stream(f"{self._sql} where user_id in ({names})")
-        return {row[0]: IdentifyCall._make(row) for batch in rows for row in batch}
+        return {row[0]: self._call(row) for batch in rows for row in batch}
+
+    def _call(self, row: Sequence[Any]) -> IdentifyCall:
+        call = IdentifyCall(*row)
+        return call._replace(events=tuple(self._events(call))) if self.told_since else call
+
+    def _events(self, call: IdentifyCall) -> Iterator[AudienceEvent]:
+        for version in call.versions.split(","):
+            key, _, run = version.rpartition("@")
+            if key in self.told_since and int(run) > self.told_since[key]:
+                change = "\0".join((self.installation, self.destination, call.user_id, version))
+                message_id = sha1(change.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:32]
+                at = self.times.get(int(run), call.timestamp)
+                yield AudienceEvent(key, bool(call.traits[key]), message_id, at)
 
     def encoded(self, destination: Destination) -> Iterator[list[EncodedCall]]:
         """In user order, in lists, as this destination is sent them.
@@ -89,7 +105,9 @@ class Calls:
         What DuckDB can write itself (``encode_sql``) takes a fraction of the time: docs/decisions/0005.
         """
         body = destination.encode_sql() or "null"
-        ordered = f"{self._sql} order by user_id"
+        if self.told_since:  # a call that may come with events is one that ``encode`` has to see
+            body = f"case when run_id <= {min(self.told_since.values())} then {body} end"
+        ordered = f"{self._rows} order by user_id"
         for rows in self.workspace.stream(f"select message_id, encode({body}), user_id, null from ({ordered})"):
             calls = list(map(_call, rows))
             if unwritten := [place for place, (_, written, *_) in enumerate(rows) if written is None]:
@@ -100,15 +118,22 @@ class Calls:
 
     @property
     def _sql(self) -> str:
-        """The fields of IdentifyCall. A message's id is the same for the same change of the same user, whenever it
-        is sent: ``versions`` names the run behind every value, so that true -> false -> true gives three ids.
-        It names, it doesn't protect: SHA-1, as in name-based UUIDs, takes half the time of SHA-256."""
+        """The fields of IdentifyCall."""
+        return f'select user_id, traits, message_id, "timestamp", versions from ({self._rows})'
+
+    @property
+    def _rows(self) -> str:
+        """The fields of IdentifyCall, and the newest run.
+
+        A message's id is the same for the same change of the same user, whenever it is sent: ``versions`` names the
+        run behind every value, so that true -> false -> true gives three ids. It names, it doesn't protect: SHA-1, as
+        in name-based UUIDs, takes half the time of SHA-256."""
         change = ", ".join((literal(self.installation), literal(self.destination), "user_id", "traits", "versions"))
         runs = ", ".join(f"({run}, {literal(at)})" for run, at in self.times.items())
         started = "coalesce(started, error('no time is known of run ' || run_id))"
         return (
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
-            f'{started} as "timestamp", versions from {self.table} '
+            f'{started} as "timestamp", versions, run_id from {self.table} '
             f"left join (values {runs}) t(run_id, started) using (run_id)"
         )
 
@@ -116,7 +141,8 @@ class Calls:
 def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
     """The call as this destination is sent it."""
     try:
-        messages = tuple(destination.encode(call))
+        events = [destination.encode_event(call.user_id, each) for each in call.events]
+        messages = (*destination.encode(call), *events)
     except UnsendableError as error:
         return EncodedCall(call.message_id, b"", call.user_id, str(error))
     return EncodedCall(call.message_id, b"", call.user_id, messages)

@@ -30,6 +30,7 @@ class Delivery:
     ``table``: what is owed. ``whole``: to everyone, not only to those whom the feed has reached. ``most``: send
     no more calls than this, and leave the rest owed. ``kept_back``, ``kept_calls``: what suppressed users are not
     sent; ``releases``: some of the calls carry what was withheld before; ``retries``: refused ones are among them.
+    ``told_since``: see ``Calls``.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Delivery:
     kept_calls: int = 0
     releases: bool = False
     retries: bool = False
+    told_since: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -141,9 +143,10 @@ def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, ta
 
     def sender(transport: Transport) -> BatchSender:
         confirm, latecomers = context.lease.confirm, context.latecomers
-        return BatchSender(transport, pace, progress, confirm, suppressed=latecomers, mask=context.mask)
+        parts, mask = work.destination.parts, context.mask
+        return BatchSender(transport, pace, progress, confirm, suppressed=latecomers, parts=parts, mask=mask)
 
-    calls = Calls(workspace, work.table, context.installation, work.name, context.times)
+    calls = Calls(workspace, work.table, context.installation, work.name, context.times, work.told_since)
     with Senders(work.destination, progress, sender) as senders:
         for outcomes in _answers(senders, _limited(_batches(calls, work), work.most), progress):
             feed = acknowledge(

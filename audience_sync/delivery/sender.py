@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from audience_sync.delivery.calls import Batch, EncodedCall, messages_of
 from audience_sync.delivery.pace import Pace, backoff
-from audience_sync.destinations.base import Judgement, Meaning, Transport
+from audience_sync.destinations.base import Judgement, Meaning, Message, Transport
 
 #: Failed attempts at the same request after which a server's error (5xx) may be about one of its calls: a batch is
 #: halved to find it. It is refused only where others of its batch go through; a call that is a batch of its own is
@@ -87,7 +87,8 @@ class BatchSender:
     """Sends batches over one transport; each sender thread has its own.
 
     ``pause``: seconds to wait after a failed attempt, counted from 1. ``suppressed``: users who may be sent nothing
-    any more, asked before every attempt. ``mask`` takes secrets out of what is kept of an answer.
+    any more, asked before every attempt. ``parts``: what of a batch goes in one request each. ``mask`` takes secrets
+    out of what is kept of an answer.
     """
 
     def __init__(
@@ -99,8 +100,10 @@ class BatchSender:
         *,
         pause: Callable[[int], float] = backoff,
         suppressed: Callable[[], Collection[str]] = tuple,
+        parts: Callable[[Sequence[Message]], Sequence[Sequence[Message]]] = lambda messages: (messages,),
         mask: Callable[[str], str] = str,
     ) -> None:
+        self._parts = parts
         self._transport = transport
         self._pace = pace
         self._progress = progress
@@ -165,11 +168,21 @@ class BatchSender:
         outcome.refusals += [Refusal(call, why, judgement.status) for call, why in refused.values()]
 
     def _answer(self, calls: Sequence[EncodedCall], outcome: Outcome) -> Judgement | None:
+        """A final answer to these calls: they are taken when every request that tells a part of them was."""
+        judgement = None
+        for messages in self._parts(messages_of(calls)):
+            judgement = self._answer_to(messages, calls, outcome)
+            if judgement is None or judgement.meaning is not Meaning.DELIVERED:
+                break
+        return judgement
+
+    def _answer_to(
+        self, messages: Sequence[Message], calls: Sequence[EncodedCall], outcome: Outcome
+    ) -> Judgement | None:
         """A final answer to one request, tried as often as it takes; None when the destination has stopped.
 
         Raises _SuppressedMeanwhileError instead of sending to a user who has become suppressed.
         """
-        messages = messages_of(calls)
         attempt, begun = 0, self._progress.clock()
         while not self._progress.stopped.is_set():
             entered = self._pace.enter()

@@ -9,8 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol
 
-from audience_sync.config.options import DestinationOptions
-from audience_sync.model import IdentifyCall
+from audience_sync.config.options import DestinationOptions, Events
+from audience_sync.errors import UnsendableError
+from audience_sync.model import AudienceEvent, IdentifyCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ class Message(NamedTuple):
 
     message_id: str
     body: bytes
+
+
+class Event(Message):
+    """A track call: that a user entered or left an audience."""
+
+    __slots__ = ()
 
 
 class Meaning(StrEnum):
@@ -121,6 +128,19 @@ class Destination(ABC):
 
         Raises UnsendableError where the destination would refuse the call for good.
         """
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        """The track call that tells it, named as ``options.events`` says."""
+        del user_id, event
+        raise UnsendableError("this destination takes no events: remove `events` from its options")
+
+    def event_name(self, event: AudienceEvent) -> str:
+        names = self.options.events or Events()
+        return names.entered if event.entered else names.exited
+
+    def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+        """What travels in one request each, where not all of a batch can."""
+        return (messages,)
 
     def encode_sql(self) -> str | None:
         """What ``encode`` does, as an SQL expression (DuckDB): text over the columns ``user_id``, ``traits``,

@@ -17,14 +17,15 @@ from audience_sync.config.options import DestinationOptions
 from audience_sync.destinations.base import (
     Audiencing,
     Destination,
+    Event,
     Judgement,
     Limits,
     Meaning,
     Message,
     Transport,
 )
-from audience_sync.destinations.identify import identify_bytes, identify_sql, message_tail
-from audience_sync.model import IdentifyCall
+from audience_sync.destinations.identify import identify_bytes, identify_sql, message_tail, track_bytes
+from audience_sync.model import AudienceEvent, IdentifyCall
 
 BATCH_MESSAGES = 5_000
 BATCH_BYTES = 16_000_000
@@ -63,6 +64,9 @@ class FileDestination(Destination):
     def encode(self, call: IdentifyCall) -> list[Message]:
         traits = " ".join(call.traits_json.splitlines()) if "\n" in call.traits_json else call.traits_json
         return [Message(call.message_id, identify_bytes(call, call.message_id, traits, self._tail))]
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        return Event(event.message_id, track_bytes(user_id, self.event_name(event), event, self._tail))
 
     def encode_sql(self) -> str | None:
         return identify_sql(self._tail)

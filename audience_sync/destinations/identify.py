@@ -14,7 +14,7 @@ import orjson
 
 from audience_sync import __version__
 from audience_sync.errors import UnsendableError
-from audience_sync.model import IdentifyCall
+from audience_sync.model import AudienceEvent, IdentifyCall
 from audience_sync.workspace import literal
 
 LIBRARY = {"name": "audience-sync", "version": __version__}
@@ -52,6 +52,17 @@ def identify_bytes(call: IdentifyCall, message_id: str, traits_json: str, tail: 
         ).encode()
     except UnicodeEncodeError:
         raise UnsendableError(NO_TEXT) from None
+
+
+def track_bytes(user_id: str, name: str, event: AudienceEvent, tail: str) -> bytes:
+    """A track call as Segment's Engage sends it; ``tail`` as in ``identify_bytes``."""
+    if not user_id:
+        raise UnsendableError("the user id is empty")
+    properties = json_text({"audience_key": event.key, event.key: event.entered})
+    return (
+        f'{{"type":"track","messageId":{json_text(event.message_id)},"userId":{json_text(user_id)},'
+        f'"event":{json_text(name)},"properties":{properties},"timestamp":"{event.timestamp}",{tail}'
+    ).encode()
 
 
 def identify_sql(tail: str, *, most_bytes: int = sys.maxsize, most_traits: int = sys.maxsize) -> str:

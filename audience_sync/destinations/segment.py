@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from audience_sync.destinations.answers import HINTS, STATUSES, StatusTable
-from audience_sync.destinations.base import Audiencing, Meaning, Message
-from audience_sync.destinations.identify import json_bytes, message_tail, properties
+from audience_sync.destinations.base import Audiencing, Event, Meaning, Message
+from audience_sync.destinations.identify import json_bytes, message_tail, properties, track_bytes
 from audience_sync.destinations.parts import Bounds, part
 from audience_sync.destinations.personas import personas_context
 from audience_sync.destinations.settings import BaseUrl, Key
 from audience_sync.destinations.tracking import PROFILE_FIELDS, TrackingDestination, TrackingOptions
-from audience_sync.model import IdentifyCall
+from audience_sync.model import AudienceEvent, IdentifyCall
 
 
 class SegmentOptions(TrackingOptions):
@@ -58,13 +58,19 @@ class SegmentDestination(TrackingDestination):
             return super().encode(call)
         return [self._about_one(call, key, value) for key, value in properties(call.traits_json)]
 
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        if self.options.envelope == "plain":
+            return super().encode_event(user_id, event)
+        tail = self._personas_tail(event.key, is_boolean=True)
+        return Event(event.message_id, track_bytes(user_id, self.event_name(event), event, tail))
+
     def encode_sql(self) -> str | None:
         return super().encode_sql() if self.options.envelope == "plain" else None
 
     def _about_one(self, call: IdentifyCall, key: str, value: str) -> Message:
-        return part(call, [(key, value)], self._personas_tail(key, value in ("true", "false")), self.bounds)
+        return part(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")), self.bounds)
 
-    def _personas_tail(self, key: str, is_boolean: bool) -> str:
+    def _personas_tail(self, key: str, *, is_boolean: bool) -> str:
         """The same for every user, so it is made once per key."""
         tail = self._tails.get((key, is_boolean))
         if tail is None:

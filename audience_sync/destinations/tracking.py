@@ -15,6 +15,7 @@ from audience_sync.destinations.answers import StatusTable, excerpt, judge_statu
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
+    Event,
     HttpDestination,
     HttpRequest,
     Judgement,
@@ -22,10 +23,10 @@ from audience_sync.destinations.base import (
     Meaning,
     Message,
 )
-from audience_sync.destinations.identify import message_tail
+from audience_sync.destinations.identify import message_tail, track_bytes
 from audience_sync.destinations.parts import Bounds, whole_or_split, whole_sql
 from audience_sync.destinations.settings import BaseUrl, Key
-from audience_sync.model import IdentifyCall
+from audience_sync.model import AudienceEvent, IdentifyCall
 
 #: The traits that Segment's identify gives a meaning (docs: spec/identify), and its ids.
 PROFILE_FIELDS = frozenset(
@@ -79,6 +80,9 @@ class TrackingDestination(HttpDestination):
 
     def encode(self, call: IdentifyCall) -> list[Message]:
         return whole_or_split(call, self._tail, self.bounds)
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        return Event(event.message_id, track_bytes(user_id, self.event_name(event), event, self._tail))
 
     def encode_sql(self) -> str | None:
         return whole_sql(self._tail, self.bounds)

@@ -13,16 +13,17 @@ from audience_sync.destinations.answers import excerpt, judge_status
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
+    Event,
     HttpDestination,
     HttpRequest,
     Judgement,
     Limits,
     Message,
 )
-from audience_sync.destinations.identify import identify_bytes, identify_sql, message_tail
+from audience_sync.destinations.identify import identify_bytes, identify_sql, message_tail, track_bytes
 from audience_sync.destinations.signature import ID, signature_headers, signing_key
 from audience_sync.destinations.webhook_options import WebhookOptions, status_table
-from audience_sync.model import IdentifyCall
+from audience_sync.model import AudienceEvent, IdentifyCall
 
 #: What small services take, whose limits nobody wrote down.
 BATCH_MESSAGES = 100
@@ -57,8 +58,14 @@ class WebhookDestination(HttpDestination):
     def encode(self, call: IdentifyCall) -> list[Message]:
         return [Message(call.message_id, identify_bytes(call, call.message_id, call.traits_json, self._tail))]
 
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        return Event(event.message_id, track_bytes(user_id, self.event_name(event), event, self._tail))
+
     def encode_sql(self) -> str | None:
         return identify_sql(self._tail)
+
+    def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+        return [[message] for message in messages] if self.options.body == "call" else [messages]
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         headers = {**self._headers, ID: _id_of(messages)}

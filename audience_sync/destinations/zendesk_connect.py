@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
@@ -16,6 +17,7 @@ from audience_sync.destinations.answers import StatusTable, excerpt, is_page, ju
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
+    Event,
     HttpDestination,
     HttpRequest,
     Judgement,
@@ -24,9 +26,10 @@ from audience_sync.destinations.base import (
     Message,
 )
 from audience_sync.destinations.connect_user import AndroidToken, connect_user, normalised
+from audience_sync.destinations.identify import json_bytes
 from audience_sync.destinations.settings import BaseUrl, Key
 from audience_sync.errors import UnsendableError
-from audience_sync.model import IdentifyCall
+from audience_sync.model import AudienceEvent, IdentifyCall
 
 BATCH_MESSAGES = 100
 BATCH_BYTES = 500_000  # not documented; what Segment takes
@@ -71,7 +74,10 @@ class ZendeskConnectDestination(HttpDestination):
 
     @property
     def address(self) -> str:
-        return f"{self.options.url.removesuffix('/v2')}/v2/identify"
+        return self._address("identify")
+
+    def _address(self, what: str) -> str:
+        return f"{self.options.url.removesuffix('/v2')}/v2/{what}"
 
     def encode(self, call: IdentifyCall) -> list[Message]:
         if not call.user_id:
@@ -83,6 +89,24 @@ class ZendeskConnectDestination(HttpDestination):
                 "a trait can't be written as JSON: it is no number, no text, or nested too deeply"
             ) from None
 
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        """``POST /v2/track``: properties as Segment's Engage has them, the time in seconds since 1970."""
+        if not user_id:
+            raise UnsendableError("the user id is empty, and Zendesk Connect takes no call without one")
+        told = {
+            "user_id": user_id,
+            "event": self.event_name(event),
+            "properties": {"audience_key": event.key, event.key: event.entered},
+            "timestamp": int(datetime.fromisoformat(event.timestamp).timestamp()),
+        }
+        return Event(event.message_id, json_bytes(told))
+
+    def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+        """Users and events go to different places, the users first."""
+        events = [message for message in messages if isinstance(message, Event)]
+        users = [message for message in messages if not isinstance(message, Event)]
+        return [part for part in (users, events) if part]
+
     def _user(self, call: IdentifyCall) -> dict[str, Any]:
         return connect_user(
             call.user_id,
@@ -92,10 +116,11 @@ class ZendeskConnectDestination(HttpDestination):
         )
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
+        address = self._address("track" if isinstance(messages[0], Event) else "identify")
         if len(messages) == 1:
-            return HttpRequest("POST", self.address, self._headers(messages), messages[0].body)
+            return HttpRequest("POST", address, self._headers(messages), messages[0].body)
         body = b"[" + b",".join(message.body for message in messages) + b"]"
-        return HttpRequest("POST", f"{self.address}/batch", self._headers(messages), body)
+        return HttpRequest("POST", f"{address}/batch", self._headers(messages), body)
 
     def _headers(self, messages: Sequence[Message]) -> dict[str, str]:
         return {

@@ -68,12 +68,12 @@ def forecast(
     """``times``: when each run started, the planned one included."""
     found = Forecast(name, destination.address, destination.options.rate_limit)
     for share in shares:
-        calls = Calls(workspace, share.table, installation, name, times)
+        calls = Calls(workspace, share.table, installation, name, times, share.told_since(destination))
         found.calls += share.calls
         found.withheld += share.kept_calls
         for batch in batches(calls.encoded(destination), destination):
             sendable = _without_refused(batch, found)
-            found.requests += bool(sendable)
+            found.requests += len(destination.parts(messages_of(sendable))) if sendable else 0
             if sendable and len(found.samples) < SAMPLES:
                 _take_samples(found, destination, calls, sendable[: SAMPLES - len(found.samples)])
     return found
@@ -96,7 +96,7 @@ def _take_samples(found: Forecast, destination: Destination, calls: Calls, senda
     found.samples += [by_user[call.user_id] for call in sendable]
     if not is_first:
         return
-    found.in_request, messages = len(sendable), messages_of(sendable)
+    found.in_request, messages = len(sendable), destination.parts(messages_of(sendable))[0]
     if isinstance(destination, HttpDestination):
         found.request = destination.signed(destination.request(messages), datetime.now(UTC))
     else:

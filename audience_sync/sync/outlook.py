@@ -40,6 +40,13 @@ class Owed:
     releases: bool = False
     retries: bool = False
 
+    def told_since(self, destination: Destination) -> dict[str, int]:
+        """Of each audience whose events the destination is told, the run since which it is told of it."""
+        if destination.options.events is None:
+            return {}
+        known = self.ledger.subscriptions.values()
+        return {each.key: each.since_run for each in known if each.key in destination.about.audience_keys}
+
 
 def configs_by_key(
     settings: Settings, known: Known, findings: Findings, targets: Sequence[Target]

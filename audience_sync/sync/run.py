@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +13,7 @@ from audience_sync.delivery.acknowledge import count_refused
 from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
 from audience_sync.delivery.withheld import Latecomers
 from audience_sync.destinations.answers import shortened
+from audience_sync.destinations.base import Destination
 from audience_sync.errors import AudienceSyncError, LeaseLostError, in_short
 from audience_sync.model import RunId
 from audience_sync.store.engine import Store
@@ -94,7 +95,7 @@ def _context(
     outlook: Outlook,
     owed: Sequence[Owed],
 ) -> Context:
-    runs = {run for each in owed for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
+    runs = {run for each in owed for run in _runs_told(workspace, each, outlook.destinations[each.ledger.name])}
     with parts.store.reading() as connection:
         times, ids = times_of(connection, sorted(runs)), property_ids(connection)
     latecomers = Latecomers(partial(_suppressed_lately, parts.store, datetime.now(UTC)))
@@ -108,6 +109,14 @@ def _context(
         latecomers=latecomers,
         mask=lambda text: shortened(masked(text, parts.settings.secrets)),
     )
+
+
+def _runs_told(workspace: Workspace, owed: Owed, destination: Destination) -> Iterator[int]:
+    """The runs whose times calls carry: of each call the newest, and of each event its own."""
+    newest = f"select run_id from {owed.table}"
+    own = f"select unnest(regexp_extract_all(versions, '@(\\d+)', 1))::integer from {owed.table}"
+    queries = [newest, own] if owed.told_since(destination) else [newest]
+    return (run for query in queries for (run,) in workspace.all(f"select distinct * from ({query})"))
 
 
 def _suppressed_lately(store: Store, since: datetime) -> set[str]:
@@ -172,4 +181,5 @@ def _delivery(owed: Owed, order: Order, outlook: Outlook) -> Delivery:
         kept_calls=owed.kept_calls,
         releases=owed.releases,
         retries=owed.retries,
+        told_since=owed.told_since(outlook.destinations[ledger.name]),
     )

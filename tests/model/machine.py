@@ -261,7 +261,7 @@ class Shop(Person):
     def _configure(self) -> None:
         url = self.house.receivers.url
         known = {
-            "segment": {"type": "segment", "write_key": "a-key", "url": f"{url}/segment"},
+            "segment": {"type": "segment", "write_key": "a-key", "url": f"{url}/segment", "events": True},
             "webhook": {"type": "webhook", "url": f"{url}/webhook/hook", "body": "batch"},
         }
         options = {"batch_size": 3, "concurrency": 2, "give_up_after": "300ms", "timeout": "20s"}

@@ -33,6 +33,7 @@ class Destination:
     forbidden: set[str] = field(default_factory=set)
     messages: int = 0
     ids: dict[str, str] = field(default_factory=dict)
+    events: dict[str, str] = field(default_factory=dict)
 
     def meet(self, batch: list[dict[str, Any]]) -> int | None:
         """Record the calls, or not; returns the status."""
@@ -46,9 +47,23 @@ class Destination:
         if recorded:
             self.messages += len(batch)
             for message in batch:
-                self.belief.take(message)
-                self._recognise(message)
+                if message["type"] == "track":
+                    self._hear(message)
+                else:
+                    self.belief.take(message)
+                    self._recognise(message)
         return status
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        """An event is of a change that the user has just been told, and one id never tells two."""
+        key = event["properties"]["audience_key"]
+        if self.belief.users[event["userId"]][key] != event["properties"][key]:
+            self.belief.wrong.append(f"an event of what is not so: {event}")
+        told = json.dumps([event["userId"], event["event"], event["properties"], event["timestamp"]], sort_keys=True)
+        if self.events.setdefault(event["messageId"], told) != told:
+            self.belief.wrong.append(f"one message id, two events: {event}")
+        if list(self.events.values()).count(told) > 1:
+            self.belief.wrong.append(f"one event, two message ids: {event}")
 
     def _recognise(self, message: dict[str, Any]) -> None:
         """The same change of the same user, made by the same run, has one id however often it is sent."""

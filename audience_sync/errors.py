@@ -68,6 +68,10 @@ class UnknownNameError(AudienceSyncError):
     """The store has nothing that is called so: the command was given a wrong key or number."""
 
 
+class FrozenError(AudienceSyncError):
+    """The command is about an audience that a person has frozen: nothing was changed or sent."""
+
+
 class PlanError(AudienceSyncError):
     """A saved plan can't be carried out, or a run would do something else by now: nothing was changed or sent."""
 

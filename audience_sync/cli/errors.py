@@ -15,6 +15,7 @@ import click
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
+    FrozenError,
     PlanError,
     Problem,
     RunInProgressError,
@@ -83,7 +84,7 @@ def _terminate(_signal: int, _frame: object) -> None:
 
 def _code(error: AudienceSyncError) -> int:
     match error:
-        case ConfigError() | UnknownNameError() | PlanError():
+        case ConfigError() | FrozenError() | PlanError() | UnknownNameError():
             return USAGE
         case RunInProgressError():
             return BUSY

@@ -18,7 +18,14 @@ UNLIMITED = 10_000
 #: Columns that are shown only where some row has something in them.
 ONLY_IF_ANY = ("refused", "pending", "held", "invalid", "retries", "http_status", "error")
 #: How words that need a look stand out on a terminal.
-STYLES = {"failed": "bold red", "held": "bold red", "partial": "yellow", "waiting": "yellow", "succeeded": "green"}
+STYLES = {
+    "failed": "bold red",
+    "held": "bold red",
+    "partial": "yellow",
+    "waiting": "yellow",
+    "frozen": "cyan",
+    "succeeded": "green",
+}
 
 
 def console(*, error: bool = False) -> Console:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select
 
@@ -15,6 +16,7 @@ from audience_sync.sources.base import Source, Wanted
 from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import Chain, fetch
 from audience_sync.store.engine import Store
+from audience_sync.store.freezes import Freeze, read_frozen
 from audience_sync.store.holds import Hold, Subject, read_last
 from audience_sync.store.salvage import salvage
 from audience_sync.store.tables import erasures, installation, runs
@@ -24,6 +26,7 @@ from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.members import MembersDiff, diff_members
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target
+from audience_sync.sync.words import frozen
 from audience_sync.workspace import Workspace
 
 
@@ -38,6 +41,7 @@ class Known:
     last_holds: Mapping[Subject, Hold]
     erased: Sequence[str] = ()
     trait_users: int = 0
+    frozen: Mapping[str, Freeze] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class Collector:
 
     def audience(self, target: Target) -> None:
         """Take and compare one audience; a source that fails leaves it as it is."""
-        if self.waits(target):
+        if self.passes_over(target):
             return
         self.watch(f"audience {target.key}")
         try:
@@ -107,13 +111,20 @@ class Collector:
         except SourceError as error:
             self._fail(target, in_full(error, [target.key], of=f"audience '{target.key}': "))
 
-    def waits(self, target: Target) -> bool:
-        """Whether the audience is passed over, since a person has to seed it first; the findings say so."""
+    def passes_over(self, target: Target) -> bool:
+        """Whether the audience is left as it is, since a person has frozen it, or has to seed it first; the findings
+        say so."""
         manual = target.config.initial is Initial.MANUAL
         waiting = manual and target.stored is None and target.key != self.seeding
-        if waiting:
+        if target.key in self.known.frozen:
+            self.findings.audiences.append(self._frozen(target))
+        elif waiting:
             self.findings.audiences.append(_waiting(target))
-        return waiting
+        return waiting or target.key in self.known.frozen
+
+    def _frozen(self, target: Target) -> AudienceFinding:
+        words = frozen(self.known.frozen[target.key])
+        return AudienceFinding(target.key, target.name, AudienceStatus.FROZEN, self._before(target), error=words)
 
     def _fail(self, target: Target, message: str) -> None:
         message = masked(message, self.settings.secrets)
@@ -210,4 +221,5 @@ def read_known(connection: Connection) -> Known:
         read_last(connection),
         connection.execute(select(erasures.c.user_hash)).scalars().all(),
         connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
+        read_frozen(connection, datetime.now(UTC)),
     )

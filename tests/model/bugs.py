@@ -94,6 +94,13 @@ def what_is_held_is_not_left_alone() -> None:
     settle._leave = bad
 
 
+def freezes_are_forgotten() -> None:
+    """A frozen audience is taken like the others."""
+    from audience_sync.sync import collect
+
+    collect.read_frozen = lambda *arguments: {}
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -105,6 +112,7 @@ BUGS: dict[str, Callable[[], None]] = {
         guards_are_asleep,
         approval_is_blind,
         what_is_held_is_not_left_alone,
+        freezes_are_forgotten,
     )
 }
 

@@ -4,6 +4,7 @@ People are promised the views (``docs/database.md``); these tables may change wi
 """
 
 from audience_sync.store.tables.base import metadata
+from audience_sync.store.tables.freezes import freezes
 from audience_sync.store.tables.holds import held_snapshots, hold_samples
 from audience_sync.store.tables.ledger import (
     destinations,
@@ -26,6 +27,7 @@ __all__ = [
     "destinations",
     "erasures",
     "feeds",
+    "freezes",
     "held_snapshots",
     "hold_samples",
     "installation",

@@ -53,6 +53,7 @@ orders = st.sampled_from(
         ("resync", "buyers", "--destination", "segment"),
         ("seed", "wave", "--limit", str(SEEDED_AT_ONCE)),
         ("seed", "wave"),
+        ("seed", "wave", "--ramp", "20%,60%,100%", "--max-refused", "30%"),
         APPROVE,
         REJECT,
         PLANNED,

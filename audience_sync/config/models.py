@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from audience_sync.config.expect import Expect
 from audience_sync.config.options import DestinationOptions, StrictModel
-from audience_sync.config.parts import Guard, GuardOverride, Schedule, ScheduleText, Size, TraitsGuard
+from audience_sync.config.parts import Guard, GuardOverride, Schedule, ScheduleText, Size, StayText, TraitsGuard
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
 from audience_sync.model import Initial
 
@@ -99,6 +99,12 @@ class AudienceConfig(SnapshotConfig):
         default=Initial.ALL,
         description="What the first creation does: `all` sends `true` to every member, `none` records them "
         "without sending, `manual` waits for `audience-sync seed KEY`.",
+    )
+
+    min_stay: StayText | None = Field(
+        default=None,
+        description="Who is missing from a snapshot stays a member for so many runs more, or so long: `false` is only "
+        "sent to those who don't come back within it.",
     )
 
     @cached_property

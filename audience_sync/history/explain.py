@@ -18,6 +18,7 @@ from audience_sync.history.snapshots import SnapshotOf, snapshots_of
 from audience_sync.history.standing import Line, standing
 from audience_sync.history.telling import Story, Suppression, Told, in_force, replay
 from audience_sync.history.versions import Versions, read_versions
+from audience_sync.store.absences import Absence, absences_of
 from audience_sync.store.catalog import read_properties
 from audience_sync.store.engine import Store
 from audience_sync.store.suppressions import erased_at
@@ -56,7 +57,9 @@ class DestinationView:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was known at a time. ``times``: when runs started. Of an erased user there is only ``erased_at``."""
+    """What was known at a time. ``times``: when runs started. Of an erased user there is only ``erased_at``.
+
+    ``absences``: by key, where the user is missing from the source and stays for now; of the present only."""
 
     user_id: str
     at: datetime
@@ -66,6 +69,7 @@ class Explanation:
     snapshots: Mapping[str, SnapshotOf] = field(default_factory=dict)
     destinations: Sequence[DestinationView] = ()
     times: Mapping[int, datetime] = field(default_factory=dict)
+    absences: Mapping[str, Absence] = field(default_factory=dict)
 
     @property
     def is_known(self) -> bool:
@@ -115,6 +119,7 @@ def explain(
             snapshots,
             [_view(connection, row.id, row.name, row.type, asked) for row in _destinations(connection, moment)],
             _times(connection, versions.values(), snapshots.values()),
+            absences_of(connection, user) if at is None else {},
         )
 
 

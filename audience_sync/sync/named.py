@@ -62,16 +62,18 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
 
 def _pass_over(collector: Collector, config: AudienceConfig, known: Iterable[Property]) -> None:
     """The source is as it was: nothing is read."""
-    for stored in _thawed(collector, config, known):
-        collector.pass_over(stored, stored.name)
+    for target, stored in _thawed(collector, config, known):
+        collector.pass_over(target, stored, 0)
 
 
-def _thawed(collector: Collector, config: AudienceConfig, known: Iterable[Property]) -> Iterator[Property]:
+def _thawed(
+    collector: Collector, config: AudienceConfig, known: Iterable[Property]
+) -> Iterator[tuple[Target, Property]]:
     """Those of the audiences that are asked for and not frozen; the findings say which are."""
     for stored in known:
-        asked = collector.keys is None or stored.key in collector.keys
-        if asked and not collector.passes_over(Target(stored.key, stored.name, config, stored, None, stored.origin)):
-            yield stored
+        target = Target(stored.key, stored.name, config, stored, None, stored.origin)
+        if (collector.keys is None or stored.key in collector.keys) and not collector.passes_over(target):
+            yield target, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _read_names(collector: Collector, rows: Rows, origin: str) -> _Named:
 def _fail_all(
     collector: Collector, config: AudienceConfig, known: dict[str, Property], origin: str, message: str
 ) -> None:
-    for stored in _thawed(collector, config, known.values()):
+    for _, stored in _thawed(collector, config, known.values()):
         users = collector.known.chains[stored.chain_id].users
         collector.findings.audiences.append(
             AudienceFinding(stored.key, stored.name, AudienceStatus.FAILED, before=users, error=message)

@@ -48,6 +48,11 @@ class Person(RuleBasedStateMachine):
     def messages(self) -> int:
         raise NotImplementedError
 
+    def those_who_stay_leave(self) -> None:
+        """Members of `buyers` who are missing stay for two runs."""
+        self.well("sync")
+        self.well("sync")
+
     # What a person does.
 
     def typed(self, order: tuple[str, ...]) -> tuple[str, ...]:
@@ -132,7 +137,7 @@ class Person(RuleBasedStateMachine):
     def _let_through(self, key: str, wrong: list[str], held: tuple[str, ...], crash: tuple[str, int] | None) -> None:
         self._decide(*held, crash=crash)
         self.members = {**self.members, key: frozenset(wrong)}
-        self.well("sync")
+        self.those_who_stay_leave()
         self.check()
 
     def _decide(self, *command: str, crash: tuple[str, int] | None) -> None:

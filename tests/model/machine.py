@@ -19,9 +19,9 @@ from hypothesis.stateful import initialize, precondition, rule
 from audience_sync.store.engine import Store
 
 from .commands import KILLED, POINTS, Commands
+from .damped import Damped
 from .decisions import APPROVE, PLANNED, REJECT
 from .explained import wrong
-from .frozen import Freezing
 from .receiver import FAULTS, Receivers
 
 USERS = tuple(f"user-{number}" for number in range(9))
@@ -79,7 +79,7 @@ class House:
         self.receivers.close()
 
 
-class Shop(Freezing):
+class Shop(Damped):
     """The model: what the sources say, and who is not to be told."""
 
     house: House
@@ -182,6 +182,7 @@ class Shop(Freezing):
         seeded = self.approved("seed", "wave")
         assert seeded.code in ((2,) if "wave" in self.frozen else (0, 1)), seeded  # 1: earlier calls are still refused
         assert self.approved("retry").code == 0
+        self.those_who_stay_leave()
         self.check()
         before = self.messages()
         self.well("sync")
@@ -267,6 +268,7 @@ class Shop(Freezing):
             {"name": key, "source": "shop", "file": f"{key}.csv", "destinations": sorted(wanted & here.keys())}
             for key, wanted in self.told.items()
         ]
+        next(each for each in audiences if each["name"] == "buyers")["min_stay"] = "2 runs"
         config = {
             "store": self.store,
             "sources": {"shop": {"files": "."}},

@@ -18,10 +18,11 @@ from audience_sync.store.tables.ledger import (
     untaken_calls,
 )
 from audience_sync.store.tables.runs import installation, lease, rejections, run_audiences, run_destinations, runs
-from audience_sync.store.tables.snapshots import chains, changes, members, properties, segment_parts, segments
+from audience_sync.store.tables.snapshots import absences, chains, changes, members, properties, segment_parts, segments
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
 
 __all__ = [
+    "absences",
     "chains",
     "changes",
     "destinations",

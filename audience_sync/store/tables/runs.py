@@ -47,6 +47,8 @@ run_audiences = Table(
     Column("left", Integer, nullable=False, comment="Users who left"),
     Column("invalid", Integer, nullable=False, comment="Rows without a usable user id"),
     Column("error", Text, comment="Why it failed, is held, waits or is frozen"),
+    Column("absent", Integer, comment="Members who are missing from the snapshot and stay for now (min_stay)"),
+    Column("returned", Integer, comment="Members who had been missing and came back in time"),
     Index("ix_run_audiences_audience_key", "audience_key", "run_id"),
     comment="What a run found of an audience",
 )

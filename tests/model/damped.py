@@ -1,6 +1,8 @@
-"""A person who freezes audiences, and takes them up again."""
+"""A person who freezes audiences and takes them up again, and members who are missing for a moment."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -8,7 +10,7 @@ from hypothesis.stateful import precondition, rule
 from .decisions import CRASHES, Person
 
 
-class Freezing(Person):
+class Damped(Person):
     """``frozen``: by key, the members that are told until a person says otherwise, whatever the source says."""
 
     def _until_done(self, *order: str, crash: tuple[str, int] | None = None) -> None:
@@ -31,3 +33,23 @@ class Freezing(Person):
         key = data.draw(st.sampled_from(sorted(self.frozen)))
         self._until_done("unfreeze", key, crash=crash)
         del self.frozen[key]
+
+    @rule(crash=CRASHES, later_crash=CRASHES)
+    def a_member_is_missing_for_a_moment(
+        self, crash: tuple[str, int] | None, later_crash: tuple[str, int] | None
+    ) -> None:
+        """Nothing is sent of it: `buyers` stay for two runs. One that is killed may have counted, as may its repeat."""
+        self.all_is_told()
+        whole = sorted(self.members["buyers"] - self.erased)
+        if len(whole) < 3 or "buyers" in self.frozen:
+            return
+        told = self.messages()
+        self._look("sync", whole[1:], crash)
+        self.check()
+        self._look("sync", self.members["buyers"], later_crash)
+        assert self.messages() == told, "something was sent of a member who came back in time"
+        self.check()
+
+    def _look(self, command: str, members: Iterable[str], crash: tuple[str, int] | None) -> None:
+        self.write_members("buyers", members)
+        self._until_done(command, crash=crash)

@@ -72,6 +72,10 @@ class ForgottenError(AudienceSyncError):
     """The store no longer keeps the history that was asked for."""
 
 
+class FrozenError(AudienceSyncError):
+    """The command is about an audience that a person has frozen: nothing was changed or sent."""
+
+
 class PlanError(AudienceSyncError):
     """A saved plan can't be carried out, or a run would do something else by now: nothing was changed or sent."""
 

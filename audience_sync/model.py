@@ -57,6 +57,7 @@ class AudienceStatus(StrEnum):
     HELD = "held"
     FAILED = "failed"
     WAITING = "waiting"  # initial: manual, not seeded yet
+    FROZEN = "frozen"  # left as it is, because a person said so
 
 
 class History(StrEnum):

@@ -24,6 +24,8 @@ COMMANDS = {
     "reject": ("decide:reject", "Drop what a run held."),
     "seed": ("seed:seed", "Tell a new audience for the first time, by hand."),
     "resync": ("resync:resync", "Tell a destination everything again."),
+    "freeze": ("freeze:freeze", "Leave an audience as it is for now."),
+    "unfreeze": ("freeze:unfreeze", "Take a frozen audience up again."),
     "retry": ("retry:retry", "Send refused calls again, with the newest values."),
     "suppress": ("suppress:suppress", "Never send anything to these users."),
     "unsuppress": ("suppress:unsuppress", "Send to these users again."),

@@ -121,6 +121,17 @@ def store_to_read(url: str) -> Iterator[Store]:
 
 
 @contextmanager
+def store_to_write(context: click.Context) -> Iterator[Store]:
+    """The store for a command that writes a few rows beside the runs."""
+    store = Store(read_store_settings(options_of(context)).store)
+    try:
+        migrate.ensure(store, upgrade_allowed=False)
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
 def opened_to_read(settings: Settings) -> Iterator[Parts]:
     """The parts for looking at what a run would do."""
     with store_to_read(settings.store) as store, opened(settings, store) as parts:

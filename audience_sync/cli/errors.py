@@ -16,6 +16,7 @@ from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
     ForgottenError,
+    FrozenError,
     PlanError,
     Problem,
     RunInProgressError,
@@ -84,7 +85,7 @@ def _terminate(_signal: int, _frame: object) -> None:
 
 def _code(error: AudienceSyncError) -> int:
     match error:
-        case ConfigError() | UnknownNameError() | ForgottenError() | PlanError():
+        case ConfigError() | ForgottenError() | FrozenError() | PlanError() | UnknownNameError():
             return USAGE
         case RunInProgressError():
             return BUSY

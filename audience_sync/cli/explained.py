@@ -14,6 +14,7 @@ from audience_sync.history.standing import Line, State
 from audience_sync.history.telling import Call, Outcome
 from audience_sync.history.versions import UNKNOWN, Version, Versions
 from audience_sync.model import PropertyKind
+from audience_sync.store.absences import Absence
 from audience_sync.wording import plural
 
 #: Calls that are shown, the newest; `--json` has them all.
@@ -55,10 +56,19 @@ def print_explanation(found: Explanation, *, at: datetime | None) -> None:
     for key, snapshot in found.snapshots.items():
         if snapshot.problem:
             line(f"{key}: {snapshot.problem}")
+    for key, each in found.absences.items():
+        line(f"{key}: {_missing(each)}")
     for view in found.destinations:
         _print_destination(view)
     if found.forgotten:
         line(f"\nCalls of the runs up to {found.forgotten} are no longer kept (`retention`).")
+
+
+def _missing(absence: Absence) -> str:
+    since = f"missing from its source since run {absence.run} ({show(absence.since)} UTC)"
+    if absence.stay is None:
+        return f"{since}. The next run tells `false`, unless the user comes back"
+    return f"{since}, and for now still in it: `false` is told {absence.stay} after that, unless the user comes back"
 
 
 def _suppressions(found: Explanation) -> Iterator[str]:

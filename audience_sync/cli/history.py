@@ -30,6 +30,8 @@ AUDIENCE_COLUMNS = {
     "entered": ("entered", "right"),
     "left": ("left", "right"),
     "invalid": ("invalid rows", "right"),
+    "absent": ("absent", "right"),
+    "returned": ("returned", "right"),
     "error": ("error", "left"),
 }
 

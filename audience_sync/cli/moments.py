@@ -18,7 +18,7 @@ def moment(text: str) -> datetime:
     return found if found.microsecond else found.replace(microsecond=999_999)
 
 
-def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+def moment_of(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
     try:
         return None if value is None else moment(value)
     except (ValueError, OverflowError):
@@ -28,7 +28,7 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
 
 at_option = click.option(
     "--at",
-    callback=_moment,
+    callback=moment_of,
     metavar="TIME",
     help="As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00:00Z.",
 )

@@ -16,14 +16,18 @@ from audience_sync.sync.report import Report
 from audience_sync.sync.run import Review, sync
 
 
-def carry_out(context: click.Context, order: Order, *, upgrade: bool = False, review: Review | None = None) -> Report:
-    """One run by the config, with its summary (or JSON) on stdout."""
+def carry_out(
+    context: click.Context, order: Order, *, upgrade: bool = False, review: Review | None = None, quiet: bool = False
+) -> Report:
+    """One run by the config, with its summary (or JSON) on stdout, unless it is to be ``quiet``."""
     options = options_of(context)
     settings = read_settings(options)
     _refuse_unknown(order.destination, settings)
     with opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress() as progress:
             report = replace(sync(parts, order, progress.watch, review=review), store_is_new=is_new)
+        if quiet:
+            return report
         if options.as_json:
             print_json(report.as_json())
         else:

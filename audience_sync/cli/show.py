@@ -16,7 +16,11 @@ MOST_ROWS = 50
 MOST_SAMPLED = 5
 #: Title, view and columns of each part.
 TABLES = (
-    ("Audiences", "audience_syncs", "audience_key status members_before members_after entered left invalid error"),
+    (
+        "Audiences",
+        "audience_syncs",
+        "audience_key status members_before members_after entered left invalid absent returned error",
+    ),
     ("Holds", "holds", "run key status members_before entered left ended_run would"),
     ("Deliveries", "deliveries", "destination calls delivered refused pending requests retries seconds error"),
     ("Refused calls", "refused_calls", "destination user_id reason http_status attempts"),

@@ -20,6 +20,10 @@ AUDIENCE_COLUMNS = {
 }
 
 
+#: What a person has to seed first, or has frozen.
+_LEFT = (AudienceStatus.WAITING, AudienceStatus.FROZEN)
+
+
 def print_summary(report: Report, *, store: str) -> None:
     line(f"Run {report.run} {report.status.value} in {report.seconds:.1f} s")
     print_audiences(report.audiences)
@@ -29,7 +33,7 @@ def print_summary(report: Report, *, store: str) -> None:
     for destination in report.destinations:
         line(_delivered(destination))
     found = (*report.warnings, *problems(report.audiences, traits), *of_the_whole_run(report.errors, report.held))
-    for text in (*found, *_stops(report), *_next_steps(report, store)):
+    for text in (*absent(report.audiences), *found, *_stops(report), *_next_steps(report, store)):
         line(text)
 
 
@@ -56,13 +60,22 @@ def _withheld(report: DestinationReport) -> str:
 
 
 def problems(audiences: Sequence[AudienceFinding], traits: TraitsFinding) -> Iterator[str]:
-    """What failed, is held, or waits for a person, with the next command."""
+    """What failed, is held, waits for a person or was frozen by one, with the next command."""
     failures = dict.fromkeys(each.error for each in audiences if each.status is AudienceStatus.FAILED)
     yield from (f"failed: {error}" for error in failures if error)
     yield from (f"failed: {error}" for error in traits.errors)
     held = [each.held.words for each in audiences if each.held] + [each.words for _, each in traits.held]
     yield from (f"held: {words}" for words in dict.fromkeys(held))
-    yield from (f"{each.key}: {each.error}" for each in audiences if each.status is AudienceStatus.WAITING)
+    yield from (f"{each.key}: {each.error}" for each in audiences if each.status in _LEFT)
+
+
+def absent(audiences: Sequence[AudienceFinding]) -> Iterator[str]:
+    """Who is missing and stays for now, or came back in time."""
+    for each in audiences:
+        if each.absent:
+            yield f"{each.key}: {plural(each.absent, 'member')} missing from its source, for now still in it."
+        if each.returned:
+            yield f"{each.key}: {plural(each.returned, 'member')} came back in time, and nothing was sent."
 
 
 def of_the_whole_run(errors: Sequence[str], held: Sequence[str]) -> Iterator[str]:

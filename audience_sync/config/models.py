@@ -23,6 +23,7 @@ from audience_sync.config.parts import (
     Schedule,
     ScheduleText,
     Size,
+    StayText,
     TraitsGuard,
 )
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
@@ -108,6 +109,12 @@ class AudienceConfig(SnapshotConfig):
         default=Initial.ALL,
         description="What the first creation does: `all` sends `true` to every member, `none` records them "
         "without sending, `manual` waits for `audience-sync seed KEY`.",
+    )
+
+    min_stay: StayText | None = Field(
+        default=None,
+        description="Who is missing from a snapshot stays a member for so many runs more, or so long: `false` is only "
+        "sent to those who don't come back within it.",
     )
 
     @cached_property

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from audience_sync.config.cron import parse_cron
 from audience_sync.config.options import Duration, StrictModel
 from audience_sync.config.suggest import unknown
-from audience_sync.config.values import parse_share, parse_size
+from audience_sync.config.values import duration_text, parse_duration, parse_share, parse_size
 from audience_sync.model import History
 
 
@@ -42,6 +42,32 @@ class Threshold:
         return str(self.count) if self.share is None else f"{self.share * 100:g}%"
 
 
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """How long a member who is missing stays: a number of runs, or a time."""
+
+    runs: int | None = None
+    time: timedelta | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """`3 runs`, or a duration such as `2d`. Raises ValueError."""
+        if isinstance(value, cls):
+            return value
+        match = re.fullmatch(r"\s*([1-9]\d*)\s*runs?\s*", value) if isinstance(value, str) else None
+        if match:
+            return cls(runs=int(match[1]))
+        try:
+            return cls(time=parse_duration(value))
+        except ValueError:
+            raise ValueError("write a number of runs such as `3 runs`, or a duration such as `2d`") from None
+
+    def __str__(self) -> str:
+        if self.time is not None:
+            return duration_text(self.time)
+        return "1 run" if self.runs == 1 else f"{self.runs} runs"
+
+
 def _known_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -67,6 +93,13 @@ _SHARE = WithJsonSchema(
 )
 ShareText = Annotated[float, BeforeValidator(parse_share), _SHARE]
 ThresholdText = Annotated[Threshold, BeforeValidator(Threshold.parse), _COUNT_OR_SHARE]
+StayText = Annotated[
+    Stay,
+    BeforeValidator(Stay.parse),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^([1-9]\d*\s*runs?|\d+(\.\d+)?(ms|s|m|h|d))$", "examples": ["3 runs", "2d"]}
+    ),
+]
 TimeZone = Annotated[str, AfterValidator(_known_timezone)]
 Cron = Annotated[str, AfterValidator(parse_cron), Field(examples=["*/15 * * * *"])]
 Size = Annotated[

@@ -19,6 +19,7 @@ from audience_sync.history.standing import Line, standing
 from audience_sync.history.telling import Story, Suppression, Told, in_force, replay
 from audience_sync.history.versions import Version, Versions, read_versions
 from audience_sync.model import History
+from audience_sync.store.absences import Absence, absences_of
 from audience_sync.store.catalog import read_properties
 from audience_sync.store.engine import Store
 from audience_sync.store.pruning import pruned_through
@@ -62,7 +63,9 @@ class DestinationView:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What was known at a time. ``times``: when runs started. ``forgotten``: the run up to which requests are no
-    longer kept, 0 where all are. Of an erased user there is only ``erased_at``."""
+    longer kept, 0 where all are. Of an erased user there is only ``erased_at``.
+
+    ``absences``: by key, where the user is missing from the source and stays for now; of the present only."""
 
     user_id: str
     at: datetime
@@ -73,6 +76,7 @@ class Explanation:
     destinations: Sequence[DestinationView] = ()
     times: Mapping[int, datetime] = field(default_factory=dict)
     forgotten: int = 0
+    absences: Mapping[str, Absence] = field(default_factory=dict)
 
     @property
     def is_known(self) -> bool:
@@ -131,6 +135,7 @@ def explain(
             [_view(connection, row.id, row.name, row.type, asked) for row in _destinations(connection, moment)],
             _times(connection, versions.values(), snapshots.values()),
             forgotten,
+            absences_of(connection, user) if at is None else {},
         )
 
 

@@ -41,7 +41,7 @@ def value_json(version: Version) -> dict[str, Any]:
 
 def _property(found: Explanation, versions: Versions) -> dict[str, Any]:
     snapshot, now = found.snapshots[versions.of.key], versions.now
-    confirmed = snapshot.confirmed_by
+    confirmed, missing = snapshot.confirmed_by, found.absences.get(versions.of.key)
     history = [each for each in (versions.first, *versions.changes) if each.value is not None or each.run == now.run]
     return {
         "key": versions.of.key,
@@ -52,6 +52,7 @@ def _property(found: Explanation, versions: Versions) -> dict[str, Any]:
         "snapshot": {**snapshot.counts, "loaded_from": versions.now_from},
         "confirmed": confirmed and {"run": confirmed, "at": found.times[confirmed]},
         "problem": snapshot.problem,
+        "missing": missing and {"run": missing.run, "since": missing.since, "min_stay": missing.stay},
         "history": [{**value_json(each), **_since(found, each)} for each in history],
     }
 

@@ -15,6 +15,7 @@ from audience_sync.store.tables import held_snapshots, properties, run_audiences
 
 _TAKEN = [each.value for each in (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)]
 _NOT_TAKEN = (AudienceStatus.HELD.value, AudienceStatus.FAILED.value)
+_FROZEN = AudienceStatus.FROZEN.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def _counts(row: Row[*tuple[Any, ...]] | None, *names: str) -> dict[str, int]:
 
 
 def _problem(row: Row[Any] | None) -> str | None:
+    if row is not None and row.status == _FROZEN:
+        return f"passed over by run {row.run_id}: {row.error}"
     if row is None or row.status not in _NOT_TAKEN:
         return None
     return f"{row.status} in run {row.run_id}: {row.error}"

@@ -30,6 +30,7 @@ class Property:
     loaded_from: str | None = None
     loaded_from_run: int | None = None
     columns: str | None = None
+    min_stay: str | None = None
 
 
 def read_properties(connection: Connection) -> dict[str, Property]:
@@ -51,6 +52,7 @@ def read_properties(connection: Connection) -> dict[str, Property]:
             row.loaded_from,
             row.loaded_from_run,
             row.source_columns,
+            row.min_stay,
         )
         for row in rows
     }
@@ -85,6 +87,12 @@ def set_places(connection: Connection, places: Mapping[str, str], run: RunId) ->
         if known[key] != place:
             moved = update(properties).where(properties.c.key == key)
             connection.execute(moved.values(loaded_from=place, loaded_from_run=run))
+
+
+def set_stays(connection: Connection, stays: Mapping[str, str | None]) -> None:
+    """By key: how long a missing member stays, for people."""
+    for key, stay in stays.items():
+        connection.execute(update(properties).where(properties.c.key == key).values(min_stay=stay))
 
 
 def forget_marks(connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select
 
@@ -12,18 +13,22 @@ from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError, StoreDamagedError
 from audience_sync.model import AudienceStatus, Counts, HoldKind, Initial, PropertyKind
 from audience_sync.sources.base import Source, Wanted
+from audience_sync.store.absences import count_absent
 from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import Chain, fetch
 from audience_sync.store.engine import Store
+from audience_sync.store.freezes import Freeze, read_frozen
 from audience_sync.store.holds import Hold, Subject, read_last
 from audience_sync.store.salvage import salvage
 from audience_sync.store.tables import erasures, installation, runs
+from audience_sync.sync.damp import damp, still_missing
 from audience_sync.sync.decisions import Decisions
-from audience_sync.sync.findings import AudienceFinding, Findings, Taken
+from audience_sync.sync.findings import Absences, AudienceFinding, Findings, Taken
 from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.members import MembersDiff, diff_members
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target
+from audience_sync.sync.words import frozen
 from audience_sync.workspace import Workspace
 
 
@@ -38,18 +43,25 @@ class Known:
     last_holds: Mapping[Subject, Hold]
     erased: Sequence[str] = ()
     trait_users: int = 0
+    frozen: Mapping[str, Freeze] = field(default_factory=dict)
+    absent: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What an audience's snapshot would change; ``place`` is its finding's."""
+    """What an audience's snapshot would change; ``place`` is its finding's.
+
+    ``diff``: what is told of it; ``news`` (a query) and ``counts``: what is new in it, for the guard.
+    """
 
     target: Target
     chain: Chain
     diff: MembersDiff
+    news: str
     counts: Counts
     taken: Taken
     place: int
+    absences: Absences | None = None
 
 
 @dataclass(slots=True)
@@ -99,7 +111,7 @@ class Collector:
 
     def audience(self, target: Target) -> None:
         """Take and compare one audience; a source that fails leaves it as it is."""
-        if self.waits(target):
+        if self.passes_over(target):
             return
         self.watch(f"audience {target.key}")
         try:
@@ -107,13 +119,20 @@ class Collector:
         except SourceError as error:
             self._fail(target, in_full(error, [target.key], of=f"audience '{target.key}': "))
 
-    def waits(self, target: Target) -> bool:
-        """Whether the audience is passed over, since a person has to seed it first; the findings say so."""
+    def passes_over(self, target: Target) -> bool:
+        """Whether the audience is left as it is, since a person has frozen it, or has to seed it first; the findings
+        say so."""
         manual = target.config.initial is Initial.MANUAL
         waiting = manual and target.stored is None and target.key != self.seeding
-        if waiting:
+        if target.key in self.known.frozen:
+            self.findings.audiences.append(self._frozen(target))
+        elif waiting:
             self.findings.audiences.append(_waiting(target))
-        return waiting
+        return waiting or target.key in self.known.frozen
+
+    def _frozen(self, target: Target) -> AudienceFinding:
+        words = frozen(self.known.frozen[target.key])
+        return AudienceFinding(target.key, target.name, AudienceStatus.FROZEN, self._before(target), error=words)
 
     def _fail(self, target: Target, message: str) -> None:
         message = masked(message, self.settings.secrets)
@@ -128,7 +147,7 @@ class Collector:
         source, wanted = self.sources[target.config.source], self.wanted(target.config, [target.key])
         mark = source.mark(wanted)
         if target.stored is not None and self.is_known([target.key], mark, wanted) and not target.is_renamed:
-            self.pass_over(target.stored, target.name, target.stored.invalid)
+            self.pass_over(target, target.stored)
             return
         rows = source.read(self.workspace, wanted)
         if not self.is_accepted([target.key]):
@@ -165,27 +184,28 @@ class Collector:
 
     def keep(self, target: Target, chain: Chain, diff: MembersDiff, taken: Taken) -> None:
         """Note the difference, to be judged together with the others."""
-        counts = Counts(chain.users, diff.entered, diff.left)
-        self.compared.append(Compared(target, chain, diff, counts, taken, len(self.findings.audiences)))
-        self.findings.audiences.append(
-            AudienceFinding(
-                target.key, target.name, _status(target, diff), counts.before, diff.entered, diff.left, diff.invalid
-            )
-        )
+        known = self.known.absent.get(target.key, 0)
+        damped = damp(self.workspace, self.store, target, diff, run=self.run, known=known)
+        counts = Counts(chain.users - known, diff.entered, damped.newly_missing)
+        place = len(self.findings.audiences)
+        self.compared.append(Compared(target, chain, damped.told, damped.news, counts, taken, place, damped.absences))
+        self.findings.audiences.append(damped.finding(target, chain.users))
 
-    def pass_over(self, stored: Property, name: str, invalid: int = 0) -> None:
-        """Note an audience whose source is as it was when its snapshot was taken: nothing was read."""
+    def pass_over(self, target: Target, stored: Property, invalid: int | None = None) -> None:
+        """Note an audience whose source is as it was when its snapshot was taken: nothing was read. Who is missing from
+        that is still missing."""
+        invalid = stored.invalid if invalid is None else invalid
+        if target.key in self.known.absent:
+            missing = still_missing(self.workspace, self.store, target, invalid)
+            self.keep(
+                target, self.known.chains[stored.chain_id], missing, Taken(stored.mark, stored.invalid, stored.columns)
+            )
+            return
         members = self.known.chains[stored.chain_id].users
         self.findings.audiences.append(
-            AudienceFinding(stored.key, name, AudienceStatus.UNCHANGED, members, invalid=invalid)
+            AudienceFinding(target.key, target.name, AudienceStatus.UNCHANGED, members, invalid=invalid)
         )
-        self.decisions.is_healthy((HoldKind.AUDIENCE, stored.key))
-
-
-def _status(target: Target, diff: MembersDiff) -> AudienceStatus:
-    if target.stored is None:
-        return AudienceStatus.CREATED
-    return AudienceStatus.SYNCED if diff.entered + diff.left else AudienceStatus.UNCHANGED
+        self.decisions.is_healthy((HoldKind.AUDIENCE, target.key))
 
 
 def _waiting(target: Target) -> AudienceFinding:
@@ -210,4 +230,6 @@ def read_known(connection: Connection) -> Known:
         read_last(connection),
         connection.execute(select(erasures.c.user_hash)).scalars().all(),
         connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
+        read_frozen(connection, datetime.now(UTC)),
+        count_absent(connection),
     )

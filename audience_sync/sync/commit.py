@@ -13,9 +13,10 @@ from audience_sync.delivery.terms import Terms, note_terms
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store import holds
 from audience_sync.store.bulk import Rows, delete_rows, insert_rows
-from audience_sync.store.catalog import create_property, rename_property, set_places, set_taken
+from audience_sync.store.catalog import create_property, rename_property, set_places, set_stays, set_taken
 from audience_sync.store.chains import Chain, current, fetch, save
 from audience_sync.store.tables import (
+    absences,
     changes,
     installation,
     members,
@@ -46,10 +47,12 @@ def commit(
         rename_property(connection, key, name, definition)
     set_taken(connection, findings.taken)
     set_places(connection, findings.places, run)
+    set_stays(connection, findings.stays)
     ids = property_ids(connection)
     _keep_holds(connection, findings, run)
     _log_changes(connection, workspace, findings, ids, run)
     _move_members(connection, workspace, settings, findings, ids, run)
+    _move_absences(connection, workspace, findings, ids, run)
     _describe(connection, findings, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
     return {name: _save_ledger(connection, settings, ledger, ids, run) for name, ledger in ledgers.items()}
@@ -127,6 +130,16 @@ def _move_audience(
     insert_rows(connection, members, ("property_id", "user_id", "run_id"), workspace.stream(entered))
 
 
+def _move_absences(
+    connection: Connection, workspace: Workspace, findings: Findings, ids: Mapping[str, int], run: RunId
+) -> None:
+    for key, each in findings.absences.items():
+        over = ([(ids[key], user) for (user,) in batch] for batch in workspace.stream(each.over))
+        delete_rows(connection, absences, ("property_id", "user_id"), over)
+        begun = ([(ids[key], user, run) for (user,) in batch] for batch in workspace.stream(each.begun))
+        insert_rows(connection, absences, ("property_id", "user_id", "run_id"), begun)
+
+
 def rebuild_members(connection: Connection, workspace: Workspace) -> None:
     """Make the table of members anew from the segments."""
     connection.execute(delete(members))
@@ -161,6 +174,8 @@ def _describe(connection: Connection, findings: Findings, run: RunId) -> None:
             "left": each.left,
             "invalid": each.invalid,
             "error": each.error,
+            "absent": each.absent,
+            "returned": each.returned,
         }
         for each in findings.audiences
     ]

@@ -13,6 +13,7 @@ from audience_sync.store.engine import Store
 from audience_sync.store.lease import acquire
 from audience_sync.store.suppressions import bury
 from audience_sync.store.tables import (
+    absences,
     chains,
     changes,
     hold_samples,
@@ -31,7 +32,7 @@ from audience_sync.workspace import Workspace, literal
 
 #: Tables with a row (or several) about a user.
 ABOUT_USERS = (
-    *(changes, members, refused_values, refusals, untaken_calls, rejections, hold_samples),
+    *(absences, changes, members, refused_values, refusals, untaken_calls, rejections, hold_samples),
     *(withheld_values, suppressions, past_suppressions),
 )
 

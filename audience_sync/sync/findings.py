@@ -49,6 +49,17 @@ class NewProperty:
     definition: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Absences:
+    """Who is missing from an audience's snapshot and stays for now: queries for the users (``user_id``) of whom that is
+    ``begun`` with this run and of whom it is ``over``, and the numbers of those who are missing and who came back."""
+
+    begun: str
+    over: str
+    absent: int = 0
+    returned: int = 0
+
+
 class Taken(NamedTuple):
     """What a source looked like when its snapshot was taken: its mark, the rows without a usable id in it, and the
     columns it had, where they are expected to stay the same."""
@@ -69,7 +80,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class AudienceFinding:
-    """One audience in a run. Nothing of it is changed or sent when it is held or failed."""
+    """One audience in a run. Nothing of it is changed or sent when it is held or failed.
+
+    ``absent``: members who are missing from the snapshot and stay for now; ``returned``: who came back in time.
+    """
 
     key: str
     name: str
@@ -80,6 +94,8 @@ class AudienceFinding:
     invalid: int = 0
     error: str | None = None
     held: Held | None = None
+    absent: int = 0
+    returned: int = 0
 
     @property
     def after(self) -> int:
@@ -108,6 +124,8 @@ class Findings:
     renamed: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # key -> name, definition
     taken: dict[str, Taken] = field(default_factory=dict)  # by key
     places: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
+    absences: dict[str, Absences] = field(default_factory=dict)  # by key
+    stays: dict[str, str | None] = field(default_factory=dict)  # key -> its min_stay, where it is another one
     rejected: list[RejectedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # for which nothing may be sent

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers, retell, subscribe
 from audience_sync.delivery.owed import Facts
 from audience_sync.destinations.base import Audiencing, Destination
-from audience_sync.errors import ConfigError, Problem
+from audience_sync.errors import ConfigError, FrozenError, Problem
 from audience_sync.model import AudienceStatus, PropertyKind
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import refused_values, withheld_values
@@ -23,6 +23,7 @@ from audience_sync.sync.suppressed import KEY as SUPPRESSED
 from audience_sync.sync.suppressed import Suppressed, read_suppressed
 from audience_sync.sync.targets import Target, named_targets, refuse_traits
 from audience_sync.sync.traits import collect_traits
+from audience_sync.sync.words import frozen
 from audience_sync.workspace import Workspace
 
 
@@ -70,6 +71,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     with parts.store.reading() as connection:
         known = read_known(connection)
         before = read_ledgers(connection, parts.settings.destinations)
+    _refuse_frozen(order, known)
     targets = named_targets(parts.settings.audiences, known.properties)
     refuse_traits(parts.settings.computed_traits, known.properties)
     collector = _collector(parts, order, watch, workspace, known, run)
@@ -148,6 +150,14 @@ def _collect(collector: Collector, targets: Sequence[Target], order: Order) -> N
         collect_traits(collector, order.traits)
 
 
+def _refuse_frozen(order: Order, known: Known) -> None:
+    """Raise FrozenError where a person wants something of an audience in particular that is frozen."""
+    wanted = set(order.keys or ()) if order.seed or order.resync or order.approves else set()
+    found = [f"audience '{key}' is {frozen(known.frozen[key])}" for key in sorted(wanted & known.frozen.keys())]
+    if found:
+        raise FrozenError(f"{'; '.join(found)}. Nothing was changed or sent.")
+
+
 def _refuse_unknown(collector: Collector, order: Order, named: Collection[str]) -> None:
     """Raise ConfigError for what has none of the keys that were named, unless something failed and may have them."""
     if any(each.status is AudienceStatus.FAILED for each in collector.findings.audiences):
@@ -180,11 +190,14 @@ def _ledgers_after(
     configs = configs_by_key(parts.settings, known, findings, targets)
     after = {}
     for name, ledger in before.items():
-        keys = wanted(parts.settings, known, findings, configs, name)
+        everything = wanted(parts.settings, known, findings, configs, name)
+        told_of = {key for key, each in ledger.subscriptions.items() if each.ended_run is None}
+        keys = {key: first for key, first in everything.items() if key in told_of or key not in known.frozen}
         if order.seed in keys and order.baseline:
             keys[order.seed] = False
         told = _open_seed(subscribe(ledger, keys, collector.run), findings, order)
-        again = [key for key in keys if order.resyncs(key) and order.destination in (None, name)]
+        resynced = order.resync and order.destination in (None, name)
+        again = [key for key in keys if resynced and order.resyncs(key) and key not in known.frozen]
         after[name] = retell(told, again, collector.run)
     return after
 

@@ -22,7 +22,7 @@ from audience_sync.sync.targets import origin as origin_of
 from audience_sync.workspace import literal
 
 #: Nothing is left to be said or decided of such an audience.
-_WHOLE = (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
+_WHOLE = (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED, AudienceStatus.FROZEN)
 
 
 def collect_names(collector: Collector, config: AudienceConfig) -> None:
@@ -34,8 +34,9 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
     try:
         wanted = collector.wanted(config, keys)
         mark = collector.sources[config.source].mark(wanted)
-        if known and collector.is_known(keys, mark, wanted):
-            _pass_over(collector, known.values())
+        live = [key for key in keys if key not in collector.known.frozen]
+        if live and collector.is_known(live, mark, wanted):
+            _pass_over(collector, config, known.values())
             return
         rows = collector.sources[config.source].read(collector.workspace, wanted)
         if not collector.is_accepted(keys):
@@ -50,7 +51,7 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
             diffs = diff_several(collector.workspace, snapshot, chains, erased=collector.erased)
     except SourceError as error:
         message = in_full(error, keys, of=f"audiences from {origin}: ")
-        _fail_all(collector, known, origin, masked(message, collector.settings.secrets))
+        _fail_all(collector, config, known, origin, masked(message, collector.settings.secrets))
         return
     for target, chain, diff in zip(targets, chains, diffs, strict=True):
         collector.keep(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)))
@@ -59,11 +60,20 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
         collector.incomplete.add(origin)
 
 
-def _pass_over(collector: Collector, known: Iterable[Property]) -> None:
+def _pass_over(collector: Collector, config: AudienceConfig, known: Iterable[Property]) -> None:
     """The source is as it was: nothing is read."""
+    for target, stored in _thawed(collector, config, known):
+        collector.pass_over(target, stored, 0)
+
+
+def _thawed(
+    collector: Collector, config: AudienceConfig, known: Iterable[Property]
+) -> Iterator[tuple[Target, Property]]:
+    """Those of the audiences that are asked for and not frozen; the findings say which are."""
     for stored in known:
-        if collector.keys is None or stored.key in collector.keys:
-            collector.pass_over(stored, stored.name)
+        target = Target(stored.key, stored.name, config, stored, None, stored.origin)
+        if (collector.keys is None or stored.key in collector.keys) and not collector.passes_over(target):
+            yield target, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +107,10 @@ def _read_names(collector: Collector, rows: Rows, origin: str) -> _Named:
     return _Named(query, [name for name, _, _ in counts if name is not None])
 
 
-def _fail_all(collector: Collector, known: dict[str, Property], origin: str, message: str) -> None:
-    for stored in known.values():
-        if collector.keys is not None and stored.key not in collector.keys:
-            continue
+def _fail_all(
+    collector: Collector, config: AudienceConfig, known: dict[str, Property], origin: str, message: str
+) -> None:
+    for _, stored in _thawed(collector, config, known.values()):
         users = collector.known.chains[stored.chain_id].users
         collector.findings.audiences.append(
             AudienceFinding(stored.key, stored.name, AudienceStatus.FAILED, before=users, error=message)
@@ -130,7 +140,7 @@ def _targets(
             continue
         taken.add(key)
         target = Target(key, name, config, stored, None, origin)
-        if not collector.waits(target):
+        if not collector.passes_over(target):
             yield target
 
 

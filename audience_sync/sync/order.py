@@ -35,7 +35,7 @@ class Order:
     ``resync``: tell everything again, of ``keys`` and (``destination``) to this one alone.
     ``retry``: send what (``destination``) has refused again, with the newest values.
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
-    are, at ``rate`` requests a second.
+    are, at ``rate`` requests a second; with ``share`` (0 to 1) until that share of the members has been told.
     """
 
     command: str = "sync"
@@ -49,6 +49,7 @@ class Order:
     seed: str | None = None
     baseline: bool = False
     most: int | None = None
+    share: float | None = None
     rate: float | None = None
 
     def resyncs(self, key: str) -> bool:

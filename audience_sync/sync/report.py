@@ -104,6 +104,8 @@ def audience_json(finding: AudienceFinding) -> dict[str, Any]:
         "invalid": finding.invalid,
         "error": finding.error,
         "held": finding.held and _held(finding.held),
+        "absent": finding.absent,
+        "returned": finding.returned,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -175,7 +176,7 @@ def _delivery(owed: Owed, order: Order, outlook: Outlook) -> Delivery:
         owed.table,
         owed.calls,
         whole=owed.whole,
-        most=order.most,
+        most=_most(owed, order, outlook),
         rate=order.rate,
         kept_back=owed.kept_back,
         kept_calls=owed.kept_calls,
@@ -183,3 +184,13 @@ def _delivery(owed: Owed, order: Order, outlook: Outlook) -> Delivery:
         retries=owed.retries,
         told_since=owed.told_since(outlook.destinations[ledger.name]),
     )
+
+
+def _most(owed: Owed, order: Order, outlook: Outlook) -> int | None:
+    """How many calls may be sent, where not all: of a share, those that are still missing of it."""
+    if order.share is None or owed.feed.seeding is None:
+        return order.most
+    members = next(each.after for each in outlook.findings.audiences if each.key == order.seed)
+    everyone = members - owed.kept_calls
+    told = everyone - owed.calls
+    return max(0, math.ceil(round(order.share * everyone, 6)) - told)

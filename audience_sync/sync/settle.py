@@ -40,7 +40,7 @@ def _judge(collector: Collector, each: Compared, alone: Mapping[str, str], toget
 
 def _difference(collector: Collector, each: Compared) -> Difference:
     guard = collector.settings.guard_of(each.target.config)
-    return Difference(HoldKind.AUDIENCE, each.target.key, each.counts, f"from {each.diff.table}", guard.tolerance)
+    return Difference(HoldKind.AUDIENCE, each.target.key, each.counts, each.news, guard.tolerance)
 
 
 def _alone(collector: Collector, each: Compared) -> str | None:
@@ -72,8 +72,9 @@ def _held_together(collector: Collector, judged: list[Compared]) -> dict[str, st
 def _leave(collector: Collector, each: Compared, held: Held) -> None:
     """Its finding says why; nothing else comes of it."""
     found = collector.findings.audiences[each.place]
+    absent = collector.known.absent.get(each.target.key, 0)
     collector.findings.audiences[each.place] = replace(
-        found, status=AudienceStatus.HELD, entered=0, left=0, error=held.words, held=held
+        found, status=AudienceStatus.HELD, entered=0, left=0, error=held.words, held=held, absent=absent, returned=0
     )
     if each.target.origin is not None:
         collector.incomplete.add(each.target.origin)
@@ -81,11 +82,19 @@ def _leave(collector: Collector, each: Compared, held: Held) -> None:
 
 def _take(collector: Collector, each: Compared) -> None:
     target, findings = each.target, collector.findings
-    change = members_change(collector.workspace, each.chain, each.diff, collector.run)
+    chain = each.chain
+    if chain.id is not None and each.diff.entered + each.diff.left:  # of an unchanged source it is not fetched yet
+        chain = collector.stored_chain(chain.id)
+    change = members_change(collector.workspace, chain, each.diff, collector.run)
     if change:
         findings.changes.append(change)
         if each.chain.id is not None:
             collector.fetched[each.chain.id] = change.chain
+    stay = None if target.config.min_stay is None else str(target.config.min_stay)
+    if stay != (target.stored and target.stored.min_stay):
+        findings.stays[target.key] = stay
+    if each.absences:
+        findings.absences[target.key] = each.absences
     findings.taken[target.key] = each.taken
     findings.places[target.key] = place_of(target.config)
     if target.stored is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audience_sync.model import Counts, HoldKind
+from audience_sync.store.freezes import Freeze
 from audience_sync.store.holds import Hold, NewHold
 
 _NAMES = {
@@ -37,3 +38,11 @@ def commands(hold: Hold | NewHold, run: int) -> str:
     which = f"{run} [KEY...]" if hold.together else f"{run} {hold.key}"
     decide = "audience-sync {} " + which
     return f"If this is right: {decide.format('approve')}. If not: put the source right, or {decide.format('reject')}"
+
+
+def frozen(freeze: Freeze) -> str:
+    """That nothing of it is read or told, until when, why, and what to type."""
+    until = f" until {freeze.until:%Y-%m-%d %H:%M:%S} UTC" if freeze.until else ""
+    reason = f" ({freeze.reason})" if freeze.reason else ""
+    since = f"frozen since {freeze.frozen_at:%Y-%m-%d %H:%M:%S} UTC{until}{reason}"
+    return f"{since}. To go on: audience-sync unfreeze {freeze.key}"

@@ -1,4 +1,4 @@
-"""docs/commands/*.md and docs/guards.md are played through: what they show is what a reader gets, to the letter."""
+"""The pages with examples are played through: what they show is what a reader gets, to the letter."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DIFFERENT = (
 )
 
 
-@pytest.mark.parametrize("page", [*PAGES, DOCS / "guards.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, DOCS / "guards.md", DOCS / "damping.md"], ids=lambda page: page.stem)
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the pages ask for the sqlite3 command")
 def test_a_page_shows_what_a_reader_gets(page: Path, tmp_path: Path) -> None:
     steps = [step for session in SESSION.findall(page.read_text("utf-8")) for step in STEP.findall(session)]

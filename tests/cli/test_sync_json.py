@@ -24,6 +24,8 @@ def test_sync_answers_in_the_promised_shape(new_vip: Project) -> None:
                 "invalid": 0,
                 "error": None,
                 "held": None,
+                "absent": 0,
+                "returned": 0,
             }
         ],
         "traits": {"users": 0, "changed": 0, "invalid": 0, "errors": [], "held": []},

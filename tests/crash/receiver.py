@@ -35,10 +35,15 @@ class Belief:
             return
         self.bodies[message["messageId"]] = message
         user = message["userId"]
-        if any(message["timestamp"] < self.told.get((user, key), "") for key in message["traits"]):
+        known_traits = self.users.get(user, {})
+        # The same value again may be older: what had made its call a newer one is no longer told.
+        changed = [key for key, value in message["traits"].items() if known_traits.get(key) != value]
+        if any(message["timestamp"] < self.told.get((user, key), "") for key in changed):
             self.wrong.append(f"older than what was told before: {message}")
         self.users.setdefault(user, {}).update(message["traits"])
-        self.told |= {(user, key): message["timestamp"] for key in message["traits"]}
+        self.told |= {
+            (user, key): max(message["timestamp"], self.told.get((user, key), "")) for key in message["traits"]
+        }
 
 
 class Receiver:

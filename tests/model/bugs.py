@@ -94,6 +94,21 @@ def what_is_held_is_not_left_alone() -> None:
     settle._leave = bad
 
 
+def freezes_are_forgotten() -> None:
+    """A frozen audience is taken like the others."""
+    from audience_sync.sync import collect
+
+    collect.read_frozen = lambda *arguments: {}
+
+
+def nobody_stays() -> None:
+    """Who is missing leaves at once."""
+    from audience_sync.sync import collect
+    from audience_sync.sync.damp import Damped
+
+    collect.damp = lambda workspace, store, target, diff, **options: Damped(diff, f"from {diff.table}", diff.left)
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -105,6 +120,8 @@ BUGS: dict[str, Callable[[], None]] = {
         guards_are_asleep,
         approval_is_blind,
         what_is_held_is_not_left_alone,
+        freezes_are_forgotten,
+        nobody_stays,
     )
 }
 

@@ -16,7 +16,7 @@ APPROVE, REJECT = ("approve",), ("reject",)
 #: An order to plan, and to do what was planned.
 PLANNED = ("sync", "--plan", "plan.json")
 _COMMANDS = re.compile(r"audience-sync (approve|reject) (\d+) (\w+)")
-_CRASHES = st.none() | st.tuples(st.sampled_from(sorted(POINTS)), st.integers(1, 4))
+CRASHES = st.none() | st.tuples(st.sampled_from(sorted(POINTS)), st.integers(1, 4))
 
 
 def offered(output: str) -> list[tuple[str, ...]]:
@@ -25,10 +25,11 @@ def offered(output: str) -> list[tuple[str, ...]]:
 
 
 class Person(RuleBasedStateMachine):
-    """Of the machine it is part of it needs ``members``, ``erased``, and what is declared here."""
+    """Of the machine it is part of it needs ``members``, ``erased``, ``frozen``, and what is declared here."""
 
     members: dict[str, frozenset[str]]
     erased: set[str]
+    frozen: dict[str, frozenset[str]]
     #: The output of the last command.
     said = ""
 
@@ -46,6 +47,11 @@ class Person(RuleBasedStateMachine):
 
     def messages(self) -> int:
         raise NotImplementedError
+
+    def those_who_stay_leave(self) -> None:
+        """Members of `buyers` who are missing stay for two runs."""
+        self.well("sync")
+        self.well("sync")
 
     # What a person does.
 
@@ -76,8 +82,8 @@ class Person(RuleBasedStateMachine):
         key=st.sampled_from(["vip", "buyers"]),
         is_empty=st.booleans(),
         decision=st.sampled_from(["approve", "approve another", "reject", "none"]),
-        crash=_CRASHES,
-        later_crash=_CRASHES,
+        crash=CRASHES,
+        later_crash=CRASHES,
     )
     def a_snapshot_is_wrong(
         self,
@@ -90,7 +96,7 @@ class Person(RuleBasedStateMachine):
         """It is held, and nothing is sent of it until a person says so."""
         self.all_is_told()
         whole = sorted(self.members[key] - self.erased)
-        if not whole:
+        if not whole or key in self.frozen:
             return
         empty, less = list[str](), whole[: (len(whole) - 1) // 2]
         wrong, another = (empty, less) if is_empty else (less, empty)
@@ -131,7 +137,7 @@ class Person(RuleBasedStateMachine):
     def _let_through(self, key: str, wrong: list[str], held: tuple[str, ...], crash: tuple[str, int] | None) -> None:
         self._decide(*held, crash=crash)
         self.members = {**self.members, key: frozenset(wrong)}
-        self.well("sync")
+        self.those_who_stay_leave()
         self.check()
 
     def _decide(self, *command: str, crash: tuple[str, int] | None) -> None:

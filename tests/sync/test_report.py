@@ -92,6 +92,8 @@ def test_the_json_of_a_run_is_a_contract() -> None:
                 "invalid": 2,
                 "error": None,
                 "held": None,
+                "absent": 0,
+                "returned": 0,
             }
         ],
         "traits": {"users": 9, "changed": 2, "invalid": 1, "errors": [], "held": []},

@@ -4,6 +4,7 @@ People are promised the views (``docs/database.md``); these tables may change wi
 """
 
 from audience_sync.store.tables.base import metadata
+from audience_sync.store.tables.freezes import freezes
 from audience_sync.store.tables.holds import held_snapshots, hold_samples
 from audience_sync.store.tables.ledger import (
     destinations,
@@ -25,15 +26,17 @@ from audience_sync.store.tables.runs import (
     run_destinations,
     runs,
 )
-from audience_sync.store.tables.snapshots import chains, changes, members, properties, segment_parts, segments
+from audience_sync.store.tables.snapshots import absences, chains, changes, members, properties, segment_parts, segments
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
 
 __all__ = [
+    "absences",
     "chains",
     "changes",
     "destinations",
     "erasures",
     "feeds",
+    "freezes",
     "held_snapshots",
     "hold_samples",
     "installation",

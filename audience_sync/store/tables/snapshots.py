@@ -32,6 +32,7 @@ properties = Table(
     Column("invalid", Integer, comment="Rows without a usable user id in it then"),
     Column("loaded_from", Text, comment="Where its snapshots are: the file, and the source"),
     Column("loaded_from_run", Integer, comment="Since this run they are there"),
+    Column("min_stay", Text, comment="How long a missing member stays, as the config says; NULL = not at all"),
     Column("source_columns", Text, comment="Its columns and their types then, where they are to stay the same (JSON)"),
     comment="A user property: an audience or a computed trait",
 )
@@ -78,5 +79,15 @@ members = Table(
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("run_id", Integer, nullable=False, comment="The run since which the user is a member"),
     comment="The members now, derived from the segments",
+    sqlite_with_rowid=False,
+)
+
+absences = Table(
+    "absences",
+    metadata,
+    Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience"),
+    Column("user_id", UserIdText, primary_key=True, comment="A member whom its source doesn't have any more"),
+    Column("run_id", Integer, nullable=False, comment="The run that missed them first"),
+    comment="Members who stay for now although they are missing (min_stay)",
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,96 @@
+"""``audience-sync freeze`` and ``unfreeze``: an audience is left as it is, until a person or the clock says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from audience_sync.cli.moments import moment_of
+from audience_sync.cli.options import common
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@click.command()
+@click.argument("key")
+@click.option("--until", callback=moment_of, metavar="TIME", help="End by itself then (UTC), such as 2026-05-01T12:00.")
+@click.option("--reason", metavar="TEXT", help="Why; shown wherever the freeze is.")
+@common
+@click.pass_context
+def freeze(context: click.Context, key: str, until: datetime | None, reason: str | None) -> None:
+    """Leave an audience as it is: every run passes it over, and nothing new is told of it.
+
+    What destinations are owed already is still sent. Frozen again, the new time and reason count.
+    """
+    from audience_sync.cli.compose import store_to_write
+    from audience_sync.cli.output import line, print_json
+    from audience_sync.store.freezes import Freeze
+    from audience_sync.store.freezes import freeze as begin
+    from audience_sync.store.lease import is_held
+    from audience_sync.sync.words import frozen
+
+    now = datetime.now(UTC)
+    if until is not None and until <= now:
+        words = f"{until:%Y-%m-%d %H:%M:%S} UTC is past (now: {now:%Y-%m-%d %H:%M:%S} UTC)"
+        raise click.BadParameter(words, param_hint="--until")
+    new = Freeze(key, now, until, reason)
+    with store_to_write(context) as store, store.writing() as connection:
+        begin(connection, _audience(connection, key), new, _who())
+        is_running = is_held(connection)
+    if context.obj.as_json:
+        print_json({"key": key, "frozen": True, "frozen_at": now, "frozen_until": until, "reason": reason})
+        return
+    line(f"audience '{key}': {frozen(new)}")
+    line("Runs pass it over. What destinations are owed of it already is still sent.")
+    if is_running:
+        line("A run is at work, and may still change it: see audience-sync history. The next one passes it over.")
+
+
+@click.command()
+@click.argument("key")
+@common
+@click.pass_context
+def unfreeze(context: click.Context, key: str) -> None:
+    """The next run takes the audience as its source says then; its guard judges what changed meanwhile."""
+    from audience_sync.cli.compose import store_to_write
+    from audience_sync.cli.output import line, print_json
+    from audience_sync.store.freezes import unfreeze as end
+
+    with store_to_write(context) as store, store.writing() as connection:
+        was_frozen = end(connection, _audience(connection, key)[key], datetime.now(UTC), _who())
+    if context.obj.as_json:
+        print_json({"key": key, "frozen": False, "was_frozen": was_frozen})
+    elif was_frozen:
+        line(f"audience '{key}': no longer frozen. The next run takes it as its source says then.")
+    else:
+        line(f"audience '{key}' was not frozen. Nothing was changed.")
+
+
+def _audience(connection: Connection, key: str) -> Mapping[str, int]:
+    """The audience's id, by its key. Raises UnknownNameError."""
+    from audience_sync.config.suggest import unknown
+    from audience_sync.errors import UnknownNameError
+    from audience_sync.model import PropertyKind
+    from audience_sync.store.catalog import read_properties
+
+    known = read_properties(connection).values()
+    audiences = {each.key: each.id for each in known if each.kind is PropertyKind.AUDIENCE and not each.retired}
+    if key not in audiences:
+        remedy = "Before its first run an audience can wait instead: `initial: manual`"
+        raise UnknownNameError(f"{unknown('audience', key, audiences)}. Nothing was done. {remedy}")
+    return {key: audiences[key]}
+
+
+def _who() -> str:
+    """For people: the user, and the host."""
+    import getpass
+    import socket
+
+    try:
+        return f"{getpass.getuser()} on {socket.gethostname()}"
+    except (OSError, KeyError):  # a user without a name
+        return socket.gethostname()

@@ -1,0 +1,123 @@
+"""Can an audience be told share by share, and does that end by itself where too many calls are refused?"""
+
+from __future__ import annotations
+
+import pytest
+from destinations.receiver import Receiver, Reply
+
+from .conftest import TAKEN, Project, calls, segment
+
+AUDIENCE = {"name": "VIP", "source": "shop", "file": "vip.csv", "initial": "manual"}
+EVERYONE = [f"user-{number:02}" for number in range(1, 41)]
+REFUSED, DOWN = Reply(400, body=b"no such user"), Reply(401)
+
+
+@pytest.fixture
+def forty(vip: Project, receiver: Receiver) -> Project:
+    """`vip` has forty members, and waits for a person."""
+    vip.configure(audiences=[AUDIENCE], destinations={"segment": segment(receiver)})
+    vip.write_members("vip.csv", *EVERYONE)
+    return vip
+
+
+def told(receiver: Receiver) -> list[int]:
+    """The identify calls in each request."""
+    found = [len(request.body) and request.body.count(b'"messageId"') for request in receiver.requests]
+    receiver.requests.clear()
+    return found
+
+
+def test_each_share_is_a_run_and_everyone_is_told_once(forty: Project, receiver: Receiver) -> None:
+    ramp = forty.run("seed", "vip", "--ramp", "5%,50%,100%")
+    assert ramp.code == 0, ramp.stdout
+    assert "5% of vip is told, and few enough are refused. On to the next share." in ramp.stdout
+    assert "100% of vip is told." in ramp.stdout
+    assert calls(receiver) == [(user, {"vip": True}) for user in EVERYONE]
+    assert told(receiver) == [2, 18, 20]
+    assert forty.query("select command, status from sync_runs") == [
+        ("seed", "partial"),
+        ("seed", "partial"),
+        ("seed", "succeeded"),
+    ]
+    assert forty.run("seed", "vip", "--ramp", "5%,50%,100%").code == 0
+    assert told(receiver) == []
+
+
+def test_a_ramp_goes_on_where_it_was(forty: Project, receiver: Receiver) -> None:
+    first = forty.run("seed", "vip", "--ramp", "50%")
+    assert first.code == 1
+    assert "50% of vip is told. To tell everyone: audience-sync seed vip" in first.stdout
+    assert told(receiver) == [20]
+    again = forty.run("seed", "vip", "--ramp", "5%,50%,75%,100%", "--json")
+    assert told(receiver) == [10, 10]
+    assert [(each["share"], each["run"], each["stopped"]) for each in again.json["ramp"]] == [
+        (0.05, 2, None),
+        (0.5, 3, None),
+        (0.75, 4, None),
+        (1.0, 5, None),
+    ]
+    assert (again.json["run"], again.json["status"]) == (5, "succeeded")
+
+
+def test_it_ends_where_too_many_are_refused_until_the_reason_is_gone(forty: Project, receiver: Receiver) -> None:
+    receiver.will_answer(REFUSED)
+    stopped = forty.run("seed", "vip", "--ramp", "10%,100%")
+    assert stopped.code == 1
+    assert (
+        "Stopped at 10% of vip: segment refused 4 of 4 calls (100.0%), over the limit of 5%. See why: audience-sync "
+        "show 1. Once the reason is gone: audience-sync retry, and to go on: audience-sync seed vip --ramp 10%,100%"
+    ) in stopped.stdout
+    receiver.requests.clear()
+
+    receiver.will_answer(TAKEN)
+    assert forty.run("seed", "vip", "--ramp", "10%,100%").code == 1
+    assert told(receiver) == []
+
+    forty.run("retry")
+    assert sum(told(receiver)) == 4
+    assert forty.run("seed", "vip", "--ramp", "10%,100%").code == 0
+    assert sum(told(receiver)) == 36
+
+
+def test_a_greater_limit_of_refused_calls_lets_it_go_on(forty: Project, receiver: Receiver) -> None:
+    receiver.will_answer(REFUSED)
+    forty.run("seed", "vip", "--ramp", "10%,100%")
+    receiver.will_answer(TAKEN)
+    receiver.requests.clear()
+    went_on = forty.run("seed", "vip", "--ramp", "10%,100%", "--max-refused", "100%")
+    assert went_on.code == 1
+    assert "100% of vip is told." in went_on.stdout
+    assert sum(told(receiver)) == 36
+
+
+def test_it_ends_where_a_destination_does_not_answer(forty: Project, receiver: Receiver) -> None:
+    receiver.will_answer(DOWN)
+    stopped = forty.run("seed", "vip", "--ramp", "10%,100%")
+    assert stopped.code == 3
+    assert "Stopped at 10% of vip: segment did not answer everything" in stopped.stdout
+
+
+def test_it_ends_where_the_source_fails(forty: Project, receiver: Receiver) -> None:
+    (forty.folder / "vip.csv").unlink()
+    stopped = forty.run("seed", "vip", "--ramp", "10%,100%")
+    assert stopped.code == 3
+    assert "Stopped at 10% of vip: vip could not be loaded" in stopped.stdout
+    assert told(receiver) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--ramp", "10%,5%"], "write rising shares of the members, such as 1%,10%,100%"),
+        (["--ramp", "ten"], "a share is a percentage such as 20%"),
+        (["--ramp", "1%,200%"], "write rising shares"),
+        (["--ramp", ""], "a share is a percentage such as 20%"),
+        (["--ramp", "1%", "--limit", "5"], "give it without --limit and --no-send"),
+        (["--max-refused", "5%"], "--max-refused is the limit of a --ramp"),
+    ],
+    ids=["falling", "no shares", "more than all", "nothing", "with a limit", "no ramp"],
+)
+def test_a_wrong_use_ends_with_2_and_says_so(forty: Project, arguments: list[str], words: str) -> None:
+    wrong = forty.run("seed", "vip", *arguments)
+    assert wrong.code == 2
+    assert words in wrong.stderr

@@ -38,6 +38,12 @@ def read_absent(connection: Connection, workspace: Workspace, key: str) -> str:
     return workspace.load({"user_id": "varchar", "run_id": "integer"}, rows)
 
 
+def before_absences(connection: Connection, otherwise: int) -> int:
+    """The last run before the first that missed a member who still stays; ``otherwise`` where nobody does."""
+    first: int | None = connection.execute(select(func.min(absences.c.run_id))).scalar()
+    return otherwise if first is None else first - 1
+
+
 def times_of_absences(connection: Connection, key: str) -> dict[int, datetime]:
     """When the runs started that missed members first who are still missing."""
     mine = select(absences.c.run_id).join_from(absences, properties).where(properties.c.key == key).distinct()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from audience_sync.config.models import Settings
 from audience_sync.errors import StoreError
 from audience_sync.model import History
+from audience_sync.store.absences import before_absences
 from audience_sync.store.lease import Lease
 from audience_sync.store.pruning import let_go, prune, told_through
 from audience_sync.store.runs import last_run_by
@@ -38,11 +39,14 @@ def keep_recent(lease: Lease, settings: Settings, *, clock: Callable[[], float] 
 
 
 def _let_go(lease: Lease, settings: Settings, history: History, before: datetime) -> bool:
-    """Whether there is anything old enough. What a destination has not been told is kept with what led to it."""
+    """Whether there is anything old enough. What a destination has not been told is kept with what led to it, and so
+    are the runs that count for how long a member is missing."""
     with lease.reading() as connection:
         through = last_run_by(connection, before)
         if history in (History.CHANGES, History.REQUESTS):
             through = min(through, told_through(connection, settings.destinations, through))
+        if history is History.RUNS:
+            through = min(through, before_absences(connection, through))
     if not through:
         return False
     with lease.transaction() as connection:

@@ -159,3 +159,16 @@ def test_a_stay_is_a_number_of_runs_or_a_time(vip: Project, stay: Any) -> None:
     wrong = vip.run("sync")
     assert wrong.code == 2
     assert "write a number of runs such as `3 runs`, or a duration such as `2d`" in wrong.stderr
+
+
+def test_runs_still_count_where_their_history_is_not_kept(vip: Project) -> None:
+    """`retention` leaves the runs since a member was missed first."""
+    audience = {"name": "VIP", "source": "shop", "file": "vip.csv", "min_stay": "2 runs"}
+    vip.configure(audiences=[audience], retention="1ms")
+    vip.sync()
+    vip.sent()
+    vip.write_members("vip.csv", "ada", "bob")
+    assert [counts(vip)["absent"] for _ in range(3)] == [1, 1, 0]
+    assert vip.sent() == [("cyd", {"vip": False})]
+    vip.sync()
+    assert vip.query("select count(*) from audience_syncs") == [(0,)]

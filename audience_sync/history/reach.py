@@ -117,7 +117,7 @@ def _in_range(reach: Reach, feed: _Feed) -> Select[Any]:
     candidate = (
         select(requests.c.id)
         .where(requests.c.run_id == runs.c.id, feed.requests, requests.c.through_user >= reach.user)
-        .order_by(requests.c.through_user)
+        .order_by(requests.c.through_user, requests.c.after_user)  # where a user was erased two may end at one
         .limit(1)
         .correlate(runs)
         .scalar_subquery()

@@ -259,6 +259,15 @@ class TestAUser:
         assert calls(cyd)[-1] == (3, "delivered", {"vip": False})
         assert "Was suppressed by hand from" in vip.run("explain", "cyd").stdout
 
+    def test_was_told_the_same_when_a_neighbour_is_erased(self, vip: Project, receiver: Receiver) -> None:
+        """Two requests then end at the same user, in whatever order their answers came."""
+        vip.configure(audiences=[VIP], destinations={"segment": segment(receiver, batch_size=1)})
+        vip.sync()
+        vip.query("update requests set id = id + 10 where through_user = 'ada'")
+        vip.run("erase", "bob")
+        ada = vip.run("explain", "ada", "--json").json
+        assert [each["properties"] for each in ada["destinations"][0]["calls"]] == [{"vip": True}]
+
     def test_who_was_erased_is_not_told_about(self, vip: Project) -> None:
         vip.sync()
         vip.run("erase", "bob")

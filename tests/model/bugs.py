@@ -41,8 +41,8 @@ def a_new_message_id_for_every_attempt() -> None:
 
     from audience_sync.delivery import calls
 
-    text = calls.Calls._sql.fget
-    calls.Calls._sql = property(lambda found: text(found).replace("sha1(", f"sha1('{uuid4()}' || "))
+    text = calls.Calls._rows.fget
+    calls.Calls._rows = property(lambda found: text(found).replace("sha1(", f"sha1('{uuid4()}' || "))
 
 
 def refusals_are_forgotten() -> None:

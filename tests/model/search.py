@@ -22,7 +22,7 @@ from hypothesis import seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from model.machine import House, Shop
-from model.test_model import COMMON
+from model.searching import COMMON
 
 
 def main() -> int:

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import NewUrl
+
+from .machine import House
+
+
+@pytest.fixture
+def house(request: pytest.FixtureRequest, tmp_path: Path, new_url: NewUrl) -> Iterator[House]:
+    """Its parameter: the kind of store, and the bug that is planted into the command, or None."""
+    database, bug = request.param
+    opened = House(tmp_path, lambda: new_url(database, with_schema=True), bug)
+    yield opened
+    opened.close()

@@ -13,7 +13,7 @@ from audience_sync.cli.options import common
 @common
 @click.pass_context
 def resync(context: click.Context, keys: tuple[str, ...], destination: str | None) -> int:
-    """Tell destinations everything again: `true` to the members, and `false` to everyone who ever left.
+    """Tell destinations everything again: `true` to the members, and `false` to everyone who left since.
 
     For a destination that lost its data, and for a damaged store.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -125,15 +125,20 @@ def subscribe(ledger: Ledger, wanted: Mapping[str, bool], run: int) -> Ledger:
     return replace(ledger, subscriptions=after)
 
 
-def retell(ledger: Ledger, keys: Collection[str], run: int) -> Ledger:
-    """The ledger with these properties to be told anew: every member ``true``, and ``false`` to everyone who
-    left since the property was created (every value, and ``null`` to whom it disappeared for)."""
+def retell(ledger: Ledger, first_told: Mapping[str, int], run: int) -> Ledger:
+    """The ledger with these properties to be told anew: every member ``true``, and ``false`` to everyone who left
+    since the destination was first told of it, in the run that ``first_told`` names by key (every value, and ``null``
+    to whom it disappeared for). What was never told yet will be, and stays as it is."""
     anew = {
-        key: replace(each, since_run=run, tell_everyone=True, told_before=0)
+        key: replace(each, since_run=run, tell_everyone=True, told_before=first_told[key])
         for key, each in ledger.subscriptions.items()
-        if key in keys and each.ended_run is None
+        if key in first_told and each.ended_run is None and not _is_untold(each, ledger.seeds.get(key, ledger.feed))
     }
     return replace(ledger, subscriptions={**ledger.subscriptions, **anew})
+
+
+def _is_untold(told: Subscription, feed: Feed) -> bool:
+    return told.catches_up(feed) and told.told_before is None and feed.attempted_run is None
 
 
 def _end(told: Subscription, feed: Feed, run: int) -> Subscription:

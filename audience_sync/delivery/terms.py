@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from audience_sync.delivery.feeds import Subscription
-from audience_sync.store.tables import properties, subscription_terms
+from audience_sync.store.tables import destinations, properties, subscription_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,19 @@ def read_terms(connection: Connection, destination: int, *, latest: bool = False
     for row in connection.execute(query.where(_is_latest()) if latest else query):
         told = Subscription(row.key, row.since_run, row.tell_everyone, row.told_before, row.ended_run)
         found.setdefault(row.key, []).append(Terms(row.from_run, told, row.seeding))
+    return found
+
+
+def read_first_told(connection: Connection) -> dict[str, dict[str, int]]:
+    """By destination's name and property's key: the run since which it was told of it for the first time."""
+    query = (
+        select(destinations.c.name, properties.c.key, func.min(subscription_terms.c.since_run))
+        .select_from(subscription_terms.join(destinations).join(properties))
+        .group_by(destinations.c.name, properties.c.key)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for name, key, run in connection.execute(query):
+        found.setdefault(name, {})[key] = run
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers, retell, subscribe
 from audience_sync.delivery.owed import Facts
+from audience_sync.delivery.terms import read_first_told
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.errors import ConfigError, FrozenError, Problem
 from audience_sync.model import AudienceStatus, PropertyKind
@@ -71,12 +72,13 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     with parts.store.reading() as connection:
         known = read_known(connection)
         before = read_ledgers(connection, parts.settings.destinations)
+        first_told = read_first_told(connection) if order.resync else {}
     _refuse_frozen(order, known)
     targets = named_targets(parts.settings.audiences, known.properties)
     refuse_traits(parts.settings.computed_traits, known.properties)
     collector = _collector(parts, order, watch, workspace, known, run)
     _collect(collector, targets, order)
-    findings, ledgers = collector.findings, _ledgers_after(parts, order, collector, targets, before)
+    findings, ledgers = collector.findings, _ledgers_after(parts, order, collector, targets, before, first_told)
     with parts.store.reading() as connection:
         suppressed = read_suppressed(
             connection,
@@ -185,6 +187,7 @@ def _ledgers_after(
     collector: Collector,
     targets: Sequence[Target],
     before: Mapping[str, Ledger],
+    first_told: Mapping[str, Mapping[str, int]],
 ) -> dict[str, Ledger]:
     known, findings = collector.known, collector.findings
     configs = configs_by_key(parts.settings, known, findings, targets)
@@ -197,7 +200,8 @@ def _ledgers_after(
             keys[order.seed] = False
         told = _open_seed(subscribe(ledger, keys, collector.run), findings, order)
         resynced = order.resync and order.destination in (None, name)
-        again = [key for key in keys if resynced and order.resyncs(key) and key not in known.frozen]
+        first = first_told.get(name, {}).items() if resynced else ()
+        again = {key: run for key, run in first if key in keys and order.resyncs(key) and key not in known.frozen}
         after[name] = retell(told, again, collector.run)
     return after
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .conftest import Project
+from .conftest import NEW_PROJECT, Project
 
 
 def test_resync_tells_true_to_the_members_and_false_to_who_left(vip: Project) -> None:
@@ -17,6 +17,21 @@ def test_resync_tells_true_to_the_members_and_false_to_who_left(vip: Project) ->
     unknown = vip.run("resync", "--destination", "lag")
     assert unknown.code == 2
     assert "there is no destination 'lag' (log)" in unknown.stderr
+
+
+def test_resync_tells_false_to_nobody_who_left_before_the_destination_was_told(vip: Project) -> None:
+    vip.sync()
+    vip.write_members("vip.csv", "ada", "bob")
+    vip.sync()
+    late = {"type": "file", "path": "late.jsonl"}
+    audiences = [{"name": "VIP", "source": "shop", "file": "vip.csv"}]
+    vip.configure(audiences=audiences, destinations={**NEW_PROJECT["destinations"], "late": late})
+    vip.sync()
+    vip.write_members("vip.csv", "ada")
+    vip.sync()
+    vip.sent("late.jsonl")
+    vip.run("resync", "--destination", "late")
+    assert vip.sent("late.jsonl") == [("ada", {"vip": True}), ("bob", {"vip": False})]
 
 
 def test_a_damaged_segment_stops_the_run_and_resync_repairs_it(vip: Project) -> None:

@@ -67,18 +67,30 @@ def test_an_audience_that_is_being_seeded_is_not_told_with_the_others() -> None:
     assert ledger.active() == [Subscription("name", 1)]
 
 
-def test_what_is_to_be_told_again_starts_from_the_beginning() -> None:
-    subscriptions = {"vip": Subscription("vip", 1), "name": Subscription("name", 1)}
-    ledger = retell(Ledger("connect", 1, Feed(1, 9), subscriptions=subscriptions), ["vip"], run=10)
+def test_what_is_to_be_told_again_starts_where_it_was_first_told() -> None:
+    subscriptions = {"vip": Subscription("vip", 4), "name": Subscription("name", 1)}
+    ledger = retell(Ledger("connect", 1, Feed(1, 9), subscriptions=subscriptions), {"vip": 4}, run=10)
     assert ledger.subscriptions == {
-        "vip": Subscription("vip", 10, told_before=0),
+        "vip": Subscription("vip", 10, told_before=4),
         "name": Subscription("name", 1),
     }
 
 
 def test_what_has_ended_is_not_told_again() -> None:
     ended = Ledger("connect", 1, Feed(1, 9), subscriptions={"vip": Subscription("vip", 1, True, 7, 8)})
-    assert retell(ended, ["vip"], run=10) == ended
+    assert retell(ended, {"vip": 1}, run=10) == ended
+
+
+@pytest.mark.parametrize(
+    ("feed", "told"),
+    [
+        pytest.param(Feed(1, 3), Subscription("vip", 4), id="nothing was ever sent"),
+        pytest.param(Feed(1, 3, 4), Subscription("vip", 10, told_before=4), id="a call may have been sent"),
+    ],
+)
+def test_what_was_never_told_stays_to_be_told(feed: Feed, told: Subscription) -> None:
+    ledger = Ledger("connect", 1, feed, subscriptions={"vip": Subscription("vip", 4)})
+    assert retell(ledger, {"vip": 4}, run=10).subscriptions == {"vip": told}
 
 
 @pytest.mark.parametrize(

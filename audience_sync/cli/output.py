@@ -113,9 +113,9 @@ def path_text(text: str) -> str:
     return text if "://" in text or here.startswith("..") else here
 
 
-def line(text: str) -> None:
-    """A line of an answer, as it is (no markup)."""
-    console().print(text, markup=False)
+def line(text: str, *, error: bool = False) -> None:
+    """A line of an answer, as it is (no markup); ``error``: on stderr."""
+    console(error=error).print(text, markup=False)
 
 
 def sample(text: str) -> None:

@@ -55,15 +55,20 @@ def _share(change: Change) -> str:
     return "" if change.share is None else f" ({change.share:.1%} of its members)"
 
 
-def _print_forecast(forecast: Forecast, secrets: Sequence[str]) -> None:
+def forecast_line(forecast: Forecast) -> str:
+    """How many calls a destination would be sent, and where they would go."""
     if not forecast.calls:
-        line(f"{forecast.name}: nothing to send.{_withheld(forecast)}")
-        return
+        return f"{forecast.name}: nothing to send.{_withheld(forecast)}"
     requests = plural(forecast.requests, "request")
     time = "" if forecast.seconds is None else f", {_duration(forecast.seconds)} at its rate limit"
     calls, address = plural(forecast.calls, "identify call"), path_text(forecast.address)
-    such = " Such as:" if forecast.samples else ""
-    line(f"{forecast.name}: {calls} to {address}, in {requests}{time}.{_withheld(forecast)}{such}")
+    return f"{forecast.name}: {calls} to {address}, in {requests}{time}.{_withheld(forecast)}"
+
+
+def _print_forecast(forecast: Forecast, secrets: Sequence[str]) -> None:
+    line(forecast_line(forecast) + (" Such as:" if forecast.samples else ""))
+    if not forecast.calls:
+        return
     for call in forecast.samples:
         sample(f"  {call.user_id}  {call.traits_json}")
     if forecast.samples:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
 from audience_sync.sync.report import audience_json, found_report, traits_json
 from audience_sync.sync.saved import SavedPlan, changes_of
+from audience_sync.sync.tellings import Telling, tellings
 from audience_sync.workspace import Workspace
 
 #: Rejected rows that are given with a plan; all are counted.
@@ -26,12 +27,13 @@ MOST_REJECTED = 100
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What was found, without having been done. ``saved``: the same to be carried out, with the seed that it turned
-    out to be."""
+    out to be. ``told``: by destination, how many users would be told what, where that was asked for."""
 
     saved: SavedPlan
     findings: Findings
     forecasts: Sequence[Forecast]
     largest: Sequence[Change]
+    told: Mapping[str, Sequence[Telling]] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -61,7 +63,7 @@ class Plan:
         }
 
 
-def make_plan(parts: Parts, order: Order, watch: Watch) -> Plan:
+def make_plan(parts: Parts, order: Order, watch: Watch, *, count_told: bool = False) -> Plan:
     """Look at everything that a run would look at. Raises StoreError and ConfigError."""
     with Workspace(parts.settings.memory_limit) as workspace:
         outlook = look(parts, order, watch, workspace)
@@ -75,6 +77,7 @@ def make_plan(parts: Parts, order: Order, watch: Watch) -> Plan:
             outlook.findings,
             _forecasts(parts, workspace, outlook, owed),
             changes_by_size(workspace, outlook.findings),
+            tellings(workspace, owed) if count_told else {},
         )
 
 

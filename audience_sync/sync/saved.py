@@ -40,6 +40,11 @@ class SavedPlan:
     changes: Mapping[str, Part]
     made_at: datetime
 
+    @property
+    def _looking(self) -> str:
+        """The command that makes such a plan: one that asks before it does anything makes its own."""
+        return "plan" if self.order.command in ("plan", "sync", "seed") else self.order.command
+
     def text(self) -> str:
         asked = {name: getattr(self.order, name) for name in ("keys", "accept", "seed")}
         changes = {of: asdict(part) for of, part in self.changes.items()}
@@ -58,7 +63,7 @@ class SavedPlan:
             lines = "".join(f"\n  {text}" for text in [*found[:MOST], *more])
             raise PlanError(
                 f"The plan of {self.made_at:%Y-%m-%d %H:%M:%S} UTC is not what a run would do now. Nothing was changed "
-                f"or sent. Look again: audience-sync plan{lines}"
+                f"or sent. Look again: audience-sync {self._looking}{lines}"
             )
 
 

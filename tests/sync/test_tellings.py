@@ -1,0 +1,33 @@
+"""How many users would be told what?"""
+
+from __future__ import annotations
+
+from audience_sync.delivery.feeds import Feed, Ledger
+from audience_sync.sync.outlook import Owed
+from audience_sync.sync.tellings import Telling, tellings
+from audience_sync.workspace import Workspace
+
+
+def owed(workspace: Workspace, destination: str, *traits: str) -> Owed:
+    table = workspace.load({"traits": "varchar"}, [[(each,) for each in traits]])
+    return Owed(Ledger(destination), Feed(None, 0), table, len(traits))
+
+
+def test_users_are_counted_by_destination_key_and_value(workspace: Workspace) -> None:
+    shares = [
+        owed(workspace, "connect", '{"vip":true,"city":"true"}', '{"vip":false}', '{"vip":true,"city":null}'),
+        owed(workspace, "connect", '{"wave":true}'),
+        owed(workspace, "log", '{"vip":true,"city":12}', '{"city":"Oslo"}'),
+        owed(workspace, "nothing"),
+    ]
+    assert tellings(workspace, shares) == {
+        "connect": [
+            Telling("city", "null", 1),
+            Telling("city", "a value", 1),
+            Telling("vip", "true", 2),
+            Telling("vip", "false", 1),
+            Telling("wave", "true", 1),
+        ],
+        "log": [Telling("city", "a value", 2), Telling("vip", "true", 1)],
+        "nothing": [],
+    }

@@ -76,6 +76,10 @@ class FrozenError(AudienceSyncError):
     """The command is about an audience that a person has frozen: nothing was changed or sent."""
 
 
+class RetiredError(AudienceSyncError):
+    """The command is about a key that is closed for good: nothing was changed or sent."""
+
+
 class PlanError(AudienceSyncError):
     """A saved plan can't be carried out, or a run would do something else by now: nothing was changed or sent."""
 

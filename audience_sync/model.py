@@ -58,6 +58,7 @@ class AudienceStatus(StrEnum):
     FAILED = "failed"
     WAITING = "waiting"  # initial: manual, not seeded yet
     FROZEN = "frozen"  # left as it is, because a person said so
+    RETIRED = "retired"  # everyone has left, and its key is closed for good
 
 
 class History(StrEnum):

@@ -26,6 +26,7 @@ COMMANDS = {
     "resync": ("resync:resync", "Tell a destination everything again."),
     "freeze": ("freeze:freeze", "Leave an audience as it is for now."),
     "unfreeze": ("freeze:unfreeze", "Take a frozen audience up again."),
+    "retire": ("retire:retire", "Take an audience or computed trait back everywhere, and close its key for good."),
     "retry": ("retry:retry", "Send refused calls again, with the newest values."),
     "suppress": ("suppress:suppress", "Never send anything to these users."),
     "unsuppress": ("suppress:unsuppress", "Send to these users again."),

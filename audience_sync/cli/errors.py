@@ -19,6 +19,7 @@ from audience_sync.errors import (
     FrozenError,
     PlanError,
     Problem,
+    RetiredError,
     RunInProgressError,
     UnknownNameError,
     in_short,
@@ -85,7 +86,7 @@ def _terminate(_signal: int, _frame: object) -> None:
 
 def _code(error: AudienceSyncError) -> int:
     match error:
-        case ConfigError() | ForgottenError() | FrozenError() | PlanError() | UnknownNameError():
+        case ConfigError() | ForgottenError() | FrozenError() | PlanError() | RetiredError() | UnknownNameError():
             return USAGE
         case RunInProgressError():
             return BUSY

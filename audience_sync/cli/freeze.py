@@ -71,14 +71,18 @@ def unfreeze(context: click.Context, key: str) -> None:
 
 
 def _audience(connection: Connection, key: str) -> Mapping[str, int]:
-    """The audience's id, by its key. Raises UnknownNameError."""
+    """The audience's id, by its key. Raises UnknownNameError and RetiredError."""
     from audience_sync.config.suggest import unknown
-    from audience_sync.errors import UnknownNameError
+    from audience_sync.errors import RetiredError, UnknownNameError
     from audience_sync.model import PropertyKind
     from audience_sync.store.catalog import read_properties
+    from audience_sync.sync.words import retired
 
-    known = read_properties(connection).values()
-    audiences = {each.key: each.id for each in known if each.kind is PropertyKind.AUDIENCE and not each.retired}
+    known = read_properties(connection)
+    if key in known and known[key].retired:
+        raise RetiredError(retired(key))
+    live = [each for each in known.values() if not each.retired]
+    audiences = {each.key: each.id for each in live if each.kind is PropertyKind.AUDIENCE}
     if key not in audiences:
         remedy = "Before its first run an audience can wait instead: `initial: manual`"
         raise UnknownNameError(f"{unknown('audience', key, audiences)}. Nothing was done. {remedy}")

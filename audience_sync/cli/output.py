@@ -24,6 +24,7 @@ STYLES = {
     "partial": "yellow",
     "waiting": "yellow",
     "frozen": "cyan",
+    "retired": "dim",
     "succeeded": "green",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -137,6 +137,24 @@ def retell(ledger: Ledger, first_told: Mapping[str, int], run: int) -> Ledger:
     return replace(ledger, subscriptions={**ledger.subscriptions, **anew})
 
 
+def keep_closing(ledger: Ledger, closed: Collection[str], run: int) -> Ledger:
+    """The ledger with what is closed for good: the destination stays told of it for as long as it may have been told
+    anything that is to be taken back. What had ended comes back for that, and what was being seeded by hand goes over
+    the main feed: to whoever may have been reached."""
+    after = dict(ledger.subscriptions)
+    for key in closed & after.keys():
+        each, feed = after[key], ledger.seeds.get(key)
+        if feed is not None:
+            after[key] = Subscription(key, run, tell_everyone=False, told_before=_told_since(each, feed))
+        elif each.ended_run is not None and (each.told_before is not None or not each.tell_everyone):
+            after[key] = _resume(each, run)
+    return replace(
+        ledger,
+        seeds={key: feed for key, feed in ledger.seeds.items() if key not in closed},
+        subscriptions=after,
+    )
+
+
 def _is_untold(told: Subscription, feed: Feed) -> bool:
     return told.catches_up(feed) and told.told_before is None and feed.attempted_run is None
 
@@ -148,9 +166,14 @@ def _end(told: Subscription, feed: Feed, run: int) -> Subscription:
     ever attempted.
     """
     if told.catches_up(feed):
-        known = [each for each in (told.told_before, feed.attempted_run) if each is not None]
-        return replace(told, ended_run=run, told_before=min(known, default=None))
+        return replace(told, ended_run=run, told_before=_told_since(told, feed))
     return replace(told, ended_run=run, tell_everyone=False, told_before=max(feed.lowest, told.since_run))
+
+
+def _told_since(told: Subscription, feed: Feed) -> int | None:
+    """The run since which anyone may have been told, where not everyone was; None where nobody was."""
+    known = [each for each in (told.told_before, feed.attempted_run) if each is not None]
+    return min(known, default=None)
 
 
 def _resume(ended: Subscription, run: int) -> Subscription:
@@ -162,6 +185,7 @@ def save_ledger(
 ) -> Ledger:
     """Store a destination, its feed and its subscriptions. ``values``: the other columns of a new one."""
     saved = ledger if ledger.id is not None else _create(connection, ledger, values)
+    _delete_feeds(connection, *_closed_seeds(connection, saved))
     connection.execute(delete(subscriptions).where(subscriptions.c.destination_id == saved.id))
     rows = [
         {
@@ -177,6 +201,18 @@ def save_ledger(
     if rows:
         connection.execute(insert(subscriptions), rows)
     return saved
+
+
+def _closed_seeds(connection: Connection, ledger: Ledger) -> Sequence[int]:
+    """The stored feeds of seeds that the ledger no longer has."""
+    kept = [feed.id for feed in ledger.seeds.values() if feed.id is not None]
+    mine = (feeds.c.destination_id == ledger.id) & feeds.c.seeding_id.is_not(None)
+    return connection.execute(select(feeds.c.id).where(mine, feeds.c.id.not_in(kept))).scalars().all()
+
+
+def _delete_feeds(connection: Connection, *ids: int | None) -> None:
+    connection.execute(delete(told_ranges).where(told_ranges.c.feed_id.in_(ids)))
+    connection.execute(delete(feeds).where(feeds.c.id.in_(ids)))
 
 
 def _create(connection: Connection, ledger: Ledger, values: Mapping[str, object]) -> Ledger:
@@ -225,8 +261,7 @@ def end_seeding(connection: Connection, feed: Feed, run: int) -> Subscription:
     """Everyone has been told of a seeded audience: from the next run on the main feed carries its changes, on the
     terms that are returned."""
     row = connection.execute(select(feeds).where(feeds.c.id == feed.id)).one()
-    connection.execute(delete(told_ranges).where(told_ranges.c.feed_id == feed.id))
-    connection.execute(delete(feeds).where(feeds.c.id == feed.id))
+    _delete_feeds(connection, feed.id)
     mine = (subscriptions.c.destination_id == row.destination_id) & (subscriptions.c.property_id == row.seeding_id)
     told = {"since_run": run, "tell_everyone": False, "told_before": None}
     connection.execute(update(subscriptions).where(mine).values(told))

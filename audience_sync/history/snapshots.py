@@ -13,7 +13,10 @@ from audience_sync.history.versions import Versions
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.tables import held_snapshots, properties, run_audiences, runs
 
-_TAKEN = [each.value for each in (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)]
+_TAKEN = [
+    each.value
+    for each in (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED, AudienceStatus.RETIRED)
+]
 _NOT_TAKEN = (AudienceStatus.HELD.value, AudienceStatus.FAILED.value)
 _FROZEN = AudienceStatus.FROZEN.value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -98,6 +99,15 @@ def set_stays(connection: Connection, stays: Mapping[str, str | None]) -> None:
 def forget_marks(connection: Connection) -> None:
     """Every source is to be read again."""
     connection.execute(update(properties).values(mark=None))
+
+
+def retire_properties(connection: Connection, keys: Iterable[str], now: datetime) -> None:
+    """From now on nothing may have these keys any more. What else comes from the same place is to be read again: there
+    the name may still be."""
+    for key in keys:
+        connection.execute(update(properties).where(properties.c.key == key).values(retired_at=now))
+        shared = select(properties.c.origin).where(properties.c.key == key).scalar_subquery()
+        connection.execute(update(properties).where(properties.c.origin == shared).values(mark=None))
 
 
 def create_property(connection: Connection, values: Mapping[str, object]) -> None:

@@ -6,17 +6,20 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection
 
-from audience_sync.errors import UnknownNameError
+from audience_sync.errors import RetiredError, UnknownNameError
 from audience_sync.model import HoldStatus
+from audience_sync.store.catalog import read_properties
 from audience_sync.store.holds import Hold, Subject, read_holds_of, read_last
+from audience_sync.sync.words import retired
 
 
 def choose(connection: Connection, run: int, keys: Collection[str]) -> list[Hold]:
     """What the run held and still waits: all of it, or what has these keys.
 
-    Raises UnknownNameError, with what there is instead, where nothing does, or one of the keys doesn't.
+    Raises UnknownNameError, with what there is instead, where nothing does, or one of the keys doesn't; RetiredError
+    where one of them is closed for good.
     """
-    of_run, last = read_holds_of(connection, run), read_last(connection)
+    of_run, last, properties = read_holds_of(connection, run), read_last(connection), read_properties(connection)
     if not of_run:
         raise UnknownNameError(f"Run {run} held nothing.{_waiting(last.values())}")
     unknown = sorted(set(keys) - {hold.key for hold in of_run})
@@ -26,6 +29,9 @@ def choose(connection: Connection, run: int, keys: Collection[str]) -> list[Hold
     meant = [hold for hold in of_run if not keys or hold.key in keys]
     waiting = [hold for hold in meant if hold.waits]
     if not waiting or (keys and len(waiting) < len(meant)):
+        closed = [hold.key for hold in meant if (known := properties.get(hold.key)) and known.retired]
+        if closed:
+            raise RetiredError(retired(*closed))
         fates = "; ".join(f"{hold.key} was {_fate(hold, last)}" for hold in meant if not hold.waits)
         raise UnknownNameError(f"{fates}. Nothing was done.{_waiting(last.values())}")
     return waiting

@@ -13,7 +13,14 @@ from audience_sync.delivery.terms import Terms, note_terms
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store import holds
 from audience_sync.store.bulk import Rows, delete_rows, insert_rows
-from audience_sync.store.catalog import create_property, rename_property, set_places, set_stays, set_taken
+from audience_sync.store.catalog import (
+    create_property,
+    rename_property,
+    retire_properties,
+    set_places,
+    set_stays,
+    set_taken,
+)
 from audience_sync.store.chains import Chain, current, fetch, save
 from audience_sync.store.tables import (
     absences,
@@ -45,6 +52,7 @@ def commit(
         create_property(connection, {**row, **place})
     for key, (name, definition) in findings.renamed.items():
         rename_property(connection, key, name, definition)
+    retire_properties(connection, findings.retired, datetime.now(UTC))
     set_taken(connection, findings.taken)
     set_places(connection, findings.places, run)
     set_stays(connection, findings.stays)

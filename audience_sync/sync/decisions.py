@@ -82,15 +82,16 @@ class Decisions:
 
     def is_healthy(self, subject: Subject) -> None:
         """The source says what may go through: if something else was held, that is over."""
-        self._supersede(subject, "the snapshot is within the limits again")
+        self.supersede(subject, "the snapshot is within the limits again")
 
     def forget(self, kind: HoldKind, known: Collection[str]) -> None:
         """What is held of anything else is over: the config has it no more."""
         for each, key in self.last:
             if each is kind and key not in known:
-                self._supersede((each, key), "the config doesn't have it any more")
+                self.supersede((each, key), "the config doesn't have it any more")
 
-    def _supersede(self, subject: Subject, why: str) -> None:
+    def supersede(self, subject: Subject, why: str) -> None:
+        """If something is held of it, that is over."""
         hold = self.waiting(subject)
         if hold:
             self._end(hold, HoldStatus.SUPERSEDED)

@@ -126,6 +126,7 @@ class Findings:
     places: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
     absences: dict[str, Absences] = field(default_factory=dict)  # by key
     stays: dict[str, str | None] = field(default_factory=dict)  # key -> its min_stay, where it is another one
+    retired: list[str] = field(default_factory=list)  # keys that are closed for good with this run
     rejected: list[RejectedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # for which nothing may be sent

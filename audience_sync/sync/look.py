@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers, retell, subscribe
+from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import Facts
 from audience_sync.delivery.terms import read_first_told
 from audience_sync.destinations.base import Audiencing, Destination
-from audience_sync.errors import ConfigError, FrozenError, Problem
+from audience_sync.errors import ConfigError, FrozenError, Problem, RetiredError
 from audience_sync.model import AudienceStatus, PropertyKind
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import refused_values, withheld_values
@@ -18,13 +18,15 @@ from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.named import collect_names
 from audience_sync.sync.order import Order, Parts, Watch
-from audience_sync.sync.outlook import Owed, configs_by_key, gather, owed_to, read_kept, read_log, wanted
+from audience_sync.sync.outlook import Owed, gather, owed_to, read_kept, read_log
+from audience_sync.sync.retire import refuse_unretirable, retire
 from audience_sync.sync.settle import settle
+from audience_sync.sync.subscribed import ledgers_after
 from audience_sync.sync.suppressed import KEY as SUPPRESSED
 from audience_sync.sync.suppressed import Suppressed, read_suppressed
 from audience_sync.sync.targets import Target, named_targets, refuse_traits
 from audience_sync.sync.traits import collect_traits
-from audience_sync.sync.words import frozen
+from audience_sync.sync.words import frozen, retired
 from audience_sync.workspace import Workspace
 
 
@@ -73,12 +75,13 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
         known = read_known(connection)
         before = read_ledgers(connection, parts.settings.destinations)
         first_told = read_first_told(connection) if order.resync else {}
+    _refuse_retired(order, known)
     _refuse_frozen(order, known)
-    targets = named_targets(parts.settings.audiences, known.properties)
-    refuse_traits(parts.settings.computed_traits, known.properties)
+    targets = named_targets(parts.settings.audiences, known.properties, leaving=order.retire)
+    refuse_traits(parts.settings.computed_traits, known.properties, leaving=order.retire)
     collector = _collector(parts, order, watch, workspace, known, run)
     _collect(collector, targets, order)
-    findings, ledgers = collector.findings, _ledgers_after(parts, order, collector, targets, before, first_told)
+    findings, ledgers = collector.findings, ledgers_after(parts, order, collector, targets, before, first_told)
     with parts.store.reading() as connection:
         suppressed = read_suppressed(
             connection,
@@ -139,6 +142,9 @@ def _erased(workspace: Workspace, known: Known) -> str:
 
 
 def _collect(collector: Collector, targets: Sequence[Target], order: Order) -> None:
+    if order.retire is not None:
+        retire(collector, order.retire, targets)
+        return
     for target in targets:
         if order.keys is None or target.key in order.keys:
             collector.audience(target)
@@ -152,9 +158,20 @@ def _collect(collector: Collector, targets: Sequence[Target], order: Order) -> N
         collect_traits(collector, order.traits)
 
 
+def _refuse_retired(order: Order, known: Known) -> None:
+    """Raise RetiredError where a person wants something of a key in particular that is closed for good."""
+    if order.retire is not None:
+        refuse_unretirable(order.retire, known)
+    named = {*(order.keys or ()), *(order.traits or ()), *order.accept}
+    found = [key for key in sorted(named) if key in known.properties and known.properties[key].retired]
+    if found:
+        raise RetiredError(retired(*found))
+
+
 def _refuse_frozen(order: Order, known: Known) -> None:
     """Raise FrozenError where a person wants something of an audience in particular that is frozen."""
     wanted = set(order.keys or ()) if order.seed or order.resync or order.approves else set()
+    wanted |= {order.retire or ""}
     found = [f"audience '{key}' is {frozen(known.frozen[key])}" for key in sorted(wanted & known.frozen.keys())]
     if found:
         raise FrozenError(f"{'; '.join(found)}. Nothing was changed or sent.")
@@ -179,41 +196,6 @@ def _require(what: str, named: Collection[str] | None, found: Collection[str], k
         raise ConfigError(
             [Problem("", f"no {what} has the key {', '.join(missing)} (known: {there}). Nothing was done")]
         )
-
-
-def _ledgers_after(
-    parts: Parts,
-    order: Order,
-    collector: Collector,
-    targets: Sequence[Target],
-    before: Mapping[str, Ledger],
-    first_told: Mapping[str, Mapping[str, int]],
-) -> dict[str, Ledger]:
-    known, findings = collector.known, collector.findings
-    configs = configs_by_key(parts.settings, known, findings, targets)
-    after = {}
-    for name, ledger in before.items():
-        everything = wanted(parts.settings, known, findings, configs, name)
-        told_of = {key for key, each in ledger.subscriptions.items() if each.ended_run is None}
-        keys = {key: first for key, first in everything.items() if key in told_of or key not in known.frozen}
-        if order.seed in keys and order.baseline:
-            keys[order.seed] = False
-        told = _open_seed(subscribe(ledger, keys, collector.run), findings, order)
-        resynced = order.resync and order.destination in (None, name)
-        first = first_told.get(name, {}).items() if resynced else ()
-        again = {key: run for key, run in first if key in keys and order.resyncs(key) and key not in known.frozen}
-        after[name] = retell(told, again, collector.run)
-    return after
-
-
-def _open_seed(ledger: Ledger, findings: Findings, order: Order) -> Ledger:
-    """An audience created by hand is told over a feed of its own, until everyone has been told."""
-    created = {each.key for each in findings.created}
-    if order.seed is None or order.seed not in created or order.baseline:
-        return ledger
-    if order.seed not in ledger.subscriptions:
-        return ledger
-    return replace(ledger, seeds={**ledger.seeds, order.seed: Feed(None, 0, seeding=order.seed)})
 
 
 def _about(known: Known, findings: Findings, secrets: tuple[str, ...]) -> Audiencing:

@@ -29,18 +29,19 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
     """One audience per distinct value. A new value is a first creation, a vanished one an empty snapshot."""
     origin = origin_of(config)
     known = {each.name: each for each in collector.known.properties.values() if each.origin == origin}
-    keys = [each.key for each in known.values()]
+    live = {name: each for name, each in known.items() if not each.retired}
+    keys = [each.key for each in live.values()]
     collector.watch(f"audiences from {origin}")
     try:
         wanted = collector.wanted(config, keys)
         mark = collector.sources[config.source].mark(wanted)
-        live = [key for key in keys if key not in collector.known.frozen]
-        if live and collector.is_known(live, mark, wanted):
-            _pass_over(collector, config, known.values())
+        thawed = [key for key in keys if key not in collector.known.frozen]
+        if thawed and collector.is_known(thawed, mark, wanted):
+            _pass_over(collector, config, live.values())
             return
         rows = collector.sources[config.source].read(collector.workspace, wanted)
         if not collector.is_accepted(keys):
-            admit(collector.workspace, rows, config, known.values())
+            admit(collector.workspace, rows, config, live.values())
         with scanning(rows):
             named, found = _read_names(collector, rows, origin), collector.findings.audiences
             before = len(found)
@@ -51,7 +52,7 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
             diffs = diff_several(collector.workspace, snapshot, chains, erased=collector.erased)
     except SourceError as error:
         message = in_full(error, keys, of=f"audiences from {origin}: ")
-        _fail_all(collector, config, known, origin, masked(message, collector.settings.secrets))
+        _fail_all(collector, config, live, origin, masked(message, collector.settings.secrets))
         return
     for target, chain, diff in zip(targets, chains, diffs, strict=True):
         collector.keep(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)))
@@ -124,7 +125,9 @@ def _targets(
 ) -> Iterator[Target]:
     """The audiences to compare: those of the names, and what vanished. What is refused, or waits, is noted."""
     taken = _found(collector)
-    vanished = [name for name, each in known.items() if name not in names and each.key not in taken]
+    vanished = [
+        name for name, each in known.items() if name not in names and each.key not in taken and not each.retired
+    ]
     for name in [*names, *vanished]:
         stored = known.get(name)
         try:
@@ -147,6 +150,8 @@ def _targets(
 def _refusal(collector: Collector, key: str, stored: Property | None, taken: Collection[str]) -> str | None:
     if key in taken or (stored is None and key in collector.known.properties):
         return f"the key '{key}' is taken by another audience or computed trait"
+    if stored and stored.retired:
+        return f"the key '{key}' is retired. Leave it out of the source; a new audience needs another name"
     if stored:
         return refusal(key, collector.known.properties)
     return reserved_reason(key, collector.profile_fields)

@@ -34,6 +34,7 @@ class Order:
     ``accept``: keys whose guard is lifted this once. ``approves``: the holds that a person lets through, by id.
     ``resync``: tell everything again, of ``keys`` and (``destination``) to this one alone.
     ``retry``: send what (``destination``) has refused again, with the newest values.
+    ``retire``: the one audience or computed trait that is closed for good; nothing else is loaded.
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
     are, at ``rate`` requests a second; with ``share`` (0 to 1) until that share of the members has been told.
     """
@@ -46,6 +47,7 @@ class Order:
     resync: bool = False
     destination: str | None = None
     retry: bool = False
+    retire: str | None = None
     seed: str | None = None
     baseline: bool = False
     most: int | None = None

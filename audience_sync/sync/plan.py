@@ -45,6 +45,8 @@ class Plan:
         order = self.saved.order
         if order.seed is not None:
             return f"audience-sync seed {order.seed}"
+        if order.retire is not None:
+            return f"audience-sync retire {order.retire}"
         accepted = [word for key in order.accept for word in ("--accept", key)]
         return " ".join(["audience-sync", "sync", *(order.keys or ()), *accepted])
 

@@ -43,8 +43,10 @@ def origin(config: AudienceConfig) -> str:
     return f"{config.source}:{config.names_from}"
 
 
-def named_targets(audiences: Sequence[AudienceConfig], stored: Mapping[str, Property]) -> list[Target]:
-    """The audiences that the config names, with their stored keys.
+def named_targets(
+    audiences: Sequence[AudienceConfig], stored: Mapping[str, Property], *, leaving: str | None = None
+) -> list[Target]:
+    """The audiences that the config names, with their stored keys. Nothing is said against the one that is ``leaving``.
 
     Raises ConfigError for a retired key, a key that is a computed trait's, and two audiences with one key.
     """
@@ -55,7 +57,8 @@ def named_targets(audiences: Sequence[AudienceConfig], stored: Mapping[str, Prop
     for (index, config), found in zip(named, known, strict=True):
         target = _target(config, found or _renamed(config, stored, claimed), stored)
         claimed.add(target.key)
-        problems += _problems(f"audiences[{index}]", target, stored, targets)
+        if target.key != leaving:
+            problems += _problems(f"audiences[{index}]", target, stored, targets)
         targets.append(target)
     if problems:
         raise ConfigError(problems)
@@ -63,11 +66,13 @@ def named_targets(audiences: Sequence[AudienceConfig], stored: Mapping[str, Prop
 
 
 def _known(config: AudienceConfig, stored: Mapping[str, Property]) -> Property | None:
-    """The stored audience with this key, or with this name."""
+    """The stored audience with this key, or with this name; or the retired one that this is the entry of."""
     if config.key is not None:
         return stored.get(config.key)
-    by_name = [each for each in stored.values() if _is_live(each) and each.name == config.name]
-    return by_name[0] if by_name else stored.get(snake_key(config.name or ""))
+    by_name = [each for each in stored.values() if _is_of_its_own(each) and each.name == config.name]
+    live = [each for each in by_name if not each.retired]
+    same = [each for each in by_name if each.definition == definition(config)]
+    return next(iter(live), None) or stored.get(snake_key(config.name or "")) or next(iter(same), None)
 
 
 def _renamed(config: AudienceConfig, stored: Mapping[str, Property], claimed: set[str]) -> Property | None:
@@ -79,7 +84,11 @@ def _renamed(config: AudienceConfig, stored: Mapping[str, Property], claimed: se
 
 
 def _is_live(stored: Property) -> bool:
-    return stored.kind is PropertyKind.AUDIENCE and stored.origin is None and not stored.retired
+    return _is_of_its_own(stored) and not stored.retired
+
+
+def _is_of_its_own(stored: Property) -> bool:
+    return stored.kind is PropertyKind.AUDIENCE and stored.origin is None
 
 
 def _target(config: AudienceConfig, found: Property | None, stored: Mapping[str, Property]) -> Target:
@@ -98,13 +107,15 @@ def _problems(path: str, target: Target, stored: Mapping[str, Property], others:
     return []
 
 
-def refuse_traits(entries: Sequence[ComputedTraitsConfig], stored: Mapping[str, Property]) -> None:
-    """Raise ConfigError for computed traits whose key is a stored audience's, or retired."""
+def refuse_traits(
+    entries: Sequence[ComputedTraitsConfig], stored: Mapping[str, Property], *, leaving: str | None = None
+) -> None:
+    """Raise ConfigError for computed traits whose key is a stored audience's, or retired; not for one ``leaving``."""
     problems = [
-        Problem(f"computed_traits[{index}].traits", f"the key '{key}' is {taken}. Give the trait another `key:`")
+        Problem(f"computed_traits[{index}].traits", f"the key '{key}' is {taken}")
         for index, entry in enumerate(entries)
         for key in entry.columns
-        if (taken := _taken(stored.get(key)))
+        if key != leaving and (taken := _taken(stored.get(key)))
     ]
     if problems:
         raise ConfigError(problems)
@@ -114,8 +125,8 @@ def _taken(known: Property | None) -> str | None:
     if known is None:
         return None
     if known.retired:
-        return "retired"
-    return None if known.kind is PropertyKind.COMPUTED_TRAIT else "an audience's"
+        return "retired: it is closed for good. Take the trait out of the config; a new one needs another `key:`"
+    return None if known.kind is PropertyKind.COMPUTED_TRAIT else "an audience's. Give the trait another `key:`"
 
 
 def refusal(key: str, stored: Mapping[str, Property]) -> str | None:
@@ -126,7 +137,7 @@ def refusal(key: str, stored: Mapping[str, Property]) -> str | None:
     if known.retired:
         return (
             f"the key '{key}' is retired: destinations may still count its former members. "
-            "Give the audience another `key:`"
+            "Take the audience out of the config; a new one needs another `key:`"
         )
     if known.kind is not PropertyKind.AUDIENCE:
         return f"the key '{key}' is a computed trait's. Give the audience another `key:`"

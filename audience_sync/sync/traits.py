@@ -132,7 +132,7 @@ def _count(collector: Collector, changed: Sequence[str]) -> None:
     workspace, findings = collector.workspace, collector.findings
     users = " union all ".join(f"select user_id from {table}" for table in changed)
     count = workspace.one(f"select count(distinct user_id) from ({users})")[0] if changed else 0
-    findings.traits = replace(findings.traits, users=_users(collector), changed=count)
+    findings.traits = replace(findings.traits, users=users_with_traits(collector), changed=count)
 
 
 def _users_before(collector: Collector) -> int:
@@ -141,7 +141,7 @@ def _users_before(collector: Collector) -> int:
     return collector.known.trait_users if any(chain.users for chain in chains) else 0
 
 
-def _users(collector: Collector) -> int:
+def users_with_traits(collector: Collector) -> int:
     """Users with computed traits: a chain's own count where there is one, otherwise counted."""
     stored = [chain for chain in collector.known.chains.values() if chain.kind is PropertyKind.COMPUTED_TRAIT]
     before = {chain.id: chain for chain in stored if chain.id is not None}

@@ -40,6 +40,12 @@ def commands(hold: Hold | NewHold, run: int) -> str:
     return f"If this is right: {decide.format('approve')}. If not: put the source right, or {decide.format('reject')}"
 
 
+def retired(*keys: str) -> str:
+    """That nobody can be in it any more, and why nothing was done."""
+    said = [f"the key '{key}' is retired: it is closed for good, and nobody can be in it any more" for key in keys]
+    return f"{'; '.join(said)}. Nothing was changed or sent."
+
+
 def frozen(freeze: Freeze) -> str:
     """That nothing of it is read or told, until when, why, and what to type."""
     until = f" until {freeze.until:%Y-%m-%d %H:%M:%S} UTC" if freeze.until else ""

@@ -67,3 +67,25 @@ def test_suppressed_and_erased_users_on_postgresql(new_vip: Project, postgresql:
     assert "bob" in members
     assert "ada" not in members
     assert "dan" not in members
+
+
+def test_what_is_retired_on_postgresql_is_taken_back(new_vip: Project, postgresql: PostgreSQL) -> None:
+    vip = {"name": "VIP", "source": "shop", "file": "vip.csv", "initial": "manual"}
+    traits = {"source": "shop", "file": "traits.csv", "traits": ["plan", "city"]}
+    new_vip.configure(store="${STORE}", audiences=[vip], computed_traits=[traits])
+    new_vip.write("traits.csv", "user_id,plan,city\nada,pro,Oslo\nzoé,free,\n")
+    new_vip.environment["STORE"] = postgresql.create()
+    new_vip.sync("--upgrade")
+    new_vip.run("seed", "vip", "--limit", "2")
+    new_vip.sent()
+    assert new_vip.run("retire", "vip", "--yes").code == 0
+    assert [user for user, _ in new_vip.sent()][:2] == ["ada", "bob"]
+    new_vip.configure(store="${STORE}", computed_traits=[traits])
+    assert new_vip.run("retire", "plan", "--yes").code == 0
+    assert new_vip.sent() == [("ada", {"plan": None}), ("zoé", {"plan": None})]
+    refused = new_vip.sync()
+    assert refused.code == 2
+    assert "the key 'plan' is retired" in refused.stderr
+    new_vip.configure(store="${STORE}", computed_traits=[{**traits, "traits": ["city"]}])
+    assert new_vip.sync().code == 0
+    assert new_vip.sent() == []

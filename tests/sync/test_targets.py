@@ -118,7 +118,7 @@ def test_only_a_living_audience_of_its_own_can_have_been_renamed(other: Property
 
 RETIRED = (
     "audiences[0]: the key 'order_completed' is retired: destinations may still count its former members. "
-    "Give the audience another `key:`"
+    "Take the audience out of the config; a new one needs another `key:`"
 )
 TRAIT = "audiences[0]: the key 'order_completed' is a computed trait's. Give the audience another `key:`"
 

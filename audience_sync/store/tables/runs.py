@@ -40,7 +40,9 @@ run_audiences = Table(
     metadata,
     Column("run_id", ForeignKey("runs.id"), primary_key=True, comment="The run"),
     Column("audience_key", Text, primary_key=True, comment="The audience"),
-    Column("status", Text, nullable=False, comment="created, synced, unchanged, held, failed, waiting or frozen"),
+    Column(
+        "status", Text, nullable=False, comment="created, synced, unchanged, held, failed, waiting, frozen or retired"
+    ),
     Column("members_before", Integer, nullable=False, comment="Members before the run"),
     Column("members_after", Integer, nullable=False, comment="Members after it"),
     Column("entered", Integer, nullable=False, comment="Users who entered"),

@@ -1,0 +1,53 @@
+"""Of which properties is each destination told after a run, and on which terms?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from audience_sync.delivery.feeds import Feed, Ledger, keep_closing, retell, subscribe
+from audience_sync.sync.collect import Collector
+from audience_sync.sync.findings import Findings
+from audience_sync.sync.order import Order, Parts
+from audience_sync.sync.outlook import configs_by_key, wanted
+from audience_sync.sync.targets import Target
+
+
+def ledgers_after(
+    parts: Parts,
+    order: Order,
+    collector: Collector,
+    targets: Sequence[Target],
+    before: Mapping[str, Ledger],
+    first_told: Mapping[str, Mapping[str, int]],
+) -> dict[str, Ledger]:
+    """Each destination's, by name; ``before`` are those of the store. ``first_told``: by destination and key, the run
+    since which it was told of a property for the first time."""
+    known, findings = collector.known, collector.findings
+    closed = {key for key, each in known.properties.items() if each.retired}.union(findings.retired)
+    configs = configs_by_key(parts.settings, known, findings, targets)
+    after = {}
+    for name, ledger_before in before.items():
+        ledger = keep_closing(ledger_before, closed, collector.run)
+        everything = wanted(parts.settings, known, findings, configs, name)
+        told_of = {key for key, each in ledger.subscriptions.items() if each.ended_run is None}
+        keys = {key: first for key, first in everything.items() if key in told_of or key not in known.frozen}
+        keys = {key: first for key, first in keys.items() if key not in closed} | dict.fromkeys(closed & told_of, True)
+        if order.seed in keys and order.baseline:
+            keys[order.seed] = False
+        told = _open_seed(subscribe(ledger, keys, collector.run), findings, order)
+        resynced = order.resync and order.destination in (None, name)
+        first = first_told.get(name, {}).items() if resynced else ()
+        again = {key: run for key, run in first if key in keys and order.resyncs(key) and key not in known.frozen}
+        after[name] = retell(told, again, collector.run)
+    return after
+
+
+def _open_seed(ledger: Ledger, findings: Findings, order: Order) -> Ledger:
+    """An audience created by hand is told over a feed of its own, until everyone has been told."""
+    created = {each.key for each in findings.created}
+    if order.seed is None or order.seed not in created or order.baseline:
+        return ledger
+    if order.seed not in ledger.subscriptions:
+        return ledger
+    return replace(ledger, seeds={**ledger.seeds, order.seed: Feed(None, 0, seeding=order.seed)})

@@ -1,0 +1,340 @@
+"""Is an audience taken back everywhere, from everyone who may have been told, and its key closed for good?"""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+from destinations.receiver import Receiver, Reply
+
+from .conftest import SILENCE, TAKEN, Project, calls, segment, until
+
+VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
+BUYERS = {"name": "Buyers", "source": "shop", "file": "buyers.csv"}
+LOG = {"type": "file", "path": "calls.jsonl"}
+OTHER = {"type": "file", "path": "other.jsonl"}
+DOWN = Reply(401)
+
+
+def take_out(project: Project, **parts: Any) -> None:
+    """The config as it is to be after `vip` was retired."""
+    project.write_members("buyers.csv", "zoe")
+    project.configure(audiences=[BUYERS], **parts)
+
+
+def test_everyone_who_is_in_it_is_told_false_and_the_key_is_closed(vip: Project) -> None:
+    vip.sync()
+    vip.write_members("vip.csv", "ada", "bob")
+    vip.sync()
+    vip.sent()
+    retired = vip.run("retire", "vip", "--yes", "--json")
+    assert retired.code == 0
+    assert (retired.audience("vip")["status"], retired.audience("vip")["members"], retired.audience("vip")["left"]) == (
+        "retired",
+        0,
+        2,
+    )
+    assert retired.json["warnings"] == [
+        "audiences[0] of the config has the key 'vip': take it out, or the next run refuses the config"
+    ]
+    assert vip.sent() == [("ada", {"vip": False}), ("bob", {"vip": False})]
+    assert vip.query('select audience_key, status, "left" from audience_syncs order by run desc limit 1') == [
+        ("vip", "retired", 2)
+    ]
+    assert vip.query("select count(*) from audience_members") == [(0,)]
+    assert vip.query("select user_id, change from membership_changes where run = 3 order by user_id") == [
+        ("ada", "left"),
+        ("bob", "left"),
+    ]
+    assert vip.query("select retired_at is not null from properties") == [(1,)]
+    assert vip.run("show", "3").code == 0
+    assert "(retired)" in vip.run("explain", "ada").stdout
+    take_out(vip)
+    assert vip.sync().code == 0
+    assert vip.sent() == [("zoe", {"buyers": True})]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [VIP, {**VIP, "name": "Best", "key": "vip"}, {**VIP, "name": "Best"}],
+    ids=["as it was", "by its key", "renamed before, and never synced since"],
+)
+def test_a_config_that_has_it_is_refused(vip: Project, entry: dict[str, str]) -> None:
+    vip.sync()
+    vip.configure(audiences=[entry])
+    vip.run("retire", "vip", "--yes")
+    vip.sent()
+    for command in ("sync", "plan", "check"):
+        refused = vip.run(command)
+        assert refused.code == 2
+        assert (
+            "audiences[0]: the key 'vip' is retired: destinations may still count its former members. Take the "
+            "audience out of the config; a new one needs another `key:`"
+        ) in " ".join((refused.stdout + refused.stderr).split())
+    assert vip.sent() == []
+
+
+def test_without_a_terminal_it_shows_what_would_be_told_and_does_nothing(vip: Project) -> None:
+    vip.sync()
+    vip.sent()
+    before = vip.store.read_bytes()
+    refused = vip.run("retire", "vip")
+    assert refused.code == 2
+    assert "log: 3 identify calls to calls.jsonl, in 1 request.\n  vip: false to 3 users\n" in refused.stdout
+    assert "The key 'vip' is closed for good then" in refused.stdout
+    assert "If it is: add --yes" in refused.stderr
+    shown = vip.run("retire", "vip", "--dry-run", "--json")
+    assert shown.code == 0
+    assert shown.destination("log")["told"] == [{"key": "vip", "value": "false", "users": 3}]
+    assert shown.json["command"] == "audience-sync retire vip"
+    assert vip.store.read_bytes() == before
+    assert vip.sent() == []
+
+
+def test_a_computed_trait_becomes_null_and_the_others_stay(project: Project) -> None:
+    traits = {"source": "shop", "file": "people.csv", "traits": ["plan", "city"]}
+    project.configure(computed_traits=[traits])
+    project.write("people.csv", "user_id,plan,city\nada,pro,Oslo\nbob,,Rome\ncyd,free,\n")
+    project.sync()
+    project.sent()
+    retired = project.run("retire", "plan", "--yes", "--json")
+    assert (retired.code, retired.json["traits"]["users"], retired.json["traits"]["changed"]) == (0, 2, 2)
+    assert project.sent() == [("ada", {"plan": None}), ("cyd", {"plan": None})]
+    refused = project.sync()
+    assert refused.code == 2
+    assert "computed_traits[0].traits: the key 'plan' is retired" in refused.stderr
+    project.configure(computed_traits=[{**traits, "traits": ["city"]}])
+    project.write("people.csv", "user_id,plan,city\nada,pro,Lima\nbob,,Rome\n")
+    assert project.sync("--accept", "city").code == 0
+    assert project.sent() == [("ada", {"city": "Lima"})]
+
+
+def test_what_a_destination_does_not_take_is_owed_although_the_config_has_the_key_no_more(
+    vip: Project, receiver: Receiver
+) -> None:
+    vip.configure(audiences=[VIP], destinations={"segment": segment(receiver)})
+    vip.sync()
+    receiver.will_answer(DOWN)
+    retired = vip.run("retire", "vip", "--yes", "--json")
+    assert (retired.code, retired.destination("segment")["pending"]) == (3, 3)
+    take_out(vip, destinations={"segment": segment(receiver)})
+    assert vip.sync().destination("segment")["pending"] == 4
+    receiver.requests.clear()
+    receiver.will_answer(TAKEN)
+    assert vip.sync().code == 0
+    assert calls(receiver) == [*((user, {"vip": False}) for user in ("ada", "bob", "cyd")), ("zoe", {"buyers": True})]
+    receiver.requests.clear()
+    assert vip.sync().code == 0
+    assert calls(receiver) == []
+
+
+def test_repeated_it_sends_what_is_left_whatever_the_config_has(vip: Project, receiver: Receiver) -> None:
+    vip.configure(audiences=[VIP], destinations={"segment": segment(receiver)})
+    vip.sync()
+    receiver.will_answer(DOWN)
+    vip.run("retire", "vip", "--yes")
+    receiver.requests.clear()
+    receiver.will_answer(TAKEN)
+    assert vip.run("retire", "vip", "--yes").code == 0
+    assert calls(receiver) == [(user, {"vip": False}) for user in ("ada", "bob", "cyd")]
+    assert vip.run("retire", "vip", "--yes", "--json").destination("segment")["calls"] == 0
+    assert "The key 'vip' is retired already." in vip.run("retire", "vip", "--dry-run").stdout
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_killed_in_the_middle_it_goes_on_and_everyone_is_told(
+    vip: Project, receiver: Receiver, batch_size: int
+) -> None:
+    there = {"segment": segment(receiver, batch_size=batch_size, concurrency=1)}
+    vip.configure(audiences=[VIP], destinations=there)
+    vip.environment["AUDIENCE_SYNC_LEASE_SECONDS"] = "1"
+    vip.sync()
+    receiver.requests.clear()
+    receiver.will_answer(TAKEN, SILENCE)
+    command = vip.start("retire", "vip", "--yes")
+    until(lambda: len(receiver.requests) == 2)
+    command.send_signal(signal.SIGKILL)
+    command.wait()
+    receiver.will_answer(TAKEN)
+    take_out(vip, destinations=there)
+    until(lambda: vip.sync().code == 0)
+    told = calls(receiver)
+    assert {user for user, traits in told if traits == {"vip": False}} == {"ada", "bob", "cyd"}
+    assert [user for user, traits in told if traits == {"vip": False}].count("ada") == 1
+
+
+def test_whoever_was_never_told_is_told_nothing(vip: Project, receiver: Receiver) -> None:
+    vip.configure(audiences=[VIP], destinations={"log": LOG})
+    vip.sync()
+    vip.sent()
+    vip.configure(audiences=[VIP], destinations={"log": LOG, "new": OTHER})
+    vip.run("retire", "vip", "--yes")
+    assert len(vip.sent()) == 3
+    assert vip.sent("other.jsonl") == []
+    take_out(vip, destinations={"log": LOG, "new": OTHER})
+    vip.sync()
+    assert vip.sent("other.jsonl") == [("zoe", {"buyers": True})]
+
+
+def test_a_destination_that_is_no_longer_told_of_it_is_told_that_it_is_over(vip: Project) -> None:
+    both = {"log": LOG, "other": OTHER}
+    vip.configure(audiences=[VIP], destinations=both)
+    vip.sync()
+    vip.configure(audiences=[{**VIP, "destinations": ["log"]}], destinations=both)
+    vip.write_members("vip.csv", "ada", "bob")
+    vip.sync()
+    vip.sent("other.jsonl")
+    vip.run("retire", "vip", "--yes")
+    assert vip.sent("other.jsonl") == [(user, {"vip": False}) for user in ("ada", "bob", "cyd")]
+
+
+def test_a_destination_that_the_config_has_not_is_told_when_it_comes_back(vip: Project) -> None:
+    both = {"log": LOG, "other": OTHER}
+    vip.configure(audiences=[VIP], destinations=both)
+    vip.sync()
+    vip.sent("other.jsonl")
+    vip.configure(audiences=[VIP], destinations={"log": LOG})
+    retired = vip.run("retire", "vip", "--yes")
+    assert "other: not in the config, and so not told." in retired.stdout
+    take_out(vip, destinations=both)
+    vip.sync()
+    assert vip.sent("other.jsonl") == [
+        ("ada", {"vip": False}),
+        ("bob", {"vip": False}),
+        ("cyd", {"vip": False}),
+        ("zoe", {"buyers": True}),
+    ]
+
+
+def test_an_audience_that_the_config_has_no_more_is_retired_all_the_same(vip: Project) -> None:
+    vip.sync()
+    take_out(vip)
+    vip.sync()
+    vip.sent()
+    assert vip.run("retire", "vip", "--yes", "--json").json["warnings"] == []
+    assert vip.sent() == [(user, {"vip": False}) for user in ("ada", "bob", "cyd")]
+
+
+def test_of_a_seed_by_hand_whoever_may_have_been_reached_is_told(vip: Project) -> None:
+    vip.configure(audiences=[{**VIP, "initial": "manual"}])
+    vip.run("seed", "vip", "--limit", "2")
+    assert vip.sent() == [("ada", {"vip": True}), ("bob", {"vip": True})]
+    vip.run("retire", "vip", "--yes")
+    told = vip.sent()
+    assert told[:2] == [("ada", {"vip": False}), ("bob", {"vip": False})]
+    take_out(vip)
+    vip.sync()
+    assert vip.sent() == [("zoe", {"buyers": True})]
+    assert "not told" not in vip.run("explain", "ada").stdout
+
+
+def test_a_seed_that_sent_nothing_takes_nothing_back(vip: Project, receiver: Receiver) -> None:
+    vip.configure(audiences=[{**VIP, "initial": "manual"}], destinations={"segment": segment(receiver)})
+    vip.sync()
+    unknown = vip.run("retire", "vip", "--yes")
+    assert unknown.code == 2
+    assert "unknown audience or computed trait `vip`" in unknown.stderr
+
+
+def test_members_who_are_missing_for_now_leave_too(vip: Project) -> None:
+    vip.configure(audiences=[{**VIP, "min_stay": "3 runs"}])
+    vip.sync()
+    vip.write_members("vip.csv", "ada", "bob")
+    vip.sync()
+    vip.sent()
+    vip.run("retire", "vip", "--yes")
+    assert vip.sent() == [(user, {"vip": False}) for user in ("ada", "bob", "cyd")]
+    assert vip.query("select count(*) from absent_members") == [(0,)]
+
+
+def test_what_is_held_of_it_is_over(vip: Project) -> None:
+    vip.sync()
+    vip.write_members("vip.csv")
+    assert vip.sync().code == 4
+    vip.run("retire", "vip", "--yes")
+    assert vip.query("select status from holds") == [("superseded",)]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [["resync", "vip"], ["seed", "vip"], ["freeze", "vip"], ["approve", "2"], ["sync", "vip"], ["plan", "vip"]],
+    ids=" ".join,
+)
+def test_what_is_meant_for_it_alone_says_that_it_is_retired(vip: Project, order: list[str]) -> None:
+    vip.sync()
+    vip.write_members("vip.csv")
+    vip.sync()
+    vip.run("retire", "vip", "--yes")
+    vip.sent()
+    take_out(vip)
+    refused = vip.run(*order)
+    assert refused.code == 2
+    assert "the key 'vip' is retired: it is closed for good" in refused.stderr
+    assert vip.sent() == []
+
+
+def test_a_frozen_one_is_left_as_it_is(vip: Project) -> None:
+    vip.sync()
+    vip.run("freeze", "vip")
+    vip.sent()
+    refused = vip.run("retire", "vip", "--yes")
+    assert refused.code == 2
+    assert "audience 'vip' is frozen since" in refused.stderr
+    assert vip.sent() == []
+
+
+def test_an_unknown_key_is_a_wrong_use(vip: Project) -> None:
+    vip.sync()
+    wrong = vip.run("retire", "vap", "--yes")
+    assert wrong.code == 2
+    assert "unknown audience or computed trait `vap`; did you mean `vip`?" in wrong.stderr
+
+
+def test_one_of_many_audiences_of_a_query_is_retired_and_the_others_go_on(vip: Project) -> None:
+    vip.configure(audiences=[{"names_from": "audience", "source": "shop", "file": "all.csv"}])
+    vip.write("all.csv", "audience,user_id\nGold,ada\nSilver,bob\n")
+    vip.sync()
+    vip.sent()
+    retired = vip.run("retire", "gold", "--yes", "--json")
+    assert retired.json["warnings"] == [
+        "'Gold' comes from shop:audience: leave it out there, or every run fails it as retired"
+    ]
+    assert vip.sent() == [("ada", {"gold": False})]
+    refused = vip.sync()
+    assert refused.code == 3
+    assert {each["key"]: each["status"] for each in refused.json["audiences"]} == {
+        "silver": "unchanged",
+        "shop:audience=Gold": "failed",
+    }
+    assert "the key 'gold' is retired. Leave it out of the source" in refused.stdout
+    vip.write("all.csv", "audience,user_id\nSilver,bob\nSilver,eve\n")
+    taken = vip.sync()
+    assert (taken.code, [each["key"] for each in taken.json["audiences"]]) == (0, ["silver"])
+    assert vip.sent() == [("eve", {"silver": True})]
+    assert vip.sync().audience("silver")["status"] == "unchanged"
+
+
+def test_suppressed_users_are_told_when_they_may_be(vip: Project) -> None:
+    vip.sync()
+    vip.run("suppress", "bob")
+    vip.sent()
+    vip.run("retire", "vip", "--yes")
+    assert [user for user, _ in vip.sent()] == ["ada", "cyd"]
+    take_out(vip)
+    vip.run("unsuppress", "bob")
+    vip.sync()
+    assert vip.sent() == [("bob", {"vip": False}), ("zoe", {"buyers": True})]
+
+
+def test_refused_calls_of_it_are_sent_again(vip: Project, receiver: Receiver) -> None:
+    there = {"segment": segment(receiver, batch_size=1)}
+    vip.configure(audiences=[VIP], destinations=there)
+    vip.sync()
+    receiver.will_answer(Reply(400))
+    assert vip.run("retire", "vip", "--yes", "--json").destination("segment")["refused"] == 3
+    take_out(vip, destinations=there)
+    receiver.requests.clear()
+    receiver.will_answer(TAKEN)
+    assert vip.run("retry").code == 0
+    assert calls(receiver) == [*((user, {"vip": False}) for user in ("ada", "bob", "cyd")), ("zoe", {"buyers": True})]

@@ -15,7 +15,8 @@ import click
 from audience_sync.cli.errors import keep_secret, masked_text
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.config.loader import load, load_store
-from audience_sync.config.models import Settings, SourceConfig, StoreSettings
+from audience_sync.config.models import Settings, StoreSettings
+from audience_sync.config.origins import SourceConfig
 from audience_sync.store import migrate
 from audience_sync.store.engine import Store
 

@@ -15,6 +15,7 @@ from audience_sync.history.telling import Call, Outcome
 from audience_sync.history.versions import UNKNOWN, Version, Versions
 from audience_sync.model import PropertyKind
 from audience_sync.store.absences import Absence
+from audience_sync.store.holdouts import Holdout
 from audience_sync.wording import plural
 
 #: Calls that are shown, the newest; `--json` has them all.
@@ -58,6 +59,8 @@ def print_explanation(found: Explanation, *, at: datetime | None) -> None:
             line(f"{key}: {snapshot.problem}")
     for key, each in found.absences.items():
         line(f"{key}: {_missing(each)}")
+    for key, out in found.holdouts.items():
+        line(f"Held out of {key}{_share(out)} since run {out.run} ({show(out.since)} UTC): never told `true`.")
     for view in found.destinations:
         _print_destination(view)
     if found.forgotten:
@@ -69,6 +72,10 @@ def _missing(absence: Absence) -> str:
     if absence.stay is None:
         return f"{since}. The next run tells `false`, unless the user comes back"
     return f"{since}, and for now still in it: `false` is told {absence.stay} after that, unless the user comes back"
+
+
+def _share(holdout: Holdout) -> str:
+    return f" ({holdout.share * 100:g}%)" if holdout.share else ""
 
 
 def _suppressions(found: Explanation) -> Iterator[str]:

@@ -32,6 +32,7 @@ AUDIENCE_COLUMNS = {
     "invalid": ("invalid rows", "right"),
     "absent": ("absent", "right"),
     "returned": ("returned", "right"),
+    "held_out": ("held out", "right"),
     "error": ("error", "left"),
 }
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 #: Columns where the output is no terminal, so that nothing is cut or wrapped.
 UNLIMITED = 10_000
 #: Columns that are shown only where some row has something in them.
-ONLY_IF_ANY = ("refused", "pending", "held", "invalid", "absent", "returned", "retries", "http_status", "error")
+ONLY_IF_ANY = (
+    *("refused", "pending", "held", "invalid", "absent", "returned", "held_out"),
+    *("retries", "http_status", "error"),
+)
 #: How words that need a look stand out on a terminal.
 STYLES = {
     "failed": "bold red",

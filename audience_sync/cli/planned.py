@@ -8,7 +8,7 @@ from typing import Any
 
 from audience_sync.cli.output import line, path_text, sample
 from audience_sync.cli.shown import ShownRequest, shown_request
-from audience_sync.cli.summary import absent, of_the_whole_run, print_audiences, problems
+from audience_sync.cli.summary import absent, held_out, of_the_whole_run, print_audiences, problems
 from audience_sync.config.secrets import masked
 from audience_sync.model import PropertyKind
 from audience_sync.sync.findings import Findings
@@ -38,7 +38,12 @@ def print_plan(found: Plan, secrets: Sequence[str], command: str) -> None:
     _print_largest("computed traits", [each for each in found.largest if each.kind is PropertyKind.COMPUTED_TRAIT])
     for forecast in found.forecasts:
         _print_forecast(forecast, secrets)
-    said = (*absent(findings.audiences), *findings.warnings, *problems(findings.audiences, findings.traits))
+    said = (
+        *absent(findings.audiences),
+        *held_out(findings.audiences),
+        *findings.warnings,
+        *problems(findings.audiences, findings.traits),
+    )
     for text in (*_rejected(findings), *said, *of_the_whole_run(findings.errors, findings.held)):
         line(text)
     line(f"Nothing was changed or sent. To do it: {command}")

@@ -19,7 +19,7 @@ TABLES = (
     (
         "Audiences",
         "audience_syncs",
-        "audience_key status members_before members_after entered left invalid absent returned error",
+        "audience_key status members_before members_after entered left invalid absent returned held_out error",
     ),
     ("Holds", "holds", "run key status members_before entered left ended_run would"),
     ("Deliveries", "deliveries", "destination calls delivered refused pending requests retries seconds error"),

@@ -33,7 +33,8 @@ def print_summary(report: Report, *, store: str) -> None:
     for destination in report.destinations:
         line(_delivered(destination))
     found = (*report.warnings, *problems(report.audiences, traits), *of_the_whole_run(report.errors, report.held))
-    for text in (*absent(report.audiences), *found, *_stops(report), *_next_steps(report, store)):
+    beside = (*absent(report.audiences), *held_out(report.audiences))
+    for text in (*beside, *found, *_stops(report), *_next_steps(report, store)):
         line(text)
 
 
@@ -76,6 +77,13 @@ def absent(audiences: Sequence[AudienceFinding]) -> Iterator[str]:
             yield f"{each.key}: {plural(each.absent, 'member')} missing from its source, for now still in it."
         if each.returned:
             yield f"{each.key}: {plural(each.returned, 'member')} came back in time, and nothing was sent."
+
+
+def held_out(audiences: Sequence[AudienceFinding]) -> Iterator[str]:
+    """Who is never told `true`."""
+    for each in audiences:
+        if each.held_out:
+            yield f"{each.key}: {plural(each.held_out, 'user')} held out, never told `true`."
 
 
 def of_the_whole_run(errors: Sequence[str], held: Sequence[str]) -> Iterator[str]:

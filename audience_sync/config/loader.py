@@ -14,8 +14,9 @@ from audience_sync.config import checks, properties, text
 from audience_sync.config.environments import for_environment
 from audience_sync.config.findings import Finding, Place, Tree, children, config_error
 from audience_sync.config.locations import database_url, folder_url
-from audience_sync.config.models import ConfigFile, Settings, SourceConfig, StoreConfig, StoreSettings
+from audience_sync.config.models import ConfigFile, Settings, StoreConfig, StoreSettings
 from audience_sync.config.options import DestinationOptions
+from audience_sync.config.origins import SourceConfig
 from audience_sync.config.secrets import keys, passwords, secrets_of
 from audience_sync.config.suggest import unknown
 from audience_sync.config.validation import as_mapping, validated

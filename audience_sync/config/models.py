@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from audience_sync.config.expect import Expect
 from audience_sync.config.options import DestinationOptions, StrictModel
+from audience_sync.config.origins import Origin, SnapshotConfig, SourceConfig, Text
 from audience_sync.config.parts import (
     Guard,
     GuardOverride,
+    HoldoutText,
     Retention,
     RetentionText,
     Schedule,
@@ -29,57 +30,7 @@ from audience_sync.config.parts import (
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
 from audience_sync.model import Initial
 
-Text = Annotated[str, Field(min_length=1)]
-Encoding = Literal["utf-8", "utf-16", "latin-1"]
 TraitType = Literal["text", "number", "boolean", "date", "json"]
-
-
-class SourceConfig(StrictModel):
-    """A place snapshots come from: one of `files` or `database`."""
-
-    files: Text | None = Field(
-        default=None,
-        description="A folder, relative to the config file; `s3://`, `gs://` and `az://` where installed.",
-        examples=["examples/shop"],
-    )
-    database: Text | None = Field(
-        default=None,
-        repr=False,  # may hold a password
-        description="An SQLAlchemy URL of a database.",
-        examples=["${WAREHOUSE_URL}"],
-    )
-
-
-class Origin(StrictModel):
-    """Where a snapshot's rows are."""
-
-    source: Text = Field(description="The name of one of `sources`.")
-    file: Text | None = Field(
-        default=None,
-        description="A file of a `files` source: CSV, TSV, JSON lines, Parquet or Excel, also gzipped; "
-        "a glob or a folder reads several.",
-        examples=["customers.parquet"],
-    )
-    query: Text | None = Field(
-        default=None,
-        description="SQL: over the files of a `files` source (DuckDB's dialect), or in the database.",
-        examples=["select user_id from predictions where churn > 0.8"],
-    )
-    user_id: Text = Field(default="user_id", description="The column of the user ids.")
-    encoding: Encoding = Field(default="utf-8", description="The encoding of a text file.")
-    sheet: Text | None = Field(default=None, description="The sheet of an Excel file; default: the first.")
-
-
-class SnapshotConfig(Origin):
-    """Where the rows of a snapshot are, and how it is known to be the last one still."""
-
-    probe: Text | None = Field(
-        default=None,
-        description="For a `database` source: a cheap query whose answer changes whenever the snapshot does. While it "
-        "is the same the snapshot isn't read.",
-        examples=["select max(updated_at), count(*) from predictions"],
-    )
-    expect: Expect | None = Field(default=None, description="What the snapshot must be like to be used at all.")
 
 
 class AudienceConfig(SnapshotConfig):
@@ -115,6 +66,11 @@ class AudienceConfig(SnapshotConfig):
         default=None,
         description="Who is missing from a snapshot stays a member for so many runs more, or so long: `false` is only "
         "sent to those who don't come back within it.",
+    )
+    holdout: HoldoutText | None = Field(
+        default=None,
+        description="This share of the users is never told `true`, the same users always, so that the effect of a "
+        "campaign can be measured.",
     )
 
     @cached_property

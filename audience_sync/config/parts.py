@@ -76,6 +76,13 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+def _holdout(value: object) -> float:
+    share = parse_share(value)
+    if share >= 1:
+        raise ValueError("then nobody would be told: hold out less than 100%")
+    return share
+
+
 def _schedule(value: object) -> object:
     return {"cron": value} if isinstance(value, str) else value
 
@@ -98,6 +105,20 @@ StayText = Annotated[
     BeforeValidator(Stay.parse),
     WithJsonSchema(
         {"type": "string", "pattern": r"^([1-9]\d*\s*runs?|\d+(\.\d+)?(ms|s|m|h|d))$", "examples": ["3 runs", "2d"]}
+    ),
+]
+HoldoutText = Annotated[
+    float,
+    BeforeValidator(_holdout),
+    WithJsonSchema(
+        {
+            "type": ["string", "number"],
+            "pattern": r"^\d{1,2}(\.\d+)?\s*%$",
+            "minimum": 0,
+            "exclusiveMaximum": 1,
+            "maximum": 1,
+            "examples": ["10%"],
+        }
     ),
 ]
 TimeZone = Annotated[str, AfterValidator(_known_timezone)]

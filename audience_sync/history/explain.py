@@ -22,6 +22,7 @@ from audience_sync.model import History
 from audience_sync.store.absences import Absence, absences_of
 from audience_sync.store.catalog import read_properties
 from audience_sync.store.engine import Store
+from audience_sync.store.holdouts import Holdout, holdouts_of
 from audience_sync.store.pruning import pruned_through
 from audience_sync.store.suppressions import erased_at
 from audience_sync.store.tables import (
@@ -65,7 +66,8 @@ class Explanation:
     """What was known at a time. ``times``: when runs started. ``forgotten``: the run up to which requests are no
     longer kept, 0 where all are. Of an erased user there is only ``erased_at``.
 
-    ``absences``: by key, where the user is missing from the source and stays for now; of the present only."""
+    ``absences``: by key, where the user is missing from the source and stays for now; ``holdouts``: where the user is
+    held out; of the present only."""
 
     user_id: str
     at: datetime
@@ -77,10 +79,12 @@ class Explanation:
     times: Mapping[int, datetime] = field(default_factory=dict)
     forgotten: int = 0
     absences: Mapping[str, Absence] = field(default_factory=dict)
+    holdouts: Mapping[str, Holdout] = field(default_factory=dict)
 
     @property
     def is_known(self) -> bool:
-        return bool(self.erased_at or self.suppressions) or any(each.ever for each in self.versions.values())
+        known = self.erased_at or self.suppressions or self.holdouts
+        return bool(known) or any(each.ever for each in self.versions.values())
 
     @property
     def is_suppressed(self) -> bool:
@@ -136,6 +140,7 @@ def explain(
             _times(connection, versions.values(), snapshots.values()),
             forgotten,
             absences_of(connection, user) if at is None else {},
+            holdouts_of(connection, user) if at is None else {},
         )
 
 

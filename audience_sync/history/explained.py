@@ -28,6 +28,10 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
         "never_in": [each.of.key for each in members if not each.ever] if found.is_known else [],
         "computed_traits": [_property(found, each) for each in traits if each.ever],
         "destinations": [_destination(each) for each in found.destinations] if found.is_known else [],
+        "held_out": [
+            {"key": key, "run": each.run, "since": each.since, "holdout": each.share}
+            for key, each in found.holdouts.items()
+        ],
         "requests_kept_after_run": found.forgotten or None,
     }
 

@@ -25,7 +25,7 @@ def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20
     return _rows(
         connection,
         'select a.run, r.started_at, r.seconds, a.status, a.members_before, a.members_after, a.entered, a."left", '
-        "a.invalid, a.absent, a.returned, a.error from audience_syncs a join sync_runs r on r.run = a.run "
+        "a.invalid, a.absent, a.returned, a.held_out, a.error from audience_syncs a join sync_runs r on r.run = a.run "
         "where a.audience_key = :key order by a.run desc limit :limit",
         key=key,
         limit=limit,

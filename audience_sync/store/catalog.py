@@ -32,6 +32,8 @@ class Property:
     loaded_from_run: int | None = None
     columns: str | None = None
     min_stay: str | None = None
+    holdout: float | None = None
+    holdout_salt: str | None = None
 
 
 def read_properties(connection: Connection) -> dict[str, Property]:
@@ -54,6 +56,8 @@ def read_properties(connection: Connection) -> dict[str, Property]:
             row.loaded_from_run,
             row.source_columns,
             row.min_stay,
+            row.holdout,
+            row.holdout_salt,
         )
         for row in rows
     }
@@ -94,6 +98,13 @@ def set_stays(connection: Connection, stays: Mapping[str, str | None]) -> None:
     """By key: how long a missing member stays, for people."""
     for key, stay in stays.items():
         connection.execute(update(properties).where(properties.c.key == key).values(min_stay=stay))
+
+
+def set_holdouts(connection: Connection, holdouts: Mapping[str, tuple[float | None, str]]) -> None:
+    """By key: the share (0 to 1) that is held out, and the salt that decides who."""
+    for key, (share, salt) in holdouts.items():
+        values = {"holdout": share, "holdout_salt": salt}
+        connection.execute(update(properties).where(properties.c.key == key).values(values))
 
 
 def forget_marks(connection: Connection) -> None:

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, select
-
-from audience_sync.config.models import Settings, SnapshotConfig
+from audience_sync.config.models import Settings
+from audience_sync.config.origins import SnapshotConfig
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError, StoreDamagedError
 from audience_sync.model import AudienceStatus, Counts, HoldKind, Initial, PropertyKind
 from audience_sync.sources.base import Source, Wanted
-from audience_sync.store.absences import count_absent
-from audience_sync.store.catalog import Property, read_chains, read_properties
+from audience_sync.store.catalog import Property
 from audience_sync.store.chains import Chain, fetch
 from audience_sync.store.engine import Store
-from audience_sync.store.freezes import Freeze, read_frozen
-from audience_sync.store.holds import Hold, Subject, read_last
+from audience_sync.store.holdouts import read_held_out
 from audience_sync.store.salvage import salvage
-from audience_sync.store.tables import erasures, installation, runs
 from audience_sync.sync.damp import damp, still_missing
 from audience_sync.sync.decisions import Decisions
-from audience_sync.sync.findings import Absences, AudienceFinding, Findings, Taken
+from audience_sync.sync.findings import Absences, AudienceFinding, Findings, HeldOut, Taken
 from audience_sync.sync.gate import admit, columns_text, in_full
+from audience_sync.sync.holdout import Parted, mark_with, part
+from audience_sync.sync.known import Known
 from audience_sync.sync.members import MembersDiff, diff_members
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target
 from audience_sync.sync.words import frozen
 from audience_sync.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the store knew when the run began."""
-
-    properties: Mapping[str, Property]
-    chains: Mapping[int, Chain]
-    last_run: int
-    installation: str
-    last_holds: Mapping[Subject, Hold]
-    erased: Sequence[str] = ()
-    trait_users: int = 0
-    frozen: Mapping[str, Freeze] = field(default_factory=dict)
-    absent: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +44,7 @@ class Compared:
     taken: Taken
     place: int
     absences: Absences | None = None
+    held_out: HeldOut | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +73,7 @@ class Collector:
     repairing: Callable[[str], bool] = field(default=lambda key: False)
     watch: Callable[[str], None] = field(default=lambda what: None)
     fetched: dict[int, Chain] = field(default_factory=dict)
+    held_out: dict[str, str] = field(default_factory=dict)  # tables of those who were, by key
     compared: list[Compared] = field(default_factory=list)
     #: ``names_from`` entries of whose audiences not each was taken: their source is to be read again.
     incomplete: set[str] = field(default_factory=set)
@@ -145,7 +129,7 @@ class Collector:
 
     def _compare(self, target: Target) -> None:
         source, wanted = self.sources[target.config.source], self.wanted(target.config, [target.key])
-        mark = source.mark(wanted)
+        mark = mark_with(source.mark(wanted), target.config)
         if target.stored is not None and self.is_known([target.key], mark, wanted) and not target.is_renamed:
             self.pass_over(target, target.stored)
             return
@@ -154,10 +138,17 @@ class Collector:
             admit(self.workspace, rows, target.config, [target.stored])
         chain = self.chain_of(target)
         with scanning(rows):
-            diff = diff_members(self.workspace, rows.select, chain, erased=self.erased, rereadable=rows.rereadable)
+            diff = diff_members(
+                self.workspace,
+                rows.select,
+                chain,
+                beside=self.beside(target),
+                erased=self.erased,
+                rereadable=rows.rereadable,
+            )
         if diff.invalid:
             self.findings.rejected += rejected_rows(self.workspace, rows, target.key)
-        self.keep(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)))
+        self.part(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)))
 
     def is_accepted(self, keys: Iterable[str]) -> bool:
         """Whether a person takes the snapshot of these as it is, in this run."""
@@ -182,13 +173,28 @@ class Collector:
             return Chain(None, PropertyKind.AUDIENCE, (target.key,), 0)
         return self.stored_chain(target.stored.chain_id)
 
-    def keep(self, target: Target, chain: Chain, diff: MembersDiff, taken: Taken) -> None:
+    def beside(self, target: Target) -> str | None:
+        """A query for the users who were held out, where there are any: they are read once."""
+        if target.key not in self.known.held_out:
+            return None
+        if target.key not in self.held_out:
+            with self.store.reading() as connection:
+                self.held_out[target.key] = read_held_out(connection, self.workspace, target.key)
+        return f"select user_id from {self.held_out[target.key]}"
+
+    def part(self, target: Target, chain: Chain, diff: MembersDiff, taken: Taken) -> None:
+        """Note what a snapshot changes for those who are told, and who is held out."""
+        known = self.known.held_out.get(target.key, 0)
+        self.keep(target, chain, part(self.workspace, target, chain, diff, self.beside(target), known=known), taken)
+
+    def keep(self, target: Target, chain: Chain, parted: Parted, taken: Taken) -> None:
         """Note the difference, to be judged together with the others."""
-        known = self.known.absent.get(target.key, 0)
-        damped = damp(self.workspace, self.store, target, diff, run=self.run, known=known)
+        diff, known = parted.told, self.known.absent.get(target.key, 0)
+        damped = damp(self.workspace, self.store, target, diff, run=self.run, known=known, at_once=parted.at_once)
         counts = Counts(chain.users - known, diff.entered, damped.newly_missing)
         place = len(self.findings.audiences)
-        self.compared.append(Compared(target, chain, damped.told, damped.news, counts, taken, place, damped.absences))
+        kept = (damped.absences, parted.held_out)
+        self.compared.append(Compared(target, chain, damped.told, damped.news, counts, taken, place, *kept))
         self.findings.audiences.append(damped.finding(target, chain.users))
 
     def pass_over(self, target: Target, stored: Property, invalid: int | None = None) -> None:
@@ -197,9 +203,8 @@ class Collector:
         invalid = stored.invalid if invalid is None else invalid
         if target.key in self.known.absent:
             missing = still_missing(self.workspace, self.store, target, invalid)
-            self.keep(
-                target, self.known.chains[stored.chain_id], missing, Taken(stored.mark, stored.invalid, stored.columns)
-            )
+            taken = Taken(stored.mark, stored.invalid, stored.columns)
+            self.keep(target, self.known.chains[stored.chain_id], Parted(missing), taken)
             return
         members = self.known.chains[stored.chain_id].users
         self.findings.audiences.append(
@@ -214,22 +219,4 @@ def _waiting(target: Target) -> AudienceFinding:
         target.name,
         AudienceStatus.WAITING,
         error=f"waiting for `audience-sync seed {target.key}`",
-    )
-
-
-_LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
-
-
-def read_known(connection: Connection) -> Known:
-    known = read_properties(connection)
-    return Known(
-        known,
-        read_chains(connection, known.values()),
-        connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
-        connection.execute(select(installation.c.uuid)).scalar_one(),
-        read_last(connection),
-        connection.execute(select(erasures.c.user_hash)).scalars().all(),
-        connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
-        read_frozen(connection, datetime.now(UTC)),
-        count_absent(connection),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from audience_sync.config.models import Settings
 from audience_sync.delivery.feeds import Ledger, save_feed, save_ledger
@@ -17,6 +17,7 @@ from audience_sync.store.catalog import (
     create_property,
     rename_property,
     retire_properties,
+    set_holdouts,
     set_places,
     set_stays,
     set_taken,
@@ -25,6 +26,7 @@ from audience_sync.store.chains import Chain, current, fetch, save
 from audience_sync.store.tables import (
     absences,
     changes,
+    held_out,
     installation,
     members,
     properties,
@@ -32,7 +34,7 @@ from audience_sync.store.tables import (
     run_audiences,
     runs,
 )
-from audience_sync.sync.findings import ChainChange, Findings
+from audience_sync.sync.findings import Absences, ChainChange, Findings, HeldOut
 from audience_sync.workspace import Workspace, literal
 
 
@@ -56,11 +58,13 @@ def commit(
     set_taken(connection, findings.taken)
     set_places(connection, findings.places, run)
     set_stays(connection, findings.stays)
+    set_holdouts(connection, findings.holdouts)
     ids = property_ids(connection)
     _keep_holds(connection, findings, run)
     _log_changes(connection, workspace, findings, ids, run)
     _move_members(connection, workspace, settings, findings, ids, run)
-    _move_absences(connection, workspace, findings, ids, run)
+    _move_users(connection, workspace, absences, findings.absences, ids, run)
+    _move_users(connection, workspace, held_out, findings.held_out, ids, run)
     _describe(connection, findings, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
     return {name: _save_ledger(connection, settings, ledger, ids, run) for name, ledger in ledgers.items()}
@@ -138,14 +142,20 @@ def _move_audience(
     insert_rows(connection, members, ("property_id", "user_id", "run_id"), workspace.stream(entered))
 
 
-def _move_absences(
-    connection: Connection, workspace: Workspace, findings: Findings, ids: Mapping[str, int], run: RunId
+def _move_users(
+    connection: Connection,
+    workspace: Workspace,
+    table: Table,
+    moves: Mapping[str, Absences | HeldOut],
+    ids: Mapping[str, int],
+    run: RunId,
 ) -> None:
-    for key, each in findings.absences.items():
+    """Users of whom something is over, or has begun with this run, beside their membership."""
+    for key, each in moves.items():
         over = ([(ids[key], user) for (user,) in batch] for batch in workspace.stream(each.over))
-        delete_rows(connection, absences, ("property_id", "user_id"), over)
+        delete_rows(connection, table, ("property_id", "user_id"), over)
         begun = ([(ids[key], user, run) for (user,) in batch] for batch in workspace.stream(each.begun))
-        insert_rows(connection, absences, ("property_id", "user_id", "run_id"), begun)
+        insert_rows(connection, table, ("property_id", "user_id", "run_id"), begun)
 
 
 def rebuild_members(connection: Connection, workspace: Workspace) -> None:
@@ -184,6 +194,7 @@ def _describe(connection: Connection, findings: Findings, run: RunId) -> None:
             "error": each.error,
             "absent": each.absent,
             "returned": each.returned,
+            "held_out": each.held_out,
         }
         for each in findings.audiences
     ]

@@ -39,17 +39,27 @@ def _status(target: Target, told: MembersDiff) -> AudienceStatus:
     return AudienceStatus.SYNCED if told.entered + told.left else AudienceStatus.UNCHANGED
 
 
-def damp(workspace: Workspace, store: Store, target: Target, diff: MembersDiff, *, run: int, known: int) -> Damped:
+def damp(
+    workspace: Workspace,
+    store: Store,
+    target: Target,
+    diff: MembersDiff,
+    *,
+    run: int,
+    known: int,
+    at_once: str = "false",
+) -> Damped:
     """``diff``: the snapshot against the members, among whom are those who were missing before and stay: ``known``
-    counts them."""
+    counts them. ``at_once``: a condition on ``user_id`` for those who leave without staying."""
     stay = target.config.min_stay
     if target.stored is None or (stay is None and not known):
         return Damped(diff, f"from {diff.table}", diff.left)
     absent = _absent(workspace, store, target)
     gone = f"select user_id from {diff.table} where not present"
     newly = f"{gone} and user_id not in (select user_id from {absent})"
-    due = f"select user_id from {absent} semi join ({gone}) using (user_id) where {_is_due(store, target, stay, run)}"
-    leaving = due if stay else gone
+    is_due = _is_due(store, target, stay, run)
+    due = f"select user_id from {absent} semi join ({gone}) using (user_id) where {is_due} and not ({at_once})"
+    leaving = f"{due} union all ({gone} and {at_once})" if stay else gone
     back = f"select user_id from {absent} anti join ({gone}) using (user_id)"
     told = workspace.name("told")
     workspace.run(
@@ -59,7 +69,7 @@ def damp(workspace: Workspace, store: Store, target: Target, diff: MembersDiff, 
     news = f"from {diff.table} where present or user_id not in (select user_id from {absent})"
     left, missing, returned = (workspace.one(f"select count(*) from ({query})")[0] for query in (leaving, newly, back))
     absences = Absences(
-        f"{newly} order by user_id" if stay else f"{newly} and false",
+        f"{newly} and not ({at_once}) order by user_id" if stay else f"{newly} and false",
         f"{back} union all {leaving}",
         diff.left - left,
         returned,

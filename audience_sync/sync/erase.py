@@ -16,6 +16,7 @@ from audience_sync.store.tables import (
     absences,
     chains,
     changes,
+    held_out,
     hold_samples,
     members,
     past_suppressions,
@@ -33,7 +34,7 @@ from audience_sync.workspace import Workspace, literal
 #: Tables with a row (or several) about a user.
 ABOUT_USERS = (
     *(absences, changes, members, refused_values, refusals, untaken_calls, rejections, hold_samples),
-    *(withheld_values, suppressions, past_suppressions),
+    *(held_out, withheld_values, suppressions, past_suppressions),
 )
 
 

@@ -60,6 +60,16 @@ class Absences:
     returned: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Who of an audience's source is never told ``true``: queries for the users (``user_id``) of whom that is ``begun``
+    with this run and of whom it is ``over``, and the number of all ``users`` who are held out after it."""
+
+    begun: str
+    over: str
+    users: int
+
+
 class Taken(NamedTuple):
     """What a source looked like when its snapshot was taken: its mark, the rows without a usable id in it, and the
     columns it had, where they are expected to stay the same."""
@@ -83,6 +93,7 @@ class AudienceFinding:
     """One audience in a run. Nothing of it is changed or sent when it is held or failed.
 
     ``absent``: members who are missing from the snapshot and stay for now; ``returned``: who came back in time.
+    ``held_out``: users of the snapshot who are no members, since they are held out.
     """
 
     key: str
@@ -96,6 +107,7 @@ class AudienceFinding:
     held: Held | None = None
     absent: int = 0
     returned: int = 0
+    held_out: int = 0
 
     @property
     def after(self) -> int:
@@ -125,6 +137,8 @@ class Findings:
     taken: dict[str, Taken] = field(default_factory=dict)  # by key
     places: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
     absences: dict[str, Absences] = field(default_factory=dict)  # by key
+    held_out: dict[str, HeldOut] = field(default_factory=dict)  # by key
+    holdouts: dict[str, tuple[float | None, str]] = field(default_factory=dict)  # key -> another share, and the salt
     stays: dict[str, str | None] = field(default_factory=dict)  # key -> its min_stay, where it is another one
     retired: list[str] = field(default_factory=list)  # keys that are closed for good with this run
     rejected: list[RejectedRow] = field(default_factory=list)

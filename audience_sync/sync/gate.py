@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 
-from audience_sync.config.models import SnapshotConfig
+from audience_sync.config.origins import SnapshotConfig
 from audience_sync.errors import IncompleteError
 from audience_sync.sources.base import Rows
 from audience_sync.sources.shapes import changed_columns

@@ -13,9 +13,10 @@ from audience_sync.errors import ConfigError, FrozenError, Problem, RetiredError
 from audience_sync.model import AudienceStatus, PropertyKind
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import refused_values, withheld_values
-from audience_sync.sync.collect import Collector, Known, read_known
+from audience_sync.sync.collect import Collector
 from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.findings import Findings
+from audience_sync.sync.known import Known, read_known
 from audience_sync.sync.named import collect_names
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed, gather, owed_to, read_kept, read_log

@@ -28,14 +28,21 @@ class MembersDiff:
 
 
 def diff_members(
-    workspace: Workspace, snapshot: str, chain: Chain, *, erased: str = "false", rereadable: bool = False
+    workspace: Workspace,
+    snapshot: str,
+    chain: Chain,
+    *,
+    beside: str | None = None,
+    erased: str = "false",
+    rereadable: bool = False,
 ) -> MembersDiff:
-    """A snapshot (a query with ``user_id``) against the stored members.
+    """A snapshot (a query with ``user_id``) against the stored members, and the users (a query likewise) who are known
+    ``beside`` them.
 
     Rows without a usable id have NULL there and match nobody. ``erased``: an SQL condition on ``user_id``, true for
     users who are not to come back. ``rereadable``: whether the query may be run twice.
     """
-    old = current(chain) if chain.segments else None
+    old = _with(f"select user_id from ({current(chain)})" if chain.segments else None, beside)
     if old and rereadable and chain.users >= MANY_USERS:
         snapshot, old = narrowed(workspace, snapshot, old, ("user_id",), chain.users)
     raw = _differing(workspace, snapshot, old, ("user_id",))
@@ -51,14 +58,20 @@ def diff_members(
 
 
 def diff_several(
-    workspace: Workspace, snapshot: str, chains: Sequence[Chain], *, erased: str = "false"
+    workspace: Workspace,
+    snapshot: str,
+    chains: Sequence[Chain],
+    *,
+    beside: str | None = None,
+    erased: str = "false",
 ) -> list[MembersDiff]:
     """Snapshots of several audiences at once: a query with ``place``, the chain's in ``chains``, and ``user_id``.
 
-    It is run twice. All of them go through one join, and each gets its part of what differs.
+    It is run twice; ``beside`` is a query likewise. All of them go through one join, and each gets its part of what
+    differs.
     """
     by, users = ("place", "user_id"), sum(chain.users for chain in chains)
-    old = members_of(chains) if any(chain.segments for chain in chains) else None
+    old = _with(members_of(chains) if any(chain.segments for chain in chains) else None, beside)
     if old and users >= MANY_USERS:
         snapshot, old = narrowed(workspace, snapshot, old, by, users)
     raw, table = _differing(workspace, snapshot, old, by), workspace.name("members")
@@ -78,6 +91,10 @@ def diff_several(
         MembersDiff(_part(workspace, table, place), *found.get(place, (0, 0)), invalid.get(place, 0))
         for place in range(len(chains))
     ]
+
+
+def _with(stored: str | None, beside: str | None) -> str | None:
+    return " union all ".join(filter(None, (stored, beside))) or None
 
 
 def _part(workspace: Workspace, table: str, place: int) -> str:

@@ -15,6 +15,7 @@ from audience_sync.store.catalog import Property
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.findings import AudienceFinding, Taken
 from audience_sync.sync.gate import admit, columns_text, in_full
+from audience_sync.sync.holdout import mark_with
 from audience_sync.sync.members import diff_several
 from audience_sync.sync.snapshot import rejected_rows, scanning
 from audience_sync.sync.targets import Target, refusal
@@ -34,7 +35,7 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
     collector.watch(f"audiences from {origin}")
     try:
         wanted = collector.wanted(config, keys)
-        mark = collector.sources[config.source].mark(wanted)
+        mark = mark_with(collector.sources[config.source].mark(wanted), config)
         thawed = [key for key in keys if key not in collector.known.frozen]
         if thawed and collector.is_known(thawed, mark, wanted):
             _pass_over(collector, config, live.values())
@@ -49,16 +50,23 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
             noted, found[before:] = found[before:], []
             chains = [collector.chain_of(target) for target in targets]
             snapshot = named.members_of([target.name for target in targets])
-            diffs = diff_several(collector.workspace, snapshot, chains, erased=collector.erased)
+            beside = _beside(collector, targets)
+            diffs = diff_several(collector.workspace, snapshot, chains, beside=beside, erased=collector.erased)
     except SourceError as error:
         message = in_full(error, keys, of=f"audiences from {origin}: ")
         _fail_all(collector, config, live, origin, masked(message, collector.settings.secrets))
         return
     for target, chain, diff in zip(targets, chains, diffs, strict=True):
-        collector.keep(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)))
+        collector.part(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)))
     found += noted
     if collector.keys is not None or any(each.status not in _WHOLE for each in collector.findings.audiences[before:]):
         collector.incomplete.add(origin)
+
+
+def _beside(collector: Collector, targets: Sequence[Target]) -> str | None:
+    """Who was held out of each: ``place`` and ``user_id``."""
+    users = ((place, query) for place, target in enumerate(targets) if (query := collector.beside(target)))
+    return " union all ".join(f"select {place} as place, user_id from ({query})" for place, query in users) or None
 
 
 def _pass_over(collector: Collector, config: AudienceConfig, known: Iterable[Property]) -> None:

@@ -14,8 +14,8 @@ from audience_sync.delivery.owed import NEVER, Facts, needed_after, owed
 from audience_sync.destinations.base import Destination
 from audience_sync.model import Initial
 from audience_sync.store.tables import changes, destinations, properties
-from audience_sync.sync.collect import Known
 from audience_sync.sync.findings import Findings
+from audience_sync.sync.known import Known
 from audience_sync.sync.targets import Target, origin
 from audience_sync.workspace import Workspace, literal
 

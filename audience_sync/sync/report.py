@@ -106,6 +106,7 @@ def audience_json(finding: AudienceFinding) -> dict[str, Any]:
         "held": finding.held and _held(finding.held),
         "absent": finding.absent,
         "returned": finding.returned,
+        "held_out": finding.held_out,
     }
 
 

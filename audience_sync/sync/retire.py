@@ -16,7 +16,8 @@ from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.absences import read_absent
 from audience_sync.store.catalog import Property
 from audience_sync.store.tables import destinations, properties, subscriptions
-from audience_sync.sync.collect import Collector, Known
+from audience_sync.sync.collect import Collector
+from audience_sync.sync.known import Known
 from audience_sync.sync.findings import Absences, AudienceFinding, TraitsFinding
 from audience_sync.sync.members import diff_members
 from audience_sync.sync.prepare import members_change, traits_change

@@ -10,6 +10,7 @@ from audience_sync.sync.collect import Collector, Compared
 from audience_sync.sync.decisions import Difference
 from audience_sync.sync.findings import Held, NewProperty
 from audience_sync.sync.guard import audience_reason, reasons_together
+from audience_sync.sync.holdout import salt_of, share_of
 from audience_sync.sync.prepare import members_change
 from audience_sync.sync.snapshot import place_of
 
@@ -25,6 +26,7 @@ def settle(collector: Collector) -> None:
         else:
             _take(collector, each)
     _mark(collector)
+    _count_held_out(collector)
     if collector.keys is None:
         known = {each.key for each in collector.findings.audiences}
         collector.decisions.forget(HoldKind.AUDIENCE, known)
@@ -93,6 +95,11 @@ def _take(collector: Collector, each: Compared) -> None:
     stay = None if target.config.min_stay is None else str(target.config.min_stay)
     if stay != (target.stored and target.stored.min_stay):
         findings.stays[target.key] = stay
+    share = share_of(target)
+    if share != (target.stored and target.stored.holdout):
+        findings.holdouts[target.key] = (share, salt_of(target))
+    if each.held_out:
+        findings.held_out[target.key] = each.held_out
     if each.absences:
         findings.absences[target.key] = each.absences
     findings.taken[target.key] = each.taken
@@ -115,3 +122,12 @@ def _mark(collector: Collector) -> None:
     for each in collector.compared:
         if each.target.origin in collector.incomplete:
             collector.findings.taken[each.target.key] = each.taken._replace(mark=None, invalid=0)
+
+
+def _count_held_out(collector: Collector) -> None:
+    """Of every audience the findings say how many are held out, also of those that stay as they are."""
+    known, found = collector.known.held_out, collector.findings
+    for place, each in enumerate(found.audiences):
+        users = found.held_out[each.key].users if each.key in found.held_out else known.get(each.key, 0)
+        if users:
+            found.audiences[place] = replace(each, held_out=users)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Origin, SnapshotConfig
+from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
+from audience_sync.config.origins import Origin, SnapshotConfig
 from audience_sync.sources.base import Expected, Rows, TraitColumn, Wanted
 from audience_sync.sync.findings import RejectedRow
 from audience_sync.workspace import Workspace

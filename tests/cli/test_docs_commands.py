@@ -34,7 +34,9 @@ DIFFERENT = (
 )
 
 
-@pytest.mark.parametrize("page", [*PAGES, DOCS / "guards.md", DOCS / "damping.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [*PAGES, *(DOCS / name for name in ("guards.md", "damping.md", "holdout.md"))], ids=lambda page: page.stem
+)
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the pages ask for the sqlite3 command")
 def test_a_page_shows_what_a_reader_gets(page: Path, tmp_path: Path) -> None:
     steps = [step for session in SESSION.findall(page.read_text("utf-8")) for step in STEP.findall(session)]

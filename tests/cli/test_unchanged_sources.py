@@ -44,9 +44,23 @@ def run(project: Project, monkeypatch: pytest.MonkeyPatch) -> Command:
     return lambda *arguments: group.main(list(arguments), standalone_mode=False) or 0
 
 
+def hold_out(project: Project, share: str) -> None:
+    project.configure(audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv", "holdout": share}])
+
+
 def written(project: Project, name: str, *users: str, at: int = 1) -> None:
     """A snapshot that was written a while ago."""
     os.utime(project.write_members(name, *users), (at, at))
+
+
+def test_with_another_holdout_a_file_is_read_again(vip: Project, run: Command, reads: list[str | None]) -> None:
+    written(vip, "vip.csv", "ada", "bob", "cyd")
+    hold_out(vip, "10%")
+    assert [run("sync"), run("sync")] == [0, 0]
+    assert reads == ["vip.csv"]
+    hold_out(vip, "20%")
+    assert [run("sync"), run("sync")] == [0, 0]
+    assert reads == ["vip.csv", "vip.csv"]
 
 
 def test_a_file_that_did_not_change_is_not_read_again(vip: Project, run: Command, reads: list[str | None]) -> None:

@@ -96,9 +96,9 @@ def what_is_held_is_not_left_alone() -> None:
 
 def freezes_are_forgotten() -> None:
     """A frozen audience is taken like the others."""
-    from audience_sync.sync import collect
+    from audience_sync.sync import known
 
-    collect.read_frozen = lambda *arguments: {}
+    known.read_frozen = lambda *arguments: {}
 
 
 def nobody_stays() -> None:
@@ -107,6 +107,20 @@ def nobody_stays() -> None:
     from audience_sync.sync.damp import Damped
 
     collect.damp = lambda workspace, store, target, diff, **options: Damped(diff, f"from {diff.table}", diff.left)
+
+
+def nobody_is_held_out() -> None:
+    """Whoever the holdout says is told all the same."""
+    from audience_sync.sync import holdout
+
+    holdout.is_held_out = lambda *arguments: "false"
+
+
+def members_are_not_held_out_any_more() -> None:
+    """A larger holdout takes nobody out who is a member already."""
+    from audience_sync.sync import holdout
+
+    holdout.current = lambda chain: "select null::varchar as user_id where false"
 
 
 BUGS: dict[str, Callable[[], None]] = {
@@ -122,6 +136,8 @@ BUGS: dict[str, Callable[[], None]] = {
         what_is_held_is_not_left_alone,
         freezes_are_forgotten,
         nobody_stays,
+        nobody_is_held_out,
+        members_are_not_held_out_any_more,
     )
 }
 

@@ -18,14 +18,14 @@ class Damped(Person):
 
     def counted(self, key: str) -> frozenset[str]:
         """Who is told to be in an audience."""
-        return self.frozen.get(key, self.members[key])
+        return self.frozen[key] if key in self.frozen else self.told_now(key)
 
     @rule(key=st.sampled_from(["vip", "buyers", "wave"]), crash=CRASHES)
     def an_audience_is_frozen(self, key: str, crash: tuple[str, int] | None) -> None:
         """It is told whole before: what was owed then would still be sent."""
         self.all_is_told()
         self._until_done("freeze", key, crash=crash)
-        self.frozen.setdefault(key, self.members[key])
+        self.frozen.setdefault(key, self.counted(key))
 
     @precondition(lambda self: self.frozen)
     @rule(data=st.data(), crash=CRASHES)
@@ -40,7 +40,7 @@ class Damped(Person):
     ) -> None:
         """Nothing is sent of it: `buyers` stay for two runs. One that is killed may have counted, as may its repeat."""
         self.all_is_told()
-        whole = sorted(self.members["buyers"] - self.erased)
+        whole = sorted(self.counted("buyers") - self.erased)
         if len(whole) < 3 or "buyers" in self.frozen:
             return
         told = self.messages()

@@ -39,6 +39,10 @@ class Person(RuleBasedStateMachine):
     def write_members(self, key: str, names: Iterable[str]) -> None:
         raise NotImplementedError
 
+    def told_now(self, key: str) -> frozenset[str]:
+        """Who is told to be in an audience that is not frozen."""
+        raise NotImplementedError
+
     def all_is_told(self) -> None:
         raise NotImplementedError
 
@@ -95,7 +99,7 @@ class Person(RuleBasedStateMachine):
     ) -> None:
         """It is held, and nothing is sent of it until a person says so."""
         self.all_is_told()
-        whole = sorted(self.members[key] - self.erased)
+        whole = sorted(self.told_now(key) - self.erased)
         if not whole or key in self.frozen:
             return
         empty, less = list[str](), whole[: (len(whole) - 1) // 2]

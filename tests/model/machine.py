@@ -18,8 +18,8 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from audience_sync.store.engine import Store
 
+from .campaigns import Campaigns
 from .commands import KILLED, POINTS, Commands
-from .damped import Damped
 from .decisions import APPROVE, PLANNED, REJECT
 from .explained import wrong
 from .receiver import FAULTS, Receivers
@@ -79,7 +79,7 @@ class House:
         self.receivers.close()
 
 
-class Shop(Damped):
+class Shop(Campaigns):
     """The model: what the sources say, and who is not to be told."""
 
     house: House
@@ -98,7 +98,7 @@ class Shop(Damped):
         self.left_out: frozenset[str] = frozenset()
         self.suppressed: set[str] = set()
         self.erased: set[str] = set()
-        self.frozen = {}
+        self.frozen, self.holdouts = {}, {}
         self._configure()
         self._write()
 
@@ -275,10 +275,13 @@ class Shop(Damped):
             for key, wanted in self.told.items()
         ]
         next(each for each in audiences if each["name"] == "buyers")["min_stay"] = "2 runs"
+        audiences.append({"name": "wave", "source": "shop", "file": "wave.csv", "initial": "manual"})
+        for audience in audiences:
+            audience["holdout"] = self.holdouts.get(audience["name"])
         config = {
             "store": self.store,
             "sources": {"shop": {"files": "."}},
-            "audiences": [*audiences, {"name": "wave", "source": "shop", "file": "wave.csv", "initial": "manual"}],
+            "audiences": audiences,
             "computed_traits": [{"source": "shop", "file": "cities.csv", "traits": ["city"]}],
             "guard": {"max_removed": "50%", "max_added": len(USERS), "at_least": 0},
             "destinations": here,

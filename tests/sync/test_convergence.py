@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings, SourceConfig
+from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
 from audience_sync.config.options import DestinationOptions
+from audience_sync.config.origins import SourceConfig
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
 from audience_sync.model import IdentifyCall, Initial
 from audience_sync.sources.base import Rows, Source, Wanted

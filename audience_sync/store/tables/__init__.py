@@ -26,7 +26,16 @@ from audience_sync.store.tables.runs import (
     run_destinations,
     runs,
 )
-from audience_sync.store.tables.snapshots import absences, chains, changes, members, properties, segment_parts, segments
+from audience_sync.store.tables.snapshots import (
+    absences,
+    chains,
+    changes,
+    held_out,
+    members,
+    properties,
+    segment_parts,
+    segments,
+)
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
 
 __all__ = [
@@ -37,6 +46,7 @@ __all__ = [
     "erasures",
     "feeds",
     "freezes",
+    "held_out",
     "held_snapshots",
     "hold_samples",
     "installation",

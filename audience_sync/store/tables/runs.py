@@ -51,6 +51,7 @@ run_audiences = Table(
     Column("error", Text, comment="Why it failed, is held, waits or is frozen"),
     Column("absent", Integer, comment="Members who are missing from the snapshot and stay for now (min_stay)"),
     Column("returned", Integer, comment="Members who had been missing and came back in time"),
+    Column("held_out", Integer, comment="Users of its source who are never told true (holdout)"),
     Index("ix_run_audiences_audience_key", "audience_key", "run_id"),
     comment="What a run found of an audience",
 )

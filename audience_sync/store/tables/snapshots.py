@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from audience_sync.store.columns import UserIdText, UtcDateTime
 from audience_sync.store.tables.base import metadata
@@ -34,6 +34,10 @@ properties = Table(
     Column("loaded_from_run", Integer, comment="Since this run they are there"),
     Column("min_stay", Text, comment="How long a missing member stays, as the config says; NULL = not at all"),
     Column("source_columns", Text, comment="Its columns and their types then, where they are to stay the same (JSON)"),
+    Column("holdout", Float, comment="The share of its users (0 to 1) who are held out; NULL = nobody"),
+    Column(
+        "holdout_salt", Text, comment="Decides, with the user id, who is: the key it had when it was first held out"
+    ),
     comment="A user property: an audience or a computed trait",
 )
 
@@ -89,5 +93,15 @@ absences = Table(
     Column("user_id", UserIdText, primary_key=True, comment="A member whom its source doesn't have any more"),
     Column("run_id", Integer, nullable=False, comment="The run that missed them first"),
     comment="Members who stay for now although they are missing (min_stay)",
+    sqlite_with_rowid=False,
+)
+
+held_out = Table(
+    "held_out",
+    metadata,
+    Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience"),
+    Column("user_id", UserIdText, primary_key=True, comment="A user of its source who is never told true"),
+    Column("run_id", Integer, nullable=False, comment="The run since which the user is held out"),
+    comment="Users who would be members, but for the holdout",
     sqlite_with_rowid=False,
 )

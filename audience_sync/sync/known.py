@@ -1,0 +1,52 @@
+"""What did the store know when a run began?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, func, select
+
+from audience_sync.store.absences import count_absent
+from audience_sync.store.catalog import Property, read_chains, read_properties
+from audience_sync.store.chains import Chain
+from audience_sync.store.freezes import Freeze, read_frozen
+from audience_sync.store.holdouts import count_held_out
+from audience_sync.store.holds import Hold, Subject, read_last
+from audience_sync.store.tables import erasures, installation, runs
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """``absent`` and ``held_out`` count users, by key, where there are any."""
+
+    properties: Mapping[str, Property]
+    chains: Mapping[int, Chain]
+    last_run: int
+    installation: str
+    last_holds: Mapping[Subject, Hold]
+    erased: Sequence[str] = ()
+    trait_users: int = 0
+    frozen: Mapping[str, Freeze] = field(default_factory=dict)
+    absent: Mapping[str, int] = field(default_factory=dict)
+    held_out: Mapping[str, int] = field(default_factory=dict)
+
+
+_LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
+
+
+def read_known(connection: Connection) -> Known:
+    known = read_properties(connection)
+    return Known(
+        known,
+        read_chains(connection, known.values()),
+        connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
+        connection.execute(select(installation.c.uuid)).scalar_one(),
+        read_last(connection),
+        connection.execute(select(erasures.c.user_hash)).scalars().all(),
+        connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
+        read_frozen(connection, datetime.now(UTC)),
+        count_absent(connection),
+        count_held_out(connection),
+    )

@@ -1,0 +1,35 @@
+"""A person who holds users out of audiences, so that a campaign can be measured."""
+
+from __future__ import annotations
+
+from hashlib import md5
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from .damped import Damped
+
+SHARES = {None: 0.0, "30%": 0.3, "60%": 0.6}
+
+
+class Campaigns(Damped):
+    """``holdouts``: by key, the share that is never told, as the config says it."""
+
+    holdouts: dict[str, str | None]
+
+    def _configure(self) -> None:
+        raise NotImplementedError
+
+    def told_now(self, key: str) -> frozenset[str]:
+        share = SHARES[self.holdouts.get(key)]
+        return frozenset(user for user in self.members[key] if _hash(key, user) >= share)
+
+    @rule(key=st.sampled_from(["vip", "buyers", "wave"]), share=st.sampled_from(sorted(SHARES, key=str)))
+    def a_share_is_held_out(self, key: str, share: str | None) -> None:
+        self.holdouts = {**self.holdouts, key: share}
+        self._configure()
+
+
+def _hash(key: str, user: str) -> float:
+    """Between 0 and 1, as docs/holdout.md says it."""
+    return int(md5(f"{key}:{user}".encode()).hexdigest()[:8], 16) / 16**8

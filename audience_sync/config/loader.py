@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from audience_sync.config import checks, properties, text
+from audience_sync.config import checks, groups, properties, text
 from audience_sync.config.environments import for_environment
 from audience_sync.config.findings import Finding, Place, Tree, children, config_error
 from audience_sync.config.locations import database_url, folder_url
@@ -49,7 +49,7 @@ def load(
     found = [*repeated, *overridden, *resolver.findings]
     # A variable that is missing is one problem, not also a text of the wrong form.
     unresolved = {finding.place for finding in resolver.findings}
-    later = chain(invalid, checks.findings(tree), properties.findings(tree, reserved))
+    later = chain(invalid, checks.findings(tree), groups.findings(tree), properties.findings(tree, reserved))
     found += [finding for finding in later if finding.place not in unresolved]
     if found or file is None:
         raise config_error(_in_order(found, tree), secrets_of(resolver.values))

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
+from audience_sync.config.groups import places
 from audience_sync.config.options import DestinationOptions, StrictModel
 from audience_sync.config.origins import Origin, SnapshotConfig, SourceConfig, Text
 from audience_sync.config.parts import (
@@ -149,6 +150,12 @@ class ConfigFile(StoreConfig):
 
     sources: dict[str, SourceConfig] = Field(default={}, description="Where snapshots come from, by name.")
     audiences: list[AudienceConfig] = Field(default=[], description="The audiences.")
+    priority_groups: dict[str, list[Text]] = Field(
+        default={},
+        description="By name, audiences (names or keys) in the order in which they go: a user is in at most one of a "
+        "group's audiences, the first.",
+        examples=["{campaign: [VIP, At Risk, Everyone]}"],
+    )
     computed_traits: list[ComputedTraitsConfig] = Field(
         default=[],
         description="The computed traits. Several entries may feed one user; one trait comes from one.",
@@ -198,6 +205,12 @@ class Settings(ConfigFile):
     def destinations_of(self, audience: AudienceConfig) -> Sequence[str]:
         """The names of the destinations that are told of the audience."""
         return tuple(self.destinations if audience.destinations is None else audience.destinations)
+
+    @property
+    def grouped(self) -> Sequence[Sequence[AudienceConfig]]:
+        """The audiences of each priority group, the first one first."""
+        known = places((audience.name, audience.property_key) for audience in self.audiences)
+        return [[self.audiences[known[text]] for text in group] for group in self.priority_groups.values()]
 
     @property
     def timezone(self) -> str:

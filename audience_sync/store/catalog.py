@@ -69,7 +69,13 @@ def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, 
     for stored in known:
         keys.setdefault(stored.chain_id, []).append(stored.key)
     return {
-        row.id: Chain(row.id, PropertyKind(row.kind), tuple(keys.get(row.id, ())), row.users)
+        row.id: Chain(
+            row.id,
+            PropertyKind(row.kind),
+            tuple(keys.get(row.id, ())),
+            row.users,
+            changed=row.changed_run_id or 0,
+        )
         for row in connection.execute(select(chains))
     }
 
@@ -105,6 +111,13 @@ def set_holdouts(connection: Connection, holdouts: Mapping[str, tuple[float | No
     for key, (share, salt) in holdouts.items():
         values = {"holdout": share, "holdout_salt": salt}
         connection.execute(update(properties).where(properties.c.key == key).values(values))
+
+
+def note_held_out(connection: Connection, keys: Iterable[str], run: RunId) -> None:
+    """That this run changed who is held out of these audiences."""
+    for key in keys:
+        mine = select(properties.c.chain_id).where(properties.c.key == key).scalar_subquery()
+        connection.execute(update(chains).where(chains.c.id == mine).values(changed_run_id=run))
 
 
 def forget_marks(connection: Connection) -> None:

@@ -36,7 +36,8 @@ class Chain:
     """A stored snapshot: one audience's members, or the values of the traits created together.
 
     ``id`` is None until it is first committed. ``keys`` are the traits it holds, or the audience. ``salvaged``:
-    its stored segments were damaged, and these are what could be made of the rest.
+    its stored segments were damaged, and these are what could be made of the rest. ``changed``: the last run that
+    changed who is in it, or who is held out of it.
     """
 
     id: int | None
@@ -45,6 +46,7 @@ class Chain:
     users: int
     segments: tuple[Segment, ...] = ()
     salvaged: bool = False
+    changed: int = 0
 
     @property
     def deltas(self) -> tuple[Segment, ...]:
@@ -165,7 +167,7 @@ def _damaged(chain: Chain, segment: int) -> str:
 def save(connection: Connection, chain: Chain, new: Sequence[Segment], run: RunId) -> int:
     """Store new segments; a new base replaces all that was before. Returns the chain's id."""
     chain_id = chain.id if chain.id is not None else _create(connection, chain)
-    connection.execute(update(chains).where(chains.c.id == chain_id).values(users=chain.users))
+    connection.execute(update(chains).where(chains.c.id == chain_id).values(users=chain.users, changed_run_id=run))
     if any(segment.kind == BASE for segment in new):
         clear(connection, chain_id)
     for segment in new:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from audience_sync.config.models import Settings
 from audience_sync.config.origins import SnapshotConfig
@@ -20,6 +20,8 @@ from audience_sync.sync.damp import damp, still_missing
 from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.findings import Absences, AudienceFinding, Findings, HeldOut, Taken
 from audience_sync.sync.gate import admit, columns_text, in_full
+from audience_sync.sync.group import Ahead, Earlier
+from audience_sync.sync.guard import empties
 from audience_sync.sync.holdout import Parted, mark_with, part
 from audience_sync.sync.known import Known
 from audience_sync.sync.members import MembersDiff, diff_members
@@ -33,7 +35,8 @@ from audience_sync.workspace import Workspace
 class Compared:
     """What an audience's snapshot would change; ``place`` is its finding's.
 
-    ``diff``: what is told of it; ``news`` (a query) and ``counts``: what is new in it, for the guard.
+    ``diff``: what is told of it; ``news`` (a query) and ``counts``: what is new in it, for the guard. ``moved``: of
+    those who leave it empty, who can't be in it any more whatever its source says.
     """
 
     target: Target
@@ -45,6 +48,7 @@ class Compared:
     place: int
     absences: Absences | None = None
     held_out: HeldOut | None = None
+    moved: int = 0
 
 
 @dataclass(slots=True)
@@ -72,9 +76,11 @@ class Collector:
     seeding: str | None = None
     repairing: Callable[[str], bool] = field(default=lambda key: False)
     watch: Callable[[str], None] = field(default=lambda what: None)
+    earlier: Earlier = field(default_factory=dict)
     fetched: dict[int, Chain] = field(default_factory=dict)
     held_out: dict[str, str] = field(default_factory=dict)  # tables of those who were, by key
     compared: list[Compared] = field(default_factory=list)
+    settled: int = 0  # of those that were compared
     #: ``names_from`` entries of whose audiences not each was taken: their source is to be read again.
     incomplete: set[str] = field(default_factory=set)
 
@@ -129,18 +135,18 @@ class Collector:
 
     def _compare(self, target: Target) -> None:
         source, wanted = self.sources[target.config.source], self.wanted(target.config, [target.key])
-        mark = mark_with(source.mark(wanted), target.config)
+        mark = mark_with(source.mark(wanted), target.config, self.ahead.versions(target))
         if target.stored is not None and self.is_known([target.key], mark, wanted) and not target.is_renamed:
             self.pass_over(target, target.stored)
             return
         rows = source.read(self.workspace, wanted)
         if not self.is_accepted([target.key]):
             admit(self.workspace, rows, target.config, [target.stored])
-        chain = self.chain_of(target)
+        chain, taken = self.chain_of(target), self._taken(target)
         with scanning(rows):
             diff = diff_members(
                 self.workspace,
-                rows.select,
+                f"select user_id from ({rows.select}) anti join {taken} using (user_id)" if taken else rows.select,
                 chain,
                 beside=self.beside(target),
                 erased=self.erased,
@@ -148,7 +154,21 @@ class Collector:
             )
         if diff.invalid:
             self.findings.rejected += rejected_rows(self.workspace, rows, target.key)
-        self.part(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)))
+        gone = f"user_id in (select user_id from {taken})" if taken else "false"
+        self.part(target, chain, diff, Taken(mark, diff.invalid, columns_text(rows)), at_once=gone)
+
+    @property
+    def ahead(self) -> Ahead:
+        return Ahead(self.earlier, self.findings, self.known, self.run, self.stored_chain, self.beside)
+
+    def _taken(self, target: Target) -> str | None:
+        """A view of the users whom audiences that go before have taken."""
+        query = self.ahead.taken(target)
+        if query is None:
+            return None
+        view = self.workspace.name("taken")
+        self.workspace.run(f"create view {view} as {query}")
+        return view
 
     def is_accepted(self, keys: Iterable[str]) -> bool:
         """Whether a person takes the snapshot of these as it is, in this run."""
@@ -182,10 +202,12 @@ class Collector:
                 self.held_out[target.key] = read_held_out(connection, self.workspace, target.key)
         return f"select user_id from {self.held_out[target.key]}"
 
-    def part(self, target: Target, chain: Chain, diff: MembersDiff, taken: Taken) -> None:
-        """Note what a snapshot changes for those who are told, and who is held out."""
+    def part(self, target: Target, chain: Chain, diff: MembersDiff, taken: Taken, *, at_once: str = "false") -> None:
+        """Note what a snapshot changes for those who are told, and who is held out. ``at_once``: a condition on
+        ``user_id`` for those who don't stay for a while."""
         known = self.known.held_out.get(target.key, 0)
-        self.keep(target, chain, part(self.workspace, target, chain, diff, self.beside(target), known=known), taken)
+        parted = part(self.workspace, target, chain, diff, self.beside(target), known=known)
+        self.keep(target, chain, replace(parted, at_once=f"({parted.at_once}) or {at_once}"), taken)
 
     def keep(self, target: Target, chain: Chain, parted: Parted, taken: Taken) -> None:
         """Note the difference, to be judged together with the others."""
@@ -193,7 +215,11 @@ class Collector:
         damped = damp(self.workspace, self.store, target, diff, run=self.run, known=known, at_once=parted.at_once)
         counts = Counts(chain.users - known, diff.entered, damped.newly_missing)
         place = len(self.findings.audiences)
-        kept = (damped.absences, parted.held_out)
+        moved = 0
+        if empties(counts):
+            away = f"select count(*) from {damped.told.table} where not present and ({parted.at_once})"
+            moved = self.workspace.one(away)[0]
+        kept = (damped.absences, parted.held_out, moved)
         self.compared.append(Compared(target, chain, damped.told, damped.news, counts, taken, place, *kept))
         self.findings.audiences.append(damped.finding(target, chain.users))
 

@@ -15,6 +15,7 @@ from audience_sync.store import holds
 from audience_sync.store.bulk import Rows, delete_rows, insert_rows
 from audience_sync.store.catalog import (
     create_property,
+    note_held_out,
     rename_property,
     retire_properties,
     set_holdouts,
@@ -65,6 +66,7 @@ def commit(
     _move_members(connection, workspace, settings, findings, ids, run)
     _move_users(connection, workspace, absences, findings.absences, ids, run)
     _move_users(connection, workspace, held_out, findings.held_out, ids, run)
+    note_held_out(connection, findings.held_out, run)
     _describe(connection, findings, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
     return {name: _save_ledger(connection, settings, ledger, ids, run) for name, ledger in ledgers.items()}

@@ -59,7 +59,7 @@ def damp(
     newly = f"{gone} and user_id not in (select user_id from {absent})"
     is_due = _is_due(store, target, stay, run)
     due = f"select user_id from {absent} semi join ({gone}) using (user_id) where {is_due} and not ({at_once})"
-    leaving = f"{due} union all ({gone} and {at_once})" if stay else gone
+    leaving = f"{due} union all ({gone} and ({at_once}))" if stay else gone
     back = f"select user_id from {absent} anti join ({gone}) using (user_id)"
     told = workspace.name("told")
     workspace.run(

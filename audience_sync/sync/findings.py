@@ -69,6 +69,11 @@ class HeldOut:
     over: str
     users: int
 
+    def after(self, before: str | None) -> str:
+        """A query for all who are held out after the run; ``before``: for those who were."""
+        stay = f"select user_id from ({before}) anti join ({self.over}) using (user_id) union all " if before else ""
+        return f"{stay}select user_id from ({self.begun})"
+
 
 class Taken(NamedTuple):
     """What a source looked like when its snapshot was taken: its mark, the rows without a usable id in it, and the

@@ -10,12 +10,13 @@ from audience_sync.config.parts import Guard, Threshold, Together
 from audience_sync.model import Counts
 
 
-def audience_reason(key: str, counts: Counts, guard: Guard) -> str | None:
+def audience_reason(key: str, counts: Counts, guard: Guard, *, moved: int = 0) -> str | None:
     """Why the snapshot of an audience that exists is held; None when it may go through.
 
-    Of no members there is no share: whoever enters such an audience is more than any.
+    Of no members there is no share: whoever enters such an audience is more than any. ``moved``: of those who left, who
+    is held out now, or in another audience of the group: an audience that only they have left has no empty snapshot.
     """
-    if empties(counts):
+    if empties(counts) and moved < counts.left:
         return f"audience '{key}': the new snapshot is empty, the last one had {counts.before} members"
     if _exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
         return _too_many_leave(key, counts, guard.max_removed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audience_sync.config.models import AudienceConfig
 from audience_sync.store.chains import Chain, current
@@ -18,8 +18,8 @@ DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """``told``: what differs for those who are told. ``held_out`` is None where nobody is or was. ``at_once``: an SQL
-    condition on ``user_id`` for those who may stay members no longer, whatever `min_stay` says."""
+    """``told``: what differs for those who are told. ``held_out`` is None where nothing changes of it. ``at_once``: an
+    SQL condition on ``user_id`` for those who may stay members no longer, whatever `min_stay` says."""
 
     told: MembersDiff
     held_out: HeldOut | None = None
@@ -47,9 +47,12 @@ def _threshold(share: float) -> str:
     return f"{min(math.ceil(share * most), most - 1):0{DIGITS}x}"
 
 
-def mark_with(mark: str | None, config: AudienceConfig) -> str | None:
-    """A source's mark, as far as it says what is told: with another share everyone is looked at again."""
-    return f"{mark} holdout {config.holdout}" if mark and config.holdout else mark
+def mark_with(mark: str | None, config: AudienceConfig, ahead: str = "") -> str | None:
+    """A source's mark, as far as it says what is told: with another share everyone is looked at again, and so they are
+    when anything else is ``ahead`` of it in its group."""
+    if mark is None:
+        return None
+    return " ".join(filter(None, (mark, f"holdout {config.holdout}" if config.holdout else "", ahead)))
 
 
 def part(
@@ -80,12 +83,15 @@ def part(
         f"union all select user_id, false from ({let_in}) union all select user_id, true from ({taken_out})"
     )
     begun, over = _counts(workspace, moved)
+    parted = Parted(MembersDiff(told, *_counts(workspace, told), diff.invalid), at_once=out)
+    if not begun + over:
+        return parted
     held_out = HeldOut(
         f"select user_id from {moved} where present order by user_id",
         f"select user_id from {moved} where not present",
         known + begun - over,
     )
-    return Parted(MembersDiff(told, *_counts(workspace, told), diff.invalid), held_out, out)
+    return replace(parted, held_out=held_out)
 
 
 def _counts(workspace: Workspace, table: str) -> tuple[int, int]:

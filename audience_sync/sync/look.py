@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import Facts
 from audience_sync.delivery.terms import read_first_told
 from audience_sync.destinations.base import Audiencing, Destination
-from audience_sync.errors import ConfigError, FrozenError, Problem, RetiredError
-from audience_sync.model import AudienceStatus, PropertyKind
+from audience_sync.errors import FrozenError, RetiredError
+from audience_sync.model import PropertyKind
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import refused_values, withheld_values
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.known import Known, read_known
-from audience_sync.sync.named import collect_names
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed, gather, owed_to, read_kept, read_log
-from audience_sync.sync.retire import refuse_unretirable, retire
-from audience_sync.sync.settle import settle
+from audience_sync.sync.retire import refuse_unretirable
 from audience_sync.sync.subscribed import ledgers_after
-from audience_sync.sync.suppressed import KEY as SUPPRESSED
 from audience_sync.sync.suppressed import Suppressed, read_suppressed
-from audience_sync.sync.targets import Target, named_targets, refuse_traits
-from audience_sync.sync.traits import collect_traits
+from audience_sync.sync.targets import named_targets, refuse_traits
+from audience_sync.sync.turns import collect_all
 from audience_sync.sync.words import frozen, retired
 from audience_sync.workspace import Workspace
 
@@ -81,7 +78,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     targets = named_targets(parts.settings.audiences, known.properties, leaving=order.retire)
     refuse_traits(parts.settings.computed_traits, known.properties, leaving=order.retire)
     collector = _collector(parts, order, watch, workspace, known, run)
-    _collect(collector, targets, order)
+    collect_all(collector, targets, order)
     findings, ledgers = collector.findings, ledgers_after(parts, order, collector, targets, before, first_told)
     with parts.store.reading() as connection:
         suppressed = read_suppressed(
@@ -142,23 +139,6 @@ def _erased(workspace: Workspace, known: Known) -> str:
     return f"sha256('{known.installation}:' || user_id) in (select user_hash from {table})"
 
 
-def _collect(collector: Collector, targets: Sequence[Target], order: Order) -> None:
-    if order.retire is not None:
-        retire(collector, order.retire, targets)
-        return
-    for target in targets:
-        if order.keys is None or target.key in order.keys:
-            collector.audience(target)
-    named = {target.key for target in targets}
-    for config in collector.settings.audiences:
-        if config.names_from is not None and not (order.keys is not None and named.issuperset(order.keys)):
-            collect_names(collector, config)
-    _refuse_unknown(collector, order, named)
-    settle(collector)
-    if order.seed is None:
-        collect_traits(collector, order.traits)
-
-
 def _refuse_retired(order: Order, known: Known) -> None:
     """Raise RetiredError where a person wants something of a key in particular that is closed for good."""
     if order.retire is not None:
@@ -176,27 +156,6 @@ def _refuse_frozen(order: Order, known: Known) -> None:
     found = [f"audience '{key}' is {frozen(known.frozen[key])}" for key in sorted(wanted & known.frozen.keys())]
     if found:
         raise FrozenError(f"{'; '.join(found)}. Nothing was changed or sent.")
-
-
-def _refuse_unknown(collector: Collector, order: Order, named: Collection[str]) -> None:
-    """Raise ConfigError for what has none of the keys that were named, unless something failed and may have them."""
-    if any(each.status is AudienceStatus.FAILED for each in collector.findings.audiences):
-        return
-    audiences = {each.key for each in collector.findings.audiences}
-    traits = {key for config in collector.settings.computed_traits for key in config.columns}
-    accepted = audiences.union(named, traits, collector.known.properties, [SUPPRESSED])
-    _require("audience", order.keys, audiences, collector.known)
-    _require("computed trait", order.traits, traits, collector.known)
-    _require("audience or computed trait", order.accept, accepted, collector.known)
-
-
-def _require(what: str, named: Collection[str] | None, found: Collection[str], known: Known) -> None:
-    missing = sorted(set(named or ()).difference(found))
-    if missing:
-        there = ", ".join(sorted(known.properties)) or "none yet"
-        raise ConfigError(
-            [Problem("", f"no {what} has the key {', '.join(missing)} (known: {there}). Nothing was done")]
-        )
 
 
 def _about(known: Known, findings: Findings, secrets: tuple[str, ...]) -> Audiencing:

@@ -15,10 +15,11 @@ from audience_sync.errors import UnknownNameError
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.absences import read_absent
 from audience_sync.store.catalog import Property
+from audience_sync.store.holdouts import read_held_out
 from audience_sync.store.tables import destinations, properties, subscriptions
 from audience_sync.sync.collect import Collector
+from audience_sync.sync.findings import Absences, AudienceFinding, HeldOut, TraitsFinding
 from audience_sync.sync.known import Known
-from audience_sync.sync.findings import Absences, AudienceFinding, TraitsFinding
 from audience_sync.sync.members import diff_members
 from audience_sync.sync.prepare import members_change, traits_change
 from audience_sync.sync.targets import Target, origin
@@ -62,6 +63,10 @@ def _empty_audience(collector: Collector, stored: Property) -> None:
         with collector.store.reading() as connection:
             absent = read_absent(connection, workspace, key)
         collector.findings.absences[key] = Absences(_NOBODY, f"select user_id from {absent}")
+    if key in collector.known.held_out:
+        with collector.store.reading() as connection:
+            out = read_held_out(connection, workspace, key)
+        collector.findings.held_out[key] = HeldOut(_NOBODY, f"select user_id from {out}", 0)
     collector.findings.audiences.append(
         AudienceFinding(key, stored.name, AudienceStatus.RETIRED, chain.users, left=diff.left)
     )

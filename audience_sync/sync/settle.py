@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
@@ -16,15 +16,22 @@ from audience_sync.sync.snapshot import place_of
 
 
 def settle(collector: Collector) -> None:
-    """Judge all audiences that were compared, and take over those that may go through."""
-    alone = {each.target.key: reason for each in collector.compared if (reason := _alone(collector, each))}
-    together = _together(collector, alone)
-    for each in collector.compared:
+    """Judge all audiences that were compared since this was done last, and take over those that may go through."""
+    settled, fresh = collector.compared[: collector.settled], collector.compared[collector.settled :]
+    collector.settled = len(collector.compared)
+    alone = {each.target.key: reason for each in fresh if (reason := _alone(collector, each))}
+    gone_through = [each for each in settled if each.target.key in collector.findings.taken]
+    together = _together(collector, [*gone_through, *fresh], alone)
+    for each in fresh:
         held = _judge(collector, each, alone, together)
         if held:
             _leave(collector, each, held)
         else:
             _take(collector, each)
+
+
+def finish(collector: Collector) -> None:
+    """What can be said once all audiences are settled."""
     _mark(collector)
     _count_held_out(collector)
     if collector.keys is None:
@@ -49,12 +56,13 @@ def _alone(collector: Collector, each: Compared) -> str | None:
     """What stands against an audience by itself."""
     if each.target.stored is None:
         return None
-    return audience_reason(each.target.key, each.counts, collector.settings.guard_of(each.target.config))
+    guard = collector.settings.guard_of(each.target.config)
+    return audience_reason(each.target.key, each.counts, guard, moved=each.moved)
 
 
-def _together(collector: Collector, alone: Mapping[str, str]) -> dict[str, str]:
+def _together(collector: Collector, moving: Sequence[Compared], alone: Mapping[str, str]) -> dict[str, str]:
     """What stands against audiences together. A run over some of them knows too little: what is held stays held."""
-    rest = [each for each in collector.compared if each.target.stored is not None and each.target.key not in alone]
+    rest = [each for each in moving if each.target.stored is not None and each.target.key not in alone]
     judged = [each for each in rest if not collector.decisions.is_approved(_difference(collector, each))]
     settings = collector.settings
     guarded = {each.target.key: (each.counts, settings.guard_of(each.target.config)) for each in judged}

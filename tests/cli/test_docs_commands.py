@@ -35,7 +35,9 @@ DIFFERENT = (
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, *(DOCS / name for name in ("guards.md", "damping.md", "holdout.md"))], ids=lambda page: page.stem
+    "page",
+    [*PAGES, *(DOCS / name for name in ("guards.md", "damping.md", "holdout.md", "priority-groups.md"))],
+    ids=lambda page: page.stem,
 )
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the pages ask for the sqlite3 command")
 def test_a_page_shows_what_a_reader_gets(page: Path, tmp_path: Path) -> None:

@@ -204,6 +204,12 @@ def test_an_erased_user_is_held_out_nowhere(held: Project) -> None:
     assert counts(held)["held_out"] == 1
 
 
+def test_of_a_retired_audience_nobody_is_held_out(held: Project) -> None:
+    assert held.run("retire", "vip", "--yes").code == 0
+    assert held_out(held) == []
+    assert told(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], False)
+
+
 def test_of_nobody_nobody_is_held_out(vip: Project) -> None:
     hold_out(vip, "0%")
     assert counts(vip)["held_out"] == 0

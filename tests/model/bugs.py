@@ -123,6 +123,20 @@ def members_are_not_held_out_any_more() -> None:
     holdout.current = lambda chain: "select null::varchar as user_id where false"
 
 
+def a_user_is_in_all_audiences_of_a_group() -> None:
+    """None goes before another."""
+    from audience_sync.sync.group import Ahead
+
+    Ahead.taken = lambda ahead, target: None
+
+
+def who_leaves_the_first_audience_of_a_group_is_forgotten() -> None:
+    """Later audiences are not looked at again because another has changed."""
+    from audience_sync.sync.group import Ahead
+
+    Ahead.versions = lambda ahead, target: "as ever"
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -138,6 +152,8 @@ BUGS: dict[str, Callable[[], None]] = {
         nobody_stays,
         nobody_is_held_out,
         members_are_not_held_out_any_more,
+        a_user_is_in_all_audiences_of_a_group,
+        who_leaves_the_first_audience_of_a_group_is_forgotten,
     )
 }
 

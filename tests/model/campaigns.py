@@ -1,11 +1,11 @@
-"""A person who holds users out of audiences, so that a campaign can be measured."""
+"""A person who holds users out of audiences, so that a campaign can be measured, and puts audiences into a group."""
 
 from __future__ import annotations
 
 from hashlib import md5
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from .damped import Damped
 
@@ -13,7 +13,8 @@ SHARES = {None: 0.0, "30%": 0.3, "60%": 0.6}
 
 
 class Campaigns(Damped):
-    """``holdouts``: by key, the share that is never told, as the config says it."""
+    """``holdouts``: by key, the share that is never told, as the config says it. Of the audiences of
+    ``group`` a user is in the first alone."""
 
     holdouts: dict[str, str | None]
 
@@ -22,11 +23,23 @@ class Campaigns(Damped):
 
     def told_now(self, key: str) -> frozenset[str]:
         share = SHARES[self.holdouts.get(key)]
-        return frozenset(user for user in self.members[key] if _hash(key, user) >= share)
+        left = self.members[key] - self._taken(key)
+        return frozenset(user for user in left if _hash(key, user) >= share)
+
+    def _taken(self, key: str) -> frozenset[str]:
+        """By those before it in the group: also whom they hold out."""
+        before = self.group[: self.group.index(key)] if key in self.group else ()
+        return frozenset().union(*(self.members[each] - self._taken(each) for each in before))
 
     @rule(key=st.sampled_from(["vip", "buyers", "wave"]), share=st.sampled_from(sorted(SHARES, key=str)))
     def a_share_is_held_out(self, key: str, share: str | None) -> None:
         self.holdouts = {**self.holdouts, key: share}
+        self._configure()
+
+    @precondition(lambda self: not self.frozen)
+    @rule(group=st.sampled_from([(), ("vip", "buyers"), ("buyers", "vip")]))
+    def audiences_are_a_group(self, group: tuple[str, ...]) -> None:
+        self.group = group
         self._configure()
 
 

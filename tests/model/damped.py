@@ -20,6 +20,7 @@ class Damped(Person):
         """Who is told to be in an audience."""
         return self.frozen[key] if key in self.frozen else self.told_now(key)
 
+    @precondition(lambda self: not self.group)
     @rule(key=st.sampled_from(["vip", "buyers", "wave"]), crash=CRASHES)
     def an_audience_is_frozen(self, key: str, crash: tuple[str, int] | None) -> None:
         """It is told whole before: what was owed then would still be sent."""

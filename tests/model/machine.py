@@ -98,7 +98,7 @@ class Shop(Campaigns):
         self.left_out: frozenset[str] = frozenset()
         self.suppressed: set[str] = set()
         self.erased: set[str] = set()
-        self.frozen, self.holdouts = {}, {}
+        self.frozen, self.holdouts, self.group = {}, {}, ()
         self._configure()
         self._write()
 
@@ -282,6 +282,7 @@ class Shop(Campaigns):
             "store": self.store,
             "sources": {"shop": {"files": "."}},
             "audiences": audiences,
+            "priority_groups": {"campaign": list(self.group)} if self.group else {},
             "computed_traits": [{"source": "shop", "file": "cities.csv", "traits": ["city"]}],
             "guard": {"max_removed": "50%", "max_added": len(USERS), "at_least": 0},
             "destinations": here,

@@ -13,6 +13,7 @@ chains = Table(
     Column("id", Integer, primary_key=True, comment="The chain"),
     Column("kind", Text, nullable=False, comment="audience or computed_trait"),
     Column("users", Integer, nullable=False, comment="Users in it now"),
+    Column("changed_run_id", Integer, comment="The last run that changed who is in it, or who is held out of it"),
     comment="A stored snapshot: one audience's members, or the values of the traits created together",
 )
 

@@ -1,0 +1,79 @@
+"""Who is taken by an audience that goes before another in its priority group?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from audience_sync.config.models import Settings
+from audience_sync.store.chains import Chain, current
+from audience_sync.sync.findings import Findings
+from audience_sync.sync.known import Known
+from audience_sync.sync.targets import Target
+
+#: By key, the audiences that go before one in its group.
+Earlier = Mapping[str, Sequence[Target]]
+
+
+def earlier_in_groups(settings: Settings, targets: Sequence[Target]) -> Earlier:
+    by_config = {id(target.config): target for target in targets}
+    groups = [[by_config[id(config)] for config in group] for group in settings.grouped]
+    return {target.key: group[:place] for group in groups for place, target in enumerate(group) if place}
+
+
+def waves(targets: Sequence[Target], earlier: Earlier) -> Iterator[Sequence[Target]]:
+    """The targets in turns, at least one: each comes after all that go before it in its group."""
+    turns = {target.key: len(earlier.get(target.key, ())) for target in targets}
+    for turn in range(max(turns.values(), default=0) + 1):
+        yield [target for target in targets if turns[target.key] == turn]
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The audiences of the groups, as the run has left them so far: taken over, or (held, failed, frozen, not looked
+    at) as they are stored.
+
+    ``chain``: a stored one by its id, with its segments. ``held_out``: a query for those who were held out before.
+    """
+
+    earlier: Earlier
+    findings: Findings
+    known: Known
+    run: int
+    chain: Callable[[int], Chain]
+    held_out: Callable[[Target], str | None]
+
+    def taken(self, target: Target) -> str | None:
+        """A query for the users who can't be in the audience, since one that goes before has them: also those whom it
+        holds out, or they would be told of the next one. None where nobody goes before."""
+        queries = [query for each in self.earlier.get(target.key, ()) for query in self._users(each)]
+        return " union all ".join(queries) or None
+
+    def versions(self, target: Target) -> str:
+        """Another text whenever other users may be taken."""
+        return " ".join(f"{each.key}@{self._changed(each)}" for each in self.earlier.get(target.key, ()))
+
+    def moves(self, target: Target) -> bool:
+        """Whether this run has changed one that goes before."""
+        return any(self._changed(each) == self.run for each in self.earlier.get(target.key, ()))
+
+    def _users(self, target: Target) -> Iterator[str]:
+        chain, before = self._chain(target), self.held_out(target)
+        if chain is not None:
+            yield f"select user_id from ({current(chain)})"
+        if target.key in self.findings.held_out:
+            yield self.findings.held_out[target.key].after(before)
+        elif before is not None:
+            yield before
+
+    def _chain(self, target: Target) -> Chain | None:
+        for change in self.findings.changes:
+            if target.key in change.chain.keys:
+                return change.chain
+        return None if target.stored is None else self.chain(target.stored.chain_id)
+
+    def _changed(self, target: Target) -> int:
+        changed = any(target.key in change.chain.keys for change in self.findings.changes)
+        if changed or target.key in self.findings.held_out:
+            return self.run
+        return 0 if target.stored is None else self.known.chains[target.stored.chain_id].changed

@@ -94,6 +94,7 @@ def test_the_json_of_a_run_is_a_contract() -> None:
                 "held": None,
                 "absent": 0,
                 "returned": 0,
+                "held_out": 0,
             }
         ],
         "traits": {"users": 9, "changed": 2, "invalid": 1, "errors": [], "held": []},

@@ -24,6 +24,7 @@ COMMANDS = {
     "reject": ("decide:reject", "Drop what a run held."),
     "seed": ("seed:seed", "Tell a new audience for the first time, by hand."),
     "resync": ("resync:resync", "Tell a destination everything again."),
+    "undo": ("undo:undo", "Take back what a run changed."),
     "freeze": ("freeze:freeze", "Leave an audience as it is for now."),
     "unfreeze": ("freeze:unfreeze", "Take a frozen audience up again."),
     "retire": ("retire:retire", "Take an audience or computed trait back everywhere, and close its key for good."),

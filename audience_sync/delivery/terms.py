@@ -23,6 +23,11 @@ class Terms:
     def key(self) -> str:
         return self.subscription.key
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nobody was told of those who were members then."""
+        return not (self.seeding or self.subscription.tell_everyone)
+
 
 def note_terms(
     connection: Connection, destination: int, terms: Iterable[Terms], property_ids: Mapping[str, int]
@@ -60,16 +65,11 @@ def read_terms(connection: Connection, destination: int, *, latest: bool = False
     return found
 
 
-def read_first_told(connection: Connection) -> dict[str, dict[str, int]]:
-    """By destination's name and property's key: the run since which it was told of it for the first time."""
-    query = (
-        select(destinations.c.name, properties.c.key, func.min(subscription_terms.c.since_run))
-        .select_from(subscription_terms.join(destinations).join(properties))
-        .group_by(destinations.c.name, properties.c.key)
-    )
-    found: dict[str, dict[str, int]] = {}
-    for name, key, run in connection.execute(query):
-        found.setdefault(name, {})[key] = run
+def read_first_terms(connection: Connection) -> dict[str, dict[str, Terms]]:
+    """By destination's name and property's key: how it was told of it for the first time."""
+    found: dict[str, dict[str, Terms]] = {}
+    for row in connection.execute(select(destinations.c.id, destinations.c.name)).all():
+        found[row.name] = {key: history[0] for key, history in read_terms(connection, row.id).items()}
     return found
 
 

@@ -24,7 +24,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class NewHold:
-    """A snapshot that is held from now on."""
+    """A snapshot that is held from now on; ``undone_run``: since it would change again what this run had."""
 
     kind: HoldKind
     key: str
@@ -32,6 +32,7 @@ class NewHold:
     counts: Counts
     sample: Sample
     together: bool = False
+    undone_run: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Hold:
     """A snapshot that is or was held, from ``first_run`` on; ``last_run`` was the last to meet the same.
 
     ``together``: for what several audiences would change together. ``ended_run`` let it through, or met another
-    snapshot in its place.
+    snapshot in its place. ``undone_run``: what it would change was changed by this run, and undone.
     """
 
     id: int
@@ -52,6 +53,7 @@ class Hold:
     reason: str
     together: bool = False
     ended_run: int | None = None
+    undone_run: int | None = None
 
     @property
     def subject(self) -> Subject:
@@ -93,6 +95,7 @@ def _hold(row: Row[tuple[object, ...]]) -> Hold:
         row.reason,
         row.together,
         row.ended_run_id,
+        row.undone_run_id,
     )
 
 
@@ -110,7 +113,12 @@ def hold(connection: Connection, new: Iterable[NewHold], run: int, now: datetime
     for each in new:
         values = {"kind": each.kind.value, "key": each.key, "run_id": run, "last_run_id": run, "reason": each.reason}
         counts = {"members_before": each.counts.before, "entered": each.counts.entered, "left": each.counts.left}
-        state = {"status": HoldStatus.HELD.value, "together": each.together, "held_at": now}
+        state = {
+            "status": HoldStatus.HELD.value,
+            "together": each.together,
+            "held_at": now,
+            "undone_run_id": each.undone_run,
+        }
         row = {**values, **counts, **state}
         created = connection.execute(insert(held_snapshots).values(row)).inserted_primary_key
         assert created is not None

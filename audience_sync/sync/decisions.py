@@ -20,13 +20,15 @@ SAMPLED = 100
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What a snapshot would change. ``users`` is a query with ``user_id`` and ``present`` (false = would leave, or lose
-    the value). It is the same as another while no more than the share ``tolerance`` of them are others."""
+    the value). It is the same as another while no more than the share ``tolerance`` of them are others. ``changed``:
+    the same of everyone whose value changes, where ``users`` are only those who lose it."""
 
     kind: HoldKind
     key: str
     counts: Counts
     users: str
     tolerance: float
+    changed: str | None = None
 
     @property
     def subject(self) -> Subject:
@@ -67,6 +69,9 @@ class Decisions:
         if self.is_approved(difference):
             self._end(hold, HoldStatus.APPROVED)
             return None
+        undone = self._undone(difference)
+        if undone is not None:
+            reason = reason or undone.reason
         if reason is None:
             self.is_healthy(difference.subject)
             return None
@@ -75,10 +80,27 @@ class Decisions:
             since = f"It is held since run {hold.first_run}."
             return Held(self._words(hold, reason, since), hold.first_run, difference.counts)
         self._end(hold, HoldStatus.SUPERSEDED)
-        sample = _sample(self.workspace, difference)
-        new = NewHold(difference.kind, difference.key, reason, difference.counts, sample, together)
+        sample = self._read_sample(undone) if undone else _sample(self.workspace, difference.users)
+        undone_run = undone.undone_run if undone else None
+        new = NewHold(difference.kind, difference.key, reason, difference.counts, sample, together, undone_run)
         self.findings.held_anew.append(new)
         return Held(self._words(new, reason, self._before(difference)), self.run, difference.counts)
+
+    def hold_undone(self, difference: Difference, undone_run: int) -> None:
+        """What the undone run had changed is held from now on, as long as a snapshot would change it again."""
+        self._end(self.waiting(difference.subject), HoldStatus.SUPERSEDED)
+        reason = f"It would change again what run {undone_run} did, and that was undone"
+        sample = _sample(self.workspace, difference.users)
+        self.findings.held_anew.append(
+            NewHold(difference.kind, difference.key, reason, difference.counts, sample, undone_run=undone_run)
+        )
+
+    def _undone(self, difference: Difference) -> Hold | None:
+        """The last hold, where that is for an undone run whose changes would be made again, and nobody let them."""
+        last = self.last.get(difference.subject)
+        if last is None or last.undone_run is None or last.status not in (HoldStatus.HELD, HoldStatus.REJECTED):
+            return None
+        return last if self._is_same(last, difference) else None
 
     def is_healthy(self, subject: Subject) -> None:
         """The source says what may go through: if something else was held, that is over."""
@@ -104,12 +126,19 @@ class Decisions:
 
     def _is_same(self, hold: Hold, difference: Difference) -> bool:
         if hold.subject not in self._same:
-            with self.store.reading() as connection:
-                sample = read_sample(connection, hold.id)
-            others = _others(self.workspace, difference, sample)
-            same = is_same(hold.counts, difference.counts, others=others, tolerance=difference.tolerance)
+            sample = self._read_sample(hold)
+            if hold.undone_run is not None:  # whatever else a snapshot changes beside it
+                others = _others(self.workspace, difference.changed or difference.users, sample)
+                same = others <= difference.tolerance
+            else:
+                others = _others(self.workspace, difference.users, sample)
+                same = is_same(hold.counts, difference.counts, others=others, tolerance=difference.tolerance)
             self._same[hold.subject] = same
         return self._same[hold.subject]
+
+    def _read_sample(self, hold: Hold) -> Sample:
+        with self.store.reading() as connection:
+            return read_sample(connection, hold.id)
 
     def _before(self, difference: Difference) -> str:
         """What a new hold has to do with the last one."""
@@ -130,18 +159,18 @@ class Decisions:
         return " ".join(part for part in (f"{reason}.", nothing_done(hold.kind), before, decide) if part)
 
 
-def _sample(workspace: Workspace, difference: Difference) -> Sample:
+def _sample(workspace: Workspace, users: str) -> Sample:
     """As if by chance, so that it stands for all of them."""
-    query = f"select present, arg_min(user_id, hash(user_id), {SAMPLED}) from ({difference.users}) group by present"
+    query = f"select present, arg_min(user_id, hash(user_id), {SAMPLED}) from ({users}) group by present"
     found = dict(workspace.all(query))
     return Sample(tuple(sorted(found.get(True, ()))), tuple(sorted(found.get(False, ()))))
 
 
-def _others(workspace: Workspace, difference: Difference, sample: Sample) -> float:
+def _others(workspace: Workspace, users: str, sample: Sample) -> float:
     """The share of a sample whom the difference doesn't change in the same way."""
     sampled = len(sample.entered) + len(sample.left)
     still = workspace.one(
-        f"select count(*) from ({difference.users}) where (present and user_id in (select unnest(?::varchar[]))) "
+        f"select count(*) from ({users}) where (present and user_id in (select unnest(?::varchar[]))) "
         "or (not present and user_id in (select unnest(?::varchar[])))",
         [list(sample.entered), list(sample.left)],
     )[0]

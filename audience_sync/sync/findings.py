@@ -93,6 +93,14 @@ class Held:
     counts: Counts
 
 
+class LeftAlone(NamedTuple):
+    """A user whom the undoing of a run passes over, since a newer run's change stands."""
+
+    key: str
+    user_id: str
+    run: int
+
+
 @dataclass(frozen=True, slots=True)
 class AudienceFinding:
     """One audience in a run. Nothing of it is changed or sent when it is held or failed.
@@ -153,6 +161,8 @@ class Findings:
     held_anew: list[NewHold] = field(default_factory=list)
     met_again: list[Hold] = field(default_factory=list)  # what stood before, and the source still says
     ended: dict[Hold, HoldStatus] = field(default_factory=dict)
+    left_alone: list[LeftAlone] | None = None  # by an undoing
+    unmade: list[str] = field(default_factory=list)  # what the undone run had created
 
     @property
     def logs(self) -> list[str]:

@@ -59,10 +59,10 @@ def _differences(
     for each in stored:
         for key in each.keys:
             counts = each.diff.lost.get(key, Counts(0, 0, 0))
-            users = (
-                f"select user_id, false as present from {each.diff.log} where key = {literal(key)} and value is null"
-            )
-            yield Difference(HoldKind.COMPUTED_TRAIT, key, counts, users, tolerance)
+            mine = f"from {each.diff.log} where key = {literal(key)}"
+            users = f"select user_id, false as present {mine} and value is null"
+            changed = f"select user_id, value is not null as present {mine}"
+            yield Difference(HoldKind.COMPUTED_TRAIT, key, counts, users, tolerance, changed)
 
 
 def _reason_together(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import Facts
-from audience_sync.delivery.terms import read_first_told
+from audience_sync.delivery.terms import read_first_terms
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.errors import FrozenError, RetiredError
 from audience_sync.model import PropertyKind
@@ -72,14 +72,14 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     with parts.store.reading() as connection:
         known = read_known(connection)
         before = read_ledgers(connection, parts.settings.destinations)
-        first_told = read_first_told(connection) if order.resync else {}
+        first = read_first_terms(connection) if order.resync or order.undoes else {}
     _refuse_retired(order, known)
     _refuse_frozen(order, known)
     targets = named_targets(parts.settings.audiences, known.properties, leaving=order.retire)
     refuse_traits(parts.settings.computed_traits, known.properties, leaving=order.retire)
     collector = _collector(parts, order, watch, workspace, known, run)
     collect_all(collector, targets, order)
-    findings, ledgers = collector.findings, ledgers_after(parts, order, collector, targets, before, first_told)
+    findings, ledgers = collector.findings, ledgers_after(parts, order, collector, targets, before, first)
     with parts.store.reading() as connection:
         suppressed = read_suppressed(
             connection,

@@ -37,6 +37,7 @@ class Order:
     ``retire``: the one audience or computed trait that is closed for good; nothing else is loaded.
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
     are, at ``rate`` requests a second; with ``share`` (0 to 1) until that share of the members has been told.
+    ``undoes``: take back what this run changed, instead of asking the sources.
     """
 
     command: str = "sync"
@@ -53,6 +54,7 @@ class Order:
     most: int | None = None
     share: float | None = None
     rate: float | None = None
+    undoes: int | None = None
 
     def resyncs(self, key: str) -> bool:
         return self.resync and (self.keys is None or key in self.keys)

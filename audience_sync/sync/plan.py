@@ -15,7 +15,7 @@ from audience_sync.sync.ledger import times_of, timestamp
 from audience_sync.sync.look import Outlook, look
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
-from audience_sync.sync.report import audience_json, found_report, traits_json
+from audience_sync.sync.report import audience_json, found_report, left_alone_json, traits_json
 from audience_sync.sync.saved import SavedPlan, changes_of
 from audience_sync.sync.tellings import Telling, tellings
 from audience_sync.workspace import Workspace
@@ -43,6 +43,8 @@ class Plan:
     def command(self) -> str:
         """What a person types to have it done."""
         order = self.saved.order
+        if order.undoes is not None:
+            return f"audience-sync undo {order.undoes}"
         if order.seed is not None:
             return f"audience-sync seed {order.seed}"
         if order.retire is not None:
@@ -61,6 +63,7 @@ class Plan:
             "warnings": list(found.warnings),
             "errors": list(found.errors),
             "held": list(found.held),
+            **left_alone_json(found.left_alone),
             "command": self.command,
         }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from audience_sync.delivery.deliver import Tally
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.findings import AudienceFinding, Findings, Held, TraitsFinding
+from audience_sync.sync.findings import AudienceFinding, Findings, Held, LeftAlone, TraitsFinding
 
 #: Exit codes (product.md, section 5); where several apply, the highest of these in this order.
 EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}
@@ -50,6 +50,7 @@ class Report:
     store_is_new: bool = False
     errors: Sequence[str] = ()
     held: Sequence[str] = ()
+    left_alone: Sequence[LeftAlone] | None = None  # of an undoing
 
     @property
     def status(self) -> RunStatus:
@@ -90,7 +91,12 @@ class Report:
             "warnings": list(self.warnings),
             "errors": list(self.errors),
             "held": list(self.held),
+            **left_alone_json(self.left_alone),
         }
+
+
+def left_alone_json(left_alone: Sequence[LeftAlone] | None) -> dict[str, Any]:
+    return {} if left_alone is None else {"left_alone": [each._asdict() for each in left_alone]}
 
 
 def audience_json(finding: AudienceFinding) -> dict[str, Any]:
@@ -172,4 +178,5 @@ def found_report(run: int, findings: Findings, destinations: Sequence[Destinatio
         len(findings.rejected),
         errors=findings.errors,
         held=findings.held,
+        left_alone=findings.left_alone,
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from audience_sync.delivery.feeds import Feed, Ledger, keep_closing, retell, subscribe
+from audience_sync.delivery.feeds import Feed, Ledger
+from audience_sync.delivery.subscribing import keep_closing, retell, subscribe, undo_baseline
+from audience_sync.delivery.terms import Terms
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.order import Order, Parts
@@ -19,10 +21,10 @@ def ledgers_after(
     collector: Collector,
     targets: Sequence[Target],
     before: Mapping[str, Ledger],
-    first_told: Mapping[str, Mapping[str, int]],
+    first: Mapping[str, Mapping[str, Terms]],
 ) -> dict[str, Ledger]:
-    """Each destination's, by name; ``before`` are those of the store. ``first_told``: by destination and key, the run
-    since which it was told of a property for the first time."""
+    """Each destination's, by name; ``before`` are those of the store. ``first``: by destination and key, on which
+    terms it was told of a property for the first time."""
     known, findings = collector.known, collector.findings
     closed = {key for key, each in known.properties.items() if each.retired}.union(findings.retired)
     configs = configs_by_key(parts.settings, known, findings, targets)
@@ -31,15 +33,19 @@ def ledgers_after(
         ledger = keep_closing(ledger_before, closed, collector.run)
         everything = wanted(parts.settings, known, findings, configs, name)
         told_of = {key for key, each in ledger.subscriptions.items() if each.ended_run is None}
-        keys = {key: first for key, first in everything.items() if key in told_of or key not in known.frozen}
-        keys = {key: first for key, first in keys.items() if key not in closed} | dict.fromkeys(closed & told_of, True)
+        keys = {key: everyone for key, everyone in everything.items() if key in told_of or key not in known.frozen}
+        keys = {key: everyone for key, everyone in keys.items() if key not in closed} | dict.fromkeys(
+            closed & told_of, True
+        )
         if order.seed in keys and order.baseline:
             keys[order.seed] = False
         told = _open_seed(subscribe(ledger, keys, collector.run), findings, order)
-        resynced = order.resync and order.destination in (None, name)
-        first = first_told.get(name, {}).items() if resynced else ()
-        again = {key: run for key, run in first if key in keys and order.resyncs(key) and key not in known.frozen}
-        after[name] = retell(told, again, collector.run)
+        terms = first.get(name, {})
+        if order.resync and order.destination in (None, name):
+            again = [key for key in keys if key in terms and order.resyncs(key) and key not in known.frozen]
+            told = retell(told, {key: terms[key].subscription.since_run for key in again}, collector.run)
+        unmade = [key for key in findings.unmade if key in terms and terms[key].is_baseline]
+        after[name] = undo_baseline(told, unmade, collector.run)
     return after
 
 

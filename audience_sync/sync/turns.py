@@ -16,6 +16,7 @@ from audience_sync.sync.settle import finish, settle
 from audience_sync.sync.suppressed import KEY as SUPPRESSED
 from audience_sync.sync.targets import Target
 from audience_sync.sync.traits import collect_traits
+from audience_sync.sync.undo import undo
 
 
 def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -> None:
@@ -26,6 +27,9 @@ def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -
     """
     if order.retire is not None:
         retire(collector, order.retire, targets)
+        return
+    if order.undoes is not None:
+        undo(collector, order.undoes)
         return
     collector.earlier = earlier_in_groups(collector.settings, targets)
     turns = list(waves(targets, collector.earlier))

@@ -66,7 +66,7 @@ def _played(commands: list[str], folder: Path) -> list[str]:
         capture_output=True,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     return [_same(answer) for answer in session.stdout.split(f"{MARK}\n")[:-1]]
 

@@ -7,14 +7,18 @@ from conftest import PostgreSQL
 from .conftest import Project
 
 
-def test_a_run_on_postgresql_is_the_run_on_sqlite(new_vip: Project, postgresql: PostgreSQL) -> None:
-    new_vip.configure(
+def give_traits_and_a_store(vip: Project, postgresql: PostgreSQL) -> None:
+    vip.configure(
         store="${STORE}",
         audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
         computed_traits=[{"source": "shop", "file": "traits.csv", "traits": ["plan"]}],
     )
-    new_vip.write("traits.csv", "user_id,plan\nada,pro\nzoé,free\n")
-    new_vip.environment["STORE"] = postgresql.create()
+    vip.write("traits.csv", "user_id,plan\nada,pro\nzoé,free\n")
+    vip.environment["STORE"] = postgresql.create()
+
+
+def test_a_run_on_postgresql_is_the_run_on_sqlite(new_vip: Project, postgresql: PostgreSQL) -> None:
+    give_traits_and_a_store(new_vip, postgresql)
 
     without_schema = new_vip.sync()
     assert without_schema.code == 3
@@ -89,3 +93,17 @@ def test_what_is_retired_on_postgresql_is_taken_back(new_vip: Project, postgresq
     new_vip.configure(store="${STORE}", computed_traits=[{**traits, "traits": ["city"]}])
     assert new_vip.sync().code == 0
     assert new_vip.sent() == []
+
+
+def test_a_run_is_undone_on_postgresql(new_vip: Project, postgresql: PostgreSQL) -> None:
+    give_traits_and_a_store(new_vip, postgresql)
+    assert new_vip.sync("--upgrade").code == 0
+    new_vip.write_members("vip.csv", "ada", "bob", "zoé")
+    new_vip.write("traits.csv", "user_id,plan\nada,free\nzoé,free\n")
+    assert new_vip.sync().code == 0
+    new_vip.sent()
+    assert new_vip.run("undo", "2", "--yes").code == 0
+    assert new_vip.sent() == [("ada", {"plan": "pro"}), ("cyd", {"vip": True}), ("zoé", {"vip": False})]
+    held = new_vip.sync()
+    assert (held.code, [each["key"] for each in held.json["traits"]["held"]]) == (4, ["plan"])
+    assert (held.audience("vip")["status"], new_vip.sent()) == ("held", [])

@@ -13,12 +13,11 @@ from audience_sync.delivery.feeds import (
     end_seeding,
     move,
     read_ledgers,
-    retell,
     save_feed,
     save_ledger,
-    subscribe,
 )
 from audience_sync.delivery.ranges import Range
+from audience_sync.delivery.subscribing import retell, subscribe
 
 from .house import IDS, NOW, House
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from audience_sync.delivery.feeds import Feed, Ledger, Subscription, subscribe
+from audience_sync.delivery.feeds import Feed, Ledger, Subscription
 from audience_sync.delivery.owed import NEVER, Facts, needed_after, owed
 from audience_sync.delivery.ranges import Range
+from audience_sync.delivery.subscribing import subscribe
 from audience_sync.model import PropertyKind
 from audience_sync.store.chains import BASE, Chain, trait_column, write
 from audience_sync.workspace import Workspace, literal

@@ -137,26 +137,53 @@ def who_leaves_the_first_audience_of_a_group_is_forgotten() -> None:
     Ahead.versions = lambda ahead, target: "as ever"
 
 
-BUGS: dict[str, Callable[[], None]] = {
-    bug.__name__: bug
-    for bug in (
-        position_ahead_of_the_answers,
-        leavers_are_forgotten,
-        a_new_message_id_for_every_attempt,
-        refusals_are_forgotten,
-        suppression_is_not_asked,
-        guards_are_asleep,
-        approval_is_blind,
-        what_is_held_is_not_left_alone,
-        freezes_are_forgotten,
-        nobody_stays,
-        nobody_is_held_out,
-        members_are_not_held_out_any_more,
-        a_user_is_in_all_audiences_of_a_group,
-        who_leaves_the_first_audience_of_a_group_is_forgotten,
+def what_was_undone_is_done_again() -> None:
+    """The next run takes what its source still says."""
+    from audience_sync.sync.decisions import Decisions
+
+    Decisions._undone = lambda *arguments: None
+
+
+def undoing_overwrites_what_is_newer() -> None:
+    """Whatever a run changed is taken back, though a later run changed it again."""
+    from audience_sync.sync.undone import Change
+
+    Change.rows = property(lambda change: f"select user_id, value, before from {change.table}")
+
+
+#: Days and what a person changes: the rules by which most bugs are found.
+ANY: tuple[str, ...] = ()
+WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED = (
+    (name,)
+    for name in (
+        "a_snapshot_is_wrong",
+        "an_audience_is_frozen",
+        "a_member_is_missing_for_a_moment",
+        "a_run_is_undone",
+        "a_share_is_held_out",
+        "audiences_are_a_group",
     )
+)
+#: Each bug, and the rules that must find it.
+BUGS: dict[Callable[[], None], tuple[str, ...]] = {
+    position_ahead_of_the_answers: ANY,
+    leavers_are_forgotten: ANY,
+    a_new_message_id_for_every_attempt: ANY,
+    refusals_are_forgotten: ANY,
+    suppression_is_not_asked: ANY,
+    guards_are_asleep: WRONG,
+    approval_is_blind: WRONG,
+    what_is_held_is_not_left_alone: WRONG,
+    freezes_are_forgotten: (*FROZEN, "monday"),
+    nobody_stays: MISSING,
+    nobody_is_held_out: (*HELD_OUT, "monday"),
+    members_are_not_held_out_any_more: (*HELD_OUT, "monday"),
+    a_user_is_in_all_audiences_of_a_group: (*GROUPED, "monday"),
+    who_leaves_the_first_audience_of_a_group_is_forgotten: (*GROUPED, "monday"),
+    what_was_undone_is_done_again: UNDONE,
+    undoing_overwrites_what_is_newer: UNDONE,
 }
 
 
 def plant(bug: str) -> None:
-    BUGS[bug]()
+    next(each for each in BUGS if each.__name__ == bug)()

@@ -24,7 +24,19 @@ NOT_BEGUN = 70
 IMPORTED = (
     *(
         f"audience_sync.cli.{name}"
-        for name in ("sync", "plan", "seed", "resync", "retry", "suppress", "decide", "freeze", "runs", "errors")
+        for name in (
+            "sync",
+            "plan",
+            "seed",
+            "resync",
+            "retry",
+            "suppress",
+            "decide",
+            "undo",
+            "freeze",
+            "runs",
+            "errors",
+        )
     ),
     *(f"audience_sync.destinations.{name}" for name in ("http", "segment", "webhook")),
     *("audience_sync.sources.files", "audience_sync.store.migrate", "duckdb", "psycopg", "requests", "rich.progress"),

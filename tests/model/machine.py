@@ -18,11 +18,11 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from audience_sync.store.engine import Store
 
-from .campaigns import Campaigns
 from .commands import KILLED, POINTS, Commands
 from .decisions import APPROVE, PLANNED, REJECT
 from .explained import wrong
 from .receiver import FAULTS, Receivers
+from .undone import Undone
 
 USERS = tuple(f"user-{number}" for number in range(9))
 #: `wave` is seeded by hand.
@@ -79,10 +79,11 @@ class House:
         self.receivers.close()
 
 
-class Shop(Campaigns):
+class Shop(Undone):
     """The model: what the sources say, and who is not to be told."""
 
     house: House
+    names = USERS
 
     @initialize(
         first=st.fixed_dictionaries(dict.fromkeys(AUDIENCES, members)), first_cities=cities, forgetful=st.booleans()

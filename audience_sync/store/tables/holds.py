@@ -24,6 +24,7 @@ held_snapshots = Table(
     Column("held_at", UtcDateTime, nullable=False, comment="When it was held first (UTC)"),
     Column("decided_at", UtcDateTime, comment="When it was approved, rejected or superseded (UTC)"),
     Column("ended_run_id", ForeignKey("runs.id"), comment="The run that let it through, or met another snapshot"),
+    Column("undone_run_id", Integer, comment="The run that was undone, and whose changes it would repeat"),
     comment="Snapshots that would change too much",
 )
 

@@ -39,7 +39,7 @@ def test_its_source_is_not_read_and_nothing_of_it_is_told_until_it_is_unfrozen(v
 def test_a_freeze_ends_by_itself(vip: Project) -> None:
     vip.sync()
     vip.sent()
-    soon = datetime.now(UTC) + timedelta(seconds=4)
+    soon = datetime.now(UTC) + timedelta(seconds=10)
     assert vip.run("freeze", "vip", "--until", soon.isoformat()).code == 0
     vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
     assert vip.sync().audience("vip")["status"] == "frozen"

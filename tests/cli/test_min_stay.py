@@ -53,7 +53,7 @@ def test_time_passes_although_the_source_stands_still(told: Project) -> None:
 
 
 def test_a_stay_may_be_a_time(vip: Project) -> None:
-    damped(vip, "3s")
+    damped(vip, "8s")
     vip.sync()
     vip.sent()
     vip.write_members("vip.csv", "ada", "bob")

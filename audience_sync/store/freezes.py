@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
-from audience_sync.store.tables import freezes, properties
+from audience_sync.store.tables import freezes, properties, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,19 @@ def read_frozen(connection: Connection, now: datetime) -> dict[str, Freeze]:
         .order_by(mine.id)
     )
     return {row.key: Freeze(*row) for row in connection.execute(query)}
+
+
+def read_ended(connection: Connection, now: datetime) -> list[Freeze]:
+    """What has ended by itself since the last run that changed anything could."""
+    mine = freezes.c
+    last = select(func.max(runs.c.started_at)).where(runs.c.committed_at.is_not(None)).scalar_subquery()
+    query = (
+        select(properties.c.key, mine.frozen_at, mine.frozen_until, mine.reason)
+        .join_from(freezes, properties)
+        .where(mine.unfrozen_at.is_(None), mine.frozen_until <= now, mine.frozen_until > last)
+        .order_by(mine.id)
+    )
+    return [Freeze(*row) for row in connection.execute(query)]
 
 
 def freeze(connection: Connection, ids: Mapping[str, int], new: Freeze, by: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from audience_sync.store.absences import count_absent
 from audience_sync.store.catalog import Property, read_chains, read_properties
 from audience_sync.store.chains import Chain
-from audience_sync.store.freezes import Freeze, read_frozen
+from audience_sync.store.freezes import Freeze, read_ended, read_frozen
 from audience_sync.store.holdouts import count_held_out
 from audience_sync.store.holds import Hold, Subject, read_last
 from audience_sync.store.tables import erasures, installation, runs
@@ -19,7 +19,8 @@ from audience_sync.store.tables import erasures, installation, runs
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """``absent`` and ``held_out`` count users, by key, where there are any."""
+    """``absent`` and ``held_out`` count users, by key, where there are any. ``thawed``: freezes that have ended by
+    themselves since the last run."""
 
     properties: Mapping[str, Property]
     chains: Mapping[int, Chain]
@@ -31,13 +32,14 @@ class Known:
     frozen: Mapping[str, Freeze] = field(default_factory=dict)
     absent: Mapping[str, int] = field(default_factory=dict)
     held_out: Mapping[str, int] = field(default_factory=dict)
+    thawed: Sequence[Freeze] = ()
 
 
 _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
 
 
 def read_known(connection: Connection) -> Known:
-    known = read_properties(connection)
+    known, now = read_properties(connection), datetime.now(UTC)
     return Known(
         known,
         read_chains(connection, known.values()),
@@ -46,7 +48,8 @@ def read_known(connection: Connection) -> Known:
         read_last(connection),
         connection.execute(select(erasures.c.user_hash)).scalars().all(),
         connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
-        read_frozen(connection, datetime.now(UTC)),
+        read_frozen(connection, now),
         count_absent(connection),
         count_held_out(connection),
+        read_ended(connection, now),
     )

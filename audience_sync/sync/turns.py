@@ -17,6 +17,7 @@ from audience_sync.sync.suppressed import KEY as SUPPRESSED
 from audience_sync.sync.targets import Target
 from audience_sync.sync.traits import collect_traits
 from audience_sync.sync.undo import undo
+from audience_sync.sync.words import thawed
 
 
 def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -> None:
@@ -31,6 +32,7 @@ def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -
     if order.undoes is not None:
         undo(collector, order.undoes)
         return
+    collector.findings.warnings += [thawed(freeze) for freeze in collector.known.thawed]
     collector.earlier = earlier_in_groups(collector.settings, targets)
     turns = list(waves(targets, collector.earlier))
     for turn in turns[:-1]:

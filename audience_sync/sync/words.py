@@ -52,3 +52,9 @@ def frozen(freeze: Freeze) -> str:
     reason = f" ({freeze.reason})" if freeze.reason else ""
     since = f"frozen since {freeze.frozen_at:%Y-%m-%d %H:%M:%S} UTC{until}{reason}"
     return f"{since}. To go on: audience-sync unfreeze {freeze.key}"
+
+
+def thawed(freeze: Freeze) -> str:
+    """That its freeze is over, and that it is taken again."""
+    ended = f"{freeze.until:%Y-%m-%d %H:%M:%S} UTC"
+    return f"audience '{freeze.key}': its freeze has ended at {ended}, and it is taken up again"

@@ -44,7 +44,10 @@ def test_a_freeze_ends_by_itself(vip: Project) -> None:
     vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
     assert vip.sync().audience("vip")["status"] == "frozen"
     until(lambda: datetime.now(UTC) > soon)
-    assert vip.sync().audience("vip")["status"] == "synced"
+    thawed = vip.sync()
+    assert thawed.audience("vip")["status"] == "synced"
+    assert "audience 'vip': its freeze has ended at" in thawed.json["warnings"][0]
+    assert vip.sync().json["warnings"] == []
     assert vip.sent() == [("dan", {"vip": True})]
 
 

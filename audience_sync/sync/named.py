@@ -30,14 +30,16 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
     """One audience per distinct value. A new value is a first creation, a vanished one an empty snapshot."""
     origin = origin_of(config)
     known = {each.name: each for each in collector.known.properties.values() if each.origin == origin}
-    live = {name: each for name, each in known.items() if not each.retired}
+    taken = _found(collector)
+    live = {name: each for name, each in known.items() if not each.retired and each.key not in taken}
     keys = [each.key for each in live.values()]
     collector.watch(f"audiences from {origin}")
     try:
         wanted = collector.wanted(config, keys)
         mark = mark_with(collector.sources[config.source].mark(wanted), config)
         thawed = [key for key in keys if key not in collector.known.frozen]
-        if thawed and collector.is_known(thawed, mark, wanted):
+        all_mine = taken.isdisjoint(each.key for each in known.values())
+        if thawed and all_mine and collector.is_known(thawed, mark, wanted):
             _pass_over(collector, config, live.values())
             return
         rows = collector.sources[config.source].read(collector.workspace, wanted)

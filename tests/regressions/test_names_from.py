@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
 from cli.conftest import Project
 
 NAMES = {"names_from": "audience", "source": "shop", "file": "audiences.csv"}
@@ -21,9 +24,12 @@ def test_two_names_with_one_key_fail_the_second_one_alone(project: Project) -> N
     assert project.sent() == [("ada", {"vip": True}), ("cyd", {"new": True})]
 
 
-def test_a_name_that_an_audience_of_its_own_took_over_is_no_crash(project: Project) -> None:
+@pytest.mark.parametrize("is_settled", [False, True], ids=["just written", "unchanged for long"])
+def test_a_name_that_an_audience_of_its_own_took_over_is_no_crash(project: Project, is_settled: bool) -> None:
     project.configure(audiences=[NAMES])
-    project.write("audiences.csv", "user_id,audience\nada,VIP\n")
+    names = project.write("audiences.csv", "user_id,audience\nada,VIP\n")
+    if is_settled:
+        os.utime(names, (1, 1))
     project.sync()
     project.write("vip.csv", "user_id\nbob\nada\n")
     project.configure(audiences=[NAMES, {"name": "VIP", "source": "shop", "file": "vip.csv"}])

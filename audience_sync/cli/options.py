@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -17,6 +17,27 @@ class GlobalOptions:
     environment: str | None = None
     as_json: bool = False
     verbose: bool = False
+
+
+#: ``plan`` and ``sync``: an audience gets another key.
+move_key = click.option(
+    "--move-key",
+    "moves",
+    multiple=True,
+    metavar="OLD=NEW",
+    callback=lambda context, parameter, values: _moves(values),
+    help="Give this audience another key: OLD is told false and closed for good, NEW true, in one call a user.",
+)
+
+
+def _moves(values: Sequence[str]) -> dict[str, str]:
+    moves = dict[str, str]()
+    for value in values:
+        old, equals, new = value.partition("=")
+        if not (old and equals and new) or old == new or old in moves or new in moves.values():
+            raise click.BadParameter(f"'{value}' is no OLD=NEW: two different keys, each named once")
+        moves[old] = new
+    return moves
 
 
 def _override(context: click.Context, parameter: click.Parameter, value: Any) -> None:

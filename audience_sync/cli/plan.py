@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common
+from audience_sync.cli.options import common, move_key
 
 if TYPE_CHECKING:
     from audience_sync.sync.plan import Plan
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--accept", multiple=True, metavar="KEY", help="As `sync` with it.")
+@move_key
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 )
 @common
 @click.pass_context
-def plan(context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...], out: Path | None) -> int:
+def plan(
+    context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...], moves: dict[str, str], out: Path | None
+) -> int:
     """What `sync` would do, per audience and destination, with the exact requests and a forecast.
 
     Changes nothing and sends nothing. KEY of an audience that waits to be seeded by hand: what `seed` would do.
@@ -39,7 +42,7 @@ def plan(context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...],
     options = options_of(context)
     settings = read_settings(options)
     with opened_to_read(settings) as parts, RunProgress() as progress:
-        found = make_plan(parts, Order("plan", keys or None, accept), progress.watch)
+        found = make_plan(parts, Order("plan", keys or None, accept, moves=moves), progress.watch)
     if out is not None:
         _write(out, found)
     if options.as_json:

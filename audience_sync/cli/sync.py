@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common
+from audience_sync.cli.options import common, move_key
 
 if TYPE_CHECKING:
     from audience_sync.sync.saved import SavedPlan
@@ -28,11 +28,17 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Do what this plan says (`plan --out FILE`), and nothing if it would be anything else by now.",
 )
+@move_key
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
 @common
 @click.pass_context
 def sync(
-    context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...], plan_file: Path | None, upgrade: bool
+    context: click.Context,
+    keys: tuple[str, ...],
+    accept: tuple[str, ...],
+    plan_file: Path | None,
+    moves: dict[str, str],
+    upgrade: bool,
 ) -> int:
     """One run over all (or the named) audiences and all computed traits.
 
@@ -42,8 +48,8 @@ def sync(
     from audience_sync.sync.order import Order
 
     if plan_file is None:
-        return carry_out(context, Order("sync", keys or None, accept), upgrade=upgrade).exit_code
-    if keys or accept:
+        return carry_out(context, Order("sync", keys or None, accept, moves=moves), upgrade=upgrade).exit_code
+    if keys or accept or moves:
         raise click.UsageError("the plan says of which audiences, and which guards are lifted: give --plan alone")
     plan = _read(plan_file)
     return carry_out(context, plan.order, upgrade=upgrade, review=plan.refuse_other).exit_code

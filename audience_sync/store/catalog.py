@@ -10,12 +10,13 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.chains import Chain
-from audience_sync.store.tables import chains, properties
+from audience_sync.store.tables import absences, chains, held_out, members, properties
 
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """An audience or a computed trait as the store knows it."""
+    """An audience or a computed trait as the store knows it; ``moved_from``: there it has this key until the run is
+    committed."""
 
     id: PropertyId
     kind: PropertyKind
@@ -34,6 +35,7 @@ class Property:
     min_stay: str | None = None
     holdout: float | None = None
     holdout_salt: str | None = None
+    moved_from: str | None = None
 
 
 def read_properties(connection: Connection) -> dict[str, Property]:
@@ -123,6 +125,18 @@ def note_held_out(connection: Connection, keys: Iterable[str], run: RunId) -> No
 def forget_marks(connection: Connection) -> None:
     """Every source is to be read again."""
     connection.execute(update(properties).values(mark=None))
+
+
+def move_property(connection: Connection, old: str, new: str, empty_chain: int, run: RunId) -> None:
+    """What is known of an audience, its members, goes over to a new key; the old one is left with an empty chain."""
+    row = connection.execute(select(properties).where(properties.c.key == old)).one()._asdict()
+    taken_over = {name: value for name, value in row.items() if name != "id"}
+    created = insert(properties).values({**taken_over, "key": new, "created_run_id": run})
+    key = connection.execute(created).inserted_primary_key
+    assert key is not None
+    for table in (members, absences, held_out):
+        connection.execute(update(table).where(table.c.property_id == row["id"]).values(property_id=key[0]))
+    connection.execute(update(properties).where(properties.c.id == row["id"]).values(chain_id=empty_chain, mark=None))
 
 
 def retire_properties(connection: Connection, keys: Iterable[str], now: datetime) -> None:

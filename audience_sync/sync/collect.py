@@ -199,7 +199,7 @@ class Collector:
             return None
         if target.key not in self.held_out:
             with self.store.reading() as connection:
-                self.held_out[target.key] = read_held_out(connection, self.workspace, target.key)
+                self.held_out[target.key] = read_held_out(connection, self.workspace, target.store_key)
         return f"select user_id from {self.held_out[target.key]}"
 
     def part(self, target: Target, chain: Chain, diff: MembersDiff, taken: Taken, *, at_once: str = "false") -> None:

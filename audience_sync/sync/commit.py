@@ -15,6 +15,7 @@ from audience_sync.store import holds
 from audience_sync.store.bulk import Rows, delete_rows, insert_rows
 from audience_sync.store.catalog import (
     create_property,
+    move_property,
     note_held_out,
     rename_property,
     retire_properties,
@@ -53,6 +54,8 @@ def commit(
         row = {"kind": new.kind.value, "key": new.key, "name": new.name, "origin": new.origin}
         place = {"definition": new.definition, "chain_id": chain_ids[new.chain], "created_run_id": run}
         create_property(connection, {**row, **place})
+    for moved in findings.moved:
+        move_property(connection, moved.old, moved.new, chain_ids[moved.chain], run)
     for key, (name, definition) in findings.renamed.items():
         rename_property(connection, key, name, definition)
     retire_properties(connection, findings.retired, datetime.now(UTC))

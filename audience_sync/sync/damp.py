@@ -86,7 +86,7 @@ def still_missing(workspace: Workspace, store: Store, target: Target, invalid: i
 
 def _absent(workspace: Workspace, store: Store, target: Target) -> str:
     with store.reading() as connection:
-        return read_absent(connection, workspace, target.key)
+        return read_absent(connection, workspace, target.store_key)
 
 
 def _is_due(store: Store, target: Target, stay: Stay | None, run: int) -> str:
@@ -95,9 +95,9 @@ def _is_due(store: Store, target: Target, stay: Stay | None, run: int) -> str:
         return "true"
     with store.reading() as connection:
         if stay.runs is not None:
-            looks = [run, *last_looks(connection, target.key, stay.runs - 1)]
+            looks = [run, *last_looks(connection, target.store_key, stay.runs - 1)]
             return f"run_id < {looks[-1]}" if len(looks) == stay.runs else "false"
         now = datetime.now(UTC)
-        times = times_of_absences(connection, target.key)
+        times = times_of_absences(connection, target.store_key)
     over = [str(each) for each, at in times.items() if stay.time is not None and at + stay.time <= now]
     return f"run_id in ({', '.join(over)})" if over else "false"

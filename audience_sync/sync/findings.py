@@ -50,6 +50,16 @@ class NewProperty:
 
 
 @dataclass(frozen=True, slots=True)
+class MovedKey:
+    """A new key that takes over what is known of an old one. ``chain``: the place in ``Findings.changes`` of the one
+    that is left to the old key."""
+
+    old: str
+    new: str
+    chain: int
+
+
+@dataclass(frozen=True, slots=True)
 class Absences:
     """Who is missing from an audience's snapshot and stays for now: queries for the users (``user_id``) of whom that is
     ``begun`` with this run and of whom it is ``over``, and the numbers of those who are missing and who came back."""
@@ -153,6 +163,7 @@ class Findings:
     held_out: dict[str, HeldOut] = field(default_factory=dict)  # by key
     holdouts: dict[str, tuple[float | None, str]] = field(default_factory=dict)  # key -> another share, and the salt
     stays: dict[str, str | None] = field(default_factory=dict)  # key -> its min_stay, where it is another one
+    moved: list[MovedKey] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)  # keys that are closed for good with this run
     rejected: list[RejectedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -20,7 +20,8 @@ from audience_sync.store.tables import erasures, installation, runs
 @dataclass(frozen=True, slots=True)
 class Known:
     """``absent`` and ``held_out`` count users, by key, where there are any. ``thawed``: freezes that have ended by
-    themselves since the last run."""
+    themselves since the last run. ``moves``: from the keys that are closed with this run to those that take over, and
+    are known here already."""
 
     properties: Mapping[str, Property]
     chains: Mapping[int, Chain]
@@ -33,6 +34,7 @@ class Known:
     absent: Mapping[str, int] = field(default_factory=dict)
     held_out: Mapping[str, int] = field(default_factory=dict)
     thawed: Sequence[Freeze] = ()
+    moves: Mapping[str, str] = field(default_factory=dict)
 
 
 _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)

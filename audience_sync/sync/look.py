@@ -17,6 +17,7 @@ from audience_sync.sync.collect import Collector
 from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.known import Known, read_known
+from audience_sync.sync.move import moved, refuse_unfitting
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed, gather, owed_to, read_kept, read_log
 from audience_sync.sync.retire import refuse_unretirable
@@ -72,9 +73,11 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     with parts.store.reading() as connection:
         known = read_known(connection)
         before = read_ledgers(connection, parts.settings.destinations)
+        known = moved(known, order.moves, frozenset(key for ledger in before.values() for key in ledger.seeds))
         first = read_first_terms(connection) if order.resync or order.undoes else {}
     _refuse_retired(order, known)
     _refuse_frozen(order, known)
+    refuse_unfitting(order.moves, parts.settings.audiences)
     targets = named_targets(parts.settings.audiences, known.properties, leaving=order.retire)
     refuse_traits(parts.settings.computed_traits, known.properties, leaving=order.retire)
     collector = _collector(parts, order, watch, workspace, known, run)

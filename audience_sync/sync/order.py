@@ -35,6 +35,7 @@ class Order:
     ``resync``: tell everything again, of ``keys`` and (``destination``) to this one alone.
     ``retry``: send what (``destination``) has refused again, with the newest values.
     ``retire``: the one audience or computed trait that is closed for good; nothing else is loaded.
+    ``moves``: from keys that are closed for good to the new ones of the same audiences.
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
     are, at ``rate`` requests a second; with ``share`` (0 to 1) until that share of the members has been told.
     ``undoes``: take back what this run changed, instead of asking the sources.
@@ -49,6 +50,7 @@ class Order:
     destination: str | None = None
     retry: bool = False
     retire: str | None = None
+    moves: Mapping[str, str] = field(default_factory=dict)
     seed: str | None = None
     baseline: bool = False
     most: int | None = None

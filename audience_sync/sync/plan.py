@@ -50,7 +50,8 @@ class Plan:
         if order.retire is not None:
             return f"audience-sync retire {order.retire}"
         accepted = [word for key in order.accept for word in ("--accept", key)]
-        return " ".join(["audience-sync", "sync", *(order.keys or ()), *accepted])
+        moved = [word for old, new in order.moves.items() for word in ("--move-key", f"{old}={new}")]
+        return " ".join(["audience-sync", "sync", *(order.keys or ()), *accepted, *moved])
 
     def as_json(self) -> dict[str, Any]:
         found = self.findings

@@ -46,7 +46,7 @@ class SavedPlan:
         return "plan" if self.order.command in ("plan", "sync", "seed") else self.order.command
 
     def text(self) -> str:
-        asked = {name: getattr(self.order, name) for name in ("keys", "accept", "seed")}
+        asked = {name: getattr(self.order, name) for name in ("keys", "accept", "seed", "moves")}
         changes = {of: asdict(part) for of, part in self.changes.items()}
         document = {"format": FORMAT, "made_at": self.made_at.isoformat(), **asked, "changes": changes}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -73,8 +73,10 @@ def saved_plan(text: str) -> SavedPlan:
         document: dict[str, Any] = json.loads(text)
         if document["format"] != FORMAT:
             raise PlanError(f"it is of format {document['format']}, this version knows {FORMAT}. Make it anew")
-        seed, keys = document["seed"], document["keys"]
-        order = Order("seed" if seed else "sync", keys and tuple(keys), tuple(document["accept"]), seed=seed)
+        seed, keys, moves = document["seed"], document["keys"], dict(document.get("moves", {}))
+        order = Order(
+            "seed" if seed else "sync", keys and tuple(keys), tuple(document["accept"]), seed=seed, moves=moves
+        )
         changes = {of: Part(**part) for of, part in document["changes"].items()}
         return SavedPlan(order, changes, datetime.fromisoformat(document["made_at"]).astimezone(UTC))
     except (ValueError, KeyError, TypeError, AttributeError):

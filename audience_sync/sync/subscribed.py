@@ -37,6 +37,7 @@ def ledgers_after(
         keys = {key: everyone for key, everyone in keys.items() if key not in closed} | dict.fromkeys(
             closed & told_of, True
         )
+        keys |= {new: True for old, new in known.moves.items() if new in keys and old in ledger.subscriptions}
         if order.seed in keys and order.baseline:
             keys[order.seed] = False
         told = _open_seed(subscribe(ledger, keys, collector.run), findings, order)

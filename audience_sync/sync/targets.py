@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
@@ -24,6 +24,11 @@ class Target:
     stored: Property | None
     definition: str | None = None
     origin: str | None = None
+
+    @property
+    def store_key(self) -> str:
+        """The key under which the store has it before the run."""
+        return (self.stored and self.stored.moved_from) or self.key
 
     @property
     def is_renamed(self) -> bool:
@@ -60,9 +65,30 @@ def named_targets(
         if target.key != leaving:
             problems += _problems(f"audiences[{index}]", target, stored, targets)
         targets.append(target)
+    places = zip((index for index, _ in named), targets, strict=True)
+    problems += [
+        Problem(f"audiences[{index}]", _new_key(target, old))
+        for index, target in places
+        if target.stored is None and (old := _old_key(target, stored, {*claimed, leaving}))
+    ]
     if problems:
         raise ConfigError(problems)
     return targets
+
+
+def _old_key(target: Target, stored: Mapping[str, Property], claimed: Collection[str | None]) -> str | None:
+    """The key of the stored audience that is loaded from the very same place, and that the config has no more."""
+    left = [each for each in stored.values() if _is_live(each) and each.key not in claimed]
+    return next((each.key for each in left if each.definition == target.definition), None)
+
+
+def _new_key(target: Target, old: str) -> str:
+    new = target.key
+    return (
+        f"the key '{new}' is new, but its source is that of the audience '{old}', which the config has no more and "
+        f"which destinations were told of. To give it the new key: audience-sync sync --move-key {old}={new}. To take "
+        f"'{old}' back and begin anew: audience-sync retire {old}. To keep the key: `key: {old}`"
+    )
 
 
 def _known(config: AudienceConfig, stored: Mapping[str, Property]) -> Property | None:

@@ -9,6 +9,7 @@ from audience_sync.model import AudienceStatus
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.group import earlier_in_groups, waves
 from audience_sync.sync.known import Known
+from audience_sync.sync.move import move_keys
 from audience_sync.sync.named import collect_names
 from audience_sync.sync.order import Order
 from audience_sync.sync.retire import retire
@@ -33,6 +34,7 @@ def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -
         undo(collector, order.undoes)
         return
     collector.findings.warnings += [thawed(freeze) for freeze in collector.known.thawed]
+    move_keys(collector)
     collector.earlier = earlier_in_groups(collector.settings, targets)
     turns = list(waves(targets, collector.earlier))
     for turn in turns[:-1]:

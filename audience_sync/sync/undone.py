@@ -84,7 +84,7 @@ def _change(collector: Collector, run: int, log: str, each: Property) -> Change:
     mine = f"from {log} where key = {literal(each.key)}"
     made = f"select user_id, value, before {mine} and run_id = {run}"
     if each.created_run == run:
-        made = _created(collector.stored_chain(each.chain_id), each.key, run, mine)
+        made = f"{made} union all {_created(collector.stored_chain(each.chain_id), each.key, run, mine)}"
     later = f"select user_id, max(run_id) as newer {mine} and run_id > {run} group by user_id"
     workspace.run(f"create table {table} as select * from ({made}) left join ({later}) using (user_id)")
     unknown = workspace.one(f"select count(*) from {table} where before is null and newer is null")[0]
@@ -98,11 +98,11 @@ def _change(collector: Collector, run: int, log: str, each: Property) -> Change:
 
 def _created(chain: Chain, key: str, run: int, mine: str) -> str:
     """Whoever had it from the beginning: those who have it and were never changed, and those whose first change since
-    found them with it."""
+    found them with it. Not who had been in it before, under another key."""
     value = "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(key)
     never = (
         f"select user_id, {value} as value from ({current(chain)}) "
-        f"where {value} is not null and user_id not in (select user_id {mine} and run_id > {run})"
+        f"where {value} is not null and run_id >= {run} and user_id not in (select user_id {mine})"
     )
     lost = (
         f"select user_id, arg_min(before, run_id) as value {mine} and run_id > {run} "

@@ -36,7 +36,7 @@ DIFFERENT = (
 
 @pytest.mark.parametrize(
     "page",
-    [*PAGES, *(DOCS / name for name in ("guards.md", "damping.md", "holdout.md", "priority-groups.md"))],
+    [*PAGES, *(DOCS / name for name in ("guards.md", "damping.md", "holdout.md", "priority-groups.md", "renaming.md"))],
     ids=lambda page: page.stem,
 )
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the pages ask for the sqlite3 command")

@@ -96,7 +96,17 @@ def test_of_two_renamed_audiences_from_one_place_only_the_first_keeps_the_key() 
 
 
 def test_an_explicit_key_is_another_audience_even_from_the_same_place() -> None:
-    assert keys([config("Recent Buyers", key="recent")], BUYERS) == ["recent"]
+    audiences = [config("Recent Buyers", key="recent"), config("Order Completed")]
+    assert keys(audiences, BUYERS) == ["recent", "order_completed"]
+
+
+def test_a_new_key_for_an_audience_that_the_config_has_no_more_is_refused() -> None:
+    assert refused([config("Recent Buyers", key="recent")], BUYERS) == [
+        "audiences[0]: the key 'recent' is new, but its source is that of the audience 'order_completed', which the "
+        "config has no more and which destinations were told of. To give it the new key: audience-sync sync "
+        "--move-key order_completed=recent. To take 'order_completed' back and begin anew: audience-sync retire "
+        "order_completed. To keep the key: `key: order_completed`"
+    ]
 
 
 def test_an_explicit_key_finds_the_stored_audience_under_any_name() -> None:

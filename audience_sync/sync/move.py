@@ -1,0 +1,107 @@
+"""How does an audience get another key? What is known of its members goes over to the new one; the old one is closed.
+
+Everyone who is in it is told `false` of the old key and `true` of the new one, in one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from audience_sync.config.models import AudienceConfig
+from audience_sync.errors import ConfigError, Problem
+from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
+from audience_sync.store.catalog import Property
+from audience_sync.store.chains import BASE, Chain, current, write
+from audience_sync.sync.collect import Collector
+from audience_sync.sync.findings import AudienceFinding, ChainChange, MovedKey
+from audience_sync.sync.known import Known
+from audience_sync.sync.words import frozen
+from audience_sync.workspace import literal
+
+
+def moved(known: Known, moves: Mapping[str, str], seeding: frozenset[str]) -> Known:
+    """What the store would know if the new keys (the values of ``moves``) had been there from the start. What was
+    moved before is left as it is. ``seeding``: audiences that are being seeded by hand.
+
+    Raises ConfigError.
+    """
+    waiting = {old: new for old, new in moves.items() if not _is_done(known, old, new)}
+    problems = [Problem("", words) for old, new in waiting.items() if (words := _refusal(known, old, new, seeding))]
+    if problems:
+        raise ConfigError(problems)
+    properties, chains = dict(known.properties), dict(known.chains)
+    for old, new in waiting.items():
+        stored = properties[old]
+        properties[new] = replace(stored, key=new, moved_from=old)
+        properties[old] = replace(stored, retired=True)
+        chains[stored.chain_id] = replace(chains[stored.chain_id], keys=(new,))
+    absent, held_out = (
+        {waiting.get(key, key): users for key, users in counts.items()} for counts in (known.absent, known.held_out)
+    )
+    return replace(known, properties=properties, chains=chains, absent=absent, held_out=held_out, moves=waiting)
+
+
+def _is_done(known: Known, old: str, new: str) -> bool:
+    before, after = known.properties.get(old), known.properties.get(new)
+    return before is not None and after is not None and before.retired and before.definition == after.definition
+
+
+def _refusal(known: Known, old: str, new: str, seeding: frozenset[str]) -> str | None:
+    stored = known.properties.get(old)
+    move = f"--move-key {old}={new}"
+    if stored is None or stored.kind is not PropertyKind.AUDIENCE or stored.origin is not None:
+        there = ", ".join(sorted(each.key for each in known.properties.values() if _may_move(each))) or "none yet"
+        return f"{move}: there is no audience '{old}' of an entry of its own to move (there are: {there})"
+    if stored.retired:
+        return f"{move}: the key '{old}' is retired, and nobody is in it any more"
+    if new in known.properties:
+        return f"{move}: the key '{new}' is there already. A key can only be moved to a new one"
+    if old in known.frozen:
+        return f"{move}: audience '{old}' is {frozen(known.frozen[old])}"
+    if old in seeding:
+        return f"{move}: audience '{old}' is being seeded by hand. Finish that first: audience-sync seed {old}"
+    return None
+
+
+def _may_move(stored: Property) -> bool:
+    return stored.kind is PropertyKind.AUDIENCE and stored.origin is None and not stored.retired
+
+
+def refuse_unfitting(moves: Mapping[str, str], audiences: Sequence[AudienceConfig]) -> None:
+    """Raise ConfigError where the config still has an old key, or doesn't have a new one."""
+    keys = {config.property_key for config in audiences}
+    problems = [
+        Problem("", f"--move-key {old}={new}: the config {words}")
+        for old, new in moves.items()
+        for words in (
+            f"still has the key '{old}'" if old in keys else "",
+            "" if new in keys else f"has no audience with the key '{new}': give it `key: {new}`",
+        )
+        if words
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def move_keys(collector: Collector) -> None:
+    """Note that everyone leaves the old keys; the new ones have their members already."""
+    for old, new in collector.known.moves.items():
+        _move(collector, old, new)
+
+
+def _move(collector: Collector, old: str, new: str) -> None:
+    workspace, findings, stored = collector.workspace, collector.findings, collector.known.properties[new]
+    chain, left, log = collector.stored_chain(stored.chain_id), workspace.name("left"), workspace.name("members_log")
+    workspace.run(f"create table {left} as select user_id, false as present from ({current(chain)})")
+    workspace.run(
+        f"create view {log} as select user_id, {literal(old)} as key, 'false' as value, 'true' as before from {left}"
+    )
+    nobody = write(workspace, BASE, f"select user_id, {collector.run} as run_id, present from {left} where present")
+    empty = Chain(None, PropertyKind.AUDIENCE, (old,), 0).with_base(nobody, 0)
+    findings.changes.append(ChainChange(empty, (nobody,), log, left))
+    findings.moved.append(MovedKey(old, new, len(findings.changes) - 1))
+    findings.retired.append(old)
+    findings.audiences.append(AudienceFinding(old, stored.name, AudienceStatus.RETIRED, chain.users, left=chain.users))
+    findings.warnings.append(f"audience '{stored.name}': its key is now '{new}'; '{old}' is closed for good")
+    collector.decisions.supersede((HoldKind.AUDIENCE, old), f"its key is now '{new}'")

@@ -20,6 +20,8 @@ _FILE_EXPECTED = "`{option}` is for `files` sources, and `{source}` is a databas
 _MODIFIED_OF_FILES = (
     "`modified` is for `database` sources: when the files of `{source}` were written is known, leave it out"
 )
+_BOTH_IDS = "it has both `ids` and `user_id`: make the column of `user_id` the first of `ids`, and leave `user_id` out"
+_ONE_ID = "it needs two columns at least: of one only, write `user_id: COLUMN` instead"
 _MODIFIED_MISSING = "of a database `max_age` needs `modified`: a query for the time of the newest change"
 _PROBE_OF_FILES = "`probe` is for `database` sources: of the files of `{source}` it is known by itself, leave it out"
 
@@ -35,6 +37,7 @@ def findings(tree: Tree) -> Iterator[Finding]:
         if isinstance(url := as_mapping(source).get("database"), str) and (problem := password_problem(url)):
             yield Finding(("sources", name, "database"), problem)
     for place, entry in (*entries(audiences, "audiences"), *entries(traits, "computed_traits")):
+        yield from _ids(entry, place)
         yield from _expect(entry, sources, (*place, "expect"))
     for place, entry in entries(audiences, "audiences"):
         yield from _origin(entry, sources, place)
@@ -70,6 +73,20 @@ def _origin(entry: Mapping[str, Any], sources: Mapping[str, Any], place: Place) 
         yield Finding((*place, "file"), _FILE_OF_DATABASE.format(source=source))
     elif entry.get("probe") is not None and "files" in as_mapping(sources[source]):
         yield Finding((*place, "probe"), _PROBE_OF_FILES.format(source=source))
+
+
+def _ids(entry: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+    """Several columns, each once, instead of one."""
+    ids = entry.get("ids")
+    if not isinstance(ids, list):
+        return
+    if entry.get("user_id") is not None:
+        yield Finding((*place, "ids"), _BOTH_IDS)
+    if len(ids) < 2:
+        yield Finding((*place, "ids"), _ONE_ID)
+    for index, column in enumerate(ids):
+        if column in ids[:index]:
+            yield Finding((*place, "ids", index), f"`{column}` is there twice: leave it out here")
 
 
 def _expect(entry: Mapping[str, Any], sources: Mapping[str, Any], place: Place) -> Iterator[Finding]:

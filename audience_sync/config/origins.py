@@ -52,6 +52,13 @@ class Origin(StrictModel):
 class SnapshotConfig(Origin):
     """Where the rows of a snapshot are, and how it is known to be the last one still."""
 
+    ids: list[Text] | None = Field(
+        default=None,
+        description="Instead of `user_id`: columns of ids that a user has beside each other. Each of them is told, and "
+        "the first is needed in every row.",
+        examples=["[user_id, email]"],
+    )
+
     probe: Text | None = Field(
         default=None,
         description="For a `database` source: a cheap query whose answer changes whenever the snapshot does. While it "

@@ -14,10 +14,11 @@ from audience_sync.workspace import Workspace
 @dataclass(frozen=True, slots=True)
 class TraitColumn:
     """A column wanted as a computed trait; ``type`` overrides what the source would say
-    (``text``, ``number``, ``boolean``, ``date`` or ``json``)."""
+    (``text``, ``number``, ``boolean``, ``date`` or ``json``). ``is_id``: it holds further user ids instead."""
 
     column: str
     type: str | None = None
+    is_id: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,11 @@ class Rows:
 
     ``select`` is a query with the columns ``user_id`` (text as written, NULL where it can't be used), ``name``
     (text, where ``names_from`` is wanted) and one column of JSON text per trait, called by the trait's key
-    (NULL where there is no value). ``rejects`` is a query with the columns ``file``, ``row`` (counted from 1 =
-    the first row of data, for a database the first row of the answer), ``user_id`` and ``reason`` of the rows
-    that can't be used; it costs another read, so it is asked only when there are some. ``promised``: how many rows a
-    manifest says there are. ``columns``: all that there are, with types in plain words, where they are expected.
+    (NULL where there is no value); of further ids it holds the id itself, where it can be used. ``rejects`` is a query
+    with the columns ``file``, ``row`` (counted from 1 = the first row of data, for a database the first row of the
+    answer), ``user_id`` and ``reason`` of the rows that can't be used; it costs another read, so it is asked only when
+    there are some. ``promised``: how many rows a manifest says there are. ``columns``: all that there are, with types
+    in plain words, where they are expected.
     """
 
     select: str

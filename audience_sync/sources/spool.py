@@ -31,6 +31,7 @@ class Places:
     user_id: int
     name: int | None
     traits: Mapping[str, int]
+    ids: frozenset[str] = frozenset()  # those of the traits that are further ids
 
 
 def places(file: str, header: Sequence[str], wanted: Wanted) -> Places:
@@ -44,6 +45,7 @@ def places(file: str, header: Sequence[str], wanted: Wanted) -> Places:
         header.index(wanted.user_id),
         header.index(wanted.name) if wanted.name else None,
         {key: header.index(trait.column) for key, trait in wanted.traits.items()},
+        frozenset(key for key, trait in wanted.traits.items() if trait.is_id),
     )
 
 
@@ -80,7 +82,11 @@ def _cells(
     cells: list[Sequence[Any]] = [range(start, start + len(rows)), user_ids, reasons, _raws(values, reasons)]
     if where.name is not None:
         cells.append([_text(value) for value in columns[where.name]])
-    return zip(*cells, *(json_texts(columns[place]) for place in where.traits.values()), strict=True)
+    traits = (
+        python_ids(columns[place])[0] if key in where.ids else json_texts(columns[place])
+        for key, place in where.traits.items()
+    )
+    return zip(*cells, *traits, strict=True)
 
 
 def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, list[Sequence[Any]]]]:

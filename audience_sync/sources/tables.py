@@ -150,6 +150,9 @@ def _name_of(table: Table, name: str) -> str:
 
 
 def _trait_of(table: Table, trait: TraitColumn) -> str:
+    if trait.is_id:
+        user_id, reason = _id_of(table, trait.column)
+        return f"case when {reason} is null then {user_id} end"
     column = _column_of(table, trait.column)
     json = sql_json(column.sql, column.type)
     if json is None:

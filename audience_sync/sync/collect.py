@@ -23,6 +23,7 @@ from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.group import Ahead, Earlier
 from audience_sync.sync.guard import empties
 from audience_sync.sync.holdout import Parted, mark_with, part
+from audience_sync.sync.identity import identified
 from audience_sync.sync.known import Known
 from audience_sync.sync.members import MembersDiff, diff_members
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
@@ -142,6 +143,7 @@ class Collector:
         rows = source.read(self.workspace, wanted)
         if not self.is_accepted([target.key]):
             admit(self.workspace, rows, target.config, [target.stored])
+        rows = identified(rows, wanted)
         chain, taken = self.chain_of(target), self._taken(target)
         with scanning(rows):
             diff = diff_members(

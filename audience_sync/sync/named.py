@@ -16,6 +16,7 @@ from audience_sync.sync.collect import Collector
 from audience_sync.sync.findings import AudienceFinding, Taken
 from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.holdout import mark_with
+from audience_sync.sync.identity import identified
 from audience_sync.sync.members import diff_several
 from audience_sync.sync.snapshot import rejected_rows, scanning
 from audience_sync.sync.targets import Target, refusal
@@ -45,6 +46,7 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
         rows = collector.sources[config.source].read(collector.workspace, wanted)
         if not collector.is_accepted(keys):
             admit(collector.workspace, rows, config, live.values())
+        rows = identified(rows, wanted)
         with scanning(rows):
             named, found = _read_names(collector, rows, origin), collector.findings.audiences
             before = len(found)

@@ -22,12 +22,16 @@ def wanted_of(config: Origin, *, is_accepted: bool = False) -> Wanted:
     ``is_accepted``: a person takes it as it is, whatever is expected.
     """
     traits = config.columns if isinstance(config, ComputedTraitsConfig) else {}
+    user_id, *others = (isinstance(config, SnapshotConfig) and config.ids) or [config.user_id]
     return Wanted(
-        user_id=config.user_id,
+        user_id=user_id,
         file=config.file,
         query=config.query,
         name=config.names_from if isinstance(config, AudienceConfig) else None,
-        traits={key: TraitColumn(trait.column, trait.type) for key, trait in traits.items()},
+        traits={
+            **{key: TraitColumn(trait.column, trait.type) for key, trait in traits.items()},
+            **{f"id {place}": TraitColumn(column, is_id=True) for place, column in enumerate(others, 2)},
+        },
         encoding=config.encoding,
         sheet=config.sheet,
         probe=config.probe if isinstance(config, SnapshotConfig) else None,

@@ -39,7 +39,8 @@ class Target:
 
 def definition(config: AudienceConfig) -> str:
     """Recognises an audience whose name changed: a hash of where it is loaded from."""
-    where = [config.source, config.file, config.query and " ".join(config.query.split()), config.user_id]
+    query = config.query and " ".join(config.query.split())
+    where = [config.source, config.file, query, config.ids or config.user_id]
     return hashlib.blake2b(json.dumps(where).encode(), digest_size=16).hexdigest()
 
 

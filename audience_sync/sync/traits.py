@@ -13,6 +13,7 @@ from audience_sync.store.chains import Chain, current
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.findings import NewProperty, Taken
 from audience_sync.sync.gate import admit, columns_text, in_full
+from audience_sync.sync.identity import identified
 from audience_sync.sync.judge import ComparedTraits, judge
 from audience_sync.sync.prepare import traits_change
 from audience_sync.sync.snapshot import place_of, rejected_rows, scanning
@@ -58,6 +59,7 @@ def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collectio
     rows = source.read(workspace, wanted)
     if not collector.is_accepted(config.columns):
         admit(workspace, rows, config, map(collector.known.properties.get, columns))
+    rows = identified(rows, wanted)
     with scanning(rows):
         snapshot, differing = one_row_a_user(workspace, rows.select, columns)
     if differing:

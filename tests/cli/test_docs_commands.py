@@ -17,6 +17,8 @@ from .conftest import NOT_INHERITED
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted((DOCS / "commands").glob("*.md"))
+#: Pages with examples, beside those of the commands.
+PLAYED = ("guards", "damping", "holdout", "priority-groups", "renaming", "identity")
 SESSION = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A command, and what it answers.
 STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
@@ -36,7 +38,7 @@ DIFFERENT = (
 
 @pytest.mark.parametrize(
     "page",
-    [*PAGES, *(DOCS / name for name in ("guards.md", "damping.md", "holdout.md", "priority-groups.md", "renaming.md"))],
+    [*PAGES, *(DOCS / f"{name}.md" for name in PLAYED)],
     ids=lambda page: page.stem,
 )
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the pages ask for the sqlite3 command")

@@ -151,6 +151,25 @@ def undoing_overwrites_what_is_newer() -> None:
     Change.rows = property(lambda change: f"select user_id, value, before from {change.table}")
 
 
+def what_is_retired_is_forgotten() -> None:
+    """Destinations are no longer told of a key once it is closed."""
+    from audience_sync.sync import subscribed
+
+    def bad(ledger: Any, closed: Any, run: int) -> Any:
+        kept = {key: each for key, each in ledger.subscriptions.items() if key not in closed}
+        return replace(ledger, subscriptions=kept)
+
+    subscribed.keep_closing = bad
+
+
+def the_old_key_stays_true() -> None:
+    """An audience gets another key, and nobody leaves the old one."""
+    from audience_sync.sync import move
+
+    change = move.ChainChange
+    move.ChainChange = lambda chain, new, log, members: change(chain, new)
+
+
 #: Days and what a person changes: the rules by which most bugs are found.
 ANY: tuple[str, ...] = ()
 WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED = (
@@ -164,6 +183,7 @@ WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED = (
         "audiences_are_a_group",
     )
 )
+DAYS = ("monday", "tuesday", "wednesday", "thursday")
 #: Each bug, and the rules that must find it.
 BUGS: dict[Callable[[], None], tuple[str, ...]] = {
     position_ahead_of_the_answers: ANY,
@@ -182,6 +202,8 @@ BUGS: dict[Callable[[], None], tuple[str, ...]] = {
     who_leaves_the_first_audience_of_a_group_is_forgotten: (*GROUPED, "monday"),
     what_was_undone_is_done_again: UNDONE,
     undoing_overwrites_what_is_newer: UNDONE,
+    what_is_retired_is_forgotten: DAYS,
+    the_old_key_stays_true: DAYS,
 }
 
 

@@ -33,6 +33,7 @@ IMPORTED = (
             "suppress",
             "decide",
             "undo",
+            "retire",
             "freeze",
             "runs",
             "errors",

@@ -22,18 +22,22 @@ from .commands import KILLED, POINTS, Commands
 from .decisions import APPROVE, PLANNED, REJECT
 from .explained import wrong
 from .receiver import FAULTS, Receivers
-from .undone import Undone
+from .retired import MOVE, RETIRE, Retired
 
 USERS = tuple(f"user-{number}" for number in range(9))
 #: `wave` is seeded by hand.
 AUDIENCES = ("vip", "buyers", "wave")
+#: Beside these there is one that is retired now and then.
+FILES = (*AUDIENCES, "passing")
+#: Those whose destinations change.
+TOLD = ("vip", "buyers", "passing")
 DESTINATIONS = ("segment", "webhook")
 SEEDED_AT_ONCE, MOST_ERASED = 2, 2
 
 users = st.sampled_from(USERS)
 #: Often held: a snapshot where nobody, or less than half, is left.
 members = st.frozensets(users, min_size=4) | st.frozensets(users)
-changes = st.dictionaries(st.sampled_from(AUDIENCES), members)
+changes = st.dictionaries(st.sampled_from(FILES), members)
 cities = st.dictionaries(users, st.sampled_from(["Oslo", "Rome"]))
 crashes = st.none() | st.tuples(st.sampled_from(sorted(POINTS)), st.integers(1, 4))
 faults = st.dictionaries(
@@ -57,6 +61,8 @@ orders = st.sampled_from(
         APPROVE,
         REJECT,
         PLANNED,
+        RETIRE,
+        MOVE,
     ]
 )
 
@@ -79,14 +85,14 @@ class House:
         self.receivers.close()
 
 
-class Shop(Undone):
+class Shop(Retired):
     """The model: what the sources say, and who is not to be told."""
 
     house: House
     names = USERS
 
     @initialize(
-        first=st.fixed_dictionaries(dict.fromkeys(AUDIENCES, members)), first_cities=cities, forgetful=st.booleans()
+        first=st.fixed_dictionaries(dict.fromkeys(FILES, members)), first_cities=cities, forgetful=st.booleans()
     )
     def open(self, first: dict[str, frozenset[str]], first_cities: dict[str, str], forgetful: bool) -> None:
         self.folder = self.house.folder / f"shop-{next(self.house.numbers)}"
@@ -95,7 +101,7 @@ class Shop(Undone):
         self.house.receivers.restart()
         self.store = self.house.new_store()
         self.members, self.cities, self.forgetful = first, first_cities, forgetful
-        self.told: dict[str, frozenset[str]] = dict.fromkeys(("vip", "buyers"), frozenset(DESTINATIONS))
+        self.told: dict[str, frozenset[str]] = dict.fromkeys(TOLD, frozenset(DESTINATIONS))
         self.left_out: frozenset[str] = frozenset()
         self.suppressed: set[str] = set()
         self.erased: set[str] = set()
@@ -106,7 +112,7 @@ class Shop(Undone):
     # What a person changes.
 
     @rule(
-        audience=st.sampled_from(("vip", "buyers")),
+        audience=st.sampled_from(TOLD),
         destinations=st.sampled_from([(), ("segment",), ("webhook",), DESTINATIONS]),
     )
     def an_audience_is_for_other_destinations(self, audience: str, destinations: tuple[str, ...]) -> None:
@@ -165,6 +171,8 @@ class Shop(Undone):
         assert "is not what a run would do now" not in ended.output, ended.output
         for receiver in self.house.receivers.each.values():
             receiver.heal()
+        if order in (RETIRE, MOVE):
+            self.settle_keys()
         self._explained()
 
     day = rule(changed=changes, order=orders, meeting=faults, crash=crashes, now=cities)
@@ -253,7 +261,8 @@ class Shop(Undone):
                     assert believed.get(key, nothing) == value, (name, user, key, believed, self._truth(user))
 
     def _truth(self, user: str) -> dict[str, Any]:
-        return {**{key: user in self.counted(key) for key in AUDIENCES}, "city": self.cities.get(user)}
+        told = {key: user in self.counted(key) for key in AUDIENCES}
+        return {**told, **self.passing_truth(user), "city": self.cities.get(user)}
 
     def _write(self) -> None:
         for key, names in self.members.items():
@@ -272,7 +281,12 @@ class Shop(Undone):
         options = {"batch_size": 3, "concurrency": 2, "give_up_after": "300ms", "timeout": "20s"}
         here = {name: {**known[name], **options} for name in DESTINATIONS if name not in self.left_out}
         audiences = [
-            {"name": key, "source": "shop", "file": f"{key}.csv", "destinations": sorted(wanted & here.keys())}
+            {
+                "name": self.passing_key if key == "passing" else key,
+                "source": "shop",
+                "file": f"{key}.csv",
+                "destinations": sorted(wanted & here.keys()),
+            }
             for key, wanted in self.told.items()
         ]
         next(each for each in audiences if each["name"] == "buyers")["min_stay"] = "2 runs"

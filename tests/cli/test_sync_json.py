@@ -26,6 +26,7 @@ def test_sync_answers_in_the_promised_shape(new_vip: Project) -> None:
                 "held": None,
                 "absent": 0,
                 "returned": 0,
+                "held_out": 0,
             }
         ],
         "traits": {"users": 0, "changed": 0, "invalid": 0, "errors": [], "held": []},

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple, NewType
 RunId = NewType("RunId", int)
 PropertyId = NewType("PropertyId", int)
 
+#: The computed trait of the ids that a user had before: no trait of a config can have such a key.
+ALIAS_KEY = "$alias"
+
 
 class PropertyKind(StrEnum):
     """A user property is a membership (``true`` or ``false``) or a computed trait (any JSON value)."""
@@ -87,6 +90,14 @@ class AudienceEvent(NamedTuple):
 
     key: str
     entered: bool
+    message_id: str
+    timestamp: str
+
+
+class Alias(NamedTuple):
+    """That a user had another id before; ``timestamp`` as in IdentifyCall."""
+
+    previous_id: str
     message_id: str
     timestamp: str
 

@@ -44,8 +44,9 @@ def findings(tree: Tree) -> Iterator[Finding]:
         yield from _audience(entry, as_mapping(tree.get("destinations")), place)
     for place, entry in entries(traits, "computed_traits"):
         yield from _origin(entry, sources, place)
-    for place, entry in entries(as_list(tree.get("suppressed")), "suppressed"):
-        yield from _origin(entry, sources, place)
+    for part in ("suppressed", "aliases"):
+        for place, entry in entries(as_list(tree.get(part)), part):
+            yield from _origin(entry, sources, place)
     yield from _schedule(tree, ())
     yield from _repeated_names_from(audiences)
 

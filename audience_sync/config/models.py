@@ -109,6 +109,12 @@ class SuppressedConfig(Origin):
     """A list of users who are never sent anything."""
 
 
+class AliasConfig(Origin):
+    """A list of ids that users had before: of each row's `previous_id` everything goes to its `user_id`."""
+
+    previous_id: Text = Field(default="previous_id", description="The column of the ids that are left.")
+
+
 class ComputedTraitsConfig(SnapshotConfig):
     """Computed traits that are read in one pass."""
 
@@ -164,6 +170,11 @@ class ConfigFile(StoreConfig):
         default=[],
         description="Lists of users who are never sent anything, not even `false`; beside those of "
         "`audience-sync suppress`.",
+    )
+    aliases: list[AliasConfig] = Field(
+        default=[],
+        description="Lists of users who have another id now: memberships and traits go with them, and destinations "
+        "that can join two users are told to.",
     )
     destinations: dict[str, SerializeAsAny[DestinationOptions]] = Field(
         default={}, description="Where identify calls go, by name."

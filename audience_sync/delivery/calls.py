@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,9 @@ from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
 from audience_sync.destinations.base import Destination, Message
+from audience_sync.destinations.identify import object_json, part_id, properties
 from audience_sync.errors import UnsendableError
-from audience_sync.model import AudienceEvent, IdentifyCall
+from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
 from audience_sync.workspace import Workspace, literal
 
 
@@ -93,7 +95,8 @@ class Calls:
     def _events(self, call: IdentifyCall) -> Iterator[AudienceEvent]:
         for version in call.versions.split(","):
             key, _, run = version.rpartition("@")
-            if key in self.told_since and int(run) > self.told_since[key]:
+            moved = f"{ALIAS_KEY}@{run}" in call.versions.split(",")  # what went with the user to another id
+            if key in self.told_since and int(run) > self.told_since[key] and not moved:
                 change = "\0".join((self.installation, self.destination, call.user_id, version))
                 message_id = sha1(change.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:32]
                 at = self.times.get(int(run), call.timestamp)
@@ -105,6 +108,8 @@ class Calls:
         What DuckDB can write itself (``encode_sql``) takes a fraction of the time: docs/decisions/0005.
         """
         body = destination.encode_sql() or "null"
+        if destination.has_alias:  # so is one with previous ids
+            body = f"case when not contains(versions, {literal(ALIAS_KEY + '@')}) then {body} end"
         if self.told_since:  # a call that may come with events is one that ``encode`` has to see
             body = f"case when run_id <= {min(self.told_since.values())} then {body} end"
         ordered = f"{self._rows} order by user_id"
@@ -141,11 +146,29 @@ class Calls:
 def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
     """The call as this destination is sent it."""
     try:
+        call, aliases = _aliases(call)
+        joined = [destination.encode_alias(call.user_id, each) for each in aliases]
         events = [destination.encode_event(call.user_id, each) for each in call.events]
-        messages = (*destination.encode(call), *events)
+        told = destination.encode(call) if call.versions else ()
+        messages = (*joined, *told, *events)
     except UnsendableError as error:
         return EncodedCall(call.message_id, b"", call.user_id, str(error))
     return EncodedCall(call.message_id, b"", call.user_id, messages)
+
+
+def _aliases(call: IdentifyCall) -> tuple[IdentifyCall, Sequence[Alias]]:
+    """The call without the previous ids, and these: they are told before it."""
+    if f"{ALIAS_KEY}@" not in call.versions:
+        return call, ()
+    found = properties(call.traits_json)
+    versions = call.versions.split(",")
+    (version,) = (each for each in versions if each.startswith(f"{ALIAS_KEY}@"))
+    plain = call._replace(
+        traits_json=object_json((key, value) for key, value in found if key != ALIAS_KEY),
+        versions=",".join(each for each in versions if each != version),
+    )
+    ids = json.loads(dict(found)[ALIAS_KEY])
+    return plain, [Alias(each, part_id(call.message_id, f"{version}\0{each}"), call.timestamp) for each in ids]
 
 
 def batches(

@@ -13,6 +13,7 @@ from audience_sync.delivery.feeds import Feed, Subscription
 from audience_sync.delivery.merge import merge_per_user
 from audience_sync.delivery.ranges import told_run
 from audience_sync.delivery.walks import Walk, is_walked, walks_of
+from audience_sync.model import ALIAS_KEY
 from audience_sync.store.chains import Chain, current, trait_column
 from audience_sync.workspace import Workspace, literal
 
@@ -27,6 +28,7 @@ class Facts:
     ``log`` holds the changes after first creations, ``refused`` what refused calls carried; both have the
     columns ``user_id``, ``key``, ``value`` (JSON; NULL = gone) and ``run_id``. So has ``withheld``: what users
     were not sent while they were suppressed. ``suppressed`` (``user_id``): who is now.
+    ``aliases`` (``previous_id``, ``user_id``): who has another id now, where the destination joins the two.
     """
 
     log: str
@@ -34,6 +36,7 @@ class Facts:
     chains: Mapping[str, Chain]
     suppressed: str | None = None
     withheld: str | None = None
+    aliases: str | None = None
 
 
 def owed(
@@ -61,8 +64,9 @@ def owed(
     touched = [f"select user_id from ({log})", *(walk.users for walk in walks)]
     known = [log, _refused(facts, subscriptions, touched, retry_refused), *_withheld(facts, subscriptions)]
     workspace.run(f"create table {items} as select * from ({_newest(known)}) where {reached}")
+    told_walks = _leave_out_moved(workspace, items, walks, facts)
     _renew(workspace, items, feed, subscriptions)
-    walks = _spell_out(workspace, items, walks, facts, companions)
+    walks = _spell_out(workspace, items, told_walks, facts, companions)
     _keep_back(workspace, items, facts, kept_back)
     _add_companions(workspace, items, facts, subscriptions, companions)
     calls = merge_per_user(workspace, items, walks)
@@ -147,6 +151,18 @@ def _spell_out(
     for walk in rest:
         _insert(workspace, items, f"from ({walk.items}) semi join {facts.suppressed} using (user_id)")
     return [walk.without(facts.suppressed) for walk in rest]
+
+
+def _leave_out_moved(workspace: Workspace, items: str, walks: Sequence[Walk], facts: Facts) -> Sequence[Walk]:
+    """Under a previous id nobody is told anything more. That someone has none any more is nothing to tell."""
+    if facts.aliases is None:
+        return walks
+    moved = workspace.name("moved")
+    workspace.run(f"create table {moved} as select distinct previous_id as user_id from {facts.aliases}")
+    workspace.run(
+        f"delete from {items} where user_id in (from {moved}) or (key = {literal(ALIAS_KEY)} and value is null)"
+    )
+    return [walk.without(moved) for walk in walks]
 
 
 def _insert(workspace: Workspace, items: str, query: str) -> None:

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from audience_sync.config.options import DestinationOptions, Events
 from audience_sync.errors import UnsendableError
-from audience_sync.model import AudienceEvent, IdentifyCall
+from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,8 @@ class Destination(ABC):
     profile_fields: ClassVar[frozenset[str]] = frozenset()
     #: Traits that mean something only together: when one of a group changed, the others travel with it.
     companions: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    #: Whether it can be told that a user had another id before (``encode_alias``), and joins the two.
+    has_alias: ClassVar[bool] = False
 
     def __init__(self, options: DestinationOptions, about: Audiencing) -> None:
         self.options = options
@@ -133,6 +135,10 @@ class Destination(ABC):
         """The track call that tells it, named as ``options.events`` says."""
         del user_id, event
         raise UnsendableError("this destination takes no events: remove `events` from its options")
+
+    def encode_alias(self, user_id: str, alias: Alias) -> Message:
+        """The message that tells it; called where ``has_alias``."""
+        raise NotImplementedError
 
     def event_name(self, event: AudienceEvent) -> str:
         names = self.options.events or Events()

@@ -24,8 +24,8 @@ from audience_sync.destinations.base import (
     Message,
     Transport,
 )
-from audience_sync.destinations.identify import identify_bytes, identify_sql, message_tail, track_bytes
-from audience_sync.model import AudienceEvent, IdentifyCall
+from audience_sync.destinations.identify import alias_bytes, identify_bytes, identify_sql, message_tail, track_bytes
+from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 BATCH_MESSAGES = 5_000
 BATCH_BYTES = 16_000_000
@@ -47,6 +47,7 @@ class FileOptions(DestinationOptions):
 
 class FileDestination(Destination):
     Options = FileOptions
+    has_alias = True
     options: FileOptions
 
     def __init__(self, options: FileOptions, about: Audiencing) -> None:
@@ -67,6 +68,9 @@ class FileDestination(Destination):
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         return Event(event.message_id, track_bytes(user_id, self.event_name(event), event, self._tail))
+
+    def encode_alias(self, user_id: str, alias: Alias) -> Message:
+        return Message(alias.message_id, alias_bytes(user_id, alias, self._tail))
 
     def encode_sql(self) -> str | None:
         return identify_sql(self._tail)

@@ -14,7 +14,7 @@ import orjson
 
 from audience_sync import __version__
 from audience_sync.errors import UnsendableError
-from audience_sync.model import AudienceEvent, IdentifyCall
+from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 from audience_sync.workspace import literal
 
 LIBRARY = {"name": "audience-sync", "version": __version__}
@@ -62,6 +62,14 @@ def track_bytes(user_id: str, name: str, event: AudienceEvent, tail: str) -> byt
     return (
         f'{{"type":"track","messageId":{json_text(event.message_id)},"userId":{json_text(user_id)},'
         f'"event":{json_text(name)},"properties":{properties},"timestamp":"{event.timestamp}",{tail}'
+    ).encode()
+
+
+def alias_bytes(user_id: str, alias: Alias, tail: str) -> bytes:
+    """That two ids are one user; ``tail`` as in ``identify_bytes``."""
+    return (
+        f'{{"type":"alias","messageId":{json_text(alias.message_id)},"previousId":{json_text(alias.previous_id)},'
+        f'"userId":{json_text(user_id)},"timestamp":"{alias.timestamp}",{tail}'
     ).encode()
 
 

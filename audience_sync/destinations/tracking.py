@@ -23,10 +23,10 @@ from audience_sync.destinations.base import (
     Meaning,
     Message,
 )
-from audience_sync.destinations.identify import message_tail, track_bytes
+from audience_sync.destinations.identify import alias_bytes, message_tail, track_bytes
 from audience_sync.destinations.parts import Bounds, whole_or_split, whole_sql
 from audience_sync.destinations.settings import BaseUrl, Key
-from audience_sync.model import AudienceEvent, IdentifyCall
+from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 #: The traits that Segment's identify gives a meaning (docs: spec/identify), and its ids.
 PROFILE_FIELDS = frozenset(
@@ -57,6 +57,7 @@ class TrackingDestination(HttpDestination):
     batch_messages: ClassVar[int]
     statuses: ClassVar[StatusTable] = StatusTable()
     profile_fields = PROFILE_FIELDS
+    has_alias = True
 
     def __init__(self, options: TrackingOptions, about: Audiencing) -> None:
         super().__init__(options, about)
@@ -83,6 +84,9 @@ class TrackingDestination(HttpDestination):
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         return Event(event.message_id, track_bytes(user_id, self.event_name(event), event, self._tail))
+
+    def encode_alias(self, user_id: str, alias: Alias) -> Message:
+        return Message(alias.message_id, alias_bytes(user_id, alias, self._tail))
 
     def encode_sql(self) -> str | None:
         return whole_sql(self._tail, self.bounds)

@@ -29,7 +29,7 @@ from audience_sync.destinations.connect_user import AndroidToken, connect_user, 
 from audience_sync.destinations.identify import json_bytes
 from audience_sync.destinations.settings import BaseUrl, Key
 from audience_sync.errors import UnsendableError
-from audience_sync.model import AudienceEvent, IdentifyCall
+from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 BATCH_MESSAGES = 100
 BATCH_BYTES = 500_000  # not documented; what Segment takes
@@ -59,6 +59,7 @@ class ZendeskConnectDestination(HttpDestination):
     Options = ZendeskConnectOptions
     options: ZendeskConnectOptions
     profile_fields = PROFILE_FIELDS
+    has_alias = True
     companions = (("device_token", "device_type"), ("name", "firstName", "lastName"))
 
     def __init__(self, options: ZendeskConnectOptions, about: Audiencing) -> None:
@@ -100,6 +101,10 @@ class ZendeskConnectDestination(HttpDestination):
             "timestamp": int(datetime.fromisoformat(event.timestamp).timestamp()),
         }
         return Event(event.message_id, json_bytes(told))
+
+    def encode_alias(self, user_id: str, alias: Alias) -> Message:
+        """There is no address of its own for it: it is a user with ``previous_id``, and nothing else."""
+        return Message(alias.message_id, json_bytes({"user_id": user_id, "previous_id": alias.previous_id}))
 
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
         """Users and events go to different places, the users first."""

@@ -12,7 +12,7 @@ from audience_sync.errors import SourceError, StoreDamagedError
 from audience_sync.model import AudienceStatus, Counts, HoldKind, Initial, PropertyKind
 from audience_sync.sources.base import Source, Wanted
 from audience_sync.store.catalog import Property
-from audience_sync.store.chains import Chain, fetch
+from audience_sync.store.chains import Chain, current, fetch
 from audience_sync.store.engine import Store
 from audience_sync.store.holdouts import read_held_out
 from audience_sync.store.salvage import salvage
@@ -23,7 +23,7 @@ from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.group import Ahead, Earlier
 from audience_sync.sync.guard import empties
 from audience_sync.sync.holdout import Parted, mark_with, part
-from audience_sync.sync.identity import identified
+from audience_sync.sync.identity import Aliases, identified, moves
 from audience_sync.sync.known import Known
 from audience_sync.sync.members import MembersDiff, diff_members
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
@@ -57,6 +57,7 @@ class Collector:
     """Takes and compares snapshots, one after another; ``settle`` then takes over what may go through.
 
     ``profile_fields``: names that no audience may have, since they are profile fields of a destination.
+    ``aliases``: under which ids users are known now.
     ``erased``: an SQL condition on ``user_id`` for users who are not to come back.
     ``keys``: only these audiences (None = all).
     ``repairing``: whether this key's damaged chain may be made anew, since everything is told again.
@@ -73,6 +74,7 @@ class Collector:
     decisions: Decisions
     profile_fields: frozenset[str] = frozenset()
     erased: str = "false"
+    aliases: Aliases = field(default_factory=Aliases)
     keys: Collection[str] | None = None
     seeding: str | None = None
     repairing: Callable[[str], bool] = field(default=lambda key: False)
@@ -135,15 +137,17 @@ class Collector:
         return self.known.chains[target.stored.chain_id].users if target.stored else 0
 
     def _compare(self, target: Target) -> None:
+        self.aliases.require()
         source, wanted = self.sources[target.config.source], self.wanted(target.config, [target.key])
-        mark = mark_with(source.mark(wanted), target.config, self.ahead.versions(target))
+        ahead = f"{self.aliases.version} {self.ahead.versions(target)}".strip()
+        mark = mark_with(source.mark(wanted), target.config, ahead)
         if target.stored is not None and self.is_known([target.key], mark, wanted) and not target.is_renamed:
             self.pass_over(target, target.stored)
             return
         rows = source.read(self.workspace, wanted)
         if not self.is_accepted([target.key]):
             admit(self.workspace, rows, target.config, [target.stored])
-        rows = identified(rows, wanted)
+        rows = identified(rows, wanted, self.aliases)
         chain, taken = self.chain_of(target), self._taken(target)
         with scanning(rows):
             diff = diff_members(
@@ -209,20 +213,29 @@ class Collector:
         ``user_id`` for those who don't stay for a while."""
         known = self.known.held_out.get(target.key, 0)
         parted = part(self.workspace, target, chain, diff, self.beside(target), known=known)
-        self.keep(target, chain, replace(parted, at_once=f"({parted.at_once}) or {at_once}"), taken)
+        at_once = f"({parted.at_once}) or {at_once} or {self.aliases.is_previous}"
+        self.keep(target, chain, replace(parted, at_once=at_once), taken)
 
     def keep(self, target: Target, chain: Chain, parted: Parted, taken: Taken) -> None:
         """Note the difference, to be judged together with the others."""
         diff, known = parted.told, self.known.absent.get(target.key, 0)
         damped = damp(self.workspace, self.store, target, diff, run=self.run, known=known, at_once=parted.at_once)
-        counts = Counts(chain.users - known, diff.entered, damped.newly_missing)
+        news, counts = damped.news, Counts(chain.users - known, diff.entered, damped.newly_missing)
+        members = f"select user_id from ({current(chain)})"
+        moved_ids = moves(self.workspace, self.aliases, damped.told.table, members) if chain.segments else None
+        if moved_ids is not None:  # they are who they were: no guard counts them
+            news = moved_ids.without(news)
+            entered, left = self.workspace.one(
+                f"select count(*) filter (where present), count(*) filter (where not present) from ({news})"
+            )
+            counts = counts._replace(entered=entered, left=left)
         place = len(self.findings.audiences)
         moved = 0
         if empties(counts):
             away = f"select count(*) from {damped.told.table} where not present and ({parted.at_once})"
             moved = self.workspace.one(away)[0]
         kept = (damped.absences, parted.held_out, moved)
-        self.compared.append(Compared(target, chain, damped.told, damped.news, counts, taken, place, *kept))
+        self.compared.append(Compared(target, chain, damped.told, news, counts, taken, place, *kept))
         self.findings.audiences.append(damped.finding(target, chain.users))
 
     def pass_over(self, target: Target, stored: Property, invalid: int | None = None) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
 
+from audience_sync.model import ALIAS_KEY
 from audience_sync.store.catalog import read_chains, read_properties
-from audience_sync.store.chains import Chain, Segment, current, fetch, replace_segment, write
+from audience_sync.store.chains import Chain, Segment, current, fetch, replace_segment, trait_column, write
 from audience_sync.store.engine import Store
 from audience_sync.store.lease import acquire
 from audience_sync.store.suppressions import bury
@@ -45,6 +46,7 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
     """
     with acquire(store) as lease, Workspace(memory_limit) as workspace, lease.transaction() as connection:
         stored = [fetch(connection, workspace, chain) for chain in _chains(connection)]
+        users = _every_id(workspace, stored, users)
         known = {user for user in users if _knows(connection, workspace, stored, user)}
         for chain in stored:
             _rewrite(connection, workspace, chain, users)
@@ -56,6 +58,18 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
         bury(connection, users)
     store.compact()
     return len(known)
+
+
+def _every_id(workspace: Workspace, stored: Sequence[Chain], users: Sequence[str]) -> list[str]:
+    """These users under all of their ids."""
+    found = set(users)
+    for chain in stored:
+        if chain.keys == (ALIAS_KEY,):
+            ids = f"""list_append(from_json({trait_column(ALIAS_KEY)}, '["VARCHAR"]'), user_id)"""
+            mine = f"select {ids} as ids from ({current(chain)})"
+            for (each,) in workspace.all(f"from ({mine}) where list_has_any(ids, [{_list(users)}])"):
+                found.update(each)
+    return sorted(found)
 
 
 def _chains(connection: Connection) -> list[Chain]:

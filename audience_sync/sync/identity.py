@@ -1,21 +1,108 @@
-"""Under which ids is a user known? Each of a row's ids is a user of its own."""
+"""Under which ids is a user known? Each of a row's ids is a user of its own, under the id that it has now."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from audience_sync.errors import SourceError
 from audience_sync.sources.base import Rows, Wanted
-from audience_sync.workspace import quoted
+from audience_sync.workspace import Workspace, quoted
+
+#: The column of a snapshot of traits that says whether a row came under a previous id.
+MOVED = "came under a previous id"
 
 
-def identified(rows: Rows, wanted: Wanted) -> Rows:
-    """The rows once for each of their ids (`ids` of the config), all in one read. A row without the first id stays one
-    row without any: it is rejected."""
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """``pairs`` and ``told`` are tables with ``previous_id`` and ``user_id``, the id that the user has now: all of
+    them, and those that destinations are told. ``version`` is another text whenever the pairs are others.
+    ``error``: why they are not known."""
+
+    pairs: str | None = None
+    told: str | None = None
+    version: str = ""
+    error: str | None = None
+
+    def require(self) -> None:
+        """Raise SourceError where the pairs aren't known: without them users would leave and come back."""
+        if self.error is not None:
+            raise SourceError(self.error)
+
+    @property
+    def is_previous(self) -> str:
+        """An SQL condition on ``user_id``."""
+        return "false" if self.pairs is None else f"user_id in (select previous_id from {self.pairs})"
+
+    def ids_of(self, workspace: Workspace, users: str) -> str:
+        """A table of all ids of these users (a query with ``user_id``)."""
+        table = workspace.name("ids")
+        if self.pairs is None:
+            workspace.run(f"create table {table} as {users}")
+            return table
+        own = f"select coalesce(a.user_id, u.user_id) as user_id from ({users}) u left join {self.pairs} a "
+        own += "on u.user_id = a.previous_id"
+        workspace.run(
+            f"create table {table} as with own as materialized (select distinct user_id from ({own})) "
+            f"from own union select previous_id from {self.pairs} semi join own using (user_id) union from ({users})"
+        )
+        return table
+
+
+def erased_persons(erased: str, pairs: str | None) -> str:
+    """A condition on ``user_id``: who was erased, under whichever id. ``erased``: the same for the ids alone."""
+    if erased == "false" or pairs is None:
+        return erased
+    previous = f"select user_id from (select previous_id as user_id, user_id as now from {pairs}) where {erased}"
+    now = f"select user_id from {pairs} where previous_id in ({previous})"
+    return f"({erased} or user_id in ({now}))"
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Who of a difference only has another id: a table with ``user_id``, under the previous ids and the new ones."""
+
+    table: str
+
+    def without(self, query: str) -> str:
+        return f"from (select user_id, present {query}) anti join {self.table} using (user_id)"
+
+
+def moves(workspace: Workspace, aliases: Aliases, difference: str, members: str) -> Moves | None:
+    """``difference``: a table with ``user_id`` and ``present``; ``members``: a query for the ``user_id`` of those who
+    were there before. None where nobody has moved."""
+    if aliases.pairs is None:
+        return None
+    gone = f"select user_id as previous_id from {difference} where not present"
+    leaving = workspace.name("leaving")
+    workspace.run(f"create table {leaving} as from {aliases.pairs} semi join ({gone}) using (previous_id)")
+    if not workspace.one(f"select count(*) from {leaving}")[0]:
+        return None
+    left = f"select user_id from {difference} where not present"
+    stay = f"select user_id from ({members}) anti join ({left}) using (user_id)"
+    there = f"select user_id from {difference} where present union all {stay}"
+    table = workspace.name("moves")
+    workspace.run(
+        f"create table {table} as with moved as materialized (from {leaving} semi join ({there}) using (user_id)) "
+        "select previous_id as user_id from moved union select user_id from moved"
+    )
+    return Moves(table)
+
+
+def identified(rows: Rows, wanted: Wanted, aliases: Aliases) -> Rows:
+    """The rows once for each of their ids (`ids` of the config), all in one read, and under the ids that the users
+    have now. A row without the first id stays one row without any: it is rejected. Of traits a row says whether it came
+    under a previous id (``MOVED``)."""
     further = [quoted(key) for key, trait in wanted.traits.items() if trait.is_id]
-    if not further:
-        return rows
     columns = ["name"] if wanted.name else []
     columns += [quoted(key) for key, trait in wanted.traits.items() if not trait.is_id]
-    ids = f"list_filter([user_id, {', '.join(further)}], lambda each: each is not null)"
-    each = f"unnest(case when user_id is null then [null::varchar] else {ids} end) as user_id"
-    return replace(rows, select=f"select {', '.join([each, *columns])} from ({rows.select})")
+    if further:
+        ids = f"list_filter([user_id, {', '.join(further)}], lambda each: each is not null)"
+        each = f"unnest(case when user_id is null then [null::varchar] else {ids} end) as user_id"
+        rows = replace(rows, select=f"select {', '.join([each, *columns])} from ({rows.select})")
+    if aliases.pairs is None:
+        return rows
+    names = ["coalesce(a.user_id, s.user_id) as user_id", *(f"s.{column}" for column in columns)]
+    if wanted.traits:
+        names.append(f"a.user_id is not null as {quoted(MOVED)}")
+    joined = f"({rows.select}) s left join {aliases.pairs} a on s.user_id = a.previous_id"
+    return replace(rows, select=f"select {', '.join(names)} from {joined}")

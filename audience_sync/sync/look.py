@@ -10,12 +10,14 @@ from audience_sync.delivery.owed import Facts
 from audience_sync.delivery.terms import read_first_terms
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.errors import FrozenError, RetiredError
-from audience_sync.model import PropertyKind
+from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import refused_values, withheld_values
+from audience_sync.sync.aliases import pass_on, read_aliases
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.findings import Findings
+from audience_sync.sync.identity import erased_persons
 from audience_sync.sync.known import Known, read_known
 from audience_sync.sync.move import moved, refuse_unfitting
 from audience_sync.sync.order import Order, Parts, Watch
@@ -81,8 +83,14 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     targets = named_targets(parts.settings.audiences, known.properties, leaving=order.retire)
     refuse_traits(parts.settings.computed_traits, known.properties, leaving=order.retire)
     collector = _collector(parts, order, watch, workspace, known, run)
+    collector.aliases = read_aliases(collector, sources=order.retire is None and order.undoes is None)
+    collector.erased = erased_persons(collector.erased, collector.aliases.pairs)
     collect_all(collector, targets, order)
-    findings, ledgers = collector.findings, ledgers_after(parts, order, collector, targets, before, first)
+    pass_on(collector)
+    findings = collector.findings
+    made = parts.destinations(_about(known, findings, parts.settings.secrets))
+    joining = {name for name, each in made.items() if each.has_alias}
+    ledgers = ledgers_after(parts, order, collector, targets, before, first, joining=joining)
     with parts.store.reading() as connection:
         suppressed = read_suppressed(
             connection,
@@ -92,6 +100,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
             findings,
             collector.decisions,
             erased=collector.erased,
+            aliases=collector.aliases,
         )
         stored = Facts(
             read_log(connection, workspace, ledgers),
@@ -99,13 +108,14 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
             _Chains(collector),
             suppressed.table,
             read_kept(connection, workspace, withheld_values),
+            collector.aliases.told,
         )
     return Outlook(
         collector.run,
         known,
         findings,
         ledgers,
-        parts.destinations(_about(known, findings, parts.settings.secrets)),
+        made,
         gather(workspace, stored, findings, collector.run),
         suppressed,
     )
@@ -164,6 +174,7 @@ def _refuse_frozen(order: Order, known: Known) -> None:
 def _about(known: Known, findings: Findings, secrets: tuple[str, ...]) -> Audiencing:
     kinds = {key: each.kind for key, each in known.properties.items()}
     kinds |= {each.key: each.kind for each in findings.created}
+    kinds.pop(ALIAS_KEY, None)
     audiences = frozenset(key for key, kind in kinds.items() if kind is PropertyKind.AUDIENCE)
     return Audiencing(known.installation, audiences, frozenset(kinds) - audiences, secrets)
 

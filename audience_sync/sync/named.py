@@ -36,8 +36,9 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
     keys = [each.key for each in live.values()]
     collector.watch(f"audiences from {origin}")
     try:
+        collector.aliases.require()
         wanted = collector.wanted(config, keys)
-        mark = mark_with(collector.sources[config.source].mark(wanted), config)
+        mark = mark_with(collector.sources[config.source].mark(wanted), config, collector.aliases.version)
         thawed = [key for key in keys if key not in collector.known.frozen]
         all_mine = taken.isdisjoint(each.key for each in known.values())
         if thawed and all_mine and collector.is_known(thawed, mark, wanted):
@@ -46,7 +47,7 @@ def collect_names(collector: Collector, config: AudienceConfig) -> None:
         rows = collector.sources[config.source].read(collector.workspace, wanted)
         if not collector.is_accepted(keys):
             admit(collector.workspace, rows, config, live.values())
-        rows = identified(rows, wanted)
+        rows = identified(rows, wanted, collector.aliases)
         with scanning(rows):
             named, found = _read_names(collector, rows, origin), collector.findings.audiences
             before = len(found)

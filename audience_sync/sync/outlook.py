@@ -126,7 +126,14 @@ def owed_to(
     subscriptions = ledger.active() if feed.seeding is None else [ledger.subscriptions[feed.seeding]]
     table = owed(
         workspace,
-        Facts(facts.log, refused, facts.chains, facts.suppressed, withheld),
+        Facts(
+            facts.log,
+            refused,
+            facts.chains,
+            facts.suppressed,
+            withheld,
+            facts.aliases if destination.has_alias else None,
+        ),
         feed,
         subscriptions,
         companions=destination.companions,

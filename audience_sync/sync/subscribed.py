@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.delivery.feeds import Feed, Ledger
 from audience_sync.delivery.subscribing import keep_closing, retell, subscribe, undo_baseline
 from audience_sync.delivery.terms import Terms
+from audience_sync.model import ALIAS_KEY
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.order import Order, Parts
@@ -22,9 +23,12 @@ def ledgers_after(
     targets: Sequence[Target],
     before: Mapping[str, Ledger],
     first: Mapping[str, Mapping[str, Terms]],
+    *,
+    joining: Collection[str] = (),
 ) -> dict[str, Ledger]:
     """Each destination's, by name; ``before`` are those of the store. ``first``: by destination and key, on which
-    terms it was told of a property for the first time."""
+    terms it was told of a property for the first time. ``joining``: those that are told of previous ids; one that
+    is new has not heard of any."""
     known, findings = collector.known, collector.findings
     closed = {key for key, each in known.properties.items() if each.retired}.union(findings.retired)
     configs = configs_by_key(parts.settings, known, findings, targets)
@@ -33,6 +37,8 @@ def ledgers_after(
         ledger = keep_closing(ledger_before, closed, collector.run)
         everything = wanted(parts.settings, known, findings, configs, name)
         told_of = {key for key, each in ledger.subscriptions.items() if each.ended_run is None}
+        if name in joining and ALIAS_KEY in known.properties.keys() | {each.key for each in findings.created}:
+            everything[ALIAS_KEY] = ledger_before.id is not None
         keys = {key: everyone for key, everyone in everything.items() if key in told_of or key not in known.frozen}
         keys = {key: everyone for key, everyone in keys.items() if key not in closed} | dict.fromkeys(
             closed & told_of, True

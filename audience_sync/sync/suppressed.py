@@ -18,6 +18,7 @@ from audience_sync.store.tables import suppressions
 from audience_sync.sync.decisions import Decisions, Difference
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.guard import suppression_reason
+from audience_sync.sync.identity import Aliases
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.workspace import Workspace
 
@@ -55,8 +56,9 @@ def read_suppressed(
     decisions: Decisions,
     *,
     erased: str,
+    aliases: Aliases,
 ) -> Suppressed:
-    """The lists as they are now. Of a list that shrinks suspiciously nobody is taken off."""
+    """The lists as they are now, for every id of a user. Of a list that shrinks suspiciously nobody is taken off."""
     stored, at = _stored(connection, workspace), datetime.now(UTC)
     listed, error = workspace.name("listed"), None
     workspace.run(f"create table {listed} (user_id varchar)")
@@ -76,7 +78,7 @@ def read_suppressed(
     removed = _table(workspace, f"{before} except select user_id from {listed}")
     if error is None:
         _guard(workspace, settings, findings, decisions, before, removed)
-    everyone = _table(
+    everyone = aliases.ids_of(
         workspace,
         f"select user_id from {stored} where origin = '{COMMAND}' union select user_id from {added} "
         f"union ({before} except select user_id from {removed})",

@@ -33,16 +33,24 @@ class TraitsDiff:
 
 
 def diff_traits(
-    workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str], *, erased: str = "false"
+    workspace: Workspace,
+    snapshot: str,
+    chain: Chain,
+    keys: Sequence[str],
+    *,
+    erased: str = "false",
+    aliases: str | None = None,
 ) -> TraitsDiff:
     """The chain's values against a snapshot table, which has ``user_id`` and a column per key of ``keys``.
+
+    ``aliases``: a table of ``previous_id`` and ``user_id``. Who has moved with the values has lost none.
 
     Values of the chain that the snapshot doesn't bring stay as they are.
     """
     if chain.id is None:
         return _first_values(workspace, snapshot, keys, erased)
     wide = _changed_users(workspace, snapshot, chain, keys)
-    lost = _lost(workspace, snapshot, wide, {key: [key] for key in keys} | {ALL: keys})
+    lost = _lost(workspace, snapshot, _unmoved(snapshot, wide, aliases), {key: [key] for key in keys} | {ALL: keys})
     if erased != "false":
         workspace.run(f"delete from {wide} where {erased}")
     log = workspace.name("trait_log")
@@ -90,6 +98,15 @@ def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequ
     return wide
 
 
+def _unmoved(snapshot: str, wide: str, aliases: str | None) -> str:
+    """Of the changed users those who are not the same under another id."""
+    if aliases is None:
+        return wide
+    there = f"select previous_id, user_id from {aliases} semi join {snapshot} using (user_id)"
+    moved = f"from ({there}) where previous_id in (select user_id from {wide})"
+    return f"{wide} where user_id not in (select previous_id {moved} union all select user_id {moved})"
+
+
 def _lost(workspace: Workspace, snapshot: str, wide: str, groups: Mapping[str, Sequence[str]]) -> dict[str, Counts]:
     """By the name of each group of traits that some users would lose all values of: how many had one.
 
@@ -132,10 +149,13 @@ def _any(chain_keys: Sequence[str], keys: Sequence[str], *, new: bool) -> str:
     return " or ".join(f"{column} is not null" for column in columns)
 
 
-def one_row_a_user(workspace: Workspace, snapshot: str, keys: Sequence[str]) -> tuple[str, int]:
+def one_row_a_user(
+    workspace: Workspace, snapshot: str, keys: Sequence[str], *, moved: str | None = None
+) -> tuple[str, int]:
     """A table of a traits snapshot with one row a user, and how many users had several that differ.
 
-    Of rows that differ the greatest wins, so that the same snapshot always gives the same values.
+    Of rows that differ the greatest wins, so that the same snapshot always gives the same values. ``moved``: a column
+    that says whether a row came under a previous id of the user; then the user's own go first, and differ alone.
     """
     table = workspace.name("snapshot")
     workspace.run(f"create table {table} as {snapshot}")
@@ -152,10 +172,11 @@ def one_row_a_user(workspace: Workspace, snapshot: str, keys: Sequence[str]) -> 
     )
     columns = ", ".join(quoted(key) for key in keys)
     kept = workspace.name("snapshot")
-    order = ", ".join(f"{quoted(key)} desc nulls last" for key in keys)
+    first, own = (quoted(moved), f"where not {quoted(moved)}") if moved else ("true", "")
+    order = ", ".join([first, *(f"{quoted(key)} desc nulls last" for key in keys)])
     differing = workspace.one(
         f"select count(*) from (select user_id from (select distinct user_id, {columns} from {table} "
-        f"semi join {twice} using (user_id)) group by user_id having count(*) > 1)"
+        f"semi join {twice} using (user_id) {own}) group by user_id having count(*) > 1)"
     )[0]
     workspace.run(
         f"create table {kept} as select * from {table} anti join {twice} using (user_id) union all "

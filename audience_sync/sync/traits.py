@@ -8,16 +8,16 @@ from dataclasses import replace
 from audience_sync.config.models import ComputedTraitsConfig, TraitConfig
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError
-from audience_sync.model import HoldKind, PropertyKind
+from audience_sync.model import ALIAS_KEY, HoldKind, PropertyKind
 from audience_sync.store.chains import Chain, current
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.findings import NewProperty, Taken
 from audience_sync.sync.gate import admit, columns_text, in_full
-from audience_sync.sync.identity import identified
+from audience_sync.sync.identity import MOVED, identified
 from audience_sync.sync.judge import ComparedTraits, judge
 from audience_sync.sync.prepare import traits_change
 from audience_sync.sync.snapshot import place_of, rejected_rows, scanning
-from audience_sync.sync.trait_values import diff_traits, one_row_a_user
+from audience_sync.sync.trait_values import TraitsDiff, diff_traits, one_row_a_user
 
 
 def collect_traits(collector: Collector, keys: Collection[str] | None = None) -> None:
@@ -49,8 +49,11 @@ def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collectio
     """Returns the workspace tables of users whose values changed; None where nothing had to be read."""
     workspace = collector.workspace
     columns = [key for key in config.columns if keys is None or key in keys]
+    collector.aliases.require()
     source, wanted = collector.sources[config.source], collector.wanted(config, config.columns)
     mark = source.mark(wanted)
+    if mark is not None and collector.aliases.version:
+        mark = f"{mark} {collector.aliases.version}"
     if collector.is_known(columns, mark, wanted):
         for key in columns:
             collector.decisions.is_healthy((HoldKind.COMPUTED_TRAIT, key))
@@ -59,9 +62,11 @@ def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collectio
     rows = source.read(workspace, wanted)
     if not collector.is_accepted(config.columns):
         admit(workspace, rows, config, map(collector.known.properties.get, columns))
-    rows = identified(rows, wanted)
+    rows = identified(rows, wanted, collector.aliases)
     with scanning(rows):
-        snapshot, differing = one_row_a_user(workspace, rows.select, columns)
+        snapshot, differing = one_row_a_user(
+            workspace, rows.select, columns, moved=MOVED if collector.aliases.pairs else None
+        )
     if differing:
         collector.findings.warnings.append(
             f"computed traits of {config.source}: {differing} users have several rows that differ; "
@@ -80,7 +85,12 @@ def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collectio
 
 
 def _compare(collector: Collector, snapshot: str, chain: Chain, keys: Sequence[str]) -> ComparedTraits:
-    return ComparedTraits(chain, keys, diff_traits(collector.workspace, snapshot, chain, keys, erased=collector.erased))
+    return ComparedTraits(chain, keys, _diff(collector, snapshot, chain, keys))
+
+
+def _diff(collector: Collector, snapshot: str, chain: Chain, keys: Sequence[str]) -> TraitsDiff:
+    pairs = collector.aliases.pairs
+    return diff_traits(collector.workspace, snapshot, chain, keys, erased=collector.erased, aliases=pairs)
 
 
 def _note_invalid(collector: Collector, invalid: int) -> None:
@@ -137,17 +147,22 @@ def _count(collector: Collector, changed: Sequence[str]) -> None:
     findings.traits = replace(findings.traits, users=users_with_traits(collector), changed=count)
 
 
+def _is_counted(chain: Chain) -> bool:
+    """Whether it holds what a config calls computed traits."""
+    return chain.kind is PropertyKind.COMPUTED_TRAIT and chain.keys != (ALIAS_KEY,)
+
+
 def _users_before(collector: Collector) -> int:
     """Users with computed traits as the last run counted them: nothing has changed since."""
-    chains = [chain for chain in collector.known.chains.values() if chain.kind is PropertyKind.COMPUTED_TRAIT]
+    chains = [chain for chain in collector.known.chains.values() if _is_counted(chain)]
     return collector.known.trait_users if any(chain.users for chain in chains) else 0
 
 
 def users_with_traits(collector: Collector) -> int:
     """Users with computed traits: a chain's own count where there is one, otherwise counted."""
-    stored = [chain for chain in collector.known.chains.values() if chain.kind is PropertyKind.COMPUTED_TRAIT]
+    stored = [chain for chain in collector.known.chains.values() if _is_counted(chain)]
     before = {chain.id: chain for chain in stored if chain.id is not None}
-    after = [change.chain for change in collector.findings.changes if change.chain.kind is PropertyKind.COMPUTED_TRAIT]
+    after = [change.chain for change in collector.findings.changes if _is_counted(change.chain)]
     latest = {
         **before,
         **{chain.id if chain.id is not None else -place: chain for place, chain in enumerate(after, 1)},

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from audience_sync.errors import ForgottenError, UnknownNameError
-from audience_sync.model import History, PropertyKind, RunStatus
+from audience_sync.model import ALIAS_KEY, History, PropertyKind, RunStatus
 from audience_sync.store.catalog import Property
 from audience_sync.store.chains import Chain, current, trait_column
 from audience_sync.store.pruning import pruned_through
@@ -65,7 +65,8 @@ def _refuse(connection: Connection, run: int) -> None:
 
 def _touched(connection: Connection, run: int, known: Sequence[Property]) -> list[Property]:
     changed = set(connection.execute(select(changes.c.property_id).where(changes.c.run_id == run).distinct()).scalars())
-    return [each for each in known if each.created_run == run or each.id in changed]
+    mine = [each for each in known if each.created_run == run or each.id in changed]
+    return [each for each in mine if each.key != ALIAS_KEY]
 
 
 def _log(connection: Connection, workspace: Workspace, run: int, touched: Sequence[Property]) -> str:
@@ -91,6 +92,11 @@ def _change(collector: Collector, run: int, log: str, each: Property) -> Change:
     if each.kind is PropertyKind.AUDIENCE:  # what it was follows from what it is
         workspace.run(f"update {table} set before = case value when 'true' then 'false' else 'true' end")
         unknown = 0
+    told = collector.aliases.told
+    if told is not None:  # who has another id now keeps it, and so does what went with it
+        now = f"select user_id from {told} where previous_id in (select user_id from {table})"
+        ids = f"select previous_id from {told} union all {now}"
+        workspace.run(f"update {table} set newer = {run} where newer is null and user_id in ({ids})")
     workspace.run(f"delete from {table} where before is null and newer is null")
     workspace.run(f"update {table} set before = nullif(before, 'null')")
     return Change(each, table, unknown)

@@ -70,7 +70,7 @@ def test_an_unknown_environment_names_those_there_are(problems: Problems) -> Non
 def test_an_unknown_part_of_any_environment_is_a_problem(problems: Problems) -> None:
     text = TEXT.replace("development: {}", "development: {stor: x}")
     assert problems(text) == [
-        "environments.development.stor: unknown option `stor`; did you mean `store`? (known here: audiences, "
+        "environments.development.stor: unknown option `stor`; did you mean `store`? (known here: aliases, audiences, "
         "computed_traits, destinations, guard, members_table, memory_limit, priority_groups, retention, schedule, "
         "sources, store, suppressed)"
     ]

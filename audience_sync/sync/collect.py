@@ -16,9 +16,10 @@ from audience_sync.store.chains import Chain, current, fetch
 from audience_sync.store.engine import Store
 from audience_sync.store.holdouts import read_held_out
 from audience_sync.store.salvage import salvage
+from audience_sync.sync.compared import Compared
 from audience_sync.sync.damp import damp, still_missing
 from audience_sync.sync.decisions import Decisions
-from audience_sync.sync.findings import Absences, AudienceFinding, Findings, HeldOut, Taken
+from audience_sync.sync.findings import AudienceFinding, Findings, Taken
 from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.group import Ahead, Earlier
 from audience_sync.sync.guard import empties
@@ -30,26 +31,6 @@ from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.targets import Target
 from audience_sync.sync.words import frozen
 from audience_sync.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What an audience's snapshot would change; ``place`` is its finding's.
-
-    ``diff``: what is told of it; ``news`` (a query) and ``counts``: what is new in it, for the guard. ``moved``: of
-    those who leave it empty, who can't be in it any more whatever its source says.
-    """
-
-    target: Target
-    chain: Chain
-    diff: MembersDiff
-    news: str
-    counts: Counts
-    taken: Taken
-    place: int
-    absences: Absences | None = None
-    held_out: HeldOut | None = None
-    moved: int = 0
 
 
 @dataclass(slots=True)

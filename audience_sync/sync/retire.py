@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from audience_sync.config.suggest import unknown
 from audience_sync.errors import UnknownNameError
-from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
+from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.absences import read_absent
 from audience_sync.store.catalog import Property
 from audience_sync.store.holdouts import read_held_out
@@ -32,8 +32,9 @@ _NOBODY = "select null::varchar as user_id where false"
 
 def refuse_unretirable(key: str, known: Known) -> None:
     """Raise UnknownNameError for a key that the store doesn't have."""
-    if key not in known.properties:
-        words = unknown("audience or computed trait", key, known.properties)
+    there = [each for each in known.properties if each != ALIAS_KEY]  # nobody gave it that key, nor can take it away
+    if key not in there:
+        words = unknown("audience or computed trait", key, there)
         raise UnknownNameError(f"{words}. Nothing was done. What was never told needs only to leave the config")
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
-from audience_sync.sync.collect import Collector, Compared
+from audience_sync.sync.collect import Collector
+from audience_sync.sync.compared import Compared
 from audience_sync.sync.decisions import Difference
 from audience_sync.sync.findings import Held, NewProperty
 from audience_sync.sync.guard import audience_reason, reasons_together

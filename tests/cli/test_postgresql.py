@@ -107,3 +107,20 @@ def test_a_run_is_undone_on_postgresql(new_vip: Project, postgresql: PostgreSQL)
     held = new_vip.sync()
     assert (held.code, [each["key"] for each in held.json["traits"]["held"]]) == (4, ["plan"])
     assert (held.audience("vip")["status"], new_vip.sent()) == ("held", [])
+
+
+def test_a_user_who_gets_another_id_stays_one_user_on_postgresql(new_vip: Project, postgresql: PostgreSQL) -> None:
+    new_vip.configure(
+        store="${STORE}",
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        aliases=[{"source": "shop", "file": "aliases.csv"}],
+    )
+    new_vip.write("aliases.csv", "previous_id,user_id\n")
+    new_vip.environment["STORE"] = postgresql.create()
+    assert new_vip.sync("--upgrade").code == 0
+    new_vip.write("aliases.csv", "previous_id,user_id\nada,zoé\n")
+    assert new_vip.sync().code == 0
+    alias, identify = new_vip.messages()[-2:]
+    assert (alias["type"], alias["previousId"], alias["userId"]) == ("alias", "ada", "zoé")
+    assert (identify["userId"], identify["traits"]) == ("zoé", {"vip": True})
+    assert new_vip.sync().destination("log")["calls"] == 0

@@ -170,8 +170,6 @@ def the_old_key_stays_true() -> None:
     move.ChainChange = lambda chain, new, log, members: change(chain, new)
 
 
-#: Days and what a person changes: the rules by which most bugs are found.
-ANY: tuple[str, ...] = ()
 WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED = (
     (name,)
     for name in (
@@ -183,23 +181,23 @@ WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED = (
         "audiences_are_a_group",
     )
 )
-DAYS = ("monday", "tuesday", "wednesday", "thursday")
+DAYS = ("monday",)
 #: Each bug, and the rules that must find it.
 BUGS: dict[Callable[[], None], tuple[str, ...]] = {
-    position_ahead_of_the_answers: ANY,
-    leavers_are_forgotten: ANY,
-    a_new_message_id_for_every_attempt: ANY,
-    refusals_are_forgotten: ANY,
-    suppression_is_not_asked: ANY,
+    position_ahead_of_the_answers: DAYS,
+    leavers_are_forgotten: DAYS,
+    a_new_message_id_for_every_attempt: DAYS,
+    refusals_are_forgotten: DAYS,
+    suppression_is_not_asked: ("a_user_is_suppressed", *DAYS),
     guards_are_asleep: WRONG,
     approval_is_blind: WRONG,
     what_is_held_is_not_left_alone: WRONG,
-    freezes_are_forgotten: (*FROZEN, "monday"),
+    freezes_are_forgotten: (*FROZEN, *DAYS),
     nobody_stays: MISSING,
-    nobody_is_held_out: (*HELD_OUT, "monday"),
-    members_are_not_held_out_any_more: (*HELD_OUT, "monday"),
-    a_user_is_in_all_audiences_of_a_group: (*GROUPED, "monday"),
-    who_leaves_the_first_audience_of_a_group_is_forgotten: (*GROUPED, "monday"),
+    nobody_is_held_out: (*HELD_OUT, *DAYS),
+    members_are_not_held_out_any_more: (*HELD_OUT, *DAYS),
+    a_user_is_in_all_audiences_of_a_group: (*GROUPED, *DAYS),
+    who_leaves_the_first_audience_of_a_group_is_forgotten: (*GROUPED, *DAYS),
     what_was_undone_is_done_again: UNDONE,
     undoing_overwrites_what_is_newer: UNDONE,
     what_is_retired_is_forgotten: DAYS,

@@ -1,19 +1,32 @@
-"""Would the model notice? Each bug that is planted into the command is found."""
+"""Would the model notice? Each bug that is planted into the command is found.
+
+One is planted in every run of the tests; the others take minutes each:
+
+    AUDIENCE_SYNC_ALL_BUGS=1 pytest tests/model/test_planted_bugs.py
+"""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 from hypothesis import settings
 from hypothesis.errors import Flaky, FlakyFailure
 
-from .bugs import BUGS
+from .bugs import BUGS, approval_is_blind
 from .machine import House
 from .searching import COMMON, search
+
+CHOSEN = {
+    bug.__name__: rules
+    for bug, rules in BUGS.items()
+    if bug is approval_is_blind or "AUDIENCE_SYNC_ALL_BUGS" in os.environ
+}
 
 
 @pytest.mark.parametrize(
     ("house", "rules"),
-    [pytest.param(("sqlite", bug.__name__), rules, id=bug.__name__) for bug, rules in BUGS.items()],
+    [pytest.param(("sqlite", bug), rules, id=bug) for bug, rules in CHOSEN.items()],
     indirect=["house"],
 )
 def test_the_model_finds_a_planted_bug(house: House, rules: tuple[str, ...]) -> None:

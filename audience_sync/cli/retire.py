@@ -24,27 +24,13 @@ def retire(context: click.Context, key: str, yes: bool, dry_run: bool) -> int:
 
     Shows how many users would be told what, and asks. Safe to interrupt and to repeat: it goes on where it was.
     """
-    from audience_sync.cli.confirmed import agrees, look_ahead, told_json, told_lines
-    from audience_sync.cli.output import line, print_json
-    from audience_sync.cli.runs import carry_out
+    from audience_sync.cli.confirmed import carry_out_if_meant
     from audience_sync.sync.order import Order
 
     order = Order("retire", retire=key)
-    if yes and not dry_run:
-        return carry_out(context, order).exit_code
-    found = look_ahead(context, order)
-    if dry_run and context.obj.as_json:
-        print_json(told_json(found))
-    elif dry_run:
-        for text in (
-            *told_lines(found),
-            *_notes(found, key),
-            f"Nothing was changed or sent. To do it: {found.command}",
-        ):
-            line(text)
-    elif agrees(context, found, f"Retire '{key}'?", yes=False, notes=_notes(found, key)):
-        return carry_out(context, order, review=found.saved.refuse_other).exit_code
-    return 0
+    return carry_out_if_meant(
+        context, order, f"Retire '{key}'?", lambda found: _notes(found, key), yes=yes, dry_run=dry_run
+    )
 
 
 def _notes(found: Plan, key: str) -> Iterator[str]:

@@ -11,16 +11,21 @@ from typing import Any, cast
 import click
 import pytest
 
-from audience_sync.cli.confirmed import agrees
+from audience_sync.cli import confirmed
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.forecast import Forecast
+from audience_sync.sync.order import Order
 from audience_sync.sync.plan import Plan
 from audience_sync.sync.saved import SavedPlan
 from audience_sync.sync.tellings import Telling
 
 FORECASTS = [Forecast("log", "s3://calls", 50.0, calls=3, requests=3), Forecast("late", "s3://late", None)]
 FOUND = Plan(
-    cast(SavedPlan, None), Findings(), FORECASTS, [], {"log": [Telling("vip", "false", 2), Telling("vip", "true", 1)]}
+    cast(SavedPlan, SimpleNamespace(refuse_other=None)),
+    Findings(),
+    FORECASTS,
+    [],
+    {"log": [Telling("vip", "false", 2), Telling("vip", "true", 1)]},
 )
 SHOWN = (
     "log: 3 identify calls to s3://calls, in 3 requests, 0 s at its rate limit.\n"
@@ -39,10 +44,21 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Whether the order was carried out."""
+
     def asked(typed: io.StringIO, *, yes: bool = False, as_json: bool = False) -> bool:
+        done = []
         monkeypatch.setattr(sys, "stdin", typed)
+        monkeypatch.setattr(confirmed, "_look_ahead", lambda context, order: FOUND)
+        monkeypatch.setattr(
+            confirmed, "carry_out", lambda *order, **options: done.append(order) or SimpleNamespace(exit_code=1)
+        )
         context: Any = SimpleNamespace(obj=SimpleNamespace(as_json=as_json))
-        return agrees(context, FOUND, "Do it?", yes=yes, notes=["It is for good."])
+        code = confirmed.carry_out_if_meant(
+            context, Order("undo 1"), "Do it?", lambda found: ["It is for good."], yes=yes, dry_run=False
+        )
+        assert code == len(done)
+        return bool(done)
 
     return asked
 

@@ -50,6 +50,8 @@ def print_explanation(found: Explanation, *, at: datetime | None) -> None:
         line(f"The store knows no user {user}{when}. Ids are compared as they are written: 007 is not 7.")
         return
     line(f"User {user}{when}")
+    if found.new_id is not None:
+        line(f"A previous id of {shown_id(found.new_id)} (`aliases`), who has all that is new.")
     for text in _suppressions(found):
         line(text)
     _print_audiences(found)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Table, null, select
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import NEVER
 from audience_sync.delivery.terms import Terms, read_terms
+from audience_sync.history.aliased import new_id_of
 from audience_sync.history.kept import run_known_by
 from audience_sync.history.reach import Reach, read_requests
 from audience_sync.history.snapshots import SnapshotOf, snapshots_of
@@ -67,7 +68,7 @@ class Explanation:
     longer kept, 0 where all are. Of an erased user there is only ``erased_at``.
 
     ``absences``: by key, where the user is missing from the source and stays for now; ``holdouts``: where the user is
-    held out; of the present only."""
+    held out; ``new_id``: which id the user has now, where this is a previous one; of the present only."""
 
     user_id: str
     at: datetime
@@ -80,10 +81,11 @@ class Explanation:
     forgotten: int = 0
     absences: Mapping[str, Absence] = field(default_factory=dict)
     holdouts: Mapping[str, Holdout] = field(default_factory=dict)
+    new_id: str | None = None
 
     @property
     def is_known(self) -> bool:
-        known = self.erased_at or self.suppressions or self.holdouts
+        known = self.erased_at or self.suppressions or self.holdouts or self.new_id
         return bool(known) or any(each.ever for each in self.versions.values())
 
     @property
@@ -141,6 +143,7 @@ def explain(
             forgotten,
             absences_of(connection, user) if at is None else {},
             holdouts_of(connection, user) if at is None else {},
+            new_id_of(connection, workspace, known, user) if at is None else None,
         )
 
 

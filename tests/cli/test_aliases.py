@@ -283,6 +283,15 @@ def test_undoing_the_run_leaves_alone_who_has_another_id(known: Project) -> None
     assert known.query("select user_id from audience_members order by 1") == [("ada",), ("bob",), ("cyd",)]
 
 
+def test_explain_says_whose_a_previous_id_is(known: Project) -> None:
+    alias(known, "anon>b", "b>ada", "never>ada")
+    known.sync()
+    assert known.run("explain", "anon", "--json").json["new_id"] == "ada"
+    assert known.run("explain", "ada", "--json").json["new_id"] is None
+    assert not known.run("explain", "never", "--json").json["known"]
+    assert "A previous id of ada" in known.run("explain", "anon").stdout
+
+
 def test_who_is_erased_is_so_under_every_id(known: Project) -> None:
     alias(known, "anon>ada")
     known.sync()

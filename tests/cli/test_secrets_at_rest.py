@@ -103,7 +103,7 @@ def test_an_answer_that_confuses_a_library_is_not_logged_with_its_address(
 ) -> None:
     """urllib3 warns of broken headers, with the whole address."""
     configure(secretive, receiver, new_url("sqlite", with_schema=True))
-    receiver.will_answer(Reply(raw=b"HTTP/1.1 400 No\r\nno header\r\nContent-Length: 0\r\n\r\n"))
+    receiver.will_answer(Reply(raw=b"HTTP/1.1 400 No\r\nno header\r\nContent-Length: 0\r\n\r\n", then="close"))
     result = secretive.run("sync", "-v")
     assert "Failed to parse headers (url=***" in result.stderr
     assert [secret for secret in (KEY, TOKEN, PASSWORD) if secret in result.stdout + result.stderr] == []

@@ -48,7 +48,7 @@ def buggy(vip: Project) -> Project:
 @pytest.mark.parametrize(("bug", "words"), WORDS.values(), ids=WORDS.keys())
 def test_an_unexpected_error_is_said_and_kept_without_secrets_and_people(buggy: Project, bug: str, words: str) -> None:
     buggy.write("sitecustomize.py", BUG.replace("{}", bug, 1) if "{}[" not in bug else BUG.replace("{}", bug))
-    result = buggy.run("sync", "-v", "--json")
+    result = buggy.run_afresh("sync", "-v", "--json")
     assert result.code == 3
     ((kept,),) = buggy.query("select error from runs")
     kind, _, rest = words.partition("line N")
@@ -70,7 +70,7 @@ def test_what_libraries_threads_and_warnings_say_is_masked_too(buggy: Project) -
         "ended.join()",
     ]
     buggy.write("sitecustomize.py", BUG.replace("{}", "; ".join(said) + "; fail('')"))
-    result = buggy.run("sync", "-v")
+    result = buggy.run_afresh("sync", "-v")
     assert "a warning about ***" in result.stderr
     assert "a log line about ***" in result.stderr
     assert "A thread ended by an error that audience-sync did not expect: RuntimeError: a thread ended by ***" in (

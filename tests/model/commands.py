@@ -1,47 +1,19 @@
-"""The command line, many times a second: a process that has imported it forks a child for each command.
-
-A child may be killed by itself at a named point, and may run with a planted bug.
-"""
+"""Commands that may kill themselves at a named point, and may have a planted bug."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-STUCK = 60
+from forks import forks
+
 KILLED = -signal.SIGKILL
-NOT_BEGUN = 70
-#: What a child imports too late to share it with the next.
-IMPORTED = (
-    *(
-        f"audience_sync.cli.{name}"
-        for name in (
-            "sync",
-            "plan",
-            "seed",
-            "resync",
-            "retry",
-            "suppress",
-            "decide",
-            "undo",
-            "retire",
-            "freeze",
-            "runs",
-            "errors",
-        )
-    ),
-    *(f"audience_sync.destinations.{name}" for name in ("http", "segment", "webhook")),
-    *("audience_sync.sources.files", "audience_sync.store.migrate", "duckdb", "psycopg", "requests", "rich.progress"),
-)
 
 #: Where a child is killed: before or after a function, wherever that is called.
 POINTS: dict[str, tuple[str, str, str]] = {
@@ -68,79 +40,35 @@ class Ended:
 
 
 class Commands:
-    """A server in ``folder``; use it as a context."""
+    """Commands in ``folder``; those that were killed are taken for dead after a second."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        environment = {**os.environ, "AUDIENCE_SYNC_LEASE_SECONDS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "model.commands"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            cwd=folder,
-            text=True,
-        )
+        self._environment = {**os.environ, "AUDIENCE_SYNC_LEASE_SECONDS": "1"}
 
     def run(self, *arguments: str, crash: tuple[str, int] | None = None, bug: str | None = None) -> Ended:
         """``crash``: the point, and at which passing of it."""
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        order = {"arguments": arguments, "folder": str(self._folder), "crash": crash, "bug": bug}
-        self._server.stdin.write(json.dumps(order) + "\n")
-        self._server.stdin.flush()
-        answer = self._server.stdout.readline()
-        assert answer, "the server of commands is gone"
-        ended = Ended(*json.loads(answer))
-        if ended.code == NOT_BEGUN:
-            raise RuntimeError(f"the command could not be begun, or the bug {bug} not be planted")
-        return ended
+        code, out, err = forks().run(
+            arguments,
+            folder=self._folder,
+            environment=self._environment,
+            prepare=("model.commands:prepare", crash, bug),
+        )
+        return Ended(code, (out + err).decode("utf-8", "replace"))
 
     def move_to(self, folder: Path) -> None:
         """Later commands run there."""
         self._folder = folder
 
-    def close(self) -> None:
-        self._server.terminate()
-        self._server.wait(STUCK)
 
+def prepare(crash: tuple[str, int] | None, bug: str | None) -> None:
+    """In the child, before the command."""
+    if bug:
+        from model.bugs import plant
 
-def serve() -> None:
-    for module in IMPORTED:
-        importlib.import_module(module)
-    for line in sys.stdin:
-        order = json.loads(line)
-        log = Path(order["folder"]) / "output.log"
-        child = os.fork()
-        if not child:
-            _carry_out(order, log)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        print(json.dumps([code, log.read_text("utf-8", "replace")]), flush=True)
-
-
-def _carry_out(order: dict[str, Any], log: Path) -> None:
-    """In the child; it ends here."""
-    from audience_sync.cli import group
-    from audience_sync.cli.errors import run
-    from model.bugs import plant
-
-    code = NOT_BEGUN
-    try:
-        os.chdir(order["folder"])
-        with log.open("w") as output:
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
-        signal.alarm(STUCK)
-        sys.argv = ["audience-sync", *order["arguments"]]
-        if order["bug"]:
-            plant(order["bug"])
-        if order["crash"]:
-            _crash_at(*order["crash"])
-        code = run(group)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        plant(bug)
+    if crash:
+        _crash_at(*crash)
 
 
 def _crash_at(point: str, passing: int) -> None:
@@ -188,7 +116,3 @@ def _around_a_context(original: Callable[..., Any], passed: Callable[[], None], 
             passed()
 
     return wrapped
-
-
-if __name__ == "__main__":
-    serve()

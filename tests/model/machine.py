@@ -81,7 +81,6 @@ class House:
         self.done = {"commands": 0, "kills": 0, "messages": 0, "checks": 0}
 
     def close(self) -> None:
-        self.commands.close()
         self.receivers.close()
 
 

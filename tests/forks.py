@@ -1,0 +1,129 @@
+"""The command as people call it, in a process of its own, without the time that its imports take.
+
+A process that has imported the program forks a child for each command.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+#: Seconds after which a command is taken to be stuck, and killed.
+STUCK = 60
+NOT_BEGUN = 70
+#: What the program imports late, beside its own modules.
+LATE = ("alembic.command", "duckdb", "psycopg", "requests", "rich.progress", "rich.table")
+
+
+class Forks:
+    """The process that forks. A context."""
+
+    def __init__(self) -> None:
+        here = Path(__file__).parent
+        self._folder = TemporaryDirectory()
+        self._out, self._err = (Path(self._folder.name) / name for name in ("out", "err"))
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "forks"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=here,
+            env={**os.environ, "PYTHONPATH": str(here)},
+        )
+
+    def run(
+        self,
+        arguments: tuple[str, ...],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        prepare: tuple[Any, ...] | None = None,
+    ) -> tuple[int, bytes, bytes]:
+        """The exit code (minus the signal, of a command that was killed) and what was said to stdout and stderr.
+
+        ``prepare``: a function, as `module:name`, and its arguments; it is called in the child before the command.
+        """
+        order = [arguments, str(folder), dict(environment), prepare, str(self._out), str(self._err)]
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(order).encode() + b"\n")
+        self._server.stdin.flush()
+        answer = self._server.stdout.readline()
+        assert answer, "the process that forks is gone"
+        code, out, err = int(answer), self._out.read_bytes(), self._err.read_bytes()
+        assert code != -signal.SIGALRM, f"{arguments} was stuck: {out!r} {err!r}"
+        assert code != NOT_BEGUN, f"{arguments} could not be begun: {err!r}"
+        return code, out, err
+
+    def close(self) -> None:
+        self._server.terminate()
+        self._server.communicate(timeout=STUCK)
+        self._folder.cleanup()
+
+
+@cache
+def forks() -> Forks:
+    """One for all tests of this process."""
+    opened = Forks()
+    atexit.register(opened.close)
+    return opened
+
+
+def serve() -> None:
+    import audience_sync
+
+    for module in pkgutil.walk_packages(audience_sync.__path__, "audience_sync."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    for name in LATE:
+        importlib.import_module(name)
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if not child:
+            _carry_out(*order)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _carry_out(
+    arguments: list[str], folder: str, environment: dict[str, str], prepare: list[Any] | None, out: str, err: str
+) -> None:
+    """In the child; it ends here."""
+    code = NOT_BEGUN
+    try:
+        for number, path, mode in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY), (2, err, os.O_WRONLY)):
+            opened = os.open(path, mode | (os.O_CREAT | os.O_TRUNC if number else 0))
+            os.dup2(opened, number)
+            os.close(opened)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(folder)
+        signal.alarm(STUCK)
+        sys.argv = ["audience-sync", *arguments]
+        if prepare:
+            module, _, name = prepare[0].partition(":")
+            getattr(importlib.import_module(module), name)(*prepare[1:])
+        from audience_sync.cli import main
+
+        main()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()

@@ -27,6 +27,7 @@ WORDS = {
     State.BASELINE: "recorded without sending: only changes are told",
     State.NOT_TOLD_OF: "not told of it",
     State.NOTHING: "nothing to tell",
+    State.JOINED: "told under the new id",
 }
 VALUE_COLUMNS = {"value": "left", "since (UTC)": "left", "run": "right"}
 LINE_COLUMNS = {
@@ -50,8 +51,8 @@ def print_explanation(found: Explanation, *, at: datetime | None) -> None:
         line(f"The store knows no user {user}{when}. Ids are compared as they are written: 007 is not 7.")
         return
     line(f"User {user}{when}")
-    if found.new_id is not None:
-        line(f"A previous id of {shown_id(found.new_id)} (`aliases`), who has all that is new.")
+    if found.joined is not None:
+        line(f"A previous id of {shown_id(found.joined.new_id)} (`aliases`), since run {found.joined.run}.")
     for text in _suppressions(found):
         line(text)
     _print_audiences(found)

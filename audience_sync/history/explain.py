@@ -12,14 +12,14 @@ from sqlalchemy import Connection, Row, Table, null, select
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import NEVER
 from audience_sync.delivery.terms import Terms, read_terms
-from audience_sync.history.aliased import new_id_of
+from audience_sync.history.aliased import Joined, joined_to
 from audience_sync.history.kept import run_known_by
 from audience_sync.history.reach import Reach, read_requests
 from audience_sync.history.snapshots import SnapshotOf, snapshots_of
-from audience_sync.history.standing import Line, standing
+from audience_sync.history.standing import Line, passed_on, standing
 from audience_sync.history.telling import Story, Suppression, Told, in_force, replay
 from audience_sync.history.versions import Version, Versions, read_versions
-from audience_sync.model import History
+from audience_sync.model import ALIAS_KEY, History
 from audience_sync.store.absences import Absence, absences_of
 from audience_sync.store.catalog import read_properties
 from audience_sync.store.engine import Store
@@ -68,7 +68,7 @@ class Explanation:
     longer kept, 0 where all are. Of an erased user there is only ``erased_at``.
 
     ``absences``: by key, where the user is missing from the source and stays for now; ``holdouts``: where the user is
-    held out; ``new_id``: which id the user has now, where this is a previous one; of the present only."""
+    held out; both of the present only. ``joined``: which id the user has, where this is a previous one."""
 
     user_id: str
     at: datetime
@@ -81,11 +81,11 @@ class Explanation:
     forgotten: int = 0
     absences: Mapping[str, Absence] = field(default_factory=dict)
     holdouts: Mapping[str, Holdout] = field(default_factory=dict)
-    new_id: str | None = None
+    joined: Joined | None = None
 
     @property
     def is_known(self) -> bool:
-        known = self.erased_at or self.suppressions or self.holdouts or self.new_id
+        known = self.erased_at or self.suppressions or self.holdouts or self.joined
         return bool(known) or any(each.ever for each in self.versions.values())
 
     @property
@@ -107,6 +107,7 @@ class _Asked:
     suppressions: Sequence[Suppression]
     companions: Mapping[str, Companions]
     forgotten: int
+    joined: Joined | None
 
 
 def explain(
@@ -129,7 +130,9 @@ def explain(
         everything = read_versions(connection, workspace, known, user, forgotten=pruned[History.CHANGES])
         versions = {key: each for key, known in everything.items() if (each := known.until(run))}
         ever = {key: each for key, each in versions.items() if each.ever}
-        asked = _Asked(user, moment, run, ever, _suppressions(connection, user, moment), companions, forgotten)
+        joined = joined_to(connection, workspace, known, user, run)
+        on_lists = _suppressions(connection, user, moment)
+        asked = _Asked(user, moment, run, ever, on_lists, companions, forgotten, joined)
         snapshots = snapshots_of(connection, versions.values(), run, moment)
         return Explanation(
             user,
@@ -143,7 +146,7 @@ def explain(
             forgotten,
             absences_of(connection, user) if at is None else {},
             holdouts_of(connection, user) if at is None else {},
-            new_id_of(connection, workspace, known, user) if at is None else None,
+            asked.joined,
         )
 
 
@@ -157,17 +160,19 @@ def _view(connection: Connection, destination: int, name: str, kind: str, asked:
     ids = {key: each.of.id for key, each in asked.versions.items()}
     seeded = {key: ids[key] for key, history in terms.items() if key in ids and any(each.seeding for each in history)}
     reach = Reach(connection, destination, asked.user, asked.moment, asked.forgotten, terms, seeded)
-    story = Story(asked.versions, terms, asked.suppressions, asked.companions.get(kind, ()))
+    joined = asked.joined.run if asked.joined is not None and ALIAS_KEY in terms else None
+    story = Story(asked.versions, terms, asked.suppressions, asked.companions.get(kind, ()), joined)
     told = replay(story, read_requests(reach, story.runs_with_news(), asked.suppressions), asked.moment)
     if asked.forgotten and asked.run == NEVER:
         told.refused = _kept(connection, refused_values, destination, asked.user)
         told.withheld = _kept(connection, withheld_values, destination, asked.user)
     feeds = _feeds(read_ledgers(connection, [name])[name], terms, asked)
     suppressed = any(each.holds_at(asked.moment) for each in asked.suppressions)
+    lines = standing(asked.versions, terms, told, feeds, asked.run, suppressed=suppressed, forgotten=asked.forgotten)
     return DestinationView(
         name,
         kind,
-        standing(asked.versions, terms, told, feeds, asked.run, suppressed=suppressed, forgotten=asked.forgotten),
+        lines if joined is None else passed_on(lines),
         told,
         _last(connection, destination, asked.run),
         min((each.attempted_run for each in feeds.values() if each.attempted_run), default=None),

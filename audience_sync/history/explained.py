@@ -21,7 +21,7 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
         "user_id": found.user_id,
         "at": found.at,
         "known": found.is_known,
-        "new_id": found.new_id,
+        "new_id": found.joined and found.joined.new_id,
         "erased_at": found.erased_at,
         "suppressed": found.is_suppressed,
         "suppressions": [asdict(each) for each in found.suppressions],

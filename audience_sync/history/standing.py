@@ -23,6 +23,7 @@ class State(StrEnum):
     BASELINE = "baseline"  # recorded without sending; only later changes are told
     NOT_TOLD_OF = "not told of"  # the config sends it elsewhere
     ENDED = "ended"  # no longer told of it
+    JOINED = "joined"  # told under the id that the user has now
     NOTHING = "nothing"  # there has been nothing to tell
 
 
@@ -63,6 +64,12 @@ def standing(
     if suppressed:
         due = {key: (State.WITHHELD, version) for key, (_, version) in due.items()}
     return [_line(key, each, terms.get(key, ()), told, due.get(key), run, forgotten) for key, each in versions.items()]
+
+
+def passed_on(lines: Sequence[Line]) -> list[Line]:
+    """The same of a previous id, where the destination has joined it with the new one: nothing more is to be told."""
+    over = (State.NOT_TOLD_OF, State.ENDED)
+    return [each if each.state in over else Line(each.key, State.JOINED, each.told) for each in lines]
 
 
 def _line(

@@ -103,13 +103,15 @@ class Story:
     """What the calls of one destination about one user were made of.
 
     ``versions``: of the properties of which the user ever had a value. ``terms``: on which the destination is told of
-    them. ``companions``: the traits that it is told together.
+    them. ``companions``: the traits that it is told together. ``joined_run``: the run since which it is told nothing
+    more, since the user has another id.
     """
 
     versions: Mapping[str, Versions]
     terms: Mapping[str, Sequence[Terms]]
     suppressions: Sequence[Suppression] = ()
     companions: Sequence[Sequence[str]] = ()
+    joined_run: int | None = None
 
     def runs_with_news(self) -> list[int]:
         """The runs at which something to tell may have come up: a value, or that the destination is told of it."""
@@ -122,6 +124,8 @@ def replay(story: Story, requests: Iterable[Request], until: datetime) -> Told:
     told, news_at = Told(), story.runs_with_news()
     seen: dict[str | None, int] = {}
     for request in requests:
+        if story.joined_run is not None and request.run >= story.joined_run:
+            break
         _set_aside(told, story.suppressions, request.answered_at)
         reached = max(told.reached.get(request.seeding, 0), request.position)
         if request.seeding and request.command != SEED and not reached:
@@ -133,6 +137,9 @@ def replay(story: Story, requests: Iterable[Request], until: datetime) -> Told:
         if request.id is not None:
             told.reached[request.seeding] = max(reached, request.run)
     _set_aside(told, story.suppressions, until)
+    if story.joined_run is not None:  # what was not taken went with the user
+        told.refused.clear()
+        told.withheld.clear()
     return told
 
 

@@ -21,7 +21,7 @@ from audience_sync.sync.prepare import traits_change
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.trait_values import diff_traits
 from audience_sync.wording import plural
-from audience_sync.workspace import Workspace, literal, quoted
+from audience_sync.workspace import Workspace, quoted
 
 #: What the new id is called while a list is read.
 NEW_ID = "new id"
@@ -53,7 +53,8 @@ def read_aliases(collector: Collector, *, sources: bool) -> Aliases:
     if lists and error is None and (stored is None or stored.mark != (version or None)):
         _remember(collector, pairs, told)
         collector.findings.taken[ALIAS_KEY] = Taken(version or None)
-    return Aliases(pairs, told, version, error)
+    joined = _table(workspace, f"from {told} anti join {remembered} using (previous_id, user_id)")
+    return Aliases(pairs, told, joined, version, error)
 
 
 def _table(workspace: Workspace, query: str) -> str:
@@ -172,34 +173,3 @@ def _remember(collector: Collector, pairs: str, told: str) -> None:
     else:
         place = len(collector.findings.changes) - 1
         collector.findings.created.append(NewProperty(PropertyKind.COMPUTED_TRAIT, ALIAS_KEY, "Previous ids", place))
-
-
-def pass_on(collector: Collector) -> None:
-    """Whoever lost a membership or value under a previous id, and doesn't have it under the new one, is told so there
-    too: a destination that has joined the two knows it of the new id."""
-    workspace, aliases = collector.workspace, collector.aliases
-    if aliases.told is None:
-        return
-    for place, change in enumerate(collector.findings.changes):
-        if change.log is None or change.chain.keys == (ALIAS_KEY,):
-            continue
-        has = {key: _has(change.chain, key) for key in change.chain.keys}
-        lost = " union all ".join(
-            f"select a.user_id, l.key, any_value(l.value) as value, any_value(l.before) as before from {change.log} l "
-            f"join {aliases.told} a on l.user_id = a.previous_id where l.key = {literal(key)} "
-            f"and coalesce(l.value, 'false') = 'false' and l.before is distinct from 'null' "
-            f"and a.user_id not in ({users}) "
-            f"and a.user_id not in (select user_id from {change.log} where key = {literal(key)}) "
-            "group by a.user_id, l.key"
-            for key, users in has.items()
-        )
-        passed = _table(workspace, lost)
-        if workspace.one(f"select count(*) from {passed}")[0]:
-            columns = "user_id, key, value, before"
-            log = _table(workspace, f"select {columns} from {change.log} union all select {columns} from {passed}")
-            collector.findings.changes[place] = replace(change, log=log)
-
-
-def _has(chain: Chain, key: str) -> str:
-    value = "" if chain.kind is PropertyKind.AUDIENCE else f" where {trait_column(key)} is not null"
-    return f"select user_id from ({current(chain)}){value}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
@@ -32,9 +32,12 @@ from audience_sync.store.tables import (
     installation,
     members,
     properties,
+    refusals,
+    refused_values,
     rejections,
     run_audiences,
     runs,
+    withheld_values,
 )
 from audience_sync.sync.findings import Absences, ChainChange, Findings, HeldOut
 from audience_sync.workspace import Workspace, literal
@@ -72,7 +75,19 @@ def commit(
     note_held_out(connection, findings.held_out, run)
     _describe(connection, findings, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
-    return {name: _save_ledger(connection, settings, ledger, ids, run) for name, ledger in ledgers.items()}
+    saved = {name: _save_ledger(connection, settings, ledger, ids, run) for name, ledger in ledgers.items()}
+    if findings.joined is not None:
+        joining = [ledger.id for name, ledger in saved.items() if name in findings.joined.destinations]
+        _forget_unsent(connection, workspace, findings.joined.users, joining)
+    return saved
+
+
+def _forget_unsent(connection: Connection, workspace: Workspace, users: str, ids: Sequence[int | None]) -> None:
+    """Of these users nothing is owed any more to the destinations with these ids."""
+    for table in (refusals, refused_values, withheld_values):
+        for batch in workspace.stream(users):
+            rows = [(destination, user) for (user,) in batch for destination in ids]
+            delete_rows(connection, table, ("destination_id", "user_id"), [rows])
 
 
 def _keep_holds(connection: Connection, findings: Findings, run: RunId) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -111,6 +111,14 @@ class LeftAlone(NamedTuple):
     run: int
 
 
+class Joined(NamedTuple):
+    """Users who are told of under another id from this run on: a query for the previous ids, and the destinations that
+    join the two."""
+
+    users: str
+    destinations: Collection[str]
+
+
 @dataclass(frozen=True, slots=True)
 class AudienceFinding:
     """One audience in a run. Nothing of it is changed or sent when it is held or failed.
@@ -163,6 +171,7 @@ class Findings:
     held_out: dict[str, HeldOut] = field(default_factory=dict)  # by key
     holdouts: dict[str, tuple[float | None, str]] = field(default_factory=dict)  # key -> another share, and the salt
     stays: dict[str, str | None] = field(default_factory=dict)  # key -> its min_stay, where it is another one
+    joined: Joined | None = None
     moved: list[MovedKey] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)  # keys that are closed for good with this run
     rejected: list[RejectedRow] = field(default_factory=list)

@@ -15,11 +15,12 @@ MOVED = "came under a previous id"
 @dataclass(frozen=True, slots=True)
 class Aliases:
     """``pairs`` and ``told`` are tables with ``previous_id`` and ``user_id``, the id that the user has now: all of
-    them, and those that destinations are told. ``version`` is another text whenever the pairs are others.
-    ``error``: why they are not known."""
+    them, and those that destinations are told; ``joined``: of these the ones that are told from this run on.
+    ``version`` is another text whenever the pairs are others. ``error``: why they are not known."""
 
     pairs: str | None = None
     told: str | None = None
+    joined: str | None = None
     version: str = ""
     error: str | None = None
 

@@ -13,11 +13,12 @@ from audience_sync.errors import FrozenError, RetiredError
 from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import refused_values, withheld_values
-from audience_sync.sync.aliases import pass_on, read_aliases
+from audience_sync.sync.aliases import read_aliases
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.identity import erased_persons
+from audience_sync.sync.joined import pass_on
 from audience_sync.sync.known import Known, read_known
 from audience_sync.sync.move import moved, refuse_unfitting
 from audience_sync.sync.order import Order, Parts, Watch
@@ -86,7 +87,6 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     collector.aliases = read_aliases(collector, sources=order.retire is None and order.undoes is None)
     collector.erased = erased_persons(collector.erased, collector.aliases.pairs)
     collect_all(collector, targets, order)
-    pass_on(collector)
     findings = collector.findings
     made = parts.destinations(_about(known, findings, parts.settings.secrets))
     joining = {name for name, each in made.items() if each.has_alias}
@@ -110,6 +110,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
             read_kept(connection, workspace, withheld_values),
             collector.aliases.told,
         )
+    pass_on(collector, stored, joining)
     return Outlook(
         collector.run,
         known,

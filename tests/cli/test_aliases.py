@@ -284,12 +284,38 @@ def test_undoing_the_run_leaves_alone_who_has_another_id(known: Project) -> None
 
 
 def test_explain_says_whose_a_previous_id_is(known: Project) -> None:
+    alias(known, "anon>b")
+    known.sync()
     alias(known, "anon>b", "b>ada", "never>ada")
     known.sync()
-    assert known.run("explain", "anon", "--json").json["new_id"] == "ada"
+    first = known.query("select started_at from sync_runs where run = 2")[0][0]
+    found = known.run("explain", "anon", "--json").json
+    assert found["new_id"] == "ada"
+    assert [(each["key"], each["state"]) for each in found["destinations"][0]["properties"]] == [("vip", "joined")]
+    assert [each["properties"] for each in found["destinations"][0]["calls"]] == [{"vip": True}]
+    assert known.run("explain", "anon", "--json", "--at", first).json["new_id"] == "b"
     assert known.run("explain", "ada", "--json").json["new_id"] is None
     assert not known.run("explain", "never", "--json").json["known"]
-    assert "A previous id of ada" in known.run("explain", "anon").stdout
+    assert "A previous id of ada (`aliases`), since run 2." in known.run("explain", "anon").stdout
+
+
+def test_what_a_destination_was_not_told_in_time_is_passed_on(known: Project, receiver: Receiver) -> None:
+    churn = {"name": "Churn", "source": "shop", "file": "churn.csv"}
+    setup(known, audiences=[VIP, churn], destinations={"seg": segment(receiver)})
+    known.write_members("churn.csv", "anon", "dan", "eve", "fay")
+    known.sync()
+    receiver.will_answer(Reply(400))
+    known.write_members("churn.csv", "dan", "eve", "fay")
+    assert known.sync().destination("seg")["refused"] == 1
+    receiver.will_answer(TAKEN)
+    before = len(received(receiver))
+    alias(known, "anon>ada")
+    assert known.sync().code == 0
+    assert [short(each) for each in received(receiver)[before:]] == [
+        ("alias", "ada", "anon"),
+        ("identify", "ada", {"churn": False, "vip": True}),
+    ]
+    assert known.query("select * from refused_calls") == []
 
 
 def test_who_is_erased_is_so_under_every_id(known: Project) -> None:

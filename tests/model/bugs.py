@@ -170,7 +170,21 @@ def the_old_key_stays_true() -> None:
     move.ChainChange = lambda chain, new, log, members: change(chain, new)
 
 
-WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED = (
+def a_previous_id_is_told_on() -> None:
+    """What is owed under it is sent, though the two were joined."""
+    from audience_sync.delivery import owed
+
+    owed._leave_out_moved = lambda workspace, items, walks, facts: walks
+
+
+def what_was_lost_is_not_passed_on() -> None:
+    """Who has left under a previous id, and is not in it under the new one, stays in it where the two were joined."""
+    from audience_sync.sync import look
+
+    look.pass_on = lambda *arguments: None
+
+
+WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED = (
     (name,)
     for name in (
         "a_snapshot_is_wrong",
@@ -179,6 +193,7 @@ WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED = (
         "a_run_is_undone",
         "a_share_is_held_out",
         "audiences_are_a_group",
+        "a_user_gets_another_id",
     )
 )
 DAYS = ("monday",)
@@ -202,6 +217,8 @@ BUGS: dict[Callable[[], None], tuple[str, ...]] = {
     undoing_overwrites_what_is_newer: UNDONE,
     what_is_retired_is_forgotten: DAYS,
     the_old_key_stays_true: DAYS,
+    a_previous_id_is_told_on: (*ALIASED, *DAYS),
+    what_was_lost_is_not_passed_on: (*ALIASED, *DAYS),
 }
 
 

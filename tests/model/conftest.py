@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import NewUrl
 
-from .machine import House
+from .house import House
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import rule
 
 from .commands import KILLED, POINTS
+from .written import Written
 
 #: An order to type what the last command offered.
 APPROVE, REJECT = ("approve",), ("reject",)
@@ -24,21 +24,15 @@ def offered(output: str) -> list[tuple[str, ...]]:
     return _COMMANDS.findall(output)
 
 
-class Person(RuleBasedStateMachine):
-    """Of the machine it is part of it needs ``members``, ``erased``, ``frozen``, and what is declared here."""
+class Person(Written):
+    """Of the machine it is part of it needs what is declared here."""
 
-    members: dict[str, frozenset[str]]
     erased: set[str]
     frozen: dict[str, frozenset[str]]
-    #: Keys, of a priority group.
-    group: tuple[str, ...]
     #: The output of the last command.
     said = ""
 
     def run_command(self, *order: str, crash: tuple[str, int] | None = None) -> Any:
-        raise NotImplementedError
-
-    def write_members(self, key: str, names: Iterable[str]) -> None:
         raise NotImplementedError
 
     def told_now(self, key: str) -> frozenset[str]:

@@ -14,7 +14,7 @@ from audience_sync.store.tables import destinations, properties, refused_values,
 
 from .receiver import Destination
 
-SETTLED = {State.TOLD, State.BASELINE, State.NOT_TOLD_OF, State.ENDED, State.NOTHING}
+SETTLED = {State.JOINED, State.TOLD, State.BASELINE, State.NOT_TOLD_OF, State.ENDED, State.NOTHING}
 
 
 def wrong(
@@ -33,6 +33,7 @@ def wrong(
             user,
             view,
             receivers[view.name].belief.users.get(user, {}),
+            receivers[view.name].inherited.get(user, set()),
             view.unanswered_since is None and not found.is_suppressed,
             settled,
             forgetful,
@@ -45,6 +46,7 @@ def _wrong(
     user: str,
     view: DestinationView,
     believed: dict[str, Any],
+    inherited: set[str],
     is_certain: bool,
     settled: bool,
     forgetful: bool,
@@ -53,6 +55,7 @@ def _wrong(
     longer told after such a call, or not sent since the user was suppressed, never becomes certain.)"""
     open_ended = {each.key for each in view.lines if each.state in (State.ENDED, State.REFUSED)}
     told = {key: call.values[key].value for key, call in view.told.believed.items()}
+    open_ended |= inherited
     if forgetful:
         open_ended |= believed.keys() - told.keys()
     problems = []

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import time
-from collections.abc import Callable, Iterable
 from contextlib import suppress
-from itertools import count
-from pathlib import Path
 from typing import Any
 
-import yaml
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from audience_sync.store.engine import Store
 
-from .commands import KILLED, POINTS, Commands
+from .commands import KILLED, POINTS
 from .decisions import APPROVE, PLANNED, REJECT
 from .explained import wrong
-from .receiver import FAULTS, Receivers
+from .house import House
+from .receiver import FAULTS
 from .retired import MOVE, RETIRE, Retired
+from .written import AUDIENCES, DESTINATIONS, FILES, TOLD
 
 USERS = tuple(f"user-{number}" for number in range(9))
-#: `wave` is seeded by hand.
-AUDIENCES = ("vip", "buyers", "wave")
-#: Beside these there is one that is retired now and then.
-FILES = (*AUDIENCES, "passing")
-#: Those whose destinations change.
-TOLD = ("vip", "buyers", "passing")
-DESTINATIONS = ("segment", "webhook")
 SEEDED_AT_ONCE, MOST_ERASED = 2, 2
 
 users = st.sampled_from(USERS)
@@ -67,25 +55,8 @@ orders = st.sampled_from(
 )
 
 
-class House:
-    """What the machines share: the server of commands, the receivers, and new stores."""
-
-    def __init__(self, folder: Path, new_store: Callable[[], str], bug: str | None = None) -> None:
-        self.folder = folder
-        self.new_store = new_store
-        self.bug = bug
-        self.numbers = count(1)
-        self.commands = Commands(folder)
-        self.receivers = Receivers(*DESTINATIONS)
-        self.failures: list[str] = []
-        self.done = {"commands": 0, "kills": 0, "messages": 0, "checks": 0}
-
-    def close(self) -> None:
-        self.receivers.close()
-
-
 class Shop(Retired):
-    """The model: what the sources say, and who is not to be told."""
+    """The model: who is not to be told, what happens on a day, and what must be believed then."""
 
     house: House
     names = USERS
@@ -98,15 +69,14 @@ class Shop(Retired):
         self.folder.mkdir()
         self.house.commands.move_to(self.folder)
         self.house.receivers.restart()
-        self.store = self.house.new_store()
+        self.store, self.url = self.house.new_store(), self.house.receivers.url
         self.members, self.cities, self.forgetful = first, first_cities, forgetful
-        self.told: dict[str, frozenset[str]] = dict.fromkeys(TOLD, frozenset(DESTINATIONS))
-        self.left_out: frozenset[str] = frozenset()
+        self.told, self.left_out = dict.fromkeys(TOLD, frozenset(DESTINATIONS)), frozenset()
         self.suppressed: set[str] = set()
         self.erased: set[str] = set()
-        self.frozen, self.holdouts, self.group = {}, {}, ()
-        self._configure()
-        self._write()
+        self.frozen, self.holdouts, self.group, self.new_ids = {}, {}, (), {}
+        self.configure()
+        self.write()
 
     # What a person changes.
 
@@ -116,15 +86,17 @@ class Shop(Retired):
     )
     def an_audience_is_for_other_destinations(self, audience: str, destinations: tuple[str, ...]) -> None:
         self.told = {**self.told, audience: frozenset(destinations)}
-        self._configure()
+        self.configure()
 
     @rule(left_out=st.sampled_from([(), ("segment",), ("webhook",)]))
     def destinations_come_and_go(self, left_out: tuple[str, ...]) -> None:
         self.left_out = frozenset(left_out)
-        self._configure()
+        self.configure()
 
     @rule(user=users, crash=crashes)
     def a_user_is_suppressed(self, user: str, crash: tuple[str, int] | None) -> None:
+        if self.has_several_ids(user):
+            return
         self._until_done("suppress", user, crash=crash)
         self.suppressed.add(user)
         self._forbid()
@@ -132,6 +104,8 @@ class Shop(Retired):
     @precondition(lambda self: len(self.erased) < MOST_ERASED)
     @rule(user=users, crash=crashes)
     def a_user_is_erased(self, user: str, crash: tuple[str, int] | None) -> None:
+        if self.has_several_ids(user):
+            return
         self._until_done("erase", user, crash=crash)
         self.suppressed.add(user)
         self.erased.add(user)
@@ -157,7 +131,7 @@ class Shop(Retired):
     ) -> None:
         """Some snapshots change, and a command runs, which may be killed or meet faults."""
         self.members, self.cities = {**self.members, **changed}, now
-        self._write()
+        self.write()
         for name, (fault, detail) in meeting.items():
             receiver = self.house.receivers.each[name]
             if fault == "refusing":
@@ -209,7 +183,7 @@ class Shop(Retired):
 
     def _everyone_is_wanted(self) -> None:
         self.told, self.left_out = dict.fromkeys(self.told, frozenset(DESTINATIONS)), frozenset()
-        self._configure()
+        self.configure()
 
     def _until_done(self, *order: str, crash: tuple[str, int] | None = None) -> None:
         if self.run_command(*order, crash=crash).code == KILLED:
@@ -251,7 +225,7 @@ class Shop(Retired):
     def check(self) -> None:
         for name, receiver in self.house.receivers.each.items():
             assert not receiver.belief.wrong, receiver.belief.wrong
-            for user in sorted(set(USERS) - self.suppressed):
+            for user in sorted(set(USERS) - self.suppressed - receiver.joined):
                 believed = receiver.belief.users.get(user, {})
                 for key, value in self._truth(user).items():
                     if user in self.erased and not value:
@@ -261,53 +235,4 @@ class Shop(Retired):
 
     def _truth(self, user: str) -> dict[str, Any]:
         told = {key: user in self.counted(key) for key in AUDIENCES}
-        return {**told, **self.passing_truth(user), "city": self.cities.get(user)}
-
-    def _write(self) -> None:
-        for key, names in self.members.items():
-            self.write_members(key, names)
-        _write_rows(self.folder / "cities.csv", ["user_id", "city"], sorted(self.cities.items()))
-
-    def write_members(self, key: str, names: Iterable[str]) -> None:
-        _write_rows(self.folder / f"{key}.csv", ["user_id"], ([user] for user in sorted(names)))
-
-    def _configure(self) -> None:
-        url = self.house.receivers.url
-        known = {
-            "segment": {"type": "segment", "write_key": "a-key", "url": f"{url}/segment", "events": True},
-            "webhook": {"type": "webhook", "url": f"{url}/webhook/hook", "body": "batch"},
-        }
-        options = {"batch_size": 3, "concurrency": 2, "give_up_after": "300ms", "timeout": "20s"}
-        here = {name: {**known[name], **options} for name in DESTINATIONS if name not in self.left_out}
-        audiences = [
-            {
-                "name": self.passing_key if key == "passing" else key,
-                "source": "shop",
-                "file": f"{key}.csv",
-                "destinations": sorted(wanted & here.keys()),
-            }
-            for key, wanted in self.told.items()
-        ]
-        next(each for each in audiences if each["name"] == "buyers")["min_stay"] = "2 runs"
-        audiences.append({"name": "wave", "source": "shop", "file": "wave.csv", "initial": "manual"})
-        for audience in audiences:
-            audience["holdout"] = self.holdouts.get(audience["name"])
-        config = {
-            "store": self.store,
-            "sources": {"shop": {"files": "."}},
-            "audiences": audiences,
-            "priority_groups": {"campaign": list(self.group)} if self.group else {},
-            "computed_traits": [{"source": "shop", "file": "cities.csv", "traits": ["city"]}],
-            "guard": {"max_removed": "50%", "max_added": len(USERS), "at_least": 0},
-            "destinations": here,
-            **({"retention": "1ms"} if self.forgetful else {}),
-        }
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))), "utf-8")
-
-
-def _write_rows(path: Path, header: list[str], rows: Iterable[Any]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    os.utime(path, (1, 1))  # long ago: what didn't change is not read again
+        return {**told, **self.passing_truth(user), "city": self.city_of(user)}

@@ -24,7 +24,8 @@ FAULTS: dict[str, tuple[bool, int | None]] = {
 @dataclass
 class Destination:
     """One receiver's belief. ``fault`` holds for ``meeting`` requests after the first ``spared``, or for those with a
-    call of a user in ``refusing``; nothing may be said to the ``forbidden``."""
+    call of a user in ``refusing``; nothing may be said to the ``forbidden``. ``joined``: previous ids, which nothing
+    may be said to any more; ``inherited``: by user, what is believed of them since it was told of a previous id."""
 
     belief: Belief = field(default_factory=Belief)
     fault: str | None = None
@@ -34,6 +35,8 @@ class Destination:
     messages: int = 0
     ids: dict[str, str] = field(default_factory=dict)
     events: dict[str, str] = field(default_factory=dict)
+    joined: set[str] = field(default_factory=set)
+    inherited: dict[str, set[str]] = field(default_factory=dict)
 
     def meet(self, batch: list[dict[str, Any]]) -> int | None:
         """Record the calls, or not; returns the status."""
@@ -49,10 +52,27 @@ class Destination:
             for message in batch:
                 if message["type"] == "track":
                     self._hear(message)
+                elif message["type"] == "alias":
+                    self._join(message["previousId"], message["userId"])
                 else:
-                    self.belief.take(message)
-                    self._recognise(message)
+                    self._take(message)
         return status
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message["userId"] in self.joined:
+            self.belief.wrong.append(f"told of a previous id: {message}")
+        self.belief.take(message)
+        self._recognise(message)
+        self.inherited.get(message["userId"], set()).difference_update(message["traits"])
+
+    def _join(self, previous: str, new: str) -> None:
+        """What is known of the previous id is so of the new one, unless it was told otherwise."""
+        if previous in self.joined:
+            return
+        self.joined.add(previous)
+        mine, theirs = self.belief.users.get(new, {}), self.belief.users.get(previous, {})
+        self.inherited[new] = theirs.keys() - mine.keys()
+        self.belief.users[new] = {**theirs, **mine, "$alias": [previous]}
 
     def _hear(self, event: dict[str, Any]) -> None:
         """An event is of a change that the user has just been told, and one id never tells two."""

@@ -21,7 +21,6 @@ class Retired(Undone):
     """``passing``: how many keys were closed; the members of the present one are `passing` of ``members``. ``moving``:
     the config has the next key already."""
 
-    store: str
     passing = 0
     moving = False
 
@@ -38,14 +37,14 @@ class Retired(Undone):
         if not self._retired_at():
             return ("sync",)
         self.moving = True
-        self._configure()
+        self.configure()
         return *MOVE, f"{key}={self.passing_key}"
 
     def settle_keys(self) -> None:
         """What was retired leaves the config. A command that was killed may have done it, or not."""
         self.moving = False
         self.passing += self._retired_at() not in ([], [None])
-        self._configure()
+        self.configure()
 
     def _retired_at(self) -> list[Any]:
         """Of the present key; nothing where the store doesn't know it."""
@@ -60,4 +59,4 @@ class Retired(Undone):
     def passing_truth(self, user: str) -> dict[str, Any]:
         """Nobody is in one that was retired."""
         before = {f"passing_{number}": False for number in range(self.passing)}
-        return {**before, self.passing_key: user in self.members["passing"]}
+        return {**before, self.passing_key: user in self.people("passing")}

@@ -21,7 +21,8 @@ from crash.soak import postgresql_stores
 from hypothesis import seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from model.machine import House, Shop
+from model.house import House
+from model.machine import Shop
 from model.searching import COMMON
 
 

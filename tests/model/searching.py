@@ -8,7 +8,8 @@ from collections.abc import Collection
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RULE_MARKER, run_state_machine_as_test
 
-from .machine import House, Shop
+from .house import House
+from .machine import Shop
 
 COMMON = settings(
     deadline=None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from .machine import House
+from .house import House
 from .searching import COMMON, search
 
 

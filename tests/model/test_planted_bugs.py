@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis.errors import Flaky, FlakyFailure
 
 from .bugs import BUGS, approval_is_blind
-from .machine import House
+from .house import House
 from .searching import COMMON, search
 
 CHOSEN = {

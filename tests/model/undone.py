@@ -12,12 +12,7 @@ from .decisions import CRASHES
 
 
 class Undone(Campaigns):
-    """``names``: all users. ``forgetful``: whether what a run changed is forgotten at once."""
-
-    names: tuple[str, ...]
-    forgetful: bool
-
-    @precondition(lambda self: not (self.forgetful or self.group or self.holdouts.get("vip")))
+    @precondition(lambda self: not (self.forgetful or self.group or self.new_ids or self.holdouts.get("vip")))
     @rule(data=st.data(), crash=CRASHES)
     def a_run_is_undone(self, data: st.DataObject, crash: tuple[str, int] | None) -> None:
         """All but what later runs changed; and what was undone is not done again until a person says so."""

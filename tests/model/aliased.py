@@ -8,6 +8,10 @@ from hypothesis.stateful import precondition, rule
 from .damped import Damped
 
 
+#: Ids that nobody had before.
+NEWCOMERS = ("new-1", "new-2")
+
+
 class Aliased(Damped):
     """``new_ids``: by previous id. Users who are not to be told have no other."""
 
@@ -35,6 +39,10 @@ class Aliased(Damped):
         free = [user for user in self.names if user not in self.suppressed and not self.has_several_ids(user)]
         if len(free) < 4:
             return
-        previous, new = data.draw(st.permutations(free), label="previous and new id")[:2]
+        newcomers = [user for user in NEWCOMERS if not self.has_several_ids(user)]
+        previous = data.draw(st.sampled_from(free), label="previous id")
+        new = data.draw(st.sampled_from([user for user in free + 3 * newcomers if user != previous]), label="new id")
         self.new_ids = {**self.new_ids, previous: new}
+        if data.draw(st.booleans(), label="and leaves"):
+            self.members = {**self.members, "vip": self.members["vip"] - {previous, new}}
         self.write()

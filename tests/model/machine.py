@@ -11,6 +11,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from audience_sync.store.engine import Store
 
+from .aliased import NEWCOMERS
 from .commands import KILLED, POINTS
 from .decisions import APPROVE, PLANNED, REJECT
 from .explained import wrong
@@ -203,7 +204,7 @@ class Shop(Retired):
         """Of users who were not erased."""
         store = Store(self.store)
         try:
-            for user in sorted(set(USERS) - self.erased):
+            for user in sorted({*USERS, *NEWCOMERS} - self.erased):
                 problems = wrong(
                     store,
                     user,
@@ -225,7 +226,7 @@ class Shop(Retired):
     def check(self) -> None:
         for name, receiver in self.house.receivers.each.items():
             assert not receiver.belief.wrong, receiver.belief.wrong
-            for user in sorted(set(USERS) - self.suppressed - receiver.joined):
+            for user in sorted({*USERS, *NEWCOMERS} - self.suppressed - receiver.joined):
                 believed = receiver.belief.users.get(user, {})
                 for key, value in self._truth(user).items():
                     if user in self.erased and not value:

@@ -92,6 +92,10 @@ class RunInProgressError(AudienceSyncError):
     """Another run is at work: this one ends without having done anything."""
 
 
+class SlotsTakenError(AudienceSyncError):
+    """Another scheduler was there first: there is nothing to run for."""
+
+
 class UnsendableError(AudienceSyncError):
     """This identify call can never be sent to this destination: it is refused without being tried."""
 

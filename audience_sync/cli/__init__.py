@@ -20,6 +20,7 @@ COMMANDS = {
     "check": ("check:check", "Config, sources, store and destinations, one line each."),
     "plan": ("plan:plan", "What `sync` would do; changes nothing."),
     "sync": ("sync:sync", "One run: load, diff, deliver."),
+    "schedule": ("schedule:schedule", "Stay, and run by the schedules of the config."),
     "approve": ("decide:approve", "Let through what a run held."),
     "reject": ("decide:reject", "Drop what a run held."),
     "seed": ("seed:seed", "Tell a new audience for the first time, by hand."),

@@ -61,7 +61,7 @@ def run(command: click.Command) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except AudienceSyncError as error:
-        say(_message(error))
+        say(message_of(error))
         _answer(str(error), _code(error), getattr(error, "problems", ()))
         return _code(error)
     except Exception as error:
@@ -94,7 +94,7 @@ def _code(error: AudienceSyncError) -> int:
             return FAILED
 
 
-def _message(error: AudienceSyncError) -> str:
+def message_of(error: AudienceSyncError) -> str:
     if isinstance(error, ConfigError):
         lines = "\n".join(f"  {problem}" for problem in error.problems)
         count = len(error.problems)

@@ -38,6 +38,23 @@ def print_summary(report: Report, *, store: str) -> None:
         line(text)
 
 
+def print_in_short(report: Report) -> None:
+    """One line, and one for whatever needs a person."""
+    counts = (
+        (sum(each.entered for each in report.audiences), "entered"),
+        (sum(each.left for each in report.audiences), "left"),
+        (report.traits.changed, "with other traits"),
+    )
+    found = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "no changes"
+    line(f"Run {report.run} {report.status.value} in {report.seconds:.1f} s: {found}.")
+    for destination in report.destinations:
+        if destination.calls:
+            line(_delivered(destination))
+    found_wrong = (*report.warnings, *problems(report.audiences, report.traits))
+    for text in (*found_wrong, *of_the_whole_run(report.errors, report.held), *_stops(report)):
+        line(text)
+
+
 def print_audiences(audiences: Sequence[AudienceFinding]) -> None:
     if audiences:
         rows = [(each.key, each.status.value, each.after, each.entered, each.left, each.invalid) for each in audiences]

@@ -1,9 +1,12 @@
-"""Is this what a crontab takes? Five fields, checked here; when they fire is the schedule's business."""
+"""Is this what a crontab takes? Five fields, checked here with the remedy, and a day that comes at all."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cronsim import CronSim, CronSimError
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -51,7 +54,15 @@ def parse_cron(text: str) -> str:
     for field, part in zip(_FIELDS, parts, strict=True):
         for item in part.split(","):
             _check(field, item)
+    _refuse_never(" ".join(parts))
     return " ".join(parts)
+
+
+def _refuse_never(text: str) -> None:
+    try:
+        next(CronSim(text, datetime(2000, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration):
+        raise ValueError("no month has such a day: it would never run") from None
 
 
 def _check(field: _Field, item: str) -> None:

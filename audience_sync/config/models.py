@@ -208,6 +208,11 @@ class Settings(ConfigFile):
         """The entry's own limits over the config's."""
         return entry.guard.over(self.guard) if entry.guard else self.guard
 
+    @property
+    def general_schedule(self) -> Schedule | None:
+        """The config's, with its time zone."""
+        return self.schedule and self.schedule.model_copy(update={"timezone": self.timezone})
+
     def schedule_of(self, audience: AudienceConfig) -> Schedule | None:
         """The audience's own schedule or the config's, with its time zone; None: only when asked."""
         schedule = audience.schedule or self.schedule

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from audience_sync.config.models import Settings
+from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.config.origins import SnapshotConfig
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError, StoreDamagedError
@@ -40,7 +40,7 @@ class Collector:
     ``profile_fields``: names that no audience may have, since they are profile fields of a destination.
     ``aliases``: under which ids users are known now.
     ``erased``: an SQL condition on ``user_id`` for users who are not to come back.
-    ``keys``: only these audiences (None = all).
+    ``keys``: only these audiences (None = all); ``due``: only those of these entries of the config.
     ``repairing``: whether this key's damaged chain may be made anew, since everything is told again.
     ``seeding``: the audience that a person seeds by hand, though its config says ``initial: manual``.
     """
@@ -57,6 +57,7 @@ class Collector:
     erased: str = "false"
     aliases: Aliases = field(default_factory=Aliases)
     keys: Collection[str] | None = None
+    due: Sequence[AudienceConfig] | None = None
     seeding: str | None = None
     repairing: Callable[[str], bool] = field(default=lambda key: False)
     watch: Callable[[str], None] = field(default=lambda what: None)
@@ -156,6 +157,14 @@ class Collector:
         view = self.workspace.name("taken")
         self.workspace.run(f"create view {view} as {query}")
         return view
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all audiences are asked for."""
+        return self.keys is None and self.due is None
+
+    def is_due(self, config: AudienceConfig) -> bool:
+        return self.due is None or any(config is each for each in self.due)
 
     def is_accepted(self, keys: Iterable[str]) -> bool:
         """Whether a person takes the snapshot of these as it is, in this run."""

@@ -139,6 +139,7 @@ def _collector(
         profile_fields=parts.profile_fields,
         erased=_erased(workspace, known),
         keys=order.keys,
+        due=order.due,
         seeding=order.seed,
         repairing=order.resyncs,
         watch=watch.loading,

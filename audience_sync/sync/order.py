@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audience_sync.config.models import Settings
+from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.delivery.deliver import Tally
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.sources.base import Source
 from audience_sync.store.engine import Store
+from audience_sync.store.slots import Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Order:
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
     are, at ``rate`` requests a second; with ``share`` (0 to 1) until that share of the members has been told.
     ``undoes``: take back what this run changed, instead of asking the sources.
+    ``slots``: the times of schedules that the run is for, ``due``: only the audiences of these entries of the config.
     """
 
     command: str = "sync"
@@ -57,6 +59,8 @@ class Order:
     share: float | None = None
     rate: float | None = None
     undoes: int | None = None
+    slots: Sequence[Slot] = ()
+    due: Sequence[AudienceConfig] | None = None
 
     def resyncs(self, key: str) -> bool:
         return self.resync and (self.keys is None or key in self.keys)

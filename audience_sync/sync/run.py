@@ -17,6 +17,7 @@ from audience_sync.destinations.answers import shortened
 from audience_sync.destinations.base import Destination
 from audience_sync.errors import AudienceSyncError, LeaseLostError, in_short
 from audience_sync.model import RunId
+from audience_sync.store import slots
 from audience_sync.store.engine import Store
 from audience_sync.store.lease import Lease, acquire
 from audience_sync.store.suppressions import suppressed_lately
@@ -35,12 +36,14 @@ Review = Callable[[Workspace, Outlook], None]
 def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = None) -> Report:
     """Carry out one run. ``review`` sees what it found before anything of it is written, and may refuse it (raise).
 
-    Raises RunInProgressError, StoreError and ConfigError; whatever else goes wrong is in the report.
+    Raises RunInProgressError, SlotsTakenError, StoreError and ConfigError; whatever else goes wrong is in the report.
     """
     started = time.monotonic()
     with acquire(parts.store) as lease:
         with lease.transaction() as connection:
+            free = slots.refuse_taken(connection, order.slots)
             run = begin_run(connection, order.command, datetime.now(UTC))
+            slots.claim(connection, free, run)
         try:
             with Workspace(parts.settings.memory_limit) as workspace:
                 outlook = look(parts, order, watch, workspace, run)
@@ -53,6 +56,8 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
             words = _words(error, partial(masked, secrets=parts.settings.secrets))
             with lease.transaction() as connection:
                 break_off(connection, run, time.monotonic() - started, words)
+                if not isinstance(error, KeyboardInterrupt):  # what was interrupted is still due
+                    slots.end(connection, run)
             raise
         keep_recent(lease, parts.settings)
         return report
@@ -85,6 +90,7 @@ def _carry_out(
     report = found_report(run, outlook.findings, reports, time.monotonic() - started)
     with lease.transaction() as connection:
         end_run(connection, report, {name: ledger.id or 0 for name, ledger in ledgers.items()})
+        slots.end(connection, run)
     return report
 
 

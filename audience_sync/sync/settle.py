@@ -35,7 +35,7 @@ def finish(collector: Collector) -> None:
     """What can be said once all audiences are settled."""
     _mark(collector)
     _count_held_out(collector)
-    if collector.keys is None:
+    if collector.is_whole:
         known = {each.key for each in collector.findings.audiences}
         collector.decisions.forget(HoldKind.AUDIENCE, known)
 
@@ -68,7 +68,7 @@ def _together(collector: Collector, moving: Sequence[Compared], alone: Mapping[s
     settings = collector.settings
     guarded = {each.target.key: (each.counts, settings.guard_of(each.target.config)) for each in judged}
     reasons = reasons_together(guarded, settings.guard)
-    return reasons if collector.keys is None else _held_together(collector, judged) | reasons
+    return reasons if collector.is_whole else _held_together(collector, judged) | reasons
 
 
 def _held_together(collector: Collector, judged: list[Compared]) -> dict[str, str]:

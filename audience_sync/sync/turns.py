@@ -43,7 +43,8 @@ def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -
     _take_turn(collector, turns[-1])
     named = {target.key for target in targets}
     for config in collector.settings.audiences:
-        if config.names_from is not None and not (order.keys is not None and named.issuperset(order.keys)):
+        named_alone = order.keys is not None and named.issuperset(order.keys)
+        if config.names_from is not None and collector.is_due(config) and not named_alone:
             collect_names(collector, config)
     _refuse_unknown(collector, order, named)
     settle(collector)
@@ -55,7 +56,8 @@ def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -
 def _take_turn(collector: Collector, turn: Sequence[Target]) -> None:
     """Of a run over some audiences also those that lose users by it, to one that goes before in their group."""
     for target in turn:
-        if collector.keys is None or target.key in collector.keys or collector.ahead.moves(target):
+        asked = collector.keys is None or target.key in collector.keys
+        if (asked and collector.is_due(target.config)) or collector.ahead.moves(target):
             collector.audience(target)
 
 

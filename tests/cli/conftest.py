@@ -93,7 +93,7 @@ class Project:
     def run_afresh(self, *arguments: str) -> Result:
         """In a process that imports all by itself: for what is planted there."""
         done = subprocess.run(
-            self._command(arguments), cwd=self.folder, env=self.environment, capture_output=True, timeout=STUCK
+            self.command(*arguments), cwd=self.folder, env=self.environment, capture_output=True, timeout=STUCK
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -101,7 +101,7 @@ class Project:
         """The command at work; its output goes nowhere."""
         nowhere = subprocess.DEVNULL
         return subprocess.Popen(
-            self._command(arguments),
+            self.command(*arguments),
             cwd=self.folder,
             env=self.environment,
             stdout=nowhere,
@@ -109,7 +109,7 @@ class Project:
             preexec_fn=heed_interrupts,
         )
 
-    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "audience_sync", *arguments]
 
     def sync(self, *arguments: str) -> Result:

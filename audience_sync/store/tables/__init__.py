@@ -26,6 +26,7 @@ from audience_sync.store.tables.runs import (
     run_destinations,
     runs,
 )
+from audience_sync.store.tables.schedule import schedule_slots
 from audience_sync.store.tables.snapshots import (
     absences,
     chains,
@@ -63,6 +64,7 @@ __all__ = [
     "run_audiences",
     "run_destinations",
     "runs",
+    "schedule_slots",
     "segment_parts",
     "segments",
     "subscription_terms",

@@ -1,0 +1,130 @@
+"""``audience-sync schedule``: stay, and run by the schedules of the config."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from audience_sync.cli.options import GlobalOptions, common
+
+if TYPE_CHECKING:
+    from audience_sync.schedule.clock import Clock
+    from audience_sync.schedule.keeper import Keeper, Program
+    from audience_sync.sync.order import Order, Parts
+    from audience_sync.sync.report import Report
+
+log = logging.getLogger("audience_sync.schedule")
+
+#: Seconds after SIGTERM or Ctrl-C within which the process ends.
+STOPS_WITHIN = 8.0
+
+
+@click.command()
+@click.option("--list", "only_list", is_flag=True, help="Show the schedules and when they come round next, and end.")
+@click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
+@common
+@click.pass_context
+def schedule(context: click.Context, only_list: bool, upgrade: bool) -> int:
+    """Stay and run by the config's schedules until stopped.
+
+    What was missed meanwhile is made up for by one run. Several may stay, on several hosts with one PostgreSQL store:
+    each time is run for once. SIGHUP: read the config again. SIGTERM, Ctrl-C: end cleanly.
+    """
+    from audience_sync.cli.compose import options_of
+    from audience_sync.cli.scheduled import list_schedules
+
+    options = options_of(context)
+    if only_list:
+        list_schedules(options)
+        return 0
+    return _stay(options, upgrade=upgrade)
+
+
+def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
+    from audience_sync.cli.errors import say
+    from audience_sync.cli.scheduled import say_report, say_schedules
+    from audience_sync.cli.stopping import stops_within
+    from audience_sync.schedule.clock import Clock
+    from audience_sync.schedule.keeper import Keeper
+
+    keeper = Keeper(_program(options, upgrade=upgrade), partial(say_report, as_json=options.as_json))
+    try:
+        with stops_within(STOPS_WITHIN):
+            keeper.watch()
+            with Clock(keeper.next_time) as clock, _hangups(clock) as asked:
+                say_schedules(keeper.program.entries)
+                while True:
+                    pause = keeper.take_turn(datetime.now(UTC))
+                    if pause != 0:
+                        clock.wait(pause)
+                    if asked.is_set():
+                        asked.clear()
+                        _reload(options, keeper, clock)
+    except KeyboardInterrupt:
+        say("Stopped. What was answered is kept; the next run goes on from there.")
+    return 0
+
+
+def _program(options: GlobalOptions, *, upgrade: bool = False) -> Program:
+    """What the config says now. Raises ConfigError with every problem."""
+    from audience_sync.cli.compose import opened_for_run, read_settings
+    from audience_sync.cli.progress import RunProgress
+    from audience_sync.schedule.entries import entries
+    from audience_sync.schedule.keeper import Program
+    from audience_sync.sync.run import sync
+
+    settings = read_settings(options)
+
+    @contextmanager
+    def opened() -> Iterator[Parts]:
+        with opened_for_run(settings, upgrade=upgrade) as (parts, _):
+            yield parts
+
+    def run(parts: Parts, order: Order) -> Report:
+        with RunProgress() as progress:
+            return sync(parts, order, progress.watch)
+
+    return Program(settings, entries(settings), opened, run)
+
+
+@contextmanager
+def _hangups(clock: Clock) -> Iterator[threading.Event]:
+    """Set by SIGHUP, which also wakes the clock."""
+    asked = threading.Event()
+
+    def ask(*_: object) -> None:
+        asked.set()
+        clock.wake()
+
+    before = signal.signal(signal.SIGHUP, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock) -> None:
+    """The config as it is now; one that has problems is not taken."""
+    from audience_sync.cli.errors import message_of
+    from audience_sync.cli.scheduled import say_schedules
+    from audience_sync.errors import AudienceSyncError
+
+    before = keeper.program
+    try:
+        keeper.program = _program(options)
+        keeper.watch()
+    except AudienceSyncError as error:
+        keeper.program = before
+        log.error("the config was read again and can't be taken; the one before stays in force:\n%s", message_of(error))
+        return
+    clock.set(keeper.next_time)
+    log.info("the config was read again")
+    say_schedules(keeper.program.entries)

@@ -1,0 +1,62 @@
+"""What runs when? The audiences of the config by their schedules; those that are due together are one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from audience_sync.config.models import AudienceConfig, Settings
+from audience_sync.config.parts import Schedule
+from audience_sync.errors import ConfigError, Problem
+from audience_sync.schedule.times import due, first_after, words
+from audience_sync.store.slots import LastSlot, Slot
+from audience_sync.sync.order import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A schedule, and whose turn it is then. Every run brings the computed traits up to date."""
+
+    schedule: Schedule
+    audiences: tuple[AudienceConfig, ...]
+
+    @property
+    def name(self) -> str:
+        """By which the store knows it."""
+        return words(self.schedule)
+
+
+def entries(settings: Settings) -> list[Entry]:
+    """Every schedule of the config, once. Raises ConfigError where there is none."""
+    found: dict[str, tuple[Schedule, list[AudienceConfig]]] = {}
+    for config in settings.audiences:
+        schedule = settings.schedule_of(config)
+        if schedule is not None:
+            found.setdefault(words(schedule), (schedule, []))[1].append(config)
+    general = settings.general_schedule
+    if general is not None:
+        found.setdefault(words(general), (general, []))
+    if not found:
+        example = 'such as `schedule: {cron: "*/15 * * * *", timezone: Europe/Berlin}`'
+        raise ConfigError([Problem("schedule", f"nothing says when to run: add a schedule, {example}")])
+    return [Entry(schedule, tuple(audiences)) for schedule, audiences in found.values()]
+
+
+def next_time(found: Sequence[Entry], after: datetime) -> datetime:
+    return min(first_after(each.schedule, after) for each in found)
+
+
+def order_of(settings: Settings, found: Sequence[Entry], last: Mapping[str, LastSlot], now: datetime) -> Order | None:
+    """The run that is due by now, of everything that is; None where nothing is. ``last``: of each schedule, by name."""
+    slots, audiences = list[Slot](), list[AudienceConfig]()
+    for each in found:
+        before = last[each.name]
+        came = due(each.schedule, before.at if before.is_over else before.at - timedelta(microseconds=1), now)
+        if came is not None:
+            slots.append(Slot(each.name, came.at, came.missed, came.since))
+            audiences += each.audiences
+    if not slots:
+        return None
+    whole = len(audiences) == len(settings.audiences)
+    return Order("schedule", due=None if whole else audiences, slots=slots)

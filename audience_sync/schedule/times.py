@@ -1,0 +1,78 @@
+"""When does a schedule come round? A crontab's times in its time zone, or every so long.
+
+A crontab means what Debian's cron means by it, also where the clocks change: a job of a fixed time whose hour is left
+out runs right after the gap, one whose hour comes twice runs once; `*` in minutes or hours goes by the time that
+really passes.
+Every so long is counted from 1970, UTC, so that all hosts and all restarts agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from audience_sync.config.parts import Schedule
+from audience_sync.config.values import duration_text
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Times that are counted one by one; of more there are only said to be more.
+MOST_COUNTED = 10_000
+
+
+class Due(NamedTuple):
+    """The newest time that has come, and how many came before it, from ``since`` on, that nobody ran for."""
+
+    at: datetime
+    missed: int
+    since: datetime | None
+
+
+def words(schedule: Schedule) -> str:
+    """As people know it, and the store: `cron 0 6 * * * Europe/Berlin`, `every 15m`."""
+    if schedule.every is not None:
+        return f"every {duration_text(schedule.every)}"
+    return f"cron {schedule.cron} {schedule.timezone}"
+
+
+def times_after(schedule: Schedule, moment: datetime) -> Iterator[datetime]:
+    """The times that are later than a moment, in UTC, without end."""
+    if schedule.every is not None:
+        count = (moment - EPOCH) // schedule.every
+        while True:
+            count += 1
+            yield EPOCH + count * schedule.every
+    for each in CronSim(schedule.cron or "", moment.astimezone(_zone(schedule))):
+        yield each.astimezone(UTC)
+
+
+def first_after(schedule: Schedule, moment: datetime) -> datetime:
+    return next(times_after(schedule, moment))
+
+
+def due(schedule: Schedule, after: datetime, now: datetime) -> Due | None:
+    """What has come later than ``after``, until ``now``; None where nothing has."""
+    found: list[datetime] = []
+    for each in islice(times_after(schedule, after), MOST_COUNTED + 1):
+        if each > now:
+            break
+        found.append(each)
+    if not found:
+        return None
+    newest = found[-1] if len(found) <= MOST_COUNTED else _last_until(schedule, now)
+    return Due(newest, len(found) - 1, found[0] if len(found) > 1 else None)
+
+
+def _last_until(schedule: Schedule, now: datetime) -> datetime:
+    if schedule.every is not None:
+        return EPOCH + (now - EPOCH) // schedule.every * schedule.every
+    later = (now + timedelta(seconds=1)).astimezone(_zone(schedule))
+    return next(CronSim(schedule.cron or "", later, reverse=True)).astimezone(UTC)
+
+
+def _zone(schedule: Schedule) -> ZoneInfo:
+    return ZoneInfo(schedule.timezone or "UTC")

@@ -1,0 +1,79 @@
+"""For which times of which schedules was there a run? What makes two schedulers run each once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from audience_sync.errors import SlotsTakenError
+from audience_sync.store.tables import schedule_slots
+
+
+class Slot(NamedTuple):
+    """A time at which a schedule came round. ``missed``: how many came before it, from ``since`` on, that nobody ran
+    for: this run makes up for them."""
+
+    schedule: str
+    due_at: datetime
+    missed: int = 0
+    since: datetime | None = None
+
+
+class LastSlot(NamedTuple):
+    """The last time for which there was a run, or (``run`` None) since which the schedule is known. ``is_over`` is
+    False where the run was killed or interrupted."""
+
+    at: datetime
+    run: int | None
+    is_over: bool
+
+
+def last_slots(connection: Connection, schedules: Collection[str]) -> dict[str, LastSlot]:
+    """By schedule; of those that the store doesn't know, nothing."""
+    table = schedule_slots.c
+    newest = select(table.schedule, func.max(table.due_at).label("due_at")).where(table.schedule.in_(schedules))
+    last = newest.group_by(table.schedule).subquery()
+    both = (table.schedule == last.c.schedule) & (table.due_at == last.c.due_at)
+    query = select(table.schedule, table.due_at, table.run_id, table.ended_at).join(last, both)
+    return {
+        row.schedule: LastSlot(row.due_at, row.run_id, row.ended_at is not None) for row in connection.execute(query)
+    }
+
+
+def watch(connection: Connection, schedules: Collection[str], now: datetime) -> None:
+    """From now on the times of these schedules count, of those that the store doesn't know yet."""
+    known = last_slots(connection, schedules)
+    rows = [{"schedule": each, "due_at": now, "ended_at": now, "missed": 0} for each in schedules if each not in known]
+    if rows:
+        connection.execute(insert(schedule_slots), rows)
+
+
+def refuse_taken(connection: Connection, slots: Sequence[Slot]) -> Sequence[Slot]:
+    """Those of the times for which there was no run. Raises SlotsTakenError where there was one for all of them."""
+    last = last_slots(connection, [each.schedule for each in slots])
+    free = [each for each in slots if not _is_over(last.get(each.schedule), each)]
+    if slots and not free:
+        raise SlotsTakenError("Another scheduler has run for this time.")
+    return free
+
+
+def claim(connection: Connection, slots: Sequence[Slot], run: int) -> None:
+    """Note that this run is for these times."""
+    for each in slots:
+        key = (schedule_slots.c.schedule == each.schedule) & (schedule_slots.c.due_at == each.due_at)
+        connection.execute(delete(schedule_slots).where(key))
+        row = {"schedule": each.schedule, "due_at": each.due_at, "run_id": run}
+        connection.execute(insert(schedule_slots).values(**row, missed=each.missed, missed_since=each.since))
+
+
+def _is_over(last: LastSlot | None, slot: Slot) -> bool:
+    return last is not None and (last.at > slot.due_at or (last.at == slot.due_at and last.is_over))
+
+
+def end(connection: Connection, run: int) -> None:
+    """The run has come to its end: no other is needed for its times."""
+    mine = schedule_slots.c.run_id == run
+    connection.execute(update(schedule_slots).where(mine).values(ended_at=datetime.now(UTC)))

@@ -1,0 +1,72 @@
+"""Is there one run for each time of a schedule, whoever was first and whatever became of it?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from audience_sync.errors import SlotsTakenError
+from audience_sync.store import slots
+from audience_sync.store.engine import Store
+from audience_sync.store.slots import LastSlot, Slot
+from audience_sync.sync.ledger import begin_run
+
+NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+OFTEN, DAILY = "every 15m", "cron 0 6 * * * UTC"
+
+
+def run_for(store: Store, *wanted: Slot, ends: bool = True) -> int:
+    with store.writing() as connection:
+        free = slots.refuse_taken(connection, wanted)
+        run = begin_run(connection, "schedule", NOON)
+        slots.claim(connection, free, run)
+        if ends:
+            slots.end(connection, run)
+    return run
+
+
+def last(store: Store) -> dict[str, LastSlot]:
+    with store.reading() as connection:
+        return slots.last_slots(connection, [OFTEN, DAILY])
+
+
+def test_a_time_is_run_for_once(store: Store) -> None:
+    run = run_for(store, Slot(OFTEN, NOON))
+    assert last(store) == {OFTEN: LastSlot(NOON, run, True)}
+    with pytest.raises(SlotsTakenError):
+        run_for(store, Slot(OFTEN, NOON))
+    with pytest.raises(SlotsTakenError):
+        run_for(store, Slot(OFTEN, NOON - QUARTER))
+    assert run_for(store, Slot(OFTEN, NOON + QUARTER)) == run + 1  # a refused run leaves nothing behind
+
+
+def test_a_run_that_did_not_end_is_made_up_for(store: Store) -> None:
+    run_for(store, Slot(OFTEN, NOON), ends=False)
+    assert not last(store)[OFTEN].is_over
+    again = run_for(store, Slot(OFTEN, NOON))
+    assert last(store) == {OFTEN: LastSlot(NOON, again, True)}
+
+
+def test_of_several_times_one_that_is_free_is_enough(store: Store) -> None:
+    run_for(store, Slot(OFTEN, NOON))
+    run = run_for(store, Slot(OFTEN, NOON), Slot(DAILY, NOON))
+    assert last(store)[DAILY] == LastSlot(NOON, run, True)
+    assert last(store)[OFTEN].run == run - 1
+
+
+def test_a_schedule_counts_since_it_is_known(store: Store) -> None:
+    with store.writing() as connection:
+        slots.watch(connection, [OFTEN], NOON)
+        slots.watch(connection, [OFTEN, DAILY], NOON + QUARTER)
+    assert last(store) == {OFTEN: LastSlot(NOON, None, True), DAILY: LastSlot(NOON + QUARTER, None, True)}
+
+
+def test_the_view_says_what_was_missed(store: Store) -> None:
+    with store.writing() as connection:
+        slots.watch(connection, [OFTEN], NOON)
+    run = run_for(store, Slot(OFTEN, NOON + 3 * QUARTER, 2, NOON + QUARTER))
+    with store.reading() as connection:
+        rows = connection.exec_driver_sql("select schedule, run, status, missed from scheduled_runs").all()
+    assert [tuple(row) for row in rows] == [(OFTEN, run, "running", 2)]

@@ -42,7 +42,9 @@ def first(project: Project, receiver: HoldingReceiver) -> Iterator[subprocess.Po
     configure(project, receiver.url)
     project.environment["AUDIENCE_SYNC_LEASE_SECONDS"] = "4"
     with (project.folder / "said.txt").open("wb") as said:
-        command = project._command(("sync",))
+        command = project.command(
+            "sync",
+        )
         process = subprocess.Popen(command, cwd=project.folder, env=project.environment, stdout=said, stderr=said)
     until(lambda: len(receiver.requests) == 1)
     yield process

@@ -7,7 +7,6 @@ from hypothesis.stateful import precondition, rule
 
 from .damped import Damped
 
-
 #: Ids that nobody had before.
 NEWCOMERS = ("new-1", "new-2")
 

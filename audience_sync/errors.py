@@ -96,6 +96,14 @@ class SlotsTakenError(AudienceSyncError):
     """Another scheduler was there first: there is nothing to run for."""
 
 
+class NotifyError(AudienceSyncError):
+    """Somebody who is to be told of something could not be."""
+
+
+class MetricsError(AudienceSyncError):
+    """The numbers for a monitor can't be written or served."""
+
+
 class UnsendableError(AudienceSyncError):
     """This identify call can never be sent to this destination: it is refused without being tried."""
 

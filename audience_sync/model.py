@@ -64,6 +64,16 @@ class AudienceStatus(StrEnum):
     RETIRED = "retired"  # everyone has left, and its key is closed for good
 
 
+class AlertKind(StrEnum):
+    """What people are told of."""
+
+    FAILED = "failed"
+    HELD = "held"
+    REFUSED = "refused"  # a destination refuses more than it may
+    SIZE = "size"  # an audience has another size than usual
+    LATE = "late"  # a run began long after its time
+
+
 class History(StrEnum):
     """What ``retention`` lets go of when it has grown old; what is so now is kept always."""
 

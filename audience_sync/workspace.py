@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -73,10 +74,11 @@ class Workspace(AbstractContextManager["Workspace"]):
     """An in-memory DuckDB and a temporary folder; both are gone when it is closed.
 
     ``memory_limit`` (bytes) is the whole process's; DuckDB gets what the rest doesn't need and spills the
-    remainder into the folder.
+    remainder into the folder. ``readable``: folders and files, beside the folder, that SQL may read; no others, and
+    nothing over a network, whatever a query of the config says.
     """
 
-    def __init__(self, memory_limit: int) -> None:
+    def __init__(self, memory_limit: int, readable: Iterable[str] = ()) -> None:
         import duckdb
 
         _sweep()
@@ -96,6 +98,15 @@ class Workspace(AbstractContextManager["Workspace"]):
             },
         )
         self.connection.execute("SET TimeZone = 'UTC'")
+        self._shut_in([os.path.realpath(self.folder), *readable])
+
+    def _shut_in(self, places: Sequence[str]) -> None:
+        """DuckDB follows links before it looks whether a file may be opened; once shut, nothing opens it again."""
+        for setting, wanted in (("allowed_directories", os.path.isdir), ("allowed_paths", os.path.isfile)):
+            listed = ", ".join(literal(place) for place in places if wanted(place))
+            self.connection.execute(f"SET {setting} = [{listed}]")
+        self.connection.execute("SET enable_external_access = false")
+        self.connection.execute("SET lock_configuration = true")
 
     def name(self, prefix: str) -> str:
         """A table name nobody has used yet."""

@@ -172,5 +172,5 @@ def other_process(store: Store) -> Iterator[Store]:
 
 @pytest.fixture
 def workspace() -> Iterator[Workspace]:
-    with Workspace(768_000_000) as opened:
+    with Workspace(768_000_000, ["/"]) as opened:
         yield opened

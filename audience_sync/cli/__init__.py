@@ -38,7 +38,7 @@ COMMANDS = {
     "explain": ("explain:explain", "One user: what is known, told, answered and owed."),
     "members": ("members:members", "The members of an audience, as CSV or JSON lines."),
     "test-destination": ("test_destination:test_destination", "One real call, with request and response shown."),
-    "db": ("db:db", "The store: upgrade, current, copy."),
+    "db": ("db:db", "The store: upgrade, current, check, backup, copy."),
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from audience_sync.cli.compose import open_source, read_settings
@@ -19,10 +20,13 @@ from audience_sync.store.engine import Store
 from audience_sync.sync.targets import named_targets, refuse_traits
 from audience_sync.wording import plural
 
+#: What everyone is sent by `check --notify`.
+TRIAL = ("audience-sync: a test", "This is what audience-sync tells of what needs a look. Nothing does now.")
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One part that was looked at. ``part`` is config, source, store, audience, traits or destination."""
+    """One part that was looked at. ``part`` is config, source, store, audience, traits, destination or notify."""
 
     part: str
     name: str
@@ -57,6 +61,27 @@ def check_config(options: GlobalOptions) -> tuple[Settings | None, list[Line]]:
 def check_everything(settings: Settings) -> list[Line]:
     store_line, stored = _store(settings)
     return [store_line, *_keys(settings, stored), *_sources(settings), *_snapshots(settings), *_destinations(settings)]
+
+
+def check_notify(settings: Settings) -> list[Line]:
+    """A message to everyone who is told of alerts, and a call of the dead-man's switch."""
+    from audience_sync.alerts.telling import ordinal, ping, send
+
+    addresses = settings.notify.to
+    if not addresses and not settings.notify.ping:
+        return [_failed("notify", "", "nobody is told of anything: give `notify` an address, `to:`, or a `ping:`")]
+    tries = [(f"{ordinal(place)} address", partial(send, [each], *TRIAL)) for place, each in enumerate(addresses, 1)]
+    if settings.notify.ping:
+        tries.append(("ping", partial(ping, settings.notify.ping)))
+    return [_tried(name, attempt) for name, attempt in tries]
+
+
+def _tried(name: str, attempt: Callable[[], None]) -> Line:
+    try:
+        attempt()
+    except AudienceSyncError as error:
+        return _failed("notify", name, error)
+    return Line("notify", name, True, "has taken a message")
 
 
 def _failed(part: str, name: str, message: object) -> Line:
@@ -112,11 +137,12 @@ def _sources(settings: Settings) -> Iterator[Line]:
 
 def _snapshots(settings: Settings) -> Iterator[Line]:
     """Whether every audience's and trait's columns are there. Of files only the beginning is read; a query runs."""
+    from audience_sync.sources.access import readable
     from audience_sync.sync.snapshot import wanted_of
     from audience_sync.workspace import Workspace
 
     sources = {name: open_source(config) for name, config in settings.sources.items()}
-    with Workspace(settings.memory_limit) as workspace:
+    with Workspace(settings.memory_limit, readable(settings)) as workspace:
         for audience in settings.audiences:
             name = audience.name or audience.key or f"names from {audience.names_from}"
             try:

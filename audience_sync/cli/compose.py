@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.errors import keep_secret, masked_text
+from audience_sync import tracing
+from audience_sync.cli.errors import keep_secret
+from audience_sync.cli.logs import set_up_log
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.config.loader import load, load_store
 from audience_sync.config.models import Settings, StoreSettings
@@ -26,20 +26,11 @@ if TYPE_CHECKING:
     from audience_sync.sync.order import Parts
 
 
-class _Masking(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return masked_text(super().format(record))
-
-
 def options_of(context: click.Context) -> GlobalOptions:
     """What was asked for on the command line; also sets up the log."""
     options: GlobalOptions = context.obj
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    # Libraries only warn: what they say of each request holds its address, and of many services that is the key.
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.captureWarnings(True)
-    logging.getLogger("audience_sync").setLevel(logging.DEBUG if options.verbose else logging.INFO)
+    set_up_log(verbose=options.verbose)
+    tracing.set_up()
     return options
 
 
@@ -70,6 +61,7 @@ def read_store_settings(options: GlobalOptions) -> StoreSettings:
 def opened(settings: Settings, store: Store) -> Iterator[Parts]:
     """The parts of a run. The store's schema is the caller's business."""
     from audience_sync.destinations.registry import destination_types
+    from audience_sync.sources.access import readable
     from audience_sync.sync.order import Parts
 
     types = destination_types()
@@ -81,7 +73,7 @@ def opened(settings: Settings, store: Store) -> Iterator[Parts]:
     reserved = frozenset[str]().union(*(types[name].profile_fields for name in used))
     sources = {name: open_source(source) for name, source in settings.sources.items()}
     try:
-        yield Parts(settings, store, sources, destinations, reserved)
+        yield Parts(settings, store, sources, destinations, reserved, readable(settings))
     finally:
         store.close()
 

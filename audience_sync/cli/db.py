@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from audience_sync.cli.options import common
@@ -9,7 +11,7 @@ from audience_sync.cli.options import common
 
 @click.group()
 def db() -> None:
-    """The store: upgrade, current, copy."""
+    """The store: upgrade, current, check, backup, copy."""
 
 
 @db.command()
@@ -59,6 +61,47 @@ def current(context: click.Context) -> int:
     return OK if revision == migrate.HEAD else FAILED
 
 
+@db.command()
+@common
+@click.pass_context
+def check(context: click.Context) -> int:
+    """Is the store whole? The database, every snapshot's checksum, the members, and what each destination was told."""
+    from audience_sync.cli.compose import options_of, read_store_settings
+    from audience_sync.cli.errors import FAILED, OK
+    from audience_sync.cli.output import line, print_json
+    from audience_sync.store.engine import Store
+    from audience_sync.store.health import examine
+
+    options = options_of(context)
+    settings = read_store_settings(options)
+    found = list(examine(Store(settings.store), memory_limit=settings.memory_limit))
+    if options.as_json:
+        print_json({"checks": [each._asdict() for each in found]})
+    else:
+        for each in found:
+            line(f"{'ok    ' if each.good else 'FAILED'}  {each.part:<9}  {each.message}")
+    return OK if all(each.good for each in found) else FAILED
+
+
+@db.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@common
+@click.pass_context
+def backup(context: click.Context, file: Path) -> None:
+    """Copy a SQLite store into FILE, as it is at one moment; runs may go on."""
+    from audience_sync.cli.compose import options_of, read_store_settings
+    from audience_sync.cli.output import line, print_json
+    from audience_sync.store.backup import back_up
+    from audience_sync.store.engine import Store
+
+    options = options_of(context)
+    size = back_up(Store(read_store_settings(options).store), file)
+    if options.as_json:
+        print_json({"file": str(file), "bytes": size})
+        return
+    line(f"Backed up to {file} ({size:,} bytes). To use it: put it in the place of the store while no run is at work.")
+
+
 @db.command("copy")
 @click.argument("url")
 @common
@@ -86,7 +129,7 @@ def copy_to(context: click.Context, url: str) -> None:
     if options.as_json:
         print_json({"store": target.label, "rows": counts})
         return
-    line(f"Copied {sum(counts.values()):,} rows of {len(counts)} tables to {target.label}; the counts agree.")
+    line(f"Copied {sum(counts.values()):,} rows of {len(counts)} tables to {target.label}; counts and checksums agree.")
     line("Next: put the new store into the config (`store:`), then: audience-sync check")
 
 

@@ -48,7 +48,8 @@ class RunProgress:
                 self._advance(self._bars, tally)
             elif time.monotonic() - self._lines.setdefault(tally.name, time.monotonic()) > LINE_EVERY:
                 self._lines[tally.name] = time.monotonic()
-                log.info("destination %s: %d of %d calls answered", tally.name, _answered(tally), tally.calls)
+                words = "destination %s: %d of %d calls answered"
+                log.info(words, tally.name, _answered(tally), tally.calls, extra={"destination": tally.name})
 
     def _advance(self, bars: Progress, tally: Tally) -> None:
         if self._loading is not None:

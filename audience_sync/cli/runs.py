@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import click
 
+from audience_sync.cli.afterwards import afterwards
 from audience_sync.cli.compose import opened_for_run, options_of, read_settings
 from audience_sync.cli.output import print_json
 from audience_sync.cli.progress import RunProgress
@@ -26,6 +27,7 @@ def carry_out(
     with opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress() as progress:
             report = replace(sync(parts, order, progress.watch, review=review), store_is_new=is_new)
+        afterwards(settings, parts.store, order, report)
         if quiet:
             return report
         if options.as_json:

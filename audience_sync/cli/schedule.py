@@ -16,6 +16,7 @@ import click
 from audience_sync.cli.options import GlobalOptions, common
 
 if TYPE_CHECKING:
+    from audience_sync.config.models import Settings
     from audience_sync.schedule.clock import Clock
     from audience_sync.schedule.keeper import Keeper, Program
     from audience_sync.sync.order import Order, Parts
@@ -55,11 +56,11 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
     from audience_sync.schedule.clock import Clock
     from audience_sync.schedule.keeper import Keeper
 
-    keeper = Keeper(_program(options, upgrade=upgrade), partial(say_report, as_json=options.as_json))
+    keeper = Keeper(program_of(options, upgrade=upgrade), partial(say_report, as_json=options.as_json))
     try:
         with stops_within(STOPS_WITHIN):
-            keeper.watch()
-            with Clock(keeper.next_time) as clock, _hangups(clock) as asked:
+            keeper.watch(datetime.now(UTC))
+            with _served(keeper.program.settings), Clock(keeper.next_time) as clock, _hangups(clock) as asked:
                 say_schedules(keeper.program.entries)
                 while True:
                     pause = keeper.take_turn(datetime.now(UTC))
@@ -73,8 +74,10 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
     return 0
 
 
-def _program(options: GlobalOptions, *, upgrade: bool = False) -> Program:
+def program_of(options: GlobalOptions, *, upgrade: bool = False) -> Program:
     """What the config says now. Raises ConfigError with every problem."""
+    from audience_sync.alerts.after import tell_unnoted
+    from audience_sync.cli.afterwards import afterwards
     from audience_sync.cli.compose import opened_for_run, read_settings
     from audience_sync.cli.progress import RunProgress
     from audience_sync.schedule.entries import entries
@@ -90,9 +93,28 @@ def _program(options: GlobalOptions, *, upgrade: bool = False) -> Program:
 
     def run(parts: Parts, order: Order) -> Report:
         with RunProgress() as progress:
-            return sync(parts, order, progress.watch)
+            report = sync(parts, order, progress.watch)
+        afterwards(settings, parts.store, order, report)
+        return report
 
-    return Program(settings, entries(settings), opened, run)
+    def tell(words: str, is_good: bool) -> None:
+        tell_unnoted(settings, "audience-sync schedule", words, is_good=is_good)
+
+    return Program(settings, entries(settings), opened, run, tell)
+
+
+@contextmanager
+def _served(settings: Settings) -> Iterator[None]:
+    """The numbers for a monitor, meanwhile, where the config gives a port."""
+    from audience_sync.cli.afterwards import store_of
+
+    if settings.metrics.port is None:
+        yield
+        return
+    from audience_sync.metrics.prometheus import served
+
+    with served(settings.metrics.host, settings.metrics.port, partial(store_of, settings)):
+        yield
 
 
 @contextmanager
@@ -119,8 +141,8 @@ def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock) -> None:
 
     before = keeper.program
     try:
-        keeper.program = _program(options)
-        keeper.watch()
+        keeper.program = program_of(options)
+        keeper.watch(datetime.now(UTC))
     except AudienceSyncError as error:
         keeper.program = before
         log.error("the config was read again and can't be taken; the one before stays in force:\n%s", message_of(error))

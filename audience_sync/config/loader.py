@@ -149,6 +149,8 @@ def _written_secrets(file: ConfigFile) -> Iterator[str]:
     """Secrets that stand in the file itself: passwords in URLs, and the destinations' secret options."""
     for url in (file.store, *(source.database or source.files or "" for source in file.sources.values())):
         yield from passwords(url)
+    for address in filter(None, [*file.notify.to, file.notify.ping]):
+        yield from (address, address.partition("://")[2], *keys(address))
     for options in file.destinations.values():
         for name, value in options:
             texts = value.values() if isinstance(value, Mapping) else (value,)

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from audience_sync.config.groups import places
+from audience_sync.config.metrics import Metrics
+from audience_sync.config.notify import Notify
 from audience_sync.config.options import DestinationOptions, StrictModel
 from audience_sync.config.origins import Origin, SnapshotConfig, SourceConfig, Text
 from audience_sync.config.parts import (
@@ -183,6 +185,8 @@ class ConfigFile(StoreConfig):
         default=None,
         description="When `audience-sync schedule` runs everything that has no schedule of its own.",
     )
+    notify: Notify = Field(default=Notify(), description="Who is told when something needs a look.")
+    metrics: Metrics = Field(default=Metrics(), description="Where Prometheus finds the numbers.")
     guard: Guard = Field(default=Guard(), description="Which changes are too many to be believed.")
     members_table: bool = Field(
         default=True, description="Keep the plain table of the current members, which the view reads."

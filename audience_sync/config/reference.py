@@ -24,6 +24,8 @@ _LINKS = {
     "Expect": "[expect](#expect)",
     "Together": "[limits](#guard)",
     "Schedule": "[schedule](#schedule)",
+    "Notify": "[notify](#notify)",
+    "Metrics": "[metrics](#metrics)",
 }
 
 

@@ -54,7 +54,7 @@ def order_of(settings: Settings, found: Sequence[Entry], last: Mapping[str, Last
         before = last[each.name]
         came = due(each.schedule, before.at if before.is_over else before.at - timedelta(microseconds=1), now)
         if came is not None:
-            slots.append(Slot(each.name, came.at, came.missed, came.since))
+            slots.append(Slot(each.name, came.at, came.missed + before.missed, before.since or came.since))
             audiences += each.audiences
     if not slots:
         return None

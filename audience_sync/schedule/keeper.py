@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from audience_sync.config.models import Settings
-from audience_sync.errors import AudienceSyncError, RunInProgressError, SlotsTakenError
+from audience_sync.errors import AudienceSyncError, RunInProgressError, SlotsTakenError, in_short
 from audience_sync.schedule.entries import Entry, next_time, order_of
 from audience_sync.store import slots
 from audience_sync.store.engine import Store
@@ -26,12 +26,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a config says: its schedules, and how a run by it is opened and carried out."""
+    """What a config says: its schedules, how a run by it is opened and carried out, and how people are told of what no
+    run could note (and whether that is good news)."""
 
     settings: Settings
     entries: Sequence[Entry]
     opened: Callable[[], AbstractContextManager[Parts]]
     run: Callable[[Parts, Order], Report]
+    tell: Callable[[str, bool], None]
 
 
 class Keeper:
@@ -41,12 +43,13 @@ class Keeper:
         self.program = program
         self._say = say
         self._pause = FIRST_PAUSE
+        self._failing = False
 
-    def watch(self) -> None:
+    def watch(self, now: datetime) -> None:
         """From now on times count; what was missed since an earlier scheduler's last run is made up for."""
         names = [each.name for each in self.program.entries]
         with self.program.opened() as parts, parts.store.writing() as connection:
-            slots.watch(connection, names, datetime.now(UTC))
+            slots.watch(connection, names, now)
 
     def take_turn(self, now: datetime) -> float | None:
         """Run what is due by now, if anything is. Returns in how many seconds to try again; None where there is no
@@ -65,11 +68,12 @@ class Keeper:
             return BUSY_FOR
         except AudienceSyncError as error:
             log.error("the run could not be carried out: %s", error)
-            return self._longer()
-        except Exception:
-            log.exception("the run ended by an error that audience-sync did not expect; the schedule goes on")
-            return self._longer()
-        self._pause = FIRST_PAUSE
+            return self._failed(str(error))
+        except Exception as error:
+            words = f"an error that audience-sync did not expect: {in_short(error, str)}"
+            log.error("the run could not be carried out: %s. The schedule goes on", words)
+            return self._failed(words)
+        self._recovered()
         return 0.0  # something may have come due meanwhile
 
     def next_time(self, after: datetime) -> datetime:
@@ -81,9 +85,18 @@ class Keeper:
             last = slots.last_slots(connection, [each.name for each in found])
         return order_of(self.program.settings, found, last, now)
 
-    def _longer(self) -> float:
+    def _failed(self, words: str) -> float:
+        """Tell people, the first time; returns the seconds until the next try."""
+        if not self._failing:
+            self.program.tell(f"no run could be carried out: {words}", False)
+        self._failing = True
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         return pause
+
+    def _recovered(self) -> None:
+        if self._failing:
+            self.program.tell("runs are carried out again", True)
+        self._failing, self._pause = False, FIRST_PAUSE
 
 
 def _announce(order: Order) -> None:

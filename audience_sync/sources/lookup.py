@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -63,6 +64,12 @@ class Folder:
     def __init__(self, place: str | Path) -> None:
         self.place = str(place)
 
+    def holds(self, name: str) -> bool:
+        """Whether a name is one of this folder's, as it is written: a link in it may lead elsewhere."""
+        if "://" in name:
+            return name.startswith(f"{self.place.rstrip('/')}/")
+        return not os.path.isabs(name) and not os.path.normpath(name).startswith("..")
+
     def files(self) -> list[str]:
         """The data files in it, sorted; not those of folders in it. Raises SourceError."""
         folder = Path(self.place)
@@ -74,14 +81,14 @@ class Folder:
         """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError."""
         if "://" in name or "://" in self.place:
             return self._remote(name).fetch(workspace, name)
-        paths = self._paths(name)
+        paths = self.paths(name)
         if not paths:
             raise self._missing(name)
         return [Found(self._named(path), path, _state(path)) for path in paths]
 
     def find_any(self, name: str, workspace: Workspace) -> list[Found]:
         """The same, and nothing where there is none. Raises SourceError for remote files only."""
-        if "://" in name or "://" in self.place or self._paths(name):
+        if "://" in name or "://" in self.place or self.paths(name):
             return self.find(name, workspace)
         return []
 
@@ -89,19 +96,20 @@ class Folder:
         """Of each of these files, without opening it; None where there is none, or one that can't be told."""
         if "://" in name or "://" in self.place:
             return self._remote(name).versions()
-        found = [file_version(str(path)) for path in self._paths(name)]
+        found = [file_version(str(path)) for path in self.paths(name)]
         return [version for version in found if version] if all(found) else None
 
     def times(self, name: str) -> list[Written]:
         """When each of the files was written that a name means; nothing where there is none."""
         if "://" in name or "://" in self.place:
             return self._remote(name).times()
-        return [Written(self._named(path), path.stat().st_mtime) for path in self._paths(name)]
+        return [Written(self._named(path), path.stat().st_mtime) for path in self.paths(name)]
 
     def _remote(self, name: str) -> Remote:
         return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}")
 
-    def _paths(self, name: str) -> list[Path]:
+    def paths(self, name: str) -> list[Path]:
+        """The local files that a name means; none where there is none."""
         path = Path(self.place, name)
         if path.is_dir():
             return [entry for entry in sorted(path.iterdir()) if entry.is_file() and is_data(entry.name)]

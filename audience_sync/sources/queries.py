@@ -90,6 +90,8 @@ class Views:
         self.headless = False
 
     def create(self, word: str) -> None:
+        if not self._folder.holds(word):
+            return  # the database refuses it, with its place in the query
         found = self._folder.find_any(word, self._workspace)
         if not found:
             return

@@ -19,12 +19,18 @@ _NO_FILE = re.compile(r"No files found that match the pattern \"(.+?)\"")
 _REMEDY = "Nothing was read. Correct the query in the config."
 
 
+#: What DuckDB says of a file that it may not open.
+_SHUT = "disabled by configuration"
+
+
 def query_problem(error: Exception, folder: Folder, *, headless: bool) -> SourceError:
     """``headless``: the columns are called as the values of a file's first row, which are shown nowhere."""
     message = str(error)
     if missing := _NO_FILE.search(message):
         return _no_file(missing[1], folder)
     what = _KIND.sub("", first_words(message)).rstrip("!. ")
+    if _SHUT in what:
+        what = f"{what.partition(' - ')[0]}: it may read the files of its source's folder alone"
     candidates = _CANDIDATES.search(message)
     known = f" The columns are {candidates[1].strip()}." if candidates and not headless else ""
     return SourceError(f"the query{_place(message)}: {what}.{known} {_REMEDY}")

@@ -1,6 +1,8 @@
-"""How does everything move to another store? Table by table, and counted."""
+"""How does everything move to another store? Table by table, counted and compared."""
 
 from __future__ import annotations
+
+import hashlib
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
@@ -19,7 +21,8 @@ def copy(source: Store, target: Store) -> dict[str, int]:
     """Copy every row into an empty store; returns the rows of each table.
 
     One transaction in the target: it has everything or nothing. Runs can't start meanwhile, on either store.
-    Raises StoreError when the target isn't empty or a count differs, RunInProgressError when a run is at work.
+    Raises StoreError when the target isn't empty or a count or checksum differs, RunInProgressError when a run is at
+    work.
     """
     migrate.refuse_other(source)
     migrate.upgrade(target)
@@ -58,10 +61,26 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
     with reading.execute(query) as result:
         for rows in result.partitions():
             writing.execute(insert(table), [dict(row._mapping) for row in rows])
-    read, written = (_count(connection, table) for connection in (reading, writing))
+    (read, sum_before), (written, sum_after) = (_sum(connection, table) for connection in (reading, writing))
     if read != written:
         raise StoreError(f"The copy of {table.name} has {written} rows instead of {read}. Nothing was kept.")
+    if sum_before != sum_after:
+        raise StoreError(f"The copy of {table.name} has other contents (its checksum differs). Nothing was kept.")
     return written
+
+
+def _sum(connection: Connection, table: Table) -> tuple[int, int]:
+    """The rows, and a checksum of their contents in whatever order: databases sort texts in their own ways."""
+    size = LARGE_BATCH if "body" in table.c else BATCH
+    count, total = 0, 0
+    with connection.execute(select(table).execution_options(yield_per=size)) as result:
+        for row in result:
+            digest = hashlib.blake2b(digest_size=16)
+            for value in row:
+                part = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
+                digest.update(len(part).to_bytes(8, "big") + part)
+            count, total = count + 1, (total + int.from_bytes(digest.digest(), "big")) % 2**128
+    return count, total
 
 
 def _count(connection: Connection, table: Table) -> int:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import uuid
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +10,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from audience_sync.errors import StoreError, StoreNewerError, StoreOutdatedError
+from audience_sync.store.backup import copy_whole
 from audience_sync.store.engine import Store, restrict
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest revision in migrations/; known here so that an up-to-date store needs no Alembic.
-HEAD = "0014"
+HEAD = "0015"
 
 
 def folder() -> Path:
@@ -151,7 +149,5 @@ def _back_up(store: Store, revision: str) -> Path | None:
         return None
     backup = store.file.with_name(f"{store.file.name}.before-{HEAD}-from-{revision}")
     restrict(backup)
-    with closing(sqlite3.connect(store.file)) as source, closing(sqlite3.connect(backup)) as target:
-        source.backup(target)
-    os.chmod(backup, 0o600)
+    copy_whole(store.file, backup)
     return backup

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from audience_sync.errors import SlotsTakenError
 from audience_sync.store.tables import schedule_slots
@@ -24,11 +24,13 @@ class Slot(NamedTuple):
 
 class LastSlot(NamedTuple):
     """The last time for which there was a run, or (``run`` None) since which the schedule is known. ``is_over`` is
-    False where the run was killed or interrupted."""
+    False where the run was killed or interrupted; then ``missed`` times before it, from ``since`` on, are open, too."""
 
     at: datetime
     run: int | None
     is_over: bool
+    missed: int = 0
+    since: datetime | None = None
 
 
 def last_slots(connection: Connection, schedules: Collection[str]) -> dict[str, LastSlot]:
@@ -37,10 +39,14 @@ def last_slots(connection: Connection, schedules: Collection[str]) -> dict[str, 
     newest = select(table.schedule, func.max(table.due_at).label("due_at")).where(table.schedule.in_(schedules))
     last = newest.group_by(table.schedule).subquery()
     both = (table.schedule == last.c.schedule) & (table.due_at == last.c.due_at)
-    query = select(table.schedule, table.due_at, table.run_id, table.ended_at).join(last, both)
-    return {
-        row.schedule: LastSlot(row.due_at, row.run_id, row.ended_at is not None) for row in connection.execute(query)
-    }
+    found = connection.execute(select(schedule_slots).join(last, both)).all()
+    return {row.schedule: _last(row) for row in found}
+
+
+def _last(row: Row[Any]) -> LastSlot:
+    if row.ended_at is not None:
+        return LastSlot(row.due_at, row.run_id, True)
+    return LastSlot(row.due_at, row.run_id, False, row.missed, row.missed_since)
 
 
 def watch(connection: Connection, schedules: Collection[str], now: datetime) -> None:

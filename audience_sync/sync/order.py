@@ -17,7 +17,7 @@ from audience_sync.store.slots import Slot
 class Parts:
     """What a run works with: put together once, by the command line.
 
-    ``destinations`` makes the configured destinations, by name.
+    ``destinations`` makes the configured destinations, by name. ``readable``: the places whose files SQL may read.
     """
 
     settings: Settings
@@ -25,6 +25,7 @@ class Parts:
     sources: Mapping[str, Source]
     destinations: Callable[[Audiencing], Mapping[str, Destination]]
     profile_fields: frozenset[str] = frozenset()
+    readable: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

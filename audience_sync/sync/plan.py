@@ -71,7 +71,7 @@ class Plan:
 
 def make_plan(parts: Parts, order: Order, watch: Watch, *, count_told: bool = False) -> Plan:
     """Look at everything that a run would look at. Raises StoreError and ConfigError."""
-    with Workspace(parts.settings.memory_limit) as workspace:
+    with Workspace(parts.settings.memory_limit, parts.readable) as workspace:
         outlook = look(parts, order, watch, workspace)
         seed = _seed(order, outlook)
         if seed is not None:

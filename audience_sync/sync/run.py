@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from audience_sync.config.secrets import masked
 from audience_sync.delivery.acknowledge import count_refused
@@ -28,6 +29,7 @@ from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
 from audience_sync.sync.report import DestinationReport, Report, destination_report, found_report
 from audience_sync.sync.retention import keep_recent
+from audience_sync.tracing import here, note, span
 from audience_sync.workspace import Workspace
 
 Review = Callable[[Workspace, Outlook], None]
@@ -45,11 +47,16 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
             run = begin_run(connection, order.command, datetime.now(UTC))
             slots.claim(connection, free, run)
         try:
-            with Workspace(parts.settings.memory_limit) as workspace:
-                outlook = look(parts, order, watch, workspace, run)
+            with (
+                Workspace(parts.settings.memory_limit, parts.readable) as workspace,
+                span("run", run=run, command=order.command),
+            ):
+                with span("load and compare"):
+                    outlook = look(parts, order, watch, workspace, run)
                 if review is not None:
                     review(workspace, outlook)
                 report = _carry_out(parts, order, watch, workspace, lease, outlook, started)
+                note(status=report.status.value)
         except LeaseLostError:
             raise
         except BaseException as error:
@@ -81,7 +88,7 @@ def _carry_out(
     started: float,
 ) -> Report:
     run = RunId(outlook.run)
-    with lease.transaction() as connection:
+    with span("commit"), lease.transaction() as connection:
         ledgers = commit(connection, workspace, parts.settings, outlook.findings, outlook.ledgers, run)
         outlook.suppressed.commit(connection, workspace)
     owed = outlook.owed(workspace, order, ledgers)
@@ -142,7 +149,7 @@ def _deliver_all(
         return []
     with ThreadPoolExecutor(len(by_name), thread_name_prefix="destination") as pool:
         futures = {
-            name: pool.submit(_deliver_one, workspace, context, order, outlook, shares)
+            name: pool.submit(_deliver_one, workspace, context, order, outlook, shares, here())
             for name, shares in by_name.items()
         }
         _wait(context, list(futures.values()))
@@ -164,11 +171,14 @@ def _wait(context: Context, futures: Sequence[Future[list[Tally]]]) -> None:
 
 
 def _deliver_one(
-    workspace: Workspace, context: Context, order: Order, outlook: Outlook, shares: Sequence[Owed]
+    workspace: Workspace, context: Context, order: Order, outlook: Outlook, shares: Sequence[Owed], within: Any
 ) -> list[Tally]:
     if outlook.suppressed.error:
         return [Tally(each.ledger.name, each.calls, error=outlook.suppressed.error) for each in shares]
-    return [deliver(workspace, context, _delivery(each, order, outlook)) for each in shares]
+    with span("deliver", parent=within, run=outlook.run, destination=shares[0].ledger.name):
+        tallies = [deliver(workspace, context, _delivery(each, order, outlook)) for each in shares]
+        note(calls=sum(each.calls for each in tallies), delivered=sum(each.delivered for each in tallies))
+        return tallies
 
 
 def _delivery(owed: Owed, order: Order, outlook: Outlook) -> Delivery:

@@ -76,8 +76,8 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         "destinations.log.concurrency: it must be a whole number",
         "memory_limit: a size is a number and a unit: 768MB, 1GB, 512MiB",
         "gard: unknown option `gard`; did you mean `guard`? (known here: aliases, audiences, computed_traits, "
-        "destinations, environments, guard, members_table, memory_limit, priority_groups, retention, schedule, "
-        "sources, store, suppressed)",
+        "destinations, environments, guard, members_table, memory_limit, metrics, notify, priority_groups, retention, "
+        "schedule, sources, store, suppressed)",
     ]
 
 

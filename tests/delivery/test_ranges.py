@@ -65,7 +65,7 @@ def test_neighbours_of_one_run_are_one_range(history: list[Range]) -> None:
 
 def test_the_database_and_python_agree_on_whom_a_range_covers() -> None:
     users = ", ".join(f"({literal(user)})" for user in USERS)
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
 
         @given(HISTORIES)
         def agree(history: list[Range]) -> None:

@@ -57,7 +57,7 @@ class DestinationStandard:
         destination = self.destination()
         written = destination.encode_sql() or "null"
         columns = "? as user_id, ? as traits, ? as message_id, ? as timestamp"
-        with Workspace(600_000_000) as workspace:
+        with Workspace(600_000_000, ["/"]) as workspace:
             for call in CALLS.values():
                 [body] = workspace.one(f"select encode({written}) from (select {columns})", call[:4])
                 assert body is None or [body] == [message.body for message in destination.encode(call)]

@@ -37,9 +37,9 @@ def test_the_folder_of_a_run_that_was_killed_is_gone_after_the_next_one(
     killed = tmp_path / "audience-sync-killed"
     killed.mkdir()
     (killed / "in-use").touch()
-    with Workspace(300_000_000) as at_work:
+    with Workspace(300_000_000, ["/"]) as at_work:
         assert not killed.exists()
-        with Workspace(300_000_000):
+        with Workspace(300_000_000, ["/"]):
             assert at_work.folder.exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -59,5 +59,5 @@ def test_a_folder_that_is_being_made_is_not_taken_for_a_killed_runs(
         lock(file, how)
 
     monkeypatch.setattr("audience_sync.workspace.fcntl.flock", lock_late)
-    with Workspace(300_000_000) as workspace:
+    with Workspace(300_000_000, ["/"]) as workspace:
         assert workspace.folder.exists()

@@ -17,7 +17,7 @@ from audience_sync.workspace import Workspace, quoted
 
 @pytest.fixture
 def workspace() -> Iterator[Workspace]:
-    with Workspace(400_000_000) as opened:
+    with Workspace(400_000_000, ["/"]) as opened:
         yield opened
 
 

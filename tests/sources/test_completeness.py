@@ -34,7 +34,7 @@ def written(path: Path, *, hours: float = 0) -> None:
 
 def refusal(source: Source, wanted: Wanted) -> str | None:
     """What ``read`` says; the mark must agree that there is nothing to rely on."""
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         try:
             source.read(workspace, wanted)
         except IncompleteError as error:
@@ -81,7 +81,7 @@ class TestFiles:
 
 def test_a_file_that_is_missing_is_said_to_be_missing(tmp_path: Path) -> None:
     wanted = Wanted("user_id", file="vip.csv", expected=Expected(since=NOON, marker="_SUCCESS"))
-    with pytest.raises(SourceError, match=r"no file 'vip\.csv'"), Workspace(0) as workspace:
+    with pytest.raises(SourceError, match=r"no file 'vip\.csv'"), Workspace(0, ["/"]) as workspace:
         FilesSource(tmp_path).read(workspace, wanted)
 
 
@@ -128,7 +128,7 @@ def test_a_database_says_when_it_changed_last(predictions: DatabaseSource, modif
 
 
 def _database_refusal(source: DatabaseSource, wanted: Wanted) -> str | None:
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         try:
             source.read(workspace, wanted)
         except IncompleteError as error:
@@ -147,7 +147,7 @@ def test_a_database_that_is_too_old_has_no_mark(predictions: DatabaseSource) -> 
 
 def test_a_query_for_the_time_that_fails_says_so(predictions: DatabaseSource) -> None:
     wanted = Wanted("user_id", query="select 1", expected=Expected(since=NOON, modified="select nothing"))
-    with pytest.raises(SourceError, match="the query `modified` failed"), Workspace(0) as workspace:
+    with pytest.raises(SourceError, match="the query `modified` failed"), Workspace(0, ["/"]) as workspace:
         predictions.read(workspace, wanted)
 
 

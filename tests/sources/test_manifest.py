@@ -28,7 +28,7 @@ def members(write: Write) -> Path:
 
 
 def read(folder: Path, manifest: str, **asked: str) -> Rows:
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         expected = Expected(manifest=manifest)
         return FilesSource(folder).read(
             workspace, Wanted("user_id", **(asked or {"file": "members"}), expected=expected)
@@ -125,7 +125,7 @@ def test_remote_files_are_compared_with_a_remote_manifest() -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe("/listed/1.csv", ONE.encode())
     memory.pipe("/listed/manifest", listed({"name": "1.csv", "bytes": 16, "rows": 2}).encode())
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         wanted = Wanted("user_id", file="1.csv", expected=Expected(manifest="manifest"))
         assert FilesSource("memory://listed").read(workspace, wanted).promised == 2
         memory.pipe("/listed/1.csv", ONE[:8].encode())

@@ -23,7 +23,7 @@ ROW = "select 'ada' as user_id, 36 as age, date '2026-01-02' as joined, true as 
 
 
 def columns(source: Any, **asked: Any) -> Any:
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         return source.read(workspace, Wanted("user_id", **asked, expected=WATCHED)).columns
 
 
@@ -56,7 +56,7 @@ def test_of_a_database_they_are_what_its_driver_says(postgresql: PostgreSQL, tmp
 
 def test_they_are_not_looked_for_where_nobody_asks(write: Write, tmp_path: Path) -> None:
     write("a.csv", "user_id\nada\n")
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         assert FilesSource(tmp_path).read(workspace, Wanted("user_id", file="a.csv")).columns is None
 
 

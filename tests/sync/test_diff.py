@@ -101,7 +101,7 @@ def traits_run(
 @given(old=st.sets(IDS), new=st.lists(IDS))
 @anew()
 def test_old_members_and_changes_are_the_new_members(old: set[str], new: list[str]) -> None:
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         chain, _ = members_run(workspace, AUDIENCE, old, 1)
         diff = diff_members(workspace, ids_table(workspace, new), chain)
         changed = dict(workspace.all(f"select user_id, present from {diff.table}"))
@@ -112,7 +112,7 @@ def test_old_members_and_changes_are_the_new_members(old: set[str], new: list[st
 @given(snapshots=st.lists(st.sets(IDS, max_size=8), min_size=1, max_size=6))
 @anew()
 def test_after_any_runs_the_stored_members_are_the_last_snapshot(snapshots: list[set[str]]) -> None:
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         chain, before = AUDIENCE, set[str]()
         for run, snapshot in enumerate(snapshots, 1):
             chain, log = members_run(workspace, chain, snapshot, run)
@@ -217,7 +217,7 @@ def losses(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> dict[str, Count
 @given(snapshots=st.lists(rows_of(KEYS), min_size=1, max_size=5))
 @anew()
 def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[dict[str, Any]]) -> None:
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         chain = Chain(None, PropertyKind.COMPUTED_TRAIT, KEYS, 0)
         before: Snapshot = {}
         for run, snapshot in enumerate(snapshots, 1):
@@ -233,7 +233,7 @@ def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[
 @anew()
 def test_two_entries_may_feed_one_chain_in_one_run(first: Snapshot, left: Snapshot, right: Snapshot) -> None:
     """A trait moved to another entry: each brings its own column, and leaves the other one's as it is."""
-    with Workspace(0) as workspace:
+    with Workspace(0, ["/"]) as workspace:
         chain = Chain(None, PropertyKind.COMPUTED_TRAIT, ("a", "b"), 0)
         chain, *_ = traits_run(workspace, chain, ("a", "b"), first, 1)
         chain, *_ = traits_run(workspace, chain, ("a",), left, 2)

@@ -55,7 +55,7 @@ def expected(before: set[str], rows: Rows) -> tuple[Mapping[str, bool], int, int
 @example(runs=[[[], [], ["eve", "19"]], [[], ["eve", "19"], []]])  # two users move from one audience to another
 @anew(25)
 def test_each_audience_gets_what_differs_of_it(narrows: bool, runs: Sequence[Sequence[Rows]]) -> None:
-    with Workspace(0) as workspace, pytest.MonkeyPatch.context() as patch:
+    with Workspace(0, ["/"]) as workspace, pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "MANY_USERS", 0 if narrows else 1_000)
         chains = [Chain(None, PropertyKind.AUDIENCE, (f"audience_{place}",), 0) for place in range(PLACES)]
         before = [set[str]() for _ in chains]
@@ -71,7 +71,7 @@ def test_each_audience_gets_what_differs_of_it(narrows: bool, runs: Sequence[Seq
 @given(runs=RUNS)
 @anew(25)
 def test_an_audience_that_is_narrowed_is_the_same(runs: Sequence[Sequence[Rows]]) -> None:
-    with Workspace(0) as workspace, pytest.MonkeyPatch.context() as patch:
+    with Workspace(0, ["/"]) as workspace, pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "MANY_USERS", 0)
         chain, before = Chain(None, PropertyKind.AUDIENCE, ("vip",), 0), set[str]()
         for run, (rows, *_) in enumerate(runs, 1):

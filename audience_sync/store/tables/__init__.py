@@ -3,6 +3,7 @@
 People are promised the views (``docs/database.md``); these tables may change with a migration.
 """
 
+from audience_sync.store.tables.alerts import alerts
 from audience_sync.store.tables.base import metadata
 from audience_sync.store.tables.freezes import freezes
 from audience_sync.store.tables.holds import held_snapshots, hold_samples
@@ -41,6 +42,7 @@ from audience_sync.store.tables.suppressions import erasures, past_suppressions,
 
 __all__ = [
     "absences",
+    "alerts",
     "chains",
     "changes",
     "destinations",

@@ -1,0 +1,128 @@
+"""What needs a look after a run? Worked out of its report; the store says what was so before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+
+from audience_sync.config.notify import Notify
+from audience_sync.model import AlertKind, AudienceStatus
+from audience_sync.store.alerts import Alert, Subject
+from audience_sync.store.slots import Slot
+from audience_sync.sync.report import DestinationReport, Report
+from audience_sync.wording import plural
+
+#: Fewer sizes than this say nothing of what is usual; a smaller difference than that, in members, is none.
+FEWEST_SIZES, SMALLEST_DIFFERENCE = 5, 100
+#: Of what belongs to no audience and no destination.
+RUN, TRAITS = "run", "computed traits"
+
+Found = dict[Subject, str | None]
+
+
+def conditions(
+    report: Report,
+    notify: Notify,
+    *,
+    slots: Sequence[Slot],
+    began_at: datetime,
+    open_before: Collection[Subject],
+    sizes: Mapping[str, Sequence[int]],
+) -> Found:
+    """Everything that the run has looked at: why it needs a look, or None where all is well.
+
+    ``sizes``: by key, how many members earlier runs found, of those of which it is to be said.
+    """
+    found: Found = {}
+    for kind, subject, words in (
+        *_audiences(report),
+        *_run(report),
+        *_destinations(report, notify, open_before),
+        *_sizes(report, notify, sizes),
+        *_late(slots, notify, began_at),
+    ):
+        key = (kind, subject)
+        found[key] = found.get(key) or words
+    return {key: words for key, words in found.items() if key[0] in notify.of}
+
+
+def of_interest(report: Report, open_before: Collection[Subject]) -> list[str]:
+    """The audiences whose size may be another, or was unusual."""
+    return [
+        each.key
+        for each in report.audiences
+        if each.status in (AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
+        and (each.entered or each.left or (AlertKind.SIZE, each.key) in open_before)
+    ]
+
+
+def begun(found: Found, open_before: Collection[Subject]) -> list[Alert]:
+    return [Alert(*subject, words) for subject, words in found.items() if words and subject not in open_before]
+
+
+def over(found: Found, open_before: Collection[Subject]) -> list[Subject]:
+    return [subject for subject, words in found.items() if not words and subject in open_before]
+
+
+def _audiences(report: Report) -> Iterator[tuple[AlertKind, str, str | None]]:
+    for each in report.audiences:
+        failed = each.status is AudienceStatus.FAILED
+        yield AlertKind.FAILED, each.key, (each.error or "it failed") if failed else None
+        if not failed:  # what was held before still is, for all that is known
+            yield AlertKind.HELD, each.key, each.held.words if each.held else None
+
+
+def _run(report: Report) -> Iterator[tuple[AlertKind, str, str | None]]:
+    yield AlertKind.FAILED, TRAITS, "\n".join(report.traits.errors) or None
+    yield AlertKind.HELD, TRAITS, "\n".join(dict.fromkeys(each.words for _, each in report.traits.held)) or None
+    yield AlertKind.FAILED, RUN, "\n".join(report.errors) or None
+    yield AlertKind.HELD, RUN, "\n".join(report.held) or None
+
+
+def _destinations(
+    report: Report, notify: Notify, open_before: Collection[Subject]
+) -> Iterator[tuple[AlertKind, str, str | None]]:
+    for each in report.destinations:
+        broken = each.error if not each.rate_limited else ""
+        if each.calls or broken:  # nothing to send says nothing of it
+            yield AlertKind.FAILED, each.name, _undelivered(each) if broken else None
+        many = each.calls and each.refused / each.calls > notify.max_refused
+        if many or not (each.still_refused and (AlertKind.REFUSED, each.name) in open_before):
+            yield AlertKind.REFUSED, each.name, _refused(report, each) if many else None
+
+
+def _undelivered(each: DestinationReport) -> str:
+    return f"{each.error}. {plural(each.pending, 'call')} undelivered, and still owed"
+
+
+def _refused(report: Report, each: DestinationReport) -> str:
+    refused = f"{each.refused:,} of {plural(each.calls, 'call')} refused"
+    return f"{refused}. The reasons: audience-sync show {report.run}"
+
+
+def _sizes(
+    report: Report, notify: Notify, sizes: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[AlertKind, str, str | None]]:
+    for each in report.audiences:
+        known = sizes.get(each.key, ())
+        if len(known) < FEWEST_SIZES:
+            continue
+        usual = round(median(known))
+        away = abs(each.after - usual)
+        unusual = away >= SMALLEST_DIFFERENCE and away > notify.size * usual
+        words = f"{plural(each.after, 'member')}; usually there are about {usual:,}"
+        yield AlertKind.SIZE, each.key, words if unusual else None
+
+
+def _late(slots: Sequence[Slot], notify: Notify, began_at: datetime) -> Iterator[tuple[AlertKind, str, str | None]]:
+    for each in slots:
+        late = began_at - each.due_at
+        words = f"due at {each.due_at:%Y-%m-%d %H:%M} UTC, it began {_rough(late)} late"
+        if each.missed:
+            words += f"; {plural(each.missed, 'time')} before it missed"
+        yield AlertKind.LATE, each.schedule, words if each.missed or late > notify.late else None
+
+
+def _rough(time: timedelta) -> str:
+    return str(timedelta(seconds=round(time.total_seconds())))

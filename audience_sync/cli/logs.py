@@ -1,0 +1,75 @@
+"""How is the log written? For people, or as JSON, one document a line; on stderr, without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from audience_sync.cli.errors import masked_text
+
+if TYPE_CHECKING:
+    from audience_sync.sync.report import Report
+
+FORMAT_VARIABLE = "AUDIENCE_SYNC_LOG"
+FORMATS = ("text", "json")
+#: What a line may say beside its message: which run, destination or audience it is about, and what was counted.
+FIELDS = ("run", "destination", "audience", "status", "seconds", "calls", "delivered", "refused", "pending")
+
+_runs = logging.getLogger("audience_sync.runs")
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return masked_text(super().format(record))
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        found = {
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": masked_text(super().format(record)),
+            **{name: getattr(record, name) for name in FIELDS if hasattr(record, name)},
+        }
+        return json.dumps(found, ensure_ascii=False)
+
+
+def set_up_log(*, verbose: bool) -> None:
+    """Raises click.UsageError where the variable asks for a format that there isn't."""
+    wanted = os.environ.get(FORMAT_VARIABLE, "") or "text"
+    if wanted not in FORMATS:
+        raise click.UsageError(f"{FORMAT_VARIABLE} is {wanted!r}: it has to be {' or '.join(FORMATS)}.")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if wanted == "json" else _Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    # Libraries only warn: what they say of each request holds its address, and of many services that is the key.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(True)
+    logging.getLogger("audience_sync").setLevel(logging.DEBUG if verbose else logging.INFO)
+    # People read the summary.
+    _runs.setLevel(logging.INFO if wanted == "json" or verbose else logging.WARNING)
+
+
+def log_report(report: Report) -> None:
+    """A line for the run, one for each destination, and one for each audience that changed or could not."""
+    run = {"run": report.run}
+    _runs.info(
+        "run %d %s", report.run, report.status, extra={**run, "status": report.status.value, "seconds": report.seconds}
+    )
+    for each in report.destinations:
+        counts = {name: getattr(each, name) for name in ("calls", "delivered", "refused", "pending")}
+        words = f"destination {each.name}: {each.error}" if each.error else f"destination {each.name}"
+        level = logging.WARNING if each.error else logging.INFO
+        _runs.log(level, words, extra={**run, "destination": each.name, **counts})
+    for audience in report.audiences:
+        if audience.entered or audience.left or audience.error:
+            words = f"audience {audience.key}: {audience.entered} entered, {audience.left} left"
+            _runs.info(words, extra={**run, "audience": audience.key, "status": audience.status.value})

@@ -1,0 +1,77 @@
+"""The store's numbers in Prometheus' format: in a file for node_exporter, or over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from audience_sync import __version__
+from audience_sync.errors import AudienceSyncError, MetricsError
+from audience_sync.metrics.numbers import NUMBERS
+from audience_sync.store.engine import Store
+
+PREFIX = "audience_sync_"
+
+Opened = Callable[[], AbstractContextManager[Store]]
+
+
+class _FromStore(Collector):
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("info", "The program.", ("version",), [((__version__,), 1.0)])
+        try:
+            with self._opened() as store, store.reading() as connection:
+                found = [(each, list(each.samples(connection))) for each in NUMBERS]
+        except AudienceSyncError:
+            yield _gauge("store_up", "1 where the store can be read.", (), [((), 0.0)])
+            return
+        yield _gauge("store_up", "1 where the store can be read.", (), [((), 1.0)])
+        for each, samples in found:
+            family = CounterMetricFamily if each.kind == "counter" else GaugeMetricFamily
+            metric = family(f"{PREFIX}{each.name}", each.meaning, labels=each.labels)
+            for labels, value in samples:
+                metric.add_metric(labels, value)
+            yield metric
+
+
+def _gauge(name: str, meaning: str, labels: tuple[str, ...], samples: list[tuple[tuple[str, ...], float]]) -> Metric:
+    metric = GaugeMetricFamily(f"{PREFIX}{name}", meaning, labels=labels)
+    for values, number in samples:
+        metric.add_metric(values, number)
+    return metric
+
+
+def _registry(opened: Opened) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_FromStore(opened))
+    return registry
+
+
+def write(path: Path, opened: Opened) -> None:
+    """Put them into a file, whole. Raises MetricsError where that can't be written."""
+    try:
+        write_to_textfile(str(path), _registry(opened))
+    except OSError as error:
+        raise MetricsError(f"the metrics can't be written to {path}: {error.strerror}") from None
+
+
+@contextmanager
+def served(host: str, port: int, opened: Opened) -> Iterator[None]:
+    """Answer at ``/metrics`` meanwhile. Raises MetricsError where the port can't be had."""
+    try:
+        server, thread = start_http_server(port, addr=host, registry=_registry(opened))
+    except OSError as error:
+        raise MetricsError(f"`metrics` can't be served at {host}:{port}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,80 @@
+"""What needs a look, since when, and who was told? So that each thing is told when it begins and when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+
+from audience_sync.model import AlertKind
+from audience_sync.store.absences import LOOKED
+from audience_sync.store.tables import alerts, run_audiences
+
+#: What is wrong, and with what: an audience, a destination, a schedule, or the whole run.
+Subject = tuple[AlertKind, str]
+
+
+class Alert(NamedTuple):
+    kind: AlertKind
+    subject: str
+    words: str
+
+
+class News(NamedTuple):
+    """Something that people have yet to be told: that it began, or is over."""
+
+    id: int
+    alert: Alert
+    is_over: bool
+
+
+def open_alerts(connection: Connection) -> dict[Subject, int]:
+    """What needs a look now: the rows' ids."""
+    query = select(alerts.c.id, alerts.c.kind, alerts.c.subject).where(alerts.c.ended_at.is_(None))
+    return {(AlertKind(row.kind), row.subject): row.id for row in connection.execute(query)}
+
+
+def begin(connection: Connection, found: Sequence[Alert], run: int, now: datetime) -> None:
+    rows = [
+        {"kind": each.kind.value, "subject": each.subject, "words": each.words, "began_run": run, "began_at": now}
+        for each in found
+    ]
+    if rows:
+        connection.execute(insert(alerts), rows)
+
+
+def end(connection: Connection, ids: Collection[int], run: int, now: datetime) -> None:
+    if ids:
+        connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values(ended_run=run, ended_at=now))
+
+
+def untold(connection: Connection) -> list[News]:
+    """What began and goes on, and what was told and is over."""
+    begun = alerts.c.told_at.is_(None) & alerts.c.ended_at.is_(None)
+    over = alerts.c.told_at.is_not(None) & alerts.c.ended_at.is_not(None) & alerts.c.end_told_at.is_(None)
+    query = select(alerts).where(begun | over).order_by(alerts.c.id)
+    return [
+        News(row.id, Alert(AlertKind(row.kind), row.subject, row.words), row.ended_at is not None)
+        for row in connection.execute(query)
+    ]
+
+
+def note_told(connection: Connection, news: Sequence[News], now: datetime) -> None:
+    for column, ids in (
+        ("told_at", [each.id for each in news if not each.is_over]),
+        ("end_told_at", [each.id for each in news if each.is_over]),
+    ):
+        if ids:
+            connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values({column: now}))
+
+
+def sizes_before(connection: Connection, keys: Collection[str], run: int, most: int) -> Mapping[str, Sequence[int]]:
+    """How many members the last runs before this one found, at ``most`` so many of each audience."""
+    found: dict[str, Sequence[int]] = {}
+    for key in keys:
+        looked = (run_audiences.c.audience_key == key) & run_audiences.c.status.in_(LOOKED)
+        query = select(run_audiences.c.members_after).where(looked, run_audiences.c.run_id < run)
+        found[key] = connection.execute(query.order_by(run_audiences.c.run_id.desc()).limit(most)).scalars().all()
+    return found

@@ -1,0 +1,25 @@
+"""What needs a look, and who was told?"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Integer, Table, Text
+
+from audience_sync.store.columns import UtcDateTime
+from audience_sync.store.tables.base import metadata
+
+alerts = Table(
+    "alert_log",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="The alert"),
+    Column("kind", Text, nullable=False, comment="failed, held, refused, size or late"),
+    Column("subject", Text, nullable=False, comment="The audience, destination or schedule; run, computed traits"),
+    Column("words", Text, nullable=False, comment="What was seen, and what to do"),
+    Column("began_run", Integer, nullable=False, comment="The run that saw it first"),
+    Column("began_at", UtcDateTime, nullable=False, comment="When that was (UTC)"),
+    Column("told_at", UtcDateTime, comment="When people were told (UTC)"),
+    Column("ended_run", Integer, comment="The run that no longer saw it"),
+    Column("ended_at", UtcDateTime, comment="When that was (UTC); NULL = it goes on"),
+    Column("end_told_at", UtcDateTime, comment="When people were told of that (UTC)"),
+    Index("ix_alert_log_ended_at", "ended_at"),
+    comment="What needed a look, and what people were told of it",
+)

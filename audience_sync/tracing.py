@@ -1,0 +1,68 @@
+"""Traces of runs, where OpenTelemetry is installed and the environment says where they go; nothing otherwise."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+log = logging.getLogger("audience_sync")
+
+#: OpenTelemetry's own variables: with one of them traces are wanted.
+VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+def set_up() -> None:
+    """Send spans from now on, over HTTP, where the environment asks for it."""
+    if not any(os.environ.get(each) for each in VARIABLES):
+        return
+    try:
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError:
+        log.warning(
+            "traces are wanted (%s), but not installed: pip install 'audience-sync[otel]'", " or ".join(VARIABLES)
+        )
+        return
+    provider = TracerProvider(resource=Resource.create({"service.name": "audience-sync"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+
+
+@contextmanager
+def span(name: str, *, parent: Any = None, **attributes: str | int | float) -> Iterator[None]:
+    """Something that takes its time. ``parent``: the ``here`` of another thread, of which this is a part.
+
+    Attributes are counts, keys and names: no user's id, property or secret."""
+    if "opentelemetry.sdk.trace" not in sys.modules:
+        yield
+        return
+    from opentelemetry import trace
+
+    tracer = trace.get_tracer("audience_sync")
+    found = {f"audience_sync.{key}": value for key, value in attributes.items()}
+    with tracer.start_as_current_span(name, context=parent, attributes=found, record_exception=False):
+        yield
+
+
+def note(**attributes: str | int | float) -> None:
+    """Say more of the span that is open."""
+    if "opentelemetry.sdk.trace" in sys.modules:
+        from opentelemetry import trace
+
+        trace.get_current_span().set_attributes({f"audience_sync.{key}": each for key, each in attributes.items()})
+
+
+def here() -> Any:
+    """The open span, for a thread that does a part of it."""
+    if "opentelemetry.sdk.trace" not in sys.modules:
+        return None
+    from opentelemetry.context import get_current
+
+    return get_current()

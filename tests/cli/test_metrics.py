@@ -1,0 +1,144 @@
+"""Do the numbers for a monitor say what the store says?"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+from destinations.receiver import Receiver, Reply
+from prometheus_client.parser import text_string_to_metric_families
+
+from .conftest import Project, segment, until
+
+VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
+
+
+def numbers(text: str) -> dict[tuple[str, ...], float]:
+    """By name and the labels' values."""
+    return {
+        (sample.name.removeprefix("audience_sync_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_every_run_writes_them_into_a_file(vip: Project, receiver: Receiver) -> None:
+    file = vip.folder / "audience_sync.prom"
+    receiver.will_answer(Reply(400), Reply(body=b'{"success": true}'), Reply(body=b'{"success": true}'))
+    vip.configure(
+        audiences=[VIP],
+        destinations={"seg": segment(receiver, batch_size=1, concurrency=1)},
+        metrics={"file": str(file)},
+    )
+    assert vip.sync().code == 1
+    found = numbers(file.read_text("utf-8"))
+    expected = {
+        ("store_up",): 1,
+        ("runs_total", "partial"): 1,
+        ("runs_total", "succeeded"): 0,
+        ("members", "vip"): 3,
+        ("last_run_changes", "vip", "entered"): 3,
+        ("last_run_calls", "seg", "delivered"): 2,
+        ("last_run_calls", "seg", "refused"): 1,
+        ("refused_calls", "seg"): 1,
+        ("alerts", "refused"): 1,
+        ("alerts", "held"): 0,
+        ("run_at_work",): 0,
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    assert ("last_success_timestamp_seconds",) not in found
+    receiver.will_answer(Reply(body=b'{"success": true}'))
+    assert vip.run("retry").code == 0
+    found = numbers(file.read_text("utf-8"))
+    assert found["alerts", "refused"] == 0
+    assert found["last_success_timestamp_seconds",] == found["last_run_timestamp_seconds",]
+    assert "ada" not in file.read_text("utf-8")
+
+
+def test_a_file_that_can_not_be_written_is_a_warning(vip: Project) -> None:
+    vip.configure(audiences=[VIP], metrics={"file": str(vip.folder / "nowhere" / "audience_sync.prom")})
+    ended = vip.sync()
+    assert ended.code == 0
+    assert "the metrics can't be written" in ended.stderr
+
+
+def test_the_scheduler_answers_a_monitor(new_vip: Project) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    new_vip.configure(audiences=[VIP], schedule={"every": "1s"}, metrics={"port": port})
+    with (new_vip.folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            new_vip.command("schedule"), cwd=new_vip.folder, env=new_vip.environment, stdout=log, stderr=log
+        )
+    try:
+        until(lambda: len(new_vip.messages()) == 3)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            found = numbers(answer.read().decode())
+        assert found["members", "vip"] == 3
+        assert found["store_up",] == 1
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def test_a_port_that_is_taken_is_said(new_vip: Project) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        new_vip.configure(audiences=[VIP], schedule={"every": "1h"}, metrics={"port": port})
+        ended = new_vip.run("schedule")
+    assert ended.code == 3
+    assert f"can't be served at 127.0.0.1:{port}" in ended.stderr
+
+
+class TestJsonLog:
+    def test_says_which_run_and_destination_and_no_user(self, vip: Project) -> None:
+        vip.environment["AUDIENCE_SYNC_LOG"] = "json"
+        lines = [json.loads(line) for line in vip.sync().stderr.splitlines()]
+        assert {"run": 1, "status": "succeeded"}.items() <= lines[0].items()
+        assert [each["delivered"] for each in lines if each.get("destination") == "log"] == [3]
+        assert [each["run"] for each in lines if each.get("audience") == "vip"] == [1]
+        assert not any("ada" in json.dumps(each) for each in lines)
+
+    def test_a_destination_that_is_down_is_a_warning(self, vip: Project) -> None:
+        vip.environment["AUDIENCE_SYNC_LOG"] = "json"
+        down = {"type": "webhook", "url": "http://127.0.0.1:1", "give_up_after": "200ms"}
+        vip.configure(audiences=[VIP], destinations={"hook": down})
+        lines = [json.loads(line) for line in vip.sync().stderr.splitlines()]
+        assert [each["pending"] for each in lines if each["level"] == "warning"] == [3]
+
+    def test_another_format_is_refused(self, vip: Project) -> None:
+        vip.environment["AUDIENCE_SYNC_LOG"] = "xml"
+        ended = vip.sync()
+        assert ended.code == 2
+        assert "it has to be text or json" in ended.stderr
+
+
+def test_people_see_the_summary_alone(vip: Project) -> None:
+    assert vip.run("sync").stderr == ""
+
+
+def test_the_dashboard_shows_numbers_that_there_are(vip: Project) -> None:
+    """docs/operations/grafana.json asks for nothing else."""
+    import re
+
+    file = vip.folder / "audience_sync.prom"
+    vip.configure(audiences=[VIP], metrics={"file": str(file)})
+    vip.sync()
+    there = set(re.findall(r"^# TYPE (audience_sync_\w+)", file.read_text("utf-8"), re.MULTILINE))
+    for asked in (Path(__file__).parents[2] / "docs" / "operations").glob("[ag]*"):
+        wanted = set(re.findall(r"audience_sync_\w+", asked.read_text("utf-8")))
+        assert wanted, asked
+        assert wanted <= there, asked
+
+
+@pytest.fixture(autouse=True)
+def _quiet(vip: Project) -> None:
+    vip.environment.pop("AUDIENCE_SYNC_LOG", None)

@@ -1,0 +1,179 @@
+"""Are people told of what needs a look: when it begins, when it is over, and not in between?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from destinations.receiver import Receiver, Reply
+
+from .conftest import Project, segment
+
+VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
+MANY = [f"user-{number}" for number in range(300)]
+
+
+class People:
+    """What was said to them at an address of theirs."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._seen = 0
+        self.address = f"{receiver.url.replace('http://', 'json://')}/a-secret-token"
+
+    def told(self) -> list[tuple[str, list[str]]]:
+        """Titles and lines since this was last asked."""
+        found = [json.loads(request.body) for request in self._receiver.requests[self._seen :]]
+        self._seen = len(self._receiver.requests)
+        return [(each["title"], each["message"].splitlines()) for each in found]
+
+
+@pytest.fixture
+def people(other_receiver: Receiver) -> People:
+    other_receiver.will_answer(Reply())
+    return People(other_receiver)
+
+
+def configure(project: Project, people: People, **parts: Any) -> None:
+    notify = {"to": [people.address], **parts.pop("notify", {})}
+    project.configure(**{"audiences": [VIP], "notify": notify, **parts})
+
+
+def test_what_is_held_is_told_when_it_begins_and_when_it_is_over(vip: Project, people: People) -> None:
+    configure(vip, people, guard={"at_least": 0})
+    assert vip.sync().code == 0
+    assert people.told() == []
+    vip.write_members("vip.csv")
+    assert vip.sync().code == 4
+    ((title, (line,)),) = people.told()
+    assert title == "audience-sync run 2: 1 held"
+    assert line.startswith("HELD vip: ")
+    assert "audience-sync approve 2 vip" in line
+    assert vip.sync().code == 4
+    assert people.told() == []
+    vip.write_members("vip.csv", "ada", "bob", "cyd")
+    assert vip.sync().code == 0
+    assert people.told() == [("audience-sync run 4: 1 recovered", ["RECOVERED vip (was: held)"])]
+    assert vip.query("select kind, subject, began_run, ended_run from alerts") == [("held", "vip", 2, 4)]
+
+
+def test_what_failed_and_what_else_is_told_in_one_message(vip: Project, people: People) -> None:
+    others = [{"name": f"Other {number}", "source": "shop", "file": "others.csv"} for number in range(25)]
+    configure(vip, people, audiences=[VIP, *others])
+    assert vip.sync().code == 3
+    ((title, lines),) = people.told()
+    assert title == "audience-sync run 1: 25 failed"
+    assert len(lines) == 21
+    assert lines[-1] == "... and 5 more: audience-sync history"
+    vip.write_members("others.csv", "ada")
+    assert vip.sync().code == 0
+    assert [title for title, _ in people.told()] == ["audience-sync run 2: 25 recovered"]
+
+
+def test_a_run_over_some_says_nothing_of_the_others(vip: Project, people: People) -> None:
+    configure(vip, people, audiences=[VIP, {"name": "Gone", "source": "shop", "file": "gone.csv"}])
+    vip.sync()
+    people.told()
+    assert vip.sync("vip").code == 0
+    assert people.told() == []
+
+
+@pytest.mark.parametrize(("most", "is_told"), [("10%", True), ("50%", False)])
+def test_refusals_are_told_where_they_are_too_many(
+    vip: Project, people: People, receiver: Receiver, most: str, is_told: bool
+) -> None:
+    configure(vip, people, destinations={"seg": segment(receiver, batch_size=1)}, notify={"max_refused": most})
+    receiver.will_answer(Reply(400), Reply(body=b'{"success": true}'), Reply(body=b'{"success": true}'))
+    assert vip.sync().destination("seg")["refused"] == 1
+    assert bool(people.told()) == is_told
+    receiver.will_answer(Reply(body=b'{"success": true}'))
+    assert vip.sync().code == 1
+    assert people.told() == []  # it is still refused
+    assert vip.run("retry").code == 0
+    assert [lines for _, lines in people.told()] == ([["RECOVERED seg (was: refused)"]] if is_told else [])
+
+
+def test_a_destination_that_is_down_is_told(vip: Project, people: People) -> None:
+    down = {"type": "webhook", "url": "http://127.0.0.1:1", "give_up_after": "200ms"}
+    configure(vip, people, destinations={"hook": down})
+    vip.sync()
+    ((title, (line,)),) = people.told()
+    assert title == "audience-sync run 1: 1 failed"
+    assert line.startswith("FAILED hook: ")
+    assert "3 calls undelivered, and still owed" in line
+
+
+def test_an_unusual_size_is_told(vip: Project, people: People) -> None:
+    configure(vip, people, guard={"max_added": "1000%"})
+    for number in range(5):
+        vip.write_members("vip.csv", *MANY[: 100 + number])
+        vip.sync()
+    vip.write_members("vip.csv", *MANY[:140])
+    vip.sync()
+    assert people.told() == []
+    vip.write_members("vip.csv", *MANY[:250])
+    vip.sync()
+    ((title, lines),) = people.told()
+    assert title == "audience-sync run 7: 1 unusual size"
+    assert lines == ["UNUSUAL SIZE vip: 250 members; usually there are about 102"]
+    vip.write_members("vip.csv", *MANY[:120])
+    vip.sync("--accept", "vip")
+    assert [lines for _, lines in people.told()] == [["RECOVERED vip (was: unusual size)"]]
+
+
+def test_only_what_is_wanted_is_told(vip: Project, people: People) -> None:
+    configure(vip, people, guard={"at_least": 0}, notify={"of": ["failed"]})
+    vip.sync()
+    vip.write_members("vip.csv")
+    assert vip.sync().code == 4
+    assert people.told() == []
+
+
+def test_whoever_could_not_be_told_is_told_after_the_next_run(
+    vip: Project, people: People, other_receiver: Receiver
+) -> None:
+    configure(vip, people, guard={"at_least": 0})
+    vip.sync()
+    vip.write_members("vip.csv")
+    other_receiver.will_answer(Reply(500))
+    ended = vip.sync()
+    assert ended.code == 4
+    assert "not everyone could be told" in ended.stderr
+    assert "a-secret-token" not in ended.stderr
+    people.told()
+    other_receiver.will_answer(Reply())
+    vip.sync()
+    assert [title for title, _ in people.told()] == ["audience-sync run 3: 1 held"]
+
+
+def test_a_dead_mans_switch_is_called_after_every_run_that_has_not_failed(vip: Project, receiver: Receiver) -> None:
+    receiver.will_answer(Reply())
+    vip.configure(audiences=[VIP], notify={"ping": f"{receiver.url}/a-secret-check"}, guard={"at_least": 0})
+    vip.sync()
+    vip.write_members("vip.csv")
+    assert vip.sync().code == 4
+    assert [request.path for request in receiver.requests] == ["/a-secret-check"] * 2
+    (vip.folder / "vip.csv").unlink()
+    assert vip.sync().code == 3
+    assert len(receiver.requests) == 2
+    receiver.will_answer(Reply(404))
+    vip.write_members("vip.csv", "ada", "bob", "cyd")
+    ended = vip.sync()
+    assert ended.code == 0
+    assert "`notify.ping` answered 404" in ended.stderr
+    assert "a-secret-check" not in ended.stderr
+
+
+def test_check_tries_everyone(vip: Project, people: People, receiver: Receiver) -> None:
+    receiver.will_answer(Reply(503))
+    notify = {"to": [people.address, "nowhere://x"], "ping": receiver.url}
+    configure(vip, people, notify=notify)
+    ended = vip.run("check", "--notify", "--json")
+    assert ended.code == 3
+    found = [(each["name"], each["good"]) for each in ended.json["checks"] if each["part"] == "notify"]
+    assert found == [("first address", True), ("second address", False), ("ping", False)]
+    assert [title for title, _ in people.told()] == ["audience-sync: a test"]
+    vip.configure(audiences=[VIP])
+    assert "nobody is told of anything" in vip.run("check", "--notify").stdout
+    assert vip.run("check").code == 0

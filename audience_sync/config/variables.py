@@ -19,6 +19,10 @@ _REFERENCE = re.compile(
 _BROKEN = "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
 
 
+#: A secret in a file is no longer.
+MOST_CHARACTERS = 100_000
+
+
 @dataclass
 class Resolver:
     """Fills in variables; gathers what is missing, and the values that may be secrets.
@@ -65,7 +69,11 @@ class Resolver:
 
     def _content(self, name: str) -> str:
         try:
-            return (self.folder / Path(name).expanduser()).read_text("utf-8-sig").rstrip("\r\n")
+            with (self.folder / Path(name).expanduser()).open(encoding="utf-8-sig", newline="") as file:
+                content = file.read(MOST_CHARACTERS + 1)
+            if len(content) > MOST_CHARACTERS:
+                raise LookupError(f"the file `{name}` has more than {MOST_CHARACTERS:,} characters: is this a secret?")
+            return content.rstrip("\r\n")
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
             raise LookupError(f"the file `{name}` can't be read: {reason}") from None

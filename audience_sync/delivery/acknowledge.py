@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,7 +50,8 @@ def acknowledge(
         told = Range(outcome.batch.after, outcome.batch.through, run)
         for part in [told] if whole else within(told, feed.ranges):
             ranges = mark(ranges, part)
-    with lease.transaction() as connection:
+
+    def write(connection: Connection) -> Feed:
         _keep_requests(connection, feed, destination, run, answered, property_ids, retries)
         for outcome in answered:
             if releases:
@@ -60,6 +62,28 @@ def acknowledge(
                 calls = calls_of([each.user_id for each in outcome.withheld]).values()
                 withhold(connection, [row for call in calls for row in _values(destination, call, property_ids)])
         return move(connection, feed, ranges)
+
+    def done(connection: Connection) -> Feed | None:
+        known = _is_kept(connection, feed, destination, run, answered[0], property_ids)
+        return replace(feed, ranges=ranges) if known else None
+
+    return lease.carry_out(write, done)
+
+
+def _is_kept(
+    connection: Connection,
+    feed: Feed,
+    destination: int,
+    run: RunId,
+    outcome: Outcome,
+    property_ids: Mapping[str, int],
+) -> bool:
+    """Whether the store has this request already."""
+    seeding = property_ids[feed.seeding] if feed.seeding else None
+    mine = (requests.c.destination_id == destination) & (requests.c.run_id == run)
+    same = (requests.c.after_user == outcome.batch.after) & (requests.c.through_user == outcome.batch.through)
+    query = select(requests.c.id).where(mine, same, requests.c.seeding_id.is_not_distinct_from(seeding))
+    return connection.execute(query).first() is not None
 
 
 def _keep_requests(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from audience_sync.errors import StoreError
+from audience_sync.errors import StoreAwayError, StoreError
 
 #: Seconds a statement waits for another process's transaction on SQLite.
 BUSY_TIMEOUT = 60
+#: Seconds for which a server that was there is waited for, and between two tries.
+PATIENCE, PAUSE = 90.0, 1.0
 #: Pages that SQLite keeps: with its own 2 MB, a big transaction writes the same pages again and again.
 CACHE_KIB = 32_000
 _WRITING = "audience_sync_writing"
@@ -29,6 +32,7 @@ class Store:
         """Nothing is opened yet. Raises StoreError for an address that no store can have."""
         self.engine = _engine(url)
         self.url = self.engine.url
+        self._was_there = False
 
     @property
     def is_sqlite(self) -> bool:
@@ -48,14 +52,29 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with self._errors(), self.engine.begin() as connection:
+        with self._errors(), self._connected(self.engine) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that may write; on SQLite it locks out other writers from its start."""
-        with self._errors(), self.engine.execution_options(**{_WRITING: True}).begin() as connection:
+        engine = self.engine.execution_options(**{_WRITING: True})
+        with self._errors(), self._connected(engine) as connection, connection.begin():
             yield connection
+
+    def _connected(self, engine: Engine) -> Connection:
+        """A connection; to a server that was there before, and restarts, one is waited for."""
+        until = time.monotonic() + (PATIENCE if self._was_there else 0)
+        while True:
+            try:
+                connection = engine.connect()
+            except OperationalError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(PAUSE)
+            else:
+                self._was_there = not self.is_sqlite
+                return connection
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
@@ -85,7 +104,8 @@ class Store:
         try:
             yield
         except (SQLAlchemyError, driver.Error) as error:  # the driver's own: COPY goes past SQLAlchemy
-            raise StoreError(
+            kind = StoreAwayError if _is_away(error) else StoreError
+            raise kind(
                 f"The store {self.label} failed: {_reason(error)}. Nothing that was not yet committed is kept; "
                 "see what is wrong with: audience-sync check"
             ) from None  # the cause would show rows, and rows are people
@@ -103,13 +123,21 @@ class Store:
 
 def _engine(url: str) -> Engine:
     try:
-        engine = create_engine(url, hide_parameters=True)
+        # A server that was restarted has ended the connections that are kept.
+        engine = create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise StoreError(_cannot_open(error)) from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether a server could not be reached, or ended the connection."""
+    if getattr(error, "connection_invalidated", False):
+        return True
+    return isinstance(error, OperationalError) and error.statement is None
 
 
 def _cannot_open(error: Exception) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Row, select, update
 
-from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
+from audience_sync.errors import LeaseLostError, RunInProgressError, StoreAwayError, StoreError
 from audience_sync.store.columns import database_clock
 from audience_sync.store.engine import Store
 from audience_sync.store.tables import lease
@@ -22,6 +22,7 @@ from audience_sync.store.tables import lease
 #: Seconds after which a silent holder is taken for dead. The variable is for tests and unusual networks; at least 1.
 TIME_TO_LIVE = 60.0
 TIME_TO_LIVE_VARIABLE = "AUDIENCE_SYNC_LEASE_SECONDS"
+Done = TypeVar("Done")
 _LOST = (
     "Another run has taken over because this one was silent for too long. "
     "It ends here: nothing more is written or sent; the other run goes on from what was committed."
@@ -79,6 +80,19 @@ class Lease:
             self._extend(connection)
             yield connection
         self._renewed = renewed
+
+    def carry_out(self, write: Callable[[Connection], Done], done: Callable[[Connection], Done | None]) -> Done:
+        """A writing transaction that is repeated where the database went away in the middle of it.
+
+        ``done``: what came of an attempt whose end nobody heard of, if it was kept; None if it was not.
+        """
+        try:
+            with self.transaction() as connection:
+                return write(connection)
+        except StoreAwayError:
+            with self.transaction() as connection:  # waits for the database
+                kept = done(connection)
+                return write(connection) if kept is None else kept
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that writes nothing."""

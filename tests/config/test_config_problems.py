@@ -11,7 +11,7 @@ from audience_sync.config.loader import load
 from audience_sync.config.options import DestinationOptions
 from audience_sync.errors import ConfigError
 
-from .conftest import Problems
+from .conftest import Load, Problems
 
 RIGHT = """
 sources: {shop: {files: data}, warehouse: {database: "sqlite:///w.db"}}
@@ -346,3 +346,21 @@ def test_text_that_is_no_config_says_where_and_why(problems: Problems, text: str
 def test_a_name_that_is_there_twice_is_found_with_its_lines(problems: Problems) -> None:
     text = ONE + "guard:\n  at_least: 1\n  at_least: 2\n"
     assert problems(text) == ["guard.at_least: it is there twice, on lines 5 and 6: keep one"]
+
+
+def test_a_config_that_is_too_large_is_said(tmp_path: Path, load_text: Load) -> None:
+    with pytest.raises(ConfigError, match=r"larger than 5,000,000 bytes"):
+        load_text("store: sqlite:///x.db\n" + "#" * 5_000_000)
+
+
+def test_aliases_that_grow_without_end_are_said(load_text: Load) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(ConfigError, match=r"more than 200,000 parts"):
+        load_text("\n".join(lines))
+
+
+def test_a_secret_file_that_is_too_large_is_said(tmp_path: Path, load_text: Load) -> None:
+    (tmp_path / "key").write_text("x" * 100_001, "utf-8")
+    with pytest.raises(ConfigError, match=r"more than 100,000 characters"):
+        load_text("store: ${file:key}")

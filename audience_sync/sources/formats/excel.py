@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
@@ -11,6 +13,9 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.ids import LARGEST_WHOLE_DOUBLE
 from audience_sync.sources.lookup import Found
 from audience_sync.sources.tables import did_you_mean, listed, refuse_doubles
+
+#: Of a workbook, unpacked.
+MOST_BYTES = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ def read_sheet(found: Found, sheet: str | None) -> Sheet:
     """A sheet (default: the first), whole in memory: Excel ends at 1,048,576 rows. Raises SourceError."""
     import pandas
 
+    _refuse_large(found)
     try:
         with pandas.ExcelFile(found.path, engine="calamine") as book:
             names = [str(name) for name in book.sheet_names]
@@ -38,6 +44,18 @@ def read_sheet(found: Found, sheet: str | None) -> Sheet:
             "Save it again, or check that it is complete."
         ) from None
     return _sheet(found.name, frame.itertuples(index=False, name=None))
+
+
+def _refuse_large(found: Found) -> None:
+    """Of a zipped workbook what it unpacks to counts. What is no workbook at all is said by whoever reads it."""
+    size = found.path.stat().st_size
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(found.path) as packed:
+        size = sum(part.file_size for part in packed.infolist())
+    if size > MOST_BYTES:
+        raise SourceError(
+            f"{found.name} is too large to be read as a workbook, which is whole in memory ({size:,} bytes; at most "
+            f"{MOST_BYTES:,}). Nothing of it was used. Save it as CSV or Parquet."
+        )
 
 
 def _choose(file: str, names: list[str], sheet: str | None) -> str:

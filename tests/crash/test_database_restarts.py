@@ -1,0 +1,86 @@
+"""Does a run survive its database going away for a while, in the middle?"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cli.conftest import TAKEN, Project, Result, calls, received, segment, until
+from conftest import PostgreSQL, a_server
+from destinations.receiver import Receiver
+
+USERS = [f"user-{number:03d}" for number in range(120)]
+#: Seconds without a database; a lease of this run's is shorter, and nobody else is there to take it.
+AWAY = 6
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    """One of its own: others' tests need theirs."""
+    with a_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def databases(server: Any) -> PostgreSQL:
+    return PostgreSQL(server.get_uri())
+
+
+@pytest.fixture
+def project(tmp_path: Any, databases: PostgreSQL, receiver: Receiver) -> Project:
+    project = Project(tmp_path)
+    project.environment |= {"STORE": databases.create(), "AUDIENCE_SYNC_LEASE_SECONDS": "4"}
+    project.configure(
+        store="${STORE}",
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        destinations={"seg": segment(receiver, batch_size=1, concurrency=2)},
+    )
+    project.write_members("vip.csv", *USERS)
+    assert project.run("db", "upgrade").code == 0
+    return project
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        running.will_answer(TAKEN)
+        yield running
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
+def test_the_run_waits_and_goes_on(project: Project, receiver: Receiver, server: Any, how: int) -> None:
+    """SIGINT ends every connection, SIGQUIT at once and without a word."""
+    ended: list[Result] = []
+    run = threading.Thread(target=lambda: ended.append(project.run_afresh("sync", "--json")))
+    run.start()
+    until(lambda: len(receiver.requests) > 20)
+    process = server.get_postmaster_info().process
+    process.send_signal(how)
+    process.wait(30)
+    time.sleep(AWAY)
+    server.ensure_postgres_running()
+    run.join(60)
+    assert ended[0].code == 0, ended[0].stderr
+    assert ended[0].destination("seg")["delivered"] == len(USERS)
+    assert calls(receiver)[0][1] == {"vip": True}
+    assert {message["userId"] for message in received(receiver)} == set(USERS)
+    ids = [message["messageId"] for message in received(receiver)]
+    assert len(ids) == len(set(ids)), "something was sent again"
+    assert project.run_afresh("sync", "--json").destination("seg")["delivered"] == 0
+    found = project.run_afresh("history", "--json").json["runs"]
+    assert [each["status"] for each in found] == ["succeeded", "succeeded"]
+
+
+def test_one_that_was_never_there_is_said_at_once(project: Project, server: Any) -> None:
+    process = server.get_postmaster_info().process
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+    began = time.monotonic()
+    ended = project.run_afresh("sync")
+    assert ended.code == 3
+    assert time.monotonic() - began < 30
+    server.ensure_postgres_running()

@@ -179,7 +179,7 @@ class TestTwoSchedulers:
         other.stop()
         found = shared.run("history", "--limit", "1000", "--json").json
         ended = [each for each in found["runs"] if each["status"] == "succeeded"]
-        assert len(ended) == one.runs + other.runs
+        assert len(ended) - one.runs - other.runs in (0, 1)  # the last one may have been killed before it said so
         times = {each["started_at"][:19] for each in ended}
         assert len(times) >= len(ended) - 1  # a late one may come in the second of the next
         assert len(shared.messages()) == 3

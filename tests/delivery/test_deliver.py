@@ -229,7 +229,7 @@ class LostAtRequest:
     """A lease that is lost when the second request is about to be sent."""
 
     def __init__(self, lease: Lease) -> None:
-        self.transaction = lease.transaction
+        self.transaction, self.carry_out = lease.transaction, lease.carry_out
         self._left = 1
 
     def confirm(self) -> None:

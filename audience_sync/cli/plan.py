@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,13 @@ def plan(
     return found.exit_code
 
 
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def _write(file: Path, found: Plan) -> None:
     try:
-        file.write_text(found.saved.text(), "utf-8")
+        with open(file, "w", encoding="utf-8", opener=_owner_only) as out:  # it may hold users' ids and properties
+            out.write(found.saved.text())
     except OSError as error:
         raise click.BadParameter(f"{file} can't be written: {error.strerror}", param_hint="--out") from None

@@ -195,7 +195,8 @@ class Retention(StrictModel):
     rejected_rows: Duration | None = Field(default=None, description="Rows without a usable user id.")
     runs: Duration | None = Field(
         default=None,
-        description="What runs found of each audience and delivered to each destination. The runs themselves stay.",
+        description="What runs found of each audience and delivered to each destination, the times of schedules, and "
+        "alerts that are over. The runs themselves stay.",
     )
 
     def of(self, history: History) -> timedelta | None:

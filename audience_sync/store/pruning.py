@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, delete, exists, fu
 
 from audience_sync.model import History
 from audience_sync.store.tables import (
+    alerts,
     changes,
     destinations,
     feeds,
@@ -24,6 +25,7 @@ from audience_sync.store.tables import (
     requests,
     run_audiences,
     run_destinations,
+    schedule_slots,
     untaken_calls,
     withheld_values,
 )
@@ -70,6 +72,8 @@ def prune(connection: Connection, history: History, rows: int) -> bool:
     more = [_prune_table(connection, table, state.through_run, rows) for table in _BY_RUN[history]]
     if history is History.RUNS:
         _prune_samples(connection, state.through_run)
+        _prune_slots(connection, state.through_run)
+        connection.execute(delete(alerts).where(alerts.c.ended_run <= state.through_run))
     return any(more)
 
 
@@ -125,6 +129,14 @@ def _prune_samples(connection: Connection, through: int) -> None:
     over = held_snapshots.c.decided_at.is_not(None) & (held_snapshots.c.last_run_id <= through)
     mine = held_snapshots.c.id == hold_samples.c.hold_id
     connection.execute(delete(hold_samples).where(exists().where(mine, over)))
+
+
+def _prune_slots(connection: Connection, through: int) -> None:
+    """The times of schedules; not the last of each, which says from when on the next count."""
+    newer = schedule_slots.alias("newer")
+    later = (newer.c.schedule == schedule_slots.c.schedule) & (newer.c.due_at > schedule_slots.c.due_at)
+    old = schedule_slots.c.run_id <= through
+    connection.execute(delete(schedule_slots).where(old, exists().where(later)))
 
 
 def _key(table: Table) -> ColumnElement[Any]:

@@ -1,7 +1,8 @@
-"""Does SQL of the config read the configured sources alone?"""
+"""Does SQL of the config read the configured sources alone, and who reads what is written?"""
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,12 @@ def test_a_link_in_the_folder_leads_where_its_owner_wants(vip: Project, elsewher
     by_query(vip, "select user_id from 'today/secret.csv'")
     assert vip.sync().code == 0
     assert vip.run("check").code == 0
+
+
+def test_what_holds_users_is_its_owners_alone(vip: Project) -> None:
+    vip.store.unlink()
+    assert vip.run("plan", "--out", "plan.json").code == 0
+    assert vip.sync().code == 0
+    assert vip.run("db", "backup", "saved.db").code == 0
+    for name in ("plan.json", "audience_sync.db", "calls.jsonl", "saved.db"):
+        assert stat.S_IMODE((vip.folder / name).stat().st_mode) == 0o600, name

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from audience_sync.errors import SlotsTakenError
+from audience_sync.model import History
 from audience_sync.store import slots
 from audience_sync.store.engine import Store
+from audience_sync.store.pruning import let_go, prune
 from audience_sync.store.slots import LastSlot, Slot
 from audience_sync.sync.ledger import begin_run
 
@@ -70,3 +72,15 @@ def test_the_view_says_what_was_missed(store: Store) -> None:
     with store.reading() as connection:
         rows = connection.exec_driver_sql("select schedule, run, status, missed from scheduled_runs").all()
     assert [tuple(row) for row in rows] == [(OFTEN, run, "running", 2)]
+
+
+def test_what_is_old_goes_and_the_last_of_each_schedule_stays(store: Store) -> None:
+    for hours in range(4):
+        run_for(store, Slot(OFTEN, NOON + hours * QUARTER))
+    run_for(store, Slot(DAILY, NOON))
+    with store.writing() as connection:
+        let_go(connection, History.RUNS, 5)
+        prune(connection, History.RUNS, 1_000)
+        left = connection.exec_driver_sql("select schedule, run_id from schedule_slots order by run_id").all()
+    assert [tuple(row) for row in left] == [(OFTEN, 4), (DAILY, 5)]
+    assert last(store)[OFTEN].at == NOON + 3 * QUARTER

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from audience_sync.cli.compose import open_source, read_settings
+from audience_sync.cli.compose import open_source, read_settings, store_to_read
 from audience_sync.cli.errors import masked_text
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.config.models import Settings
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError
+from audience_sync.schedule.entries import entries
+from audience_sync.schedule.times import due, first_after
 from audience_sync.store import migrate
 from audience_sync.store.catalog import Property, read_properties
 from audience_sync.store.engine import Store
+from audience_sync.store.slots import last_slots
 from audience_sync.sync.targets import named_targets, refuse_traits
 from audience_sync.wording import plural
 
@@ -26,7 +30,7 @@ TRIAL = ("audience-sync: a test", "This is what audience-sync tells of what need
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One part that was looked at. ``part`` is config, source, store, audience, traits, destination or notify."""
+    """One part that was looked at. ``part``: config, source, store, audience, traits, destination, schedule or notify."""
 
     part: str
     name: str
@@ -60,7 +64,29 @@ def check_config(options: GlobalOptions) -> tuple[Settings | None, list[Line]]:
 
 def check_everything(settings: Settings) -> list[Line]:
     store_line, stored = _store(settings)
-    return [store_line, *_keys(settings, stored), *_sources(settings), *_snapshots(settings), *_destinations(settings)]
+    looks = (_keys(settings, stored), _sources(settings), _snapshots(settings), _destinations(settings))
+    schedules = _schedules(settings) if store_line.good else ()
+    return [store_line, *(line for look in looks for line in look), *schedules]
+
+
+def _schedules(settings: Settings) -> Iterator[Line]:
+    """Whether each schedule's last time had its run; of one that no scheduler has ever kept nobody can say."""
+    if settings.general_schedule is None and all(each.schedule is None for each in settings.audiences):
+        return
+    found, now = entries(settings), datetime.now(UTC)
+    with store_to_read(settings.store) as store, store.reading() as connection:
+        last = last_slots(connection, [each.name for each in found])
+    for each in found:
+        coming = f"next {first_after(each.schedule, now):%Y-%m-%d %H:%M} UTC"
+        if each.name not in last:
+            yield Line("schedule", each.name, True, f"{coming}, once `audience-sync schedule` is at work")
+            continue
+        missed = due(each.schedule, last[each.name].at, now - settings.notify.late)
+        if missed is None:
+            yield Line("schedule", each.name, True, coming)
+        else:
+            words = f"nothing has run for {missed.at:%Y-%m-%d %H:%M} UTC. Is `audience-sync schedule` alive?"
+            yield Line("schedule", each.name, False, words)
 
 
 def check_notify(settings: Settings) -> list[Line]:

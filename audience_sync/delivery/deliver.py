@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from functools import partial
+
+from sqlalchemy import Connection
 
 from audience_sync.delivery.acknowledge import acknowledge
 from audience_sync.delivery.ahead import ahead
@@ -110,9 +113,7 @@ def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
     tally = Tally(work.name, work.calls, withheld=work.kept_calls)
     feed = work.feed
     if work.kept_back and work.kept_calls:
-        with context.lease.transaction() as connection:
-            keep_withheld(connection, workspace, work.kept_back, work.destination_id, context.property_ids)
-            feed = begin(connection, feed, context.run)  # what is kept is owed, as if it had been sent
+        feed = context.lease.carry_out(partial(_keep_back, workspace=workspace, context=context, work=work, feed=feed))
     if work.calls:
         feed, progress = _send(workspace, context, work, feed, tally)
         tally.error = progress.reason or tally.error
@@ -125,12 +126,19 @@ def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
 
 
 def _finish(context: Context, work: Delivery, feed: Feed) -> None:
+    if feed.seeding is None:
+        context.lease.carry_out(partial(complete, feed=feed, run=context.run))
+        return
     with context.lease.transaction() as connection:
-        if feed.seeding is None:
-            complete(connection, feed, context.run)
-            return
         terms = Terms(context.run + 1, end_seeding(connection, feed, context.run), seeding=False)
         note_terms(connection, work.destination_id, [terms], context.property_ids)
+
+
+def _keep_back(connection: Connection, *, workspace: Workspace, context: Context, work: Delivery, feed: Feed) -> Feed:
+    """What suppressed users are not sent is owed, as if it had been sent."""
+    assert work.kept_back is not None
+    keep_withheld(connection, workspace, work.kept_back, work.destination_id, context.property_ids)
+    return begin(connection, feed, context.run)
 
 
 def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, tally: Tally) -> tuple[Feed, Progress]:
@@ -138,8 +146,7 @@ def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, ta
     progress = Progress(options.give_up_after.total_seconds())
     context.begin(progress)
     pace = Pace(work.rate or options.rate_limit, wait=progress.stopped.wait)
-    with context.lease.transaction() as connection:
-        feed = begin(connection, feed, context.run)
+    feed = context.lease.carry_out(partial(begin, feed=feed, run=context.run))
 
     def sender(transport: Transport) -> BatchSender:
         confirm, latecomers = context.lease.confirm, context.latecomers

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from audience_sync.errors import StoreAwayError, StoreError
 
+Found = TypeVar("Found")
 #: Seconds a statement waits for another process's transaction on SQLite.
 BUSY_TIMEOUT = 60
 #: Seconds for which a server that was there is waited for, and between two tries.
@@ -54,6 +55,15 @@ class Store:
     def reading(self) -> Iterator[Connection]:
         with self._errors(), self._connected(self.engine) as connection, connection.begin():
             yield connection
+
+    def look(self, read: Callable[[Connection], Found]) -> Found:
+        """What a function reads; once more, where the database went away in the middle of it."""
+        try:
+            with self.reading() as connection:
+                return read(connection)
+        except StoreAwayError:
+            with self.reading() as connection:  # waits for the database
+                return read(connection)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -22,6 +22,8 @@ from audience_sync.store.tables import lease
 #: Seconds after which a silent holder is taken for dead. The variable is for tests and unusual networks; at least 1.
 TIME_TO_LIVE = 60.0
 TIME_TO_LIVE_VARIABLE = "AUDIENCE_SYNC_LEASE_SECONDS"
+#: How often what the database broke off is begun.
+MOST_ATTEMPTS = 5
 Done = TypeVar("Done")
 _LOST = (
     "Another run has taken over because this one was silent for too long. "
@@ -81,18 +83,25 @@ class Lease:
             yield connection
         self._renewed = renewed
 
-    def carry_out(self, write: Callable[[Connection], Done], done: Callable[[Connection], Done | None]) -> Done:
+    def carry_out(
+        self,
+        write: Callable[[Connection], Done],
+        done: Callable[[Connection], Done | None] = lambda connection: None,
+    ) -> Done:
         """A writing transaction that is repeated where the database went away in the middle of it.
 
-        ``done``: what came of an attempt whose end nobody heard of, if it was kept; None if it was not.
+        ``done``: what came of an attempt whose end nobody heard of, if it was kept; None if it was not, or where to
+        do it twice is to do it once.
         """
-        try:
-            with self.transaction() as connection:
-                return write(connection)
-        except StoreAwayError:
-            with self.transaction() as connection:  # waits for the database
-                kept = done(connection)
-                return write(connection) if kept is None else kept
+        for attempt in range(MOST_ATTEMPTS):
+            try:
+                with self.transaction() as connection:  # waits for the database
+                    kept = done(connection) if attempt else None
+                    return write(connection) if kept is None else kept
+            except StoreAwayError:
+                if attempt == MOST_ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that writes nothing."""

@@ -24,7 +24,7 @@ from audience_sync.sync.gate import admit, columns_text, in_full
 from audience_sync.sync.group import Ahead, Earlier
 from audience_sync.sync.guard import empties
 from audience_sync.sync.holdout import Parted, mark_with, part
-from audience_sync.sync.identity import Aliases, identified, moves
+from audience_sync.sync.identity import Aliases, identified, without_moved
 from audience_sync.sync.known import Known
 from audience_sync.sync.members import MembersDiff, diff_members
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
@@ -211,14 +211,9 @@ class Collector:
         diff, known = parted.told, self.known.absent.get(target.key, 0)
         damped = damp(self.workspace, self.store, target, diff, run=self.run, known=known, at_once=parted.at_once)
         news, counts = damped.news, Counts(chain.users - known, diff.entered, damped.newly_missing)
-        members = f"select user_id from ({current(chain)})"
-        moved_ids = moves(self.workspace, self.aliases, damped.told.table, members) if chain.segments else None
-        if moved_ids is not None:  # they are who they were: no guard counts them
-            news = moved_ids.without(news)
-            entered, left = self.workspace.one(
-                f"select count(*) filter (where present), count(*) filter (where not present) from ({news})"
-            )
-            counts = counts._replace(entered=entered, left=left)
+        if chain.segments:
+            members = f"select user_id from ({current(chain)})"
+            news, counts = without_moved(self.workspace, self.aliases, damped.told.table, members, news, counts)
         place = len(self.findings.audiences)
         moved = 0
         if empties(counts):

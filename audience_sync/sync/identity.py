@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from audience_sync.errors import SourceError
+from audience_sync.model import Counts
 from audience_sync.sources.base import Rows, Wanted
 from audience_sync.workspace import Workspace, quoted
 
@@ -58,19 +59,26 @@ def erased_persons(erased: str, pairs: str | None) -> str:
     return f"({erased} or user_id in ({now}))"
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """Who of a difference only has another id: a table with ``user_id``, under the previous ids and the new ones."""
+def without_moved(
+    workspace: Workspace, aliases: Aliases, difference: str, members: str, news: str, counts: Counts
+) -> tuple[str, Counts]:
+    """``news`` (a query for ``user_id`` and ``present``) and its counts without those who only have another id: they
+    are who they were, and no guard counts them.
 
-    table: str
+    ``difference``: a table with ``user_id`` and ``present``; ``members``: a query for the ``user_id`` of those who were
+    there before."""
+    moved = _moved(workspace, aliases, difference, members)
+    if moved is None:
+        return news, counts
+    rest = f"from (select user_id, present {news}) anti join {moved} using (user_id)"
+    both = "count(*) filter (where present), count(*) filter (where not present)"
+    entered, left = workspace.one(f"select {both} from ({rest})")
+    return rest, counts._replace(entered=entered, left=left)
 
-    def without(self, query: str) -> str:
-        return f"from (select user_id, present {query}) anti join {self.table} using (user_id)"
 
-
-def moves(workspace: Workspace, aliases: Aliases, difference: str, members: str) -> Moves | None:
-    """``difference``: a table with ``user_id`` and ``present``; ``members``: a query for the ``user_id`` of those who
-    were there before. None where nobody has moved."""
+def _moved(workspace: Workspace, aliases: Aliases, difference: str, members: str) -> str | None:
+    """Who only has another id: a table with ``user_id``, under the previous ids and the new ones. None where nobody
+    has."""
     if aliases.pairs is None:
         return None
     gone = f"select user_id as previous_id from {difference} where not present"
@@ -86,7 +94,7 @@ def moves(workspace: Workspace, aliases: Aliases, difference: str, members: str)
         f"create table {table} as with moved as materialized (from {leaving} semi join ({there}) using (user_id)) "
         "select previous_id as user_id from moved union select user_id from moved"
     )
-    return Moves(table)
+    return table
 
 
 def identified(rows: Rows, wanted: Wanted, aliases: Aliases) -> Rows:

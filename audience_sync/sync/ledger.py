@@ -33,6 +33,16 @@ def end_run(connection: Connection, report: Report, destination_ids: Mapping[str
     finish(connection, report.run, report.status, report.seconds, report.error)
 
 
+def is_committed(connection: Connection, run: int) -> bool:
+    """Whether what a run found has become durable."""
+    return connection.execute(select(runs.c.committed_at).where(runs.c.id == run)).scalar() is not None
+
+
+def has_ended(connection: Connection, run: int) -> bool | None:
+    """True or None, as a repeated transaction asks."""
+    return connection.execute(select(runs.c.finished_at).where(runs.c.id == run)).scalar() is not None or None
+
+
 def finish(connection: Connection, run: int, status: RunStatus, seconds: float, error: str | None) -> None:
     values = {"status": status.value, "finished_at": datetime.now(UTC), "seconds": round(seconds, 3)}
     connection.execute(update(runs).where(runs.c.id == run).values(**values, error=error))

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Connection
+
 from audience_sync.config.secrets import masked
 from audience_sync.delivery.acknowledge import count_refused
 from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
+from audience_sync.delivery.feeds import Ledger, read_ledgers
 from audience_sync.delivery.withheld import Latecomers
 from audience_sync.destinations.answers import shortened
 from audience_sync.destinations.base import Destination
-from audience_sync.errors import AudienceSyncError, LeaseLostError, in_short
+from audience_sync.errors import AudienceSyncError, LeaseLostError, StoreAwayError, in_short
 from audience_sync.model import RunId
 from audience_sync.store import slots
 from audience_sync.store.engine import Store
-from audience_sync.store.lease import Lease, acquire
+from audience_sync.store.lease import MOST_ATTEMPTS, Lease, acquire
 from audience_sync.store.suppressions import suppressed_lately
 from audience_sync.sync.commit import commit, property_ids
-from audience_sync.sync.ledger import begin_run, break_off, end_run, times_of
+from audience_sync.sync.ledger import begin_run, break_off, end_run, has_ended, is_committed, times_of
 from audience_sync.sync.look import Outlook, look
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
@@ -52,7 +56,7 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
                 span("run", run=run, command=order.command),
             ):
                 with span("load and compare"):
-                    outlook = look(parts, order, watch, workspace, run)
+                    outlook = _look(parts, order, watch, workspace, run)
                 if review is not None:
                     review(workspace, outlook)
                 report = _carry_out(parts, order, watch, workspace, lease, outlook, started)
@@ -68,6 +72,14 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
             raise
         keep_recent(lease, parts.settings)
         return report
+
+
+def _look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: int) -> Outlook:
+    """It only reads: where the database went away in the middle, it is done again, from the start."""
+    for _ in range(MOST_ATTEMPTS - 1):
+        with suppress(StoreAwayError):
+            return look(parts, order, watch, workspace, run)
+    return look(parts, order, watch, workspace, run)
 
 
 def _words(error: BaseException, mask: Callable[[str], str]) -> str:
@@ -88,17 +100,34 @@ def _carry_out(
     started: float,
 ) -> Report:
     run = RunId(outlook.run)
-    with span("commit"), lease.transaction() as connection:
-        ledgers = commit(connection, workspace, parts.settings, outlook.findings, outlook.ledgers, run)
-        outlook.suppressed.commit(connection, workspace)
+    ledgers = _commit(parts, workspace, lease, outlook, run)
     owed = outlook.owed(workspace, order, ledgers)
     context = _context(parts, watch, workspace, lease, outlook, owed)
     reports = _deliver_all(workspace, context, order, outlook, owed)
     report = found_report(run, outlook.findings, reports, time.monotonic() - started)
-    with lease.transaction() as connection:
-        end_run(connection, report, {name: ledger.id or 0 for name, ledger in ledgers.items()})
-        slots.end(connection, run)
+    lease.carry_out(partial(_end, report=report, ledgers=ledgers), partial(has_ended, run=run))
     return report
+
+
+def _commit(parts: Parts, workspace: Workspace, lease: Lease, outlook: Outlook, run: RunId) -> Mapping[str, Ledger]:
+    """Make what was found durable, whole or not at all. Returns the ledgers with their ids."""
+
+    def write(connection: Connection) -> Mapping[str, Ledger]:
+        ledgers = commit(connection, workspace, parts.settings, outlook.findings, outlook.ledgers, run)
+        outlook.suppressed.commit(connection, workspace)
+        return ledgers
+
+    def done(connection: Connection) -> Mapping[str, Ledger] | None:
+        return read_ledgers(connection, parts.settings.destinations) if is_committed(connection, run) else None
+
+    with span("commit"):
+        return lease.carry_out(write, done)
+
+
+def _end(connection: Connection, *, report: Report, ledgers: Mapping[str, Ledger]) -> bool:
+    end_run(connection, report, {name: ledger.id or 0 for name, ledger in ledgers.items()})
+    slots.end(connection, report.run)
+    return True
 
 
 def _context(
@@ -110,8 +139,8 @@ def _context(
     owed: Sequence[Owed],
 ) -> Context:
     runs = {run for each in owed for run in _runs_told(workspace, each, outlook.destinations[each.ledger.name])}
-    with parts.store.reading() as connection:
-        times, ids = times_of(connection, sorted(runs)), property_ids(connection)
+    times = parts.store.look(partial(times_of, wanted=sorted(runs)))
+    ids = parts.store.look(property_ids)
     latecomers = Latecomers(partial(_suppressed_lately, parts.store, datetime.now(UTC)))
     return Context(
         lease,
@@ -134,8 +163,7 @@ def _runs_told(workspace: Workspace, owed: Owed, destination: Destination) -> It
 
 
 def _suppressed_lately(store: Store, since: datetime) -> set[str]:
-    with store.reading() as connection:
-        return suppressed_lately(connection, since)
+    return store.look(partial(suppressed_lately, since=since))
 
 
 def _deliver_all(
@@ -153,8 +181,11 @@ def _deliver_all(
             for name, shares in by_name.items()
         }
         _wait(context, list(futures.values()))
-    with context.lease.transaction() as connection:
-        refused = {each.ledger.name: count_refused(connection, each.ledger.id or 0) for each in owed}
+
+    def count(connection: Connection) -> dict[str, int]:
+        return {each.ledger.name: count_refused(connection, each.ledger.id or 0) for each in owed}
+
+    refused = context.lease.carry_out(count)
     return [
         destination_report(outlook.destinations[name].address, future.result(), refused[name])
         for name, future in futures.items()

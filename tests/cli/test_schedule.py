@@ -119,6 +119,23 @@ def test_what_was_missed_is_made_up_for_by_one_run(new_vip: Project, start: Star
     assert new_vip.query("select run, missed from scheduled_runs") == [(1, 4)]
 
 
+def test_check_says_when_nothing_has_run_for_a_time(new_vip: Project) -> None:
+    new_vip.configure(audiences=[VIP], schedule={"every": "1h"})
+    first = new_vip.run("check")
+    assert first.code == 0
+    assert "once `audience-sync schedule` is at work" in first.stdout
+    new_vip.sync()
+    values = "'every 1h', datetime('now', '{}') || '.000000', null, 0, null, datetime('now')"
+    known = f"insert into schedule_slots values ({values})"
+    new_vip.query(known.format("-10 seconds"))
+    assert new_vip.run("check").code == 0
+    new_vip.query("delete from schedule_slots")
+    new_vip.query(known.format("-5 hours"))
+    late = new_vip.run("check")
+    assert late.code == 3
+    assert "nothing has run for" in late.stdout
+
+
 def test_another_config_counts_after_sighup_and_a_broken_one_never(new_vip: Project, start: Start) -> None:
     new_vip.configure(audiences=[VIP], schedule={"every": "1h"})
     scheduler = start()

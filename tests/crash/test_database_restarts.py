@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from cli.conftest import TAKEN, Project, Result, calls, received, segment, until
 from conftest import PostgreSQL, a_server
-from destinations.receiver import Receiver
+from destinations.receiver import Receiver, Reply
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 USERS = [f"user-{number:03d}" for number in range(120)]
 #: Seconds without a database; a lease of this run's is shorter, and nobody else is there to take it.
@@ -73,6 +75,31 @@ def test_the_run_waits_and_goes_on(project: Project, receiver: Receiver, server:
     assert project.run_afresh("sync", "--json").destination("seg")["delivered"] == 0
     found = project.run_afresh("history", "--json").json["runs"]
     assert [each["status"] for each in found] == ["succeeded", "succeeded"]
+
+
+def test_connections_may_be_cut_at_any_moment(project: Project, receiver: Receiver) -> None:
+    """What was begun on one is done again on another, unless it was kept."""
+    receiver.will_answer(Reply(body=b'{"success": true}', seconds_between_bytes=0.0005))
+    ended: list[Result] = []
+    run = threading.Thread(target=lambda: ended.append(project.run_afresh("sync", "--json")))
+    run.start()
+    until(lambda: bool(receiver.requests))
+    engine = create_engine(project.environment["STORE"], isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    cut = 0
+    while run.is_alive():
+        with engine.connect() as connection:
+            cut += len(connection.exec_driver_sql(f"select pg_terminate_backend(pid) {others}").all())
+        run.join(0.15)
+    assert cut > 3
+    assert ended[0].code == 0, ended[0].stderr
+    assert {message["userId"] for message in received(receiver)} == set(USERS)
+    ids = [message["messageId"] for message in received(receiver)]
+    assert len(ids) == len(set(ids)), "something was sent again"
+    assert project.run_afresh("sync", "--json").destination("seg")["delivered"] == 0
+    with engine.connect() as connection:
+        requests = connection.exec_driver_sql("select count(*), count(distinct through_user) from requests").one()
+    assert tuple(requests) == (len(USERS), len(USERS)), "an answer was noted twice"
 
 
 def test_one_that_was_never_there_is_said_at_once(project: Project, server: Any) -> None:

@@ -30,7 +30,7 @@ TRIAL = ("audience-sync: a test", "This is what audience-sync tells of what need
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One part that was looked at. ``part``: config, source, store, audience, traits, destination, schedule or notify."""
+    """One part that was looked at. ``part``: config, source, store, audience, traits, destination, schedule, notify."""
 
     part: str
     name: str

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("audience_sync.schedule")
 
 #: Seconds after SIGTERM or Ctrl-C within which the process ends.
-STOPS_WITHIN = 8.0
+STOPS_WITHIN = 6.0
 
 
 @click.command()

@@ -65,13 +65,14 @@ def test_runs_what_is_due_and_ends_when_it_is_told_to(new_vip: Project, start: S
     new_vip.write_members("rare.csv", "ada")
     scheduler = start()
     until(lambda: scheduler.runs >= 2)
-    new_vip.write_members("vip.csv", "ada", "bob")
+    whole = new_vip.write_members("vip.csv.next", "ada", "bob")
+    whole.rename(new_vip.folder / "vip.csv")  # a run at work must not find half of it
     until(lambda: len(new_vip.messages()) == 4)
     assert scheduler.stop() < 10
     assert scheduler.process.returncode == 0
     assert "Stopped." in scheduler.log
     rows = new_vip.query("select schedule, due_at, status from scheduled_runs order by due_at")
-    assert {(schedule, status) for schedule, _, status in rows[:-1]} == {("every 1s", "succeeded")}
+    assert {(schedule, status) for schedule, _, status in rows[:-1]} == {("every 1s", "succeeded")}, rows
     assert len({at for _, at, _ in rows}) == len(rows)
     assert [call for call in new_vip.sent() if "rare" in call[1]] == []  # whose time has not come
     assert new_vip.query("select distinct audience_key from audience_syncs") == [("vip",)]
@@ -162,7 +163,9 @@ def test_a_request_without_an_answer_does_not_keep_it_from_stopping(
     receiver.will_answer(Reply(body=b'{"success": true}'))
     again = start("again")
     until(lambda: again.runs >= 1)
-    assert new_vip.query("select status from sync_runs order by run limit 2") == [("failed",), ("succeeded",)]
+    ((first,), *others) = new_vip.query("select status from sync_runs order by run")
+    assert first == "failed"
+    assert ("succeeded",) in others
 
 
 def test_goes_on_after_a_run_that_could_not_be_carried_out(new_vip: Project, start: Start) -> None:

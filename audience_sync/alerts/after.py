@@ -26,17 +26,25 @@ USUAL_RUNS = 30
 def after_run(settings: Settings, store: Store, order: Order, report: Report) -> None:
     """Note what needs a look since this run, and what no longer does, and tell people. A run is what it was, whatever
     comes of that: what goes wrong here is a warning, and told after the next run."""
-    try:
-        news = _note(settings, store, order, report)
-        told = tell(settings.notify.to, news, run=report.run, secrets=settings.secrets)
-        if told:
-            with store.writing() as connection:
-                alerts.note_told(connection, told, datetime.now(UTC))
-        if settings.notify.ping and report.status is not RunStatus.FAILED:
-            ping(settings.notify.ping)
-    except Exception as error:
-        words = _words(error, settings)
-        log.warning("not everyone could be told of the run: %s. It is tried again after the next one", words)
+    for step in (_ping, _tell):  # neither keeps the other from being done
+        try:
+            step(settings, store, order, report)
+        except Exception as error:
+            words = _words(error, settings)
+            log.warning("not everyone could be told of the run: %s. It is tried again after the next one", words)
+
+
+def _ping(settings: Settings, _store: Store, _order: Order, report: Report) -> None:
+    if settings.notify.ping and report.status is not RunStatus.FAILED:
+        ping(settings.notify.ping)
+
+
+def _tell(settings: Settings, store: Store, order: Order, report: Report) -> None:
+    news = _note(settings, store, order, report)
+    told = tell(settings.notify.to, news, run=report.run, secrets=settings.secrets)
+    if told:
+        with store.writing() as connection:
+            alerts.note_told(connection, told, datetime.now(UTC))
 
 
 def tell_unnoted(settings: Settings, heading: str, text: str, *, is_good: bool) -> None:
@@ -54,7 +62,7 @@ def _words(error: Exception, settings: Settings) -> str:
 
 
 def _note(settings: Settings, store: Store, order: Order, report: Report) -> list[News]:
-    """Returns all of which people have yet to be told."""
+    """Returns all of which people want to be told, and have yet to be."""
     now = datetime.now(UTC)
     with store.reading() as connection:
         known = alerts.open_alerts(connection)
@@ -75,4 +83,4 @@ def _note(settings: Settings, store: Store, order: Order, report: Report) -> lis
     if not settings.notify.to:
         return []
     with store.reading() as connection:
-        return alerts.untold(connection)
+        return [each for each in alerts.untold(connection) if each.alert.kind in settings.notify.of]

@@ -44,7 +44,7 @@ def conditions(
     ):
         key = (kind, subject)
         found[key] = found.get(key) or words
-    return {key: words for key, words in found.items() if key[0] in notify.of}
+    return found
 
 
 def of_interest(report: Report, open_before: Collection[Subject]) -> list[str]:

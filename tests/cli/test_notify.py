@@ -128,6 +128,19 @@ def test_only_what_is_wanted_is_told(vip: Project, people: People) -> None:
     vip.write_members("vip.csv")
     assert vip.sync().code == 4
     assert people.told() == []
+    assert vip.query("select kind, subject, told_at from alerts") == [("held", "vip", None)]  # it is known all the same
+
+
+def test_an_address_that_is_down_does_not_keep_the_switch_from_being_called(
+    vip: Project, people: People, receiver: Receiver, other_receiver: Receiver
+) -> None:
+    receiver.will_answer(Reply())
+    configure(vip, people, guard={"at_least": 0}, notify={"ping": receiver.url})
+    vip.sync()
+    vip.write_members("vip.csv")
+    other_receiver.will_answer(Reply(500))
+    assert vip.sync().code == 4
+    assert len(receiver.requests) == 2
 
 
 def test_whoever_could_not_be_told_is_told_after_the_next_run(

@@ -1,4 +1,4 @@
-"""Whatever comes in: a config is read or its problems are said, every row of a file is answered, every answer has a
+"""Whatever comes in: a config is read or its problems are said, so is a file, every answer has a
 meaning. Some examples in every run of the tests; a search:
 
     AUDIENCE_SYNC_FUZZ=20000 pytest tests/fuzz
@@ -7,6 +7,7 @@ meaning. Some examples in every run of the tests; a search:
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from audience_sync.sources.base import Wanted
 from audience_sync.sources.files import FilesSource
 
 ROOT = Path(__file__).parents[2]
+#: The examples of a page.
+YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TYPES = destination_types()
 EXAMPLES = int(os.environ.get("AUDIENCE_SYNC_FUZZ", "60"))
 FUZZ = settings(
@@ -34,7 +37,10 @@ FUZZ = settings(
     derandomize=EXAMPLES <= 60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-CONFIGS = [(ROOT / "config.yaml").read_text("utf-8"), *(path.read_text("utf-8") for path in ROOT.glob("docs/*.yaml"))]
+CONFIGS = [
+    (ROOT / "config.yaml").read_text("utf-8"),
+    *YAML.findall((ROOT / "docs" / "configuration.md").read_text("utf-8")),
+]
 PIECES = ["{", "}", "[", "]", ": ", "- ", "&a ", "*a", "<<: ", "!!python/object:os.system ", "${", "${X}", "${file:/}"]
 PIECES += [
     "\n",
@@ -89,13 +95,12 @@ def test_a_config_is_read_or_its_problems_are_said(tmp_path: Path, text: str) ->
     ).map(b"".join),
     st.sampled_from(["vip.csv", "vip.tsv", "vip.jsonl", "vip.json", "vip.csv.gz", "vip.parquet", "vip.xlsx"]),
 )
-def test_every_row_of_a_file_is_answered(tmp_path: Path, workspace: Workspace, content: bytes, name: str) -> None:
+def test_a_file_is_read_or_its_problem_is_said(tmp_path: Path, workspace: Workspace, content: bytes, name: str) -> None:
     file = tmp_path / name
     file.write_bytes(b"user_id\n" + content if name.endswith(("csv", "tsv")) else content)
     with suppress(AudienceSyncError, duckdb.Error):  # a scan's own error is explained by whoever scans
         rows = FilesSource(tmp_path).read(workspace, Wanted(user_id="user_id", file=name, traits={}))
-        everything, usable = workspace.one(f"select count(*), count(user_id) from ({rows.select})")
-        assert everything >= usable
+        workspace.one(f"select count(*), count(user_id) from ({rows.select})")
 
 
 HEADERS = [b"Content-Length: 5", b"Transfer-Encoding: chunked", b"Retry-After: 9e9", b"Date: x", b"no header"]

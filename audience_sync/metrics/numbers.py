@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from audience_sync.model import AlertKind, RunStatus
+from audience_sync.model import AlertKind, PropertyKind, RunStatus
 from audience_sync.store.lease import is_held
 from audience_sync.store.tables import (
     alerts,
@@ -75,7 +75,7 @@ def _at_work(connection: Connection) -> Iterator[Sample]:
 
 def _members(connection: Connection) -> Iterator[Sample]:
     query = select(properties.c.key, chains.c.users).join_from(properties, chains)
-    audiences = query.where(properties.c.kind == "audience", properties.c.retired_at.is_(None))
+    audiences = query.where(properties.c.kind == PropertyKind.AUDIENCE.value, properties.c.retired_at.is_(None))
     for row in connection.execute(audiences.order_by(properties.c.key)):
         yield (row.key,), row.users
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Table, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, select
 
 from audience_sync.errors import AudienceSyncError
 from audience_sync.model import PropertyKind
@@ -137,8 +137,8 @@ def _rows(connection: Connection) -> Examined:
     return _said("rows", problems, "none belongs to nothing", "Please report this, with the version")
 
 
-def _orphans(connection: Connection, table: Table, condition: object, other: Table) -> int:
-    belongs = exists(select(1).select_from(other).where(condition))  # type: ignore[arg-type]  # a condition
+def _orphans(connection: Connection, table: Table, condition: ColumnElement[bool], other: Table) -> int:
+    belongs = exists(select(1).select_from(other).where(condition))
     return int(connection.execute(select(func.count()).select_from(table).where(~belongs)).scalar_one())
 
 

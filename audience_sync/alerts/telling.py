@@ -1,13 +1,16 @@
-"""How are people told? One message for all that is new, to every address, through Apprise."""
+"""How are people told? One message to each address for all that is new to it, through Apprise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from audience_sync.config.models import Settings
 from audience_sync.config.secrets import masked
-from audience_sync.errors import NotifyError
+from audience_sync.errors import AudienceSyncError, NotifyError, in_short
 from audience_sync.model import AlertKind
-from audience_sync.store.alerts import News
+from audience_sync.store.engine import Store
+from audience_sync.store.news import Letter, News, note_told, untold
 
 #: Of so many things a message has the words; of more it gives the number.
 MOST_LINES = 20
@@ -22,22 +25,42 @@ HEADINGS = {
 }
 
 
-def tell(addresses: Sequence[str], news: Sequence[News], *, run: int, secrets: Sequence[str]) -> Sequence[News]:
-    """Tell every address; returns what was told. Raises NotifyError where one of them did not take it."""
-    if not news or not addresses:
-        return []
-    send(
-        addresses, masked(title(news, run), secrets), masked(body(news), secrets), is_good=all(e.is_over for e in news)
-    )
-    return news
+def tell(settings: Settings, store: Store, run: int) -> None:
+    """Tell every address what it has yet to be told, and note who was. Raises NotifyError where one did not take it."""
+    with store.reading() as connection:
+        owed = untold(connection)
+    problems: list[str | None] = []
+    letters = []
+    for place, address in enumerate(settings.notify.to, 1):
+        news = [each for each in owed.of(place) if each.alert.kind in settings.notify.of]
+        problems.append(post(settings, address, news, run) if news else None)
+        letters.append(Letter(place, news, was_taken=not problems[-1]))
+    if any(each.news for each in letters):
+        with store.writing() as connection:
+            note_told(connection, owed, letters, datetime.now(UTC))
+    refuse_untold(problems)
+
+
+def refuse_untold(problems: Sequence[str | None]) -> None:
+    """Raise NotifyError where there is a problem with an address. ``problems``: of each in turn."""
+    wrong = [f"the {ordinal(place)} address {problem}" for place, problem in enumerate(problems, 1) if problem]
+    if wrong:
+        raise NotifyError(f"of `notify.to` {', '.join(wrong)}")
+
+
+def post(settings: Settings, address: str, news: Sequence[News], run: int) -> str | None:
+    """One message. Returns what is wrong with the address, if anything, without the address."""
+    heading, text = (masked(part, settings.secrets) for part in (title(news, run), body(news)))
+    return send(address, heading, text, is_good=all(each.is_over for each in news))
 
 
 def title(news: Sequence[News], run: int) -> str:
-    """`audience-sync run 7: 2 held, 1 recovered`."""
+    """`audience-sync run 7: 2 held, 1 recovered`; without the run where it is 0."""
     counts = {kind: sum(each.alert.kind is kind and not each.is_over for each in news) for kind in AlertKind}
     words = [f"{count:,} {HEADINGS[kind].lower()}" for kind, count in counts.items() if count]
     recovered = sum(each.is_over for each in news)
-    return f"audience-sync run {run}: {', '.join([*words, f'{recovered:,} recovered'] if recovered else words)}"
+    words += [f"{recovered:,} recovered"] if recovered else []
+    return f"audience-sync{f' run {run}' if run else ''}: {', '.join(words)}"
 
 
 def body(news: Sequence[News]) -> str:
@@ -53,19 +76,8 @@ def _line(news: News) -> str:
     return f"{HEADINGS[kind]} {subject}: {words}"
 
 
-def send(addresses: Sequence[str], heading: str, text: str, *, is_good: bool = True) -> None:
-    """Send it to every address. Raises NotifyError where one is none that Apprise knows, or did not take it."""
-    wrong = [
-        f"the {ordinal(place)} address {problem}"
-        for place, address in enumerate(addresses, 1)
-        if (problem := _sent(address, heading, text, is_good=is_good))
-    ]
-    if wrong:
-        raise NotifyError(f"of `notify.to` {', '.join(wrong)}")
-
-
-def _sent(address: str, heading: str, text: str, *, is_good: bool) -> str | None:
-    """What is wrong with the address, without the address."""
+def send(address: str, heading: str, text: str, *, is_good: bool = True) -> str | None:
+    """Returns what is wrong with the address, if anything, without the address."""
     from apprise import Apprise, NotifyType
 
     one = Apprise()
@@ -75,16 +87,24 @@ def _sent(address: str, heading: str, text: str, *, is_good: bool) -> str | None
     return None if one.notify(title=heading, body=text, notify_type=kind) else "did not take the message"
 
 
-def ping(url: str) -> None:
-    """Tell the dead-man's switch that runs are carried out. Raises NotifyError, without the address."""
+def call(url: str) -> str | None:
+    """Tell the dead-man's switch that runs are carried out. Returns what is wrong with it, without the address."""
     import requests
 
     try:
         answer = requests.get(url, timeout=PATIENCE)
     except requests.RequestException as error:
-        raise NotifyError(f"`notify.ping` could not be called ({type(error).__name__})") from None
-    if not answer.ok:
-        raise NotifyError(f"`notify.ping` answered {answer.status_code}")
+        return f"could not be called ({type(error).__name__})"
+    return None if answer.ok else f"answered {answer.status_code}"
+
+
+def words_of(error: Exception, settings: Settings) -> str:
+    """What is said of an error, without secrets."""
+
+    def mask(text: str) -> str:
+        return masked(text, settings.secrets)
+
+    return mask(str(error)) if isinstance(error, AudienceSyncError) else in_short(error, mask)
 
 
 def ordinal(place: int) -> str:

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
+
 from audience_sync.alerts.after import after_run
+from audience_sync.alerts.conditions import RUN
+from audience_sync.cli.errors import FAILED, code_of, masked_text
 from audience_sync.cli.logs import log_report
 from audience_sync.config.models import Settings
-from audience_sync.errors import MetricsError
+from audience_sync.errors import AudienceSyncError, MetricsError, in_short
 from audience_sync.store.engine import Store
 from audience_sync.sync.order import Order
 from audience_sync.sync.report import Report
@@ -28,6 +32,27 @@ def afterwards(settings: Settings, store: Store, order: Order, report: Report) -
             write(Path(settings.metrics.file), lambda: store_of(settings))
         except MetricsError as error:
             log.warning("%s", error)
+
+
+@contextmanager
+def told_if_it_breaks_off(settings: Settings) -> Iterator[None]:
+    """People are told of a run that gives no report, unless whoever began it asked for what can't be."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+        raise
+    except Exception as error:
+        if not isinstance(error, AudienceSyncError) or code_of(error) == FAILED:
+            run_failed(settings, error)
+        raise
+
+
+def run_failed(settings: Settings, error: Exception) -> None:
+    from audience_sync.alerts.beside import failed
+
+    expected = isinstance(error, AudienceSyncError)
+    words = str(error) if expected else f"an error that audience-sync did not expect: {in_short(error, masked_text)}"
+    failed(settings, RUN, words)
 
 
 @contextmanager

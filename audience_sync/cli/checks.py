@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from audience_sync.cli.compose import open_source, read_settings, store_to_read
@@ -91,23 +90,18 @@ def _schedules(settings: Settings) -> Iterator[Line]:
 
 def check_notify(settings: Settings) -> list[Line]:
     """A message to everyone who is told of alerts, and a call of the dead-man's switch."""
-    from audience_sync.alerts.telling import ordinal, ping, send
+    from audience_sync.alerts.telling import call, ordinal, send
 
     addresses = settings.notify.to
     if not addresses and not settings.notify.ping:
         return [_failed("notify", "", "nobody is told of anything: give `notify` an address, `to:`, or a `ping:`")]
-    tries = [(f"{ordinal(place)} address", partial(send, [each], *TRIAL)) for place, each in enumerate(addresses, 1)]
+    tried = [(f"{ordinal(place)} address", send(each, *TRIAL)) for place, each in enumerate(addresses, 1)]
     if settings.notify.ping:
-        tries.append(("ping", partial(ping, settings.notify.ping)))
-    return [_tried(name, attempt) for name, attempt in tries]
-
-
-def _tried(name: str, attempt: Callable[[], None]) -> Line:
-    try:
-        attempt()
-    except AudienceSyncError as error:
-        return _failed("notify", name, error)
-    return Line("notify", name, True, "has taken a message")
+        tried.append(("ping", call(settings.notify.ping)))
+    return [
+        _failed("notify", name, problem) if problem else Line("notify", name, True, "has taken a message")
+        for name, problem in tried
+    ]
 
 
 def _failed(part: str, name: str, message: object) -> Line:

@@ -62,8 +62,8 @@ def run(command: click.Command) -> int:
         return OK
     except AudienceSyncError as error:
         say(message_of(error))
-        _answer(str(error), _code(error), getattr(error, "problems", ()))
-        return _code(error)
+        _answer(str(error), code_of(error), getattr(error, "problems", ()))
+        return code_of(error)
     except Exception as error:
         return _unexpected(error)
 
@@ -84,7 +84,8 @@ def _terminate(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _code(error: AudienceSyncError) -> int:
+def code_of(error: AudienceSyncError) -> int:
+    """The exit code that says what the caller is to do."""
     match error:
         case ConfigError() | ForgottenError() | FrozenError() | PlanError() | RetiredError() | UnknownNameError():
             return USAGE

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from audience_sync.cli.afterwards import afterwards
+from audience_sync.cli.afterwards import afterwards, told_if_it_breaks_off
 from audience_sync.cli.compose import opened_for_run, options_of, read_settings
 from audience_sync.cli.output import print_json
 from audience_sync.cli.progress import RunProgress
@@ -24,7 +24,7 @@ def carry_out(
     options = options_of(context)
     settings = read_settings(options)
     _refuse_unknown(order.destination, settings)
-    with opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
+    with told_if_it_breaks_off(settings), opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress() as progress:
             report = replace(sync(parts, order, progress.watch, review=review), store_is_new=is_new)
         afterwards(settings, parts.store, order, report)

@@ -16,7 +16,7 @@ import click
 from audience_sync.cli.options import GlobalOptions, common
 
 if TYPE_CHECKING:
-    from audience_sync.config.models import Settings
+    from audience_sync.cli.port import Port
     from audience_sync.schedule.clock import Clock
     from audience_sync.schedule.keeper import Keeper, Program
     from audience_sync.sync.order import Order, Parts
@@ -26,6 +26,8 @@ log = logging.getLogger("audience_sync.schedule")
 
 #: Seconds after SIGTERM or Ctrl-C within which the process ends.
 STOPS_WITHIN = 6.0
+#: What has failed where a config could not be taken.
+CONFIG = "config"
 
 
 @click.command()
@@ -50,7 +52,10 @@ def schedule(context: click.Context, only_list: bool, upgrade: bool) -> int:
 
 
 def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
+    from audience_sync.alerts.beside import recovered
+    from audience_sync.cli.afterwards import told_if_it_breaks_off
     from audience_sync.cli.errors import say
+    from audience_sync.cli.port import Port
     from audience_sync.cli.scheduled import say_report, say_schedules
     from audience_sync.cli.stopping import stops_within
     from audience_sync.schedule.clock import Clock
@@ -58,9 +63,12 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
 
     keeper = Keeper(program_of(options, upgrade=upgrade), partial(say_report, as_json=options.as_json))
     try:
-        with stops_within(STOPS_WITHIN):
-            keeper.watch(datetime.now(UTC))
-            with _served(keeper.program.settings), Clock(keeper.next_time) as clock, _hangups(clock) as asked:
+        with stops_within(STOPS_WITHIN), Port() as port:
+            with told_if_it_breaks_off(keeper.program.settings):
+                keeper.watch(datetime.now(UTC))
+            port.serve(keeper.program.settings)
+            recovered(keeper.program.settings, CONFIG)
+            with Clock(keeper.next_time) as clock, _hangups(clock) as asked:
                 say_schedules(keeper.program.entries)
                 while True:
                     pause = keeper.take_turn(datetime.now(UTC))
@@ -68,7 +76,7 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
                         clock.wait(pause)
                     if asked.is_set():
                         asked.clear()
-                        _reload(options, keeper, clock)
+                        _reload(options, keeper, clock, port)
     except KeyboardInterrupt:
         say("Stopped. What was answered is kept; the next run goes on from there.")
     return 0
@@ -76,8 +84,7 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
 
 def program_of(options: GlobalOptions, *, upgrade: bool = False) -> Program:
     """What the config says now. Raises ConfigError with every problem."""
-    from audience_sync.alerts.after import tell_unnoted
-    from audience_sync.cli.afterwards import afterwards
+    from audience_sync.cli.afterwards import afterwards, run_failed
     from audience_sync.cli.compose import opened_for_run, read_settings
     from audience_sync.cli.progress import RunProgress
     from audience_sync.schedule.entries import entries
@@ -97,24 +104,7 @@ def program_of(options: GlobalOptions, *, upgrade: bool = False) -> Program:
         afterwards(settings, parts.store, order, report)
         return report
 
-    def tell(words: str, is_good: bool) -> None:
-        tell_unnoted(settings, "audience-sync schedule", words, is_good=is_good)
-
-    return Program(settings, entries(settings), opened, run, tell)
-
-
-@contextmanager
-def _served(settings: Settings) -> Iterator[None]:
-    """The numbers for a monitor, meanwhile, where the config gives a port."""
-    from audience_sync.cli.afterwards import store_of
-
-    if settings.metrics.port is None:
-        yield
-        return
-    from audience_sync.metrics.prometheus import served
-
-    with served(settings.metrics.host, settings.metrics.port, partial(store_of, settings)):
-        yield
+    return Program(settings, entries(settings), opened, run, partial(run_failed, settings))
 
 
 @contextmanager
@@ -133,8 +123,9 @@ def _hangups(clock: Clock) -> Iterator[threading.Event]:
         signal.signal(signal.SIGHUP, before)
 
 
-def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock) -> None:
+def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) -> None:
     """The config as it is now; one that has problems is not taken."""
+    from audience_sync.alerts.beside import failed, recovered
     from audience_sync.cli.errors import message_of
     from audience_sync.cli.scheduled import say_schedules
     from audience_sync.errors import AudienceSyncError
@@ -143,10 +134,14 @@ def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock) -> None:
     try:
         keeper.program = program_of(options)
         keeper.watch(datetime.now(UTC))
+        port.serve(keeper.program.settings)
     except AudienceSyncError as error:
         keeper.program = before
-        log.error("the config was read again and can't be taken; the one before stays in force:\n%s", message_of(error))
+        words = f"it was read again and can't be taken; the one before stays in force:\n{message_of(error)}"
+        log.error("the config: %s", words)
+        failed(before.settings, CONFIG, words)
         return
     clock.set(keeper.next_time)
     log.info("the config was read again")
+    recovered(keeper.program.settings, CONFIG)
     say_schedules(keeper.program.entries)

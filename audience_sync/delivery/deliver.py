@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from audience_sync.delivery.acknowledge import acknowledge
 from audience_sync.delivery.ahead import ahead
 from audience_sync.delivery.calls import Batch, Calls, batches
-from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding
+from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding, is_seeded
 from audience_sync.delivery.pace import Pace
 from audience_sync.delivery.pool import INTERRUPTED, Senders
 from audience_sync.delivery.sender import BatchSender, Outcome, Progress
@@ -129,9 +129,13 @@ def _finish(context: Context, work: Delivery, feed: Feed) -> None:
     if feed.seeding is None:
         context.lease.carry_out(partial(complete, feed=feed, run=context.run))
         return
-    with context.lease.transaction() as connection:
+
+    def end(connection: Connection) -> bool:
         terms = Terms(context.run + 1, end_seeding(connection, feed, context.run), seeding=False)
         note_terms(connection, work.destination_id, [terms], context.property_ids)
+        return True
+
+    context.lease.carry_out(end, partial(is_seeded, feed=feed))
 
 
 def _keep_back(connection: Connection, *, workspace: Workspace, context: Context, work: Delivery, feed: Feed) -> Feed:

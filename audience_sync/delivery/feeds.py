@@ -185,6 +185,11 @@ def complete(connection: Connection, feed: Feed, run: int) -> Feed:
     return Feed(feed.id, run, seeding=feed.seeding)
 
 
+def is_seeded(connection: Connection, feed: Feed) -> bool | None:
+    """True or None, as a repeated transaction asks."""
+    return connection.execute(select(feeds.c.id).where(feeds.c.id == feed.id)).first() is None or None
+
+
 def end_seeding(connection: Connection, feed: Feed, run: int) -> Subscription:
     """Everyone has been told of a seeded audience: from the next run on the main feed carries its changes, on the
     terms that are returned."""

@@ -26,14 +26,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a config says: its schedules, how a run by it is opened and carried out, and how people are told of what no
-    run could note (and whether that is good news)."""
+    """What a config says: its schedules, how a run by it is opened and carried out, and how people are told of a run
+    that gives no report."""
 
     settings: Settings
     entries: Sequence[Entry]
     opened: Callable[[], AbstractContextManager[Parts]]
     run: Callable[[Parts, Order], Report]
-    tell: Callable[[str, bool], None]
+    tell: Callable[[Exception], None]
 
 
 class Keeper:
@@ -43,7 +43,6 @@ class Keeper:
         self.program = program
         self._say = say
         self._pause = FIRST_PAUSE
-        self._failing = False
 
     def watch(self, now: datetime) -> None:
         """From now on times count; what was missed since an earlier scheduler's last run is made up for."""
@@ -68,12 +67,12 @@ class Keeper:
             return BUSY_FOR
         except AudienceSyncError as error:
             log.error("the run could not be carried out: %s", error)
-            return self._failed(str(error))
+            return self._failed(error)
         except Exception as error:
             words = f"an error that audience-sync did not expect: {in_short(error, str)}"
             log.error("the run could not be carried out: %s. The schedule goes on", words)
-            return self._failed(words)
-        self._recovered()
+            return self._failed(error)
+        self._pause = FIRST_PAUSE
         return 0.0  # something may have come due meanwhile
 
     def next_time(self, after: datetime) -> datetime:
@@ -85,18 +84,11 @@ class Keeper:
             last = slots.last_slots(connection, [each.name for each in found])
         return order_of(self.program.settings, found, last, now)
 
-    def _failed(self, words: str) -> float:
-        """Tell people, the first time; returns the seconds until the next try."""
-        if not self._failing:
-            self.program.tell(f"no run could be carried out: {words}", False)
-        self._failing = True
+    def _failed(self, error: Exception) -> float:
+        """Returns the seconds until the next try."""
+        self.program.tell(error)
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         return pause
-
-    def _recovered(self) -> None:
-        if self._failing:
-            self.program.tell("runs are carried out again", True)
-        self._failing, self._pause = False, FIRST_PAUSE
 
 
 def _announce(order: Order) -> None:

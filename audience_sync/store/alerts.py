@@ -1,4 +1,4 @@
-"""What needs a look, since when, and who was told? So that each thing is told when it begins and when it is over."""
+"""What needs a look, and since when?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from audience_sync.model import AlertKind
 from audience_sync.store.absences import LOOKED
-from audience_sync.store.tables import alerts, run_audiences
+from audience_sync.store.tables import alerts, installation, run_audiences
 
 #: What is wrong, and with what: an audience, a destination, a schedule, or the whole run.
 Subject = tuple[AlertKind, str]
@@ -22,16 +22,10 @@ class Alert(NamedTuple):
     words: str
 
 
-class News(NamedTuple):
-    """Something that people have yet to be told: that it began, or is over."""
-
-    id: int
-    alert: Alert
-    is_over: bool
-
-
-def open_alerts(connection: Connection) -> dict[Subject, int]:
-    """What needs a look now: the rows' ids."""
+def open_alerts(connection: Connection, *, lock: bool = False) -> dict[Subject, int]:
+    """What needs a look now: the rows' ids. ``lock``: nobody else may begin or end any until the transaction's end."""
+    if lock:
+        connection.execute(select(installation.c.uuid).with_for_update())
     query = select(alerts.c.id, alerts.c.kind, alerts.c.subject).where(alerts.c.ended_at.is_(None))
     return {(AlertKind(row.kind), row.subject): row.id for row in connection.execute(query)}
 
@@ -48,26 +42,6 @@ def begin(connection: Connection, found: Sequence[Alert], run: int, now: datetim
 def end(connection: Connection, ids: Collection[int], run: int, now: datetime) -> None:
     if ids:
         connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values(ended_run=run, ended_at=now))
-
-
-def untold(connection: Connection) -> list[News]:
-    """What began and goes on, and what was told and is over."""
-    begun = alerts.c.told_at.is_(None) & alerts.c.ended_at.is_(None)
-    over = alerts.c.told_at.is_not(None) & alerts.c.ended_at.is_not(None) & alerts.c.end_told_at.is_(None)
-    query = select(alerts).where(begun | over).order_by(alerts.c.id)
-    return [
-        News(row.id, Alert(AlertKind(row.kind), row.subject, row.words), row.ended_at is not None)
-        for row in connection.execute(query)
-    ]
-
-
-def note_told(connection: Connection, news: Sequence[News], now: datetime) -> None:
-    for column, ids in (
-        ("told_at", [each.id for each in news if not each.is_over]),
-        ("end_told_at", [each.id for each in news if each.is_over]),
-    ):
-        if ids:
-            connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values({column: now}))
 
 
 def sizes_before(connection: Connection, keys: Collection[str], run: int, most: int) -> Mapping[str, Sequence[int]]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Row, select, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreAwayError, StoreError
 from audience_sync.store.columns import database_clock
-from audience_sync.store.engine import Store
+from audience_sync.store.engine import PATIENCE, Store
+from audience_sync.store.holder import held_by, holder, is_dead
 from audience_sync.store.tables import lease
 
 #: Seconds after which a silent holder is taken for dead. The variable is for tests and unusual networks; at least 1.
@@ -93,15 +92,7 @@ class Lease:
         ``done``: what came of an attempt whose end nobody heard of, if it was kept; None if it was not, or where to
         do it twice is to do it once.
         """
-        for attempt in range(MOST_ATTEMPTS):
-            try:
-                with self.transaction() as connection:  # waits for the database
-                    kept = done(connection) if attempt else None
-                    return write(connection) if kept is None else kept
-            except StoreAwayError:
-                if attempt == MOST_ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
+        return _repeated(self.transaction, write, done)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that writes nothing."""
@@ -116,8 +107,7 @@ class Lease:
     def release(self) -> None:
         self._stopped.set()
         self._heart.join()
-        with self._store.writing() as connection:
-            give_back(connection, self._token)
+        _repeated(self._store.writing, partial(give_back, token=self._token), lambda connection: None)
 
     def check(self, connection: Connection) -> None:
         """Raise LeaseLostError when another run has taken over, as this reading transaction sees it."""
@@ -157,10 +147,38 @@ def acquire(store: Store, *, time_to_live: float | None = None, clock: Callable[
     seconds = _seconds_to_live() if time_to_live is None else time_to_live
     with store.reading() as connection:  # at once, even while the holder's transaction locks others out
         _refuse_held(_row(connection))
-    with store.writing() as connection:
+    tokens = []
+
+    def write(connection: Connection) -> tuple[float, int]:
         renewed = clock()
-        token = take(connection, seconds)
+        tokens.append(take(connection, seconds))
+        return renewed, tokens[-1]
+
+    def done(connection: Connection) -> tuple[float, int] | None:
+        row = _row(connection)
+        is_mine = row.holder == holder() and row.token in tokens
+        return (clock() - (seconds - (row.expires_at - row.now)), row.token) if is_mine else None
+
+    renewed, token = _repeated(store.writing, write, done)
     return Lease(store, token, time_to_live=seconds, clock=clock, renewed=renewed)
+
+
+def _repeated(
+    begin: Callable[[], AbstractContextManager[Connection]],
+    write: Callable[[Connection], Done],
+    done: Callable[[Connection], Done | None],
+) -> Done:
+    """See ``carry_out``. A database that stays away is waited for once."""
+    until = time.monotonic() + PATIENCE
+    for attempt in range(MOST_ATTEMPTS):
+        try:
+            with begin() as connection:  # waits for the database
+                kept = done(connection) if attempt else None
+                return write(connection) if kept is None else kept
+        except StoreAwayError:
+            if attempt == MOST_ATTEMPTS - 1 or time.monotonic() >= until:
+                raise
+    raise AssertionError("unreachable")
 
 
 def take(connection: Connection, seconds: float = TIME_TO_LIVE) -> int:
@@ -200,48 +218,9 @@ def is_held(connection: Connection) -> bool:
 
 
 def _is_held(row: Row[Any]) -> bool:
-    return bool(row.holder and row.expires_at > row.now and not _is_dead(row.holder))
+    return bool(row.holder and row.expires_at > row.now and not is_dead(row.holder))
 
 
 def _refuse_held(row: Row[Any]) -> None:
     if _is_held(row):
-        raise RunInProgressError(_held_by(row.holder, row.acquired_at))
-
-
-def holder() -> str:
-    """This process for people and for ``_is_dead``: host, process id, and what makes them unique."""
-    return f"process {os.getpid()} on {socket.gethostname()} ({_machine()}/{_started(os.getpid())})"
-
-
-def _held_by(name: str, since: float) -> str:
-    when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return (
-        f"Another run is at work: {name.partition(' (')[0]}, since {when}. Nothing was done. "
-        "It will be finished, or be taken over a minute after it died; then try again."
-    )
-
-
-def _is_dead(name: str) -> bool:
-    """Whether the holder was a process of this very machine (and container) that is gone."""
-    process, _, identity = name.partition(" (")
-    machine, _, started = identity.rstrip(")").partition("/")
-    if not machine or machine != _machine():
-        return False
-    return _started(int(process.split()[1])) != started
-
-
-def _machine() -> str:
-    """A boot and process namespace, so that an equal process id means the same process; empty if unknown."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:
-        return ""
-
-
-def _started(process: int) -> str:
-    """The start time of a process, in clock ticks since boot; empty when there is none."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
+        raise RunInProgressError(held_by(row.holder, row.acquired_at))

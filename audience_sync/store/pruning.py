@@ -19,6 +19,7 @@ from audience_sync.store.tables import (
     feeds,
     held_snapshots,
     hold_samples,
+    missed_alerts,
     pruned_history,
     refusals,
     rejections,
@@ -73,7 +74,7 @@ def prune(connection: Connection, history: History, rows: int) -> bool:
     if history is History.RUNS:
         _prune_samples(connection, state.through_run)
         _prune_slots(connection, state.through_run)
-        connection.execute(delete(alerts).where(alerts.c.ended_run <= state.through_run))
+        _prune_alerts(connection, state.through_run)
     return any(more)
 
 
@@ -137,6 +138,12 @@ def _prune_slots(connection: Connection, through: int) -> None:
     later = (newer.c.schedule == schedule_slots.c.schedule) & (newer.c.due_at > schedule_slots.c.due_at)
     old = schedule_slots.c.run_id <= through
     connection.execute(delete(schedule_slots).where(old, exists().where(later)))
+
+
+def _prune_alerts(connection: Connection, through: int) -> None:
+    old = alerts.c.ended_run <= through
+    connection.execute(delete(missed_alerts).where(missed_alerts.c.alert_id.in_(select(alerts.c.id).where(old))))
+    connection.execute(delete(alerts).where(old))
 
 
 def _key(table: Table) -> ColumnElement[Any]:

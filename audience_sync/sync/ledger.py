@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, literal, select, update
 
 from audience_sync import __version__
 from audience_sync.model import RunId, RunStatus
-from audience_sync.store.lease import holder
+from audience_sync.store.holder import holder
 from audience_sync.store.tables import requests, run_destinations, runs
 from audience_sync.sync.report import DestinationReport, Report
 
@@ -25,6 +25,13 @@ def begin_run(connection: Connection, command: str, now: datetime) -> RunId:
     key = connection.execute(insert(runs).values(**row, holder=holder(), version=__version__)).inserted_primary_key
     assert key is not None
     return RunId(int(key[0]))
+
+
+def run_begun(connection: Connection, now: datetime) -> RunId | None:
+    """The run that this process began at that moment, if it did."""
+    mine = (runs.c.holder == holder()) & (runs.c.started_at == now) & (runs.c.status == RunStatus.RUNNING.value)
+    found = connection.execute(select(runs.c.id).where(mine)).scalar()
+    return None if found is None else RunId(found)
 
 
 def end_run(connection: Connection, report: Report, destination_ids: Mapping[str, int]) -> None:

@@ -27,7 +27,7 @@ from audience_sync.store.engine import Store
 from audience_sync.store.lease import MOST_ATTEMPTS, Lease, acquire
 from audience_sync.store.suppressions import suppressed_lately
 from audience_sync.sync.commit import commit, property_ids
-from audience_sync.sync.ledger import begin_run, break_off, end_run, has_ended, is_committed, times_of
+from audience_sync.sync.ledger import begin_run, break_off, end_run, has_ended, is_committed, run_begun, times_of
 from audience_sync.sync.look import Outlook, look
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
@@ -46,10 +46,7 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
     """
     started = time.monotonic()
     with acquire(parts.store) as lease:
-        with lease.transaction() as connection:
-            free = slots.refuse_taken(connection, order.slots)
-            run = begin_run(connection, order.command, datetime.now(UTC))
-            slots.claim(connection, free, run)
+        run = _begin(lease, order)
         try:
             with (
                 Workspace(parts.settings.memory_limit, parts.readable) as workspace,
@@ -65,13 +62,24 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
             raise
         except BaseException as error:
             words = _words(error, partial(masked, secrets=parts.settings.secrets))
-            with lease.transaction() as connection:
-                break_off(connection, run, time.monotonic() - started, words)
-                if not isinstance(error, KeyboardInterrupt):  # what was interrupted is still due
-                    slots.end(connection, run)
+            is_over = not isinstance(error, KeyboardInterrupt)  # what was interrupted is still due
+            seconds = time.monotonic() - started
+            lease.carry_out(partial(_break_off, run=run, seconds=seconds, words=words, is_over=is_over))
             raise
         keep_recent(lease, parts.settings)
         return report
+
+
+def _begin(lease: Lease, order: Order) -> RunId:
+    now = datetime.now(UTC)
+
+    def write(connection: Connection) -> RunId:
+        free = slots.refuse_taken(connection, order.slots)
+        run = begin_run(connection, order.command, now)
+        slots.claim(connection, free, run)
+        return run
+
+    return lease.carry_out(write, partial(run_begun, now=now))
 
 
 def _look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: int) -> Outlook:
@@ -127,6 +135,14 @@ def _commit(parts: Parts, workspace: Workspace, lease: Lease, outlook: Outlook, 
 def _end(connection: Connection, *, report: Report, ledgers: Mapping[str, Ledger]) -> bool:
     end_run(connection, report, {name: ledger.id or 0 for name, ledger in ledgers.items()})
     slots.end(connection, report.run)
+    return True
+
+
+def _break_off(connection: Connection, *, run: int, seconds: float, words: str, is_over: bool) -> bool:
+    if not has_ended(connection, run):
+        break_off(connection, run, seconds, words)
+        if is_over:
+            slots.end(connection, run)
     return True
 
 

@@ -30,7 +30,7 @@ TAKEN = Reply(body=b'{"success": true}')
 #: The request arrives, the answer never does.
 SILENCE = Reply(raw=b"", then="hang")
 #: Variables that would make a command another one, or (no compiled modules) a slow one.
-NOT_INHERITED = {"AUDIENCE_SYNC_CONFIG", "PYTHONDONTWRITEBYTECODE"}
+NOT_INHERITED = {"AUDIENCE_SYNC_CONFIG", "PYTHONDONTWRITEBYTECODE", "STATE_DIRECTORY"}
 NEW_PROJECT = {
     "sources": {"shop": {"files": "."}},
     "destinations": {"log": {"type": "file", "path": "calls.jsonl"}},
@@ -70,7 +70,7 @@ class Project:
         self.folder = folder
         self.store = folder / "audience_sync.db"
         kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-        self.environment: dict[str, str] = kept
+        self.environment: dict[str, str] = kept | {"XDG_STATE_HOME": str(folder / "state")}
         self._read: dict[str, int] = {}
 
     def configure(self, **parts: Any) -> None:

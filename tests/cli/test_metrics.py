@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import subprocess
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -67,21 +68,41 @@ def test_a_file_that_can_not_be_written_is_a_warning(vip: Project) -> None:
     assert "the metrics can't be written" in ended.stderr
 
 
-def test_the_scheduler_answers_a_monitor(new_vip: Project) -> None:
+def a_free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    new_vip.configure(audiences=[VIP], schedule={"every": "1s"}, metrics={"port": port})
-    with (new_vip.folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            new_vip.command("schedule"), cwd=new_vip.folder, env=new_vip.environment, stdout=log, stderr=log
-        )
+        port: int = free.getsockname()[1]
+        return port
+
+
+def members_at(port: int) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return numbers(answer.read().decode())["members", "vip"]
+
+
+def test_the_scheduler_answers_a_monitor_and_moves_with_its_config(new_vip: Project) -> None:
+    port, other = a_free_port(), a_free_port()
+    parts = {"audiences": [VIP], "schedule": {"every": "1s"}}
+    new_vip.configure(**parts, metrics={"port": port})
+    log = new_vip.folder / "log"
+    with log.open("w") as out:
+        command = new_vip.command("schedule")
+        process = subprocess.Popen(command, cwd=new_vip.folder, env=new_vip.environment, stdout=out, stderr=out)
     try:
         until(lambda: len(new_vip.messages()) == 3)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            found = numbers(answer.read().decode())
-        assert found["members", "vip"] == 3
-        assert found["store_up",] == 1
+        assert members_at(port) == 3
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", other))
+            taken.listen()
+            new_vip.configure(**parts, metrics={"port": other})
+            process.send_signal(signal.SIGHUP)
+            until(lambda: "the one before stays in force" in log.read_text("utf-8"))
+            assert members_at(port) == 3
+        process.send_signal(signal.SIGHUP)
+        until(lambda: "the config was read again" in log.read_text("utf-8"))
+        assert members_at(other) == 3
+        with pytest.raises(urllib.error.URLError):
+            members_at(port)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)

@@ -11,6 +11,14 @@ from destinations.receiver import Receiver, Reply
 from .conftest import Project, segment
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
+BUG = """
+import audience_sync.sync.run as run
+
+def look(*parts):
+    raise RuntimeError("no 'ada'")
+
+run.look = look
+"""
 MANY = [f"user-{number}" for number in range(300)]
 
 
@@ -33,6 +41,12 @@ class People:
 def people(other_receiver: Receiver) -> People:
     other_receiver.will_answer(Reply())
     return People(other_receiver)
+
+
+@pytest.fixture
+def others(receiver: Receiver) -> People:
+    receiver.will_answer(Reply())
+    return People(receiver)
 
 
 def configure(project: Project, people: People, **parts: Any) -> None:
@@ -158,6 +172,104 @@ def test_whoever_could_not_be_told_is_told_after_the_next_run(
     other_receiver.will_answer(Reply())
     vip.sync()
     assert [title for title, _ in people.told()] == ["audience-sync run 3: 1 held"]
+
+
+def test_who_was_told_is_not_told_again_since_somebody_else_was_not(
+    vip: Project, people: People, others: People, receiver: Receiver
+) -> None:
+    configure(vip, people, guard={"at_least": 0}, notify={"to": [people.address, others.address]})
+    vip.sync()
+    vip.write_members("vip.csv")
+    receiver.will_answer(Reply(500))
+    ended = vip.sync()
+    assert "of `notify.to` the second address did not take the message" in ended.stderr
+    assert [title for title, _ in people.told()] == ["audience-sync run 2: 1 held"]
+    vip.sync()
+    assert people.told() == []
+    others.told()
+    receiver.will_answer(Reply())
+    vip.sync()
+    assert (people.told(), [title for title, _ in others.told()]) == ([], ["audience-sync run 4: 1 held"])
+    receiver.will_answer(Reply(500))
+    vip.write_members("vip.csv", "ada", "bob", "cyd")
+    vip.sync()
+    assert [title for title, _ in people.told()] == ["audience-sync run 5: 1 recovered"]
+    others.told()
+    receiver.will_answer(Reply())
+    vip.sync()
+    assert (people.told(), [title for title, _ in others.told()]) == ([], ["audience-sync run 6: 1 recovered"])
+    assert vip.query("select * from missed_alerts") == []
+
+
+def test_who_never_heard_that_it_began_is_not_told_that_it_is_over(
+    vip: Project, people: People, others: People, receiver: Receiver
+) -> None:
+    configure(vip, people, guard={"at_least": 0}, notify={"to": [people.address, others.address]})
+    vip.sync()
+    vip.write_members("vip.csv")
+    receiver.will_answer(Reply(500))
+    vip.sync()
+    receiver.will_answer(Reply())
+    others.told()
+    vip.write_members("vip.csv", "ada", "bob", "cyd")
+    assert vip.sync().code == 0
+    assert len(people.told()) == 2
+    assert others.told() == []
+
+
+def test_a_run_that_breaks_off_is_told_once_and_that_runs_work_again(vip: Project, people: People) -> None:
+    configure(vip, people)
+    vip.sync()
+    vip.write("sitecustomize.py", BUG)
+    vip.environment["PYTHONPATH"] = str(vip.folder)
+    assert vip.run_afresh("sync").code == 3
+    ((title, lines),) = people.told()
+    assert title == "audience-sync run 2: 1 failed"
+    assert lines[0].startswith("FAILED run: an error that audience-sync did not expect: RuntimeError")
+    assert "ada" not in lines[0]
+    assert vip.run_afresh("sync").code == 3
+    assert people.told() == []
+    assert vip.sync().code == 0
+    assert people.told() == [("audience-sync run 4: 1 recovered", ["RECOVERED run (was: failed)"])]
+
+
+def test_a_store_that_is_away_is_told_once_and_that_it_is_back(
+    new_vip: Project, people: People, other_receiver: Receiver
+) -> None:
+    configure(new_vip, people, store="postgresql+psycopg://robot:pass-word@127.0.0.1:1/store")
+    other_receiver.will_answer(Reply(500))
+    assert new_vip.run("sync").code == 3
+    people.told()
+    other_receiver.will_answer(Reply())
+    for _ in range(2):  # nobody has heard of it yet, the first time
+        assert new_vip.run("sync").code == 3
+    ((title, (line, *_)),) = people.told()
+    assert title == "audience-sync: 1 failed"
+    assert line.startswith("FAILED run: The store postgresql://robot:***@127.0.0.1:1/store failed")
+
+
+def test_a_store_that_is_back_is_told(new_vip: Project, people: People, other_receiver: Receiver) -> None:
+    configure(new_vip, people)
+    new_vip.store.write_bytes(b"this is no database" * 100)
+    for _ in range(2):
+        assert new_vip.run("sync").code == 3
+    assert [title for title, _ in people.told()] == ["audience-sync: 1 failed"]
+    new_vip.store.unlink()
+    other_receiver.will_answer(Reply(500))
+    assert new_vip.run("sync").code == 0
+    people.told()
+    other_receiver.will_answer(Reply())
+    assert new_vip.run("sync").code == 0
+    assert people.told() == [("audience-sync: 1 recovered", ["RECOVERED run (was: failed)"])]
+    assert new_vip.run("sync").code == 0
+    assert people.told() == []
+
+
+def test_a_wrong_command_is_nobodys_alarm(vip: Project, people: People) -> None:
+    configure(vip, people)
+    assert vip.run("sync", "no_such_audience").code == 2
+    assert vip.run("seed", "no_such_audience").code == 2
+    assert people.told() == []
 
 
 def test_a_dead_mans_switch_is_called_after_every_run_that_has_not_failed(vip: Project, receiver: Receiver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -137,18 +138,26 @@ def test_check_says_when_nothing_has_run_for_a_time(new_vip: Project) -> None:
     assert "nothing has run for" in late.stdout
 
 
-def test_another_config_counts_after_sighup_and_a_broken_one_never(new_vip: Project, start: Start) -> None:
-    new_vip.configure(audiences=[VIP], schedule={"every": "1h"})
+def test_another_config_counts_after_sighup_and_a_broken_one_never(
+    new_vip: Project, start: Start, receiver: Receiver
+) -> None:
+    notify = {"to": [receiver.url.replace("http://", "json://")]}
+    receiver.will_answer(Reply())
+    new_vip.configure(audiences=[VIP], schedule={"every": "1h"}, notify=notify)
     scheduler = start()
     until(lambda: "next" in scheduler.log)
-    new_vip.configure(audiences=[VIP], schedule={"every": "often"})
-    scheduler.process.send_signal(signal.SIGHUP)
-    until(lambda: "the one before stays in force" in scheduler.log)
+    for _ in range(2):
+        new_vip.configure(audiences=[VIP], schedule={"every": "often"}, notify=notify)
+        scheduler.process.send_signal(signal.SIGHUP)
+        until(lambda: "the one before stays in force" in scheduler.log)
     assert "schedule.every" in scheduler.log
-    new_vip.configure(audiences=[VIP], schedule=OFTEN)
+    new_vip.configure(audiences=[VIP], schedule=OFTEN, notify=notify)
     scheduler.process.send_signal(signal.SIGHUP)
     until(lambda: scheduler.runs >= 1)
     assert scheduler.stop() < 10
+    told = [json.loads(request.body)["message"] for request in receiver.requests]
+    assert told[0].startswith("FAILED config: it was read again and can't be taken; the one before stays in force")
+    assert told[1:] == ["RECOVERED config (was: failed)"]
 
 
 def test_a_request_without_an_answer_does_not_keep_it_from_stopping(

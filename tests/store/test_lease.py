@@ -13,7 +13,8 @@ from sqlalchemy import event, insert, select, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
 from audience_sync.store.engine import Store
-from audience_sync.store.lease import TIME_TO_LIVE_VARIABLE, Lease, acquire, holder
+from audience_sync.store.holder import holder
+from audience_sync.store.lease import TIME_TO_LIVE_VARIABLE, Lease, acquire
 from audience_sync.store.tables import lease, runs
 
 A_RUN = insert(runs).values(

@@ -3,7 +3,7 @@
 People are promised the views (``docs/database.md``); these tables may change with a migration.
 """
 
-from audience_sync.store.tables.alerts import alerts
+from audience_sync.store.tables.alerts import alerts, missed_alerts
 from audience_sync.store.tables.base import metadata
 from audience_sync.store.tables.freezes import freezes
 from audience_sync.store.tables.holds import held_snapshots, hold_samples
@@ -56,6 +56,7 @@ __all__ = [
     "lease",
     "members",
     "metadata",
+    "missed_alerts",
     "past_suppressions",
     "properties",
     "pruned_history",

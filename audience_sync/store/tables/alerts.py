@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, Table, Text
 
 from audience_sync.store.columns import UtcDateTime
 from audience_sync.store.tables.base import metadata
@@ -22,4 +22,13 @@ alerts = Table(
     Column("end_told_at", UtcDateTime, comment="When people were told of that (UTC)"),
     Index("ix_alert_log_ended_at", "ended_at"),
     comment="What needed a look, and what people were told of it",
+)
+
+missed_alerts = Table(
+    "missed_alerts",
+    metadata,
+    Column("alert_id", ForeignKey("alert_log.id"), primary_key=True, comment="The alert"),
+    Column("is_over", Boolean, primary_key=True, comment="Whether it is its end that was missed"),
+    Column("place", Integer, primary_key=True, comment="Whose: the place in notify.to, from 1"),
+    comment="What one address has yet to be told, though others were",
 )

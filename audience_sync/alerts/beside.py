@@ -1,0 +1,63 @@
+"""What fails beside the runs' reports: a run that breaks off or can't begin, a config that a scheduler can't take."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from audience_sync.alerts import unreached
+from audience_sync.alerts.telling import tell, words_of
+from audience_sync.config.models import Settings
+from audience_sync.config.secrets import masked
+from audience_sync.errors import AudienceSyncError
+from audience_sync.model import AlertKind
+from audience_sync.store import alerts, migrate
+from audience_sync.store.alerts import Alert
+from audience_sync.store.engine import Store
+from audience_sync.store.runs import last_run_by
+
+log = logging.getLogger("audience_sync.alerts")
+
+
+def failed(settings: Settings, subject: str, words: str) -> None:
+    """Note and tell that something failed. What goes wrong here is a warning: the failure itself is said elsewhere."""
+    _tried(settings, Alert(AlertKind.FAILED, subject, masked(words, settings.secrets)), is_over=False)
+
+
+def recovered(settings: Settings, subject: str) -> None:
+    """Note and tell that it is over, where it was noted."""
+    _tried(settings, Alert(AlertKind.FAILED, subject, ""), is_over=True)
+
+
+def _tried(settings: Settings, alert: Alert, *, is_over: bool) -> None:
+    store = Store(settings.store)
+    try:
+        _carry_out(settings, store, alert, is_over=is_over)
+    except Exception as error:
+        log.warning("not everyone could be told: %s. It is tried again after the next run", words_of(error, settings))
+    finally:
+        store.close()
+
+
+def _carry_out(settings: Settings, store: Store, alert: Alert, *, is_over: bool) -> None:
+    try:
+        run = _note(store, alert, is_over=is_over)
+    except AudienceSyncError:  # the store can't be reached, or has another schema
+        if not is_over:
+            unreached.fail(settings, alert)
+    else:
+        tell(settings, store, run)
+
+
+def _note(store: Store, alert: Alert, *, is_over: bool) -> int:
+    """Returns the number of the last run."""
+    migrate.refuse_other(store)
+    now, subject = datetime.now(UTC), (alert.kind, alert.subject)
+    with store.writing() as connection:
+        run = last_run_by(connection, now)
+        known = alerts.open_alerts(connection, lock=True)
+        if is_over and subject in known:
+            alerts.end(connection, [known[subject]], run, now)
+        elif not is_over and subject not in known:
+            alerts.begin(connection, [alert], run, now)
+    return run

@@ -1,0 +1,47 @@
+"""Which process is it that holds the lease, and does it still live?"""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def holder() -> str:
+    """This process for people and for ``is_dead``: host, process id, and what makes them unique."""
+    return f"process {os.getpid()} on {socket.gethostname()} ({_machine()}/{_started(os.getpid())})"
+
+
+def held_by(name: str, since: float) -> str:
+    when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        f"Another run is at work: {name.partition(' (')[0]}, since {when}. Nothing was done. "
+        "It will be finished, or be taken over a minute after it died; then try again."
+    )
+
+
+def is_dead(name: str) -> bool:
+    """Whether the holder was a process of this very machine (and container) that is gone."""
+    process, _, identity = name.partition(" (")
+    machine, _, started = identity.rstrip(")").partition("/")
+    if not machine or machine != _machine():
+        return False
+    return _started(int(process.split()[1])) != started
+
+
+def _machine() -> str:
+    """A boot and process namespace, so that an equal process id means the same process; empty if unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return ""
+
+
+def _started(process: int) -> str:
+    """The start time of a process, in clock ticks since boot; empty when there is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

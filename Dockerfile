@@ -7,7 +7,8 @@ COPY migrations migrations
 COPY examples examples
 RUN python -m venv /opt/audience-sync \
     && /opt/audience-sync/bin/pip install --no-cache-dir -c constraints.txt ".[postgresql]" \
-    && /opt/audience-sync/bin/pip uninstall -y pip
+    && /opt/audience-sync/bin/pip uninstall -y pip \
+    && find /opt/audience-sync/lib -name tests -type d -prune -exec rm -r {} +
 
 FROM python:3.13-slim
 RUN useradd --uid 10001 --create-home --home-dir /data audience-sync

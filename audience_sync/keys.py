@@ -129,7 +129,7 @@ def reserved_trait_reason(key: str) -> str | None:
 def _folded(name: str) -> str:
     visible = "".join(c for c in name if unicodedata.category(c) != "Cf")
     bare = "".join(c for c in unicodedata.normalize("NFKD", visible) if unicodedata.category(c)[0] != "M")
-    folded = "".join(_fold(c, following) for c, following in zip(bare, bare[1:] + " ", strict=True))
+    folded = "".join(_fold(c, following) for c, following in zip(bare, f"{bare} "[1:], strict=True))
     if any(c.isalnum() and not c.isascii() and c not in _APOSTROPHES for c in folded):
         raise KeyRefusedError(
             "non_latin",

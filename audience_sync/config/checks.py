@@ -14,6 +14,8 @@ from audience_sync.config.locations import password_problem, store_problem
 from audience_sync.config.suggest import unknown
 from audience_sync.config.validation import as_list, as_mapping
 
+#: Computed traits of one config: each takes memory while it is compared, beside what DuckDB counts.
+MOST_TRAITS = 250
 _NOTHING = "there is nothing to sync: give at least one entry in `audiences` or `computed_traits`"
 _FILE_OF_DATABASE = "`file` is for `files` sources, and `{source}` is a database: give a `query`"
 _FILE_EXPECTED = "`{option}` is for `files` sources, and `{source}` is a database"
@@ -44,6 +46,9 @@ def findings(tree: Tree) -> Iterator[Finding]:
         yield from _audience(entry, as_mapping(tree.get("destinations")), place)
     for place, entry in entries(traits, "computed_traits"):
         yield from _origin(entry, sources, place)
+    count = sum(len(as_list(entry.get("traits"))) for _, entry in entries(traits, "computed_traits"))
+    if count > MOST_TRAITS:
+        yield Finding(("computed_traits",), f"{count:,} traits are too many: at most {MOST_TRAITS} go into a config")
     for part in ("suppressed", "aliases"):
         for place, entry in entries(as_list(tree.get(part)), part):
             yield from _origin(entry, sources, place)

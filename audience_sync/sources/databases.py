@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,12 +25,17 @@ from audience_sync.sources.tables import Part
 from audience_sync.workspace import Workspace
 
 THE_ANSWER = "the query"
+CORRECT = "It may be one SELECT and nothing else. Correct it in the config."
 ROWS_AT_ONCE = 10_000
 #: Rows that the answer of a probe may have.
 MOST_PROBED = 1_000
 #: Both mean psycopg 3, whatever SQLAlchemy's default is.
 _POSTGRESQL = ("postgres", "postgresql")
 _READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
+#: What `query_only` of SQLite lets through, and is no reading: other files (VACUUM INTO attaches one, too), settings.
+_NOT_READING = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
+#: What full-text tables ask for themselves, or tell of the schema.
+_PRAGMAS = {"data_version", "page_size", "table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list"}
 
 
 class DatabaseSource(Source):
@@ -66,12 +72,14 @@ class DatabaseSource(Source):
         return mark_of(wanted, rows)
 
     def _asked(self, connection: Connection, what: str, query: str) -> Sequence[Any]:
-        """The answer of a cheap query."""
+        """The answer of a cheap query; as a cursor, which on PostgreSQL is one SELECT and nothing else."""
         try:
-            answer = connection.execution_options(no_parameters=True).exec_driver_sql(query)
-            return answer.fetchmany(MOST_PROBED + 1)
+            answer = connection.execution_options(stream_results=True, no_parameters=True).exec_driver_sql(query)
+            rows = answer.fetchmany(MOST_PROBED + 1)
+            answer.close()
+            return rows
         except SQLAlchemyError as error:
-            raise self._problem(f"{what} failed", error, "Correct it in the config.", query) from None
+            raise self._problem(f"{what} failed", error, CORRECT, query) from None
 
     def _stale(self, connection: Connection, wanted: Wanted) -> str | None:
         """Why what is there is too old."""
@@ -93,7 +101,7 @@ class DatabaseSource(Source):
             columns = _columns(answer)
             return spool(workspace, THE_ANSWER, list(answer.keys()), rows, wanted, _refuse(wanted)), columns
         except SQLAlchemyError as error:
-            raise self._problem("the query failed", error, "Correct it in the config.", wanted.query or "") from None
+            raise self._problem("the query failed", error, CORRECT, wanted.query or "") from None
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -135,10 +143,18 @@ class DatabaseSource(Source):
             connection.execution_options(postgresql_readonly=True)
         elif statement := _READ_ONLY.get(connection.dialect.name):
             connection.exec_driver_sql(statement)
+        if connection.dialect.name == "sqlite":
+            driver: Any = connection.connection.driver_connection
+            driver.set_authorizer(_authorize)
 
     def _problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         cause = getattr(error, "orig", None) or error
         return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause, query)}. {remedy}")
+
+
+def _authorize(action: int, name: str | None, *_: object) -> int:
+    is_reading = action not in _NOT_READING or (action == sqlite3.SQLITE_PRAGMA and name in _PRAGMAS)
+    return sqlite3.SQLITE_OK if is_reading else sqlite3.SQLITE_DENY
 
 
 def _columns(answer: CursorResult[Any]) -> dict[str, str]:

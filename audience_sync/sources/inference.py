@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from audience_sync.sources.overrides import ISO_DATE, ISO_TIME, JSON_NUMBER
-from audience_sync.sources.tables import Column, Table
+from audience_sync.sources.tables import Column, Table, batched
 from audience_sync.workspace import Workspace
 
 MOST_DIGITS = 15
 FIRST_ROWS = 2_000
+#: In one statement: each has memory of its own for a regular expression, beside what DuckDB counts.
+MOST_TESTS = 60
 #: In lower case, letters and digits only.
 ALWAYS_TEXT = frozenset(
     {"avatar", "country", "countrycode", "currency", "description", "devicetoken", "devicetype", "email"}
@@ -102,9 +104,11 @@ def _tests(workspace: Workspace, rows: str, kinds: Mapping[str, Sequence[Kind]])
         for place, (name, allowed) in enumerate(kinds.items())
         for kind in allowed
     }
-    if not tests:
-        return {}
-    return dict(zip(tests, workspace.one(f"select {', '.join(tests.values())} from ({rows})"), strict=True))
+    found: dict[tuple[str, Kind], bool | None] = {}
+    for some in batched(tests, MOST_TESTS):
+        answers = workspace.one(f"select {', '.join(tests[each] for each in some)} from ({rows})")
+        found |= dict(zip(some, answers, strict=True))
+    return found
 
 
 def _columns(table: Table, names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from audience_sync.workspace import Workspace
 CSV = (".csv", ".tsv")
 JSON = (".jsonl", ".ndjson", ".json")
 EXCEL = (".xlsx", ".xls")
+#: That a query can use: the type of each is looked for.
+MOST_COLUMNS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,20 @@ def tables_for_sql(workspace: Workspace, files: Opened, sheet: str | None) -> li
     """Tables with all their columns, each with a type that SQL can reckon with. Raises SourceError."""
     if files.suffix in JSON:
         keys = keys_of(workspace, files.paths)
+        _refuse_wide(files.found[0].name, keys)
         return typed(workspace, _json_tables(files, keys)) if keys else []
     tables = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _typed_by_file(workspace, files)
     same_columns([(table.name, table.columns) for table in tables])
+    _refuse_wide(tables[0].name, tables[0].columns)
     return infer(workspace, tables, list(tables[0].columns), kinds_for_sql) if tables[0].is_text else tables
+
+
+def _refuse_wide(file: str, columns: Collection[str]) -> None:
+    if len(columns) > MOST_COLUMNS:
+        raise SourceError(
+            f"{file} has {len(columns):,} columns; a query can use at most {MOST_COLUMNS:,}. Write those that are "
+            "wanted, or read it by `file:`."
+        )
 
 
 def _json_tables(files: Opened, names: Sequence[str]) -> list[Table]:

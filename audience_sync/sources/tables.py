@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
+from typing import TypeVar
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import TraitColumn, Wanted
 from audience_sync.sources.ids import sql_id, usable_type
 from audience_sync.sources.values import sql_json
 
+Item = TypeVar("Item")
 MOST_NAMED = 12
 _PLAIN = re.compile(r"[\w./-]+")
 #: What is no column's name: an address, a long number, a date.
@@ -52,6 +55,13 @@ class Part:
     raw: str
     name: str | None
     traits: Mapping[str, str]
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """At most so many at a time."""
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def wanted_columns(wanted: Wanted) -> list[str]:

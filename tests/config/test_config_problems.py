@@ -364,3 +364,16 @@ def test_a_secret_file_that_is_too_large_is_said(tmp_path: Path, load_text: Load
     (tmp_path / "key").write_text("x" * 100_001, "utf-8")
     with pytest.raises(ConfigError, match=r"more than 100,000 characters"):
         load_text("store: ${file:key}")
+
+
+def test_there_is_an_end_to_the_computed_traits(problems: Problems) -> None:
+    names = ", ".join(f"t{number}" for number in range(251))
+    found = problems(RIGHT + f"computed_traits: [{{source: shop, file: c.csv, traits: [{names}]}}]\n")
+    assert "computed_traits: 251 traits are too many: at most 250 go into a config" in found
+    assert not any("too many" in each for each in problems(RIGHT + f"computed_traits: [{{traits: [{names[:-6]}]}}]\n"))
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u0301", "\u202e"])
+def test_a_name_that_nobody_sees_is_refused(name: str, problems: Problems) -> None:
+    found = problems(RIGHT + f'audiences: [{{name: "{name}", source: shop, file: a.csv}}]\n')
+    assert any("no letter or digit of the name is left for a key" in each for each in found)

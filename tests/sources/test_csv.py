@@ -79,6 +79,13 @@ BROKEN = {
     "two columns of one name": (b"user_id,user_id\nada,bob\n", ["a.csv, line 1", "'user_id' is there twice"]),
     "two other columns of one name": (b"user_id,x,x\nada,1,2\n", ["a.csv, line 1", "'x' is there twice"]),
     "missing column": (b"userid,plan\nada,pro\n", ["a.csv", "'user_id'", "Did you mean 'userid'?", "userid, plan"]),
+    "a long line": (
+        b"user_id,plan\nada,pro\nbob," + b"x" * 2_000_000 + b"\neve,pro\n",
+        ["a.csv, line 3 is longer than"],
+    ),
+    "a long last line": (b"user_id,plan\nada,pro\nbob," + b"x" * 40_000_000, ["a.csv, line 3 is longer than"]),
+    "zeros at the end": (b"user_id,plan\r\nada,pro\r\n" + bytes(40_000_000), ["a.csv, line 3 is longer than"]),
+    "too many columns": (b"user_id" + b"".join(b",c%d" % n for n in range(10_000)) + b"\n", ["has 10,001 columns"]),
     "two kinds of line ends": (b"user_id,plan\r\nada,pro\nbob,pro\r\n", ["a.csv", "different line ends"]),
 }
 
@@ -199,6 +206,15 @@ def test_a_column_that_begins_with_empty_cells_has_a_type_all_the_same(write: Wr
     rows = "".join(f"u{number},\n" for number in range(5_000))
     write("a.csv", f"user_id,score\n{rows}last,42\n")
     assert read(file="a.csv", traits={"score": "score"}).values["last"] == "42"
+
+
+def test_each_of_many_columns_has_its_own_type(write: Write, read: Read) -> None:
+    names = [f"c{number}" for number in range(150)]
+    values = [("7", "true", "x")[number % 3] for number in range(150)]
+    write("a.csv", f"user_id,{','.join(names)}\nada,{','.join(values)}\n")
+    typed = ", ".join(f"typeof({name})" for name in names[120:])
+    found = read(query=f"select concat_ws(' ', {typed}) as user_id from 'a.csv'").ids
+    assert found == [" ".join(["BIGINT", "BOOLEAN", "VARCHAR"] * 10)]
 
 
 @pytest.mark.parametrize("name", ["email", "phone", "first_name", "firstName", "zip", "device_token", "timezone"])

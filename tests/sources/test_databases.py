@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url
 
 from audience_sync.errors import SourceError
+from audience_sync.sources.base import Expected, Wanted
 from audience_sync.sources.databases import DatabaseSource
 from audience_sync.sources.inference import FIRST_ROWS
 from audience_sync.sources.masking import Masking
@@ -85,8 +88,11 @@ ERRORS = {
     "a missing column": ("select user_id as userid from predictions", ["'user_id'", "Did you mean 'userid'?"]),
     "a column twice": ("select user_id, churn as user_id from predictions", ["'user_id' is there twice"]),
     "bytes as ids": ("select x'00' as user_id", ["'user_id' has the type bytes"]),
-    "a change": ("delete from predictions", ["readonly"]),
-    "no answer": ("pragma foreign_keys = on", ["must be a SELECT"]),
+    "a change": ("delete from predictions", ["readonly", "one SELECT and nothing else"]),
+    "a setting that stays": ("pragma journal_mode = wal", ["not authorized"]),
+    "another file": ("attach database 'other.db' as other", ["not authorized"]),
+    "a copy": ("vacuum into 'copy.db'", ["authoriz"]),
+    "several statements": ("select 1 as user_id; delete from predictions", ["one statement at a time"]),
 }
 
 
@@ -97,6 +103,32 @@ def test_a_wrong_query_is_an_error_that_says_what(
     with pytest.raises(SourceError) as caught:
         read(warehouse, query=query)
     assert [word for word in words if word not in str(caught.value)] == []
+
+
+FILES = ["pragma journal_mode = wal", "attach database 'other.db' as other", "vacuum into 'copy.db'"]
+
+
+@pytest.mark.parametrize("query", FILES)
+def test_no_file_is_made_by_a_query(
+    query: str, warehouse: DatabaseSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Read
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = (tmp_path / "warehouse.db").read_bytes()
+    with pytest.raises(SourceError):
+        read(warehouse, query=query)
+    assert [path.name for path in tmp_path.iterdir()] == ["warehouse.db"]
+    assert (tmp_path / "warehouse.db").read_bytes() == before
+
+
+def test_virtual_tables_can_be_read(tmp_path: Path, read: Read) -> None:
+    with closing(sqlite3.connect(tmp_path / "notes.db")) as connection:
+        connection.execute("create virtual table notes using fts5(user_id, text)")
+        connection.execute("insert into notes values ('a', 'likes tea')")
+        connection.commit()
+    source = DatabaseSource(f"sqlite:///{tmp_path / 'notes.db'}")
+    assert read(source, query="select user_id from notes where notes match 'tea'").ids == ["a"]
+    assert read(source, query="""select value as user_id from json_each('["b"]')""").ids == ["b"]
+    assert len(read(source, query="select name as user_id from pragma_table_info('notes')").ids) == 2
 
 
 def test_nothing_is_changed_by_a_query(warehouse: DatabaseSource, tmp_path: Path, read: Read) -> None:
@@ -222,6 +254,20 @@ def test_postgresql_is_read_only_too(postgresql_warehouse: DatabaseSource, read:
     query = "with gone as (delete from members returning user_id) select user_id from gone"
     with pytest.raises(SourceError, match="the query failed"):
         read(postgresql_warehouse, query=query)
+    assert read(postgresql_warehouse, query="select user_id from members").ids == ["007"]
+
+
+@pytest.mark.parametrize("change", ["delete from members", "create table more (x int)"])
+@pytest.mark.parametrize("form", ["select 1; commit; {}", "{}", "copy (select 1) to program 'touch made'"])
+def test_postgresql_probes_are_read_only_too(
+    form: str, change: str, postgresql_warehouse: DatabaseSource, read: Read
+) -> None:
+    query = form.format(change)
+    with pytest.raises(SourceError, match="the probe failed"):
+        postgresql_warehouse.mark(Wanted(user_id="user_id", query="select user_id from members", probe=query))
+    expected = Expected(since=datetime(2020, 1, 1, tzinfo=UTC), modified=query)
+    with pytest.raises(SourceError, match="the query `modified` failed"):
+        read(postgresql_warehouse, query="select user_id from members", expected=expected)
     assert read(postgresql_warehouse, query="select user_id from members").ids == ["007"]
 
 

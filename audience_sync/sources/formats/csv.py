@@ -6,6 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from audience_sync.errors import SourceError
@@ -15,17 +16,37 @@ from audience_sync.workspace import literal
 
 #: Bytes of it in which the delimiter is looked for.
 LONGEST_HEADER = 1 << 20
+#: Bytes. DuckDB takes no longer ones; the last one, from 32 MB on, it would pass over without a word.
+LONGEST_LINE = 2_000_000
+MOST_COLUMNS = 10_000
 DELIMITERS = (",", ";", "\t", "|")
 _QUOTED = re.compile(r'"[^"]*"')
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
 
 
 def csv_table(found: Found, path: Path) -> Table:
-    """``path`` is the plain file. Raises SourceError where the header can't be used."""
+    """``path`` is the plain file. Raises SourceError where the header can't be used, or a line is too long."""
+    _refuse_long_lines(found, path)
     delimiter = "\t" if found.suffix == ".tsv" else _delimiter(path)
     header = _header(found, path, delimiter)
     columns = {name: Column(f"c{place}", "VARCHAR") for place, name in enumerate(header) if name}
     return Table(found.name, _scan(path, delimiter, len(header)), columns, is_text=True)
+
+
+def _refuse_long_lines(found: Found, path: Path) -> None:
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as text:
+        start = 0
+        while len(text) - start > LONGEST_LINE:
+            window = start, start + LONGEST_LINE + 1
+            end = max(text.rfind(b"\n", *window), text.rfind(b"\r", *window))
+            if end < 0:
+                line = sum(1 for _ in _LINE_END_BYTES.finditer(text, 0, start)) + 1
+                raise SourceError(
+                    f"{found.name}, line {line:,} is longer than {LONGEST_LINE:,} bytes: is it damaged? Nothing of it "
+                    "was used."
+                )
+            start = end + 1
 
 
 def _delimiter(path: Path) -> str:
@@ -46,6 +67,11 @@ def _header(found: Found, path: Path, delimiter: str) -> list[str]:
         ) from None
     if not any(header):
         raise SourceError(f"{found.name}, line 1 is blank: the columns' names must be there. Nothing of it was used.")
+    if len(header) > MOST_COLUMNS:
+        raise SourceError(
+            f"{found.name} has {len(header):,} columns; at most {MOST_COLUMNS:,} are read. Nothing of it was used. "
+            "Write those that are wanted."
+        )
     refuse_doubles(f"{found.name}, line 1", header)
     _refuse_line_ends(found, path, header)
     return header

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audience_sync.sources.lookup import Found
-from audience_sync.sources.tables import Column, Table, column_missing
+from audience_sync.sources.tables import Column, Table, batched, column_missing
 from audience_sync.workspace import Workspace, literal, quoted
 
 _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
+#: Columns in one statement: each has memory of its own for regular expressions, beside what DuckDB counts.
+MOST_KINDS = 30
 #: HUGEINT holds any integer of that many digits.
 _WHOLE = "'-?[0-9]{1,38}'"
 
@@ -57,9 +59,11 @@ def _any_record(workspace: Workspace, tables: Sequence[Table], condition: str) -
 def typed(workspace: Workspace, tables: Sequence[Table]) -> list[Table]:
     """The columns with the types that all their values have, for SQL; JSON where they differ."""
     names = list(tables[0].columns)
-    kinds = ", ".join(f"list(distinct {_kind(quoted(name))})" for name in names)
     rows = " union all ".join(f"select * from {table.scan}" for table in tables)
-    found = dict(zip(names, workspace.one(f"select {kinds} from ({rows})"), strict=True))
+    found: dict[str, Sequence[str] | None] = {}
+    for some in batched(names, MOST_KINDS):
+        kinds = ", ".join(f"list(distinct {_kind(quoted(name))})" for name in some)
+        found |= dict(zip(some, workspace.one(f"select {kinds} from ({rows})"), strict=True))
     columns = {name: _typed(quoted(name), set(found[name] or ()) - {None, "NULL"}) for name in names}
     return [Table(table.name, table.scan, columns) for table in tables]
 

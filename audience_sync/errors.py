@@ -65,7 +65,7 @@ class StoreNewerError(StoreError):
 
 
 class StoreDamagedError(StoreError):
-    """A segment is not what was written: the run stops before anything is sent."""
+    """Something is not what was written: the run stops before anything is sent."""
 
 
 class UnknownNameError(AudienceSyncError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from audience_sync.cli.compose import open_source, read_settings, store_to_read
@@ -112,6 +114,8 @@ def _store(settings: Settings) -> tuple[Line, dict[str, Property]]:
     store = Store(settings.store)
     try:
         if store.is_sqlite and migrate.current(store) is None:
+            if store.file and not _may_write(store.file):
+                return _failed("store", store.label, "can't be created: this user may not write to its folder"), {}
             return Line("store", store.label, True, "will be created by the first run"), {}
         migrate.refuse_other(store)
         with store.reading() as connection:
@@ -121,6 +125,11 @@ def _store(settings: Settings) -> tuple[Line, dict[str, Property]]:
         return _failed("store", store.label, error), {}
     finally:
         store.close()
+
+
+def _may_write(file: Path) -> bool:
+    folder = next(each for each in file.absolute().parents if each.exists())
+    return folder.is_dir() and os.access(folder, os.W_OK)
 
 
 def _advice(store: Store) -> str:

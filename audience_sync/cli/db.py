@@ -70,7 +70,7 @@ def check(context: click.Context) -> int:
     from audience_sync.cli.errors import FAILED, OK
     from audience_sync.cli.output import line, print_json
     from audience_sync.store.engine import Store
-    from audience_sync.store.health import examine
+    from audience_sync.store.health.examine import examine
 
     options = options_of(context)
     settings = read_store_settings(options)

@@ -73,7 +73,7 @@ def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
 
 def file_words(query: str) -> list[str]:
     """The quoted words of a query that may be files, globs or folders (``'members/'``), each once."""
-    words = [(single or double).replace("''", "'") for single, double in _WORD.findall(query)]
+    words = [single.replace("''", "'") or double.replace('""', '"') for single, double in _WORD.findall(query)]
     return list(dict.fromkeys(word for word in words if word.lower().endswith((*SUFFIXES, "/"))))
 
 

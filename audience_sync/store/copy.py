@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 from audience_sync.errors import StoreError
 from audience_sync.store import migrate
 from audience_sync.store.engine import Store
-from audience_sync.store.lease import acquire, give_back, take
-from audience_sync.store.tables import installation, lease, metadata, runs
+from audience_sync.store.lease import Lease, acquire, give_back, take
+from audience_sync.store.tables import installation, lease, metadata
 
 #: Rows in memory at once; those of segment_parts are megabytes each.
 BATCH = 1_000
@@ -25,8 +25,13 @@ def copy(source: Store, target: Store) -> dict[str, int]:
     work.
     """
     migrate.refuse_other(source)
-    migrate.upgrade(target)
-    with acquire(source) as held, source.reading() as reading, target.writing() as writing:
+    with acquire(source) as held, source.reading() as reading:
+        migrate.upgrade(target)
+        return _copy_all(held, target, reading)
+
+
+def _copy_all(held: Lease, target: Store, reading: Connection) -> dict[str, int]:
+    with target.writing() as writing:
         _refuse_itself(target, reading, writing)
         token = take(writing)
         _refuse_used(target, writing)
@@ -48,11 +53,12 @@ def _refuse_itself(target: Store, reading: Connection, writing: Connection) -> N
 
 
 def _refuse_used(target: Store, writing: Connection) -> None:
-    used = _count(writing, runs)
+    """Whatever is in it, a list of suppressed users for instance, would be gone."""
+    used = {table.name: count for table in _tables() if table is not installation and (count := _count(writing, table))}
     if used:
-        raise StoreError(f"The store {target.label} has {used} runs already. Nothing was copied: name an empty one.")
-    for table in reversed(_tables()):  # what a fresh schema brings: its own installation
-        writing.execute(delete(table))
+        found = ", ".join(f"{name} ({count:,})" for name, count in used.items())
+        raise StoreError(f"The store {target.label} is in use: {found}. Nothing was copied: name an empty one.")
+    writing.execute(delete(installation))  # what a fresh schema brings
 
 
 def _copy(reading: Connection, writing: Connection, table: Table) -> int:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from audience_sync.errors import StoreAwayError, StoreError
+from audience_sync.errors import StoreAwayError, StoreDamagedError, StoreError
 
 Found = TypeVar("Found")
 #: Seconds a statement waits for another process's transaction on SQLite.
@@ -22,6 +22,8 @@ PATIENCE, PAUSE = 90.0, 1.0
 #: Pages that SQLite keeps: with its own 2 MB, a big transaction writes the same pages again and again.
 CACHE_KIB = 32_000
 _WRITING = "audience_sync_writing"
+#: What SQLite says of a file that is not, or no longer, one of its own.
+_DAMAGED = ("malformed", "file is not a database")
 #: Names the lock that migrations of one PostgreSQL database wait for: "audsync" in bytes.
 _MIGRATING = 0x61756473796E63
 
@@ -115,10 +117,11 @@ class Store:
             yield
         except (SQLAlchemyError, driver.Error) as error:  # the driver's own: COPY goes past SQLAlchemy
             kind = StoreAwayError if _is_away(error) else StoreError
-            raise kind(
-                f"The store {self.label} failed: {_reason(error)}. Nothing that was not yet committed is kept; "
-                "see what is wrong with: audience-sync check"
-            ) from None  # the cause would show rows, and rows are people
+            words = f"The store {self.label} failed: {_reason(error)}. Nothing that was not yet committed is kept"
+            remedy = "; see what is wrong with: audience-sync check"
+            if any(sign in str(error) for sign in _DAMAGED):
+                kind, remedy = StoreDamagedError, ". The file is damaged: restore a backup of the store."
+            raise kind(words + remedy) from None  # the cause would show rows, and rows are people
 
     def compact(self) -> None:
         """Let go of what was deleted: until then it can still be read out of the database's files."""
@@ -185,7 +188,15 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def restrict(file: Path) -> None:
-    """Create a SQLite file that only its owner can read."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    """Create a file that only its owner can read, and the folders on the way. Raises StoreError."""
+    try:
+        for folder in reversed(file.absolute().parents):
+            if not folder.exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"{file} can't be created: {error.strerror}. Nothing was done. Make its folder one that this user may "
+            "write to, or name another file."
+        ) from None

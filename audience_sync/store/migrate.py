@@ -12,12 +12,13 @@ from sqlalchemy import Connection, insert, inspect, select, text
 from audience_sync.errors import StoreError, StoreNewerError, StoreOutdatedError
 from audience_sync.store.backup import copy_whole
 from audience_sync.store.engine import Store, restrict
+from audience_sync.store.rights import grant_again, rights
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest revision in migrations/; known here so that an up-to-date store needs no Alembic.
-HEAD = "0016"
+HEAD = "0017"
 
 
 def folder() -> Path:
@@ -26,9 +27,14 @@ def folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
 
 
+def is_new(store: Store) -> bool:
+    """Whether it is a SQLite file that isn't there yet."""
+    return store.file is not None and not store.file.exists()
+
+
 def current(store: Store) -> str | None:
     """The store's revision; None where there is no schema yet."""
-    if store.file and not store.file.exists():
+    if is_new(store):
         return None
     with store.reading() as connection:
         return _revision(connection)
@@ -104,7 +110,9 @@ def _move(store: Store, direction: str, target: str) -> Path | None:
         if before:
             token = take(connection)
             backup = _back_up(store, before) if direction == "upgrade" else None
+        granted = rights(connection)
         getattr(command, direction)(alembic_config(connection), target)
+        grant_again(connection, granted)
         _refuse_orphans(store, connection)
         _furnish(connection)
         if token is not None and inspect(connection).has_table("lease"):

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
 
+from audience_sync.errors import StoreError
 from audience_sync.model import ALIAS_KEY
 from audience_sync.store.catalog import read_chains, read_properties
 from audience_sync.store.chains import Chain, Segment, current, fetch, replace_segment, trait_column, write
 from audience_sync.store.engine import Store
 from audience_sync.store.lease import acquire
+from audience_sync.store.rights import is_owner
 from audience_sync.store.suppressions import bury
 from audience_sync.store.tables import (
     absences,
@@ -42,8 +44,14 @@ ABOUT_USERS = (
 def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
     """Remove users everywhere and leave a tombstone of each; returns how many the store knew.
 
-    Raises RunInProgressError, StoreError.
+    Raises RunInProgressError, StoreError, also for a role that could not make PostgreSQL let go of what was deleted.
     """
+    with store.reading() as connection:
+        if not is_owner(connection):
+            raise StoreError(
+                f"Only the owner of the store {store.label} can erase: for other roles PostgreSQL keeps what was "
+                "deleted in its files. Nothing was erased. Run it as the owner."
+            )
     with acquire(store) as lease, Workspace(memory_limit) as workspace, lease.transaction() as connection:
         stored = [fetch(connection, workspace, chain) for chain in _chains(connection)]
         users = _every_id(workspace, stored, users)

@@ -1,6 +1,7 @@
 -- Roles for a store on PostgreSQL, beside its owner, who alone runs `audience-sync db upgrade`, `db copy` and `erase`:
--- one that runs, and one that only reads the promised views. Run it as the owner, in the store's database, after
--- `audience-sync db upgrade`; each of the two then gets a password, or whatever your server asks for.
+-- one that runs, and one that only reads the promised views. Run it in the store's database after `audience-sync db
+-- upgrade`: the first two lines as somebody who may create roles, the rest as the owner (default privileges are the
+-- giver's). Each of the two then gets a password, or whatever your server asks for.
 create role audience_sync_runner login;
 create role audience_sync_reader login;
 
@@ -16,5 +17,5 @@ alter default privileges in schema public grant usage, select on sequences to au
 -- membership_changes, absent_members, held_out_members, refused_calls and rejected_rows.
 grant select on
     sync_runs, audience_syncs, holds, freezes, deliveries, audience_members, scheduled_runs, alerts,
-    absent_members, held_out_members, membership_changes, refused_calls, rejected_rows
+    absent_members, held_out_members, membership_changes, refused_calls, rejected_rows, pruned_history
 to audience_sync_reader;

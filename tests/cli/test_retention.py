@@ -49,6 +49,18 @@ def test_nothing_goes_unless_it_is_wanted(old: Project) -> None:
     assert old.query("select count(*) from pruned_history") == [(0,)]
 
 
+def test_counts_that_are_gone_are_unknown_and_not_zero(old: Project) -> None:
+    sync_with(old, "ada", "dan", "eve")
+    columns = "audiences, entered, delivered, pending, held"
+    assert old.query(f"select {columns} from sync_runs where run in (1, 5, 6) order by run") == [
+        *[(None,) * 5] * 2,
+        (1, 1, 1, 0, 0),
+    ]
+    rows = old.run("history", "--json").json["runs"]
+    assert [each["entered"] for each in rows] == [1, None, None, None, None, None]
+    assert old.run("history").code == 0
+
+
 def test_what_is_so_stays_and_what_was_goes(old: Project) -> None:
     assert sync_with(old, "ada", "dan", "eve") == 0
     assert old.query("select run, user_id, change from membership_changes order by run, user_id") == [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 import threading
@@ -28,7 +27,7 @@ def parts(project: Project) -> dict[str, bool]:
 def damage(project: Project, *statements: str) -> None:
     with closing(sqlite3.connect(project.store)) as connection:
         for statement in statements:
-            connection.execute(statement)
+            connection.executescript(statement)
         connection.commit()
 
 
@@ -46,7 +45,7 @@ def used(vip: Project, receiver: Receiver) -> Project:
 
 
 def test_a_used_store_is_whole(used: Project) -> None:
-    assert parts(used) == dict.fromkeys(("database", "snapshots", "members", "rows", "positions"), True)
+    assert parts(used) == dict.fromkeys(("database", "schema", "snapshots", "members", "rows", "positions"), True)
     assert "3 rows agree with the snapshots" in used.run("db", "check").stdout
 
 
@@ -57,9 +56,25 @@ def test_a_used_store_is_whole(used: Project) -> None:
         ("snapshots", "update chains set users = users + 1"),
         ("members", "delete from members where user_id = 'ada'"),
         ("members", "insert into members select property_id, 'zoe', run_id from members limit 1"),
+        ("members", "insert into absences select property_id, 'zoe', run_id from members limit 1"),
+        ("members", "insert into held_out select property_id, user_id, run_id from members limit 1"),
         ("rows", "delete from refusals"),
+        ("rows", "delete from lease"),
+        ("rows", "delete from subscriptions"),
+        ("rows", "update runs set started_at = 'some day'"),
+        ("schema", "drop table missed_alerts"),
+        ("schema", "drop view audience_members"),
+        ("schema", "drop index ix_requests_run_id"),
+        ("schema", "alter table segments drop column bytes"),
+        ("snapshots", "update segments set row_count = row_count + 1"),
+        ("snapshots", "update segments set bytes = bytes + 1"),
+        ("snapshots", "update segments set kind = 'base'"),
         ("positions", "update feeds set position = 99"),
+        ("positions", "update feeds set position = -5"),
+        ("positions", "delete from told_ranges; delete from feeds"),
+        ("positions", "insert into feeds (destination_id, position) select destination_id, position from feeds"),
         ("positions", "update told_ranges set through_user = after_user"),
+        ("positions", "update told_ranges set run_id = 0"),
         ("database", "delete from destinations where name = 'log'"),
     ],
 )
@@ -70,13 +85,30 @@ def test_a_damage_is_found(used: Project, part: str, statement: str) -> None:
     assert "FAILED" in used.run("db", "check").stdout
 
 
-def test_a_file_that_is_no_database_is_said(used: Project) -> None:
+@pytest.mark.parametrize("page", range(0, 40, 3))
+def test_a_page_that_is_lost_is_said_with_the_remedy(used: Project, page: int) -> None:
     content = bytearray(used.store.read_bytes())
-    content[8192:20480] = os.urandom(12288)
+    content[page * 4096 : (page + 1) * 4096] = bytes(4096)
     used.store.write_bytes(content)
     ended = used.run("db", "check")
     assert ended.code == 3
-    assert "Traceback" not in ended.stderr
+    assert "estore a backup" in ended.stdout + ended.stderr
+    assert "did not expect" not in ended.stderr
+
+
+def test_a_place_that_cannot_be_written_to_is_said(new_vip: Project) -> None:
+    new_vip.write("file", "no folder")
+    for command in (["sync"], ["db", "upgrade"], ["schedule"]):
+        new_vip.configure(audiences=[VIP], store="sqlite:///file/store.db", schedule={"every": "1h"})
+        ended = new_vip.run(*command)
+        assert (ended.code, "can't be created" in ended.stderr) == (3, True), command
+        assert "did not expect" not in ended.stderr
+    assert new_vip.run("check").code == 3
+    new_vip.configure(audiences=[VIP])
+    new_vip.sync()
+    for command in (["db", "backup", "file/copy.db"], ["db", "copy", "sqlite:///file/copy.db"]):
+        ended = new_vip.run(*command)
+        assert (ended.code, "can't be created" in ended.stderr) == (3, True), command
 
 
 def test_a_store_on_postgresql_is_whole(vip: Project, postgresql: PostgreSQL) -> None:

@@ -163,6 +163,8 @@ class Shop(Retired):
             raise
 
     def all_is_told(self) -> None:
+        whole = self.run_command("db", "check")  # whatever was killed
+        assert whole.code == 0, whole
         self._everyone_is_wanted()
         seeded = self.approved("seed", "wave")
         assert seeded.code in ((2,) if "wave" in self.frozen else (0, 1)), seeded  # 1: earlier calls are still refused

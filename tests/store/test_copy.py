@@ -117,9 +117,20 @@ def test_a_store_in_use_is_no_target(store: Store, database: str, new_store: New
     with used.writing() as connection:
         add_run(connection, 1)
     before = contents(used)
-    with pytest.raises(StoreError, match=r"has 1 runs already. Nothing was copied: name an empty one"):
+    with pytest.raises(StoreError, match=r"is in use: .*runs \(1\).* Nothing was copied: name an empty one"):
         copy(store, used)
     assert contents(used) == before
+
+
+def test_a_store_with_suppressed_users_is_no_target(store: Store, database: str, new_store: NewStore) -> None:
+    used = new_store(OTHER[database], with_schema=True)
+    fill(store)
+    with used.writing() as connection:
+        connection.exec_driver_sql("insert into suppressions values ('ann', 'command', '2026-01-01')")
+    with pytest.raises(StoreError, match=r"is in use: suppressions \(1\)"):
+        copy(store, used)
+    with used.reading() as connection:
+        assert connection.exec_driver_sql("select user_id from suppressions").scalar() == "ann"
 
 
 def test_a_store_is_not_copied_onto_itself(store: Store, other_process: Store) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from audience_sync.errors import StoreNewerError, StoreOutdatedError
 from audience_sync.store import migrate
 from audience_sync.store.engine import Store
-from audience_sync.store.tables import installation, lease, metadata
+from audience_sync.store.tables import VIEWS, installation, lease, metadata
 
 from .examples import table_and_view_names
 
@@ -38,6 +38,9 @@ class TestTheSchema:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             differences = compare_metadata(context, metadata)
         assert differences == []
+
+    def test_has_the_views_that_are_promised(self, store: Store) -> None:
+        assert table_and_view_names(store)[1] == set(VIEWS)
 
     def test_says_what_every_table_and_column_is(self) -> None:
         everything = [item for table in metadata.sorted_tables for item in (table, *table.columns)]

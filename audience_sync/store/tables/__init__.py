@@ -40,7 +40,14 @@ from audience_sync.store.tables.snapshots import (
 )
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
 
+#: Those that people are promised.
+VIEWS = (
+    *("absent_members", "alerts", "audience_members", "audience_syncs", "deliveries", "freezes", "held_out_members"),
+    *("holds", "membership_changes", "refused_calls", "rejected_rows", "scheduled_runs", "sync_runs"),
+)
+
 __all__ = [
+    "VIEWS",
     "absences",
     "alerts",
     "chains",

@@ -1,8 +1,5 @@
 """When does a schedule come round? A crontab's times in its time zone, or every so long.
 
-A crontab means what Debian's cron means by it, also where the clocks change: a job of a fixed time whose hour is left
-out runs right after the gap, one whose hour comes twice runs once; `*` in minutes or hours goes by the time that
-really passes.
 Every so long is counted from 1970, UTC, so that all hosts and all restarts agree.
 """
 
@@ -10,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim
-
 from audience_sync.config.parts import Schedule
 from audience_sync.config.values import duration_text
+from audience_sync.schedule.crontab import crontab_times
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Times that are counted one by one; of more there are only said to be more.
@@ -46,8 +42,7 @@ def times_after(schedule: Schedule, moment: datetime) -> Iterator[datetime]:
         while True:
             count += 1
             yield EPOCH + count * schedule.every
-    for each in CronSim(schedule.cron or "", moment.astimezone(_zone(schedule))):
-        yield each.astimezone(UTC)
+    yield from crontab_times(schedule.cron or "", ZoneInfo(schedule.timezone or "UTC"), moment)
 
 
 def first_after(schedule: Schedule, moment: datetime) -> datetime:
@@ -68,11 +63,10 @@ def due(schedule: Schedule, after: datetime, now: datetime) -> Due | None:
 
 
 def _last_until(schedule: Schedule, now: datetime) -> datetime:
+    """Where there are many: the last one lies in a short time before."""
     if schedule.every is not None:
         return EPOCH + (now - EPOCH) // schedule.every * schedule.every
-    later = (now + timedelta(seconds=1)).astimezone(_zone(schedule))
-    return next(CronSim(schedule.cron or "", later, reverse=True)).astimezone(UTC)
-
-
-def _zone(schedule: Schedule) -> ZoneInfo:
-    return ZoneInfo(schedule.timezone or "UTC")
+    back = timedelta(minutes=2)
+    while first_after(schedule, now - back) > now:
+        back *= 2
+    return list(takewhile(lambda each: each <= now, times_after(schedule, now - back)))[-1]

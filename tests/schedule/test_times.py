@@ -8,7 +8,8 @@ from itertools import pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from cronsim import CronSim
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audience_sync.config.parts import Schedule
@@ -123,3 +124,47 @@ def test_no_time_is_given_twice_or_passed_over(moment: int, zone: str) -> None:
         first = first_after(schedule, after)
         assert first > after
         assert first_after(schedule, first - timedelta(microseconds=1)) == first
+
+
+#: Zones with odd changes: by half an hour or two hours, at midnight, the other way round, at a quarter to three.
+ODD = (
+    *("Australia/Lord_Howe", "Antarctica/Troll", "Africa/Cairo", "America/Havana", "Africa/Casablanca"),
+    *("Europe/Dublin", "Pacific/Chatham", "America/Santiago", "Asia/Gaza", "America/Scoresbysund"),
+)
+MINUTE = timedelta(minutes=1)
+
+
+@given(
+    st.sampled_from(ODD),
+    st.sampled_from(["{m} {h} * * *", "*/7 {h} * * *", "{m} */2 * * *", "{m} * * * *", "0,15,45 {h} * * *"]),
+    st.integers(0, 59),
+    st.integers(-3, 2),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_around_a_change_it_is_what_debians_cron_does(zone: str, form: str, m: int, away: int, first: bool) -> None:
+    change = _changes(ZoneInfo(zone), 2026)[0 if first else -1]
+    text = form.format(m=m, h=(change.astimezone(ZoneInfo(zone)) + timedelta(hours=away)).hour)
+    begin, end = change - timedelta(hours=30), change + timedelta(hours=30)
+    found = list(takewhile(lambda each: each < end, times_after(cron(text, zone), begin - timedelta(microseconds=1))))
+    assert found == _as_debian(text, ZoneInfo(zone), begin, end)
+
+
+def _changes(zone: ZoneInfo, year: int) -> list[datetime]:
+    hours = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(hours=number / 4) for number in range(4 * 8760)]
+    offsets = [each.astimezone(zone).utcoffset() for each in hours]
+    return [at for at, (before, after) in zip(hours[1:], pairwise(offsets), strict=True) if before != after]
+
+
+def _as_debian(text: str, zone: ZoneInfo, begin: datetime, end: datetime) -> list[datetime]:
+    """Minute by minute. A fixed time is due when the clock comes by it, or jumps over it; not when it comes again."""
+    start = begin.astimezone(zone).replace(tzinfo=None)
+    shown = set(takewhile(lambda each: each < start + timedelta(days=4), CronSim(text, start - MINUTE)))
+    passing, reached, found, now = any(each.startswith("*") for each in text.split()[:2]), start - MINUTE, [], begin
+    while now < end:
+        clock = now.astimezone(zone).replace(tzinfo=None)
+        passed = {clock} if passing else {reached + n * MINUTE for n in range(1, (clock - reached) // MINUTE + 1)}
+        reached = max(reached, clock)
+        found += [now] if passed & shown else []
+        now += MINUTE
+    return found

@@ -1,0 +1,85 @@
+"""When does a crontab come round in a time zone? As Debian's cron means it, also where the clocks change.
+
+A job of a fixed time whose hour is left out runs right after the gap, one whose hour comes twice runs once; `*` in
+minutes or hours goes by the time that really passes. The crontab itself is cronsim's to read, on a clock without a
+zone: its own rule for gaps takes each for an hour, and some zones change by half of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+#: No clock was ever changed by more (Samoa left out a whole day), and none twice in that time.
+LONGEST_CHANGE = timedelta(days=1)
+
+
+def crontab_times(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    """The times that are later than a moment, in UTC, without end. ``text``: five fields."""
+    minutes, hours, *_ = text.split()
+    passing = minutes.startswith("*") or hours.startswith("*")
+    return _by_what_passes(text, zone, moment) if passing else _by_the_clock(text, zone, moment)
+
+
+def _by_what_passes(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    """Whatever the clock shows then, be it for the second time."""
+    begin = moment
+    while True:
+        offset = _offset(zone, begin)
+        for shown in CronSim(text, _before(begin + offset)):
+            at = shown.replace(tzinfo=UTC) - offset
+            change = _change(zone, begin, at)
+            if change is not None:
+                begin = change
+                break
+            if at > moment:
+                yield at
+            begin = max(begin, at)
+
+
+def _before(moment: datetime) -> datetime:
+    """Just so much earlier that a time at the moment itself is found, on a clock without a zone."""
+    return moment.replace(tzinfo=None) - timedelta(microseconds=1)
+
+
+def _by_the_clock(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    """The first time that the clock shows it or, where it never does, when it would have."""
+    near = any(_change(zone, moment + away, moment + away + LONGEST_CHANGE) for away in (-LONGEST_CHANGE, timedelta(0)))
+    begin = moment.astimezone(zone) - (LONGEST_CHANGE if near else timedelta(0))
+    last = moment
+    for shown in CronSim(text, _before(begin)):
+        at = shown.replace(tzinfo=zone).astimezone(UTC)
+        if at.astimezone(zone).replace(tzinfo=None) != shown:
+            at = _change(zone, at - LONGEST_CHANGE, at) or at
+        if at > last:
+            yield at
+            last = at
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
+    """The first moment later than one, until another, at which the clock is changed, to the second."""
+    offset = _offset(zone, after)
+    while after < until:
+        step = min(after + LONGEST_CHANGE / 2, until)
+        if _offset(zone, step) != offset:
+            return _bisected(zone, after, step, offset)
+        after = step
+    return None
+
+
+def _bisected(zone: ZoneInfo, before: datetime, after: datetime, offset: timedelta) -> datetime:
+    low, high = int(before.timestamp()), int(after.timestamp())
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset(zone, datetime.fromtimestamp(middle, UTC)) == offset:
+            low = middle
+        else:
+            high = middle
+    return datetime.fromtimestamp(high, UTC)

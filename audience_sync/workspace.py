@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -70,6 +70,17 @@ def _sweep() -> None:
             shutil.rmtree(lock.parent)
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While DuckDB is at work it looks for signals itself, and makes an error of its own of what the handler raises."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "Query interrupted" in str(error):
+            raise KeyboardInterrupt from None
+        raise
+
+
 class Workspace(AbstractContextManager["Workspace"]):
     """An in-memory DuckDB and a temporary folder; both are gone when it is closed.
 
@@ -123,14 +134,17 @@ class Workspace(AbstractContextManager["Workspace"]):
         return self.connection.cursor()
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        self.connection.execute(statement, list(parameters) or None)
+        with interruptible():
+            self.connection.execute(statement, list(parameters) or None)
 
     def all(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self.connection.execute(query, list(parameters) or None).fetchall()
+        with interruptible():
+            return self.connection.execute(query, list(parameters) or None).fetchall()
 
     def one(self, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
         """The first row; the query is one that always has a row (an aggregate)."""
-        row: tuple[Any, ...] | None = self.connection.execute(query, list(parameters) or None).fetchone()
+        with interruptible():
+            row: tuple[Any, ...] | None = self.connection.execute(query, list(parameters) or None).fetchone()
         assert row is not None, query
         return row
 
@@ -138,9 +152,10 @@ class Workspace(AbstractContextManager["Workspace"]):
         """The rows in lists of at most ``size``, on a connection of its own."""
         cursor = self.cursor()
         try:
-            cursor.execute(query)
-            while rows := cursor.fetchmany(size):
-                yield rows
+            with interruptible():
+                cursor.execute(query)
+                while rows := cursor.fetchmany(size):
+                    yield rows
         finally:
             cursor.close()
 

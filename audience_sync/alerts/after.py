@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from audience_sync.alerts import unreached
-from audience_sync.alerts.conditions import begun, conditions, of_interest, over
+from audience_sync.alerts.conditions import CONFIG, RUN, TRAITS, begun, conditions, gone, of_interest, other_words, over
 from audience_sync.alerts.telling import call, tell, words_of
 from audience_sync.config.models import Settings
 from audience_sync.errors import NotifyError
@@ -20,6 +21,8 @@ log = logging.getLogger("audience_sync.alerts")
 
 #: Runs whose sizes say what is usual.
 USUAL_RUNS = 30
+#: The commands that may look at every audience.
+WHOLE = ("sync", "schedule")
 
 
 def after_run(settings: Settings, store: Store, order: Order, report: Report) -> None:
@@ -61,8 +64,19 @@ def _note(settings: Settings, store: Store, order: Order, report: Report) -> Non
         open_before=known,
         sizes=sizes,
     )
-    if begun(found, known) or over(found, known):
+    found |= dict.fromkeys(gone(known, subjects_of(settings, order, report)))
+    if begun(found, known) or over(found, known) or other_words(found, known):
         with store.writing() as connection:
             known = alerts.open_alerts(connection, lock=True)  # another run may have ended meanwhile
             alerts.begin(connection, begun(found, known), report.run, now)
-            alerts.end(connection, [known[each] for each in over(found, known)], report.run, now)
+            alerts.end(connection, [known[each].id for each in over(found, known)], report.run, now)
+            alerts.reword(connection, other_words(found, known))
+
+
+def subjects_of(settings: Settings, order: Order, report: Report) -> Collection[str] | None:
+    """All that an alert of a run may be about, as things are; None where a run over some can't know that."""
+    listed = [each.property_key for each in settings.audiences if each.property_key is not None]
+    whole = order.command in WHOLE and order.keys is None and order.due is None
+    if not whole and len(listed) < len(settings.audiences):
+        return None
+    return {*listed, *(each.key for each in report.audiences), *settings.destinations, RUN, TRAITS, CONFIG}

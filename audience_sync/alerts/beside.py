@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from audience_sync.alerts import unreached
@@ -27,6 +28,20 @@ def failed(settings: Settings, subject: str, words: str) -> None:
 def recovered(settings: Settings, subject: str) -> None:
     """Note and tell that it is over, where it was noted."""
     _tried(settings, Alert(AlertKind.FAILED, subject, ""), is_over=True)
+
+
+def only_late(settings: Settings, schedules: Collection[str]) -> None:
+    """No other schedule can be late any more: there is none. Told with the next news."""
+    store = Store(settings.store)
+    try:
+        with store.writing() as connection:
+            now, known = datetime.now(UTC), alerts.open_alerts(connection, lock=True)
+            over = [known[each].id for each in known if each[0] is AlertKind.LATE and each[1] not in schedules]
+            alerts.end(connection, over, last_run_by(connection, now), now)
+    except AudienceSyncError as error:
+        log.warning("what was late could not be looked at: %s", words_of(error, settings))
+    finally:
+        store.close()
 
 
 def _tried(settings: Settings, alert: Alert, *, is_over: bool) -> None:
@@ -57,7 +72,7 @@ def _note(store: Store, alert: Alert, *, is_over: bool) -> int:
         run = last_run_by(connection, now)
         known = alerts.open_alerts(connection, lock=True)
         if is_over and subject in known:
-            alerts.end(connection, [known[subject]], run, now)
+            alerts.end(connection, [known[subject].id], run, now)
         elif not is_over and subject not in known:
             alerts.begin(connection, [alert], run, now)
     return run

@@ -8,7 +8,7 @@ from statistics import median
 
 from audience_sync.config.notify import Notify
 from audience_sync.model import AlertKind, AudienceStatus
-from audience_sync.store.alerts import Alert, Subject
+from audience_sync.store.alerts import Alert, Open, Subject
 from audience_sync.store.slots import Slot
 from audience_sync.sync.report import DestinationReport, Report
 from audience_sync.wording import plural
@@ -16,7 +16,7 @@ from audience_sync.wording import plural
 #: Fewer sizes than this say nothing of what is usual; a smaller difference than that, in members, is none.
 FEWEST_SIZES, SMALLEST_DIFFERENCE = 5, 100
 #: Of what belongs to no audience and no destination.
-RUN, TRAITS = "run", "computed traits"
+RUN, TRAITS, CONFIG = "run", "computed traits", "config"
 
 Found = dict[Subject, str | None]
 
@@ -55,6 +55,19 @@ def of_interest(report: Report, open_before: Collection[Subject]) -> list[str]:
         if each.status in (AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
         and (each.entered or each.left or (AlertKind.SIZE, each.key) in open_before)
     ]
+
+
+def gone(open_before: Collection[Subject], subjects: Collection[str] | None) -> list[Subject]:
+    """What was about an audience or destination that there isn't any more."""
+    if subjects is None:
+        return []
+    return [each for each in open_before if each[0] is not AlertKind.LATE and each[1] not in subjects]
+
+
+def other_words(found: Found, open_before: Mapping[Subject, Open]) -> dict[int, str]:
+    """Of what goes on, in other numbers than before: by the alert's id."""
+    both = {subject: words for subject, words in found.items() if words and subject in open_before}
+    return {open_before[each].id: words for each, words in both.items() if open_before[each].words != words}
 
 
 def begun(found: Found, open_before: Collection[Subject]) -> list[Alert]:
@@ -117,11 +130,12 @@ def _sizes(
 
 def _late(slots: Sequence[Slot], notify: Notify, began_at: datetime) -> Iterator[tuple[AlertKind, str, str | None]]:
     for each in slots:
-        late = began_at - each.due_at
-        words = f"due at {each.due_at:%Y-%m-%d %H:%M} UTC, it began {_rough(late)} late"
+        first = each.since or each.due_at
+        late = began_at - first
+        words = f"due at {first:%Y-%m-%d %H:%M} UTC, it began {_rough(late)} late"
         if each.missed:
-            words += f"; {plural(each.missed, 'time')} before it missed"
-        yield AlertKind.LATE, each.schedule, words if each.missed or late > notify.late else None
+            words += f", for {plural(each.missed + 1, 'time')} at once"
+        yield AlertKind.LATE, each.schedule, words if late > notify.late else None
 
 
 def _rough(time: timedelta) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import importlib
+import signal
+import sys
 from typing import Any
 
 import click
@@ -87,7 +89,11 @@ def group(context: click.Context, /, **options: Any) -> None:
 
 def main() -> None:
     """Run the command and exit with its code (docs/commands.md)."""
+    if "schedule" in sys.argv[1:]:  # until it can read its config again, SIGHUP is none that ends it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from audience_sync.cli.errors import run
+    from audience_sync.cli.stopping import stop_within
 
     gc.set_threshold(YOUNG)
+    stop_within()
     raise SystemExit(run(group))

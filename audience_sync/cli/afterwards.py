@@ -25,6 +25,11 @@ log = logging.getLogger("audience_sync")
 def afterwards(settings: Settings, store: Store, order: Order, report: Report) -> None:
     log_report(report)
     after_run(settings, store, order, report)
+    write_numbers(settings)
+
+
+def write_numbers(settings: Settings) -> None:
+    """For a monitor, where the config names a file."""
     if settings.metrics.file is not None:
         from audience_sync.metrics.prometheus import write
 
@@ -53,6 +58,7 @@ def run_failed(settings: Settings, error: Exception) -> None:
     expected = isinstance(error, AudienceSyncError)
     words = str(error) if expected else f"an error that audience-sync did not expect: {in_short(error, masked_text)}"
     failed(settings, RUN, words)
+    write_numbers(settings)
 
 
 @contextmanager

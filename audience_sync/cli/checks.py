@@ -76,7 +76,7 @@ def _schedules(settings: Settings) -> Iterator[Line]:
         return
     found, now = entries(settings), datetime.now(UTC)
     with store_to_read(settings.store) as store, store.reading() as connection:
-        last = last_slots(connection, [each.name for each in found])
+        last = last_slots(connection, [each.name for each in found], now)
     for each in found:
         coming = f"next {first_after(each.schedule, now):%Y-%m-%d %H:%M} UTC"
         if each.name not in last:

@@ -33,8 +33,8 @@ _secrets: list[str] = []
 
 
 def keep_secret(values: Iterable[str]) -> None:
-    """From now on these values are masked in every message."""
-    _secrets[:] = values
+    """From now on these values are masked in every message, too: of several configs, one may not have been taken."""
+    _secrets[:] = sorted({*_secrets, *values}, key=len, reverse=True)
 
 
 def run(command: click.Command) -> int:
@@ -54,7 +54,7 @@ def run(command: click.Command) -> int:
         _answer(error.format_message(), USAGE)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
-        say(_INTERRUPTED)
+        say(_INTERRUPTED, logging.WARNING)
         _answer(_INTERRUPTED, INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has seen enough
@@ -68,9 +68,12 @@ def run(command: click.Command) -> int:
         return _unexpected(error)
 
 
-def say(message: str) -> None:
-    """A message for a person, on stderr, without secrets."""
-    print(masked_text(message), file=sys.stderr)
+def say(message: str, level: int = logging.ERROR) -> None:
+    """A message on stderr, without secrets; a line of the log where that is for programs."""
+    if os.environ.get("AUDIENCE_SYNC_LOG") == "json" and logging.getLogger().handlers:
+        logging.getLogger("audience_sync").log(level, message)  # masked by the handler
+    else:
+        print(masked_text(message), file=sys.stderr)
 
 
 def masked_text(message: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -26,8 +26,6 @@ log = logging.getLogger("audience_sync.schedule")
 
 #: Seconds after SIGTERM or Ctrl-C within which the process ends.
 STOPS_WITHIN = 6.0
-#: What has failed where a config could not be taken.
-CONFIG = "config"
 
 
 @click.command()
@@ -52,33 +50,32 @@ def schedule(context: click.Context, only_list: bool, upgrade: bool) -> int:
 
 
 def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
-    from audience_sync.alerts.beside import recovered
     from audience_sync.cli.afterwards import told_if_it_breaks_off
     from audience_sync.cli.errors import say
     from audience_sync.cli.port import Port
-    from audience_sync.cli.scheduled import say_report, say_schedules
-    from audience_sync.cli.stopping import stops_within
+    from audience_sync.cli.scheduled import say_report
+    from audience_sync.cli.stopping import stop_within
     from audience_sync.schedule.clock import Clock
     from audience_sync.schedule.keeper import Keeper
 
-    keeper = Keeper(program_of(options, upgrade=upgrade), partial(say_report, as_json=options.as_json))
+    stop_within(STOPS_WITHIN)
     try:
-        with stops_within(STOPS_WITHIN), Port() as port:
+        with Hangups() as hangups, Port() as port:
+            keeper = Keeper(program_of(options, upgrade=upgrade), partial(say_report, as_json=options.as_json))
             with told_if_it_breaks_off(keeper.program.settings):
                 keeper.watch(datetime.now(UTC))
             port.serve(keeper.program.settings)
-            recovered(keeper.program.settings, CONFIG)
-            with Clock(keeper.next_time) as clock, _hangups(clock) as asked:
-                say_schedules(keeper.program.entries)
+            with Clock(keeper.next_time) as clock:
+                hangups.wake = clock.wake
+                _in_force(keeper)
                 while True:
                     pause = keeper.take_turn(datetime.now(UTC))
-                    if pause != 0:
+                    if pause != 0 and not hangups.came:
                         clock.wait(pause)
-                    if asked.is_set():
-                        asked.clear()
+                    if hangups.heed():
                         _reload(options, keeper, clock, port)
     except KeyboardInterrupt:
-        say("Stopped. What was answered is kept; the next run goes on from there.")
+        say("Stopped. What was answered is kept; the next run goes on from there.", logging.INFO)
     return 0
 
 
@@ -107,41 +104,63 @@ def program_of(options: GlobalOptions, *, upgrade: bool = False) -> Program:
     return Program(settings, entries(settings), opened, run, partial(run_failed, settings))
 
 
-@contextmanager
-def _hangups(clock: Clock) -> Iterator[threading.Event]:
-    """Set by SIGHUP, which also wakes the clock."""
-    asked = threading.Event()
+class Hangups:
+    """A context, within which SIGHUP is kept in mind, and wakes whoever waits."""
 
-    def ask(*_: object) -> None:
-        asked.set()
-        clock.wake()
+    def __init__(self) -> None:
+        self.came = False
+        self.wake: Callable[[], None] = lambda: None
 
-    before = signal.signal(signal.SIGHUP, ask)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    def heed(self) -> bool:
+        """Whether one came since this was last asked."""
+        came, self.came = self.came, False
+        return came
+
+    def _ask(self, *_: object) -> None:
+        self.came = True
+        self.wake()
+
+    def __enter__(self) -> Self:
+        signal.signal(signal.SIGHUP, self._ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it has nothing to read any more
+
+
+def _in_force(keeper: Keeper) -> None:
+    """From now on."""
+    from audience_sync.alerts.beside import only_late, recovered
+    from audience_sync.alerts.conditions import CONFIG
+    from audience_sync.cli.scheduled import say_schedules
+
+    settings, found = keeper.program.settings, keeper.program.entries
+    only_late(settings, [each.name for each in found])
+    recovered(settings, CONFIG)
+    say_schedules(found)
 
 
 def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) -> None:
     """The config as it is now; one that has problems is not taken."""
-    from audience_sync.alerts.beside import failed, recovered
-    from audience_sync.cli.errors import message_of
-    from audience_sync.cli.scheduled import say_schedules
-    from audience_sync.errors import AudienceSyncError
+    from audience_sync.alerts.beside import failed
+    from audience_sync.alerts.conditions import CONFIG
+    from audience_sync.cli.errors import masked_text, message_of
+    from audience_sync.errors import AudienceSyncError, in_short
 
     before = keeper.program
     try:
         keeper.program = program_of(options)
         keeper.watch(datetime.now(UTC))
         port.serve(keeper.program.settings)
-    except AudienceSyncError as error:
+    except Exception as error:
         keeper.program = before
-        words = f"it was read again and can't be taken; the one before stays in force:\n{message_of(error)}"
+        problem = message_of(error) if isinstance(error, AudienceSyncError) else in_short(error, masked_text)
+        words = f"it was read again and can't be taken; the one before stays in force:\n{problem}"
         log.error("the config: %s", words)
         failed(before.settings, CONFIG, words)
         return
     clock.set(keeper.next_time)
     log.info("the config was read again")
-    recovered(keeper.program.settings, CONFIG)
-    say_schedules(keeper.program.entries)
+    _in_force(keeper)

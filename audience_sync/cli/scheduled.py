@@ -44,7 +44,7 @@ def list_schedules(options: GlobalOptions) -> None:
     settings, now = read_settings(options), datetime.now(UTC)
     found = entries(settings)
     with store_to_read(settings.store) as store, store.reading() as connection:
-        last = last_slots(connection, [each.name for each in found])
+        last = last_slots(connection, [each.name for each in found], now)
     ran = {name: each for name, each in last.items() if each.run is not None}
     if options.as_json:
         print_json([_json(each, ran.get(each.name), now) for each in found])

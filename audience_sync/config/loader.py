@@ -135,6 +135,8 @@ def _settings(file: ConfigFile, folder: Path, environment: str | None, values: l
     parts["store"] = database_url(file.store, folder)
     parts["sources"] = {name: _located(source, folder) for name, source in file.sources.items()}
     parts["destinations"] = {name: options.located(folder) for name, options in file.destinations.items()}
+    if file.metrics.file is not None:
+        parts["metrics"] = file.metrics.model_copy(update={"file": str(folder / file.metrics.file)})
     secrets = secrets_of([*values, *_written_secrets(file)])
     return Settings(**parts, folder=folder, environment=environment, secrets=secrets)
 

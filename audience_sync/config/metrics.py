@@ -21,6 +21,7 @@ class Metrics(StrictModel):
     host: Text = Field(default="127.0.0.1", description="The address at which it does; `0.0.0.0` for all.")
     file: Text | None = Field(
         default=None,
-        description="A file that every run writes, for node_exporter's textfile collector.",
+        description="A file that every run writes, for node_exporter's textfile collector; readable by all. A relative "
+        "path counts from the config file.",
         examples=["/var/lib/node_exporter/audience_sync.prom"],
     )

@@ -38,5 +38,6 @@ class Notify(StrictModel):
         examples=["50%"],
     )
     late: Duration = Field(
-        default=timedelta(minutes=15), description="How late after its time a run of `schedule` may begin."
+        default=timedelta(minutes=15),
+        description="How late after its time, or the first of several that were missed, a run of `schedule` may begin.",
     )

@@ -76,6 +76,12 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+def _at_most_a_year(time: timedelta) -> timedelta:
+    if time > timedelta(days=366):
+        raise ValueError("nothing runs as rarely: write a time of at most a year, such as `15m`")
+    return time
+
+
 def _holdout(value: object) -> float:
     share = parse_share(value)
     if share >= 1:
@@ -211,7 +217,9 @@ class Schedule(StrictModel):
     """When to run: one of `cron` or `every`. A cron expression alone may stand in its place."""
 
     cron: Cron | None = Field(default=None, description="A crontab's five fields; `@hourly`, `@daily` and so on.")
-    every: Duration | None = Field(default=None, description="The time between two runs, such as `15m`.")
+    every: Annotated[Duration, AfterValidator(_at_most_a_year)] | None = Field(
+        default=None, description="The time between two runs, such as `15m`; at most a year."
+    )
     timezone: TimeZone | None = Field(
         default=None,
         description="The time zone that `cron` is meant in; default: the config's `schedule`'s, else UTC.",

@@ -55,9 +55,11 @@ def _registry(opened: Opened) -> CollectorRegistry:
 
 
 def write(path: Path, opened: Opened) -> None:
-    """Put them into a file, whole. Raises MetricsError where that can't be written."""
+    """Put them into a file, whole, that another user (node_exporter's) can read. Raises MetricsError where that can't
+    be written."""
     try:
         write_to_textfile(str(path), _registry(opened))
+        path.chmod(0o644)
     except OSError as error:
         raise MetricsError(f"the metrics can't be written to {path}: {error.strerror}") from None
 

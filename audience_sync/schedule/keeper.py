@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +11,10 @@ from datetime import datetime
 from audience_sync.config.models import Settings
 from audience_sync.errors import AudienceSyncError, RunInProgressError, SlotsTakenError, in_short
 from audience_sync.schedule.entries import Entry, next_time, order_of
+from audience_sync.schedule.times import first_after
 from audience_sync.store import slots
 from audience_sync.store.engine import Store
+from audience_sync.store.slots import LastSlot
 from audience_sync.sync.order import Order, Parts
 from audience_sync.sync.report import Report
 
@@ -43,12 +45,26 @@ class Keeper:
         self.program = program
         self._say = say
         self._pause = FIRST_PAUSE
+        self._announced: Sequence[slots.Slot] = ()
 
     def watch(self, now: datetime) -> None:
         """From now on times count; what was missed since an earlier scheduler's last run is made up for."""
-        names = [each.name for each in self.program.entries]
-        with self.program.opened() as parts, parts.store.writing() as connection:
-            slots.watch(connection, names, now)
+        with self.program.opened() as parts:
+            self._watch(parts.store, now)
+
+    def _watch(self, store: Store, now: datetime) -> None:
+        """Those schedules begin that the store doesn't know, or that no scheduler has kept lately, as others came
+        round when it was their turn, too."""
+        found = {each.name: each.schedule for each in self.program.entries}
+        with store.writing() as connection:
+            last = slots.last_slots(connection, found, now)
+            others = slots.newest_others(connection, found, now)
+            new = [
+                name
+                for name, schedule in found.items()
+                if name not in last or (name in others and first_after(schedule, last[name].at) < others[name])
+            ]
+            slots.watch(connection, [name for name in new if name not in last or last[name].at < now], now)
 
     def take_turn(self, now: datetime) -> float | None:
         """Run what is due by now, if anything is. Returns in how many seconds to try again; None where there is no
@@ -58,8 +74,8 @@ class Keeper:
                 order = self._due(parts.store, now)
                 if order is None:
                     return None
-                _announce(order)
-                self._say(self.program.run(parts, order))
+                self._announce(order)
+                report = self.program.run(parts, order)
         except SlotsTakenError:
             return None
         except RunInProgressError as busy:
@@ -73,6 +89,7 @@ class Keeper:
             log.error("the run could not be carried out: %s. The schedule goes on", words)
             return self._failed(error)
         self._pause = FIRST_PAUSE
+        self._show(report)
         return 0.0  # something may have come due meanwhile
 
     def next_time(self, after: datetime) -> datetime:
@@ -80,24 +97,40 @@ class Keeper:
 
     def _due(self, store: Store, now: datetime) -> Order | None:
         found = self.program.entries
-        with store.reading() as connection:
-            last = slots.last_slots(connection, [each.name for each in found])
+        last = self._last(store, now)
+        if any(each.name not in last for each in found):  # it is another store, or an older one, than at the start
+            self._watch(store, now)
+            last = self._last(store, now)
         return order_of(self.program.settings, found, last, now)
+
+    def _last(self, store: Store, now: datetime) -> Mapping[str, LastSlot]:
+        with store.reading() as connection:
+            return slots.last_slots(connection, [each.name for each in self.program.entries], now)
+
+    def _announce(self, order: Order) -> None:
+        """Once, however often another run has to be waited for."""
+        if order.slots == self._announced:
+            return
+        self._announced = order.slots
+        for each in order.slots:
+            if each.missed:
+                words = "%s: due at %s; %s missed since %s, for which the same run makes up"
+                log.warning(words, each.schedule, _text(each.due_at), f"{each.missed:,}", _text(each.since))
+            else:
+                log.info("%s: due at %s", each.schedule, _text(each.due_at))
+
+    def _show(self, report: Report) -> None:
+        """A run is what it was, whoever hears of it."""
+        try:
+            self._say(report)
+        except Exception as error:
+            log.warning("run %d can't be shown on stdout: %s", report.run, in_short(error, str))
 
     def _failed(self, error: Exception) -> float:
         """Returns the seconds until the next try."""
         self.program.tell(error)
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         return pause
-
-
-def _announce(order: Order) -> None:
-    for each in order.slots:
-        if each.missed:
-            words = "%s: due at %s; %s missed since %s are made up for by one run"
-            log.warning(words, each.schedule, _text(each.due_at), f"{each.missed:,}", _text(each.since))
-        else:
-            log.info("%s: due at %s", each.schedule, _text(each.due_at))
 
 
 def _text(moment: datetime | None) -> str:

@@ -22,7 +22,7 @@ from audience_sync.sources.reading import opened, tables_for_sql
 from audience_sync.sources.shapes import plain_type
 from audience_sync.sources.sql_errors import DESCRIBE, query_problem
 from audience_sync.sources.tables import Column, Part, Table, are_values, column_twice, part_of, wanted_columns
-from audience_sync.workspace import Workspace, quoted
+from audience_sync.workspace import Workspace, interruptible, quoted
 
 THE_QUERY = "the query"
 _WORD = re.compile(r"'((?:[^']|'')+)'|\"((?:[^\"]|\"\")+)\"")
@@ -136,8 +136,9 @@ class _Answered:
 def _answer(workspace: Workspace, schema: str, query: str) -> _Answered:
     cursor = workspace.cursor()
     try:
-        cursor.execute(f"use {schema}")
-        return _bound(cursor, schema, query)
+        with interruptible():
+            cursor.execute(f"use {schema}")
+            return _bound(cursor, schema, query)
     finally:
         cursor.close()
 

@@ -22,12 +22,19 @@ class Alert(NamedTuple):
     words: str
 
 
-def open_alerts(connection: Connection, *, lock: bool = False) -> dict[Subject, int]:
-    """What needs a look now: the rows' ids. ``lock``: nobody else may begin or end any until the transaction's end."""
+class Open(NamedTuple):
+    """One that goes on."""
+
+    id: int
+    words: str
+
+
+def open_alerts(connection: Connection, *, lock: bool = False) -> dict[Subject, Open]:
+    """What needs a look now. ``lock``: nobody else may begin or end any until the transaction's end."""
     if lock:
         connection.execute(select(installation.c.uuid).with_for_update())
-    query = select(alerts.c.id, alerts.c.kind, alerts.c.subject).where(alerts.c.ended_at.is_(None))
-    return {(AlertKind(row.kind), row.subject): row.id for row in connection.execute(query)}
+    query = select(alerts).where(alerts.c.ended_at.is_(None))
+    return {(AlertKind(row.kind), row.subject): Open(row.id, row.words) for row in connection.execute(query)}
 
 
 def begin(connection: Connection, found: Sequence[Alert], run: int, now: datetime) -> None:
@@ -37,6 +44,12 @@ def begin(connection: Connection, found: Sequence[Alert], run: int, now: datetim
     ]
     if rows:
         connection.execute(insert(alerts), rows)
+
+
+def reword(connection: Connection, words: Mapping[int, str]) -> None:
+    """What is so now, of alerts that go on; nobody is told again."""
+    for alert, now in words.items():
+        connection.execute(update(alerts).where(alerts.c.id == alert).values(words=now))
 
 
 def end(connection: Connection, ids: Collection[int], run: int, now: datetime) -> None:

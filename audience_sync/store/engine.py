@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from audience_sync.errors import StoreAwayError, StoreDamagedError, StoreError
@@ -19,6 +19,8 @@ Found = TypeVar("Found")
 BUSY_TIMEOUT = 60
 #: Seconds for which a server that was there is waited for, and between two tries.
 PATIENCE, PAUSE = 90.0, 1.0
+#: Seconds that a server has to answer at all, unless the address says otherwise (`?connect_timeout=`).
+CONNECT_TIMEOUT = 10
 #: Pages that SQLite keeps: with its own 2 MB, a big transaction writes the same pages again and again.
 CACHE_KIB = 32_000
 _WRITING = "audience_sync_writing"
@@ -136,8 +138,13 @@ class Store:
 
 def _engine(url: str) -> Engine:
     try:
+        address = make_url(url)
+        is_server = address.get_backend_name() != "sqlite"
+        options: dict[str, Any] = {}
+        if is_server and "connect_timeout" not in address.query:
+            options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT}
         # A server that was restarted has ended the connections that are kept.
-        engine = create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
+        engine = create_engine(address, hide_parameters=True, pool_pre_ping=is_server, **options)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise StoreError(_cannot_open(error)) from None
     if engine.dialect.name == "sqlite":

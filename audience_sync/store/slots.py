@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from audience_sync.errors import SlotsTakenError
 from audience_sync.store.tables import schedule_slots
+
+#: So much may the clocks of two hosts differ.
+AHEAD = timedelta(minutes=1)
 
 
 class Slot(NamedTuple):
@@ -33,10 +36,12 @@ class LastSlot(NamedTuple):
     since: datetime | None = None
 
 
-def last_slots(connection: Connection, schedules: Collection[str]) -> dict[str, LastSlot]:
-    """By schedule; of those that the store doesn't know, nothing."""
+def last_slots(connection: Connection, schedules: Collection[str], now: datetime) -> dict[str, LastSlot]:
+    """By schedule; of those that the store doesn't know, nothing. What lies ahead, a wrong clock has written."""
     table = schedule_slots.c
-    newest = select(table.schedule, func.max(table.due_at).label("due_at")).where(table.schedule.in_(schedules))
+    newest = select(table.schedule, func.max(table.due_at).label("due_at")).where(
+        table.schedule.in_(schedules), table.due_at <= now + AHEAD
+    )
     last = newest.group_by(table.schedule).subquery()
     both = (table.schedule == last.c.schedule) & (table.due_at == last.c.due_at)
     found = connection.execute(select(schedule_slots).join(last, both)).all()
@@ -49,17 +54,27 @@ def _last(row: Row[Any]) -> LastSlot:
     return LastSlot(row.due_at, row.run_id, False, row.missed, row.missed_since)
 
 
+def newest_others(connection: Connection, schedules: Collection[str], now: datetime) -> dict[str, datetime]:
+    """Of each schedule: when another one last came round for a run, or was taken up in its place."""
+    table = schedule_slots.c
+    witness = table.run_id.is_not(None) | table.schedule.not_in(schedules)
+    query = select(table.schedule, func.max(table.due_at)).where(witness, table.due_at <= now + AHEAD)
+    rows = [(row[0], row[1]) for row in connection.execute(query.group_by(table.schedule))]
+    found = {each: [at for other, at in rows if other != each] for each in schedules}
+    return {each: max(times) for each, times in found.items() if times}
+
+
 def watch(connection: Connection, schedules: Collection[str], now: datetime) -> None:
-    """From now on the times of these schedules count, of those that the store doesn't know yet."""
-    known = last_slots(connection, schedules)
-    rows = [{"schedule": each, "due_at": now, "ended_at": now, "missed": 0} for each in schedules if each not in known]
+    """From now on the times of these schedules count, and none before."""
+    rows = [{"schedule": each, "due_at": now, "ended_at": now, "missed": 0} for each in schedules]
     if rows:
         connection.execute(insert(schedule_slots), rows)
 
 
 def refuse_taken(connection: Connection, slots: Sequence[Slot]) -> Sequence[Slot]:
     """Those of the times for which there was no run. Raises SlotsTakenError where there was one for all of them."""
-    last = last_slots(connection, [each.schedule for each in slots])
+    now = max([datetime.now(UTC), *(each.due_at for each in slots)])
+    last = last_slots(connection, [each.schedule for each in slots], now)
     free = [each for each in slots if not _is_over(last.get(each.schedule), each)]
     if slots and not free:
         raise SlotsTakenError("Another scheduler has run for this time.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import stat
 import subprocess
 import urllib.error
 import urllib.request
@@ -36,6 +37,7 @@ def test_every_run_writes_them_into_a_file(vip: Project, receiver: Receiver) -> 
         metrics={"file": str(file)},
     )
     assert vip.sync().code == 1
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
     found = numbers(file.read_text("utf-8"))
     expected = {
         ("store_up",): 1,
@@ -118,7 +120,25 @@ def test_a_port_that_is_taken_is_said(new_vip: Project) -> None:
     assert f"can't be served at 127.0.0.1:{port}" in ended.stderr
 
 
+def test_the_file_says_that_the_store_is_away(new_vip: Project) -> None:
+    new_vip.configure(audiences=[VIP], store="postgresql://127.0.0.1:1/store", metrics={"file": "numbers.prom"})
+    assert new_vip.run("--config", "config.yaml", "sync").code == 3
+    assert numbers((new_vip.folder / "numbers.prom").read_text("utf-8"))["store_up",] == 0
+
+
 class TestJsonLog:
+    def test_has_no_other_line(self, new_vip: Project) -> None:
+        new_vip.environment["AUDIENCE_SYNC_LOG"] = "json"
+        new_vip.configure(audiences=[VIP], schedule={"every": "1s"})
+        with (new_vip.folder / "log").open("w") as log:
+            command = new_vip.command("schedule")
+            process = subprocess.Popen(command, cwd=new_vip.folder, env=new_vip.environment, stderr=log)
+        until(lambda: len(new_vip.messages()) == 3)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        lines = [json.loads(line) for line in (new_vip.folder / "log").read_text("utf-8").splitlines()]
+        assert lines[-1]["message"].startswith("Stopped.")
+
     def test_says_which_run_and_destination_and_no_user(self, vip: Project) -> None:
         vip.environment["AUDIENCE_SYNC_LOG"] = "json"
         lines = [json.loads(line) for line in vip.sync().stderr.splitlines()]

@@ -265,6 +265,46 @@ def test_a_store_that_is_back_is_told(new_vip: Project, people: People, other_re
     assert people.told() == []
 
 
+def test_what_there_is_no_more_has_nothing_wrong_with_it(vip: Project, people: People) -> None:
+    down = {"type": "webhook", "url": "http://127.0.0.1:1", "give_up_after": "200ms"}
+    log = {"type": "file", "path": "calls.jsonl"}
+    gone = {"name": "Gone", "source": "shop", "file": "gone.csv"}
+    configure(vip, people, audiences=[VIP, gone], destinations={"hook": down, "log": log})
+    vip.sync()
+    people.told()
+    configure(vip, people, destinations={"log": log})
+    vip.sync("vip")
+    ((_, lines),) = people.told()
+    assert sorted(lines) == ["RECOVERED gone (was: failed)", "RECOVERED hook (was: failed)"]
+
+
+def test_of_names_from_a_source_only_a_run_over_all_can_tell(vip: Project, people: People) -> None:
+    named = {"names_from": "audience", "source": "shop", "query": "select user_id, audience from 'named.csv'"}
+    vip.write("named.csv", "user_id,audience\nada,Email\nada,Good\n")  # one may not be called so
+    configure(vip, people, audiences=[VIP, named])
+    vip.sync()
+    assert len(people.told()) == 1
+    vip.write("named.csv", "user_id,audience\nada,Good\n")
+    vip.sync("vip")
+    assert people.told() == []
+    vip.sync()
+    ((title, _),) = people.told()
+    assert title == "audience-sync run 3: 1 recovered"
+
+
+def test_what_is_held_in_other_numbers_is_noted_and_not_told_again(vip: Project, people: People) -> None:
+    configure(vip, people, guard={"at_least": 0})
+    vip.sync()
+    vip.write_members("vip.csv", "ada")
+    vip.sync()
+    people.told()
+    vip.write_members("vip.csv")
+    vip.sync()
+    assert people.told() == []
+    ((words,),) = vip.query("select words from alerts")
+    assert "audience-sync approve 3 vip" in words
+
+
 def test_a_wrong_command_is_nobodys_alarm(vip: Project, people: People) -> None:
     configure(vip, people)
     assert vip.run("sync", "no_such_audience").code == 2

@@ -160,6 +160,55 @@ def test_another_config_counts_after_sighup_and_a_broken_one_never(
     assert told[1:] == ["RECOVERED config (was: failed)"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_second_signal_does_not_make_it_later(
+    new_vip: Project, start: Start, receiver: Receiver, number: int
+) -> None:
+    receiver.will_answer(SILENCE)
+    new_vip.configure(audiences=[VIP], schedule=OFTEN, destinations={"seg": segment(receiver, timeout="60s")})
+    scheduler = start()
+    until(lambda: receiver.requests)
+    scheduler.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert scheduler.stop(number) < 10
+
+
+SLOW = "select cast(sum(a.range * b.range) as varchar) as user_id from range(300000) a, range(3000000) b"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 1.0])
+def test_a_query_does_not_keep_it_from_stopping(new_vip: Project, start: Start, seconds: float) -> None:
+    new_vip.configure(audiences=[{"name": "Slow", "source": "shop", "query": SLOW}], schedule=OFTEN)
+    scheduler = start()
+    until(lambda: "due at" in scheduler.log)
+    time.sleep(seconds)
+    assert scheduler.stop() < 10
+    assert "could not be carried out" not in scheduler.log
+    assert new_vip.query("select count(*) from schedule_slots where run_id is not null and ended_at is not null") == [
+        (0,)
+    ]
+
+
+def test_a_run_by_hand_is_stopped_in_a_query_too(new_vip: Project) -> None:
+    new_vip.configure(audiences=[{"name": "Slow", "source": "shop", "query": SLOW}])
+    process = new_vip.start("sync")
+    until(lambda: new_vip.store.exists())
+    time.sleep(2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 130
+
+
+def test_a_hangup_before_it_is_ready_does_not_end_it(new_vip: Project, start: Start) -> None:
+    new_vip.configure(audiences=[VIP], schedule=OFTEN)
+    scheduler = start()
+    time.sleep(0.3)  # Python itself has begun
+    while "next" not in scheduler.log:
+        scheduler.process.send_signal(signal.SIGHUP)
+        time.sleep(0.01)
+    until(lambda: scheduler.runs >= 1)
+    assert scheduler.stop() < 10
+
+
 def test_a_request_without_an_answer_does_not_keep_it_from_stopping(
     new_vip: Project, start: Start, receiver: Receiver
 ) -> None:

@@ -57,6 +57,23 @@ def test_the_cronjob_knows_the_exit_codes(tmp_path: Path, code: int, ends: int) 
     assert subprocess.run(container["command"], env=environment).returncode == ends
 
 
+def test_the_cronjob_hands_sigterm_on(tmp_path: Path) -> None:
+    command = tmp_path / "audience-sync"
+    command.write_text(
+        "#!/bin/sh\ntrap 'echo stopped; exit 130' TERM\necho begun\nwhile :; do sleep 0.05; done\n", "utf-8"
+    )
+    command.chmod(0o755)
+    job = yaml.safe_load((FOLDER / "cronjob.yaml").read_text("utf-8"))["spec"]["jobTemplate"]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with subprocess.Popen(container["command"], env=environment, stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "begun\n"
+        shell.terminate()
+        assert shell.stdout.read() == "stopped\n"
+    assert shell.returncode == 130
+
+
 def test_the_units_know_the_exit_codes() -> None:
     once = (FOLDER / "audience-sync.service").read_text("utf-8")
     assert "SuccessExitStatus=1 5\n" in once

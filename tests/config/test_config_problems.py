@@ -377,3 +377,7 @@ def test_there_is_an_end_to_the_computed_traits(problems: Problems) -> None:
 def test_a_name_that_nobody_sees_is_refused(name: str, problems: Problems) -> None:
     found = problems(RIGHT + f'audiences: [{{name: "{name}", source: shop, file: a.csv}}]\n')
     assert any("no letter or digit of the name is left for a key" in each for each in found)
+
+
+def test_nothing_runs_more_rarely_than_once_a_year(problems: Problems) -> None:
+    assert any("at most a year" in each for each in problems(ONE + "schedule: {every: 9999999d}\n"))

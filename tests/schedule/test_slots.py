@@ -31,7 +31,7 @@ def run_for(store: Store, *wanted: Slot, ends: bool = True) -> int:
 
 def last(store: Store) -> dict[str, LastSlot]:
     with store.reading() as connection:
-        return slots.last_slots(connection, [OFTEN, DAILY])
+        return slots.last_slots(connection, [OFTEN, DAILY], NOON + 4 * QUARTER)
 
 
 def test_a_time_is_run_for_once(store: Store) -> None:
@@ -61,7 +61,7 @@ def test_of_several_times_one_that_is_free_is_enough(store: Store) -> None:
 def test_a_schedule_counts_since_it_is_known(store: Store) -> None:
     with store.writing() as connection:
         slots.watch(connection, [OFTEN], NOON)
-        slots.watch(connection, [OFTEN, DAILY], NOON + QUARTER)
+        slots.watch(connection, [DAILY], NOON + QUARTER)
     assert last(store) == {OFTEN: LastSlot(NOON, None, True), DAILY: LastSlot(NOON + QUARTER, None, True)}
 
 
@@ -84,3 +84,9 @@ def test_what_is_old_goes_and_the_last_of_each_schedule_stays(store: Store) -> N
         left = connection.exec_driver_sql("select schedule, run_id from schedule_slots order by run_id").all()
     assert [tuple(row) for row in left] == [(OFTEN, 4), (DAILY, 5)]
     assert last(store)[OFTEN].at == NOON + 3 * QUARTER
+
+
+def test_what_a_wrong_clock_wrote_ahead_is_passed_over(store: Store) -> None:
+    run_for(store, Slot(OFTEN, NOON))
+    run_for(store, Slot(OFTEN, NOON + 400 * QUARTER))
+    assert last(store)[OFTEN].at == NOON

@@ -1,0 +1,92 @@
+"""Does a scheduler go by the store, whatever becomes of store, config and stdout meanwhile?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from audience_sync.cli.options import GlobalOptions
+from audience_sync.cli.schedule import program_of
+from audience_sync.schedule.keeper import Keeper
+from audience_sync.store.engine import Store
+from audience_sync.sync.report import Report
+
+HOUR = timedelta(hours=1)
+NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
+Keep = Callable[..., Keeper]
+
+
+@pytest.fixture
+def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
+    """A scheduler that starts at a moment, with these schedules."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vip.csv").write_text("user_id\nada\n", "utf-8")
+
+    def start(now: datetime, *every: str, say: Callable[[Report], None] = lambda report: None) -> Keeper:
+        shop = {"source": "shop", "file": "vip.csv"}
+        config = {
+            "sources": {"shop": {"files": "."}},
+            "audiences": [{"name": f"VIP {each}", **shop, "schedule": {"every": each}} for each in every],
+            "destinations": {"log": {"type": "file", "path": "calls.jsonl"}},
+        }
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
+        keeper = Keeper(program_of(GlobalOptions()), say)
+        keeper.watch(now)
+        return keeper
+
+    return start
+
+
+def all_turns(keeper: Keeper, now: datetime) -> None:
+    while keeper.take_turn(now) is not None:
+        pass
+
+
+def runs(tmp_path: Path) -> list[tuple[str, float, int]]:
+    """The schedule, the hours since noon, and the times that were missed before."""
+    store = Store(f"sqlite:///{tmp_path / 'audience_sync.db'}")
+    with store.reading() as connection:
+        rows = connection.exec_driver_sql("select schedule, due_at, missed from scheduled_runs order by due_at").all()
+    store.close()
+    return [(name, (datetime.fromisoformat(at).replace(tzinfo=UTC) - NOON) / HOUR, missed) for name, at, missed in rows]
+
+
+def test_what_was_missed_while_nobody_was_there_is_made_up_for(keep: Keep, tmp_path: Path) -> None:
+    all_turns(keep(NOON, "1h", "2h"), NOON + 2 * HOUR)
+    all_turns(keep(NOON + 7 * HOUR, "1h", "2h"), NOON + 7 * HOUR)
+    assert runs(tmp_path)[-2:] == [("every 2h", 6, 1), ("every 1h", 7, 4)]
+
+
+def test_what_another_schedule_stood_in_for_was_not_missed(keep: Keep, tmp_path: Path) -> None:
+    all_turns(keep(NOON, "1h"), NOON + HOUR)
+    other = keep(NOON + 1.5 * HOUR, "2h")
+    for hours in (2, 4):
+        all_turns(other, NOON + hours * HOUR)
+    back = keep(NOON + 5.5 * HOUR, "1h")
+    assert back.take_turn(NOON + 5.5 * HOUR) is None
+    all_turns(back, NOON + 6 * HOUR)
+    assert runs(tmp_path) == [("every 1h", 1, 0), ("every 2h", 2, 0), ("every 2h", 4, 0), ("every 1h", 6, 0)]
+
+
+def test_a_store_that_is_made_anew_is_taken_up(keep: Keep, tmp_path: Path) -> None:
+    keeper = keep(NOON, "1h")
+    all_turns(keeper, NOON + HOUR)
+    (tmp_path / "audience_sync.db").unlink()
+    assert keeper.take_turn(NOON + 1.5 * HOUR) is None
+    all_turns(keeper, NOON + 2 * HOUR)
+    assert runs(tmp_path) == [("every 1h", 2, 0)]
+
+
+def test_a_run_that_nobody_hears_of_is_none_that_failed(
+    keep: Keep, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_report: Report) -> None:
+        raise OSError("no space left")
+
+    assert keep(NOON, "1h", say=full).take_turn(NOON + HOUR) == 0.0
+    assert "can't be shown on stdout" in caplog.text
+    assert runs(tmp_path) == [("every 1h", 1, 0)]

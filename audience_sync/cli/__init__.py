@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import signal
 import sys
 from typing import Any
@@ -94,6 +95,9 @@ def main() -> None:
     from audience_sync.cli.errors import run
     from audience_sync.cli.stopping import stop_within
 
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
     gc.set_threshold(YOUNG)
     stop_within()
     raise SystemExit(run(group))

@@ -123,7 +123,7 @@ class Keeper:
         """A run is what it was, whoever hears of it."""
         try:
             self._say(report)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # rich ends a program whose pipe has no reader any more
             log.warning("run %d can't be shown on stdout: %s", report.run, in_short(error, str))
 
     def _failed(self, error: Exception) -> float:

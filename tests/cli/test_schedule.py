@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from conftest import PostgreSQL
@@ -196,6 +199,23 @@ def test_a_run_by_hand_is_stopped_in_a_query_too(new_vip: Project) -> None:
     time.sleep(2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 130
+
+
+@pytest.mark.parametrize("where", ["> /dev/full", ">&-", ">&- 2>&-", "| head -1 > first"])
+def test_goes_on_where_nobody_hears_of_its_runs(new_vip: Project, where: str) -> None:
+    new_vip.configure(audiences=[VIP], schedule=OFTEN)
+    command = f"{' '.join(new_vip.command('schedule'))} {where}"
+    shell = subprocess.Popen(["sh", "-c", command], cwd=new_vip.folder, env=new_vip.environment, start_new_session=True)
+    until(lambda: new_vip.store.exists() and len(_ended(new_vip)) >= 3)
+    os.killpg(shell.pid, signal.SIGTERM)
+    shell.wait(20)
+    assert set(_ended(new_vip)[:3]) == {"succeeded"}
+
+
+def _ended(project: Project) -> list[str]:
+    with suppress(sqlite3.OperationalError):  # it is only being made
+        return [status for (status,) in project.query("select status from sync_runs where seconds is not null")]
+    return []
 
 
 def test_a_hangup_before_it_is_ready_does_not_end_it(new_vip: Project, start: Start) -> None:

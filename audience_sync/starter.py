@@ -51,8 +51,10 @@ def _refuse_if_there(path: Path) -> None:
 
 
 def _copied(original: Path, copy: Path) -> Path:
-    """Content only: an installation's files may be read-only, the copies are there to be edited."""
+    """Content only: an installation's files may be read-only, the copies are there to be edited; by their owner alone,
+    who may write a password into them."""
     copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.touch(mode=0o600)
     return Path(shutil.copyfile(original, copy))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,7 @@ class TestFindingTheExample:
         pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
         assert '"config.yaml" = "audience_sync/example/config.yaml"' in pyproject
         assert '"examples/shop" = "audience_sync/example/examples/shop"' in pyproject
+
+
+def test_the_copies_are_for_their_owner_alone(tmp_path: Path) -> None:
+    assert {stat.S_IMODE(each.stat().st_mode) for each in copy_example(tmp_path)} == {0o600}

@@ -12,6 +12,7 @@ from audience_sync.errors import ForgottenError, UnknownNameError
 from audience_sync.model import ALIAS_KEY, History, PropertyKind, RunStatus
 from audience_sync.store.catalog import Property
 from audience_sync.store.chains import Chain, current, trait_column
+from audience_sync.store.holder import holder
 from audience_sync.store.pruning import pruned_through
 from audience_sync.store.tables import changes, properties, runs
 from audience_sync.sync.collect import Collector
@@ -51,8 +52,9 @@ def changes_of_run(collector: Collector, run: int) -> list[Change]:
 
 
 def _refuse(connection: Connection, run: int) -> None:
-    row = connection.execute(select(runs.c.status, runs.c.committed_at).where(runs.c.id == run)).one_or_none()
-    if row is None:
+    query = select(runs.c.status, runs.c.committed_at, runs.c.holder).where(runs.c.id == run)
+    row = connection.execute(query).one_or_none()
+    if row is None or (row.status == RunStatus.RUNNING and row.holder == holder()):  # the undoing itself
         raise UnknownNameError(f"There is no run {run}. See them: audience-sync history")
     if run <= pruned_through(connection)[History.CHANGES]:
         raise ForgottenError(

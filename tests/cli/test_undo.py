@@ -135,6 +135,7 @@ def test_a_destination_that_answered_nothing_never_hears_of_what_was_undone(vip:
     ("order", "says"),
     [
         pytest.param(["undo", "9"], "There is no run 9. See them: audience-sync history", id="no such run"),
+        pytest.param(["undo", "3"], "There is no run 3.", id="the undoing itself"),
         pytest.param(["undo", "2"], "Run 2 changed nothing: there is nothing to undo.", id="nothing changed"),
     ],
 )

@@ -14,7 +14,7 @@ from audience_sync.alerts.conditions import RUN
 from audience_sync.cli.errors import FAILED, code_of, masked_text
 from audience_sync.cli.logs import log_report
 from audience_sync.config.models import Settings
-from audience_sync.errors import AudienceSyncError, MetricsError, in_short
+from audience_sync.errors import AudienceSyncError, LeaseLostError, MetricsError, in_short
 from audience_sync.store.engine import Store
 from audience_sync.sync.order import Order
 from audience_sync.sync.report import Report
@@ -44,8 +44,8 @@ def told_if_it_breaks_off(settings: Settings) -> Iterator[None]:
     """People are told of a run that gives no report, unless whoever began it asked for what can't be."""
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
-        raise
+    except (click.ClickException, click.exceptions.Exit, BrokenPipeError, LeaseLostError):
+        raise  # what was overtaken is the other run's to tell of
     except Exception as error:
         if not isinstance(error, AudienceSyncError) or code_of(error) == FAILED:
             run_failed(settings, error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from audience_sync.config.models import Settings
-from audience_sync.errors import AudienceSyncError, RunInProgressError, SlotsTakenError, in_short
+from audience_sync.errors import AudienceSyncError, LeaseLostError, RunInProgressError, SlotsTakenError, in_short
 from audience_sync.schedule.entries import Entry, next_time, order_of
 from audience_sync.schedule.times import first_after
 from audience_sync.store import slots
@@ -81,6 +81,9 @@ class Keeper:
         except RunInProgressError as busy:
             log.debug("waiting: %s", busy)
             return BUSY_FOR
+        except LeaseLostError as lost:
+            log.error("%s", lost)
+            return self._longer()
         except AudienceSyncError as error:
             log.error("the run could not be carried out: %s", error)
             return self._failed(error)
@@ -129,6 +132,9 @@ class Keeper:
     def _failed(self, error: Exception) -> float:
         """Returns the seconds until the next try."""
         self.program.tell(error)
+        return self._longer()
+
+    def _longer(self) -> float:
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         return pause
 

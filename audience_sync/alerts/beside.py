@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from audience_sync.alerts import unreached
@@ -16,6 +16,7 @@ from audience_sync.store import alerts, migrate
 from audience_sync.store.alerts import Alert
 from audience_sync.store.engine import Store
 from audience_sync.store.runs import last_run_by
+from audience_sync.store.slots import Slot
 
 log = logging.getLogger("audience_sync.alerts")
 
@@ -28,6 +29,15 @@ def failed(settings: Settings, subject: str, words: str) -> None:
 def recovered(settings: Settings, subject: str) -> None:
     """Note and tell that it is over, where it was noted."""
     _tried(settings, Alert(AlertKind.FAILED, subject, ""), is_over=True)
+
+
+def late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None:
+    """Note and tell of times that were due long ago and still have to wait for another run."""
+    for each in slots:
+        first = each.since or each.due_at
+        if now - first > settings.notify.late:
+            words = f"due at {first:%Y-%m-%d %H:%M} UTC, and it still waits for another run to end"
+            _tried(settings, Alert(AlertKind.LATE, each.schedule, words), is_over=False)
 
 
 def only_late(settings: Settings, schedules: Collection[str]) -> None:

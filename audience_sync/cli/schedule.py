@@ -81,6 +81,7 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
 
 def program_of(options: GlobalOptions, *, upgrade: bool = False) -> Program:
     """What the config says now. Raises ConfigError with every problem."""
+    from audience_sync.alerts.beside import late
     from audience_sync.cli.afterwards import afterwards, run_failed
     from audience_sync.cli.compose import opened_for_run, read_settings
     from audience_sync.cli.progress import RunProgress
@@ -101,7 +102,7 @@ def program_of(options: GlobalOptions, *, upgrade: bool = False) -> Program:
         afterwards(settings, parts.store, order, report)
         return report
 
-    return Program(settings, entries(settings), opened, run, partial(run_failed, settings))
+    return Program(settings, entries(settings), opened, run, partial(run_failed, settings), partial(late, settings))
 
 
 class Hangups:

@@ -29,13 +29,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 @dataclass(frozen=True, slots=True)
 class Program:
     """What a config says: its schedules, how a run by it is opened and carried out, and how people are told of a run
-    that gives no report."""
+    that gives no report, and of times that have to wait for too long."""
 
     settings: Settings
     entries: Sequence[Entry]
     opened: Callable[[], AbstractContextManager[Parts]]
     run: Callable[[Parts, Order], Report]
     tell: Callable[[Exception], None]
+    waits: Callable[[Sequence[slots.Slot], datetime], None]
 
 
 class Keeper:
@@ -69,6 +70,7 @@ class Keeper:
     def take_turn(self, now: datetime) -> float | None:
         """Run what is due by now, if anything is. Returns in how many seconds to try again; None where there is no
         need before the next time. Raises KeyboardInterrupt alone."""
+        order = None
         try:
             with self.program.opened() as parts:
                 order = self._due(parts.store, now)
@@ -80,6 +82,7 @@ class Keeper:
             return None
         except RunInProgressError as busy:
             log.debug("waiting: %s", busy)
+            self.program.waits(order.slots if order else (), now)
             return BUSY_FOR
         except LeaseLostError as lost:
             log.error("%s", lost)

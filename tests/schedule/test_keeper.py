@@ -11,8 +11,9 @@ import yaml
 
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.cli.schedule import program_of
-from audience_sync.schedule.keeper import Keeper
+from audience_sync.schedule.keeper import BUSY_FOR, Keeper
 from audience_sync.store.engine import Store
+from audience_sync.store.lease import acquire
 from audience_sync.sync.report import Report
 
 HOUR = timedelta(hours=1)
@@ -70,6 +71,29 @@ def test_what_another_schedule_stood_in_for_was_not_missed(keep: Keep, tmp_path:
     assert back.take_turn(NOON + 5.5 * HOUR) is None
     all_turns(back, NOON + 6 * HOUR)
     assert runs(tmp_path) == [("every 1h", 1, 0), ("every 2h", 2, 0), ("every 2h", 4, 0), ("every 1h", 6, 0)]
+
+
+def test_what_waits_for_too_long_is_noted_while_it_waits(keep: Keep, tmp_path: Path) -> None:
+    keeper = keep(NOON, "1h")
+    store = Store(f"sqlite:///{tmp_path / 'audience_sync.db'}")
+    with acquire(store):
+        assert keeper.take_turn(NOON + HOUR) == BUSY_FOR
+        assert late(store) == []
+        for minutes in (16, 17):
+            assert keeper.take_turn(NOON + HOUR + timedelta(minutes=minutes)) == BUSY_FOR
+    ((words, ended),) = late(store)
+    assert "it still waits for another run to end" in words
+    assert ended is None
+    all_turns(keeper, NOON + HOUR + timedelta(minutes=18))
+    assert len(late(store)) == 1
+    store.close()
+
+
+def late(store: Store) -> list[tuple[str, object]]:
+    with store.reading() as connection:
+        return [
+            tuple(row) for row in connection.exec_driver_sql("select words, ended_run from alerts where kind = 'late'")
+        ]
 
 
 def test_a_store_that_is_made_anew_is_taken_up(keep: Keep, tmp_path: Path) -> None:

@@ -78,8 +78,11 @@ def _note(store: Store, alert: Alert, *, is_over: bool) -> int:
     """Returns the number of the last run."""
     migrate.refuse_other(store)
     now, subject = datetime.now(UTC), (alert.kind, alert.subject)
-    with store.writing() as connection:
+    with store.reading() as connection:
         run = last_run_by(connection, now)
+        if (subject in alerts.open_alerts(connection)) is not is_over:
+            return run  # it is as it was
+    with store.writing() as connection:
         known = alerts.open_alerts(connection, lock=True)
         if is_over and subject in known:
             alerts.end(connection, [known[subject].id], run, now)

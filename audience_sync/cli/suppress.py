@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from audience_sync.config.models import StoreSettings
     from audience_sync.store.engine import Store
 
+#: Of the ids on stdin.
+MOST_CHARACTERS = 100_000_000
+
 
 @click.command()
 @click.argument("users", nargs=-1, required=True, metavar="ID...")
@@ -77,7 +80,10 @@ def erase(context: click.Context, users: tuple[str, ...]) -> None:
 
 def _ids(users: Sequence[str]) -> list[str]:
     """The ids, each once; ``-`` stands for those on stdin."""
-    lines: list[str] = sys.stdin.read().splitlines() if "-" in users else []
+    text = sys.stdin.read(MOST_CHARACTERS + 1) if "-" in users else ""
+    if len(text) > MOST_CHARACTERS:
+        raise click.BadParameter(f"more than {MOST_CHARACTERS:,} characters: give the ids in parts", param_hint="-")
+    lines = text.splitlines()
     ids = [*(user for user in users if user != "-"), *(line for line in lines if line.strip())]
     if not all(user.strip() for user in ids) or not ids:
         raise click.BadParameter("an id is empty", param_hint="ID")

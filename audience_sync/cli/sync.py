@@ -12,6 +12,9 @@ from audience_sync.cli.options import common, move_key
 if TYPE_CHECKING:
     from audience_sync.sync.saved import SavedPlan
 
+#: Bytes.
+LARGEST_PLAN = 50_000_000
+
 
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
@@ -60,6 +63,8 @@ def _read(file: Path) -> SavedPlan:
     from audience_sync.sync.saved import saved_plan
 
     try:
+        if file.stat().st_size > LARGEST_PLAN:
+            raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes: is this a plan?")
         return saved_plan(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, PlanError) as error:
         raise click.BadParameter(f"{file} can't be used: {error}", param_hint="--plan") from None

@@ -174,13 +174,18 @@ def test_whoever_could_not_be_told_is_told_after_the_next_run(
     assert [title for title, _ in people.told()] == ["audience-sync run 3: 1 held"]
 
 
-def test_who_was_told_is_not_told_again_since_somebody_else_was_not(
-    vip: Project, people: People, others: People, receiver: Receiver
-) -> None:
+def held_while_others_are_away(vip: Project, people: People, others: People, receiver: Receiver) -> None:
+    """Until the next run."""
     configure(vip, people, guard={"at_least": 0}, notify={"to": [people.address, others.address]})
     vip.sync()
     vip.write_members("vip.csv")
     receiver.will_answer(Reply(500))
+
+
+def test_who_was_told_is_not_told_again_since_somebody_else_was_not(
+    vip: Project, people: People, others: People, receiver: Receiver
+) -> None:
+    held_while_others_are_away(vip, people, others, receiver)
     ended = vip.sync()
     assert "of `notify.to` the second address did not take the message" in ended.stderr
     assert [title for title, _ in people.told()] == ["audience-sync run 2: 1 held"]
@@ -204,10 +209,7 @@ def test_who_was_told_is_not_told_again_since_somebody_else_was_not(
 def test_who_never_heard_that_it_began_is_not_told_that_it_is_over(
     vip: Project, people: People, others: People, receiver: Receiver
 ) -> None:
-    configure(vip, people, guard={"at_least": 0}, notify={"to": [people.address, others.address]})
-    vip.sync()
-    vip.write_members("vip.csv")
-    receiver.will_answer(Reply(500))
+    held_while_others_are_away(vip, people, others, receiver)
     vip.sync()
     receiver.will_answer(Reply())
     others.told()

@@ -324,3 +324,11 @@ class TestASavedPlan:
         assert vip.sync("--accept", "vip", "--plan", "plan.json").code == 2
         assert vip.sync("--plan", "nowhere.json").code == 2
         assert vip.run("plan", "--out", "nowhere/plan.json").code == 2
+
+
+def test_a_file_that_is_far_too_large_is_no_plan(vip: Project) -> None:
+    with (vip.folder / "plan.json").open("wb") as file:
+        file.truncate(50_000_001)
+    ended = vip.sync("--plan", "plan.json")
+    assert ended.code == 2
+    assert "larger than 50,000,000 bytes" in ended.stderr

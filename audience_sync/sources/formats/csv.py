@@ -12,12 +12,10 @@ from pathlib import Path
 from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Found
 from audience_sync.sources.tables import Column, Table, refuse_doubles
-from audience_sync.workspace import literal
+from audience_sync.workspace import LINE_BYTES, literal
 
 #: Bytes of it in which the delimiter is looked for.
 LONGEST_HEADER = 1 << 20
-#: Bytes. DuckDB takes no longer ones; the last one, from 32 MB on, it would pass over without a word.
-LONGEST_LINE = 2_000_000
 MOST_COLUMNS = 10_000
 DELIMITERS = (",", ";", "\t", "|")
 _QUOTED = re.compile(r'"[^"]*"')
@@ -35,15 +33,16 @@ def csv_table(found: Found, path: Path) -> Table:
 
 
 def _refuse_long_lines(found: Found, path: Path) -> None:
+    """DuckDB takes none either; but a last one of more than 32 MB it passes over without a word."""
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as text:
         start = 0
-        while len(text) - start > LONGEST_LINE:
-            window = start, start + LONGEST_LINE + 1
+        while len(text) - start > LINE_BYTES:
+            window = start, start + LINE_BYTES + 1
             end = max(text.rfind(b"\n", *window), text.rfind(b"\r", *window))
             if end < 0:
                 line = sum(1 for _ in _LINE_END_BYTES.finditer(text, 0, start)) + 1
                 raise SourceError(
-                    f"{found.name}, line {line:,} is longer than {LONGEST_LINE:,} bytes: is it damaged? Nothing of it "
+                    f"{found.name}, line {line:,} is longer than {LINE_BYTES:,} bytes: is it damaged? Nothing of it "
                     "was used."
                 )
             start = end + 1

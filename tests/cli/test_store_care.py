@@ -85,6 +85,18 @@ def test_a_damage_is_found(used: Project, part: str, statement: str) -> None:
     assert "FAILED" in used.run("db", "check").stdout
 
 
+def test_of_traits_a_base_in_the_wrong_place_is_found(vip: Project) -> None:
+    traits = [{"source": "shop", "file": "plans.csv", "traits": ["plan"]}]
+    vip.configure(computed_traits=traits)
+    for plan in ("pro", "free"):
+        vip.write("plans.csv", f"user_id,plan\nada,{plan}\n")
+        vip.sync()
+    damage(vip, "update segments set kind = 'base'")
+    ended = vip.run("db", "check")
+    assert ended.code == 3
+    assert "the snapshot of plan has a base that is not its first segment" in ended.stdout
+
+
 @pytest.mark.parametrize("page", range(0, 40, 3))
 def test_a_page_that_is_lost_is_said_with_the_remedy(used: Project, page: int) -> None:
     content = bytearray(used.store.read_bytes())

@@ -52,17 +52,19 @@ def run_case(case: Case, rounds: int, bench: Bench) -> list[Result]:
         for number in range(min(rounds, case.max_rounds)):
             names = [name for name in case.contenders if number < CONTENDERS[name].max_rounds]
             with ExitStack() as after:
-                places = {name: after.enter_context(_place(name, case, to.url, bench)) for name in names}
+                places = {name: after.enter_context(place_of(name, case, to.url, bench)) for name in names}
                 for step in case.steps:
                     for name in names if step != "rewritten" else [n for n in names if n in ("ours", "duckdb")]:
                         print(f"{case.name}: round {number + 1}, {step}, {name}", file=sys.stderr)
                         expected = told.get(step, NOTHING)
-                        runs.setdefault((name, step), []).append(_step(name, places[name], step, to, expected, bench))
+                        runs.setdefault((name, step), []).append(
+                            run_step(name, places[name], step, to, expected, bench)
+                        )
     return [Result(case.name, name, step, tuple(measured)) for (name, step), measured in runs.items()]
 
 
 @contextmanager
-def _place(name: str, case: Case, url: str, bench: Bench) -> Iterator[Place]:
+def place_of(name: str, case: Case, url: str, bench: Bench) -> Iterator[Place]:
     (bench.work / "homes").mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix=f"{case.name}-{name}-", dir=bench.work / "homes") as folder,
@@ -80,7 +82,7 @@ def _place(name: str, case: Case, url: str, bench: Bench) -> Iterator[Place]:
         yield place
 
 
-def _step(name: str, place: Place, step: str, to: Receiver, expected: dict[str, Any], bench: Bench) -> Measured:
+def run_step(name: str, place: Place, step: str, to: Receiver, expected: dict[str, Any], bench: Bench) -> Measured:
     contender = CONTENDERS[name]
     if name != "duckdb":
         _lay_files(place, step)

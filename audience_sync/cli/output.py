@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from audience_sync.cli.layout import PIPE, Screen
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +33,23 @@ STYLES = {
     "retired": "dim",
     "succeeded": "green",
 }
+
+
+def screen(*, error: bool = False) -> Screen:
+    """Where an answer is shown: the terminal's width and whether it has colour, or a pipe."""
+    stream = sys.stderr if error else sys.stdout
+    if not stream.isatty():
+        return PIPE
+    colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Screen(shutil.get_terminal_size().columns, colour)
+
+
+def write(lines: Iterable[str], *, error: bool = False) -> None:
+    """Lines as they were laid out, at once."""
+    text = "".join(f"{each}\n" for each in lines)
+    stream = sys.stderr if error else sys.stdout
+    stream.write(text)
+    stream.flush()
 
 
 def console(*, error: bool = False) -> Console:

@@ -1,0 +1,291 @@
+"""Lay out answers for people: tables, label blocks, prose and commands, from values and a screen to lines.
+
+A terminal wraps prose and fits tables; a pipe gets every column of every row on one line, without colour.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+#: Spaces between two columns, and between a label and its text.
+GAP = "  "
+#: Of what stands under something else.
+INDENT = "  "
+#: The width of a normal terminal; a narrower one stacks tables rather than losing their columns.
+NORMAL = 80
+
+_CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2"}
+#: Colour repeats a word, and never replaces it.
+COLOURS = {
+    "succeeded": "green",
+    "ok": "green",
+    "partial": "yellow",
+    "waiting": "yellow",
+    "interrupted": "yellow",
+    "failed": "red",
+    "FAILED": "red",
+    "held": "red",
+    "frozen": "cyan",
+    "retired": "dim",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Where lines are shown. ``width``: characters of a terminal's line; None where there is no terminal."""
+
+    width: int | None = None
+    colour: bool = False
+
+    @property
+    def is_narrow(self) -> bool:
+        return self.width is not None and self.width < NORMAL
+
+    def styled(self, text: str, style: str | None) -> str:
+        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and style and text else text
+
+    def coloured(self, text: str, *words: str) -> str:
+        """The text with the first of these words in its colour, where it has one."""
+        for word in words:
+            if word in COLOURS and word in text:
+                return text.replace(word, self.styled(word, COLOURS[word]), 1)
+        return text
+
+
+#: Where there is no terminal.
+PIPE = Screen()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    ``right``: numbers. ``keep``: shown on a terminal even if it is empty or zero in all rows. ``lost``: which columns
+    go first where a table is too wide, counted from 1; None for those that never go.
+    """
+
+    heading: str
+    right: bool = False
+    keep: bool = False
+    lost: int | None = None
+
+
+def width_of(text: str) -> int:
+    """Columns of a terminal that a text fills."""
+    if text.isascii():
+        return len(text)
+    return sum(_width_of_character(each) for each in text)
+
+
+def _width_of_character(each: str) -> int:
+    if unicodedata.combining(each):
+        return 0
+    return 2 if unicodedata.east_asian_width(each) in "WF" else 1
+
+
+def cell(value: object) -> str:
+    """A value in a table: counts with thousands; None is empty."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)
+
+
+def table(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[object]],
+    screen: Screen,
+    *,
+    notes: Sequence[Sequence[str]] = (),
+    stack_if_narrow: bool = False,
+    indent: str = "",
+) -> list[str]:
+    """A table without a frame: a line of headings, and one line a row.
+
+    ``notes``: what stands under each row, wrapped. ``stack_if_narrow``: on a narrow terminal a table that does not fit
+    is stacked at once, and loses no column: the first column on a line, the others under it.
+    """
+    if not rows:
+        return []
+    cells = [[cell(value) for value in row] for row in rows]
+    shown = list(range(len(columns)))
+    if screen.width is None:
+        return _in_rows(columns, cells, shown, screen, notes, indent)
+    shown = [i for i in shown if i == 0 or columns[i].keep or any(_says(row[i]) for row in rows)]
+    fits = _width(columns, cells, shown, indent) <= screen.width
+    if not fits and not (stack_if_narrow and screen.is_narrow):
+        for place in sorted((i for i in shown if columns[i].lost), key=lambda i: columns[i].lost or 0):
+            shown.remove(place)
+            fits = _width(columns, cells, shown, indent) <= screen.width
+            if fits:
+                break
+    lay = _in_rows if fits else _stacked
+    return lay(columns, cells, shown, screen, notes, indent)
+
+
+def _says(value: object) -> bool:
+    return value is not None and value != "" and value is not False and value != 0
+
+
+def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], shown: Sequence[int]) -> dict[int, int]:
+    return {i: max(width_of(columns[i].heading), *(width_of(row[i]) for row in cells)) for i in shown}
+
+
+def _width(columns: Sequence[Column], cells: Sequence[Sequence[str]], shown: Sequence[int], indent: str) -> int:
+    widths = _widths(columns, cells, shown)
+    return len(indent) + sum(widths.values()) + len(GAP) * (len(shown) - 1)
+
+
+def _in_rows(
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[str]],
+    shown: Sequence[int],
+    screen: Screen,
+    notes: Sequence[Sequence[str]],
+    indent: str,
+) -> list[str]:
+    widths = _widths(columns, cells, shown)
+    bold = [_padded(columns[i], columns[i].heading, widths[i], "bold", screen) for i in shown]
+    lines = [_joined(bold, indent)]
+    under = indent + " " * (widths[0] + len(GAP)) if columns[0].right else indent + INDENT
+    for number, row in enumerate(cells):
+        texts = [_padded(columns[i], row[i], widths[i], COLOURS.get(row[i]), screen) for i in shown]
+        lines.append(_joined(texts, indent))
+        for note in notes[number] if number < len(notes) else ():
+            lines += prose(note, screen, indent=under)
+    return lines
+
+
+def _stacked(
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[str]],
+    shown: Sequence[int],
+    screen: Screen,
+    notes: Sequence[Sequence[str]],
+    indent: str,
+) -> list[str]:
+    first, *others = shown
+    lines = [indent + screen.styled(columns[first].heading, "bold")]
+    deeper = indent + INDENT
+    if not others:
+        return [*lines, *(indent + row[first] for row in cells)]
+    widths = _widths(columns, cells, others)
+    lines.append(_joined([_padded(columns[i], columns[i].heading, widths[i], "bold", screen) for i in others], deeper))
+    for number, row in enumerate(cells):
+        lines.append(indent + row[first])
+        texts = [_padded(columns[i], row[i], widths[i], COLOURS.get(row[i]), screen) for i in others]
+        lines.append(_joined(texts, deeper))
+        for note in notes[number] if number < len(notes) else ():
+            lines += prose(note, screen, indent=deeper)
+    return lines
+
+
+def _padded(column: Column, text: str, width: int, style: str | None, screen: Screen) -> str:
+    space = " " * (width - width_of(text))
+    styled = screen.styled(text, style)
+    return space + styled if column.right else styled + space
+
+
+def _joined(texts: Sequence[str], indent: str) -> str:
+    return (indent + GAP.join(texts)).rstrip()
+
+
+def prose(text: str, screen: Screen, *, indent: str = "", hanging: str | None = None) -> list[str]:
+    """Text wrapped between words; a word is never broken. ``hanging``: the indent of its further lines."""
+    following = indent if hanging is None else hanging
+    if screen.width is None:
+        return [f"{indent if i == 0 else following}{part}".rstrip() for i, part in enumerate(text.splitlines() or [""])]
+    lines, before = list[str](), indent
+    for part in text.splitlines() or [""]:
+        current, used = before, 0
+        for word in part.split(" "):
+            if used and width_of(current) + 1 + width_of(word) > screen.width:
+                lines.append(current.rstrip())
+                current, used = following, 0
+            current += f" {word}" if used else word
+            used += 1
+        lines.append(current.rstrip())
+        before = following
+    return lines
+
+
+def labelled(pairs: Iterable[tuple[str, str]], screen: Screen, *, indent: str = INDENT) -> list[str]:
+    """A block of ``Label  text``, each text wrapped at the indent of all; empty texts are left out."""
+    found = [(label, text) for label, text in pairs if text]
+    width = max((width_of(label) for label, _ in found), default=0)
+    lines = list[str]()
+    for label, text in found:
+        start = f"{indent}{label}{' ' * (width - width_of(label))}{GAP}"
+        lines += prose(text, screen, indent=start, hanging=" " * width_of(start))
+    return lines
+
+
+def command(text: str, *, indent: str = INDENT) -> str:
+    """A command to paste, on a line of its own; never wrapped."""
+    return indent + text
+
+
+def json_lines(text: str, screen: Screen, *, start: str, most: int | None = None) -> list[str]:
+    """JSON on one line, broken after commas where a terminal is narrower; ``start``: what stands before it.
+
+    ``most``: no more than so many lines; what is left out is counted.
+    """
+    if screen.width is None or width_of(start) + width_of(text) <= screen.width:
+        return [start + text]
+    hanging = " " * (width_of(start) + 1)
+    pieces = _pieces(text)
+    lines, current, shown = list[str](), start, 0
+    for number, piece in enumerate(pieces):
+        empty = current in (start, hanging)
+        if not empty and width_of(current) + width_of(piece) > screen.width:
+            if most is not None and len(lines) == most - 1:
+                return [*lines, *_cut(current, len(pieces) - shown, screen, hanging)]
+            lines.append(current)
+            current = hanging
+        current += piece
+        shown = number + 1
+    return [*lines, current]
+
+
+def _cut(current: str, left: int, screen: Screen, hanging: str) -> list[str]:
+    more = f"... {left} more}}"
+    if width_of(current) + 1 + len(more) <= (screen.width or 0):
+        return [f"{current} {more}"]
+    return [current, hanging + more]
+
+
+def _pieces(text: str) -> list[str]:
+    """Parts of a JSON text, each ending with a comma between two values (not with one in a string)."""
+    pieces, begin, quoted, escaped = list[str](), 0, False, False
+    for at, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = quoted
+        elif character == '"':
+            quoted = not quoted
+        elif character == "," and not quoted:
+            pieces.append(text[begin : at + 1])
+            begin = at + 1
+    return [*pieces, text[begin:]]
+
+
+def listed(items: Sequence[str], *, most: int | None = None, count: int | None = None) -> str:
+    """``a, b and 3 more``. ``count``: of all, where ``items`` are only some of them."""
+    shown = items[:most]
+    left = (len(items) if count is None else count) - len(shown)
+    text = ", ".join(shown)
+    return f"{text} and {left:,} more" if left > 0 and shown else text
+
+
+def printable(text: str) -> str:
+    """A text without characters that a terminal would act on; with them it is written as in JSON."""
+    return text if text.isprintable() else json.dumps(text, ensure_ascii=True)

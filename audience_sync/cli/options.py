@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,11 @@ def common(command: Command) -> Command:
         option = click.option(*declaration, expose_value=False, callback=_override, **settings)
         command = option(command)
     return command
+
+
+def parsed(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
+    """The value of an option that people write as a short text. Raises click.BadParameter."""
+    try:
+        return None if text is None else parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common, move_key
+from audience_sync.cli.options import common, move_key, parsed
 
 if TYPE_CHECKING:
     from audience_sync.sync.plan import Plan
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--accept", multiple=True, metavar="KEY", help="As `sync` with it.")
 @move_key
+@click.option("--rate", metavar="N/s", help="Of a seed: at most so many users in a time, as `seed` with it.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 @common
 @click.pass_context
 def plan(
-    context: click.Context, keys: tuple[str, ...], accept: tuple[str, ...], moves: dict[str, str], out: Path | None
+    context: click.Context,
+    keys: tuple[str, ...],
+    accept: tuple[str, ...],
+    moves: dict[str, str],
+    rate: str | None,
+    out: Path | None,
 ) -> int:
     """What `sync` would do, per audience and destination, with the exact requests and a forecast.
 
@@ -37,13 +43,15 @@ def plan(
     from audience_sync.cli.output import print_json
     from audience_sync.cli.planned import plan_json, print_plan
     from audience_sync.cli.progress import RunProgress
+    from audience_sync.config.values import parse_rate
     from audience_sync.sync.order import Order
     from audience_sync.sync.plan import make_plan
 
     options = options_of(context)
+    order = Order("plan", keys or None, accept, moves=moves, rate=parsed("--rate", rate, parse_rate))
     settings = read_settings(options)
     with opened_to_read(settings) as parts, RunProgress() as progress:
-        found = make_plan(parts, Order("plan", keys or None, accept, moves=moves), progress.watch)
+        found = make_plan(parts, order, progress.watch)
     if out is not None:
         _write(out, found)
     if options.as_json:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from math import inf
+from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common
+from audience_sync.cli.options import common, parsed
+from audience_sync.model import RunStatus
 
 if TYPE_CHECKING:
     from audience_sync.sync.report import Report
 
-T = TypeVar("T")
-
 
 @click.command()
 @click.argument("key")
-@click.option("--rate", metavar="N/s", help="At most so many requests in a time, such as 10/s.")
+@click.option("--rate", metavar="N/s", help="At most so many users in a time, such as 500/s.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send N calls; continue with `seed` again.")
 @click.option("--ramp", metavar="SHARES", help="Share by share, such as 1%,10%,100%; stops when too many are refused.")
 @click.option("--max-refused", metavar="SHARE", help="With --ramp: the limit of refused calls; default 5%.")
@@ -44,26 +43,27 @@ def seed(
     from audience_sync.config.values import parse_rate, parse_share
     from audience_sync.sync.order import Order
 
-    order = Order("seed", (key,), seed=key, baseline=no_send, most=limit, rate=_parsed("--rate", rate, parse_rate))
+    order = Order("seed", (key,), seed=key, baseline=no_send, most=limit, rate=parsed("--rate", rate, parse_rate))
     if ramp is not None:
         if limit or no_send:
             raise click.UsageError("--ramp says how many are told: give it without --limit and --no-send")
-        most_refused = _parsed("--max-refused", max_refused, parse_share)
-        shares = _parsed("--ramp", ramp, parse_shares) or ()
+        most_refused = parsed("--max-refused", max_refused, parse_share)
+        shares = parsed("--ramp", ramp, parse_shares) or ()
         return climb(context, order, shares, MOST_REFUSED if most_refused is None else most_refused, upgrade=upgrade)
     if max_refused is not None:
         raise click.UsageError("--max-refused is the limit of a --ramp")
     report = carry_out(context, order, upgrade=upgrade)
     if not context.obj.as_json:
         _say_next(report, key)
-    return report.exit_code
+    return exit_code_of(report, limit)
 
 
-def _parsed(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
-    try:
-        return None if text is None else parse(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
+def exit_code_of(report: Report, limit: int | None) -> int:
+    """A seed that sent as many calls as it was asked for did all that was asked."""
+    short = [each for each in report.destinations if each.pending and (each.error or each.delivered < (limit or inf))]
+    refused = any(each.still_refused for each in report.destinations)
+    did_as_asked = limit is not None and report.status is RunStatus.PARTIAL and not short and not refused
+    return 0 if did_as_asked else report.exit_code
 
 
 def _say_next(report: Report, key: str) -> None:

@@ -189,6 +189,19 @@ def batches(
         yield Batch(after, waiting)
 
 
+def limited(found: Iterator[Batch], most: int | None) -> Iterator[Batch]:
+    """Batches up to so many calls; the last one is cut."""
+    left = most
+    for batch in found:
+        if left is None:
+            yield batch
+            continue
+        if left <= 0:
+            return
+        yield Batch(batch.after, batch.calls[:left])
+        left -= len(batch.calls)
+
+
 def _ends(calls: Sequence[EncodedCall], destination: Destination, batch_size: int) -> list[int]:
     """Where each request ends that is full; what comes after the last one waits for more."""
     limits = destination.limits

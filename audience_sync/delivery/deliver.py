@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 
 from audience_sync.delivery.acknowledge import acknowledge
 from audience_sync.delivery.ahead import ahead
-from audience_sync.delivery.calls import Batch, Calls, batches
+from audience_sync.delivery.calls import Batch, Calls, batches, limited
 from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding, is_seeded
 from audience_sync.delivery.pace import Pace
 from audience_sync.delivery.pool import INTERRUPTED, Senders
 from audience_sync.delivery.sender import BatchSender, Outcome, Progress
 from audience_sync.delivery.terms import Terms, note_terms
+from audience_sync.delivery.user_rate import UserRate, most_at_once
 from audience_sync.delivery.withheld import keep_withheld
 from audience_sync.destinations.base import Destination, Transport
 from audience_sync.model import RunId
@@ -31,9 +32,9 @@ class Delivery:
     """One destination's share of a run, ready to be sent.
 
     ``table``: what is owed. ``whole``: to everyone, not only to those whom the feed has reached. ``most``: send
-    no more calls than this, and leave the rest owed. ``kept_back``, ``kept_calls``: what suppressed users are not
-    sent; ``releases``: some of the calls carry what was withheld before; ``retries``: refused ones are among them.
-    ``told_since``: see ``Calls``.
+    no more calls than this, and leave the rest pending. ``rate``: at most so many users a second. ``kept_back``,
+    ``kept_calls``: what suppressed users are not sent; ``releases``: some of the calls carry what was withheld before;
+    ``retries``: refused ones are among them. ``told_since``: see ``Calls``.
     """
 
     name: str
@@ -149,7 +150,8 @@ def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, ta
     options = work.destination.options
     progress = Progress(options.give_up_after.total_seconds())
     context.begin(progress)
-    pace = Pace(work.rate or options.rate_limit, wait=progress.stopped.wait)
+    pace = Pace(options.rate_limit, wait=progress.stopped.wait)
+    user_rate = UserRate(work.rate, wait=progress.stopped.wait)
     feed = context.lease.carry_out(partial(begin, feed=feed, run=context.run))
 
     def sender(transport: Transport) -> BatchSender:
@@ -158,8 +160,8 @@ def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, ta
         return BatchSender(transport, pace, progress, confirm, suppressed=latecomers, parts=parts, mask=mask)
 
     calls = Calls(workspace, work.table, context.installation, work.name, context.times, work.told_since)
-    with Senders(work.destination, progress, sender) as senders:
-        for outcomes in _answers(senders, _limited(_batches(calls, work), work.most), progress):
+    with Senders(work.destination, progress, sender, user_rate) as senders:
+        for outcomes in _answers(senders, limited(_batches(calls, work), work.most), progress):
             feed = acknowledge(
                 context.lease,
                 feed,
@@ -178,20 +180,8 @@ def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, ta
 
 
 def _batches(calls: Calls, work: Delivery) -> Iterator[Batch]:
-    return batches(ahead(calls.encoded(work.destination)), work.destination, most=work.most)
-
-
-def _limited(found: Iterator[Batch], most: int | None) -> Iterator[Batch]:
-    """Batches up to so many calls; the last one is cut."""
-    left = most
-    for batch in found:
-        if left is None:
-            yield batch
-            continue
-        if left <= 0:
-            return
-        yield Batch(batch.after, batch.calls[:left])
-        left -= len(batch.calls)
+    sizes = [each for each in (work.most, most_at_once(work.rate)) if each is not None]
+    return batches(ahead(calls.encoded(work.destination)), work.destination, most=min(sizes, default=None))
 
 
 def _answers(senders: Senders, found: Iterator[Batch], progress: Progress) -> Iterator[Sequence[Outcome]]:

@@ -9,21 +9,30 @@ from queue import SimpleQueue
 
 from audience_sync.delivery.calls import Batch
 from audience_sync.delivery.sender import BatchSender, Outcome, Progress
+from audience_sync.delivery.user_rate import UserRate
 from audience_sync.destinations.base import Destination, Transport
 
 INTERRUPTED = "the run was interrupted"
 
 
 class Senders:
-    """As many threads as the destination's ``concurrency``; ``sender`` makes each one's, over its transport."""
+    """As many threads as the destination's ``concurrency``; ``sender`` makes each one's, over its transport.
+
+    Each batch waits for its turn at the rate of users first.
+    """
 
     def __init__(
-        self, destination: Destination, progress: Progress, sender: Callable[[Transport], BatchSender]
+        self,
+        destination: Destination,
+        progress: Progress,
+        sender: Callable[[Transport], BatchSender],
+        user_rate: UserRate,
     ) -> None:
         self.size = destination.options.concurrency
         self._destination = destination
         self._progress = progress
         self._new_sender = sender
+        self._user_rate = user_rate
         self._local = threading.local()
         self._opened: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._pool = ThreadPoolExecutor(self.size, thread_name_prefix="sender")
@@ -33,6 +42,8 @@ class Senders:
 
     def _send(self, batch: Batch) -> Outcome:
         try:
+            if self._user_rate.enter(len(batch.calls)):
+                self._progress.made()  # waiting for one's own rate is no lack of progress
             return self._sender().send(batch)
         except BaseException:
             self._progress.stop("an unexpected error")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from audience_sync.delivery.calls import Batch, Calls, EncodedCall, batches, messages_of
+from audience_sync.delivery.calls import Batch, Calls, EncodedCall, batches, limited, messages_of
+from audience_sync.delivery.user_rate import most_at_once
 from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
 from audience_sync.model import IdentifyCall
 from audience_sync.sync.outlook import Owed
@@ -22,13 +23,15 @@ MOST_REFUSED = 100
 class Forecast:
     """``refused`` counts the calls that can never be sent, of ``calls``; ``refusals`` are the first of them, by user.
 
-    ``withheld``: users who are sent nothing, since they are suppressed. ``request``: as the first calls, so many of
+    ``withheld``: users who are sent nothing, since they are suppressed. ``rate_limit``: requests a second, ``rate``:
+    users a second; both hold where both are set. ``request``: as the first calls, so many of
     the ``samples``, would go out in one; for a destination without HTTP there is only its ``body``.
     """
 
     name: str
     address: str
     rate_limit: float | None
+    rate: float | None = None
     calls: int = 0
     requests: int = 0
     refused: int = 0
@@ -41,8 +44,18 @@ class Forecast:
 
     @property
     def seconds(self) -> float | None:
-        """At the configured rate limit; None without one."""
+        """At the rate limit of requests; None without one."""
         return self.requests / self.rate_limit if self.rate_limit else None
+
+    @property
+    def seconds_at_rate(self) -> float | None:
+        """At the rate of users; None without one."""
+        return self.calls / self.rate if self.rate else None
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds that it takes at least; None without a limit."""
+        return max((each for each in (self.seconds, self.seconds_at_rate) if each is not None), default=None)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -50,6 +63,9 @@ class Forecast:
             "calls": self.calls,
             "requests": self.requests,
             "seconds_at_rate_limit": self.seconds,
+            "rate_limit": self.rate_limit,
+            "rate": self.rate,
+            "seconds_at_rate": self.seconds_at_rate,
             "refused": self.refused,
             "refusals": [{"user_id": user, "reason": why} for user, why in self.refusals.items()],
             "withheld": self.withheld,
@@ -64,14 +80,19 @@ def forecast(
     installation: str,
     shares: Sequence[Owed],
     times: Mapping[int, str],
+    *,
+    rate: float | None = None,
+    most: int | None = None,
 ) -> Forecast:
-    """``times``: when each run started, the planned one included."""
-    found = Forecast(name, destination.address, destination.options.rate_limit)
+    """``times``: when each run started, the planned one included. ``rate``: users a second. ``most``: calls."""
+    found = Forecast(name, destination.address, destination.options.rate_limit, rate)
+    sizes = [each for each in (most, most_at_once(rate)) if each is not None]
     for share in shares:
         calls = Calls(workspace, share.table, installation, name, times, share.told_since(destination))
-        found.calls += share.calls
+        found.calls += share.calls if most is None else min(most, share.calls)
         found.withheld += share.kept_calls
-        for batch in batches(calls.encoded(destination), destination):
+        filled = batches(calls.encoded(destination), destination, most=min(sizes, default=None))
+        for batch in limited(filled, most):
             sendable = _without_refused(batch, found)
             found.requests += len(destination.parts(messages_of(sendable))) if sendable else 0
             if sendable and len(found.samples) < SAMPLES:

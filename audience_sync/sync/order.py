@@ -39,7 +39,7 @@ class Order:
     ``retire``: the one audience or computed trait that is closed for good; nothing else is loaded.
     ``moves``: from keys that are closed for good to the new ones of the same audiences.
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
-    are, at ``rate`` requests a second; with ``share`` (0 to 1) until that share of the members has been told.
+    are, at ``rate`` users a second; with ``share`` (0 to 1) until that share of the members has been told.
     ``undoes``: take back what this run changed, instead of asking the sources.
     ``slots``: the times of schedules that the run is for, ``due``: only the audiences of these entries of the config.
     """

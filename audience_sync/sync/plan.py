@@ -81,7 +81,7 @@ def make_plan(parts: Parts, order: Order, watch: Watch, *, count_told: bool = Fa
         return Plan(
             SavedPlan(order, changes_of(workspace, outlook, owed), datetime.now(UTC)),
             outlook.findings,
-            _forecasts(parts, workspace, outlook, owed),
+            _forecasts(parts, workspace, order, outlook, owed),
             changes_by_size(workspace, outlook.findings),
             tellings(workspace, owed) if count_told else {},
         )
@@ -96,7 +96,9 @@ def _seed(order: Order, outlook: Outlook) -> str | None:
     return key if waits or any(key in ledger.seeds for ledger in outlook.ledgers.values()) else None
 
 
-def _forecasts(parts: Parts, workspace: Workspace, outlook: Outlook, owed: Sequence[Owed]) -> list[Forecast]:
+def _forecasts(
+    parts: Parts, workspace: Workspace, order: Order, outlook: Outlook, owed: Sequence[Owed]
+) -> list[Forecast]:
     runs = {run for each in owed for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
     with parts.store.reading() as connection:
         times = {outlook.run: timestamp(datetime.now(UTC)), **times_of(connection, sorted(runs))}
@@ -108,6 +110,8 @@ def _forecasts(parts: Parts, workspace: Workspace, outlook: Outlook, owed: Seque
             outlook.known.installation,
             [each for each in owed if each.ledger.name == name],
             times,
+            rate=order.rate,
+            most=order.most,
         )
         for name in outlook.ledgers
     ]

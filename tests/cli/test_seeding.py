@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
-from destinations.receiver import Receiver
+from destinations.receiver import Receiver, Reply
 
 from .conftest import Project, calls, received, segment, until
 
@@ -27,7 +28,7 @@ def test_an_audience_waits_until_it_is_seeded_and_a_limit_leaves_the_rest_for_la
     assert manual.sent() == []
 
     seeded = manual.run("seed", "vip", "--limit", "2")
-    assert seeded.code == 1
+    assert seeded.code == 0
     assert "1 call still to be sent. Continue: audience-sync seed vip" in seeded.stdout
     assert manual.sent() == [("ada", {"vip": True}), ("bob", {"vip": True})]
 
@@ -88,3 +89,32 @@ def test_a_wrong_use_ends_with_2_and_says_so(manual: Project, arguments: list[st
     assert wrong.code == 2
     assert words in wrong.stderr
     assert manual.sent() == []
+
+
+def test_a_rate_counts_users_though_a_request_holds_many(manual: Project, receiver: Receiver) -> None:
+    manual.configure(audiences=[MANUAL], destinations={"segment": segment(receiver, batch_size=500)})
+    manual.write_members("vip.csv", *EVERYONE)
+    seeded = manual.run("seed", "vip", "--rate", "20/s", "--json")
+    assert (seeded.code, seeded.destination("segment")["delivered"]) == (0, 30)
+    assert [len(json.loads(each.body)["batch"]) for each in receiver.requests] == [20, 10]
+    assert seeded.json["seconds"] > 0.9
+
+
+def test_a_forecast_has_the_time_at_both_rates(manual: Project, receiver: Receiver) -> None:
+    manual.configure(audiences=[MANUAL], destinations={"segment": segment(receiver, rate_limit="2/s")})
+    manual.write_members("vip.csv", *EVERYONE)
+    forecast = manual.run("plan", "vip", "--rate", "10/s", "--json").json["destinations"][0]
+    assert (forecast["calls"], forecast["requests"]) == (30, 3)
+    assert (forecast["rate_limit"], forecast["seconds_at_rate_limit"]) == (2.0, 1.5)
+    assert (forecast["rate"], forecast["seconds_at_rate"]) == (10.0, 3.0)
+
+
+def test_a_limit_that_a_stopped_destination_did_not_reach_is_not_all_that_was_asked_for(
+    manual: Project, receiver: Receiver
+) -> None:
+    manual.configure(
+        audiences=[MANUAL], destinations={"segment": segment(receiver), "log": {"type": "file", "path": "calls.jsonl"}}
+    )
+    receiver.will_answer(Reply(401))
+    limited = manual.run("seed", "vip", "--limit", "2")
+    assert limited.code == 1

@@ -1,0 +1,53 @@
+"""Keep a seed within a number of users a second, whatever a request holds."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+#: Seconds of users that go out in one request at most: those of one request leave at once.
+AT_ONCE = 1.0
+#: Seconds by which a turn may be made up for, because no sender was free at its time.
+CREDIT = 0.02
+
+
+def most_at_once(rate: float | None) -> int | None:
+    """Users for one request: those of a second, and one where the rate is slower. None without a rate."""
+    return None if rate is None else max(1, math.floor(rate * AT_ONCE))
+
+
+class UserRate:
+    """Delays each request until its users fit the rate.
+
+    ``rate``: users a second; None delays nothing. ``wait`` (seconds) is true when the waiting was cut short because
+    everything is to stop. A request that is sent again counts once: it reaches the same users.
+    """
+
+    def __init__(
+        self,
+        rate: float | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object],
+    ) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._next = clock()
+
+    def enter(self, users: int) -> bool:
+        """Wait for the turn of so many users; whether there was anything to wait for."""
+        if self._rate is None:
+            return False
+        with self._lock:
+            turn = max(self._next, self._clock() - CREDIT)
+            self._next = turn + users / self._rate
+        waited = False
+        while (pause := turn - self._clock()) > 0:
+            waited = True
+            if self._wait(pause):
+                break
+        return waited

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny
 from audience_sync.config.groups import places
 from audience_sync.config.metrics import Metrics
 from audience_sync.config.notify import Notify
-from audience_sync.config.options import DestinationOptions, StrictModel
+from audience_sync.config.options import DestinationOptions, Size, StrictModel
 from audience_sync.config.origins import Origin, SnapshotConfig, SourceConfig, Text
 from audience_sync.config.parts import (
     Guard,
@@ -26,7 +26,6 @@ from audience_sync.config.parts import (
     RetentionText,
     Schedule,
     ScheduleText,
-    Size,
     StayText,
     TraitsGuard,
 )

@@ -6,9 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from audience_sync.config.values import parse_duration, parse_rate
+from audience_sync.config.values import parse_duration, parse_rate, parse_size
+
+#: The most that ``max_answer`` may be (bytes): every sender may hold one answer in memory.
+MOST_ANSWER = 4 * 1024 * 1024
 
 
 class StrictModel(BaseModel):
@@ -30,6 +33,11 @@ Rate = Annotated[
     BeforeValidator(parse_rate, json_schema_input_type=str),
     Field(json_schema_extra={"pattern": r"^\d+(\.\d+)?/(s|m|h)$", "examples": ["50/s"]}),
 ]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size, json_schema_input_type=str),
+    Field(json_schema_extra={"pattern": r"^\d+(\.\d+)?\s*[KMGTkmgt]?i?[Bb]$", "examples": ["768MB"]}),
+]
 
 
 class Events(StrictModel):
@@ -45,6 +53,12 @@ def _events(value: object) -> object:
 
 
 EventsText = Annotated[Events | None, BeforeValidator(_events, json_schema_input_type=bool | Events | None)]
+
+
+def _answer_size(size: int) -> int:
+    if not 64_000 <= size <= MOST_ANSWER:
+        raise ValueError("must be between 64KB and 4MiB")
+    return size
 
 
 class DestinationOptions(StrictModel):
@@ -65,6 +79,11 @@ class DestinationOptions(StrictModel):
         description="End the run's delivery after so long without progress; what is owed stays owed.",
     )
 
+    max_answer: Annotated[Size, AfterValidator(_answer_size)] | None = Field(
+        default=None,
+        description="Most that is read of an answer, `64KB` to `4MiB`; default: what the destination needs (1 MiB).",
+        json_schema_extra={"examples": ["2MB"]},
+    )
     events: EventsText = Field(
         default=None,
         description="`true`: a track call too for every user who enters or leaves an audience, once everyone has been "

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from audience_sync.config.cron import parse_cron
 from audience_sync.config.options import Duration, StrictModel
 from audience_sync.config.suggest import unknown
-from audience_sync.config.values import duration_text, parse_duration, parse_share, parse_size
+from audience_sync.config.values import duration_text, parse_duration, parse_share
 from audience_sync.model import History
 
 
@@ -129,11 +129,6 @@ HoldoutText = Annotated[
 ]
 TimeZone = Annotated[str, AfterValidator(_known_timezone)]
 Cron = Annotated[str, AfterValidator(parse_cron), Field(examples=["*/15 * * * *"])]
-Size = Annotated[
-    int,
-    BeforeValidator(parse_size, json_schema_input_type=str),
-    Field(json_schema_extra={"pattern": r"^\d+(\.\d+)?\s*[KMGTkmgt]?i?[Bb]$", "examples": ["768MB"]}),
-]
 
 _MAX_REMOVED = (
     "Most members that may leave in one run, or users that may lose the value of a computed trait: a share of those "

@@ -1,4 +1,4 @@
-"""What does an answer mean? Tables of statuses, and the readers of what an answer says about itself."""
+"""What answers mean: tables of statuses, and the readers of what an answer says about itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
+from audience_sync.config.options import MOST_ANSWER
 from audience_sync.config.secrets import masked
 from audience_sync.destinations.base import Answer, Judgement, Meaning
 
@@ -18,10 +19,14 @@ LONGEST_WAIT = 300.0
 EPOCH = 1_000_000_000.0
 #: What is kept and shown of an answer's words.
 SHOWN_CHARACTERS = 300
-#: What is read of an answer (bytes): enough for any protocol's, whatever a proxy sends instead.
-BODY_BYTES = 64 * 1024
+#: What is looked at for an excerpt (bytes).
+EXCERPT_BYTES = 64 * 1024
 #: At the end of what was read only a part of a secret or an address may stand, which nobody would know (characters).
 UNSURE_CHARACTERS = 4096
+#: How a page of HTML begins, after comments and a declaration of XML.
+_HTML = re.compile(
+    rb"(?:<\?xml.*?\?>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|script|meta)\b", re.I | re.S
+)
 
 #: About method, version, headers or address, which all requests have in common: no call would fare better, and
 #: halving a batch would only refuse all its users.
@@ -59,6 +64,8 @@ HINTS: Mapping[int, str] = MappingProxyType(
         **dict.fromkeys(WRONG_KIND, "such requests are not taken at this address, check `url` in the config"),
     }
 )
+#: Of a success: a log-in page, or a proxy's.
+A_PAGE = "but with a page of HTML: a log-in page or a proxy may be in the way, check `url` in the config"
 FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects, correct `url` in the config"})
 
 
@@ -151,8 +158,22 @@ def _http_date(text: str) -> datetime | None:
 
 
 def is_page(body: bytes) -> bool:
-    """Whether a proxy or a login page answered instead of the destination."""
+    """Whether a proxy or a log-in page answered instead of a destination that never begins with `<`."""
     return body.lstrip().startswith(b"<")
+
+
+def is_html(answer: Answer) -> bool:
+    """The same where XML may be the destination's own words: by the content type, or by how a page begins."""
+    begin = answer.body[:EXCERPT_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return begin.startswith(b"<") and (kind == "text/html" or _HTML.match(begin) is not None)
+
+
+def too_long(answer: Answer) -> Judgement:
+    """What an answer means that says success and can't be read to its end, where its words count."""
+    said = f"but the answer is longer than {len(answer.body):,} bytes, so that its words can't be read"
+    more = "" if len(answer.body) >= MOST_ANSWER else "; raise `max_answer` in the config (4MiB at most)"
+    return Judgement(Meaning.RETRY, status_reason(answer.status or 0, said + more), answer.status)
 
 
 def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
@@ -162,8 +183,8 @@ def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
     """
     if is_page(body):
         return ""
-    text = masked(body.decode("utf-8", "replace"), secrets)
-    text = text[:-UNSURE_CHARACTERS] if len(body) >= BODY_BYTES else text
+    text = masked(body[:EXCERPT_BYTES].decode("utf-8", "replace"), secrets)
+    text = text[:-UNSURE_CHARACTERS] if len(body) >= EXCERPT_BYTES else text
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol
 
-from audience_sync.config.options import DestinationOptions, Events
+from audience_sync.config.options import MOST_ANSWER, DestinationOptions, Events
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
@@ -61,12 +61,13 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, or (``status`` None) why there was none. ``body`` is an excerpt at most."""
+    """An HTTP answer, or (``status`` None) why there was none. ``is_cut``: ``body`` is only its beginning."""
 
     status: int | None
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     error: str = ""
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,14 @@ class Destination(ABC):
 
 class HttpDestination(Destination):
     """A protocol over HTTP: how messages become a request, and what an answer means."""
+
+    #: What is read of an answer (bytes), where ``max_answer`` in the config doesn't say; MOST_ANSWER at most.
+    answer_bytes: ClassVar[int] = 1024 * 1024
+
+    @property
+    def most_answer(self) -> int:
+        """What is read of an answer (bytes); the rest never comes into memory."""
+        return min(self.options.max_answer or self.answer_bytes, MOST_ANSWER)
 
     @abstractmethod
     def request(self, messages: Sequence[Message]) -> HttpRequest:

@@ -1,4 +1,4 @@
-"""How does a request reach a destination? One connection, one deadline, every failure an answer."""
+"""Carry a request to a destination: one connection, one deadline, every failure an answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import requests
 import urllib3.exceptions as urllib3_errors
 
 from audience_sync import __version__
-from audience_sync.destinations.answers import BODY_BYTES
 from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Message
 from audience_sync.destinations.echoes import without_echoes
 from audience_sync.destinations.wire import Deadline, DeadlineAdapter, PlainSession
@@ -29,6 +28,7 @@ HEADERS = {
 #: The first kind that is among an error's causes says what happened. The errors' own texts are never shown:
 #: they repeat addresses and headers.
 EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
+    ((urllib3_errors.InvalidHeader,), "the answer has two lengths that differ: a proxy or server on the way is broken"),
     ((requests.exceptions.InvalidHeader,), "a header can't be sent: is the key copied whole?"),
     (
         (requests.exceptions.InvalidURL, urllib3_errors.LocationParseError),
@@ -104,8 +104,9 @@ class HttpTransport:
             timeout=seconds,
             stream=True,
         ) as response:
-            body = response.raw.read(BODY_BYTES + 1, decode_content=True)
-            return Answer(response.status_code, body[:BODY_BYTES], self._headers(response))
+            most = self._destination.most_answer
+            body = response.raw.read(most + 1, decode_content=True)
+            return Answer(response.status_code, body[:most], self._headers(response), is_cut=len(body) > most)
 
     def _headers(self, response: requests.Response) -> dict[str, str]:
         """Names in lower case, and always with a date: other dates are read against it."""

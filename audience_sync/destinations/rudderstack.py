@@ -33,7 +33,7 @@ class RudderStackDestination(TrackingDestination):
 
     Options = RudderStackOptions
     options: RudderStackOptions
-    bounds = Bounds("RudderStack", message_bytes=32_000)
+    bounds = Bounds("RudderStack", message_bytes=32_768)
     batch_bytes = 4_000_000
     #: RudderStack names no number. Segment's: finding one bad call in so many takes 24 requests at most.
     batch_messages = 2_500

@@ -36,9 +36,9 @@ class SegmentOptions(TrackingOptions):
 class SegmentDestination(TrackingDestination):
     Options = SegmentOptions
     options: SegmentOptions
-    #: Segment documents KB. The decimal reading is the smaller one: what is too big gets a 200 and is dropped,
-    #: and so is, silently, an identify of 300 traits and more.
-    bounds = Bounds("Segment", message_bytes=32_000, message_traits=299)
+    #: Segment documents 32 KB, and its own clients take it for 32 KiB. What is larger gets a 200 and is dropped; so is,
+    #: silently, an identify of 300 traits and more.
+    bounds = Bounds("Segment", message_bytes=32_768, message_traits=299)
     batch_bytes = 500_000
     batch_messages = 2_500
     #: By Segment's own clients; 400, 413 and 422 are final.

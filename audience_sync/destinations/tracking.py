@@ -11,7 +11,7 @@ import orjson
 from pydantic import Field, JsonValue
 
 from audience_sync.config.options import DestinationOptions
-from audience_sync.destinations.answers import StatusTable, excerpt, judge_status, status_reason
+from audience_sync.destinations.answers import StatusTable, excerpt, is_page, judge_status, status_reason, too_long
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -102,6 +102,8 @@ class TrackingDestination(HttpDestination):
         judgement = judge_status(answer, self.statuses, said)
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
+        if answer.is_cut and not is_page(answer.body):
+            return too_long(answer)
         meaning, reason = judge_body(answer.body)
         return Judgement(meaning, reason and status_reason(answer.status, f"{reason} ({said})"), answer.status)
 

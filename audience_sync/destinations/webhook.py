@@ -9,7 +9,7 @@ from hashlib import blake2b
 from urllib.parse import parse_qsl, urlsplit
 
 from audience_sync.config.secrets import secrets_of
-from audience_sync.destinations.answers import excerpt, judge_status
+from audience_sync.destinations.answers import A_PAGE, excerpt, is_html, judge_status, status_reason
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -18,6 +18,7 @@ from audience_sync.destinations.base import (
     HttpRequest,
     Judgement,
     Limits,
+    Meaning,
     Message,
 )
 from audience_sync.destinations.identify import identify_bytes, identify_sql, message_tail, track_bytes
@@ -84,7 +85,16 @@ class WebhookDestination(HttpDestination):
         return replace(request, headers={**request.headers, **signature})
 
     def judge(self, answer: Answer) -> Judgement:
-        return judge_status(answer, self._table, excerpt(answer.body, self._secrets))
+        """A page of HTML is no success, unless ``answers`` says that its status is one."""
+        judgement = judge_status(answer, self._table, excerpt(answer.body, self._secrets))
+        if judgement.meaning is not Meaning.DELIVERED or answer.status is None or self._is_named(answer.status):
+            return judgement
+        if is_html(answer):
+            return Judgement(Meaning.RETRY, status_reason(answer.status, A_PAGE), answer.status)
+        return judgement
+
+    def _is_named(self, status: int) -> bool:
+        return not self.options.answers.keys().isdisjoint((str(status), f"{status // 100}xx"))
 
 
 def _headers(own: Mapping[str, str]) -> dict[str, str]:

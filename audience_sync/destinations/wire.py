@@ -1,7 +1,9 @@
-"""Does an answer arrive whole, and in time? Connections that keep one deadline for a whole request.
+"""Connections that keep one deadline for a whole request, and read each answer whole and in step.
 
-Two gaps of the standard client are closed here. Its time-out is per read, so that an answer that drips never
-ends; and it takes the end of the connection for the end of the headers, so that ``HTTP/1.1 200 O`` succeeds.
+Four gaps of the standard client are closed here. Its time-out is per read, so that an answer that drips never ends.
+It takes the end of the connection for the end of the headers, so that ``HTTP/1.1 200 O`` succeeds. It takes an interim
+answer (103 Early Hints) for the answer. And it uses a connection again on which more came than the answer, so that a
+second answer to one request would count for the next one.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import io
 import socket
 from collections.abc import Callable
 from functools import partial
-from http.client import HTTPResponse, RemoteDisconnected
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -18,6 +20,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+#: Interim answers (1xx) before the answer; more are no conversation.
+MOST_INTERIM = 100
 
 
 class Deadline:
@@ -43,11 +48,14 @@ class _TimedSocket(io.RawIOBase):
 
     def __init__(self, stream: io.RawIOBase, sock: socket.socket, deadline: Deadline) -> None:
         self._stream, self._sock, self._deadline = stream, sock, deadline
+        self.is_over = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.is_over:
+            return 0
         self._sock.settimeout(self._deadline.left())
         return self._stream.readinto(buffer)
 
@@ -57,43 +65,80 @@ class _TimedSocket(io.RawIOBase):
 
 
 class _Lines(io.BufferedReader):
-    """Remembers the last line read: empty at the end of the stream, and only there."""
+    """Remembers the last line read: empty at the end of the stream, and only there.
+
+    ``stray`` is called where bytes are left over when the answer has been read.
+    """
 
     last: bytes = b"\n"
+
+    def __init__(self, source: _TimedSocket, stray: Callable[[], None]) -> None:
+        super().__init__(source)
+        self._source, self._stray = source, stray
 
     def readline(self, size: int | None = -1, /) -> bytes:
         self.last = super().readline(size)
         return self.last
 
+    def close(self) -> None:
+        if not self.closed:
+            self._source.is_over = True  # only what was read already is looked at
+            if self.peek(1):
+                self._stray()
+        super().close()
+
 
 class WholeResponse(HTTPResponse):
-    """An answer whose headers have an end."""
+    """An answer whose headers have an end, after the interim ones."""
 
-    def __init__(self, sock: socket.socket, *args: Any, deadline: Deadline, **options: Any) -> None:
+    def __init__(
+        self, sock: socket.socket, *args: Any, deadline: Deadline, stray: Callable[[], None], **options: Any
+    ) -> None:
         super().__init__(sock, *args, **options)
         raw = self.fp.detach()
-        self._lines = _Lines(_TimedSocket(raw, sock, deadline))
+        self._lines = _Lines(_TimedSocket(raw, sock, deadline), stray)
         self.fp = self._lines
 
     def begin(self) -> None:
-        super().begin()
-        if self._lines.last == b"":
-            raise RemoteDisconnected("closed within the headers")
+        for _ in range(MOST_INTERIM):
+            super().begin()
+            if self._lines.last == b"":
+                raise RemoteDisconnected("closed within the headers")
+            if self.status >= 200:
+                return
+            if self.status == 101:
+                raise HTTPException("another protocol, which nothing asked for")
+            self.headers = self.msg = None  # type: ignore[assignment]  # ``begin`` reads on only where it has none
+        raise HTTPException("interim answers without an end")
 
 
 class _Timed(HTTPConnection):
-    """A connection whose every step may take what is left of the deadline."""
+    """A connection whose every step may take what is left of the deadline, and that is used while it is in step."""
 
     def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
         super().__init__(*args, **options)
         self._deadline = deadline
+        self._is_out_of_step = False
         # Declared as a class, but only ever called.
-        self.response_class = partial(WholeResponse, deadline=deadline)  # type: ignore[assignment]
+        self.response_class = partial(WholeResponse, deadline=deadline, stray=self._lose_step)  # type: ignore[assignment]
 
     def send(self, data: Any) -> None:
         if self.sock:
             self.sock.settimeout(self._deadline.left())
         super().send(data)
+
+    @property
+    def is_connected(self) -> bool:
+        """Asked before the connection is used again: one on which anything is left to read is not."""
+        unread = getattr(self.sock, "pending", int)()  # TLS: decrypted already, which the socket doesn't show
+        return not (self._is_out_of_step or unread) and super().is_connected
+
+    def close(self) -> None:
+        super().close()
+        self._is_out_of_step = False
+
+    def _lose_step(self) -> None:
+        self._is_out_of_step = True
 
 
 class _SecureTimed(_Timed, HTTPSConnection):

@@ -13,7 +13,15 @@ from pydantic import ConfigDict, Field
 
 from audience_sync import __version__
 from audience_sync.config.options import DestinationOptions
-from audience_sync.destinations.answers import StatusTable, excerpt, is_page, judge_status, status_reason
+from audience_sync.destinations.answers import (
+    A_PAGE,
+    StatusTable,
+    excerpt,
+    is_page,
+    judge_status,
+    status_reason,
+    too_long,
+)
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -141,7 +149,9 @@ class ZendeskConnectDestination(HttpDestination):
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
         if is_page(answer.body):
-            return Judgement(Meaning.RETRY, status_reason(answer.status, "but with a page of HTML"), answer.status)
+            return Judgement(Meaning.RETRY, status_reason(answer.status, A_PAGE), answer.status)
+        if answer.is_cut:
+            return too_long(answer)
         if not is_success(answer.body):
             reason = status_reason(answer.status, f"but not in Connect's words ({said})")
             return Judgement(Meaning.RETRY, reason, answer.status)

@@ -71,7 +71,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         "`zendesk_connect`? (known here: file, segment, zendesk_connect)",
         "destinations.log.path: it is missing",
         "destinations.log.pth: unknown option `pth`; did you mean `path`? (known here: batch_size, "
-        "concurrency, events, give_up_after, path, rate_limit, timeout, type)",
+        "concurrency, events, give_up_after, max_answer, path, rate_limit, timeout, type)",
         "destinations.log.timeout: a duration is a number and a unit: 500ms, 30s, 5m, 1.5h, 2d",
         "destinations.log.concurrency: it must be a whole number",
         "memory_limit: a size is a number and a unit: 768MB, 1GB, 512MiB",

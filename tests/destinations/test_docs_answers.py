@@ -26,7 +26,11 @@ PROTOCOLS: dict[str, HttpDestination] = {
 SPECIAL = {
     "2xx, complete and in the protocol's words": [Answer(200), Answer(200, b'{"success": true}'), Answer(204)],
     "2xx with an error in its body": [Answer(200, b'{"error": {"Message": "no such profile", "Code": 7}}')],
-    "2xx with a page, or other words of a proxy": [Answer(200, b"<!doctype html>"), Answer(200, b"maintenance")],
+    "2xx with a page of HTML": [Answer(200, b"<!doctype html>"), Answer(203, b"<html>" + b"x" * 70_000, is_cut=True)],
+    "2xx with other words of a proxy, or longer than `max_answer`": [
+        Answer(200, b"maintenance"),
+        Answer(200, b'{"success": true, "echo": "' + b"x" * 70_000, is_cut=True),
+    ],
     "none: no such host, refused or reset connection, time-out, half an answer": [Answer(None, error="reset")],
 }
 EVERY = {"3": range(300, 310), "4": range(400, 500), "5": range(500, 600)}

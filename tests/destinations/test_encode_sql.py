@@ -73,7 +73,7 @@ def test_an_odd_call_is_left_to_encode(workspace: Workspace, destination: Destin
     "traits",
     [
         pytest.param({f"trait_{number}": number for number in range(300)}, id="300 traits"),
-        pytest.param({"text": "x" * 32_000}, id="32 KB"),
+        pytest.param({"text": "x" * 32_768}, id="32 KB"),
     ],
 )
 def test_what_needs_several_messages_is_left_to_encode(workspace: Workspace, traits: dict[str, object]) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Meaning
 from audience_sync.destinations.http import HttpTransport
 from audience_sync.destinations.wire import Deadline
 
-from .examples import PRIVATE_KEY, a_call, connect, segment
+from .examples import PRIVATE_KEY, a_call, connect, segment, webhook
 from .receiver import Receiver, Reply, unused_url
 
 OK = Reply(200, b'{"success": true}', {"Content-Type": "application/json"})
@@ -27,8 +30,17 @@ def sent(url: str, *, timeout: str = "5s") -> Judgement:
         transport.close()
 
 
-def answered(url: str, *, timeout: str = "5s") -> Answer:
-    destination = connect(url=url, timeout=timeout)
+def exchanged(url: str, times: int) -> list[Meaning]:
+    """The meanings of so many requests, one after the other, over one transport."""
+    destination = segment(url=url, timeout="5s")
+    transport = destination.open()
+    meanings = [transport.send(destination.encode(a_call())).meaning for _ in range(times)]
+    transport.close()
+    return meanings
+
+
+def answered(url: str, *, timeout: str = "5s", **options: Any) -> Answer:
+    destination = connect(url=url, timeout=timeout, **options)
     transport = HttpTransport(destination)
     try:
         return transport.answer(HttpRequest("POST", url, {}, b"{}"))
@@ -190,7 +202,133 @@ def test_an_answer_in_chunks_is_read_whole(receiver: Receiver) -> None:
 def test_of_an_endless_answer_only_the_beginning_is_read(receiver: Receiver, status: int) -> None:
     receiver.will_answer(Reply(status, b"x" * 5_000_000))
     answer = answered(receiver.url)
-    assert (answer.status, len(answer.body)) == (status, 64 * 1024)
+    assert (answer.status, len(answer.body), answer.is_cut) == (status, 1024 * 1024, True)
+
+
+@pytest.mark.parametrize(("most", "read"), [("64KB", 64_000), ("2MB", 2_000_000), ("4MiB", 4 * 1024 * 1024)])
+def test_the_config_says_how_much_is_read(receiver: Receiver, most: str, read: int) -> None:
+    receiver.will_answer(Reply(200, b"x" * 5_000_000))
+    assert len(answered(receiver.url, max_answer=most).body) == read
+
+
+@pytest.mark.parametrize("most", ["63KB", "5MB", 0])
+def test_an_answer_may_not_be_bound_to_nothing_or_to_no_bound(most: object) -> None:
+    with pytest.raises(ValidationError, match=r"must be between 64KB and 4MiB|a size is a number and a unit"):
+        segment(max_answer=most)
+
+
+def test_a_packed_answer_is_no_larger_unpacked(receiver: Receiver) -> None:
+    receiver.will_answer(Reply(200, gzip.compress(b"x" * 50_000_000), {"Content-Encoding": "gzip"}))
+    assert len(answered(receiver.url).body) == 1024 * 1024
+
+
+@pytest.mark.parametrize("size", [64 * 1024 - 1, 64 * 1024, 100_000, 1024 * 1024 - 40])
+def test_a_long_answer_is_read_to_its_end(receiver: Receiver, size: int) -> None:
+    receiver.will_answer(Reply(200, b'{"success": true, "echo": "' + b"x" * size + b'"}'))
+    assert sent(receiver.url) == Judgement(Meaning.DELIVERED, status=200)
+
+
+@pytest.mark.parametrize("destination", [segment, connect])
+def test_a_success_too_long_to_be_read_is_none_where_its_words_count(receiver: Receiver, destination: Any) -> None:
+    receiver.will_answer(Reply(200, b'{"success": true, "echo": "' + b"x" * 70_000 + b'"}'))
+    made = destination(url=receiver.url, max_answer="64KB")
+    transport = made.open()
+    judgement = transport.send(made.encode(a_call()))
+    transport.close()
+    reason = (
+        "HTTP 200: but the answer is longer than 64,000 bytes, so that its words can't be read; "
+        "raise `max_answer` in the config (4MiB at most)"
+    )
+    assert judgement == Judgement(Meaning.RETRY, reason, 200)
+
+
+def test_a_success_too_long_to_be_read_is_one_where_only_the_status_counts(receiver: Receiver) -> None:
+    receiver.will_answer(Reply(200, b"x" * 2_000_000))
+    made = webhook(url=receiver.url)
+    transport = made.open()
+    assert transport.send(made.encode(a_call())).meaning is Meaning.DELIVERED
+    transport.close()
+
+
+# Interim answers, and connections that are out of step ----------------------------------------------------------------
+
+WHOLE = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"success": true}'
+HINT = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+INTERIM = {
+    "continue": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "processing": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "early hints": HINT,
+    "several": HINT + b"HTTP/1.1 100 Continue\r\n\r\n" + HINT * 5,
+    "one that nobody knows": b"HTTP/1.1 199 Odd\r\nX-A: b\r\nContent-Length: 5\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("interim", INTERIM.values(), ids=INTERIM.keys())
+def test_an_interim_answer_is_passed_over(receiver: Receiver, interim: bytes) -> None:
+    receiver.will_answer(Reply(raw=interim + WHOLE))
+    assert answered(receiver.url).body == b'{"success": true}'
+
+
+def test_a_connection_is_used_again_after_an_interim_answer(receiver: Receiver) -> None:
+    receiver.will_answer(Reply(raw=HINT + WHOLE))
+    assert exchanged(receiver.url, 3) == [Meaning.DELIVERED] * 3
+    assert (len(receiver.requests), receiver.connections) == (3, 1)
+
+
+def test_the_answer_after_an_interim_one_counts(receiver: Receiver) -> None:
+    receiver.will_answer(Reply(raw=HINT + b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"))
+    assert sent(receiver.url).meaning is Meaning.STOP
+
+
+NO_ANSWER = {
+    "an interim answer alone": (Reply(raw=HINT, then="close"), CUT_OFF),
+    "half an interim answer": (Reply(raw=HINT[:-2], then="close"), CUT_OFF),
+    "silence after it": (Reply(raw=HINT, then="hang"), SLOW),
+    "interim answers without an end": (Reply(raw=HINT * 1000, then="hang"), "the answer is not HTTP"),
+    "another protocol": (
+        Reply(raw=b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + WHOLE),
+        "the answer is not HTTP",
+    ),
+}
+
+
+@pytest.mark.parametrize(("reply", "error"), NO_ANSWER.values(), ids=NO_ANSWER.keys())
+def test_interim_answers_alone_are_none(receiver: Receiver, reply: Reply, error: str) -> None:
+    receiver.will_answer(reply)
+    assert answered(receiver.url, timeout="300ms") == Answer(None, error=error)
+
+
+STRAY = {
+    "a second answer": WHOLE + b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",
+    "a refusal after nothing": b"HTTP/1.1 204 No\r\n\r\nHTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n",
+    "a second answer after chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    + WHOLE,
+    "more than was announced": WHOLE + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", STRAY.values(), ids=STRAY.keys())
+def test_a_connection_with_bytes_left_over_is_not_used_again(receiver: Receiver, raw: bytes) -> None:
+    receiver.will_answer(Reply(raw=raw), OK)
+    assert exchanged(receiver.url, 3) == [Meaning.DELIVERED] * 3
+    assert (len(receiver.requests), receiver.connections) == (3, 2)
+
+
+TWO_LENGTHS = b"HTTP/1.1 200 OK\r\nContent-Length: 17\r\nContent-Length: 5\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw", [TWO_LENGTHS + b'{"success": true}', TWO_LENGTHS.replace(b" 5", b" 0"), TWO_LENGTHS.replace(b"5", b"17, 4")]
+)
+def test_an_answer_of_two_lengths_is_said_to_be_one(receiver: Receiver, raw: bytes) -> None:
+    receiver.will_answer(Reply(raw=raw, then="close"))
+    error = "the answer has two lengths that differ: a proxy or server on the way is broken"
+    assert answered(receiver.url) == Answer(None, error=error)
+
+
+def test_an_answer_that_says_its_length_twice_is_one(receiver: Receiver) -> None:
+    receiver.will_answer(Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"))
+    assert answered(receiver.url).body == b"ok"
 
 
 def test_nothing_is_taken_from_the_surroundings(

@@ -65,11 +65,11 @@ def test_a_message_may_have_any_number_of_traits() -> None:
 def test_traits_that_are_too_many_bytes_together_are_split() -> None:
     messages = rudderstack().encode(a_call(traits=dict.fromkeys("abc", "x" * 20_000)))
     assert [list(json.loads(message.body)["traits"]) for message in messages] == [["a"], ["b"], ["c"]]
-    assert max(len(message.body) for message in messages) <= 32_000
+    assert max(len(message.body) for message in messages) <= 32_768
 
 
 def test_one_trait_that_is_too_large_is_unsendable() -> None:
-    with pytest.raises(UnsendableError, match=r"'bio' makes a message of 40,\d{3} bytes and RudderStack takes 32,000"):
+    with pytest.raises(UnsendableError, match=r"'bio' makes a message of 40,\d{3} bytes and RudderStack takes 32,768"):
         rudderstack().encode(a_call(traits={"bio": "x" * 40_000}))
 
 

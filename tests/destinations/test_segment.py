@@ -117,16 +117,16 @@ def test_a_split_keeps_every_value_as_it_is_written() -> None:
     assert f'"traits":{{"b":{large},"z":null}},'.encode() in second.body
 
 
-def test_no_message_is_over_32_000_bytes() -> None:
+def test_no_message_is_over_32_kib() -> None:
     traits = {f"trait_{number}": "é" * number for number in range(250)}
     messages = segment().encode(a_call(traits=json.dumps(traits, ensure_ascii=False)))
-    assert max(len(message.body) for message in messages) <= 32_000
+    assert max(len(message.body) for message in messages) <= 32_768
     assert len(messages) == 3
 
 
 @pytest.mark.parametrize("envelope", ["plain", "personas"])
 def test_one_trait_that_is_too_large_is_unsendable(envelope: str) -> None:
-    with pytest.raises(UnsendableError, match=r"'bio' makes a message of 40,\d{3} bytes and Segment takes 32,000"):
+    with pytest.raises(UnsendableError, match=r"'bio' makes a message of 40,\d{3} bytes and Segment takes 32,768"):
         segment(envelope=envelope).encode(a_call(traits={"vip": True, "bio": "x" * 40_000}))
 
 

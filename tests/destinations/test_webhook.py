@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from audience_sync.config.loader import load
+from audience_sync.destinations.answers import A_PAGE
 from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Limits, Meaning
 from audience_sync.destinations.http import HttpTransport
 from audience_sync.destinations.signature import signature_headers, signing_key
@@ -212,9 +213,46 @@ def test_a_limit_that_has_another_status_says_how_long_to_wait_too() -> None:
     assert judgement == Judgement(Meaning.SLOW_DOWN, "HTTP 503", 503, 7)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>Thanks</html>", b"whatever"])
-def test_any_body_will_do(body: bytes) -> None:
-    assert webhook().judge(Answer(200, body)).meaning is Meaning.DELIVERED
+TAKEN = [
+    pytest.param(b"", "", id="nothing"),
+    pytest.param(b"", "text/html; charset=utf-8", id="nothing, as a page"),
+    pytest.param(b"OK", "text/html; charset=utf-8", id="a word, as a page"),
+    pytest.param(b'{"status": "queued"}', "application/json", id="JSON"),
+    pytest.param(b"whatever", "", id="text"),
+    pytest.param(b'<?xml version="1.0"?><Response/>', "application/xml", id="XML"),
+    pytest.param(b"<ok/>", "", id="XML without a type"),
+]
+
+
+@pytest.mark.parametrize(("body", "kind"), TAKEN)
+def test_a_success_needs_no_words(body: bytes, kind: str) -> None:
+    assert webhook().judge(Answer(200, body, {"content-type": kind})).meaning is Meaning.DELIVERED
+
+
+PAGES = [
+    pytest.param(b"<html>Thanks</html>", "", id="a page"),
+    pytest.param(b"\xef\xbb\xbf\r\n<!DOCTYPE html>\n<title>Log in</title>", "", id="a byte order mark"),
+    pytest.param(b"<!-- portal --><HTML><body>Accept our terms", "text/plain", id="a comment, another type"),
+    pytest.param(b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0"><html>', "", id="XHTML"),
+    pytest.param(b"<form action=login>", "text/html;charset=UTF-8", id="only the type says it"),
+    pytest.param(b"<html>" + b"x" * 2_000_000, "", id="a long page"),
+]
+
+
+@pytest.mark.parametrize("status", [200, 203])
+@pytest.mark.parametrize(("body", "kind"), PAGES)
+def test_a_page_of_html_is_no_success(body: bytes, kind: str, status: int) -> None:
+    judgement = webhook().judge(Answer(status, body, {"content-type": kind}))
+    assert judgement == Judgement(Meaning.RETRY, f"HTTP {status}: {A_PAGE}", status)
+
+
+@pytest.mark.parametrize("named", ["200", "2xx"])
+def test_a_page_is_a_success_where_the_config_says_so_of_its_status(named: str) -> None:
+    assert webhook(answers={named: "delivered"}).judge(Answer(200, b"<html>")).meaning is Meaning.DELIVERED
+
+
+def test_other_answers_of_the_config_leave_a_page_no_success() -> None:
+    assert webhook(answers={"409": "delivered"}).judge(Answer(200, b"<html>")).meaning is Meaning.RETRY
 
 
 def test_a_receiver_that_refuses_is_told_apart_from_one_that_fails(receiver: Receiver) -> None:

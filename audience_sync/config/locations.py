@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+from urllib.parse import unquote
 
-_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///([^?]+)(\?.*)?")
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///([^?]+)(\?.*)?", re.DOTALL)
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
 
@@ -15,11 +18,42 @@ def folder_url(text: str, folder: Path) -> str:
     return text if "://" in text else absolute(text, folder)
 
 
+@dataclass(frozen=True, slots=True)
+class SqliteUrl:
+    """The address of an SQLite file. ``path`` is the file's own, decoded."""
+
+    driver: str
+    path: str
+    query: str = ""
+
+    @classmethod
+    def parsed(cls, url: str) -> Self | None:
+        """None for every other database, and for an address without a file."""
+        match = _SQLITE_FILE.fullmatch(url)
+        return match and cls(match[1], unquote(match[2], errors="surrogateescape"), match[3] or "")
+
+    @property
+    def is_file(self) -> bool:
+        """Neither in memory nor a `file:` URI, which SQLite reads itself."""
+        return self.path != ":memory:" and not self.path.startswith("file:")
+
+    @property
+    def text(self) -> str:
+        path = self.path.replace("%", "%25").replace("?", "%3F")
+        return f"{self.driver}:///{path}{self.query}"
+
+
+def sqlite_url(path: str | Path) -> str:
+    """The URL that means exactly this file, whatever its name has in it."""
+    return SqliteUrl("sqlite", str(path)).text
+
+
 def database_url(url: str, folder: Path) -> str:
     """SQLite's file made absolute; PostgreSQL by psycopg 3, whatever SQLAlchemy's version would take."""
-    if match := _SQLITE_FILE.fullmatch(url):
-        driver, path, query = match.groups(default="")
-        return url if path == ":memory:" or path.startswith("file:") else f"{driver}:///{absolute(path, folder)}{query}"
+    if sqlite := SqliteUrl.parsed(url):
+        if not sqlite.is_file:
+            return url
+        return SqliteUrl(sqlite.driver, absolute(sqlite.path, folder), sqlite.query).text
     return _POSTGRESQL.sub("postgresql+psycopg://", url, count=1) if _POSTGRESQL.match(url) else url
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from audience_sync.config.locations import SqliteUrl
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import Rows, Source, Wanted
 from audience_sync.sources.completeness import moment, stale
@@ -171,6 +172,9 @@ def _parsed(text: str) -> URL:
         raise SourceError(
             "the database's URL is none that SQLAlchemy can read (postgresql://user@host/name). Correct it."
         ) from None
+    sqlite = SqliteUrl.parsed(text)
+    if sqlite and sqlite.is_file:  # decoded here: SQLAlchemy 2.0 and 2.1 differ in that
+        return url.set(database=sqlite.path)
     return url.set(drivername="postgresql+psycopg") if url.drivername in _POSTGRESQL else url
 
 

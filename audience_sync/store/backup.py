@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from audience_sync.config.locations import sqlite_url
 from audience_sync.errors import StoreError
 from audience_sync.store.engine import Store, restrict
 
@@ -19,8 +21,9 @@ def back_up(store: Store, target: Path) -> int:
     """
     if store.file is None:
         raise StoreError(
-            f"{store.label} is on PostgreSQL, which has its own: pg_dump --format custom --file {target} "
-            f"{store.url.database}. Or copy everything into a SQLite file: audience-sync db copy sqlite:///{target}"
+            f"{store.label} is on PostgreSQL, which has its own: pg_dump --format custom "
+            f"--file {shlex.quote(str(target))} {store.url.database}. Or copy everything into a SQLite file: "
+            f"audience-sync db copy {shlex.quote(sqlite_url(target))}"
         )
     if not store.file.exists():
         raise StoreError(f"There is no store {store.label} yet. Nothing was copied.")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from audience_sync.config.locations import SqliteUrl
 from audience_sync.errors import StoreAwayError, StoreDamagedError, StoreError
 
 Found = TypeVar("Found")
@@ -138,7 +139,7 @@ class Store:
 
 def _engine(url: str) -> Engine:
     try:
-        address = make_url(url)
+        address = database_address(url)
         is_server = address.get_backend_name() != "sqlite"
         options: dict[str, Any] = {}
         if is_server and "connect_timeout" not in address.query:
@@ -151,6 +152,12 @@ def _engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def database_address(url: str) -> URL:
+    """SQLAlchemy's URL of an address. The file of an SQLite database is decoded here: 2.0 and 2.1 differ in that."""
+    address, sqlite = make_url(url), SqliteUrl.parsed(url)
+    return address.set(database=sqlite.path) if sqlite and sqlite.is_file else address
 
 
 def _is_away(error: Exception) -> bool:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audience_sync.config.findings import Finding, Place, Tree, children
-
-_REFERENCE = re.compile(
-    r"(?P<escaped>\$\$\{)"
-    r"|\$\{file:(?P<file>[^}]+)\}"
-    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
-    r"|(?P<broken>\$\{)"
-)
-_BROKEN = "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
-
+from audience_sync.config.references import BrokenReferenceError, FileContent, Text, Variable, parse
 
 #: A secret in a file is no longer.
 MOST_CHARACTERS = 100_000
@@ -41,31 +32,44 @@ class Resolver:
 
     def _resolved(self, value: Any, place: Place) -> Any:
         if isinstance(value, str):
-            return _REFERENCE.sub(lambda match: self._replacement(match, place), value)
+            return self._filled_in(value, place)
         parts = {part: self._resolved(inner, (*place, part)) for part, inner in children(value)}
         if isinstance(value, list):
             return list(parts.values())
         return parts if isinstance(value, dict) else value
 
-    def _replacement(self, match: re.Match[str], place: Place) -> str:
-        if match["escaped"]:
-            return "${"
+    def _filled_in(self, text: str, place: Place) -> str:
+        """The text with what its references stand for; as written where one of them can't be resolved."""
         try:
-            return self._value(match)
+            parts = parse(text)
+        except BrokenReferenceError as error:
+            self.findings.append(Finding(place, str(error)))
+            return text
+        found = [self._found(part, place) for part in parts]
+        return text if None in found else "".join(filter(None, found))
+
+    def _found(self, part: str | Variable | FileContent, place: Place) -> str | None:
+        try:
+            return self._value(part)
         except LookupError as error:
             self.findings.append(Finding(place, str(error.args[0])))
-            return match[0]
+            return None
 
-    def _value(self, match: re.Match[str]) -> str:
-        if match["broken"]:
-            raise LookupError(_BROKEN)
-        if match["file"]:
-            return self._noted(self._content(match["file"].strip()))
-        if value := self.variables.get(match["name"]):
+    def _value(self, part: str | Variable | FileContent) -> str:
+        """Raises LookupError. A default that isn't used is not looked at: its variables may be missing."""
+        match part:
+            case str():
+                return part
+            case FileContent(path):
+                return self._noted(self._content(self._joined(path).strip()))
+        if value := self.variables.get(part.name):
             return self._noted(value)
-        if match["default"] is not None:
-            return match["default"]
-        raise LookupError(self._absent(match["name"]))
+        if part.default is None:
+            raise LookupError(self._absent(part.name))
+        return self._joined(part.default)
+
+    def _joined(self, text: Text) -> str:
+        return "".join(self._value(part) for part in text)
 
     def _content(self, name: str) -> str:
         try:

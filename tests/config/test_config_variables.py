@@ -32,6 +32,15 @@ destinations:
         pytest.param("$${URL}", "${URL}", id="escaped"),
         pytest.param("$URL and {URL}", "$URL and {URL}", id="no variable"),
         pytest.param("${file:url.txt}", "https://f", id="a file"),
+        pytest.param("${NONE:-${URL}}", "https://h", id="nested: the inner one is set"),
+        pytest.param("${URL:-${NONE}}", "https://h", id="nested: the inner one isn't needed"),
+        pytest.param("${NONE:-${EMPTY:-${NO:-https://d}}}", "https://d", id="nested twice"),
+        pytest.param("${NONE:-${URL}/${PART}/x}/y", "https://h/p/x/y", id="nested, in part, twice"),
+        pytest.param("${NONE:-${file:url.txt}}", "https://f", id="a file as the default"),
+        pytest.param("${file:${NONE:-url}.txt}", "https://f", id="a file whose name is nested"),
+        pytest.param("${NONE:-$${URL}}", "${URL}", id="nested, escaped"),
+        pytest.param("'${URL:-$${URL}}x'", "https://hx", id="nested, escaped, not needed"),
+        pytest.param("'${NONE:-{a}}'", "{a}", id="a brace that opens nothing"),
     ],
 )
 def test_a_variable_is_filled_in(load_text: Load, tmp_path: Path, written: str, url: str) -> None:
@@ -69,7 +78,39 @@ def test_a_file_that_is_not_there_is_a_problem(problems: Problems) -> None:
     ]
 
 
-@pytest.mark.parametrize("written", ["${}", "${no-name}", "${OPEN", "${1A}"])
+def test_a_default_may_be_nested_to_any_sensible_depth(load_text: Load, problems: Problems) -> None:
+    options = load_text(f"{START}    url: {'${NONE:-' * 50}https://d{'}' * 50}\n").destinations["connect"]
+    assert isinstance(options, ConnectOptions)
+    assert options.url == "https://d"
+    assert problems(f"{START}    url: {'${NONE:-' * 5_000}https://d{'}' * 5_000}\n") == [
+        "destinations.connect.url: variables are nested deeper than 50 times: write fewer"
+    ]
+
+
+def test_a_nested_variable_that_is_missing_is_named(problems: Problems) -> None:
+    assert problems(f"{START}    url: ${{PROD:-${{DEV}}}}\n") == [
+        "destinations.connect.url: the environment variable `DEV` is not set: set it, or write `${DEV:-default}`"
+    ]
+
+
+def test_the_values_of_nested_variables_are_secrets(load_text: Load, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from-a-file\n", "utf-8")
+    settings = load_text(
+        START + "    url: https://h/${NONE:-${HOST}}/${file:${FOLDER}/key}\n", HOST="inner", FOLDER="."
+    )
+    assert {"inner", "from-a-file"} <= set(settings.secrets)
+
+
+def test_what_a_variable_holds_is_not_expanded_again(load_text: Load) -> None:
+    options = load_text(START + "    url: '${NONE:-${URL}}'\n", URL="${URL}").destinations["connect"]
+    assert isinstance(options, ConnectOptions)
+    assert options.url == "${URL}"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["${}", "${no-name}", "${OPEN", "${1A}", "${A:-${B}", "${A:-${1B}}", "${A:-${B:-x}", "${file:}", "${file:${}}"],
+)
 def test_half_a_variable_is_a_problem(problems: Problems, written: str) -> None:
     assert problems(f"{START}    url: '{written}'\n") == [
         "destinations.connect.url: `${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; "

@@ -1,0 +1,81 @@
+"""Parse the references in a text of the config: `${NAME}`, `${NAME:-default}`, `${file:PATH}`, nested to any depth."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+BROKEN = "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
+#: References within references: deeper ones are a mistake, or an attack on Python's stack.
+MOST_NESTED = 50
+_TOKEN = re.compile(r"\$\$\{|\$\{|\}")
+_HEAD = re.compile(r"\$\{(?:(?P<file>file:)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-)?)")
+
+
+class BrokenReferenceError(ValueError):
+    """A `${` that is no reference, isn't closed, or is nested too deep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """``default``: None where the reference has none."""
+
+    name: str
+    default: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    path: Text
+
+
+#: Literal texts and references, in their order.
+Text = tuple[str | Variable | FileContent, ...]
+
+
+def parse(text: str) -> Text:
+    """What a text of the config consists of. Raises BrokenReferenceError."""
+    parts, end = _text(text, 0, 0)
+    assert end == len(text)
+    return parts
+
+
+def _text(text: str, start: int, depth: int) -> tuple[Text, int]:
+    """The parts up to the brace that closes a reference (``depth`` > 0) or the end; and where that is."""
+    if depth > MOST_NESTED:
+        raise BrokenReferenceError(f"variables are nested deeper than {MOST_NESTED} times: write fewer")
+    parts, escaped = list[str | Variable | FileContent](), 0
+    while token := _TOKEN.search(text, start):
+        parts.append(text[start : token.start()])
+        start = token.end()
+        if token[0] == "${":
+            reference, start = _reference(text, token.start(), depth)
+            parts.append(reference)
+        elif token[0] == "$${":
+            parts.append("${")
+            escaped += depth > 0  # `${A:-$${B}}`: the first brace belongs to the escaped one
+        elif depth and not escaped:
+            return tuple(filter(None, parts)), token.start()
+        else:
+            parts.append("}")
+            escaped -= escaped > 0
+    if depth:
+        raise BrokenReferenceError(BROKEN)
+    return tuple(filter(None, [*parts, text[start:]])), len(text)
+
+
+def _reference(text: str, start: int, depth: int) -> tuple[Variable | FileContent, int]:
+    """The reference that begins here, and where the text after it begins."""
+    head = _HEAD.match(text, start)
+    if head is None:
+        raise BrokenReferenceError(BROKEN)
+    if head["name"] and not head["default"]:
+        if text[head.end() : head.end() + 1] != "}":
+            raise BrokenReferenceError(BROKEN)
+        return Variable(head["name"], None), head.end() + 1
+    inner, end = _text(text, head.end(), depth + 1)
+    if head["name"]:
+        return Variable(head["name"], inner), end + 1
+    if not inner:
+        raise BrokenReferenceError(BROKEN)
+    return FileContent(inner), end + 1

@@ -22,6 +22,8 @@ from audience_sync.store import migrate
 from audience_sync.store.catalog import Property, read_properties
 from audience_sync.store.engine import Store
 from audience_sync.store.slots import last_slots
+from audience_sync.sync.closed import retired_warnings
+from audience_sync.sync.group import grouped
 from audience_sync.sync.targets import named_targets, refuse_traits
 from audience_sync.wording import plural
 
@@ -143,9 +145,12 @@ def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[Line]:
     try:
         targets = named_targets(settings.audiences, stored)
         refuse_traits(settings.computed_traits, stored)
+        grouped(settings, targets, stored)
     except ConfigError as error:
         yield from (_failed("config", problem.path, problem.message) for problem in error.problems)
         return
+    for place, words in retired_warnings(settings, stored):
+        yield Line("config", place, True, words)
     claimed = {target.key for target in targets}
     names_from = any(config.names_from for config in settings.audiences)
     for each in stored.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -32,19 +33,34 @@ def findings(tree: Tree) -> Iterator[Finding]:
             place = ("priority_groups", str(group), index)
             if not isinstance(text, str):
                 continue
+            if text not in known and text not in traits and _may_be_stored(text):
+                continue
             if text not in known:
                 yield Finding(place, _unknown(text, names, traits))
             elif known[text] in first:
-                there = dotted(first[known[text]])
-                yield Finding(place, f"`{text}` is already {there}: an audience is in one group, and once")
+                yield Finding(place, repeated(text, first[known[text]]))
             else:
                 first[known[text]] = place
+
+
+def _may_be_stored(text: str) -> bool:
+    """Whether it may be the stored key of an audience that has another name today: only the store can say."""
+    return re.fullmatch(r"[a-z0-9_]+", text) is not None
+
+
+def unknown_audience(text: str, names: Iterable[str]) -> str:
+    """What is wrong about an entry of a group that no audience has."""
+    return f"{unknown('audience', text, names)}; those of `names_from` can't be in a group"
+
+
+def repeated(text: str, there: Place) -> str:
+    return f"`{text}` is already {dotted(there)}: an audience is in one group, and once"
 
 
 def _unknown(text: str, names: Sequence[str], traits: set[str]) -> str:
     if text in traits:
         return f"`{text}` is a computed trait: only audiences are in a group"
-    return f"{unknown('audience', text, names)}; those of `names_from` can't be in a group"
+    return unknown_audience(text, names)
 
 
 def _audiences(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from audience_sync.config.groups import places
 from audience_sync.config.metrics import Metrics
 from audience_sync.config.notify import Notify
 from audience_sync.config.options import DestinationOptions, Size, StrictModel
@@ -159,8 +158,8 @@ class ConfigFile(StoreConfig):
     audiences: list[AudienceConfig] = Field(default=[], description="The audiences.")
     priority_groups: dict[str, list[Text]] = Field(
         default={},
-        description="By name, audiences (names or keys) in the order in which they go: a user is in at most one of a "
-        "group's audiences, the first.",
+        description="By name, audiences (names or keys, stored keys too) in the order in which they go: a user is in "
+        "at most one of a group's audiences, the first.",
         examples=["{campaign: [VIP, At Risk, Everyone]}"],
     )
     computed_traits: list[ComputedTraitsConfig] = Field(
@@ -224,12 +223,6 @@ class Settings(ConfigFile):
     def destinations_of(self, audience: AudienceConfig) -> Sequence[str]:
         """The names of the destinations that are told of the audience."""
         return tuple(self.destinations if audience.destinations is None else audience.destinations)
-
-    @property
-    def grouped(self) -> Sequence[Sequence[AudienceConfig]]:
-        """The audiences of each priority group, the first one first."""
-        known = places((audience.name, audience.property_key) for audience in self.audiences)
-        return [[self.audiences[known[text]] for text in group] for group in self.priority_groups.values()]
 
     @property
     def timezone(self) -> str:

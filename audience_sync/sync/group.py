@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from audience_sync.config.findings import Place, dotted
+from audience_sync.config.groups import places, repeated, unknown_audience
 from audience_sync.config.models import Settings
+from audience_sync.errors import ConfigError, Problem
+from audience_sync.store.catalog import Property
 from audience_sync.store.chains import Chain, current
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.known import Known
@@ -15,9 +19,41 @@ from audience_sync.sync.targets import Target
 Earlier = Mapping[str, Sequence[Target]]
 
 
-def earlier_in_groups(settings: Settings, targets: Sequence[Target]) -> Earlier:
+def grouped(
+    settings: Settings, targets: Sequence[Target], stored: Mapping[str, Property]
+) -> Sequence[Sequence[Target]]:
+    """The audiences of each priority group, the first one first, without those that are retired.
+
+    An entry is a name or a key of the config, or the key under which the store has an audience that was renamed since.
+    Raises ConfigError.
+    """
     by_config = {id(target.config): target for target in targets}
-    groups = [[by_config[id(config)] for config in group] for group in settings.grouped]
+    called = places((audience.name, audience.property_key) for audience in settings.audiences)
+    by_text = {target.key: target for target in targets} | {
+        text: by_config[id(config)]
+        for text, place in called.items()
+        if id(config := settings.audiences[place]) in by_config
+    }
+    closed = {text for text in called if text not in by_text} | {key for key, each in stored.items() if each.retired}
+    names = [target.name for target in targets]
+    groups, problems, first = list[list[Target]](), list[Problem](), dict[str, Place]()
+    for group, texts in settings.priority_groups.items():
+        groups.append([])
+        for index, text in enumerate(texts):
+            place, target = ("priority_groups", group, index), by_text.get(text)
+            if target is not None and target.key not in first:
+                first[target.key] = place
+                groups[-1].append(target)
+            elif target is not None:
+                problems.append(Problem(dotted(place), repeated(text, first[target.key])))
+            elif text not in closed:
+                problems.append(Problem(dotted(place), unknown_audience(text, names)))
+    if problems:
+        raise ConfigError(problems)
+    return groups
+
+
+def earlier_in_groups(groups: Sequence[Sequence[Target]]) -> Earlier:
     return {target.key: group[:place] for group in groups for place, target in enumerate(group) if place}
 
 

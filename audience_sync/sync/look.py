@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import Facts
@@ -14,6 +14,7 @@ from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import refused_values, withheld_values
 from audience_sync.sync.aliases import read_aliases
+from audience_sync.sync.closed import retired_warnings, without_retired_traits
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.decisions import Decisions
 from audience_sync.sync.findings import Findings
@@ -83,7 +84,10 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     refuse_unfitting(order.moves, parts.settings.audiences)
     targets = named_targets(parts.settings.audiences, known.properties, leaving=order.retire)
     refuse_traits(parts.settings.computed_traits, known.properties, leaving=order.retire)
+    skipped = [f"{place}: {words}" for place, words in retired_warnings(parts.settings, known.properties)]
+    parts = replace(parts, settings=without_retired_traits(parts.settings, known.properties))
     collector = _collector(parts, order, watch, workspace, known, run)
+    collector.findings.warnings += skipped
     collector.aliases = read_aliases(collector, sources=order.retire is None and order.undoes is None)
     collector.erased = erased_persons(collector.erased, collector.aliases.pairs)
     collect_all(collector, targets, order)

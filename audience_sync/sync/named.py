@@ -151,6 +151,12 @@ def _targets(
             continue
         if collector.keys is not None and key not in collector.keys:
             continue
+        if stored and stored.retired:
+            collector.findings.warnings.append(
+                f"the audience '{name}' from {origin}: the key '{key}' is retired, and every run skips it. "
+                "Leave it out of the source; a new audience needs another name"
+            )
+            continue
         if reason := _refusal(collector, key, stored, taken):
             _refuse(collector, origin, name, reason)
             continue
@@ -163,8 +169,6 @@ def _targets(
 def _refusal(collector: Collector, key: str, stored: Property | None, taken: Collection[str]) -> str | None:
     if key in taken or (stored is None and key in collector.known.properties):
         return f"the key '{key}' is taken by another audience or computed trait"
-    if stored and stored.retired:
-        return f"the key '{key}' is retired. Leave it out of the source; a new audience needs another name"
     if stored:
         return refusal(key, collector.known.properties)
     return reserved_reason(key, collector.profile_fields)

@@ -92,9 +92,9 @@ def _left_behind(collector: Collector, stored: Property, targets: Sequence[Targe
     for place, config in enumerate(settings.computed_traits):
         entries += [f"computed_traits[{place}]"] if key in config.columns else []
     for entry in entries:
-        yield f"{entry} of the config has the key '{key}': take it out, or the next run refuses the config"
+        yield f"{entry} of the config has the key '{key}': take it out; until then every run skips it"
     if stored.origin in {origin(config) for config in settings.audiences if config.names_from}:
-        yield f"'{stored.name}' comes from {stored.origin}: leave it out there, or every run fails it as retired"
+        yield f"'{stored.name}' comes from {stored.origin}: leave it out there; until then every run skips it"
     absent = sorted(_told_of(collector, key) - settings.destinations.keys())
     if absent:
         yield (

@@ -52,11 +52,16 @@ def origin(config: AudienceConfig) -> str:
 def named_targets(
     audiences: Sequence[AudienceConfig], stored: Mapping[str, Property], *, leaving: str | None = None
 ) -> list[Target]:
-    """The audiences that the config names, with their stored keys. Nothing is said against the one that is ``leaving``.
+    """The audiences that the config names, with their stored keys, without those that are retired. Nothing is said
+    against the one that is ``leaving``.
 
-    Raises ConfigError for a retired key, a key that is a computed trait's, and two audiences with one key.
+    Raises ConfigError for a key that is a computed trait's, and two audiences with one key.
     """
-    named = [(index, config) for index, config in enumerate(audiences) if config.names_from is None]
+    named = [
+        (index, config)
+        for index, config in enumerate(audiences)
+        if config.names_from is None and retired_key(config, stored) in (None, leaving)
+    ]
     known = [_known(config, stored) for _, config in named]
     claimed = {each.key for each in known if each}
     targets, problems = list[Target](), list[Problem]()
@@ -75,6 +80,12 @@ def named_targets(
     if problems:
         raise ConfigError(problems)
     return targets
+
+
+def retired_key(config: AudienceConfig, stored: Mapping[str, Property]) -> str | None:
+    """The key of the retired audience, or computed trait, that this is still the entry of; None of a live one."""
+    found = None if config.names_from else _known(config, stored)
+    return found.key if found and found.retired else None
 
 
 def _old_key(target: Target, stored: Mapping[str, Property], claimed: Collection[str | None]) -> str | None:
@@ -137,7 +148,7 @@ def _problems(path: str, target: Target, stored: Mapping[str, Property], others:
 def refuse_traits(
     entries: Sequence[ComputedTraitsConfig], stored: Mapping[str, Property], *, leaving: str | None = None
 ) -> None:
-    """Raise ConfigError for computed traits whose key is a stored audience's, or retired; not for one ``leaving``."""
+    """Raise ConfigError for computed traits whose key is a stored audience's; not for one ``leaving``."""
     problems = [
         Problem(f"computed_traits[{index}].traits", f"the key '{key}' is {taken}")
         for index, entry in enumerate(entries)
@@ -149,23 +160,16 @@ def refuse_traits(
 
 
 def _taken(known: Property | None) -> str | None:
-    if known is None:
+    if known is None or known.retired or known.kind is PropertyKind.COMPUTED_TRAIT:
         return None
-    if known.retired:
-        return "retired: it is closed for good. Take the trait out of the config; a new one needs another `key:`"
-    return None if known.kind is PropertyKind.COMPUTED_TRAIT else "an audience's. Give the trait another `key:`"
+    return "an audience's. Give the trait another `key:`"
 
 
 def refusal(key: str, stored: Mapping[str, Property]) -> str | None:
     """Why no audience may have this key in this store; None when it may."""
     known = stored.get(key)
-    if known is None:
+    if known is None or known.retired:
         return None
-    if known.retired:
-        return (
-            f"the key '{key}' is retired: destinations may still count its former members. "
-            "Take the audience out of the config; a new one needs another `key:`"
-        )
     if known.kind is not PropertyKind.AUDIENCE:
         return f"the key '{key}' is a computed trait's. Give the audience another `key:`"
     return None

@@ -24,7 +24,7 @@ def collect_traits(collector: Collector, keys: Collection[str] | None = None) ->
     """Take and compare every entry, or those with one of ``keys``; one that fails leaves its traits as they are."""
     changed, was_read = list[str](), False
     for index, config in enumerate(collector.settings.computed_traits):
-        if keys is not None and config.columns.keys().isdisjoint(keys):
+        if not config.columns or (keys is not None and config.columns.keys().isdisjoint(keys)):
             continue
         collector.watch(f"computed traits of {config.source}")
         try:

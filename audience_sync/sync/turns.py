@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.model import AudienceStatus
 from audience_sync.sync.collect import Collector
-from audience_sync.sync.group import earlier_in_groups, waves
+from audience_sync.sync.group import earlier_in_groups, grouped, waves
 from audience_sync.sync.known import Known
 from audience_sync.sync.move import move_keys
 from audience_sync.sync.named import collect_names
@@ -35,7 +35,7 @@ def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -
         return
     collector.findings.warnings += [thawed(freeze) for freeze in collector.known.thawed]
     move_keys(collector)
-    collector.earlier = earlier_in_groups(collector.settings, targets)
+    collector.earlier = earlier_in_groups(grouped(collector.settings, targets, collector.known.properties))
     turns = list(waves(targets, collector.earlier))
     for turn in turns[:-1]:
         _take_turn(collector, turn)

@@ -176,6 +176,34 @@ def test_names_and_keys_may_be_written(vip: Project) -> None:
     assert vip.sent() == [("ada", {"gold_members": True}), ("bob", {"silver": True})]
 
 
+@pytest.mark.parametrize("called", ["gold", "best", "Best"], ids=["the stored key", "the new name's", "the new name"])
+def test_a_renamed_audience_is_found_by_its_stored_key_and_by_its_new_name(vip: Project, called: str) -> None:
+    gold, silver = ({"name": name, "source": "shop", "file": f"{name}.csv"} for name in ("Gold", "Silver"))
+    write(vip, "Gold", "ada")
+    write(vip, "Silver", "ada", "bob")
+    vip.configure(audiences=[gold, silver], priority_groups={"campaign": ["gold", "silver"]})
+    vip.sync()
+    vip.sent()
+    vip.configure(audiences=[{**gold, "name": "Best"}, silver], priority_groups={"campaign": [called, "silver"]})
+    write(vip, "Gold", "bob", at=2)
+    assert vip.run("check").code == 0
+    assert vip.sync("--accept", "gold").code == 0
+    assert vip.sent() == [("ada", {"gold": False, "silver": True}), ("bob", {"gold": True, "silver": False})]
+
+
+@pytest.mark.parametrize("command", ["sync", "plan", "check"])
+def test_a_stored_key_is_in_a_group_once_and_has_to_be_an_audience_of_the_config(vip: Project, command: str) -> None:
+    gold = {"name": "Gold", "source": "shop", "file": "vip.csv"}
+    vip.configure(audiences=[gold])
+    vip.sync()
+    vip.configure(audiences=[{**gold, "name": "Best"}], priority_groups={"one": ["gold", "best"], "two": ["golt"]})
+    wrong = vip.run(command)
+    said = " ".join((wrong.stdout + wrong.stderr).split())
+    assert wrong.code == 2
+    assert "`best` is already priority_groups.one[0]: an audience is in one group, and once" in said
+    assert "unknown audience `golt` (known here: Best); those of `names_from` can't be in a group" in said
+
+
 def test_a_group_that_is_wrong_is_refused(vip: Project) -> None:
     vip.configure(
         audiences=[{"name": name, "source": "shop", "file": "vip.csv"} for name in ("Gold", "Silver")],

@@ -36,7 +36,7 @@ def test_everyone_who_is_in_it_is_told_false_and_the_key_is_closed(vip: Project)
         2,
     )
     assert retired.json["warnings"] == [
-        "audiences[0] of the config has the key 'vip': take it out, or the next run refuses the config"
+        "audiences[0] of the config has the key 'vip': take it out; until then every run skips it"
     ]
     assert vip.sent() == [("ada", {"vip": False}), ("bob", {"vip": False})]
     assert vip.query('select audience_key, status, "left" from audience_syncs order by run desc limit 1') == [
@@ -60,19 +60,61 @@ def test_everyone_who_is_in_it_is_told_false_and_the_key_is_closed(vip: Project)
     [VIP, {**VIP, "name": "Best", "key": "vip"}, {**VIP, "name": "Best"}],
     ids=["as it was", "by its key", "renamed before, and never synced since"],
 )
-def test_a_config_that_has_it_is_refused(vip: Project, entry: dict[str, str]) -> None:
+def test_an_entry_that_is_still_in_the_config_is_skipped_and_the_others_go_on(
+    vip: Project, entry: dict[str, str]
+) -> None:
     vip.sync()
-    vip.configure(audiences=[entry])
+    vip.write_members("buyers.csv", "zoe")
+    vip.configure(audiences=[entry, BUYERS])
     vip.run("retire", "vip", "--yes")
     vip.sent()
-    for command in ("sync", "plan", "check"):
-        refused = vip.run(command)
-        assert refused.code == 2
+    for command, code in (("plan", 0), ("check", 0), ("sync", 0), ("sync", 0)):
+        skipped = vip.run(command)
+        assert skipped.code == code
         assert (
-            "audiences[0]: the key 'vip' is retired: destinations may still count its former members. Take the "
-            "audience out of the config; a new one needs another `key:`"
-        ) in " ".join((refused.stdout + refused.stderr).split())
-    assert vip.sent() == []
+            "the key 'vip' is retired: every run skips it. Take the audience out of the config; a new one needs "
+            "another `key:`"
+        ) in " ".join((skipped.stdout + skipped.stderr).split())
+    assert vip.sent() == [("zoe", {"buyers": True})]
+
+
+def test_two_are_retired_one_after_the_other_without_an_edit_of_the_config(vip: Project) -> None:
+    vip.write_members("buyers.csv", "ada", "zoe")
+    vip.configure(audiences=[VIP, BUYERS, {"name": "All", "source": "shop", "file": "vip.csv"}])
+    vip.sync()
+    vip.sent()
+    assert vip.run("retire", "vip", "--yes").code == 0
+    assert vip.sent() == [("ada", {"vip": False}), ("bob", {"vip": False}), ("cyd", {"vip": False})]
+    assert vip.run("retire", "buyers", "--yes").code == 0
+    assert vip.sent() == [("ada", {"buyers": False}), ("zoe", {"buyers": False})]
+    vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
+    done = vip.sync()
+    assert (done.code, [each["key"] for each in done.json["audiences"]]) == (0, ["all"])
+    assert vip.sent() == [("dan", {"all": True})]
+
+
+@pytest.mark.parametrize("asked", [["sync", "vip"], ["plan", "vip"], ["seed", "vip"], ["sync", "buyers", "vip"]])
+def test_a_retired_one_that_is_asked_for_by_name_is_a_wrong_use(vip: Project, asked: list[str]) -> None:
+    vip.write_members("buyers.csv", "zoe")
+    vip.configure(audiences=[VIP, BUYERS])
+    vip.run("sync", "vip")
+    vip.run("retire", "vip", "--yes")
+    refused = vip.run(*asked)
+    assert refused.code == 2
+    assert "the key 'vip' is retired" in refused.stderr
+
+
+def test_a_group_goes_on_without_the_one_that_is_retired(vip: Project) -> None:
+    vip.write_members("buyers.csv", "ada", "zoe")
+    vip.configure(audiences=[VIP, BUYERS], priority_groups={"campaign": ["VIP", "Buyers"]})
+    vip.sync()
+    vip.sent()
+    vip.run("retire", "vip", "--yes")
+    vip.sent()
+    assert vip.sync().code == 0
+    assert vip.sent() == [("ada", {"buyers": True})]
+    vip.configure(audiences=[BUYERS], priority_groups={"campaign": ["vip", "Buyers"]})
+    assert vip.sync().code == 0
 
 
 def test_without_a_terminal_it_shows_what_would_be_told_and_does_nothing(vip: Project) -> None:
@@ -101,11 +143,16 @@ def test_a_computed_trait_becomes_null_and_the_others_stay(project: Project) -> 
     retired = project.run("retire", "plan", "--yes", "--json")
     assert (retired.code, retired.json["traits"]["users"], retired.json["traits"]["changed"]) == (0, 2, 2)
     assert project.sent() == [("ada", {"plan": None}), ("cyd", {"plan": None})]
-    refused = project.sync()
-    assert refused.code == 2
-    assert "computed_traits[0].traits: the key 'plan' is retired" in refused.stderr
+    project.write("people.csv", "user_id,plan,city\nada,pro,Oslo\nbob,,Bern\ncyd,free,\n")
+    skipped = project.sync()
+    assert skipped.code == 0
+    assert skipped.json["warnings"] == [
+        "computed_traits[0].traits: the key 'plan' is retired: every run skips it. Take the trait out of the config; "
+        "a new one needs another `key:`"
+    ]
+    assert project.sent() == [("bob", {"city": "Bern"})]
     project.configure(computed_traits=[{**traits, "traits": ["city"]}])
-    project.write("people.csv", "user_id,plan,city\nada,pro,Lima\nbob,,Rome\n")
+    project.write("people.csv", "user_id,plan,city\nada,pro,Lima\nbob,,Bern\n")
     assert project.sync("--accept", "city").code == 0
     assert project.sent() == [("ada", {"city": "Lima"})]
 
@@ -298,16 +345,16 @@ def test_one_of_many_audiences_of_a_query_is_retired_and_the_others_go_on(vip: P
     vip.sent()
     retired = vip.run("retire", "gold", "--yes", "--json")
     assert retired.json["warnings"] == [
-        "'Gold' comes from shop:audience: leave it out there, or every run fails it as retired"
+        "'Gold' comes from shop:audience: leave it out there; until then every run skips it"
     ]
     assert vip.sent() == [("ada", {"gold": False})]
-    refused = vip.sync()
-    assert refused.code == 3
-    assert {each["key"]: each["status"] for each in refused.json["audiences"]} == {
-        "silver": "unchanged",
-        "shop:audience=Gold": "failed",
-    }
-    assert "the key 'gold' is retired. Leave it out of the source" in refused.stdout
+    skipped = vip.sync()
+    assert skipped.code == 0
+    assert {each["key"]: each["status"] for each in skipped.json["audiences"]} == {"silver": "unchanged"}
+    assert skipped.json["warnings"] == [
+        "the audience 'Gold' from shop:audience: the key 'gold' is retired, and every run skips it. Leave it out of "
+        "the source; a new audience needs another name"
+    ]
     vip.write("all.csv", "audience,user_id\nSilver,bob\nSilver,eve\n")
     taken = vip.sync()
     assert (taken.code, [each["key"] for each in taken.json["audiences"]]) == (0, ["silver"])

@@ -126,23 +126,19 @@ def test_only_a_living_audience_of_its_own_can_have_been_renamed(other: Property
     assert keys([config("Recent Buyers")], other) == ["recent_buyers"]
 
 
-RETIRED = (
-    "audiences[0]: the key 'order_completed' is retired: destinations may still count its former members. "
-    "Take the audience out of the config; a new one needs another `key:`"
-)
 TRAIT = "audiences[0]: the key 'order_completed' is a computed trait's. Give the audience another `key:`"
 
 
 @pytest.mark.parametrize("audience", [config("Order Completed"), config("Buyers", key="order_completed")])
-@pytest.mark.parametrize(
-    ("other", "problem"),
-    [
-        pytest.param(stored("order_completed", "Order Completed", retired=True), RETIRED, id="retired"),
-        pytest.param(stored("order_completed", "Orders", kind=PropertyKind.COMPUTED_TRAIT), TRAIT, id="a trait"),
-    ],
-)
-def test_a_key_that_is_taken_is_refused(audience: AudienceConfig, other: Property, problem: str) -> None:
-    assert refused([audience], other) == [problem]
+def test_the_key_of_a_trait_is_refused(audience: AudienceConfig) -> None:
+    assert refused([audience], stored("order_completed", "Orders", kind=PropertyKind.COMPUTED_TRAIT)) == [TRAIT]
+
+
+@pytest.mark.parametrize("audience", [config("Order Completed"), config("Buyers", key="order_completed")])
+@pytest.mark.parametrize("kind", list(PropertyKind))
+def test_an_entry_whose_key_is_retired_is_left_out(audience: AudienceConfig, kind: PropertyKind) -> None:
+    retired = stored("order_completed", "Order Completed", retired=True, kind=kind)
+    assert keys([audience, config("Big Spenders")], retired) == ["big_spenders"]
 
 
 def test_two_audiences_with_one_key_are_refused() -> None:
@@ -154,9 +150,9 @@ def test_two_audiences_with_one_key_are_refused() -> None:
 
 def test_all_refused_keys_are_named_at_once() -> None:
     audiences = [config("Order Completed"), config("Vip"), config("VIP")]
-    problems = refused(audiences, stored("order_completed", "Order Completed", retired=True))
+    problems = refused(audiences, stored("order_completed", "Orders", kind=PropertyKind.COMPUTED_TRAIT))
     assert problems == [
-        RETIRED,
+        TRAIT,
         "audiences[2]: 'VIP' and 'Vip' both have the key 'vip'; give one a `key:`",
     ]
 

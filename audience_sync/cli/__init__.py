@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 import signal
 import sys
 from typing import Any
@@ -94,10 +93,9 @@ def main() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from audience_sync.cli.errors import run
     from audience_sync.cli.stopping import stop_within
+    from audience_sync.cli.streams import set_up_streams
 
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed by whoever started us
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
+    set_up_streams()
     gc.set_threshold(YOUNG)
     stop_within()
     raise SystemExit(run(group))

@@ -12,6 +12,7 @@ from io import StringIO
 
 import click
 
+from audience_sync.cli.streams import for_programs
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
@@ -113,6 +114,7 @@ def _answer(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
     import json
 
     found = [{"path": each.path, "message": masked_text(each.message)} for each in problems]
+    for_programs(sys.stdout)
     document = {"status": "failed", "exit_code": code, "error": masked_text(message), "problems": found}
     print(json.dumps(document, indent=2, ensure_ascii=False))
 

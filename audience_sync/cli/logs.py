@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from audience_sync.cli.errors import masked_text
+from audience_sync.cli.streams import for_programs
 
 if TYPE_CHECKING:
     from audience_sync.sync.report import Report
@@ -48,6 +49,8 @@ def set_up_log(*, verbose: bool) -> None:
     wanted = os.environ.get(FORMAT_VARIABLE, "") or "text"
     if wanted not in FORMATS:
         raise click.UsageError(f"{FORMAT_VARIABLE} is {wanted!r}: it has to be {' or '.join(FORMATS)}.")
+    if wanted == "json":
+        for_programs(sys.stderr)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if wanted == "json" else _Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     # Libraries only warn: what they say of each request holds its address, and of many services that is the key.

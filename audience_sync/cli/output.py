@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from audience_sync.cli.layout import PIPE, Screen
+from audience_sync.cli.streams import for_programs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,6 +63,7 @@ def console(*, error: bool = False) -> Console:
 
 
 def print_json(value: Any) -> None:
+    for_programs(sys.stdout)
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 

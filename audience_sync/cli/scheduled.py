@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 from audience_sync.cli.compose import read_settings, store_to_read
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.cli.output import print_json, print_table
+from audience_sync.cli.streams import for_programs
 from audience_sync.cli.summary import print_in_short
 from audience_sync.schedule.entries import Entry, entries
 from audience_sync.schedule.times import first_after, times_after
@@ -35,6 +37,7 @@ def say_schedules(found: Sequence[Entry]) -> None:
 def say_report(report: Report, *, as_json: bool) -> None:
     """One document a line, for programs."""
     if as_json:
+        for_programs(sys.stdout)
         print(json.dumps(report.as_json(), ensure_ascii=False), flush=True)
     else:
         print_in_short(report)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from audience_sync.cli.options import common
+from audience_sync.cli.streams import read_utf8
+from audience_sync.cli.users import in_utf8
 
 if TYPE_CHECKING:
     from audience_sync.config.models import StoreSettings
@@ -80,14 +82,22 @@ def erase(context: click.Context, users: tuple[str, ...]) -> None:
 
 def _ids(users: Sequence[str]) -> list[str]:
     """The ids, each once; ``-`` stands for those on stdin."""
-    text = sys.stdin.read(MOST_CHARACTERS + 1) if "-" in users else ""
+    text = _stdin() if "-" in users else ""
     if len(text) > MOST_CHARACTERS:
         raise click.BadParameter(f"more than {MOST_CHARACTERS:,} characters: give the ids in parts", param_hint="-")
     lines = text.splitlines()
-    ids = [*(user for user in users if user != "-"), *(line for line in lines if line.strip())]
+    ids = [*(in_utf8(user) for user in users if user != "-"), *(line for line in lines if line.strip())]
     if not all(user.strip() for user in ids) or not ids:
         raise click.BadParameter("an id is empty", param_hint="ID")
     return list(dict.fromkeys(ids))
+
+
+def _stdin() -> str:
+    read_utf8(sys.stdin)
+    try:
+        return sys.stdin.read(MOST_CHARACTERS + 1)
+    except UnicodeDecodeError:
+        raise click.BadParameter("the ids are not text in UTF-8. Nothing was changed", param_hint="-") from None
 
 
 @contextmanager

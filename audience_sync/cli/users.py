@@ -1,21 +1,32 @@
-"""Which user is meant? An id on the command line, taken as it is written."""
+"""Read a user's id from the command line, and show one to a person."""
 
 from __future__ import annotations
 
 import json
+import os
 
 import click
 
 
 def usable_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """A callback that refuses what no source's id can be."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise click.BadParameter("it is no text in UTF-8") from None
+    """A callback that refuses what can't be the id of any source."""
+    value = in_utf8(value)
     if not value:
-        raise click.BadParameter("it is empty")
+        raise click.BadParameter("the id is empty")
     return value
+
+
+def in_utf8(argument: str) -> str:
+    """The argument read as UTF-8, also where the locale is ASCII. Raises click.BadParameter where it is not UTF-8."""
+    try:
+        return os.fsencode(argument).decode() if _has_bytes(argument) else argument
+    except (UnicodeDecodeError, UnicodeEncodeError):
+        raise click.BadParameter("the id is not text in UTF-8") from None
+
+
+def _has_bytes(argument: str) -> bool:
+    """Whether Python kept bytes of the argument that it could not decode."""
+    return any("\udc80" <= sign <= "\udcff" for sign in argument)
 
 
 def shown_id(value: str) -> str:

@@ -56,7 +56,7 @@ def _members(connection: Connection, workspace: Workspace, audience: Property) -
 def _as_of(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:
     """The members after a run: of users who changed since, the first change says what they were before."""
     if run < audience.created_run:
-        return f"{members} where false"
+        return f"select * from ({members}) where false"
     mine = changes.c.property_id == audience.id
     later = select(changes.c.user_id).where(mine, changes.c.run_id > run)
     query = (

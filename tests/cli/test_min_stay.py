@@ -36,7 +36,7 @@ def test_who_comes_back_in_time_is_sent_nothing(told: Project) -> None:
     assert counts(told) == {"status": "unchanged", "members": 3, "left": 0, "absent": 1, "returned": 1}
     assert told.sent() == []
     assert told.query("select user_id, since_run from absent_members") == [("cyd", 2)]
-    assert told.run("members", "vip").stdout.count("\n") == 3
+    assert told.run("members", "vip").stdout.count("\n") == 4
 
     assert counts(told) == {"status": "synced", "members": 2, "left": 1, "absent": 0, "returned": 0}
     assert told.sent() == [("cyd", {"vip": False})]

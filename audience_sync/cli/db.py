@@ -99,7 +99,8 @@ def backup(context: click.Context, file: Path) -> None:
     if options.as_json:
         print_json({"file": str(file), "bytes": size})
         return
-    line(f"Backed up to {file} ({size:,} bytes). To use it: put it in the place of the store while no run is at work.")
+    line(f"Backed up to {file} ({size:,} bytes).")
+    line("To restore it: put it in the place of the store while no run is at work, then: audience-sync resync")
 
 
 @db.command("copy")

@@ -66,7 +66,8 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class Calls:
     """The calls of an ``owed`` table. ``times``: when each run started (ISO 8601). ``told_since``: of each audience
-    whose events are told, the run since which the destination is told of it: what everyone is told then is no event."""
+    whose events are told, the run since which the destination is told of it: what everyone is told then is no event.
+    ``nonces``: the random value of each run; a run of a version without has none."""
 
     workspace: Workspace
     table: str
@@ -74,6 +75,7 @@ class Calls:
     destination: str
     times: Mapping[int, str]
     told_since: Mapping[str, int] = field(default_factory=dict)
+    nonces: Mapping[int, str] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[IdentifyCall]:
         """In user order."""
@@ -97,7 +99,8 @@ class Calls:
             key, _, run = version.rpartition("@")
             moved = f"{ALIAS_KEY}@{run}" in call.versions.split(",")  # what went with the user to another id
             if key in self.told_since and int(run) > self.told_since[key] and not moved:
-                change = "\0".join((self.installation, self.destination, call.user_id, version))
+                nonce = [self.nonces[int(run)]] if int(run) in self.nonces else []
+                change = "\0".join((self.installation, self.destination, call.user_id, version, *nonce))
                 message_id = sha1(change.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:32]
                 at = self.times.get(int(run), call.timestamp)
                 yield AudienceEvent(key, bool(call.traits[key]), message_id, at)
@@ -131,16 +134,21 @@ class Calls:
         """The fields of IdentifyCall, and the newest run.
 
         A message's id is the same for the same change of the same user, whenever it is sent: ``versions`` names the
-        run behind every value, so that true -> false -> true gives three ids. It names, it doesn't protect: SHA-1, as
-        in name-based UUIDs, takes half the time of SHA-256."""
-        change = ", ".join((literal(self.installation), literal(self.destination), "user_id", "traits", "versions"))
-        runs = ", ".join(f"({run}, {literal(at)})" for run, at in self.times.items())
+        run behind every value, so that true -> false -> true gives three ids. The nonce of the newest run tells two
+        histories apart: two copies of a store that both have that run have the same runs before it. SHA-1, as in
+        name-based UUIDs, takes half the time of SHA-256; the id names a change, it protects nothing."""
+        parts = (literal(self.installation), literal(self.destination), "user_id", "traits", "versions", "nonce")
+        change = ", ".join(parts)
+        runs = ", ".join(f"({run}, {literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
         started = "coalesce(started, error('no time is known of run ' || run_id))"
         return (
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
             f'{started} as "timestamp", versions, run_id from {self.table} '
-            f"left join (values {runs}) t(run_id, started) using (run_id)"
+            f"left join (values {runs}) t(run_id, started, nonce) using (run_id)"
         )
+
+    def _nonce(self, run: int) -> str:
+        return literal(self.nonces[run]) if run in self.nonces else "null"
 
 
 def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:

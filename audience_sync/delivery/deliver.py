@@ -81,7 +81,8 @@ class Tally:
 class Context:
     """What all deliveries of a run share.
 
-    ``times``: when each run started (ISO 8601). ``latecomers``: users who were suppressed since.
+    ``times``: when each run started (ISO 8601). ``nonces``: see ``Calls``. ``latecomers``: users who were suppressed
+    since.
     """
 
     lease: Lease
@@ -94,6 +95,7 @@ class Context:
     interrupted: threading.Event = field(default_factory=threading.Event)
     latecomers: Callable[[], Collection[str]] = tuple
     mask: Callable[[str], str] = str
+    nonces: Mapping[int, str] = field(default_factory=dict)
 
     def begin(self, progress: Progress) -> None:
         """A delivery starts; after an interruption it ends at once."""
@@ -159,7 +161,9 @@ def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, ta
         parts, mask = work.destination.parts, context.mask
         return BatchSender(transport, pace, progress, confirm, suppressed=latecomers, parts=parts, mask=mask)
 
-    calls = Calls(workspace, work.table, context.installation, work.name, context.times, work.told_since)
+    calls = Calls(
+        workspace, work.table, context.installation, work.name, context.times, work.told_since, context.nonces
+    )
     with Senders(work.destination, progress, sender, user_rate) as senders:
         for outcomes in _answers(senders, limited(_batches(calls, work), work.most), progress):
             feed = acknowledge(

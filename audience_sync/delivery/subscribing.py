@@ -28,12 +28,16 @@ def subscribe(ledger: Ledger, wanted: Mapping[str, bool], run: int) -> Ledger:
 def retell(ledger: Ledger, first_told: Mapping[str, int], run: int) -> Ledger:
     """The ledger with these properties to be told anew: every member ``true``, and ``false`` to everyone who left
     since the destination was first told of it, in the run that ``first_told`` names by key (every value, and ``null``
-    to whom it disappeared for). What was never told yet will be, and stays as it is."""
-    anew = {
-        key: replace(each, since_run=run, tell_everyone=True, told_before=first_told[key])
-        for key, each in ledger.subscriptions.items()
-        if key in first_told and each.ended_run is None and not _is_untold(each, ledger.seeds.get(key, ledger.feed))
-    }
+    to whom it disappeared for).
+
+    What was never told yet is told to members alone, but as a change of this run: where the store is a restored backup,
+    a destination may have had these calls already, and drops what comes again with the same message ids."""
+    anew = {}
+    for key, each in ledger.subscriptions.items():
+        if key in first_told and each.ended_run is None:
+            untold = _is_untold(each, ledger.seeds.get(key, ledger.feed))
+            before = run if untold else first_told[key]
+            anew[key] = replace(each, since_run=run, tell_everyone=True, told_before=before)
     return replace(ledger, subscriptions={**ledger.subscriptions, **anew})
 
 

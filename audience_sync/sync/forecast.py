@@ -80,15 +80,17 @@ def forecast(
     installation: str,
     shares: Sequence[Owed],
     times: Mapping[int, str],
+    nonces: Mapping[int, str],
     *,
     rate: float | None = None,
     most: int | None = None,
 ) -> Forecast:
-    """``times``: when each run started, the planned one included. ``rate``: users a second. ``most``: calls."""
+    """``times``: when each run started, the planned one included. ``nonces``: see ``Calls``. ``rate``: users a second.
+    ``most``: calls."""
     found = Forecast(name, destination.address, destination.options.rate_limit, rate)
     sizes = [each for each in (most, most_at_once(rate)) if each is not None]
     for share in shares:
-        calls = Calls(workspace, share.table, installation, name, times, share.told_since(destination))
+        calls = Calls(workspace, share.table, installation, name, times, share.told_since(destination), nonces)
         found.calls += share.calls if most is None else min(most, share.calls)
         found.withheld += share.kept_calls
         filled = batches(calls.encoded(destination), destination, most=min(sizes, default=None))

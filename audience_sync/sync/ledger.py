@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -14,23 +15,27 @@ from audience_sync.store.tables import requests, run_destinations, runs
 from audience_sync.sync.report import DestinationReport, Report
 
 
-def begin_run(connection: Connection, command: str, now: datetime) -> RunId:
-    """A new run's row; runs that died without a word are marked as failed."""
+def new_nonce() -> str:
+    """A random value for one run: no other run has it, not even one with the same number in a copy of the store."""
+    return secrets.token_hex(8)
+
+
+def begin_run(connection: Connection, command: str, now: datetime, *, nonce: str = "") -> RunId:
+    """A new run's row; runs that died without a word are marked as failed. ``nonce``: a new one by default."""
     words = "The process ended before the run did; what it had committed stands, and the next run goes on from there."
     lost = {"status": RunStatus.FAILED.value, "finished_at": now, "error": words}
     for run in connection.execute(select(runs.c.id).where(runs.c.status == RunStatus.RUNNING.value)).scalars().all():
         connection.execute(update(runs).where(runs.c.id == run).values(lost))
         _count_answers(connection, run)
-    row = {"command": command, "status": RunStatus.RUNNING.value, "started_at": now}
+    row = {"command": command, "status": RunStatus.RUNNING.value, "started_at": now, "nonce": nonce or new_nonce()}
     key = connection.execute(insert(runs).values(**row, holder=holder(), version=__version__)).inserted_primary_key
     assert key is not None
     return RunId(int(key[0]))
 
 
-def run_begun(connection: Connection, now: datetime) -> RunId | None:
-    """The run that this process began at that moment, if it did."""
-    mine = (runs.c.holder == holder()) & (runs.c.started_at == now) & (runs.c.status == RunStatus.RUNNING.value)
-    found = connection.execute(select(runs.c.id).where(mine)).scalar()
+def run_begun(connection: Connection, nonce: str) -> RunId | None:
+    """The run with this nonce, if it was begun."""
+    found = connection.execute(select(runs.c.id).where(runs.c.nonce == nonce)).scalar()
     return None if found is None else RunId(found)
 
 
@@ -94,6 +99,12 @@ def times_of(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
     """When runs started, as identify calls say it: ISO 8601, UTC, milliseconds."""
     query = select(runs.c.id, runs.c.started_at).where(runs.c.id.in_(wanted))
     return {row.id: timestamp(row.started_at) for row in connection.execute(query)}
+
+
+def nonces_of(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
+    """What runs add to the message ids of their changes; nothing of those of a version without nonces."""
+    query = select(runs.c.id, runs.c.nonce).where(runs.c.id.in_(wanted), runs.c.nonce.is_not(None))
+    return {row.id: row.nonce for row in connection.execute(query)}
 
 
 def timestamp(moment: datetime) -> str:

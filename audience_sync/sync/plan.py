@@ -11,7 +11,7 @@ from audience_sync.model import AudienceStatus
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.forecast import Forecast, forecast
 from audience_sync.sync.largest import Change, changes_by_size
-from audience_sync.sync.ledger import times_of, timestamp
+from audience_sync.sync.ledger import nonces_of, times_of, timestamp
 from audience_sync.sync.look import Outlook, look
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
@@ -102,6 +102,7 @@ def _forecasts(
     runs = {run for each in owed for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
     with parts.store.reading() as connection:
         times = {outlook.run: timestamp(datetime.now(UTC)), **times_of(connection, sorted(runs))}
+        nonces = nonces_of(connection, sorted(runs))
     return [
         forecast(
             workspace,
@@ -110,6 +111,7 @@ def _forecasts(
             outlook.known.installation,
             [each for each in owed if each.ledger.name == name],
             times,
+            nonces,
             rate=order.rate,
             most=order.most,
         )

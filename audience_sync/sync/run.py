@@ -17,7 +17,7 @@ from audience_sync.model import RunId
 from audience_sync.store import slots
 from audience_sync.store.lease import MOST_ATTEMPTS, Lease, acquire
 from audience_sync.sync.commit import commit
-from audience_sync.sync.ledger import begin_run, break_off, end_run, has_ended, is_committed, run_begun
+from audience_sync.sync.ledger import begin_run, break_off, end_run, has_ended, is_committed, new_nonce, run_begun
 from audience_sync.sync.look import Outlook, look
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.report import Report, found_report
@@ -61,15 +61,15 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
 
 
 def _begin(lease: Lease, order: Order) -> RunId:
-    now = datetime.now(UTC)
+    now, nonce = datetime.now(UTC), new_nonce()
 
     def write(connection: Connection) -> RunId:
         free = slots.refuse_taken(connection, order.slots)
-        run = begin_run(connection, order.command, now)
+        run = begin_run(connection, order.command, now, nonce=nonce)
         slots.claim(connection, free, run)
         return run
 
-    return lease.carry_out(write, partial(run_begun, now=now))
+    return lease.carry_out(write, partial(run_begun, nonce=nonce))
 
 
 def _look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: int) -> Outlook:

@@ -49,8 +49,11 @@ def ledgers_after(
         told = _open_seed(subscribe(ledger, keys, collector.run), findings, order)
         terms = first.get(name, {})
         if order.resync and order.destination in (None, name):
-            again = [key for key in keys if key in terms and order.resyncs(key) and key not in known.frozen]
-            told = retell(told, {key: terms[key].subscription.since_run for key in again}, collector.run)
+            again = [
+                key for key in keys if order.resyncs(key) and key not in known.frozen and (key in terms or keys[key])
+            ]
+            since = {key: terms[key].subscription.since_run if key in terms else collector.run for key in again}
+            told = retell(told, since, collector.run)
         unmade = [key for key in findings.unmade if key in terms and terms[key].is_baseline]
         after[name] = undo_baseline(told, unmade, collector.run)
     return after

@@ -22,7 +22,7 @@ from audience_sync.store.engine import Store
 from audience_sync.store.lease import Lease
 from audience_sync.store.suppressions import suppressed_lately
 from audience_sync.sync.commit import property_ids
-from audience_sync.sync.ledger import times_of
+from audience_sync.sync.ledger import nonces_of, times_of
 from audience_sync.sync.look import Outlook
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
@@ -40,8 +40,9 @@ def context_of(
     owed: Sequence[Owed],
 ) -> Context:
     """What all deliveries of the run share."""
-    runs = {run for each in owed for run in _runs_told(workspace, each, outlook.destinations[each.ledger.name])}
-    times = parts.store.look(partial(times_of, wanted=sorted(runs)))
+    runs = sorted({run for each in owed for run in _runs_told(workspace, each, outlook.destinations[each.ledger.name])})
+    times = parts.store.look(partial(times_of, wanted=runs))
+    nonces = parts.store.look(partial(nonces_of, wanted=runs))
     ids = parts.store.look(property_ids)
     latecomers = Latecomers(partial(_suppressed_lately, parts.store, datetime.now(UTC)))
     return Context(
@@ -51,6 +52,7 @@ def context_of(
         times,
         ids,
         watch.delivering,
+        nonces=nonces,
         latecomers=latecomers,
         mask=lambda text: shortened(masked(text, parts.settings.secrets)),
     )

@@ -121,7 +121,7 @@ class TestAForecast:
         assert f"  POST {receiver.url}/v1/batch\n" in shown
         vip.sync()
         planned, sent = json.loads(request["body"])["batch"], received(receiver)
-        assert [_but_for_the_time(each) for each in planned] == [_but_for_the_time(each) for each in sent[:3]]
+        assert [_but_for_id_and_time(each) for each in planned] == [_but_for_id_and_time(each) for each in sent[:3]]
 
     def test_names_calls_that_can_never_be_sent(self, vip: Project, receiver: Receiver) -> None:
         vip.configure(
@@ -200,8 +200,9 @@ def test_the_largest_changes_come_first(vip: Project) -> None:
     assert "Largest changes of computed traits: plan 2 users." in shown
 
 
-def _but_for_the_time(message: dict[str, Any]) -> dict[str, Any]:
-    return {**message, "timestamp": None}
+def _but_for_id_and_time(message: dict[str, Any]) -> dict[str, Any]:
+    """A run draws a nonce when it begins, and its message ids carry it."""
+    return {**message, "messageId": None, "timestamp": None}
 
 
 class TestASavedPlan:

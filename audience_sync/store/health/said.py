@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 #: Problems of a kind that are named; of more the number is said.
 MOST_NAMED = 5
-RESTORE = "Restore a backup of the store"
+RESTORE = "Restore a backup of the store, then: audience-sync resync"
 RESYNC = "Restore a backup, or: audience-sync resync"
 
 

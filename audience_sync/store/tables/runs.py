@@ -32,6 +32,7 @@ runs = Table(
     Column("trait_users", Integer, comment="Users that have computed traits"),
     Column("trait_users_changed", Integer, comment="Users whose computed traits changed"),
     Column("error", Text, comment="Why it failed"),
+    Column("nonce", Text, comment="Random, part of the message ids of its changes; NULL = of a version without"),
     comment="One row a sync run",
 )
 

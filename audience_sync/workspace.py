@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from audience_sync.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,6 +30,11 @@ THREADS = 2
 #: Rows that become Python's at once, while other threads wait: two of DuckDB's vectors.
 STREAMED_ROWS = 4_096
 PREFIX, LOCK = "audience-sync-", "in-use"
+#: What DuckDB does not take as it stands in a path: globs, folders ``name=value``, another separator, no text at all.
+_ODD = re.compile("[*?\\[\\]\\\\=\x00-\x1f\x7f\ud800-\udfff]")
+_ENDINGS = re.compile(r"(?:\.[A-Za-z0-9]{1,10}){1,2}$")
+#: What DuckDB can't open even where a link leads to it.
+_CLOSED = re.compile("[\\\\\ud800-\udfff]")
 #: The longest line that DuckDB reads of a CSV file, unless it is told a longer one (bytes).
 LINE_BYTES = 2_000_000
 
@@ -70,6 +78,25 @@ def _sweep() -> None:
             shutil.rmtree(lock.parent)
 
 
+def _plain_folder(folder: Path) -> tuple[int | None, Path]:
+    """The folder by a name that DuckDB takes as it stands, and a file descriptor where it takes one.
+
+    Raises ConfigError where the system has no such names.
+    """
+    if not _ODD.search(str(folder)):
+        return None, folder
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    plain = Path(f"/proc/self/fd/{handle}")
+    if not plain.is_dir():
+        os.close(handle)
+        message = (
+            f"the folder for temporary files is {folder.parent}, a name that DuckDB can't read. Nothing was read or "
+            "sent. Set TMPDIR to a folder whose path has none of * ? [ ] = \\ in it."
+        )
+        raise ConfigError([Problem("", message)])
+    return handle, plain
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """While DuckDB is at work it looks for signals itself, and makes an error of its own of what the handler raises."""
@@ -94,7 +121,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
         _sweep()
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
-        self.folder = Path(self._folder.name)
+        self._handle, self.folder = _plain_folder(Path(self._folder.name))
         self._lock = _locked(self.folder)
         self._names = 0
         self.connection = duckdb.connect(
@@ -114,7 +141,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _shut_in(self, places: Sequence[str]) -> None:
         """DuckDB follows links before it looks whether a file may be opened; once shut, nothing opens it again."""
         for setting, wanted in (("allowed_directories", os.path.isdir), ("allowed_paths", os.path.isfile)):
-            listed = ", ".join(literal(place) for place in places if wanted(place))
+            listed = ", ".join(literal(place) for place in places if wanted(place) and not _CLOSED.search(place))
             self.connection.execute(f"SET {setting} = [{listed}]")
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
@@ -128,6 +155,23 @@ class Workspace(AbstractContextManager["Workspace"]):
         """A file name in the folder nobody has used yet."""
         self._names += 1
         return self.folder / f"{self._names}{suffix}"
+
+    def scannable(self, path: Path) -> Path:
+        """The path by which DuckDB reads exactly this file: its own, or that of a link in the folder.
+
+        DuckDB takes a path for a glob if it can be one, and finds columns in folders that are called ``name=value``.
+        The link's name ends like the file's.
+        """
+        plain = path.absolute()
+        if not _ODD.search(str(plain)):
+            return plain
+        ending = _ENDINGS.search(path.name)
+        link, target = self.path("-link" + (ending[0] if ending else "")), os.path.realpath(plain)
+        if _CLOSED.search(target):
+            shutil.copyfile(target, link)
+        else:
+            link.symlink_to(target)
+        return link
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A second connection to the same tables: one for each thread."""
@@ -188,4 +232,6 @@ class Workspace(AbstractContextManager["Workspace"]):
     ) -> None:
         self.connection.close()
         self._lock.close()
+        if self._handle is not None:
+            os.close(self._handle)
         self._folder.cleanup()

@@ -82,7 +82,7 @@ def open_source(config: SourceConfig) -> Source:
     if config.files is not None:
         from audience_sync.sources.files import FilesSource
 
-        return FilesSource(config.files)
+        return FilesSource(config.files, partitions=config.partitions)
     from audience_sync.sources.databases import DatabaseSource
 
     return DatabaseSource(config.database or "")

@@ -25,6 +25,7 @@ _MODIFIED_OF_FILES = (
 _BOTH_IDS = "it has both `ids` and `user_id`: make the column of `user_id` the first of `ids`, and leave `user_id` out"
 _ONE_ID = "it needs two columns at least: of one only, write `user_id: COLUMN` instead"
 _MODIFIED_MISSING = "of a database `max_age` needs `modified`: a query for the time of the newest change"
+_PARTITIONS_OF_DATABASE = "`partitions` is for `files` sources, and `{source}` is a database: leave it out"
 _PROBE_OF_FILES = "`probe` is for `database` sources: of the files of `{source}` it is known by itself, leave it out"
 
 
@@ -36,6 +37,8 @@ def findings(tree: Tree) -> Iterator[Finding]:
     sources = as_mapping(tree.get("sources"))
     for name, source in sources.items():
         yield from _one_of(source, ("files", "database"), ("sources", name))
+        if as_mapping(source).get("partitions") is not None and "database" in as_mapping(source):
+            yield Finding(("sources", name, "partitions"), _PARTITIONS_OF_DATABASE.format(source=name))
         if isinstance(url := as_mapping(source).get("database"), str) and (problem := password_problem(url)):
             yield Finding(("sources", name, "database"), problem)
     for place, entry in (*entries(audiences, "audiences"), *entries(traits, "computed_traits")):
@@ -77,6 +80,8 @@ def _origin(entry: Mapping[str, Any], sources: Mapping[str, Any], place: Place) 
         yield Finding((*place, "source"), unknown("source", source, sources))
     elif entry.get("file") is not None and "database" in as_mapping(sources[source]):
         yield Finding((*place, "file"), _FILE_OF_DATABASE.format(source=source))
+    elif entry.get("partitions") is not None and "database" in as_mapping(sources[source]):
+        yield Finding((*place, "partitions"), _PARTITIONS_OF_DATABASE.format(source=source))
     elif entry.get("probe") is not None and "files" in as_mapping(sources[source]):
         yield Finding((*place, "probe"), _PROBE_OF_FILES.format(source=source))
 

@@ -143,8 +143,8 @@ def _settings(file: ConfigFile, folder: Path, environment: str | None, values: l
 
 def _located(source: SourceConfig, folder: Path) -> SourceConfig:
     if source.files is not None:
-        return SourceConfig(files=folder_url(source.files, folder))
-    return SourceConfig(database=database_url(source.database or "", folder))
+        return source.model_copy(update={"files": folder_url(source.files, folder)})
+    return source.model_copy(update={"database": database_url(source.database or "", folder)})
 
 
 def _written_secrets(file: ConfigFile) -> Iterator[str]:

@@ -13,6 +13,12 @@ Text = Annotated[str, Field(min_length=1)]
 Encoding = Literal["utf-8", "utf-16", "latin-1"]
 
 
+Partitions = Literal["hive"]
+_PARTITIONS = (
+    "`hive`: folders called `name=value` below the source's folder give their files a column of text; default: "
+)
+
+
 class SourceConfig(StrictModel):
     """A place snapshots come from: one of `files` or `database`."""
 
@@ -26,6 +32,9 @@ class SourceConfig(StrictModel):
         repr=False,  # may hold a password
         description="An SQLAlchemy URL of a database.",
         examples=["${WAREHOUSE_URL}"],
+    )
+    partitions: Partitions | None = Field(
+        default=None, description=_PARTITIONS + "a path gives no values. For everything that reads a `files` source."
     )
 
 
@@ -46,7 +55,10 @@ class Origin(StrictModel):
     )
     user_id: Text = Field(default="user_id", description="The column of the user ids.")
     encoding: Encoding = Field(default="utf-8", description="The encoding of a text file.")
-    sheet: Text | None = Field(default=None, description="The sheet of an Excel file; default: the first.")
+    sheet: Text | None = Field(
+        default=None, description="The sheet of an Excel file; default: the first that is not hidden."
+    )
+    partitions: Partitions | None = Field(default=None, description=_PARTITIONS + "as the source says.")
 
 
 class SnapshotConfig(Origin):

@@ -20,7 +20,8 @@ def readable(settings: Settings) -> list[str]:
     found = {os.path.realpath(place) for place in local.values()}
     for entry in (*settings.audiences, *settings.computed_traits, *settings.suppressed, *settings.aliases):
         if entry.source in local:
-            found.update(_meant(Folder(local[entry.source]), entry))
+            hive = bool(entry.partitions or settings.sources[entry.source].partitions)
+            found.update(_meant(Folder(local[entry.source], hive=hive), entry))
     return sorted(found)
 
 

@@ -41,7 +41,7 @@ class Wanted:
     """What a snapshot needs of a source: one of ``file`` or ``query``, and the columns' names there.
 
     ``traits`` maps a trait's key to its column; ``name`` is the column of ``names_from``; ``probe`` is a query
-    whose answer changes whenever the rows do.
+    whose answer changes whenever the rows do. ``partitions``: ``hive`` where folders give columns.
     """
 
     user_id: str
@@ -52,6 +52,7 @@ class Wanted:
     encoding: str = "utf-8"
     sheet: str | None = None
     probe: str | None = None
+    partitions: str | None = None
     expected: Expected = Expected()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,10 +29,16 @@ Columns = Mapping[str, str]
 
 
 class FilesSource(Source):
-    """A folder of data files: a path, or a URL that fsspec knows."""
+    """A folder of data files: a path, or a URL that fsspec knows.
 
-    def __init__(self, folder: str | Path) -> None:
-        self._folder = Folder(folder)
+    ``partitions``: ``hive`` where its folders give columns, whatever an entry says.
+    """
+
+    def __init__(self, folder: str | Path, *, partitions: str | None = None) -> None:
+        self._folder = Folder(folder, hive=partitions is not None)
+
+    def _folder_of(self, wanted: Wanted) -> Folder:
+        return Folder(self._folder.place, hive=self._folder.hive or wanted.partitions is not None)
 
     def check(self) -> str:
         if "://" in self._folder.place:
@@ -43,7 +49,7 @@ class FilesSource(Source):
     def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
         if wanted.query is not None:
             return self._answer(workspace, wanted)
-        found = self._folder.find(wanted.file or "", workspace)
+        found = self._folder_of(wanted).find(wanted.file or "", workspace)
         self._require(wanted)
         files = opened(workspace, found, wanted.encoding)
         parts, columns = _read(workspace, files, wanted)
@@ -52,7 +58,7 @@ class FilesSource(Source):
         return replace(rows, promised=self._promised(workspace, wanted, found), columns=columns)
 
     def _answer(self, workspace: Workspace, wanted: Wanted) -> Rows:
-        answer = query_rows(workspace, self._folder, wanted)
+        answer = query_rows(workspace, self._folder_of(wanted), wanted)
         self._require(wanted)
         self._promised(workspace, wanted, answer.found)  # of the files: nobody promised how many rows the answer has
         rows = rows_of(workspace, wanted, [answer.part], answer.problems, verify(answer.found))
@@ -63,7 +69,9 @@ class FilesSource(Source):
             return None
         if self._unready(wanted):
             return None
-        return mark_of(wanted, *(self._folder.versions(name) for name in _names(wanted)))
+        folder = self._folder_of(wanted)
+        asked = replace(wanted, partitions="hive") if folder.hive else wanted
+        return mark_of(asked, *(folder.versions(name) for name in _names(wanted)))
 
     def _require(self, wanted: Wanted) -> None:
         problem = self._unready(wanted)
@@ -74,10 +82,11 @@ class FilesSource(Source):
         expected = wanted.expected
         if expected.since is None and expected.marker is None:
             return None
-        files = [file for name in _names(wanted) for file in self._folder.times(name)]
+        folder = self._folder_of(wanted)
+        files = [file for name in _names(wanted) for file in folder.times(name)]
         if not files:
             return None  # that they are missing is what ``read`` says
-        return unready(expected, files, self._folder.times(expected.marker) if expected.marker else [])
+        return unready(expected, files, folder.times(expected.marker) if expected.marker else [])
 
     def _promised(self, workspace: Workspace, wanted: Wanted, found: Sequence[Found]) -> int | None:
         manifest = wanted.expected.manifest
@@ -97,7 +106,7 @@ def _read(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[list[Par
         tables = tables_with(workspace, files, wanted_columns(wanted))
         for table in tables:
             part_of(table, wanted)  # a column that is missing is said before anything is read
-        typed = _inferred(workspace, tables, wanted)
+        typed = _inferred(workspace, tables, wanted, files.partitions)
         columns = _columns(workspace, files, typed[0]) if wanted.expected.columns else None
         return [part_of(table, wanted) for table in typed], columns
     except duckdb.Error as error:
@@ -107,16 +116,19 @@ def _read(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[list[Par
 def _columns(workspace: Workspace, files: Opened, table: Table) -> Columns:
     """Of JSON the keys of all records: their types differ from record to record."""
     if files.suffix in JSON:
-        return dict.fromkeys(keys_of(workspace, files.paths), "")
+        return dict.fromkeys(keys_of(workspace, files.paths), "") | dict.fromkeys(files.partitions, "text")
     return {name: plain_type(column.type) for name, column in table.columns.items()}
 
 
-def _inferred(workspace: Workspace, tables: Sequence[Table], wanted: Wanted) -> list[Table]:
+def _inferred(
+    workspace: Workspace, tables: Sequence[Table], wanted: Wanted, partitions: Collection[str]
+) -> list[Table]:
     """CSV tables with the types of the trait columns whose type nobody says."""
     if not tables[0].is_text:
         return list(tables)
     said = {trait.column for trait in wanted.traits.values() if trait.type or trait.is_id}
     said |= {wanted.user_id, wanted.name or wanted.user_id}
+    said |= set(partitions)
     guessed = {
         trait.column
         for key, trait in wanted.traits.items()
@@ -128,7 +140,7 @@ def _inferred(workspace: Workspace, tables: Sequence[Table], wanted: Wanted) -> 
 def _read_excel(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[list[Part], Columns | None]:
     from audience_sync.sources.formats.excel import read_sheet
 
-    sheets = [(found.name, read_sheet(found, wanted.sheet)) for found in files.found]
+    sheets = [(found.name, read_sheet(found, wanted.sheet).beside(found.partitions)) for found in files.found]
     parts = [spool(workspace, name, sheet.header, sheet.rows, wanted) for name, sheet in sheets]
     columns = {name: "" for _, sheet in sheets for name in sheet.header if name}
     return parts, columns if wanted.expected.columns else None

@@ -5,14 +5,15 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.marks import file_version, remote_version
+from audience_sync.sources.partitions import is_partition, partition_values
 from audience_sync.sources.tables import did_you_mean, listed
 from audience_sync.workspace import Workspace
 
@@ -22,11 +23,15 @@ SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".par
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file: what people call it, where it can be read, and (local ones) its size and time when it was found."""
+    """A file: what people call it, where it can be read, and (local ones) its size and time when it was found.
+
+    ``partitions``: the columns that its folders give it, where they are asked for.
+    """
 
     name: str
     path: Path
     state: tuple[int, int] | None
+    partitions: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def suffix(self) -> str:
@@ -59,23 +64,28 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 class Folder:
-    """Where a source's files lie; ``names`` are relative to it."""
+    """Where a source's files lie; ``names`` are relative to it.
 
-    def __init__(self, place: str | Path) -> None:
+    ``hive``: folders ``name=value`` in it give columns to the files in them, and a folder means the files of these too.
+    """
+
+    def __init__(self, place: str | Path, *, hive: bool = False) -> None:
         self.place = str(place)
+        self.hive = hive
 
     def holds(self, name: str) -> bool:
         """Whether a name is one of this folder's, as it is written: a link in it may lead elsewhere."""
         if "://" in name:
             return name.startswith(f"{self.place.rstrip('/')}/")
-        return not os.path.isabs(name) and not os.path.normpath(name).startswith("..")
+        place = os.path.abspath(self.place)
+        return Path(os.path.normpath(os.path.join(place, name))).is_relative_to(place)
 
     def files(self) -> list[str]:
         """The data files in it, sorted; not those of folders in it. Raises SourceError."""
         folder = Path(self.place)
         if not folder.is_dir():
             raise SourceError(f"there is no folder {self.place}. Create it, or correct `files:` of the source.")
-        return sorted(entry.name for entry in folder.iterdir() if entry.is_file() and is_data(entry.name))
+        return sorted(self._named(path) for path in self._within(folder))
 
     def find(self, name: str, workspace: Workspace) -> list[Found]:
         """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError."""
@@ -84,7 +94,7 @@ class Folder:
         paths = self.paths(name)
         if not paths:
             raise self._missing(name)
-        return [Found(self._named(path), path, _state(path)) for path in paths]
+        return [Found(self._named(path), path, _state(path), self._partitions(path)) for path in paths]
 
     def find_any(self, name: str, workspace: Workspace) -> list[Found]:
         """The same, and nothing where there is none. Raises SourceError for remote files only."""
@@ -106,21 +116,33 @@ class Folder:
         return [Written(self._named(path), path.stat().st_mtime) for path in self.paths(name)]
 
     def _remote(self, name: str) -> Remote:
-        return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}")
+        return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}", self)
 
     def paths(self, name: str) -> list[Path]:
         """The local files that a name means; none where there is none."""
         path = Path(self.place, name)
         if path.is_dir():
-            return [entry for entry in sorted(path.iterdir()) if entry.is_file() and is_data(entry.name)]
+            return sorted(self._within(path))
         if path.is_file():
             return [path]
         pattern = str(Path(glob.escape(self.place), name))
         found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
         return [match for match in found if match.is_file() and not match.name.startswith((".", "_"))]
 
+    def _within(self, folder: Path) -> Iterator[Path]:
+        for entry in folder.iterdir():
+            if self.hive and is_partition(entry.name) and entry.is_dir():
+                yield from self._within(entry)
+            elif is_data(entry.name) and entry.is_file():
+                yield entry
+
+    def _partitions(self, path: Path) -> Mapping[str, str | None]:
+        """Those of the folders below this one; of a file that lies elsewhere, those of its whole path."""
+        return partition_values(Path(self._named(path)).parent.parts) if self.hive else {}
+
     def _named(self, path: Path) -> str:
-        return str(path.relative_to(self.place)) if path.is_relative_to(self.place) else str(path)
+        name = str(path.relative_to(self.place)) if path.is_relative_to(self.place) else str(path)
+        return name.encode(errors="surrogateescape").decode(errors="replace")
 
     def _missing(self, name: str) -> SourceError:
         what = "no data file in the folder" if Path(self.place, name).is_dir() else "no file"
@@ -136,8 +158,9 @@ class Remote:
     """Files behind a URL, through fsspec. They are copied into the workspace, so that what is scanned (more than
     once, where types are inferred) is the same all the time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Folder) -> None:
         self.url = url
+        self._folder = folder
 
     def fetch(self, workspace: Workspace, name: str) -> list[Found]:
         """Raises SourceError, naming the package that is missing where one is."""
@@ -157,14 +180,14 @@ class Remote:
         """Nothing is said of what is wrong: ``fetch`` does."""
         with suppress(Exception):  # every file system has errors of its own
             system, path = _file_system(self.url)
-            found = [remote_version(path, system.info(path)) for path in _remote_paths(system, path)]
+            found = [remote_version(path, system.info(path)) for path in self._paths(system, path)]
             return [version for version in found if version] if all(found) else None
         return None
 
     def times(self) -> list[Written]:
         with suppress(Exception):  # every file system has errors of its own
             system, path = _file_system(self.url)
-            return [Written(_last(each), _modified(system, each)) for each in _remote_paths(system, path)]
+            return [Written(_last(each), _modified(system, each)) for each in self._paths(system, path)]
         return []
 
     @property
@@ -173,13 +196,34 @@ class Remote:
 
     def _fetch(self, workspace: Workspace, name: str) -> list[Found]:
         system, path = _file_system(self.url)
-        paths = _remote_paths(system, path)
+        paths = self._paths(system, path)
         if not paths:
             raise SourceError(f"no file {name!r} at {self._scheme}://. Correct the name in the config.")
-        return [Found(_last(path), self._copy(workspace, system, path), None) for path in paths]
+        return [Found(_last(path), self._copy(workspace, system, path), None, self._partitions(path)) for path in paths]
+
+    def _partitions(self, path: str) -> Mapping[str, str | None]:
+        below = path.removeprefix(_place_of(self._folder.place))
+        return partition_values(below.split("/")[:-1]) if self._folder.hive else {}
+
+    def _paths(self, system: Any, path: str) -> Sequence[str]:
+        """A name that there is means what is called so, also where it looks like a glob."""
+        if not glob.has_magic(path) or system.exists(path):
+            found = list(self._within(system, path)) if system.isdir(path) else [path] if system.exists(path) else []
+        else:
+            place = _place_of(self._folder.place)
+            pattern = glob.escape(place) + path.removeprefix(place)
+            found = [match for match in system.glob(pattern) if not _last(match).startswith((".", "_"))]
+        return sorted(match for match in found if not system.isdir(match))
+
+    def _within(self, system: Any, folder: str) -> Iterator[str]:
+        for entry in system.ls(folder, detail=False):
+            if self._folder.hive and is_partition(_last(entry)) and system.isdir(entry):
+                yield from self._within(system, entry)
+            elif is_data(_last(entry)):
+                yield entry
 
     def _copy(self, workspace: Workspace, system: Any, path: str) -> Path:
-        copy = workspace.path("-" + _last(path))
+        copy = workspace.path("-remote")
         with system.open(path, "rb") as remote, copy.open("wb") as local:
             shutil.copyfileobj(remote, local, 1 << 20)
         return copy
@@ -194,20 +238,15 @@ def _file_system(url: str) -> tuple[Any, str]:
         raise SourceError(f"{url.split('://', 1)[0]}:// is no file system that is known here: {error}.") from None
 
 
+def _place_of(folder: str) -> str:
+    """The path of a remote folder in its file system, with a slash at its end; nothing for a local one."""
+    return f"{_file_system(folder)[1].rstrip('/')}/" if "://" in folder else ""
+
+
 def _modified(system: Any, path: str) -> float | None:
     with suppress(Exception):  # not every file system can tell
         return float(system.modified(path).timestamp())
     return None
-
-
-def _remote_paths(system: Any, path: str) -> Sequence[str]:
-    if glob.has_magic(path):
-        found = [match for match in system.glob(path) if not _last(match).startswith((".", "_"))]
-    elif system.isdir(path):
-        found = [entry for entry in system.ls(path, detail=False) if is_data(_last(entry))]
-    else:
-        found = [path] if system.exists(path) else []
-    return sorted(match for match in found if not system.isdir(match))
 
 
 def _last(path: str) -> str:

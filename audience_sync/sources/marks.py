@@ -23,7 +23,8 @@ def mark_of(wanted: Wanted, *versions: Sequence[str] | None) -> str | None:
         return None
     traits = sorted(f"{key}={trait.column}:{trait.type}" for key, trait in wanted.traits.items())
     asked = [__version__, wanted.file, wanted.query, wanted.probe, wanted.user_id, wanted.name, wanted.encoding]
-    parts = [*map(repr, asked), repr(wanted.sheet), *traits, *(each for found in known for each in found)]
+    asked += [wanted.sheet, wanted.partitions]
+    parts = [*map(repr, asked), *traits, *(each for found in known for each in found)]
     return hashlib.blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -7,8 +7,10 @@ read has a schema of its own, and a view finds its names in its schema, so that 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -22,11 +24,17 @@ from audience_sync.sources.reading import opened, tables_for_sql
 from audience_sync.sources.shapes import plain_type
 from audience_sync.sources.sql_errors import DESCRIBE, query_problem
 from audience_sync.sources.tables import Column, Part, Table, are_values, column_twice, part_of, wanted_columns
-from audience_sync.workspace import Workspace, interruptible, quoted
+from audience_sync.workspace import Workspace, interruptible, literal, quoted
 
 THE_QUERY = "the query"
 _WORD = re.compile(r"'((?:[^']|'')+)'|\"((?:[^\"]|\"\")+)\"")
-_FILE_FUNCTION = re.compile(r"(\b(?:read_\w+|parquet_scan|glob)\s*\(\s*')([^']+)(')", re.IGNORECASE)
+_TEXT = r"'(?:[^']|'')+'"
+#: A function that reads files, and its first argument: a name, or a list of names.
+_FILE_FUNCTION = re.compile(
+    rf"(\b(?:read_\w+|parquet_scan|glob)\s*\(\s*)({_TEXT}|\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*\s*\])", re.IGNORECASE
+)
+#: Whoever asks DuckDB's own functions for folders' values gets the files by their own paths.
+_ASKS_HIVE = re.compile(r"\bhive_partitioning\b", re.IGNORECASE)
 _RAISING = re.compile(r"\berror\s*\(", re.IGNORECASE)
 _CHANGING = re.compile(
     r"\b(now|today|current_\w+|localtime\w*|get_current\w*|\w*_timestamp|age|random\w*|\w*uuid\w*|shuffle|sample|"
@@ -59,7 +67,7 @@ def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
     for word in file_words(query):
         views.create(word)
     try:
-        table = _answer(workspace, schema, _from_folder(query, folder))
+        table = _answer(workspace, schema, _from_folder(query, folder, workspace))
     except duckdb.Error as error:
         raise query_problem(error, folder, headless=views.headless) from None
     for name in wanted_columns(wanted):
@@ -109,22 +117,53 @@ class Views:
             raise SourceError(f"{word} has no records, so that a query can't know its columns. Is it complete?")
         names = list(tables[0].columns)
         self.headless |= are_values(names)
-        rows = " union all ".join(_select(table, names) for table in tables)
-        self._workspace.run(f"create view {self._schema}.{quoted(word)} as {rows}")
+        rows = " union all ".join(_select(table, _sql_names(names)) for table in tables)
+        try:
+            self._workspace.run(f"create view {self._schema}.{quoted(word)} as {rows}")
+        except duckdb.CatalogException:
+            raise SourceError(
+                f"the query reads {word!r} and another file whose name differs in case only, which are one name in "
+                "SQL. Nothing was read. Rename one of the files."
+            ) from None
 
 
-def _select(table: Table, names: Sequence[str]) -> str:
-    return f"select {', '.join(f'{table.columns[name].sql} as {quoted(name)}' for name in names)} from {table.scan}"
+def _sql_names(names: Sequence[str]) -> Mapping[str, str]:
+    """What SQL calls the columns. Names that differ in case only are one to it: each of them gets a number, so that
+    a query can't mean one and get the other."""
+    times = Counter(name.lower() for name in names)
+    used = set(times)
+    found: dict[str, str] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        own = name if times[name.lower()] == 1 else next(each for each in numbered if each.lower() not in used)
+        used.add(own.lower())
+        found[name] = own
+    return found
 
 
-def _from_folder(query: str, folder: Folder) -> str:
-    """Relative names in ``read_csv('...')`` and its like are relative to the folder, too."""
+def _select(table: Table, names: Mapping[str, str]) -> str:
+    columns = ", ".join(f"{table.columns[name].sql} as {quoted(own)}" for name, own in names.items())
+    return f"select {columns} from {table.scan}"
 
-    def absolute(match: re.Match[str]) -> str:
-        name = match[2] if "://" in match[2] else str(Path(folder.place).resolve() / match[2])
-        return match[1] + name.replace("'", "''") + match[3]
 
-    return _FILE_FUNCTION.sub(absolute, query)
+def _from_folder(query: str, folder: Folder, workspace: Workspace) -> str:
+    """Names in ``read_csv('...')`` and its like mean what they do in ``file:``, in the source's folder too."""
+
+    def paths(name: str, *, listed: bool) -> list[str]:
+        if "://" in name:
+            return [name]
+        found = folder.paths(name) if listed and folder.holds(name) else []
+        if not found:
+            return [str(Path(folder.place).resolve() / name)]
+        return [str(workspace.scannable(path.resolve())) for path in found]
+
+    def argument(match: re.Match[str]) -> str:
+        listed = not match[1].lower().startswith("glob") and not _ASKS_HIVE.search(query)
+        names = [text[1:-1].replace("''", "'") for text in re.findall(_TEXT, match[2])]
+        found = [literal(path) for name in names for path in paths(name, listed=listed)]
+        return match[1] + (found[0] if len(found) == 1 else f"[{', '.join(found)}]")
+
+    return _FILE_FUNCTION.sub(argument, query)
 
 
 @dataclass(frozen=True, slots=True)

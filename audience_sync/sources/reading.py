@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audience_sync.errors import SourceError
@@ -15,8 +15,8 @@ from audience_sync.sources.lookup import SUFFIXES, Found
 from audience_sync.sources.plain import plain
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.spool import spool_text
-from audience_sync.sources.tables import Table, listed, same_columns
-from audience_sync.workspace import Workspace
+from audience_sync.sources.tables import Column, Table, listed, same_columns
+from audience_sync.workspace import Workspace, literal
 
 CSV = (".csv", ".tsv")
 JSON = (".jsonl", ".ndjson", ".json")
@@ -27,7 +27,7 @@ MOST_COLUMNS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Files of one format, with the paths that DuckDB reads: themselves, or plain copies."""
+    """Files of one format, with the paths that DuckDB reads: themselves, links, or plain copies."""
 
     found: Sequence[Found]
     paths: Sequence[Path]
@@ -35,7 +35,14 @@ class Opened:
 
     @property
     def names(self) -> Mapping[str, str]:
-        return {str(path): found.name for path, found in zip(self.paths, self.found, strict=True)}
+        """What people call the files, by what DuckDB may call them in an error."""
+        links = zip(self.paths, self.found, strict=True)
+        return {str(name): found.name for path, found in links for name in dict.fromkeys((path, found.path))}
+
+    @property
+    def partitions(self) -> Sequence[str]:
+        """The columns that folders give to any of them."""
+        return list(dict.fromkeys(name for found in self.found for name in found.partitions))
 
     @property
     def problems(self) -> Problems:
@@ -46,8 +53,8 @@ def opened(workspace: Workspace, found: Sequence[Found], encoding: str) -> Opene
     """Raises SourceError for an unknown format, several formats, or a file that can't be unpacked."""
     suffix = _one_format(found)
     if suffix in CSV + JSON:
-        return Opened(found, [plain(workspace, file, encoding) for file in found], suffix)
-    return Opened(found, [file.path for file in found], suffix)
+        return Opened(found, [workspace.scannable(plain(workspace, file, encoding)) for file in found], suffix)
+    return Opened(found, [workspace.scannable(file.path) for file in found], suffix)
 
 
 def _one_format(found: Sequence[Found]) -> str:
@@ -68,10 +75,12 @@ def _one_format(found: Sequence[Found]) -> str:
 def tables_with(workspace: Workspace, files: Opened, names: Sequence[str]) -> list[Table]:
     """Tables (no Excel) that are checked to have those columns, as far as records tell. Raises SourceError."""
     if files.suffix in JSON:
-        tables = _json_tables(files, names)
-        check_columns(workspace, tables, files.paths, names)
-        return tables
-    tables = _typed_by_file(workspace, files)
+        own = [name for name in names if name not in files.partitions]
+        tables = _json_tables(files, own)
+        check_columns(workspace, tables, files.paths, own)
+        tables = _in_folders(files, tables)
+    else:
+        tables = _in_folders(files, _typed_by_file(workspace, files))
     same_columns([(table.name, table.columns) for table in tables])
     return tables
 
@@ -79,13 +88,29 @@ def tables_with(workspace: Workspace, files: Opened, names: Sequence[str]) -> li
 def tables_for_sql(workspace: Workspace, files: Opened, sheet: str | None) -> list[Table]:
     """Tables with all their columns, each with a type that SQL can reckon with. Raises SourceError."""
     if files.suffix in JSON:
-        keys = keys_of(workspace, files.paths)
+        keys = [key for key in keys_of(workspace, files.paths) if key not in files.partitions]
         _refuse_wide(files.found[0].name, keys)
-        return typed(workspace, _json_tables(files, keys)) if keys else []
-    tables = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _typed_by_file(workspace, files)
+        return _in_folders(files, typed(workspace, _json_tables(files, keys))) if keys else []
+    own = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _typed_by_file(workspace, files)
+    tables = _in_folders(files, own)
     same_columns([(table.name, table.columns) for table in tables])
     _refuse_wide(tables[0].name, tables[0].columns)
-    return infer(workspace, tables, list(tables[0].columns), kinds_for_sql) if tables[0].is_text else tables
+    guessed = [name for name in tables[0].columns if name not in files.partitions]
+    return infer(workspace, tables, guessed, kinds_for_sql) if tables[0].is_text else tables
+
+
+def _in_folders(files: Opened, tables: Sequence[Table]) -> list[Table]:
+    """The tables with the columns of their files' folders, in the place of their own of the same names."""
+    return [
+        replace(
+            table, columns={**table.columns, **{name: _constant(value) for name, value in found.partitions.items()}}
+        )
+        for table, found in zip(tables, files.found, strict=True)
+    ]
+
+
+def _constant(value: str | None) -> Column:
+    return Column("cast(null as VARCHAR)" if value is None else literal(value), "VARCHAR")
 
 
 def _refuse_wide(file: str, columns: Collection[str]) -> None:
@@ -103,7 +128,7 @@ def _json_tables(files: Opened, names: Sequence[str]) -> list[Table]:
 def _typed_by_file(workspace: Workspace, files: Opened) -> list[Table]:
     if files.suffix in CSV:
         return [csv_table(found, path) for found, path in zip(files.found, files.paths, strict=True)]
-    return [parquet_table(workspace, found) for found in files.found]
+    return [parquet_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
 
 
 def _excel_tables(workspace: Workspace, files: Opened, sheet: str | None) -> list[Table]:

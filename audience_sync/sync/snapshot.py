@@ -34,6 +34,7 @@ def wanted_of(config: Origin, *, is_accepted: bool = False) -> Wanted:
         },
         encoding=config.encoding,
         sheet=config.sheet,
+        partitions=config.partitions,
         probe=config.probe if isinstance(config, SnapshotConfig) else None,
         expected=Expected() if is_accepted else _expected(config),
     )

@@ -50,7 +50,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
     assert problems(MANY) == [
         "store: it must be a URL: `sqlite:///audience_sync.db`, or `postgresql://user@host/database`",
         "sources.shop: it needs `files` or `database`",
-        "sources.shop.flies: unknown option `flies`; did you mean `files`? (known here: database, files)",
+        "sources.shop.flies: unknown option `flies`; did you mean `files`? (known here: database, files, partitions)",
         "audiences[0].name: the key `email` is reserved: it would overwrite the user's e-mail address with "
         "true; give it an explicit `key:` (a-z, 0-9 and _)",
         "audiences[0].source: unknown source `shoop`; did you mean `shop`? (known here: shop)",
@@ -108,6 +108,11 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
             "audiences[0].probe: `probe` is for `database` sources: of the files of `shop` it is known by itself, "
             "leave it out",
             id="a probe of files",
+        ),
+        pytest.param(
+            "{name: A, source: warehouse, query: select 1, partitions: hive}",
+            "audiences[0].partitions: `partitions` is for `files` sources, and `warehouse` is a database: leave it out",
+            id="partitions of a database",
         ),
         pytest.param(
             "{name: A, source: shop, file: a.csv, expect: {max_age: 1h, modified: select 1}}",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import sqlite3
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,4 +83,43 @@ _WRITERS = {
     "json": _json_array,
     "parquet": _parquet,
     "xlsx": _excel,
+}
+
+
+def write_file(path: Path, row: Mapping[str, str]) -> None:
+    """A file with one row of texts, in the format that its name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _ONE_ROW[path.name.partition(".")[2]](path, row)
+
+
+def _one_text(path: Path, row: Mapping[str, str], delimiter: str = ",") -> None:
+    path.write_text(f"{delimiter.join(row)}\n{delimiter.join(row.values())}\n", encoding="utf-8")
+
+
+def _one_parquet(path: Path, row: Mapping[str, str]) -> None:
+    values = ", ".join(f"'{value}' as \"{name}\"" for name, value in row.items())
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+        connection.execute(f"copy (select {values}) to '{folder}/made.parquet' (format parquet)")
+        path.write_bytes(Path(folder, "made.parquet").read_bytes())
+
+
+def _one_workbook(path: Path, row: Mapping[str, str]) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(list(row))
+    book.active.append(list(row.values()))
+    book.save(path)
+
+
+_ONE_ROW: dict[str, Callable[[Path, Mapping[str, str]], object]] = {
+    "csv": _one_text,
+    "tsv": lambda path, row: _one_text(path, row, "\t"),
+    "csv.gz": lambda path, row: path.write_bytes(
+        gzip.compress(f"{','.join(row)}\n{','.join(row.values())}\n".encode())
+    ),
+    "jsonl": lambda path, row: path.write_text(json.dumps(row)),
+    "json": lambda path, row: path.write_text(json.dumps([row])),
+    "parquet": _one_parquet,
+    "xlsx": _one_workbook,
 }

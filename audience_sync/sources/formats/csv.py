@@ -96,7 +96,8 @@ def _scan(path: Path, delimiter: str, width: int) -> str:
     columns = ", ".join(f"c{place}: 'VARCHAR'" for place in range(width))
     options = (
         f"auto_detect = false, header = true, columns = {{{columns}}}, delim = {literal(delimiter)},"
-        " quote = '\"', escape = '\"', nullstr = '', strict_mode = true"
+        " quote = '\"', escape = '\"', nullstr = '', strict_mode = true,"
+        " hive_partitioning = false"
     )
     rows = f"read_csv({literal(str(path))}, {options}"
     # With one column, DuckDB takes a blank line for an unquoted empty value.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -24,6 +24,13 @@ class Sheet:
 
     header: list[str]
     rows: list[tuple[Any, ...]]
+
+    def beside(self, partitions: Mapping[str, str | None]) -> Sheet:
+        """With the columns of the file's folders, in the place of those of the same names."""
+        if not partitions:
+            return self
+        own = ["" if name in partitions else name for name in self.header]
+        return Sheet([*own, *partitions], [(*row, *partitions.values()) for row in self.rows])
 
 
 def read_sheet(found: Found, sheet: str | None) -> Sheet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from audience_sync.sources.lookup import Found
@@ -11,6 +12,8 @@ from audience_sync.sources.tables import Column, Table, batched, column_missing
 from audience_sync.workspace import Workspace, literal, quoted
 
 _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
+#: DuckDB's words for a record that is no object.
+NO_OBJECT = "JSON transform error"
 #: Columns in one statement: each has memory of its own for regular expressions, beside what DuckDB counts.
 MOST_KINDS = 30
 #: HUGEINT holds any integer of that many digits.
@@ -19,11 +22,36 @@ _WHOLE = "'-?[0-9]{1,38}'"
 
 def json_table(found: Found, path: Path, names: Sequence[str]) -> Table:
     """Whether the names are there, only the records can tell: ``check_columns``."""
-    columns = ", ".join(f"{literal(name)}: 'JSON'" for name in names)
+    columns = ", ".join(f"{literal(name)}: 'JSON'" for name in names or ("-",))
     # Records: with one column, DuckDB would take a line that is no object for that column's value.
-    options = f"auto_detect = false, format = '{_format(path)}', records = 'true', columns = {{{columns}}}"
+    options = (
+        f"auto_detect = false, format = '{_format(path)}', records = 'true', columns = {{{columns}}},"
+        " hive_partitioning = false"
+    )
     scan = f"read_json({literal(str(path))}, {options})"
+    if len({name.lower() for name in names}) < len(names):
+        return _by_case(found, path, names)
     return Table(found.name, scan, {name: Column(quoted(name), "JSON") for name in names})
+
+
+def _by_case(found: Found, path: Path, names: Sequence[str]) -> Table:
+    """Names that differ in case only are one for DuckDB's tables, and two for its JSON."""
+    keys = "json_keys(json)"
+    problem = (
+        f"case when json_type(json) <> 'OBJECT' then error('{NO_OBJECT}')"
+        f" when len({keys}) <> len(list_distinct({keys})) then error('{NO_OBJECT}: duplicate key') else json end"
+    )
+    scan = f"(select {problem} as record from {_objects(path)})"
+    return Table(found.name, scan, {name: Column(_value(name), "JSON") for name in names})
+
+
+def _value(name: str) -> str:
+    pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+    return f"json_extract(record, {literal(pointer)})"
+
+
+def _objects(path: Path) -> str:
+    return f"read_json_objects({literal(str(path))}, format = '{_format(path)}')"
 
 
 def _format(path: Path) -> str:
@@ -33,17 +61,14 @@ def _format(path: Path) -> str:
 
 def keys_of(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
     """All keys of all records, in alphabetical order; reads the whole files."""
-    records = " union all ".join(
-        f"select json_keys(json) as keys from read_json_objects({literal(str(path))}, format = '{_format(path)}')"
-        for path in paths
-    )
+    records = " union all ".join(f"select json_keys(json) as keys from {_objects(path)}" for path in paths)
     return [key for (key,) in workspace.all(f"select distinct unnest(keys) as key from ({records}) order by key")]
 
 
 def check_columns(workspace: Workspace, tables: Sequence[Table], paths: Sequence[Path], names: Sequence[str]) -> None:
     """Raises SourceError for a name that no record of the files has, where there are records."""
-    unseen = [name for name in names if not _any_record(workspace, tables, f"{quoted(name)} is not null")]
-    if not unseen or not _any_record(workspace, tables, "true"):
+    unseen = [name for name in names if not _any_value(workspace, tables, name)]
+    if not unseen or not _any_record(workspace, [table.scan for table in tables]):
         return
     keys = keys_of(workspace, paths)
     for name in unseen:
@@ -51,21 +76,33 @@ def check_columns(workspace: Workspace, tables: Sequence[Table], paths: Sequence
             raise column_missing(" and ".join(table.name for table in tables[:3]), name, keys)
 
 
-def _any_record(workspace: Workspace, tables: Sequence[Table], condition: str) -> bool:
-    rows = " union all ".join(f"select 1 from {table.scan} where {condition}" for table in tables)
+def _any_value(workspace: Workspace, tables: Sequence[Table], name: str) -> bool:
+    return _any_record(workspace, [f"{each.scan} where {each.columns[name].sql} is not null" for each in tables])
+
+
+def _any_record(workspace: Workspace, scans: Sequence[str]) -> bool:
+    rows = " union all ".join(f"select 1 from {scan}" for scan in scans)
     return bool(workspace.all(f"{rows} limit 1"))
 
 
 def typed(workspace: Workspace, tables: Sequence[Table]) -> list[Table]:
     """The columns with the types that all their values have, for SQL; JSON where they differ."""
     names = list(tables[0].columns)
-    rows = " union all ".join(f"select * from {table.scan}" for table in tables)
     found: dict[str, Sequence[str] | None] = {}
     for some in batched(names, MOST_KINDS):
-        kinds = ", ".join(f"list(distinct {_kind(quoted(name))})" for name in some)
+        rows = " union all ".join(_values(table, some) for table in tables)
+        kinds = ", ".join(f"list(distinct {_kind(f'v{place}')})" for place in range(len(some)))
         found |= dict(zip(some, workspace.one(f"select {kinds} from ({rows})"), strict=True))
-    columns = {name: _typed(quoted(name), set(found[name] or ()) - {None, "NULL"}) for name in names}
-    return [Table(table.name, table.scan, columns) for table in tables]
+    types = {name: _type(set(found[name] or ()) - {None, "NULL"}) for name in names}
+    return [
+        replace(table, columns={name: _typed(column.sql, types[name]) for name, column in table.columns.items()})
+        for table in tables
+    ]
+
+
+def _values(table: Table, names: Sequence[str]) -> str:
+    values = ", ".join(f"{table.columns[name].sql} as v{place}" for place, name in enumerate(names))
+    return f"select {values} from {table.scan}"
 
 
 def _kind(column: str) -> str:
@@ -76,14 +113,16 @@ def _kind(column: str) -> str:
     return f"case when json_type({column}) = 'DOUBLE' then {big} {longer} else json_type({column}) end"
 
 
-def _typed(column: str, kinds: set[str]) -> Column:
+def _type(kinds: set[str]) -> str:
+    """The DuckDB type that values of these kinds have together."""
     types = {_TYPES.get(kind, "JSON") for kind in kinds}
     if types == {"HUGEINT", "DOUBLE"}:
-        types = {"DOUBLE"}
-    if len(types) != 1 or types == {"JSON"}:
-        return Column(column, "JSON")
-    (duckdb_type,) = types
-    return Column(f"cast({column} ->> '$' as {duckdb_type})", duckdb_type)
+        return "DOUBLE"
+    return types.pop() if len(types) == 1 else "JSON"
+
+
+def _typed(json: str, duckdb_type: str) -> Column:
+    return Column(json if duckdb_type == "JSON" else f"cast({json} ->> '$' as {duckdb_type})", duckdb_type)
 
 
 def bad_line(path: str) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 
 from audience_sync.sources.lookup import Found
@@ -10,17 +12,19 @@ from audience_sync.sources.tables import Column, Table, refuse_doubles
 from audience_sync.workspace import Workspace, literal, quoted
 
 
-def parquet_table(workspace: Workspace, found: Found) -> Table:
+def parquet_table(workspace: Workspace, found: Found, file: Path) -> Table:
     """Raises SourceError where the file is not whole, or two of its columns have one name."""
-    path = literal(str(found.path))
-    scan = f"read_parquet({path})"
+    path = literal(str(file))
+    scan = f"read_parquet({path}, hive_partitioning = false)"
     try:
         described = workspace.all(f"describe from {scan}")
         names = _names(workspace, path)
     except duckdb.Error as error:
-        raise Problems({str(found.path): found.name}).explain(error) from None
+        raise Problems({str(file): found.name, str(found.path): found.name}).explain(error) from None
     refuse_doubles(found.name, names)
-    return Table(found.name, scan, {row[0]: Column(quoted(row[0]), row[1]) for row in described})
+    # DuckDB renames one of two columns whose names differ in case only: their order is the file's.
+    columns = {name: Column(quoted(row[0]), row[1]) for name, row in zip(names, described, strict=True)}
+    return Table(found.name, scan, columns)
 
 
 def _names(workspace: Workspace, path: str) -> list[str]:

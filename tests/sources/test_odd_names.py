@@ -1,0 +1,176 @@
+"""Exactly the files that a name means are read, whatever they and their folders are called."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from audience_sync.config.models import Settings
+from audience_sync.sources.access import readable
+from audience_sync.sources.base import Wanted
+from audience_sync.sources.files import FilesSource
+from audience_sync.workspace import Workspace, literal
+
+from .conftest import Read, Write
+
+
+@pytest.fixture
+def workspace() -> Iterator[Workspace]:
+    with Workspace(768_000_000, ["/"]) as opened:
+        yield opened
+
+
+ENDINGS = ("csv", "tsv", "jsonl", "json", "parquet", "csv.gz")
+LINES = {
+    "csv": "user_id,plan\n{0},pro\n",
+    "tsv": "user_id\tplan\n{0}\tpro\n",
+    "jsonl": '{{"user_id": "{0}", "plan": "pro"}}\n',
+    "json": '[{{"user_id": "{0}", "plan": "pro"}}]',
+}
+
+
+def write_members(path: Path, user: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ending = path.name.rpartition(".")[2]
+    if ending == "gz":
+        import gzip
+
+        path.write_bytes(gzip.compress(LINES["csv"].format(user).encode()))
+    elif ending == "parquet":
+        with tempfile.TemporaryDirectory() as folder:
+            made = f"{folder}/made.parquet"
+            duckdb.sql(f"copy (select {literal(user)} as user_id, 'pro' as plan) to '{made}'")
+            path.write_bytes(Path(made).read_bytes())
+    else:
+        path.write_text(LINES[ending].format(user))
+
+
+ODD = st.text("[]*?{}'\"%#&=~\\ .,!^-+@:;|\n\t1aé漢", min_size=1, max_size=8).filter(
+    lambda name: name.strip(".") != "" and not name.startswith((".", "_"))
+)
+
+
+@given(odd=ODD, folder=ODD, source=ODD, ending=st.sampled_from(ENDINGS))
+@example(odd="vip[1]", folder="a*b", source="data[1]", ending="csv")
+@example(odd="*", folder="**", source="?", ending="parquet")
+@example(odd="\\*", folder="user_id=5", source="plan=free", ending="jsonl")
+@example(odd='it\'s "so"', folder="{a,b}", source="100%", ending="tsv")
+@example(odd="new\nline", folder="back\\slash", source="~", ending="json")
+@example(odd="1", folder="[!a]", source="[", ending="csv.gz")
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_name_means_one_file_and_a_folder_its_files(odd: str, folder: str, source: str, ending: str) -> None:
+    with tempfile.TemporaryDirectory() as top:
+        place = Path(top, source)
+        own = place / folder / f"{odd}.{ending}"
+        write_members(own, "ada")
+        for number, near in enumerate(("vip1", "1", "a", "axb")):
+            if near != odd:
+                write_members(place / folder / "other" / f"{near}.{ending}", f"other {number}")
+        config = Settings.model_validate(
+            {
+                "folder": top,
+                "sources": {"shop": {"files": str(place)}},
+                "audiences": [{"name": "vip", "source": "shop", "file": f"{folder}/{odd}.{ending}"}],
+            }
+        )
+        name = f"{folder}/{odd}.{ending}"
+        quoted_name = literal(name)
+        with Workspace(400_000_000, readable(config)) as workspace:
+            asked = [{"file": name}, {"file": folder}, {"query": f"select user_id from {quoted_name}"}]
+            found = [ids(workspace, place, **each) for each in asked]
+        assert found == [["ada"], ["ada"], ["ada"]]
+
+
+def ids(workspace: Workspace, place: Path, **asked: str) -> list[str]:
+    rows = FilesSource(place).read(workspace, Wanted(user_id="user_id", **asked))
+    rejects = workspace.all(rows.rejects)
+    assert rejects == []
+    rows.verify()
+    return sorted(row[0] for row in workspace.all(rows.select))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_glob_reads_each_file_once_also_those_with_brackets(ending: str, tmp_path: Path, read: Read) -> None:
+    for name, user in {"vip[1]": "ada", "vip1": "eve", "vip*": "bob", "vip?": "cyd", "vip": "dan"}.items():
+        write_members(tmp_path / f"{name}.{ending}", user)
+    assert read(file=f"*.{ending}").ids == ["ada", "bob", "cyd", "dan", "eve"]
+    assert read(file=f"vip[1].{ending}").ids == ["ada"]
+    assert read(file=f"vip[[]1].{ending}").ids == ["ada"]
+    assert read(file=f"vip[12].{ending}").ids == ["eve"]
+    assert read(query=f"select user_id from '*.{ending}'").ids == ["ada", "bob", "cyd", "dan", "eve"]
+
+
+FUNCTIONS = {
+    "a name": "select user_id from read_csv('m/vip[1].csv', all_varchar = true)",
+    "a list": "select user_id from read_csv(['m/vip[1].csv'], all_varchar = true)",
+    "a glob": "select user_id from read_csv('m/*[[]1].csv', all_varchar = true)",
+    "a folder": "select user_id from read_csv('plan=free/', all_varchar = true)",
+    "a folder with a value": "select user_id from read_csv('plan=free/a.csv', all_varchar = true) where plan = 'pro'",
+}
+
+
+@pytest.mark.parametrize("query", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_functions_that_read_files_mean_the_same_files(query: str, tmp_path: Path, read: Read) -> None:
+    write_members(tmp_path / "m" / "vip[1].csv", "ada")
+    write_members(tmp_path / "m" / "vip1.csv", "eve")
+    write_members(tmp_path / "plan=free" / "a.csv", "ada")
+    assert read(query=query).ids == ["ada"]
+
+
+def test_an_absolute_path_in_a_query_is_read_like_any_other(tmp_path: Path, read: Read) -> None:
+    write_members(tmp_path / "user_id=5" / "vip[1].csv", "007")
+    assert read(query=f"select user_id from '{tmp_path}/user_id=5/vip[1].csv'").ids == ["007"]
+
+
+def test_a_name_that_is_no_utf_8_is_read(tmp_path: Path, read: Read) -> None:
+    name = os.fsdecode(b"vip\xff.csv")
+    write_members(tmp_path / name, "ada")
+    assert read(file="*.csv").ids == ["ada"]
+
+
+@pytest.fixture(params=["user_id=5", "a[1]", "plan=free", "*"])
+def temporary(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / str(request.param)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert [each.name for each in folder.iterdir()] == []
+
+
+def test_the_folder_for_temporary_files_may_be_called_anything(temporary: Path, tmp_path: Path) -> None:
+    write_members(tmp_path / "in" / "vip[1].csv.gz", "ada")
+    with Workspace(400_000_000, [str(tmp_path / "in")]) as workspace:
+        table = workspace.load({"user_id": "VARCHAR"}, [[("bob",)]])
+        path = workspace.path(".parquet")
+        workspace.run(f"copy {table} to {literal(str(path))} (format parquet)")
+        assert workspace.all(f"from read_parquet({literal(str(path))})") == [("bob",)]
+        assert ids(workspace, tmp_path / "in", file="vip[1].csv.gz") == ["ada"]
+
+
+def test_remote_names_with_brackets_mean_themselves(read: Read) -> None:
+    import fsspec
+
+    fsspec.filesystem("memory").pipe(
+        {
+            "/odd[1]/vip[1].csv": b"user_id\nada\n",
+            "/odd[1]/vip1.csv": b"user_id\neve\n",
+            "/odd1/vip1.csv": b"user_id\nx\n",
+        }
+    )
+    source = FilesSource("memory://odd[1]")
+    assert read(source, file="vip[1].csv").ids == ["ada"]
+    assert read(source, file="*.csv").ids == ["ada", "eve"]
+    assert read(source, file="vip[12].csv").ids == ["eve"]
+    assert read(source, query="select user_id from 'vip[1].csv'").ids == ["ada"]
+
+
+def test_files_keep_their_names_in_messages(write: Write, read: Read) -> None:
+    write("plan=free/vip[1].csv", "user_id,plan\nada,1\n,2\n")
+    assert read(file="plan=free/vip[1].csv").rejects == [("plan=free/vip[1].csv", 2, "", "empty user id")]

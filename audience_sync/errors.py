@@ -72,6 +72,10 @@ class UnknownNameError(AudienceSyncError):
     """The store has nothing that is called so: the command was given a wrong key or number."""
 
 
+class UnknownKeyError(UnknownNameError):
+    """No audience or computed trait has a key that the command was given: nothing was changed or sent."""
+
+
 class ForgottenError(AudienceSyncError):
     """The store no longer keeps the history that was asked for."""
 

@@ -51,6 +51,7 @@ class RunStatus(StrEnum):
     PARTIAL = "partial"
     HELD = "held"
     FAILED = "failed"
+    INTERRUPTED = "interrupted"  # by a person, by the system, or its process was killed
 
 
 class AudienceStatus(StrEnum):

@@ -22,6 +22,7 @@ from audience_sync.errors import (
     Problem,
     RetiredError,
     RunInProgressError,
+    UnknownKeyError,
     UnknownNameError,
     in_short,
 )
@@ -104,7 +105,7 @@ def message_of(error: AudienceSyncError) -> str:
         lines = "\n".join(f"  {problem}" for problem in error.problems)
         count = len(error.problems)
         return f"The config has {count} problem{'s' * (count != 1)}. Nothing was loaded or sent.\n{lines}"
-    return str(error)
+    return f"error: {error}" if isinstance(error, UnknownKeyError) else str(error)
 
 
 def _answer(message: str, code: int, problems: Sequence[Problem] = ()) -> None:

@@ -16,6 +16,15 @@ def unknown(what: str, name: str, known: Iterable[str], *, listed: bool = True) 
     return f"unknown {what} `{name}`{meant} ({_known(names)})"
 
 
+def there_is_no(what: str, names: Iterable[str], known: Iterable[str]) -> str:
+    """What a person typed and nothing has, with the nearest name there is: one or two sentences for each."""
+    there = sorted(known)
+    return " ".join(
+        f"there is no {what} '{name}'." + (f" Did you mean '{nearest}'?" if (nearest := _nearest(name, there)) else "")
+        for name in sorted(names)
+    )
+
+
 def _nearest(name: str, names: list[str]) -> str | None:
     by_lower = {known.lower(): known for known in names}
     matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, null, select
+from sqlalchemy import Connection, Row, Table, null, select, text
 
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import NEVER
@@ -31,7 +31,6 @@ from audience_sync.store.tables import (
     past_suppressions,
     properties,
     refused_values,
-    run_destinations,
     runs,
     suppressions,
     withheld_values,
@@ -174,7 +173,7 @@ def _view(connection: Connection, destination: int, name: str, kind: str, asked:
         kind,
         lines if joined is None else passed_on(lines),
         told,
-        _last(connection, destination, asked.run),
+        _last(connection, name, asked.run),
         min((each.attempted_run for each in feeds.values() if each.attempted_run), default=None),
     )
 
@@ -199,10 +198,11 @@ def _feeds(ledger: Ledger, terms: Mapping[str, Sequence[Terms]], asked: _Asked) 
     return {key: Feed(None, 0 if key else position, attempted.get(key), seeding=key) for key in keys}
 
 
-def _last(connection: Connection, destination: int, run: int) -> LastDelivery | None:
-    columns = (run_destinations.c.run_id, run_destinations.c.pending, run_destinations.c.error)
-    mine = (run_destinations.c.destination_id == destination) & (run_destinations.c.run_id <= run)
-    row = connection.execute(select(*columns).where(mine).order_by(run_destinations.c.run_id.desc()).limit(1)).first()
+def _last(connection: Connection, name: str, run: int) -> LastDelivery | None:
+    """By the view: of a run that is at work it says what is pending at this moment."""
+    last = "(select max(run) from deliveries where destination = :name and run <= :run)"
+    query = text(f"select run, pending, error from deliveries where destination = :name and run = {last}")
+    row = connection.execute(query, {"name": name, "run": run}).first()
     return LastDelivery(*row) if row else None
 
 

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from audience_sync.errors import UnknownNameError
+from audience_sync.config.suggest import there_is_no
+from audience_sync.errors import UnknownKeyError
 from audience_sync.history.kept import run_known_by
 from audience_sync.model import PropertyKind
 from audience_sync.store.catalog import Property, read_chains, read_properties
@@ -45,7 +46,8 @@ def _audience(connection: Connection, key: str) -> Property:
     if key in known and known[key].kind is PropertyKind.AUDIENCE:
         return known[key]
     audiences = sorted(each.key for each in known.values() if each.kind is PropertyKind.AUDIENCE)
-    raise UnknownNameError(f"The store has no audience '{key}'. It has: {', '.join(audiences) or 'none yet'}")
+    there = ", ".join(audiences) or "none yet"
+    raise UnknownKeyError(f"{there_is_no('audience', [key], audiences)}\n  Audiences: {there}")
 
 
 def _members(connection: Connection, workspace: Workspace, audience: Property) -> str:

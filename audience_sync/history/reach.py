@@ -160,10 +160,16 @@ def _while_suppressed(reach: Reach, feed: _Feed, suppression: Suppression) -> Se
         .outerjoin(run_audiences, (run_audiences.c.run_id == runs.c.id) & (runs.c.command == SEED))
         .where(run_destinations.c.destination_id == reach.destination, committed <= reach.until)
         .where(committed >= suppression.since, committed < (suppression.until or _END_OF_TIME))
-        .where(runs.c.id > reach.forgotten)
+        .where(runs.c.id > reach.forgotten, _delivered())
         .order_by(runs.c.id)
         .limit(1)
     )
+
+
+def _delivered() -> ColumnElement[bool]:
+    """Whether the run came to its deliveries; one that was broken off may only have planned them."""
+    planned = run_destinations.c
+    return (planned.requests > 0) | (planned.pending == 0) | runs.c.status.in_(_ENDED)
 
 
 def _told_before(reach: Reach) -> ScalarSelect[Any]:

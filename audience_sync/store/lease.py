@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Select, null, select, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreAwayError, StoreError
 from audience_sync.store.columns import database_clock
@@ -23,6 +23,8 @@ TIME_TO_LIVE = 60.0
 TIME_TO_LIVE_VARIABLE = "AUDIENCE_SYNC_LEASE_SECONDS"
 #: How often what the database broke off is begun.
 MOST_ATTEMPTS = 5
+#: Seconds by which a clock that is kept in step may be put back at once.
+CLOCK_STEP = 1.0
 Done = TypeVar("Done")
 _LOST = (
     "Another run has taken over because this one was silent for too long. "
@@ -181,23 +183,25 @@ def _repeated(
     raise AssertionError("unreachable")
 
 
-def take(connection: Connection, seconds: float = TIME_TO_LIVE) -> int:
+def take(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old: bool = False) -> int:
     """Take the lease within a writing transaction; returns the token. Raises RunInProgressError.
 
-    Until the transaction ends nobody else can take it, however long that is.
+    Until the transaction ends nobody else can take it, however long that is. ``is_old``: the schema is of before the
+    lease had a time to live.
     """
-    row = _row(connection)
+    row = _row(connection, is_old=is_old)
     _refuse_held(row)
     values = {
         "token": row.token + 1,
         "holder": holder(),
         "acquired_at": row.now,
         "expires_at": row.now + seconds,
+        **({} if is_old else {"time_to_live": seconds}),
     }
     # The time too: on PostgreSQL its holder may have been in a long transaction, alive, and have renewed it.
     seen = (lease.c.token == row.token) & (lease.c.expires_at == row.expires_at)
     if connection.execute(update(lease).where(seen).values(values)).rowcount != 1:
-        _refuse_held(_row(connection))
+        _refuse_held(_row(connection, is_old=is_old))
         raise RunInProgressError("Another run is at work. Nothing was done; try again later.")
     return int(values["token"])
 
@@ -208,8 +212,10 @@ def give_back(connection: Connection, token: int) -> None:
     connection.execute(update(lease).where(mine).values(holder="", expires_at=0))
 
 
-def _row(connection: Connection) -> Row[Any]:
-    return connection.execute(select(lease, database_clock().label("now"))).one()
+def _row(connection: Connection, *, is_old: bool = False) -> Row[Any]:
+    columns = [null().label(each.name) if is_old and each is lease.c.time_to_live else each for each in lease.c]
+    query: Select[Any] = select(*columns, database_clock().label("now")).select_from(lease)
+    return connection.execute(query).one()
 
 
 def is_held(connection: Connection) -> bool:
@@ -218,7 +224,10 @@ def is_held(connection: Connection) -> bool:
 
 
 def _is_held(row: Row[Any]) -> bool:
-    return bool(row.holder and row.expires_at > row.now and not is_dead(row.holder))
+    """A lease further ahead than its time to live was written by a clock that has been set back since."""
+    left = row.expires_at - row.now
+    longest = TIME_TO_LIVE if row.time_to_live is None else row.time_to_live
+    return bool(row.holder and 0 < left <= longest + CLOCK_STEP and not is_dead(row.holder))
 
 
 def _refuse_held(row: Row[Any]) -> None:

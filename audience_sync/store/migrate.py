@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest revision in migrations/; known here so that an up-to-date store needs no Alembic.
-HEAD = "0018"
+HEAD = "0019"
+#: Since this revision the lease has a time to live.
+LEASE_LIVES_SINCE = "0019"
 
 
 def folder() -> Path:
@@ -108,7 +110,7 @@ def _move(store: Store, direction: str, target: str) -> Path | None:
                 return None
         token = None
         if before:
-            token = take(connection)
+            token = take(connection, is_old=before < LEASE_LIVES_SINCE)
             backup = _back_up(store, before) if direction == "upgrade" else None
         granted = rights(connection)
         getattr(command, direction)(alembic_config(connection), target)

@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, insert, literal, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from audience_sync import __version__
 from audience_sync.model import RunId, RunStatus
 from audience_sync.store.holder import holder
-from audience_sync.store.tables import requests, run_destinations, runs
+from audience_sync.store.tables import requests, run_destinations, runs, untaken_calls
 from audience_sync.sync.report import DestinationReport, Report
 
 
@@ -21,16 +21,43 @@ def new_nonce() -> str:
 
 
 def begin_run(connection: Connection, command: str, now: datetime, *, nonce: str = "") -> RunId:
-    """A new run's row; runs that died without a word are marked as failed. ``nonce``: a new one by default."""
-    words = "The process ended before the run did; what it had committed stands, and the next run goes on from there."
-    lost = {"status": RunStatus.FAILED.value, "finished_at": now, "error": words}
+    """A new run's row; runs that died without a word are marked as interrupted. ``nonce``: a new one by default."""
     for run in connection.execute(select(runs.c.id).where(runs.c.status == RunStatus.RUNNING.value)).scalars().all():
-        connection.execute(update(runs).where(runs.c.id == run).values(lost))
-        _count_answers(connection, run)
+        _mark_dead(connection, run)
     row = {"command": command, "status": RunStatus.RUNNING.value, "started_at": now, "nonce": nonce or new_nonce()}
     key = connection.execute(insert(runs).values(**row, holder=holder(), version=__version__)).inserted_primary_key
     assert key is not None
     return RunId(int(key[0]))
+
+
+def _mark_dead(connection: Connection, run: int) -> None:
+    """Of a run whose process died the last sign of life is its end."""
+    answered = select(func.max(requests.c.answered_at)).where(requests.c.run_id == run)
+    row = connection.execute(select(runs.c.started_at, runs.c.committed_at).where(runs.c.id == run)).one()
+    signs = [row.started_at, row.committed_at, connection.execute(answered).scalar()]
+    ended = max(each for each in signs if each is not None)
+    words = "The process ended before the run did; what it had committed stands, and the next run goes on from there."
+    values = {"status": RunStatus.INTERRUPTED.value, "finished_at": ended, "error": words}
+    seconds = round((ended - row.started_at).total_seconds(), 3)
+    connection.execute(update(runs).where(runs.c.id == run).values(**values, seconds=seconds))
+    _count_answers(connection, run)
+
+
+def forget_run(connection: Connection, run: int) -> None:
+    """A run that was begun by a wrong use was none: nothing refers to it."""
+    connection.execute(delete(runs).where(runs.c.id == run, runs.c.committed_at.is_(None)))
+
+
+def plan_deliveries(connection: Connection, run: int, planned: Mapping[int, int]) -> None:
+    """In the transaction that commits the run: the calls that it is about to deliver, by destination's id. Until the
+    run ends, what is pending of them follows from its requests."""
+    none = dict.fromkeys(("delivered", "refused", "retries", "requests"), 0)
+    rows = [
+        {"run_id": run, "destination_id": destination, "calls": calls, "pending": calls, **none, "seconds": 0.0}
+        for destination, calls in planned.items()
+    ]
+    if rows:
+        connection.execute(insert(run_destinations), rows)
 
 
 def run_begun(connection: Connection, nonce: str) -> RunId | None:
@@ -40,9 +67,17 @@ def run_begun(connection: Connection, nonce: str) -> RunId | None:
 
 
 def end_run(connection: Connection, report: Report, destination_ids: Mapping[str, int]) -> None:
-    for each in report.destinations:
-        connection.execute(insert(run_destinations).values(_row(report.run, destination_ids[each.name], each)))
+    _keep_deliveries(
+        connection, report.run, [_row(report.run, destination_ids[each.name], each) for each in report.destinations]
+    )
     finish(connection, report.run, report.status, report.seconds, report.error)
+
+
+def _keep_deliveries(connection: Connection, run: int, rows: Sequence[Mapping[str, object]]) -> None:
+    """In the place of what was planned."""
+    connection.execute(delete(run_destinations).where(run_destinations.c.run_id == run))
+    if rows:
+        connection.execute(insert(run_destinations), rows)
 
 
 def is_committed(connection: Connection, run: int) -> bool:
@@ -60,24 +95,68 @@ def finish(connection: Connection, run: int, status: RunStatus, seconds: float, 
     connection.execute(update(runs).where(runs.c.id == run).values(**values, error=error))
 
 
-def break_off(connection: Connection, run: int, seconds: float, error: str) -> None:
+def break_off(connection: Connection, run: int, status: RunStatus, seconds: float, error: str) -> None:
     """A run that ends before its deliveries did: what was answered until then is counted all the same."""
-    finish(connection, run, RunStatus.FAILED, seconds, error)
+    finish(connection, run, status, seconds, error)
     _count_answers(connection, run)
 
 
 def _count_answers(connection: Connection, run: int) -> None:
-    """What a broken-off run delivered, from its requests; what was owed beside that, nobody had counted."""
-    total, refused = func.sum(requests.c.calls), func.sum(requests.c.refused)
-    attempts, answered = func.sum(requests.c.attempts), func.count()
-    found = (
-        select(requests.c.run_id, requests.c.destination_id, total, total - refused, refused)
-        .add_columns(literal(0), attempts - answered, attempts, literal(0.0))
-        .where(requests.c.run_id == run)
-        .group_by(requests.c.run_id, requests.c.destination_id)
+    """What a broken-off run delivered, from its requests, and what is pending of the calls that it had planned."""
+    planned = {
+        row.destination_id: row.calls
+        for row in connection.execute(
+            select(run_destinations.c.destination_id, run_destinations.c.calls).where(run_destinations.c.run_id == run)
+        )
+    }
+    withheld = _withheld(connection, run)
+    committed = connection.execute(select(runs.c.committed_at).where(runs.c.id == run)).scalar()
+    found = {
+        row.destination_id: row
+        for row in connection.execute(
+            select(
+                requests.c.destination_id,
+                func.sum(requests.c.calls).label("calls"),
+                func.sum(requests.c.refused).label("refused"),
+                func.sum(requests.c.attempts).label("attempts"),
+                func.count().label("answered"),
+                func.max(requests.c.answered_at).label("last_at"),
+            )
+            .where(requests.c.run_id == run)
+            .group_by(requests.c.destination_id)
+        )
+    }
+    rows = []
+    for destination in sorted(planned.keys() | found.keys()):
+        each = found.get(destination)
+        answered, refused = (int(each.calls), int(each.refused)) if each else (0, 0)
+        calls = planned.get(destination, answered) - withheld.get(destination, 0)
+        took = (each.last_at - committed).total_seconds() if each and committed else 0.0
+        rows.append(
+            {
+                "run_id": run,
+                "destination_id": destination,
+                "calls": calls,
+                "delivered": answered - refused,
+                "refused": refused,
+                "pending": calls - answered,
+                "retries": int(each.attempts - each.answered) if each else 0,
+                "requests": int(each.attempts) if each else 0,
+                "seconds": round(max(took, 0.0), 3),
+            }
+        )
+    _keep_deliveries(connection, run, rows)
+
+
+def _withheld(connection: Connection, run: int) -> dict[int, int]:
+    """By destination's id, the calls that were not sent since their users had just been suppressed."""
+    query = (
+        select(requests.c.destination_id, func.count().label("calls"))
+        .join_from(requests, untaken_calls)
+        .where(requests.c.run_id == run, untaken_calls.c.reason.is_(None))
+        .group_by(requests.c.destination_id)
     )
-    columns = ["run_id", "destination_id", "calls", "delivered", "refused", "pending", "retries", "requests", "seconds"]
-    connection.execute(insert(run_destinations).from_select(columns, found))
+    return {row.destination_id: row.calls for row in connection.execute(query)}
 
 
 def _row(run: int, destination: int, each: DestinationReport) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
@@ -39,6 +39,11 @@ class Owed:
     kept_calls: int = 0
     releases: bool = False
     retries: bool = False
+
+    def of(self, ledger: Ledger) -> Owed:
+        """The same by the ledger as it was stored, with its ids."""
+        seeding = self.feed.seeding
+        return replace(self, ledger=ledger, feed=ledger.feed if seeding is None else ledger.seeds[seeding])
 
     def told_since(self, destination: Destination) -> dict[str, int]:
         """Of each audience whose events the destination is told, the run since which it is told of it."""

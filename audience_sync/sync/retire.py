@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import select
 
-from audience_sync.config.suggest import unknown
-from audience_sync.errors import UnknownNameError
+from audience_sync.config.suggest import there_is_no
+from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.absences import read_absent
 from audience_sync.store.catalog import Property
@@ -31,11 +31,12 @@ _NOBODY = "select null::varchar as user_id where false"
 
 
 def refuse_unretirable(key: str, known: Known) -> None:
-    """Raise UnknownNameError for a key that the store doesn't have."""
+    """Raise UnknownKeyError for a key that the store doesn't have."""
     there = [each for each in known.properties if each != ALIAS_KEY]  # nobody gave it that key, nor can take it away
     if key not in there:
-        words = unknown("audience or computed trait", key, there)
-        raise UnknownNameError(f"{words}. Nothing was done. What was never told needs only to leave the config")
+        words = there_is_no("audience or computed trait", [key], there)
+        never = "If it was never sent, remove it from config.yaml; it needs no retire."
+        raise UnknownKeyError(f"{words} Nothing was changed or sent.\n  {never}")
 
 
 def retire(collector: Collector, key: str, targets: Sequence[Target]) -> None:

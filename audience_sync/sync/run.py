@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -12,19 +13,43 @@ from sqlalchemy import Connection
 
 from audience_sync.config.secrets import masked
 from audience_sync.delivery.feeds import Ledger, read_ledgers
-from audience_sync.errors import AudienceSyncError, LeaseLostError, StoreAwayError, in_short
-from audience_sync.model import RunId
+from audience_sync.errors import (
+    AudienceSyncError,
+    ConfigError,
+    ForgottenError,
+    FrozenError,
+    LeaseLostError,
+    RetiredError,
+    StoreAwayError,
+    UnknownNameError,
+    in_short,
+)
+from audience_sync.model import RunId, RunStatus
 from audience_sync.store import slots
 from audience_sync.store.lease import MOST_ATTEMPTS, Lease, acquire
 from audience_sync.sync.commit import commit
-from audience_sync.sync.ledger import begin_run, break_off, end_run, has_ended, is_committed, new_nonce, run_begun
+from audience_sync.sync.ledger import (
+    begin_run,
+    break_off,
+    end_run,
+    forget_run,
+    has_ended,
+    is_committed,
+    new_nonce,
+    plan_deliveries,
+    run_begun,
+)
 from audience_sync.sync.look import Outlook, look
 from audience_sync.sync.order import Order, Parts, Watch
+from audience_sync.sync.outlook import Owed
 from audience_sync.sync.report import Report, found_report
 from audience_sync.sync.retention import keep_recent
 from audience_sync.sync.tell import context_of, tell_all
 from audience_sync.tracing import note, span
 from audience_sync.workspace import Workspace
+
+#: The command was given what it can't be about: that is no run.
+WRONG_USES = (ConfigError, ForgottenError, FrozenError, RetiredError, UnknownNameError)
 
 Review = Callable[[Workspace, Outlook], None]
 
@@ -50,11 +75,14 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
                 note(status=report.status.value)
         except LeaseLostError:
             raise
+        except WRONG_USES as error:
+            if order.slots:  # nobody typed it: the schedule's time has had its run
+                _break_off(parts, lease, run, started, error)
+            else:
+                lease.carry_out(partial(_forget, run=run))
+            raise
         except BaseException as error:
-            words = _words(error, partial(masked, secrets=parts.settings.secrets))
-            is_over = not isinstance(error, KeyboardInterrupt)  # what was interrupted is still due
-            seconds = time.monotonic() - started
-            lease.carry_out(partial(_break_off, run=run, seconds=seconds, words=words, is_over=is_over))
+            _break_off(parts, lease, run, started, error)
             raise
         keep_recent(lease, parts.settings)
         return report
@@ -98,8 +126,9 @@ def _carry_out(
     started: float,
 ) -> Report:
     run = RunId(outlook.run)
-    ledgers = _commit(parts, workspace, lease, outlook, run)
-    owed = outlook.owed(workspace, order, ledgers)
+    planned = outlook.owed(workspace, order, outlook.ledgers)
+    ledgers = _commit(parts, workspace, lease, outlook, planned, run)
+    owed = [each.of(ledgers[each.ledger.name]) for each in planned]
     context = context_of(parts, watch, workspace, lease, outlook, owed)
     reports = tell_all(workspace, context, order, outlook, owed)
     report = found_report(run, outlook.findings, reports, time.monotonic() - started)
@@ -107,12 +136,19 @@ def _carry_out(
     return report
 
 
-def _commit(parts: Parts, workspace: Workspace, lease: Lease, outlook: Outlook, run: RunId) -> Mapping[str, Ledger]:
-    """Make what was found durable, whole or not at all. Returns the ledgers with their ids."""
+def _commit(
+    parts: Parts, workspace: Workspace, lease: Lease, outlook: Outlook, planned: Sequence[Owed], run: RunId
+) -> Mapping[str, Ledger]:
+    """Make what was found durable, whole or not at all, and with it how many calls are to be delivered. Returns the
+    ledgers with their ids."""
+    calls = Counter[str]()
+    for each in planned:
+        calls[each.ledger.name] += each.calls
 
     def write(connection: Connection) -> Mapping[str, Ledger]:
         ledgers = commit(connection, workspace, parts.settings, outlook.findings, outlook.ledgers, run)
         outlook.suppressed.commit(connection, workspace)
+        plan_deliveries(connection, run, {ledgers[name].id or 0: count for name, count in calls.items()})
         return ledgers
 
     def done(connection: Connection) -> Mapping[str, Ledger] | None:
@@ -128,9 +164,22 @@ def _end(connection: Connection, *, report: Report, ledgers: Mapping[str, Ledger
     return True
 
 
-def _break_off(connection: Connection, *, run: int, seconds: float, words: str, is_over: bool) -> bool:
-    if not has_ended(connection, run):
-        break_off(connection, run, seconds, words)
-        if is_over:
-            slots.end(connection, run)
+def _forget(connection: Connection, *, run: int) -> bool:
+    forget_run(connection, run)
     return True
+
+
+def _break_off(parts: Parts, lease: Lease, run: int, started: float, error: BaseException) -> None:
+    words = _words(error, partial(masked, secrets=parts.settings.secrets))
+    interrupted = isinstance(error, KeyboardInterrupt)
+    status = RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED
+    seconds = time.monotonic() - started
+
+    def write(connection: Connection) -> bool:
+        if not has_ended(connection, run):
+            break_off(connection, run, status, seconds, words)
+            if not interrupted:  # what was interrupted is still due
+                slots.end(connection, run)
+        return True
+
+    lease.carry_out(write)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from audience_sync.errors import ConfigError, Problem
-from audience_sync.model import AudienceStatus
+from audience_sync.config.suggest import there_is_no
+from audience_sync.errors import UnknownKeyError
+from audience_sync.model import ALIAS_KEY, AudienceStatus
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.group import earlier_in_groups, grouped, waves
-from audience_sync.sync.known import Known
 from audience_sync.sync.move import move_keys
 from audience_sync.sync.named import collect_names
 from audience_sync.sync.order import Order
@@ -20,12 +20,18 @@ from audience_sync.sync.traits import collect_traits
 from audience_sync.sync.undo import undo
 from audience_sync.sync.words import thawed
 
+_PLURALS = {
+    "audience": "Audiences",
+    "computed trait": "Computed traits",
+    "audience or computed trait": "Audiences and computed traits",
+}
+
 
 def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -> None:
     """Take, compare and judge everything that was asked for.
 
     Those of a priority group one after another: what each is left with depends on what became of those before.
-    Raises ConfigError for a key that nothing has.
+    Raises UnknownKeyError for a key that nothing has, before anything is read where the config alone says so.
     """
     if order.retire is not None:
         retire(collector, order.retire, targets)
@@ -33,6 +39,9 @@ def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -
     if order.undoes is not None:
         undo(collector, order.undoes)
         return
+    named = {target.key for target in targets}
+    if not any(config.names_from for config in collector.settings.audiences):
+        _refuse_unknown(collector, order, named)
     collector.findings.warnings += [thawed(freeze) for freeze in collector.known.thawed]
     move_keys(collector)
     collector.earlier = earlier_in_groups(grouped(collector.settings, targets, collector.known.properties))
@@ -41,12 +50,11 @@ def collect_all(collector: Collector, targets: Sequence[Target], order: Order) -
         _take_turn(collector, turn)
         settle(collector)
     _take_turn(collector, turns[-1])
-    named = {target.key for target in targets}
     for config in collector.settings.audiences:
         named_alone = order.keys is not None and named.issuperset(order.keys)
         if config.names_from is not None and collector.is_due(config) and not named_alone:
             collect_names(collector, config)
-    _refuse_unknown(collector, order, named)
+    _refuse_unfound(collector, order, named)
     settle(collector)
     finish(collector)
     if order.seed is None:
@@ -61,22 +69,28 @@ def _take_turn(collector: Collector, turn: Sequence[Target]) -> None:
             collector.audience(target)
 
 
-def _refuse_unknown(collector: Collector, order: Order, named: Collection[str]) -> None:
-    """Raise ConfigError for what has none of the keys that were named, unless something failed and may have them."""
-    if any(each.status is AudienceStatus.FAILED for each in collector.findings.audiences):
-        return
-    audiences = {each.key for each in collector.findings.audiences}
+def _refuse_unfound(collector: Collector, order: Order, named: Collection[str]) -> None:
+    """What has none of the keys that were named, now that all is read; unless something failed that may have them."""
+    if not any(each.status is AudienceStatus.FAILED for each in collector.findings.audiences):
+        _refuse_unknown(collector, order, {*named, *(each.key for each in collector.findings.audiences)})
+
+
+def _refuse_unknown(collector: Collector, order: Order, audiences: Collection[str]) -> None:
+    """Raise UnknownKeyError for what none of these audiences, and nothing else, has as its key."""
     traits = {key for config in collector.settings.computed_traits for key in config.columns}
-    accepted = audiences.union(named, traits, collector.known.properties, [SUPPRESSED])
-    _require("audience", order.keys, audiences, collector.known)
-    _require("computed trait", order.traits, traits, collector.known)
-    _require("audience or computed trait", order.accept, accepted, collector.known)
+    accepted = {*audiences, *traits, *collector.known.properties, SUPPRESSED}
+    by_name = {key for key, each in collector.known.properties.items() if each.origin and not each.retired}
+    _require("audience", order.keys, audiences, also=by_name)
+    _require("computed trait", order.traits, traits)
+    _require("audience or computed trait", order.accept, accepted - {ALIAS_KEY})
 
 
-def _require(what: str, named: Collection[str] | None, found: Collection[str], known: Known) -> None:
-    missing = sorted(set(named or ()).difference(found))
+def _require(what: str, named: Collection[str] | None, known: Collection[str], *, also: Collection[str] = ()) -> None:
+    """``also``: keys of `names_from` that were there in earlier runs, for people to see."""
+    missing = sorted(set(named or ()).difference(known))
     if missing:
-        there = ", ".join(sorted(known.properties)) or "none yet"
-        raise ConfigError(
-            [Problem("", f"no {what} has the key {', '.join(missing)} (known: {there}). Nothing was done")]
+        known = {*known, *also}.difference(missing)
+        there = ", ".join(sorted(known)) or "none"
+        raise UnknownKeyError(
+            f"{there_is_no(what, missing, known)} Nothing was changed or sent.\n  {_PLURALS[what]}: {there}"
         )

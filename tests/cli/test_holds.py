@@ -175,7 +175,7 @@ class TestApprove:
         held.configure(audiences=[TEST], guard=STRICT)
         gone = held.run("approve", "2", "vip")
         assert (gone.code, held.sent()) == (2, [])
-        assert "no audience has the key vip" in gone.stderr
+        assert "there is no audience 'vip'." in gone.stderr
 
 
 class TestReject:
@@ -259,7 +259,7 @@ class TestAccept:
     def test_of_an_unknown_key_does_nothing(self, held: Project) -> None:
         unknown = held.sync("--accept", "vipp")
         assert (unknown.code, held.sent()) == (2, [])
-        assert "no audience or computed trait has the key vipp" in unknown.stderr
+        assert "there is no audience or computed trait 'vipp'. Did you mean 'vip'?" in unknown.stderr
 
 
 class TestAudiencesHeldTogether:

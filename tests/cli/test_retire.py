@@ -281,7 +281,7 @@ def test_a_seed_that_sent_nothing_takes_nothing_back(vip: Project, receiver: Rec
     vip.sync()
     unknown = vip.run("retire", "vip", "--yes")
     assert unknown.code == 2
-    assert "unknown audience or computed trait `vip`" in unknown.stderr
+    assert "there is no audience or computed trait 'vip'." in unknown.stderr
 
 
 def test_members_who_are_missing_for_now_leave_too(vip: Project) -> None:
@@ -335,7 +335,7 @@ def test_an_unknown_key_is_a_wrong_use(vip: Project) -> None:
     vip.sync()
     wrong = vip.run("retire", "vap", "--yes")
     assert wrong.code == 2
-    assert "unknown audience or computed trait `vap`; did you mean `vip`?" in wrong.stderr
+    assert "there is no audience or computed trait 'vap'. Did you mean 'vip'?" in wrong.stderr
 
 
 def test_one_of_many_audiences_of_a_query_is_retired_and_the_others_go_on(vip: Project) -> None:

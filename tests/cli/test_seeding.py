@@ -66,7 +66,7 @@ def test_an_interrupted_seed_goes_on_where_it_was(manual: Project, receiver: Rec
     assert seeding.wait(30) == 130
     told_before = len(calls(receiver))
     assert 3 <= told_before < 30
-    assert manual.query("select status, error is not null from sync_runs") == [("failed", 1)]
+    assert manual.query("select status, error is not null from sync_runs") == [("interrupted", 1)]
 
     again = manual.run("seed", "vip", "--json")
     assert (again.code, again.destination("segment")["delivered"]) == (0, 30 - told_before)
@@ -79,7 +79,7 @@ def test_an_interrupted_seed_goes_on_where_it_was(manual: Project, receiver: Rec
     [
         (["vip", "--rate", "fast"], "--rate"),
         (["vip", "--limit", "0"], "--limit"),
-        (["vap"], "no audience has the key vap"),
+        (["vap"], "there is no audience 'vap'. Did you mean 'vip'?"),
         ([], "Missing argument 'KEY'"),
     ],
     ids=["rate", "limit", "unknown key", "no key"],

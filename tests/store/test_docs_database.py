@@ -49,7 +49,7 @@ def test_a_query_gives_the_answer_that_is_printed(store: Store, query: str, answ
 
 
 def test_every_query_has_its_answer() -> None:
-    assert len(EXAMPLES) == DOCUMENT.count("```sql") == 14
+    assert len(EXAMPLES) == DOCUMENT.count("```sql") == 15
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event, insert, select, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
+from audience_sync.store.columns import database_clock
 from audience_sync.store.engine import Store
 from audience_sync.store.holder import holder
 from audience_sync.store.lease import TIME_TO_LIVE_VARIABLE, Lease, acquire
@@ -45,10 +46,11 @@ def expire(store: Store) -> None:
         connection.execute(update(lease).values(expires_at=1.0))
 
 
-def held_by(store: Store, name: str) -> None:
+def held_by(store: Store, name: str, *, seconds_left: float = 30.0) -> None:
+    ends = database_clock() + seconds_left
     with store.writing() as connection:
         connection.execute(
-            update(lease).values(token=1, holder=name, acquired_at=1_772_323_200.0, expires_at=9_999_999_999.0)
+            update(lease).values(token=1, holder=name, acquired_at=1_772_323_200.0, expires_at=ends, time_to_live=60.0)
         )
 
 
@@ -75,6 +77,23 @@ class TestASecondRun:
             "Another run is at work: process 4711 on batch-2, since 2026-03-01 00:00:00 UTC. Nothing was done. "
             "It will be finished, or be taken over a minute after it died; then try again."
         )
+
+    @pytest.mark.parametrize("seconds_left", [70.0, 3600.0, 365 * 86400.0], ids=["70 s", "an hour", "a year"])
+    def test_does_not_believe_a_lease_further_ahead_than_its_time_to_live(
+        self, store: Store, seconds_left: float
+    ) -> None:
+        """The clock has been set back since: the holder would have renewed it."""
+        held_by(store, "process 4711 on batch-2 (another-machine/815)", seconds_left=seconds_left)
+        with acquire(store) as held:
+            write_a_run(held)
+        assert run_count(store) == 1
+
+    def test_believes_a_lease_whose_holder_asks_for_more_time_than_others(self, store: Store) -> None:
+        held_by(store, "process 4711 on batch-2 (another-machine/815)", seconds_left=3000.0)
+        with store.writing() as connection:
+            connection.execute(update(lease).values(time_to_live=3600.0))
+        with pytest.raises(RunInProgressError):
+            acquire(store)
 
     def test_may_begin_when_the_first_has_ended(self, store: Store, other_process: Store) -> None:
         with acquire(store):

@@ -22,7 +22,7 @@ runs = Table(
     metadata,
     Column("id", Integer, primary_key=True, comment="The run's number"),
     Column("command", Text, nullable=False, comment="sync, seed, ..."),
-    Column("status", Text, nullable=False, comment="running, succeeded, partial, held or failed"),
+    Column("status", Text, nullable=False, comment="running, succeeded, partial, held, failed or interrupted"),
     Column("started_at", UtcDateTime, nullable=False, comment="When it started (UTC)"),
     Column("committed_at", UtcDateTime, comment="When its changes became durable (UTC)"),
     Column("finished_at", UtcDateTime, comment="When it ended (UTC)"),
@@ -104,5 +104,8 @@ lease = Table(
     Column("holder", Text, nullable=False, comment="The process at work; empty = nobody"),
     Column("acquired_at", Float, nullable=False, comment="Seconds since 1970, the database's clock"),
     Column("expires_at", Float, nullable=False, comment="Seconds since 1970, the database's clock"),
+    Column(
+        "time_to_live", Float, comment="Seconds that its holder asks for at a time; further ahead it is not believed"
+    ),
     comment="Who may write (one row)",
 )

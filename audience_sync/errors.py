@@ -116,14 +116,14 @@ class UnsendableError(AudienceSyncError):
     """This identify call can never be sent to this destination: it is refused without being tried."""
 
 
-def in_short(error: BaseException, mask: Callable[[str], str]) -> str:
-    """An error that nobody expected, in one line: its kind, its place in our code, and its first words.
+def in_short(error: BaseException, mask: Callable[[str], str], *, place: bool = True) -> str:
+    """An unexpected error in one line: its kind, its place in our code, and its first words.
 
     Libraries go on with rows of the data, which are people's. ``mask`` takes out the secrets, before anything is cut.
     """
     lines = mask(str(error)).strip().splitlines()
     words = without_values(lines[0]) if lines else ""
-    kind = f"{type(error).__name__}{_place(error)}"
+    kind = f"{type(error).__name__}{_place(error) if place else ''}"
     return f"{kind}: {words}" if words else kind
 
 

@@ -164,7 +164,7 @@ def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[Line]:
 def _sources(settings: Settings) -> Iterator[Line]:
     for name, config in settings.sources.items():
         try:
-            yield Line("source", name, True, open_source(config).check())
+            yield Line("source", name, True, open_source(name, config).check())
         except AudienceSyncError as error:
             yield _failed("source", name, error)
 
@@ -175,7 +175,7 @@ def _snapshots(settings: Settings) -> Iterator[Line]:
     from audience_sync.sync.snapshot import wanted_of
     from audience_sync.workspace import Workspace
 
-    sources = {name: open_source(config) for name, config in settings.sources.items()}
+    sources = {name: open_source(name, config) for name, config in settings.sources.items()}
     with Workspace(settings.memory_limit, readable(settings)) as workspace:
         for audience in settings.audiences:
             name = audience.name or audience.key or f"names from {audience.names_from}"

@@ -71,14 +71,21 @@ def opened(settings: Settings, store: Store) -> Iterator[Parts]:
         return {name: types[options.type](options, about) for name, options in settings.destinations.items()}
 
     reserved = frozenset[str]().union(*(types[name].profile_fields for name in used))
-    sources = {name: open_source(source) for name, source in settings.sources.items()}
+    sources = {name: open_source(name, source) for name, source in settings.sources.items()}
     try:
         yield Parts(settings, store, sources, destinations, reserved, readable(settings))
     finally:
         store.close()
 
 
-def open_source(config: SourceConfig) -> Source:
+def open_source(name: str, config: SourceConfig) -> Source:
+    """Nothing is opened yet, and what can't be is an error of each entry that is read from it."""
+    from audience_sync.sources.boundary import Bounded
+
+    return Bounded(name, lambda: _source(config), config.timeout)
+
+
+def _source(config: SourceConfig) -> Source:
     if config.files is not None:
         from audience_sync.sources.files import FilesSource
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from audience_sync.config.expect import Expect
-from audience_sync.config.options import StrictModel
+from audience_sync.config.options import Duration, StrictModel
 
 Text = Annotated[str, Field(min_length=1)]
+#: For one entry's read, unless the source has its own.
+TIMEOUT = timedelta(hours=1)
 Encoding = Literal["utf-8", "utf-16", "latin-1"]
 
 
@@ -35,6 +38,12 @@ class SourceConfig(StrictModel):
     )
     partitions: Partitions | None = Field(
         default=None, description=_PARTITIONS + "a path gives no values. For everything that reads a `files` source."
+    )
+    timeout: Duration = Field(
+        default=TIMEOUT,
+        description="Time for the read of one audience or one entry of computed traits, from connecting to the last "
+        "row; also for a probe. What takes longer is stopped, and that entry alone fails.",
+        examples=["15m"],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -56,6 +57,10 @@ class Wanted:
     expected: Expected = Expected()
 
 
+#: The column of ``Rows.select`` that says whether a value of the row was rejected.
+ODD = "has a rejected value"
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows that DuckDB can scan, not yet read.
@@ -64,9 +69,10 @@ class Rows:
     (text, where ``names_from`` is wanted) and one column of JSON text per trait, called by the trait's key
     (NULL where there is no value); of further ids it holds the id itself, where it can be used. ``rejects`` is a query
     with the columns ``file``, ``row`` (counted from 1 = the first row of data, for a database the first row of the
-    answer), ``user_id`` and ``reason`` of the rows that can't be used; it costs another read, so it is asked only when
-    there are some. ``promised``: how many rows a manifest says there are. ``columns``: all that there are, with types
-    in plain words, where they are expected.
+    answer), ``user_id`` and ``reason`` of the rows that can't be used, and of the rejected values of the others, which
+    are NULL in ``select``; it costs another read, so it is asked only when there are some. ``may_reject_values``:
+    ``select`` has the column ``ODD``. ``promised``: how many rows a manifest says there are. ``columns``: all that
+    there are, with types in plain words, where they are expected.
     """
 
     select: str
@@ -79,6 +85,9 @@ class Rows:
     rereadable: bool = False
     promised: int | None = None
     columns: Mapping[str, str] | None = None
+    may_reject_values: bool = False
+    #: What surrounds every scan: errors of any kind become the source's, and the time is limited.
+    scanning: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 class Source(ABC):
@@ -101,3 +110,6 @@ class Source(ABC):
     def check(self) -> str:
         """Say in one line what is there (``folder examples/shop, 5 files``); raises SourceError if it can't
         be reached."""
+
+    def stop(self) -> None:  # noqa: B027  # most sources have nothing of their own to stop
+        """Ask what another thread is reading to end. May raise, and may do nothing."""

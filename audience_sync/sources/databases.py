@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, create_engine, make_url
+from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, Row, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from audience_sync.config.locations import SqliteUrl
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import Rows, Source, Wanted
 from audience_sync.sources.completeness import moment, stale
+from audience_sync.sources.drivers import Stopper, prepare
 from audience_sync.sources.marks import mark_of
 from audience_sync.sources.masking import Masking
 from audience_sync.sources.problems import Problems
@@ -27,16 +27,12 @@ from audience_sync.workspace import Workspace
 
 THE_ANSWER = "the query"
 CORRECT = "It may be one SELECT and nothing else. Correct it in the config."
+CORRECT_DATA = "Correct the query in the config, or the data that it meets."
 ROWS_AT_ONCE = 10_000
 #: Rows that the answer of a probe may have.
 MOST_PROBED = 1_000
 #: Both mean psycopg 3, whatever SQLAlchemy's default is.
 _POSTGRESQL = ("postgres", "postgresql")
-_READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
-#: What `query_only` of SQLite lets through, and is no reading: other files (VACUUM INTO attaches one, too), settings.
-_NOT_READING = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
-#: What full-text tables ask for themselves, or tell of the schema.
-_PRAGMAS = {"data_version", "page_size", "table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list"}
 
 
 class DatabaseSource(Source):
@@ -45,6 +41,10 @@ class DatabaseSource(Source):
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
         self._masking = Masking(self._url)
+        self._stopper = Stopper()
+
+    def stop(self) -> None:
+        self._stopper.stop()
 
     def check(self) -> str:
         with self._connected():
@@ -92,17 +92,28 @@ class DatabaseSource(Source):
 
     def _spooled(self, connection: Connection, workspace: Workspace, wanted: Wanted) -> tuple[Part, Mapping[str, str]]:
         """The rows, and the answer's columns."""
+        query = wanted.query or ""
+        options = {"stream_results": True, "yield_per": ROWS_AT_ONCE, "no_parameters": True}
         try:
-            answer = connection.execution_options(
-                stream_results=True, yield_per=ROWS_AT_ONCE, no_parameters=True
-            ).exec_driver_sql(wanted.query or "")
-            if not answer.returns_rows:
-                raise SourceError("the query gives no rows at all: it must be a SELECT. Correct it in the config.")
-            rows = (row for rows in answer.partitions(ROWS_AT_ONCE) for row in rows)
-            columns = _columns(answer)
-            return spool(workspace, THE_ANSWER, list(answer.keys()), rows, wanted, _refuse(wanted)), columns
+            answer = connection.execution_options(**options).exec_driver_sql(query)
         except SQLAlchemyError as error:
-            raise self._problem("the query failed", error, CORRECT, wanted.query or "") from None
+            raise self._problem("the query failed", error, CORRECT, query) from None
+        if not answer.returns_rows:
+            raise SourceError("the query gives no rows at all: it must be a SELECT. Correct it in the config.")
+        columns = _columns(answer)
+        rows = self._rows(answer, query)
+        return spool(workspace, THE_ANSWER, list(answer.keys()), rows, wanted, _refuse(wanted)), columns
+
+    def _rows(self, answer: CursorResult[Any], query: str) -> Iterator[Row[Any]]:
+        """Raises SourceError where the answer breaks off, with how far it came."""
+        count = 0
+        try:
+            for rows in answer.partitions(ROWS_AT_ONCE):
+                yield from rows
+                count += len(rows)
+        except SQLAlchemyError as error:
+            after = f" after {count:,} rows" if count else ""
+            raise self._problem(f"the query failed{after}", error, CORRECT_DATA, query) from None
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -114,7 +125,8 @@ class DatabaseSource(Source):
             except SQLAlchemyError as error:
                 raise self._problem("can't connect", error, "Check the URL, and that it can be reached.") from None
             with connection:
-                self._read_only(connection)
+                prepare(connection)
+                self._stopper.watch(connection)
                 yield connection
                 connection.rollback()
 
@@ -139,23 +151,9 @@ class DatabaseSource(Source):
         if not Path(name).is_file():
             raise SourceError(f"there is no SQLite database {name}. Correct the path, or create it.")
 
-    def _read_only(self, connection: Connection) -> None:
-        if connection.dialect.name == "postgresql":
-            connection.execution_options(postgresql_readonly=True)
-        elif statement := _READ_ONLY.get(connection.dialect.name):
-            connection.exec_driver_sql(statement)
-        if connection.dialect.name == "sqlite":
-            driver: Any = connection.connection.driver_connection
-            driver.set_authorizer(_authorize)
-
     def _problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         cause = getattr(error, "orig", None) or error
         return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause, query)}. {remedy}")
-
-
-def _authorize(action: int, name: str | None, *_: object) -> int:
-    is_reading = action not in _NOT_READING or (action == sqlite3.SQLITE_PRAGMA and name in _PRAGMAS)
-    return sqlite3.SQLITE_OK if is_reading else sqlite3.SQLITE_DENY
 
 
 def _columns(answer: CursorResult[Any]) -> dict[str, str]:
@@ -167,10 +165,11 @@ def _columns(answer: CursorResult[Any]) -> dict[str, str]:
 def _parsed(text: str) -> URL:
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is not a number
         # The text itself is not shown: it may hold a password.
         raise SourceError(
-            "the database's URL is none that SQLAlchemy can read (postgresql://user@host/name). Correct it."
+            "the database's URL is none that SQLAlchemy can read (postgresql://user@host:5432/name; the port is a "
+            "number). Correct `database:` of the source in the config."
         ) from None
     sqlite = SqliteUrl.parsed(text)
     if sqlite and sqlite.is_file:  # decoded here: SQLAlchemy 2.0 and 2.1 differ in that

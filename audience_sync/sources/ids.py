@@ -3,12 +3,12 @@
 - Text is taken as written; leading and trailing spaces are a part of it.
 - Empty, or nothing but whitespace: rejected. NULL: rejected.
 - A NUL character or half a surrogate pair: rejected, PostgreSQL can't store them.
-- More than 2,500 bytes of UTF-8: rejected, PostgreSQL can't index them.
+- More than 2,500 bytes of UTF-8: rejected, PostgreSQL can't index them; whatever the type.
 - Numbers are written as digits, ``42`` and never ``42.0``: integers and decimals of any size, doubles up to
   2^53 (beyond, a double no longer says which integer was meant). A number with a fraction is rejected.
 - Dates, UUIDs and enums are taken as text.
-- A boolean, point in time, list, object or bytes is no user id: in a file without column types (JSON lines,
-  Excel) it costs the row, in a typed column (Parquet, databases) it is an error.
+- A boolean, point in time, list, object or bytes can't be a user id: the row is invalid. A column that can hold
+  nothing else (by its type in Parquet, by its first rows in a database) is an error.
 
 A cell of a CSV file can't be NULL: there, nothing is "empty".
 """
@@ -48,6 +48,7 @@ INTEGER_TYPES = frozenset(f"{sign}{size}INT" for sign in ("", "U") for size in (
 _TEXT_TYPES = frozenset({"VARCHAR", "UUID", "DATE"})
 
 _FEW_CHARACTERS = MOST_BYTES // 4
+_LONGEST = 10**MOST_BYTES - 1
 
 
 def usable_type(duckdb_type: str) -> bool:
@@ -64,7 +65,7 @@ def sql_id(expression: str, duckdb_type: str) -> tuple[str, str]:
         return _double_id(expression)
     if duckdb_type.startswith("DECIMAL"):
         return _decimal_id(expression)
-    if duckdb_type in INTEGER_TYPES:
+    if duckdb_type in INTEGER_TYPES - {"BIGNUM"}:
         return f"cast({expression} as VARCHAR)", f"case when {expression} is null then '{MISSING}' end"
     text = expression if duckdb_type == "VARCHAR" else f"cast({expression} as VARCHAR)"
     return text, _text_reason(text)
@@ -107,7 +108,8 @@ def _json_id(json: str) -> tuple[str, str]:
     value = f"case when {kind} = 'DOUBLE' and not {digits} then {double} else {text} end"
     reason = (
         f"case {kind} when 'VARCHAR' then {_text_reason(text)}"
-        f" when 'DOUBLE' then case when not {digits} then {double_reason} end"
+        f" when 'DOUBLE' then case when not {digits} then {double_reason}"
+        f" when strlen({text}) > {MOST_BYTES} then '{TOO_LONG}' end"
         f" when 'BIGINT' then null when 'UBIGINT' then null"
         f" when 'BOOLEAN' then '{NOT_TEXT}' when 'ARRAY' then '{NOT_TEXT}' when 'OBJECT' then '{NOT_TEXT}'"
         f" else '{MISSING}' end"
@@ -159,8 +161,20 @@ def _text_problem(text: str) -> str | None:
 
 
 def _number_id(number: float | Decimal) -> tuple[str | None, str | None]:
-    if not math.isfinite(number) or number != int(number):
+    if isinstance(number, int):
+        return _digits(number)
+    if not math.isfinite(number):
+        return None, NOT_WHOLE
+    if isinstance(number, Decimal) and number.adjusted() >= MOST_BYTES:  # before so many digits are written
+        return None, TOO_LONG if number == number.to_integral_value() else NOT_WHOLE
+    if number != int(number):
         return None, NOT_WHOLE
     if isinstance(number, float) and abs(number) > LARGEST_WHOLE_DOUBLE:
         return None, NOT_WHOLE
-    return str(int(number)), None
+    return _digits(int(number))
+
+
+def _digits(number: int) -> tuple[str | None, str | None]:
+    # Python refuses to write thousands of digits.
+    is_short = -_LONGEST // 10 <= number <= _LONGEST
+    return (str(int(number)), None) if is_short else (None, TOO_LONG)

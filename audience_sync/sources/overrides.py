@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audience_sync.sources.values import number_json, sql_json, time_json
+from audience_sync.sources.values import number_json, short_number, sql_json, time_json
 
 JSON_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?"
 ISO_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ISO_TIME = ISO_DATE + r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+
+#: Types whose conversion may reject a value that can be read, and not be written.
+MAY_REJECT = ("number", "date", "json")
 
 _NOT_FINITE = "('nan', 'inf', '-inf', 'infinity', '-infinity')"
 _YES = "('true', 't', 'yes', 'y', '1')"
@@ -35,7 +38,7 @@ def _text(json_text: str) -> str:
 def _number(json_text: str) -> str:
     text = f"trim({_bare(json_text)})"
     return (
-        f"case when regexp_full_match({text}, '-?(?:0|[1-9][0-9]*)') then {text}"
+        f"case when regexp_full_match({text}, '-?(?:0|[1-9][0-9]*)') then {short_number(text)}"
         f" when regexp_full_match({text}, '[+-]?[0-9]+') then cast(try_cast({text} as HUGEINT) as VARCHAR)"
         f" when regexp_full_match({text}, '[+-]?[0-9]*\\.?[0-9]+(?:[eE][+-]?[0-9]+)?')"
         f" then coalesce({number_json(f'try_cast({text} as DOUBLE)')}, 'null')"

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Rows, Wanted
-from audience_sync.sources.overrides import converted
+from audience_sync.sources.base import ODD, Rows, Wanted
+from audience_sync.sources.overrides import MAY_REJECT, converted
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.tables import Part
+from audience_sync.sources.values import HALF_PAIR, is_rejected, reason_of
 from audience_sync.workspace import Workspace, literal, quoted
 
 MOST_RAW = 200
@@ -24,6 +25,7 @@ class Snapshot:
 
     parts: Sequence[Part]
     types: Mapping[str, str]
+    columns: Mapping[str, str]
     named: bool
 
     def select(self) -> str:
@@ -33,29 +35,76 @@ class Snapshot:
         return " union all ".join(self._rejects(part) for part in self.parts)
 
     def _select(self, part: Part) -> str:
-        traits = "".join(f", {self._trait(key)} as {quoted(key)}" for key in part.traits)
+        """A rejected value is none, and ``ODD`` says that there was one in the row."""
         name = ", snapshot_name as name" if self.named else ""
-        return f"select case when reason is null then id end as user_id{name}{traits} from ({_inner(part)})"
+        traits = "".join(f", {self._trait(part, key)} as {quoted(key)}" for key in part.traits)
+        rows = f"select case when reason is null then id end as user_id{name}{traits} from ({_inner(part)})"
+        if not self.odd:
+            return rows
+        found = {key: is_rejected(quoted(key), self._marks(part, key)) for key in self.odd}
+        columns = [
+            "user_id",
+            *(["name"] if self.named else []),
+            *(
+                f"case when {found[key]} then null else {quoted(key)} end as {quoted(key)}"
+                if key in found
+                else quoted(key)
+                for key in part.traits
+            ),
+        ]
+        any_odd = " or ".join(f"coalesce({condition}, false)" for condition in found.values())
+        return f"select {', '.join(columns)}, user_id is not null and ({any_odd}) as {quoted(ODD)} from ({rows})"
 
-    def _trait(self, key: str) -> str:
+    @property
+    def odd(self) -> list[str]:
+        """The traits that may have values that are rejected."""
+        return [
+            key
+            for key in self.parts[0].traits
+            if self.types.get(key) in MAY_REJECT or any(key in part.odd for part in self.parts)
+        ]
+
+    def _marks(self, part: Part, key: str) -> Sequence[str]:
+        return part.odd.get(key, ())
+
+    def _trait(self, part: Part, key: str) -> str:
         place = _place(key)
         if key not in self.types:
             return place
         value = converted(place, self.types[key])
         problem = f"error({literal(_NOT_CONVERTED + key)})"
-        return f"case when {place} is not null then nullif(coalesce({value}, {problem}), 'null') end"
+        value = f"nullif(coalesce({value}, {problem}), 'null')"
+        if key in part.odd:
+            value = f"case when {is_rejected(place, part.odd[key])} then {place} else {value} end"
+        return f"case when {place} is not null then {value} end"
 
     def _rejects(self, part: Part) -> str:
+        """Rows without a usable user id, and the rejected values of the others."""
         # PostgreSQL stores no NUL characters, not even to say that there was one.
         raw = f"replace(left({part.raw}, {MOST_RAW}), chr(0), '\ufffd')"
+        raw = f"replace({raw}, '{HALF_PAIR}', '\ufffd')"
         numbered = f'select {part.row} as "row", {raw} as user_id, {_reason(part)} as reason from {part.scan}'
-        return f'select {literal(part.file)} as file, "row", user_id, reason from ({numbered}) where reason is not null'
+        file = literal(part.file)
+        found = [f'select {file} as file, "row", user_id, reason from ({numbered}) where reason is not null']
+        for key in self.odd:
+            value = f"{part.traits[key]} as {_place(key)}"
+            each = (
+                f'select {part.row} as "row", {raw} as user_id, {_reason(part)} as id_reason, {value} from {part.scan}'
+            )
+            each = f'select "row", user_id, id_reason, {self._trait(part, key)} as value from ({each})'
+            column = literal(f"column {self.columns[key]!r} ")
+            reason = f"{column} || {reason_of('value', self._marks(part, key))}"
+            rows = f'select "row", user_id, id_reason, {reason} as reason from ({each})'
+            where = "id_reason is null and reason is not null"
+            found.append(f'select {file} as file, "row", user_id, reason from ({rows}) where {where}')
+        return " union all ".join(found)
 
     def not_converted(self, workspace: Workspace, key: str) -> tuple[str, int] | None:
         """The file and row of the first value of a trait that is not what its type says."""
         for part in self.parts:
             rows = f"select {part.row} as number, {part.traits[key]} as {_place(key)} from {part.scan}"
             bad = f"{_place(key)} is not null and {converted(_place(key), self.types[key])} is null"
+            bad += f" and not ({is_rejected(_place(key), self._marks(part, key))})"
             first = workspace.one(f"select min(number) from ({rows}) where {bad}")[0]
             if first is not None:
                 return part.file, first
@@ -89,7 +138,8 @@ def rows_of(
     rereadable: bool = False,
 ) -> Rows:
     types = {key: trait.type for key, trait in wanted.traits.items() if trait.type}
-    snapshot = Snapshot(parts, types, named=wanted.name is not None)
+    columns = {key: trait.column for key, trait in wanted.traits.items()}
+    snapshot = Snapshot(parts, types, columns, named=wanted.name is not None)
 
     def explain(error: Exception) -> SourceError:
         found = re.search(f"{_NOT_CONVERTED}([A-Za-z0-9_]+)", str(error))
@@ -97,7 +147,9 @@ def rows_of(
             return _conversion_problem(workspace, snapshot, wanted, found[1])
         return problems.explain(error)
 
-    return Rows(snapshot.select(), snapshot.rejects(), explain, verify, rereadable)
+    return Rows(
+        snapshot.select(), snapshot.rejects(), explain, verify, rereadable, may_reject_values=bool(snapshot.odd)
+    )
 
 
 def _conversion_problem(workspace: Workspace, snapshot: Snapshot, wanted: Wanted, key: str) -> SourceError:

@@ -7,8 +7,9 @@ trait. (Half the bytes of JSON lines, written and scanned as fast.)
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from audience_sync.sources.base import Wanted
 from audience_sync.sources.ids import MISSING, NOT_TEXT, python_ids
 from audience_sync.sources.tables import Part, bytes_column, column_missing, column_twice, wanted_columns
 from audience_sync.sources.texts import BytesError, json_text, json_texts
+from audience_sync.sources.values import REJECTED
 from audience_sync.workspace import Workspace, literal
 
 MOST_RAW = 200
@@ -60,33 +62,39 @@ def spool(
     """Write the rows down. ``refuse`` makes an error of a value whose type is no user id's (else: a reject)."""
     where = places(file, header, wanted)
     path = workspace.path("-rows.csv")
+    odd = set[str]()
     with path.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\r\n")  # what contains either is quoted
         try:
             for start, batch in _batches(rows):
-                writer.writerows(_cells(start, batch, where, refuse))
+                writer.writerows(_cells(start, batch, where, refuse, odd))
         except BytesError:
             raise _bytes_in(file, wanted) from None
-    return _part(path, file, where)
+    return _part(path, file, where, odd)
 
 
 def _cells(
-    start: int, rows: Sequence[Sequence[Any]], where: Places, refuse: Callable[[Any], SourceError] | None
+    start: int,
+    rows: Sequence[Sequence[Any]],
+    where: Places,
+    refuse: Callable[[Any], SourceError] | None,
+    odd: set[str],
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of one batch, made column by column."""
+    """The rows of one batch, made column by column. ``odd`` gets the traits that have a rejected value."""
     columns = list(zip(*rows, strict=True))
     values = columns[where.user_id]
     user_ids, reasons = python_ids(values)
-    if refuse and NOT_TEXT in reasons:
+    if refuse and start == 1 and NOT_TEXT in reasons and {NOT_TEXT, MISSING}.issuperset(reasons):
         raise refuse(values[reasons.index(NOT_TEXT)])
     cells: list[Sequence[Any]] = [range(start, start + len(rows)), user_ids, reasons, _raws(values, reasons)]
     if where.name is not None:
         cells.append([_text(value) for value in columns[where.name]])
-    traits = (
-        python_ids(columns[place])[0] if key in where.ids else json_texts(columns[place])
-        for key, place in where.traits.items()
-    )
-    return zip(*cells, *traits, strict=True)
+    for key, place in where.traits.items():
+        texts = python_ids(columns[place])[0] if key in where.ids else json_texts(columns[place])
+        if key not in where.ids and any(text[0] == REJECTED for text in texts if text):
+            odd.add(key)
+        cells.append(texts)
+    return zip(*cells, strict=True)
 
 
 def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, list[Sequence[Any]]]]:
@@ -106,7 +114,12 @@ def _text(value: Any) -> str | None:
 
 
 def _raw(value: Any) -> str | None:
-    return None if value is None else _sendable(str(value)[:MOST_RAW])
+    if value is None:
+        return None
+    try:
+        return _sendable(str(value)[:MOST_RAW])
+    except ValueError:  # an integer that Python refuses to write
+        return _sendable(f"{Decimal(value):.{MOST_RAW}}"[:MOST_RAW])
 
 
 def _sendable(text: str) -> str:
@@ -118,7 +131,7 @@ def _bytes_in(file: str, wanted: Wanted) -> SourceError:
     return bytes_column(file, " or ".join(columns))
 
 
-def _part(path: Path, file: str, where: Places) -> Part:
+def _part(path: Path, file: str, where: Places, odd: Collection[str]) -> Part:
     traits = {key: f"t{place}" for place, key in enumerate(where.traits)}
     names = ["user_id", "reason", "raw", *(["name"] if where.name is not None else []), *traits.values()]
     columns = "row: 'BIGINT', " + ", ".join(f"{name}: 'VARCHAR'" for name in names)
@@ -129,7 +142,7 @@ def _part(path: Path, file: str, where: Places) -> Part:
     scan = f"read_csv({literal(str(path))}, {options})"
     raw = f"case when reason is null then user_id when reason <> '{MISSING}' then coalesce(raw, '') end"
     name = "name" if where.name is not None else None
-    return Part(file, scan, '"row"', "user_id", "reason", raw, name, traits)
+    return Part(file, scan, '"row"', "user_id", "reason", raw, name, traits, dict.fromkeys(odd, ()))
 
 
 def spool_text(workspace: Workspace, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
@@ -146,4 +159,4 @@ def _plain_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     text = json_text(value)
-    return text.strip('"') if text else None
+    return text.strip('"') if text and not text.startswith(REJECTED) else None

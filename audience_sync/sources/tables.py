@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 from typing import TypeVar
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import TraitColumn, Wanted
-from audience_sync.sources.ids import sql_id, usable_type
-from audience_sync.sources.values import sql_json
+from audience_sync.sources.ids import HAS_SURROGATE, sql_id, usable_type
+from audience_sync.sources.values import HALF_PAIR, marks_of, may_reject, sql_json
 
 Item = TypeVar("Item")
 MOST_NAMED = 12
@@ -38,13 +38,18 @@ class Table:
     scan: str
     columns: Mapping[str, Column]
     is_text: bool = False
+    #: What its texts may have in them of values that can't be written (``values.MARKS``).
+    marks: tuple[str, ...] = ()
+    #: Whether what is called JSON was parsed when it was read.
+    is_parsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One scan in canonical SQL expressions: a user id and why it can't be used, the name, JSON text per trait.
 
-    ``raw`` is the user id as people would look for it.
+    ``raw`` is the user id as people would look for it. ``odd``: the traits that may have values that are rejected, and
+    the marks that these may have in them.
     """
 
     file: str
@@ -55,6 +60,7 @@ class Part:
     raw: str
     name: str | None
     traits: Mapping[str, str]
+    odd: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -135,6 +141,11 @@ def part_of(table: Table, wanted: Wanted) -> Part:
         raw=user_id,
         name=_name_of(table, wanted.name) if wanted.name else None,
         traits={key: _trait_of(table, trait) for key, trait in wanted.traits.items()},
+        odd={
+            key: (*table.marks, *marks_of(kind))
+            for key, trait in wanted.traits.items()
+            if not trait.is_id and (may_reject(kind := table.columns[trait.column].type) or table.marks)
+        },
     )
 
 
@@ -151,7 +162,10 @@ def _id_of(table: Table, name: str) -> tuple[str, str]:
             f"{table.name}: column {name!r} has the type {column.type}, which holds no user ids. "
             "Choose another column, or write this one as text."
         )
-    return sql_id(f"coalesce({column.sql}, '')" if table.is_text else column.sql, column.type)
+    user_id, reason = sql_id(f"coalesce({column.sql}, '')" if table.is_text else column.sql, column.type)
+    if HALF_PAIR in table.marks:
+        reason = f"case when contains({user_id}, '{HALF_PAIR}') then '{HAS_SURROGATE}' else {reason} end"
+    return user_id, reason
 
 
 def _name_of(table: Table, name: str) -> str:
@@ -164,7 +178,7 @@ def _trait_of(table: Table, trait: TraitColumn) -> str:
         user_id, reason = _id_of(table, trait.column)
         return f"case when {reason} is null then {user_id} end"
     column = _column_of(table, trait.column)
-    json = sql_json(column.sql, column.type)
+    json = sql_json(column.sql, column.type, is_checked=table.is_parsed)
     if json is None:
         raise bytes_column(table.name, trait.column)
     return json

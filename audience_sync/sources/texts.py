@@ -6,24 +6,46 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
-from audience_sync.sources.values import LARGEST_PLAIN
+from audience_sync.sources.values import (
+    HAS_SURROGATE,
+    LARGEST_PLAIN,
+    MOST_DIGITS,
+    MOST_LEVELS,
+    OUT_OF_YEARS,
+    REJECTED,
+    TOO_DEEP,
+    TOO_MANY_DIGITS,
+)
 
 _ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST_PLAIN = float(LARGEST_PLAIN)
+_LONG = 10**MOST_DIGITS - 1
 
 
 class BytesError(ValueError):
     """Bytes have no form in JSON."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """Stands for a value that was met, and has no form in JSON or in Python: the reason, as in ``values``."""
+
+    reason: str
+
+
+class _UnsendableError(ValueError):
+    """A part of a list or an object is unsendable, and so is all of it."""
+
+
 def json_text(value: Any) -> str | None:
-    """The value as JSON text, None where there is none. Raises BytesError."""
+    """The value as JSON text, None where there is none; of a rejected value ``!`` and the reason. Raises BytesError."""
     write = _WRITERS.get(type(value))
     return write(value) if write else _other(value)
 
@@ -40,7 +62,9 @@ def _is_plain(text: str) -> bool:
 
 
 def _string(text: str) -> str:
-    quoted = encode_basestring(_SURROGATE.sub("\ufffd", text))
+    if not text.isascii() and _SURROGATE.search(text):
+        return REJECTED + HAS_SURROGATE
+    quoted = encode_basestring(text)
     # As DuckDB writes them, so that the text is the same whichever way a value came.
     return _ESCAPE.sub(_upper, quoted) if "\\u" in quoted else quoted
 
@@ -58,31 +82,57 @@ def _double(number: float) -> str | None:
     return repr(number)
 
 
+def _integer(number: int) -> str:
+    return str(number) if -_LONG <= number <= _LONG else REJECTED + TOO_MANY_DIGITS
+
+
 def _decimal(number: Decimal) -> str | None:
     if not number.is_finite():
         return None
+    exponent = number.as_tuple().exponent
+    if max(number.adjusted() + 1, 0) - min(int(exponent), 0) > MOST_DIGITS:
+        return REJECTED + TOO_MANY_DIGITS
     text = format(number, "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
 
 
 def _moment(moment: datetime) -> str:
-    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        return REJECTED + OUT_OF_YEARS
     return f'"{utc.replace(tzinfo=None).isoformat(timespec="milliseconds")}Z"'
 
 
 def _nested(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    try:
+        return json.dumps(_plain(value, 1), ensure_ascii=False, separators=(",", ":"))
+    except _UnsendableError as error:
+        return REJECTED + str(error)
 
 
-def _plain(value: Any) -> Any:
-    """A list or object of values JSON knows; numbers that are not finite are null, times as in traits."""
-    if isinstance(value, Mapping):
-        return {_SURROGATE.sub("\ufffd", str(key)): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(inner) for inner in value]
+def _plain(value: Any, level: int) -> Any:
+    """A list or object of values JSON knows; numbers that are not finite are null, times as in traits.
+
+    Raises _UnsendableError.
+    """
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        if level > MOST_LEVELS:
+            raise _UnsendableError(TOO_DEEP)
+        if isinstance(value, Mapping):
+            return {_key(key): _plain(inner, level + 1) for key, inner in value.items()}
+        return [_plain(inner, level + 1) for inner in value]
     text = json_text(value)
+    if text is not None and text.startswith(REJECTED):
+        raise _UnsendableError(text.removeprefix(REJECTED))
     return None if text is None else json.loads(text)
+
+
+def _key(key: Any) -> str:
+    if _SURROGATE.search(text := str(key)):
+        raise _UnsendableError(HAS_SURROGATE)
+    return text
 
 
 def _bytes(value: object) -> str:
@@ -100,7 +150,7 @@ def _other(value: Any) -> str | None:
 _WRITERS: dict[type, Callable[[Any], str | None]] = {
     str: _string,
     bool: lambda value: "true" if value else "false",
-    int: str,
+    int: _integer,
     float: _double,
     Decimal: _decimal,
     datetime: _moment,
@@ -114,4 +164,5 @@ _WRITERS: dict[type, Callable[[Any], str | None]] = {
     bytearray: _bytes,
     memoryview: _bytes,
     type(None): lambda nothing: None,
+    Unsendable: lambda value: REJECTED + value.reason,
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from audience_sync.errors import SourceError
 from audience_sync.model import Counts
-from audience_sync.sources.base import Rows, Wanted
+from audience_sync.sources.base import ODD, Rows, Wanted
 from audience_sync.workspace import Workspace, quoted
 
 #: The column of a snapshot of traits that says whether a row came under a previous id.
@@ -104,6 +104,7 @@ def identified(rows: Rows, wanted: Wanted, aliases: Aliases) -> Rows:
     further = [quoted(key) for key, trait in wanted.traits.items() if trait.is_id]
     columns = ["name"] if wanted.name else []
     columns += [quoted(key) for key, trait in wanted.traits.items() if not trait.is_id]
+    columns += [quoted(ODD)] if rows.may_reject_values else []
     if further:
         ids = f"list_filter([user_id, {', '.join(further)}], lambda each: each is not null)"
         each = f"unnest(case when user_id is null then [null::varchar] else {ids} end) as user_id"

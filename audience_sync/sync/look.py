@@ -11,6 +11,7 @@ from audience_sync.delivery.terms import read_first_terms
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.errors import FrozenError, RetiredError
 from audience_sync.model import ALIAS_KEY, PropertyKind
+from audience_sync.sources.boundary import bounded
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import refused_values, withheld_values
 from audience_sync.sync.aliases import read_aliases
@@ -100,7 +101,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
             connection,
             workspace,
             parts.settings,
-            parts.sources,
+            collector.sources,
             findings,
             collector.decisions,
             erased=collector.erased,
@@ -135,7 +136,7 @@ def _collector(
         workspace,
         parts.store,
         parts.settings,
-        parts.sources,
+        bounded(parts.sources),
         known,
         known.last_run + 1 if run is None else run,
         findings,

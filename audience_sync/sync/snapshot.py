@@ -61,11 +61,12 @@ def scanning(rows: Rows) -> Iterator[None]:
     """
     import duckdb
 
-    try:
-        yield
-    except duckdb.Error as error:
-        raise rows.explain(error) from None
-    rows.verify()
+    with rows.scanning():
+        try:
+            yield
+        except duckdb.Error as error:
+            raise rows.explain(error) from None
+        rows.verify()
 
 
 def rejected_rows(workspace: Workspace, rows: Rows, key: str | None) -> list[RejectedRow]:

@@ -150,12 +150,13 @@ def _any(chain_keys: Sequence[str], keys: Sequence[str], *, new: bool) -> str:
 
 
 def one_row_a_user(
-    workspace: Workspace, snapshot: str, keys: Sequence[str], *, moved: str | None = None
+    workspace: Workspace, snapshot: str, keys: Sequence[str], *, moved: str | None = None, odd: str | None = None
 ) -> tuple[str, int]:
     """A table of a traits snapshot with one row a user, and how many users had several that differ.
 
     Of rows that differ the greatest wins, so that the same snapshot always gives the same values. ``moved``: a column
     that says whether a row came under a previous id of the user; then the user's own go first, and differ alone.
+    ``odd``: a column that is true of a user where it is true of any row.
     """
     table = workspace.name("snapshot")
     workspace.run(f"create table {table} as {snapshot}")
@@ -180,7 +181,11 @@ def one_row_a_user(
     )[0]
     workspace.run(
         f"create table {kept} as select * from {table} anti join {twice} using (user_id) union all "
-        f"select * from {table} semi join {twice} using (user_id) "
+        f"select {_all_with(odd)} from {table} semi join {twice} using (user_id) "
         f"qualify row_number() over (partition by user_id order by {order}) = 1"
     )
     return kept, differing
+
+
+def _all_with(odd: str | None) -> str:
+    return f"* replace (bool_or({quoted(odd)}) over (partition by user_id) as {quoted(odd)})" if odd else "*"

@@ -9,6 +9,7 @@ from audience_sync.config.models import ComputedTraitsConfig, TraitConfig
 from audience_sync.config.secrets import masked
 from audience_sync.errors import SourceError
 from audience_sync.model import ALIAS_KEY, HoldKind, PropertyKind
+from audience_sync.sources.base import ODD
 from audience_sync.store.chains import Chain, current
 from audience_sync.sync.collect import Collector
 from audience_sync.sync.findings import NewProperty, Taken
@@ -18,6 +19,7 @@ from audience_sync.sync.judge import ComparedTraits, judge
 from audience_sync.sync.prepare import traits_change
 from audience_sync.sync.snapshot import place_of, rejected_rows, scanning
 from audience_sync.sync.trait_values import TraitsDiff, diff_traits, one_row_a_user
+from audience_sync.workspace import quoted
 
 
 def collect_traits(collector: Collector, keys: Collection[str] | None = None) -> None:
@@ -65,14 +67,24 @@ def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collectio
     rows = identified(rows, wanted, collector.aliases)
     with scanning(rows):
         snapshot, differing = one_row_a_user(
-            workspace, rows.select, columns, moved=MOVED if collector.aliases.pairs else None
+            workspace,
+            rows.select,
+            columns,
+            moved=MOVED if collector.aliases.pairs else None,
+            odd=ODD if rows.may_reject_values else None,
         )
     if differing:
         collector.findings.warnings.append(
             f"computed traits of {config.source}: {differing} users have several rows that differ; "
             "of each one was taken, the same in every run"
         )
-    users, invalid = workspace.one(f"select count(user_id), count(*) filter (where user_id is null) from {snapshot}")
+    has_odd = f"coalesce(bool_or({quoted(ODD)}), false)" if rows.may_reject_values else "false"
+    users, invalid, is_odd = workspace.one(
+        f"select count(user_id), count(*) filter (where user_id is null), {has_odd} from {snapshot}"
+    )
+    if is_odd:
+        with scanning(rows):
+            invalid = workspace.one(f"select count(*) from ({rows.rejects})")[0]
     if invalid:
         _note_invalid(collector, invalid)
         collector.findings.rejected += rejected_rows(workspace, rows, None)

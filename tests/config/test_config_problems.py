@@ -50,7 +50,8 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
     assert problems(MANY) == [
         "store: it must be a URL: `sqlite:///audience_sync.db`, or `postgresql://user@host/database`",
         "sources.shop: it needs `files` or `database`",
-        "sources.shop.flies: unknown option `flies`; did you mean `files`? (known here: database, files, partitions)",
+        "sources.shop.flies: unknown option `flies`; did you mean `files`? (known here: database, files, partitions, "
+        "timeout)",
         "audiences[0].name: the key `email` is reserved: it would overwrite the user's e-mail address with "
         "true; give it an explicit `key:` (a-z, 0-9 and _)",
         "audiences[0].source: unknown source `shoop`; did you mean `shop`? (known here: shop)",

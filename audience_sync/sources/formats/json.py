@@ -31,7 +31,7 @@ def json_table(found: Found, path: Path, names: Sequence[str]) -> Table:
     scan = f"read_json({literal(str(path))}, {options})"
     if len({name.lower() for name in names}) < len(names):
         return _by_case(found, path, names)
-    return Table(found.name, scan, {name: Column(quoted(name), "JSON") for name in names})
+    return Table(found.name, scan, {name: Column(quoted(name), "JSON") for name in names}, is_parsed=True)
 
 
 def _by_case(found: Found, path: Path, names: Sequence[str]) -> Table:
@@ -42,7 +42,7 @@ def _by_case(found: Found, path: Path, names: Sequence[str]) -> Table:
         f" when len({keys}) <> len(list_distinct({keys})) then error('{NO_OBJECT}: duplicate key') else json end"
     )
     scan = f"(select {problem} as record from {_objects(path)})"
-    return Table(found.name, scan, {name: Column(_value(name), "JSON") for name in names})
+    return Table(found.name, scan, {name: Column(_value(name), "JSON") for name in names}, is_parsed=True)
 
 
 def _value(name: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 
 from audience_sync.sources.overrides import ISO_DATE, ISO_TIME, JSON_NUMBER
@@ -121,4 +122,4 @@ def _typed(table: Table, kinds: Mapping[str, Kind]) -> Table:
         name: Column(f"cast({column.sql} as {kinds[name].type})", kinds[name].type) if name in kinds else column
         for name, column in table.columns.items()
     }
-    return Table(table.name, table.scan, columns, table.is_text)
+    return replace(table, columns=columns)

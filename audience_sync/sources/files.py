@@ -124,8 +124,6 @@ def _inferred(
     workspace: Workspace, tables: Sequence[Table], wanted: Wanted, partitions: Collection[str]
 ) -> list[Table]:
     """CSV tables with the types of the trait columns whose type nobody says."""
-    if not tables[0].is_text:
-        return list(tables)
     said = {trait.column for trait in wanted.traits.values() if trait.type or trait.is_id}
     said |= {wanted.user_id, wanted.name or wanted.user_id}
     said |= set(partitions)

@@ -73,7 +73,9 @@ def infer(
     names: Sequence[str],
     may_be: Callable[[str], Sequence[Kind]] = lambda name: tuple(Kind),
 ) -> list[Table]:
-    """The tables with types for those columns; the files are read once, all as one."""
+    """The tables with types for those columns, where they are text; the files are read once, all as one."""
+    if not tables[0].is_text:
+        return list(tables)
     kinds = {name: may_be(name) for name in names}
     kinds = {name: allowed for name, allowed in kinds.items() if allowed}
     if not kinds:

@@ -6,6 +6,7 @@ read has a schema of its own, and a view finds its names in its schema, so that 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,16 +19,18 @@ import duckdb
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Wanted
 from audience_sync.sources.formats.json import bad_line
+from audience_sync.sources.inference import stays_text
+from audience_sync.sources.lineage import GUESSED, Origins, text_columns
 from audience_sync.sources.lookup import SUFFIXES, Folder, Found
 from audience_sync.sources.problems import Problems
-from audience_sync.sources.reading import opened, tables_for_sql
+from audience_sync.sources.reading import Opened, opened, tables_for_sql, typed_for_sql
 from audience_sync.sources.shapes import plain_type
 from audience_sync.sources.sql_errors import DESCRIBE, query_problem
 from audience_sync.sources.tables import Column, Part, Table, are_values, column_twice, part_of, wanted_columns
 from audience_sync.workspace import Workspace, interruptible, literal, quoted
 
 THE_QUERY = "the query"
-_WORD = re.compile(r"'((?:[^']|'')+)'|\"((?:[^\"]|\"\")+)\"")
+_WORD = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")
 _TEXT = r"'(?:[^']|'')+'"
 #: A function that reads files, and its first argument: a name, or a list of names.
 _FILE_FUNCTION = re.compile(
@@ -35,6 +38,7 @@ _FILE_FUNCTION = re.compile(
 )
 #: Whoever asks DuckDB's own functions for folders' values gets the files by their own paths.
 _ASKS_HIVE = re.compile(r"\bhive_partitioning\b", re.IGNORECASE)
+_PARENTHESIS = re.compile(rb"[()]|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 _RAISING = re.compile(r"\berror\s*\(", re.IGNORECASE)
 _CHANGING = re.compile(
     r"\b(now|today|current_\w+|localtime\w*|get_current\w*|\w*_timestamp|age|random\w*|\w*uuid\w*|shuffle|sample|"
@@ -60,23 +64,70 @@ def is_repeatable(query: str) -> bool:
 
 def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
     """Raises SourceError with the place in the query, or the file, that is wrong."""
-    query = wanted.query or ""
+    query = _from_folder(wanted.query or "", folder, workspace)
     schema = workspace.name("query")
     workspace.run(f"create schema {schema}")
     views = Views(workspace, folder, wanted, schema)
-    for word in file_words(query):
-        views.create(word)
+    for word in file_words(wanted.query or ""):
+        views.open(word)
+    texts = _texts(workspace, query, views.columns, wanted)
+    read_by = sorted(name for table, name in texts if table == GUESSED)
+    query = _as_text(query, read_by)
+    views.create(texts)
     try:
-        table = _answer(workspace, schema, _from_folder(query, folder, workspace))
+        table = _answer(workspace, schema, query)
     except duckdb.Error as error:
-        raise query_problem(error, folder, headless=views.headless) from None
+        raise query_problem(error, folder, headless=views.headless, texts=views.texts) from None
     for name in wanted_columns(wanted):
         if table.names.count(name) > 1:
             raise column_twice(THE_QUERY, name)
+    if guessing := [name.split()[0] for name in read_by if not name.startswith("read_csv")]:
+        raise _types_guessed(guessing[0])
     raises = bool(_RAISING.search(query))
     problems = Problems(views.names, what=THE_QUERY, bad_line=bad_line, raises=raises)
     columns = {name: plain_type(column.type) for name, column in table.table.columns.items()}
     return Answer(part_of(table.table, wanted), problems, views.found, columns)
+
+
+def _texts(workspace: Workspace, query: str, tables: Mapping[str, Sequence[str]], wanted: Wanted) -> Origins:
+    """The files' columns that become user ids, names or texts; none of a query that is no SELECT, and is refused."""
+    ids = [wanted.user_id, *([wanted.name] if wanted.name else [])]
+    ids += [trait.column for trait in wanted.traits.values() if trait.is_id]
+    texts = [
+        trait.column
+        for key, trait in wanted.traits.items()
+        if trait.type == "text" or (trait.type is None and (stays_text(key) or stays_text(trait.column)))
+    ]
+    tree = json.loads(workspace.one("select json_serialize_sql(?)", [query])[0])
+    return frozenset() if tree["error"] else text_columns(tree, tables, ids, texts)
+
+
+def _as_text(query: str, read_by: Sequence[str]) -> str:
+    """The query with ``all_varchar`` for the calls of ``read_csv`` that ids come from: it guesses types of the rows."""
+    text = query.encode()
+    starts = sorted((int(name.split()[1]) for name in read_by if name.startswith("read_csv")), reverse=True)
+    for start in starts:
+        end = _closing(text, start)
+        text = text[:end] + b", all_varchar = true" + text[end:]
+    return text.decode()
+
+
+def _closing(text: bytes, start: int) -> int:
+    """Where the call that begins there has its last parenthesis."""
+    depth = 0
+    for part in _PARENTHESIS.finditer(text, start):
+        depth += {b"(": 1, b")": -1}.get(part[0], 0)
+        if depth == 0 and part[0] == b")":
+            return part.start()
+    return len(text)
+
+
+def _types_guessed(read_by: str) -> SourceError:
+    return SourceError(
+        f"the query: its user ids come from {read_by!r}, of whose columns DuckDB guesses the types from the rows, so "
+        "that ids may not be as they are written. Nothing of it was used. Name the file as a table "
+        "(`from 'users.jsonl'`), or give the function `columns = ...`."
+    )
 
 
 def file_words(query: str) -> list[str]:
@@ -85,19 +136,36 @@ def file_words(query: str) -> list[str]:
     return list(dict.fromkeys(word for word in words if word.lower().endswith((*SUFFIXES, "/"))))
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Files that a query names by one word, as tables without guessed types."""
+
+    word: str
+    files: Opened
+    tables: Sequence[Table]
+    names: Mapping[str, str]
+
+
 class Views:
     """The views of one read; those for words that are no files are left out.
 
-    ``headless``: the first row of one holds values, no names.
+    ``headless``: the first row of one holds values, no names. ``texts``: columns that are text since they become ids.
     """
 
     def __init__(self, workspace: Workspace, folder: Folder, wanted: Wanted, schema: str) -> None:
         self._workspace, self._folder, self._wanted, self._schema = workspace, folder, wanted, schema
+        self._opened: list[_Opened] = []
         self.found: list[Found] = []
         self.names: dict[str, str] = {}
+        self.texts: list[str] = []
         self.headless = False
 
-    def create(self, word: str) -> None:
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """By file what SQL calls its columns."""
+        return {each.word: list(each.names.values()) for each in self._opened}
+
+    def open(self, word: str) -> None:
         if not self._folder.holds(word):
             return  # the database refuses it, with its place in the query
         found = self._folder.find_any(word, self._workspace)
@@ -110,14 +178,25 @@ class Views:
             tables = tables_for_sql(self._workspace, files, self._wanted.sheet)
         except duckdb.Error as error:
             raise files.problems.explain(error) from None
-        self._create(word, tables)
-
-    def _create(self, word: str, tables: Sequence[Table]) -> None:
         if not tables:
             raise SourceError(f"{word} has no records, so that a query can't know its columns. Is it complete?")
         names = list(tables[0].columns)
         self.headless |= are_values(names)
-        rows = " union all ".join(_select(table, _sql_names(names)) for table in tables)
+        self._opened.append(_Opened(word, files, tables, _sql_names(names)))
+
+    def create(self, texts: Origins) -> None:
+        """With types, but for the columns of ``texts``."""
+        for each in self._opened:
+            text = [name for name, own in each.names.items() if (each.word.lower(), own.lower()) in texts]
+            self.texts += [name for name in text if name not in self.texts]
+            try:
+                tables = typed_for_sql(self._workspace, each.files, each.tables, text)
+            except duckdb.Error as error:
+                raise each.files.problems.explain(error) from None
+            self._create(each, tables)
+
+    def _create(self, opened: _Opened, tables: Sequence[Table]) -> None:
+        rows, word = " union all ".join(_select(table, opened.names) for table in tables), opened.word
         try:
             self._workspace.run(f"create view {self._schema}.{quoted(word)} as {rows}")
         except duckdb.CatalogException:

@@ -86,17 +86,27 @@ def tables_with(workspace: Workspace, files: Opened, names: Sequence[str]) -> li
 
 
 def tables_for_sql(workspace: Workspace, files: Opened, sheet: str | None) -> list[Table]:
-    """Tables with all their columns, each with a type that SQL can reckon with. Raises SourceError."""
+    """Tables with all their columns, none where there are no records; of text and JSON without types.
+
+    Raises SourceError.
+    """
     if files.suffix in JSON:
         keys = [key for key in keys_of(workspace, files.paths) if key not in files.partitions]
         _refuse_wide(files.found[0].name, keys)
-        return _in_folders(files, typed(workspace, _json_tables(files, keys))) if keys else []
+        return _in_folders(files, _json_tables(files, keys)) if keys else []
     own = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _typed_by_file(workspace, files)
     tables = _in_folders(files, own)
     same_columns([(table.name, table.columns) for table in tables])
     _refuse_wide(tables[0].name, tables[0].columns)
-    guessed = [name for name in tables[0].columns if name not in files.partitions]
-    return infer(workspace, tables, guessed, kinds_for_sql) if tables[0].is_text else tables
+    return tables
+
+
+def typed_for_sql(workspace: Workspace, files: Opened, tables: Sequence[Table], text: Collection[str]) -> list[Table]:
+    """These tables with types that SQL can reckon with, but for the columns of ``text``, which become user ids."""
+    names = [name for name in tables[0].columns if name not in files.partitions]
+    if files.suffix in JSON:
+        return typed(workspace, tables, names, text)
+    return infer(workspace, tables, [name for name in names if name not in text], kinds_for_sql)
 
 
 def _in_folders(files: Opened, tables: Sequence[Table]) -> list[Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Folder
@@ -23,8 +24,9 @@ _REMEDY = "Nothing was read. Correct the query in the config."
 _SHUT = "disabled by configuration"
 
 
-def query_problem(error: Exception, folder: Folder, *, headless: bool) -> SourceError:
-    """``headless``: the columns are called as the values of a file's first row, which are shown nowhere."""
+def query_problem(error: Exception, folder: Folder, *, headless: bool, texts: Sequence[str] = ()) -> SourceError:
+    """``headless``: the columns are called as the values of a file's first row, which are shown nowhere. ``texts``:
+    those that are text since they become user ids."""
     message = str(error)
     if missing := _NO_FILE.search(message):
         return _no_file(missing[1], folder)
@@ -33,6 +35,11 @@ def query_problem(error: Exception, folder: Folder, *, headless: bool) -> Source
         what = f"{what.partition(' - ')[0]}: it may read the files of its source's folder alone"
     candidates = _CANDIDATES.search(message)
     known = f" The columns are {candidates[1].strip()}." if candidates and not headless else ""
+    if texts and not headless and "VARCHAR" in message:
+        known = (
+            f" A column that becomes a user id is text, as it is written: {listed(texts)}. To calculate with it or "
+            f"compare it with numbers, say so: cast({texts[0]} as bigint)."
+        )
     return SourceError(f"the query{_place(message)}: {what}.{known} {_REMEDY}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEA
 NO_OBJECT = "JSON transform error"
 #: Columns in one statement: each has memory of its own for regular expressions, beside what DuckDB counts.
 MOST_KINDS = 30
+_WHOLE_NUMBERS = {"UBIGINT", "BIGINT", "LONGER"}
 #: HUGEINT holds any integer of that many digits.
 _WHOLE = "'-?[0-9]{1,38}'"
 
@@ -85,17 +86,25 @@ def _any_record(workspace: Workspace, scans: Sequence[str]) -> bool:
     return bool(workspace.all(f"{rows} limit 1"))
 
 
-def typed(workspace: Workspace, tables: Sequence[Table]) -> list[Table]:
-    """The columns with the types that all their values have, for SQL; JSON where they differ."""
-    names = list(tables[0].columns)
+def typed(workspace: Workspace, tables: Sequence[Table], names: Sequence[str], text: Collection[str]) -> list[Table]:
+    """Those columns with the types that all their values have, for SQL; JSON where they differ.
+
+    The columns of ``text`` are text, also where they hold whole numbers: they become user ids.
+    """
     found: dict[str, Sequence[str] | None] = {}
     for some in batched(names, MOST_KINDS):
         rows = " union all ".join(_values(table, some) for table in tables)
         kinds = ", ".join(f"list(distinct {_kind(f'v{place}')})" for place in range(len(some)))
         found |= dict(zip(some, workspace.one(f"select {kinds} from ({rows})"), strict=True))
-    types = {name: _type(set(found[name] or ()) - {None, "NULL"}) for name in names}
+    types = {name: _type(set(found[name] or ()) - {None, "NULL"}, is_id=name in text) for name in names}
     return [
-        replace(table, columns={name: _typed(column.sql, types[name]) for name, column in table.columns.items()})
+        replace(
+            table,
+            columns={
+                name: _typed(column.sql, types[name]) if name in types else column
+                for name, column in table.columns.items()
+            },
+        )
         for table in tables
     ]
 
@@ -113,8 +122,10 @@ def _kind(column: str) -> str:
     return f"case when json_type({column}) = 'DOUBLE' then {big} {longer} else json_type({column}) end"
 
 
-def _type(kinds: set[str]) -> str:
+def _type(kinds: set[str], *, is_id: bool) -> str:
     """The DuckDB type that values of these kinds have together."""
+    if is_id:
+        return "VARCHAR" if kinds in ({"VARCHAR"}, set()) or kinds <= _WHOLE_NUMBERS else "JSON"
     types = {_TYPES.get(kind, "JSON") for kind in kinds}
     if types == {"HUGEINT", "DOUBLE"}:
         return "DOUBLE"

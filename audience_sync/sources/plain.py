@@ -16,10 +16,13 @@ from typing import BinaryIO, cast
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Found
+from audience_sync.sources.surrogates import Halves, marked
 from audience_sync.workspace import Workspace
 
 UTF_8 = "utf-8"
 _CHUNK = 1 << 20
+_MARKED = "-marked"
+_NOT_JSON = (".csv", ".tsv")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -34,12 +37,23 @@ def plain(workspace: Workspace, found: Found, encoding: str) -> Path:
         start = _start(found)
         _refuse_start(found, start, name)
         if name == UTF_8 and not start.startswith(codecs.BOM_UTF8) and not _is_packed(found):
-            _pour(found, None, name)
-            return found.path
+            return _marked(workspace, found.path) if _pour(found, None, name) else found.path
         copy = workspace.path("-plain")
         with copy.open("wb") as out:
-            _pour(found, out, "utf-8-sig" if name == UTF_8 else name)
-        return copy
+            has_halves = _pour(found, out, "utf-8-sig" if name == UTF_8 else name)
+        return _marked(workspace, copy) if has_halves else copy
+
+
+def is_marked(path: Path) -> bool:
+    """Whether halves of surrogate pairs were replaced by marks in what ``plain`` gave."""
+    return path.name.endswith(_MARKED)
+
+
+def _marked(workspace: Workspace, path: Path) -> Path:
+    copy = workspace.path(_MARKED)
+    with path.open("rb") as file, copy.open("wb") as out:
+        out.writelines(marked(iter(lambda: file.read(_CHUNK), b"")))
+    return copy
 
 
 def _refuse_start(found: Found, start: bytes, encoding: str) -> None:
@@ -90,17 +104,25 @@ def _unpacking(found: Found) -> Iterator[None]:
         raise SourceError(f"{found.name} can't be read: {error.strerror or type(error).__name__}.") from None
 
 
-def _pour(found: Found, out: BinaryIO | None, encoding: str) -> None:
-    """Decode the whole file and write it as UTF-8, or only check it."""
+def _pour(found: Found, out: BinaryIO | None, encoding: str) -> bool:
+    """Decode the whole file and write it as UTF-8, or only check it. Whether it is JSON that may have halves of
+    surrogate pairs in it."""
     decoder = codecs.getincrementaldecoder(encoding)()
+    halves, is_json = Halves(), found.suffix not in _NOT_JSON
     lines = 1
     with _open(found) as file:
         while chunk := file.read(_CHUNK):
             text = _decoded(found, decoder, chunk, lines)
             lines += chunk.count(b"\n")
+            written = text.encode() if out else chunk
             if out:
-                out.write(text.encode())
+                out.write(written)
+            if is_json:
+                halves.see(written)
         _decoded(found, decoder, b"", lines, final=True)
+    if is_json:
+        halves.see(b"", is_last=True)
+    return halves.may_be
 
 
 def _decoded(found: Found, decoder: codecs.IncrementalDecoder, chunk: bytes, lines: int, *, final: bool = False) -> str:

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
     raises = bool(_RAISING.search(query))
     problems = Problems(views.names, what=THE_QUERY, bad_line=bad_line, raises=raises)
     columns = {name: plain_type(column.type) for name, column in table.table.columns.items()}
-    return Answer(part_of(table.table, wanted), problems, views.found, columns)
+    return Answer(part_of(replace(table.table, marks=views.marks), wanted), problems, views.found, columns)
 
 
 def _texts(workspace: Workspace, query: str, tables: Mapping[str, Sequence[str]], wanted: Wanted) -> Origins:
@@ -150,6 +150,7 @@ class Views:
     """The views of one read; those for words that are no files are left out.
 
     ``headless``: the first row of one holds values, no names. ``texts``: columns that are text since they become ids.
+    ``marks``: what the files' texts may have in them.
     """
 
     def __init__(self, workspace: Workspace, folder: Folder, wanted: Wanted, schema: str) -> None:
@@ -159,6 +160,7 @@ class Views:
         self.names: dict[str, str] = {}
         self.texts: list[str] = []
         self.headless = False
+        self.marks: tuple[str, ...] = ()
 
     @property
     def columns(self) -> Mapping[str, Sequence[str]]:
@@ -178,6 +180,7 @@ class Views:
             tables = tables_for_sql(self._workspace, files, self._wanted.sheet)
         except duckdb.Error as error:
             raise files.problems.explain(error) from None
+        self.marks = tuple(dict.fromkeys([*self.marks, *(mark for table in tables for mark in table.marks)]))
         if not tables:
             raise SourceError(f"{word} has no records, so that a query can't know its columns. Is it complete?")
         names = list(tables[0].columns)

@@ -170,7 +170,8 @@ def _id_of(table: Table, name: str) -> tuple[str, str]:
 
 def _name_of(table: Table, name: str) -> str:
     column = _column_of(table, name)
-    return f"({column.sql} ->> '$')" if column.type == "JSON" else f"cast({column.sql} as VARCHAR)"
+    text = f"({column.sql} ->> '$')" if column.type == "JSON" else f"cast({column.sql} as VARCHAR)"
+    return f"case when not contains({text}, '{HALF_PAIR}') then {text} end" if HALF_PAIR in table.marks else text
 
 
 def _trait_of(table: Table, trait: TraitColumn) -> str:

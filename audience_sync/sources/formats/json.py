@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from audience_sync.sources.lookup import Found
+from audience_sync.sources.plain import is_marked
 from audience_sync.sources.tables import Column, Table, batched, column_missing
+from audience_sync.sources.values import HALF_PAIR
 from audience_sync.workspace import Workspace, literal, quoted
 
 _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
@@ -32,7 +34,13 @@ def json_table(found: Found, path: Path, names: Sequence[str]) -> Table:
     scan = f"read_json({literal(str(path))}, {options})"
     if len({name.lower() for name in names}) < len(names):
         return _by_case(found, path, names)
-    return Table(found.name, scan, {name: Column(quoted(name), "JSON") for name in names}, is_parsed=True)
+    return Table(
+        found.name, scan, {name: Column(quoted(name), "JSON") for name in names}, is_parsed=True, marks=_marks(path)
+    )
+
+
+def _marks(path: Path) -> tuple[str, ...]:
+    return (HALF_PAIR,) if is_marked(path) else ()
 
 
 def _by_case(found: Found, path: Path, names: Sequence[str]) -> Table:
@@ -43,7 +51,9 @@ def _by_case(found: Found, path: Path, names: Sequence[str]) -> Table:
         f" when len({keys}) <> len(list_distinct({keys})) then error('{NO_OBJECT}: duplicate key') else json end"
     )
     scan = f"(select {problem} as record from {_objects(path)})"
-    return Table(found.name, scan, {name: Column(_value(name), "JSON") for name in names}, is_parsed=True)
+    return Table(
+        found.name, scan, {name: Column(_value(name), "JSON") for name in names}, is_parsed=True, marks=_marks(path)
+    )
 
 
 def _value(name: str) -> str:

@@ -23,7 +23,7 @@ TABLES = (
     ),
     ("Holds", "holds", "run key status members_before entered left ended_run would"),
     ("Deliveries", "deliveries", "destination calls delivered refused pending requests retries seconds error"),
-    ("Refused calls", "refused_calls", "destination user_id reason http_status attempts"),
+    ("Refused calls", "refusals", "destination user_id reason http_status outcome accepted_run"),
     ("Rejected rows", "rejected_rows", "audience_key file row user_id reason"),
 )
 #: What `retention` lets go of, in the words of an answer.

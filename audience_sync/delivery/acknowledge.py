@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, insert, select, update
 
 from audience_sync.delivery.feeds import Feed, move
 from audience_sync.delivery.ranges import Range, mark, within
@@ -56,7 +56,7 @@ def acknowledge(
         for outcome in answered:
             if releases:
                 _release(connection, destination, outcome, property_ids, calls_of)
-            earlier = _forget_refusals(connection, destination, outcome, property_ids, calls_of)
+            earlier = _forget_refusals(connection, destination, run, outcome, property_ids, calls_of)
             _keep_refusals(connection, destination, run, outcome.refusals, property_ids, earlier, calls_of)
             if outcome.withheld:
                 calls = calls_of([each.user_id for each in outcome.withheld]).values()
@@ -135,7 +135,12 @@ def _request(outcome: Outcome, destination: int, run: RunId) -> dict[str, Any]:
 
 
 def _forget_refusals(
-    connection: Connection, destination: int, outcome: Outcome, property_ids: Mapping[str, int], calls_of: CallsOf
+    connection: Connection,
+    destination: int,
+    run: RunId,
+    outcome: Outcome,
+    property_ids: Mapping[str, int],
+    calls_of: CallsOf,
 ) -> dict[str, int]:
     """Take out the refused values that these calls carried. Returns the users who were refused before, and
     how often.
@@ -156,6 +161,8 @@ def _forget_refusals(
     again = {refusal.call.user_id for refusal in outcome.refusals}
     left = _with_values_left(connection, destination, outcome) - again
     _delete_refusals(connection, destination, [call.user_id for call in calls if call.user_id not in left])
+    accepted = [call.user_id for call in calls if call.user_id not in left | again]
+    _note_accepted(connection, destination, run, accepted)
     return {call.user_id: waiting[call.user_id] for call in calls}
 
 
@@ -187,6 +194,16 @@ def _delete_refusals(connection: Connection, destination: int, users: Sequence[s
     if users:
         mine = (refusals.c.destination_id == destination) & (refusals.c.user_id == bindparam("user"))
         connection.execute(delete(refusals).where(mine), [{"user": user} for user in users])
+
+
+def _note_accepted(connection: Connection, destination: int, run: RunId, users: Sequence[str]) -> None:
+    """The history of these users' refusals: this run's calls went through in their place."""
+    if not users:
+        return
+    here = exists().where(requests.c.id == untaken_calls.c.request_id, requests.c.destination_id == destination)
+    open_ones = untaken_calls.c.reason.is_not(None) & untaken_calls.c.accepted_run.is_(None)
+    mine = update(untaken_calls).where(untaken_calls.c.user_id == bindparam("user"), open_ones, here)
+    connection.execute(mine.values(accepted_run=run), [{"user": user} for user in users])
 
 
 def _here(table: Table, destination: int, outcome: Outcome) -> ColumnElement[bool]:

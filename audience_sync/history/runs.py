@@ -43,6 +43,7 @@ def one_run(connection: Connection, run: int) -> dict[str, Any]:
         "holds": [_with_sample(connection, hold) for hold in _rows(connection, _HOLDS, run=run)],
         "deliveries": _of(connection, "deliveries", run, "destination"),
         "refused_calls": _of(connection, "refused_calls", run, "destination, user_id"),
+        "refusals": _of(connection, "refusals", run, "destination, user_id"),
         "rejected_rows": _of(connection, "rejected_rows", run, 'audience_key, file, "row"'),
         "no_longer_kept": [each.value for each, through in pruned_through(connection).items() if run <= through],
     }

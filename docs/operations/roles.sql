@@ -14,8 +14,8 @@ alter default privileges in schema public grant select, insert, update, delete o
 alter default privileges in schema public grant usage, select on sequences to audience_sync_runner;
 
 -- The one that reads: the views of docs/database.md. To hide who is in which audience, leave out audience_members,
--- membership_changes, absent_members, held_out_members, refused_calls and rejected_rows.
+-- membership_changes, absent_members, held_out_members, refused_calls, refusals and rejected_rows.
 grant select on
     sync_runs, audience_syncs, holds, freezes, deliveries, audience_members, scheduled_runs, alerts,
-    absent_members, held_out_members, membership_changes, refused_calls, rejected_rows, pruned_history
+    absent_members, held_out_members, membership_changes, refused_calls, refusals, rejected_rows, pruned_history
 to audience_sync_reader;

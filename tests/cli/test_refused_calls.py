@@ -55,3 +55,29 @@ def test_retry_sends_refused_calls_again_with_the_newest_values(vip: Project, re
     assert (retried.code, retried.destination("segment")["delivered"]) == (0, 2)
     assert calls(receiver) == [("ada", {"vip": True}), ("bob", {"vip": True})]
     assert vip.query("select count(*) from refused_calls") == [(0,)]
+
+
+def test_a_refusal_keeps_its_history_when_the_call_is_accepted_later(vip: Project, receiver: Receiver) -> None:
+    vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        destinations={"segment": segment(receiver)},
+    )
+    vip.write_members("vip.csv", "ada")
+    receiver.will_answer(REFUSED)
+    vip.sync()
+    vip.run("retry")
+    history = "select run, destination, user_id, http_status, outcome, accepted_run from refusals order by run"
+    assert vip.query(history) == [
+        (1, "segment", "ada", 400, "refused", None),
+        (2, "segment", "ada", 400, "refused", None),
+    ]
+    receiver.will_answer(TAKEN)
+    vip.run("retry")
+    assert vip.query(history) == [
+        (1, "segment", "ada", 400, "accepted", 3),
+        (2, "segment", "ada", 400, "accepted", 3),
+    ]
+    assert vip.query("select * from refused_calls") == []
+    (shown,) = vip.run("show", "1", "--json").json["refusals"]
+    assert (shown["user_id"], shown["outcome"], shown["accepted_run"]) == ("ada", "accepted", 3)
+    assert "no such profile" in vip.run("show", "1").stdout

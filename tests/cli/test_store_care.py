@@ -58,7 +58,7 @@ def test_a_used_store_is_whole(used: Project) -> None:
         ("members", "insert into members select property_id, 'zoe', run_id from members limit 1"),
         ("members", "insert into absences select property_id, 'zoe', run_id from members limit 1"),
         ("members", "insert into held_out select property_id, user_id, run_id from members limit 1"),
-        ("rows", "delete from refusals"),
+        ("rows", "delete from open_refusals"),
         ("rows", "delete from lease"),
         ("rows", "delete from subscriptions"),
         ("rows", "update runs set started_at = 'some day'"),

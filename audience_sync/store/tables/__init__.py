@@ -43,7 +43,7 @@ from audience_sync.store.tables.suppressions import erasures, past_suppressions,
 #: Those that people are promised.
 VIEWS = (
     *("absent_members", "alerts", "audience_members", "audience_syncs", "deliveries", "freezes", "held_out_members"),
-    *("holds", "membership_changes", "refused_calls", "rejected_rows", "scheduled_runs", "sync_runs"),
+    *("holds", "membership_changes", "refusals", "refused_calls", "rejected_rows", "scheduled_runs", "sync_runs"),
 )
 
 __all__ = [

@@ -95,13 +95,19 @@ untaken_calls = Table(
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("reason", Text, comment="Why it was refused; NULL = not sent, the user had just been suppressed"),
     Column("http_status", Integer, comment="The status, where there was one"),
+    Column(
+        "accepted_run",
+        Integer,
+        comment="The run whose call the destination accepted in its place; 0 = of an earlier version, not known",
+    ),
     Index("ix_untaken_calls_user_id", "user_id"),
     comment="Calls of a request that the destination did not take (append-only)",
     sqlite_with_rowid=False,
 )
 
+#: The view that people are promised under the name `refusals` has those of the past, too.
 refusals = Table(
-    "refusals",
+    "open_refusals",
     metadata,
     Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="Who refuses it"),
     Column("user_id", UserIdText, primary_key=True, comment="The user"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from audience_sync.sync.group import grouped
 from audience_sync.sync.targets import named_targets, refuse_traits
 from audience_sync.wording import plural
 
+#: Of a database's answer, which may have millions.
+FEW_ROWS = 100
 #: What everyone is sent by `check --notify`.
 TRIAL = ("audience-sync: a test", "This is what audience-sync tells of what needs a look. Nothing does now.")
 
@@ -170,7 +172,7 @@ def _sources(settings: Settings) -> Iterator[Line]:
 
 
 def _snapshots(settings: Settings) -> Iterator[Line]:
-    """Whether every audience's and trait's columns are there. Of files only the beginning is read; a query runs."""
+    """Whether every audience's and trait's columns are there. Of a database's answer a few rows are fetched."""
     from audience_sync.sources.access import readable
     from audience_sync.sync.snapshot import wanted_of
     from audience_sync.workspace import Workspace
@@ -180,13 +182,13 @@ def _snapshots(settings: Settings) -> Iterator[Line]:
         for audience in settings.audiences:
             name = audience.name or audience.key or f"names from {audience.names_from}"
             try:
-                sources[audience.source].read(workspace, wanted_of(audience))
+                sources[audience.source].read(workspace, replace(wanted_of(audience), most=FEW_ROWS))
                 yield Line("audience", name, True, f"readable from {audience.source}")
             except AudienceSyncError as error:
                 yield _failed("audience", name, error)
         for entry in settings.computed_traits:
             try:
-                sources[entry.source].read(workspace, wanted_of(entry))
+                sources[entry.source].read(workspace, replace(wanted_of(entry), most=FEW_ROWS))
                 yield Line("traits", entry.source, True, ", ".join(entry.columns))
             except AudienceSyncError as error:
                 yield _failed("traits", entry.source, error)

@@ -55,6 +55,8 @@ class Wanted:
     probe: str | None = None
     partitions: str | None = None
     expected: Expected = Expected()
+    #: At most so many rows of a database are fetched: `check` wants the columns. None: all.
+    most: int | None = None
 
 
 #: The column of ``Rows.select`` that says whether a value of the row was rejected.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ class DatabaseSource(Source):
     def _spooled(self, connection: Connection, workspace: Workspace, wanted: Wanted) -> tuple[Part, Mapping[str, str]]:
         """The rows, and the answer's columns."""
         query = wanted.query or ""
-        options = {"stream_results": True, "yield_per": ROWS_AT_ONCE, "no_parameters": True}
+        at_once = wanted.most or ROWS_AT_ONCE
+        options = {"stream_results": True, "yield_per": at_once, "no_parameters": True}
         try:
             answer = connection.execution_options(**options).exec_driver_sql(query)
         except SQLAlchemyError as error:
@@ -101,14 +103,14 @@ class DatabaseSource(Source):
         if not answer.returns_rows:
             raise SourceError("the query gives no rows at all: it must be a SELECT. Correct it in the config.")
         columns = _columns(answer)
-        rows = self._rows(answer, query)
+        rows = islice(self._rows(answer, query, at_once), wanted.most)
         return spool(workspace, THE_ANSWER, list(answer.keys()), rows, wanted, _refuse(wanted)), columns
 
-    def _rows(self, answer: CursorResult[Any], query: str) -> Iterator[Row[Any]]:
+    def _rows(self, answer: CursorResult[Any], query: str, at_once: int) -> Iterator[Row[Any]]:
         """Raises SourceError where the answer breaks off, with how far it came."""
         count = 0
         try:
-            for rows in answer.partitions(ROWS_AT_ONCE):
+            for rows in answer.partitions(at_once):
                 yield from rows
                 count += len(rows)
         except SQLAlchemyError as error:

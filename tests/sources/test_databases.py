@@ -277,3 +277,8 @@ def test_postgresql_errors_have_their_place_and_no_values(postgresql_warehouse: 
     with pytest.raises(SourceError) as caught:
         read(postgresql_warehouse, query="select tags[1]::int as user_id from members")
     assert '"x"' not in str(caught.value)
+
+
+def test_a_look_fetches_no_more_rows_than_it_wants(tmp_path: Path, read: Read) -> None:
+    endless = "with recursive e(i) as (select 1 union all select i + 1 from e) select i as user_id from e"
+    assert read(DatabaseSource("sqlite://"), query=endless, most=3).ids == ["1", "2", "3"]

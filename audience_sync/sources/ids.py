@@ -163,7 +163,7 @@ def _text_problem(text: str) -> str | None:
 def _number_id(number: float | Decimal) -> tuple[str | None, str | None]:
     if isinstance(number, int):
         return _digits(number)
-    if not math.isfinite(number):
+    if not (number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)):
         return None, NOT_WHOLE
     if isinstance(number, Decimal) and number.adjusted() >= MOST_BYTES:  # before so many digits are written
         return None, TOO_LONG if number == number.to_integral_value() else NOT_WHOLE
@@ -176,5 +176,5 @@ def _number_id(number: float | Decimal) -> tuple[str | None, str | None]:
 
 def _digits(number: int) -> tuple[str | None, str | None]:
     # Python refuses to write thousands of digits.
-    is_short = -_LONGEST // 10 <= number <= _LONGEST
+    is_short = -(_LONGEST // 10) <= number <= _LONGEST
     return (str(int(number)), None) if is_short else (None, TOO_LONG)

@@ -263,3 +263,19 @@ def test_any_usable_id_survives_any_source_unchanged(kind: str, ids: list[str], 
 
 def test_whitespace_is_what_python_calls_so() -> None:
     assert set(WHITESPACE) == {chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()}
+
+
+@pytest.mark.parametrize(
+    ("number", "usable"),
+    [
+        (Decimal("9" * 2500), True),
+        (Decimal("9" * 2501), False),
+        (-(10**2498), True),
+        (-(10**2499), False),
+        (10**6000, False),
+        (Decimal("1E+1000000"), False),
+    ],
+    ids=["2,500 digits", "2,501", "a sign and 2,499", "a sign and 2,500", "6,001", "a million"],
+)
+def test_a_number_is_an_id_of_at_most_2500_bytes(number: Decimal | int, usable: bool) -> None:
+    assert (python_id(number)[1] is None) == usable

@@ -21,6 +21,7 @@ from audience_sync.config.secrets import keys, passwords, secrets_of
 from audience_sync.config.suggest import unknown
 from audience_sync.config.validation import as_mapping, validated
 from audience_sync.config.variables import Resolver
+from audience_sync.errors import ConfigError, Problem
 
 OptionTypes = Mapping[str, type[DestinationOptions]]
 _PARTS = frozenset(ConfigFile.model_fields) - {"environments"}
@@ -39,7 +40,11 @@ def load(
     ``variables`` is the process's environment; ``destination_types`` has the options of every known type of
     destination, ``profile_fields`` the keys (normalised) that no audience may have where the type is used.
     """
-    folder = Path(os.path.abspath(path)).parent
+    try:
+        folder = Path(os.path.abspath(path)).parent
+    except FileNotFoundError:
+        words = "the folder that the command was started in was removed: change into one that is there, and run again"
+        raise ConfigError([Problem("", words)]) from None
     tree, repeated = text.read(path)
     tree, overridden = for_environment(tree, environment, _PARTS)
     resolver = Resolver(variables, folder)

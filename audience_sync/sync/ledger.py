@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -13,6 +13,9 @@ from audience_sync.model import RunId, RunStatus
 from audience_sync.store.holder import holder
 from audience_sync.store.tables import requests, run_destinations, runs, untaken_calls
 from audience_sync.sync.report import DestinationReport, Report
+
+#: Times in calls have milliseconds: by one at least a run starts after the one before it, whatever the clock says.
+TICK = timedelta(milliseconds=1)
 
 
 def new_nonce() -> str:
@@ -24,7 +27,9 @@ def begin_run(connection: Connection, command: str, now: datetime, *, nonce: str
     """A new run's row; runs that died without a word are marked as interrupted. ``nonce``: a new one by default."""
     for run in connection.execute(select(runs.c.id).where(runs.c.status == RunStatus.RUNNING.value)).scalars().all():
         _mark_dead(connection, run)
-    row = {"command": command, "status": RunStatus.RUNNING.value, "started_at": now, "nonce": nonce or new_nonce()}
+    last = connection.execute(select(runs.c.started_at).order_by(runs.c.id.desc()).limit(1)).scalar()
+    started = now if last is None else max(now, last + TICK)
+    row = {"command": command, "status": RunStatus.RUNNING.value, "started_at": started, "nonce": nonce or new_nonce()}
     key = connection.execute(insert(runs).values(**row, holder=holder(), version=__version__)).inserted_primary_key
     assert key is not None
     return RunId(int(key[0]))

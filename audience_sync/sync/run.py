@@ -26,6 +26,7 @@ from audience_sync.errors import (
 )
 from audience_sync.model import RunId, RunStatus
 from audience_sync.store import slots
+from audience_sync.store.health.quick import refuse_damaged
 from audience_sync.store.lease import MOST_ATTEMPTS, Lease, acquire
 from audience_sync.sync.commit import commit
 from audience_sync.sync.ledger import (
@@ -60,6 +61,7 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
     Raises RunInProgressError, SlotsTakenError, StoreError and ConfigError; whatever else goes wrong is in the report.
     """
     started = time.monotonic()
+    refuse_damaged(parts.store)
     with acquire(parts.store) as lease:
         run = _begin(lease, order)
         try:

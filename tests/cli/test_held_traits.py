@@ -156,7 +156,7 @@ def test_what_is_held_of_a_trait_that_the_config_has_no_more_is_over(traits: Pro
     assert held(traits) == [("plan", 10)]
     traits.configure(computed_traits=[{**TRAITS, "traits": ["city"]}], guard=STRICT)
     gone = traits.run("approve", "2")
-    assert (gone.code, "no computed trait has the key plan" in gone.stderr) == (2, True)
+    assert (gone.code, "there is no computed trait 'plan'" in gone.stderr) == (2, True)
     assert "what run 2 held is superseded: the config doesn't have it any more" in traits.sync().json["warnings"][0]
 
 

@@ -225,7 +225,8 @@ def _sql_names(names: Sequence[str]) -> Mapping[str, str]:
 
 def _select(table: Table, names: Mapping[str, str]) -> str:
     columns = ", ".join(f"{table.columns[name].sql} as {quoted(own)}" for name, own in names.items())
-    return f"select {columns} from {table.scan}"
+    rows = f" where not ({table.again})" if table.again else ""
+    return f"select {columns} from {table.scan}{rows}"
 
 
 def _from_folder(query: str, folder: Folder, workspace: Workspace) -> str:

@@ -137,7 +137,7 @@ def _json_tables(files: Opened, names: Sequence[str]) -> list[Table]:
 
 def _typed_by_file(workspace: Workspace, files: Opened) -> list[Table]:
     if files.suffix in CSV:
-        return [csv_table(found, path) for found, path in zip(files.found, files.paths, strict=True)]
+        return [csv_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
     return [parquet_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
 
 
@@ -145,4 +145,4 @@ def _excel_tables(workspace: Workspace, files: Opened, sheet: str | None) -> lis
     from audience_sync.sources.formats.excel import read_sheet
 
     sheets = [(found, read_sheet(found, sheet)) for found in files.found]
-    return [csv_table(found, spool_text(workspace, book.header, book.rows)) for found, book in sheets]
+    return [csv_table(workspace, found, spool_text(workspace, book.header, book.rows)) for found, book in sheets]

@@ -14,9 +14,11 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.base import TraitColumn, Wanted
 from audience_sync.sources.ids import HAS_SURROGATE, sql_id, usable_type
 from audience_sync.sources.values import HALF_PAIR, marks_of, may_reject, sql_json
+from audience_sync.workspace import literal
 
 Item = TypeVar("Item")
 MOST_NAMED = 12
+HEADER_AGAIN = "the header again"
 _PLAIN = re.compile(r"[\w./-]+")
 #: What is no column's name: an address, a long number, a date.
 _VALUE = re.compile(r"@|\d{6}|\d{4}-\d\d-\d\d")
@@ -32,7 +34,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``scan`` stands after FROM; ``name`` is what people call the file. In text (CSV), NULL is an empty cell."""
+    """``scan`` stands after FROM; ``name`` is what people call the file. In text (CSV), NULL is an empty cell.
+
+    ``again`` is a condition: the row is the header once more, and no user's.
+    """
 
     name: str
     scan: str
@@ -42,6 +47,7 @@ class Table:
     marks: tuple[str, ...] = ()
     #: Whether what is called JSON was parsed when it was read.
     is_parsed: bool = False
+    again: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +138,17 @@ def same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
 def part_of(table: Table, wanted: Wanted) -> Part:
     """Raises SourceError where a column is missing or can't hold what is wanted of it."""
     user_id, reason = _id_of(table, wanted.user_id)
+    raw = user_id
+    if table.again:
+        reason = f"case when {table.again} then '{HEADER_AGAIN}' else {reason} end"
+        raw = f"case when {table.again} then {literal(wanted.user_id)} else {user_id} end"
     return Part(
         file=table.name,
         scan=table.scan,
         row="row_number() over ()",
         user_id=user_id,
         reason=reason,
-        raw=user_id,
+        raw=raw,
         name=_name_of(table, wanted.name) if wanted.name else None,
         traits={key: _trait_of(table, trait) for key, trait in wanted.traits.items()},
         odd={

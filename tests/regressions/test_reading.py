@@ -30,8 +30,7 @@ def test_a_list_of_times_is_a_list_of_iso_8601_times(tmp_path: Path, read: Read)
 
 def test_a_line_end_in_the_header_that_is_not_the_files_own_loses_no_rows(write: Write, read: Read) -> None:
     write("a.csv", '"user_id","first\nname"\r\nada,Ada\r\n')
-    with pytest.raises(SourceError, match="Write the name on one line"):
-        read(file="a.csv")
+    assert read(file="a.csv").ids == ["ada"]
     write("b.csv", '"user_id","first\nname"\nada,Ada\n')
     assert read(file="b.csv").ids == ["ada"]
 

@@ -4,32 +4,110 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import StringIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Found
 from audience_sync.sources.tables import Column, Table, refuse_doubles
-from audience_sync.workspace import LINE_BYTES, literal
+from audience_sync.workspace import LINE_BYTES, Workspace, literal
 
 #: Bytes of it in which the delimiter is looked for.
 LONGEST_HEADER = 1 << 20
 MOST_COLUMNS = 10_000
 DELIMITERS = (",", ";", "\t", "|")
-_QUOTED = re.compile(r'"[^"]*"')
+#: Quotes open at the start of a cell only; a quoted cell may hold line ends.
+_RECORD = re.compile(r'(?:(?:\A|(?<=[,;\t|]))"[^"]*(?:""[^"]*)*"|[^\r\n])*')
+_QUOTED = re.compile(r'(?:\A|(?<=[,;\t|]))"[^"]*(?:""[^"]*)*"')
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
+#: How Excel is told the separator.
+_SEPARATOR = re.compile(r'(?:sep=(.)|"sep=(.)")[,;\t|]*(\r\n|\n|\r|\Z)', re.IGNORECASE)
 
 
-def csv_table(found: Found, path: Path) -> Table:
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first record: the columns' names, the delimiter, and the header as it stands in the file.
+
+    ``before`` counts the bytes of a line ``sep=;``, ``end`` is the line end.
+    """
+
+    names: Sequence[str]
+    delimiter: str
+    text: str
+    before: int
+    end: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file up to the first row."""
+        return self.before + len(self.text.encode()) + len(self.end)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether DuckDB finds the rows: it takes the first line end, also one within quotes, for that of all lines."""
+        return not self.before and not _LINE_END.search(self.text)
+
+
+def csv_table(workspace: Workspace, found: Found, path: Path) -> Table:
     """``path`` is the plain file. Raises SourceError where the header can't be used, or a line is too long."""
     _refuse_long_lines(found, path)
-    delimiter = "\t" if found.suffix == ".tsv" else _delimiter(path)
-    header = _header(found, path, delimiter)
-    columns = {name: Column(f"c{place}", "VARCHAR") for place, name in enumerate(header) if name}
-    return Table(found.name, _scan(path, delimiter, len(header)), columns, is_text=True)
+    header = _header(found, path)
+    columns = {name: Column(f"c{place}", "VARCHAR") for place, name in enumerate(header.names) if name}
+    skipped = 0
+    if not header.is_plain:
+        path, skipped = _with_plain_header(workspace, path, header)
+    scan = _scan(path, header.delimiter, len(header.names), skipped)
+    table = Table(found.name, scan, columns, is_text=True)
+    return _without_headers(table, header) if _is_repeated(path, header, skipped) else table
+
+
+def _with_plain_header(workspace: Workspace, path: Path, header: Header) -> tuple[Path, int]:
+    """A copy with the names in one line, and the number of lines before it that keep the lines' numbers."""
+    copy, end = workspace.path("-header.csv"), header.end or "\n"
+    lines = len(_LINE_END.findall(header.text)) + (1 if header.before else 0)
+    plain = header.delimiter.join(f"c{place}" for place in range(len(header.names)))
+    with path.open("rb") as file, copy.open("wb") as out:
+        file.seek(header.size)
+        out.write(("x" + end).encode() * lines + (plain + end).encode())
+        shutil.copyfileobj(file, out, 1 << 20)
+    return copy, lines
+
+
+def _is_repeated(path: Path, header: Header, skipped: int) -> bool:
+    """Whether the header may stand again among the rows, as in files that were put together."""
+    quoted_names = ['"' + name.replace('"', '""') + '"' for name in header.names]
+    forms = {header.text, header.delimiter.join(header.names), header.delimiter.join(quoted_names)}
+    wanted = [form.encode() for form in forms]
+    kept = max(map(len, wanted))
+    with path.open("rb") as file:
+        file.seek(0 if skipped else header.size)
+        before = b""
+        while chunk := file.read(1 << 20):  # bytes are searched far faster than a mapped file
+            before += chunk
+            if any(form in before for form in wanted):
+                return True
+            before = before[-kept:]
+    return False
+
+
+def _without_headers(table: Table, header: Header) -> Table:
+    """No value comes from a row that is the header word for word, a byte order mark aside."""
+    mark = "chr(65279)"
+    again = " and ".join(
+        f"coalesce({f'ltrim(c{place}, {mark})' if place == 0 else f'c{place}'}, '') = {literal(name)}"
+        for place, name in enumerate(header.names)
+    )
+    columns = {
+        name: Column(f"case when not ({again}) then {column.sql} end", column.type)
+        for name, column in table.columns.items()
+    }
+    return replace(table, columns=columns, again=again)
 
 
 def _refuse_long_lines(found: Found, path: Path) -> None:
@@ -48,18 +126,29 @@ def _refuse_long_lines(found: Found, path: Path) -> None:
             start = end + 1
 
 
-def _delimiter(path: Path) -> str:
-    """The one most often met in the header, outside of quotes."""
+def _header(found: Found, path: Path) -> Header:
     with path.open("rb") as file:
-        line = file.readline(LONGEST_HEADER).decode(errors="replace")
-    counts = Counter(_QUOTED.sub("", line))
+        start = file.read(LONGEST_HEADER).decode(errors="ignore")
+    separator = _SEPARATOR.match(start)
+    before = separator.end() if separator else 0
+    text = _RECORD.match(start[before:])[0]  # type: ignore[index]  # it matches any text
+    end = _LINE_END.match(start, before + len(text))
+    said = (separator[1] or separator[2]) if separator else None
+    delimiter = said or ("\t" if found.suffix == ".tsv" else _delimiter(text))
+    names = _names(found, text, delimiter)
+    size = len(start[:before].encode())
+    return Header(names, delimiter, text, size, end[0] if end else "")
+
+
+def _delimiter(header: str) -> str:
+    """The one most often met outside of quotes."""
+    counts = Counter(_QUOTED.sub("", header))
     return max(DELIMITERS, key=lambda delimiter: counts[delimiter])
 
 
-def _header(found: Found, path: Path, delimiter: str) -> list[str]:
+def _names(found: Found, text: str, delimiter: str) -> list[str]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header = next(csv.reader(file, delimiter=delimiter, strict=True), [])
+        header = next(csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
     except csv.Error:
         raise SourceError(
             f"{found.name}, line 1: the header's quotes are broken. Nothing of it was used. Write it again."
@@ -72,32 +161,15 @@ def _header(found: Found, path: Path, delimiter: str) -> list[str]:
             "Write those that are wanted."
         )
     refuse_doubles(f"{found.name}, line 1", header)
-    _refuse_line_ends(found, path, header)
     return header
 
 
-def _refuse_line_ends(found: Found, path: Path, header: Sequence[str]) -> None:
-    """DuckDB takes the first line end of the file, also one within quotes, for that of all lines."""
-    within = {end for name in header for end in _LINE_END.findall(name)}
-    if within - {_line_end(path)}:
-        raise SourceError(
-            f"{found.name}, line 1: a column's name has a line end that is not the file's own, so that the rows can't "
-            "be told apart. Nothing of it was used. Write the name on one line."
-        )
-
-
-def _line_end(path: Path) -> str:
-    with path.open("rb") as file:
-        outside = _LINE_END.search(_QUOTED.sub("", file.read(LONGEST_HEADER).decode(errors="replace")))
-    return outside.group() if outside else ""
-
-
-def _scan(path: Path, delimiter: str, width: int) -> str:
+def _scan(path: Path, delimiter: str, width: int, skipped: int) -> str:
     columns = ", ".join(f"c{place}: 'VARCHAR'" for place in range(width))
     options = (
         f"auto_detect = false, header = true, columns = {{{columns}}}, delim = {literal(delimiter)},"
         " quote = '\"', escape = '\"', nullstr = '', strict_mode = true,"
-        " hive_partitioning = false"
+        f" hive_partitioning = false, skip = {skipped}"
     )
     rows = f"read_csv({literal(str(path))}, {options}"
     # With one column, DuckDB takes a blank line for an unquoted empty value.

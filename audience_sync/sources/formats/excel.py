@@ -41,7 +41,7 @@ def read_sheet(found: Found, sheet: str | None) -> Sheet:
     try:
         with pandas.ExcelFile(found.path, engine="calamine") as book:
             names = [str(name) for name in book.sheet_names]
-            chosen = _choose(found.name, names, sheet)
+            chosen = _choose(found.name, names, _visible(book.book), sheet)
             frame = pandas.read_excel(book, sheet_name=chosen, header=None, dtype=object, na_filter=False)
     except SourceError:
         raise
@@ -65,9 +65,20 @@ def _refuse_large(found: Found) -> None:
         )
 
 
-def _choose(file: str, names: list[str], sheet: str | None) -> str:
+def _visible(book: Any) -> list[str]:
+    """The sheets that a person sees who opens the workbook."""
+    return [each.name for each in book.sheets_metadata if str(each.visible).endswith(".Visible")]
+
+
+def _choose(file: str, names: list[str], visible: list[str], sheet: str | None) -> str:
+    """A hidden sheet is read where the config names it."""
     if sheet is None:
-        return names[0]
+        first = next((name for name in names if name in visible), None)
+        if first is None:
+            raise SourceError(
+                f"{file}: all its sheets are hidden: {listed(names)}. Name one by `sheet:` in the config."
+            )
+        return first
     if sheet not in names:
         raise SourceError(f"{file}: there is no sheet {sheet!r}.{did_you_mean(sheet, names)} It has {listed(names)}.")
     return sheet

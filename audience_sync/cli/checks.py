@@ -137,10 +137,13 @@ def _may_write(file: Path) -> bool:
 
 
 def _advice(store: Store) -> str:
-    """SQLite before 3.51.3 may corrupt a database in WAL mode; ours is not in it."""
+    """How the journal is kept: a rollback journal lets readers and runs wait for each other."""
     import sqlite3
 
-    return f", SQLite {sqlite3.sqlite_version} (rollback journal)" if store.is_sqlite else ""
+    if not store.is_sqlite:
+        return ""
+    journal = "write-ahead log" if store.is_wal else "rollback journal; the next run makes it a write-ahead log"
+    return f", SQLite {sqlite3.sqlite_version} ({journal})"
 
 
 def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[Line]:

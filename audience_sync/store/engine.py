@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,20 +12,20 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from audience_sync.config.locations import SqliteUrl
 from audience_sync.errors import StoreAwayError, StoreDamagedError, StoreError
+from audience_sync.store import sqlite
 
 Found = TypeVar("Found")
-#: Seconds a statement waits for another process's transaction on SQLite.
-BUSY_TIMEOUT = 60
+#: Seconds for which another program's lock on an SQLite file is waited for; after two it is said.
+BUSY_TIMEOUT = 600.0
 #: Seconds for which a server that was there is waited for, and between two tries.
 PATIENCE, PAUSE = 90.0, 1.0
 #: Seconds that a server has to answer at all, unless the address says otherwise (`?connect_timeout=`).
 CONNECT_TIMEOUT = 10
-#: Pages that SQLite keeps: with its own 2 MB, a big transaction writes the same pages again and again.
-CACHE_KIB = 32_000
-_WRITING = "audience_sync_writing"
+_WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
 #: What SQLite says of a file that is not, or no longer, one of its own.
 _DAMAGED = ("malformed", "file is not a database")
 #: Names the lock that migrations of one PostgreSQL database wait for: "audsync" in bytes.
@@ -39,6 +40,9 @@ class Store:
         self.engine = _engine(url)
         self.url = self.engine.url
         self._was_there = False
+        #: Of SQLite: whether the write-ahead log was asked for, and how large it was at the last checkpoint.
+        self._journal_is_settled, self._log_bytes = not self.is_sqlite, 0
+        weakref.finalize(self, self.engine.dispose)  # the last connection that closes tidies the log up
 
     @property
     def is_sqlite(self) -> bool:
@@ -55,6 +59,12 @@ class Store:
     def label(self) -> str:
         """The store's address for people, without a password."""
         return str(self.file) if self.file else label(self.url)
+
+    @property
+    def is_wal(self) -> bool:
+        """Whether an SQLite store has a write-ahead log: then readers and writers don't wait for each other."""
+        with self._errors(), self.engine.connect() as connection:
+            return bool(connection.info.get(_IS_WAL))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -74,8 +84,42 @@ class Store:
     def writing(self) -> Iterator[Connection]:
         """A transaction that may write; on SQLite it locks out other writers from its start."""
         engine = self.engine.execution_options(**{_WRITING: True})
-        with self._errors(), self._connected(engine) as connection, connection.begin():
-            yield connection
+        with self._errors():
+            self._settle_journal()
+            with self._connected(engine) as connection, connection.begin():
+                yield connection
+            self._keep_log_short()
+
+    def _settle_journal(self) -> None:
+        """Keep a write-ahead log. A store that somebody reads just now goes on without until the next time."""
+        if self._journal_is_settled:
+            return
+        self._journal_is_settled = True
+        with self.engine.connect() as connection:
+            is_wal = connection.info[_IS_WAL] or sqlite.switch_to_wal(connection.connection.driver_connection)
+            is_new = is_wal and not connection.info[_IS_WAL]
+        if is_new:
+            self.engine.dispose()  # the connections have to know
+
+    def _keep_log_short(self) -> None:
+        if self.file is None:
+            return
+        size = self._size_of_log()
+        if size - self._log_bytes > sqlite.LOG_BYTES:
+            self._checkpoint()
+            self._log_bytes = size
+        elif size < self._log_bytes:
+            self._log_bytes = size
+
+    def _size_of_log(self) -> int:
+        try:
+            return os.stat(f"{self.file}-wal").st_size
+        except OSError:
+            return 0
+
+    def _checkpoint(self) -> None:
+        with self.engine.connect() as locking, self.engine.connect() as copying:
+            sqlite.checkpoint(locking.connection.driver_connection, copying.connection.driver_connection)
 
     def _connected(self, engine: Engine) -> Connection:
         """A connection; to a server that was there before, and restarts, one is waited for."""
@@ -122,18 +166,28 @@ class Store:
             kind = StoreAwayError if _is_away(error) else StoreError
             words = f"The store {self.label} failed: {_reason(error)}. Nothing that was not yet committed is kept"
             remedy = "; see what is wrong with: audience-sync check"
+            if self.is_sqlite and sqlite.is_busy(getattr(error, "orig", None) or error):
+                words = f"The store {self.label} failed: the database is locked by another program, which did not end"
+                remedy = f". Close it (`fuser -v {self.label}` names it); see what is wrong with: audience-sync check"
             if any(sign in str(error) for sign in _DAMAGED):
                 kind, remedy = StoreDamagedError, ". The file is damaged: restore a backup of the store."
             raise kind(words + remedy) from None  # the cause would show rows, and rows are people
 
     def compact(self) -> None:
         """Let go of what was deleted: until then it can still be read out of the database's files."""
-        options = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        with self._errors(), self.engine.connect().execution_options(**options) as connection:
+        if self.is_sqlite:
+            self.engine.dispose()  # this connection is to be the only one
+            with self._errors(), self.engine.connect() as connection:
+                sqlite.compact(connection.connection.driver_connection, BUSY_TIMEOUT)
+            return
+        with self._errors(), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             driver: Any = connection.connection.driver_connection
             driver.execute("VACUUM")
 
     def close(self) -> None:
+        if self.file and self._journal_is_settled and self._size_of_log():
+            with suppress(SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error):  # the next one does it
+                self._checkpoint()  # else readers would be locked out for as long as SQLite does it when this closes
         self.engine.dispose()
 
 
@@ -151,6 +205,7 @@ def _engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "commit", _commit_sqlite)
     return engine
 
 
@@ -185,20 +240,19 @@ def label(url: URL) -> str:
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string()
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # SQLAlchemy begins transactions itself: sqlite3's own would leave DDL outside of them.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    cursor.close()
+def _prepare_sqlite(connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_IS_WAL] = sqlite.prepare(connection, BUSY_TIMEOUT)
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writing = connection.get_execution_options().get(_WRITING, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    writing = bool(connection.get_execution_options().get(_WRITING))
+    driver = connection.connection.driver_connection
+    sqlite.begin(driver, BUSY_TIMEOUT, writing=writing, is_wal=connection.info[_IS_WAL])
+
+
+def _commit_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get(_WRITING) and not connection.info[_IS_WAL]:
+        sqlite.commit(connection.connection.driver_connection, BUSY_TIMEOUT)
 
 
 def restrict(file: Path) -> None:

@@ -97,17 +97,17 @@ class Project:
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """The command at work; its output goes nowhere."""
-        nowhere = subprocess.DEVNULL
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=nowhere,
-            stderr=nowhere,
-            preexec_fn=heed_interrupts,
-        )
+    def start(self, *arguments: str, stderr: Path | None = None) -> subprocess.Popen[bytes]:
+        """The command at work; its output goes nowhere, or what is on stderr into a file."""
+        with Path(os.devnull if stderr is None else stderr).open("w") as errors:
+            return subprocess.Popen(
+                self.command(*arguments),
+                cwd=self.folder,
+                env=self.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                preexec_fn=heed_interrupts,
+            )
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "audience_sync", *arguments]

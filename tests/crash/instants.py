@@ -42,10 +42,13 @@ class HoldingReceiver(Receiver):
 def nothing_commits(url: str) -> Iterator[Callable[[], bool]]:
     """Whoever writes into this store waits before its commit; yields whether someone does.
 
-    On SQLite a reader is in the way, on PostgreSQL the row (before there is a schema, the lock) that every writer
-    needs.
+    On SQLite a reader is in the way of a rollback journal, on PostgreSQL the row (before there is a schema, the lock)
+    that every writer needs.
     """
     store = Store(url)
+    if store.file:
+        with closing(sqlite3.connect(store.file)) as connection:
+            connection.execute("pragma journal_mode = delete")
     try:
         with store.reading() as connection:
             has_schema = inspect(connection).has_table("lease")
@@ -60,6 +63,23 @@ def nothing_commits(url: str) -> Iterator[Callable[[], bool]]:
                     yield lambda: _one(other) > 0
     finally:
         store.close()
+
+
+@contextmanager
+def nothing_is_written(url: str, said: Path) -> Iterator[Callable[[], bool]]:
+    """Whoever writes into this store waits before its transaction; yields whether someone does.
+
+    On SQLite that is read in ``said``, what the command says on stderr.
+    """
+    file = Store(url).file
+    if file is None:
+        with nothing_commits(url) as someone_waits:
+            yield someone_waits
+        return
+    with closing(sqlite3.connect(file, timeout=STUCK, isolation_level=None)) as connection:
+        connection.execute("begin immediate")
+        yield lambda: "Waiting for the store: another program is writing to it." in said.read_text("utf-8")
+        connection.execute("rollback")
 
 
 def _one(connection: psycopg.Connection[tuple[int]]) -> int:

@@ -16,7 +16,7 @@ from conftest import NewUrl
 from audience_sync.store import migrate
 from audience_sync.store.engine import Store
 
-from .instants import HoldingReceiver, a_project, configure, count_rows, nothing_commits
+from .instants import HoldingReceiver, a_project, configure, count_rows, nothing_commits, nothing_is_written
 
 EVERYONE = ["ada", "bob", "cyd"]
 
@@ -76,9 +76,10 @@ def test_inside_a_batch(project: Project, receiver: HoldingReceiver, command: li
 
 def test_between_an_answer_and_the_position(project: Project, receiver: HoldingReceiver, url: str) -> None:
     configure(project, receiver.url)
-    process = project.start("sync")
+    said = project.folder / "said.txt"
+    process = project.start("sync", stderr=said)
     until(lambda: len(receiver.requests) == 1)
-    with nothing_commits(url) as someone_waits:
+    with nothing_is_written(url, said) as someone_waits:
         receiver.release.set()
         until(someone_waits)
         kill(process)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Executable, insert, inspect, select, update
 
 from audience_sync.errors import StoreError
-from audience_sync.store import engine, migrate
+from audience_sync.store import engine, migrate, sqlite
 from audience_sync.store.bulk import insert_rows
 from audience_sync.store.engine import Store
 from audience_sync.store.tables import chains, destinations, installation, members, runs
@@ -196,7 +196,43 @@ class TestAnSqliteStore:
         ):
             pass
 
-    def test_keeps_the_rollback_journal(self, new_store: Callable[..., Store]) -> None:
-        """Hazard 2: SQLite before 3.51.3 may damage a store in WAL mode."""
-        with new_store("sqlite", with_schema=True).reading() as connection:
-            assert connection.exec_driver_sql("pragma journal_mode").scalar() == "delete"
+    def test_has_a_write_ahead_log_once_it_was_written_into(self, new_store: Callable[..., Store]) -> None:
+        store = new_store("sqlite", with_schema=True)
+        assert not store.is_wal
+        with store.writing():
+            pass
+        assert store.is_wal
+
+    def test_makes_no_checkpoint_by_itself(self, new_store: Callable[..., Store]) -> None:
+        """SQLite before 3.51.3 may damage a database by a checkpoint during a commit."""
+        store = new_store("sqlite", with_schema=True)
+        with store.writing() as connection:
+            assert connection.exec_driver_sql("pragma wal_autocheckpoint").scalar() == 0
+            assert connection.exec_driver_sql("pragma synchronous").scalar() == 2
+
+    def test_is_not_checkpointed_while_another_has_the_write_lock(self, new_store: Callable[..., Store]) -> None:
+        store = new_store("sqlite", with_schema=True)
+        with store.writing() as connection:
+            connection.execute(update(installation).values(members_table=False))
+        before = store.file.read_bytes() if store.file else b""
+        other = Store(f"sqlite:///{store.file}")
+        with other.writing(), store.engine.connect() as one, store.engine.connect() as two:
+            sqlite.checkpoint(one.connection.driver_connection, two.connection.driver_connection)
+        assert store.file
+        assert store.file.read_bytes() == before
+        with store.engine.connect() as one, store.engine.connect() as two:
+            sqlite.checkpoint(one.connection.driver_connection, two.connection.driver_connection)
+        assert store.file.read_bytes() != before
+        other.close()
+
+    def test_keeps_its_log_short_during_many_transactions(
+        self, new_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite, "LOG_BYTES", 100_000)
+        store = new_store("sqlite", with_schema=True)
+        with store.writing() as connection:
+            connection.exec_driver_sql("create table filled (value blob)")
+        for _ in range(100):
+            with store.writing() as connection:
+                connection.exec_driver_sql("insert into filled values (randomblob(20000))")
+        assert Path(f"{store.file}-wal").stat().st_size < 500_000

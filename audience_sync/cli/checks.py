@@ -1,9 +1,9 @@
-"""What does ``check`` look at? Each part in turn; none is changed."""
+"""Check each part of a project in turn; none is changed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from audience_sync.cli.compose import open_source, read_settings, store_to_read
 from audience_sync.cli.errors import masked_text
 from audience_sync.cli.options import GlobalOptions
+from audience_sync.cli.output import path_text
 from audience_sync.config.models import Settings
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.registry import destination_types
@@ -29,8 +30,8 @@ from audience_sync.wording import plural
 
 #: Of a database's answer, which may have millions.
 FEW_ROWS = 100
-#: What everyone is sent by `check --notify`.
-TRIAL = ("audience-sync: a test", "This is what audience-sync tells of what needs a look. Nothing does now.")
+#: The message that every address is sent by `check --notify`.
+TRIAL = ("audience-sync: a test", "Test message. Real alerts arrive here when a run needs attention.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,6 @@ class Line:
     name: str
     good: bool
     message: str
-
-    @property
-    def text(self) -> str:
-        mark = "ok    " if self.good else "FAILED"
-        return (
-            f"{mark}  {self.part:<11}  {self.name}: {self.message}"
-            if self.name
-            else f"{mark}  {self.part:<11}  {self.message}"
-        )
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,13 +61,15 @@ def check_config(options: GlobalOptions) -> tuple[Settings | None, list[Line]]:
 
 def check_everything(settings: Settings) -> list[Line]:
     store_line, stored = _store(settings)
-    looks = (_keys(settings, stored), _sources(settings), _snapshots(settings), _destinations(settings))
+    sources = list(_sources(settings))
+    failed = {each.name for each in sources if not each.good}
+    looks = (_keys(settings, stored), sources, _snapshots(settings, failed), _destinations(settings))
     schedules = _schedules(settings) if store_line.good else ()
     return [store_line, *(line for look in looks for line in look), *schedules]
 
 
 def _schedules(settings: Settings) -> Iterator[Line]:
-    """Whether each schedule's last time had its run; of one that no scheduler has ever kept nobody can say."""
+    """Whether each schedule's last time had its run; it is unknown for one that no scheduler has run yet."""
     if settings.general_schedule is None and all(each.schedule is None for each in settings.audiences):
         return
     found, now = entries(settings), datetime.now(UTC)
@@ -84,7 +78,7 @@ def _schedules(settings: Settings) -> Iterator[Line]:
     for each in found:
         coming = f"next {first_after(each.schedule, now):%Y-%m-%d %H:%M} UTC"
         if each.name not in last:
-            yield Line("schedule", each.name, True, f"{coming}, once `audience-sync schedule` is at work")
+            yield Line("schedule", each.name, True, f"{coming}, once `audience-sync schedule` runs")
             continue
         missed = due(each.schedule, last[each.name].at, now - settings.notify.late)
         if missed is None:
@@ -95,23 +89,23 @@ def _schedules(settings: Settings) -> Iterator[Line]:
 
 
 def check_notify(settings: Settings) -> list[Line]:
-    """A message to everyone who is told of alerts, and a call of the dead-man's switch."""
+    """Send a test message to every address of `notify`, and call the dead-man's switch."""
     from audience_sync.alerts.telling import call, ordinal, send
 
     addresses = settings.notify.to
     if not addresses and not settings.notify.ping:
-        return [_failed("notify", "", "nobody is told of anything: give `notify` an address, `to:`, or a `ping:`")]
+        return [_failed("notify", "", "no alerts are configured: set `notify.to` or `notify.ping`")]
     tried = [(f"{ordinal(place)} address", send(each, *TRIAL)) for place, each in enumerate(addresses, 1)]
     if settings.notify.ping:
         tried.append(("ping", call(settings.notify.ping)))
     return [
-        _failed("notify", name, problem) if problem else Line("notify", name, True, "has taken a message")
+        _failed("notify", name, problem) if problem else Line("notify", name, True, "accepted a test message")
         for name, problem in tried
     ]
 
 
 def _failed(part: str, name: str, message: object) -> Line:
-    return Line(part, name, False, masked_text(str(message)))
+    return Line(part, name, False, _from_here(masked_text(" ".join(str(message).split()))))
 
 
 def _store(settings: Settings) -> tuple[Line, dict[str, Property]]:
@@ -119,14 +113,16 @@ def _store(settings: Settings) -> tuple[Line, dict[str, Property]]:
     try:
         if store.is_sqlite and migrate.current(store) is None:
             if store.file and not _may_write(store.file):
-                return _failed("store", store.label, "can't be created: this user may not write to its folder"), {}
-            return Line("store", store.label, True, "will be created by the first run"), {}
+                return _failed(
+                    "store", path_text(store.label), "can't be created: this user may not write to its folder"
+                ), {}
+            return Line("store", path_text(store.label), True, "will be created by the first run"), {}
         migrate.refuse_other(store)
         with store.reading() as connection:
             stored = read_properties(connection)
-        return Line("store", store.label, True, f"schema {migrate.HEAD}{_advice(store)}"), stored
+        return Line("store", path_text(store.label), True, f"schema {migrate.HEAD}{_advice(store)}"), stored
     except AudienceSyncError as error:
-        return _failed("store", store.label, error), {}
+        return _failed("store", path_text(store.label), error), {}
     finally:
         store.close()
 
@@ -169,12 +165,18 @@ def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[Line]:
 def _sources(settings: Settings) -> Iterator[Line]:
     for name, config in settings.sources.items():
         try:
-            yield Line("source", name, True, open_source(name, config).check())
+            yield Line("source", name, True, _from_here(open_source(name, config).check()))
         except AudienceSyncError as error:
             yield _failed("source", name, error)
 
 
-def _snapshots(settings: Settings) -> Iterator[Line]:
+def _from_here(text: str) -> str:
+    """Paths within the project as they are from its folder."""
+    here = str(Path.cwd())
+    return text.replace(f"folder {here},", "folder .,").replace(f"{here}{os.sep}", "")
+
+
+def _snapshots(settings: Settings, failed: Set[str]) -> Iterator[Line]:
     """Whether every audience's and trait's columns are there. Of a database's answer a few rows are fetched."""
     from audience_sync.sources.access import readable
     from audience_sync.sync.snapshot import wanted_of
@@ -183,13 +185,19 @@ def _snapshots(settings: Settings) -> Iterator[Line]:
     sources = {name: open_source(name, config) for name, config in settings.sources.items()}
     with Workspace(settings.memory_limit, readable(settings)) as workspace:
         for audience in settings.audiences:
-            name = audience.name or audience.key or f"names from {audience.names_from}"
+            name = audience.property_key or f"names from {audience.names_from}"
+            if audience.source in failed:
+                yield _failed("audience", name, f"its source {audience.source} failed")
+                continue
             try:
                 sources[audience.source].read(workspace, replace(wanted_of(audience), most=FEW_ROWS))
                 yield Line("audience", name, True, f"readable from {audience.source}")
             except AudienceSyncError as error:
                 yield _failed("audience", name, error)
         for entry in settings.computed_traits:
+            if entry.source in failed:
+                yield _failed("traits", entry.source, f"the source {entry.source} failed")
+                continue
             try:
                 sources[entry.source].read(workspace, replace(wanted_of(entry), most=FEW_ROWS))
                 yield Line("traits", entry.source, True, ", ".join(entry.columns))
@@ -202,6 +210,6 @@ def _destinations(settings: Settings) -> Iterator[Line]:
     for name, options in settings.destinations.items():
         try:
             destination = types[options.type](options, Audiencing("check"))
-            yield Line("destination", name, True, f"{options.type} to {destination.address}")
+            yield Line("destination", name, True, f"{options.type} {path_text(destination.address)}")
         except AudienceSyncError as error:
             yield _failed("destination", name, error)

@@ -1,17 +1,25 @@
-"""``audience-sync db``: the store's schema, and moving everything to another store."""
+"""``audience-sync db``: upgrade, check, back up or copy the store."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from audience_sync.cli.layout import Screen, command, labelled, prose
+from audience_sync.cli.marked import marked
 from audience_sync.cli.options import common
+from audience_sync.wording import plural
+
+if TYPE_CHECKING:
+    from audience_sync.store.health.said import Examined
 
 
 @click.group()
 def db() -> None:
-    """The store: upgrade, current, check, backup, copy."""
+    """Upgrade, check, back up or copy the store."""
 
 
 @db.command()
@@ -20,7 +28,7 @@ def db() -> None:
 def upgrade(context: click.Context) -> None:
     """Bring the store's schema up to date; a SQLite store is backed up first."""
     from audience_sync.cli.compose import options_of, read_store_settings
-    from audience_sync.cli.output import line, print_json
+    from audience_sync.cli.output import path_text, print_json, screen, write
     from audience_sync.store import migrate
     from audience_sync.store.engine import Store
 
@@ -32,21 +40,23 @@ def upgrade(context: click.Context) -> None:
         print_json({"from": before, "to": migrate.HEAD, "backup": backup and str(backup)})
         return
     if before == migrate.HEAD:
-        line(f"{store.label} is up to date (schema {migrate.HEAD}).")
+        text = f"{path_text(store.label)} is up to date: schema {migrate.HEAD}."
     else:
-        line(f"{store.label} is now at schema {migrate.HEAD}{f' (before: {before})' if before else ''}.")
+        was = f" (before: {before})" if before else ""
+        text = f"{path_text(store.label)} was upgraded to schema {migrate.HEAD}{was}."
+    write(prose(text, screen()))
     if backup:
-        line(f"The store as it was: {backup}")
+        write(labelled([("Backup", str(backup))], screen()))
 
 
 @db.command()
 @common
 @click.pass_context
 def current(context: click.Context) -> int:
-    """Say which schema the store has, and which this program knows."""
+    """Show which schema the store has, and which this program needs."""
     from audience_sync.cli.compose import options_of, read_store_settings
     from audience_sync.cli.errors import FAILED, OK
-    from audience_sync.cli.output import line, print_json
+    from audience_sync.cli.output import path_text, print_json, screen, write
     from audience_sync.store import migrate
     from audience_sync.store.engine import Store
 
@@ -56,8 +66,7 @@ def current(context: click.Context) -> int:
     if options.as_json:
         print_json({"store": store.label, "schema": revision, "program": migrate.HEAD})
     else:
-        state = "up to date" if revision == migrate.HEAD else "run: audience-sync db upgrade"
-        line(f"{store.label}: schema {revision or 'none'}, this program's {migrate.HEAD} ({state})")
+        write(_current_lines(path_text(store.label), revision, migrate.HEAD, screen()))
     return OK if revision == migrate.HEAD else FAILED
 
 
@@ -65,10 +74,10 @@ def current(context: click.Context) -> int:
 @common
 @click.pass_context
 def check(context: click.Context) -> int:
-    """Is the store whole? The database, every snapshot's checksum, the members, and what each destination was told."""
+    """Check the database, every snapshot's checksum, the members, and the position of each destination."""
     from audience_sync.cli.compose import options_of, read_store_settings
     from audience_sync.cli.errors import FAILED, OK
-    from audience_sync.cli.output import line, print_json
+    from audience_sync.cli.output import print_json, screen, write
     from audience_sync.store.engine import Store
     from audience_sync.store.health.examine import examine
 
@@ -78,8 +87,7 @@ def check(context: click.Context) -> int:
     if options.as_json:
         print_json({"checks": [each._asdict() for each in found]})
     else:
-        for each in found:
-            line(f"{'ok    ' if each.good else 'FAILED'}  {each.part:<9}  {each.message}")
+        write(_check_lines(found, screen()))
     return OK if all(each.good for each in found) else FAILED
 
 
@@ -88,19 +96,21 @@ def check(context: click.Context) -> int:
 @common
 @click.pass_context
 def backup(context: click.Context, file: Path) -> None:
-    """Copy a SQLite store into FILE, as it is at one moment; runs may go on."""
+    """Copy a SQLite store into FILE, as it is at one moment; runs may continue."""
     from audience_sync.cli.compose import options_of, read_store_settings
-    from audience_sync.cli.output import line, print_json
+    from audience_sync.cli.output import path_text, print_json, screen, write
     from audience_sync.store.backup import back_up
     from audience_sync.store.engine import Store
 
     options = options_of(context)
-    size = back_up(Store(read_store_settings(options).store), file)
+    store = Store(read_store_settings(options).store)
+    size = back_up(store, file)
     if options.as_json:
         print_json({"file": str(file), "bytes": size})
         return
-    line(f"Backed up to {file} ({size:,} bytes).")
-    line("To restore it: put it in the place of the store while no run is at work, then: audience-sync resync")
+    lines = prose(f"Backed up {path_text(store.label)} to {file} ({size:,} bytes).", screen())
+    lines += prose("To restore it, copy it over the store while no run is in progress. Then:", screen())
+    write([*lines, command("audience-sync resync")])
 
 
 @db.command("copy")
@@ -115,7 +125,7 @@ def copy_to(context: click.Context, url: str) -> None:
     """
     from audience_sync.cli.compose import options_of, read_store_settings
     from audience_sync.cli.errors import keep_secret
-    from audience_sync.cli.output import line, print_json
+    from audience_sync.cli.output import path_text, print_json, screen, write
     from audience_sync.config.secrets import secrets_of
     from audience_sync.store.copy import copy
     from audience_sync.store.engine import Store
@@ -130,8 +140,32 @@ def copy_to(context: click.Context, url: str) -> None:
     if options.as_json:
         print_json({"store": target.label, "rows": counts})
         return
-    line(f"Copied {sum(counts.values()):,} rows of {len(counts)} tables to {target.label}; counts and checksums agree.")
-    line("Next: put the new store into the config (`store:`), then: audience-sync check")
+    rows = plural(sum(counts.values()), "row")
+    copied = f"Copied {rows} of {len(counts)} tables to {path_text(target.label)}. Counts and checksums match."
+    lines = [*prose(copied, screen()), "", *prose("Set `store:` in the config to the new store. Then:", screen())]
+    write([*lines, command("audience-sync check")])
+
+
+def _current_lines(label: str, revision: str | None, needed: str, screen: Screen) -> list[str]:
+    if revision == needed:
+        return prose(f"{label} is up to date: schema {needed}.", screen)
+    if revision is None:
+        text = f"{label} has no schema yet. The first run of a SQLite store creates it. To create it now:"
+        return [*prose(text, screen), command("audience-sync db upgrade")]
+    if revision > needed:
+        text = f"{label} has schema {revision}, made by a newer version. This program needs {needed}."
+        return [*prose(text, screen), *prose("Install the newer version of audience-sync.", screen)]
+    text = f"{label} has schema {revision}. This program needs {needed}. To upgrade it:"
+    return [*prose(text, screen), command("audience-sync db upgrade")]
+
+
+def _check_lines(found: Sequence[Examined], screen: Screen) -> list[str]:
+    """The outcome, then one line for each part."""
+    failed = sum(not each.good for each in found)
+    outcome = f"The store is intact: {plural(len(found), 'check')} passed."
+    if failed:
+        outcome = f"The store is damaged: {failed} of {plural(len(found), 'check')} failed. Stop scheduled runs first."
+    return [*prose(outcome, screen), "", *marked([(each.good, each.part, each.message) for each in found], screen)]
 
 
 def _store_url(text: str) -> str:

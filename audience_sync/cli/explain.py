@@ -1,4 +1,4 @@
-"""``audience-sync explain USER``: what is known of one user, and what each destination was told of them."""
+"""``audience-sync explain USER``: show one user, and what each destination was sent."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from audience_sync.cli.users import usable_id
 @common
 @click.pass_context
 def explain(context: click.Context, user: str, at: datetime | None) -> None:
-    """One user: every audience and trait, since when, by which run, and what each destination was told and answered.
+    """Show one user: values, since when, by which run, and what each destination was sent and answered.
 
-    The id is taken as it is written: 007 is not 7. One that begins with a dash comes after `--`.
+    Ids are compared exactly as written: 007 and 7 are two users. An id that begins with a dash comes after `--`.
     """
     from audience_sync.cli.compose import options_of, read_store_settings, store_to_read
-    from audience_sync.cli.explained import print_explanation
-    from audience_sync.cli.output import print_json
+    from audience_sync.cli.explained import explanation_lines
+    from audience_sync.cli.output import print_json, screen, write
     from audience_sync.destinations.registry import destination_types
     from audience_sync.history.explain import explain as explained
     from audience_sync.history.explained import explanation_json
@@ -36,4 +36,4 @@ def explain(context: click.Context, user: str, at: datetime | None) -> None:
     if options.as_json:
         print_json({**explanation_json(found), "at": at})
     else:
-        print_explanation(found, at=at)
+        write(explanation_lines(found, screen(), at=at))

@@ -1,4 +1,4 @@
-"""How are schedules, and the runs by them, shown?"""
+"""Show schedules, and the runs that they start."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from audience_sync.cli.compose import read_settings, store_to_read
+from audience_sync.cli.layout import Column, Screen, command, labelled, prose, table
 from audience_sync.cli.options import GlobalOptions
-from audience_sync.cli.output import print_json, print_table
+from audience_sync.cli.output import print_json, screen, write
 from audience_sync.cli.streams import for_programs
 from audience_sync.cli.summary import print_in_short
 from audience_sync.schedule.entries import Entry, entries
 from audience_sync.schedule.times import first_after, times_after
 from audience_sync.store.slots import LastSlot, last_slots
 from audience_sync.sync.report import Report
+from audience_sync.wording import plural
 
 log = logging.getLogger("audience_sync.schedule")
 
 #: Times to come of each schedule that ``--json`` gives.
 COMING = 3
-COLUMNS = {"schedule": "left", "next": "left", "last": "left", "run": "right", "for": "left"}
+COLUMNS = ("schedule", "next", "last", "run", "syncs")
 
 
 def say_schedules(found: Sequence[Entry]) -> None:
@@ -52,13 +55,42 @@ def list_schedules(options: GlobalOptions) -> None:
     if options.as_json:
         print_json([_json(each, ran.get(each.name), now) for each in found])
     else:
-        print_table(COLUMNS, [_row(each, ran.get(each.name), now) for each in found])
+        write(schedule_lines([Shown.of(each, ran.get(each.name), now) for each in found], screen()))
 
 
-def _row(entry: Entry, last: LastSlot | None, now: datetime) -> Sequence[object]:
-    coming = _local(entry, first_after(entry.schedule, now))
-    then = (_local(entry, last.at), str(last.run)) if last else ("never", "")
-    return (entry.name, coming, *then, ", ".join(_whose(entry)))
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A schedule, its next and its last time in its own time zone, and what it syncs. ``run``: that of the last."""
+
+    name: str
+    coming: str
+    last: str | None
+    run: int | None
+    syncs: Sequence[str]
+
+    @staticmethod
+    def of(entry: Entry, last: LastSlot | None, now: datetime) -> Shown:
+        coming = _local(entry, first_after(entry.schedule, now))
+        return Shown(entry.name, coming, last and _local(entry, last.at), last and last.run, _whose(entry))
+
+
+def schedule_lines(schedules: Sequence[Shown], screen: Screen) -> list[str]:
+    """A block for each schedule; where there is no terminal a table, one line each."""
+    if screen.width is None:
+        rows = [
+            (each.name, each.coming, each.last or "never", str(each.run or ""), ", ".join(each.syncs))
+            for each in schedules
+        ]
+        return table([Column(name, right=name == "run") for name in COLUMNS], rows, screen)
+    coming = f", next run {schedules[0].coming}" if len(schedules) == 1 else ""
+    lines = prose(f"{plural(len(schedules), 'schedule')}{coming}.", screen)
+    for each in schedules:
+        last = f"{each.last}, run {each.run}" if each.last else "never"
+        pairs = [("Next", each.coming), ("Last", last), ("Syncs", ", ".join(each.syncs))]
+        lines += ["", *prose(each.name.removeprefix("cron "), screen), *labelled(pairs, screen)]
+    if not any(each.last for each in schedules):
+        lines += ["", "No scheduler has run yet. To start it:", command("audience-sync schedule")]
+    return lines
 
 
 def _json(entry: Entry, last: LastSlot | None, now: datetime) -> dict[str, Any]:
@@ -81,4 +113,5 @@ def _whose(entry: Entry) -> list[str]:
 
 def _local(entry: Entry, moment: datetime) -> str:
     """In the schedule's own time zone."""
-    return f"{moment.astimezone(ZoneInfo(entry.schedule.timezone or 'UTC')):%Y-%m-%d %H:%M:%S %Z}"
+    local = moment.astimezone(ZoneInfo(entry.schedule.timezone or "UTC"))
+    return f"{local:%Y-%m-%d %H:%M:%S %Z}" if local.second else f"{local:%Y-%m-%d %H:%M %Z}"

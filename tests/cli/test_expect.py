@@ -92,7 +92,7 @@ class TestAFileThatIsTooOld:
         assert told.run("plan").code == 3
         check = told.run("check")
         assert check.code != 0
-        assert "FAILED  audience     VIP: vip.csv is of" in check.stdout
+        assert "FAILED  audience     vip: vip.csv is of" in check.stdout
 
 
 def test_a_snapshot_without_its_marker_is_refused(told: Project) -> None:

@@ -149,7 +149,7 @@ class TestADestination:
         vip.query("delete from requests")
         ada = explained(vip, "ada")
         assert (states(ada), told(ada), calls(ada)) == ({"vip": "told"}, {}, [])
-        assert "vip       (not kept)" in vip.run("explain", "ada").stdout
+        assert "Accepted  vip: the request is no longer stored" in vip.run("explain", "ada").stdout
 
     def test_that_refuses_is_quoted_until_it_takes_the_call(self, vip: Project, receiver: Receiver) -> None:
         receiver.will_answer(TAKEN, REFUSED, TAKEN)
@@ -162,8 +162,10 @@ class TestADestination:
         assert "no such profile" in refusal["answer"]
         assert states(explained(vip, "ada"), "segment") == {"vip": "told"}
         said = vip.run("explain", "bob").stdout
-        assert "segment (segment): 1 refused" in said
-        assert "Refused 1 time, last at" in said
+        assert "Refused by segment.\n" in said
+        assert "segment (segment): 1 property refused, none accepted\n" in said
+        assert " UTC, refused 1 time\n" in said
+        assert "    audience-sync retry --destination segment\n" in said
 
         assert vip.run("retry").code == 0
         bob = explained(vip, "bob")
@@ -182,7 +184,7 @@ class TestADestination:
         assert (line["state"], line["told"]["value"]) == ("owed", True)
         assert line["due"] == {"value": False, "since_run": 2}
         assert (states(cyd), states(explained(vip, "ada"), "segment")) == ({"vip": "told"}, {"vip": "told"})
-        assert "Run 2 left 1 call undelivered: no progress" in vip.run("explain", "cyd").stdout
+        assert "  Reason   run 2 left 1 call pending: no progress" in vip.run("explain", "cyd").stdout
         receiver.will_answer(TAKEN)
         assert vip.sync().code == 0
         assert told(explained(vip, "cyd"), "segment") == {"vip": (False, 3, 200)}
@@ -274,7 +276,7 @@ class TestAUser:
         bob = explained(vip, "bob")
         assert bob["erased_at"] is not None
         assert (bob["audiences"], bob["destinations"]) == ([], [])
-        assert "User bob was erased at" in vip.run("explain", "bob").stdout
+        assert "User bob was erased on" in vip.run("explain", "bob").stdout
         vip.run("unsuppress", "bob")
         vip.sync()
         assert calls(explained(vip, "bob")) == [(2, "delivered", {"vip": True})]
@@ -295,7 +297,7 @@ class TestAUser:
         nobody = vip.run("explain", "nobody")
         assert (nobody.code, nobody.stdout) == (
             0,
-            "The store knows no user nobody. Ids are compared as they are written: 007 is not 7.\n",
+            "There is no user 'nobody' in the store.\nIds are compared exactly as written: 007 and 7 are two users.\n",
         )
         assert not explained(vip, "nobody")["known"]
         assert vip.run("explain", "").code == 2

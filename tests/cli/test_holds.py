@@ -61,7 +61,7 @@ class TestAHold:
             ("test", "u000", 100),
             ("vip", "u000", 40),
         ]
-        assert "leave: u000, u001, u002, u003, u004 and 35 more" in held.run("show", "2").stdout
+        assert "  Leaving   u000, u001, u002, u003, u004 and 35 more\n" in held.run("show", "2").stdout
         assert "u000" not in held.sync().stdout
 
     def test_forgets_a_user_who_is_erased(self, held: Project) -> None:

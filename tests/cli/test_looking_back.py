@@ -124,7 +124,7 @@ def test_looking_back_before_the_first_run_creates_nothing(new_vip: Project) -> 
 def test_a_store_moves_to_another_database_and_goes_on_there(synced: Project) -> None:
     copied = synced.run("db", "copy", "sqlite:///moved.db")
     assert copied.code == 0
-    assert "counts and checksums agree" in copied.stdout
+    assert "Counts and checksums match" in copied.stdout
     again = synced.run("db", "copy", "sqlite:///moved.db")
     assert again.code == 3
     assert "Nothing was copied" in again.stderr

@@ -120,7 +120,7 @@ def test_explain_says_that_a_user_is_missing_and_when_it_is_told(told: Project) 
     told.write_members("vip.csv", "ada", "bob")
     told.sync()
     assert "vip: missing from its source since run 2 (" in told.run("explain", "cyd").stdout
-    assert "`false` is told 2 runs after that, unless the user comes back" in told.run("explain", "cyd").stdout
+    assert "`false` is sent 2 runs after that, unless the user comes back" in told.run("explain", "cyd").stdout
     explained = told.run("explain", "cyd", "--json").json["audiences"][0]
     assert (explained["value"], explained["missing"]["run"], explained["missing"]["min_stay"]) == (True, 2, "2 runs")
 

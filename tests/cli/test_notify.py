@@ -342,5 +342,5 @@ def test_check_tries_everyone(vip: Project, people: People, receiver: Receiver) 
     assert found == [("first address", True), ("second address", False), ("ping", False)]
     assert [title for title, _ in people.told()] == ["audience-sync: a test"]
     vip.configure(audiences=[VIP])
-    assert "nobody is told of anything" in vip.run("check", "--notify").stdout
+    assert "no alerts are configured" in vip.run("check", "--notify").stdout
     assert vip.run("check").code == 0

@@ -119,14 +119,14 @@ def test_explain_says_what_is_so_since_when_and_what_it_no_longer_knows(old: Pro
     assert (line["state"], line["told"]) == ("told", None)
     assert answer["requests_kept_after_run"] == 5
     told = old.run("explain", "bob").stdout
-    assert "Calls of the runs up to 5 are no longer kept (`retention`)." in told
+    assert "Calls of the runs up to 5 are no longer stored (`retention`)." in told
     assert old.run("explain", "eve", "--json").json["destinations"][0]["properties"][0]["told"]["run"] == 6
 
 
 def test_show_says_what_is_no_longer_kept_of_a_run(old: Project) -> None:
     sync_with(old, "ada", "dan", "eve")
     assert old.run("show", "3", "--json").json["no_longer_kept"] == ["changes", "requests", "rejected_rows", "runs"]
-    assert "No longer kept (`retention`): changes that later ones replaced, requests, rejected rows" in (
+    assert "No longer stored (`retention`): changes that later ones replaced, requests, invalid rows" in (
         old.run("show", "3").stdout
     )
     assert old.run("show", "6", "--json").json["no_longer_kept"] == []

@@ -60,7 +60,8 @@ def test_people_are_told_what_happened_where_it_went_and_how_to_look_at_it(sampl
     checked = sample.run("check")
     assert checked.code == 0
     assert "FAILED" not in checked.stdout
-    assert [line.split()[1] for line in checked.stdout.splitlines()] == [
+    assert checked.stdout.startswith("10 checks passed. Nothing was changed or sent.\n\n")
+    assert [line.split()[1] for line in checked.stdout.splitlines()[2:]] == [
         "config",
         "store",
         *["source"] * 2,

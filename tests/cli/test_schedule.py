@@ -92,7 +92,7 @@ def test_lists_what_comes_next(new_vip: Project) -> None:
     assert all(len(each["next"]) == 3 for each in found)
     table = new_vip.run("schedule", "--list").stdout
     assert "vip, computed traits" in table
-    assert " 02:30:00 CE" in table
+    assert " 02:30 CE" in table
     assert not new_vip.store.exists()
 
 
@@ -128,7 +128,7 @@ def test_check_says_when_nothing_has_run_for_a_time(new_vip: Project) -> None:
     new_vip.configure(audiences=[VIP], schedule={"every": "1h"})
     first = new_vip.run("check")
     assert first.code == 0
-    assert "once `audience-sync schedule` is at work" in first.stdout
+    assert "once `audience-sync schedule` runs" in first.stdout
     new_vip.sync()
     values = "'every 1h', datetime('now', '{}') || '.000000', null, 0, null, datetime('now')"
     known = f"insert into schedule_slots values ({values})"

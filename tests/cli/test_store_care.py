@@ -46,7 +46,7 @@ def used(vip: Project, receiver: Receiver) -> Project:
 
 def test_a_used_store_is_whole(used: Project) -> None:
     assert parts(used) == dict.fromkeys(("database", "schema", "snapshots", "members", "rows", "positions"), True)
-    assert "3 rows agree with the snapshots" in used.run("db", "check").stdout
+    assert "3 rows match the snapshots" in used.run("db", "check").stdout
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def examine(store: Store, *, memory_limit: int) -> Iterator[Examined]:
 def _database(store: Store) -> Examined:
     """SQLite's own checks; PostgreSQL makes its own as it goes."""
     if not store.is_sqlite or migrate.is_new(store):
-        return Examined("database", True, "PostgreSQL" if not store.is_sqlite else "there is none yet")
+        return Examined("database", True, "PostgreSQL" if not store.is_sqlite else "there is no store yet")
     try:
         with store.reading() as connection:
             found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
@@ -48,7 +48,7 @@ def _database(store: Store) -> Examined:
     except StoreError as error:
         return Examined("database", False, str(error))
     problems += [f"a row of {table} refers to a row of {other} that is not there" for table, _, other, _ in orphans]
-    return said("database", problems, "SQLite finds it whole", RESTORE)
+    return said("database", problems, "SQLite's integrity check passed", RESTORE)
 
 
 def _contents(store: Store, workspace: Workspace) -> Iterator[Examined]:

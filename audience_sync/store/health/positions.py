@@ -17,7 +17,8 @@ def positions(connection: Connection) -> Examined:
     last = connection.execute(select(func.max(runs.c.id))).scalar() or 0
     names = {row.id: row.name for row in connection.execute(select(destinations.c.id, destinations.c.name))}
     problems = [*_feeds(connection, names, last), *_ranges(connection, names, last)]
-    return said("positions", problems, f"those of {plural(len(names), 'destination')} are possible", RESYNC)
+    consistent = "position is consistent" if len(names) == 1 else "positions are consistent"
+    return said("positions", problems, f"{plural(len(names), 'destination')}: {consistent}", RESYNC)
 
 
 def _feeds(connection: Connection, names: dict[int, str], last: int) -> Iterator[str]:

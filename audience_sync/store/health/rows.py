@@ -32,7 +32,7 @@ _MANY = (segment_parts, members, changes)
 
 def rows(connection: Connection) -> Examined:
     problems = [*_unreadable(connection), *_alone(connection), *_lost(connection)]
-    return said("rows", problems, "all can be read, and none belongs to nothing", RESTORE)
+    return said("rows", problems, "all rows can be read; no row lacks its parent", RESTORE)
 
 
 def _unreadable(connection: Connection) -> Iterator[str]:

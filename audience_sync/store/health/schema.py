@@ -18,7 +18,7 @@ def schema(connection: Connection) -> Examined:
     context = MigrationContext.configure(connection, opts={"include_object": _is_ours})
     problems = [_words(each) for each in compare_metadata(context, metadata)]
     problems += [f"the view {name} is missing, or can't be read" for name in VIEWS if not _is_view(connection, name)]
-    good = f"{len(metadata.tables)} tables and {len(VIEWS)} views are as they should be"
+    good = f"{len(metadata.tables)} tables and {len(VIEWS)} views are as expected"
     return said("schema", problems, good, RESTORE)
 
 

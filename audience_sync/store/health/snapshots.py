@@ -28,7 +28,7 @@ def fetched(
         try:
             found[chain_id] = fetch(connection, workspace, chain)
         except StoreDamagedError:
-            damaged.append(f"the snapshot of {', '.join(chain.keys)} is not what was written (its checksum differs)")
+            damaged.append(f"the snapshot of {', '.join(chain.keys)} is damaged (its checksum does not match)")
     return found, damaged
 
 
@@ -39,7 +39,7 @@ def snapshots(
     problems = [*damaged, *_sizes(connection)]
     for chain in chains.values():
         problems += _chain(workspace, chain)
-    good = f"{plural(count, 'segment')} of {plural(len(chains), 'snapshot')} are what was written"
+    good = f"{plural(len(chains), 'snapshot')}, {plural(count, 'file')}: all checksums match"
     return said("snapshots", problems, good, RESYNC)
 
 
@@ -96,7 +96,11 @@ def members(
             rows += workspace.one(f"select count(*) from {table}")[0]
             problems += _different(workspace, each, snapshot, table)
             workspace.run(f"drop table {table}")
-    good = f"{plural(rows, 'row')} agree with the snapshots" if kept else "the table of members is not kept"
+    good = (
+        f"{plural(rows, 'row')} match the snapshots"
+        if kept
+        else "the table of members is not stored (`members_table: false`)"
+    )
     return said("members", problems, good, REMAKE)
 
 

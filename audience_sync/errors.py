@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import sep
 from pathlib import Path
@@ -113,7 +113,14 @@ class MetricsError(AudienceSyncError):
 
 
 class UnsendableError(AudienceSyncError):
-    """This identify call can never be sent to this destination: it is refused without being tried."""
+    """This identify call can never be sent to this destination: it is refused without being tried.
+
+    ``properties``: the reason for each property that alone is at fault. The call is sent without them.
+    """
+
+    def __init__(self, message: str, properties: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.properties = dict(properties or {})
 
 
 def in_short(error: BaseException, mask: Callable[[str], str], *, place: bool = True) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, insert, select, update
 
 from audience_sync.delivery.feeds import Feed, move
+from audience_sync.delivery.partly import partly
 from audience_sync.delivery.ranges import Range, mark, within
 from audience_sync.delivery.sender import Outcome, Refusal
 from audience_sync.delivery.withheld import release, withheld_users
@@ -52,7 +53,7 @@ def acknowledge(
             ranges = mark(ranges, part)
 
     def write(connection: Connection) -> Feed:
-        _keep_requests(connection, feed, destination, run, answered, property_ids, retries)
+        _keep_requests(connection, feed, destination, run, answered, property_ids, calls_of, retries)
         for outcome in answered:
             if releases:
                 _release(connection, destination, outcome, property_ids, calls_of)
@@ -93,6 +94,7 @@ def _keep_requests(
     run: RunId,
     answered: Sequence[Outcome],
     property_ids: Mapping[str, int],
+    calls_of: CallsOf,
     retries: bool,
 ) -> None:
     """One row a request, and one a call that was not taken: what each user was told follows from these."""
@@ -105,18 +107,32 @@ def _keep_requests(
     rows = [{**_request(outcome, destination, run), **terms} for outcome in answered]
     numbered = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
     numbers = connection.execute(numbered, rows).scalars().all()
-    untaken = [row for number, each in zip(numbers, answered, strict=True) for row in _untaken(number, each)]
+    untaken = [row for number, each in zip(numbers, answered, strict=True) for row in _untaken(number, each, calls_of)]
     if untaken:
         connection.execute(insert(untaken_calls), untaken)
 
 
-def _untaken(request: int, outcome: Outcome) -> list[dict[str, Any]]:
-    refused = {each.call.user_id: (each.reason, each.http_status) for each in outcome.refusals}
+def _untaken(request: int, outcome: Outcome, calls_of: CallsOf) -> list[dict[str, Any]]:
+    reasons = _reasons(outcome.refusals, calls_of)
+    refused = {each.call.user_id: (reasons[each.call.user_id], each.http_status) for each in outcome.refusals}
     withheld = {each.user_id: (None, None) for each in outcome.withheld}
     return [
         {"request_id": request, "user_id": user, "reason": reason, "http_status": status}
         for user, (reason, status) in {**withheld, **refused}.items()
     ]
+
+
+def _reasons(refused: Sequence[Refusal], calls_of: CallsOf) -> dict[str, str]:
+    """Why each user's call was refused, and without which properties it was sent, where it was."""
+    parts = {each.call.user_id: each.properties for each in refused if each.properties is not None}
+    calls = calls_of(parts.keys()) if parts else {}
+    return {
+        user: partly(each.reason, keys)
+        if (keys := parts.get(user)) and calls[user].traits.keys() - keys
+        else each.reason
+        for each in refused
+        for user in [each.call.user_id]
+    }
 
 
 def _request(outcome: Outcome, destination: int, run: RunId) -> dict[str, Any]:
@@ -222,13 +238,13 @@ def _keep_refusals(
 ) -> None:
     if not found:
         return
-    now = datetime.now(UTC)
+    now, reasons = datetime.now(UTC), _reasons(found, calls_of)
     rows = [
         {
             "destination_id": destination,
             "user_id": refusal.call.user_id,
             "run_id": run,
-            "reason": refusal.reason,
+            "reason": reasons[refusal.call.user_id],
             "http_status": refusal.http_status,
             "attempts": earlier.get(refusal.call.user_id, 0) + 1,
             "refused_at": now,
@@ -236,12 +252,19 @@ def _keep_refusals(
         for refusal in found
     ]
     connection.execute(insert(refusals), rows)
-    calls = calls_of([refusal.call.user_id for refusal in found]).values()
-    values = [value for call in calls for value in _values(destination, call, property_ids)]
+    calls = calls_of([refusal.call.user_id for refusal in found])
+    values = [
+        value
+        for refusal in found
+        for value in _values(destination, calls[refusal.call.user_id], property_ids, refusal.properties)
+    ]
     connection.execute(insert(refused_values), values)
 
 
-def _values(destination: int, call: IdentifyCall, property_ids: Mapping[str, int]) -> list[dict[str, Any]]:
+def _values(
+    destination: int, call: IdentifyCall, property_ids: Mapping[str, int], only: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """The properties of a call; ``only``: of these alone."""
     runs = dict(version.rsplit("@", 1) for version in call.versions.split(","))
     return [
         {
@@ -252,6 +275,7 @@ def _values(destination: int, call: IdentifyCall, property_ids: Mapping[str, int
             "run_id": int(runs[key]),
         }
         for key, value in call.traits.items()
+        if only is None or key in only
     ]
 
 

@@ -5,21 +5,35 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha1
 from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
-from audience_sync.destinations.base import Destination, Message
+from audience_sync.destinations.base import Destination, Limits, Message
 from audience_sync.destinations.identify import object_json, part_id, properties
 from audience_sync.errors import UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
 from audience_sync.workspace import Workspace, literal
 
 
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A call that is not just one message.
+
+    ``unsendable``: why nothing of it can ever be sent. ``left_out``: the properties that can never be sent, and why;
+    the messages are without them. ``only``: the properties, where it is a part of a call that was divided.
+    """
+
+    messages: tuple[Message, ...] = ()
+    unsendable: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    only: frozenset[str] | None = None
+
+
 class EncodedCall(NamedTuple):
-    """A call as a destination is sent it: its one message, or (``odd``) several, or why it can never be sent.
+    """A call as a destination is sent it: its one message, or something else (``odd``).
 
     It is the row that the database returned, and its own message: a million are made in a first run.
     """
@@ -27,17 +41,30 @@ class EncodedCall(NamedTuple):
     message_id: str
     body: bytes
     user_id: str
-    odd: tuple[Message, ...] | str | None = None
+    odd: Odd | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        if self.odd is None:
-            return (Message(self.message_id, self.body),)
-        return () if isinstance(self.odd, str) else self.odd
+        return (Message(self.message_id, self.body),) if self.odd is None else self.odd.messages
 
     @property
     def unsendable(self) -> str:
-        return self.odd if isinstance(self.odd, str) else ""
+        return "" if self.odd is None else self.odd.unsendable
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        return {} if self.odd is None else self.odd.left_out
+
+    @property
+    def only(self) -> frozenset[str] | None:
+        return None if self.odd is None else self.odd.only
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its messages, with a separator after each."""
+        if self.odd is None:
+            return len(self.body) + 1
+        return sum(len(each.body) + 1 for each in self.odd.messages)
 
 
 #: What ``EncodedCall._make`` does, without a Python function in the way of a million rows.
@@ -49,6 +76,30 @@ def messages_of(calls: Sequence[EncodedCall]) -> Sequence[Message]:
     if not [call for call in calls if call.odd is not None]:
         return cast(Sequence[Message], calls)  # it has what a message has
     return [message for call in calls for message in call.messages]
+
+
+#: What of some messages travels in one request each (``Destination.parts``).
+Parts = Callable[[Sequence[Message]], Sequence[Sequence[Message]]]
+
+
+def requests_of(calls: Sequence[EncodedCall], parts: Parts, limits: Limits | None) -> Iterator[Sequence[Message]]:
+    """The messages of each request. Several calls are a batch that fits already; a single one may be too much."""
+    for messages in parts(messages_of(calls)):
+        if limits is None or len(calls) > 1 or len(messages) < 2:
+            yield messages
+        else:
+            yield from _within(messages, limits)
+
+
+def _within(messages: Sequence[Message], limits: Limits) -> Iterator[Sequence[Message]]:
+    """The messages in requests that stay within the limits, in order."""
+    start, size = 0, 0
+    for place, message in enumerate(messages):
+        size += len(message.body) + 1
+        if place > start and (place - start == limits.messages or size > limits.request_bytes):
+            yield messages[start:place]
+            start, size = place, len(message.body) + 1
+    yield messages[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +175,24 @@ class Calls:
                     calls[place] = encode(found[calls[place].user_id], destination)
             yield calls
 
+    def divided(self, call: EncodedCall, destination: Destination) -> list[EncodedCall]:
+        """The same call as two: its largest property alone, after the others. None where it can't be divided.
+
+        Traits that mean something only together stay together.
+        """
+        whole = self.of([call.user_id])[call.user_id]
+        found = {key: value for key, value in properties(whole.traits_json) if key not in call.left_out}
+        units = _units([key for key in found if call.only is None or key in call.only], destination.companions)
+        if len(units) < 2:
+            return []
+        largest = max(units, key=lambda unit: sum(len(found[key]) for key in unit))
+        others = frozenset().union(*(unit for unit in units if unit != largest))
+        return [
+            EncodedCall(part.message_id, part.body, part.user_id, replace(part.odd or Odd(), only=keys))
+            for keys in (others, largest)
+            for part in [encode(part_of(whole, keys), destination)]
+        ]
+
     @property
     def _sql(self) -> str:
         """The fields of IdentifyCall."""
@@ -152,16 +221,62 @@ class Calls:
 
 
 def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
-    """The call as this destination is sent it."""
-    try:
-        call, aliases = _aliases(call)
-        joined = [destination.encode_alias(call.user_id, each) for each in aliases]
-        events = [destination.encode_event(call.user_id, each) for each in call.events]
-        told = destination.encode(call) if call.versions else ()
-        messages = (*joined, *told, *events)
-    except UnsendableError as error:
-        return EncodedCall(call.message_id, b"", call.user_id, str(error))
-    return EncodedCall(call.message_id, b"", call.user_id, messages)
+    """The call as this destination is sent it: what fits, without the properties that can never be sent."""
+    left_out: dict[str, str] = {}
+    rest = call
+    while True:
+        try:
+            return EncodedCall(call.message_id, b"", call.user_id, Odd(_messages(rest, destination), left_out=left_out))
+        except UnsendableError as error:
+            known = error.properties or _unsendable_alone(rest, destination)
+            found = {key: why for key, why in known.items() if key in _keys(rest)}
+            left_out.update(found)
+            if found and (others := _keys(call).difference(left_out)):
+                rest = part_of(call, others)
+                continue
+            reason = "; ".join(left_out.values()) if found else str(error)
+            return EncodedCall(call.message_id, b"", call.user_id, Odd(unsendable=reason))
+
+
+def _messages(call: IdentifyCall, destination: Destination) -> tuple[Message, ...]:
+    call, aliases = _aliases(call)
+    joined = [destination.encode_alias(call.user_id, each) for each in aliases]
+    events = [destination.encode_event(call.user_id, each) for each in call.events]
+    told = destination.encode(call) if call.versions else ()
+    return (*joined, *told, *events)
+
+
+def _unsendable_alone(call: IdentifyCall, destination: Destination) -> dict[str, str]:
+    """The properties that can't be sent by themselves either, where others can."""
+    reasons: dict[str, str] = {}
+    keys = sorted(_keys(call) - {ALIAS_KEY})
+    for key in keys:
+        try:
+            destination.encode(part_of(call, [key]))
+        except UnsendableError as error:
+            reasons[key] = f"'{key}': {error}"
+    return reasons if len(reasons) < len(keys) else {}
+
+
+def part_of(call: IdentifyCall, keys: Collection[str]) -> IdentifyCall:
+    """A call of these properties of it alone, with an id of its own: the same for the same ones."""
+    return call._replace(
+        traits_json=object_json((key, value) for key, value in properties(call.traits_json) if key in keys),
+        message_id=part_id(call.message_id, "\0".join(("part", *sorted(keys)))),
+        versions=",".join(each for each in call.versions.split(",") if each.rpartition("@")[0] in keys),
+        events=tuple(each for each in call.events if each.key in keys),
+    )
+
+
+def _keys(call: IdentifyCall) -> frozenset[str]:
+    return frozenset(each.rpartition("@")[0] for each in call.versions.split(","))
+
+
+def _units(keys: Sequence[str], companions: Sequence[Sequence[str]]) -> list[frozenset[str]]:
+    """The keys one by one, but for those that stay together."""
+    groups = [frozenset(group).intersection(keys) for group in companions]
+    alone = frozenset(keys).difference(*groups) if groups else frozenset(keys)
+    return [*(group for group in groups if group), *(frozenset([key]) for key in keys if key in alone)]
 
 
 def _aliases(call: IdentifyCall) -> tuple[IdentifyCall, Sequence[Alias]]:
@@ -214,7 +329,7 @@ def _ends(calls: Sequence[EncodedCall], destination: Destination, batch_size: in
     """Where each request ends that is full; what comes after the last one waits for more."""
     limits = destination.limits
     messages = list(accumulate([1 if call.odd is None else len(call.messages) for call in calls], initial=0))
-    size = list(accumulate([len(call.body) + 1 if call.odd is None else _length(call) for call in calls], initial=0))
+    size = list(accumulate([len(call.body) + 1 if call.odd is None else call.size for call in calls], initial=0))
     ends, start = list[int](), 0
     while True:
         most_messages = bisect_right(messages, messages[start] + limits.messages) - 1
@@ -224,8 +339,3 @@ def _ends(calls: Sequence[EncodedCall], destination: Destination, batch_size: in
             return ends
         ends.append(end)
         start = end
-
-
-def _length(call: EncodedCall) -> int:
-    """Bytes of all its messages, with a separator after each."""
-    return sum(len(each.body) + 1 for each in call.messages)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from audience_sync.delivery.acknowledge import acknowledge
 from audience_sync.delivery.ahead import ahead
+from audience_sync.delivery.bodies import BodyLimit
 from audience_sync.delivery.calls import Batch, Calls, batches, limited
 from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding, is_seeded
 from audience_sync.delivery.pace import Pace
@@ -157,13 +158,23 @@ def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, ta
     feed = context.lease.carry_out(partial(begin, feed=feed, run=context.run))
 
     def sender(transport: Transport) -> BatchSender:
-        confirm, latecomers = context.lease.confirm, context.latecomers
-        parts, mask = work.destination.parts, context.mask
-        return BatchSender(transport, pace, progress, confirm, suppressed=latecomers, parts=parts, mask=mask)
+        return BatchSender(
+            transport,
+            pace,
+            progress,
+            context.lease.confirm,
+            suppressed=context.latecomers,
+            parts=work.destination.parts,
+            limits=work.destination.limits,
+            bodies=bodies,
+            divide=partial(calls.divided, destination=work.destination),
+            mask=context.mask,
+        )
 
     calls = Calls(
         workspace, work.table, context.installation, work.name, context.times, work.told_since, context.nonces
     )
+    bodies = BodyLimit(progress.stopped.is_set)
     with Senders(work.destination, progress, sender, user_rate) as senders:
         for outcomes in _answers(senders, limited(_batches(calls, work), work.most), progress):
             feed = acknowledge(

@@ -1,4 +1,4 @@
-"""How does one batch get an answer? Sent, tried again, halved until the call that is refused is found."""
+"""Get one batch its answer: sent, tried again, halved until the call that is refused is found."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from audience_sync.delivery.calls import Batch, EncodedCall, messages_of
+from audience_sync.delivery.bodies import BodyLimit
+from audience_sync.delivery.calls import Batch, EncodedCall, Parts, requests_of
 from audience_sync.delivery.pace import Pace, backoff
-from audience_sync.destinations.base import Judgement, Meaning, Message, Transport
+from audience_sync.destinations.base import Judgement, Limits, Meaning, Message, Transport
 
 #: Failed attempts at the same request after which a server's error (5xx) may be about one of its calls: a batch is
 #: halved to find it. It is refused only where others of its batch go through; a call that is a batch of its own is
 #: left for the next run, once others go through.
 MOST_ATTEMPTS = 4
+#: The same for half of what has failed so: whether it is the size is soon to be seen.
+HALF_ATTEMPTS = 2
+TOO_LARGE = 413
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call that the destination refuses for good, and why."""
+    """A call that the destination refuses for good, and why. ``properties``: those alone, where not the whole call."""
 
     call: EncodedCall
     reason: str
     http_status: int | None
+    properties: frozenset[str] | None = None
 
 
 @dataclass(slots=True)
@@ -79,6 +84,24 @@ class Progress:
         return self.last + self.give_up_after - self.clock()
 
 
+@dataclass(slots=True)
+class _Failure:
+    """A request at which the server kept failing, and the shares it was cut into: where all of these go through, it
+    was too large."""
+
+    size: int
+    left: int
+    is_size: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Calls of a batch that are still to be sent; ``of``: what they were a part of."""
+
+    calls: Sequence[EncodedCall]
+    of: _Failure | None = None
+
+
 class _SuppressedMeanwhileError(Exception):
     """A user of these calls has become suppressed: they are to be sorted out anew."""
 
@@ -87,8 +110,9 @@ class BatchSender:
     """Sends batches over one transport; each sender thread has its own.
 
     ``pause``: seconds to wait after a failed attempt, counted from 1. ``suppressed``: users who may be sent nothing
-    any more, asked before every attempt. ``parts``: what of a batch goes in one request each. ``mask`` takes secrets
-    out of what is kept of an answer.
+    any more, asked before every attempt. ``parts``: what of a batch goes in one request each; ``limits``: how much.
+    ``bodies``: what is learned of the size of requests. ``divide`` makes two calls of one, where that can be. ``mask``
+    takes secrets out of what is kept of an answer.
     """
 
     def __init__(
@@ -100,10 +124,16 @@ class BatchSender:
         *,
         pause: Callable[[int], float] = backoff,
         suppressed: Callable[[], Collection[str]] = tuple,
-        parts: Callable[[Sequence[Message]], Sequence[Sequence[Message]]] = lambda messages: (messages,),
+        parts: Parts = lambda messages: (messages,),
+        limits: Limits | None = None,
+        bodies: BodyLimit | None = None,
+        divide: Callable[[EncodedCall], Sequence[EncodedCall]] = lambda call: (),
         mask: Callable[[str], str] = str,
     ) -> None:
         self._parts = parts
+        self._limits = limits
+        self._bodies = bodies or BodyLimit(progress.stopped.is_set)
+        self._divide = divide
         self._transport = transport
         self._pace = pace
         self._progress = progress
@@ -115,10 +145,18 @@ class BatchSender:
     def send(self, batch: Batch) -> Outcome:
         outcome = Outcome(batch, started=self._progress.clock())
         calls = self._allowed(batch.calls, outcome)
-        unsendable = [call for call in calls if call.unsendable]
+        odd = [call for call in calls if call.odd is not None]
+        unsendable = [call for call in odd if call.unsendable]
         outcome.refusals += [Refusal(call, call.unsendable, None) for call in unsendable]
         self._settle([call for call in calls if not call.unsendable] if unsendable else calls, outcome)
         self._judge_suspects(outcome)
+        withheld = {call.user_id for call in outcome.withheld}
+        outcome.refusals += [
+            Refusal(call, "; ".join(call.left_out.values()), None, frozenset(call.left_out))
+            for call in odd
+            if call.left_out and call.user_id not in withheld
+        ]
+        outcome.refusals = _one_a_user(outcome.refusals)
         return outcome
 
     def _judge_suspects(self, outcome: Outcome) -> None:
@@ -139,26 +177,65 @@ class BatchSender:
 
     def _settle(self, calls: Sequence[EncodedCall], outcome: Outcome) -> None:
         """Bring every call to a final answer, or note that there is none."""
-        calls = self._allowed(calls, outcome)
-        if not calls or not outcome.answered:
-            return
-        try:
-            judgement = self._answer(calls, outcome)
-        except _SuppressedMeanwhileError:
-            self._settle(calls, outcome)
-            return
+        waiting = [_Share(calls)]
+        while waiting and outcome.answered:
+            share = waiting.pop()
+            if calls := self._allowed(share.calls, outcome):
+                waiting += reversed(self._settle_first(calls, share.of, outcome))
+            elif share.of:
+                share.of.is_size = False
+
+    def _settle_first(self, calls: Sequence[EncodedCall], failure: _Failure | None, outcome: Outcome) -> list[_Share]:
+        """Send as many of the calls as may go in one request. Returns what is still to be sent, in order."""
+        with self._bodies.turn(lambda: [call.size for call in calls]) as count:
+            first, rest = (calls, ()) if count is None else (calls[:count], calls[count:])
+            if rest and failure:
+                failure.left += 1
+            try:
+                shares = self._settled(first, failure, outcome)
+            except _SuppressedMeanwhileError:
+                shares = [_Share(first, failure)]
+        return [*shares, _Share(rest, failure)] if rest else shares
+
+    def _settled(self, calls: Sequence[EncodedCall], failure: _Failure | None, outcome: Outcome) -> list[_Share]:
+        """Send the calls in one request. Returns the parts of it that have to be sent by themselves."""
+        is_half = failure is not None and len(calls) > 1
+        judgement = self._answer(calls, outcome, HALF_ATTEMPTS if is_half else MOST_ATTEMPTS)
         if judgement is None:
             outcome.answered = False
-        elif judgement.meaning is Meaning.DELIVERED:
+            return []
+        if judgement.meaning is Meaning.DELIVERED:
             self._refuse_single(calls, judgement, outcome)
-        elif len(calls) == 1 and judgement.meaning is Meaning.RETRY:
-            outcome.suspects.append(Refusal(calls[0], judgement.reason, judgement.status))
-        elif len(calls) == 1:
-            outcome.refusals.append(Refusal(calls[0], judgement.reason, judgement.status))
-        else:
+            self._passed(calls, failure)
+            return []
+        if failure:
+            failure.is_size = False
+        is_too_large = judgement.meaning is Meaning.REFUSED and judgement.status == TOO_LARGE
+        if is_too_large:
+            self._bodies.refused(_size(calls))
+        if len(calls) > 1:
+            failed = _Failure(_size(calls), left=2) if judgement.meaning is Meaning.RETRY else None
             middle = len(calls) // 2
-            self._settle(calls[:middle], outcome)
-            self._settle(calls[middle:], outcome)
+            return [_Share(calls[:middle], failed), _Share(calls[middle:], failed)]
+        if is_too_large and (parts := self._divide(calls[0])):
+            return self._sendable([_Share([part]) for part in parts], outcome)
+        refusal = Refusal(calls[0], judgement.reason, judgement.status, calls[0].only)
+        (outcome.suspects if judgement.meaning is Meaning.RETRY else outcome.refusals).append(refusal)
+        return []
+
+    def _sendable(self, parts: Sequence[_Share], outcome: Outcome) -> list[_Share]:
+        """The parts of a call that was divided, without those that can't be sent."""
+        for call in (call for part in parts for call in part.calls if call.unsendable):
+            outcome.refusals.append(Refusal(call, call.unsendable, None, call.only))
+        return [part for part in parts if not any(call.unsendable for call in part.calls)]
+
+    def _passed(self, calls: Sequence[EncodedCall], failure: _Failure | None) -> None:
+        if failure:
+            failure.left -= 1
+            if failure.is_size and not failure.left:
+                self._bodies.refused(failure.size)
+        if self._bodies.is_known:
+            self._bodies.passed(_size(calls))
 
     def _refuse_single(self, calls: Sequence[EncodedCall], judgement: Judgement, outcome: Outcome) -> None:
         if not judgement.refused:
@@ -167,17 +244,17 @@ class BatchSender:
         refused = {owners[index].user_id: (owners[index], why) for index, why in judgement.refused.items()}
         outcome.refusals += [Refusal(call, why, judgement.status) for call, why in refused.values()]
 
-    def _answer(self, calls: Sequence[EncodedCall], outcome: Outcome) -> Judgement | None:
-        """A final answer to these calls: they are taken when every request that tells a part of them was."""
+    def _answer(self, calls: Sequence[EncodedCall], outcome: Outcome, attempts: int) -> Judgement | None:
+        """A final answer to these calls: they are accepted when every request that has a part of them was."""
         judgement = None
-        for messages in self._parts(messages_of(calls)):
-            judgement = self._answer_to(messages, calls, outcome)
+        for messages in requests_of(calls, self._parts, self._limits):
+            judgement = self._answer_to(messages, calls, outcome, attempts)
             if judgement is None or judgement.meaning is not Meaning.DELIVERED:
                 break
         return judgement
 
     def _answer_to(
-        self, messages: Sequence[Message], calls: Sequence[EncodedCall], outcome: Outcome
+        self, messages: Sequence[Message], calls: Sequence[EncodedCall], outcome: Outcome, most_attempts: int
     ) -> Judgement | None:
         """A final answer to one request, tried as often as it takes; None when the destination has stopped.
 
@@ -201,7 +278,7 @@ class BatchSender:
                 return judgement
             outcome.retries += 1
             attempt += judgement.meaning is Meaning.RETRY
-            if judgement.meaning is Meaning.RETRY and judgement.status is not None and attempt >= MOST_ATTEMPTS:
+            if judgement.meaning is Meaning.RETRY and judgement.status is not None and attempt >= most_attempts:
                 if len(outcome.batch.calls) > 1:
                     return judgement
                 if self._progress.last > begun:  # others go through, but nothing says that this call is bad
@@ -235,3 +312,21 @@ class BatchSender:
         else:
             pause = self._pause(attempt) if judgement.retry_after is None else judgement.retry_after
             progress.stopped.wait(min(pause, progress.left()))
+
+
+def _size(calls: Sequence[EncodedCall]) -> int:
+    return sum(call.size for call in calls)
+
+
+def _one_a_user(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """What was refused of each user's call: all of it, or the properties of every part that was."""
+    found: dict[str, Refusal] = {}
+    for each in refusals:
+        known = found.get(each.call.user_id)
+        if known is None or each.properties is None:
+            found[each.call.user_id] = each
+        elif known.properties is not None:
+            reason = "; ".join(dict.fromkeys([known.reason, each.reason]))
+            properties = known.properties | each.properties
+            found[each.call.user_id] = Refusal(each.call, reason, known.http_status or each.http_status, properties)
+    return list(found.values())

@@ -1,9 +1,9 @@
-"""How many messages tell one identify call? One, or as many as a service's limits for a message need."""
+"""Write one identify call as one message, or as many as a service's limits for a message need."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audience_sync.destinations.base import Message
@@ -36,22 +36,31 @@ def whole_sql(tail: str, bounds: Bounds) -> str:
 
 
 def _split(call: IdentifyCall, tail: str, bounds: Bounds) -> Iterator[Message]:
-    """As many messages as the limits need, told apart by their first trait."""
-    room = bounds.message_bytes - len(identify_bytes(call, part_id(call.message_id, ""), "{}", tail))
-    for traits in _packed(properties(call.traits_json), room, bounds.message_traits):
-        yield part(call, traits, tail, bounds)
+    """As many messages as the limits need, each known by its first trait."""
+    found = properties(call.traits_json)
+    empty = len(identify_bytes(call, part_id(call.message_id, ""), "{}", tail))
+    sizes = {key: empty - len("{}") + len(object_json([(key, value)]).encode()) for key, value in found}
+    refuse_large(sizes, bounds)
+    for traits in _packed(found, bounds.message_bytes - empty, bounds.message_traits):
+        yield part(call, traits, tail)
 
 
-def part(call: IdentifyCall, traits: Sequence[tuple[str, str]], tail: str, bounds: Bounds) -> Message:
-    """Raises UnsendableError where even one trait is too much for a message."""
+def part(call: IdentifyCall, traits: Sequence[tuple[str, str]], tail: str) -> Message:
+    """The message of these traits alone."""
     message_id = part_id(call.message_id, traits[0][0])
-    body = identify_bytes(call, message_id, object_json(traits), tail)
-    if len(body) > bounds.message_bytes:
-        raise UnsendableError(
-            f"'{traits[0][0]}' makes a message of {len(body):,} bytes and {bounds.service} takes "
-            f"{bounds.message_bytes:,}: shorten the value at its source"
-        )
-    return Message(message_id, body)
+    return Message(message_id, identify_bytes(call, message_id, object_json(traits), tail))
+
+
+def refuse_large(sizes: Mapping[str, int], bounds: Bounds) -> None:
+    """Raise UnsendableError that names every trait whose message, of so many bytes, has no other and is too large."""
+    reasons = {
+        key: f"'{key}' makes a message of {size:,} bytes and {bounds.service} takes {bounds.message_bytes:,}: "
+        "shorten the value at its source"
+        for key, size in sizes.items()
+        if size > bounds.message_bytes
+    }
+    if reasons:
+        raise UnsendableError("; ".join(reasons.values()), reasons)
 
 
 def _packed(parts: Sequence[tuple[str, str]], room: int, most: int) -> Iterator[list[tuple[str, str]]]:

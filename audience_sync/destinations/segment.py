@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 from audience_sync.destinations.answers import HINTS, STATUSES, StatusTable
 from audience_sync.destinations.base import Audiencing, Event, Meaning, Message
 from audience_sync.destinations.identify import json_bytes, message_tail, properties, track_bytes
-from audience_sync.destinations.parts import Bounds, part
+from audience_sync.destinations.parts import Bounds, part, refuse_large
 from audience_sync.destinations.personas import personas_context
 from audience_sync.destinations.settings import BaseUrl, Key
 from audience_sync.destinations.tracking import PROFILE_FIELDS, TrackingDestination, TrackingOptions
@@ -56,7 +56,9 @@ class SegmentDestination(TrackingDestination):
     def encode(self, call: IdentifyCall) -> list[Message]:
         if self.options.envelope == "plain":
             return super().encode(call)
-        return [self._about_one(call, key, value) for key, value in properties(call.traits_json)]
+        found = {key: self._about_one(call, key, value) for key, value in properties(call.traits_json)}
+        refuse_large({key: len(message.body) for key, message in found.items()}, self.bounds)
+        return list(found.values())
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         if self.options.envelope == "plain":
@@ -68,7 +70,7 @@ class SegmentDestination(TrackingDestination):
         return super().encode_sql() if self.options.envelope == "plain" else None
 
     def _about_one(self, call: IdentifyCall, key: str, value: str) -> Message:
-        return part(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")), self.bounds)
+        return part(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")))
 
     def _personas_tail(self, key: str, *, is_boolean: bool) -> str:
         """The same for every user, so it is made once per key."""

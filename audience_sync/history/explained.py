@@ -8,7 +8,7 @@ from typing import Any
 
 from audience_sync.history.explain import DestinationView, Explanation
 from audience_sync.history.standing import Line
-from audience_sync.history.telling import Call
+from audience_sync.history.telling import Call, Outcome
 from audience_sync.history.versions import UNKNOWN, Version, Versions
 from audience_sync.model import PropertyKind
 
@@ -98,13 +98,13 @@ def _answer(call: Call) -> dict[str, Any]:
 
 def http_status(call: Call) -> int | None:
     """That of the user's own call: a request some of whose calls were refused has had several answers."""
-    if call.request.untaken:
+    if call.request.untaken and call.outcome is not Outcome.DELIVERED:
         return call.request.untaken.http_status
     return None if call.request.refused else call.request.http_status
 
 
 def reason(call: Call) -> str | None:
     """What the destination said of the call, where it said something."""
-    if call.request.untaken:
+    if call.request.untaken and call.outcome is not Outcome.DELIVERED:
         return call.request.untaken.reason
     return None if call.request.refused else call.request.answer

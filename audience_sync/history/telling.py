@@ -8,12 +8,13 @@ the changes until its run, what had been told before it, and the subscription's 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from audience_sync.delivery.owed import NEVER
+from audience_sync.delivery.partly import left_out
 from audience_sync.delivery.terms import Terms
 from audience_sync.history.versions import Version, Versions
 
@@ -158,7 +159,8 @@ def _tell(told: Told, request: Request, reached: int, story: Story) -> None:
     if values:
         if not _is_suppressed(request, story):
             _join_companions(values, here, request.run, story)
-        _settle(told, Call(request, values, _outcome(request, story)))
+        for part, outcome in _outcomes(values, request, story):
+            _settle(told, Call(request, part, outcome))
 
 
 def _join_companions(values: dict[str, Version], here: Collection[str], run: int, story: Story) -> None:
@@ -167,6 +169,21 @@ def _join_companions(values: dict[str, Version], here: Collection[str], run: int
         known = {key: then for key in group if key in here and (then := story.versions[key].until(run))}
         if not values.keys().isdisjoint(known):
             values |= {key: then.now for key, then in known.items() if key not in values and then.is_there}
+
+
+def _outcomes(
+    values: Mapping[str, Version], request: Request, story: Story
+) -> Iterator[tuple[Mapping[str, Version], Outcome]]:
+    """What became of the call: of all of it, or of what was sent and of what it was sent without."""
+    outcome = _outcome(request, story)
+    without = left_out(request.untaken.reason) if request.untaken else frozenset[str]()
+    refused = {key: version for key, version in values.items() if key in without}
+    if outcome is Outcome.REFUSED and refused:
+        if sent := {key: version for key, version in values.items() if key not in without}:
+            yield sent, Outcome.DELIVERED
+        yield refused, outcome
+    else:
+        yield values, outcome
 
 
 def _outcome(request: Request, story: Story) -> Outcome:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from audience_sync.delivery.calls import Batch, Calls, EncodedCall, batches, limited, messages_of
+from audience_sync.delivery.calls import Batch, Calls, EncodedCall, batches, limited, requests_of
+from audience_sync.delivery.partly import partly
 from audience_sync.delivery.user_rate import most_at_once
 from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
 from audience_sync.model import IdentifyCall
@@ -96,21 +97,23 @@ def forecast(
         filled = batches(calls.encoded(destination), destination, most=min(sizes, default=None))
         for batch in limited(filled, most):
             sendable = _without_refused(batch, found)
-            found.requests += len(destination.parts(messages_of(sendable))) if sendable else 0
+            requests = requests_of(sendable, destination.parts, destination.limits) if sendable else ()
+            found.requests += sum(1 for _ in requests)
             if sendable and len(found.samples) < SAMPLES:
                 _take_samples(found, destination, calls, sendable[: SAMPLES - len(found.samples)])
     return found
 
 
 def _without_refused(batch: Batch, found: Forecast) -> Sequence[EncodedCall]:
-    odd = {call.user_id: call.unsendable for call in batch.calls if call.odd is not None and call.unsendable}
+    """The calls of which something can be sent. One that is sent without some of its properties is refused too."""
+    odd = [call for call in batch.calls if call.odd is not None and (call.unsendable or call.left_out)]
     if not odd:
         return batch.calls
     found.refused += len(odd)
-    for user, why in odd.items():
-        if len(found.refusals) < MOST_REFUSED:
-            found.refusals[user] = why
-    return [call for call in batch.calls if call.user_id not in odd]
+    for call in odd[: MOST_REFUSED - len(found.refusals)]:
+        without = partly("; ".join(call.left_out.values()), call.left_out) if call.left_out else ""
+        found.refusals[call.user_id] = call.unsendable or without
+    return [call for call in batch.calls if not call.unsendable]
 
 
 def _take_samples(found: Forecast, destination: Destination, calls: Calls, sendable: Sequence[EncodedCall]) -> None:
@@ -119,7 +122,7 @@ def _take_samples(found: Forecast, destination: Destination, calls: Calls, senda
     found.samples += [by_user[call.user_id] for call in sendable]
     if not is_first:
         return
-    found.in_request, messages = len(sendable), destination.parts(messages_of(sendable))[0]
+    found.in_request, messages = len(sendable), next(iter(requests_of(sendable, destination.parts, destination.limits)))
     if isinstance(destination, HttpDestination):
         found.request = destination.signed(destination.request(messages), datetime.now(UTC))
     else:

@@ -118,6 +118,16 @@ def test_segment_is_told_in_the_same_request(known: Project, receiver: Receiver)
     assert len({each["messageId"] for each in received(receiver)}) == 3
 
 
+def test_a_batch_of_one_has_one_message_a_request(known: Project, receiver: Receiver) -> None:
+    setup(known, destinations={"segment": segment(receiver, batch_size=1, concurrency=1)})
+    assert known.sync().code == 0
+    receiver.requests.clear()
+    alias(known, "anon>ada")
+    assert known.sync().code == 0
+    sent = [[short(each) for each in json.loads(request.body)["batch"]] for request in receiver.requests]
+    assert sent == [[("alias", "ada", "anon")], [("identify", "ada", {"vip": True})]]
+
+
 def test_connect_is_told_by_a_user_with_a_previous_id(known: Project, receiver: Receiver) -> None:
     receiver.will_answer(Reply())
     setup(known, destinations={"connect": {"type": "zendesk_connect", "private_key": "a-key", "url": receiver.url}})

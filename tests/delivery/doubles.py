@@ -142,8 +142,9 @@ def a_sender(
     give_up_after: float = 300.0,
     confirm: Callable[[], None] = lambda: None,
     pause: Callable[[int], float] = float,
+    limits: Limits | None = None,
 ) -> tuple[BatchSender, Progress, Clock]:
     clock = Clock()
     progress = Progress(give_up_after, clock, Stopped(clock))
     pace = Pace(None, clock=clock, wait=progress.stopped.wait)
-    return BatchSender(destination.open(), pace, progress, confirm, pause=pause), progress, clock
+    return BatchSender(destination.open(), pace, progress, confirm, pause=pause, limits=limits), progress, clock

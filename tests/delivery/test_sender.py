@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.calls import Batch, EncodedCall
+from audience_sync.delivery.calls import Batch, EncodedCall, Odd
 from audience_sync.delivery.sender import Outcome
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
@@ -17,6 +17,7 @@ from .doubles import (
     Answers,
     ScriptedDestination,
     a_batch,
+    a_call,
     a_sender,
     always,
     in_turn,
@@ -213,6 +214,29 @@ def test_a_call_of_several_messages_is_refused_once_when_any_of_them_is() -> Non
     assert outcome.delivered == 1
 
 
+def test_what_one_call_has_too_much_for_a_request_goes_in_several_in_order() -> None:
+    destination = ScriptedDestination(messages=1, parts=3)
+    sender, _, _ = a_sender(destination, limits=destination.limits)
+    outcome = sender.send(a_batch(destination, "ann"))
+    assert destination.received == [["ann"]] * 3
+    assert (outcome.delivered, outcome.requests) == (1, 3)
+
+
+def test_requests_of_one_call_stay_within_the_bytes_of_a_request() -> None:
+    length = len(ScriptedDestination().encode(a_call("ann"))[0].body)
+    destination = ScriptedDestination(request_bytes=2 * (length + 1), parts=5)
+    sender, _, _ = a_sender(destination, limits=destination.limits)
+    sender.send(a_batch(destination, "ann"))
+    assert destination.received == [["ann", "ann"], ["ann", "ann"], ["ann"]]
+
+
+def test_a_call_whose_second_request_is_refused_is_refused() -> None:
+    destination = ScriptedDestination(in_turn(DELIVERED, NO), messages=1, parts=3)
+    sender, _, _ = a_sender(destination, limits=destination.limits)
+    outcome = sender.send(a_batch(destination, "ann"))
+    assert (refused(outcome), len(destination.received)) == ({"ann": "HTTP 400: bad call"}, 2)
+
+
 def test_a_batch_that_was_answered_in_part_has_no_answer() -> None:
     destination = ScriptedDestination(in_turn(NO, DELIVERED, WRONG_KEY))
     outcome = sent(destination, "ann", "bob")
@@ -224,7 +248,7 @@ def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
     destination = ScriptedDestination()
     sender, _, _ = a_sender(destination)
     good = a_batch(destination, "bob").calls
-    outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", "it is too large"), *good)))
+    outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", Odd(unsendable="it is too large")), *good)))
     assert refused(outcome) == {"ann": "it is too large"}
     assert destination.received == [["bob"]]
 
@@ -232,7 +256,7 @@ def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
 def test_a_batch_of_calls_that_can_never_be_sent_is_answered_without_a_request() -> None:
     destination = ScriptedDestination()
     sender, _, _ = a_sender(destination)
-    outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", "it is too large"),)))
+    outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", Odd(unsendable="it is too large")),)))
     assert (outcome.answered, outcome.delivered, outcome.requests) == (True, 0, 0)
     assert destination.received == []
 

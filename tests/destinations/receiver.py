@@ -49,11 +49,21 @@ class Receiver:
         self.connections = 0
         self.closing = threading.Event()
         self._replies = [Reply()]
+        self._limit: tuple[int, Reply] | None = None
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def will_answer(self, *replies: Reply) -> None:
         self._replies = list(replies)
+
+    def will_limit(self, most: int, reply: Reply) -> None:
+        """Give this answer to every larger body, as a proxy on the way does."""
+        self._limit = (most, reply)
+
+    def reply_to(self, body: bytes) -> Reply:
+        if self._limit and len(body) > self._limit[0]:
+            return self._limit[1]
+        return self.next_reply()
 
     def next_reply(self) -> Reply:
         return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
@@ -95,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         receiver.requests.append(Received(self.command, self.path, headers, body))
-        reply = receiver.next_reply()
+        reply = receiver.reply_to(body)
         self._send(reply)
         self._end(reply)
 

@@ -1,10 +1,15 @@
-"""Which moment does ``--at`` mean? ISO 8601, as this program prints times, or a part of it."""
+"""Read the times of ``--at`` and ``--until``: ISO 8601, as this program prints times, or a part of it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import click
+
+#: A time of day to the minute, with or without a zone.
+_TO_THE_MINUTE = re.compile(r".+[Tt ]\d{2}:?\d{2}(Z|z|[+-].+)?")
 
 
 def moment(text: str) -> datetime:
@@ -18,17 +23,31 @@ def moment(text: str) -> datetime:
     return found if found.microsecond else found.replace(microsecond=999_999)
 
 
+def moment_to_look_back(text: str) -> datetime:
+    """As ``moment``, but to the minute it means the end of that minute, as ``history`` lists runs by the minute."""
+    found = moment(text)
+    return found + timedelta(seconds=59) if _TO_THE_MINUTE.fullmatch(text.strip()) else found
+
+
 def moment_of(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    return _read(moment, value)
+
+
+def _to_look_back(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    return _read(moment_to_look_back, value)
+
+
+def _read(read: Callable[[str], datetime], value: str | None) -> datetime | None:
     try:
-        return None if value is None else moment(value)
+        return None if value is None else read(value)
     except (ValueError, OverflowError):
-        words = f"'{value}' is no time: write 2026-05-01, 2026-05-01T12:00 or 2026-05-01T12:00:00Z"
+        words = f"'{value}' is not a valid time. Examples: 2026-05-01, 2026-05-01T12:00, 2026-05-01T12:00:00Z"
         raise click.BadParameter(words) from None
 
 
 at_option = click.option(
     "--at",
-    callback=moment_of,
+    callback=_to_look_back,
     metavar="TIME",
-    help="As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00:00Z.",
+    help="As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00.",
 )

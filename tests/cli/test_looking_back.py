@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.cli.moments import moment
+from audience_sync.cli.moments import moment_to_look_back
 from audience_sync.store import migrate
 
 from .conftest import Project
@@ -29,6 +29,10 @@ MEMBERS_AT = {
     "2026-01-15T12:00:00Z": ["ada", "bob", "cyd"],  # as it is copied from an answer
     "2026-01-15 14:00+02:00": ["ada", "bob", "cyd"],
     "2026-02-15 11:59": ["ada", "bob", "cyd"],
+    "2026-01-15T11:59": [],
+    "2026-01-15T12:00": ["ada", "bob", "cyd"],  # as ``history`` lists it
+    "2026-01-15 13:00+01:00": ["ada", "bob", "cyd"],
+    "20260215T1200Z": ["ada", "bob", "dan"],
     "2026-02-15T12:00:00": ["ada", "bob", "dan"],
     "2026-03-01": ["ada", "bob", "cyd", "dan"],
     "2099-01-01": ["bob", "cyd", "dan"],
@@ -41,7 +45,7 @@ def members_at(project: Project, time: str) -> list[str]:
 
 def as_sql(time: str) -> str:
     """The moment as SQLite keeps times."""
-    return f"{moment(time):%Y-%m-%d %H:%M:%S.%f}"
+    return f"{moment_to_look_back(time):%Y-%m-%d %H:%M:%S.%f}"
 
 
 @pytest.fixture
@@ -88,7 +92,9 @@ def test_a_past_time_means_what_was_known_then_by_command_and_by_query(synced: P
 def test_what_is_no_time_is_said(synced: Project) -> None:
     wrong = synced.run("members", "vip", "--at", "yesterday")
     assert wrong.code == 2
-    assert "'yesterday' is no time: write 2026-05-01, 2026-05-01T12:00 or 2026-05-01T12:00:00Z" in wrong.stderr
+    assert (
+        "'yesterday' is not a valid time. Examples: 2026-05-01, 2026-05-01T12:00, 2026-05-01T12:00:00Z" in wrong.stderr
+    )
 
 
 def test_history_lists_the_runs_and_what_they_found_of_one_audience(synced: Project) -> None:

@@ -5,16 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from audience_sync.config.expect import Expect
 from audience_sync.config.options import Duration, StrictModel
+from audience_sync.encodings import codec_of
 
 Text = Annotated[str, Field(min_length=1)]
 #: For one entry's read, unless the source has its own.
 TIMEOUT = timedelta(hours=1)
-Encoding = Literal["utf-8", "utf-16", "latin-1"]
 
+
+def _encoding(name: str) -> str:
+    codec_of(name)
+    return name
+
+
+#: As written, so that a changed name reads the files again.
+Encoding = Annotated[str, AfterValidator(_encoding)]
 
 Partitions = Literal["hive"]
 _PARTITIONS = (
@@ -63,7 +71,11 @@ class Origin(StrictModel):
         examples=["select user_id from predictions where churn > 0.8"],
     )
     user_id: Text = Field(default="user_id", description="The column of the user ids.")
-    encoding: Encoding = Field(default="utf-8", description="The encoding of a text file.")
+    encoding: Encoding = Field(
+        default="utf-8",
+        description="The encoding of a text file: any that Python knows by name. `latin-1` and `ascii` mean `cp1252`.",
+        examples=["cp1252", "utf-16", "shift_jis"],
+    )
     sheet: Text | None = Field(
         default=None, description="The sheet of an Excel file; default: the first that is not hidden."
     )

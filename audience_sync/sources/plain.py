@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from audience_sync.encodings import codec_of, encoding_advice
 from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Found
 from audience_sync.sources.surrogates import Halves, marked
@@ -24,6 +25,8 @@ _CHUNK = 1 << 20
 _MARKED = "-marked"
 _NOT_JSON = (".csv", ".tsv")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF_16_HALVES = ("utf-16-le", "utf-16-be")
+_MARK = "\ufeff"
 
 
 def plain(workspace: Workspace, found: Found, encoding: str) -> Path:
@@ -36,6 +39,8 @@ def plain(workspace: Workspace, found: Found, encoding: str) -> Path:
     with _unpacking(found):
         start = _start(found)
         _refuse_start(found, start, name)
+        if name in _UTF_16_HALVES and start.startswith(_UTF_16):
+            name = "utf-16"  # the mark says the order of the bytes, and is no text
         if name == UTF_8 and not start.startswith(codecs.BOM_UTF8) and not _is_packed(found):
             return _marked(workspace, found.path) if _pour(found, None, name) else found.path
         copy = workspace.path("-plain")
@@ -62,15 +67,20 @@ def _refuse_start(found: Found, start: bytes, encoding: str) -> None:
             f"{found.name} is empty (0 bytes): not even a header, so it says nothing about the members. "
             "Is it still being written? A snapshot of nobody has a header and no rows."
         )
-    if encoding == UTF_8 and start.startswith(_UTF_16):
-        raise SourceError(f"{found.name} is UTF-16, not UTF-8. Say so in the config: `encoding: utf-16`.")
+    if not encoding.startswith("utf") and start.startswith(codecs.BOM_UTF8):
+        raise SourceError(
+            f"{found.name} is UTF-8, not {encoding.upper()}: it begins with the mark of UTF-8. Nothing of it was used. "
+            "Leave `encoding:` out of the config."
+        )
+    if not encoding.startswith(("utf-16", "utf-32")) and start.startswith(_UTF_16):
+        raise SourceError(f"{found.name} is UTF-16, not {encoding.upper()}. Say so in the config: `encoding: utf-16`.")
 
 
 def _codec(encoding: str) -> str:
     try:
-        return codecs.lookup(encoding).name
-    except LookupError:
-        raise SourceError(f"there is no encoding {encoding!r}. Try utf-8, utf-16, latin-1 or cp1252.") from None
+        return codec_of(encoding)
+    except ValueError as error:
+        raise SourceError(f"{error}. Correct `encoding:` in the config.") from None
 
 
 def _is_packed(found: Found) -> bool:
@@ -107,34 +117,73 @@ def _unpacking(found: Found) -> Iterator[None]:
 def _pour(found: Found, out: BinaryIO | None, encoding: str) -> bool:
     """Decode the whole file and write it as UTF-8, or only check it. Whether it is JSON that may have halves of
     surrogate pairs in it."""
-    decoder = codecs.getincrementaldecoder(encoding)()
+    text = _Text(found, encoding)
     halves, is_json = Halves(), found.suffix not in _NOT_JSON
-    lines = 1
     with _open(found) as file:
         while chunk := file.read(_CHUNK):
-            text = _decoded(found, decoder, chunk, lines)
-            lines += chunk.count(b"\n")
-            written = text.encode() if out else chunk
+            written = text.utf8(chunk) if out else text.checked(chunk)
             if out:
                 out.write(written)
             if is_json:
                 halves.see(written)
-        _decoded(found, decoder, b"", lines, final=True)
+        rest = text.utf8(b"", final=True)
+        if out:
+            out.write(rest)
     if is_json:
         halves.see(b"", is_last=True)
     return halves.may_be
 
 
-def _decoded(found: Found, decoder: codecs.IncrementalDecoder, chunk: bytes, lines: int, *, final: bool = False) -> str:
-    try:
-        return decoder.decode(chunk, final)
-    except UnicodeDecodeError as error:
-        line = lines + chunk[: error.start].count(b"\n")
-        raise SourceError(
-            f"{found.name}, line {line}: this is not {error.encoding.upper()}. Nothing of it was used. "
-            "Say which encoding the file has in the config (`encoding: latin-1`), or write it as UTF-8."
-        ) from None
-    except UnicodeError as error:  # UTF-16 without its byte order mark
-        raise SourceError(
-            f"{found.name}: {error}. Nothing of it was used. Correct `encoding:` in the config."
-        ) from None
+class _Text:
+    """The text of one file, decoded chunk by chunk, and how far into it the decoder is."""
+
+    def __init__(self, found: Found, encoding: str) -> None:
+        self._found, self._encoding = found, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._lines, self._bytes = 1, 0
+
+    def checked(self, chunk: bytes) -> bytes:
+        self._decoded(chunk, final=False)
+        return chunk
+
+    def utf8(self, chunk: bytes, *, final: bool = False) -> bytes:
+        is_first = self._bytes == 0
+        text = self._decoded(chunk, final=final)
+        try:
+            return (text.removeprefix(_MARK) if is_first else text).encode()
+        except UnicodeEncodeError as error:  # UTF-7 can write half of a surrogate pair
+            lines = self._lines - text[error.start :].count("\n")
+            raise self._problem(f", line {lines}", "it has half of a surrogate pair, which is no character") from None
+
+    def _decoded(self, chunk: bytes, *, final: bool) -> str:
+        before = self._decoder.getstate()
+        try:
+            text = self._decoder.decode(chunk, final)
+        except UnicodeDecodeError as error:
+            raise self._undefined(error, chunk, before) from None
+        except UnicodeError as error:  # UTF-16 without its byte order mark
+            raise SourceError(
+                f"{self._found.name}: {error}. Nothing of it was used. A file without the mark is "
+                f"`encoding: {self._encoding}-le` or `-be`, if it is {self._encoding.upper()} at all: correct "
+                "`encoding:` in the config."
+            ) from None
+        self._lines += text.count("\n")
+        self._bytes += len(chunk)
+        return text
+
+    def _undefined(self, error: UnicodeDecodeError, chunk: bytes, before: tuple[bytes, int]) -> SourceError:
+        """Name the line and the byte: what comes before it is decoded again, from where the decoder was."""
+        into = max(error.start - len(before[0]), 0)
+        self._decoder.setstate(before)
+        line = self._lines + self._decoder.decode(chunk[:into], False).count("\n")
+        offset = self._bytes + error.start - len(before[0])
+        return self._problem(
+            f", line {line}", f"byte 0x{error.object[error.start]:02X} at offset {offset:,} is none of its characters"
+        )
+
+    def _problem(self, place: str, what: str) -> SourceError:
+        name = self._encoding.removesuffix("-sig").upper()
+        return SourceError(
+            f"{self._found.name}{place}: this is not {name}: {what}. Nothing of it was used. "
+            f"{encoding_advice(self._encoding, self._found.name)}"
+        )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from audience_sync.encodings import encoding_advice
 from audience_sync.errors import SourceError, without_values
 
 _NOTHING_USED = "Nothing of it was used."
@@ -99,10 +100,7 @@ def _quotes(file: str, message: str) -> str:
 
 
 def _encoding(file: str, message: str) -> str:
-    return (
-        f"{_csv_place(file, message)}: this is not UTF-8. "
-        "Say which encoding the file has in the config (`encoding: latin-1`), or write it as UTF-8."
-    )
+    return f"{_csv_place(file, message)}: this is not UTF-8. {encoding_advice('utf-8', file)}"
 
 
 def _line_ends(file: str, message: str) -> str:

@@ -21,7 +21,7 @@ BROKEN = {
     "empty_file": ("c.csv", b"", ["c.csv", "empty"]),
     "truncated_gzip": ("d.csv.gz", NUMBERS[:-2000], ["d.csv.gz", "cut off"]),
     "bad_parquet": ("e.parquet", b"PAR1 and no footer", ["e.parquet is not a whole Parquet file", "Write it again"]),
-    "wrong_encoding": ("f.csv", b"user_id\nad\xe9\n", ["f.csv", "not UTF-8", "`encoding: latin-1`"]),
+    "wrong_encoding": ("f.csv", b"user_id\nad\xe9\n", ["f.csv", "not UTF-8", "`encoding: cp1252`"]),
     "two_columns_of_one_name": (
         "g.csv",
         b"user_id,user_id\na,b\n",

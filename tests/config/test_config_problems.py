@@ -160,9 +160,32 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         pytest.param("{name: A, source: shop, file: ''}", "audiences[0].file: it is empty", id="an empty text"),
         pytest.param("VIP", "audiences[0]: it must be a mapping: `name: value` lines", id="no mapping"),
         pytest.param(
-            "{name: A, source: shop, file: a, encoding: utf8}",
-            "audiences[0].encoding: it must be 'utf-8', 'utf-16' or 'latin-1'; did you mean `utf-8`?",
+            "{name: A, source: shop, file: a, encoding: cp-1522}",
+            "audiences[0].encoding: there is no encoding `cp-1522`; did you mean `cp1252`?",
             id="an unknown encoding",
+        ),
+        pytest.param(
+            "{name: A, source: shop, file: a, encoding: shift_jsi}",
+            "audiences[0].encoding: there is no encoding `shift_jsi`; did you mean `shift-jis`?",
+            id="an encoding with two letters exchanged",
+        ),
+        pytest.param(
+            "{name: A, source: shop, file: a, encoding: klingon}",
+            "audiences[0].encoding: there is no encoding `klingon`: name one such as `utf-8`, `cp1252` or `shift_jis`",
+            id="an encoding like no other",
+        ),
+        *(
+            pytest.param(
+                f"{{name: A, source: shop, file: a, encoding: {name}}}",
+                f"audiences[0].encoding: `{name}` is no encoding of text files. Name one such as `utf-8` or `cp1252`",
+                id=f"{name} is no encoding of text",
+            )
+            for name in ("base64", "rot13", "zlib", "idna", "punycode", "unicode_escape", "undefined", "hex")
+        ),
+        pytest.param(
+            "{name: A, source: shop, file: a, encoding: [utf-8]}",
+            "audiences[0].encoding: it must be text: put it in quotes",
+            id="a list of encodings",
         ),
         pytest.param(
             "{name: A, source: shop, file: a, schedule: {timezone: UTC}}",

@@ -1,0 +1,58 @@
+"""Find the codec of a text file's encoding by any name that Python has for it."""
+
+from __future__ import annotations
+
+import codecs
+from difflib import get_close_matches
+from encodings.aliases import aliases
+
+#: A browser reads these names as Windows-1252, and so do their writers mean them: ISO 8859-1 has control characters
+#: where Windows has the euro sign and quotes.
+_AS_WINDOWS_1252 = frozenset({"ascii", "iso8859-1", "latin-1", "latin_1"})
+#: Codecs of text that no file is written in.
+_FOR_NO_FILE = frozenset(
+    {"charmap", "idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
+)
+_GUIDE = {
+    "cp1252": "for a file that Excel saved in western Europe",
+    "cp1250": "in central Europe",
+    "cp1251": "for Cyrillic",
+    "cp932": "in Japan",
+    "gb18030": "in China",
+}
+
+
+def codec_of(encoding: str) -> str:
+    """The name of Python's codec. Raises ValueError, with the nearest name."""
+    try:
+        found = codecs.lookup(encoding)
+    except (LookupError, ValueError):  # ValueError: a character that no name has
+        raise ValueError(_unknown(encoding)) from None
+    if not getattr(found, "_is_text_encoding", True) or found.name.replace("_", "-") in _FOR_NO_FILE:
+        raise ValueError(f"`{encoding}` is no encoding of text files. Name one such as `utf-8` or `cp1252`")
+    return "cp1252" if found.name in _AS_WINDOWS_1252 else found.name
+
+
+def encoding_advice(codec: str, file: str) -> str:
+    """What to write in the config instead of an encoding that a file hasn't."""
+    others = [f"`encoding: {name}` {use}" for name, use in _GUIDE.items() if name != codec]
+    return (
+        f"Write its encoding in the config: {', '.join(others)}. `file --mime-encoding {file}` guesses it. "
+        "Or write the file as UTF-8."
+    )
+
+
+def _unknown(encoding: str) -> str:
+    written = {name.replace("_", "-") for name in (*aliases, *aliases.values())}
+    known = sorted(name for name in written if _is_known(name))
+    nearest = get_close_matches(encoding.lower().replace("_", "-"), known, n=1, cutoff=0.6)
+    meant = f"; did you mean `{nearest[0]}`?" if nearest else ": name one such as `utf-8`, `cp1252` or `shift_jis`"
+    return f"there is no encoding `{encoding}`{meant}"
+
+
+def _is_known(name: str) -> bool:
+    try:
+        found = codecs.lookup(name)
+    except LookupError:
+        return False
+    return bool(getattr(found, "_is_text_encoding", True)) and found.name.replace("_", "-") not in _FOR_NO_FILE

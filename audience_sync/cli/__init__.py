@@ -1,4 +1,4 @@
-"""The ``audience-sync`` command. Each subcommand is a module, imported when it is called."""
+"""The ``audience-sync`` command, which imports the module of a subcommand when it is called."""
 
 from __future__ import annotations
 
@@ -16,36 +16,50 @@ from audience_sync import __version__
 #: that Python looks after, it spends half of the time on looking.
 YOUNG = 100_000
 
-#: Name -> (module and command, the line in ``--help``), in the order in which people meet them.
-COMMANDS = {
-    "init": ("init:init", "Put a working project (config and sample data) into a folder."),
-    "check": ("check:check", "Config, sources, store and destinations, one line each."),
-    "plan": ("plan:plan", "What `sync` would do; changes nothing."),
-    "sync": ("sync:sync", "One run: load, diff, deliver."),
-    "schedule": ("schedule:schedule", "Stay, and run by the schedules of the config."),
-    "approve": ("decide:approve", "Let through what a run held."),
-    "reject": ("decide:reject", "Drop what a run held."),
-    "seed": ("seed:seed", "Tell a new audience for the first time, by hand."),
-    "resync": ("resync:resync", "Tell a destination everything again."),
-    "undo": ("undo:undo", "Take back what a run changed."),
-    "freeze": ("freeze:freeze", "Leave an audience as it is for now."),
-    "unfreeze": ("freeze:unfreeze", "Take a frozen audience up again."),
-    "retire": ("retire:retire", "Take an audience or computed trait back everywhere, and close its key for good."),
-    "retry": ("retry:retry", "Send refused calls again, with the newest values."),
-    "suppress": ("suppress:suppress", "Never send anything to these users."),
-    "unsuppress": ("suppress:unsuppress", "Send to these users again."),
-    "erase": ("suppress:erase", "Remove users from the store, for good."),
-    "history": ("history:history", "The last runs."),
-    "show": ("show:show", "One run in full."),
-    "explain": ("explain:explain", "One user: what is known, told, answered and owed."),
-    "members": ("members:members", "The members of an audience, as CSV or JSON lines."),
-    "test-destination": ("test_destination:test_destination", "One real call, with request and response shown."),
-    "db": ("db:db", "The store: upgrade, current, check, backup, copy."),
+#: The groups of ``--help``: name -> (module and command, one sentence), in the order in which people meet them.
+GROUPS = {
+    "Start": {
+        "init": ("init:init", "Create an example project."),
+        "check": ("check:check", "Check config, sources, store and destinations."),
+        "plan": ("plan:plan", "Show what sync would do. Changes nothing."),
+        "sync": ("sync:sync", "Load, diff and deliver once."),
+        "schedule": ("schedule:schedule", "Run on the config's schedules until stopped."),
+    },
+    "First sends and repairs": {
+        "seed": ("seed:seed", "Send a new audience to all destinations, by hand."),
+        "resync": ("resync:resync", "Send everything again, false for former members included."),
+        "retry": ("retry:retry", "Send refused calls again with the newest values."),
+        "undo": ("undo:undo", "Reverse what a run changed."),
+        "retire": ("retire:retire", "Send false to all members and close the key for good."),
+    },
+    "Decisions": {
+        "approve": ("decide:approve", "Let a held snapshot pass."),
+        "reject": ("decide:reject", "Drop a held snapshot."),
+        "freeze": ("freeze:freeze", "Skip an audience until it is unfrozen."),
+        "unfreeze": ("freeze:unfreeze", "Sync a frozen audience again."),
+    },
+    "Users": {
+        "explain": ("explain:explain", "Show one user: values, calls, answers, pending."),
+        "members": ("members:members", "List the members of an audience."),
+        "suppress": ("suppress:suppress", "Never send anything to these users."),
+        "unsuppress": ("suppress:unsuppress", "Send to these users again."),
+        "erase": ("suppress:erase", "Delete users from the store for good."),
+    },
+    "History and store": {
+        "history": ("history:history", "List the last runs."),
+        "show": ("show:show", "Show one run in full."),
+        "test-destination": (
+            "test_destination:test_destination",
+            "Send one real call and show request and answer.",
+        ),
+        "db": ("db:db", "Upgrade, check, back up or copy the store."),
+    },
 }
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
 class LazyGroup(click.Group):
-    """Knows the subcommands' names; imports one when it is run, or its own help is asked for."""
+    """A group that imports a command when it is run, or its own help is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -53,13 +67,39 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        from audience_sync.cli.examples import with_examples
+
+        where, sentence = COMMANDS[cmd_name]
+        module, _, name = where.partition(":")
         command: click.Command = getattr(importlib.import_module(f"audience_sync.cli.{module}"), name)
-        return command
+        command.help = sentence
+        return with_examples(command, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            meant = get_close_matches(args[0].lower(), COMMANDS, n=1)
+            raise click.UsageError(
+                f"there is no command `{args[0]}`." + (f" Did you mean `{meant[0]}`?" if meant else ""), ctx
+            )
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        longest = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            formatter.write_paragraph()
+            formatter.write(f"{title}\n")
+            with formatter.indentation():
+                formatter.write_dl([(name.ljust(longest), text) for name, (_, text) in commands.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from audience_sync.cli.examples import examples
+
+        formatter.write_paragraph()
+        formatter.write_text(examples(""))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,15 +113,12 @@ class LazyGroup(click.Group):
     metavar="FILE",
     help="The config file.",
 )
-@click.option("--env", "environment", metavar="NAME", help="Take this part of the config's `environments`.")
+@click.option("--env", "environment", metavar="NAME", help="Use this part of the config's `environments`.")
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
-@click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more on stderr.")
 @click.pass_context
 def group(context: click.Context, /, **options: Any) -> None:
-    """Turn audiences and computed traits into live user properties.
-
-    Everyone the first time, only the changes afterwards.
-    """
+    """Turn audiences and computed traits into live user properties: every user first, then only the changes."""
     from audience_sync.cli.options import GlobalOptions
 
     context.obj = GlobalOptions(**options)

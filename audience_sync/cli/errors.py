@@ -1,4 +1,4 @@
-"""How does the command end when something is wrong? A message that says what to do, and an exit code."""
+"""End a command that failed with a message (fact, effect, and the fix below) and an exit code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from io import StringIO
 
 import click
 
@@ -22,14 +21,13 @@ from audience_sync.errors import (
     Problem,
     RetiredError,
     RunInProgressError,
-    UnknownKeyError,
     UnknownNameError,
     in_short,
 )
 
 OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
 INTERRUPTED = 130
-_INTERRUPTED = "Interrupted. What was answered is kept; the next run goes on from there."
+_INTERRUPTED = "Interrupted. Every answer received so far is recorded. The next run sends the rest."
 
 _secrets: list[str] = []
 
@@ -50,10 +48,9 @@ def run(command: click.Command) -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.ClickException as error:
-        shown = StringIO()
-        error.show(file=shown)
-        say(shown.getvalue().rstrip())
-        _answer(error.format_message(), USAGE)
+        message, help_of = _of_usage(error)
+        say(labelled(f"{message}\n{help_of}" if help_of else message))
+        _answer(message, USAGE)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
         say(_INTERRUPTED, logging.WARNING)
@@ -76,6 +73,31 @@ def say(message: str, level: int = logging.ERROR) -> None:
         logging.getLogger("audience_sync").log(level, message)  # masked by the handler
     else:
         print(masked_text(message), file=sys.stderr)
+
+
+def labelled(message: str, label: str = "error") -> str:
+    """The form of every message on stderr: ``error: fact. effect.``, with the fix (further lines) indented below."""
+    first, *others = message.strip().splitlines() or [""]
+    return "\n".join([f"{label}: {first}", *(line if line.startswith("  ") else f"  {line}" for line in others)])
+
+
+def _of_usage(error: click.ClickException) -> tuple[str, str]:
+    """The message about a wrong option, argument or command, and the help that lists the right ones."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else ""
+    match error:
+        case click.NoSuchOption():
+            close = error.possibilities or []
+            fact = f"there is no option `{error.option_name}`"
+            of = f" for `{context.info_name}`" if context and context.parent else ""
+            message = f"{fact}{of}." + (f" Did you mean `{sorted(close)[0]}`?" if len(close) == 1 else "")
+            if len(close) > 1:
+                message += f" Did you mean one of {', '.join(f'`{each}`' for each in close)}?"
+        case _:
+            message = error.format_message()
+    if message.partition(" ")[0] in {"Missing", "Invalid", "No", "Got", "There", "Option", "Argument"}:
+        message = message[0].lower() + message[1:]
+    return message, f"Help: {path} --help" if path else ""
 
 
 def masked_text(message: str) -> str:
@@ -101,11 +123,16 @@ def code_of(error: AudienceSyncError) -> int:
 
 
 def message_of(error: AudienceSyncError) -> str:
+    """What stderr shows of an error."""
     if isinstance(error, ConfigError):
-        lines = "\n".join(f"  {problem}" for problem in error.problems)
         count = len(error.problems)
-        return f"The config has {count} problem{'s' * (count != 1)}. Nothing was loaded or sent.\n{lines}"
-    return f"error: {error}" if isinstance(error, UnknownKeyError) else str(error)
+        problems = "\n".join(f"  {problem}" for problem in error.problems)
+        fact = f"the config has {count} problem{'s' * (count != 1)}. Nothing was loaded or sent."
+        return labelled(f"{fact}\n{problems}")
+    if isinstance(error, RunInProgressError):  # an answer rather than a failure
+        first, *others = str(error).splitlines()
+        return "\n".join([first, *(f"  {line.strip()}" for line in others)])
+    return labelled(str(error))
 
 
 def _answer(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
@@ -116,22 +143,21 @@ def _answer(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
 
     found = [{"path": each.path, "message": masked_text(each.message)} for each in problems]
     for_programs(sys.stdout)
-    document = {"status": "failed", "exit_code": code, "error": masked_text(message), "problems": found}
+    words = " ".join(masked_text(message).split()) if "\n" in message else masked_text(message)
+    document = {"status": "failed", "exit_code": code, "error": words, "problems": found}
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _in_a_thread(ended: threading.ExceptHookArgs) -> None:
     """Python would print the error as it is, with whatever it quotes."""
     if ended.exc_value is not None:
-        say(f"A thread ended by an error that audience-sync did not expect: {in_short(ended.exc_value, masked_text)}")
+        say(labelled(f"a thread ended by an unexpected error: {in_short(ended.exc_value, masked_text)}."))
 
 
 def _unexpected(error: Exception) -> int:
-    what = f"An error that audience-sync did not expect: {in_short(error, masked_text)}"
-    say(
-        f"{what}\nWhat was committed stands, and the next run goes on from there. Run again with -v for the details, "
-        "and please report it."
-    )
+    what = f"unexpected error: {in_short(error, masked_text)}"
+    effect = "Committed changes are kept; the next run continues from them."
+    say(labelled(f"{what}. {effect}\nRun again with -v and report the output."))
     _answer(what, FAILED)
     if logging.getLogger("audience_sync").isEnabledFor(logging.DEBUG):
         import traceback

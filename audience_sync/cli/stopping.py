@@ -29,5 +29,5 @@ def _watch(signals: int, seconds: float) -> None:
     while os.read(signals, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
         pass
     time.sleep(seconds)
-    say(f"Stopped at once: what was under way did not end within {seconds:g} s. The next run goes on from there.")
+    say(f"Stopped at once: the work in progress did not end within {seconds:g} s. The next run continues from it.")
     os._exit(INTERRUPTED)

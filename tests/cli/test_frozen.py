@@ -124,7 +124,7 @@ def test_what_is_meant_for_it_alone_is_refused_and_what_is_held_of_it_can_be_rej
         (["vap"], "unknown audience `vap`; did you mean `vip`?"),
         (["vip", "--until", "2020-05-01"], "2020-05-01 00:00:00 UTC is past"),
         (["vip", "--until", "soon"], "'soon' is not a valid time. Examples: 2026-05-01"),
-        ([], "Missing argument 'KEY'"),
+        ([], "missing argument 'KEY'"),
     ],
     ids=["an unknown key", "a past time", "no time", "no key"],
 )

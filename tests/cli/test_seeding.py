@@ -80,7 +80,7 @@ def test_an_interrupted_seed_goes_on_where_it_was(manual: Project, receiver: Rec
         (["vip", "--rate", "fast"], "--rate"),
         (["vip", "--limit", "0"], "--limit"),
         (["vap"], "there is no audience 'vap'. Did you mean 'vip'?"),
-        ([], "Missing argument 'KEY'"),
+        ([], "missing argument 'KEY'"),
     ],
     ids=["rate", "limit", "unknown key", "no key"],
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from audience_sync.cli import COMMANDS
+
 from .conftest import Project
 
 FOUND = "error: there is no audience 'vpi'. Did you mean 'vip'? Nothing was changed or sent.\n  Audiences: vip\n"
@@ -76,3 +78,88 @@ def test_a_wrong_use_answers_programs_with_its_words(vip: Project) -> None:
     assert wrong.json["exit_code"] == 2
     assert wrong.json["error"].startswith("there is no audience 'vpi'. Did you mean 'vip'?")
     assert wrong.json["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["snyc"], "error: there is no command `snyc`. Did you mean `sync`?\n  Help: audience-sync --help\n"),
+        (["HISTORY"], "error: there is no command `HISTORY`. Did you mean `history`?\n  Help: audience-sync --help\n"),
+        (["xyzzy"], "error: there is no command `xyzzy`.\n  Help: audience-sync --help\n"),
+        (
+            ["--josn", "sync"],
+            "error: there is no option `--josn`. Did you mean `--json`?\n  Help: audience-sync --help\n",
+        ),
+        (
+            ["seed", "vip", "--lmit", "3"],
+            "error: there is no option `--lmit` for `seed`. Did you mean `--limit`?\n"
+            "  Help: audience-sync seed --help\n",
+        ),
+        (["seed"], "error: missing argument 'KEY'.\n  Help: audience-sync seed --help\n"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistyped_command_or_option_is_answered_with_the_one_that_was_meant(
+    vip: Project, arguments: list[str], shown: str
+) -> None:
+    wrong = vip.run(*arguments)
+    assert (wrong.code, wrong.stdout, wrong.stderr) == (2, "", shown)
+
+
+def test_the_problems_of_a_config_stand_below_the_error(vip: Project) -> None:
+    vip.configure(audiences=[{"name": "VIP", "source": "shoop", "file": "vip.csv"}])
+    wrong = vip.run("sync")
+    assert wrong.stderr.splitlines()[0] == "error: the config has 1 problem. Nothing was loaded or sent."
+    assert wrong.stderr.splitlines()[1].startswith("  audiences[0].source: ")
+
+
+#: ``--help`` of the program, from its first group on.
+GROUPS = """Start
+  init              Create an example project.
+  check             Check config, sources, store and destinations.
+  plan              Show what sync would do. Changes nothing.
+  sync              Load, diff and deliver once.
+  schedule          Run on the config's schedules until stopped.
+
+First sends and repairs
+  seed              Send a new audience to all destinations, by hand.
+  resync            Send everything again, false for former members included.
+  retry             Send refused calls again with the newest values.
+  undo              Reverse what a run changed.
+  retire            Send false to all members and close the key for good.
+
+Decisions
+  approve           Let a held snapshot pass.
+  reject            Drop a held snapshot.
+  freeze            Skip an audience until it is unfrozen.
+  unfreeze          Sync a frozen audience again.
+
+Users
+  explain           Show one user: values, calls, answers, pending.
+  members           List the members of an audience.
+  suppress          Never send anything to these users.
+  unsuppress        Send to these users again.
+  erase             Delete users from the store for good.
+
+History and store
+  history           List the last runs.
+  show              Show one run in full.
+  test-destination  Send one real call and show request and answer.
+  db                Upgrade, check, back up or copy the store.
+
+Examples:
+  audience-sync plan churn_risk
+  audience-sync sync --json
+"""
+
+
+def test_help_lists_the_commands_in_groups(vip: Project) -> None:
+    assert vip.run("--help").stdout.endswith(f"\n\n{GROUPS}")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "db upgrade", "db current", "db check", "db backup", "db copy"])
+def test_the_help_of_a_command_ends_with_two_examples_of_it(vip: Project, command: str) -> None:
+    *_, title, first, second = vip.run(*command.split(), "--help").stdout.splitlines()
+    assert title.strip() == "Examples:"
+    assert first.strip().startswith(f"audience-sync {command.split()[0]}")
+    assert second.strip().startswith(f"audience-sync {command.split()[0]} ")

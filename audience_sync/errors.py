@@ -123,6 +123,14 @@ class UnsendableError(AudienceSyncError):
         self.properties = dict(properties or {})
 
 
+class OwnCodeError(UnsendableError):
+    """A destination's own code fails at this call. Where it fails at all of them the destination stops instead."""
+
+
+class BrokenDestinationError(AudienceSyncError):
+    """A destination's own code fails at every call: nothing more is sent there, and the others go on."""
+
+
 def in_short(error: BaseException, mask: Callable[[str], str], *, place: bool = True) -> str:
     """An unexpected error in one line: its kind, its place in our code, and its first words.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ def read_store_settings(options: GlobalOptions) -> StoreSettings:
 @contextmanager
 def opened(settings: Settings, store: Store) -> Iterator[Parts]:
     """The parts of a run. The store's schema is the caller's business."""
+    from audience_sync.destinations.boundary import Contained
     from audience_sync.destinations.registry import destination_types
     from audience_sync.sources.access import readable
     from audience_sync.sync.order import Parts
@@ -68,7 +70,10 @@ def opened(settings: Settings, store: Store) -> Iterator[Parts]:
     used = {options.type for options in settings.destinations.values()}
 
     def destinations(about: Audiencing) -> Mapping[str, Destination]:
-        return {name: types[options.type](options, about) for name, options in settings.destinations.items()}
+        return {
+            name: Contained(name, partial(types[options.type], options, about), options, about)
+            for name, options in settings.destinations.items()
+        }
 
     reserved = frozenset[str]().union(*(types[name].profile_fields for name in used))
     sources = {name: open_source(name, source) for name, source in settings.sources.items()}

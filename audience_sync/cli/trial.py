@@ -12,6 +12,7 @@ from audience_sync.cli.shown import ShownRequest, ShownResponse, shown_request, 
 from audience_sync.config.secrets import masked
 from audience_sync.destinations.answers import shortened
 from audience_sync.destinations.base import Destination, HttpDestination, Judgement, Meaning, Message, Transport
+from audience_sync.destinations.boundary import own_error
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
 
@@ -64,9 +65,15 @@ class Trial:
 def try_out(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> Trial:
     """Send the call, in one request. ``secrets``: the config's, the longest first."""
     try:
-        messages = destination.encode(call)
+        return _tried(destination, call, secrets)
     except UnsendableError as error:
         return Trial(Judgement(Meaning.REFUSED, f"it was not sent: {error}"))
+    except (Exception, SystemExit) as error:  # whatever another package's code raises
+        return Trial(Judgement(Meaning.STOP, own_error(error, secrets)))
+
+
+def _tried(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> Trial:
+    messages = destination.encode(call)
     transport = destination.open()
     started = time.monotonic()
     try:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from audience_sync.destinations.base import Destination, Limits, Message
 from audience_sync.destinations.identify import object_json, part_id, properties
-from audience_sync.errors import UnsendableError
+from audience_sync.errors import BrokenDestinationError, OwnCodeError, UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
 from audience_sync.workspace import Workspace, literal
 
@@ -24,12 +24,14 @@ class Odd:
 
     ``unsendable``: why nothing of it can ever be sent. ``left_out``: the properties that can never be sent, and why;
     the messages are without them. ``only``: the properties, where it is a part of a call that was divided.
+    ``is_fault``: the destination's own code failed at it.
     """
 
     messages: tuple[Message, ...] = ()
     unsendable: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     only: frozenset[str] | None = None
+    is_fault: bool = False
 
 
 class EncodedCall(NamedTuple):
@@ -66,6 +68,9 @@ class EncodedCall(NamedTuple):
             return len(self.body) + 1
         return sum(len(each.body) + 1 for each in self.odd.messages)
 
+
+#: Of fewer calls than this, after others that could be encoded, each is refused by itself.
+FEW = 100
 
 #: What ``EncodedCall._make`` does, without a Python function in the way of a million rows.
 _call: Callable[[Iterable[Any]], EncodedCall] = partial(tuple.__new__, EncodedCall)
@@ -160,7 +165,10 @@ class Calls:
         """In user order, in lists, as this destination is sent them.
 
         What DuckDB can write itself (``encode_sql``) takes a fraction of the time: docs/decisions/0005.
+
+        Raises BrokenDestinationError where the destination's own code fails at all of a list, and not at a few last.
         """
+        works = False
         body = destination.encode_sql() or "null"
         if destination.has_alias:  # so is one with previous ids
             body = f"case when not contains(versions, {literal(ALIAS_KEY + '@')}) then {body} end"
@@ -173,6 +181,9 @@ class Calls:
                 found = self.of([calls[place].user_id for place in unwritten])
                 for place in unwritten:
                     calls[place] = encode(found[calls[place].user_id], destination)
+                if len(unwritten) == len(calls) and not (works and len(calls) < FEW):
+                    _refuse_broken(calls)
+            works = True
             yield calls
 
     def divided(self, call: EncodedCall, destination: Destination) -> list[EncodedCall]:
@@ -220,6 +231,11 @@ class Calls:
         return literal(self.nonces[run]) if run in self.nonces else "null"
 
 
+def _refuse_broken(calls: Sequence[EncodedCall]) -> None:
+    if all(call.odd is not None and call.odd.is_fault for call in calls):
+        raise BrokenDestinationError(calls[0].unsendable)
+
+
 def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
     """The call as this destination is sent it: what fits, without the properties that can never be sent."""
     left_out: dict[str, str] = {}
@@ -235,7 +251,8 @@ def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
                 rest = part_of(call, others)
                 continue
             reason = "; ".join(left_out.values()) if found else str(error)
-            return EncodedCall(call.message_id, b"", call.user_id, Odd(unsendable=reason))
+            is_fault = isinstance(error, OwnCodeError)
+            return EncodedCall(call.message_id, b"", call.user_id, Odd(unsendable=reason, is_fault=is_fault))
 
 
 def _messages(call: IdentifyCall, destination: Destination) -> tuple[Message, ...]:

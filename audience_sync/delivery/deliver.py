@@ -23,6 +23,7 @@ from audience_sync.delivery.terms import Terms, note_terms
 from audience_sync.delivery.user_rate import UserRate, most_at_once
 from audience_sync.delivery.withheld import keep_withheld
 from audience_sync.destinations.base import Destination, Transport
+from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import RunId
 from audience_sync.store.lease import Lease
 from audience_sync.workspace import Workspace
@@ -202,7 +203,7 @@ def _batches(calls: Calls, work: Delivery) -> Iterator[Batch]:
 def _answers(senders: Senders, found: Iterator[Batch], progress: Progress) -> Iterator[Sequence[Outcome]]:
     """Outcomes as they come, several at once where several are there; no more batches after a stop."""
     under_way: set[Future[Outcome]] = set()
-    for batch in found:
+    for batch in _until_broken(found, progress):
         if progress.stopped.is_set():
             break
         under_way.add(senders.submit(batch))
@@ -212,6 +213,14 @@ def _answers(senders: Senders, found: Iterator[Batch], progress: Progress) -> It
     while under_way:
         done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
         yield [future.result() for future in done]
+
+
+def _until_broken(found: Iterator[Batch], progress: Progress) -> Iterator[Batch]:
+    """The batches until the destination's own code fails at all calls: what is under way is still answered."""
+    try:
+        yield from found
+    except BrokenDestinationError as error:
+        progress.stop(str(error))
 
 
 def _count(tally: Tally, outcomes: Sequence[Outcome]) -> None:

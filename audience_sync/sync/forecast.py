@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,8 @@ from audience_sync.delivery.calls import Batch, Calls, EncodedCall, batches, lim
 from audience_sync.delivery.partly import partly
 from audience_sync.delivery.user_rate import most_at_once
 from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
+from audience_sync.destinations.boundary import Contained, own_error
+from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import IdentifyCall
 from audience_sync.sync.outlook import Owed
 from audience_sync.workspace import Workspace
@@ -95,13 +97,21 @@ def forecast(
         found.calls += share.calls if most is None else min(most, share.calls)
         found.withheld += share.kept_calls
         filled = batches(calls.encoded(destination), destination, most=min(sizes, default=None))
-        for batch in limited(filled, most):
+        for batch in limited(_until_broken(filled, found), most):
             sendable = _without_refused(batch, found)
             requests = requests_of(sendable, destination.parts, destination.limits) if sendable else ()
             found.requests += sum(1 for _ in requests)
             if sendable and len(found.samples) < SAMPLES:
                 _take_samples(found, destination, calls, sendable[: SAMPLES - len(found.samples)])
     return found
+
+
+def _until_broken(filled: Iterator[Batch], found: Forecast) -> Iterator[Batch]:
+    """The batches until the destination's own code fails at all calls, which is said in their place."""
+    try:
+        yield from filled
+    except BrokenDestinationError as error:
+        found.body = str(error).encode()
 
 
 def _without_refused(batch: Batch, found: Forecast) -> Sequence[EncodedCall]:
@@ -123,7 +133,12 @@ def _take_samples(found: Forecast, destination: Destination, calls: Calls, senda
     if not is_first:
         return
     found.in_request, messages = len(sendable), next(iter(requests_of(sendable, destination.parts, destination.limits)))
+    if isinstance(destination, Contained):
+        destination = destination.inner or destination
     if isinstance(destination, HttpDestination):
-        found.request = destination.signed(destination.request(messages), datetime.now(UTC))
+        try:
+            found.request = destination.signed(destination.request(messages), datetime.now(UTC))
+        except Exception as error:  # whatever another package's code raises
+            found.body = own_error(error, destination.about.secrets).encode()
     else:
         found.body = b"\n".join(message.body for message in messages)

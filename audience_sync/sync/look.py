@@ -9,6 +9,7 @@ from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import Facts
 from audience_sync.delivery.terms import read_first_terms
 from audience_sync.destinations.base import Audiencing, Destination
+from audience_sync.destinations.boundary import contained
 from audience_sync.errors import FrozenError, RetiredError
 from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.sources.boundary import bounded
@@ -93,7 +94,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     collector.erased = erased_persons(collector.erased, collector.aliases.pairs)
     collect_all(collector, targets, order)
     findings = collector.findings
-    made = parts.destinations(_about(known, findings, parts.settings.secrets))
+    made = contained(parts.destinations(_about(known, findings, parts.settings.secrets)))
     joining = {name for name, each in made.items() if each.has_alias}
     ledgers = ledgers_after(parts, order, collector, targets, before, first, joining=joining)
     with parts.store.reading() as connection:

@@ -1,0 +1,203 @@
+"""Keep whatever a destination's own code raises to that destination.
+
+A destination may be another package's. All of its code that a run calls goes through ``Contained``: an error of any
+kind in ``open``, ``request``, ``signed`` or ``judge`` stops the destination, one in ``encode`` is an ``OwnCodeError``
+of that call. Three things pass, since they are the run's: an interruption by a person or a signal, an error of the
+store, and a lost lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from traceback import extract_tb
+from typing import TypeVar
+
+from audience_sync.config.options import DestinationOptions
+from audience_sync.config.secrets import masked
+from audience_sync.destinations.answers import shortened
+from audience_sync.destinations.base import (
+    Audiencing,
+    Destination,
+    Event,
+    Judgement,
+    Limits,
+    Meaning,
+    Message,
+    Transport,
+)
+from audience_sync.errors import AudienceSyncError, OwnCodeError, StoreError, UnsendableError, in_short
+from audience_sync.model import Alias, AudienceEvent, IdentifyCall
+
+log = logging.getLogger("audience_sync")
+
+#: Errors that are not the destination's, though they pass through its code.
+OTHERS = (KeyboardInterrupt, GeneratorExit, StoreError)
+
+Found = TypeVar("Found")
+
+
+class Contained(Destination):
+    """A destination behind the boundary. Of one that can't even be made (``make``) every call stays pending."""
+
+    def __init__(
+        self, name: str, make: Callable[[], Destination], options: DestinationOptions, about: Audiencing
+    ) -> None:
+        super().__init__(options, about)
+        self._name = name
+        self._reason = ""
+        self._inner = self._asked(make, None)
+
+    @property
+    def inner(self) -> Destination | None:
+        """The destination itself; None where it could not be made."""
+        return self._inner
+
+    @property
+    def has_alias(self) -> bool:  # type: ignore[override]  # an attribute of the class that it contains
+        return self._inner is not None and self._asked(lambda: bool(self._made.has_alias), False)
+
+    @property
+    def companions(self) -> tuple[tuple[str, ...], ...]:  # type: ignore[override]  # as above
+        return () if self._inner is None else self._asked(lambda: tuple(map(tuple, self._made.companions)), ())
+
+    @property
+    def limits(self) -> Limits:
+        return self._asked(lambda: _positive(self._made.limits), Limits(1, 1))
+
+    @property
+    def address(self) -> str:
+        return "" if self._inner is None else self._asked(lambda: str(self._made.address), "")
+
+    def encode(self, call: IdentifyCall) -> list[Message]:
+        return self._encoded(lambda: [_sound(each) for each in self._made.encode(call)])
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        return self._encoded(lambda: _sound(self._made.encode_event(user_id, event)))
+
+    def encode_alias(self, user_id: str, alias: Alias) -> Message:
+        return self._encoded(lambda: _sound(self._made.encode_alias(user_id, alias)))
+
+    def encode_sql(self) -> str | None:
+        return self._asked(lambda: self._made.encode_sql(), None)
+
+    def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
+        return self._asked(lambda: list(self._made.parts(messages)), (messages,))
+
+    def open(self) -> Transport:
+        return ContainedTransport(self, self._asked(lambda: self._made.open(), None))
+
+    def stopped(self) -> Judgement | None:
+        """What its broken code means for everything that is still to be sent."""
+        return Judgement(Meaning.STOP, self._reason) if self._reason else None
+
+    def words(self, error: BaseException) -> str:
+        """What its own code raised, in one line, without secrets and without values."""
+        return own_error(error, self.about.secrets)
+
+    def log(self, error: BaseException) -> None:
+        log.warning("destination '%s': %s", self._name, self.words(error))
+
+    @property
+    def _made(self) -> Destination:
+        assert self._inner is not None, "it is asked only where it could be made"
+        return self._inner
+
+    def _asked(self, question: Callable[[], Found], otherwise: Found) -> Found:
+        """Its answer; where it raises, nothing more is sent."""
+        if self._reason:
+            return otherwise
+        try:
+            return question()
+        except OTHERS:
+            raise
+        except BaseException as error:  # SystemExit too: a plugin may not end the run
+            self._reason = self._reason or self.words(error)
+            return otherwise
+
+    def _encoded(self, encoding: Callable[[], Found]) -> Found:
+        if self._reason:
+            raise OwnCodeError(self._reason)
+        try:
+            return encoding()
+        except (UnsendableError, *OTHERS):
+            raise
+        except BaseException as error:
+            raise OwnCodeError(self.words(error)) from None
+
+
+class ContainedTransport:
+    """A transport behind the boundary; ``inner`` is None where it could not be opened."""
+
+    def __init__(self, destination: Contained, inner: Transport | None) -> None:
+        self._destination, self._inner = destination, inner
+
+    def send(self, messages: Sequence[Message]) -> Judgement:
+        stopped = self._destination.stopped()
+        if stopped or self._inner is None:
+            return stopped or Judgement(Meaning.STOP, "it could not be opened")
+        try:
+            return _judgement(self._inner.send(messages), len(messages))
+        except OTHERS:
+            raise
+        except BaseException as error:  # SystemExit too: a plugin may not end the run
+            return Judgement(Meaning.STOP, self._destination.words(error))
+
+    def close(self) -> None:
+        """What was answered is answered: an error is only logged."""
+        try:
+            if self._inner is not None:
+                self._inner.close()
+        except OTHERS:
+            raise
+        except BaseException as error:
+            self._destination.log(error)
+
+
+def contained(destinations: Mapping[str, Destination]) -> Mapping[str, Destination]:
+    """All of them behind the boundary, whoever made them."""
+    return {name: _of(name, each) for name, each in destinations.items()}
+
+
+def own_error(error: BaseException, secrets: Sequence[str]) -> str:
+    """What a destination's own code raised, and where, in one line."""
+
+    def plain(words: str) -> str:
+        return masked(words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode(), secrets)
+
+    if isinstance(error, AudienceSyncError):  # meant for people already
+        return shortened(plain(str(error)))
+    try:
+        words = in_short(error, plain, place=False)
+    except Exception:  # its own __str__ may fail too
+        words = type(error).__name__
+    frames = extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return shortened(f"error in the destination's own code: {words}") + where
+
+
+def _of(name: str, destination: Destination) -> Destination:
+    if isinstance(destination, Contained):
+        return destination
+    return Contained(name, lambda: destination, destination.options, destination.about)
+
+
+def _sound(message: Found) -> Found:
+    if not (isinstance(message, Message) and isinstance(message.body, bytes) and isinstance(message.message_id, str)):
+        raise TypeError(f"a message is to be Message(str, bytes), and is {type(message).__name__}")
+    return message
+
+
+def _positive(limits: Limits) -> Limits:
+    if not (isinstance(limits, Limits) and limits.messages > 0 and limits.request_bytes > 0):
+        raise ValueError("limits are to be Limits of positive numbers")
+    return limits
+
+
+def _judgement(judgement: Judgement, messages: int) -> Judgement:
+    if not isinstance(judgement, Judgement) or not isinstance(judgement.meaning, Meaning):
+        raise TypeError(f"the meaning of an answer is to be a Judgement, and is {type(judgement).__name__}")
+    if any(index not in range(messages) for index in judgement.refused):
+        raise IndexError(f"a Judgement refuses a message that is not among the {messages} sent")
+    return judgement

@@ -1,0 +1,69 @@
+"""A destination with a bug, as another package brings it: it raises an error of any kind at any moment.
+
+With ``REPAIRED`` in the environment it has none, and takes everything.
+"""
+
+import builtins
+import os
+from typing import Literal
+
+from pydantic import SecretStr
+
+from audience_sync.config.options import DestinationOptions
+from audience_sync.destinations.base import HttpDestination, HttpRequest, Judgement, Limits, Meaning, Message
+
+
+class FaultyOptions(DestinationOptions):
+    type: Literal["faulty"] = "faulty"
+    moment: str
+    error: str
+    token: SecretStr
+    only: str = ""
+
+
+class OwnError(BaseException):
+    """A plugin's own, which is no Exception."""
+
+
+class FaultyDestination(HttpDestination):
+    Options = FaultyOptions
+
+    def fail(self, moment, user=""):
+        options = self.options
+        if moment != options.moment or "REPAIRED" in os.environ or (options.only and user != options.only):
+            return
+        if options.error == "UnicodeDecodeError":
+            raise UnicodeDecodeError("utf-8", b"ad\xe9", 2, 3, "invalid continuation byte")
+        raise {**vars(builtins), "OwnError": OwnError}[options.error](f"a bug at {options.token.get_secret_value()}\0")
+
+    @property
+    def limits(self):
+        return Limits(messages=2, request_bytes=1_000_000)
+
+    @property
+    def address(self):
+        return "nowhere"
+
+    def encode(self, call):
+        self.fail("encode", call.user_id)
+        return [Message(call.message_id, call.user_id.encode())]
+
+    def request(self, messages):
+        self.fail("request")
+        return HttpRequest("POST", "http://127.0.0.1:9/", {}, b"")
+
+    def judge(self, answer):
+        self.fail("judge")
+        return Judgement(Meaning.DELIVERED)
+
+    def open(self):
+        self.fail("open")
+        transport = super().open()
+        close = transport.close
+
+        def closing():
+            close()
+            self.fail("close")
+
+        transport.close = closing
+        return transport

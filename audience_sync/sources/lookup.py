@@ -87,6 +87,30 @@ class Folder:
             raise SourceError(f"there is no folder {self.place}. Create it, or correct `files:` of the source.")
         return sorted(self._named(path) for path in self._within(folder))
 
+    def relative(self, name: str) -> str:
+        """A name as it is from this folder on; a slash at its end stays."""
+        path = Path(os.path.normpath(os.path.join(os.path.abspath(self.place), name)))
+        places = (Path(os.path.abspath(self.place)), Path(self.place).resolve())
+        within = next((path.relative_to(place) for place in places if path.is_relative_to(place)), path)
+        return f"{within}/" if name.endswith("/") else str(within)
+
+    def has(self, name: str) -> bool:
+        return Path(self.place, name).exists()
+
+    def is_folder(self, name: str) -> bool:
+        return Path(self.place, name).is_dir()
+
+    def beside(self, name: str) -> list[str]:
+        """The data files, and with a slash the folders, of the folder that a name is in; of this one where that
+        isn't there. Sorted. Raises SourceError."""
+        parent = Path(self.place, name).parent
+        if parent == Path(self.place) or not parent.is_dir():
+            files, parent = self.files(), Path(self.place)
+        else:
+            files = sorted(self._named(path) for path in self._within(parent))
+        folders = sorted(f"{self._named(path)}/" for path in parent.iterdir() if path.is_dir())
+        return files + folders
+
     def find(self, name: str, workspace: Workspace) -> list[Found]:
         """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError."""
         if "://" in name or "://" in self.place:

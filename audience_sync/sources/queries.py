@@ -25,7 +25,7 @@ from audience_sync.sources.lookup import SUFFIXES, Folder, Found
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.reading import Opened, opened, tables_for_sql, typed_for_sql
 from audience_sync.sources.shapes import plain_type
-from audience_sync.sources.sql_errors import DESCRIBE, query_problem
+from audience_sync.sources.sql_errors import DESCRIBE, file_problem, query_problem
 from audience_sync.sources.tables import Column, Part, Table, are_values, column_twice, part_of, wanted_columns
 from audience_sync.workspace import Workspace, interruptible, literal, quoted
 
@@ -36,6 +36,8 @@ _TEXT = r"'(?:[^']|'')+'"
 _FILE_FUNCTION = re.compile(
     rf"(\b(?:read_\w+|parquet_scan|glob)\s*\(\s*)({_TEXT}|\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*\s*\])", re.IGNORECASE
 )
+#: The functions that give a file's content as one value.
+_WHOLE = re.compile(r"read_(text|blob)\b", re.IGNORECASE)
 #: Whoever asks DuckDB's own functions for folders' values gets the files by their own paths.
 _ASKS_HIVE = re.compile(r"\bhive_partitioning\b", re.IGNORECASE)
 _PARENTHESIS = re.compile(rb"[()]|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
@@ -232,18 +234,22 @@ def _select(table: Table, names: Mapping[str, str]) -> str:
 def _from_folder(query: str, folder: Folder, workspace: Workspace) -> str:
     """Names in ``read_csv('...')`` and its like mean what they do in ``file:``, in the source's folder too."""
 
-    def paths(name: str, *, listed: bool) -> list[str]:
+    def paths(name: str, *, listed: bool, is_whole: bool) -> list[str]:
         if "://" in name:
             return [name]
         found = folder.paths(name) if listed and folder.holds(name) else []
+        if not found and is_whole and folder.holds(name) and "://" not in folder.place:
+            raise file_problem(name, folder)
         if not found:
             return [str(Path(folder.place).resolve() / name)]
         return [str(workspace.scannable(path.resolve())) for path in found]
 
     def argument(match: re.Match[str]) -> str:
         listed = not match[1].lower().startswith("glob") and not _ASKS_HIVE.search(query)
+        # DuckDB takes a missing file for no rows there, which would mean that everyone left.
+        is_whole = listed and bool(_WHOLE.match(match[1]))
         names = [text[1:-1].replace("''", "'") for text in re.findall(_TEXT, match[2])]
-        found = [literal(path) for name in names for path in paths(name, listed=listed)]
+        found = [literal(path) for name in names for path in paths(name, listed=listed, is_whole=is_whole)]
         return match[1] + (found[0] if len(found) == 1 else f"[{', '.join(found)}]")
 
     return _FILE_FUNCTION.sub(argument, query)

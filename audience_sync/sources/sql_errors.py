@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.lookup import Folder
+from audience_sync.sources.lookup import SUFFIXES, Folder
 from audience_sync.sources.problems import first_words
 from audience_sync.sources.tables import did_you_mean, listed
 
@@ -16,7 +18,11 @@ DESCRIBE = "describe\n"
 _KIND = re.compile(r"^(?:[A-Z]\w+ )+Error: ")
 _SHOWN = re.compile(r"LINE (\d+): (.*)\n( *)\^")
 _CANDIDATES = re.compile(r"Candidate bindings: (.+)")
-_NO_FILE = re.compile(r"No files found that match the pattern \"(.+?)\"")
+#: A file that DuckDB doesn't find, may not open, or takes for a table.
+_NO_FILE = re.compile(
+    r"No files found that match the pattern \"(?P<pattern>.+?)\"|Cannot access (?:file|directory) \"(?P<shut>.+?)\""
+    r"|Table with name (?P<table>.+?) does not exist!"
+)
 _REMEDY = "Nothing was read. Correct the query in the config."
 
 
@@ -28,8 +34,8 @@ def query_problem(error: Exception, folder: Folder, *, headless: bool, texts: Se
     """``headless``: the columns are called as the values of a file's first row, which are shown nowhere. ``texts``:
     those that are text since they become user ids."""
     message = str(error)
-    if missing := _NO_FILE.search(message):
-        return _no_file(missing[1], folder)
+    if (missing := _NO_FILE.search(message)) and (problem := _no_file(missing, folder)):
+        return problem
     what = _KIND.sub("", first_words(message)).rstrip("!. ")
     if _SHUT in what:
         what = f"{what.partition(' - ')[0]}: it may read the files of its source's folder alone"
@@ -56,10 +62,48 @@ def _place(message: str) -> str:
     return f"{place} near {near[0]!r}" if near else place
 
 
-def _no_file(name: str, folder: Folder) -> SourceError:
-    word = name.rsplit("/", 1)[-1]
-    there = folder.files()
-    return SourceError(
-        f"the query reads {word!r}, and there is no such file.{did_you_mean(word, there)} "
-        f"Data files there: {listed(there)}. {_REMEDY}"
-    )
+def _no_file(missing: re.Match[str], folder: Folder) -> SourceError | None:
+    """What is wrong with a file that the query names; nothing where it is no file of the folder."""
+    name = next(word for word in missing.groups() if word)
+    if "://" in name or "://" in folder.place or not folder.holds(name):
+        return None
+    word = folder.relative(name)
+    is_file = missing["table"] is None or word.lower().endswith((*SUFFIXES, "/"))
+    if not is_file and not folder.has(word):
+        return None
+    return file_problem(word, folder)
+
+
+def file_problem(word: str, folder: Folder) -> SourceError:
+    """Why a query can't read a file, glob or folder of its source's folder."""
+    return SourceError(f"the query reads {word!r}, {_why(word, folder)} {_REMEDY}")
+
+
+def _why(word: str, folder: Folder) -> str:
+    if folder.has(word) and not word.endswith("/"):
+        if folder.paths(word) and word.lower().endswith(SUFFIXES):
+            return f"a file's name that is not in quotes. Write '{word}'."
+        if folder.is_folder(word):
+            return f"which is a folder. Write '{word}/' for all its data files."
+        return "which is none of the formats that are read: CSV, TSV, JSON lines, JSON, Parquet and Excel."
+    there = folder.beside(word)
+    data = f"Data files there: {listed([each for each in there if not each.endswith('/')])}."
+    if folder.is_folder(word):
+        return f"a folder in {_shown(folder.place)} that has no data files."
+    if glob.has_magic(word):
+        return f"which matches no file in {_shown(folder.place)}. {data}"
+    return f"which does not exist in {_shown(folder.place)}.{_meant(word, there)} {data}"
+
+
+def _meant(word: str, there: Sequence[str]) -> str:
+    """The nearest file, or the nearest folder where the word's folder is the one that is not there."""
+    if meant := did_you_mean(word, there):
+        return meant
+    folders = [each for each in there if each.endswith("/")]
+    return did_you_mean(f"{word.rpartition('/')[0]}/", folders) if "/" in word else ""
+
+
+def _shown(place: str) -> str:
+    """As people write it: from the folder on that they are in."""
+    path = Path(place).absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else place

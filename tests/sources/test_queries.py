@@ -89,7 +89,7 @@ ERRORS = {
         ["line 2, column 3 near 'nope'", 'Referenced column "nope" not found', "user_id"],
     ),
     "no SQL": ("selec user_id", ["line 1, column 1 near 'selec'", "syntax error"]),
-    "an unknown file": ("select * from 'order.csv'", ["'order.csv'", "no such file", "Did you mean 'orders.csv'?"]),
+    "an unknown file": ("select * from 'order.csv'", ["'order.csv'", "does not exist", "Did you mean 'orders.csv'?"]),
     "an unknown function": ("select nofun(1) as user_id", ["line 1, column 8", "nofun does not exist"]),
     "an answer without the user id": ("select 1 as userid", ["no column 'user_id'", "Did you mean 'userid'?"]),
     "a column twice": ("select 1 as user_id, 2 as user_id", ["'user_id' is there twice"]),

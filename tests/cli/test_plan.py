@@ -134,7 +134,7 @@ class TestAForecast:
         planned = plan.destination("segment")
         assert (planned["calls"], planned["refused"], planned["requests"]) == (3, 1, 1)
         assert [each["user_id"] for each in planned["refusals"]] == ["bob"]
-        assert [each["user_id"] for each in planned["samples"]] == ["ada", "cyd"]
+        assert [each["user_id"] for each in planned["samples"]] == ["ada", "bob", "cyd"]
         assert "1 call of these can never be sent, and would be refused:\n  bob: " in vip.run("plan").stdout
         sync = vip.sync()
         assert sync.destination("segment")["refused"] == 1

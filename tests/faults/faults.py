@@ -23,6 +23,7 @@ class Rule(Enum):
     SPLIT = 4, (0, 4, 0), 7  # halved down to single calls, each of which is refused
     STOP = 5, (0, 0, 4), 1  # this destination ends
     KEY = 6, (0, 0, 4), 1  # the same, and the key is named as the reason
+    SMALLER = 7, (0, 4, 0), 6  # as SPLIT, but what was too large by half is not tried a second time
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Row:
     code: int
 
 
-TAKEN, LATER, SLOWER, SPLIT, STOP, KEY = Rule
+TAKEN, LATER, SLOWER, SPLIT, STOP, KEY, SMALLER = Rule
 NAMED_AS_NOBODY = Fault(address="http://receiver.invalid")
 LOST = "the connection was closed before the answer was complete"
 TIME_OUT = "no complete answer within the time-out"
@@ -94,7 +95,7 @@ STATUSES = {
     "408": Row(Fault(408), everywhere(LATER), "HTTP 408", 3),
     "409": Row(Fault(409, b"no"), everywhere(SPLIT), "HTTP 409: no", 1),
     "410": Row(Fault(410), everywhere(STOP) | {"segment": LATER}, "HTTP 410", 3),
-    "413": Row(Fault(413, b"too large"), everywhere(SPLIT), "HTTP 413: too large", 1),
+    "413": Row(Fault(413, b"too large"), everywhere(SMALLER), "HTTP 413: too large", 1),
     "415": Row(Fault(415), everywhere(STOP), NOT_HERE, 3),
     "418": Row(Fault(418), everywhere(SPLIT), "HTTP 418", 1),
     "421": Row(Fault(421), everywhere(STOP), NOT_HERE, 3),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .conftest import NewWorld
-from .faults import FAULTS, KEY, LATER, SLOWER, SPLIT, Row, Rule
+from .faults import FAULTS, KEY, LATER, SLOWER, SMALLER, SPLIT, Row, Rule
 from .world import PATHS, World
 
 GIVE_UP_AFTER = "150ms"
@@ -35,7 +35,7 @@ def test_a_fault_has_its_rule_and_nothing_is_lost(new_world: NewWorld, row: Row)
     world.write_members("vip.csv", "ada", "cyd", "dan", "eve")
     world.meet_with(None)
     world.connect()
-    after = world.run("retry" if SPLIT in row.rules.values() else "sync", "--json")
+    after = world.run("retry" if {SPLIT, SMALLER} & set(row.rules.values()) else "sync", "--json")
     assert (after.code, after.json["status"]) == (0, "succeeded")
     for protocol, server in world.servers.items():
         assert server.members("vip") == {"ada", "cyd", "dan", "eve"}, protocol
@@ -54,7 +54,7 @@ def check_what_became_of_the_calls(world: World, found: dict, protocol: str, rul
     reasons = [
         reason for (reason,) in world.query(f"select reason from refused_calls where destination = '{protocol}'")
     ]
-    if rule is SPLIT:
+    if rule in (SPLIT, SMALLER):
         assert [row.says in reason for reason in reasons] == [True] * 4, reasons
         assert found["error"] is None
     elif found["pending"]:

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from poolers import pgbouncer
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
@@ -104,6 +105,13 @@ def postgresql() -> Iterator[PostgreSQL]:
     """One server for each worker."""
     with a_server() as server:
         yield PostgreSQL(server.get_uri())
+
+
+@pytest.fixture
+def pooled() -> Iterator[Callable[..., str]]:
+    """``pooled(url, mode="statement", size=1)``: the URL of the same PostgreSQL database behind a pooler."""
+    with ExitStack() as running:
+        yield lambda url, mode="transaction", size=3: running.enter_context(pgbouncer(url, mode, size))
 
 
 @pytest.fixture(scope="session")

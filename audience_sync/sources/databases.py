@@ -14,9 +14,10 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from audience_sync.config.locations import SqliteUrl
 from audience_sync.errors import IncompleteError, SourceError
+from audience_sync.poolers import pooler_refusal
 from audience_sync.sources.base import Rows, Source, Wanted
 from audience_sync.sources.completeness import moment, stale
-from audience_sync.sources.drivers import Stopper, prepare
+from audience_sync.sources.drivers import Stopper, arguments, prepare
 from audience_sync.sources.marks import mark_of
 from audience_sync.sources.masking import Masking
 from audience_sync.sources.problems import Problems
@@ -135,7 +136,9 @@ class DatabaseSource(Source):
     @contextmanager
     def _engine(self) -> Iterator[Engine]:
         try:
-            engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True)
+            engine = create_engine(
+                self._url, poolclass=NullPool, hide_parameters=True, connect_args=arguments(self._url)
+            )
         except (ImportError, NoSuchModuleError) as error:
             raise self._problem("needs a driver that is not installed", error, "Install it with pip.") from None
         except SQLAlchemyError as error:
@@ -155,6 +158,9 @@ class DatabaseSource(Source):
 
     def _problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         cause = getattr(error, "orig", None) or error
+        if refusal := pooler_refusal(str(cause)):
+            reason, advice = refusal
+            return SourceError(f"database {self._masking.url}: can't be read: {reason}. {advice}")
         return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause, query)}. {remedy}")
 
 

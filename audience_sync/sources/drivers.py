@@ -7,7 +7,7 @@ import socket
 import sqlite3
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection
 
 _READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
 #: What `query_only` of SQLite lets pass, and is more than reading: other files (VACUUM INTO attaches one), settings.
@@ -16,6 +16,12 @@ _NOT_READING = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRA
 _PRAGMAS = {"data_version", "page_size", "table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list"}
 #: Seconds that a server has to accept the wish to cancel.
 CANCEL_SECONDS = 2.0
+
+
+def arguments(url: URL) -> dict[str, Any]:
+    """What a driver connects with, beyond the URL. A pooler gives each transaction another session, and a prepared
+    statement belongs to one."""
+    return {"prepare_threshold": None} if url.drivername == "postgresql+psycopg" else {}
 
 
 def prepare(connection: Connection) -> None:

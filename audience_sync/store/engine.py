@@ -16,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from audience_sync.config.locations import SqliteUrl
 from audience_sync.errors import StoreAwayError, StoreDamagedError, StoreError
+from audience_sync.poolers import pooler_refusal
 from audience_sync.store import sqlite
 
 Found = TypeVar("Found")
@@ -169,6 +170,9 @@ class Store:
             if self.is_sqlite and sqlite.is_busy(getattr(error, "orig", None) or error):
                 words = f"The store {self.label} failed: the database is locked by another program, which did not end"
                 remedy = f". Close it (`fuser -v {self.label}` names it); see what is wrong with: audience-sync check"
+            if refusal := pooler_refusal(_reason(error)):
+                kind, (reason, advice) = StoreError, refusal
+                words, remedy = f"The store {self.label} can't be used: {reason}. Nothing was done. ", advice
             if any(sign in str(error) for sign in _DAMAGED):
                 kind, remedy = StoreDamagedError, ". The file is damaged: restore a backup of the store."
             raise kind(words + remedy) from None  # the cause would show rows, and rows are people
@@ -195,9 +199,7 @@ def _engine(url: str) -> Engine:
     try:
         address = database_address(url)
         is_server = address.get_backend_name() != "sqlite"
-        options: dict[str, Any] = {}
-        if is_server and "connect_timeout" not in address.query:
-            options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT}
+        options: dict[str, Any] = {"connect_args": server_arguments(address)} if is_server else {}
         # A server that was restarted has ended the connections that are kept.
         engine = create_engine(address, hide_parameters=True, pool_pre_ping=is_server, **options)
     except (SQLAlchemyError, ImportError, ValueError) as error:
@@ -207,6 +209,15 @@ def _engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         event.listen(engine, "commit", _commit_sqlite)
     return engine
+
+
+def server_arguments(address: URL) -> dict[str, Any]:
+    """What a PostgreSQL server is connected with.
+
+    No prepared statements: they belong to a session, and a pooler gives every transaction another one.
+    """
+    limits = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_TIMEOUT}
+    return {"prepare_threshold": None, **limits}
 
 
 def database_address(url: str) -> URL:

@@ -177,6 +177,18 @@ class Workspace(AbstractContextManager["Workspace"]):
         """A second connection to the same tables: one for each thread."""
         return self.connection.cursor()
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether an error of DuckDB's own has ended it: then nothing in it can be used any more."""
+        import duckdb
+
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute("select 1").fetchall()
+        except duckdb.Error:
+            return True
+        return False
+
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         with interruptible():
             self.connection.execute(statement, list(parameters) or None)

@@ -59,6 +59,13 @@ class Wanted:
     most: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """Stands for a value that was met, and has no form in JSON or in Python: the reason, as in ``values``."""
+
+    reason: str
+
+
 #: The column of ``Rows.select`` that says whether a value of the row was rejected.
 ODD = "has a rejected value"
 

@@ -3,13 +3,16 @@
 Drivers, readers of formats and file systems are the code of others. All of it runs behind ``Bounded``: an error of any
 kind becomes a ``SourceError`` of the entry that is read, and what doesn't end is stopped. Three things pass, since they
 are the run's: an interruption by a person or a signal, an error of the store, and a lost lease.
+
+An error of DuckDB's own may end the workspace, with all that was read before: ``WorkspaceBrokenError``. Then everything
+is read again in another one, but for the entry that broke it, which is ``Barred``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -23,15 +26,45 @@ from audience_sync.workspace import Workspace
 Found = TypeVar("Found")
 
 
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """An entry that is not read, since it has broken a workspace of this run."""
+
+    source: str
+    wanted: Wanted
+    problem: SourceError
+
+
+class WorkspaceBrokenError(AudienceSyncError):
+    """An entry has broken the workspace, in which nothing can be used any more."""
+
+    def __init__(self, barred: Barred) -> None:
+        super().__init__(str(barred.problem))
+        self.barred = barred
+
+
 class Bounded(Source):
     """A source behind the boundary, opened for each read. ``timeout`` is for all of it: finding the rows of one entry,
     and scanning them."""
 
-    def __init__(self, name: str, opened: Callable[[], Source], timeout: timedelta = TIMEOUT) -> None:
-        self._name, self._opened, self._timeout = name, opened, timeout
+    def __init__(
+        self,
+        name: str,
+        opened: Callable[[], Source],
+        timeout: timedelta = TIMEOUT,
+        barred: Sequence[Barred] = (),
+    ) -> None:
+        self._name, self._opened, self._timeout, self._barred = name, opened, timeout, barred
+
+    def barring(self, barred: Sequence[Barred]) -> Bounded:
+        return Bounded(self._name, self._opened, self._timeout, barred)
 
     def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
-        return self._rows(workspace, lambda source: source.read(workspace, wanted))
+        entry = _entry(wanted)
+        for each in self._barred:
+            if (each.source, each.wanted) == (self._name, entry):
+                raise each.problem
+        return self._rows(workspace, wanted)
 
     def mark(self, wanted: Wanted) -> str | None:
         return self._asked(lambda source: source.mark(wanted))
@@ -39,20 +72,20 @@ class Bounded(Source):
     def check(self) -> str:
         return self._asked(lambda source: source.check())
 
-    def _rows(self, workspace: Workspace, read: Callable[[Source], Rows]) -> Rows:
+    def _rows(self, workspace: Workspace, wanted: Wanted) -> Rows:
         deadline, interrupt = Deadline(self._timeout), workspace.connection.interrupt
-        with self._owning():
+        with self._sparing(workspace, wanted), self._owning():
             source = self._opened()
 
             def stop() -> None:
                 interrupt()
                 source.stop()
 
-            rows = in_time(deadline, lambda: read(source), stop)
+            rows = in_time(deadline, lambda: source.read(workspace, wanted), stop)
 
         @contextmanager
         def scanning() -> Iterator[None]:
-            with self._owning(), watched(deadline, interrupt):
+            with self._sparing(workspace, wanted), self._owning(), watched(deadline, interrupt):
                 yield
 
         return replace(rows, scanning=scanning)
@@ -61,6 +94,16 @@ class Bounded(Source):
         with self._owning():
             source = self._opened()
             return in_time(Deadline(self._timeout), lambda: question(source), source.stop)
+
+    @contextmanager
+    def _sparing(self, workspace: Workspace, wanted: Wanted) -> Iterator[None]:
+        """Raises WorkspaceBrokenError where an error of this entry would be all others' as well."""
+        try:
+            yield
+        except SourceError as error:
+            if workspace.is_broken:
+                raise WorkspaceBrokenError(Barred(self._name, _entry(wanted), error)) from None
+            raise
 
     @contextmanager
     def _owning(self) -> Iterator[None]:
@@ -92,13 +135,23 @@ class Bounded(Source):
         )
 
 
-def bounded(sources: Mapping[str, Source]) -> Mapping[str, Source]:
+def bounded(sources: Mapping[str, Source]) -> Mapping[str, Bounded]:
     """All of them behind the boundary, whoever made them."""
     return {name: each if isinstance(each, Bounded) else _of(name, each) for name, each in sources.items()}
 
 
+def barring(sources: Mapping[str, Source], barred: Sequence[Barred]) -> Mapping[str, Bounded]:
+    """The same sources, where these entries fail without being read."""
+    return {name: each.barring(barred) for name, each in bounded(sources).items()}
+
+
 def _of(name: str, source: Source) -> Bounded:
     return Bounded(name, lambda: source)
+
+
+def _entry(wanted: Wanted) -> Wanted:
+    """What is asked for, whenever it is asked."""
+    return replace(wanted, expected=replace(wanted.expected, since=None))
 
 
 def _first(error: BaseException) -> SourceError | None:

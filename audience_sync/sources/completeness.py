@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 from audience_sync.errors import IncompleteError
-from audience_sync.sources.base import Expected
+from audience_sync.sources.base import Expected, Unsendable
 from audience_sync.sources.lookup import Written
+
+#: Characters of a value that is not a time.
+MOST_SHOWN = 40
 
 
 def unready(expected: Expected, files: Sequence[Written], marker: Sequence[Written]) -> str | None:
@@ -46,25 +50,32 @@ def _shown(at: datetime) -> str:
 def moment(value: Any) -> datetime:
     """What a database says of a time: one without a zone is UTC, a number is seconds since 1970.
 
-    Raises IncompleteError.
+    Raises IncompleteError for what is not a time, such as infinity.
     """
+    try:
+        found = _moment(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ArithmeticError, ValueError, OSError):  # what is not a number, or outside of Python's years
+        raise IncompleteError(_not_valid(f"{str(value)[:MOST_SHOWN]!r}, which is not a valid time")) from None
+
+
+def _moment(value: Any) -> datetime:
     match value:
         case datetime():
-            return value if value.tzinfo else value.replace(tzinfo=UTC)
+            return value
         case date():
             return datetime.combine(value, time.min, UTC)
-        case int() | float() if not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
+        case int() | float() | Decimal() if not isinstance(value, bool):
+            return datetime.fromtimestamp(float(value), UTC)
         case str():
-            return _parsed(value)
+            return datetime.fromisoformat(value)
         case None:
-            raise IncompleteError("the query `modified` gives no time: nothing is there")
+            raise IncompleteError(_not_valid("no time (NULL or infinity)"))
+        case Unsendable():
+            raise IncompleteError(_not_valid(f"a value that {value.reason}"))
         case _:
-            raise IncompleteError(f"the query `modified` gives no time, but a value of the type {type(value).__name__}")
+            raise IncompleteError(_not_valid(f"a value of the type {type(value).__name__}, which is not a time"))
 
 
-def _parsed(text: str) -> datetime:
-    try:
-        return moment(datetime.fromisoformat(text))
-    except ValueError:
-        raise IncompleteError("the query `modified` gives a text that is no ISO time") from None
+def _not_valid(what: str) -> str:
+    return f"the query `modified` returns {what}"

@@ -17,7 +17,7 @@ from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.poolers import pooler_refusal
 from audience_sync.sources.base import Rows, Source, Wanted
 from audience_sync.sources.completeness import moment, stale
-from audience_sync.sources.drivers import Stopper, arguments, prepare
+from audience_sync.sources.drivers import Stopper, arguments, keep_odd_texts, prepare
 from audience_sync.sources.marks import mark_of
 from audience_sync.sources.masking import Masking
 from audience_sync.sources.problems import Problems
@@ -35,6 +35,12 @@ ROWS_AT_ONCE = 10_000
 MOST_PROBED = 1_000
 #: Both mean psycopg 3, whatever SQLAlchemy's default is.
 _POSTGRESQL = ("postgres", "postgresql")
+#: What SQLite's driver says of a text that is not UTF-8.
+_UNDECODABLE = "Could not decode to UTF-8"
+
+
+class _UndecodableError(Exception):
+    """The answer has a text that the driver can't read as it is set up."""
 
 
 class DatabaseSource(Source):
@@ -59,7 +65,11 @@ class DatabaseSource(Source):
             problem = self._stale(connection, wanted)
             if problem:
                 raise IncompleteError(problem)
-            part, columns = self._spooled(connection, workspace, wanted)
+            try:
+                part, columns = self._spooled(connection, workspace, wanted)
+            except _UndecodableError:
+                keep_odd_texts(connection)
+                part, columns = self._spooled(connection, workspace, wanted)
         rows = rows_of(workspace, wanted, [part], Problems({}, what=THE_ANSWER))
         return replace(rows, columns=columns if wanted.expected.columns else None)
 
@@ -115,6 +125,8 @@ class DatabaseSource(Source):
                 yield from rows
                 count += len(rows)
         except SQLAlchemyError as error:
+            if _UNDECODABLE in str(error):
+                raise _UndecodableError from None
             after = f" after {count:,} rows" if count else ""
             raise self._problem(f"the query failed{after}", error, CORRECT_DATA, query) from None
 

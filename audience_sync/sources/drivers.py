@@ -9,6 +9,9 @@ from typing import Any
 
 from sqlalchemy import URL, Connection
 
+from audience_sync.sources.base import Unsendable
+from audience_sync.sources.values import NOT_UTF_8
+
 _READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
 #: What `query_only` of SQLite lets pass, and is more than reading: other files (VACUUM INTO attaches one), settings.
 _NOT_READING = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
@@ -36,6 +39,22 @@ def prepare(connection: Connection) -> None:
         from audience_sync.sources.postgresql import keep_odd_values
 
         keep_odd_values(driver)
+
+
+def keep_odd_texts(connection: Connection) -> None:
+    """From now on a text of SQLite that is not UTF-8 is ``Unsendable``, instead of an error of the whole answer.
+
+    It costs a call of Python's for every text.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.text_factory = _text
+
+
+def _text(data: bytes) -> str | Unsendable:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return Unsendable(NOT_UTF_8)
 
 
 def _authorize(action: int, name: str | None, *_: object) -> int:

@@ -22,6 +22,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from audience_sync.sources.base import Unsendable
 from audience_sync.workspace import literal
 
 MOST_BYTES = 2_500
@@ -128,6 +129,8 @@ def python_id(value: Any) -> tuple[str | None, str | None]:
         return None, NOT_TEXT
     if isinstance(value, (int, float, Decimal)):
         return _number_id(value)
+    if isinstance(value, Unsendable):
+        return None, f"user id {value.reason}"
     return (str(value), None) if isinstance(value, (date, UUID)) else (None, NOT_TEXT)
 
 

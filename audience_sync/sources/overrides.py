@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audience_sync.sources.values import number_json, short_number, sql_json, time_json
+from audience_sync.sources.values import OUT_OF_YEARS, number_json, rejected, short_number, sql_json, time_json
 
 JSON_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?"
 ISO_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ISO_TIME = ISO_DATE + r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+#: As PostgreSQL and DuckDB write years before 1 and after 9999.
+OTHER_YEARS = r"(?:[+-]?[0-9]{5,}|-[0-9]{4})-[0-9]{2}-[0-9]{2}(?:[T ].*)?|[0-9]{4,}-[0-9]{2}-[0-9]{2}.* \(?BC\)?"
 
 #: Types whose conversion may reject a value that can be read, and not be written.
 MAY_REJECT = ("number", "date", "json")
@@ -54,7 +56,11 @@ def _boolean(json_text: str) -> str:
 def _date(json_text: str) -> str:
     text = f"trim({_bare(json_text)})"
     moment = time_json(f"try_cast({text} as TIMESTAMPTZ)", "TIMESTAMP WITH TIME ZONE")
-    return f"case when regexp_full_match({text}, '{ISO_DATE}|{ISO_TIME}') then {moment} end"
+    return (
+        f"case when regexp_full_match({text}, '{ISO_DATE}|{ISO_TIME}') then {moment}"
+        f" when lower({text}) in ('infinity', '-infinity') then 'null'"
+        f" when regexp_full_match({text}, '{OTHER_YEARS}') then {rejected(OUT_OF_YEARS)} end"
+    )
 
 
 def _json(json_text: str) -> str:

@@ -13,14 +13,18 @@ from psycopg import Connection
 from psycopg.adapt import Buffer, Loader
 from psycopg.pq import Format
 from psycopg.types.json import set_json_loads
+from psycopg.types.string import TextLoader
 
-from audience_sync.sources.texts import Unsendable
+from audience_sync.sources.base import Unsendable
 from audience_sync.sources.values import OUT_OF_YEARS, TOO_DEEP, UNREADABLE
 
 #: Types whose loader raises for values that are valid in PostgreSQL.
 _MOMENTS = ("timestamp", "timestamptz", "date")
-#: ... of which PostgreSQL's own words do (24:00:00, a million years).
-_WORDS = ("time", "timetz", "interval")
+#: ... of which PostgreSQL's own words do (24:00:00).
+_WORDS = ("time", "timetz")
+#: Types that Python has none for: it has no months, and their ends may be infinite or of any year.
+_RANGES = ("int4", "int8", "num", "ts", "tstz", "date")
+_AS_WRITTEN = (*(f"{kind}range" for kind in _RANGES), *(f"{kind}multirange" for kind in _RANGES))
 _TIME = re.compile(
     r"(?P<year>\d{4,})-(?P<month>\d\d)-(?P<day>\d\d)"
     r"(?: (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<part>\d+))?"
@@ -39,7 +43,18 @@ def keep_odd_values(connection: Connection[Any]) -> None:
         loader = connection.adapters.get_loader(oid, Format.TEXT)
         if loader is not None:
             connection.adapters.register_loader(oid, _patient(loader, odd_moment if name in _MOMENTS else str))
+    for name in _AS_WRITTEN:
+        connection.adapters.register_loader(name, TextLoader)
+    connection.adapters.register_loader("interval", _Interval)
     set_json_loads(_json, connection)
+
+
+class _Interval(TextLoader):
+    """As PostgreSQL writes it: ``1 mon 2 days 03:04:05``."""
+
+    def load(self, data: Buffer) -> str | None:  # type: ignore[override]  # infinity is no value
+        text = bytes(data).decode()
+        return None if text.lstrip("-") == "infinity" else text
 
 
 def _patient(loader: Callable[..., Any], odd: Callable[[str], Any]) -> type[Loader]:

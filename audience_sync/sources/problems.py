@@ -125,6 +125,13 @@ def _parquet(file: str, message: str) -> str:
     )
 
 
+def _milliseconds(file: str, message: str) -> str:
+    return (
+        f"{file} has a time in milliseconds outside of the years that DuckDB can hold (290309 BC to 294247). "
+        "Correct the time, or write the column in microseconds."
+    )
+
+
 def _long_line(file: str, message: str) -> str:
     return f"{_csv_place(file, message)}: a line is longer than what a table has. Is a double quote left open?"
 
@@ -141,6 +148,7 @@ _KNOWN: tuple[tuple[str, Callable[[str, str], str]], ...] = (
     ("reached an invalid state", _line_ends),
     ("Maximum line size", _long_line),
     ("JSON transform error", _not_object),
+    ("Could not convert Timestamp(MS)", _milliseconds),
     ("No magic bytes", _parquet),
     ("too small to be a Parquet", _parquet),
     ("decompression failure", _parquet),

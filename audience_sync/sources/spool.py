@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Wanted
+from audience_sync.sources.base import Unsendable, Wanted
 from audience_sync.sources.ids import MISSING, NOT_TEXT, python_ids
 from audience_sync.sources.tables import Part, bytes_column, column_missing, column_twice, wanted_columns
-from audience_sync.sources.texts import BytesError, json_text, json_texts
-from audience_sync.sources.values import REJECTED
+from audience_sync.sources.texts import json_text, json_texts
+from audience_sync.sources.values import ARE_BYTES, REJECTED
 from audience_sync.workspace import Workspace, literal
 
 MOST_RAW = 200
@@ -65,11 +65,11 @@ def spool(
     odd = set[str]()
     with path.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\r\n")  # what contains either is quoted
-        try:
-            for start, batch in _batches(rows):
-                writer.writerows(_cells(start, batch, where, refuse, odd))
-        except BytesError:
-            raise _bytes_in(file, wanted) from None
+        for start, batch in _batches(rows):
+            cells = _cells(start, batch, where, refuse, odd)
+            if start == 1 and odd:
+                _refuse_bytes(file, wanted, dict(zip(where.traits, cells[-len(where.traits) :], strict=True)))
+            writer.writerows(zip(*cells, strict=True))
     return _part(path, file, where, odd)
 
 
@@ -79,8 +79,8 @@ def _cells(
     where: Places,
     refuse: Callable[[Any], SourceError] | None,
     odd: set[str],
-) -> Iterator[tuple[Any, ...]]:
-    """The rows of one batch, made column by column. ``odd`` gets the traits that have a rejected value."""
+) -> list[Sequence[Any]]:
+    """The columns of one batch; the traits are the last. ``odd`` gets those that have a rejected value."""
     columns = list(zip(*rows, strict=True))
     values = columns[where.user_id]
     user_ids, reasons = python_ids(values)
@@ -94,7 +94,14 @@ def _cells(
         if key not in where.ids and any(text[0] == REJECTED for text in texts if text):
             odd.add(key)
         cells.append(texts)
-    return zip(*cells, strict=True)
+    return cells
+
+
+def _refuse_bytes(file: str, wanted: Wanted, traits: Mapping[str, Sequence[str | None]]) -> None:
+    """Raises SourceError for a column whose first values are bytes, all of them."""
+    for key, texts in traits.items():
+        if {text for text in texts if text is not None} == {REJECTED + ARE_BYTES}:
+            raise bytes_column(file, wanted.traits[key].column)
 
 
 def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, list[Sequence[Any]]]]:
@@ -116,6 +123,8 @@ def _text(value: Any) -> str | None:
 def _raw(value: Any) -> str | None:
     if value is None:
         return None
+    if isinstance(value, Unsendable):
+        return "\ufffd"
     try:
         return _sendable(str(value)[:MOST_RAW])
     except ValueError:  # an integer that Python refuses to write
@@ -124,11 +133,6 @@ def _raw(value: Any) -> str | None:
 
 def _sendable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "\ufffd")
-
-
-def _bytes_in(file: str, wanted: Wanted) -> SourceError:
-    columns = sorted({trait.column for trait in wanted.traits.values()})
-    return bytes_column(file, " or ".join(columns))
 
 
 def _part(path: Path, file: str, where: Places, odd: Collection[str]) -> Part:

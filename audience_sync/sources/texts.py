@@ -6,13 +6,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
+from audience_sync.sources.base import Unsendable
 from audience_sync.sources.values import (
+    ARE_BYTES,
     HAS_SURROGATE,
     LARGEST_PLAIN,
     MOST_DIGITS,
@@ -29,29 +30,18 @@ _LARGEST_PLAIN = float(LARGEST_PLAIN)
 _LONG = 10**MOST_DIGITS - 1
 
 
-class BytesError(ValueError):
-    """Bytes have no form in JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unsendable:
-    """Stands for a value that was met, and has no form in JSON or in Python: the reason, as in ``values``."""
-
-    reason: str
-
-
 class _UnsendableError(ValueError):
     """A part of a list or an object is unsendable, and so is all of it."""
 
 
 def json_text(value: Any) -> str | None:
-    """The value as JSON text, None where there is none; of a rejected value ``!`` and the reason. Raises BytesError."""
+    """The value as JSON text, None where there is none; of a rejected value ``!`` and the reason."""
     write = _WRITERS.get(type(value))
     return write(value) if write else _other(value)
 
 
 def json_texts(values: Sequence[Any]) -> list[str | None]:
-    """The same for many values, in their order. Raises BytesError."""
+    """The same for many values, in their order."""
     if set(map(type, values)) == {str} and _is_plain("".join(values)):
         return list(map(encode_basestring, values))
     return [json_text(value) for value in values]
@@ -136,7 +126,7 @@ def _key(key: Any) -> str:
 
 
 def _bytes(value: object) -> str:
-    raise BytesError(type(value).__name__)
+    return REJECTED + ARE_BYTES
 
 
 def _other(value: Any) -> str | None:

@@ -31,6 +31,8 @@ TOO_DEEP = f"is nested deeper than {MOST_LEVELS} levels"
 TOO_MANY_DIGITS = f"has a number of more than {MOST_DIGITS:,} digits"
 HAS_SURROGATE = "has half a surrogate pair in its text"
 NOT_JSON = "is not JSON"
+ARE_BYTES = "holds bytes, which have no form in JSON"
+NOT_UTF_8 = "has text that is not UTF-8"
 UNREADABLE = "is a time that can't be read"
 #: Stand inside of JSON text for what can't be written, until the whole value is rejected. Unicode keeps both free.
 HALF_PAIR, NO_TIME = "\ufdd0", "\ufdd1"
@@ -108,10 +110,16 @@ def time_json(moment: str, duckdb_type: str) -> str:
 
 def _time(moment: str, duckdb_type: str, quote: str, outside: str) -> str:
     zoned = "TIME ZONE" in duckdb_type or duckdb_type.startswith("TIMESTAMPTZ")
+    kind = "TIMESTAMPTZ" if zoned else duckdb_type
+    if duckdb_type.endswith("_NS"):  # DuckDB has few functions for nanoseconds, and no year in them is outside
+        kind = "TIMESTAMPTZ" if zoned else "TIMESTAMP"
+        moment = f"cast({moment} as {kind})"
+    # Compared in its own type: times near the ends of that type can't be converted to another one.
+    first, after = (f"cast('{year}-01-01 00:00:00{'+00' if zoned else ''}' as {kind})" for year in ("0001", "10000"))
     plain = f"timezone('UTC', {moment})" if zoned else f"cast({moment} as TIMESTAMP)"
     return (
         f"case when not isfinite({moment}) then null"
-        f" when {plain} >= timestamp '0001-01-01' and {plain} < timestamp '10000-01-01'"
+        f" when {moment} >= {first} and {moment} < {after}"
         f" then strftime({plain}, '{quote}%Y-%m-%dT%H:%M:%S.%gZ{quote}')"
         f" when {moment} is not null then {outside} end"
     )

@@ -13,6 +13,7 @@ from audience_sync.sync.forecast import Forecast, forecast
 from audience_sync.sync.largest import Change, changes_by_size
 from audience_sync.sync.ledger import nonces_of, times_of, timestamp
 from audience_sync.sync.look import Outlook, look
+from audience_sync.sync.looking import looking
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
 from audience_sync.sync.report import audience_json, found_report, left_alone_json, traits_json
@@ -71,12 +72,16 @@ class Plan:
 
 def make_plan(parts: Parts, order: Order, watch: Watch, *, count_told: bool = False) -> Plan:
     """Look at everything that a run would look at. Raises StoreError and ConfigError."""
-    with Workspace(parts.settings.memory_limit, parts.readable) as workspace:
+
+    def seen(parts: Parts, workspace: Workspace) -> tuple[Order, Outlook]:
         outlook = look(parts, order, watch, workspace)
         seed = _seed(order, outlook)
-        if seed is not None:
-            order = replace(order, seed=seed)
-            outlook = look(parts, order, watch, workspace)
+        if seed is None:
+            return order, outlook
+        seeding = replace(order, seed=seed)
+        return seeding, look(parts, seeding, watch, workspace)
+
+    with looking(parts, seen) as (workspace, (order, outlook)):
         owed = outlook.owed(workspace, order, outlook.ledgers)
         return Plan(
             SavedPlan(order, changes_of(workspace, outlook, owed), datetime.now(UTC)),

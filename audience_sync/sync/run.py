@@ -41,6 +41,7 @@ from audience_sync.sync.ledger import (
     run_begun,
 )
 from audience_sync.sync.look import Outlook, look
+from audience_sync.sync.looking import looking
 from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
 from audience_sync.sync.report import Report, found_report
@@ -66,11 +67,9 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
         run = _begin(lease, order)
         try:
             with (
-                Workspace(parts.settings.memory_limit, parts.readable) as workspace,
                 span("run", run=run, command=order.command),
+                looking(parts, partial(_look, order, watch, run)) as (workspace, outlook),
             ):
-                with span("load and compare"):
-                    outlook = _look(parts, order, watch, workspace, run)
                 if review is not None:
                     review(workspace, outlook)
                 report = _carry_out(parts, order, watch, workspace, lease, outlook, started)
@@ -102,12 +101,13 @@ def _begin(lease: Lease, order: Order) -> RunId:
     return lease.carry_out(write, partial(run_begun, nonce=nonce))
 
 
-def _look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: int) -> Outlook:
+def _look(order: Order, watch: Watch, run: int, parts: Parts, workspace: Workspace) -> Outlook:
     """It only reads: where the database went away in the middle, it is done again, from the start."""
-    for _ in range(MOST_ATTEMPTS - 1):
-        with suppress(StoreAwayError):
-            return look(parts, order, watch, workspace, run)
-    return look(parts, order, watch, workspace, run)
+    with span("load and compare"):
+        for _ in range(MOST_ATTEMPTS - 1):
+            with suppress(StoreAwayError):
+                return look(parts, order, watch, workspace, run)
+        return look(parts, order, watch, workspace, run)
 
 
 def _words(error: BaseException, mask: Callable[[str], str]) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import duckdb
 import pytest
 from sqlalchemy import create_engine, make_url
 
@@ -62,6 +63,21 @@ POSTGRESQL = {
     "infinity in an array": ("UTC", "array[timestamptz 'infinity']", [None], None),
     "a year of five digits in an array": ("UTC", "array[timestamp '12026-01-01']", None, OUT_OF_YEARS),
     "midnight at the end of a day": ("UTC", "time '24:00:00'", "24:00:00", None),
+    "an interval of months": ("UTC", "interval '1 month 2 days 03:04:05.6'", "1 mon 2 days 03:04:05.6", None),
+    "an interval of a million years": ("UTC", "interval '1000000 years'", "1000000 years", None),
+    "an infinite interval": ("UTC", "interval 'infinity'", None, None),
+    "a range of numbers": ("UTC", "int4range(1, 5)", "[1,5)", None),
+    "a range without an end": ("UTC", "tsrange('2026-01-01', null)", '["2026-01-01 00:00:00",)', None),
+    "a range from before Christ": (
+        "UTC",
+        "daterange('0044-03-15 BC', '2026-01-01')",
+        '["0044-03-15 BC",2026-01-01)',
+        None,
+    ),
+    "an array of infinite ranges": ("UTC", "array[tsrange('-infinity', 'infinity')]", ["[-infinity,infinity)"], None),
+    "several ranges": ("UTC", "'{[1,3),[5,7)}'::int4multirange", "{[1,3),[5,7)}", None),
+    "bits": ("UTC", "B'10101'", "10101", None),
+    "38 digits": ("UTC", "repeat('9', 38)::numeric", 10**38 - 1, None),
     "JSON with 5,000 digits": ("UTC", "jsonb_build_object('x', '1e5000'::numeric)", None, TOO_MANY_DIGITS),
     "a number of 5,000 digits": ("UTC", "'1e5000'::numeric", None, TOO_MANY_DIGITS),
     "JSON nested 100 deep": (
@@ -111,3 +127,82 @@ def test_of_postgresql_a_value_is_sent_or_rejected_alone(
         [("the query", 1, "ada", reason)] if reason else []
     )
     assert result.json["traits"]["invalid"] == (1 if reason else 0)
+
+
+def test_one_odd_value_of_sqlite_is_one_users(vip: Project) -> None:
+    _ask(
+        f"sqlite:///{vip.folder}/wh.db",
+        "create table plans (user_id, plan)",
+        "insert into plans values ('ada', 'free'), ('bob', x'ff'), ('cyd', cast(x'6aff' as text))",
+        "insert into plans values (cast(x'ff' as text), 1)",
+        "insert into plans values ('dee', 9e999), ('eve', 9223372036854775807)",
+    )
+    vip.configure(
+        sources={"shop": {"files": "."}, "wh": {"database": "sqlite:///wh.db"}},
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        computed_traits=[{"source": "wh", "query": "select user_id, plan, 7 as n from plans", "traits": ["plan", "n"]}],
+    )
+    assert vip.sync().code == 0
+    assert dict(vip.sent()) == {
+        "ada": {"vip": True, "plan": "free", "n": 7},
+        "bob": {"vip": True, "n": 7},
+        "cyd": {"vip": True, "n": 7},
+        "dee": {"n": 7},
+        "eve": {"plan": 9223372036854775807, "n": 7},
+    }
+    assert vip.query("select row, user_id, reason from rejected_rows order by row") == [
+        (2, "bob", "column 'plan' holds bytes, which have no form in JSON"),
+        (3, "cyd", "column 'plan' has text that is not UTF-8"),
+        (4, "\ufffd", "user id has text that is not UTF-8"),
+    ]
+
+
+def test_times_that_the_config_calls_dates_are_rejected_alone(vip: Project) -> None:
+    vip.write(
+        "days.csv",
+        "user_id,day\nada,2026-01-01\nbob,infinity\ncyd,12026-01-01\ndee,0044-03-15 BC\neve,2026-01-01T24:00\n"
+        "fay,0000-01-01\ngus,-0044-03-15\n",
+    )
+    vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        computed_traits=[{"source": "shop", "file": "days.csv", "traits": [{"column": "day", "type": "date"}]}],
+    )
+    assert vip.sync().code == 0
+    assert dict(vip.sent()) == {
+        "ada": {"vip": True, "day": "2026-01-01T00:00:00.000Z"},
+        "bob": {"vip": True},
+        "cyd": {"vip": True},
+        "eve": {"day": "2026-01-02T00:00:00.000Z"},
+    }
+    assert vip.query("select user_id, reason from rejected_rows order by row") == [
+        (user, "column 'day' is a time outside of the years 1 to 9999 (UTC)") for user in ("cyd", "dee", "fay", "gus")
+    ]
+
+
+#: An expression of DuckDB, what is sent (None: nothing), and whether it is rejected.
+PARQUET = {
+    "nanoseconds in a zone": ("'2026-01-01 00:00:00.5+02'::timestamptz_ns", "2025-12-31T22:00:00.500Z", False),
+    "infinite nanoseconds in a zone": ("'infinity'::timestamptz_ns", None, False),
+    "nanoseconds": ("timestamp_ns '1677-09-22 00:00:00'", "1677-09-22T00:00:00.000Z", False),
+    "milliseconds": ("timestamp_ms '9999-12-31 23:59:59.999'", "9999-12-31T23:59:59.999Z", False),
+    "the last time of a zone": ("timestamptz '294247-01-10 04:00:54.775806+00'", None, True),
+    "the first time of a zone": ("timestamptz '290309-12-22 (BC) 00:00:00+00'", None, True),
+    "the last time without a zone": ("timestamp '294247-01-10 04:00:54.775806'", None, True),
+    "the last day": ("date '5881580-07-10'", None, True),
+    "an infinite day": ("date '-infinity'", None, False),
+    "nanoseconds in a list": ("['2026-01-01 00:00:00+02'::timestamptz_ns]", ["2025-12-31T22:00:00.000Z"], False),
+}
+
+
+@pytest.mark.parametrize(("value", "sent", "is_rejected"), PARQUET.values(), ids=PARQUET.keys())
+def test_of_parquet_a_time_is_sent_or_rejected_alone(vip: Project, value: str, sent: Any, is_rejected: bool) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"copy (select 'ada' as user_id, {value} as v, 7 as n) to '{vip.folder}/v.parquet'")
+    vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        computed_traits=[{"source": "shop", "file": "v.parquet", "traits": ["v", "n"]}],
+    )
+    assert vip.sync().code == 0
+    assert dict(vip.sent())["ada"] == {"vip": True, "n": 7} | ({} if sent is None else {"v": sent})
+    assert vip.query("select user_id, reason from rejected_rows") == ([("ada", OUT_OF_YEARS)] if is_rejected else [])

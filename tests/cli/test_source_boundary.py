@@ -100,3 +100,33 @@ def test_the_next_run_is_fine(project: Project, broken: tuple[Result, list[Call]
     assert [result.audience(name)["status"] for name in FAULTS] == ["created"] * len(FAULTS)
     assert result.audience("vip")["status"] == "unchanged"
     assert len(project.sent()) == 10_001
+
+
+#: DuckDB fails at it in a way that ends the whole database it happens in.
+FATAL = "select user_id, {column} from 'odd.csv' where cast(make_timestamp(n::bigint) as varchar) <> 'x'"
+
+
+def test_an_entry_that_breaks_duckdb_itself_fails_alone(vip: Project) -> None:
+    vip.write("odd.csv", "user_id,n\nada,1\nbob,-9223372036854775808\n")
+    vip.write("plans.csv", "user_id,plan\nada,free\n")
+    vip.configure(
+        audiences=[
+            {"name": "First", "source": "shop", "file": "vip.csv"},
+            {"name": "Odd", "source": "shop", "query": FATAL.format(column="1 as x")},
+            {"name": "Last", "source": "shop", "file": "vip.csv"},
+        ],
+        computed_traits=[
+            {"source": "shop", "query": FATAL.format(column="n"), "traits": ["n"]},
+            {"source": "shop", "file": "plans.csv", "traits": ["plan"]},
+        ],
+    )
+    planned = vip.run("plan", "--json")
+    assert [each["status"] for each in planned.json["audiences"]] == ["created", "failed", "created"]
+    result = vip.sync()
+    assert result.code == 3
+    assert [each["status"] for each in result.json["audiences"]] == ["created", "failed", "created"]
+    assert result.audience("odd")["error"].endswith(
+        "Date out of range in timestamp conversion. Nothing of it was used."
+    )
+    assert len(result.json["traits"]["errors"]) == 1
+    assert dict(vip.sent())["ada"] == {"first": True, "last": True, "plan": "free"}

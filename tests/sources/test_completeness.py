@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +118,12 @@ def predictions(tmp_path: Path) -> DatabaseSource:
             "select datetime(max(at), '-1 second') from predictions",
             "the newest change is of 2026-05-01 11:59:59 UTC, and expected is something since 2026-05-01 12:00:00 UTC",
         ),
-        ("select max(at) from predictions where false", "the query `modified` gives no time: nothing is there"),
-        ("select at from predictions where false", "the query `modified` gives no time: nothing is there"),
-        ("select 'yesterday'", "the query `modified` gives a text that is no ISO time"),
+        ("select max(at) from predictions where false", "the query `modified` returns no time (NULL or infinity)"),
+        ("select at from predictions where false", "the query `modified` returns no time (NULL or infinity)"),
+        ("select 'yesterday'", "the query `modified` returns 'yesterday', which is not a valid time"),
+        ("select 'infinity'", "the query `modified` returns 'infinity', which is not a valid time"),
+        ("select 1777636800000", "the query `modified` returns '1777636800000', which is not a valid time"),
+        ("select 9e999", "the query `modified` returns 'inf', which is not a valid time"),
     ],
 )
 def test_a_database_says_when_it_changed_last(predictions: DatabaseSource, modified: str, says: str | None) -> None:
@@ -158,6 +163,7 @@ def test_a_query_for_the_time_that_fails_says_so(predictions: DatabaseSource) ->
         (NOON, NOON),
         (date(2026, 5, 1), NOON.replace(hour=0)),
         (1777636800.0, NOON),
+        (Decimal("1777636800"), NOON),
         ("2026-05-01 12:00", NOON),
     ],
 )
@@ -167,5 +173,13 @@ def test_a_time_without_a_zone_is_utc(value: Any, time: datetime) -> None:
 
 @pytest.mark.parametrize("value", [True, b"x", []])
 def test_what_is_no_time_is_refused(value: Any) -> None:
-    with pytest.raises(IncompleteError, match="gives no time, but a value of the type"):
+    with pytest.raises(IncompleteError, match=r"returns a value of the type \w+, which is not a time"):
+        moment(value)
+
+
+@pytest.mark.parametrize(
+    "value", [Decimal("NaN"), Decimal("1e500"), 10**400, -1e18, math.nan, "9999-12-31T23:59-14:00"]
+)
+def test_a_time_outside_of_the_years_is_not_complete(value: Any) -> None:
+    with pytest.raises(IncompleteError, match="which is not a valid time"):
         moment(value)

@@ -67,7 +67,6 @@ def test_postgresql_errors_say_what_is_wrong_without_a_value(people: DatabaseSou
 
 
 SQLITE = {
-    "no UTF-8": ("name", "Could not decode to UTF-8 column 'user_id' with text ***"),
     "a path": ("json_extract('{}', email)", "JSON path error near ***"),
     "none, but a column's name": ("emial", "no such column: emial"),
 }
@@ -77,7 +76,7 @@ SQLITE = {
 def test_sqlite_errors_say_what_is_wrong_without_a_value(column: str, words: str, tmp_path: Path, read: Read) -> None:
     connection = sqlite3.connect(tmp_path / "people.db")
     connection.execute("create table people (email text, name text)")
-    connection.execute(f"insert into people values ('{EMAIL}', cast(x'416461ff' as text))")
+    connection.execute(f"insert into people values ('{EMAIL}', '{NAME}')")
     connection.commit()
     connection.close()
     with pytest.raises(SourceError) as caught:

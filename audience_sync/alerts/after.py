@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from audience_sync.alerts import unreached
 from audience_sync.alerts.conditions import CONFIG, RUN, TRAITS, begun, conditions, gone, of_interest, other_words, over
-from audience_sync.alerts.telling import call, tell, words_of
+from audience_sync.alerts.sending import ping
+from audience_sync.alerts.telling import tell, way_out, words_of
 from audience_sync.config.models import Settings
 from audience_sync.errors import NotifyError
 from audience_sync.model import RunStatus
@@ -38,7 +39,7 @@ def after_run(settings: Settings, store: Store, order: Order, report: Report) ->
 
 def _ping(settings: Settings, _store: Store, _order: Order, report: Report) -> None:
     url = settings.notify.ping
-    if url and report.status is not RunStatus.FAILED and (problem := call(url)):
+    if url and report.status is not RunStatus.FAILED and (problem := ping(url, way_out(settings))):
         raise NotifyError(f"`notify.ping` {problem}")
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from audience_sync.alerts.sending import send
 from audience_sync.config.models import Settings
 from audience_sync.config.secrets import masked
+from audience_sync.destinations.egress import Egress
 from audience_sync.errors import AudienceSyncError, NotifyError, in_short
 from audience_sync.model import AlertKind
 from audience_sync.store.engine import Store
@@ -14,8 +16,6 @@ from audience_sync.store.news import Letter, News, note_told, untold
 
 #: Of so many things a message has the words; of more it gives the number.
 MOST_LINES = 20
-#: Seconds that the dead-man's switch has for its answer.
-PATIENCE = 10
 HEADINGS = {
     AlertKind.FAILED: "FAILED",
     AlertKind.HELD: "HELD",
@@ -51,7 +51,7 @@ def refuse_untold(problems: Sequence[str | None]) -> None:
 def post(settings: Settings, address: str, news: Sequence[News], run: int) -> str | None:
     """One message. Returns what is wrong with the address, if anything, without the address."""
     heading, text = (masked(part, settings.secrets) for part in (title(news, run), body(news)))
-    return send(address, heading, text, is_good=all(each.is_over for each in news))
+    return send(address, heading, text, way_out(settings), is_good=all(each.is_over for each in news))
 
 
 def title(news: Sequence[News], run: int) -> str:
@@ -76,26 +76,9 @@ def _line(news: News) -> str:
     return f"{HEADINGS[kind]} {subject}: {words}"
 
 
-def send(address: str, heading: str, text: str, *, is_good: bool = True) -> str | None:
-    """Returns what is wrong with the address, if anything, without the address."""
-    from apprise import Apprise, NotifyType
-
-    one = Apprise()
-    if not one.add(address):
-        return "is none that Apprise knows (the forms of addresses are in its documentation)"
-    kind = NotifyType.SUCCESS if is_good else NotifyType.WARNING
-    return None if one.notify(title=heading, body=text, notify_type=kind) else "did not take the message"
-
-
-def call(url: str) -> str | None:
-    """Tell the dead-man's switch that runs are carried out. Returns what is wrong with it, without the address."""
-    import requests
-
-    try:
-        answer = requests.get(url, timeout=PATIENCE)
-    except requests.RequestException as error:
-        return f"could not be called ({type(error).__name__})"
-    return None if answer.ok else f"answered {answer.status_code}"
+def way_out(settings: Settings) -> Egress:
+    """How alerts leave: by the config's `proxy` and `ca_file`."""
+    return Egress.of(settings.ca_file, settings.proxy)
 
 
 def words_of(error: Exception, settings: Settings) -> str:

@@ -14,7 +14,8 @@ from audience_sync.cli.errors import masked_text
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.cli.output import path_text
 from audience_sync.config.models import Settings
-from audience_sync.destinations.base import Audiencing
+from audience_sync.destinations.base import Audiencing, Destination, HttpDestination
+from audience_sync.destinations.egress import Egress, shown_proxy
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError
 from audience_sync.schedule.entries import entries
@@ -90,14 +91,16 @@ def _schedules(settings: Settings) -> Iterator[Line]:
 
 def check_notify(settings: Settings) -> list[Line]:
     """Send a test message to every address of `notify`, and call the dead-man's switch."""
-    from audience_sync.alerts.telling import call, ordinal, send
+    from audience_sync.alerts.sending import ping, send
+    from audience_sync.alerts.telling import ordinal, way_out
 
     addresses = settings.notify.to
     if not addresses and not settings.notify.ping:
         return [_failed("notify", "", "no alerts are configured: set `notify.to` or `notify.ping`")]
-    tried = [(f"{ordinal(place)} address", send(each, *TRIAL)) for place, each in enumerate(addresses, 1)]
+    way = way_out(settings)
+    tried = [(f"{ordinal(place)} address", send(each, *TRIAL, way)) for place, each in enumerate(addresses, 1)]
     if settings.notify.ping:
-        tried.append(("ping", call(settings.notify.ping)))
+        tried.append(("ping", ping(settings.notify.ping, way)))
     return [
         _failed("notify", name, problem) if problem else Line("notify", name, True, "accepted a test message")
         for name, problem in tried
@@ -210,6 +213,15 @@ def _destinations(settings: Settings) -> Iterator[Line]:
     for name, options in settings.destinations.items():
         try:
             destination = types[options.type](options, Audiencing("check"))
-            yield Line("destination", name, True, f"{options.type} {path_text(destination.address)}")
+            where = f"{options.type} {path_text(destination.address)}{_by_way_of(destination)}"
+            yield Line("destination", name, True, where)
         except AudienceSyncError as error:
             yield _failed("destination", name, error)
+
+
+def _by_way_of(destination: Destination) -> str:
+    """The proxy on the way, where the destination is reached over HTTP."""
+    if not isinstance(destination, HttpDestination):
+        return ""
+    proxy = Egress.of(destination.options.ca_file, destination.options.proxy).proxy_for(destination.address)
+    return f" through the proxy {shown_proxy(proxy)}" if proxy else ""

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from audience_sync.config import checks, groups, properties, text
+from audience_sync.config import checks, egress, groups, properties, text
 from audience_sync.config.environments import for_environment
 from audience_sync.config.findings import Finding, Place, Tree, children, config_error
-from audience_sync.config.locations import database_url, folder_url
+from audience_sync.config.locations import absolute, database_url, folder_url
 from audience_sync.config.models import ConfigFile, Settings, StoreConfig, StoreSettings
 from audience_sync.config.options import DestinationOptions
 from audience_sync.config.origins import SourceConfig
@@ -54,11 +54,17 @@ def load(
     found = [*repeated, *overridden, *resolver.findings]
     # A variable that is missing is one problem, not also a text of the wrong form.
     unresolved = {finding.place for finding in resolver.findings}
-    later = chain(invalid, checks.findings(tree), groups.findings(tree), properties.findings(tree, reserved))
+    later = chain(
+        invalid,
+        checks.findings(tree),
+        groups.findings(tree),
+        properties.findings(tree, reserved),
+        egress.findings(tree, folder, variables),
+    )
     found += [finding for finding in later if finding.place not in unresolved]
     if found or file is None:
         raise config_error(_in_order(found, tree), secrets_of(resolver.values))
-    return _settings(file, folder, environment, resolver.values)
+    return _settings(file, folder, environment, resolver.values, variables)
 
 
 def load_store(path: Path, *, environment: str | None, variables: Mapping[str, str]) -> StoreSettings:
@@ -135,14 +141,20 @@ def _position(place: Place, value: Any) -> tuple[int, ...]:
     return here, *_position(place[1:], inner.get(place[0]))
 
 
-def _settings(file: ConfigFile, folder: Path, environment: str | None, values: list[str]) -> Settings:
+def _settings(
+    file: ConfigFile, folder: Path, environment: str | None, values: list[str], variables: Mapping[str, str]
+) -> Settings:
     parts = dict(file)
+    parts["ca_file"] = absolute(file.ca_file, folder) if file.ca_file else None
     parts["store"] = database_url(file.store, folder)
     parts["sources"] = {name: _located(source, folder) for name, source in file.sources.items()}
-    parts["destinations"] = {name: options.located(folder) for name, options in file.destinations.items()}
+    parts["destinations"] = {
+        name: options.located(folder).reached(folder, parts["ca_file"], file.proxy)
+        for name, options in file.destinations.items()
+    }
     if file.metrics.file is not None:
         parts["metrics"] = file.metrics.model_copy(update={"file": str(folder / file.metrics.file)})
-    secrets = secrets_of([*values, *_written_secrets(file)])
+    secrets = secrets_of([*values, *_written_secrets(file), *_proxy_secrets(file, variables)])
     return Settings(**parts, folder=folder, environment=environment, secrets=secrets)
 
 
@@ -164,3 +176,10 @@ def _written_secrets(file: ConfigFile) -> Iterator[str]:
             yield from (text.get_secret_value() for text in texts if isinstance(text, SecretStr))
             if isinstance(value, str) and not type(options).model_fields[name].repr:
                 yield from (*passwords(value), *keys(value))
+
+
+def _proxy_secrets(file: ConfigFile, variables: Mapping[str, str]) -> Iterator[str]:
+    """Users and passwords of proxies."""
+    options = [file.proxy, *(each.proxy for each in file.destinations.values())]
+    for url in filter(None, [*options, *egress.environment_secrets(options, variables)]):
+        yield from passwords(url)

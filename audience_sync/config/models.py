@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
+from audience_sync.config.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
 from audience_sync.config.metrics import Metrics
 from audience_sync.config.notify import Notify
 from audience_sync.config.options import DestinationOptions, Size, StrictModel
@@ -178,6 +179,18 @@ class ConfigFile(StoreConfig):
     )
     destinations: dict[str, SerializeAsAny[DestinationOptions]] = Field(
         default={}, description="Where identify calls go, by name."
+    )
+    ca_file: CaFile | None = Field(
+        default=None,
+        description=f"{CA_FILE}: for every destination, `notify` and `ping`. A relative path counts from the config "
+        "file.",
+        examples=["company-ca.pem"],
+    )
+    proxy: ProxyText | None = Field(
+        default=None,
+        repr=False,  # may hold a password
+        description=f"{PROXY}: for every destination, `notify` and `ping`. Default: none; the variables are not read.",
+        examples=PROXY_EXAMPLES,
     )
     schedule: ScheduleText | None = Field(
         default=None,

@@ -8,6 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from audience_sync.config.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
+from audience_sync.config.locations import absolute
 from audience_sync.config.values import parse_duration, parse_rate, parse_size
 
 #: The most that ``max_answer`` may be (bytes): every sender may hold one answer in memory.
@@ -90,7 +92,22 @@ class DestinationOptions(StrictModel):
         "told of it; `{entered: ..., exited: ...}` names them.",
     )
 
+    ca_file: CaFile | None = Field(
+        default=None, description=f"{CA_FILE}; default: the config's `ca_file`.", examples=["company-ca.pem"]
+    )
+    proxy: ProxyText | None = Field(
+        default=None,
+        repr=False,  # may hold a password
+        description=f"{PROXY}; default: the config's `proxy`.",
+        examples=PROXY_EXAMPLES,
+    )
+
     def located(self, folder: Path) -> Self:
         """The options with their paths made absolute; ``folder`` is the config file's."""
         del folder
         return self
+
+    def reached(self, folder: Path, ca_file: str | None, proxy: str | None) -> Self:
+        """The options with the whole config's `ca_file` and `proxy` where they have none of their own."""
+        own = absolute(self.ca_file, folder) if self.ca_file else ca_file
+        return self.model_copy(update={"ca_file": own, "proxy": self.proxy or proxy})

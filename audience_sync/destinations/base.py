@@ -61,13 +61,17 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, or (``status`` None) why there was none. ``is_cut``: ``body`` is only its beginning."""
+    """An HTTP answer, or (``status`` None) why there was none. ``is_cut``: ``body`` is only its beginning.
+
+    ``is_of_proxy``: a proxy on the way refuses, and will refuse every other request too.
+    """
 
     status: int | None
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     error: str = ""
     is_cut: bool = False
+    is_of_proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

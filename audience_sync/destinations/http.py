@@ -15,9 +15,11 @@ import requests
 import urllib3.exceptions as urllib3_errors
 
 from audience_sync import __version__
-from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Message
+from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Meaning, Message
 from audience_sync.destinations.echoes import without_echoes
-from audience_sync.destinations.wire import Deadline, DeadlineAdapter, PlainSession
+from audience_sync.destinations.egress import Egress
+from audience_sync.destinations.proxied import is_final, proxy_words, through, tunnel_words
+from audience_sync.destinations.wire import Deadline, DeadlineAdapter, PlainSession, ProxyError, ProxyRefusedError
 
 HEADERS = {
     "User-Agent": f"audience-sync/{__version__}",
@@ -34,7 +36,6 @@ EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
         (requests.exceptions.InvalidURL, urllib3_errors.LocationParseError),
         "the address can't be used, check `url`",
     ),
-    ((ssl.SSLCertVerificationError,), "the server's TLS certificate is not trusted"),
     ((TimeoutError, urllib3_errors.ReadTimeoutError), "no complete answer within the time-out"),
     ((ssl.SSLError,), "the TLS handshake failed"),
     ((socket.gaierror,), "the host's name can't be resolved"),
@@ -44,6 +45,14 @@ EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
     ((HTTPException,), "the answer is not HTTP"),
     ((OSError,), "no connection"),
 )
+
+
+#: Statuses from here on say no, with a body or without.
+REFUSALS = 400
+#: What a proxy answers that wants a log-in.
+PROXY_LOG_IN = 407
+#: OpenSSL's numbers for certificates whose CA is not known here.
+UNKNOWN_CA = (18, 19, 20, 21)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,8 @@ class HttpTransport:
         self._destination = destination
         self._now = now
         self._deadline = Deadline(clock)
-        self._session = PlainSession(DeadlineAdapter(self._deadline))
+        self._egress = Egress.of(destination.options.ca_file, destination.options.proxy)
+        self._session = PlainSession(DeadlineAdapter(self._deadline, self._egress.ca_file))
         self._session.headers.update(HEADERS)
 
     def send(self, messages: Sequence[Message]) -> Judgement:
@@ -78,12 +88,23 @@ class HttpTransport:
         """What ``send`` does, with all that was said."""
         request = self._destination.signed(self._destination.request(messages), self._now())
         answer = self.answer(request)
-        return Exchange(request, answer, without_echoes(self._destination.judge(answer), messages))
+        return Exchange(request, answer, without_echoes(self._judged(request, answer), messages))
+
+    def _judged(self, request: HttpRequest, answer: Answer) -> Judgement:
+        """Of what a proxy refuses no destination has heard: it is for the person who set the proxy up."""
+        if answer.is_of_proxy:
+            return Judgement(Meaning.STOP, answer.error)
+        judgement = self._destination.judge(answer)
+        proxy = self._egress.proxy_for(request.url)
+        return through(judgement, proxy) if proxy and request.url.startswith("http://") else judgement
 
     def answer(self, request: HttpRequest) -> Answer:
         """The answer, or why there was none: nothing is raised for what happens on the way."""
+        proxy = self._egress.proxy_for(request.url)
+        if proxy and not proxy.startswith(("http://", "https://")):
+            return Answer(None, error=proxy_words(proxy, "is not supported: use an HTTP proxy"), is_of_proxy=True)
         try:
-            return self._exchange(request)
+            answer = self._exchange(request, proxy)
         except (
             requests.RequestException,
             urllib3_errors.HTTPError,
@@ -91,9 +112,12 @@ class HttpTransport:
             OSError,
             ValueError,
         ) as error:
-            return Answer(None, error=explain(error))
+            return no_answer(error, proxy, request.url)
+        if proxy and answer.status == PROXY_LOG_IN:
+            return Answer(None, error=tunnel_words(proxy, PROXY_LOG_IN, request.url), is_of_proxy=True)
+        return answer
 
-    def _exchange(self, request: HttpRequest) -> Answer:
+    def _exchange(self, request: HttpRequest, proxy: str | None) -> Answer:
         seconds = self._destination.options.timeout.total_seconds()
         self._deadline.start(seconds)
         with self._session.request(
@@ -103,10 +127,12 @@ class HttpTransport:
             data=request.body,
             timeout=seconds,
             stream=True,
+            proxies={"http": proxy, "https": proxy} if proxy else {},
         ) as response:
             most = self._destination.most_answer
-            body = response.raw.read(most + 1, decode_content=True)
-            return Answer(response.status_code, body[:most], self._headers(response), is_cut=len(body) > most)
+            body, is_whole = _read(response, most + 1)
+            is_cut = len(body) > most or not is_whole
+            return Answer(response.status_code, body[:most], self._headers(response), is_cut=is_cut)
 
     def _headers(self, response: requests.Response) -> dict[str, str]:
         """Names in lower case, and always with a date: other dates are read against it."""
@@ -118,13 +144,48 @@ class HttpTransport:
         self._session.close()
 
 
+def _read(response: requests.Response, most: int) -> tuple[bytes, bool]:
+    """The body, and whether it came to its end. A server that refuses a request while it is still being sent (413, 407)
+    often resets the connection: its status counts without the body. A success is one only when it is whole."""
+    try:
+        return response.raw.read(most, decode_content=True), True
+    except urllib3_errors.ProtocolError:
+        if response.status_code < REFUSALS:
+            raise
+        return b"", False
+
+
+def no_answer(error: BaseException, proxy: str | None, url: str) -> Answer:
+    """Why there was none, by name of the proxy where it is the proxy's doing."""
+    causes = tuple(_causes(error))
+    refused = next((cause for cause in causes if isinstance(cause, ProxyRefusedError)), None)
+    if proxy and refused:
+        words = tunnel_words(proxy, refused.status, url)
+        return Answer(None, error=words, is_of_proxy=is_final(refused.status))
+    if proxy and any(isinstance(cause, ProxyError) for cause in causes):
+        return Answer(None, error=proxy_words(proxy, f"can't be used: {explain(error)}"))
+    return Answer(None, error=explain(error))
+
+
 def explain(error: BaseException) -> str:
     """What happened, in words that carry no secret."""
     causes = tuple(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return untrusted(cause)
     for kinds, text in EXPLANATIONS:
         if any(isinstance(cause, kinds) for cause in causes):
             return text
     return f"no answer ({type(error).__name__})"
+
+
+def untrusted(error: ssl.SSLCertVerificationError) -> str:
+    """Why a certificate is not accepted. An unknown CA can be named here; the rest is corrected at the server."""
+    why = "the server's TLS certificate is not trusted"
+    if getattr(error, "verify_code", None) in UNKNOWN_CA:
+        return f"{why}: if a CA of your company signed it, name the CA's file in `ca_file`"
+    said = getattr(error, "verify_message", "").rstrip(".")
+    return f"{why} ({said})" if said else why
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

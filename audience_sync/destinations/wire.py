@@ -9,10 +9,13 @@ second answer to one request would count for the next one.
 from __future__ import annotations
 
 import io
+import re
 import socket
+import ssl
+from base64 import b64encode
 from collections.abc import Callable
 from functools import partial
-from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected, parse_headers
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -20,9 +23,25 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util.ssl_ import create_urllib3_context
+
+from audience_sync.destinations.egress import log_in
 
 #: Interim answers (1xx) before the answer; more are no conversation.
 MOST_INTERIM = 100
+
+
+class ProxyError(OSError):
+    """The proxy on the way can't be reached, or does not answer."""
+
+
+class ProxyRefusedError(ProxyError):
+    """The proxy on the way answered CONNECT with this ``status``, not with 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Deadline:
@@ -100,15 +119,19 @@ class WholeResponse(HTTPResponse):
         self.fp = self._lines
 
     def begin(self) -> None:
+        super().begin()
+        if self._lines.last == b"":
+            raise RemoteDisconnected("closed within the headers")
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line after all interim answers; asked for an answer, and for a proxy's to CONNECT."""
         for _ in range(MOST_INTERIM):
-            super().begin()
-            if self._lines.last == b"":
-                raise RemoteDisconnected("closed within the headers")
-            if self.status >= 200:
-                return
-            if self.status == 101:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed doesn't have it
+            if status >= 200:
+                return version, status, reason
+            if status == 101:
                 raise HTTPException("another protocol, which nothing asked for")
-            self.headers = self.msg = None  # type: ignore[assignment]  # ``begin`` reads on only where it has none
+            parse_headers(self.fp)
         raise HTTPException("interim answers without an end")
 
 
@@ -119,8 +142,31 @@ class _Timed(HTTPConnection):
         super().__init__(*args, **options)
         self._deadline = deadline
         self._is_out_of_step = False
+        self._is_past_the_proxy = False
         # Declared as a class, but only ever called.
         self.response_class = partial(WholeResponse, deadline=deadline, stray=self._lose_step)  # type: ignore[assignment]
+
+    def connect(self) -> None:
+        """Raises ProxyError for what happens before the proxy on the way has opened a tunnel."""
+        self._is_past_the_proxy = self.proxy is None
+        self.timeout = self._deadline.left()
+        try:
+            super().connect()
+        except (OSError, HTTPException, HTTPError) as error:
+            if self._is_past_the_proxy or isinstance(error, ProxyError):
+                raise
+            raise ProxyError("before the tunnel") from error
+
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()
+        except OSError as error:
+            if refused := re.match(r"Tunnel connection failed: (\d+)", str(error)):
+                raise ProxyRefusedError(int(refused[1])) from error
+            raise
+        self._is_past_the_proxy = True
+        assert self.sock is not None
+        self.sock.settimeout(self._deadline.left())  # for the handshake
 
     def send(self, data: Any) -> None:
         if self.sock:
@@ -154,18 +200,43 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """One connection, kept alive, never retried by itself: the engine decides about repeats."""
+    """One connection, kept alive, never retried by itself: the engine decides about repeats.
 
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
+    ``ca_file``: certificates that are trusted in addition to the public ones.
+    """
+
+    def __init__(self, deadline: Deadline, ca_file: str | None = None) -> None:
+        self._trusted = _trusting(ca_file)
+        self._classes = {
+            "http": partial(_Pool, deadline=deadline),
+            "https": partial(_SecurePool, deadline=deadline),
+        }
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": partial(_Pool, deadline=self._deadline),
-            "https": partial(_SecurePool, deadline=self._deadline),
-        }
+        super().init_poolmanager(*args, ssl_context=self._trusted, **options)
+        self.poolmanager.pool_classes_by_scheme = self._classes
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(
+            proxy, ssl_context=self._trusted, proxy_ssl_context=self._trusted, **options
+        )
+        manager.pool_classes_by_scheme = self._classes
+        return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """In UTF-8, in which proxies keep passwords; requests has Latin-1, without most letters."""
+        both = log_in(proxy)
+        return {} if both is None else {"Proxy-Authorization": f"Basic {b64encode(both.encode()).decode()}"}
+
+
+def _trusting(ca_file: str | None) -> ssl.SSLContext | None:
+    """For each connection the public CAs are added to it."""
+    if ca_file is None:
+        return None
+    context = create_urllib3_context()
+    context.load_verify_locations(ca_file)
+    return context
 
 
 class PlainSession(requests.Session):

@@ -187,7 +187,7 @@ def test_who_was_told_is_not_told_again_since_somebody_else_was_not(
 ) -> None:
     held_while_others_are_away(vip, people, others, receiver)
     ended = vip.sync()
-    assert "of `notify.to` the second address did not take the message" in ended.stderr
+    assert "of `notify.to` the second address did not accept the message" in ended.stderr
     assert [title for title, _ in people.told()] == ["audience-sync run 2: 1 held"]
     vip.sync()
     assert people.told() == []

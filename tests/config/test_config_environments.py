@@ -71,8 +71,8 @@ def test_an_unknown_part_of_any_environment_is_a_problem(problems: Problems) -> 
     text = TEXT.replace("development: {}", "development: {stor: x}")
     assert problems(text) == [
         "environments.development.stor: unknown option `stor`; did you mean `store`? (known here: aliases, audiences, "
-        "computed_traits, destinations, guard, members_table, memory_limit, metrics, notify, priority_groups, "
-        "retention, schedule, sources, store, suppressed)"
+        "ca_file, computed_traits, destinations, guard, members_table, memory_limit, metrics, notify, priority_groups, "
+        "proxy, retention, schedule, sources, store, suppressed)"
     ]
 
 

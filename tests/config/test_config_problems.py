@@ -71,14 +71,14 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         "destinations.connect.type: unknown type of destination `zendesk_conect`; did you mean "
         "`zendesk_connect`? (known here: file, segment, zendesk_connect)",
         "destinations.log.path: it is missing",
-        "destinations.log.pth: unknown option `pth`; did you mean `path`? (known here: batch_size, "
-        "concurrency, events, give_up_after, max_answer, path, rate_limit, timeout, type)",
+        "destinations.log.pth: unknown option `pth`; did you mean `path`? (known here: batch_size, ca_file, "
+        "concurrency, events, give_up_after, max_answer, path, proxy, rate_limit, timeout, type)",
         "destinations.log.timeout: a duration is a number and a unit: 500ms, 30s, 5m, 1.5h, 2d",
         "destinations.log.concurrency: it must be a whole number",
         "memory_limit: a size is a number and a unit: 768MB, 1GB, 512MiB",
-        "gard: unknown option `gard`; did you mean `guard`? (known here: aliases, audiences, computed_traits, "
-        "destinations, environments, guard, members_table, memory_limit, metrics, notify, priority_groups, retention, "
-        "schedule, sources, store, suppressed)",
+        "gard: unknown option `gard`; did you mean `guard`? (known here: aliases, audiences, ca_file, computed_traits, "
+        "destinations, environments, guard, members_table, memory_limit, metrics, notify, priority_groups, proxy, "
+        "retention, schedule, sources, store, suppressed)",
     ]
 
 

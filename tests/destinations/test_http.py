@@ -90,6 +90,14 @@ def test_an_answer_that_is_not_whole_is_none(receiver: Receiver, reply: Reply, e
     assert len(receiver.requests) == 1  # never repeated by the client itself
 
 
+@pytest.mark.parametrize("status", [400, 413, 429, 500])
+def test_a_refusal_counts_though_the_connection_breaks_within_its_body(receiver: Receiver, status: int) -> None:
+    head = f"HTTP/1.1 {status} Said\r\nContent-Length: 40\r\n\r\n<html>".encode()
+    receiver.will_answer(Reply(raw=head, then="reset"))
+    answer = answered(receiver.url)
+    assert (answer.status, answer.body, answer.is_cut) == (status, b"", True)
+
+
 def test_no_answer_is_tried_again_and_says_why(receiver: Receiver) -> None:
     receiver.will_answer(Reply(raw=b"HTTP/1.1 200 O", then="close"))
     assert sent(receiver.url) == Judgement(Meaning.RETRY, CUT_OFF)

@@ -54,7 +54,7 @@ def parsed(content: bytes) -> tuple[Tree, list[Finding]]:
 
 
 def _checked_names(node: yaml.Node | None, place: Place, above: set[int], counted: Iterator[int]) -> Iterator[Finding]:
-    """Finds the names that are there twice, and makes every name text on the way."""
+    """Finds names that are there twice and texts that can't be stored, and makes every name text on the way."""
     if next(counted) > MOST_PARTS:
         raise ValueError(f"with its aliases written out it has more than {MOST_PARTS:,} parts")
     if id(node) in above:
@@ -63,6 +63,8 @@ def _checked_names(node: yaml.Node | None, place: Place, above: set[int], counte
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _checked_names(item, (*place, index), inner, counted)
+    elif isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+        yield Finding(place, "it contains a NUL character, which no store can keep: remove it")
     elif isinstance(node, yaml.MappingNode):
         yield from _repeated(node, place)
         for name, value in node.value:

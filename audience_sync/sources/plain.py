@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from audience_sync.encodings import codec_of, encoding_advice
+from audience_sync.encodings import EBCDIC, codec_of, encoding_advice
 from audience_sync.errors import SourceError
 from audience_sync.sources.lookup import Found
 from audience_sync.sources.surrogates import Halves, marked
@@ -27,6 +27,7 @@ _NOT_JSON = (".csv", ".tsv")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_16_HALVES = ("utf-16-le", "utf-16-be")
 _MARK = "\ufeff"
+_NEXT_LINE = "\x85"
 
 
 def plain(workspace: Workspace, found: Found, encoding: str) -> Path:
@@ -167,6 +168,8 @@ class _Text:
                 f"`encoding: {self._encoding}-le` or `-be`, if it is {self._encoding.upper()} at all: correct "
                 "`encoding:` in the config."
             ) from None
+        if self._encoding in EBCDIC:
+            text = text.replace(_NEXT_LINE, "\n")
         self._lines += text.count("\n")
         self._bytes += len(chunk)
         return text
@@ -178,7 +181,7 @@ class _Text:
         line = self._lines + self._decoder.decode(chunk[:into], False).count("\n")
         offset = self._bytes + error.start - len(before[0])
         return self._problem(
-            f", line {line}", f"byte 0x{error.object[error.start]:02X} at offset {offset:,} is none of its characters"
+            f", line {line}", f"byte 0x{error.object[error.start]:02X} at offset {offset:,} is not a character of it"
         )
 
     def _problem(self, place: str, what: str) -> SourceError:

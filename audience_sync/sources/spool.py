@@ -7,6 +7,7 @@ trait. (Half the bytes of JSON lines, written and scanned as fast.)
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,12 +18,21 @@ from typing import Any
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Unsendable, Wanted
 from audience_sync.sources.ids import MISSING, NOT_TEXT, python_ids
-from audience_sync.sources.tables import Part, bytes_column, column_missing, column_twice, wanted_columns
+from audience_sync.sources.tables import (
+    NAME_HAS_NUL,
+    NAME_HAS_SURROGATE,
+    Part,
+    bytes_column,
+    column_missing,
+    column_twice,
+    wanted_columns,
+)
 from audience_sync.sources.texts import json_text, json_texts
 from audience_sync.sources.values import ARE_BYTES, REJECTED
 from audience_sync.workspace import Workspace, literal
 
 MOST_RAW = 200
+_SURROGATE = re.compile("[\ud800-\udfff]")
 ROWS_AT_ONCE = 10_000
 
 
@@ -88,7 +98,9 @@ def _cells(
         raise refuse(values[reasons.index(NOT_TEXT)])
     cells: list[Sequence[Any]] = [range(start, start + len(rows)), user_ids, reasons, _raws(values, reasons)]
     if where.name is not None:
-        cells.append([_text(value) for value in columns[where.name]])
+        names, problems = zip(*map(_name, columns[where.name]), strict=True)
+        reasons = [reason or problem for reason, problem in zip(reasons, problems, strict=True)]
+        cells = [*cells[:2], reasons, _raws(values, reasons), names]
     for key, place in where.traits.items():
         texts = python_ids(columns[place])[0] if key in where.ids else json_texts(columns[place])
         if key not in where.ids and any(text[0] == REJECTED for text in texts if text):
@@ -116,8 +128,14 @@ def _raws(values: Sequence[Any], reasons: Sequence[str | None]) -> list[str | No
     return [_raw(value) if reason else None for value, reason in zip(values, reasons, strict=True)]
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else _sendable(str(value))
+def _name(value: Any) -> tuple[str | None, str | None]:
+    """An audience's name, None where it can't be used, and why."""
+    if value is None or isinstance(value, Unsendable):
+        return None, f"audience name {value.reason}" if value else None
+    text = str(value)
+    if "\0" in text:
+        return None, NAME_HAS_NUL
+    return (None, NAME_HAS_SURROGATE) if _SURROGATE.search(text) else (text, None)
 
 
 def _raw(value: Any) -> str | None:

@@ -19,6 +19,8 @@ from audience_sync.workspace import literal
 Item = TypeVar("Item")
 MOST_NAMED = 12
 HEADER_AGAIN = "the header again"
+NAME_HAS_NUL = "audience name contains a NUL character"
+NAME_HAS_SURROGATE = "audience name contains half a surrogate pair"
 _PLAIN = re.compile(r"[\w./-]+")
 #: What is no column's name: an address, a long number, a date.
 _VALUE = re.compile(r"@|\d{6}|\d{4}-\d\d-\d\d")
@@ -142,6 +144,10 @@ def part_of(table: Table, wanted: Wanted) -> Part:
     if table.again:
         reason = f"case when {table.again} then '{HEADER_AGAIN}' else {reason} end"
         raw = f"case when {table.again} then {literal(wanted.user_id)} else {user_id} end"
+    name = None
+    if wanted.name:
+        name, problem = _name_of(table, wanted.name)
+        reason = f"coalesce({reason}, {problem})"
     return Part(
         file=table.name,
         scan=table.scan,
@@ -149,7 +155,7 @@ def part_of(table: Table, wanted: Wanted) -> Part:
         user_id=user_id,
         reason=reason,
         raw=raw,
-        name=_name_of(table, wanted.name) if wanted.name else None,
+        name=name,
         traits={key: _trait_of(table, trait) for key, trait in wanted.traits.items()},
         odd={
             key: (*table.marks, *marks_of(kind))
@@ -178,10 +184,13 @@ def _id_of(table: Table, name: str) -> tuple[str, str]:
     return user_id, reason
 
 
-def _name_of(table: Table, name: str) -> str:
+def _name_of(table: Table, name: str) -> tuple[str, str]:
+    """An audience's name as text, NULL where it can't be used, and why (NULL if it can)."""
     column = _column_of(table, name)
     text = f"({column.sql} ->> '$')" if column.type == "JSON" else f"cast({column.sql} as VARCHAR)"
-    return f"case when not contains({text}, '{HALF_PAIR}') then {text} end" if HALF_PAIR in table.marks else text
+    half = f" when contains({text}, '{HALF_PAIR}') then '{NAME_HAS_SURROGATE}'" if HALF_PAIR in table.marks else ""
+    reason = f"case when contains({text}, chr(0)) then '{NAME_HAS_NUL}'{half} end"
+    return f"case when {reason} is null then {text} end", reason
 
 
 def _trait_of(table: Table, trait: TraitColumn) -> str:

@@ -177,7 +177,21 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         *(
             pytest.param(
                 f"{{name: A, source: shop, file: a, encoding: {name}}}",
-                f"audiences[0].encoding: `{name}` is no encoding of text files. Name one such as `utf-8` or `cp1252`",
+                f"audiences[0].encoding: there is no encoding `{name}`; did you mean `{usual}`?",
+                id=f"people call it {name}",
+            )
+            for name, usual in (("ansi", "cp1252"), ("ANSI", "cp1252"), ("EBCDIC", "cp037"), ("Unicode", "utf-16"))
+        ),
+        pytest.param(
+            '{name: "V\\0IP", source: shop, file: a}',
+            "audiences[0].name: it contains a NUL character, which no store can keep: remove it",
+            id="a NUL character",
+        ),
+        *(
+            pytest.param(
+                f"{{name: A, source: shop, file: a, encoding: {name}}}",
+                f"audiences[0].encoding: `{name}` is not an encoding of text files. "
+                "Name one such as `utf-8` or `cp1252`",
                 id=f"{name} is no encoding of text",
             )
             for name in ("base64", "rot13", "zlib", "idna", "punycode", "unicode_escape", "undefined", "hex")

@@ -45,6 +45,9 @@ NAMES = {
     "iso2022_jp": (b"user_id\n\x1b$BEDCf\x1b(B\n", "田中"),
     "big5": (b"user_id\n\xa4\xfd\n", "王"),
     "euc_kr": (b"user_id\n\xb1\xe8\n", "김"),
+    "cp037": (b"\xa4\xa2\x85\x99m\x89\x84%\xe9\x96S%", "Zoë"),
+    "cp500": (b"\xa4\xa2\x85\x99m\x89\x84\x15\xe9\x96S\x15", "Zoë"),
+    "cp1140": (b"\xa4\xa2\x85\x99m\x89\x84\r\x15\xe9\x96S\r\x15", "Zoë"),
     "cp850": (b"user_id\nZo\x89\n", "Zoë"),
 }
 
@@ -87,22 +90,22 @@ REFUSED = {
     "a byte that Windows-1252 hasn't": (
         "latin-1",
         b"user_id\nada\nbo\x81b\n",
-        "a.csv, line 3: this is not CP1252: byte 0x81 at offset 14 is none of its characters",
+        "a.csv, line 3: this is not CP1252: byte 0x81 at offset 14 is not a character of it",
     ),
     "half a character of Shift JIS": (
         "shift_jis",
         b"user_id\nada\nbob\x93\n",
-        "a.csv, line 3: this is not SHIFT_JIS: byte 0x93 at offset 15 is none of its characters",
+        "a.csv, line 3: this is not SHIFT_JIS: byte 0x93 at offset 15 is not a character of it",
     ),
     "a byte that UTF-8 hasn't": (
         "utf-8",
         b"user_id\nZo\xeb\n",
-        "a.csv, line 2: this is not UTF-8: byte 0xEB at offset 10 is none of its characters",
+        "a.csv, line 2: this is not UTF-8: byte 0xEB at offset 10 is not a character of it",
     ),
     "half a character at the end of UTF-16": (
         "utf-16-le",
         "user_id\nada\n".encode("utf-16-le") + b"x",
-        "a.csv, line 3: this is not UTF-16-LE: byte 0x78 at offset 24 is none of its characters",
+        "a.csv, line 3: this is not UTF-16-LE: byte 0x78 at offset 24 is not a character of it",
     ),
     "UTF-8 that is said to be Windows-1251": (
         "cp1251",
@@ -116,7 +119,7 @@ REFUSED = {
     ),
     "UTF-16 without its mark": ("utf-16", b"u\0s\0", "`encoding: utf-16-le` or `-be`"),
     "no encoding": ("klingon", b"user_id\nada\n", "there is no encoding `klingon`"),
-    "no encoding of text": ("rot13", b"user_id\nada\n", "`rot13` is no encoding of text files"),
+    "no encoding of text": ("rot13", b"user_id\nada\n", "`rot13` is not an encoding of text files"),
 }
 
 

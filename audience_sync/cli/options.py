@@ -29,6 +29,12 @@ move_key = click.option(
     callback=lambda context, parameter, values: _moves(values),
     help="Give this audience another key: OLD is told false and closed for good, NEW true, in one call a user.",
 )
+#: ``plan`` and ``sync``: a person confirms the clock.
+accept_clock_option = click.option(
+    "--accept-clock",
+    is_flag=True,
+    help="The clock is right, though it is more than a week from the newest run.",
+)
 
 
 def _moves(values: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common, move_key, parsed
+from audience_sync.cli.options import accept_clock_option, common, move_key, parsed
 
 if TYPE_CHECKING:
     from audience_sync.sync.plan import Plan
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--accept", multiple=True, metavar="KEY", help="As `sync` with it.")
 @move_key
+@accept_clock_option
 @click.option("--rate", metavar="N/s", help="Of a seed: at most so many users in a time, as `seed` with it.")
 @click.option(
     "--out",
@@ -32,6 +33,7 @@ def plan(
     keys: tuple[str, ...],
     accept: tuple[str, ...],
     moves: dict[str, str],
+    accept_clock: bool,
     rate: str | None,
     out: Path | None,
 ) -> int:
@@ -48,7 +50,8 @@ def plan(
     from audience_sync.sync.plan import make_plan
 
     options = options_of(context)
-    order = Order("plan", keys or None, accept, moves=moves, rate=parsed("--rate", rate, parse_rate))
+    asked_rate = parsed("--rate", rate, parse_rate)
+    order = Order("plan", keys or None, accept, moves=moves, rate=asked_rate, accept_clock=accept_clock)
     settings = read_settings(options)
     with opened_to_read(settings) as parts, RunProgress() as progress:
         found = make_plan(parts, order, progress.watch)

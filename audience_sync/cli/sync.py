@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common, move_key
+from audience_sync.cli.options import accept_clock_option, common, move_key
 
 if TYPE_CHECKING:
     from audience_sync.sync.saved import SavedPlan
@@ -32,6 +32,7 @@ LARGEST_PLAN = 50_000_000
     help="Do what this plan says (`plan --out FILE`), and nothing if it would be anything else by now.",
 )
 @move_key
+@accept_clock_option
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
 @common
 @click.pass_context
@@ -41,6 +42,7 @@ def sync(
     accept: tuple[str, ...],
     plan_file: Path | None,
     moves: dict[str, str],
+    accept_clock: bool,
     upgrade: bool,
 ) -> int:
     """One run over all (or the named) audiences and all computed traits.
@@ -51,9 +53,12 @@ def sync(
     from audience_sync.sync.order import Order
 
     if plan_file is None:
-        return carry_out(context, Order("sync", keys or None, accept, moves=moves), upgrade=upgrade).exit_code
-    if keys or accept or moves:
-        raise click.UsageError("the plan says of which audiences, and which guards are lifted: give --plan alone")
+        order = Order("sync", keys or None, accept, moves=moves, accept_clock=accept_clock)
+        return carry_out(context, order, upgrade=upgrade).exit_code
+    if keys or accept or moves or accept_clock:
+        raise click.UsageError(
+            "the plan has the audiences, the guards that are lifted, the moves and the clock: give --plan alone"
+        )
     plan = _read(plan_file)
     return carry_out(context, plan.order, upgrade=upgrade, review=plan.refuse_other).exit_code
 

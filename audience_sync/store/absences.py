@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from audience_sync.model import AudienceStatus
+from audience_sync.store.clock import counted_at
 from audience_sync.store.tables import absences, properties, run_audiences, runs
 from audience_sync.workspace import Workspace
 
@@ -45,10 +46,14 @@ def before_absences(connection: Connection, otherwise: int) -> int:
 
 
 def times_of_absences(connection: Connection, key: str) -> dict[int, datetime]:
-    """When the runs started that missed members first who are still missing."""
+    """The times that stays are measured from, of the runs that missed members first who are still missing: a run by
+    a doubted clock has that of the next run by an accepted one, or none yet."""
     mine = select(absences.c.run_id).join_from(absences, properties).where(properties.c.key == key).distinct()
-    query = select(runs.c.id, runs.c.started_at).where(runs.c.id.in_(mine))
-    return {row.id: row.started_at for row in connection.execute(query)}
+    later = runs.alias("later")
+    accepted = (later.c.id >= runs.c.id) & later.c.clock_doubted.is_not(True)
+    first = select(counted_at(later)).where(accepted).order_by(later.c.id).limit(1).scalar_subquery()
+    query = select(runs.c.id, first.label("counted_at")).where(runs.c.id.in_(mine))
+    return {row.id: row.counted_at for row in connection.execute(query) if row.counted_at is not None}
 
 
 def last_looks(connection: Connection, key: str, most: int) -> Sequence[int]:

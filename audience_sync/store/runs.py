@@ -1,4 +1,4 @@
-"""Which runs were there when?"""
+"""Find the run that was the last one at a time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from audience_sync.store.clock import counted_at
 from audience_sync.store.tables import runs
 
 
 def last_run_by(connection: Connection, at: datetime) -> int:
-    """The last run that had started by then; 0 where there was none."""
-    return connection.execute(select(func.max(runs.c.id)).where(runs.c.started_at <= at)).scalar() or 0
+    """The last run that had started by then; 0 where there was none. The start of a run that followed one by a wrong
+    clock is not its own: it counts by the time that ages are measured by."""
+    return connection.execute(select(func.max(runs.c.id)).where(counted_at(runs) <= at)).scalar() or 0

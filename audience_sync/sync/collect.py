@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.config.origins import SnapshotConfig
@@ -38,6 +39,7 @@ class Collector:
     """Takes and compares snapshots, one after another; ``settle`` then takes over what may go through.
 
     ``profile_fields``: names that no audience may have, since they are profile fields of a destination.
+    ``counted_at``: the time that ages are measured by; None = the clock is doubted.
     ``aliases``: under which ids users are known now.
     ``erased``: an SQL condition on ``user_id`` for users who are not to come back.
     ``keys``: only these audiences (None = all); ``due``: only those of these entries of the config.
@@ -51,6 +53,7 @@ class Collector:
     sources: Mapping[str, Source]
     known: Known
     run: int
+    counted_at: datetime | None
     findings: Findings
     decisions: Decisions
     profile_fields: frozenset[str] = frozenset()
@@ -209,7 +212,16 @@ class Collector:
     def keep(self, target: Target, chain: Chain, parted: Parted, taken: Taken) -> None:
         """Note the difference, to be judged together with the others."""
         diff, known = parted.told, self.known.absent.get(target.key, 0)
-        damped = damp(self.workspace, self.store, target, diff, run=self.run, known=known, at_once=parted.at_once)
+        damped = damp(
+            self.workspace,
+            self.store,
+            target,
+            diff,
+            run=self.run,
+            counted_at=self.counted_at,
+            known=known,
+            at_once=parted.at_once,
+        )
         news, counts = damped.news, Counts(chain.users - known, diff.entered, damped.newly_missing)
         if chain.segments:
             members = f"select user_id from ({current(chain)})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from audience_sync.config.parts import Stay
 from audience_sync.model import AudienceStatus
@@ -46,18 +46,20 @@ def damp(
     diff: MembersDiff,
     *,
     run: int,
+    counted_at: datetime | None,
     known: int,
     at_once: str = "false",
 ) -> Damped:
     """``diff``: the snapshot against the members, among whom are those who were missing before and stay: ``known``
-    counts them. ``at_once``: a condition on ``user_id`` for those who leave without staying."""
+    counts them. ``counted_at``: the time that stays are measured by (None = none of them ends). ``at_once``: a
+    condition on ``user_id`` for those who leave without staying."""
     stay = target.config.min_stay
     if target.stored is None or (stay is None and not known):
         return Damped(diff, f"from {diff.table}", diff.left)
     absent = _absent(workspace, store, target)
     gone = f"select user_id from {diff.table} where not present"
     newly = f"{gone} and user_id not in (select user_id from {absent})"
-    is_due = _is_due(store, target, stay, run)
+    is_due = _is_due(store, target, stay, run, counted_at)
     due = f"select user_id from {absent} semi join ({gone}) using (user_id) where {is_due} and not ({at_once})"
     leaving = f"{due} union all ({gone} and ({at_once}))" if stay else gone
     back = f"select user_id from {absent} anti join ({gone}) using (user_id)"
@@ -89,7 +91,7 @@ def _absent(workspace: Workspace, store: Store, target: Target) -> str:
         return read_absent(connection, workspace, target.store_key)
 
 
-def _is_due(store: Store, target: Target, stay: Stay | None, run: int) -> str:
+def _is_due(store: Store, target: Target, stay: Stay | None, run: int, counted_at: datetime | None) -> str:
     """A condition on ``run_id``, the run that missed a member first."""
     if stay is None:
         return "true"
@@ -97,7 +99,8 @@ def _is_due(store: Store, target: Target, stay: Stay | None, run: int) -> str:
         if stay.runs is not None:
             looks = [run, *last_looks(connection, target.store_key, stay.runs - 1)]
             return f"run_id < {looks[-1]}" if len(looks) == stay.runs else "false"
-        now = datetime.now(UTC)
         times = times_of_absences(connection, target.store_key)
-    over = [str(each) for each, at in times.items() if stay.time is not None and at + stay.time <= now]
+    if stay.time is None or counted_at is None:
+        return "false"
+    over = [str(each) for each, at in times.items() if at + stay.time <= counted_at]
     return f"run_id in ({', '.join(over)})" if over else "false"

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from audience_sync import __version__
 from audience_sync.model import RunId, RunStatus
+from audience_sync.store.clock import count_from, read_run_clock
 from audience_sync.store.holder import holder
 from audience_sync.store.tables import requests, run_destinations, runs, untaken_calls
 from audience_sync.sync.report import DestinationReport, Report
@@ -23,13 +24,26 @@ def new_nonce() -> str:
     return secrets.token_hex(8)
 
 
-def begin_run(connection: Connection, command: str, now: datetime, *, nonce: str = "") -> RunId:
-    """A new run's row; runs that died without a word are marked as interrupted. ``nonce``: a new one by default."""
+def begin_run(
+    connection: Connection, command: str, now: datetime, *, nonce: str = "", accept_clock: bool = False
+) -> RunId:
+    """A new run's row; runs that died without a word are marked as interrupted. ``nonce``: a new one by default.
+    ``accept_clock``: ``now`` is right, however far it is from the newest run."""
     for run in connection.execute(select(runs.c.id).where(runs.c.status == RunStatus.RUNNING.value)).scalars().all():
         _mark_dead(connection, run)
     last = connection.execute(select(runs.c.started_at).order_by(runs.c.id.desc()).limit(1)).scalar()
     started = now if last is None else max(now, last + TICK)
-    row = {"command": command, "status": RunStatus.RUNNING.value, "started_at": started, "nonce": nonce or new_nonce()}
+    clock = read_run_clock(connection, now, accept=accept_clock)
+    if accept_clock:
+        count_from(connection, now)
+    row = {
+        "command": command,
+        "status": RunStatus.RUNNING.value,
+        "started_at": started,
+        "nonce": nonce or new_nonce(),
+        "clock_doubted": clock.counted_at is None,
+        "counted_at": None if clock.counted_at == started else clock.counted_at,
+    }
     key = connection.execute(insert(runs).values(**row, holder=holder(), version=__version__)).inserted_primary_key
     assert key is not None
     return RunId(int(key[0]))

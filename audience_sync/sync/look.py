@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from audience_sync.delivery.feeds import Feed, Ledger, read_ledgers
 from audience_sync.delivery.owed import Facts
@@ -14,6 +15,7 @@ from audience_sync.errors import FrozenError, RetiredError
 from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.sources.boundary import bounded
 from audience_sync.store.chains import Chain
+from audience_sync.store.clock import RunClock, read_run_clock
 from audience_sync.store.tables import refused_values, withheld_values
 from audience_sync.sync.aliases import read_aliases
 from audience_sync.sync.closed import retired_warnings, without_retired_traits
@@ -40,6 +42,7 @@ class Outlook:
     """What a run found, and the ledgers as the config wants them. Nothing is written yet."""
 
     run: int
+    clock: RunClock
     known: Known
     findings: Findings
     ledgers: Mapping[str, Ledger]
@@ -74,11 +77,14 @@ def _feeds(ledger: Ledger, order: Order) -> list[tuple[Feed, bool]]:
     return [(ledger.feed, False), *reached]
 
 
-def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: int | None = None) -> Outlook:
+def look(
+    parts: Parts, order: Order, watch: Watch, workspace: Workspace, now: datetime, run: int | None = None
+) -> Outlook:
     """Load and compare everything that was asked for. ``run`` is None for a run that doesn't exist yet."""
     with parts.store.reading() as connection:
         known = read_known(connection)
         before = read_ledgers(connection, parts.settings.destinations)
+        clock = read_run_clock(connection, now, before=run, accept=order.accept_clock)
         known = moved(known, order.moves, frozenset(key for ledger in before.values() for key in ledger.seeds))
         first = read_first_terms(connection) if order.resync or order.undoes else {}
     _refuse_retired(order, known)
@@ -88,8 +94,8 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     refuse_traits(parts.settings.computed_traits, known.properties, leaving=order.retire)
     skipped = [f"{place}: {words}" for place, words in retired_warnings(parts.settings, known.properties)]
     parts = replace(parts, settings=without_retired_traits(parts.settings, known.properties))
-    collector = _collector(parts, order, watch, workspace, known, run)
-    collector.findings.warnings += skipped
+    collector = _collector(parts, order, watch, workspace, known, clock, run)
+    collector.findings.warnings += [*clock.warnings(), *skipped]
     collector.aliases = read_aliases(collector, sources=order.retire is None and order.undoes is None)
     collector.erased = erased_persons(collector.erased, collector.aliases.pairs)
     collect_all(collector, targets, order)
@@ -119,6 +125,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
     pass_on(collector, stored, joining)
     return Outlook(
         collector.run,
+        clock,
         known,
         findings,
         ledgers,
@@ -129,7 +136,7 @@ def look(parts: Parts, order: Order, watch: Watch, workspace: Workspace, run: in
 
 
 def _collector(
-    parts: Parts, order: Order, watch: Watch, workspace: Workspace, known: Known, run: int | None
+    parts: Parts, order: Order, watch: Watch, workspace: Workspace, known: Known, clock: RunClock, run: int | None
 ) -> Collector:
     findings = Findings()
     decisions = Decisions(workspace, parts.store, known.last_holds, findings, run, order.accept, order.approves)
@@ -140,6 +147,7 @@ def _collector(
         bounded(parts.sources),
         known,
         known.last_run + 1 if run is None else run,
+        clock.counted_at,
         findings,
         decisions,
         profile_fields=parts.profile_fields,

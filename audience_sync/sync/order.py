@@ -41,6 +41,7 @@ class Order:
     ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
     are, at ``rate`` users a second; with ``share`` (0 to 1) until that share of the members has been told.
     ``undoes``: take back what this run changed, instead of asking the sources.
+    ``accept_clock``: the clock is right, however far it is from the newest run.
     ``slots``: the times of schedules that the run is for, ``due``: only the audiences of these entries of the config.
     """
 
@@ -60,6 +61,7 @@ class Order:
     share: float | None = None
     rate: float | None = None
     undoes: int | None = None
+    accept_clock: bool = False
     slots: Sequence[Slot] = ()
     due: Sequence[AudienceConfig] | None = None
 

@@ -52,7 +52,8 @@ class Plan:
             return f"audience-sync retire {order.retire}"
         accepted = [word for key in order.accept for word in ("--accept", key)]
         moved = [word for old, new in order.moves.items() for word in ("--move-key", f"{old}={new}")]
-        return " ".join(["audience-sync", "sync", *(order.keys or ()), *accepted, *moved])
+        clock = ["--accept-clock"] if order.accept_clock else []
+        return " ".join(["audience-sync", "sync", *(order.keys or ()), *accepted, *moved, *clock])
 
     def as_json(self) -> dict[str, Any]:
         found = self.findings
@@ -72,19 +73,20 @@ class Plan:
 
 def make_plan(parts: Parts, order: Order, watch: Watch, *, count_told: bool = False) -> Plan:
     """Look at everything that a run would look at. Raises StoreError and ConfigError."""
+    now = datetime.now(UTC)
 
     def seen(parts: Parts, workspace: Workspace) -> tuple[Order, Outlook]:
-        outlook = look(parts, order, watch, workspace)
+        outlook = look(parts, order, watch, workspace, now)
         seed = _seed(order, outlook)
         if seed is None:
             return order, outlook
         seeding = replace(order, seed=seed)
-        return seeding, look(parts, seeding, watch, workspace)
+        return seeding, look(parts, seeding, watch, workspace, now)
 
     with looking(parts, seen) as (workspace, (order, outlook)):
         owed = outlook.owed(workspace, order, outlook.ledgers)
         return Plan(
-            SavedPlan(order, changes_of(workspace, outlook, owed), datetime.now(UTC)),
+            SavedPlan(order, changes_of(workspace, outlook, owed), now),
             outlook.findings,
             _forecasts(parts, workspace, order, outlook, owed),
             changes_by_size(workspace, outlook.findings),

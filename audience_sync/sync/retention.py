@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from audience_sync.config.models import Settings
 from audience_sync.errors import StoreError
@@ -23,8 +23,11 @@ STEP = 10_000
 PATIENCE = 5.0
 
 
-def keep_recent(lease: Lease, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
-    """Delete what has become too old, when everything a run had to do is done. ``clock`` counts seconds.
+def keep_recent(
+    lease: Lease, settings: Settings, counted_at: datetime, *, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Delete what has become too old, when everything a run had to do is done. ``counted_at``: the time that ages
+    are measured by; ``clock`` counts seconds.
 
     A store that fails meanwhile doesn't make a failure of the run: the next one goes on.
     """
@@ -32,7 +35,7 @@ def keep_recent(lease: Lease, settings: Settings, *, clock: Callable[[], float] 
     try:
         for history in History:
             age = settings.retention.of(history)
-            if age is not None and _let_go(lease, settings, history, datetime.now(UTC) - age):
+            if age is not None and _let_go(lease, settings, history, counted_at - age):
                 _delete(lease, history, clock, ends)
     except StoreError as error:
         log.warning("History that is too old could not be deleted; the next run tries again. %s", error)

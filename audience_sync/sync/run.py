@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -61,14 +61,14 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
 
     Raises RunInProgressError, SlotsTakenError, StoreError and ConfigError; whatever else goes wrong is in the report.
     """
-    started = time.monotonic()
+    started, now = time.monotonic(), datetime.now(UTC)
     refuse_damaged(parts.store)
     with acquire(parts.store) as lease:
-        run = _begin(lease, order)
+        run = _begin(lease, order, now)
         try:
             with (
                 span("run", run=run, command=order.command),
-                looking(parts, partial(_look, order, watch, run)) as (workspace, outlook),
+                looking(parts, partial(_look, order, watch, run, now)) as (workspace, outlook),
             ):
                 if review is not None:
                     review(workspace, outlook)
@@ -85,29 +85,31 @@ def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = No
         except BaseException as error:
             _break_off(parts, lease, run, started, error)
             raise
-        keep_recent(lease, parts.settings)
+        if outlook.clock.counted_at is not None:
+            took = timedelta(seconds=time.monotonic() - started)
+            keep_recent(lease, parts.settings, outlook.clock.counted_at + took)
         return report
 
 
-def _begin(lease: Lease, order: Order) -> RunId:
-    now, nonce = datetime.now(UTC), new_nonce()
+def _begin(lease: Lease, order: Order, now: datetime) -> RunId:
+    nonce = new_nonce()
 
     def write(connection: Connection) -> RunId:
         free = slots.refuse_taken(connection, order.slots)
-        run = begin_run(connection, order.command, now, nonce=nonce)
+        run = begin_run(connection, order.command, now, nonce=nonce, accept_clock=order.accept_clock)
         slots.claim(connection, free, run)
         return run
 
     return lease.carry_out(write, partial(run_begun, nonce=nonce))
 
 
-def _look(order: Order, watch: Watch, run: int, parts: Parts, workspace: Workspace) -> Outlook:
+def _look(order: Order, watch: Watch, run: int, now: datetime, parts: Parts, workspace: Workspace) -> Outlook:
     """It only reads: where the database went away in the middle, it is done again, from the start."""
     with span("load and compare"):
         for _ in range(MOST_ATTEMPTS - 1):
             with suppress(StoreAwayError):
-                return look(parts, order, watch, workspace, run)
-        return look(parts, order, watch, workspace, run)
+                return look(parts, order, watch, workspace, now, run)
+        return look(parts, order, watch, workspace, now, run)
 
 
 def _words(error: BaseException, mask: Callable[[str], str]) -> str:

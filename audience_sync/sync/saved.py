@@ -46,7 +46,7 @@ class SavedPlan:
         return "plan" if self.order.command in ("plan", "sync", "seed") else self.order.command
 
     def text(self) -> str:
-        asked = {name: getattr(self.order, name) for name in ("keys", "accept", "seed", "moves")}
+        asked = {name: getattr(self.order, name) for name in ("keys", "accept", "seed", "moves", "accept_clock")}
         changes = {of: asdict(part) for of, part in self.changes.items()}
         document = {"format": FORMAT, "made_at": self.made_at.isoformat(), **asked, "changes": changes}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -75,7 +75,12 @@ def saved_plan(text: str) -> SavedPlan:
             raise PlanError(f"it is of format {document['format']}, this version knows {FORMAT}. Make it anew")
         seed, keys, moves = document["seed"], document["keys"], dict(document.get("moves", {}))
         order = Order(
-            "seed" if seed else "sync", keys and tuple(keys), tuple(document["accept"]), seed=seed, moves=moves
+            "seed" if seed else "sync",
+            keys and tuple(keys),
+            tuple(document["accept"]),
+            seed=seed,
+            moves=moves,
+            accept_clock=bool(document.get("accept_clock", False)),
         )
         changes = {of: Part(**part) for of, part in document["changes"].items()}
         return SavedPlan(order, changes, datetime.fromisoformat(document["made_at"]).astimezone(UTC))

@@ -33,6 +33,8 @@ runs = Table(
     Column("trait_users_changed", Integer, comment="Users whose computed traits changed"),
     Column("error", Text, comment="Why it failed"),
     Column("nonce", Text, comment="Random, part of the message ids of its changes; NULL = of a version without"),
+    Column("clock_doubted", Boolean, comment="Whether its clock was far from the newest run; no age is measured by it"),
+    Column("counted_at", UtcDateTime, comment="The time that ages are measured by (UTC); NULL = started_at"),
     comment="One row a sync run",
 )
 

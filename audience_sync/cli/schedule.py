@@ -17,7 +17,6 @@ from audience_sync.cli.options import GlobalOptions, common
 
 if TYPE_CHECKING:
     from audience_sync.cli.port import Port
-    from audience_sync.schedule.clock import Clock
     from audience_sync.schedule.keeper import Keeper, Program
     from audience_sync.sync.order import Order, Parts
     from audience_sync.sync.report import Report
@@ -65,15 +64,16 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
             with told_if_it_breaks_off(keeper.program.settings):
                 keeper.watch(datetime.now(UTC))
             port.serve(keeper.program.settings)
-            with Clock(keeper.next_time) as clock:
-                hangups.wake = clock.wake
-                _in_force(keeper)
-                while True:
-                    pause = keeper.take_turn(datetime.now(UTC))
-                    if pause != 0 and not hangups.came:
-                        clock.wait(pause)
-                    if hangups.heed():
-                        _reload(options, keeper, clock, port)
+            clock = Clock(keeper.next_time)
+            hangups.wake = clock.wake
+            _in_force(keeper)
+            while True:
+                now = clock.look()
+                pause = keeper.take_turn(now)
+                if pause != 0 and not hangups.came:
+                    clock.wait(now, pause)
+                if hangups.heed():
+                    _reload(options, keeper, port)
     except KeyboardInterrupt:
         say("Stopped. What was answered is kept; the next run goes on from there.", logging.INFO)
     return 0
@@ -143,7 +143,7 @@ def _in_force(keeper: Keeper) -> None:
     say_schedules(found)
 
 
-def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) -> None:
+def _reload(options: GlobalOptions, keeper: Keeper, port: Port) -> None:
     """The config as it is now; one that has problems is not taken."""
     from audience_sync.alerts.beside import failed
     from audience_sync.alerts.conditions import CONFIG
@@ -162,6 +162,5 @@ def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) ->
         log.error("the config: %s", words)
         failed(before.settings, CONFIG, words)
         return
-    clock.set(keeper.next_time)
     log.info("the config was read again")
     _in_force(keeper)

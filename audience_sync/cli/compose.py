@@ -37,6 +37,7 @@ def options_of(context: click.Context) -> GlobalOptions:
 
 def read_settings(options: GlobalOptions) -> Settings:
     """The checked config. Raises ConfigError with every problem."""
+    from audience_sync.cli.project_files import refuse_shared_files
     from audience_sync.destinations.registry import destination_types
 
     types = destination_types()
@@ -48,13 +49,17 @@ def read_settings(options: GlobalOptions) -> Settings:
         profile_fields={name: kind.profile_fields for name, kind in types.items()},
     )
     keep_secret(settings.secrets)
+    refuse_shared_files(settings, options.config)
     return settings
 
 
 def read_store_settings(options: GlobalOptions) -> StoreSettings:
     """Only what looking at the store needs; the rest of the config may lack its secrets."""
+    from audience_sync.config.paths import refuse_store_as_config
+
     settings = load_store(Path(options.config), environment=options.environment, variables=os.environ)
     keep_secret(settings.secrets)
+    refuse_store_as_config(settings.store, options.config)
     return settings
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from audience_sync.cli.options import accept_clock_option, common, move_key, parsed
-
-if TYPE_CHECKING:
-    from audience_sync.sync.plan import Plan
 
 
 @click.command()
@@ -43,6 +38,7 @@ def plan(
     """
     from audience_sync.cli.compose import opened_to_read, options_of, read_settings
     from audience_sync.cli.output import print_json
+    from audience_sync.cli.plan_file import refuse_other_file, write_plan
     from audience_sync.cli.planned import plan_json, print_plan
     from audience_sync.cli.progress import RunProgress
     from audience_sync.config.values import parse_rate
@@ -53,24 +49,14 @@ def plan(
     asked_rate = parsed("--rate", rate, parse_rate)
     order = Order("plan", keys or None, accept, moves=moves, rate=asked_rate, accept_clock=accept_clock)
     settings = read_settings(options)
+    if out is not None:
+        refuse_other_file(out, settings, options.config)
     with opened_to_read(settings) as parts, RunProgress() as progress:
         found = make_plan(parts, order, progress.watch)
     if out is not None:
-        _write(out, found)
+        write_plan(out, found.saved.text())
     if options.as_json:
         print_json(plan_json(found, settings.secrets))
     else:
         print_plan(found, settings.secrets, f"audience-sync sync --plan {out}" if out else found.command)
     return found.exit_code
-
-
-def _owner_only(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _write(file: Path, found: Plan) -> None:
-    try:
-        with open(file, "w", encoding="utf-8", opener=_owner_only) as out:  # it may hold users' ids and properties
-            out.write(found.saved.text())
-    except OSError as error:
-        raise click.BadParameter(f"{file} can't be written: {error.strerror}", param_hint="--out") from None

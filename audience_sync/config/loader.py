@@ -64,7 +64,7 @@ def load(
     found += [finding for finding in later if finding.place not in unresolved]
     if found or file is None:
         raise config_error(_in_order(found, tree), secrets_of(resolver.values))
-    return _settings(file, folder, environment, resolver.values, variables)
+    return _settings(file, folder, environment, resolver)
 
 
 def load_store(path: Path, *, environment: str | None, variables: Mapping[str, str]) -> StoreSettings:
@@ -141,9 +141,7 @@ def _position(place: Place, value: Any) -> tuple[int, ...]:
     return here, *_position(place[1:], inner.get(place[0]))
 
 
-def _settings(
-    file: ConfigFile, folder: Path, environment: str | None, values: list[str], variables: Mapping[str, str]
-) -> Settings:
+def _settings(file: ConfigFile, folder: Path, environment: str | None, resolver: Resolver) -> Settings:
     parts = dict(file)
     parts["ca_file"] = absolute(file.ca_file, folder) if file.ca_file else None
     parts["store"] = database_url(file.store, folder)
@@ -154,8 +152,9 @@ def _settings(
     }
     if file.metrics.file is not None:
         parts["metrics"] = file.metrics.model_copy(update={"file": str(folder / file.metrics.file)})
-    secrets = secrets_of([*values, *_written_secrets(file), *_proxy_secrets(file, variables)])
-    return Settings(**parts, folder=folder, environment=environment, secrets=secrets)
+    secrets = secrets_of([*resolver.values, *_written_secrets(file), *_proxy_secrets(file, resolver.variables)])
+    read = tuple(resolver.files)
+    return Settings(**parts, folder=folder, environment=environment, secrets=secrets, files_read=read)
 
 
 def _located(source: SourceConfig, folder: Path) -> SourceConfig:

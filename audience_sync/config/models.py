@@ -216,6 +216,8 @@ class Settings(ConfigFile):
     #: The config file's folder: what relative paths are relative to.
     folder: Path
     environment: str | None = None
+    #: Files whose content stands for a `${file:...}`.
+    files_read: tuple[str, ...] = Field(default=(), exclude=True)
     #: Values that may appear in no output, the longest first.
     secrets: tuple[str, ...] = Field(default=(), repr=False, exclude=True)
 

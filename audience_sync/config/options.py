@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -65,6 +65,9 @@ def _answer_size(size: int) -> int:
 
 class DestinationOptions(StrictModel):
     """Options that every destination has."""
+
+    #: The options that name a file which the destination writes.
+    written_files: ClassVar[tuple[str, ...]] = ()
 
     type: str = Field(description="Which protocol the destination speaks.")
     rate_limit: Rate | None = Field(default=None, description="Most requests in a time, such as `50/s`.")

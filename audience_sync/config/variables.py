@@ -16,7 +16,7 @@ MOST_CHARACTERS = 100_000
 
 @dataclass
 class Resolver:
-    """Fills in variables; gathers what is missing, and the values that may be secrets.
+    """Fills in variables; gathers what is missing, the values that may be secrets, and the files they are in.
 
     Paths of files are relative to ``folder``.
     """
@@ -25,6 +25,7 @@ class Resolver:
     folder: Path
     findings: list[Finding] = field(default_factory=list)
     values: list[str] = field(default_factory=list, repr=False)
+    files: list[str] = field(default_factory=list)
 
     def tree(self, tree: Tree) -> Tree:
         resolved: Tree = self._resolved(tree, ())
@@ -73,8 +74,10 @@ class Resolver:
 
     def _content(self, name: str) -> str:
         try:
-            with (self.folder / Path(name).expanduser()).open(encoding="utf-8-sig", newline="") as file:
+            path = self.folder / Path(name).expanduser()
+            with path.open(encoding="utf-8-sig", newline="") as file:
                 content = file.read(MOST_CHARACTERS + 1)
+            self.files.append(str(path))
             if len(content) > MOST_CHARACTERS:
                 raise LookupError(f"the file `{name}` has more than {MOST_CHARACTERS:,} characters: is this a secret?")
             return content.rstrip("\r\n")

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import orjson
 from pydantic import Field
@@ -37,6 +37,8 @@ PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.
 
 
 class FileOptions(DestinationOptions):
+    written_files: ClassVar[tuple[str, ...]] = ("path",)
+
     type: Literal["file"] = Field("file", description="A file of identify calls, one JSON message per line.")
     path: str = Field(min_length=1, description="The file; relative to the config's folder.")
     concurrency: int = Field(1, ge=1, le=1, description="Always 1: lines are written in order.")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from audience_sync.config.models import Settings
 from audience_sync.config.origins import Origin
 from audience_sync.sources.lookup import Folder
-from audience_sync.sources.queries import file_words
+from audience_sync.sources.names import file_words
 
 
 def readable(settings: Settings) -> list[str]:

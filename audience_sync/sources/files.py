@@ -16,7 +16,8 @@ from audience_sync.sources.inference import Kind, infer, stays_text
 from audience_sync.sources.lookup import Folder, Found
 from audience_sync.sources.manifest import promised_rows
 from audience_sync.sources.marks import mark_of
-from audience_sync.sources.queries import file_words, is_repeatable, query_rows
+from audience_sync.sources.names import file_words
+from audience_sync.sources.queries import is_repeatable, query_rows
 from audience_sync.sources.reading import EXCEL, JSON, Opened, opened, tables_with
 from audience_sync.sources.rows import rows_of
 from audience_sync.sources.shapes import plain_type

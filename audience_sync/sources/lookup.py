@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.marks import file_version, remote_version
+from audience_sync.sources.names import LocalFolder, is_data
 from audience_sync.sources.partitions import is_partition, partition_values
 from audience_sync.sources.tables import did_you_mean, listed
 from audience_sync.workspace import Workspace
-
-TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
-SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".parquet", ".xlsx", ".xls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +48,6 @@ class Written(NamedTuple):
     at: float | None
 
 
-def is_data(name: str) -> bool:
-    """Whether a file of a folder is read: a known format, not hidden, not one of the ``_SUCCESS`` kind."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith((".", "_"))
-
-
 def _state(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
@@ -63,22 +56,8 @@ def _state(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-class Folder:
-    """Where a source's files lie; ``names`` are relative to it.
-
-    ``hive``: folders ``name=value`` in it give columns to the files in them, and a folder means the files of these too.
-    """
-
-    def __init__(self, place: str | Path, *, hive: bool = False) -> None:
-        self.place = str(place)
-        self.hive = hive
-
-    def holds(self, name: str) -> bool:
-        """Whether a name is one of this folder's, as it is written: a link in it may lead elsewhere."""
-        if "://" in name:
-            return name.startswith(f"{self.place.rstrip('/')}/")
-        place = os.path.abspath(self.place)
-        return Path(os.path.normpath(os.path.join(place, name))).is_relative_to(place)
+class Folder(LocalFolder):
+    """Where a source's files lie, here or remote."""
 
     def files(self) -> list[str]:
         """The data files in it, sorted; not those of folders in it. Raises SourceError."""
@@ -141,24 +120,6 @@ class Folder:
 
     def _remote(self, name: str) -> Remote:
         return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}", self)
-
-    def paths(self, name: str) -> list[Path]:
-        """The local files that a name means; none where there is none."""
-        path = Path(self.place, name)
-        if path.is_dir():
-            return sorted(self._within(path))
-        if path.is_file():
-            return [path]
-        pattern = str(Path(glob.escape(self.place), name))
-        found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
-        return [match for match in found if match.is_file() and not match.name.startswith((".", "_"))]
-
-    def _within(self, folder: Path) -> Iterator[Path]:
-        for entry in folder.iterdir():
-            if self.hive and is_partition(entry.name) and entry.is_dir():
-                yield from self._within(entry)
-            elif is_data(entry.name) and entry.is_file():
-                yield entry
 
     def _partitions(self, path: Path) -> Mapping[str, str | None]:
         """Those of the folders below this one; of a file that lies elsewhere, those of its whole path."""

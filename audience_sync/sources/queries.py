@@ -21,7 +21,8 @@ from audience_sync.sources.base import Wanted
 from audience_sync.sources.formats.json import bad_line
 from audience_sync.sources.inference import stays_text
 from audience_sync.sources.lineage import GUESSED, Origins, text_columns
-from audience_sync.sources.lookup import SUFFIXES, Folder, Found
+from audience_sync.sources.lookup import Folder, Found
+from audience_sync.sources.names import file_words
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.reading import Opened, opened, tables_for_sql, typed_for_sql
 from audience_sync.sources.shapes import plain_type
@@ -30,7 +31,6 @@ from audience_sync.sources.tables import Column, Part, Table, are_values, column
 from audience_sync.workspace import Workspace, interruptible, literal, quoted
 
 THE_QUERY = "the query"
-_WORD = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")
 _TEXT = r"'(?:[^']|'')+'"
 #: A function that reads files, and its first argument: a name, or a list of names.
 _FILE_FUNCTION = re.compile(
@@ -130,12 +130,6 @@ def _types_guessed(read_by: str) -> SourceError:
         "that ids may not be as they are written. Nothing of it was used. Name the file as a table "
         "(`from 'users.jsonl'`), or give the function `columns = ...`."
     )
-
-
-def file_words(query: str) -> list[str]:
-    """The quoted words of a query that may be files, globs or folders (``'members/'``), each once."""
-    words = [single.replace("''", "'") or double.replace('""', '"') for single, double in _WORD.findall(query)]
-    return list(dict.fromkeys(word for word in words if word.lower().endswith((*SUFFIXES, "/"))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from audience_sync.sources.formats.csv import csv_table
 from audience_sync.sources.formats.json import bad_line, check_columns, json_table, keys_of, typed
 from audience_sync.sources.formats.parquet import parquet_table
 from audience_sync.sources.inference import infer, kinds_for_sql
-from audience_sync.sources.lookup import SUFFIXES, Found
+from audience_sync.sources.lookup import Found
+from audience_sync.sources.names import SUFFIXES
 from audience_sync.sources.plain import plain
 from audience_sync.sources.problems import Problems
 from audience_sync.sources.spool import spool_text

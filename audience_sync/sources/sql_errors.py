@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.lookup import SUFFIXES, Folder
+from audience_sync.sources.lookup import Folder
+from audience_sync.sources.names import SUFFIXES
 from audience_sync.sources.problems import first_words
 from audience_sync.sources.tables import did_you_mean, listed
 

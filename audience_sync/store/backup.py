@@ -27,14 +27,17 @@ def back_up(store: Store, target: Path) -> int:
         )
     if not store.file.exists():
         raise StoreError(f"There is no store {store.label} yet. Nothing was copied.")
-    if target.exists():
+    if target.exists() or target.is_symlink():
         raise StoreError(f"{target} is there already. Nothing was copied: name another file.")
-    restrict(target)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    restrict(beside)
     try:
-        copy_whole(store.file, target)
+        copy_whole(store.file, beside)
+        os.replace(beside, target)
     except sqlite3.Error as error:
-        target.unlink(missing_ok=True)
         raise StoreError(f"The store {store.label} could not be copied: {error}. Nothing was kept.") from None
+    finally:
+        beside.unlink(missing_ok=True)
     return target.stat().st_size
 
 

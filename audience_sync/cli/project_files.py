@@ -1,0 +1,83 @@
+"""List every file that a project's config and a command line name, and refuse those that are one and the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from audience_sync.config.models import Settings
+from audience_sync.config.paths import Use, database_uses, shared_paths
+from audience_sync.errors import ConfigError, Problem
+from audience_sync.sources.names import LocalFolder, file_words
+
+
+def refuse_shared_files(settings: Settings, config: str) -> None:
+    """Raise ConfigError with each pair of options that name one file, where one of them is written."""
+    if problems := shared_paths(_uses(settings, config)):
+        raise ConfigError(problems)
+
+
+def output_problem(settings: Settings, config: str, option: str, path: Path) -> Problem | None:
+    """Why a command may not write this file, whether it is there yet or not."""
+    problems = shared_paths(_uses(settings, config, Use(option, str(path), True)))
+    return next((each for each in problems if each.path == option), None)
+
+
+def _uses(settings: Settings, config: str, *outputs: Use) -> list[Use]:
+    written = [*_written(settings), *outputs]
+    coming = (use for each in written for use in _entries_that_would_read(settings, each.path))
+    return [*_read(settings, config), *coming, *written]
+
+
+def _written(settings: Settings) -> Iterator[Use]:
+    yield from database_uses("store", settings.store, is_written=True)
+    for name, options in settings.destinations.items():
+        for option in options.written_files:
+            if path := getattr(options, option):
+                yield Use(f"destinations.{name}.{option}", str(path), True)
+    if settings.metrics.file is not None:
+        yield Use("metrics.file", settings.metrics.file, True)
+
+
+def _read(settings: Settings, config: str) -> Iterator[Use]:
+    yield Use("the config", config)
+    yield from (Use("${file:...} in the config", path) for path in settings.files_read)
+    if settings.ca_file is not None:
+        yield Use("ca_file", settings.ca_file)
+    for name, source in settings.sources.items():
+        yield from database_uses(f"sources.{name}.database", source.database or "", is_written=False)
+    for name, options in settings.destinations.items():
+        own = [
+            (option, value) for option, value in options if option.endswith("_file") and isinstance(value, str | Path)
+        ]
+        yield from (
+            Use(f"destinations.{name}.{option}", str(value))
+            for option, value in own
+            if option not in options.written_files and value != settings.ca_file  # which every destination has
+        )
+    for option, folder, word in _words(settings):
+        with suppress(OSError):  # a folder that can't be listed is the reader's to report
+            yield from (Use(option, str(path)) for path in folder.paths(word))
+
+
+def _entries_that_would_read(settings: Settings, path: str) -> Iterator[Use]:
+    """Those that read a file which isn't there yet, once it is."""
+    if Path(path).exists():
+        return
+    for option, folder, word in _words(settings):
+        if folder.would_mean(word, path):
+            yield Use(option, path)
+
+
+def _words(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:
+    """Names, globs and folders of local files, by the option that has them."""
+    for part in ("audiences", "computed_traits", "suppressed", "aliases"):
+        for index, entry in enumerate(getattr(settings, part)):
+            source = settings.sources.get(entry.source)
+            if source is None or not source.files or "://" in source.files:
+                continue
+            folder = LocalFolder(source.files, hive=bool(entry.partitions or source.partitions))
+            words = [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or ""))
+            option = f"{part}[{index}].{'file' if entry.file else 'query'}"
+            yield from ((option, folder, word) for word in words if "://" not in word)

@@ -1,0 +1,226 @@
+"""Two options of a project never name one file that is written, whatever it is called and whatever links lead to it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+
+from .conftest import Project
+
+AUDIENCE = {"name": "VIP", "source": "shop", "file": "vip.csv"}
+DESTINATION = "destinations.log.path"
+
+
+def to(path: str) -> dict[str, Any]:
+    return {"destinations": {"log": {"type": "file", "path": path}}}
+
+
+#: What the config says beside the audience and the file `calls.jsonl`; the two options that are named.
+SHARED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "the destination is the store": (to("audience_sync.db"), DESTINATION, "store"),
+    "the destination is the store's log": (to("audience_sync.db-wal"), DESTINATION, "store"),
+    "the destination is a source's file": (to("vip.csv"), DESTINATION, "audiences[0].file"),
+    "the destination is the config": (to("config.yaml"), DESTINATION, "the config"),
+    "a symbolic link leads to a source's file": (to("symbolic.csv"), DESTINATION, "audiences[0].file"),
+    "a hard link is a source's file": (to("hard.csv"), DESTINATION, "audiences[0].file"),
+    "a folder's link leads back": (to("here/vip.csv"), DESTINATION, "audiences[0].file"),
+    "the file of a secret is the destination": (
+        {"store": "${file:secret.txt}", **to("secret.txt")},
+        DESTINATION,
+        "${file:...} in the config",
+    ),
+    "the certificates are the destination": ({"ca_file": "ca.pem", **to("ca.pem")}, DESTINATION, "ca_file"),
+    "the metrics are the config": ({"metrics": {"file": "config.yaml"}}, "metrics.file", "the config"),
+    "the metrics are the store": ({"metrics": {"file": "./audience_sync.db"}}, "metrics.file", "store"),
+    "the metrics are a source's file": ({"metrics": {"file": "vip.csv"}}, "metrics.file", "audiences[0].file"),
+    "the metrics are the destination": ({"metrics": {"file": "calls.jsonl"}}, "metrics.file", DESTINATION),
+    "the store is the config": ({"store": "sqlite:///config.yaml"}, "store", "the config"),
+    "the store is a source's file": ({"store": "sqlite:///vip.csv"}, "store", "audiences[0].file"),
+    "the store is a source's database": (
+        {
+            "store": "sqlite:///crm.db",
+            "sources": {"shop": {"files": "."}, "crm": {"database": "sqlite:///crm.db"}},
+        },
+        "store",
+        "sources.crm.database",
+    ),
+    "two destinations are one file": (
+        {"destinations": {"log": {"type": "file", "path": "a.jsonl"}, "copy": {"type": "file", "path": "./a.jsonl"}}},
+        "destinations.copy.path",
+        DESTINATION,
+    ),
+    "a query reads the destination": (
+        {"audiences": [{**AUDIENCE, "file": None, "query": "select user_id from 'calls.jsonl'"}]},
+        DESTINATION,
+        "audiences[0].query",
+    ),
+    "a glob will read the destination": (
+        {"audiences": [{**AUDIENCE, "file": "*.jsonl"}]},
+        DESTINATION,
+        "audiences[0].file",
+    ),
+    "a glob over folders will read the destination": (
+        {"audiences": [{**AUDIENCE, "file": "**/*.csv"}], **to("new/calls.csv")},
+        DESTINATION,
+        "audiences[0].file",
+    ),
+    "a folder's files will have the destination among them": (
+        {"audiences": [{**AUDIENCE, "file": "day"}], **to("day/calls.jsonl")},
+        DESTINATION,
+        "audiences[0].file",
+    ),
+    "a trait's file is the destination": (
+        {"computed_traits": [{"source": "shop", "file": "traits.csv", "traits": ["plan"]}], **to("traits.csv")},
+        DESTINATION,
+        "computed_traits[0].file",
+    ),
+    "the list of suppressed users is the destination": (
+        {"suppressed": [{"source": "shop", "file": "quiet.csv"}], **to("quiet.csv")},
+        DESTINATION,
+        "suppressed[0].file",
+    ),
+}
+
+
+@pytest.fixture
+def shop(new_vip: Project) -> Project:
+    folder = new_vip.folder
+    new_vip.write("traits.csv", "user_id,plan\nada,pro\n")
+    new_vip.write("secret.txt", "sqlite:///audience_sync.db")
+    new_vip.write("ca.pem", certifi.contents())
+    (folder / "day").mkdir()
+    new_vip.write("day/vip.csv", "user_id\nada\n")
+    (folder / "symbolic.csv").symlink_to("vip.csv")
+    (folder / "here").symlink_to(folder)
+    os.link(folder / "vip.csv", folder / "hard.csv")
+    with closing(sqlite3.connect(folder / "crm.db")) as crm:
+        crm.execute("create table people (user_id text)")
+    return new_vip
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+@pytest.mark.parametrize(("parts", "written", "other"), SHARED.values(), ids=SHARED)
+def test_one_file_for_two_options_is_refused_and_stays_as_it_was(
+    shop: Project, parts: dict[str, Any], written: str, other: str
+) -> None:
+    shop.configure(**{"audiences": [AUDIENCE], **parts})
+    before = content(shop.folder)
+
+    synced, checked = shop.run("sync"), shop.run("check", "--json")
+
+    assert (synced.code, checked.code) == (2, 2)
+    assert f"{written}: `" in synced.stderr
+    assert other in synced.stderr
+    assert [each["name"] for each in checked.json["checks"] if not each["good"]] == [written]
+    assert content(shop.folder) == before
+
+
+@pytest.mark.parametrize("command", [("plan",), ("seed", "vip"), ("resync",), ("undo", "1", "--yes"), ("schedule",)])
+def test_every_command_that_reads_the_config_refuses_it(shop: Project, command: tuple[str, ...]) -> None:
+    shop.configure(audiences=[AUDIENCE], **to("vip.csv"))
+
+    refused = shop.run(*command)
+
+    assert refused.code == 2
+    assert f"{DESTINATION}: `vip.csv` is also the file of `audiences[0].file`" in refused.stderr
+
+
+@pytest.mark.parametrize("command", [("suppress", "ada"), ("erase", "ada"), ("db", "upgrade")])
+def test_a_store_that_is_the_config_is_refused_by_commands_that_need_no_more(
+    shop: Project, command: tuple[str, ...]
+) -> None:
+    shop.configure(store="sqlite:///config.yaml", audiences=[AUDIENCE])
+    before = content(shop.folder)
+
+    refused = shop.run(*command)
+
+    assert refused.code == 2
+    assert "store: `config.yaml` is also the file of the config" in refused.stderr
+    assert content(shop.folder) == before
+
+
+def test_files_beside_each_other_may_be_written_and_read(shop: Project) -> None:
+    shop.configure(
+        audiences=[{**AUDIENCE, "file": "v*.csv"}, {**AUDIENCE, "name": "Day", "file": "day"}],
+        metrics={"file": "audience_sync.prom"},
+        **to("day.jsonl"),
+    )
+
+    assert [shop.sync("vip").code, shop.sync("day").code] == [0, 0]
+
+
+def test_two_options_may_name_a_device(shop: Project) -> None:
+    nowhere = {"type": "file", "path": "/dev/null"}
+    shop.configure(audiences=[AUDIENCE], destinations={"one": nowhere, "two": nowhere})
+
+    assert shop.run("plan").code == 0
+
+
+#: Files of a project that a plan may not replace, and what the message says.
+NOT_A_PLAN = {
+    "audience_sync.db": "is also the file of `store`",
+    "audience_sync.db-wal": "lies next to the database of `store`",
+    "config.yaml": "is also the file of the config",
+    "vip.csv": "is also the file of `audiences[0].file`",
+    "hard.csv": "is also the file of `audiences[0].file` (`vip.csv`, by a link)",
+    "symbolic.csv": "is also the file of `audiences[0].file` (`vip.csv`, by a link)",
+    "calls.jsonl": "is also the file of `destinations.log.path`",
+    "notes.txt": "is there and is no saved plan",
+    "list.json": "is there and is no saved plan",
+    "image.png": "is there and is no saved plan",
+}
+
+
+@pytest.mark.parametrize(("file", "words"), NOT_A_PLAN.items(), ids=NOT_A_PLAN)
+def test_a_plan_replaces_no_file_that_is_no_plan(shop: Project, file: str, words: str) -> None:
+    assert shop.sync().code == 0
+    shop.write("notes.txt", "Buy milk.\n")
+    shop.write("list.json", '{"format": 1}')
+    shop.write("image.png", b"\x89PNG\r\n\x1a\n")
+    before = content(shop.folder)
+
+    refused = shop.run("plan", "--out", file)
+
+    assert refused.code == 2
+    assert f"{file}` {words}" in refused.stderr or f"{file} {words}" in refused.stderr
+    assert content(shop.folder) == before
+
+
+@pytest.mark.parametrize("file", ["audience_sync.db", "calls.jsonl", "later.csv"])
+def test_a_plan_is_not_written_where_a_later_run_reads_or_writes(shop: Project, file: str) -> None:
+    shop.configure(audiences=[{**AUDIENCE, "file": "*.csv"}])
+
+    refused = shop.run("plan", "--out", file)
+
+    assert refused.code == 2
+    assert not (shop.folder / file).exists()
+
+
+def test_a_plan_replaces_a_plan_also_by_a_link(shop: Project) -> None:
+    (shop.folder / "link.plan").symlink_to("monday.plan")
+    assert [shop.run("plan", "--out", "monday.plan").code, shop.run("plan", "--out", "link.plan").code] == [0, 0]
+
+    assert (shop.folder / "link.plan").is_symlink()
+    assert shop.sync("--plan", "monday.plan").code == 0
+    assert [name for name in content(shop.folder) if "monday" in name] == ["monday.plan"]
+    assert (shop.folder / "monday.plan").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backup_replaces_nothing(shop: Project) -> None:
+    assert shop.sync().code == 0
+    before = content(shop.folder)
+    (shop.folder / "dangling.db").symlink_to("elsewhere.db")
+
+    codes = [shop.run("db", "backup", file).code for file in ("vip.csv", "config.yaml", "hard.csv", "dangling.db")]
+
+    assert codes == [3, 3, 3, 3]
+    assert content(shop.folder) == before

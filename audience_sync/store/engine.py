@@ -165,11 +165,15 @@ class Store:
             yield
         except (SQLAlchemyError, driver.Error) as error:  # the driver's own: COPY goes past SQLAlchemy
             kind = StoreAwayError if _is_away(error) else StoreError
-            words = f"The store {self.label} failed: {_reason(error)}. Nothing that was not yet committed is kept"
+            failed = "can't be reached" if kind is StoreAwayError else "failed"
+            words = f"The store {self.label} {failed}: {_reason(error)}. What was not committed was rolled back"
             remedy = "; see what is wrong with: audience-sync check"
             if self.is_sqlite and sqlite.is_busy(getattr(error, "orig", None) or error):
-                words = f"The store {self.label} failed: the database is locked by another program, which did not end"
-                remedy = f". Close it (`fuser -v {self.label}` names it); see what is wrong with: audience-sync check"
+                words = f"The store {self.label} was locked by another program for too long (database is locked)"
+                words += ". What was not committed was rolled back"
+                remedy = (
+                    f". Close programs that read it (`fuser -v {self.label}` names them), then: audience-sync check"
+                )
             if refusal := pooler_refusal(_reason(error)):
                 kind, (reason, advice) = StoreError, refusal
                 words, remedy = f"The store {self.label} can't be used: {reason}. Nothing was done. ", advice

@@ -72,6 +72,13 @@ def read_last(connection: Connection) -> dict[Subject, Hold]:
     return {hold.subject: hold for hold in _holds(connection, query.order_by(held_snapshots.c.id))}
 
 
+def first_to_hold(connection: Connection, hold: Hold) -> int:
+    """The run that undid ``hold.undone_run``: the first that held a repeat of its changes."""
+    mine = held_snapshots.c
+    same = (mine.kind == hold.kind.value) & (mine.key == hold.key) & (mine.undone_run_id == hold.undone_run)
+    return int(connection.execute(select(func.min(mine.run_id)).where(same)).scalar_one())
+
+
 def read_holds_of(connection: Connection, run: int) -> list[Hold]:
     """What the run held, decided or not."""
     mine = held_snapshots.c

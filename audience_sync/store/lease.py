@@ -27,8 +27,8 @@ MOST_ATTEMPTS = 5
 CLOCK_STEP = 1.0
 Done = TypeVar("Done")
 _LOST = (
-    "Another run has taken over because this one was silent for too long. "
-    "It ends here: nothing more is written or sent; the other run goes on from what was committed."
+    "This run lost its lock because it did not renew it in time (the machine may have slept). It stopped. "
+    "Another run continues from the committed changes. There is nothing to do."
 )
 #: Goes on while the machine is suspended, which Linux's monotonic clock doesn't.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

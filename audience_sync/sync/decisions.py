@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from audience_sync.model import Counts, HoldKind, HoldStatus
 from audience_sync.store.engine import Store
-from audience_sync.store.holds import Hold, NewHold, Sample, Subject, read_sample
+from audience_sync.store.holds import Hold, NewHold, Sample, Subject, first_to_hold, read_sample
 from audience_sync.sync.findings import Findings, Held
 from audience_sync.sync.guard import is_same
 from audience_sync.sync.words import commands, named, nothing_done, would
@@ -63,22 +63,26 @@ class Decisions:
         approved = hold is not None and hold.id in self.approves and self._is_same(hold, difference)
         return approved or difference.key in self.accept
 
-    def rule(self, difference: Difference, reason: str | None, *, together: bool = False) -> Held | None:
-        """Let it through (None), or say why not. ``reason``: what its guard says against it, alone or ``together``."""
+    def rule(
+        self, difference: Difference, reason: str | None, *, together: bool = False, repeated: bool = False
+    ) -> Held | None:
+        """Accept it (None), or return why not. ``reason``: what its guard has against it, alone or ``together``;
+        ``repeated``: the reason is already that it repeats what was undone, which comes before the guard's."""
         hold = self.waiting(difference.subject)
         if self.is_approved(difference):
             self._end(hold, HoldStatus.APPROVED)
             return None
-        undone = self._undone(difference)
-        if undone is not None:
-            reason = reason or undone.reason
+        undone = self.undone(difference)
+        if undone is not None and not repeated:
+            reason = repeats([difference], *self.undone_by(undone))
         if reason is None:
             self.is_healthy(difference.subject)
             return None
         if hold and self._is_same(hold, difference):
             self.findings.met_again.append(hold)
             since = f"It is held since run {hold.first_run}."
-            return Held(self._words(hold, reason, since), hold.first_run, difference.counts)
+            met = replace(hold, together=together) if repeated else hold
+            return Held(self._words(met, reason, since), hold.first_run, difference.counts)
         self._end(hold, HoldStatus.SUPERSEDED)
         sample = self._read_sample(undone) if undone else _sample(self.workspace, difference.users)
         undone_run = undone.undone_run if undone else None
@@ -89,36 +93,42 @@ class Decisions:
     def hold_undone(self, difference: Difference, undone_run: int) -> None:
         """What the undone run had changed is held from now on, as long as a snapshot would change it again."""
         self._end(self.waiting(difference.subject), HoldStatus.SUPERSEDED)
-        reason = f"It would change again what run {undone_run} did, and that was undone"
+        reason = repeats([difference], undone_run, self.run)
         sample = _sample(self.workspace, difference.users)
         self.findings.held_anew.append(
             NewHold(difference.kind, difference.key, reason, difference.counts, sample, undone_run=undone_run)
         )
 
-    def _undone(self, difference: Difference) -> Hold | None:
-        """The last hold, where that is for an undone run whose changes would be made again, and nobody let them."""
+    def undone_by(self, hold: Hold) -> tuple[int, int]:
+        """The run that was undone, and the run that undid it: the first that held its changes."""
+        assert hold.undone_run is not None
+        with self.store.reading() as connection:
+            return hold.undone_run, first_to_hold(connection, hold)
+
+    def undone(self, difference: Difference) -> Hold | None:
+        """The last hold, if it is for an undone run whose changes would be made again, and was not approved."""
         last = self.last.get(difference.subject)
         if last is None or last.undone_run is None or last.status not in (HoldStatus.HELD, HoldStatus.REJECTED):
             return None
         return last if self._is_same(last, difference) else None
 
     def is_healthy(self, subject: Subject) -> None:
-        """The source says what may go through: if something else was held, that is over."""
-        self.supersede(subject, "the snapshot is within the limits again")
+        """The snapshot passes its guard: a hold of another one ends."""
+        self.supersede(subject, "The new snapshot is within the limits")
 
     def forget(self, kind: HoldKind, known: Collection[str]) -> None:
         """What is held of anything else is over: the config has it no more."""
         for each, key in self.last:
             if each is kind and key not in known:
-                self.supersede((each, key), "the config doesn't have it any more")
+                self.supersede((each, key), "It is no longer in the config")
 
     def supersede(self, subject: Subject, why: str) -> None:
-        """If something is held of it, that is over."""
+        """If something is held of it, the hold ends; in a preview it would end."""
         hold = self.waiting(subject)
         if hold:
             self._end(hold, HoldStatus.SUPERSEDED)
-            words = f"{named(*subject)}: what run {hold.first_run} held is superseded: {why}"
-            self.findings.warnings.append(words)
+            ends = "would end" if self.run is None else "has ended"
+            self.findings.warnings.append(f"{named(*subject)}: the hold of run {hold.first_run} {ends}. {why}.")
 
     def _end(self, hold: Hold | None, status: HoldStatus) -> None:
         if hold:
@@ -157,6 +167,14 @@ class Decisions:
         run = self.run or (hold.last_run if isinstance(hold, Hold) else None)
         decide = commands(hold, run) if run else "`sync` would hold it."
         return " ".join(part for part in (f"{reason}.", nothing_done(hold.kind), before, decide) if part)
+
+
+def repeats(differences: Sequence[Difference], undone_run: int, by: int | None) -> str:
+    """The reason for a hold of changes that a person had undone; of several traits it is one reason."""
+    keys = [each.key for each in differences]
+    what = named(differences[0].kind, keys[0]) if len(keys) == 1 else f"computed traits {', '.join(keys)}"
+    undoing = f"run {by} undid" if by else "would be undone"
+    return f"{what}: the snapshot repeats changes of run {undone_run}, which {undoing}"
 
 
 def _sample(workspace: Workspace, users: str) -> Sample:

@@ -9,7 +9,7 @@ from audience_sync.config.models import ComputedTraitsConfig
 from audience_sync.model import Counts, HoldKind
 from audience_sync.store.chains import Chain
 from audience_sync.sync.collect import Collector
-from audience_sync.sync.decisions import Difference
+from audience_sync.sync.decisions import Difference, repeats
 from audience_sync.sync.guard import trait_reason, traits_reason
 from audience_sync.sync.trait_values import ALL, TraitsDiff
 from audience_sync.workspace import literal
@@ -41,8 +41,14 @@ def judge(
     stored = [each for each in compared if each.diff.log]
     differences = list(_differences(collector, config, stored))
     whole = _reason_together(collector, config, stored, is_empty=is_empty)
+    again = _reasons_undone(collector, differences)
     held = set()
     for each in differences:
+        if each.key in again:
+            words, several = again[each.key]
+            if _is_held(collector, each, words, together=several, repeated=True):
+                held.add(each.key)
+            continue
         together = whole if len(differences) > 1 else None
         if is_part:
             together = _held_together(collector, each) or together
@@ -81,8 +87,20 @@ def _held_together(collector: Collector, difference: Difference) -> str | None:
     return hold.reason if hold and hold.together and difference.counts.left else None
 
 
-def _is_held(collector: Collector, difference: Difference, reason: str | None, *, together: bool) -> bool:
-    held = collector.decisions.rule(difference, reason, together=together)
+def _reasons_undone(collector: Collector, differences: Sequence[Difference]) -> dict[str, tuple[str, bool]]:
+    """By key, the reason of traits whose undone changes the snapshot repeats, and whether several have the same."""
+    repeated: dict[tuple[int, int], list[Difference]] = {}
+    for each in differences:
+        hold = collector.decisions.undone(each)
+        if hold is not None and not collector.decisions.is_approved(each):
+            repeated.setdefault(collector.decisions.undone_by(hold), []).append(each)
+    return {each.key: (repeats(group, *runs), len(group) > 1) for runs, group in repeated.items() for each in group}
+
+
+def _is_held(
+    collector: Collector, difference: Difference, reason: str | None, *, together: bool, repeated: bool = False
+) -> bool:
+    held = collector.decisions.rule(difference, reason, together=together, repeated=repeated)
     if held is None:
         return False
     found = collector.findings.traits

@@ -104,4 +104,4 @@ def _move(collector: Collector, old: str, new: str) -> None:
     findings.retired.append(old)
     findings.audiences.append(AudienceFinding(old, stored.name, AudienceStatus.RETIRED, chain.users, left=chain.users))
     findings.warnings.append(f"audience '{stored.name}': its key is now '{new}'; '{old}' is closed for good")
-    collector.decisions.supersede((HoldKind.AUDIENCE, old), f"its key is now '{new}'")
+    collector.decisions.supersede((HoldKind.AUDIENCE, old), f"The audience's key is now '{new}'")

@@ -47,7 +47,8 @@ def retire(collector: Collector, key: str, targets: Sequence[Target]) -> None:
         collector.watch(f"{stored.kind.value.replace('_', ' ')} {key}")
         empty = _empty_audience if stored.kind is PropertyKind.AUDIENCE else _empty_trait
         empty(collector, stored)
-        collector.decisions.supersede((HoldKind(stored.kind.value), key), "it is retired")
+        closed = "would be retired" if collector.decisions.run is None else "is retired"
+        collector.decisions.supersede((HoldKind(stored.kind.value), key), f"The key '{key}' {closed}")
         findings.retired.append(key)
         for target in targets:
             if target.key == key and target.is_renamed:  # so that its entry is known again

@@ -84,7 +84,7 @@ class TestATraitThatTooManyWouldLose:
         write(traits, WHOLE)
         healthy = traits.sync()
         assert healthy.json["warnings"] == [
-            "computed trait 'plan': what run 3 held is superseded: the snapshot is within the limits again"
+            "computed trait 'plan': the hold of run 3 has ended. The new snapshot is within the limits."
         ]
         assert traits.sent() == [("u0", {"city": "Oslo"}), ("u1", {"city": "Oslo"})]
 
@@ -157,7 +157,7 @@ def test_what_is_held_of_a_trait_that_the_config_has_no_more_is_over(traits: Pro
     traits.configure(computed_traits=[{**TRAITS, "traits": ["city"]}], guard=STRICT)
     gone = traits.run("approve", "2")
     assert (gone.code, "there is no computed trait 'plan'" in gone.stderr) == (2, True)
-    assert "what run 2 held is superseded: the config doesn't have it any more" in traits.sync().json["warnings"][0]
+    assert "the hold of run 2 has ended. It is no longer in the config." in traits.sync().json["warnings"][0]
 
 
 def test_a_new_trait_is_not_guarded_and_no_user_who_was_erased_is_counted(traits: Project) -> None:

@@ -140,7 +140,7 @@ class TestApprove:
         held.write_members("vip.csv", *ALL[1:])
         approved = held.run("approve", "2", "vip")
         assert approved.code == 0
-        assert "what run 2 held is superseded: the snapshot is within the limits again" in approved.stdout
+        assert "the hold of run 2 has ended. The new snapshot is within the limits." in approved.stdout
         assert held.sent() == left("u000")
 
     def test_of_a_source_that_fails_leaves_the_hold_as_it_is(self, held: Project) -> None:
@@ -218,7 +218,7 @@ class TestASnapshotThatIsHealthyAgain:
         held.write_members("vip.csv", *ALL[1:])
         healthy = held.sync()
         assert healthy.json["warnings"] == [
-            "audience 'vip': what run 2 held is superseded: the snapshot is within the limits again"
+            "audience 'vip': the hold of run 2 has ended. The new snapshot is within the limits."
         ]
         assert held.sent() == left("u000")
         assert held.query(STATUSES)[1] == (2, 2, "vip", "superseded", 0, 40, 3)
@@ -236,13 +236,13 @@ class TestASnapshotThatIsHealthyAgain:
         held.write_members("vip.csv")
         assert held.sync("vip").code == 4
         (held.folder / "whole.csv").rename(held.folder / "vip.csv")
-        assert "what run 5 held is superseded" in held.sync("vip").json["warnings"][0]
+        assert "the hold of run 5 has ended" in held.sync("vip").json["warnings"][0]
 
     def test_has_nothing_to_do_with_an_audience_that_is_taken_out_of_the_config(self, held: Project) -> None:
         held.configure(audiences=[VIP], guard=STRICT)
         assert held.sync("vip").json["warnings"] == []
         assert (
-            "audience 'test': what run 2 held is superseded: the config doesn't have it any more"
+            "audience 'test': the hold of run 2 has ended. It is no longer in the config."
             in (held.sync().json["warnings"])
         )
         assert held.query(STATUSES)[0] == (2, 2, "test", "superseded", 0, 100, 4)

@@ -32,8 +32,9 @@ def test_what_was_undone_is_held_when_its_source_says_it_again(vip: Project) -> 
     for _ in range(2):
         held = vip.sync()
         assert (held.code, held.audience("vip")["status"]) == (4, "held")
-        assert "what run 2 did, and that was undone" in held.audience("vip")["error"]
-    vip.write_members("vip.csv", "ada", "bob", "dan", "eve")  # and something else beside it
+        why = "audience 'vip': the snapshot repeats changes of run 2, which run 3 undid."
+        assert held.audience("vip")["error"].startswith(f"{why} Nothing of it was changed or sent.")
+    vip.write_members("vip.csv", "ada", "bob", "dan", "eve")  # and something else as well
     assert vip.sync().code == 4
     assert vip.sent() == []
 
@@ -45,6 +46,44 @@ def test_what_was_undone_is_held_when_its_source_says_it_again(vip: Project) -> 
     assert vip.sync().code == 0
 
 
+def test_an_undone_first_run_is_held_for_the_undo_and_not_for_a_limit(vip: Project) -> None:
+    vip.sync()
+    vip.run("undo", "1", "--yes")
+    for _ in range(2):
+        held = vip.sync()
+        assert (held.code, held.audience("vip")["status"]) == (4, "held")
+        assert "the snapshot repeats changes of run 1, which run 2 undid" in held.audience("vip")["error"]
+        assert "limit" not in held.audience("vip")["error"]
+    assert vip.query("select count(*) from holds where reason like '%over the limit%'") == [(0,)]
+
+
+def test_after_a_rejection_the_reason_still_names_the_run_that_undid(vip: Project) -> None:
+    enter_and_leave(vip)
+    vip.run("undo", "2", "--yes")
+    vip.sync()
+    vip.run("reject", "4")
+    held = vip.sync()
+    assert "the snapshot repeats changes of run 2, which run 3 undid" in held.audience("vip")["error"]
+
+
+def test_traits_that_repeat_what_was_undone_are_one_line(project: Project) -> None:
+    traits = {"source": "shop", "file": "profile.csv", "traits": ["age", "city", "plan"]}
+    project.configure(computed_traits=[traits])
+    project.write("profile.csv", "user_id,age,city,plan\nada,31,Bern,free\nbob,32,Genf,pro\n")
+    project.sync()
+    project.run("undo", "1", "--yes")
+    for run in (3, 4):
+        lines = [line for line in project.run("sync").stdout.splitlines() if "repeats" in line]
+        assert len(lines) == 1
+        assert "computed traits age, city, plan: the snapshot repeats changes of run 1, which run 2 undid." in lines[0]
+        assert f"audience-sync approve {run}" in lines[0]
+    project.write("profile.csv", "user_id,age,city,plan\nada,31,,\nbob,32,,\n")
+    lines = [line for line in project.run("sync").stdout.splitlines() if "repeats" in line]
+    assert len(lines) == 1
+    assert "computed trait 'age': the snapshot repeats changes of run 1, which run 2 undid." in lines[0]
+    assert project.run("approve", "5").code == 0
+
+
 def test_a_source_that_was_put_right_goes_through(vip: Project) -> None:
     enter_and_leave(vip)
     vip.run("undo", "2", "--yes")
@@ -52,7 +91,10 @@ def test_a_source_that_was_put_right_goes_through(vip: Project) -> None:
     vip.sent()
     righted = vip.sync()
     assert righted.code == 0
-    assert any("is superseded" in each for each in righted.json["warnings"])
+    assert any(
+        "the hold of run 3 has ended. The new snapshot is within the limits." in each
+        for each in righted.json["warnings"]
+    )
     assert vip.sent() == [("eve", {"vip": True})]
 
 

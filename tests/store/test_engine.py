@@ -120,6 +120,7 @@ class TestAnError:
             connection.exec_driver_sql("select 1 from nowhere")
         message = str(caught.value)
         assert message.startswith(f"The store {store.label} failed: ")
+        assert "What was not committed was rolled back" in message
         assert message.endswith("see what is wrong with: audience-sync check")
 
     def test_of_a_server_that_is_not_there_keeps_the_password(self) -> None:
@@ -191,7 +192,7 @@ class TestAnSqliteStore:
         store = new_store("sqlite", with_schema=True)
         with (
             store.writing(),
-            pytest.raises(StoreError, match=r"database is locked.*audience-sync check"),
+            pytest.raises(StoreError, match=r"was locked by another program .*rolled back.*audience-sync check"),
             store.writing(),
         ):
             pass

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from audience_sync.cli.options import GlobalOptions
 from audience_sync.cli.output import path_text
 from audience_sync.config.models import Settings
 from audience_sync.destinations.base import Audiencing, Destination, HttpDestination
+from audience_sync.destinations.boundary import Contained
 from audience_sync.destinations.egress import Egress, shown_proxy
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError
@@ -24,12 +26,12 @@ from audience_sync.store import migrate
 from audience_sync.store.catalog import Property, read_properties
 from audience_sync.store.engine import Store
 from audience_sync.store.slots import last_slots
-from audience_sync.sync.closed import retired_warnings
+from audience_sync.sync.closed import retired_warnings, without_retired_traits
 from audience_sync.sync.group import grouped
-from audience_sync.sync.targets import named_targets, refuse_traits
+from audience_sync.sync.targets import named_targets, refuse_traits, retired_key
 from audience_sync.wording import plural
 
-#: Of a database's answer, which may have millions.
+#: Of a snapshot, which may have millions.
 FEW_ROWS = 100
 #: The message that every address is sent by `check --notify`.
 TRIAL = ("audience-sync: a test", "Test message. Real alerts arrive here when a run needs attention.")
@@ -64,7 +66,7 @@ def check_everything(settings: Settings) -> list[Line]:
     store_line, stored = _store(settings)
     sources = list(_sources(settings))
     failed = {each.name for each in sources if not each.good}
-    looks = (_keys(settings, stored), sources, _snapshots(settings, failed), _destinations(settings))
+    looks = (_keys(settings, stored), sources, _snapshots(settings, stored, failed), _destinations(settings))
     schedules = _schedules(settings) if store_line.good else ()
     return [store_line, *(line for look in looks for line in look), *schedules]
 
@@ -179,8 +181,8 @@ def _from_here(text: str) -> str:
     return text.replace(f"folder {here},", "folder .,").replace(f"{here}{os.sep}", "")
 
 
-def _snapshots(settings: Settings, failed: Set[str]) -> Iterator[Line]:
-    """Whether every audience's and trait's columns are there. Of a database's answer a few rows are fetched."""
+def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]) -> Iterator[Line]:
+    """Whether the columns of every audience and trait are there that is not retired. Only a few rows are read."""
     from audience_sync.sources.access import readable
     from audience_sync.sync.snapshot import wanted_of
     from audience_sync.workspace import Workspace
@@ -188,6 +190,8 @@ def _snapshots(settings: Settings, failed: Set[str]) -> Iterator[Line]:
     sources = {name: open_source(name, config) for name, config in settings.sources.items()}
     with Workspace(settings.memory_limit, readable(settings)) as workspace:
         for audience in settings.audiences:
+            if retired_key(audience, stored):
+                continue
             name = audience.property_key or f"names from {audience.names_from}"
             if audience.source in failed:
                 yield _failed("audience", name, f"its source {audience.source} failed")
@@ -197,7 +201,9 @@ def _snapshots(settings: Settings, failed: Set[str]) -> Iterator[Line]:
                 yield Line("audience", name, True, f"readable from {audience.source}")
             except AudienceSyncError as error:
                 yield _failed("audience", name, error)
-        for entry in settings.computed_traits:
+        for entry in without_retired_traits(settings, stored).computed_traits:
+            if not entry.traits:
+                continue
             if entry.source in failed:
                 yield _failed("traits", entry.source, f"the source {entry.source} failed")
                 continue
@@ -211,15 +217,18 @@ def _snapshots(settings: Settings, failed: Set[str]) -> Iterator[Line]:
 def _destinations(settings: Settings) -> Iterator[Line]:
     types = destination_types()
     for name, options in settings.destinations.items():
-        try:
-            destination = types[options.type](options, Audiencing("check"))
-            where = f"{options.type} {path_text(destination.address)}{_by_way_of(destination)}"
+        about = Audiencing("check", secrets=settings.secrets)
+        destination = Contained(name, partial(types[options.type], options, about), options, about)
+        destination.open().close()
+        address = destination.address
+        if problem := destination.stopped():
+            yield _failed("destination", name, problem.reason)
+        else:
+            where = f"{options.type} {path_text(address)}{_by_way_of(destination.inner)}"
             yield Line("destination", name, True, where)
-        except AudienceSyncError as error:
-            yield _failed("destination", name, error)
 
 
-def _by_way_of(destination: Destination) -> str:
+def _by_way_of(destination: Destination | None) -> str:
     """The proxy on the way, where the destination is reached over HTTP."""
     if not isinstance(destination, HttpDestination):
         return ""

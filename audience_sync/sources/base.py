@@ -55,7 +55,7 @@ class Wanted:
     probe: str | None = None
     partitions: str | None = None
     expected: Expected = Expected()
-    #: At most so many rows of a database are fetched: `check` wants the columns. None: all.
+    #: A look at the columns: of a database so many rows are fetched, of a text file its beginning is read. None: all.
     most: int | None = None
 
 

@@ -33,6 +33,8 @@ CORRECT_DATA = "Correct the query in the config, or the data that it meets."
 ROWS_AT_ONCE = 10_000
 #: Rows that the answer of a probe may have.
 MOST_PROBED = 1_000
+#: Their drivers read the whole answer before the next statement, however few rows were fetched.
+_DRAINING = ("mysql", "mariadb")
 #: Both mean psycopg 3, whatever SQLAlchemy's default is.
 _POSTGRESQL = ("postgres", "postgresql")
 #: What SQLite's driver says of a text that is not UTF-8.
@@ -107,8 +109,10 @@ class DatabaseSource(Source):
         query = wanted.query or ""
         at_once = wanted.most or ROWS_AT_ONCE
         options = {"stream_results": True, "yield_per": at_once, "no_parameters": True}
+        connection = connection.execution_options(**options)
+        answer = None if wanted.most is None else _few(connection, query, wanted.most)
         try:
-            answer = connection.execution_options(**options).exec_driver_sql(query)
+            answer = answer or connection.exec_driver_sql(query)
         except SQLAlchemyError as error:
             raise self._problem("the query failed", error, CORRECT, query) from None
         if not answer.returns_rows:
@@ -174,6 +178,18 @@ class DatabaseSource(Source):
             reason, advice = refusal
             return SourceError(f"database {self._masking.url}: can't be read: {reason}. {advice}")
         return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause, query)}. {remedy}")
+
+
+def _few(connection: Connection, query: str, most: int) -> CursorResult[Any] | None:
+    """The first rows, asked for by SQL where the driver would fetch all of them, now or when its cursor is closed.
+    None where they need not be, or where the database has another SQL."""
+    dialect = connection.dialect
+    if dialect.name == "sqlite" or (dialect.supports_server_side_cursors and dialect.name not in _DRAINING):
+        return None
+    try:
+        return connection.exec_driver_sql(f"select * from (\n{query.rstrip().rstrip(';')}\n) few_rows limit {most}")
+    except SQLAlchemyError:
+        return None
 
 
 def _columns(answer: CursorResult[Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import Rows, Source, Wanted
 from audience_sync.sources.completeness import unready
 from audience_sync.sources.formats.json import keys_of
+from audience_sync.sources.heads import heads
 from audience_sync.sources.inference import Kind, infer, stays_text
 from audience_sync.sources.lookup import Folder, Found
 from audience_sync.sources.manifest import promised_rows
@@ -48,12 +49,24 @@ class FilesSource(Source):
         return f"folder {self._folder.place}, {count} file{'' if count == 1 else 's'}"
 
     def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+        if wanted.most is None:
+            return self._read(workspace, wanted)
+        try:
+            return self._read(workspace, wanted)
+        except IncompleteError:
+            raise
+        except SourceError:
+            # A JSON key may come late, a quote may open nothing: whether it is wrong, the whole file says.
+            return self._read(workspace, replace(wanted, most=None))
+
+    def _read(self, workspace: Workspace, wanted: Wanted) -> Rows:
         if wanted.query is not None:
             return self._answer(workspace, wanted)
         found = self._folder_of(wanted).find(wanted.file or "", workspace)
         self._require(wanted)
-        files = opened(workspace, found, wanted.encoding)
-        parts, columns = _read(workspace, files, wanted)
+        looked_at = found if wanted.most is None else heads(workspace, found, wanted.encoding)
+        files = opened(workspace, looked_at, wanted.encoding)
+        parts, columns = _read_parts(workspace, files, wanted)
         rereadable = files.suffix == ".parquet"
         rows = rows_of(workspace, wanted, parts, files.problems, verify(found), rereadable=rereadable)
         return replace(rows, promised=self._promised(workspace, wanted, found), columns=columns)
@@ -99,7 +112,7 @@ def _names(wanted: Wanted) -> list[str]:
     return [wanted.file or ""] if wanted.query is None else file_words(wanted.query)
 
 
-def _read(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[list[Part], Columns | None]:
+def _read_parts(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[list[Part], Columns | None]:
     """The parts of the snapshot, and the columns that the files have, where they are expected."""
     if files.suffix in EXCEL:
         return _read_excel(workspace, files, wanted)

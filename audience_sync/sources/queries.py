@@ -19,6 +19,7 @@ import duckdb
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Wanted
 from audience_sync.sources.formats.json import bad_line
+from audience_sync.sources.heads import heads
 from audience_sync.sources.inference import stays_text
 from audience_sync.sources.lineage import GUESSED, Origins, text_columns
 from audience_sync.sources.lookup import Folder, Found
@@ -169,7 +170,8 @@ class Views:
         found = self._folder.find_any(word, self._workspace)
         if not found:
             return
-        files = opened(self._workspace, found, self._wanted.encoding)
+        looked_at = found if self._wanted.most is None else heads(self._workspace, found, self._wanted.encoding)
+        files = opened(self._workspace, looked_at, self._wanted.encoding)
         self.names |= files.names
         self.found += found
         try:

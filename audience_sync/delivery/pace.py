@@ -14,11 +14,18 @@ AFTER_REFUSAL = 0.85
 #: The share of a rate that counts as the refused one where it is lower than the one refused before.
 AFTER_DESCENT = 0.925
 #: By how much the first rate, which is a guess, grows in a second until it is refused too.
-SEARCH = 2.0
+#: The second number where the destination doesn't say how long to wait.
+SEARCH, SEARCH_UNSAID = 2.0, 4.0
 #: Until the rate is back where it was refused: so many seconds, and at slow rates longer, for so many requests.
 PLATEAU, LONGEST_PLATEAU, PLATEAU_REQUESTS = 15.0, 60.0, 100
-#: Seconds to wait after being limited by a destination that doesn't say how long; doubled while nothing gets through.
-DEFAULT_WAIT, LONGEST_WAIT = 1.0, 60.0
+#: Where the destination doesn't say how long to wait, its limit is a guess at first: so many seconds, doubled each time
+#: that it refuses ``AS_BEFORE`` of the same rate; and from there on the rate grows so much in a second.
+FIRST_PLATEAU, AS_BEFORE, BEYOND = 2.0, 0.85, 3.0
+#: Seconds to wait after being limited by a destination that doesn't say how long, or that says zero again and again;
+#: doubled while nothing gets through.
+WAIT_UNSAID, WAIT_ZERO, LONGEST_WAIT = 0.5, 1.0, 60.0
+#: Seconds for which others wait for the answer to a sender that asks for all, and after which they look again.
+LONGEST_QUESTION, LOOK_AGAIN = 5.0, 0.02
 #: The rate that a destination takes is counted over so many seconds, and at slow rates over so many requests.
 SPAN, SPAN_REQUESTS = 1.0, 4
 #: Seconds by which a turn may be made up for, because no sender was free at its time.
@@ -31,8 +38,10 @@ class Pace:
     ``rate`` (requests a second) is never exceeded; None starts without a limit. A destination that says "too many
     requests" shows the rate that it takes: senders go on below it, come close to it again ever more slowly, stay
     there, and only then try for more, faster and faster. That is the curve of CUBIC (RFC 9438); docs/decisions/0006
-    says why and benchmarks/pace.py measures it. ``wait`` (seconds) is true when the waiting was cut short because
-    everything is to stop.
+    says why and benchmarks/pace.py measures it. Where the destination doesn't say how long to wait, "too many" may have
+    been about something else than the rate: then senders stay there for a shorter time, and one of them asks for all
+    whether it accepts requests again. ``wait`` (seconds) is true when the waiting was cut short because everything is
+    to stop.
     """
 
     def __init__(
@@ -50,6 +59,9 @@ class Pace:
         self._refused_rate: float | None = None
         self._refused_at = float("-inf")
         self._searching = False
+        self._plateau = FIRST_PLATEAU
+        self._is_unsaid = False
+        self._asked_until = float("-inf")
         self._began = float("inf")
         self._fruitless = 0
         self._successes: deque[float] = deque()
@@ -57,17 +69,32 @@ class Pace:
     def enter(self) -> float:
         """Wait for one's turn, and say when it was; who waits while the gate is closed waits for another turn."""
         turn = self._next_turn()
-        while (pause := turn - self._clock()) > 0:
-            if self._wait(pause):
-                break
-            if turn < self._open_since:
+        while True:
+            while (pause := turn - self._clock()) > 0:
+                if self._wait(pause):
+                    return self._clock()
+                if turn < self._open_since:
+                    turn = self._next_turn()
+            if self._asks_for_all():
+                return self._clock()
+            if self._wait(LOOK_AGAIN):
+                return self._clock()
+            if turn < self._open_since or not self._fruitless:
                 turn = self._next_turn()
-        return self._clock()
+
+    def _asks_for_all(self) -> bool:
+        """Whether this sender may go: one goes first while nothing has been accepted since the last refusal."""
+        with self._lock:
+            now = self._clock()
+            if self._is_unsaid and self._fruitless and now < max(self._asked_until, self._open_since):
+                return False
+            self._asked_until = now + LONGEST_QUESTION
+            return True
 
     def succeeded(self) -> None:
         with self._lock:
             now, times = self._clock(), self._successes
-            self._fruitless = 0
+            self._fruitless, self._asked_until = 0, now
             self._began = min(self._began, now)
             times.append(now)
             while len(times) > SPAN_REQUESTS and times[0] <= now - SPAN:
@@ -81,20 +108,25 @@ class Pace:
         with self._lock:
             now = self._clock()
             if entered >= self._refused_at:  # one slow-down for all requests that were under way
-                self._slow_down(now)
+                self._asked_until = now
+                self._slow_down(now, is_unsaid=retry_after is None)
             unsaid = self._fruitless - (retry_after is not None)  # zero is believed once
             if not retry_after and unsaid > 0:
-                retry_after = min(DEFAULT_WAIT * 2.0 ** (unsaid - 1), LONGEST_WAIT, most)
+                first = WAIT_UNSAID if retry_after is None else WAIT_ZERO
+                retry_after = min(first * 2.0 ** (unsaid - 1), LONGEST_WAIT, most)
             self._open_since = max(self._open_since, now + (retry_after or 0.0))
             self._next = max(self._next, self._open_since)
 
-    def _slow_down(self, now: float) -> None:
+    def _slow_down(self, now: float, *, is_unsaid: bool) -> None:
         """Learn what it takes from what it took; where it took nothing since, only time helps."""
         self._fruitless += 1
         if self._fruitless == 1 and self._successes:
             since = min(self._successes[0], now - SPAN)
             taken = len(self._successes) / (now - since)
             before = self._refused_rate
+            is_as_before = before is not None and AS_BEFORE <= taken / before <= 1 / AS_BEFORE
+            self._plateau = min(self._plateau * 2, PLATEAU) if is_as_before else FIRST_PLATEAU
+            self._is_unsaid = is_unsaid
             if before is not None and taken < before:
                 taken = max(taken * AFTER_DESCENT, before / 2)
             self._refused_rate, self._searching = taken, now < self._began + SPAN
@@ -107,10 +139,15 @@ class Pace:
             return self._most
         since = at - self._open_since
         if self._searching:
-            rate = refused * AFTER_REFUSAL * math.pow(SEARCH, min(since, LONGEST_PLATEAU))
+            growth = SEARCH_UNSAID if self._is_unsaid else SEARCH
+            rate = refused * AFTER_REFUSAL * math.pow(growth, min(since, LONGEST_PLATEAU))
         else:
-            plateau = min(max(PLATEAU, PLATEAU_REQUESTS / refused), LONGEST_PLATEAU)
-            rate = refused * (1 + (1 - AFTER_REFUSAL) * math.pow(since / plateau - 1, 3))
+            seconds = self._plateau if self._is_unsaid else PLATEAU
+            plateau = min(max(seconds, seconds / PLATEAU * PLATEAU_REQUESTS / refused), LONGEST_PLATEAU)
+            beyond = since - plateau
+            rate = refused * (1 + (1 - AFTER_REFUSAL) * math.pow(beyond / plateau, 3))
+            if self._is_unsaid and beyond > 0:
+                rate = refused * math.pow(BEYOND, min(beyond, LONGEST_PLATEAU))
         return rate if self._most is None else min(rate, self._most)
 
     def _next_turn(self) -> float:

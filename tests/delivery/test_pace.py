@@ -96,9 +96,9 @@ def refuse(
     return entries
 
 
-def test_a_destination_that_does_not_say_how_long_gets_a_second_and_then_twice_as_long_each_time() -> None:
+def test_a_destination_that_does_not_say_how_long_gets_half_a_second_and_then_twice_as_long_each_time() -> None:
     pace, clock = paced(None)
-    assert refuse(pace, clock, None, 9) == [100, 102, 105, 110, 119, 136, 169, 230, 291]
+    assert refuse(pace, clock, None, 10) == [100, 101.5, 103.5, 106.5, 111.5, 120.5, 137.5, 170.5, 231.5, 292.5]
 
 
 def test_a_success_ends_the_doubling_of_the_wait() -> None:
@@ -107,7 +107,7 @@ def test_a_success_ends_the_doubling_of_the_wait() -> None:
     pace.enter()
     pace.succeeded()
     first, second = refuse(pace, clock, None, 2)
-    assert second - first == pytest.approx(2)
+    assert second - first == pytest.approx(1.5)
 
 
 def test_a_destination_that_says_zero_is_believed_once() -> None:
@@ -122,7 +122,7 @@ def test_a_time_that_the_destination_says_is_never_made_longer() -> None:
 
 def test_a_wait_of_our_own_is_no_longer_than_the_run_allows() -> None:
     pace, clock = paced(None)
-    assert refuse(pace, clock, None, 4, most=1.5) == [100, 102, 104.5, 107]
+    assert refuse(pace, clock, None, 4, most=1.5) == [100, 101.5, 103.5, 106]
 
 
 def test_the_gate_closes_for_a_sender_that_is_already_waiting_for_its_turn() -> None:
@@ -250,6 +250,62 @@ def test_a_server_that_takes_less_for_a_while_gets_less_and_then_again_all(limit
     assert used(seen, 100, 17, 35) >= 0.7
     assert used(seen, 500, 85, 100) >= 0.8
     assert refused(seen) < 0.02
+
+
+class Single:
+    """Accepts everything but the requests of these numbers."""
+
+    def __init__(self, *numbers: int) -> None:
+        self.numbers, self.count = numbers, 0
+
+    def __call__(self, now: float) -> float:
+        self.count += 1
+        return 1.0 if self.count in self.numbers else 0.0
+
+
+#: What four senders reach at a server that answers after 20 to 60 ms (requests a second).
+REACHED = 100
+
+
+@pytest.mark.parametrize(
+    "numbers", [(2,), (5, 50), (100, 200), (2, 10, 40, 100), (5, 6, 7, 8), (300, 500)], ids=lambda each: str(each)
+)
+def test_five_seconds_after_a_refusal_without_retry_after_most_of_the_rate_is_back(numbers: tuple[int, ...]) -> None:
+    seen = simulate(Single(*numbers), "nothing", senders=4, seconds=60, round_trip=(0.02, 0.06))
+    last = max(request.at for request in seen if not request.taken)
+    assert used(seen, REACHED, last + 5, last + 15) >= 0.8
+
+
+@pytest.mark.parametrize(("rate", "senders"), [(500, 16), (100, 4), (50, 32), (20, 8)])
+@pytest.mark.parametrize("limit", LIMITS)
+def test_an_allowance_of_a_server_that_says_nothing_is_used_from_the_fifth_second_on(
+    rate: int, senders: int, limit: str
+) -> None:
+    seen = simulate(LIMITS[limit](rate), "nothing", senders=senders, seconds=35)
+    assert used(seen, rate, 5, 35) >= 0.8
+    assert refused(seen) < 0.05
+
+
+@pytest.mark.parametrize("senders", [1, 4, 32])
+def test_a_server_that_refuses_all_for_a_minute_is_asked_few_times_by_however_many_senders(senders: int) -> None:
+    closed = Changing((0, lambda now: 0.0), (10, lambda now: 70 - now), (70, lambda now: 0.0))
+    seen = simulate(closed, "nothing", senders=senders, seconds=90, round_trip=(0.02, 0.06))
+    assert len([request for request in seen if 11 <= request.at < 70]) <= 7
+    assert used(seen, senders * REACHED / 4, 80, 90) >= 0.8 * min(1.0, 250 / (senders * REACHED / 4))
+
+
+def test_where_the_server_says_when_to_come_back_the_rate_stays_close_to_the_refused_one_for_longer() -> None:
+    paces = []
+    for retry_after in (None, 0.5):
+        pace, clock = paced(None)
+        sent(pace, clock, 300, rate=100)
+        pace.limited(retry_after, pace.enter())
+        clock.now += 0.5 + 6
+        sent(pace, clock, 1, rate=100)
+        paces.append(sum(gaps(pace, clock, 100)))
+    unsaid, said = paces
+    assert said == pytest.approx(100 / 97, abs=0.05)
+    assert unsaid < 0.25
 
 
 def test_a_rate_in_the_configuration_is_kept_to_the_request() -> None:

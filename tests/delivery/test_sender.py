@@ -86,7 +86,7 @@ def test_too_many_requests_is_never_a_failed_attempt() -> None:
     assert (outcome.delivered, outcome.requests) == (1, 4)
 
 
-@pytest.mark.parametrize(("judgement", "seconds"), [(FULL, 20.0), (FULL_WITHOUT_A_WORD, 1.0)])
+@pytest.mark.parametrize(("judgement", "seconds"), [(FULL, 20.0), (FULL_WITHOUT_A_WORD, 0.5)])
 def test_too_many_requests_closes_the_gate(judgement: Judgement, seconds: float) -> None:
     destination = ScriptedDestination(in_turn(judgement))
     sender, _, clock = a_sender(destination)

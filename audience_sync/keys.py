@@ -62,7 +62,6 @@ _CASE_CHANGES = (
     re.compile(r"([a-z][0-9]*)([A-Z])"),  # orderCompleted, html5Video
     re.compile(r"([A-Za-z][0-9]+)([A-Z][a-z])"),  # Q4Buyers
 )
-_REMEDY = "give it an explicit `key:` (a-z, 0-9 and _)"
 
 
 class KeyRefusedError(ValueError):
@@ -81,7 +80,7 @@ def snake_key(name: str) -> str:
     """
     key = _separated(_split_case(_without_apostrophes(_folded(name)).strip()))
     if not key:
-        raise KeyRefusedError("empty", f"no letter or digit of the name is left for a key: {_REMEDY}")
+        raise KeyRefusedError("empty", _underivable(name, "no letters or digits"))
     return _short_enough(key)
 
 
@@ -117,7 +116,8 @@ def reserved_reason(key: str, extra: frozenset[str] = frozenset()) -> str | None
         return _protocol_reason(key)
     if plain in _PROFILE or plain in extra:
         what = _PROFILE.get(plain, f"profile field `{key}`")
-        return f"the key `{key}` is reserved: it would overwrite the user's {what} with true; {_REMEDY}"
+        effect = f"It would replace each user's {what} with true."
+        return f"the key `{key}` is reserved. {effect} Set another key, for example: key: {key}_audience"
     return None
 
 
@@ -131,12 +131,14 @@ def _folded(name: str) -> str:
     bare = "".join(c for c in unicodedata.normalize("NFKD", visible) if unicodedata.category(c)[0] != "M")
     folded = "".join(_fold(c, following) for c, following in zip(bare, f"{bare} "[1:], strict=True))
     if any(c.isalnum() and not c.isascii() and c not in _APOSTROPHES for c in folded):
-        raise KeyRefusedError(
-            "non_latin",
-            "the name has letters or digits without a Latin spelling, and dropping them could give two "
-            f"names one key: {_REMEDY}",
-        )
+        some = any(c.isalnum() and c.isascii() for c in folded)
+        why = "some of its letters have no Latin spelling" if some else "no Latin letters"
+        raise KeyRefusedError("non_latin", _underivable(name, why))
     return folded
+
+
+def _underivable(name: str, why: str) -> str:
+    return f"no key can be derived from {name!r} ({why}). Set `key:` (a-z, 0-9 and _)."
 
 
 def _fold(letter: str, following: str) -> str:
@@ -177,7 +179,8 @@ def _suggested(text: str) -> str:
 
 def _protocol_reason(key: str) -> str:
     return (
-        f"the key `{key}` is reserved: destinations read it as the id of the user or of the audience itself; {_REMEDY}"
+        f"the key `{key}` is reserved. Destinations read it as the id of the user or of the audience. "
+        f"Set another key, for example: key: my_{key}"
     )
 
 

@@ -78,7 +78,7 @@ def test_the_rule_in_its_order(name: str, key: str) -> None:
 
 @pytest.mark.parametrize("name", ["Größe ħ", "Ωmega", "٣ أيام", "〇", "❶ first", "ŋ"])
 def test_a_letter_or_digit_without_an_ascii_form_is_refused_and_never_dropped(name: str) -> None:
-    with pytest.raises(KeyRefusedError, match="explicit `key:`") as refused:
+    with pytest.raises(KeyRefusedError, match="Set `key:`") as refused:
         snake_key(name)
     assert refused.value.code == "non_latin"
 
@@ -150,25 +150,25 @@ def test_keys_are_compared_by_lower_case_letters_and_digits() -> None:
 @pytest.mark.parametrize(
     ("key", "hazard"),
     [
-        ("email", "would overwrite the user's e-mail address with true"),
-        ("e_mail", "would overwrite the user's e-mail address with true"),
-        ("phone", "would overwrite the user's phone number with true"),
-        ("first_name", "would overwrite the user's first name with true"),
-        ("created_at", "would overwrite the user's time of creation with true"),
-        ("company", "would overwrite the user's company with true"),
-        ("device_token", "would overwrite the user's profile field `device_token` with true"),
-        ("id", "destinations read it as the id of the user"),
-        ("user_id", "destinations read it as the id of the user"),
-        ("anonymous_id", "destinations read it as the id of the user"),
-        ("audience_key", "or of the audience itself"),
-        ("trait_key", "or of the audience itself"),
+        ("email", "would replace each user's e-mail address with true"),
+        ("e_mail", "would replace each user's e-mail address with true"),
+        ("phone", "would replace each user's phone number with true"),
+        ("first_name", "would replace each user's first name with true"),
+        ("created_at", "would replace each user's time of creation with true"),
+        ("company", "would replace each user's company with true"),
+        ("device_token", "would replace each user's profile field `device_token` with true"),
+        ("id", "Destinations read it as the id of the user"),
+        ("user_id", "Destinations read it as the id of the user"),
+        ("anonymous_id", "Destinations read it as the id of the user"),
+        ("audience_key", "or of the audience"),
+        ("trait_key", "or of the audience"),
     ],
 )
 def test_an_audience_may_not_take_the_place_of_a_profile_field(key: str, hazard: str) -> None:
     reason = reserved_reason(key, frozenset({"devicetoken"}))
     assert reason is not None
     assert hazard in reason
-    assert "explicit `key:`" in reason
+    assert "Set another key, for example: key: " in reason
 
 
 def test_other_keys_are_free_for_audiences() -> None:

@@ -126,6 +126,8 @@ def message_of(error: AudienceSyncError) -> str:
     """What stderr shows of an error."""
     if isinstance(error, ConfigError):
         count = len(error.problems)
+        if count == 1 and "\n" in (message := error.problems[0].message):  # one that states its effect and its fix
+            return labelled(message.replace("\n    ", "\n  "))
         problems = "\n".join(f"  {problem}" for problem in error.problems)
         fact = f"the config has {count} problem{'s' * (count != 1)}. Nothing was loaded or sent."
         return labelled(f"{fact}\n{problems}")

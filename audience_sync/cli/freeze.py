@@ -45,7 +45,7 @@ def freeze(context: click.Context, key: str, until: datetime | None, reason: str
         print_json({"key": key, "frozen": True, "frozen_at": now, "frozen_until": until, "reason": reason})
         return
     line(f"audience '{key}': {frozen(new)}")
-    line("Runs pass it over. What destinations are owed of it already is still sent.")
+    line("Runs skip it. Calls that are already pending are still sent.")
     if is_running:
         line("A run is at work, and may still change it: see audience-sync history. The next one passes it over.")
 
@@ -72,7 +72,7 @@ def unfreeze(context: click.Context, key: str) -> None:
 
 def _audience(connection: Connection, key: str) -> Mapping[str, int]:
     """The audience's id, by its key. Raises UnknownNameError and RetiredError."""
-    from audience_sync.config.suggest import unknown
+    from audience_sync.config.suggest import there_is_no
     from audience_sync.errors import RetiredError, UnknownNameError
     from audience_sync.model import PropertyKind
     from audience_sync.store.catalog import read_properties
@@ -84,8 +84,8 @@ def _audience(connection: Connection, key: str) -> Mapping[str, int]:
     live = [each for each in known.values() if not each.retired]
     audiences = {each.key: each.id for each in live if each.kind is PropertyKind.AUDIENCE}
     if key not in audiences:
-        remedy = "Before its first run an audience can wait instead: `initial: manual`"
-        raise UnknownNameError(f"{unknown('audience', key, audiences)}. Nothing was done. {remedy}")
+        remedy = "Before its first run an audience can wait instead: `initial: manual`."
+        raise UnknownNameError(f"{there_is_no('audience', [key], audiences)} Nothing was changed or sent.\n  {remedy}")
     return {key: audiences[key]}
 
 

@@ -20,13 +20,13 @@ _NOTHING = "there is nothing to sync: give at least one entry in `audiences` or 
 _FILE_OF_DATABASE = "`file` is for `files` sources, and `{source}` is a database: give a `query`"
 _FILE_EXPECTED = "`{option}` is for `files` sources, and `{source}` is a database"
 _MODIFIED_OF_FILES = (
-    "`modified` is for `database` sources: when the files of `{source}` were written is known, leave it out"
+    "remove it. When the files of `{source}` were written is detected automatically; `modified` is for databases."
 )
 _BOTH_IDS = "it has both `ids` and `user_id`: make the column of `user_id` the first of `ids`, and leave `user_id` out"
 _ONE_ID = "it needs two columns at least: of one only, write `user_id: COLUMN` instead"
 _MODIFIED_MISSING = "of a database `max_age` needs `modified`: a query for the time of the newest change"
 _PARTITIONS_OF_DATABASE = "`partitions` is for `files` sources, and `{source}` is a database: leave it out"
-_PROBE_OF_FILES = "`probe` is for `database` sources: of the files of `{source}` it is known by itself, leave it out"
+_PROBE_OF_FILES = "remove it. Changed files of `{source}` are detected automatically; `probe` is for databases."
 
 
 def findings(tree: Tree) -> Iterator[Finding]:

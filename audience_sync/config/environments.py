@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from audience_sync.config.findings import Finding, Tree
-from audience_sync.config.suggest import unknown
+from audience_sync.config.suggest import unknown, unknown_option
 
 
 def for_environment(tree: Tree, name: str | None, parts: frozenset[str]) -> tuple[Tree, list[Finding]]:
@@ -36,7 +36,7 @@ def _checked(environments: Tree, parts: frozenset[str]) -> Iterator[Finding]:
             yield Finding(("environments", name), "it must be a mapping, like the config itself")
         for part in overrides if isinstance(overrides, dict) else ():
             if part not in parts:
-                yield Finding(("environments", name, part), unknown("option", part, parts))
+                yield Finding(("environments", name, part), unknown_option(part, parts))
 
 
 def _laid_over(base: Tree, overrides: Tree) -> Tree:

@@ -50,7 +50,7 @@ def _may_be_stored(text: str) -> bool:
 
 def unknown_audience(text: str, names: Iterable[str]) -> str:
     """What is wrong about an entry of a group that no audience has."""
-    return f"{unknown('audience', text, names)}; those of `names_from` can't be in a group"
+    return f"{unknown('audience', text, names)} (audiences of `names_from` can't be in a group)"
 
 
 def repeated(text: str, there: Place) -> str:

@@ -78,14 +78,14 @@ def _known_timezone(name: str) -> str:
 
 def _at_most_a_year(time: timedelta) -> timedelta:
     if time > timedelta(days=366):
-        raise ValueError("nothing runs as rarely: write a time of at most a year, such as `15m`")
+        raise ValueError(f"'{duration_text(time)}' is too long. The longest interval is one year. Example: 15m")
     return time
 
 
 def _holdout(value: object) -> float:
     share = parse_share(value)
     if share >= 1:
-        raise ValueError("then nobody would be told: hold out less than 100%")
+        raise ValueError(f"{share:.0%} would hold out every user. Use less than 100%.")
     return share
 
 

@@ -7,13 +7,20 @@ from difflib import get_close_matches
 
 
 def unknown(what: str, name: str, known: Iterable[str], *, listed: bool = True) -> str:
-    """The problem with ``name``, the nearest known one, and (``listed``) all of them."""
+    """The problem with ``name``, and the nearest known one; where none is near, all of them (``listed``)."""
+    return _unknown(f"unknown {what} `{name}`", name, known, listed=listed)
+
+
+def unknown_option(name: str, known: Iterable[str]) -> str:
+    """The same of an option, whose name stands in the problem's place already."""
+    return _unknown("unknown option", name, known, listed=True)
+
+
+def _unknown(what: str, name: str, known: Iterable[str], *, listed: bool) -> str:
     names = sorted(known)
-    nearest = _nearest(name, names)
-    meant = f"; did you mean `{nearest}`?" if nearest else ""
-    if not listed:
-        return f"unknown {what} `{name}`{meant}"
-    return f"unknown {what} `{name}`{meant} ({_known(names)})"
+    if nearest := _nearest(name, names):
+        return f"{what}. Did you mean `{nearest}`?"
+    return f"{what}. There is: {', '.join(names) or 'nothing yet'}" if listed else what
 
 
 def there_is_no(what: str, names: Iterable[str], known: Iterable[str]) -> str:
@@ -29,7 +36,3 @@ def _nearest(name: str, names: list[str]) -> str | None:
     by_lower = {known.lower(): known for known in names}
     matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[matches[0]] if matches else None
-
-
-def _known(names: list[str]) -> str:
-    return f"known here: {', '.join(names)}" if names else "none is known here"

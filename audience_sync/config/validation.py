@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from audience_sync.config.findings import Finding, Place
-from audience_sync.config.suggest import unknown
+from audience_sync.config.suggest import unknown_option
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -54,7 +54,7 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
         *above, name = details["loc"]
-        return unknown("option", str(name), _model_at(model, above).model_fields)
+        return unknown_option(str(name), _model_at(model, above).model_fields)
     if kind in ("enum", "literal_error"):
         return f"it must be {context['expected']}{_meant(str(details['input']), context['expected'])}"
     if kind == "value_error":

@@ -27,6 +27,12 @@ class Entry:
         return words(self.schedule)
 
 
+_NO_SCHEDULE = """no schedule is set. Nothing was run.
+    Add one to config.yaml, for example:
+      schedule: {cron: "*/15 * * * *", timezone: Europe/Berlin}
+    Or let cron run: audience-sync sync"""
+
+
 def entries(settings: Settings) -> list[Entry]:
     """Every schedule of the config, once. Raises ConfigError where there is none."""
     found: dict[str, tuple[Schedule, list[AudienceConfig]]] = {}
@@ -38,8 +44,7 @@ def entries(settings: Settings) -> list[Entry]:
     if general is not None:
         found.setdefault(words(general), (general, []))
     if not found:
-        example = 'such as `schedule: {cron: "*/15 * * * *", timezone: Europe/Berlin}`'
-        raise ConfigError([Problem("schedule", f"nothing says when to run: add a schedule, {example}")])
+        raise ConfigError([Problem("", _NO_SCHEDULE)])
     return [Entry(schedule, tuple(audiences)) for schedule, audiences in found.values()]
 
 

@@ -27,6 +27,7 @@ _NOT_JSON = (".csv", ".tsv")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_16_HALVES = ("utf-16-le", "utf-16-be")
 _MARK = "\ufeff"
+_HEADER_ONLY = " For an audience without members, write the header and no rows."
 _NEXT_LINE = "\x85"
 
 
@@ -65,8 +66,8 @@ def _marked(workspace: Workspace, path: Path) -> Path:
 def _refuse_start(found: Found, start: bytes, encoding: str) -> None:
     if not start:
         raise SourceError(
-            f"{found.name} is empty (0 bytes): not even a header, so it says nothing about the members. "
-            "Is it still being written? A snapshot of nobody has a header and no rows."
+            f"{found.name} is empty (0 bytes), so the members are unknown. It may still be being written. "
+            f"The audience is unchanged.{_HEADER_ONLY if found.suffix in _NOT_JSON else ''}"
         )
     if not encoding.startswith("utf") and start.startswith(codecs.BOM_UTF8):
         raise SourceError(

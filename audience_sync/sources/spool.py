@@ -50,7 +50,7 @@ def places(file: str, header: Sequence[str], wanted: Wanted) -> Places:
     """Raises SourceError for a column that is missing, or wanted and there twice."""
     for name in wanted_columns(wanted):
         if name not in header:
-            raise column_missing(file, name, header)
+            raise column_missing(file, name, header, wanted)
         if list(header).count(name) > 1:
             raise column_twice(file, name)
     return Places(

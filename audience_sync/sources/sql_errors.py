@@ -93,7 +93,7 @@ def _why(word: str, folder: Folder) -> str:
         return f"a folder in {_shown(folder.place)} that has no data files."
     if glob.has_magic(word):
         return f"which matches no file in {_shown(folder.place)}. {data}"
-    return f"which does not exist in {_shown(folder.place)}.{_meant(word, there)} {data}"
+    return f"which does not exist in {_shown(folder.place)}.{_meant(word, there) or f' {data}'}"
 
 
 def _meant(word: str, there: Sequence[str]) -> str:

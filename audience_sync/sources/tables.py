@@ -84,13 +84,15 @@ def wanted_columns(wanted: Wanted) -> list[str]:
     return list(dict.fromkeys(names + [trait.column for trait in wanted.traits.values()]))
 
 
-def column_missing(file: str, name: str, there: Collection[str]) -> SourceError:
-    known = f"{did_you_mean(name, there)} The columns are {listed(there)}."
+def column_missing(file: str, name: str, there: Collection[str], wanted: Wanted | None = None) -> SourceError:
+    """``wanted``: where the column may be the config's option `user_id`."""
+    meant = nearest(name, there)
+    known = f" Columns: {listed(there)}." + (f" Did you mean {meant!r}?" if meant else "")
+    is_id = wanted is not None and wanted.user_id == name and not any(each.is_id for each in wanted.traits.values())
+    remedy = f"Set `user_id: {meant}`" if meant and is_id else "Correct the column's name"
     if are_values(there):
-        known = " The first row has no names of columns, but values."
-    return SourceError(
-        f"{file}: there is no column {name!r}.{known} Correct the column's name in the config, or the file."
-    )
+        known, remedy = " The first row has no names of columns, but values.", "Correct the column's name"
+    return SourceError(f"{file}: there is no column {name!r}.{known} {remedy} in config.yaml, or correct the file.")
 
 
 def are_values(names: Iterable[str]) -> bool:
@@ -100,9 +102,14 @@ def are_values(names: Iterable[str]) -> bool:
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """A sentence with the word that was probably meant, or nothing."""
+    meant = nearest(word, words)
+    return f" Did you mean {meant!r}?" if meant else ""
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
     by_lower_case = {known.lower(): known for known in words}
     close = get_close_matches(word.lower(), by_lower_case, n=1, cutoff=0.6)
-    return f" Did you mean {by_lower_case[close[0]]!r}?" if close else ""
+    return by_lower_case[close[0]] if close else None
 
 
 def column_twice(file: str, name: str) -> SourceError:
@@ -139,6 +146,8 @@ def same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
 
 def part_of(table: Table, wanted: Wanted) -> Part:
     """Raises SourceError where a column is missing or can't hold what is wanted of it."""
+    if wanted.user_id not in table.columns:
+        raise column_missing(table.name, wanted.user_id, table.columns, wanted)
     user_id, reason = _id_of(table, wanted.user_id)
     raw = user_id
     if table.again:

@@ -21,6 +21,7 @@ from audience_sync.sync.members import diff_several
 from audience_sync.sync.snapshot import rejected_rows, scanning
 from audience_sync.sync.targets import Target, refusal
 from audience_sync.sync.targets import origin as origin_of
+from audience_sync.wording import form, plural
 from audience_sync.workspace import literal
 
 #: Nothing is left to be said or decided of such an audience.
@@ -115,7 +116,9 @@ def _read_names(collector: Collector, rows: Rows, origin: str) -> _Named:
     )
     nameless = sum(count for name, count, _ in counts if name is None)
     if nameless:
-        collector.findings.warnings.append(f"{origin}: {nameless} rows name no audience and were passed over")
+        collector.findings.warnings.append(
+            f"{origin}: {plural(nameless, 'row')} without an audience name {form(nameless, 'was')} skipped"
+        )
     if any(invalid for _, _, invalid in counts):
         collector.findings.rejected += rejected_rows(workspace, rows, None)
     return _Named(query, [name for name, _, _ in counts if name is not None])

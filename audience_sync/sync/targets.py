@@ -96,10 +96,16 @@ def _old_key(target: Target, stored: Mapping[str, Property], claimed: Collection
 
 def _new_key(target: Target, old: str) -> str:
     new = target.key
+    ways = {
+        f"To rename the key {old} to {new}:": f"audience-sync sync --move-key {old}={new}",
+        f"To set {old} to false, then start {new}:": f"audience-sync retire {old}",
+        f"To keep the key {old}:": f"add `key: {old}` to the audience",
+    }
+    width = max(map(len, ways))
+    lines = "".join(f"\n    {what:{width}}  {how}" for what, how in ways.items())
     return (
-        f"the key '{new}' is new, but its source is that of the audience '{old}', which the config has no more and "
-        f"which destinations were told of. To give it the new key: audience-sync sync --move-key {old}={new}. To take "
-        f"'{old}' back and begin anew: audience-sync retire {old}. To keep the key: `key: {old}`"
+        f"audience '{old}' was removed from config.yaml, and '{new}' reads the same source. Nothing was changed or "
+        f"sent.{lines}"
     )
 
 

@@ -19,6 +19,7 @@ from audience_sync.sync.judge import ComparedTraits, judge
 from audience_sync.sync.prepare import traits_change
 from audience_sync.sync.snapshot import place_of, rejected_rows, scanning
 from audience_sync.sync.trait_values import TraitsDiff, diff_traits, one_row_a_user
+from audience_sync.wording import form, plural
 from audience_sync.workspace import quoted
 
 
@@ -75,8 +76,8 @@ def _collect(collector: Collector, config: ComputedTraitsConfig, keys: Collectio
         )
     if differing:
         collector.findings.warnings.append(
-            f"computed traits of {config.source}: {differing} users have several rows that differ; "
-            "of each one was taken, the same in every run"
+            f"computed traits of {config.source}: {plural(differing, 'user')} {form(differing, 'has')} rows with "
+            "different values. One row of each is used, the same in every run."
         )
     has_odd = f"coalesce(bool_or({quoted(ODD)}), false)" if rows.may_reject_values else "false"
     users, invalid, is_odd = workspace.one(

@@ -41,9 +41,11 @@ def commands(hold: Hold | NewHold, run: int) -> str:
 
 
 def retired(*keys: str) -> str:
-    """That nobody can be in it any more, and why nothing was done."""
-    said = [f"the key '{key}' is retired: it is closed for good, and nobody can be in it any more" for key in keys]
-    return f"{'; '.join(said)}. Nothing was changed or sent."
+    """That the keys can't be used again, and what to do in the config."""
+    named = ", ".join(f"'{key}'" for key in keys)
+    fact = f"the key {named} is retired" if len(keys) == 1 else f"the keys {named} are retired"
+    remedy = "Remove the audience from config.yaml, or give it another `key:`."
+    return f"{fact} and can't be used again. Nothing was changed or sent.\n  {remedy}"
 
 
 def frozen(freeze: Freeze) -> str:
@@ -55,6 +57,6 @@ def frozen(freeze: Freeze) -> str:
 
 
 def thawed(freeze: Freeze) -> str:
-    """That its freeze is over, and that it is taken again."""
+    """That its freeze is over."""
     ended = f"{freeze.until:%Y-%m-%d %H:%M:%S} UTC"
-    return f"audience '{freeze.key}': its freeze has ended at {ended}, and it is taken up again"
+    return f"audience '{freeze.key}': the freeze ended at {ended}; the audience is synced again"

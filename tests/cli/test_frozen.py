@@ -46,7 +46,7 @@ def test_a_freeze_ends_by_itself(vip: Project) -> None:
     until(lambda: datetime.now(UTC) > soon)
     thawed = vip.sync()
     assert thawed.audience("vip")["status"] == "synced"
-    assert "audience 'vip': its freeze has ended at" in thawed.json["warnings"][0]
+    assert "audience 'vip': the freeze ended at" in thawed.json["warnings"][0]
     assert vip.sync().json["warnings"] == []
     assert vip.sent() == [("dan", {"vip": True})]
 
@@ -121,7 +121,7 @@ def test_what_is_meant_for_it_alone_is_refused_and_what_is_held_of_it_can_be_rej
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["vap"], "unknown audience `vap`; did you mean `vip`?"),
+        (["vap"], "there is no audience 'vap'. Did you mean 'vip'?"),
         (["vip", "--until", "2020-05-01"], "2020-05-01 00:00:00 UTC is past"),
         (["vip", "--until", "soon"], "'soon' is not a valid time. Examples: 2026-05-01"),
         ([], "missing argument 'KEY'"),
@@ -148,4 +148,4 @@ def test_frozen_again_the_new_time_counts_and_both_are_kept(vip: Project) -> Non
 def test_an_empty_store_has_nothing_to_freeze(vip: Project) -> None:
     wrong = vip.run("freeze", "vip")
     assert wrong.code == 2
-    assert "unknown audience `vip` (none is known here)" in wrong.stderr
+    assert "there is no audience 'vip'. Nothing was changed or sent." in wrong.stderr

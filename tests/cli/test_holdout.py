@@ -220,7 +220,7 @@ def test_not_everyone_can_be_held_out(vip: Project, share: Any) -> None:
     hold_out(vip, share)
     wrong = vip.run("sync")
     assert wrong.code == 2
-    assert "audiences[0].holdout: then nobody would be told: hold out less than 100%" in wrong.stderr
+    assert "would hold out every user. Use less than 100%." in wrong.stderr
 
 
 def test_a_holdout_is_a_share(vip: Project) -> None:

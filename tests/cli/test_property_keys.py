@@ -37,9 +37,9 @@ def test_keys_that_cannot_be_are_refused_together_before_anything_is_done(imposs
     assert refused.code == 2
     for words in (
         "audiences[1].name: its key `big_spender` is already that of audiences[0]",
-        "audiences[2].name: the key `email` is reserved: it would overwrite the user's e-mail address with true",
-        "audiences[3].name: the key `first_name` is reserved: it would overwrite the user's first name with true",
-        "audiences[4].name: the name has letters or digits without a Latin spelling",
+        "audiences[2].name: the key `email` is reserved. It would replace each user's e-mail address with true",
+        "audiences[3].name: the key `first_name` is reserved. It would replace each user's first name with true",
+        "audiences[4].name: no key can be derived from ",
         "audiences[5].name: ",
         "audiences[7].key: ",
         "computed_traits[0].traits[0]: its key `plan` is already that of audiences[6]",
@@ -86,7 +86,7 @@ def test_all_problems_of_a_config_are_said_at_once(vip: Project) -> None:
     )
     refused = vip.run("sync")
     assert refused.code == 2
-    for words in ("audiences[0].source", "audiences[0].fle", "guard.at_least", "did you mean `shop`", "`destinations`"):
+    for words in ("audiences[0].source", "audiences[0].fle", "guard.at_least", "Did you mean `shop`", "`destinations`"):
         assert words in refused.stderr
 
 

@@ -317,7 +317,7 @@ def test_what_is_meant_for_it_alone_says_that_it_is_retired(vip: Project, order:
     take_out(vip)
     refused = vip.run(*order)
     assert refused.code == 2
-    assert "the key 'vip' is retired: it is closed for good" in refused.stderr
+    assert "the key 'vip' is retired and can't be used again" in refused.stderr
     assert vip.sent() == []
 
 

@@ -138,4 +138,4 @@ def test_a_column_that_is_missing_is_named(known: Project) -> None:
     write(known, "ada,1", header="user_id,mail")
     done = known.sync()
     assert done.code == 3
-    assert "there is no column 'email'. Did you mean 'mail'?" in done.audience("vip")["error"]
+    assert "there is no column 'email'. Columns: user_id, mail. Did you mean 'mail'?" in done.audience("vip")["error"]

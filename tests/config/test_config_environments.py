@@ -62,18 +62,13 @@ def test_variables_of_other_environments_need_not_be_set(load_text: Load) -> Non
 
 def test_an_unknown_environment_names_those_there_are(problems: Problems) -> None:
     assert problems(TEXT, env="prodution") == [
-        "environments: unknown environment `prodution`; did you mean `production`? "
-        "(known here: development, production)"
+        "environments: unknown environment `prodution`. Did you mean `production`?"
     ]
 
 
 def test_an_unknown_part_of_any_environment_is_a_problem(problems: Problems) -> None:
     text = TEXT.replace("development: {}", "development: {stor: x}")
-    assert problems(text) == [
-        "environments.development.stor: unknown option `stor`; did you mean `store`? (known here: aliases, audiences, "
-        "ca_file, computed_traits, destinations, guard, members_table, memory_limit, metrics, notify, priority_groups, "
-        "proxy, retention, schedule, sources, store, suppressed)"
-    ]
+    assert problems(text) == ["environments.development.stor: unknown option. Did you mean `store`?"]
 
 
 def test_an_environment_is_a_mapping(problems: Problems) -> None:

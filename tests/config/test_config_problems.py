@@ -50,35 +50,27 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
     assert problems(MANY) == [
         "store: it must be a URL: `sqlite:///audience_sync.db`, or `postgresql://user@host/database`",
         "sources.shop: it needs `files` or `database`",
-        "sources.shop.flies: unknown option `flies`; did you mean `files`? (known here: database, files, partitions, "
-        "timeout)",
-        "audiences[0].name: the key `email` is reserved: it would overwrite the user's e-mail address with "
-        "true; give it an explicit `key:` (a-z, 0-9 and _)",
-        "audiences[0].source: unknown source `shoop`; did you mean `shop`? (known here: shop)",
-        "audiences[0].guard.max_removd: unknown option `max_removd`; did you mean `max_removed`? "
-        "(known here: at_least, max_added, max_removed, tolerance)",
+        "sources.shop.flies: unknown option. Did you mean `files`?",
+        "audiences[0].name: the key `email` is reserved. It would replace each user's e-mail address with "
+        "true. Set another key, for example: key: email_audience",
+        "audiences[0].source: unknown source `shoop`. Did you mean `shop`?",
+        "audiences[0].guard.max_removd: unknown option. Did you mean `max_removed`?",
         "audiences[0].guard.max_added: write a share such as `30%`, or a whole number of users",
         "audiences[1]: it has both `file` and `query`: keep one, leave out the other or make it null",
-        "audiences[1].destinations[0]: unknown destination `conect`; did you mean `connect`? "
-        "(known here: connect, log)",
+        "audiences[1].destinations[0]: unknown destination `conect`. Did you mean `connect`?",
         "audiences[1].initial: it must be 'all', 'none' or 'manual'; did you mean `manual`?",
         "audiences[1].schedule.cron: the hour must be from 0 to 23",
-        "audiences[1].schedule.timezone: unknown time zone `Europe/Berln`; did you mean `Europe/Berlin`?",
+        "audiences[1].schedule.timezone: unknown time zone `Europe/Berln`. Did you mean `Europe/Berlin`?",
         "computed_traits[0].traits[0]: its key `vip` is already that of audiences[1]: give one of them another `key:`",
         "computed_traits[0].traits[1].column: it is missing",
-        "computed_traits[0].traits[1].colum: unknown option `colum`; did you mean `column`? "
-        "(known here: column, key, name, type)",
-        "destinations.connect.type: unknown type of destination `zendesk_conect`; did you mean "
-        "`zendesk_connect`? (known here: file, segment, zendesk_connect)",
+        "computed_traits[0].traits[1].colum: unknown option. Did you mean `column`?",
+        "destinations.connect.type: unknown type of destination `zendesk_conect`. Did you mean `zendesk_connect`?",
         "destinations.log.path: it is missing",
-        "destinations.log.pth: unknown option `pth`; did you mean `path`? (known here: batch_size, ca_file, "
-        "concurrency, events, give_up_after, max_answer, path, proxy, rate_limit, timeout, type)",
+        "destinations.log.pth: unknown option. Did you mean `path`?",
         "destinations.log.timeout: a duration is a number and a unit: 500ms, 30s, 5m, 1.5h, 2d",
         "destinations.log.concurrency: it must be a whole number",
         "memory_limit: a size is a number and a unit: 768MB, 1GB, 512MiB",
-        "gard: unknown option `gard`; did you mean `guard`? (known here: aliases, audiences, ca_file, computed_traits, "
-        "destinations, environments, guard, members_table, memory_limit, metrics, notify, priority_groups, proxy, "
-        "retention, schedule, sources, store, suppressed)",
+        "gard: unknown option. Did you mean `guard`?",
     ]
 
 
@@ -106,8 +98,8 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         ),
         pytest.param(
             "{name: A, source: shop, file: a.csv, probe: select 1}",
-            "audiences[0].probe: `probe` is for `database` sources: of the files of `shop` it is known by itself, "
-            "leave it out",
+            "audiences[0].probe: remove it. Changed files of `shop` are detected automatically; "
+            "`probe` is for databases.",
             id="a probe of files",
         ),
         pytest.param(
@@ -117,8 +109,8 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         ),
         pytest.param(
             "{name: A, source: shop, file: a.csv, expect: {max_age: 1h, modified: select 1}}",
-            "audiences[0].expect.modified: `modified` is for `database` sources: when the files of `shop` were written "
-            "is known, leave it out",
+            "audiences[0].expect.modified: remove it. When the files of `shop` were written is detected automatically; "
+            "`modified` is for databases.",
             id="a query for the time of files",
         ),
         pytest.param(
@@ -143,8 +135,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         ),
         pytest.param(
             "{name: '!!!', source: shop, file: a.csv}",
-            "audiences[0].name: no letter or digit of the name is left for a key: give it an explicit `key:` "
-            "(a-z, 0-9 and _)",
+            "audiences[0].name: no key can be derived from '!!!' (no letters or digits). Set `key:` (a-z, 0-9 and _).",
             id="a name without a key",
         ),
         pytest.param(
@@ -264,8 +255,8 @@ def test_what_is_wrong_with_an_audience(problems: Problems, audience: str, probl
         ),
         pytest.param(
             "computed_traits: [{source: shop, file: a.csv, traits: [user_id]}]",
-            "computed_traits[0].traits[0]: the key `user_id` is reserved: destinations read it as the id of "
-            "the user or of the audience itself; give it an explicit `key:` (a-z, 0-9 and _)",
+            "computed_traits[0].traits[0]: the key `user_id` is reserved. Destinations read it as the id of the user "
+            "or of the audience. Set another key, for example: key: my_user_id",
             id="a trait that is an id",
         ),
         pytest.param(
@@ -317,8 +308,8 @@ def test_a_profile_field_of_a_configured_destination_is_no_audience(problems: Pr
         "audiences: [{name: Device Token, source: shop, file: a.csv}]\n"
     )
     assert problems(text) == [
-        "audiences[0].name: the key `device_token` is reserved: it would overwrite the user's profile field "
-        "`device_token` with true; give it an explicit `key:` (a-z, 0-9 and _)"
+        "audiences[0].name: the key `device_token` is reserved. It would replace each user's profile field "
+        "`device_token` with true. Set another key, for example: key: device_token_audience"
     ]
 
 
@@ -419,8 +410,11 @@ def test_there_is_an_end_to_the_computed_traits(problems: Problems) -> None:
 @pytest.mark.parametrize("name", ["\u200b", "\u0301", "\u202e"])
 def test_a_name_that_nobody_sees_is_refused(name: str, problems: Problems) -> None:
     found = problems(RIGHT + f'audiences: [{{name: "{name}", source: shop, file: a.csv}}]\n')
-    assert any("no letter or digit of the name is left for a key" in each for each in found)
+    assert any("no key can be derived from " in each for each in found)
 
 
 def test_nothing_runs_more_rarely_than_once_a_year(problems: Problems) -> None:
-    assert any("at most a year" in each for each in problems(ONE + "schedule: {every: 9999999d}\n"))
+    assert any(
+        "The longest interval is one year. Example: 15m" in each
+        for each in problems(ONE + "schedule: {every: 9999999d}\n")
+    )

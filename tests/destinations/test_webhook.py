@@ -267,10 +267,10 @@ def test_a_receiver_that_refuses_is_told_apart_from_one_that_fails(receiver: Rec
 # What the config may not say ------------------------------------------------------------------------------------------
 
 WRONG = [
-    pytest.param({"answers": {"5x": "retry"}}, "unknown answer `5x`; did you mean `5xx`?", id="no status"),
+    pytest.param({"answers": {"5x": "retry"}}, "unknown answer `5x`. Did you mean `5xx`?", id="no status"),
     pytest.param(
         {"answers": {"600": "retry"}},
-        "unknown answer `600` (known here: 2xx, 3xx, 4xx, 5xx, a status such as 409)",
+        "unknown answer `600`. There is: 2xx, 3xx, 4xx, 5xx, a status such as 409",
         id="no such status",
     ),
     pytest.param({"answers": {"٤٠٩": "retry"}}, "unknown answer", id="digits of another script"),

@@ -88,5 +88,5 @@ def test_a_config_without_a_schedule_has_none(tmp_path: Path) -> None:
         "sources: {shop: {files: .}}\naudiences: [{name: A, source: shop, file: a.csv}]\n"
     )
     found = load(tmp_path / "config.yaml", environment=None, variables={}, destination_types={}, profile_fields={})
-    with pytest.raises(ConfigError, match="nothing says when to run"):
+    with pytest.raises(ConfigError, match=r"no schedule is set\. Nothing was run\."):
         entries(found)

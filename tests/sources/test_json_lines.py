@@ -74,7 +74,7 @@ def test_no_records_are_a_snapshot_of_nobody(name: str, content: str, write: Wri
 
 def test_a_column_that_no_record_has_is_an_error(write: Write, read: Read) -> None:
     write("a.jsonl", '{"userid": "ada"}\n{"userid": "bob", "plan": 1}\n')
-    with pytest.raises(SourceError, match=r"'user_id'\. Did you mean 'userid'\? The columns are plan, userid\."):
+    with pytest.raises(SourceError, match=r"'user_id'\. Columns: plan, userid\. Did you mean 'userid'\?"):
         read(file="a.jsonl")
 
 

@@ -61,7 +61,9 @@ def test_files_of_one_snapshot_may_have_different_types(parquet: Parquet, read: 
 def test_a_column_that_parquet_does_not_have_is_an_error(parquet: Parquet, read: Read) -> None:
     parquet("a.parquet", "select 1 as customer_id")
     with pytest.raises(
-        SourceError, match=r"a\.parquet: there is no column 'customerid'\. Did you mean 'customer_id'\?"
+        SourceError,
+        match=r"a\.parquet: there is no column 'customerid'\. Columns: customer_id\. "
+        r"Did you mean 'customer_id'\? Set `user_id: customer_id` in",
     ):
         read(file="a.parquet", user_id="customerid")
 
@@ -129,7 +131,10 @@ def test_the_sheet_is_the_first_or_the_one_named(excel: Excel, read: Read) -> No
 
 EXCEL_ERRORS = {
     "no such sheet": ({"sheet": "Mebers"}, "no sheet 'Mebers'. Did you mean 'Members'?"),
-    "no such column": ({"user_id": "userid"}, "there is no column 'userid'. Did you mean 'user_id'?"),
+    "no such column": (
+        {"user_id": "userid"},
+        "there is no column 'userid'. Columns: user_id, v. Did you mean 'user_id'?",
+    ),
     "a column twice": ({"user_id": "user_id", "file": "twice.xlsx"}, "'v' is there twice"),
     "no workbook": ({"file": "text.xlsx"}, "text.xlsx is not a whole Excel workbook"),
 }

@@ -102,10 +102,12 @@ def test_an_explicit_key_is_another_audience_even_from_the_same_place() -> None:
 
 def test_a_new_key_for_an_audience_that_the_config_has_no_more_is_refused() -> None:
     assert refused([config("Recent Buyers", key="recent")], BUYERS) == [
-        "audiences[0]: the key 'recent' is new, but its source is that of the audience 'order_completed', which the "
-        "config has no more and which destinations were told of. To give it the new key: audience-sync sync "
-        "--move-key order_completed=recent. To take 'order_completed' back and begin anew: audience-sync retire "
-        "order_completed. To keep the key: `key: order_completed`"
+        "audiences[0]: audience 'order_completed' was removed from config.yaml, and 'recent' reads the same source. "
+        "Nothing was changed or sent.\n"
+        "    To rename the key order_completed to recent:         "
+        "audience-sync sync --move-key order_completed=recent\n"
+        "    To set order_completed to false, then start recent:  audience-sync retire order_completed\n"
+        "    To keep the key order_completed:                     add `key: order_completed` to the audience"
     ]
 
 

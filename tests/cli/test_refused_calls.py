@@ -81,3 +81,23 @@ def test_a_refusal_keeps_its_history_when_the_call_is_accepted_later(vip: Projec
     (shown,) = vip.run("show", "1", "--json").json["refusals"]
     assert (shown["user_id"], shown["outcome"], shown["accepted_run"]) == ("ada", "accepted", 3)
     assert "no such profile" in vip.run("show", "1").stdout
+
+
+def test_an_erased_user_is_in_no_refusal_of_the_past_or_the_present(vip: Project, receiver: Receiver) -> None:
+    receiver.will_answer(REFUSED)
+    vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        destinations={"segment": segment(receiver)},
+    )
+    vip.write_members("vip.csv", "ada", "bob", "cyd")
+    vip.sync()
+    receiver.will_answer(TAKEN)
+    vip.write_members("vip.csv", "bob", "cyd")
+    vip.sync()
+    refused = "select user_id, outcome from refusals order by user_id"
+    assert vip.query(refused) == [("ada", "accepted"), ("bob", "refused"), ("cyd", "refused")]
+
+    assert vip.run("erase", "ada", "bob").code == 0
+    assert vip.query(refused) == [("cyd", "refused")]
+    assert vip.query("select user_id from refused_calls") == [("cyd",)]
+    assert [each["user_id"] for each in vip.run("show", "1", "--json").json["refusals"]] == ["cyd"]

@@ -177,6 +177,21 @@ def test_a_refused_call_keeps_its_reason(vip: Project, receiver: Receiver) -> No
     assert line["state"] == "told"
 
 
+def test_a_refusal_of_the_past_goes_with_its_request_and_an_open_one_stays(vip: Project, receiver: Receiver) -> None:
+    destinations = {"segment": segment(receiver, batch_size=1, concurrency=1)}
+    receiver.will_answer(Reply(400, b'{"message": "no such profile"}'))
+    vip.configure(audiences=[AUDIENCE], destinations=destinations)
+    assert sync_with(vip, "ada", "bob") == 1
+    receiver.will_answer(TAKEN)
+    assert sync_with(vip, "bob") == 1
+    refused = "select user_id, outcome from refusals order by user_id"
+    assert vip.query(refused) == [("ada", "accepted"), ("bob", "refused")]
+    grow_old(vip, 2)
+    keep(vip, YEAR, destinations=destinations)
+    sync_with(vip, "bob")
+    assert vip.query(refused) == [("bob", "refused")]
+
+
 def test_a_duration_that_is_none_is_refused_before_anything_happens(vip: Project) -> None:
     keep(vip, "a year")
     refused = vip.sync()

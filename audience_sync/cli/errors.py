@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -60,11 +61,13 @@ def run(command: click.Command) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except AudienceSyncError as error:
+        if _folder_is_gone() and not isinstance(error, ConfigError):
+            return _without_a_folder()
         say(message_of(error))
         _answer(str(error), code_of(error), getattr(error, "problems", ()))
         return code_of(error)
     except Exception as error:
-        return _unexpected(error)
+        return _without_a_folder() if _folder_is_gone() else _unexpected(error)
 
 
 def say(message: str, level: int = logging.ERROR) -> None:
@@ -156,10 +159,43 @@ def _in_a_thread(ended: threading.ExceptHookArgs) -> None:
         say(labelled(f"a thread ended by an unexpected error: {in_short(ended.exc_value, masked_text)}."))
 
 
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _without_a_folder() -> int:
+    what = "the folder that the command was started in was removed. Nothing was loaded or sent."
+    say(labelled(f"{what}\nChange into one that is there, and run again."))
+    _answer(what, USAGE)
+    return USAGE
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Python's, DuckDB's, the system's own, and that of a library that could not be loaded for want of it."""
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    if isinstance(error, ImportError):
+        return "failed to map segment" in str(error) or "Cannot allocate memory" in str(error)
+    if isinstance(error, RuntimeError):
+        return "can't start new thread" in str(error)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
+
+
 def _unexpected(error: Exception) -> int:
-    what = f"unexpected error: {in_short(error, masked_text)}"
+    what, remedy = f"unexpected error: {in_short(error, masked_text)}", "Run again with -v and report the output."
+    if _is_of_memory(error):
+        what = f"there was not enough memory: {in_short(error, masked_text)}"
+        remedy = (
+            "Give the process more memory (`ulimit -v`, a container's limit), or lower `memory_limit` in the config."
+        )
+    elif isinstance(error, RecursionError):
+        what = f"a value is nested too deeply: {in_short(error, masked_text)}"
     effect = "Committed changes are kept; the next run continues from them."
-    say(labelled(f"{what}. {effect}\nRun again with -v and report the output."))
+    say(labelled(f"{what}. {effect}\n{remedy}"))
     _answer(what, FAILED)
     if logging.getLogger("audience_sync").isEnabledFor(logging.DEBUG):
         import traceback

@@ -52,8 +52,8 @@ def load(
     reserved = _reserved(tree, profile_fields or {})
     file, invalid = _checked(tree, destination_types)
     found = [*repeated, *overridden, *resolver.findings]
-    # A variable that is missing is one problem, not also a text of the wrong form.
-    unresolved = {finding.place for finding in resolver.findings}
+    # A variable that is missing, or a number that can't be read, is one problem, not also a text of the wrong form.
+    unresolved = {finding.place for finding in (*resolver.findings, *repeated)}
     later = chain(
         invalid,
         checks.findings(tree),

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from audience_sync.config.cron import parse_cron
 from audience_sync.config.options import Duration, StrictModel
 from audience_sync.config.suggest import unknown
-from audience_sync.config.values import duration_text, parse_duration, parse_share
+from audience_sync.config.values import duration_text, parse_duration, parse_share, parse_whole
 from audience_sync.model import History
 
 
@@ -30,7 +30,7 @@ class Threshold:
         if isinstance(value, cls):
             return value
         if isinstance(value, str) and re.fullmatch(r"\s*\d+\s*", value):
-            return cls(count=int(value))
+            return cls(count=parse_whole(value))
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return cls(count=value)
         try:
@@ -56,7 +56,7 @@ class Stay:
             return value
         match = re.fullmatch(r"\s*([1-9]\d*)\s*runs?\s*", value) if isinstance(value, str) else None
         if match:
-            return cls(runs=int(match[1]))
+            return cls(runs=parse_whole(match[1]))
         try:
             return cls(time=parse_duration(value))
         except ValueError:

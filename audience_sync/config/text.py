@@ -9,8 +9,10 @@ from pathlib import Path
 import yaml
 
 from audience_sync.config.findings import Finding, Place, Tree, config_error
+from audience_sync.config.values import MOST_DIGITS, TOO_LONG
 
 _STR, _MERGE, _TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 #: No config is larger, in the file or with its aliases written out.
 MOST_BYTES, MOST_PARTS = 5_000_000, 200_000
 _MISSING = "there is no such file. `audience-sync init` writes a working one; `--config FILE` names one elsewhere"
@@ -63,6 +65,9 @@ def _checked_names(node: yaml.Node | None, place: Place, above: set[int], counte
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _checked_names(item, (*place, index), inner, counted)
+    elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > MOST_DIGITS:
+        node.tag = _STR  # Python would refuse to read it
+        yield Finding(place, f"{_line(node)}{TOO_LONG}; where it is text, write it in quotes")
     elif isinstance(node, yaml.ScalarNode) and "\0" in node.value:
         yield Finding(place, "it contains a NUL character, which no store can keep: remove it")
     elif isinstance(node, yaml.MappingNode):

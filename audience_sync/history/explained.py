@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,10 @@ from audience_sync.history.standing import Line
 from audience_sync.history.telling import Call, Outcome
 from audience_sync.history.versions import UNKNOWN, Version, Versions
 from audience_sync.model import PropertyKind
+
+#: Runs reject deeper values, an earlier version accepted them; Python can neither read nor write them.
+MOST_LEVELS = 100
+_SIGNS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 
 
 def explanation_json(found: Explanation) -> dict[str, Any]:
@@ -41,7 +46,26 @@ def value_json(version: Version) -> dict[str, Any]:
     """``value_kept`` is false where the store no longer has the value."""
     if version.value == UNKNOWN:
         return {"value": None, "value_kept": False}
-    return {"value": None if version.value is None else json.loads(version.value)}
+    return {"value": None if version.value is None else _plain(version.value)}
+
+
+def _plain(text: str) -> Any:
+    """A stored value; of one that an earlier version accepted and no program reads easily, its text."""
+    if _levels(text) > MOST_LEVELS:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:  # an integer of thousands of digits
+        return text
+
+
+def _levels(text: str) -> int:
+    """How deep lists and objects are nested in a JSON text."""
+    deepest = depth = 0
+    for sign in _SIGNS.finditer(text):
+        depth += 1 if sign[0] in "[{" else -1 if sign[0] in "]}" else 0
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _property(found: Explanation, versions: Versions) -> dict[str, Any]:

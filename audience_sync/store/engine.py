@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
@@ -29,6 +30,8 @@ CONNECT_TIMEOUT = 10
 _WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
 #: What SQLite says of a file that is not, or no longer, one of its own.
 _DAMAGED = ("malformed", "file is not a database")
+#: What SQLite's driver says of bytes that are no text.
+_NO_TEXT = "Could not decode to UTF-8"
 #: Names the lock that migrations of one PostgreSQL database wait for: "audsync" in bytes.
 _MIGRATING = 0x61756473796E63
 
@@ -163,7 +166,13 @@ class Store:
         driver = self.engine.dialect.loaded_dbapi
         try:
             yield
+        except UnicodeDecodeError as error:
+            if not _is_of_the_driver(error):
+                raise
+            raise self._damaged("text in it is not UTF-8") from None
         except (SQLAlchemyError, driver.Error) as error:  # the driver's own: COPY goes past SQLAlchemy
+            if _NO_TEXT in str(error):
+                raise self._damaged("text in it is not UTF-8") from None  # the driver quotes it
             kind = StoreAwayError if _is_away(error) else StoreError
             failed = "can't be reached" if kind is StoreAwayError else "failed"
             words = f"The store {self.label} {failed}: {_reason(error)}. What was not committed was rolled back"
@@ -180,6 +189,11 @@ class Store:
             if any(sign in str(error) for sign in _DAMAGED):
                 kind, remedy = StoreDamagedError, ". The file is damaged: restore a backup of the store."
             raise kind(words + remedy) from None  # the cause would show rows, and rows are people
+
+    def _damaged(self, reason: str) -> StoreDamagedError:
+        effect = "Nothing that was not yet committed is kept"
+        remedy = "The file is damaged: restore a backup of the store."
+        return StoreDamagedError(f"The store {self.label} failed: {reason}. {effect}. {remedy}")
 
     def compact(self) -> None:
         """Let go of what was deleted: until then it can still be read out of the database's files."""
@@ -228,6 +242,12 @@ def database_address(url: str) -> URL:
     """SQLAlchemy's URL of an address. The file of an SQLite database is decoded here: 2.0 and 2.1 differ in that."""
     address, sqlite = make_url(url), SqliteUrl.parsed(url)
     return address.set(database=sqlite.path) if sqlite and sqlite.is_file else address
+
+
+def _is_of_the_driver(error: Exception) -> bool:
+    """Whether the driver raised an error, asked by this package or by SQLAlchemy, and not who uses a connection."""
+    file = Path(extract_tb(error.__traceback__)[-1].filename)
+    return file.parent == Path(__file__).parent or "sqlalchemy" in file.parts
 
 
 def _is_away(error: Exception) -> bool:

@@ -27,7 +27,7 @@ def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
     if problem := output_problem(settings, config, _HINT, out):
         raise click.BadParameter(problem.message, param_hint=_HINT)
     if out.is_file() and not _may_be_replaced(out):
-        words = f"{out} is there and is no saved plan: it stays as it is, and no plan was made. Name another file"
+        words = f"{out} is there and is no saved plan: it was not changed, and no plan was made. Name another file"
         raise click.BadParameter(words, param_hint=_HINT)
 
 
@@ -55,15 +55,15 @@ def _may_be_replaced(file: Path) -> bool:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Written beside the file and renamed."""
-    number, beside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # with the owner's rights alone
+    """Written to a file of its own in the same folder, then renamed."""
+    number, unfinished = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # with the owner's rights alone
     try:
         with open(number, "w", encoding="utf-8") as out:
             out.write(text)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(beside, file)
+        os.replace(unfinished, file)
     except BaseException:
         with suppress(OSError):
-            os.unlink(beside)
+            os.unlink(unfinished)
         raise

@@ -12,13 +12,15 @@ from pathlib import Path
 from audience_sync.config.locations import SqliteUrl
 from audience_sync.errors import ConfigError, Problem
 
-#: What SQLite keeps beside a database.
-_BESIDE_SQLITE = ("-wal", "-shm", "-journal")
+#: Suffixes of the files that SQLite keeps next to a database.
+_NEXT_TO_SQLITE = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A file that an option of the config or of the command line names. ``part``: of those beside it, its suffix."""
+    """A file that an option of the config or of the command line names. ``part``: the suffix of a file that SQLite
+    keeps next to it.
+    """
 
     option: str
     path: str
@@ -28,18 +30,18 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class _Identity:
-    """What tells two files apart: the inode of one that is there, the real path of one that is not."""
+    """What distinguishes two files: the inode of one that is there, the real path of one that is not."""
 
     inode: tuple[int, int] | None
     path: str
 
 
 def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[Use]:
-    """An SQLite database, and the files beside it; nothing for other databases."""
+    """An SQLite database, and the files next to it; nothing for other databases."""
     found = SqliteUrl.parsed(url)
     if found and found.is_file:
         yield Use(option, found.path, is_written)
-        yield from (Use(option, f"{found.path}{part}", is_written, part) for part in _BESIDE_SQLITE)
+        yield from (Use(option, f"{found.path}{part}", is_written, part) for part in _NEXT_TO_SQLITE)
 
 
 def refuse_store_as_config(store: str, config: str) -> None:

@@ -20,12 +20,12 @@ LOOK_EVERY = 30.0
 STEP = 5.0
 #: Seconds that a wait goes beyond the time it is for, so that the time has come when it ends.
 _BEYOND = 0.001
-#: Goes on while the machine is suspended, which Linux's monotonic clock doesn't.
+#: Counts the time in which the machine is suspended, which Linux's monotonic clock doesn't.
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Instant(NamedTuple):
-    """One moment by both clocks: ``wall`` is what people call it, ``steady`` are seconds that nobody can set."""
+    """One moment by both clocks: ``wall`` is what people call it, ``steady`` counts seconds and can't be set."""
 
     wall: datetime
     steady: float

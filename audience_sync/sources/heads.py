@@ -50,7 +50,7 @@ def _decoded(start: bytes, encoding: str) -> str:
 
 
 def _whole_rows(text: str, *, is_csv: bool) -> str:
-    """What ends with a line that no quotes go on beyond; nothing where there is none, or in an array of JSON."""
+    """The text up to the last line end outside of quotes; nothing where there is none, or in an array of JSON."""
     if not is_csv:
         return "" if text.lstrip().startswith("[") else text[: text.rfind("\n") + 1]
     end, is_quoted = 0, False

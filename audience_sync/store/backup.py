@@ -29,15 +29,15 @@ def back_up(store: Store, target: Path) -> int:
         raise StoreError(f"There is no store {store.label} yet. Nothing was copied.")
     if target.exists() or target.is_symlink():
         raise StoreError(f"{target} is there already. Nothing was copied: name another file.")
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    restrict(beside)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    restrict(unfinished)
     try:
-        copy_whole(store.file, beside)
-        os.replace(beside, target)
+        copy_whole(store.file, unfinished)
+        os.replace(unfinished, target)
     except sqlite3.Error as error:
         raise StoreError(f"The store {store.label} could not be copied: {error}. Nothing was kept.") from None
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
     return target.stat().st_size
 
 

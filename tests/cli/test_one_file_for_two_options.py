@@ -21,7 +21,7 @@ def to(path: str) -> dict[str, Any]:
     return {"destinations": {"log": {"type": "file", "path": path}}}
 
 
-#: What the config says beside the audience and the file `calls.jsonl`; the two options that are named.
+#: What the config says apart from the audience and the file `calls.jsonl`; the two options that are named.
 SHARED: dict[str, tuple[dict[str, Any], str, str]] = {
     "the destination is the store": (to("audience_sync.db"), DESTINATION, "store"),
     "the destination is the store's log": (to("audience_sync.db-wal"), DESTINATION, "store"),
@@ -148,7 +148,7 @@ def test_a_store_that_is_the_config_is_refused_by_commands_that_need_no_more(
     assert content(shop.folder) == before
 
 
-def test_files_beside_each_other_may_be_written_and_read(shop: Project) -> None:
+def test_different_files_of_one_folder_may_be_written_and_read(shop: Project) -> None:
     shop.configure(
         audiences=[{**AUDIENCE, "file": "v*.csv"}, {**AUDIENCE, "name": "Day", "file": "day"}],
         metrics={"file": "audience_sync.prom"},

@@ -1,4 +1,4 @@
-"""What a process lacks, and what its store or its config has too much of, is said as it is."""
+"""Scarce memory, a removed folder, a damaged store and long numbers each have their own message."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_a_wait_lasts_until_something_is_due_and_never_for_long(
         pytest.param(3600, 3600.0, None, id="a machine that slept for an hour"),
     ],
 )
-def test_a_clock_that_was_set_is_told_by_the_steady_one(wall: float, steady: float, by: timedelta | None) -> None:
+def test_a_clock_that_was_set_is_found_by_the_steady_one(wall: float, steady: float, by: timedelta | None) -> None:
     assert jump(Instant(NOON, 0.0), Instant(NOON + timedelta(seconds=wall), steady)) == by
 
 

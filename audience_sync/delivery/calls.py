@@ -17,6 +17,11 @@ from audience_sync.errors import BrokenDestinationError, OwnCodeError, Unsendabl
 from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
 from audience_sync.workspace import Workspace, literal
 
+#: What the program's own SQL raises, of a run that the store doesn't have.
+NO_TIME = "no time is known of run "
+#: Errors of DuckDB that quote the text of a query, and no value.
+OF_THE_TEXT = ("ParserException", "BinderException", "CatalogException")
+
 
 @dataclass(frozen=True, slots=True)
 class Odd:
@@ -169,13 +174,16 @@ class Calls:
         Raises BrokenDestinationError where the destination's own code fails at all of a list, and not at a few last.
         """
         works = False
-        body = destination.encode_sql() or "null"
+        own = destination.encode_sql()
+        body = own or "null"
         if destination.has_alias:  # so is one with previous ids
             body = f"case when not contains(versions, {literal(ALIAS_KEY + '@')}) then {body} end"
         if self.told_since:  # a call that may come with events is one that ``encode`` has to see
             body = f"case when run_id <= {min(self.told_since.values())} then {body} end"
         ordered = f"{self._rows} order by user_id"
-        for rows in self.workspace.stream(f"select message_id, encode({body}), user_id, null from ({ordered})"):
+        query = f"select message_id, encode({body}), user_id, null from ({ordered})"
+        stream = self.workspace.stream(query)
+        for rows in stream if own is None else _contained(stream):
             calls = list(map(_call, rows))
             if unwritten := [place for place, (_, written, *_) in enumerate(rows) if written is None]:
                 found = self.of([calls[place].user_id for place in unwritten])
@@ -220,7 +228,7 @@ class Calls:
         parts = (literal(self.installation), literal(self.destination), "user_id", "traits", "versions", "nonce")
         change = ", ".join(parts)
         runs = ", ".join(f"({run}, {literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
-        started = "coalesce(started, error('no time is known of run ' || run_id))"
+        started = f"coalesce(started, error('{NO_TIME}' || run_id))"
         return (
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
             f'{started} as "timestamp", versions, run_id from {self.table} '
@@ -229,6 +237,30 @@ class Calls:
 
     def _nonce(self, run: int) -> str:
         return literal(self.nonces[run]) if run in self.nonces else "null"
+
+
+def _contained(stream: Iterator[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows; raises BrokenDestinationError where DuckDB refuses the destination's SQL, or a value in it."""
+    import duckdb
+
+    while True:
+        try:
+            rows = next(stream, None)
+        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
+            if isinstance(error, duckdb.InvalidInputException) and NO_TIME in str(error):
+                raise
+            words = f"error in the destination's own code: encode_sql: {_first_line(error)}"
+            raise BrokenDestinationError(words) from error
+        if rows is None:
+            return
+        yield rows
+
+
+def _first_line(error: Exception) -> str:
+    """What DuckDB says without the query's text, and without values: an error of a value quotes it."""
+    kind = type(error).__name__
+    words = str(error).partition("\n")[0]
+    return f"{kind}: {words}" if kind in OF_THE_TEXT else kind
 
 
 def _refuse_broken(calls: Sequence[EncodedCall]) -> None:

@@ -19,6 +19,7 @@ class FaultyOptions(DestinationOptions):
     error: str
     token: SecretStr
     only: str = ""
+    sql: str | None = None
 
 
 class OwnError(BaseException):
@@ -47,6 +48,9 @@ class FaultyDestination(HttpDestination):
     def encode(self, call):
         self.fail("encode", call.user_id)
         return [Message(call.message_id, call.user_id.encode())]
+
+    def encode_sql(self):
+        return self.options.sql
 
     def request(self, messages):
         self.fail("request")

@@ -125,6 +125,26 @@ def test_a_call_that_alone_can_not_be_encoded_is_refused_and_the_others_go_throu
     )
 
 
+SQL = {
+    "no SQL": ("nonsense((", "ParserException: "),
+    "a column that is not there": ("nowhere", "BinderException: "),
+    "a function that is not there": ("nonsense(user_id)", "CatalogException: "),
+    "a value that is of another type": ("cast(cast(user_id as integer) as varchar)", "ConversionException"),
+    "an error of its own": ("if(user_id > '', error(user_id)::varchar, user_id)", "InvalidInputException"),
+}
+
+
+@pytest.mark.parametrize(("sql", "words"), SQL.values(), ids=SQL.keys())
+def test_sql_that_duckdb_refuses_stops_its_destination_alone(sql: str, words: str, tmp_path: Path) -> None:
+    project = a_project(tmp_path, crm=faulty("never", "ValueError", sql=sql))
+    run = project.run_afresh("sync", "--json")
+    assert (run.code, run.destination("crm")["pending"], run.destination("log")["delivered"]) == (1, 3, 3)
+    assert project.sent() == TAKEN
+    [(error,)] = project.query("select error from deliveries where destination = 'crm'")
+    assert error.startswith(f"error in the destination's own code: encode_sql: {words}")
+    assert "ada" not in error
+
+
 def test_a_plan_says_what_is_wrong_with_its_code(tmp_path: Path) -> None:
     project = a_project(tmp_path, crm=faulty("request", "ValueError"), erp=faulty("encode", "ValueError"))
     plan = project.run_afresh("plan")

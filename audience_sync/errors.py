@@ -12,6 +12,8 @@ from pathlib import Path
 _QUOTED = re.compile(r"""(?P<quote>['"`]).*(?P=quote)""")
 _ADDRESS = re.compile(r"(?P<quote>)[^\s:=,;()<>]+@[^\s:=,;()<>]+")
 _NUMBER = re.compile(r"(?P<quote>)(?<!\w)\+?\d{6,}\b")
+#: In the message of a snapshot that `expect` refuses, before the command that accepts it once.
+ANYWAY = "If it is right anyway: "
 
 
 class AudienceSyncError(Exception):
@@ -45,7 +47,7 @@ class SourceError(AudienceSyncError):
 
 
 class IncompleteError(SourceError):
-    """A snapshot isn't what ``expect`` in the config says: a person may take it all the same, in one run."""
+    """A snapshot isn't what ``expect`` in the config requires: a person may accept it anyway, in one run."""
 
 
 class StoreError(AudienceSyncError):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def options_of(context: click.Context) -> GlobalOptions:
     """What was asked for on the command line; also sets up the log."""
     options: GlobalOptions = context.obj
-    set_up_log(verbose=options.verbose)
+    set_up_log(verbose=options.verbose, quiet=options.quiet)
     tracing.set_up()
     return options
 

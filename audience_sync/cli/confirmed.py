@@ -1,78 +1,160 @@
-"""How does a person say yes to what can't be taken back? They see what would be told where, and are asked."""
+"""Ask before a command that can't be reversed: show what would be sent where, then do just that, or nothing."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
+from audience_sync.cli.blocks import joined
 from audience_sync.cli.compose import opened_to_read, options_of, read_settings
-from audience_sync.cli.output import line, print_json
-from audience_sync.cli.planned import forecast_line
+from audience_sync.cli.layout import INDENT, Column, Screen, command, prose, table, width_of
+from audience_sync.cli.output import path_text, print_json, screen, write
+from audience_sync.cli.planned import DESTINATIONS, limits_lines, time_of
 from audience_sync.cli.progress import RunProgress
-from audience_sync.cli.runs import carry_out
+from audience_sync.cli.runs import Say, carry_out
+from audience_sync.sync.forecast import Forecast
 from audience_sync.sync.order import Order
 from audience_sync.sync.plan import Plan, make_plan
+from audience_sync.sync.tellings import Telling
 from audience_sync.wording import plural
 
-Notes = Callable[[Plan], Iterable[str]]
+#: A seed of more users than this asks on a terminal.
+MOST_UNASKED = 10_000
+
+Preview = Callable[[Plan, Screen], Iterable[Sequence[str]]]
 
 
 def carry_out_if_meant(
-    context: click.Context, order: Order, question: str, notes: Notes, *, yes: bool, dry_run: bool
+    context: click.Context,
+    order: Order,
+    question: str,
+    preview: Preview,
+    *,
+    yes: bool,
+    dry_run: bool,
+    say: Say | None = None,
 ) -> int:
-    """Show what the order would tell, ask, and carry out just that, or nothing; returns the exit code.
+    """Show what the order would send, ask, and carry out just that, or nothing; returns the exit code.
 
-    ``notes``: what else there is to know before one agrees. ``yes``: it was said beforehand. ``dry_run``: nobody is
-    asked, and nothing is done. Raises UsageError where nobody can be asked.
+    ``preview``: the parts to show. ``yes``: confirmed beforehand. ``dry_run``: no question, and nothing is done. Raises
+    UsageError where there is no terminal to ask at.
     """
     if yes and not dry_run:
-        return carry_out(context, order).exit_code
+        return carry_out(context, order, say=say).exit_code
     found = _look_ahead(context, order)
     if dry_run and context.obj.as_json:
-        print_json(told_json(found))
+        print_json(sends_json(found))
         return 0
     to_stderr = context.obj.as_json  # stdout is for the document of the run
-    for text in (*told_lines(found), *notes(found)):
-        line(text, error=to_stderr)
+    parts = [*preview(found, screen(error=to_stderr))]
     if dry_run:
-        line(f"Nothing was changed or sent. To do it: {found.command}")
+        end = ["Nothing was changed or sent. To do this:", command(found.command)]
+        write(joined([*parts, end]))
         return 0
-    if _agrees(question, to_stderr=to_stderr):
-        return carry_out(context, order, review=found.saved.refuse_other).exit_code
+    write(joined(parts), error=to_stderr)
+    if agrees(context, question):
+        return carry_out(context, order, review=found.saved.refuse_other, say=say).exit_code
     return 0
 
 
-def _look_ahead(context: click.Context, order: Order) -> Plan:
-    with opened_to_read(read_settings(options_of(context))) as parts, RunProgress() as progress:
-        return make_plan(parts, order, progress.watch, count_told=True)
-
-
-def _agrees(question: str, *, to_stderr: bool) -> bool:
-    if not sys.stdin.isatty():
-        raise click.UsageError(
-            "There is no terminal to ask at whether this is meant. Nothing was changed or sent. If it is: add --yes"
-        )
-    if click.confirm(question, err=to_stderr):
+def may_seed(context: click.Context, order: Order) -> bool:
+    """Whether a seed may begin: of many users a person at a terminal is asked first."""
+    if not sys.stdin.isatty() or (order.most is not None and order.most <= MOST_UNASKED):
         return True
-    line("Nothing was changed or sent.", error=to_stderr)
+    found = _look_ahead(context, order, count=False)
+    users = max((each.calls for each in found.forecasts), default=0)
+    if users <= MOST_UNASKED:
+        return True
+    where = screen(error=True)
+    # One part after another: what it does, to whom, what that means.
+    first = f"Seed '{order.seed}' now? It sends one call for each of {plural(users, 'user')}."
+    careful = "Users may get a welcome message for each of these calls. To try 100 users first:"
+    try_first = [*prose(careful, where), command(f"audience-sync seed {order.seed} --limit 100")]
+    tables = [forecast_table(found.forecasts, where, addresses=False), limits_lines(found.forecasts, where)]
+    write(joined([prose(first, where), *tables, try_first]), error=True)
+    return agrees(context, "Continue?")
+
+
+def _look_ahead(context: click.Context, order: Order, *, count: bool = True) -> Plan:
+    with opened_to_read(read_settings(options_of(context))) as parts, RunProgress() as progress:
+        return make_plan(parts, order, progress.watch, count_told=count)
+
+
+def agrees(context: click.Context, question: str) -> bool:
+    """The person's answer; prompts go to stderr."""
+    if not sys.stdin.isatty():
+        what = str(context.info_name)
+        raise click.UsageError(
+            f"{what} needs a confirmation, and there is no terminal to ask. Nothing was changed or sent.\n"
+            f"{INDENT}Add --yes to confirm, or --dry-run to look."
+        )
+    write([""], error=True)
+    if click.confirm(question, err=True):
+        return True
+    write(["Nothing was changed or sent."], error=context.obj.as_json)
     return False
 
 
-def told_lines(found: Plan) -> Iterator[str]:
-    """How many users each destination would be told of, and what."""
-    for forecast in found.forecasts:
-        yield forecast_line(forecast)
-        for each in found.told.get(forecast.name, ()):
-            yield f"  {each.key}: {each.value} to {plural(each.users, 'user')}"
+def forecast_table(forecasts: Sequence[Forecast], screen: Screen, *, addresses: bool = True) -> list[str]:
+    """Calls, requests and time of each destination that would be sent something."""
+    shown = [each for each in forecasts if each.calls]
+    columns = DESTINATIONS if addresses else DESTINATIONS[:-1]
+    rows = [(*_forecast_cells(each), path_text(each.address))[: len(columns)] for each in shown]
+    lines = table(columns, rows, screen)
+    none = [each.name for each in forecasts if not each.calls]
+    if none:
+        lines += prose(f"Destinations without calls: {', '.join(none)}.", screen)
+    return lines
 
 
-def told_json(found: Plan) -> dict[str, Any]:
-    """The same for programs: the plan's document, and what is told by destination."""
+def _forecast_cells(each: Forecast) -> tuple[object, ...]:
+    return each.name, each.calls, each.requests, time_of(each)
+
+
+def sends_table(found: Plan, screen: Screen, *, key: str | None = None) -> list[str]:
+    """The same with what each destination would be sent: in a column where that fits, otherwise under its row.
+
+    ``key``: only of this audience or trait; that others have pending calls, too, is noted.
+    """
+    shown = [each for each in found.forecasts if each.calls]
+    sends = {each.name: [one for one in found.told.get(each.name, ()) if key in (None, one.key)] for each in shown}
+    lines = _with_sends(shown, sends, screen)
+    if screen.width is not None and max(map(width_of, lines), default=0) > screen.width:
+        notes = [[_send_text(one, counted=True) for one in sends[each.name]] for each in shown]
+        lines = table(DESTINATIONS[:-1], [_forecast_cells(each) for each in shown], screen, notes=notes)
+    others = {one.key for each in shown for one in found.told.get(each.name, ())} - {key} if key else set()
+    if others:
+        lines += prose(f"Pending calls of {', '.join(sorted(others))} are sent, too.", screen)
+    none = [each.name for each in found.forecasts if not each.calls]
+    return [*lines, *(prose(f"Destinations without calls: {', '.join(none)}.", screen) if none else [])]
+
+
+def _with_sends(forecasts: Sequence[Forecast], sends: Mapping[str, Sequence[Telling]], screen: Screen) -> list[str]:
+    rows = list[Sequence[object]]()
+    for each in forecasts:
+        texts = [_send_text(one, counted=len(sends[each.name]) > 1) for one in sends[each.name]]
+        rows.append((*_forecast_cells(each), texts[0] if texts else ""))
+        rows += [("", None, None, "", text) for text in texts[1:]]
+    return table((*DESTINATIONS[:-1], Column("sends")), rows, screen)
+
+
+def _send_text(one: Telling, *, counted: bool) -> str:
+    return f"{one.key} {one.value}{f' to {one.users:,}' if counted else ''}"
+
+
+def withheld_lines(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[str]:
+    for each in forecasts:
+        if each.withheld:
+            yield from prose(f"{plural(each.withheld, 'suppressed user')} would be left out at {each.name}.", screen)
+
+
+def sends_json(found: Plan) -> dict[str, Any]:
+    """The same for programs: the plan's document, and what is sent by destination."""
     document = found.as_json()
     for each in document["destinations"]:
-        told = found.told.get(each["name"], ())
-        each["told"] = [{"key": one.key, "value": one.value, "users": one.users} for one in told]
+        sends = found.told.get(each["name"], ())
+        each["told"] = [{"key": one.key, "value": one.value, "users": one.users} for one in sends]
     return document

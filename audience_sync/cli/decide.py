@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common
+from audience_sync.cli.options import common, quiet
 
 if TYPE_CHECKING:
+    from audience_sync.cli.details import Details
+    from audience_sync.cli.summary import Wording
+    from audience_sync.model import Counts
     from audience_sync.store.holds import Hold
+    from audience_sync.sync.report import Report
 
 
 @click.command()
 @click.argument("run", type=int)
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
+@quiet
 @common
 @click.pass_context
 def approve(context: click.Context, run: int, keys: tuple[str, ...]) -> int:
-    """Let through what RUN held, all of it or only these keys: a run over them, which tells the destinations.
+    """Let a held snapshot pass: all that RUN held, or only these keys. It is a run over them, with its own calls.
 
-    Where the source says something else by now, that is shown, and held for another decision.
+    If the source has changed since, the change is shown, and held for another decision.
     """
     from audience_sync.cli.compose import options_of, read_store_settings, store_to_read
     from audience_sync.cli.runs import carry_out
@@ -38,7 +43,7 @@ def approve(context: click.Context, run: int, keys: tuple[str, ...]) -> int:
         traits=_keys(holds, HoldKind.COMPUTED_TRAIT),
         approves=frozenset(hold.id for hold in holds),
     )
-    return carry_out(context, order).exit_code
+    return carry_out(context, order, say=lambda report, details: _approved(report, details, run, holds)).exit_code
 
 
 @click.command()
@@ -47,18 +52,18 @@ def approve(context: click.Context, run: int, keys: tuple[str, ...]) -> int:
 @common
 @click.pass_context
 def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
-    """Drop what RUN held, all of it or only these keys. Asks no source and sends nothing.
+    """Drop a held snapshot: all that RUN held, or only these keys. Reads no source and sends nothing.
 
-    If its source still says the same, the next run holds it anew.
+    If the source is still the same, the next run holds it again.
     """
     from datetime import UTC, datetime
 
     from audience_sync.cli.compose import options_of, read_store_settings, store_to_read
-    from audience_sync.cli.output import line, print_json
+    from audience_sync.cli.layout import prose
+    from audience_sync.cli.output import print_json, screen, write
     from audience_sync.store.holds import reject as reject_holds
     from audience_sync.store.lease import acquire
     from audience_sync.sync.choose import choose
-    from audience_sync.sync.words import named, would
 
     options = options_of(context)
     url = read_store_settings(options).store
@@ -68,9 +73,61 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
     if options.as_json:
         print_json({"run": run, "rejected": [_as_json(hold) for hold in holds]})
         return
-    for hold in holds:
-        words = f"{named(hold.kind, hold.key)}: rejected ({would(hold.kind, hold.counts)})"
-        line(f"{words}. Nothing changes; if the source still says so, the next run holds it again.")
+    where = screen()
+    lines = [text for hold in holds for text in prose(f"Rejected for {_name(hold)}: {_what(hold)}.", where)]
+    same = "Nothing was changed or sent. If the source is still the same, the next run holds it again."
+    write([*lines, *prose(same, where)])
+
+
+def _name(hold: Hold) -> str:
+    from audience_sync.model import HoldKind
+
+    return "the lists of suppressed users" if hold.kind is HoldKind.SUPPRESSED else hold.key
+
+
+def _what(hold: Hold) -> str:
+    """The changes that a hold stands for."""
+    from audience_sync.model import HoldKind
+    from audience_sync.wording import plural
+
+    match hold.kind:
+        case HoldKind.AUDIENCE:
+            return f"{hold.counts.entered:,} entering, {hold.counts.left:,} leaving"
+        case HoldKind.COMPUTED_TRAIT:
+            return f"{plural(hold.counts.left, 'user')} losing the value"
+        case HoldKind.SUPPRESSED:
+            return f"{plural(hold.counts.left, 'user')} removed from the lists"
+
+
+def _approved(report: Report, details: Details, run: int, holds: Sequence[Hold]) -> Wording:
+    from audience_sync.cli.layout import INDENT, command, labelled, prose
+    from audience_sync.cli.output import screen
+    from audience_sync.cli.summary import Wording, counts_text
+    from audience_sync.model import RunStatus
+
+    if report.status is RunStatus.FAILED:
+        return Wording()
+    again = {key: held for held in details.held for key in held.keys}
+    if all(hold.key in again for hold in holds):
+        pairs = _differences(holds, {hold.key: again[hold.key].counts for hold in holds})
+        lines = [*labelled(pairs, screen()), *prose("The change is held again.", screen(), indent=INDENT)]
+        return Wording(f"Nothing was approved: the source has changed since run {run}.", lines)
+    if again:
+        return Wording()
+    undo = [] if screen().width is None else ["To undo it:", command(f"audience-sync undo {report.run}")]
+    return Wording(f"Run {report.run} approved what run {run} held: {counts_text(report)}.", undo)
+
+
+def _differences(holds: Sequence[Hold], now: Mapping[str, Counts]) -> list[tuple[str, str]]:
+    """What was held and what would change now; of several holds with their keys."""
+    from audience_sync.sync.words import would
+
+    texts = [(hold.key, would(hold.kind, hold.counts), would(hold.kind, now[hold.key])) for hold in holds]
+    named = [(key, then, f"{after}, but for other users" if after == then else after) for key, then, after in texts]
+    if len(named) == 1:
+        ((_, then, after),) = named
+        return [("Then", then), ("Now", after)]
+    return [(key, f"then {then}; now {after}") for key, then, after in named]
 
 
 def _keys(holds: Sequence[Hold], kind: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 import click
 
@@ -90,7 +91,8 @@ def _of_usage(error: click.ClickException) -> tuple[str, str]:
     path = context.command_path if context else ""
     match error:
         case click.NoSuchOption():
-            close = error.possibilities or []
+            likely = get_close_matches(error.option_name, error.possibilities or [], cutoff=0.75)
+            close = likely or error.possibilities or []
             fact = f"there is no option `{error.option_name}`"
             of = f" for `{context.info_name}`" if context and context.parent else ""
             message = f"{fact}{of}." + (f" Did you mean `{sorted(close)[0]}`?" if len(close) == 1 else "")

@@ -1,4 +1,4 @@
-"""``audience-sync freeze`` and ``unfreeze``: an audience is left as it is, until a person or the clock says so."""
+"""``audience-sync freeze`` and ``unfreeze``: skip an audience until a person or the clock ends that."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 @common
 @click.pass_context
 def freeze(context: click.Context, key: str, until: datetime | None, reason: str | None) -> None:
-    """Leave an audience as it is: every run passes it over, and nothing new is told of it.
+    """Skip an audience until it is unfrozen: no run loads it, and nothing new of it is sent.
 
-    What destinations are owed already is still sent. Frozen again, the new time and reason count.
+    Calls that are already pending are still sent. Frozen again, the new time and reason count.
     """
     from audience_sync.cli.compose import store_to_write
-    from audience_sync.cli.output import line, print_json
+    from audience_sync.cli.layout import INDENT, command, labelled, prose
+    from audience_sync.cli.output import print_json, screen, write
     from audience_sync.store.freezes import Freeze
     from audience_sync.store.freezes import freeze as begin
     from audience_sync.store.lease import is_held
-    from audience_sync.sync.words import frozen
 
     now = datetime.now(UTC)
     if until is not None and until <= now:
-        words = f"{until:%Y-%m-%d %H:%M:%S} UTC is past (now: {now:%Y-%m-%d %H:%M:%S} UTC)"
+        words = f"{until:%Y-%m-%d %H:%M:%S} UTC is in the past (now: {now:%Y-%m-%d %H:%M:%S} UTC)"
         raise click.BadParameter(words, param_hint="--until")
     new = Freeze(key, now, until, reason)
     with store_to_write(context) as store, store.writing() as connection:
@@ -44,10 +44,16 @@ def freeze(context: click.Context, key: str, until: datetime | None, reason: str
     if context.obj.as_json:
         print_json({"key": key, "frozen": True, "frozen_at": now, "frozen_until": until, "reason": reason})
         return
-    line(f"audience '{key}': {frozen(new)}")
-    line("Runs skip it. Calls that are already pending are still sent.")
+    where = screen()
+    ends = f"{until:%Y-%m-%d %H:%M:%S} UTC" if until else "when it is unfrozen"
+    lines = [
+        *prose(f"Frozen: {key}. Runs skip it. Calls that are already pending are still sent.", where),
+        *labelled([("Since", f"{now:%Y-%m-%d %H:%M:%S} UTC"), ("Ends", ends), ("Reason", reason or "")], where),
+    ]
     if is_running:
-        line("A run is at work, and may still change it: see audience-sync history. The next one passes it over.")
+        running = "A run is in progress and may still change it. The next run skips it:"
+        lines += [*prose(running, where), command("audience-sync history", indent=INDENT)]
+    write([*lines, "", *prose("To sync it again:", where), command(f"audience-sync unfreeze {key}")])
 
 
 @click.command()
@@ -55,9 +61,10 @@ def freeze(context: click.Context, key: str, until: datetime | None, reason: str
 @common
 @click.pass_context
 def unfreeze(context: click.Context, key: str) -> None:
-    """The next run takes the audience as its source says then; its guard judges what changed meanwhile."""
+    """Sync a frozen audience again: the next run loads it, and its guard checks what has changed meanwhile."""
     from audience_sync.cli.compose import store_to_write
-    from audience_sync.cli.output import line, print_json
+    from audience_sync.cli.layout import prose
+    from audience_sync.cli.output import print_json, screen, write
     from audience_sync.store.freezes import unfreeze as end
 
     with store_to_write(context) as store, store.writing() as connection:
@@ -65,9 +72,9 @@ def unfreeze(context: click.Context, key: str) -> None:
     if context.obj.as_json:
         print_json({"key": key, "frozen": False, "was_frozen": was_frozen})
     elif was_frozen:
-        line(f"audience '{key}': no longer frozen. The next run takes it as its source says then.")
+        write(prose(f"{key} is no longer frozen. The next run loads it and sends what has changed.", screen()))
     else:
-        line(f"audience '{key}' was not frozen. Nothing was changed.")
+        write(prose(f"{key} was not frozen. Nothing was changed.", screen()))
 
 
 def _audience(connection: Connection, key: str) -> Mapping[str, int]:

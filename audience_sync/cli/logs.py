@@ -13,8 +13,10 @@ import click
 
 from audience_sync.cli.errors import masked_text
 from audience_sync.cli.streams import for_programs
+from audience_sync.model import AudienceStatus
 
 if TYPE_CHECKING:
+    from audience_sync.sync.findings import AudienceFinding
     from audience_sync.sync.report import Report
 
 FORMAT_VARIABLE = "AUDIENCE_SYNC_LOG"
@@ -44,7 +46,7 @@ class _Json(logging.Formatter):
         return json.dumps(found, ensure_ascii=False)
 
 
-def set_up_log(*, verbose: bool) -> None:
+def set_up_log(*, verbose: bool, quiet: bool = False) -> None:
     """Raises click.UsageError where the variable asks for a format that there isn't."""
     wanted = os.environ.get(FORMAT_VARIABLE, "") or "text"
     if wanted not in FORMATS:
@@ -56,9 +58,15 @@ def set_up_log(*, verbose: bool) -> None:
     # Libraries only warn: what they say of each request holds its address, and of many services that is the key.
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.captureWarnings(True)
-    logging.getLogger("audience_sync").setLevel(logging.DEBUG if verbose else logging.INFO)
-    # People read the summary.
-    _runs.setLevel(logging.INFO if wanted == "json" or verbose else logging.WARNING)
+    usual = logging.WARNING if quiet else logging.INFO
+    logging.getLogger("audience_sync").setLevel(logging.DEBUG if verbose else usual)
+    # People read the summary, which has all of it, and on stderr the blocks of what needs a person.
+    _runs.setLevel((logging.WARNING if quiet else logging.INFO) if wanted == "json" or verbose else logging.CRITICAL)
+
+
+def is_for_programs() -> bool:
+    """Whether the log is JSON, one document a line: then nothing else goes to stderr."""
+    return os.environ.get(FORMAT_VARIABLE) == "json"
 
 
 def log_report(report: Report) -> None:
@@ -75,4 +83,15 @@ def log_report(report: Report) -> None:
     for audience in report.audiences:
         if audience.entered or audience.left or audience.error:
             words = f"audience {audience.key}: {audience.entered} entered, {audience.left} left"
-            _runs.info(words, extra={**run, "audience": audience.key, "status": audience.status.value})
+            extra = {**run, "audience": audience.key, "status": audience.status.value}
+            if audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD):
+                _runs.warning(f"audience {audience.key}: {_why(audience)}", extra=extra)
+            else:
+                _runs.info(words, extra=extra)
+    held = [f"computed trait {key}: {each.words}" for key, each in report.traits.held]
+    for words in (*report.traits.errors, *held, *report.errors, *report.held):
+        _runs.warning(words, extra=run)
+
+
+def _why(audience: AudienceFinding) -> str:
+    return audience.held.words if audience.held else audience.error or audience.status.value

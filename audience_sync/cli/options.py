@@ -18,6 +18,7 @@ class GlobalOptions:
     environment: str | None = None
     as_json: bool = False
     verbose: bool = False
+    quiet: bool = False
 
 
 #: ``plan`` and ``sync``: an audience gets another key.
@@ -51,6 +52,19 @@ def _override(context: click.Context, parameter: click.Parameter, value: Any) ->
     """An option given after the subcommand's name is the same as one given before it."""
     if value:
         context.obj = replace(context.obj, **{str(parameter.name): value})
+
+
+def quiet(command: Command) -> Command:
+    """``--quiet``: of commands that make runs."""
+    return click.option(
+        "-q",
+        "--quiet",
+        "quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=_override,
+        help="No output if all is well; what needs a person is on stderr.",
+    )(command)
 
 
 def common(command: Command) -> Command:

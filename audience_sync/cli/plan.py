@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from audience_sync.cli.options import accept_clock_option, common, move_key, parsed
+
+if TYPE_CHECKING:
+    from audience_sync.cli.details import Details
+    from audience_sync.config.models import Settings
+    from audience_sync.sync.plan import Plan
 
 
 @click.command()
@@ -37,9 +43,9 @@ def plan(
     Changes nothing and sends nothing. KEY of an audience that waits to be seeded by hand: what `seed` would do.
     """
     from audience_sync.cli.compose import opened_to_read, options_of, read_settings
-    from audience_sync.cli.output import print_json
+    from audience_sync.cli.output import print_json, screen, write
     from audience_sync.cli.plan_file import refuse_other_file, write_plan
-    from audience_sync.cli.planned import plan_json, print_plan
+    from audience_sync.cli.planned import Shown, plan_json, plan_lines
     from audience_sync.cli.progress import RunProgress
     from audience_sync.config.values import parse_rate
     from audience_sync.sync.order import Order
@@ -58,5 +64,18 @@ def plan(
     if options.as_json:
         print_json(plan_json(found, settings.secrets))
     else:
-        print_plan(found, settings.secrets, f"audience-sync sync --plan {out}" if out else found.command)
+        shown = Shown(_details(settings, found, Path(options.config).name), settings.secrets, str(out) if out else None)
+        write(plan_lines(found, shown, screen()))
     return found.exit_code
+
+
+def _details(settings: Settings, found: Plan, config: str) -> Details:
+    """What is held, with the samples of what a run holds already."""
+    from dataclasses import replace
+
+    from audience_sync.cli.compose import store_to_read
+    from audience_sync.cli.details import details_of, held_of
+
+    with store_to_read(settings.store) as store, store.reading() as connection:
+        held = held_of(connection, settings, found.findings.audiences, found.findings.traits, None)
+    return replace(details_of(settings, config), held=held)

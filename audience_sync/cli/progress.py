@@ -1,4 +1,4 @@
-"""What does a person see while a run is at work? Bars on a terminal, a line now and then elsewhere."""
+"""Show a run's progress on stderr: bars on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from audience_sync.cli.layout import NORMAL, Screen
 from audience_sync.delivery.deliver import Tally
 from audience_sync.sync.order import Watch
+from audience_sync.wording import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -19,15 +21,21 @@ log = logging.getLogger("audience_sync")
 
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 10.0
+#: Characters of a bar.
+BAR = 14
 
 
 class RunProgress:
-    """Shows on stderr what is loaded, and how far each destination is, with the time left."""
+    """Shows on stderr what is loaded, and how far each destination is, with calls a second and the time left."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._bars: Progress | None = None
+        self._screen = Screen()
         self._loading: TaskID | None = None
+        self._loaded = 0
         self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}
         self._lines: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -38,30 +46,37 @@ class RunProgress:
     def _load(self, what: str) -> None:
         log.debug("loading %s", what)
         if self._bars:
+            self._loaded += 1
             if self._loading is None:
-                self._loading = self._bars.add_task("loading", total=None)
-            self._bars.update(self._loading, description=f"loading {what}")
+                self._loading = self._bars.add_task("", total=None, text="", is_loading=True)
+            self._bars.update(self._loading, description=f"Loading {self._loaded}: {what}")
 
     def _deliver(self, tally: Tally) -> None:
         with self._lock:
+            now = time.monotonic()
+            began = self._began.setdefault(tally.name, now)
             if self._bars:
-                self._advance(self._bars, tally)
-            elif time.monotonic() - self._lines.setdefault(tally.name, time.monotonic()) > LINE_EVERY:
-                self._lines[tally.name] = time.monotonic()
-                words = "destination %s: %d of %d calls answered"
-                log.info(words, tally.name, _answered(tally), tally.calls, extra={"destination": tally.name})
+                self._advance(self._bars, tally, now - began)
+            elif now - self._lines.setdefault(tally.name, now) > LINE_EVERY:
+                self._lines[tally.name] = now
+                log.info(progress_line(tally, now - began), extra={"destination": tally.name})
 
-    def _advance(self, bars: Progress, tally: Tally) -> None:
+    def _advance(self, bars: Progress, tally: Tally, seconds: float) -> None:
         if self._loading is not None:
             bars.remove_task(self._loading)
             self._loading = None
         if tally.name not in self._tasks:
-            self._tasks[tally.name] = bars.add_task(f"telling {tally.name}", total=tally.calls)
-        bars.update(self._tasks[tally.name], completed=_answered(tally), total=tally.calls)
+            name = tally.name if self._screen.is_narrow else f"Sending to {tally.name}"
+            self._tasks[tally.name] = bars.add_task(name, total=tally.calls, text="", is_loading=False)
+        text = f"{_answered(tally):,} of {tally.calls:,}  {progress_text(tally, seconds)}"
+        bars.update(self._tasks[tally.name], completed=_answered(tally), total=tally.calls, text=text)
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            self._bars = _bars()
+        if sys.stderr.isatty() and not self._quiet:
+            from audience_sync.cli.output import screen
+
+            self._screen = screen(error=True)
+            self._bars = _bars(self._screen)
             self._bars.start()
         return self
 
@@ -72,20 +87,43 @@ class RunProgress:
             self._bars.stop()
 
 
+def progress_text(tally: Tally, seconds: float) -> str:
+    """``200/s, 18 s left, 0 refused``; ``done`` at the end."""
+    answered = _answered(tally)
+    if answered >= tally.calls:
+        return "done" if not tally.refused else f"done, {tally.refused:,} refused"
+    rate = answered / seconds if seconds > 0 else 0.0
+    speed = [f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min"] if rate else []
+    left = [f"{duration((tally.calls - answered) / rate)} left"] if rate else []
+    return ", ".join([*speed, *left, f"{tally.refused:,} refused"])
+
+
+def progress_line(tally: Tally, seconds: float) -> str:
+    """``segment: 2,200 of 4,700 calls answered, 0 refused, 13 s left``."""
+    answered = _answered(tally)
+    rate = answered / seconds if seconds > 0 else 0.0
+    left = f", {duration((tally.calls - answered) / rate)} left" if rate and answered < tally.calls else ""
+    return f"{tally.name}: {answered:,} of {tally.calls:,} calls answered, {tally.refused:,} refused{left}"
+
+
 def _answered(tally: Tally) -> int:
     return tally.delivered + tally.refused
 
 
-def _bars() -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _bars(screen: Screen) -> Progress:
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.text import Text
 
     from audience_sync.cli.output import console
 
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console(error=True),
-        transient=True,
-    )
+    class Bar(BarColumn):
+        """Not while snapshots are loaded: their number is not known."""
+
+        def render(self, task: Task) -> object:  # type: ignore[override]  # an empty text in place of the bar
+            return Text("") if task.fields["is_loading"] else super().render(task)
+
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
+    if screen.width is not None and screen.width >= NORMAL:
+        columns.append(Bar(bar_width=BAR))
+    columns.append(TextColumn("{task.fields[text]}", markup=False))
+    return Progress(*columns, console=console(error=True), transient=True)

@@ -1,19 +1,20 @@
-"""``audience-sync resync``: tell a destination everything again."""
+"""``audience-sync resync``: send everything again, `false` for former members included."""
 
 from __future__ import annotations
 
 import click
 
-from audience_sync.cli.options import common
+from audience_sync.cli.options import common, quiet
 
 
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--destination", metavar="NAME", help="Only this destination; default: all.")
+@quiet
 @common
 @click.pass_context
 def resync(context: click.Context, keys: tuple[str, ...], destination: str | None) -> int:
-    """Tell destinations everything again: `true` to the members, and `false` to everyone who left since.
+    """Send everything again: `true` to the members, and `false` to everyone who left since.
 
     For a destination that lost its data, and for a damaged store.
     """

@@ -1,41 +1,73 @@
-"""``audience-sync retire``: take an audience or computed trait back everywhere, and close its key for good."""
+"""``audience-sync retire``: send false to all members and close the key for good."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common
+from audience_sync.cli.options import common, quiet
 
 if TYPE_CHECKING:
+    from audience_sync.cli.details import Details
+    from audience_sync.cli.layout import Screen
+    from audience_sync.cli.summary import Wording
     from audience_sync.sync.plan import Plan
+    from audience_sync.sync.report import Report
 
 
 @click.command()
 @click.argument("key")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@click.option("--dry-run", is_flag=True, help="Show what would be told, and end.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, and end.")
+@quiet
 @common
 @click.pass_context
 def retire(context: click.Context, key: str, yes: bool, dry_run: bool) -> int:
-    """Tell `false` to everyone who may have been told `true` (of a computed trait: `null`), and close KEY for good.
+    """Send `false` to everyone who may have been sent `true` (of a computed trait: `null`), and close KEY for good.
 
-    Shows how many users would be told what, and asks. Safe to interrupt and to repeat: it goes on where it was.
+    Shows how many users would be sent what, and asks. Safe to interrupt and to repeat: it continues where it stopped.
     """
     from audience_sync.cli.confirmed import carry_out_if_meant
     from audience_sync.sync.order import Order
 
-    order = Order("retire", retire=key)
     return carry_out_if_meant(
-        context, order, f"Retire '{key}'?", lambda found: _notes(found, key), yes=yes, dry_run=dry_run
+        context,
+        Order("retire", retire=key),
+        f"Retire {key}?",
+        lambda found, screen: preview(found, key, screen),
+        yes=yes,
+        dry_run=dry_run,
+        say=lambda report, details: _said(report, details, key),
     )
 
 
-def _notes(found: Plan, key: str) -> Iterator[str]:
-    yield from found.findings.warnings
-    if found.findings.retired:
-        yield f"The key '{key}' is closed for good then: no audience and no trait can have it again."
-    else:
-        yield f"The key '{key}' is retired already."
+def preview(found: Plan, key: str, screen: Screen) -> Iterator[Sequence[str]]:
+    """What would be sent to how many users, and what closing the key means."""
+    from audience_sync.cli.confirmed import sends_table, withheld_lines
+    from audience_sync.cli.layout import prose
+    from audience_sync.cli.summary import notes
+    from audience_sync.wording import plural
+
+    own = {name: [one for one in each if one.key == key] for name, each in found.told.items()}
+    sends = [one for each in own.values() for one in each]
+    values = " and ".join(dict.fromkeys(one.value for one in sends))
+    users = max((sum(one.users for one in each) for each in own.values()), default=0)
+    what = f"sends {values} to {plural(users, 'user')}" if sends else "sends nothing"
+    closing = "closes the key for good" if found.findings.retired else "the key is closed already"
+    yield prose(f"Retire {key}: {what}{' and ' if found.findings.retired else '; '}{closing}.", screen)
+    yield sends_table(found, screen, key=key)
+    yield list(withheld_lines(found.forecasts, screen))
+    closed = prose(f"No audience or trait can use the key {key} again.", screen) if found.findings.retired else []
+    yield [*closed, *notes((), found.findings.warnings, screen)]
+
+
+def _said(report: Report, details: Details, key: str) -> Wording:
+    from audience_sync.cli.summary import Wording, counts_text
+    from audience_sync.model import RunStatus
+    from audience_sync.wording import seconds_text
+
+    if report.status is RunStatus.FAILED:
+        return Wording()
+    return Wording(f"Run {report.run} retired {key} in {seconds_text(report.seconds)}: {counts_text(report)}.", ())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from audience_sync.cli.options import common
+from audience_sync.cli.options import common, quiet
 
 
 @click.command()
 @click.option("--destination", metavar="NAME", help="Only this destination's; default: all.")
+@quiet
 @common
 @click.pass_context
 def retry(context: click.Context, destination: str | None) -> int:

@@ -1,43 +1,91 @@
-"""How does a command carry out a run? Opened, watched, summed up."""
+"""Carry out a run for a command: open the parts, show progress, sum up, and say what needs a person."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from audience_sync.cli.afterwards import afterwards, told_if_it_breaks_off
+from audience_sync.cli.blocks import blocks, urgent_lines
 from audience_sync.cli.compose import opened_for_run, options_of, read_settings
-from audience_sync.cli.output import print_json
+from audience_sync.cli.details import Details, read_details
+from audience_sync.cli.layout import PIPE
+from audience_sync.cli.logs import is_for_programs
+from audience_sync.cli.options import GlobalOptions
+from audience_sync.cli.output import print_json, screen, write
 from audience_sync.cli.progress import RunProgress
-from audience_sync.cli.summary import print_summary
+from audience_sync.cli.summary import Wording, summary
 from audience_sync.config.models import Settings
+from audience_sync.config.suggest import unknown
 from audience_sync.sync.order import Order
 from audience_sync.sync.report import Report
 from audience_sync.sync.run import Review, sync
 
+Say = Callable[[Report, Details], Wording]
+
 
 def carry_out(
-    context: click.Context, order: Order, *, upgrade: bool = False, review: Review | None = None, quiet: bool = False
+    context: click.Context,
+    order: Order,
+    *,
+    upgrade: bool = False,
+    review: Review | None = None,
+    silent: bool = False,
+    say: Say | None = None,
 ) -> Report:
-    """One run by the config, with its summary (or JSON) on stdout, unless it is to be ``quiet``."""
+    """One run by the config, with its summary (or JSON) on stdout, unless it is to be ``silent``.
+
+    ``say``: what the command says of its run instead of the usual lines.
+    """
     options = options_of(context)
     settings = read_settings(options)
     _refuse_unknown(order.destination, settings)
     with told_if_it_breaks_off(settings), opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
-        with RunProgress() as progress:
+        with RunProgress(quiet=options.quiet) as progress:
             report = replace(sync(parts, order, progress.watch, review=review), store_is_new=is_new)
         afterwards(settings, parts.store, order, report)
-        if quiet:
+        if silent:
             return report
-        if options.as_json:
-            print_json(report.as_json())
-        else:
-            print_summary(report, store=parts.store.label)
+        with parts.store.reading() as connection:
+            details = read_details(connection, settings, report, Path(options.config).name)
+        answer(report, details, options, store=parts.store.label, wording=say and say(report, details))
     return report
+
+
+def answer(
+    report: Report, details: Details, options: GlobalOptions, *, store: str = "", wording: Wording | None = None
+) -> None:
+    """The answer on stdout; what needs a person also on stderr, where stdout is no terminal or all is to be quiet."""
+    urgent = urgent_lines(list(blocks(report, details, PIPE)))
+    if options.as_json and (urgent or not options.quiet):
+        print_json(report.as_json())
+    elif not options.quiet:
+        write(summary(report, details, screen(), store=store, wording=wording))
+    mail(urgent, shown=not options.as_json and not options.quiet)
+
+
+def mail(urgent: Sequence[str], *, shown: bool) -> None:
+    """What needs a person, on stderr, so that cron mails it; not twice into the same file.
+
+    ``shown``: it is on stdout, too.
+    """
+    if urgent and not is_for_programs() and not (shown and (sys.stdout.isatty() or _is_same_file())):
+        write(urgent, error=True)
+
+
+def _is_same_file() -> bool:
+    """Whether stdout and stderr are one, as after `2>&1`."""
+    with suppress(OSError, ValueError):
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    return False
 
 
 def _refuse_unknown(destination: str | None, settings: Settings) -> None:
     if destination is not None and destination not in settings.destinations:
-        known = ", ".join(settings.destinations)
-        raise click.BadParameter(f"there is no destination '{destination}' ({known})", param_hint="--destination")
+        raise click.BadParameter(unknown("destination", destination, settings.destinations), param_hint="--destination")

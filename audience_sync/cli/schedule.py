@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from audience_sync.cli.options import GlobalOptions, common
+from audience_sync.cli.options import GlobalOptions, common, quiet
 
 if TYPE_CHECKING:
     from audience_sync.cli.port import Port
+    from audience_sync.config.models import Settings
     from audience_sync.schedule.keeper import Keeper, Program
     from audience_sync.sync.order import Order, Parts
     from audience_sync.sync.report import Report
@@ -30,6 +31,7 @@ STOPS_WITHIN = 6.0
 @click.command()
 @click.option("--list", "only_list", is_flag=True, help="Show the schedules and when they come round next, and end.")
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
+@quiet
 @common
 @click.pass_context
 def schedule(context: click.Context, only_list: bool, upgrade: bool) -> int:
@@ -60,7 +62,13 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
     stop_within(STOPS_WITHIN)
     try:
         with Hangups() as hangups, Port() as port:
-            keeper = Keeper(program_of(options, upgrade=upgrade), partial(say_report, as_json=options.as_json))
+            keeper = Keeper(
+                program_of(options, upgrade=upgrade), lambda report: say_report(report, settings(), options)
+            )
+
+            def settings() -> Settings:
+                return keeper.program.settings
+
             with told_if_it_breaks_off(keeper.program.settings):
                 keeper.watch(datetime.now(UTC))
             port.serve(keeper.program.settings)
@@ -97,7 +105,7 @@ def program_of(options: GlobalOptions, *, upgrade: bool = False) -> Program:
             yield parts
 
     def run(parts: Parts, order: Order) -> Report:
-        with RunProgress() as progress:
+        with RunProgress(quiet=options.quiet) as progress:
             report = sync(parts, order, progress.watch)
         afterwards(settings, parts.store, order, report)
         return report

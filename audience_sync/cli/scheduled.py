@@ -9,15 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from audience_sync.cli.blocks import blocks, urgent_lines
 from audience_sync.cli.compose import read_settings, store_to_read
-from audience_sync.cli.layout import Column, Screen, command, labelled, prose, table
+from audience_sync.cli.details import read_details
+from audience_sync.cli.layout import PIPE, Column, Screen, command, labelled, prose, table
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.cli.output import print_json, screen, write
+from audience_sync.cli.runs import mail
 from audience_sync.cli.streams import for_programs
-from audience_sync.cli.summary import print_in_short
+from audience_sync.cli.summary import in_short
+from audience_sync.config.models import Settings
 from audience_sync.schedule.entries import Entry, entries
 from audience_sync.schedule.times import first_after, times_after
 from audience_sync.store.slots import LastSlot, last_slots
@@ -37,13 +42,17 @@ def say_schedules(found: Sequence[Entry]) -> None:
         log.info("%s: %s; next %s", each.name, ", ".join(_whose(each)), _local(each, first_after(each.schedule, now)))
 
 
-def say_report(report: Report, *, as_json: bool) -> None:
-    """One document a line, for programs."""
-    if as_json:
+def say_report(report: Report, settings: Settings, options: GlobalOptions) -> None:
+    """One document a line, for programs; for people one line, and what needs a person, on stderr, too."""
+    with store_to_read(settings.store) as store, store.reading() as connection:
+        details = read_details(connection, settings, report, Path(options.config).name)
+    urgent = urgent_lines(list(blocks(report, details, PIPE)))
+    if options.as_json and (urgent or not options.quiet):
         for_programs(sys.stdout)
         print(json.dumps(report.as_json(), ensure_ascii=False), flush=True)
-    else:
-        print_in_short(report)
+    elif not options.quiet:
+        write(in_short(report, details, screen()))
+    mail(urgent, shown=not options.as_json and not options.quiet)
 
 
 def list_schedules(options: GlobalOptions) -> None:

@@ -1,4 +1,4 @@
-"""``audience-sync seed``: tell a new audience for the first time, by hand."""
+"""``audience-sync seed``: send a new audience to all destinations, by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common, parsed
+from audience_sync.cli.options import common, parsed, quiet
 from audience_sync.model import RunStatus
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send N calls; continue with `seed` again.")
 @click.option("--ramp", metavar="SHARES", help="Share by share, such as 1%,10%,100%; stops when too many are refused.")
 @click.option("--max-refused", metavar="SHARE", help="With --ramp: the limit of refused calls; default 5%.")
-@click.option("--no-send", is_flag=True, help="Record the members as they are and send nothing.")
+@click.option("--no-send", is_flag=True, help="Record the members and send nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask before more than 10,000 users are sent to.")
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
+@quiet
 @common
 @click.pass_context
 def seed(
@@ -32,29 +34,35 @@ def seed(
     ramp: str | None,
     max_refused: str | None,
     no_send: bool,
+    yes: bool,
     upgrade: bool,
 ) -> int:
-    """Tell a new audience for the first time: `true` to every member, with progress and time left.
+    """Send a new audience to all destinations, by hand: `true` to every member, with progress and time left.
 
-    Safe to interrupt and to repeat: it goes on where it was.
+    Safe to interrupt and to repeat: it continues where it stopped. On a terminal it asks before it sends to more than
+    10,000 users.
     """
+    from audience_sync.cli.confirmed import may_seed
     from audience_sync.cli.ramp import MOST_REFUSED, climb, parse_shares
     from audience_sync.cli.runs import carry_out
+    from audience_sync.cli.seeded import seeded
     from audience_sync.config.values import parse_rate, parse_share
     from audience_sync.sync.order import Order
 
     order = Order("seed", (key,), seed=key, baseline=no_send, most=limit, rate=parsed("--rate", rate, parse_rate))
-    if ramp is not None:
-        if limit or no_send:
-            raise click.UsageError("--ramp says how many are told: give it without --limit and --no-send")
-        most_refused = parsed("--max-refused", max_refused, parse_share)
-        shares = parsed("--ramp", ramp, parse_shares) or ()
-        return climb(context, order, shares, MOST_REFUSED if most_refused is None else most_refused, upgrade=upgrade)
-    if max_refused is not None:
+    if ramp is not None and (limit or no_send):
+        raise click.UsageError("--ramp sets how many users are sent to: give it without --limit and --no-send")
+    if ramp is None and max_refused is not None:
         raise click.UsageError("--max-refused is the limit of a --ramp")
-    report = carry_out(context, order, upgrade=upgrade)
-    if not context.obj.as_json:
-        _say_next(report, key)
+    shares = parsed("--ramp", ramp, parse_shares) or ()
+    most_refused = parsed("--max-refused", max_refused, parse_share)
+    if not (yes or no_send) and not may_seed(context, order):
+        return 0
+    if ramp is not None:
+        return climb(context, order, shares, MOST_REFUSED if most_refused is None else most_refused, upgrade=upgrade)
+    report = carry_out(
+        context, order, upgrade=upgrade, say=lambda report, details: seeded(report, details, order, rate)
+    )
     return exit_code_of(report, limit)
 
 
@@ -64,14 +72,3 @@ def exit_code_of(report: Report, limit: int | None) -> int:
     refused = any(each.still_refused for each in report.destinations)
     did_as_asked = limit is not None and report.status is RunStatus.PARTIAL and not short and not refused
     return 0 if did_as_asked else report.exit_code
-
-
-def _say_next(report: Report, key: str) -> None:
-    from audience_sync.cli.output import line
-    from audience_sync.wording import plural
-
-    pending = sum(each.pending for each in report.destinations)
-    if pending:
-        line(f"{plural(pending, 'call')} still to be sent. Continue: audience-sync seed {key}")
-    elif not any(each.calls for each in report.destinations):
-        line(f"{key}: everyone has been told already, or nothing was to be sent.")

@@ -1,129 +1,262 @@
-"""What does a person want to know after a run? Who entered and left, where the calls went, what to do next."""
+"""Lay out what a run did: the outcome first, then tables, then what needs a person, then the next commands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from audience_sync.cli.output import line, path_text, print_table
-from audience_sync.model import AudienceStatus
+from audience_sync.cli.blocks import blocks, joined
+from audience_sync.cli.details import Details
+from audience_sync.cli.layout import INDENT, Column, Screen, command, prose, table
+from audience_sync.cli.output import path_text
+from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.sync.findings import AudienceFinding, TraitsFinding
 from audience_sync.sync.report import DestinationReport, Report
-from audience_sync.wording import plural
+from audience_sync.wording import plural, seconds_text
 
-AUDIENCE_COLUMNS = {
-    "audience": "left",
-    "status": "left",
-    "members": "right",
-    "entered": "right",
-    "left": "right",
-    "invalid rows": "right",
-}
-
-
-#: What a person has to seed first, or has frozen.
-_LEFT = (AudienceStatus.WAITING, AudienceStatus.FROZEN)
-
-
-def print_summary(report: Report, *, store: str) -> None:
-    line(f"Run {report.run} {report.status.value} in {report.seconds:.1f} s")
-    print_audiences(report.audiences)
-    traits = report.traits
-    if traits.users or traits.changed:
-        line(f"Computed traits: {plural(traits.users, 'user')}, {traits.changed:,} with changes.")
-    for destination in report.destinations:
-        line(_delivered(destination))
-    found = (*report.warnings, *problems(report.audiences, traits), *of_the_whole_run(report.errors, report.held))
-    beside = (*absent(report.audiences), *held_out(report.audiences))
-    for text in (*beside, *found, *_stops(report), *_next_steps(report, store)):
-        line(text)
+AUDIENCES = (
+    Column("audience"),
+    Column("status", keep=True),
+    Column("members", right=True, keep=True),
+    Column("entered", right=True),
+    Column("left", right=True),
+    Column("invalid", right=True, lost=1),
+)
+DESTINATIONS = (
+    Column("destination"),
+    Column("delivered", right=True, keep=True),
+    Column("refused", right=True),
+    Column("pending", right=True),
+    Column("requests", right=True, keep=True, lost=2),
+    Column("address", lost=1),
+)
+#: More audiences than this are shown on a terminal only where they changed or need a person.
+MOST_AUDIENCES = 20
+#: Statuses of an audience that need no look.
+_USUAL = (AudienceStatus.UNCHANGED,)
 
 
-def print_in_short(report: Report) -> None:
-    """One line, and one for whatever needs a person."""
-    counts = (
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a command says of its run instead of the usual lines: ``headline``, and ``after``: the last part."""
+
+    headline: str | None = None
+    after: Sequence[str] | None = None
+    addresses: bool = True
+
+
+def summary(
+    report: Report, details: Details, screen: Screen, *, store: str = "", wording: Wording | None = None
+) -> list[str]:
+    """All lines of the answer to a command that made a run."""
+    wording = wording or Wording()
+    found = list(blocks(report, details, screen, by_hand=not wording.addresses))
+    needs_a_person = [each for each in found if each.urgent] or report.status is not RunStatus.SUCCEEDED
+    last = wording.after
+    if last is None:
+        last = [] if needs_a_person or screen.width is None else list(_next(report, store))
+    return joined(
+        [
+            _headline(report, wording, screen),
+            audience_table(report.audiences, screen, run=report.run),
+            *_traits_and_destinations(report, wording, screen),
+            notes(report.audiences, report.warnings, screen),
+            *(each.lines for each in found),
+            last,
+        ]
+    )
+
+
+def _traits_and_destinations(report: Report, wording: Wording, screen: Screen) -> list[list[str]]:
+    """Two parts, or one where no destination had anything to send."""
+    shows_traits = wording.headline is None or report.traits.changed
+    traits = traits_lines(report.traits, screen) if shows_traits else []
+    sent = destination_lines(report.destinations, screen, addresses=wording.addresses)
+    return [traits, sent] if any(each.calls or each.requests for each in report.destinations) else [traits + sent]
+
+
+def in_short(report: Report, details: Details, screen: Screen) -> list[str]:
+    """One line, and what needs a person."""
+    found = [each.lines for each in blocks(report, details, screen) if each.urgent]
+    sent = [each for each in report.destinations if each.calls]
+    said = [text for each in sent for text in prose(_sent(each), screen, indent=INDENT)]
+    lines = prose(headline(report), screen)
+    return [*lines, *said, *joined([notes((), report.warnings, screen), *found])]
+
+
+def _headline(report: Report, wording: Wording, screen: Screen) -> list[str]:
+    first, *others = prose(wording.headline or headline(report), screen)
+    return [screen.coloured(first, report.status.value), *others]
+
+
+def _sent(each: DestinationReport) -> str:
+    parts = [f"{each.delivered:,} delivered"]
+    parts += [f"{count:,} {word}" for count, word in ((each.refused, "refused"), (each.pending, "pending")) if count]
+    return f"{each.name}: {', '.join(parts)}"
+
+
+def headline(report: Report) -> str:
+    """What happened, and how much."""
+    start = f"Run {report.run} {report.status.value}"
+    took = f"in {seconds_text(report.seconds)}"
+    match report.status:
+        case RunStatus.HELD:
+            return f"{start} {held_what(report)} {took}. {_beside(report)}"
+        case RunStatus.FAILED:
+            causes = "; ".join([*failed_causes(report), *([text] if (text := _counts(report)) else [])])
+            return f"{start} {took}: {causes}."
+        case _:
+            return f"{start} {took}: {counts_text(report)}."
+
+
+def held_what(report: Report) -> str:
+    audiences = sum(each.status is AudienceStatus.HELD for each in report.audiences)
+    parts = [
+        plural(count, what)
+        for count, what in ((audiences, "audience"), (len(report.traits.held), "computed trait"))
+        if count
+    ]
+    if report.held:
+        parts.append("the lists of suppressed users")
+    return " and ".join(parts)
+
+
+def _beside(report: Report) -> str:
+    several = sum(each.status is AudienceStatus.HELD for each in report.audiences) + len(report.traits.held) > 1
+    nothing = f"Nothing of {'them' if several else 'it'} was changed or sent."
+    if report.held and not several:
+        nothing = "No user was removed from them."
+    rest = _counts(report)
+    return f"{nothing} Others: {rest}." if rest else nothing
+
+
+def failed_causes(report: Report) -> Iterator[str]:
+    failed = sum(each.status is AudienceStatus.FAILED for each in report.audiences)
+    if failed:
+        yield f"{failed:,} of {plural(len(report.audiences), 'audience')} could not be loaded"
+    if report.traits.errors:
+        yield "computed traits could not be loaded"
+    if report.errors:
+        yield "nothing could be sent"
+    stopped = [each for each in report.destinations if each.error and not each.rate_limited]
+    if stopped and not report.errors:
+        pending = sum(each.pending for each in stopped)
+        count = f"{len(stopped):,} of {plural(len(report.destinations), 'destination')} stopped"
+        yield f"{count}, {plural(pending, 'call')} pending"
+
+
+def counts_text(report: Report) -> str:
+    """`3,118 entered, 5,000 calls delivered`; what there was nothing of is left out."""
+    changed, calls = _changed(report), _calls(report)
+    if not calls:
+        return ", ".join([*(changed or ["no changes"]), "nothing to send"])
+    return ", ".join([*(changed or ["no changes"]), *calls])
+
+
+def _counts(report: Report) -> str:
+    """Of a run that failed or held something: what else it did, if anything."""
+    stopped = any(each.error and not each.rate_limited for each in report.destinations)
+    calls = [] if stopped and report.status is RunStatus.FAILED else _calls(report)
+    return ", ".join([*_changed(report), *calls])
+
+
+def _changed(report: Report) -> list[str]:
+    moved = (
         (sum(each.entered for each in report.audiences), "entered"),
         (sum(each.left for each in report.audiences), "left"),
-        (report.traits.changed, "with other traits"),
     )
-    found = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "no changes"
-    line(f"Run {report.run} {report.status.value} in {report.seconds:.1f} s: {found}.")
-    for destination in report.destinations:
-        if destination.calls:
-            line(_delivered(destination))
-    found_wrong = (*report.warnings, *problems(report.audiences, report.traits))
-    for text in (*found_wrong, *of_the_whole_run(report.errors, report.held), *_stops(report)):
-        line(text)
+    parts = [f"{count:,} {word}" for count, word in moved if count]
+    if not parts and report.traits.changed:
+        parts = [f"{plural(report.traits.changed, 'user')} with changed traits"]
+    return parts
 
 
-def print_audiences(audiences: Sequence[AudienceFinding]) -> None:
-    if audiences:
-        rows = [(each.key, each.status.value, each.after, each.entered, each.left, each.invalid) for each in audiences]
-        print_table(AUDIENCE_COLUMNS, rows)
+def _calls(report: Report) -> list[str]:
+    sums = {
+        name: sum(getattr(each, name) for each in report.destinations) for name in ("delivered", "refused", "pending")
+    }
+    if not any(sums.values()):
+        return []
+    parts = [f"{plural(sums['delivered'], 'call')} delivered"]
+    return parts + [f"{sums[name]:,} {name}" for name in ("refused", "pending") if sums[name]]
 
 
-def _delivered(report: DestinationReport) -> str:
-    if not report.calls:
-        still = f" {plural(report.still_refused, 'call')} still refused." if report.still_refused else ""
-        return f"{report.name}: nothing to send.{still}{_withheld(report)}"
-    parts = [f"{plural(report.delivered, 'identify call')} delivered to {path_text(report.address)}"]
-    if report.refused:
-        parts.append(f"{report.refused:,} refused")
-    if report.pending:
-        parts.append(f"{report.pending:,} pending")
-    return f"{report.name}: {', '.join(parts)} (in {plural(report.requests, 'request')}).{_withheld(report)}"
+def audience_table(
+    audiences: Sequence[AudienceFinding],
+    screen: Screen,
+    *,
+    run: int | None = None,
+    columns: Sequence[Column] = AUDIENCES,
+) -> list[str]:
+    """All audiences; of many a terminal shows those that changed or need a person."""
+    shown = list(audiences)
+    if screen.width is not None and len(shown) > MOST_AUDIENCES:
+        shown = [each for each in shown if each.status not in _USUAL]
+    rows = [(each.key, each.status.value, each.after, each.entered, each.left, each.invalid) for each in shown]
+    lines = table(columns, rows, screen, stack_if_narrow=True)
+    left_out = len(audiences) - len(shown)
+    if not left_out:
+        return lines
+    all_of_them = f" All of them: audience-sync show {run}" if run is not None else ""
+    return [*lines, f"{plural(left_out, 'audience')} {'is' if left_out == 1 else 'are'} unchanged.{all_of_them}"]
 
 
-def _withheld(report: DestinationReport) -> str:
-    return f" {plural(report.withheld, 'suppressed user')} left out." if report.withheld else ""
+def traits_lines(traits: TraitsFinding, screen: Screen, *, changed: str = "changed") -> list[str]:
+    if not (traits.users or traits.changed):
+        return []
+    return prose(f"Computed traits: {plural(traits.users, 'user')}, {traits.changed:,} {changed}.", screen)
 
 
-def problems(audiences: Sequence[AudienceFinding], traits: TraitsFinding) -> Iterator[str]:
-    """What failed, is held, waits for a person or was frozen by one, with the next command."""
-    failures = dict.fromkeys(each.error for each in audiences if each.status is AudienceStatus.FAILED)
-    yield from (f"failed: {error}" for error in failures if error)
-    yield from (f"failed: {error}" for error in traits.errors)
-    held = [each.held.words for each in audiences if each.held] + [each.words for _, each in traits.held]
-    yield from (f"held: {words}" for words in dict.fromkeys(held))
-    yield from (f"{each.key}: {each.error}" for each in audiences if each.status in _LEFT)
+def destination_lines(
+    destinations: Sequence[DestinationReport], screen: Screen, *, addresses: bool = True
+) -> list[str]:
+    """A table, or one line where none had anything to send."""
+    withheld = [
+        text
+        for each in destinations
+        if each.withheld
+        for text in prose(f"{plural(each.withheld, 'suppressed user')} left out at {each.name}.", screen)
+    ]
+    if not any(each.calls or each.requests for each in destinations):
+        names = ", ".join(each.name for each in destinations)
+        return [*(prose(f"Destinations without pending calls: {names}.", screen) if names else []), *withheld]
+    columns = DESTINATIONS if addresses or screen.width is None else DESTINATIONS[:-1]
+    rows = [
+        (each.name, each.delivered, each.refused, each.pending, each.requests, path_text(each.address))[: len(columns)]
+        for each in destinations
+    ]
+    return [*table(columns, rows, screen), *withheld]
 
 
-def absent(audiences: Sequence[AudienceFinding]) -> Iterator[str]:
-    """Who is missing and stays for now, or came back in time."""
+def notes(audiences: Sequence[AudienceFinding], warnings: Sequence[str], screen: Screen) -> list[str]:
+    """Who is missing for now or held out, and warnings."""
+    lines = list[str]()
     for each in audiences:
         if each.absent:
-            yield f"{each.key}: {plural(each.absent, 'member')} missing from its source, for now still in it."
+            text = f"{each.key}: {plural(each.absent, 'member')} missing from its source, for now still in it."
+            lines += prose(text, screen)
         if each.returned:
-            yield f"{each.key}: {plural(each.returned, 'member')} came back in time, and nothing was sent."
-
-
-def held_out(audiences: Sequence[AudienceFinding]) -> Iterator[str]:
-    """Who is never told `true`."""
-    for each in audiences:
+            lines += prose(
+                f"{each.key}: {plural(each.returned, 'member')} came back in time; nothing was sent.", screen
+            )
         if each.held_out:
-            yield f"{each.key}: {plural(each.held_out, 'user')} held out, never told `true`."
+            text = f"{each.key}: {plural(each.held_out, 'user')} held out: not members, and never sent `true`."
+            lines += prose(text, screen)
+    for warning in warnings:
+        lines += prose(warning, screen)
+    return lines
 
 
-def of_the_whole_run(errors: Sequence[str], held: Sequence[str]) -> Iterator[str]:
-    yield from (f"failed: {error}" for error in errors)
-    yield from (f"held: {text}" for text in held)
-
-
-def _stops(report: Report) -> Iterator[str]:
-    for each in report.destinations:
-        if each.error:
-            yield f"{each.name} stopped: {each.error}. What is owed stays owed: the next run goes on from there."
-
-
-def _next_steps(report: Report, store: str) -> Iterator[str]:
+def _next(report: Report, store: str) -> Iterator[str]:
     """The commands that answer the next question."""
-    refused = any(each.still_refused for each in report.destinations)
-    if report.rejected or refused:
-        what = " and ".join(["rejected rows"] * bool(report.rejected) + ["refused calls"] * refused)
-        yield f"The {what}, with reasons:  audience-sync show {report.run}"
-    if refused:
-        yield "Once their reason is gone:  audience-sync retry"
+    found = list[str]()
     written = next((each for each in report.destinations if each.delivered and "://" not in each.address), None)
+    if written or any(each.delivered for each in report.destinations) or report.invalid_rows:
+        found.append(f"audience-sync show {report.run}")
     if written:
-        yield f"The last calls:  tail -n 3 {path_text(written.address)}"
+        found.append(f"tail -n {min(3, written.delivered)} {path_text(written.address)}")
     if report.store_is_new and store.endswith(".db"):
-        yield f"All that is known:  sqlite3 {path_text(store)} 'select * from sync_runs'"
+        found.append(f"sqlite3 {path_text(store)} 'select * from sync_runs'")
+    if found:
+        yield "Next:"
+        yield from map(command, found)

@@ -28,7 +28,7 @@ MOST_CHARACTERS = 100_000_000
 def suppress(context: click.Context, users: tuple[str, ...]) -> None:
     """Never send anything to these users, not even `false`; `-` reads ids from stdin, one a line.
 
-    They stay members in the store. A run at work leaves them out, too.
+    They stay members in the store. A run in progress leaves them out, too.
     """
     from audience_sync.store import suppressions
 
@@ -38,7 +38,13 @@ def suppress(context: click.Context, users: tuple[str, ...]) -> None:
             erased = suppressions.erased_among(connection, ids)
             added = suppressions.suppress(connection, [user for user in ids if user not in erased], "command")
         _wait_for_a_run(store)
-    _say(context, {"suppressed": added, "already": len(ids) - added}, f"{_users(added)} suppressed", len(ids) - added)
+    already = len(ids) - added
+    also = f", {already:,} already {_were(already)}" if already else ""
+    _answer(
+        context,
+        {"suppressed": added, "already": already},
+        [f"{_users(added)} suppressed{also}. Nothing is sent to suppressed users, not even `false`."],
+    )
 
 
 @click.command()
@@ -48,7 +54,7 @@ def suppress(context: click.Context, users: tuple[str, ...]) -> None:
 def unsuppress(context: click.Context, users: tuple[str, ...]) -> None:
     """Send to these users again; the next run sends what they missed, with the newest values.
 
-    Also lets users come back who were erased. Who is on a list of the config stays suppressed.
+    Users who were erased can come back, too. Users on a list of the config stay suppressed.
     """
     from audience_sync.store import suppressions
 
@@ -57,9 +63,13 @@ def unsuppress(context: click.Context, users: tuple[str, ...]) -> None:
         lifted = suppressions.unsuppress(connection, ids, "command") + suppressions.exhume(connection, ids)
         still = sum(suppressions.is_suppressed(connection, user) for user in ids)
     document = {"unsuppressed": lifted, "still_on_a_list_of_the_config": still}
-    _say(context, document, f"{_users(lifted)} no longer suppressed", 0)
-    if still and not context.obj.as_json:
-        click.echo(f"{_users(still)} still on a list under `suppressed` in the config: take them off there.")
+    lines = [f"{_users(lifted)} no longer suppressed. The next run sends what they missed."]
+    if not lifted:
+        lines = ["0 users no longer suppressed: none of these ids was suppressed by command, or erased."]
+    if still:
+        them = "the id" if still == 1 else "the ids"
+        lines.append(f"{_users(still)} still on a list under `suppressed` in the config: remove {them} there.")
+    _answer(context, document, lines)
 
 
 @click.command()
@@ -69,15 +79,23 @@ def unsuppress(context: click.Context, users: tuple[str, ...]) -> None:
 def erase(context: click.Context, users: tuple[str, ...]) -> None:
     """Remove users from the store, history included; `-` reads ids from stdin, one a line.
 
-    Only a hash of each id is kept, so that they are neither loaded nor sent again. Destinations are not told:
-    they have ways of their own to delete a user.
+    Only a hash of each id is kept, so that they are neither loaded nor sent again. Destinations keep what they have:
+    the answer names each, and how to delete a user there.
     """
+    from audience_sync.cli.erased import destinations_left, erased_lines
+    from audience_sync.cli.output import print_json, screen, write
     from audience_sync.sync.erase import erase as erase_users
 
     ids = _ids(users)
     with _store(context) as (store, settings):
         known = erase_users(store, ids, settings.memory_limit)
-    _say(context, {"erased": len(ids), "known": known}, f"{_users(len(ids))} erased ({known:,} known)", 0)
+        with store.reading() as connection:
+            left = destinations_left(connection)
+    if context.obj.as_json:
+        destinations = [{"name": each.name, "type": each.type, "deletion": each.deletion} for each in left]
+        print_json({"erased": len(ids), "known": known, "destinations": destinations})
+    else:
+        write(erased_lines(len(ids), known, left, screen()))
 
 
 def _ids(users: Sequence[str]) -> list[str]:
@@ -134,10 +152,16 @@ def _users(count: int) -> str:
     return plural(count, "user")
 
 
-def _say(context: click.Context, document: dict[str, int], text: str, already: int) -> None:
-    from audience_sync.cli.output import line, print_json
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _answer(context: click.Context, document: dict[str, int], sentences: Sequence[str]) -> None:
+    from audience_sync.cli.layout import prose
+    from audience_sync.cli.output import print_json, screen, write
 
     if context.obj.as_json:
         print_json(document)
     else:
-        line(f"{text}{f', {already:,} already were' if already else ''}.")
+        where = screen()
+        write([text for each in sentences for text in prose(each, where)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import accept_clock_option, common, move_key
+from audience_sync.cli.options import accept_clock_option, common, move_key, quiet
 
 if TYPE_CHECKING:
     from audience_sync.sync.saved import SavedPlan
@@ -22,18 +22,19 @@ LARGEST_PLAN = 50_000_000
     "--accept",
     multiple=True,
     metavar="KEY",
-    help="Take this audience's (or trait's) snapshot as it is, whatever `expect` and `guard` say.",
+    help="Accept this audience's (or trait's) snapshot, whatever `expect` and `guard` require.",
 )
 @click.option(
     "--plan",
     "plan_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Do what this plan says (`plan --out FILE`), and nothing if it would be anything else by now.",
+    help="Do exactly what this plan has (`plan --out FILE`), or nothing.",
 )
 @move_key
 @accept_clock_option
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
+@quiet
 @common
 @click.pass_context
 def sync(
@@ -45,9 +46,9 @@ def sync(
     accept_clock: bool,
     upgrade: bool,
 ) -> int:
-    """One run over all (or the named) audiences and all computed traits.
+    """Load, diff and deliver once: all (or the named) audiences and all computed traits.
 
-    Also finishes what earlier runs left undelivered.
+    Also sends what earlier runs left pending.
     """
     from audience_sync.cli.runs import carry_out
     from audience_sync.sync.order import Order
@@ -69,7 +70,7 @@ def _read(file: Path) -> SavedPlan:
 
     try:
         if file.stat().st_size > LARGEST_PLAN:
-            raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes: is this a plan?")
+            raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes, which no plan is")
         return saved_plan(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, PlanError) as error:
         raise click.BadParameter(f"{file} can't be used: {error}", param_hint="--plan") from None

@@ -1,4 +1,4 @@
-"""``audience-sync test-destination D --user ID``: does a call get through? One real one, with all that was said."""
+"""``audience-sync test-destination D --user ID``: send one real call, and show request and response."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from audience_sync.cli.options import common
 from audience_sync.cli.users import usable_id
 
 if TYPE_CHECKING:
+    from audience_sync.cli.layout import Screen
     from audience_sync.cli.trial import Trial
     from audience_sync.config.models import Settings
     from audience_sync.destinations.base import Audiencing, Destination
@@ -34,7 +35,7 @@ def _trait(text: str) -> Pair:
             raise ValueError
         return key, json.loads(value, parse_constant=_no_number)
     except (ValueError, RecursionError):
-        raise click.BadParameter(f"'{text}' is no trait: {_WRITE_JSON}") from None
+        raise click.BadParameter(f"'{text}' is not a trait: {_WRITE_JSON}") from None
 
 
 def _no_number(name: str) -> None:
@@ -44,25 +45,25 @@ def _no_number(name: str) -> None:
 
 @click.command()
 @click.argument("destination", metavar="DESTINATION")
-@click.option("--user", "user_id", required=True, metavar="ID", callback=usable_id, help="The user that is told.")
+@click.option("--user", "user_id", required=True, metavar="ID", callback=usable_id, help="The user of the call.")
 @click.option(
     "--trait",
     "traits",
     multiple=True,
     metavar="KEY=JSON",
     callback=_pair,
-    help="What is told of the user, as often as needed; default: audience_sync_test=true.",
+    help="A property to send, as often as needed; default: audience_sync_test=true.",
 )
 @common
 @click.pass_context
 def test_destination(context: click.Context, destination: str, user_id: str, traits: list[Pair]) -> int:
     """Send one real call, and show request and response with secrets masked.
 
-    The call really arrives: take a user that is yours. Nothing is recorded in the store. Exit code 0: delivered;
-    1: refused, or not delivered this time; 3: stopped (a wrong key, nobody there).
+    The call really arrives: use an id of your own. Nothing is recorded in the store. Exit code 0: delivered;
+    1: refused, or not delivered this time; 3: stopped (a wrong key, no server).
     """
     from audience_sync.cli.compose import options_of, read_settings
-    from audience_sync.cli.output import print_json
+    from audience_sync.cli.output import print_json, screen, write
     from audience_sync.cli.trial import try_out
 
     options = options_of(context)
@@ -70,12 +71,13 @@ def test_destination(context: click.Context, destination: str, user_id: str, tra
     tried = _destination(destination, settings)
     _refuse_suppressed(settings.store, user_id)
     told = dict(traits or [DEFAULT_TRAIT])
-    trial = try_out(tried, _call(user_id, told), settings.secrets, name=destination)
+    trial = try_out(tried, _call(user_id, told), settings.secrets)
     if options.as_json:
         about = {"destination": destination, "type": tried.options.type, "user_id": user_id, "traits": told}
         print_json({**about, **trial.as_json()})
     else:
-        _print(trial, f"{destination} ({tried.options.type})", user_id, is_default=not traits)
+        title = f"{destination} ({tried.options.type})"
+        write(_lines(trial, title, user_id, screen(), is_default=not traits))
     return trial.exit_code
 
 
@@ -150,36 +152,38 @@ def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
     return IdentifyCall(user_id, traits_json, uuid4().hex, now)
 
 
-def _print(trial: Trial, destination: str, user_id: str, *, is_default: bool) -> None:
-    from audience_sync.cli.output import line
+def _lines(trial: Trial, destination: str, user_id: str, screen: Screen, *, is_default: bool) -> list[str]:
+    """The outcome, then the request and its response."""
+    from audience_sync.cli.blocks import joined
+    from audience_sync.cli.layout import prose
+    from audience_sync.cli.users import shown_id
     from audience_sync.destinations.base import Meaning
 
-    line(f"One real call to {destination}, about user {user_id}.")
+    said = (f"{trial.verdict}.", f"One real call to {destination}, for user {shown_id(user_id)}.")
+    first = [text for each in said for text in prose(each, screen)]
     if is_default:
-        line("It tells the trait audience_sync_test: true; tell others with --trait KEY=JSON.")
-    _print_request(trial)
-    _print_response(trial)
-    line(f"\n{trial.verdict}")
+        first += prose("It sends the trait audience_sync_test: true. For others: --trait KEY=JSON", screen)
+    look = []
     if trial.judgement.meaning is Meaning.DELIVERED and trial.response is not None:
-        line("Now look for the user there: some services take calls with a wrong key, and drop them.")
+        look = prose("Now look for the user there: some services accept calls with a wrong key, and drop them.", screen)
+    return joined([first, _request(trial), _response(trial, screen), look])
 
 
-def _print_request(trial: Trial) -> None:
-    from audience_sync.cli.output import line
-
+def _request(trial: Trial) -> list[str]:
+    """As it went out, unwrapped: it is to be compared and pasted."""
     if trial.request is None:
-        return
-    line("\nRequest" if trial.request.method else "\nWritten")
-    if trial.request.method:
-        line(f"{trial.request.method} {trial.request.url}")
-    for name, value in (trial.request.headers or {}).items():
-        line(f"{name}: {value}")
-    line(f"\n{trial.request.body}")
+        return []
+    start = [f"  {trial.request.method} {trial.request.url}"] if trial.request.method else []
+    headers = [f"  {name}: {value}" for name, value in (trial.request.headers or {}).items()]
+    body = [f"  {text}" for text in trial.request.body.splitlines()]
+    return ["Request:" if trial.request.method else "Written:", *start, *headers, *([""] if headers else []), *body]
 
 
-def _print_response(trial: Trial) -> None:
-    from audience_sync.cli.output import line
+def _response(trial: Trial, screen: Screen) -> list[str]:
+    from audience_sync.cli.layout import prose
 
-    if trial.response is not None:
-        line(f"\nResponse after {trial.seconds:.2f} s\nHTTP {trial.response.status}")
-        line(trial.response.body or "(no body)")
+    if trial.response is None:
+        return []
+    body = trial.response.body or "(no body)"
+    lines = [text for part in body.splitlines() for text in prose(part, screen, indent="  ")]
+    return [f"Response after {trial.seconds:.2f} s:", f"  HTTP {trial.response.status}", *lines]

@@ -113,6 +113,8 @@ class Destination(ABC):
     profile_fields: ClassVar[frozenset[str]] = frozenset()
     #: Traits that mean something only together: when one of a group changed, the others travel with it.
     companions: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    #: How a person deletes a user there: `erase` shows it, since identify calls can't.
+    deletion: ClassVar[str] = "delete the user there with the service's own tools"
     #: Whether it can be told that a user had another id before (``encode_alias``), and joins the two.
     has_alias: ClassVar[bool] = False
 

@@ -49,6 +49,7 @@ class FileOptions(DestinationOptions):
 
 class FileDestination(Destination):
     Options = FileOptions
+    deletion = "remove the lines with this user id from the file and from copies of it"
     has_alias = True
     options: FileOptions
 

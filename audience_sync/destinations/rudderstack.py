@@ -11,7 +11,7 @@ from audience_sync.destinations.parts import Bounds
 from audience_sync.destinations.settings import BaseUrl, Key
 from audience_sync.destinations.tracking import TrackingDestination, TrackingOptions
 
-DISABLED = "the source is switched off in RudderStack, or nothing accepts calls at this address. Check both"
+DISABLED = "the source is switched off in RudderStack, or nothing takes calls at this address: check both"
 
 
 class RudderStackOptions(TrackingOptions):
@@ -32,6 +32,7 @@ class RudderStackDestination(TrackingDestination):
     """
 
     Options = RudderStackOptions
+    deletion = "RudderStack deletes users by regulation (suppress_with_delete): by its User Suppression API"
     options: RudderStackOptions
     bounds = Bounds("RudderStack", message_bytes=32_768)
     batch_bytes = 4_000_000

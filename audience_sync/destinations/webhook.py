@@ -35,6 +35,7 @@ class WebhookDestination(HttpDestination):
     """``webhook-id`` is the same whenever the same calls are sent again, so that a receiver can drop a repeat."""
 
     Options = WebhookOptions
+    deletion = "the service behind the webhook is sent nothing of this; delete the user there"
     options: WebhookOptions
 
     def __init__(self, options: WebhookOptions, about: Audiencing) -> None:

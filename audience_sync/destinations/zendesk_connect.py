@@ -65,6 +65,7 @@ class ZendeskConnectOptions(DestinationOptions):
 
 class ZendeskConnectDestination(HttpDestination):
     Options = ZendeskConnectOptions
+    deletion = "delete the user in Zendesk Connect, or ask its support; identify calls can't delete"
     options: ZendeskConnectOptions
     profile_fields = PROFILE_FIELDS
     has_alias = True

@@ -21,7 +21,10 @@ def choose(connection: Connection, run: int, keys: Collection[str]) -> list[Hold
     """
     of_run, last, properties = read_holds_of(connection, run), read_last(connection), read_properties(connection)
     if not of_run:
-        raise UnknownNameError(f"Run {run} held nothing.{_waiting(last.values())}")
+        waiting = [hold for hold in last.values() if hold.waits]
+        if not waiting:
+            raise UnknownNameError(f"Run {run} held nothing, and no other run is waiting for a decision.")
+        raise UnknownNameError(f"Run {run} held nothing.{_waiting(waiting)}")
     unknown = sorted(set(keys) - {hold.key for hold in of_run})
     if unknown:
         held = ", ".join(hold.key for hold in of_run)
@@ -53,4 +56,4 @@ def _fate(hold: Hold, last: Mapping[Subject, Hold]) -> str:
 def _waiting(last: Collection[Hold]) -> str:
     """What there is to decide."""
     commands = ", ".join(f"audience-sync approve {hold.last_run} {hold.key}" for hold in last if hold.waits)
-    return f" To be decided: {commands}" if commands else " Nothing waits for a decision."
+    return f" To decide: {commands}" if commands else " No run is waiting for a decision."

@@ -82,13 +82,15 @@ class Decisions:
             self.findings.met_again.append(hold)
             since = f"It is held since run {hold.first_run}."
             met = replace(hold, together=together) if repeated else hold
-            return Held(self._words(met, reason, since), hold.first_run, difference.counts)
+            words = self._words(met, reason, since)
+            return Held(words, hold.first_run, difference.counts, self.run or hold.last_run)
         self._end(hold, HoldStatus.SUPERSEDED)
         sample = self._read_sample(undone) if undone else _sample(self.workspace, difference.users)
         undone_run = undone.undone_run if undone else None
         new = NewHold(difference.kind, difference.key, reason, difference.counts, sample, together, undone_run)
         self.findings.held_anew.append(new)
-        return Held(self._words(new, reason, self._before(difference)), self.run, difference.counts)
+        before = self._before(difference)
+        return Held(self._words(new, reason, before), self.run, difference.counts, self.run, before)
 
     def hold_undone(self, difference: Difference, undone_run: int) -> None:
         """What the undone run had changed is held from now on, as long as a snapshot would change it again."""
@@ -156,9 +158,9 @@ class Decisions:
         if last is None:
             return ""
         if last.waits:
-            then, now = would(last.kind, last.counts), would(last.kind, difference.counts)
+            then = would(last.kind, last.counts)
             share = f"{difference.tolerance * 100:g}%"
-            return f"Run {last.last_run} held another difference, more than {share} apart: {then}. Now {now}."
+            return f"Run {last.last_run} held another difference, more than {share} apart: {then}."
         if last.status is HoldStatus.REJECTED and self._is_same(last, difference):
             return f"Run {last.last_run} held the same, and a person rejected it."
         return ""

@@ -96,11 +96,15 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A difference that may not go through, ``since`` this run (None: in a plan), and what to tell people."""
+    """A difference that may not pass, ``since`` this run (None: in a plan), and the words for people. ``last``: the
+    newest run that held it, None in a plan of what no run has held yet. ``before``: what it has to do with the hold
+    before it."""
 
     words: str
     since: int | None
     counts: Counts
+    last: int | None = None
+    before: str = ""
 
 
 class LeftAlone(NamedTuple):

@@ -6,11 +6,12 @@ import json
 from collections.abc import Collection, Iterable
 
 from audience_sync.config.origins import SnapshotConfig
-from audience_sync.errors import IncompleteError
+from audience_sync.errors import ANYWAY, IncompleteError
 from audience_sync.sources.base import Rows
 from audience_sync.sources.shapes import changed_columns
 from audience_sync.store.catalog import Property
 from audience_sync.sync.snapshot import scanning
+from audience_sync.wording import plural
 from audience_sync.workspace import Workspace
 
 
@@ -28,7 +29,7 @@ def admit(workspace: Workspace, rows: Rows, config: SnapshotConfig, known: Itera
     if rows.promised not in (None, count):
         raise IncompleteError(f"there are {count} rows, and the manifest says {rows.promised}")
     if count < least:
-        raise IncompleteError(f"there are {count} rows, and expected are at least {least}")
+        raise IncompleteError(f"the snapshot has {plural(count, 'row')}, and `expect.rows` requires at least {least:,}")
 
 
 def _require_columns(rows: Rows, known: Collection[str]) -> None:
@@ -50,5 +51,5 @@ def in_full(error: Exception, keys: Iterable[str], *, of: str = "") -> str:
     if not isinstance(error, IncompleteError):
         return str(error)
     key = next(iter(keys), None)
-    accept = f" If it is right all the same: audience-sync sync --accept {key}" if key else ""
+    accept = f" {ANYWAY}audience-sync sync --accept {key}" if key else ""
     return f"{of}{error}. Nothing of it was compared or sent.{accept}"

@@ -17,10 +17,10 @@ def audience_reason(key: str, counts: Counts, guard: Guard, *, moved: int = 0) -
     is held out now, or in another audience of the group: an audience that only they have left has no empty snapshot.
     """
     if empties(counts) and moved < counts.left:
-        return f"audience '{key}': the new snapshot is empty, the last one had {counts.before} members"
-    if _exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
+        return f"audience '{key}': the new snapshot is empty, the last one had {counts.before:,} members"
+    if exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
         return _too_many_leave(key, counts, guard.max_removed)
-    if _exceeds(counts.entered, counts.before, guard.max_added, guard.at_least):
+    if exceeds(counts.entered, counts.before, guard.max_added, guard.at_least):
         return _too_many_enter(key, counts, guard.max_added)
     return None
 
@@ -37,13 +37,13 @@ def traits_reason(keys: Sequence[str], counts: Counts, guard: Guard, *, is_empty
     """
     traits = f"computed traits {', '.join(keys)}" if len(keys) > 1 else f"computed trait '{keys[0]}'"
     if is_empty:
-        return f"{traits}: the new snapshot is empty, the last one had values of {counts.before} users"
+        return f"{traits}: the new snapshot is empty, the last one had values of {counts.before:,} users"
     return _too_many_lose(traits, "would lose all their values", counts, guard) if len(keys) > 1 else None
 
 
 def _too_many_lose(traits: str, lose: str, counts: Counts, guard: Guard) -> str | None:
-    if _exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
-        users = f"{counts.left} of {counts.before} users ({counts.left / counts.before:.0%})"
+    if exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
+        users = f"{counts.left:,} of {counts.before:,} users ({counts.left / counts.before:.0%})"
         return f"{traits}: with the new snapshot {users} {lose}, over the limit of {guard.max_removed}"
     return None
 
@@ -53,7 +53,8 @@ def empties(counts: Counts) -> bool:
     return counts.before > 0 and counts.left == counts.before and counts.entered == 0
 
 
-def _exceeds(changed: int, before: int, limit: Threshold, at_least: int) -> bool:
+def exceeds(changed: int, before: int, limit: Threshold, at_least: int) -> bool:
+    """Whether so many users are over a limit of a guard."""
     if limit.count is not None:
         return changed > limit.count
     return changed >= at_least and changed > (limit.share or 0) * before
@@ -62,15 +63,15 @@ def _exceeds(changed: int, before: int, limit: Threshold, at_least: int) -> bool
 def _too_many_leave(key: str, counts: Counts, limit: Threshold) -> str:
     share = counts.left / counts.before
     return (
-        f"audience '{key}': with the new snapshot {counts.left} of {counts.before} members ({share:.0%}) would leave, "
-        f"over the limit of {limit}"
+        f"audience '{key}': with the new snapshot {counts.left:,} of {counts.before:,} members ({share:.0%}) would "
+        f"leave, over the limit of {limit}"
     )
 
 
 def _too_many_enter(key: str, counts: Counts, limit: Threshold) -> str:
     return (
-        f"audience '{key}': with the new snapshot {counts.entered} users would enter beside its {counts.before} "
-        f"members, over the limit of {limit}"
+        f"audience '{key}': with the new snapshot {counts.entered:,} users would enter, in addition to its "
+        f"{counts.before:,} members, over the limit of {limit}"
     )
 
 
@@ -94,12 +95,14 @@ class _Way:
 Guarded = Mapping[str, tuple[Counts, Guard]]
 _WAYS = (
     _Way(
-        lambda counts: counts.left, lambda guard: guard.max_removed, "{changed} of {before} members{share} would leave"
+        lambda counts: counts.left,
+        lambda guard: guard.max_removed,
+        "{changed:,} of {before:,} members{share} would leave",
     ),
     _Way(
         lambda counts: counts.entered,
         lambda guard: guard.max_added,
-        "{changed} users would enter beside {before} members",
+        "{changed:,} users would enter, in addition to {before:,} members",
     ),
 )
 
@@ -121,14 +124,14 @@ def _small_together(way: _Way, audiences: Guarded, guard: Guard) -> tuple[Guarde
         key: (counts, own) for key, (counts, own) in audiences.items() if allowed[key] < own.at_least <= guard.at_least
     }
     limit = sum(allowed[key] for key in small)
-    if not _exceeds(way.moved(small), 1, Threshold(share=limit), guard.at_least):
+    if not exceeds(way.moved(small), 1, Threshold(share=limit), guard.at_least):
         return {}, ""
     return small, f"{len(small)} small audiences together: {way.said(small)}, and their limits allow {limit:.0f}"
 
 
 def _all_together(way: _Way, audiences: Guarded, guard: Guard) -> tuple[Guarded, str]:
     limit = way.limit(guard.together)
-    if limit is None or not _exceeds(way.moved(audiences), _before(audiences), limit, guard.at_least):
+    if limit is None or not exceeds(way.moved(audiences), _before(audiences), limit, guard.at_least):
         return {}, ""
     return audiences, f"all audiences together: {way.said(audiences)}, over the limit of {limit}"
 
@@ -156,8 +159,8 @@ def suppression_reason(before: int, removed: int, guard: Guard) -> str | None:
     if not before or not removed:
         return None
     if removed == before:
-        return f"the lists of suppressed users: all {before} users are gone from them"
-    if _exceeds(removed, before, guard.max_removed, guard.at_least):
-        gone = f"{removed} of {before} users are gone from them"
+        return f"the lists of suppressed users: all {before:,} users are gone from them"
+    if exceeds(removed, before, guard.max_removed, guard.at_least):
+        gone = f"{removed:,} of {before:,} users are gone from them"
         return f"the lists of suppressed users: {gone}, over the limit of {guard.max_removed}"
     return None

@@ -21,6 +21,8 @@ from audience_sync.sync.saved import SavedPlan, changes_of
 from audience_sync.sync.tellings import Telling, tellings
 from audience_sync.workspace import Workspace
 
+#: Statuses of an audience that a run would write, also where it has no members.
+_NEW = (AudienceStatus.CREATED, AudienceStatus.RETIRED)
 #: Rejected rows that are given with a plan; all are counted.
 MOST_REJECTED = 100
 
@@ -42,7 +44,42 @@ class Plan:
 
     @property
     def command(self) -> str:
-        """What a person types to have it done."""
+        """What a person types to have it done; where all that it has is held, what lets that pass."""
+        return self._lets_pass[0] if self._lets_pass and not self.does_something else self._does_it
+
+    @property
+    def does_something(self) -> bool:
+        """Whether a run would change or send anything."""
+        findings, moves = self.findings, self.saved.order.moves
+        changed = any(each.entered or each.left or each.status in _NEW for each in findings.audiences)
+        return bool(changed or moves or findings.traits.changed or any(each.calls for each in self.forecasts))
+
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        """Words and the command that does it: what would be done, then what lets a held snapshot pass."""
+        done = [("To do this:", self._does_it)] if self.does_something else []
+        return done + [("If the held change is right:", command) for command in self._lets_pass]
+
+    @property
+    def saving(self) -> str:
+        """The same plan, written to a file."""
+        order = self.saved.order
+        return " ".join(["audience-sync", "plan", *(order.keys or ()), *_lifted(order), "--out", "plan.json"])
+
+    @property
+    def _lets_pass(self) -> list[str]:
+        """Commands for what would be held: approve what a run holds already, accept what none does yet."""
+        found = [(each.key, each.held) for each in self.findings.audiences if each.held]
+        found += self.findings.traits.held
+        by_run: dict[int | None, list[str]] = {}
+        for key, held in found:
+            by_run.setdefault(held.last, []).append(key)
+        commands = [f"audience-sync approve {run} {' '.join(keys)}" for run, keys in by_run.items() if run is not None]
+        accepted = " ".join(f"--accept {key}" for key in by_run.get(None, ()))
+        return [*commands, *([f"{self._does_it} {accepted}"] if accepted else [])]
+
+    @property
+    def _does_it(self) -> str:
         order = self.saved.order
         if order.undoes is not None:
             return f"audience-sync undo {order.undoes}"
@@ -50,10 +87,7 @@ class Plan:
             return f"audience-sync seed {order.seed}"
         if order.retire is not None:
             return f"audience-sync retire {order.retire}"
-        accepted = [word for key in order.accept for word in ("--accept", key)]
-        moved = [word for old, new in order.moves.items() for word in ("--move-key", f"{old}={new}")]
-        clock = ["--accept-clock"] if order.accept_clock else []
-        return " ".join(["audience-sync", "sync", *(order.keys or ()), *accepted, *moved, *clock])
+        return " ".join(["audience-sync", "sync", *(order.keys or ()), *_lifted(order)])
 
     def as_json(self) -> dict[str, Any]:
         found = self.findings
@@ -69,6 +103,12 @@ class Plan:
             **left_alone_json(found.left_alone),
             "command": self.command,
         }
+
+
+def _lifted(order: Order) -> list[str]:
+    accepted = [word for key in order.accept for word in ("--accept", key)]
+    moved = [word for old, new in order.moves.items() for word in ("--move-key", f"{old}={new}")]
+    return accepted + moved + (["--accept-clock"] if order.accept_clock else [])
 
 
 def make_plan(parts: Parts, order: Order, watch: Watch, *, count_told: bool = False) -> Plan:

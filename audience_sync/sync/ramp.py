@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from audience_sync.model import AudienceStatus
 from audience_sync.store.tables import destinations, properties, refused_values
 from audience_sync.sync.report import DestinationReport, Report
-from audience_sync.wording import plural
+from audience_sync.wording import plural, share_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,6 @@ def _reasons(each: DestinationReport, members: int, refused: dict[str, int], mos
     reached, count = max(members - each.pending, 1), refused.get(each.name, 0)
     if count > most_refused * reached:
         yield (
-            f"{each.name} refused {count:,} of {plural(reached, 'call')} ({count / reached:.1%}), over the limit of "
-            f"{most_refused * 100:g}%"
+            f"{each.name} refused {count:,} of {plural(reached, 'call')} ({share_of(count, reached)}; limit "
+            f"{most_refused * 100:g}%)"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from audience_sync.delivery.deliver import Tally
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.findings import AudienceFinding, Findings, Held, LeftAlone, TraitsFinding
+from audience_sync.sync.findings import AudienceFinding, Findings, Held, LeftAlone, RejectedRow, TraitsFinding
 
 #: Exit codes (product.md, section 5); where several apply, the highest of these in this order.
 EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}
@@ -51,6 +51,7 @@ class Report:
     errors: Sequence[str] = ()
     held: Sequence[str] = ()
     left_alone: Sequence[LeftAlone] | None = None  # of an undoing
+    invalid_rows: Sequence[RejectedRow] = ()
 
     @property
     def status(self) -> RunStatus:
@@ -179,4 +180,5 @@ def found_report(run: int, findings: Findings, destinations: Sequence[Destinatio
         errors=findings.errors,
         held=findings.held,
         left_alone=findings.left_alone,
+        invalid_rows=findings.rejected,
     )

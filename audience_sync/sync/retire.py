@@ -94,14 +94,14 @@ def _left_behind(collector: Collector, stored: Property, targets: Sequence[Targe
     for place, config in enumerate(settings.computed_traits):
         entries += [f"computed_traits[{place}]"] if key in config.columns else []
     for entry in entries:
-        yield f"{entry} of the config has the key '{key}': take it out; until then every run skips it"
+        yield f"The config still has '{key}' ({entry}). Remove that entry; until then every run skips it."
     if stored.origin in {origin(config) for config in settings.audiences if config.names_from}:
-        yield f"'{stored.name}' comes from {stored.origin}: leave it out there; until then every run skips it"
+        yield f"'{stored.name}' comes from {stored.origin}. Remove it there; until then every run skips it."
     absent = sorted(_told_of(collector, key) - settings.destinations.keys())
     if absent:
         yield (
-            f"{', '.join(absent)}: not in the config, and so not told. What was told there stays; should the config "
-            "have it again, the next run takes it back"
+            f"{', '.join(absent)}: not in the config, so nothing is sent there, and users keep their values. If the "
+            "config has it again, the next run sends the change there, too."
         )
 
 

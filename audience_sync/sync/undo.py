@@ -17,7 +17,7 @@ from audience_sync.sync.prepare import members_change, traits_change
 from audience_sync.sync.trait_values import diff_traits
 from audience_sync.sync.undone import Change, changes_of_run
 from audience_sync.sync.words import frozen
-from audience_sync.wording import plural
+from audience_sync.wording import form, plural
 from audience_sync.workspace import literal, quoted
 
 #: Users of an audience or computed trait who are named, of those who are left as they are; all are counted.
@@ -45,7 +45,7 @@ def undo(collector: Collector, run: int) -> None:
     for chain_id in dict.fromkeys(each.of.chain_id for each in traits):
         _undo_traits(collector, [each for each in traits if each.of.chain_id == chain_id], run)
     if collector.findings.held_anew:
-        collector.findings.warnings.append("If a source says the same again, that is held for a person to decide.")
+        collector.findings.warnings.append("If the source still has the undone changes, the next run holds them.")
 
 
 def _refuse_frozen(collector: Collector, run: int, keys: Sequence[str]) -> None:
@@ -58,19 +58,19 @@ def _leave_alone(collector: Collector, each: Change) -> None:
     """Note whom the undoing passes over, and why."""
     findings, key = collector.findings, each.of.key
     if each.of.retired:
-        findings.warnings.append(f"{key}: retired since, and stays so")
+        findings.warnings.append(f"Skipped: {key} is retired")
         return
     count = collector.workspace.one(f"select count(*) from ({each.overtaken})")[0]
     if count:
         named = collector.workspace.all(f"from ({each.overtaken}) order by user_id limit {NAMED}")
         findings.left_alone = [*(findings.left_alone or ()), *(LeftAlone(key, user, newer) for user, newer in named)]
         some = ", ".join(f"{user} (run {newer})" for user, newer in named[:5])
-        more = ", ..." if count > 5 else ""
-        words = f"{key}: {plural(count, 'user')} left as they are, since something newer stands: {some}{more}"
+        more = f" and {count - 5:,} more" if count > 5 else ""
+        words = f"Skipped: {plural(count, 'user')} of {key} {form(count, 'has')} a newer change: {some}{more}"
         findings.warnings.append(words)
     if each.unknown:
-        words = f"{plural(each.unknown, 'user')} left as they are, since their value before is not known"
-        findings.warnings.append(f"{key}: {words}")
+        words = f"{plural(each.unknown, 'user')} of {key}: the value before is not stored"
+        findings.warnings.append(f"Skipped: {words}")
 
 
 def _undo_audience(collector: Collector, each: Change, run: int) -> None:

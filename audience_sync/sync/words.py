@@ -11,7 +11,7 @@ _NAMES = {
     HoldKind.COMPUTED_TRAIT: "computed trait '{key}'",
     HoldKind.SUPPRESSED: "the lists of suppressed users",
 }
-_NOTHING_DONE = {HoldKind.SUPPRESSED: "Nobody was taken off them."}
+_NOTHING_DONE = {HoldKind.SUPPRESSED: "No user was removed from them."}
 
 
 def named(kind: HoldKind, key: str) -> str:
@@ -22,11 +22,11 @@ def would(kind: HoldKind, counts: Counts) -> str:
     """What a held snapshot would do."""
     match kind:
         case HoldKind.AUDIENCE:
-            return f"{counts.entered} would enter and {counts.left} leave"
+            return f"{counts.entered:,} would enter, {counts.left:,} would leave"
         case HoldKind.COMPUTED_TRAIT:
-            return f"{counts.left} would lose their value"
+            return f"{counts.left:,} would lose their value"
         case HoldKind.SUPPRESSED:
-            return f"{counts.left} would be taken off"
+            return f"{counts.left:,} would be removed from them"
 
 
 def nothing_done(kind: HoldKind) -> str:
@@ -37,7 +37,7 @@ def commands(hold: Hold | NewHold, run: int) -> str:
     """What to type; of what is held together the words are the same for all."""
     which = f"{run} [KEY...]" if hold.together else f"{run} {hold.key}"
     decide = "audience-sync {} " + which
-    return f"If this is right: {decide.format('approve')}. If not: put the source right, or {decide.format('reject')}"
+    return f"If this is right: {decide.format('approve')}. If not: correct the source, or {decide.format('reject')}"
 
 
 def retired(*keys: str) -> str:
@@ -49,14 +49,14 @@ def retired(*keys: str) -> str:
 
 
 def frozen(freeze: Freeze) -> str:
-    """That nothing of it is read or told, until when, why, and what to type."""
+    """That no run loads it, until when, why, and what to type."""
     until = f" until {freeze.until:%Y-%m-%d %H:%M:%S} UTC" if freeze.until else ""
     reason = f" ({freeze.reason})" if freeze.reason else ""
     since = f"frozen since {freeze.frozen_at:%Y-%m-%d %H:%M:%S} UTC{until}{reason}"
-    return f"{since}. To go on: audience-sync unfreeze {freeze.key}"
+    return f"{since}. To sync it again: audience-sync unfreeze {freeze.key}"
 
 
 def thawed(freeze: Freeze) -> str:
-    """That its freeze is over."""
+    """That its freeze is over, and that it is synced again."""
     ended = f"{freeze.until:%Y-%m-%d %H:%M:%S} UTC"
-    return f"audience '{freeze.key}': the freeze ended at {ended}; the audience is synced again"
+    return f"audience '{freeze.key}': the freeze ended at {ended}; the audience is synced again."

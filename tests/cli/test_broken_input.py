@@ -115,8 +115,9 @@ def test_nothing_is_changed_of_what_was_there(vip: Project) -> None:
     vip.write("traits.csv", "user_id,plan\nada,free\n")
     failed = vip.run("sync")
     assert failed.code == 3
-    assert "failed: vip.csv, line 3" in failed.stdout
-    assert "failed: computed_traits[0]: traits.csv" in failed.stdout
+    assert "\nFailed: 2 audiences\n  Reason     vip.csv, line 3" in failed.stdout
+    assert "\n  Audiences  vip, test\n" in failed.stdout
+    assert "\nFailed: computed traits\n  Reason  computed_traits[0]: traits.csv" in failed.stdout
     assert vip.sent() == []
     assert vip.query("select distinct run, status, members_before, members_after from audience_syncs") == [
         (1, "created", 0, 3),

@@ -28,11 +28,11 @@ FOUND = Plan(
     {"log": [Telling("vip", "false", 2), Telling("vip", "true", 1)]},
 )
 SHOWN = (
-    "log: 3 identify calls to s3://calls, in 3 requests, 0 s at its rate limit.\n"
-    "  vip: false to 2 users\n"
-    "  vip: true to 1 user\n"
-    "late: nothing to send.\n"
-    "It is for good.\n"
+    "It is for good.\n\n"
+    "destination  calls  requests   time  sends\n"
+    "log              3         3  < 1 s  vip false to 2\n"
+    "                                     vip true to 1\n"
+    "Destinations without calls: late.\n"
 )
 Ask = Callable[..., bool]
 
@@ -53,9 +53,14 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         monkeypatch.setattr(
             confirmed, "carry_out", lambda *order, **options: done.append(order) or SimpleNamespace(exit_code=1)
         )
-        context: Any = SimpleNamespace(obj=SimpleNamespace(as_json=as_json))
+        context: Any = SimpleNamespace(obj=SimpleNamespace(as_json=as_json), info_name="undo")
         code = confirmed.carry_out_if_meant(
-            context, Order("undo 1"), "Do it?", lambda found: ["It is for good."], yes=yes, dry_run=False
+            context,
+            Order("undo 1"),
+            "Do it?",
+            lambda found, screen: [["It is for good."], confirmed.sends_table(found, screen)],
+            yes=yes,
+            dry_run=False,
         )
         assert code == len(done)
         return bool(done)
@@ -68,9 +73,9 @@ def test_a_person_sees_what_would_be_told_and_is_asked(
     ask: Ask, capsys: pytest.CaptureFixture[str], typed: str, agreed: bool
 ) -> None:
     assert ask(Terminal(typed)) is agreed
-    said = capsys.readouterr().out
-    assert said.startswith(f"{SHOWN}Do it? [y/N]: ")
-    assert ("Nothing was changed or sent." in said) is not agreed
+    shown = capsys.readouterr()
+    assert shown.out == (SHOWN if agreed else f"{SHOWN}Nothing was changed or sent.\n")
+    assert shown.err == "\nDo it? [y/N]: "
 
 
 def test_whoever_said_yes_beforehand_is_not_asked(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +84,10 @@ def test_whoever_said_yes_beforehand_is_not_asked(ask: Ask, capsys: pytest.Captu
 
 
 def test_without_a_terminal_it_is_shown_and_refused(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(click.UsageError, match=r"There is no terminal .* Nothing was changed or sent\. .* add --yes"):
+    with pytest.raises(
+        click.UsageError,
+        match=r"undo needs a confirmation, and there is no terminal to ask\. Nothing was changed or sent\.",
+    ):
         ask(io.StringIO("y\n"))
     assert capsys.readouterr().out == SHOWN
 
@@ -87,4 +95,4 @@ def test_without_a_terminal_it_is_shown_and_refused(ask: Ask, capsys: pytest.Cap
 def test_stdout_is_kept_free_for_json(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(Terminal("y\n"), as_json=True)
     shown = capsys.readouterr()
-    assert (shown.out, shown.err) == ("", f"{SHOWN}Do it? [y/N]: ")
+    assert (shown.out, shown.err) == ("", f"{SHOWN}\nDo it? [y/N]: ")

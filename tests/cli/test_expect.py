@@ -55,10 +55,20 @@ class TestTooFewRows:
         expecting(told, rows=3)
         told.write_members("vip.csv", "ada", "ada")
         assert refused(told) == (
-            "audience 'vip': there are 2 rows, and expected are at least 3. Nothing of it was compared or sent. "
-            "If it is right all the same: audience-sync sync --accept vip"
+            "audience 'vip': the snapshot has 2 rows, and `expect.rows` requires at least 3. "
+            "Nothing of it was compared or sent. If it is right anyway: audience-sync sync --accept vip"
         )
-        assert "failed: audience 'vip': there are 2 rows" in told.run("sync").stdout
+        said = told.run("sync").stdout
+        assert " s: 1 of 2 audiences could not be loaded." in said
+        assert (
+            "\nFailed: vip\n  Reason  audience 'vip': the snapshot has 2 rows, and `expect.rows` requires at least 3."
+            in said
+        )
+        assert said.endswith(
+            "\n  After correcting it:\n    audience-sync sync\n"
+            "  If the snapshot is right anyway:\n    audience-sync sync --accept vip\n"
+        )
+        assert "\n  Effect  its 3 members are unchanged since the last good run; nothing was sent\n" in said
         assert told.sync("--accept", "vip").code == 0
         assert told.sent() == [("bob", {"vip": False}), ("cyd", {"vip": False})]
 
@@ -163,7 +173,7 @@ def test_a_trait_of_another_type_is_refused(vip: Project) -> None:
     assert (result.code, vip.sent()) == (3, [])
     assert result.json["traits"]["errors"] == [
         "computed_traits[0]: the columns are not those of the last snapshot: 'revenue' was number and is text. "
-        "Nothing of it was compared or sent. If it is right all the same: audience-sync sync --accept revenue"
+        "Nothing of it was compared or sent. If it is right anyway: audience-sync sync --accept revenue"
     ]
     vip.write("traits.csv", "user_id,revenue,plan\nada,8.5,free\n")
     assert vip.sync().code == 0
@@ -182,7 +192,7 @@ def test_audiences_of_one_query_are_refused_together(vip: Project) -> None:
     assert (result.code, vip.sent()) == (3, [])
     assert [each["status"] for each in result.json["audiences"]] == ["failed", "failed"]
     assert (
-        "audiences from shop:audience: there are 2 rows, and expected are at least 3."
+        "audiences from shop:audience: the snapshot has 2 rows, and `expect.rows` requires at least 3."
         in result.audience("one")["error"]
     )
     assert vip.sync("--accept", "one").code == 0

@@ -22,7 +22,7 @@ def test_its_source_is_not_read_and_nothing_of_it_is_told_until_it_is_unfrozen(v
     assert frozen.code == 0
     assert (frozen.audience("vip")["status"], frozen.audience("vip")["members"]) == ("frozen", 3)
     assert frozen.audience("vip")["error"].startswith("frozen since ")
-    assert frozen.audience("vip")["error"].endswith(" UTC. To go on: audience-sync unfreeze vip")
+    assert frozen.audience("vip")["error"].endswith(" UTC. To sync it again: audience-sync unfreeze vip")
     assert vip.query("select status, members_after from audience_syncs order by run desc limit 1") == [("frozen", 3)]
     assert "frozen" in vip.run("plan").stdout
     assert "frozen" in vip.run("history", "vip").stdout
@@ -111,7 +111,8 @@ def test_what_is_meant_for_it_alone_is_refused_and_what_is_held_of_it_can_be_rej
         refused = vip.run(*order)
         assert refused.code == 2, order
         assert "audience 'vip' is frozen since" in refused.stderr
-        assert "(on leave). To go on: audience-sync unfreeze vip. Nothing was changed or sent." in refused.stderr
+        assert "(on leave). To sync it again: audience-sync unfreeze vip." in refused.stderr
+        assert "unfreeze vip. Nothing was changed or sent." in refused.stderr
     assert vip.run("resync").code == 0
     assert vip.sent() == []
     assert vip.query("select status from holds") == [("held",)]
@@ -122,7 +123,7 @@ def test_what_is_meant_for_it_alone_is_refused_and_what_is_held_of_it_can_be_rej
     ("arguments", "words"),
     [
         (["vap"], "there is no audience 'vap'. Did you mean 'vip'?"),
-        (["vip", "--until", "2020-05-01"], "2020-05-01 00:00:00 UTC is past"),
+        (["vip", "--until", "2020-05-01"], "2020-05-01 00:00:00 UTC is in the past (now: "),
         (["vip", "--until", "soon"], "'soon' is not a valid time. Examples: 2026-05-01"),
         ([], "missing argument 'KEY'"),
     ],

@@ -21,8 +21,14 @@ def test_an_empty_snapshot_is_held_until_it_is_accepted_and_other_audiences_go_o
     vip.write_members("test.csv", "ada", "bob")
     held = vip.run("sync")
     assert held.code == 4
-    assert "held: audience 'vip': the new snapshot is empty, the last one had 3 members" in held.stdout
-    assert "If this is right: audience-sync approve 2 vip. If not: " in held.stdout
+    assert (
+        "\nHeld: vip\n"
+        "  Change   3 of 3 members (100%) would leave\n"
+        "  Reason   the new snapshot is empty\n"
+        "  Source   vip.csv of shop\n"
+        "  Leaving  ada, bob, cyd\n"
+    ) in held.stdout
+    assert "\n  If the change is right:\n    audience-sync approve 2 vip\n" in held.stdout
     assert vip.sent() == [("bob", {"test": True})]
     assert vip.query("select members_after, status from audience_syncs where audience_key = 'vip' and run = 2") == [
         (3, "held")

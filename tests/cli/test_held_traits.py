@@ -54,10 +54,21 @@ class TestATraitThatTooManyWouldLose:
         ]
 
     def test_says_what_it_saw_and_what_to_type(self, traits: Project) -> None:
+        said = traits.run("sync").stdout
+        assert said.startswith("Run 2 held 1 computed trait in ")
+        assert " s. Nothing of it was changed or sent. Others: 2 users with changed traits, 2 calls" in said
         assert (
-            "held: computed trait 'plan': with the new snapshot 2 of 10 users (20%) would lose their value, over the "
-            "limit of 10%. Nothing of it was changed or sent. If this is right: audience-sync approve 2 plan. If not: "
-        ) in traits.run("sync").stdout
+            "\nHeld: plan\n"
+            "  Change     2 of 10 users (20%) would lose their value\n"
+            "  Limit      10% may lose their value in one run (guard.max_removed)\n"
+            "  Losing it  u0, u1\n"
+            "\n"
+            "  If the change is right:\n"
+            "    audience-sync approve 2 plan\n"
+            "  If it is wrong, correct the source; the next good snapshot ends the hold.\n"
+            "  To drop this snapshot now:\n"
+            "    audience-sync reject 2 plan\n"
+        ) in said
 
     def test_is_approved(self, traits: Project) -> None:
         held(traits)
@@ -74,7 +85,10 @@ class TestATraitThatTooManyWouldLose:
         write(traits, self.ROWS | {"u2": ("", "Oslo")})
         asked = traits.run("approve", "2")
         assert asked.code == 4
-        assert "2 would lose their value. Now 3 would lose their value." in asked.stdout
+        assert asked.stdout.startswith("Nothing was approved: the source has changed since run 2.\n")
+        assert "\n  Change     3 of 10 users (30%) would lose their value\n" in asked.stdout
+        assert "\n  Then  2 would lose their value\n  Now   3 would lose their value\n" in asked.stdout
+        assert "would enter" not in asked.stdout
 
     def test_is_rejected_and_healthy_again(self, traits: Project) -> None:
         held(traits)
@@ -105,7 +119,7 @@ def test_of_a_few_users_any_may_lose_a_value_but_an_empty_snapshot_is_held(
     write(traits, {})
     result = traits.run("sync")
     assert (result.code, traits.sent()) == (4, [])
-    assert ": the new snapshot is empty, the last one had values of 10 users" in result.stdout
+    assert "  the new snapshot is empty, the last one had values of 10 users\n" in result.stdout
     write(traits, dict.fromkeys(USERS, ("", "")))
     assert traits.sync().code == 0
     assert len(traits.sent()) == 10
@@ -121,8 +135,10 @@ class TestUsersWhoLoseAllTheirTraits:
         write(traits, rows)
         result = traits.run("sync")
         assert (result.code, traits.sent()) == (4, [])
-        assert result.stdout.count("held: computed traits plan, city: ") == 1
-        assert "audience-sync approve 2 [KEY...]" in result.stdout
+        assert result.stdout.count("Held: ") == 1
+        assert "\nHeld: 2 computed traits of traits.csv of shop\n  Reason  " in result.stdout
+        assert "\n  Traits  plan, city\n" in result.stdout
+        assert "\n    audience-sync approve 2\n" in result.stdout
 
     def test_hold_a_trait_that_nobody_would_lose(self, traits: Project) -> None:
         write(traits, WHOLE | dict.fromkeys(USERS[5:], ("pro", "")))

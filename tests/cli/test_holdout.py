@@ -185,7 +185,7 @@ def test_each_of_many_audiences_of_a_query_holds_out_its_own_users(vip: Project)
 
 
 def test_people_are_told_how_many_and_who(held: Project) -> None:
-    assert "vip: 2 users held out, never told `true`.\n" in held.run("sync").stdout
+    assert "vip: 2 users held out: not members, and never sent `true`.\n" in held.run("sync").stdout
     assert "held out" in held.run("history", "vip").stdout
     assert "held out" in held.run("show", "1").stdout
     assert "Held out of vip (10%) since run 1 (" in held.run("explain", "cyd").stdout

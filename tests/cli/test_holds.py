@@ -74,7 +74,7 @@ class TestAHold:
         before = held.query(STATUSES)
         plan = held.run("plan")
         assert plan.code == 4
-        assert "If this is right: audience-sync approve 2 vip." in plan.stdout
+        assert "\nIf the held change is right:\n  audience-sync approve 2 vip test\n" in plan.stdout
         assert held.query(STATUSES) == before
 
     def test_survives_that_its_audience_gets_another_name(self, held: Project) -> None:
@@ -112,9 +112,9 @@ class TestApprove:
     @pytest.mark.parametrize(
         ("now", "difference"),
         [
-            pytest.param(ALL[43:], "0 would enter and 43 leave", id="more than a twentieth more"),
-            pytest.param(ALL[:60], "0 would enter and 40 leave", id="as many, but others"),
-            pytest.param((), "0 would enter and 100 leave", id="nobody is left"),
+            pytest.param(ALL[43:], "0 would enter, 43 would leave", id="more than a twentieth more"),
+            pytest.param(ALL[:60], "0 would enter, 40 would leave, but for other users", id="as many, but others"),
+            pytest.param((), "0 would enter, 100 would leave", id="nobody is left"),
         ],
     )
     def test_shows_another_difference_and_asks_again(
@@ -123,12 +123,23 @@ class TestApprove:
         held.write_members("vip.csv", *now)
         asked = held.run("approve", "2", "vip")
         assert (asked.code, held.sent()) == (4, [])
-        assert "Run 2 held another difference, more than 5% apart: 0 would enter and 40 leave." in asked.stdout
-        assert f"Now {difference}. If this is right: audience-sync approve 3 vip." in asked.stdout
+        assert asked.stdout.startswith("Nothing was approved: the source has changed since run 2.\n\n")
+        assert f"\n  Then  0 would enter, 40 would leave\n  Now   {difference}\n" in asked.stdout
+        assert "\n    audience-sync approve 3 vip\n" in asked.stdout
         assert held.query(STATUSES)[1] == (2, 2, "vip", "superseded", 0, 40, 3)
         assert held.run("approve", "2", "vip").code == 2
         assert held.run("approve", "3", "vip").code == 0
         assert [user for user, _ in held.sent()] == sorted(set(ALL) - set(now))
+
+    def test_names_each_key_where_several_differ(self, held: Project) -> None:
+        held.write_members("vip.csv", *ALL[43:])
+        held.write_members("test.csv", *ALL[50:])
+        asked = held.run("approve", "2")
+        assert asked.code == 4
+        assert (
+            "\n  test  then 0 would enter, 100 would leave; now 0 would enter, 50 would leave\n"
+            "  vip   then 0 would enter, 40 would leave; now 0 would enter, 43 would leave\n"
+        ) in asked.stdout
 
     def test_takes_a_tolerance_of_the_audiences_own(self, held: Project) -> None:
         held.configure(audiences=[{**VIP, "guard": {"tolerance": 0}}, TEST], guard=STRICT)
@@ -153,7 +164,7 @@ class TestApprove:
     @pytest.mark.parametrize(
         ("words", "answer"),
         [
-            (("1",), "Run 1 held nothing. To be decided: audience-sync approve 2 vip, audience-sync approve 2 test"),
+            (("1",), "Run 1 held nothing. To decide: audience-sync approve 2 vip, audience-sync approve 2 test"),
             (("2", "vipp"), "Run 2 held no vipp. It held: test, vip"),
             (("9", "vip"), "Run 9 held nothing."),
         ],
@@ -169,7 +180,7 @@ class TestApprove:
         held.run("approve", "2")
         again = held.run("approve", "2")
         assert again.code == 2
-        assert "vip was approved already, by run 3. Nothing was done. Nothing waits for a decision." in again.stderr
+        assert "vip was approved already, by run 3. Nothing was done. No run is waiting for a decision." in again.stderr
 
     def test_of_an_audience_that_the_config_has_no_more_is_a_wrong_use(self, held: Project) -> None:
         held.configure(audiences=[TEST], guard=STRICT)
@@ -281,11 +292,13 @@ class TestAudiencesHeldTogether:
     def test_are_told_of_once(self, three: Project) -> None:
         held = three.run("sync")
         assert (held.code, three.sent()) == (4, [])
-        assert held.stdout.count("held: ") == 1
-        assert "held: 3 small audiences together: 135 of 150 members (90%) would leave, and their limits allow 45" in (
-            held.stdout
-        )
-        assert "audience-sync approve 2 [KEY...]" in held.stdout
+        assert held.stdout.count("Held: ") == 1
+        assert (
+            "\nHeld: 3 audiences\n"
+            "  Reason     3 small audiences together: 135 of 150 members (90%) would leave, and their limits allow 45\n"
+            "  Audiences  a, b, c\n"
+        ) in held.stdout
+        assert "\n    audience-sync approve 2\n" in held.stdout
 
     def test_stay_held_one_by_one(self, three: Project) -> None:
         three.sync()
@@ -304,7 +317,23 @@ class TestAudiencesHeldTogether:
         three.write_members("a.csv", *ALL[:20])
         asked = three.run("approve", "2", "a")
         assert (asked.code, three.sent()) == (4, [])
-        assert "0 would enter and 45 leave. Now 0 would enter and 30 leave." in asked.stdout
+        assert "\n  Then  0 would enter, 45 would leave\n  Now   0 would enter, 30 would leave\n" in asked.stdout
+
+
+def test_a_longer_difference_of_a_list_is_asked_about_again_in_its_own_words(vip: Project) -> None:
+    vip.configure(
+        audiences=[VIP],
+        suppressed=[{"source": "shop", "file": "quiet.csv"}],
+        guard={"max_removed": "10%", "at_least": 1},
+    )
+    vip.write_members("quiet.csv", *ALL[:10])
+    vip.sync()
+    vip.write_members("quiet.csv", *ALL[2:10])
+    assert vip.sync().code == 4
+    vip.write_members("quiet.csv", *ALL[5:10])
+    asked = vip.run("approve", "2")
+    assert asked.code == 4
+    assert "\n  Then  2 would be removed from them\n  Now   5 would be removed from them\n" in asked.stdout
 
 
 def test_a_list_of_suppressed_users_is_decided_likewise(vip: Project) -> None:
@@ -314,8 +343,8 @@ def test_a_list_of_suppressed_users_is_decided_likewise(vip: Project) -> None:
     vip.write_members("quiet.csv")
     assert vip.sync().code == 4
     assert vip.run("reject", "2").stdout == (
-        "the lists of suppressed users: rejected (1 would be taken off). Nothing changes; if the source still says so, "
-        "the next run holds it again.\n"
+        "Rejected for the lists of suppressed users: 1 user removed from the lists.\n"
+        "Nothing was changed or sent. If the source is still the same, the next run holds it again.\n"
     )
     assert vip.sync().code == 4
     vip.sent()

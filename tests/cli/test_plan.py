@@ -71,7 +71,7 @@ def test_a_plan_is_what_the_following_sync_does(vip: Project) -> None:
 
 
 def test_a_plan_creates_changes_and_sends_nothing(new_vip: Project) -> None:
-    assert "log: 3 identify calls to calls.jsonl" in new_vip.run("plan").stdout
+    assert "\nlog              3         1     -  calls.jsonl\n" in new_vip.run("plan").stdout
     assert sorted(path.name for path in new_vip.folder.iterdir()) == ["config.yaml", "vip.csv"]
     new_vip.sync()
     new_vip.sent()
@@ -80,7 +80,7 @@ def test_a_plan_creates_changes_and_sends_nothing(new_vip: Project) -> None:
     planned = new_vip.run("plan")
     assert planned.code == 0
     assert 'bob  {"vip":false}' in planned.stdout
-    assert "Nothing was changed or sent. To do it: audience-sync sync" in planned.stdout
+    assert "\n\nTo do this:\n  audience-sync sync\n" in planned.stdout
     assert new_vip.store.read_bytes() == before
     assert new_vip.sent() == []
 
@@ -135,7 +135,7 @@ class TestAForecast:
         assert (planned["calls"], planned["refused"], planned["requests"]) == (3, 1, 1)
         assert [each["user_id"] for each in planned["refusals"]] == ["bob"]
         assert [each["user_id"] for each in planned["samples"]] == ["ada", "bob", "cyd"]
-        assert "1 call of these can never be sent, and would be refused:\n  bob: " in vip.run("plan").stdout
+        assert "1 call to segment can't be sent, and would be refused:\n  bob: " in vip.run("plan").stdout
         sync = vip.sync()
         assert sync.destination("segment")["refused"] == 1
         (refused,) = vip.run("show", "1", "--json").json["refused_calls"]
@@ -149,14 +149,16 @@ class TestAForecast:
         assert [(each["row"], each["reason"]) for each in plan.json["rejected_rows"]] == [(1, "empty user id")]
         assert (plan.audience("vip")["status"], plan.destination("log")["calls"]) == ("held", 0)
         shown = vip.run("plan").stdout
-        assert "1 row can't be used, and would be left out:\n  vip.csv, row 1: empty user id" in shown
-        assert "held: audience 'vip': the new snapshot is empty" in shown
+        assert "Invalid: 1 row would be left out.\n  vip.csv, row 1: empty user id\n" in shown
+        assert (
+            "\nHeld: vip\n  Change  3 of 3 members (100%) would leave\n  Reason  the new snapshot is empty\n" in shown
+        )
 
     def test_leaves_suppressed_users_out(self, vip: Project) -> None:
         vip.run("suppress", "bob")
         plan = vip.run("plan", "--json")
         assert (plan.destination("log")["calls"], plan.destination("log")["withheld"]) == (2, 1)
-        assert "1 suppressed user left out." in vip.run("plan").stdout
+        assert "1 suppressed user would be left out at log." in vip.run("plan").stdout
 
     def test_of_an_audience_that_waits_is_that_of_its_seed(self, vip: Project) -> None:
         vip.configure(audiences=AUDIENCES, computed_traits=TRAITS, destinations={"log": LOG})
@@ -193,10 +195,8 @@ def test_the_largest_changes_come_first(vip: Project) -> None:
         ("few", 1, 0.5),
     ]
     shown = vip.run("plan").stdout
-    assert (
-        "Largest changes of audiences: many 3 users (150.0% of its members), few 1 user (50.0% of its members)."
-        in shown
-    )
+    assert "\nfew       synced           1        0     1   50.0%        0\n" in shown
+    assert "\nmany      synced           3        2     1  150.0%        0\n" in shown
     assert "Largest changes of computed traits: plan 2 users." in shown
 
 
@@ -208,7 +208,7 @@ def _but_for_id_and_time(message: dict[str, Any]) -> dict[str, Any]:
 class TestASavedPlan:
     def test_is_carried_out_as_it_was_seen_and_once(self, vip: Project) -> None:
         saved = vip.run("plan", "--out", "plan.json")
-        assert "To do it: audience-sync sync --plan plan.json" in saved.stdout
+        assert "To do exactly this, or nothing:\n  audience-sync sync --plan plan.json\n" in saved.stdout
         assert vip.sync("--plan", "plan.json").code == 0
         assert [user for user, _ in vip.sent()] == ["ada", "bob", "cyd"]
         again = vip.sync("--plan", "plan.json")

@@ -30,8 +30,8 @@ def told(receiver: Receiver) -> list[int]:
 def test_each_share_is_a_run_and_everyone_is_told_once(forty: Project, receiver: Receiver) -> None:
     ramp = forty.run("seed", "vip", "--ramp", "5%,50%,100%")
     assert ramp.code == 0, ramp.stdout
-    assert "5% of vip is told, and few enough are refused. On to the next share." in ramp.stdout
-    assert "100% of vip is told." in ramp.stdout
+    assert ramp.stdout.startswith("Seeding vip in 3 steps: 5%, 50%, 100% of 40 members.\n\nrun  step  delivered  ")
+    assert ramp.stdout.endswith("\n\nvip is seeded at segment. No call was refused.\n")
     assert calls(receiver) == [(user, {"vip": True}) for user in EVERYONE]
     assert told(receiver) == [2, 18, 20]
     assert forty.query("select command, status from sync_runs") == [
@@ -45,8 +45,11 @@ def test_each_share_is_a_run_and_everyone_is_told_once(forty: Project, receiver:
 
 def test_a_ramp_goes_on_where_it_was(forty: Project, receiver: Receiver) -> None:
     first = forty.run("seed", "vip", "--ramp", "50%")
-    assert first.code == 1
-    assert "50% of vip is told. To tell everyone: audience-sync seed vip" in first.stdout
+    assert first.code == 0
+    assert (
+        "50% of vip is seeded at segment. No call was refused. To send to all other members:\n"
+        "  audience-sync seed vip\n"
+    ) in first.stdout
     assert told(receiver) == [20]
     again = forty.run("seed", "vip", "--ramp", "5%,50%,75%,100%", "--json")
     assert told(receiver) == [10, 10]
@@ -63,10 +66,11 @@ def test_it_ends_where_too_many_are_refused_until_the_reason_is_gone(forty: Proj
     receiver.will_answer(REFUSED)
     stopped = forty.run("seed", "vip", "--ramp", "10%,100%")
     assert stopped.code == 1
-    assert (
-        "Stopped at 10% of vip: segment refused 4 of 4 calls (100.0%), over the limit of 5%. See why: audience-sync "
-        "show 1. Once the reason is gone: audience-sync retry, and to go on: audience-sync seed vip --ramp 10%,100%"
-    ) in stopped.stdout
+    assert "\nStopped after 10% of vip: segment refused 4 of 4 calls (100%; limit 5%).\n" in stopped.stdout
+    assert stopped.stdout.endswith(
+        "\n  The reasons:\n    audience-sync show 1\n  After correcting the data:\n"
+        "    audience-sync retry --destination segment\n    audience-sync seed vip --ramp 10%,100%\n"
+    )
     receiver.requests.clear()
 
     receiver.will_answer(TAKEN)
@@ -86,7 +90,7 @@ def test_a_greater_limit_of_refused_calls_lets_it_go_on(forty: Project, receiver
     receiver.requests.clear()
     went_on = forty.run("seed", "vip", "--ramp", "10%,100%", "--max-refused", "100%")
     assert went_on.code == 1
-    assert "100% of vip is told." in went_on.stdout
+    assert "vip is seeded at segment. 4 calls are refused.\n" in went_on.stdout
     assert sum(told(receiver)) == 36
 
 
@@ -94,14 +98,15 @@ def test_it_ends_where_a_destination_does_not_answer(forty: Project, receiver: R
     receiver.will_answer(DOWN)
     stopped = forty.run("seed", "vip", "--ramp", "10%,100%")
     assert stopped.code == 3
-    assert "Stopped at 10% of vip: segment did not answer everything" in stopped.stdout
+    assert "Stopped after 10% of vip: segment did not answer everything" in stopped.stdout
 
 
 def test_it_ends_where_the_source_fails(forty: Project, receiver: Receiver) -> None:
     (forty.folder / "vip.csv").unlink()
     stopped = forty.run("seed", "vip", "--ramp", "10%,100%")
     assert stopped.code == 3
-    assert "Stopped at 10% of vip: vip could not be loaded" in stopped.stdout
+    assert stopped.stdout.startswith("Run 1 failed in ")
+    assert "\nFailed: vip\n" in stopped.stdout
     assert told(receiver) == []
 
 

@@ -16,7 +16,7 @@ def test_resync_tells_true_to_the_members_and_false_to_who_left(vip: Project) ->
     assert vip.sync().destination("log")["calls"] == 0
     unknown = vip.run("resync", "--destination", "lag")
     assert unknown.code == 2
-    assert "there is no destination 'lag' (log)" in unknown.stderr
+    assert "unknown destination `lag`. Did you mean `log`?" in unknown.stderr
 
 
 def test_resync_tells_false_to_nobody_who_left_before_the_destination_was_told(vip: Project) -> None:

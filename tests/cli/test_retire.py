@@ -36,7 +36,7 @@ def test_everyone_who_is_in_it_is_told_false_and_the_key_is_closed(vip: Project)
         2,
     )
     assert retired.json["warnings"] == [
-        "audiences[0] of the config has the key 'vip': take it out; until then every run skips it"
+        "The config still has 'vip' (audiences[0]). Remove that entry; until then every run skips it."
     ]
     assert vip.sent() == [("ada", {"vip": False}), ("bob", {"vip": False})]
     assert vip.query('select audience_key, status, "left" from audience_syncs order by run desc limit 1') == [
@@ -123,9 +123,18 @@ def test_without_a_terminal_it_shows_what_would_be_told_and_does_nothing(vip: Pr
     before = vip.store.read_bytes()
     refused = vip.run("retire", "vip")
     assert refused.code == 2
-    assert "log: 3 identify calls to calls.jsonl, in 1 request.\n  vip: false to 3 users\n" in refused.stdout
-    assert "The key 'vip' is closed for good then" in refused.stdout
-    assert "If it is: add --yes" in refused.stderr
+    assert refused.stdout == (
+        "Retire vip: sends false to 3 users and closes the key for good.\n\n"
+        "destination  calls  requests  time  sends\n"
+        "log              3         1     -  vip false\n\n"
+        "No audience or trait can use the key vip again.\n"
+        "The config still has 'vip' (audiences[0]). Remove that entry; until then every run skips it.\n"
+    )
+    assert refused.stderr == (
+        "error: retire needs a confirmation, and there is no terminal to ask. Nothing was changed or sent.\n"
+        "  Add --yes to confirm, or --dry-run to look.\n"
+        "  Help: audience-sync retire --help\n"
+    )
     shown = vip.run("retire", "vip", "--dry-run", "--json")
     assert shown.code == 0
     assert shown.destination("log")["told"] == [{"key": "vip", "value": "false", "users": 3}]
@@ -186,7 +195,7 @@ def test_repeated_it_sends_what_is_left_whatever_the_config_has(vip: Project, re
     assert vip.run("retire", "vip", "--yes").code == 0
     assert calls(receiver) == [(user, {"vip": False}) for user in ("ada", "bob", "cyd")]
     assert vip.run("retire", "vip", "--yes", "--json").destination("segment")["calls"] == 0
-    assert "The key 'vip' is retired already." in vip.run("retire", "vip", "--dry-run").stdout
+    assert "Retire vip: sends nothing; the key is closed already.\n" in vip.run("retire", "vip", "--dry-run").stdout
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
@@ -224,6 +233,16 @@ def test_whoever_was_never_told_is_told_nothing(vip: Project, receiver: Receiver
     assert vip.sent("other.jsonl") == [("zoe", {"buyers": True})]
 
 
+def test_the_preview_notes_that_calls_of_others_are_pending(vip: Project, receiver: Receiver) -> None:
+    vip.configure(audiences=[VIP, BUYERS], destinations={"segment": segment(receiver)})
+    vip.write_members("buyers.csv", "ada")
+    receiver.will_answer(DOWN)
+    vip.sync()
+    preview = vip.run("retire", "vip", "--dry-run").stdout
+    assert preview.startswith("Retire vip: sends false to 3 users and closes the key for good.\n")
+    assert "\nPending calls of buyers are sent, too.\n" in preview
+
+
 def test_a_destination_that_is_no_longer_told_of_it_is_told_that_it_is_over(vip: Project) -> None:
     both = {"log": LOG, "other": OTHER}
     vip.configure(audiences=[VIP], destinations=both)
@@ -243,7 +262,7 @@ def test_a_destination_that_the_config_has_not_is_told_when_it_comes_back(vip: P
     vip.sent("other.jsonl")
     vip.configure(audiences=[VIP], destinations={"log": LOG})
     retired = vip.run("retire", "vip", "--yes")
-    assert "other: not in the config, and so not told." in retired.stdout
+    assert "other: not in the config, so nothing is sent there, and users keep their values." in retired.stdout
     take_out(vip, destinations=both)
     vip.sync()
     assert vip.sent("other.jsonl") == [
@@ -345,7 +364,7 @@ def test_one_of_many_audiences_of_a_query_is_retired_and_the_others_go_on(vip: P
     vip.sent()
     retired = vip.run("retire", "gold", "--yes", "--json")
     assert retired.json["warnings"] == [
-        "'Gold' comes from shop:audience: leave it out there; until then every run skips it"
+        "'Gold' comes from shop:audience. Remove it there; until then every run skips it."
     ]
     assert vip.sent() == [("ada", {"gold": False})]
     skipped = vip.sync()

@@ -62,8 +62,8 @@ def test_a_run_in_which_every_destination_failed_has_failed_and_loses_nothing(vi
         vip.configure(audiences=audiences, destinations={"a": down})
         failed = vip.run("sync")
     assert failed.code == 3
-    assert "a stopped: no progress for 0.1 s" in failed.stdout
-    assert "What is owed stays owed" in failed.stdout
+    assert "\nStopped: a\n  Reason   no progress for 0.1 s" in failed.stdout
+    assert "\n  Effect   3 calls are pending; the next run sends them\n" in failed.stdout
     vip.write_members("vip.csv", "ada", "dan")
     vip.configure(audiences=audiences, destinations={"a": segment(receiver)})
     assert vip.sync().code == 0

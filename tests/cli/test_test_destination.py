@@ -30,14 +30,14 @@ def test_one_real_call_is_sent_and_shown_without_its_secrets(new_vip: Project, r
     )["batch"]
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "One real call to live (segment), about user me-1.\n"
-        "It tells the trait audience_sync_test: true; tell others with --trait KEY=JSON.\n"
-        f"\nRequest\nPOST {receiver.url}/v1/batch\nUser-Agent: audience-sync/0.1.0\n"
+        "Delivered.\nOne real call to live (segment), for user me-1.\n"
+        "It sends the trait audience_sync_test: true. For others: --trait KEY=JSON\n"
+        f"\nRequest:\n  POST {receiver.url}/v1/batch\n  User-Agent: audience-sync/0.1.0\n"
     )
-    assert "\nAuthorization: Basic ***\nContent-Encoding: gzip\n" in done.stdout
+    assert "\n  Authorization: Basic ***\n  Content-Encoding: gzip\n" in done.stdout
     assert '"userId":"me-1","traits":{"audience_sync_test":true},' in done.stdout
     assert '"writeKey":"***"}\n\nResponse after ' in done.stdout
-    assert '\nHTTP 200\n{"success": true, "key": "***", "was": "***"}\n\nDelivered\n' in done.stdout
+    assert '\n  HTTP 200\n  {"success": true, "key": "***", "was": "***"}\n\nNow look for the user there' in done.stdout
     assert (message["userId"], message["traits"]) == ("me-1", {"audience_sync_test": True})
     assert [secret for secret in (KEY, BASIC) if secret in done.stdout] == []
     assert len(receiver.requests) == 2
@@ -102,24 +102,27 @@ def test_the_answer_as_json(new_vip: Project, receiver: Receiver) -> None:
 
 
 ANSWERS = [
-    pytest.param(Reply(200, b"ok"), 0, "Delivered\n", id="taken"),
-    pytest.param(Reply(400, b"invalid json\n"), 1, "Refused: HTTP 400: invalid json\n", id="refused"),
-    pytest.param(Reply(503), 1, "Not delivered; a run would try again: HTTP 503\n", id="a server in trouble"),
+    pytest.param(Reply(200, b"ok"), 0, "Delivered.\n", id="taken"),
+    pytest.param(Reply(400, b"invalid json\n"), 1, "Refused: HTTP 400: invalid json.\n", id="refused"),
+    pytest.param(Reply(503), 1, "Not delivered; a run would try again: HTTP 503.\n", id="a server in trouble"),
     pytest.param(
-        Reply(429), 1, "Not delivered; a run would wait and try again: HTTP 429: rate limited\n", id="too many requests"
+        Reply(429),
+        1,
+        "Not delivered; a run would wait and try again: HTTP 429: rate limited.\n",
+        id="too many requests",
     ),
     pytest.param(
         Reply(401, b"invalid write key\n"),
         3,
-        "Stopped; no call goes through until this is put right: HTTP 401: the key is not accepted. Correct it under "
-        "`destinations.live` (invalid write key)\n",
+        "Stopped; no call goes through until this is put right: HTTP 401: the key is not accepted, correct it in the "
+        "config (invalid write key).\n",
         id="a wrong key",
     ),
-    pytest.param(Reply(302), 3, "HTTP 302: the address redirects. Correct `destinations.live.url`\n", id="a redirect"),
+    pytest.param(Reply(302), 3, "HTTP 302: the address redirects, correct `url` in the config.\n", id="a redirect"),
     pytest.param(
         Reply(raw=b"HTTP/1.1 200 O", then="close"),
         3,
-        "the connection was closed before the answer was complete\n",
+        "the connection was closed before the answer was complete.\n",
         id="half an answer",
     ),
 ]
@@ -157,7 +160,8 @@ def test_a_call_that_no_request_can_carry_is_refused_without_being_sent(new_vip:
 def test_a_file_is_written_to(new_vip: Project) -> None:
     done = new_vip.run("test-destination", "log", "--user", "me-1")
     assert done.code == 0
-    assert '\nWritten\n\n{"type":"identify"' in done.stdout
+    assert done.stdout.startswith("Delivered.\nOne real call to log (file), for user me-1.\n")
+    assert '\nWritten:\n  {"type":"identify"' in done.stdout
     assert new_vip.sent() == [("me-1", {"audience_sync_test": True})]
 
 
@@ -165,7 +169,9 @@ WRONG = [
     pytest.param(["lgo", "--user", "me-1"], "unknown destination `lgo`. Did you mean `log`?", id="no such destination"),
     pytest.param(["log"], "missing option '--user'", id="no user"),
     pytest.param(["log", "--user", ""], "the id is empty", id="an empty user id"),
-    pytest.param(["log", "--user", "u", "--trait", "plan=gold"], "'plan=gold' is no trait", id="a text without quotes"),
+    pytest.param(
+        ["log", "--user", "u", "--trait", "plan=gold"], "'plan=gold' is not a trait", id="a text without quotes"
+    ),
     pytest.param(["log", "--user", "u", "--trait", "vip"], "write KEY=JSON", id="no value"),
     pytest.param(["log", "--user", "u", "--trait", "=1"], "write KEY=JSON", id="no key"),
     pytest.param(["log", "--user", "u", "--trait", "a=NaN"], "write KEY=JSON", id="a number that is no JSON"),

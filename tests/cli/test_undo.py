@@ -73,14 +73,18 @@ def test_traits_that_repeat_what_was_undone_are_one_line(project: Project) -> No
     project.sync()
     project.run("undo", "1", "--yes")
     for run in (3, 4):
-        lines = [line for line in project.run("sync").stdout.splitlines() if "repeats" in line]
-        assert len(lines) == 1
-        assert "computed traits age, city, plan: the snapshot repeats changes of run 1, which run 2 undid." in lines[0]
-        assert f"audience-sync approve {run}" in lines[0]
+        shown = project.run("sync").stdout
+        assert shown.count("repeats") == 1
+        assert (
+            "\nHeld: 3 computed traits of profile.csv of shop\n"
+            "  Reason  the snapshot repeats changes of run 1, which run 2 undid\n"
+        ) in shown
+        assert "\n  Traits  age, city, plan\n" in shown
+        assert f"\n    audience-sync approve {run}\n" in shown
     project.write("profile.csv", "user_id,age,city,plan\nada,31,,\nbob,32,,\n")
-    lines = [line for line in project.run("sync").stdout.splitlines() if "repeats" in line]
-    assert len(lines) == 1
-    assert "computed trait 'age': the snapshot repeats changes of run 1, which run 2 undid." in lines[0]
+    shown = project.run("sync").stdout
+    assert (shown.count("repeats"), shown.count("\nHeld: age\n")) == (1, 1)
+    assert "the snapshot repeats changes of run 1, which run 2 undid\n" in shown
     assert project.run("approve", "5").code == 0
 
 
@@ -105,7 +109,7 @@ def test_where_something_newer_stands_it_stays_and_is_listed(vip: Project) -> No
     vip.sent()
     undone = vip.run("undo", "2", "--yes", "--json")
     assert undone.json["left_alone"] == [{"key": "vip", "user_id": "cyd", "run": 3}]
-    assert "vip: 1 user left as they are, since something newer stands: cyd (run 3)" in undone.json["warnings"]
+    assert "Skipped: 1 user of vip has a newer change: cyd (run 3)" in undone.json["warnings"]
     assert vip.sent() == [("dan", {"vip": False})]
 
 

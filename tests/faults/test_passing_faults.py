@@ -29,9 +29,9 @@ LOST = {
 SAID = {
     "503": (Fault(503), "no progress for 0.15 s, last: HTTP 503", ""),
     "a reset": (Fault(then="reset"), "no progress for 0.15 s, last: the connection was reset", ""),
-    "401": (Fault(401), "HTTP 401: the key is not accepted", ". Correct it under `destinations.segment`"),
-    "404": (Fault(404), "HTTP 404: nothing accepts calls at this address", ". Check `destinations.segment.url`"),
-    "302": (Fault(302), "HTTP 302: the address redirects", ". Correct `destinations.segment.url`"),
+    "401": (Fault(401), "HTTP 401: the key is not accepted", ", correct it in the config"),
+    "404": (Fault(404), "HTTP 404: nothing takes calls at this address", ", check `url` in the config"),
+    "302": (Fault(302), "HTTP 302: the address redirects", ", correct `url` in the config"),
 }
 
 
@@ -95,9 +95,9 @@ def test_a_run_says_what_happened_what_it_means_and_what_to_do(
     world.connect(give_up_after="150ms")
     world.meet_with(fault)
     said = world.run("sync").stdout
-    assert "segment: 0 identify calls delivered" in said
-    assert "4 pending" in said
-    assert f"segment stopped: {happened}{to_do}. What is owed stays owed: the next run goes on from there." in said
+    assert "1 of 1 destination stopped, 4 calls pending; 4 entered.\n" in said
+    assert f"\nStopped: segment\n  Reason   {happened}{to_do}\n" in said
+    assert "\n  Effect   4 calls are pending; the next run sends them\n" in said
 
 
 def test_a_run_says_how_refused_calls_are_looked_at_and_sent_again(new_world: NewWorld) -> None:
@@ -105,7 +105,6 @@ def test_a_run_says_how_refused_calls_are_looked_at_and_sent_again(new_world: Ne
     world.connect()
     world.meet_with(Fault(400, about="bob"))
     said = world.run("sync").stdout
-    assert "segment: 3 identify calls delivered" in said
-    assert "1 refused" in said
-    assert "audience-sync show 1" in said
+    assert "3 calls delivered, 1 refused.\n" in said
+    assert "\nRefused by segment: 1 call\n  1  HTTP 400\n     bob\n" in said
     assert "audience-sync retry" in said

@@ -47,20 +47,20 @@ def test_a_snapshot_may_go_through(guard: Guard, counts: Counts) -> None:
         pytest.param(
             Guard(max_removed="100%"),
             Counts(5000, 0, 5000),
-            "audience 'vip': the new snapshot is empty, the last one had 5000 members",
+            "audience 'vip': the new snapshot is empty, the last one had 5,000 members",
             id="an empty snapshot, even where all may leave",
         ),
         pytest.param(
             DEFAULT,
             Counts(1000, 0, 301),
-            "audience 'vip': with the new snapshot 301 of 1000 members (30%) would leave, over the limit of 30%",
+            "audience 'vip': with the new snapshot 301 of 1,000 members (30%) would leave, over the limit of 30%",
             id="one more than may leave",
         ),
         pytest.param(
             DEFAULT,
             Counts(1000, 1001, 0),
-            "audience 'vip': with the new snapshot 1001 users would enter beside its 1000 members, "
-            "over the limit of 100%",
+            "audience 'vip': with the new snapshot 1,001 users would enter, in addition to its 1,000 "
+            "members, over the limit of 100%",
             id="one more than may enter",
         ),
         pytest.param(
@@ -78,19 +78,21 @@ def test_a_snapshot_may_go_through(guard: Guard, counts: Counts) -> None:
         pytest.param(
             COUNT_OF_50,
             Counts(1_000_000, 0, 51),
-            "audience 'vip': with the new snapshot 51 of 1000000 members (0%) would leave, over the limit of 50",
+            "audience 'vip': with the new snapshot 51 of 1,000,000 members (0%) would leave, over the limit of 50",
             id="one over the count, however large",
         ),
         pytest.param(
             DEFAULT,
             Counts(0, 100, 0),
-            "audience 'vip': with the new snapshot 100 users would enter beside its 0 members, over the limit of 100%",
+            "audience 'vip': with the new snapshot 100 users would enter, in addition to its 0 members, over "
+            "the limit of 100%",
             id="many users where there was nobody",
         ),
         pytest.param(
             NOBODY,
             Counts(10, 1, 0),
-            "audience 'vip': with the new snapshot 1 users would enter beside its 10 members, over the limit of 0",
+            "audience 'vip': with the new snapshot 1 users would enter, in addition to its 10 members, over "
+            "the limit of 0",
             id="nobody may enter",
         ),
         pytest.param(
@@ -120,8 +122,8 @@ def test_an_audience_has_its_own_guard_over_the_configs(own: GuardOverride, coun
 A, B, C = Counts(50, 0, 40), Counts(50, 0, 45), Counts(50, 0, 20)
 SMALL = "3 small audiences together: 105 of 150 members (70%) would leave, and their limits allow 45"
 LIMITED = Guard(together={"max_removed": 600, "max_added": "10%"})
-OVER_600 = "all audiences together: 601 of 10000 members (6%) would leave, over the limit of 600"
-OVER_10 = "all audiences together: 1001 users would enter beside 10000 members, over the limit of 10%"
+OVER_600 = "all audiences together: 601 of 10,000 members (6%) would leave, over the limit of 600"
+OVER_10 = "all audiences together: 1,001 users would enter, in addition to 10,000 members, over the limit of 10%"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,8 @@ OVER_10 = "all audiences together: 1001 users would enter beside 10000 members, 
             {"a": Counts(40, 60, 0), "b": Counts(20, 60, 0)},
             dict.fromkeys(
                 "ab",
-                "2 small audiences together: 120 users would enter beside 60 members, and their limits allow 60",
+                "2 small audiences together: 120 users would enter, in addition to 60 members, and their limits "
+                "allow 60",
             ),
             id="small audiences that grow",
         ),
@@ -203,7 +206,7 @@ def test_an_empty_snapshot_is_only_the_same_as_an_empty_one() -> None:
         pytest.param(Counts(1000, 0, 300), None, id="just the share that may lose it"),
         pytest.param(
             Counts(1000, 0, 301),
-            "computed trait 'plan': with the new snapshot 301 of 1000 users (30%) would lose their value, "
+            "computed trait 'plan': with the new snapshot 301 of 1,000 users (30%) would lose their value, "
             "over the limit of 30%",
             id="one more than that",
         ),
@@ -217,7 +220,7 @@ def test_a_computed_trait_is_held_that_users_would_lose(counts: Counts, reason: 
 
 def test_traits_are_held_together_that_users_would_lose_all_of() -> None:
     assert traits_reason(["plan", "city"], Counts(1000, 0, 301), DEFAULT, is_empty=False) == (
-        "computed traits plan, city: with the new snapshot 301 of 1000 users (30%) would lose all their values, "
+        "computed traits plan, city: with the new snapshot 301 of 1,000 users (30%) would lose all their values, "
         "over the limit of 30%"
     )
     assert traits_reason(["plan", "city"], Counts(1000, 0, 300), DEFAULT, is_empty=False) is None

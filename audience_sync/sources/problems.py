@@ -125,6 +125,13 @@ def _parquet(file: str, message: str) -> str:
     )
 
 
+def _memory(file: str, message: str) -> str:
+    return (
+        f"{file} can't be read within `memory_limit`: there was not enough memory. Set a larger `memory_limit` in "
+        "config.yaml, or read fewer files in one entry."
+    )
+
+
 def _milliseconds(file: str, message: str) -> str:
     return (
         f"{file} has a time in milliseconds outside of the years that DuckDB can hold (290309 BC to 294247). "
@@ -148,6 +155,7 @@ _KNOWN: tuple[tuple[str, Callable[[str, str], str]], ...] = (
     ("reached an invalid state", _line_ends),
     ("Maximum line size", _long_line),
     ("JSON transform error", _not_object),
+    ("Out of Memory Error", _memory),
     ("Could not convert Timestamp(MS)", _milliseconds),
     ("No magic bytes", _parquet),
     ("too small to be a Parquet", _parquet),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import ODD, Rows, Wanted
@@ -15,6 +15,8 @@ from audience_sync.sources.values import HALF_PAIR, is_rejected, reason_of
 from audience_sync.workspace import Workspace, literal, quoted
 
 MOST_RAW = 200
+EVERY_ROW = 2**62
+FILE, ROW = '"the file"', '"the row"'
 NO_NAME = "no audience name"
 _NOT_CONVERTED = "not converted to its type: "
 
@@ -29,10 +31,10 @@ class Snapshot:
     named: bool
 
     def select(self) -> str:
-        return " union all ".join(self._select(part) for part in self.parts)
+        return " union all ".join(self._select(part) for part in together(self.parts))
 
     def rejects(self) -> str:
-        return " union all ".join(self._rejects(part) for part in self.parts)
+        return " union all ".join(self._rejects(_held_apart(part)) for part in together(self.parts, _numbered))
 
     def _select(self, part: Part) -> str:
         """A rejected value is none, and ``ODD`` says that there was one in the row."""
@@ -83,20 +85,19 @@ class Snapshot:
         # PostgreSQL stores no NUL characters, not even to say that there was one.
         raw = f"replace(left({part.raw}, {MOST_RAW}), chr(0), '\ufffd')"
         raw = f"replace({raw}, '{HALF_PAIR}', '\ufffd')"
-        numbered = f'select {part.row} as "row", {raw} as user_id, {_reason(part)} as reason from {part.scan}'
-        file = literal(part.file)
-        found = [f'select {file} as file, "row", user_id, reason from ({numbered}) where reason is not null']
+        file = FILE if part.file == FILE else literal(part.file)
+        place = f'{file} as file, {part.row} as "row"'
+        numbered = f"select {place}, {raw} as user_id, {_reason(part)} as reason from {part.scan}"
+        found = [f'select file, "row", user_id, reason from ({numbered}) where reason is not null']
         for key in self.odd:
             value = f"{part.traits[key]} as {_place(key)}"
-            each = (
-                f'select {part.row} as "row", {raw} as user_id, {_reason(part)} as id_reason, {value} from {part.scan}'
-            )
-            each = f'select "row", user_id, id_reason, {self._trait(part, key)} as value from ({each})'
+            each = f"select {place}, {raw} as user_id, {_reason(part)} as id_reason, {value} from {part.scan}"
+            each = f'select file, "row", user_id, id_reason, {self._trait(part, key)} as value from ({each})'
             column = literal(f"column {self.columns[key]!r} ")
             reason = f"{column} || {reason_of('value', self._marks(part, key))}"
-            rows = f'select "row", user_id, id_reason, {reason} as reason from ({each})'
+            rows = f'select file, "row", user_id, id_reason, {reason} as reason from ({each})'
             where = "id_reason is null and reason is not null"
-            found.append(f'select {file} as file, "row", user_id, reason from ({rows}) where {where}')
+            found.append(f'select file, "row", user_id, reason from ({rows}) where {where}')
         return " union all ".join(found)
 
     def not_converted(self, workspace: Workspace, key: str) -> tuple[str, int] | None:
@@ -109,6 +110,35 @@ class Snapshot:
             if first is not None:
                 return part.file, first
         return None
+
+
+def _held_apart(part: Part) -> Part:
+    """With a limit that holds nothing back, so that DuckDB doesn't put each condition into each part of a union."""
+    return replace(part, scan=f"(from {part.scan} limit {EVERY_ROW})") if part.file == FILE else part
+
+
+def _plain(part: Part) -> Part:
+    return replace(part, scan=f"from {part.scan}")
+
+
+def _numbered(part: Part) -> Part:
+    """With each row's file and number as columns."""
+    rows = f"select {literal(part.file)} as {FILE}, {part.row} as {ROW}, * from {part.scan}"
+    return replace(part, scan=rows, file=FILE, row=ROW)
+
+
+def together(parts: Sequence[Part], each_as: Callable[[Part], Part] = _plain) -> list[Part]:
+    """Parts that differ in their scans alone as one: DuckDB plans long expressions for each part of a union again,
+    which takes more time and memory than reading the files."""
+    found: dict[str, list[Part]] = {}
+    for place, part in enumerate(parts):
+        same = replace(part, scan="", file="")
+        found.setdefault(repr(same) if part.is_uniform else str(place), []).append(part)
+    return [some[0] if len(some) == 1 else _union(list(map(each_as, some))) for some in found.values()]
+
+
+def _union(parts: Sequence[Part]) -> Part:
+    return replace(parts[0], scan=f"({' union all '.join(part.scan for part in parts)})")
 
 
 def _inner(part: Part) -> str:

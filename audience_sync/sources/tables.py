@@ -69,6 +69,8 @@ class Part:
     name: str | None
     traits: Mapping[str, str]
     odd: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: Whether its scan has the columns that are wanted, and no others, as those of the other files have.
+    is_uniform: bool = False
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -165,6 +167,7 @@ def part_of(table: Table, wanted: Wanted) -> Part:
         reason=reason,
         raw=raw,
         name=name,
+        is_uniform=table.is_parsed,
         traits={key: _trait_of(table, trait) for key, trait in wanted.traits.items()},
         odd={
             key: (*table.marks, *marks_of(kind))

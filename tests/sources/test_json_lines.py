@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Wanted
+from audience_sync.sources.base import Rows, TraitColumn, Wanted
 from audience_sync.sources.files import FilesSource
 from audience_sync.workspace import Workspace
 
@@ -108,3 +110,41 @@ def test_an_array_that_is_cut_off_is_an_error(write: Write, read: Read) -> None:
     write("a.json", '[{"user_id": "ada"}, {"user_id": "bob"}')
     with pytest.raises(SourceError, match=r"a\.json, record \d: this is no JSON"):
         read(file="a.json")
+
+
+@pytest.fixture
+def roomy() -> Iterator[Workspace]:
+    """As large as the default `memory_limit` makes it."""
+    with Workspace(768_000_000, ["/"]) as opened:
+        yield opened
+
+
+def many(tmp_path: Path, write: Write, workspace: Workspace) -> Rows:
+    for number in range(40):
+        write(f"m/{number:02}.jsonl", f'{{"user_id": "u{number}", "plan": {number}}}\n{{"plan": 1}}\n')
+    wanted = Wanted("user_id", file="m", traits={"plan": TraitColumn("plan")})
+    return FilesSource(tmp_path).read(workspace, wanted)
+
+
+def test_of_many_files_each_row_keeps_its_file_and_its_number(tmp_path: Path, write: Write, roomy: Workspace) -> None:
+    rows = many(tmp_path, write, roomy)
+    found = roomy.all(f"select user_id, plan from ({rows.select}) where user_id is not null order by plan::int")
+    assert found == [(f"u{number}", f"{number}") for number in range(40)]
+    rejected = roomy.all(f"select file, row, user_id, reason from ({rows.rejects}) order by file")
+    assert rejected == [(f"m/{number:02}.jsonl", 2, None, "no user id") for number in range(40)]
+
+
+def test_the_sql_for_many_files_says_what_becomes_of_a_value_once(
+    tmp_path: Path, write: Write, roomy: Workspace
+) -> None:
+    rows = many(tmp_path, write, roomy)
+    assert rows.select.count("json_type") == 3
+    assert rows.select.count("read_json(") == 40
+
+
+def test_what_does_not_fit_into_the_memory_names_the_option(tmp_path: Path, write: Write, workspace: Workspace) -> None:
+    error = duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate data of size 32.0 MiB")
+    assert str(many(tmp_path, write, roomy).explain(error)).endswith(
+        "can't be read within `memory_limit`: there was not enough memory. Set a larger `memory_limit` in config.yaml, "
+        "or read fewer files in one entry. Nothing of it was used."
+    )

@@ -18,6 +18,8 @@ _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEA
 NO_OBJECT = "JSON transform error"
 #: Columns in one statement: each has memory of its own for regular expressions, beside what DuckDB counts.
 MOST_KINDS = 30
+#: Bytes of a record: DuckDB's own limit, and no less than its reader likes.
+LARGEST_OBJECT, SMALLEST_OBJECT = 16_777_216, 65_536
 _WHOLE_NUMBERS = {"UBIGINT", "BIGINT", "LONGER"}
 #: HUGEINT holds any integer of that many digits.
 _WHOLE = "'-?[0-9]{1,38}'"
@@ -29,7 +31,7 @@ def json_table(found: Found, path: Path, names: Sequence[str]) -> Table:
     # Records: with one column, DuckDB would take a line that is no object for that column's value.
     options = (
         f"auto_detect = false, format = '{_format(path)}', records = 'true', columns = {{{columns}}},"
-        " hive_partitioning = false"
+        f" hive_partitioning = false, {_object_size(path)}"
     )
     scan = f"read_json({literal(str(path))}, {options})"
     if len({name.lower() for name in names}) < len(names):
@@ -62,7 +64,13 @@ def _value(name: str) -> str:
 
 
 def _objects(path: Path) -> str:
-    return f"read_json_objects({literal(str(path))}, format = '{_format(path)}')"
+    return f"read_json_objects({literal(str(path))}, format = '{_format(path)}', {_object_size(path)})"
+
+
+def _object_size(path: Path) -> str:
+    """The largest record there may be: DuckDB has two buffers of that size for each file and thread, of 16 MB if it
+    is not asked for less, and no file has a record larger than itself."""
+    return f"maximum_object_size = {min(max(path.stat().st_size, SMALLEST_OBJECT), LARGEST_OBJECT)}"
 
 
 def _format(path: Path) -> str:

@@ -142,7 +142,7 @@ def test_the_sql_for_many_files_says_what_becomes_of_a_value_once(
     assert rows.select.count("read_json(") == 40
 
 
-def test_what_does_not_fit_into_the_memory_names_the_option(tmp_path: Path, write: Write, workspace: Workspace) -> None:
+def test_what_does_not_fit_into_the_memory_names_the_option(tmp_path: Path, write: Write, roomy: Workspace) -> None:
     error = duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate data of size 32.0 MiB")
     assert str(many(tmp_path, write, roomy).explain(error)).endswith(
         "can't be read within `memory_limit`: there was not enough memory. Set a larger `memory_limit` in config.yaml, "

@@ -11,7 +11,15 @@ import orjson
 from pydantic import Field, JsonValue
 
 from audience_sync.config.options import DestinationOptions
-from audience_sync.destinations.answers import StatusTable, excerpt, is_page, judge_status, status_reason, too_long
+from audience_sync.destinations.answers import (
+    A_PAGE,
+    StatusTable,
+    excerpt,
+    is_page,
+    judge_status,
+    status_reason,
+    too_long,
+)
 from audience_sync.destinations.base import (
     Answer,
     Audiencing,
@@ -105,7 +113,8 @@ class TrackingDestination(HttpDestination):
         if answer.is_cut and not is_page(answer.body):
             return too_long(answer)
         meaning, reason = judge_body(answer.body)
-        return Judgement(meaning, reason and status_reason(answer.status, f"{reason} ({said})"), answer.status)
+        words = A_PAGE if is_page(answer.body) else f"{reason} ({said})"
+        return Judgement(meaning, reason and status_reason(answer.status, words), answer.status)
 
 
 def judge_body(body: bytes) -> tuple[Meaning, str]:

@@ -25,6 +25,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util.wait import wait_for_read
 
 from audience_sync.destinations.egress import log_in
 
@@ -167,6 +168,18 @@ class _Timed(HTTPConnection):
         self._is_past_the_proxy = True
         assert self.sock is not None
         self.sock.settimeout(self._deadline.left())  # for the handshake
+
+    def request(self, *args: Any, **options: Any) -> None:
+        """Raises HTTPException where the server has spoken already: its words would count as the answer.
+
+        Over TLS a new connection may have tickets to read, so that nothing can be seen from outside.
+        """
+        if self.sock is None:
+            self.connect()
+        if not isinstance(self.sock, ssl.SSLSocket) and wait_for_read(self.sock, timeout=0.0):
+            self.close()
+            raise HTTPException("an answer before the request")
+        super().request(*args, **options)
 
     def send(self, data: Any) -> None:
         if self.sock:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import time
 from datetime import UTC, datetime
+from http.client import HTTPException
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from urllib3.util.wait import wait_for_read
 
 from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Meaning
 from audience_sync.destinations.http import HttpTransport
-from audience_sync.destinations.wire import Deadline
+from audience_sync.destinations.wire import Deadline, _Timed
 
 from .examples import PRIVATE_KEY, a_call, connect, segment, webhook
 from .receiver import Receiver, Reply, unused_url
@@ -385,3 +389,18 @@ def test_a_reason_repeats_nothing_of_what_was_sent(receiver: Receiver) -> None:
     judgement = transport.send(destination.encode(call))
     transport.close()
     assert judgement == Judgement(Meaning.REFUSED, 'HTTP 400: invalid email "***" of user *** (age ***)', 400)
+
+
+def test_words_of_a_server_before_the_request_are_no_answer_to_it() -> None:
+    deadline = Deadline(time.monotonic)
+    deadline.start(5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection = _Timed("127.0.0.1", server.getsockname()[1], deadline=deadline)
+        connection.connect()
+        peer, _ = server.accept()
+        with peer:
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            assert wait_for_read(connection.sock, timeout=5)
+            with pytest.raises(HTTPException, match="an answer before the request"):
+                connection.request("POST", "/")
+    assert connection.sock is None

@@ -90,7 +90,7 @@ ANSWERS = [
         200,
         b"<html>Please log in</html>",
         Meaning.RETRY,
-        "HTTP 200: but not in the words of a tracking API ()",
+        "HTTP 200: but with a page of HTML: a log-in page or a proxy may be in the way. Check `destinations.NAME.url`",
         id="a login page",
     ),
     pytest.param(400, b"invalid json\n", Meaning.REFUSED, "HTTP 400: invalid json", id="not JSON"),

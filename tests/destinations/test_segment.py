@@ -164,7 +164,7 @@ ANSWERS = [
     pytest.param(
         Answer(200, b"<html>Please log in</html>"),
         Meaning.RETRY,
-        "HTTP 200: but not in the words of a tracking API ()",
+        "HTTP 200: but with a page of HTML: a log-in page or a proxy may be in the way. Check `destinations.NAME.url`",
         id="a login page",
     ),
     pytest.param(

@@ -42,6 +42,10 @@ class ConfigError(AudienceSyncError):
         self.problems = tuple(problems)
 
 
+class NoConfigError(ConfigError):
+    """There is no config file. Its one problem has the path."""
+
+
 class SourceError(AudienceSyncError):
     """A snapshot can't be read: its audience is left as it is, the others go on."""
 

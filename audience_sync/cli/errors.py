@@ -19,6 +19,7 @@ from audience_sync.errors import (
     ConfigError,
     ForgottenError,
     FrozenError,
+    NoConfigError,
     PlanError,
     Problem,
     RetiredError,
@@ -129,6 +130,10 @@ def code_of(error: AudienceSyncError) -> int:
 
 def message_of(error: AudienceSyncError) -> str:
     """What stderr shows of an error."""
+    if isinstance(error, NoConfigError):
+        create = "Create an example project: audience-sync init my-project"
+        name = "Or name the file: audience-sync --config FILE sync"
+        return labelled(f"{error.problems[0].path} does not exist. Nothing was loaded or sent.\n{create}\n{name}")
     if isinstance(error, ConfigError):
         count = len(error.problems)
         if count == 1 and "\n" in (message := error.problems[0].message):  # one that states its effect and its fix

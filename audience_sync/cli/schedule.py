@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -166,8 +167,9 @@ def _reload(options: GlobalOptions, keeper: Keeper, port: Port) -> None:
     except Exception as error:
         keeper.program = before
         problem = message_of(error) if isinstance(error, AudienceSyncError) else in_short(error, masked_text)
-        words = f"it was read again and can't be taken; the one before stays in force:\n{problem}"
-        log.error("the config: %s", words)
+        name = Path(options.config).name
+        words = f"{name} was reloaded and can't be used. The scheduler keeps the previous config.\n{problem}"
+        log.error("%s", words)
         failed(before.settings, CONFIG, words)
         return
     log.info("the config was read again")

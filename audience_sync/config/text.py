@@ -10,12 +10,15 @@ import yaml
 
 from audience_sync.config.findings import Finding, Place, Tree, config_error
 from audience_sync.config.values import MOST_DIGITS, TOO_LONG
+from audience_sync.errors import NoConfigError
 
 _STR, _MERGE, _TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 #: No config is larger, in the file or with its aliases written out.
 MOST_BYTES, MOST_PARTS = 5_000_000, 200_000
-_MISSING = "there is no such file. `audience-sync init` writes a working one; `--config FILE` names one elsewhere"
+_MISSING = (
+    "the file does not exist. Create an example project: audience-sync init my-project; or name it: --config FILE"
+)
 
 
 class _Loader(yaml.SafeLoader):
@@ -34,7 +37,7 @@ def read(path: Path) -> tuple[Tree, list[Finding]]:
         with path.open("rb") as file:
             return parsed(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
-        raise config_error([Finding((str(path),), _MISSING)]) from None
+        raise NoConfigError(config_error([Finding((str(path),), _MISSING)]).problems) from None
     except OSError as error:
         raise config_error([Finding((str(path),), f"it can't be read: {error.strerror}")]) from None
 

@@ -19,7 +19,7 @@ def run_known_by(connection: Connection, at: datetime) -> int:
     if run < forgotten:
         since = connection.execute(select(runs.c.started_at).where(runs.c.id == forgotten)).scalar_one()
         raise ForgottenError(
-            f"What was so at that time is no longer known: of what runs changed before {since:%Y-%m-%d %H:%M:%S} UTC "
-            f"(run {forgotten}), not all is kept (`retention` in the config). Ask for that time or a later one."
+            f"history before {since:%Y-%m-%d %H:%M:%S} UTC (run {forgotten}) was deleted by `retention`. "
+            "Use that time or a later one."
         )
     return run

@@ -16,8 +16,9 @@ def holder() -> str:
 def held_by(name: str, since: float) -> str:
     when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
-        f"Another run is at work: {name.partition(' (')[0]}, since {when}. Nothing was done. "
-        "It will be finished, or be taken over a minute after it died; then try again."
+        f"Another run is in progress ({name.partition(' (')[0]}, since {when}). Nothing was done.\n"
+        "Try again when it has finished. If its process has died, the next run replaces it: at once on the same "
+        "machine, after one minute from another."
     )
 
 

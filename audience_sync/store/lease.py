@@ -202,7 +202,7 @@ def take(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old: bool 
     seen = (lease.c.token == row.token) & (lease.c.expires_at == row.expires_at)
     if connection.execute(update(lease).where(seen).values(values)).rowcount != 1:
         _refuse_held(_row(connection, is_old=is_old))
-        raise RunInProgressError("Another run is at work. Nothing was done; try again later.")
+        raise RunInProgressError("Another run is in progress. Nothing was done.\nTry again later.")
     return int(values["token"])
 
 

@@ -40,7 +40,7 @@ def test_a_second_run_says_who_is_at_work_and_a_killed_one_is_taken_over(vip: Pr
     until(lambda: len(receiver.requests) == 1)
     second = vip.run("sync")
     assert (second.code, second.stdout) == (5, "")
-    assert f"Another run is at work: process {first.pid} on " in second.stderr
+    assert f"Another run is in progress (process {first.pid} on " in second.stderr
     assert "Nothing was done" in second.stderr
 
     first.kill()

@@ -100,7 +100,7 @@ def test_a_past_time_is_answered_as_far_back_as_all_is_kept(old: Project) -> Non
     ]
     refused = old.run("members", "vip", "--at", fourth)
     assert refused.code == 2
-    assert "is no longer known" in refused.stderr
+    assert "was deleted by `retention`. Use that time or a later one." in refused.stderr
     assert "(run 5)" in refused.stderr
     assert old.run("explain", "bob", "--at", fourth).code == 2
     assert old.run("explain", "bob", "--at", fifth).code == 0

@@ -152,14 +152,16 @@ def test_another_config_counts_after_sighup_and_a_broken_one_never(
     for _ in range(2):
         new_vip.configure(audiences=[VIP], schedule={"every": "often"}, notify=notify)
         scheduler.process.send_signal(signal.SIGHUP)
-        until(lambda: "the one before stays in force" in scheduler.log)
+        until(lambda: "The scheduler keeps the previous config." in scheduler.log)
     assert "schedule.every" in scheduler.log
     new_vip.configure(audiences=[VIP], schedule=OFTEN, notify=notify)
     scheduler.process.send_signal(signal.SIGHUP)
     until(lambda: scheduler.runs >= 1)
     assert scheduler.stop() < 10
     told = [json.loads(request.body)["message"] for request in receiver.requests]
-    assert told[0].startswith("FAILED config: it was read again and can't be taken; the one before stays in force")
+    assert told[0].startswith(
+        "FAILED config: config.yaml was reloaded and can't be used. The scheduler keeps the previous config."
+    )
     assert told[1:] == ["RECOVERED config (was: failed)"]
 
 

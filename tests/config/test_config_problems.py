@@ -326,7 +326,8 @@ def test_a_missing_file_names_the_command_that_writes_one(
     with pytest.raises(ConfigError) as error:
         load(path, environment=None, variables={}, destination_types=destination_types)
     assert str(error.value) == (
-        f"{path}: there is no such file. `audience-sync init` writes a working one; `--config FILE` names one elsewhere"
+        f"{path}: the file does not exist. Create an example project: audience-sync init my-project; "
+        "or name it: --config FILE"
     )
 
 

@@ -58,7 +58,7 @@ def test_a_second_run_hears_who_is_at_work_since_when(
 ) -> None:
     refused = project.run(*command)
     assert refused.code == 5
-    assert f"Another run is at work: process {first.pid} on {socket.gethostname()}, since 20" in refused.stderr
+    assert f"Another run is in progress (process {first.pid} on {socket.gethostname()}, since 20" in refused.stderr
     receiver.release.set()
     assert first.wait(60) == 0
     assert len(received(receiver)) == 3

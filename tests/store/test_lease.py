@@ -74,8 +74,9 @@ class TestASecondRun:
         with pytest.raises(RunInProgressError) as caught:
             acquire(store)
         assert str(caught.value) == (
-            "Another run is at work: process 4711 on batch-2, since 2026-03-01 00:00:00 UTC. Nothing was done. "
-            "It will be finished, or be taken over a minute after it died; then try again."
+            "Another run is in progress (process 4711 on batch-2, since 2026-03-01 00:00:00 UTC). Nothing was done.\n"
+            "Try again when it has finished. If its process has died, the next run replaces it: at once on the same "
+            "machine, after one minute from another."
         )
 
     @pytest.mark.parametrize("seconds_left", [70.0, 3600.0, 365 * 86400.0], ids=["70 s", "an hour", "a year"])

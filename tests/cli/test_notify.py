@@ -247,7 +247,7 @@ def test_a_store_that_is_away_is_told_once_and_that_it_is_back(
         assert new_vip.run("sync").code == 3
     ((title, (line, *_)),) = people.told()
     assert title == "audience-sync: 1 failed"
-    assert line.startswith("FAILED run: The store postgresql://robot:***@127.0.0.1:1/store failed")
+    assert line.startswith("FAILED run: The store postgresql://robot:***@127.0.0.1:1/store can't be reached: ")
 
 
 def test_a_store_that_is_back_is_told(new_vip: Project, people: People, other_receiver: Receiver) -> None:

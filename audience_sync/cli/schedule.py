@@ -19,6 +19,7 @@ from audience_sync.cli.options import GlobalOptions, common, quiet
 if TYPE_CHECKING:
     from audience_sync.cli.port import Port
     from audience_sync.config.models import Settings
+    from audience_sync.schedule.clock import Clock
     from audience_sync.schedule.keeper import Keeper, Program
     from audience_sync.sync.order import Order, Parts
     from audience_sync.sync.report import Report
@@ -73,16 +74,15 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
             with told_if_it_breaks_off(keeper.program.settings):
                 keeper.watch(datetime.now(UTC))
             port.serve(keeper.program.settings)
-            clock = Clock(keeper.next_time)
-            hangups.wake = clock.wake
-            _in_force(keeper)
-            while True:
-                now = clock.look()
-                pause = keeper.take_turn(now)
-                if pause != 0 and not hangups.came:
-                    clock.wait(now, pause)
-                if hangups.heed():
-                    _reload(options, keeper, port)
+            with Clock(keeper.next_time) as clock:
+                hangups.wake = clock.wake
+                _in_force(keeper)
+                while True:
+                    pause = keeper.take_turn(clock.look())
+                    if pause != 0 and not hangups.came:
+                        clock.wait(pause)
+                    if hangups.heed():
+                        _reload(options, keeper, clock, port)
     except KeyboardInterrupt:
         say("Stopped. What was answered is kept; the next run goes on from there.", logging.INFO)
     return 0
@@ -152,7 +152,7 @@ def _in_force(keeper: Keeper) -> None:
     say_schedules(found)
 
 
-def _reload(options: GlobalOptions, keeper: Keeper, port: Port) -> None:
+def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) -> None:
     """The config as it is now; one that has problems is not taken."""
     from audience_sync.alerts.beside import failed
     from audience_sync.alerts.conditions import CONFIG
@@ -172,5 +172,6 @@ def _reload(options: GlobalOptions, keeper: Keeper, port: Port) -> None:
         log.error("%s", words)
         failed(before.settings, CONFIG, words)
         return
+    clock.count_again()
     log.info("the config was read again")
     _in_force(keeper)

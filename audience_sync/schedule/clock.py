@@ -6,9 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 
 from audience_sync.wording import duration
 
@@ -18,8 +21,8 @@ log = logging.getLogger("audience_sync.schedule")
 LOOK_EVERY = 30.0
 #: Seconds by which the wall clock may differ from the steady one before it was set, and not only kept in step.
 STEP = 5.0
-#: Seconds that a wait goes beyond the time it is for, so that the time has come when it ends.
-_BEYOND = 0.001
+#: The job that wakes whoever waits.
+_DUE = "due"
 #: Counts the time in which the machine is suspended, which Linux's monotonic clock doesn't.
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -41,40 +44,66 @@ def jump(before: Instant, after: Instant) -> timedelta | None:
     return found if abs(found.total_seconds()) > STEP else None
 
 
-def pause(due: datetime, now: datetime, most: float | None = None) -> float:
-    """Seconds to wait until something is due: ``most`` or LOOK_EVERY at the longest, however far away it seems."""
-    longest = LOOK_EVERY if most is None else min(most, LOOK_EVERY)
-    return min(max((due - now).total_seconds() + _BEYOND, 0.0), longest)
+def pause(most: float | None = None) -> float:
+    """Seconds that a wait lasts at the longest: ``most``, or LOOK_EVERY where that is less."""
+    return LOOK_EVERY if most is None else min(most, LOOK_EVERY)
 
 
-@dataclass
+class _Next(BaseTrigger):  # type: ignore[misc]  # it has no types
+    """Fires at the times that a function gives: the first one after a moment."""
+
+    def __init__(self, after: Callable[[datetime], datetime]) -> None:
+        self._after = after
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        return self._after(max(previous_fire_time or now, now))
+
+
 class Clock:
-    """Waits until something is due, and notices when the wall clock is set.
+    """A context. Waits until something is due, and notices when the wall clock is set.
+
+    APScheduler wakes it on time. It waits by the wall clock, though: one that was set would keep it asleep for as long
+    as the jump. So no wait relies on it for more than LOOK_EVERY, and after a jump it counts again.
 
     ``after``: when something is due next, later than a moment; both in UTC.
     """
 
-    after: Callable[[datetime], datetime]
-    now: Callable[[], Instant] = instant
-
-    def __post_init__(self) -> None:
+    def __init__(self, after: Callable[[datetime], datetime], now: Callable[[], Instant] = instant) -> None:
+        self._after, self._now = after, now
         self._woken = threading.Event()
-        self._seen = self.now()
+        self._seen = now()
+        # Only times are kept here, and in memory: the store has what is due and what was done.
+        self._scheduler = BackgroundScheduler(timezone=UTC)
+        self._scheduler.add_job(self.wake, _Next(after), id=_DUE, coalesce=True, misfire_grace_time=None)
 
     def wake(self) -> None:
         self._woken.set()
 
     def look(self) -> datetime:
-        """What time it is. A clock that was set since the last look is logged."""
-        before, self._seen = self._seen, self.now()
+        """Return the time in UTC. A clock that was set since the last look is logged."""
+        before, self._seen = self._seen, self._now()
         if by := jump(before, self._seen):
-            _log_jump(by, before.wall, self._seen.wall, self.after(self._seen.wall))
+            _log_jump(by, before.wall, self._seen.wall, self._after(self._seen.wall))
+            self.count_again()
         return self._seen.wall
 
-    def wait(self, since: datetime, most: float | None = None) -> None:
-        """Until something is due that was not ``since``, ``wake`` is called, or ``most`` seconds have passed."""
-        self._woken.wait(pause(self.after(since), self.look(), most))
+    def wait(self, most: float | None = None) -> None:
+        """Until something is due, ``wake`` is called, or ``most`` seconds have passed; not longer than LOOK_EVERY."""
+        self._woken.wait(pause(most))
         self._woken.clear()
+
+    def count_again(self) -> None:
+        """Find the next time from the present: the clock or the schedules are others."""
+        self._scheduler.reschedule_job(_DUE, trigger=_Next(self._after))
+
+    def __enter__(self) -> Self:
+        self._scheduler.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._scheduler.shutdown(wait=False)
 
 
 def _log_jump(by: timedelta, before: datetime, now: datetime, following: datetime) -> None:

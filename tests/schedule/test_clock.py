@@ -15,21 +15,38 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    ("due", "most", "seconds"),
+    ("most", "seconds"),
     [
-        pytest.param(NOON + 5 * SECOND, None, 5.001, id="soon"),
-        pytest.param(NOON + 2 * HOUR, None, 30, id="in hours, as after a clock that was set back"),
-        pytest.param(NOON + timedelta(days=365), None, 30, id="in a year"),
-        pytest.param(NOON - 2 * HOUR, None, 0, id="long ago, as after a clock that was set forward"),
-        pytest.param(NOON + 2 * HOUR, 2.0, 2, id="no longer than the pause after a busy store"),
-        pytest.param(NOON + 2 * HOUR, 300.0, 30, id="less than the pause after many failures"),
-        pytest.param(NOON + 5 * SECOND, 300.0, 5.001, id="until it is due, before such a pause is over"),
+        pytest.param(None, 30, id="until something is due, however far away that seems"),
+        pytest.param(2.0, 2, id="no longer than the pause after a busy store"),
+        pytest.param(300.0, 30, id="less than the pause after many failures"),
     ],
 )
-def test_a_wait_lasts_until_something_is_due_and_never_for_long(
-    due: datetime, most: float | None, seconds: float
-) -> None:
-    assert pause(due, NOON, most) == pytest.approx(seconds)
+def test_no_wait_is_long(most: float | None, seconds: float) -> None:
+    assert pause(most) == seconds
+
+
+def test_a_wait_ends_when_something_is_due() -> None:
+    due = datetime.now(UTC) + timedelta(seconds=0.3)
+    with Clock(lambda after: due if after < due else due + HOUR) as clock:
+        clock.wait()
+        ended = datetime.now(UTC)
+
+    assert due <= ended < due + timedelta(seconds=25)
+
+
+def test_after_a_jump_the_next_time_counts_from_the_present() -> None:
+    """Set back by two hours, it would wake for the time in two hours; the schedule has an earlier one again."""
+    begun = datetime.now(UTC)
+    soon = begun + timedelta(seconds=0.3)
+    moments = iter([Instant(begun + 2 * HOUR, 0.0), Instant(begun, 1.0)])
+    times = iter([begun + 2 * HOUR])
+    with Clock(lambda after: next(times, soon if after < soon else soon + HOUR), lambda: next(moments)) as clock:
+        clock.look()
+        clock.wait()
+        ended = datetime.now(UTC)
+
+    assert soon <= ended < soon + timedelta(seconds=25)
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,15 @@ _NEXT_TO_SQLITE = ("-wal", "-shm", "-journal")
 @dataclass(frozen=True, slots=True)
 class Use:
     """A file that an option of the config or of the command line names. ``part``: the suffix of a file that SQLite
-    keeps next to it.
+    keeps next to a database. ``is_database``: SQLite reads and writes it, row by row, so that the store may be in a
+    source's database.
     """
 
     option: str
     path: str
     is_written: bool = False
     part: str = ""
+    is_database: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,7 @@ def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[Use]:
     """An SQLite database, and the files next to it; nothing for other databases."""
     found = SqliteUrl.parsed(url)
     if found and found.is_file:
-        yield Use(option, found.path, is_written)
-        yield from (Use(option, f"{found.path}{part}", is_written, part) for part in _NEXT_TO_SQLITE)
+        yield from (Use(option, f"{found.path}{part}", is_written, part, True) for part in ("", *_NEXT_TO_SQLITE))
 
 
 def refuse_store_as_config(store: str, config: str) -> None:
@@ -64,11 +65,12 @@ def shared_paths(uses: Sequence[Use]) -> list[Problem]:
 
 
 def _pairs(group: Sequence[Use]) -> Iterator[tuple[Use, Use]]:
-    """Of the uses of one file: the first that writes it with every other, each time one that writes it in front."""
+    """Of the uses of one file: the first that writes it with every other, each time one that writes it in front. Two
+    databases may be one."""
     by_option = {use.option: use for use in group}
     first = next((use for use in by_option.values() if use.is_written), None)
     for use in by_option.values():
-        if first is not None and use is not first:
+        if first is not None and use is not first and not (first.is_database and use.is_database):
             yield (use, first) if use.is_written else (first, use)
 
 

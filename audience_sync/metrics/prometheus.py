@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -55,13 +56,23 @@ def _registry(opened: Opened) -> CollectorRegistry:
 
 
 def write(path: Path, opened: Opened) -> None:
-    """Put them into a file, whole, that another user (node_exporter's) can read. Raises MetricsError where that can't
-    be written."""
+    """Put them into a file, whole, that another user (node_exporter's) can read. A link stays one; a device is written
+    to, not replaced. Raises MetricsError where it can't be written."""
+    registry, file = _registry(opened), Path(os.path.realpath(path))
     try:
-        write_to_textfile(str(path), _registry(opened))
-        path.chmod(0o644)
+        if file.exists() and not file.is_file():
+            _write_to_device(file, generate_latest(registry))
+        else:
+            write_to_textfile(str(file), registry)
+            file.chmod(0o644)
     except OSError as error:
         raise MetricsError(f"the metrics can't be written to {path}: {error.strerror}") from None
+
+
+def _write_to_device(file: Path, text: bytes) -> None:
+    """A pipe that has no reader is an error, not a wait."""
+    with open(os.open(file, os.O_WRONLY | os.O_NONBLOCK), "wb") as out:
+        out.write(text)
 
 
 @contextmanager

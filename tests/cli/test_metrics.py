@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -69,6 +70,28 @@ def test_a_file_that_can_not_be_written_is_a_warning(vip: Project) -> None:
     assert "the metrics can't be written" in ended.stderr
 
 
+def test_a_pipe_without_a_reader_is_a_warning_and_stays_a_pipe(vip: Project) -> None:
+    pipe = vip.folder / "metrics"
+    os.mkfifo(pipe)
+    vip.configure(audiences=[VIP], metrics={"file": str(pipe)})
+
+    ended = vip.sync()
+
+    assert (ended.code, pipe.is_fifo()) == (0, True)
+    assert f"the metrics can't be written to {pipe}" in ended.stderr
+
+
+def test_a_link_stays_and_its_file_has_the_numbers(vip: Project) -> None:
+    (vip.folder / "numbers").mkdir()
+    (vip.folder / "link.prom").symlink_to("numbers/audience_sync.prom")
+    vip.configure(audiences=[VIP], metrics={"file": str(vip.folder / "link.prom")})
+
+    assert vip.sync().code == 0
+
+    assert (vip.folder / "link.prom").is_symlink()
+    assert numbers((vip.folder / "numbers" / "audience_sync.prom").read_text("utf-8"))["members", "vip"] == 3
+
+
 def a_free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -97,7 +120,7 @@ def test_the_scheduler_answers_a_monitor_and_moves_with_its_config(new_vip: Proj
             taken.listen()
             new_vip.configure(**parts, metrics={"port": other})
             process.send_signal(signal.SIGHUP)
-            until(lambda: "the one before stays in force" in log.read_text("utf-8"))
+            until(lambda: "The scheduler keeps the previous config" in log.read_text("utf-8"))
             assert members_at(port) == 3
         process.send_signal(signal.SIGHUP)
         until(lambda: "the config was read again" in log.read_text("utf-8"))

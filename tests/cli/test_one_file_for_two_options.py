@@ -42,12 +42,9 @@ SHARED: dict[str, tuple[dict[str, Any], str, str]] = {
     "the metrics are the destination": ({"metrics": {"file": "calls.jsonl"}}, "metrics.file", DESTINATION),
     "the store is the config": ({"store": "sqlite:///config.yaml"}, "store", "the config"),
     "the store is a source's file": ({"store": "sqlite:///vip.csv"}, "store", "audiences[0].file"),
-    "the store is a source's database": (
-        {
-            "store": "sqlite:///crm.db",
-            "sources": {"shop": {"files": "."}, "crm": {"database": "sqlite:///crm.db"}},
-        },
-        "store",
+    "the destination is a source's database": (
+        {"sources": {"shop": {"files": "."}, "crm": {"database": "sqlite:///crm.db"}}, **to("crm.db")},
+        DESTINATION,
         "sources.crm.database",
     ),
     "two destinations are one file": (
@@ -122,6 +119,17 @@ def test_one_file_for_two_options_is_refused_and_stays_as_it_was(
     assert other in synced.stderr
     assert [each["name"] for each in checked.json["checks"] if not each["good"]] == [written]
     assert content(shop.folder) == before
+
+
+def test_the_store_may_be_in_a_database_that_is_a_source(shop: Project) -> None:
+    query = "select 'ada' as user_id"
+    shop.configure(
+        store="sqlite:///crm.db",
+        sources={"crm": {"database": "sqlite:///crm.db"}},
+        audiences=[{"name": "VIP", "source": "crm", "query": query}],
+    )
+
+    assert (shop.run("check").code, shop.run("sync").code) == (0, 0)
 
 
 @pytest.mark.parametrize("command", [("plan",), ("seed", "vip"), ("resync",), ("undo", "1", "--yes"), ("schedule",)])

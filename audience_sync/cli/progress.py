@@ -23,6 +23,8 @@ log = logging.getLogger("audience_sync")
 LINE_EVERY = 10.0
 #: Characters of a bar.
 BAR = 14
+#: Characters between the columns of a line.
+_GAPS = 2
 
 
 class RunProgress:
@@ -49,7 +51,7 @@ class RunProgress:
             self._loaded += 1
             if self._loading is None:
                 self._loading = self._bars.add_task("", total=None, text="", is_loading=True)
-            self._bars.update(self._loading, description=f"Loading {self._loaded}: {what}")
+            self._bars.update(self._loading, description=loading_text(self._loaded, what, self._screen))
 
     def _deliver(self, tally: Tally) -> None:
         with self._lock:
@@ -85,6 +87,13 @@ class RunProgress:
     ) -> None:
         if self._bars:
             self._bars.stop()
+
+
+def loading_text(number: int, what: str, screen: Screen) -> str:
+    """``Loading 2: audience vip``; without the name where a line has no room for all of it."""
+    text = f"Loading {number}: {what}"
+    is_short = screen.width is None or len(text) + _GAPS <= screen.width
+    return text if is_short else f"Loading {number}"
 
 
 def progress_text(tally: Tally, seconds: float) -> str:

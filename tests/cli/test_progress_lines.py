@@ -1,0 +1,25 @@
+"""The line about what is loaded never cuts a name."""
+
+from __future__ import annotations
+
+import pytest
+
+from audience_sync.cli.layout import Screen
+from audience_sync.cli.progress import loading_text
+
+LONG = "audience order_completed_in_the_last_30_days_by_mobile"
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "width", "line"),
+    [
+        pytest.param(2, "audience vip", 60, "Loading 2: audience vip", id="short"),
+        pytest.param(1, LONG, None, f"Loading 1: {LONG}", id="no terminal"),
+        pytest.param(1, LONG, 80, f"Loading 1: {LONG}", id="80 columns"),
+        pytest.param(1, LONG, 67, f"Loading 1: {LONG}", id="just room enough"),
+        pytest.param(1, LONG, 66, "Loading 1", id="one column less"),
+        pytest.param(1, LONG, 60, "Loading 1", id="60 columns"),
+    ],
+)
+def test_a_name_is_shown_whole_or_not_at_all(number: int, what: str, width: int | None, line: str) -> None:
+    assert loading_text(number, what, Screen(width)) == line

@@ -34,7 +34,7 @@ def after_run(settings: Settings, store: Store, order: Order, report: Report) ->
             step(settings, store, order, report)
         except Exception as error:
             words = words_of(error, settings)
-            log.warning("not everyone could be told of the run: %s. It is tried again after the next one", words)
+            log.warning("an alert of this run was not sent: %s. It is sent again after the next run", words)
 
 
 def _ping(settings: Settings, _store: Store, _order: Order, report: Report) -> None:

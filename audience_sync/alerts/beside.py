@@ -59,7 +59,7 @@ def _tried(settings: Settings, alert: Alert, *, is_over: bool) -> None:
     try:
         _carry_out(settings, store, alert, is_over=is_over)
     except Exception as error:
-        log.warning("not everyone could be told: %s. It is tried again after the next run", words_of(error, settings))
+        log.warning("an alert was not sent: %s. It is sent again after the next run", words_of(error, settings))
     finally:
         store.close()
 

@@ -106,7 +106,7 @@ def _destinations(
 
 
 def _undelivered(each: DestinationReport) -> str:
-    return f"{each.error}. {plural(each.pending, 'call')} undelivered, and still owed"
+    return f"{each.error}. {plural(each.pending, 'call')} pending; the next run sends them"
 
 
 def _refused(report: Report, each: DestinationReport) -> str:

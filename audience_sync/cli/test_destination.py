@@ -71,7 +71,7 @@ def test_destination(context: click.Context, destination: str, user_id: str, tra
     tried = _destination(destination, settings)
     _refuse_suppressed(settings.store, user_id)
     told = dict(traits or [DEFAULT_TRAIT])
-    trial = try_out(tried, _call(user_id, told), settings.secrets)
+    trial = try_out(tried, _call(user_id, told), settings.secrets, name=destination)
     if options.as_json:
         about = {"destination": destination, "type": tried.options.type, "user_id": user_id, "traits": told}
         print_json({**about, **trial.as_json()})

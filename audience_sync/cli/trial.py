@@ -10,7 +10,7 @@ from typing import Any
 from audience_sync.cli.errors import FAILED, OK, UNDELIVERED
 from audience_sync.cli.shown import ShownRequest, ShownResponse, shown_request, shown_response
 from audience_sync.config.secrets import masked
-from audience_sync.destinations.answers import shortened
+from audience_sync.destinations.answers import named, shortened
 from audience_sync.destinations.base import Destination, HttpDestination, Judgement, Meaning, Message, Transport
 from audience_sync.destinations.boundary import own_error
 from audience_sync.errors import UnsendableError
@@ -62,10 +62,11 @@ class Trial:
         }
 
 
-def try_out(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> Trial:
-    """Send the call, in one request. ``secrets``: the config's, the longest first."""
+def try_out(destination: Destination, call: IdentifyCall, secrets: Sequence[str], *, name: str) -> Trial:
+    """Send the call to the destination of this ``name``, in one request. ``secrets``: those of the config."""
     try:
-        return _tried(destination, call, secrets)
+        trial = _tried(destination, call, secrets)
+        return replace(trial, judgement=replace(trial.judgement, reason=named(trial.judgement.reason, name)))
     except UnsendableError as error:
         return Trial(Judgement(Meaning.REFUSED, f"it was not sent: {error}"))
     except (Exception, SystemExit) as error:  # whatever another package's code raises

@@ -53,20 +53,29 @@ FAMILIES: Mapping[int, Meaning] = MappingProxyType(
 )
 HINTS: Mapping[int, str] = MappingProxyType(
     {
-        401: "the key is not accepted, correct it in the config",
-        402: "the account is not paid for, see to it at the service",
-        403: "the key may not do this, check it in the config",
-        404: "nothing takes calls at this address, check `url` in the config",
-        407: "a proxy on the way wants a log-in, check `url` in the config",
-        410: "nothing takes calls at this address any more, correct `url` in the config",
+        401: "the key is not accepted. Correct it under `destinations.NAME`",
+        402: "the account is unpaid. Check it with the service",
+        403: "the key is not allowed to do this. Check it under `destinations.NAME`",
+        404: "nothing accepts calls at this address. Check `destinations.NAME.url`",
+        407: "a proxy on the way needs a user and a password. Check `proxy`",
+        410: "this address no longer accepts calls. Correct `destinations.NAME.url`",
         429: "rate limited",
-        511: "a network on the way wants a log-in, log in there",
-        **dict.fromkeys(WRONG_KIND, "such requests are not taken at this address, check `url` in the config"),
+        511: "a network on the way needs a log-in. Log in there",
+        **dict.fromkeys(WRONG_KIND, "this address does not accept such requests. Check `destinations.NAME.url`"),
     }
 )
 #: Of a success: a log-in page, or a proxy's.
-A_PAGE = "but with a page of HTML: a log-in page or a proxy may be in the way, check `url` in the config"
-FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects, correct `url` in the config"})
+A_PAGE = "but with a page of HTML: a log-in page or a proxy may be in the way. Check `destinations.NAME.url`"
+FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects. Correct `destinations.NAME.url`"})
+
+
+#: Stands for the destination's name in the config, which a protocol doesn't have.
+_NAME = "`destinations.NAME"
+
+
+def named(reason: str, name: str) -> str:
+    """The reason with the place in the config by this destination's name."""
+    return reason.replace(_NAME, f"`destinations.{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ def judge_status(answer: Answer, table: StatusTable, detail: str) -> Judgement:
 
 
 def status_reason(status: int, detail: str, hints: Mapping[int, str] = HINTS) -> str:
-    """``HTTP 401: the key is not accepted, correct it in the config (invalid write key)``"""
+    """``HTTP 401: the key is not accepted. Correct it under `destinations.NAME` (invalid write key)``"""
     hint = hints.get(status) or FAMILY_HINTS.get(status // 100)
     if hint and detail:
         return f"HTTP {status}: {hint} ({detail})"

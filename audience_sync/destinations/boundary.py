@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from traceback import extract_tb
 from typing import TypeVar
 
 from audience_sync.config.options import DestinationOptions
 from audience_sync.config.secrets import masked
-from audience_sync.destinations.answers import shortened
+from audience_sync.destinations.answers import named, shortened
 from audience_sync.destinations.base import (
     Audiencing,
     Destination,
@@ -45,7 +46,7 @@ class Contained(Destination):
         self, name: str, make: Callable[[], Destination], options: DestinationOptions, about: Audiencing
     ) -> None:
         super().__init__(options, about)
-        self._name = name
+        self.name = name
         self._reason = ""
         self._inner = self._asked(make, None)
 
@@ -97,7 +98,7 @@ class Contained(Destination):
         return own_error(error, self.about.secrets)
 
     def log(self, error: BaseException) -> None:
-        log.warning("destination '%s': %s", self._name, self.words(error))
+        log.warning("destination '%s': %s", self.name, self.words(error))
 
     @property
     def _made(self) -> Destination:
@@ -138,11 +139,14 @@ class ContainedTransport:
         if stopped or self._inner is None:
             return stopped or Judgement(Meaning.STOP, "it could not be opened")
         try:
-            return _judgement(self._inner.send(messages), len(messages))
+            judgement = _judgement(self._inner.send(messages), len(messages))
         except OTHERS:
             raise
         except BaseException as error:  # SystemExit too: a plugin may not end the run
             return Judgement(Meaning.STOP, self._destination.words(error))
+        if not judgement.reason:
+            return judgement
+        return replace(judgement, reason=named(judgement.reason, self._destination.name))
 
     def close(self) -> None:
         """What was answered is answered: an error is only logged."""

@@ -11,7 +11,7 @@ from audience_sync.destinations.parts import Bounds
 from audience_sync.destinations.settings import BaseUrl, Key
 from audience_sync.destinations.tracking import TrackingDestination, TrackingOptions
 
-DISABLED = "the source is switched off in RudderStack, or nothing takes calls at this address: check both"
+DISABLED = "the source is switched off in RudderStack, or nothing accepts calls at this address. Check both"
 
 
 class RudderStackOptions(TrackingOptions):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
 import pytest
 from destinations.receiver import Receiver, Reply
+from sqlalchemy import NullPool, create_engine, text
 
 from .conftest import SILENCE, TAKEN, Project, segment, until
 
@@ -135,3 +137,33 @@ def test_two_killed_runs_and_a_retry_count_each_for_themselves(shop: Project, re
         (2, "segment", 3, 1, 0, 2),
         (3, "segment", 2, 2, 0, 0),
     ]
+
+
+def test_a_run_killed_with_one_destination_done_lists_both(
+    vip: Project, receiver: Receiver, database: str, new_url: Callable[..., str]
+) -> None:
+    """One destination has accepted everything, the other one has not answered: by command and by query."""
+    url = new_url(database, with_schema=True)
+    log = {"type": "file", "path": "calls.jsonl"}
+    vip.configure(audiences=[VIP], destinations={"log": log, "segment": segment(receiver, batch_size=1)}, store=url)
+    receiver.will_answer(SILENCE)
+    process = vip.start("sync")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        until(lambda: len(vip.messages()) == 3 and bool(receiver.requests))
+        until(lambda: connection.execute(text("select sum(delivered) from deliveries")).scalar() == 3)
+        process.kill()
+        process.wait()
+        assert connection.execute(text(DELIVERIES)).all() == [(1, "log", 3, 3, 0, 0), (1, "segment", 3, 0, 0, 3)]
+        shown = vip.run("show", "1", "--json").json["deliveries"]
+        assert [(each["destination"], each["delivered"], each["pending"]) for each in shown] == [
+            ("log", 3, 0),
+            ("segment", 0, 3),
+        ]
+        history = vip.run("history", "--json").json["runs"]
+        assert [(each["delivered"], each["pending"]) for each in history] == [(3, 3)]
+        receiver.will_answer(TAKEN)
+        connection.execute(text("update lease set expires_at = 1"))
+        assert vip.sync().code == 0
+        assert connection.execute(text(RUNS)).all() == [(1, "interrupted", 3, 3), (2, "succeeded", 3, 0)]

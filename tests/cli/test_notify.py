@@ -115,7 +115,7 @@ def test_a_destination_that_is_down_is_told(vip: Project, people: People) -> Non
     ((title, (line,)),) = people.told()
     assert title == "audience-sync run 1: 1 failed"
     assert line.startswith("FAILED hook: ")
-    assert "3 calls undelivered, and still owed" in line
+    assert "3 calls pending; the next run sends them" in line
 
 
 def test_an_unusual_size_is_told(vip: Project, people: People) -> None:
@@ -166,7 +166,7 @@ def test_whoever_could_not_be_told_is_told_after_the_next_run(
     other_receiver.will_answer(Reply(500))
     ended = vip.sync()
     assert ended.code == 4
-    assert "not everyone could be told" in ended.stderr
+    assert "an alert of this run was not sent" in ended.stderr
     assert "a-secret-token" not in ended.stderr
     people.told()
     other_receiver.will_answer(Reply())

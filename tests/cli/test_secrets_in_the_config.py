@@ -113,5 +113,5 @@ def test_a_secret_that_is_an_ordinary_word_changes_words_and_never_an_answers_na
     done = vip.sync()
     assert done.audience("vip")["status"] == "created"
     assert done.destination("segment")["error"] == (
-        "HTTP 401: the key is not accepted, correct it in the config (no *** of this ***-id)"
+        "HTTP 401: the key is not accepted. Correct it under `destinations.segment` (no *** of this ***-id)"
     )

@@ -114,11 +114,11 @@ ANSWERS = [
     pytest.param(
         Reply(401, b"invalid write key\n"),
         3,
-        "Stopped; no call goes through until this is put right: HTTP 401: the key is not accepted, correct it in the "
-        "config (invalid write key).\n",
+        "Stopped; no call goes through until this is put right: HTTP 401: the key is not accepted. Correct it under "
+        "`destinations.live` (invalid write key).\n",
         id="a wrong key",
     ),
-    pytest.param(Reply(302), 3, "HTTP 302: the address redirects, correct `url` in the config.\n", id="a redirect"),
+    pytest.param(Reply(302), 3, "HTTP 302: the address redirects. Correct `destinations.live.url`.\n", id="a redirect"),
     pytest.param(
         Reply(raw=b"HTTP/1.1 200 O", then="close"),
         3,

@@ -102,13 +102,13 @@ def test_a_reset_time_counts_only_where_the_answer_is_too_many_requests() -> Non
 @pytest.mark.parametrize(
     ("answer", "detail", "reason"),
     [
-        (Answer(401), "", "HTTP 401: the key is not accepted, correct it in the config"),
+        (Answer(401), "", "HTTP 401: the key is not accepted. Correct it under `destinations.NAME`"),
         (
             Answer(401),
             "invalid write key",
-            "HTTP 401: the key is not accepted, correct it in the config (invalid write key)",
+            "HTTP 401: the key is not accepted. Correct it under `destinations.NAME` (invalid write key)",
         ),
-        (Answer(302), "", "HTTP 302: the address redirects, correct `url` in the config"),
+        (Answer(302), "", "HTTP 302: the address redirects. Correct `destinations.NAME.url`"),
         (Answer(400), "Bad Request", "HTTP 400: Bad Request"),
         (Answer(500), "", "HTTP 500"),
         (Answer(None, error="connection refused"), "", "connection refused"),

@@ -80,8 +80,8 @@ def test_integrations_and_compression_are_segments(receiver: Receiver) -> None:
     assert destination.request([message]).headers["Content-Encoding"] == "gzip"
 
 
-KEY = "HTTP 401: the key is not accepted, correct it in the config"
-OFF = "HTTP 404: the source is switched off in RudderStack, or nothing takes calls at this address: check both"
+KEY = "HTTP 401: the key is not accepted. Correct it under `destinations.NAME`"
+OFF = "HTTP 404: the source is switched off in RudderStack, or nothing accepts calls at this address. Check both"
 #: rudder-server, gateway/response/response.go: every text, as it is sent.
 ANSWERS = [
     pytest.param(200, b"ok", Meaning.DELIVERED, "", id="ok"),
@@ -129,7 +129,7 @@ ANSWERS = [
         410,
         b"",
         Meaning.STOP,
-        "HTTP 410: nothing takes calls at this address any more, correct `url` in the config",
+        "HTTP 410: this address no longer accepts calls. Correct `destinations.NAME.url`",
         id="410 is passing for Segment's clients alone",
     ),
     pytest.param(

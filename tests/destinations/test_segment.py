@@ -141,7 +141,7 @@ def test_a_trait_of_many_levels_that_has_to_be_read_is_unsendable() -> None:
         segment(envelope="personas").encode(a_call(traits='{"a":' + "[" * 100_000 + "]" * 100_000 + "}"))
 
 
-WRONG_KIND = "such requests are not taken at this address, check `url` in the config"
+WRONG_KIND = "this address does not accept such requests. Check `destinations.NAME.url`"
 ANSWERS = [
     pytest.param(Answer(200, b'{"success": true}'), Meaning.DELIVERED, "", id="Segment"),
     pytest.param(Answer(200, b"ok"), Meaning.DELIVERED, "", id="RudderStack"),

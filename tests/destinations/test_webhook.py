@@ -196,7 +196,9 @@ def test_the_configs_answers_go_over_the_defaults(status: int, meaning: Meaning)
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        pytest.param(Answer(401), "HTTP 401: the key is not accepted, correct it in the config", id="as by default"),
+        pytest.param(
+            Answer(401), "HTTP 401: the key is not accepted. Correct it under `destinations.NAME`", id="as by default"
+        ),
         pytest.param(
             Answer(404, b"no such user"), "HTTP 404: no such user", id="a status that means another thing here"
         ),

@@ -184,7 +184,7 @@ ANSWERS = [
     pytest.param(
         Answer(401, b'{"error": {"Message": "Unauthorized"}}'),
         Meaning.STOP,
-        "HTTP 401: the key is not accepted, correct it in the config (Unauthorized)",
+        "HTTP 401: the key is not accepted. Correct it under `destinations.NAME` (Unauthorized)",
         id="a wrong key",
     ),
     pytest.param(Answer(500, b"oops"), Meaning.RETRY, "HTTP 500: oops", id="500, also for what is no JSON"),

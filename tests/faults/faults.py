@@ -41,9 +41,9 @@ NAMED_AS_NOBODY = Fault(address="http://receiver.invalid")
 LOST = "the connection was closed before the answer was complete"
 TIME_OUT = "no complete answer within the time-out"
 ELSEWHERE = {"Location": "/elsewhere"}  # a request there would be one that was followed
-REDIRECTED = "the address redirects, correct `url` in the config"
+REDIRECTED = "the address redirects. Correct `destinations."
 AGAIN = "HTTP 429: rate limited"
-NOT_HERE = "such requests are not taken at this address, check `url` in the config"
+NOT_HERE = "this address does not accept such requests. Check `destinations."
 ERROR = b'{"success": false, "error": {"Message": "no such profile", "Code": 7}}'
 PAGE = b"<!doctype html><title>Log in</title>"
 
@@ -85,13 +85,18 @@ REDIRECTS = {
 }
 STATUSES = {
     "400": Row(Fault(400, b"no such profile"), everywhere(SPLIT), "HTTP 400: no such profile", 1),
-    "401": Row(Fault(401), everywhere(KEY), "HTTP 401: the key is not accepted, correct it in the config", 3),
-    "402": Row(Fault(402), everywhere(STOP), "HTTP 402: the account is not paid for", 3),
-    "403": Row(Fault(403), everywhere(KEY), "HTTP 403: the key may not do this, check it in the config", 3),
-    "404": Row(Fault(404), everywhere(STOP), "nothing takes calls at this address", 3),
+    "401": Row(Fault(401), everywhere(KEY), "HTTP 401: the key is not accepted. Correct it under `destinations.", 3),
+    "402": Row(Fault(402), everywhere(STOP), "HTTP 402: the account is unpaid", 3),
+    "403": Row(
+        Fault(403),
+        everywhere(KEY),
+        "HTTP 403: the key is not allowed to do this. Check it under `destinations.",
+        3,
+    ),
+    "404": Row(Fault(404), everywhere(STOP), "calls at this address", 3),
     "405": Row(Fault(405), everywhere(STOP), NOT_HERE, 3),
     "406": Row(Fault(406), everywhere(STOP), NOT_HERE, 3),
-    "407": Row(Fault(407), everywhere(STOP), "HTTP 407: a proxy on the way wants a log-in", 3),
+    "407": Row(Fault(407), everywhere(STOP), "HTTP 407: a proxy on the way needs a user and a password", 3),
     "408": Row(Fault(408), everywhere(LATER), "HTTP 408", 3),
     "409": Row(Fault(409, b"no"), everywhere(SPLIT), "HTTP 409: no", 1),
     "410": Row(Fault(410), everywhere(STOP) | {"segment": LATER}, "HTTP 410", 3),
@@ -108,7 +113,7 @@ STATUSES = {
     "503": Row(Fault(503), everywhere(LATER), "HTTP 503", 3),
     "504": Row(Fault(504), everywhere(LATER), "HTTP 504", 3),
     "505": Row(Fault(505), everywhere(STOP), NOT_HERE, 3),
-    "511": Row(Fault(511), everywhere(STOP), "HTTP 511: a network on the way wants a log-in", 3),
+    "511": Row(Fault(511), everywhere(STOP), "HTTP 511: a network on the way needs a log-in", 3),
     "529": Row(Fault(529), everywhere(LATER), "HTTP 529", 3),
 }
 

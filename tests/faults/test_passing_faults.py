@@ -29,9 +29,9 @@ LOST = {
 SAID = {
     "503": (Fault(503), "no progress for 0.15 s, last: HTTP 503", ""),
     "a reset": (Fault(then="reset"), "no progress for 0.15 s, last: the connection was reset", ""),
-    "401": (Fault(401), "HTTP 401: the key is not accepted", ", correct it in the config"),
-    "404": (Fault(404), "HTTP 404: nothing takes calls at this address", ", check `url` in the config"),
-    "302": (Fault(302), "HTTP 302: the address redirects", ", correct `url` in the config"),
+    "401": (Fault(401), "HTTP 401: the key is not accepted", ". Correct it under `destinations.segment`"),
+    "404": (Fault(404), "HTTP 404: nothing accepts calls at this address", ". Check `destinations.segment.url`"),
+    "302": (Fault(302), "HTTP 302: the address redirects", ". Correct `destinations.segment.url`"),
 }
 
 

@@ -20,8 +20,8 @@ CRASHES = st.none() | st.tuples(st.sampled_from(sorted(POINTS)), st.integers(1, 
 
 
 def offered(output: str) -> list[tuple[str, ...]]:
-    """The commands that an output offers."""
-    return _COMMANDS.findall(output)
+    """The commands that an output offers, each once: stderr repeats what needs a person."""
+    return list(dict.fromkeys(_COMMANDS.findall(output)))
 
 
 class Person(Written):

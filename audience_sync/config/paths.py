@@ -46,7 +46,7 @@ def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[Use]:
 
 
 def refuse_store_as_config(store: str, config: str) -> None:
-    """Raise ConfigError where they are one file: what is known to a command that needs the store alone."""
+    """Raise ConfigError if they are one file. For commands that read only the store's part of the config."""
     if problems := shared_paths([Use("the config", config), *database_uses("store", store, is_written=True)]):
         raise ConfigError(problems)
 

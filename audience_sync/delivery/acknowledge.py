@@ -107,32 +107,46 @@ def _keep_requests(
     rows = [{**_request(outcome, destination, run), **terms} for outcome in answered]
     numbered = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
     numbers = connection.execute(numbered, rows).scalars().all()
-    untaken = [row for number, each in zip(numbers, answered, strict=True) for row in _untaken(number, each, calls_of)]
+    untaken = [
+        row
+        for number, each in zip(numbers, answered, strict=True)
+        for row in _untaken(number, each, property_ids, calls_of)
+    ]
     if untaken:
         connection.execute(insert(untaken_calls), untaken)
 
 
-def _untaken(request: int, outcome: Outcome, calls_of: CallsOf) -> list[dict[str, Any]]:
-    reasons = _reasons(outcome.refusals, calls_of)
-    refused = {each.call.user_id: (reasons[each.call.user_id], each.http_status) for each in outcome.refusals}
-    withheld = {each.user_id: (None, None) for each in outcome.withheld}
-    return [
-        {"request_id": request, "user_id": user, "reason": reason, "http_status": status}
-        for user, (reason, status) in {**withheld, **refused}.items()
-    ]
-
-
-def _reasons(refused: Sequence[Refusal], calls_of: CallsOf) -> dict[str, str]:
-    """Why each user's call was refused, and without which properties it was sent, where it was."""
-    parts = {each.call.user_id: each.properties for each in refused if each.properties is not None}
-    calls = calls_of(parts.keys()) if parts else {}
-    return {
-        user: partly(each.reason, keys)
-        if (keys := parts.get(user)) and calls[user].traits.keys() - keys
-        else each.reason
-        for each in refused
+def _untaken(
+    request: int, outcome: Outcome, property_ids: Mapping[str, int], calls_of: CallsOf
+) -> list[dict[str, Any]]:
+    parts = _refused_parts(outcome.refusals, calls_of)
+    ids = {user: json.dumps(sorted(property_ids[key] for key in keys)) for user, keys in parts.items()}
+    row = {"request_id": request, "reason": None, "http_status": None, "refused_properties": None}
+    withheld = {each.user_id: {**row, "user_id": each.user_id} for each in outcome.withheld}
+    refused = {
+        user: {
+            **row,
+            "user_id": user,
+            "reason": _reason(each, parts),
+            "http_status": each.http_status,
+            "refused_properties": ids.get(user),
+        }
+        for each in outcome.refusals
         for user in [each.call.user_id]
     }
+    return list({**withheld, **refused}.values())
+
+
+def _refused_parts(refused: Sequence[Refusal], calls_of: CallsOf) -> dict[str, frozenset[str]]:
+    """The properties that each user's call was sent without, where the rest of it was sent."""
+    parts = {each.call.user_id: each.properties for each in refused if each.properties}
+    calls = calls_of(parts.keys()) if parts else {}
+    return {user: keys for user, keys in parts.items() if calls[user].traits.keys() - keys}
+
+
+def _reason(refusal: Refusal, parts: Mapping[str, frozenset[str]]) -> str:
+    user = refusal.call.user_id
+    return partly(refusal.reason, parts[user]) if user in parts else refusal.reason
 
 
 def _request(outcome: Outcome, destination: int, run: RunId) -> dict[str, Any]:
@@ -238,13 +252,13 @@ def _keep_refusals(
 ) -> None:
     if not found:
         return
-    now, reasons = datetime.now(UTC), _reasons(found, calls_of)
+    now, parts = datetime.now(UTC), _refused_parts(found, calls_of)
     rows = [
         {
             "destination_id": destination,
             "user_id": refusal.call.user_id,
             "run_id": run,
-            "reason": reasons[refusal.call.user_id],
+            "reason": _reason(refusal, parts),
             "http_status": refusal.http_status,
             "attempts": earlier.get(refusal.call.user_id, 0) + 1,
             "refused_at": now,

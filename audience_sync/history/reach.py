@@ -6,6 +6,7 @@ first request after each is looked up.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, fun
 from audience_sync.delivery.terms import Terms
 from audience_sync.history.telling import RETRY, SEED, Request, Suppression, Untaken, in_force
 from audience_sync.model import RunStatus
-from audience_sync.store.tables import requests, run_audiences, run_destinations, runs, untaken_calls
+from audience_sync.store.tables import properties, requests, run_audiences, run_destinations, runs, untaken_calls
 
 #: How a run that was not broken off may end: of one that was, nobody had counted what was left.
 _ENDED = (RunStatus.SUCCEEDED.value, RunStatus.PARTIAL.value, RunStatus.HELD.value)
@@ -108,8 +109,16 @@ def _sent(reach: Reach, feed: _Feed, run: int) -> Request | None:
         row.refused,
         row.http_status,
         row.answer,
-        Untaken(row.reason, row.their_status) if row.untaken is not None else None,
+        _untaken(reach, row) if row.untaken is not None else None,
     )
+
+
+def _untaken(reach: Reach, row: Row[Any]) -> Untaken:
+    if not row.refused_properties:
+        return Untaken(row.reason, row.their_status)
+    ids = json.loads(row.refused_properties)
+    keys = reach.connection.execute(select(properties.c.key).where(properties.c.id.in_(ids))).scalars()
+    return Untaken(row.reason, row.their_status, frozenset(keys))
 
 
 def _in_range(reach: Reach, feed: _Feed) -> Select[Any]:
@@ -126,6 +135,7 @@ def _in_range(reach: Reach, feed: _Feed) -> Select[Any]:
     untaken = (untaken_calls.c.user_id.label("untaken"), untaken_calls.c.http_status.label("their_status"))
     return (
         select(requests, runs.c.command, runs.c.committed_at, untaken_calls.c.reason, *untaken)
+        .add_columns(untaken_calls.c.refused_properties)
         .select_from(runs)
         .join(requests, requests.c.id == candidate)
         .outerjoin(untaken_calls, theirs)

@@ -14,7 +14,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from audience_sync.delivery.owed import NEVER
-from audience_sync.delivery.partly import left_out
 from audience_sync.delivery.terms import Terms
 from audience_sync.history.versions import Version, Versions
 
@@ -23,10 +22,14 @@ SEED, RETRY = "seed", "retry"
 
 @dataclass(frozen=True, slots=True)
 class Untaken:
-    """A call that was not taken. ``reason`` None: it was not sent, since the user had just been suppressed."""
+    """A call that was not accepted. ``reason`` None: it was not sent, since the user had just been suppressed.
+
+    ``properties``: those that were refused, where the rest was sent; none where it was the whole call.
+    """
 
     reason: str | None
     http_status: int | None
+    properties: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ def _outcomes(
 ) -> Iterator[tuple[Mapping[str, Version], Outcome]]:
     """What became of the call: of all of it, or of what was sent and of what it was sent without."""
     outcome = _outcome(request, story)
-    without = left_out(request.untaken.reason) if request.untaken else frozenset[str]()
+    without = request.untaken.properties if request.untaken else frozenset[str]()
     refused = {key: version for key, version in values.items() if key in without}
     if outcome is Outcome.REFUSED and refused:
         if sent := {key: version for key, version in values.items() if key not in without}:

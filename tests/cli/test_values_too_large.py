@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from destinations.receiver import Receiver, Reply
 
+from audience_sync.store import migrate
+from audience_sync.store.engine import Store
+
 from .conftest import TAKEN, Project, calls, received, segment
 
 LARGE = "x" * 40_000
@@ -173,6 +176,33 @@ def test_explain_tells_what_was_sent_from_what_was_refused(large: Project) -> No
     outcomes = {call["outcome"]: sorted(call["properties"]) for call in shown["destinations"][0]["calls"]}
     assert outcomes == {"delivered": ["notes", "plan", "vip"], "refused": ["bio"]}
     assert "x" * 200 not in large.run("explain", "ada").stdout
+
+
+def refused(project: Project, user: str) -> list[str]:
+    """The properties that `explain` shows as refused."""
+    destination = project.run("explain", user, "--json").json["destinations"][0]
+    return sorted(each["key"] for each in destination["properties"] if each["state"] == "refused")
+
+
+def test_words_of_a_destination_do_not_change_what_counts_as_sent(vip: Project, receiver: Receiver) -> None:
+    """The whole call was refused, whatever its reason ends with."""
+    configure(vip, crm={"type": "webhook", "url": receiver.url, "concurrency": 1})
+    write_traits(vip, "ada,a life,short,gold")
+    receiver.will_answer(Reply(400, b"not now. The rest was sent, without: bio"), Reply())
+    vip.sync()
+    [(user, reason)] = reasons(vip)
+    assert (user, reason.endswith(". The rest was sent, without: bio")) == ("ada", True)
+    assert refused(vip, "ada") == ["bio", "notes", "plan", "vip"]
+
+
+def test_a_store_of_the_schema_before_learns_which_values_are_refused(large: Project) -> None:
+    large.sync()
+    store = Store(f"sqlite:///{large.store}")
+    migrate.downgrade(store, "0021")
+    store.close()
+    assert large.run("db", "upgrade").code == 0
+    assert refused(large, "ada") == ["bio"]
+    assert large.query("select user_id, refused_properties is not null from untaken_calls") == [("ada", 1)]
 
 
 def test_plan_says_which_value_can_never_be_sent(large: Project) -> None:

@@ -188,6 +188,15 @@ def test_what_was_refused_goes_along_with_any_change_and_is_then_forgotten() -> 
     assert (told.refused, told.refusals) == ({}, [])
 
 
+def test_of_a_call_sent_without_a_property_the_rest_is_delivered() -> None:
+    versions = {"vip": MEMBER, "bio": trait("bio", '"long"'), "plan": trait("plan", '"free"')}
+    story = Story(versions, {key: [terms(key=key)] for key in versions})
+    replayed = played(story, request(1, untaken=Untaken("too large", None, frozenset({"bio"}))))
+    outcomes = [(sorted(call.values), call.outcome) for call in replayed.calls]
+    assert outcomes == [(["plan", "vip"], Outcome.DELIVERED), (["bio"], Outcome.REFUSED)]
+    assert replayed.refused.keys() == {"bio"}
+
+
 def test_traits_that_travel_together_join_a_changed_one_unless_they_are_gone() -> None:
     versions = {"token": trait("token", '"a"', (2, '"b"')), "type": trait("type", '"ios"'), "os": trait("os", None)}
     story = Story(versions, {key: [terms(key=key)] for key in versions}, companions=[("token", "type", "os")])

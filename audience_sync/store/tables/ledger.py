@@ -100,6 +100,7 @@ untaken_calls = Table(
         Integer,
         comment="The run whose call the destination accepted in its place; 0 = of an earlier version, not known",
     ),
+    Column("refused_properties", Text, comment="Their ids (JSON), where the rest was sent; NULL = the whole call"),
     Index("ix_untaken_calls_user_id", "user_id"),
     comment="Calls of a request that the destination did not take (append-only)",
     sqlite_with_rowid=False,

@@ -74,7 +74,7 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
             with told_if_it_breaks_off(keeper.program.settings):
                 keeper.watch(datetime.now(UTC))
             port.serve(keeper.program.settings)
-            with Clock(keeper.next_time) as clock:
+            with Clock(keeper.next_time, set_back=keeper.set_back) as clock:
                 hangups.wake = clock.wake
                 _in_force(keeper)
                 while True:

@@ -13,12 +13,15 @@ from typing import NamedTuple, Self
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from audience_sync.store.slots import AHEAD
 from audience_sync.wording import duration
 
 log = logging.getLogger("audience_sync.schedule")
 
-#: Seconds after which a look is taken at the latest: the machine's clock may have been set, or another scheduler died.
+#: Seconds after which a look is taken at the latest: another scheduler may have died.
 LOOK_EVERY = 30.0
+#: Seconds between two comparisons of the clocks during a wait. A wall clock that was set ends the wait.
+COMPARE_EVERY = 1.0
 #: Seconds by which the wall clock may differ from the steady one before it was set, and not only kept in step.
 STEP = 5.0
 #: The job that wakes whoever waits.
@@ -63,13 +66,19 @@ class Clock:
     """A context. Waits until something is due, and notices when the wall clock is set.
 
     APScheduler wakes it on time. It waits by the wall clock, though: one that was set would keep it asleep for as long
-    as the jump. So no wait relies on it for more than LOOK_EVERY, and after a jump it counts again.
+    as the jump. So a jump ends a wait within COMPARE_EVERY, and APScheduler counts again.
 
-    ``after``: when something is due next, later than a moment; both in UTC.
+    ``after``: when something is due next, later than a moment; both in UTC. ``set_back`` is called with the size of
+    each jump back, before the next time is asked for.
     """
 
-    def __init__(self, after: Callable[[datetime], datetime], now: Callable[[], Instant] = instant) -> None:
-        self._after, self._now = after, now
+    def __init__(
+        self,
+        after: Callable[[datetime], datetime],
+        now: Callable[[], Instant] = instant,
+        set_back: Callable[[timedelta], None] = lambda by: None,
+    ) -> None:
+        self._after, self._now, self._set_back = after, now, set_back
         self._woken = threading.Event()
         self._seen = now()
         # Only times are kept here, and in memory: the store has what is due and what was done.
@@ -84,12 +93,19 @@ class Clock:
         before, self._seen = self._seen, self._now()
         if by := jump(before, self._seen):
             _log_jump(by, before.wall, self._seen.wall, self._after(self._seen.wall))
+            if by < timedelta(0):
+                self._set_back(-by)
             self.count_again()
         return self._seen.wall
 
     def wait(self, most: float | None = None) -> None:
-        """Until something is due, ``wake`` is called, or ``most`` seconds have passed; not longer than LOOK_EVERY."""
-        self._woken.wait(pause(most))
+        """Until something is due, ``wake`` is called, the wall clock is set, or ``most`` seconds have passed; not
+        longer than LOOK_EVERY."""
+        left = pause(most)
+        while not self._woken.wait(min(left, COMPARE_EVERY)) and left > COMPARE_EVERY:
+            left -= COMPARE_EVERY
+            if jump(self._seen, self._now()):
+                return
         self._woken.clear()
 
     def count_again(self) -> None:
@@ -109,7 +125,10 @@ class Clock:
 def _log_jump(by: timedelta, before: datetime, now: datetime, following: datetime) -> None:
     words = "the clock was set %s by %s: it was %s, it is %s. %s The next time is %s"
     if by < timedelta(0):
-        way, effect = "back", "Times that had their run do not run again."
+        way = "back"
+        effect = (
+            "Times run again, by the present clock." if -by > AHEAD else "Times that had their run do not run again."
+        )
     else:
         way, effect = "forward", "One run makes up for the times in between."
     size = duration(abs(by.total_seconds()))

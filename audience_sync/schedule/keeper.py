@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from audience_sync.config.models import Settings
 from audience_sync.errors import AudienceSyncError, LeaseLostError, RunInProgressError, SlotsTakenError, in_short
@@ -47,11 +47,22 @@ class Keeper:
         self._say = say
         self._pause = FIRST_PAUSE
         self._announced: Sequence[slots.Slot] = ()
+        self._was_set_back = False
 
     def watch(self, now: datetime) -> None:
         """From now on times count; what was missed since an earlier scheduler's last run is made up for."""
         with self.program.opened() as parts:
+            if parts.store.is_sqlite:  # one host's: times far ahead of its clock are of before it was set back
+                self._forget_later(parts.store, now + slots.AHEAD)
             self._watch(parts.store, now)
+
+    def set_back(self, by: timedelta) -> None:
+        """The clock was set back while this scheduler ran. Times within AHEAD have had their run, and keep it."""
+        self._was_set_back = self._was_set_back or by > slots.AHEAD
+
+    def _forget_later(self, store: Store, now: datetime) -> None:
+        with store.writing() as connection:
+            slots.forget_later(connection, [each.name for each in self.program.entries], now)
 
     def _watch(self, store: Store, now: datetime) -> None:
         """Those schedules begin that the store doesn't know, or that no scheduler has kept lately, as others came
@@ -103,6 +114,9 @@ class Keeper:
 
     def _due(self, store: Store, now: datetime) -> Order | None:
         found = self.program.entries
+        if self._was_set_back:
+            self._forget_later(store, now)
+            self._was_set_back = False
         last = self._last(store, now)
         if any(each.name not in last for each in found):  # it is another store, or an older one, than at the start
             self._watch(store, now)

@@ -64,6 +64,12 @@ def newest_others(connection: Connection, schedules: Collection[str], now: datet
     return {each: max(times) for each, times in found.items() if times}
 
 
+def forget_later(connection: Connection, schedules: Collection[str], now: datetime) -> None:
+    """Delete the times ahead of a clock that was set back: the clock comes to them again, and so does their run."""
+    later = schedule_slots.c.schedule.in_(schedules) & (schedule_slots.c.due_at > now)
+    connection.execute(delete(schedule_slots).where(later))
+
+
 def watch(connection: Connection, schedules: Collection[str], now: datetime) -> None:
     """From now on the times of these schedules count, and none before."""
     rows = [{"schedule": each, "due_at": now, "ended_at": now, "missed": 0} for each in schedules]

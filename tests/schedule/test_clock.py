@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -66,6 +67,33 @@ def test_a_clock_that_was_set_is_found_by_the_steady_one(wall: float, steady: fl
     assert jump(Instant(NOON, 0.0), Instant(NOON + timedelta(seconds=wall), steady)) == by
 
 
+def test_a_clock_that_is_set_ends_a_wait_within_seconds() -> None:
+    begun = Instant(NOON, 0.0)
+    moments = iter([begun, Instant(NOON - 2 * HOUR + SECOND, 1.0)])
+    with Clock(lambda after: datetime.now(UTC) + HOUR, lambda: next(moments)) as clock:
+        waited_from = time.monotonic()
+        clock.wait()
+
+    assert time.monotonic() - waited_from < 15
+
+
+@pytest.mark.parametrize(
+    ("wall", "sizes"),
+    [
+        pytest.param(1 - 7200, [2 * HOUR], id="two hours back"),
+        pytest.param(1 - 30, [30 * SECOND], id="half a minute back"),
+        pytest.param(1 + 7200, [], id="forward"),
+        pytest.param(1, [], id="not set"),
+    ],
+)
+def test_the_size_of_a_jump_back_is_passed_on(wall: int, sizes: list[timedelta]) -> None:
+    moments = iter([Instant(NOON, 0.0), Instant(NOON + wall * SECOND, 1.0)])
+    found: list[timedelta] = []
+    clock = Clock(lambda after: after + HOUR, lambda: next(moments), found.append)
+    clock.look()
+    assert found == sizes
+
+
 def looks(*instants: Instant) -> Clock:
     """A clock of a schedule that comes round every hour."""
     coming: Iterator[Instant] = iter(instants)
@@ -85,8 +113,8 @@ def test_a_jump_is_logged_once_with_both_times_and_the_next_one(caplog: pytest.L
 
     assert times == [NOON - 2 * HOUR + SECOND, NOON - 2 * HOUR + 2 * SECOND, NOON + 3 * SECOND]
     assert caplog.messages == [
-        "the clock was set back by 2 h: it was 2026-02-01 12:00:00 UTC, it is 2026-02-01 10:00:01 UTC. Times that had "
-        "their run do not run again. The next time is 2026-02-01 11:00:00 UTC",
+        "the clock was set back by 2 h: it was 2026-02-01 12:00:00 UTC, it is 2026-02-01 10:00:01 UTC. Times run "
+        "again, by the present clock. The next time is 2026-02-01 11:00:00 UTC",
         "the clock was set forward by 2 h: it was 2026-02-01 10:00:02 UTC, it is 2026-02-01 12:00:03 UTC. One run "
         "makes up for the times in between. The next time is 2026-02-01 13:00:00 UTC",
     ]

@@ -114,3 +114,43 @@ def test_a_run_that_nobody_hears_of_is_none_that_failed(
     assert keep(NOON, "1h", say=full).take_turn(NOON + HOUR) == 0.0
     assert "can't be shown on stdout" in caplog.text
     assert runs(tmp_path) == [("every 1h", 1, 0)]
+
+
+def count_runs(tmp_path: Path) -> int:
+    store = Store(f"sqlite:///{tmp_path / 'audience_sync.db'}")
+    with store.reading() as connection:
+        count: int = connection.exec_driver_sql("select count(*) from sync_runs").scalar_one()
+    store.close()
+    return count
+
+
+@pytest.mark.parametrize("by", [timedelta(minutes=10), 2 * HOUR, timedelta(days=365)])
+def test_a_clock_that_is_set_back_runs_its_times_again(keep: Keep, tmp_path: Path, by: timedelta) -> None:
+    wrong = keep(NOON - HOUR, "5m")
+    for minutes in (0, 5, 10, 15):
+        all_turns(wrong, NOON + timedelta(minutes=minutes))
+    present = NOON + timedelta(minutes=15) - by
+    wrong.set_back(by)
+    all_turns(wrong, present)
+    all_turns(wrong, present + timedelta(minutes=5))
+    assert count_runs(tmp_path) >= 5
+    assert max(at for _, at, _ in runs(tmp_path)) == (present + timedelta(minutes=5) - NOON) / HOUR
+
+
+def test_a_scheduler_that_starts_after_the_clock_was_corrected_runs_at_once_again(keep: Keep, tmp_path: Path) -> None:
+    ahead = keep(NOON, "1h")
+    for hours in (1, 2, 3):
+        all_turns(ahead, NOON + hours * HOUR)
+    corrected = keep(NOON + 1.5 * HOUR, "1h")
+    all_turns(corrected, NOON + 2 * HOUR)
+    assert count_runs(tmp_path) == 4
+    assert runs(tmp_path) == [("every 1h", 1, 0), ("every 1h", 2, 0)]
+
+
+def test_a_time_that_had_its_run_keeps_it_when_the_clock_is_set_back_by_seconds(keep: Keep, tmp_path: Path) -> None:
+    keeper = keep(NOON, "1h")
+    all_turns(keeper, NOON + HOUR)
+    keeper.set_back(timedelta(seconds=30))
+    all_turns(keeper, NOON + HOUR - timedelta(seconds=30))
+    all_turns(keeper, NOON + HOUR)
+    assert count_runs(tmp_path) == 1

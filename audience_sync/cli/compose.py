@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,12 @@ from audience_sync.cli.options import GlobalOptions
 from audience_sync.config.loader import load, load_store
 from audience_sync.config.models import Settings, StoreSettings
 from audience_sync.config.origins import SourceConfig
+from audience_sync.errors import ConfigError
 from audience_sync.store import migrate
 from audience_sync.store.engine import Store
 
 if TYPE_CHECKING:
+    from audience_sync.config.paths import Use
     from audience_sync.destinations.base import Audiencing, Destination
     from audience_sync.sources.base import Source
     from audience_sync.sync.order import Parts
@@ -37,7 +39,14 @@ def options_of(context: click.Context) -> GlobalOptions:
 
 def read_settings(options: GlobalOptions) -> Settings:
     """The checked config. Raises ConfigError with every problem."""
-    from audience_sync.cli.project_files import refuse_shared_files
+    from audience_sync.cli.project_files import refuse_project_files
+
+    settings = _loaded(options)
+    refuse_project_files(settings, options.config)
+    return settings
+
+
+def _loaded(options: GlobalOptions) -> Settings:
     from audience_sync.destinations.registry import destination_types
 
     types = destination_types()
@@ -49,18 +58,35 @@ def read_settings(options: GlobalOptions) -> Settings:
         profile_fields={name: kind.profile_fields for name, kind in types.items()},
     )
     keep_secret(settings.secrets)
-    refuse_shared_files(settings, options.config)
     return settings
 
 
 def read_store_settings(options: GlobalOptions) -> StoreSettings:
-    """Only what looking at the store needs; the rest of the config may lack its secrets."""
+    """Only what reading the store needs; the rest of the config may lack its secrets."""
     from audience_sync.config.paths import refuse_store_as_config
 
     settings = load_store(Path(options.config), environment=options.environment, variables=os.environ)
     keep_secret(settings.secrets)
     refuse_store_as_config(settings.store, options.config)
     return settings
+
+
+def settings_of_written_store(options: GlobalOptions, outputs: Sequence[Use] = ()) -> StoreSettings:
+    """As `read_store_settings`, for a command that writes the store, or ``outputs`` that its command line names.
+
+    Neither may be a file that the project uses otherwise; of a config that can't be loaded whole that isn't clear.
+    """
+    from audience_sync.cli.project_files import output_problem, refuse_store_file
+
+    found = read_store_settings(options)
+    try:
+        settings = _loaded(options)
+    except ConfigError:  # the rest of the config may lack its secrets here, too
+        return found
+    refuse_store_file(settings, options.config)
+    if problem := output_problem(settings, options.config, outputs):
+        raise click.BadParameter(problem.message, param_hint=problem.path)
+    return found
 
 
 @contextmanager
@@ -133,7 +159,7 @@ def store_to_read(url: str) -> Iterator[Store]:
 @contextmanager
 def store_to_write(context: click.Context) -> Iterator[Store]:
     """The store for a command that writes a few rows beside the runs."""
-    store = Store(read_store_settings(options_of(context)).store)
+    store = Store(settings_of_written_store(options_of(context)).store)
     try:
         migrate.ensure(store, upgrade_allowed=False)
         yield store

@@ -27,13 +27,13 @@ def db() -> None:
 @click.pass_context
 def upgrade(context: click.Context) -> None:
     """Bring the store's schema up to date; a SQLite store is backed up first."""
-    from audience_sync.cli.compose import options_of, read_store_settings
+    from audience_sync.cli.compose import options_of, settings_of_written_store
     from audience_sync.cli.output import path_text, print_json, screen, write
     from audience_sync.store import migrate
     from audience_sync.store.engine import Store
 
     options = options_of(context)
-    store = Store(read_store_settings(options).store)
+    store = Store(settings_of_written_store(options).store)
     before = migrate.current(store)
     backup = migrate.upgrade(store)
     if options.as_json:
@@ -97,13 +97,14 @@ def check(context: click.Context) -> int:
 @click.pass_context
 def backup(context: click.Context, file: Path) -> None:
     """Copy a SQLite store into FILE, as it is at one moment; runs may continue."""
-    from audience_sync.cli.compose import options_of, read_store_settings
+    from audience_sync.cli.compose import options_of, settings_of_written_store
     from audience_sync.cli.output import path_text, print_json, screen, write
+    from audience_sync.config.paths import Use
     from audience_sync.store.backup import back_up
     from audience_sync.store.engine import Store
 
     options = options_of(context)
-    store = Store(read_store_settings(options).store)
+    store = Store(settings_of_written_store(options, [Use("FILE", str(file), is_written=True)]).store)
     size = back_up(store, file)
     if options.as_json:
         print_json({"file": str(file), "bytes": size})
@@ -123,18 +124,19 @@ def copy_to(context: click.Context, url: str) -> None:
     Anyone on this machine can read a command line: give an address with a password as '${NEW_STORE}', in quotes, which
     stands for the environment variable, or as '${file:/run/secrets/store}'.
     """
-    from audience_sync.cli.compose import options_of, read_store_settings
+    from audience_sync.cli.compose import options_of, settings_of_written_store
     from audience_sync.cli.errors import keep_secret
     from audience_sync.cli.output import path_text, print_json, screen, write
+    from audience_sync.config.paths import database_uses
     from audience_sync.config.secrets import secrets_of
     from audience_sync.store.copy import copy
     from audience_sync.store.engine import Store
 
     options = options_of(context)
-    settings = read_store_settings(options)
-    keep_secret(secrets_of([url, *settings.secrets]))
+    keep_secret(secrets_of([url]))
     url = _store_url(url)
-    keep_secret(secrets_of([url, *settings.secrets]))
+    keep_secret(secrets_of([url]))
+    settings = settings_of_written_store(options, list(database_uses("URL", url, is_written=True)))
     target = Store(url)
     counts = copy(Store(settings.store), target)
     if options.as_json:

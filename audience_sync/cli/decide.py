@@ -58,7 +58,7 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
     """
     from datetime import UTC, datetime
 
-    from audience_sync.cli.compose import options_of, read_store_settings, store_to_read
+    from audience_sync.cli.compose import options_of, settings_of_written_store, store_to_read
     from audience_sync.cli.layout import prose
     from audience_sync.cli.output import print_json, screen, write
     from audience_sync.store.holds import reject as reject_holds
@@ -66,7 +66,7 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
     from audience_sync.sync.choose import choose
 
     options = options_of(context)
-    url = read_store_settings(options).store
+    url = settings_of_written_store(options).store
     with store_to_read(url) as store, acquire(store) as lease, lease.transaction() as connection:
         holds = choose(connection, run, keys)
         reject_holds(connection, holds, datetime.now(UTC))

@@ -23,8 +23,9 @@ _HINT = "--out"
 def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
     """Raise click.BadParameter for a file of the project, and for one that is there and is no plan."""
     from audience_sync.cli.project_files import output_problem
+    from audience_sync.config.paths import Use
 
-    if problem := output_problem(settings, config, _HINT, out):
+    if problem := output_problem(settings, config, [Use(_HINT, str(out), is_written=True)]):
         raise click.BadParameter(problem.message, param_hint=_HINT)
     if out.is_file() and not _may_be_replaced(out):
         words = f"{out} is there and is no saved plan: it was not changed, and no plan was made. Name another file"

@@ -1,33 +1,56 @@
-"""List every file that a project's config and a command line name, and refuse those that are one and the same."""
+"""Refuse files that two options of a project name, and existing files that a run would write and did not make."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from audience_sync.config.models import Settings
-from audience_sync.config.paths import Use, database_uses, shared_paths
+from audience_sync.config.own_output import holds_other_than_metrics
+from audience_sync.config.paths import Use, database_uses, shared_paths, short_path
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.sources.names import LocalFolder, file_words
 
 
-def refuse_shared_files(settings: Settings, config: str) -> None:
-    """Raise ConfigError with each pair of options that name one file, where one of them is written."""
-    if problems := shared_paths(_uses(settings, config)):
+def refuse_project_files(settings: Settings, config: str) -> None:
+    """Raise ConfigError with each pair of options that name one file, where one of them is written, and with each
+    option whose file exists with content of another kind.
+    """
+    shared = shared_paths(_uses(settings, config))
+    known = {each.path for each in shared}
+    if problems := [*shared, *(each for each in _foreign(settings) if each.path not in known)]:
         raise ConfigError(problems)
 
 
-def output_problem(settings: Settings, config: str, option: str, path: Path) -> Problem | None:
-    """Why a command may not write this file, whether it is there yet or not."""
-    problems = shared_paths(_uses(settings, config, Use(option, str(path), True)))
-    return next((each for each in problems if each.path == option), None)
+def refuse_store_file(settings: Settings, config: str) -> None:
+    """Raise ConfigError where the store is a file that the project reads: for commands that write the store alone."""
+    store = list(database_uses("store", settings.store, is_written=True))
+    coming = (use for each in store for use in _entries_that_would_read(settings, each.path))
+    if problems := shared_paths([*_read(settings, config), *coming, *store]):
+        raise ConfigError(problems)
+
+
+def output_problem(settings: Settings, config: str, outputs: Sequence[Use]) -> Problem | None:
+    """Why a command may not write these files, whether they exist or not. All have one option."""
+    problems = shared_paths(_uses(settings, config, *outputs))
+    return next((each for each in problems if outputs and each.path == outputs[0].option), None)
 
 
 def _uses(settings: Settings, config: str, *outputs: Use) -> list[Use]:
     written = [*_written(settings), *outputs]
     coming = (use for each in written for use in _entries_that_would_read(settings, each.path))
     return [*_read(settings, config), *coming, *written]
+
+
+def _foreign(settings: Settings) -> Iterator[Problem]:
+    """Existing files that a run would append to, or replace, and that this program did not write."""
+    for name, options in settings.destinations.items():
+        for option, reason in options.foreign_files():
+            yield Problem(f"destinations.{name}.{option}", reason)
+    if (file := settings.metrics.file) and holds_other_than_metrics(file):
+        words = "exists and does not hold metrics of audience-sync: a run would replace it"
+        yield Problem("metrics.file", f"`{short_path(file)}` {words}. Name another file, or move this one away")
 
 
 def _written(settings: Settings) -> Iterator[Use]:

@@ -120,11 +120,11 @@ def _stdin() -> str:
 
 @contextmanager
 def _store(context: click.Context) -> Iterator[tuple[Store, StoreSettings]]:
-    from audience_sync.cli.compose import options_of, read_store_settings
+    from audience_sync.cli.compose import options_of, settings_of_written_store
     from audience_sync.store import migrate
     from audience_sync.store.engine import Store
 
-    settings = read_store_settings(options_of(context))
+    settings = settings_of_written_store(options_of(context))
     store = Store(settings.store)
     try:
         migrate.ensure(store, upgrade_allowed=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
@@ -104,6 +105,10 @@ class DestinationOptions(StrictModel):
         description=f"{PROXY}; default: the config's `proxy`.",
         examples=PROXY_EXAMPLES,
     )
+
+    def foreign_files(self) -> Iterator[tuple[str, str]]:
+        """The options that name an existing file with content of another kind, each with what that means."""
+        yield from ()
 
     def located(self, folder: Path) -> Self:
         """The options with their paths made absolute; ``folder`` is the config file's."""

@@ -85,12 +85,12 @@ def _identity(path: str) -> _Identity | None:
 
 
 def _problem(written: Use, other: Use) -> Problem:
-    what = f"`{_short(written.path)}` is also the file of {_quoted(other.option)}"
+    what = f"`{short_path(written.path)}` is also the file of {_quoted(other.option)}"
     if other.part or written.part:
         kept, what = (other, what) if other.part else (written, what)
-        what = f"`{_short(written.path)}` lies next to the database of `{kept.option}`, and SQLite writes it"
+        what = f"`{short_path(written.path)}` lies next to the database of `{kept.option}`, and SQLite writes it"
     if os.path.abspath(written.path) != os.path.abspath(other.path):
-        what += f" (`{_short(other.path)}`, by a link)"
+        what += f" (`{short_path(other.path)}`, by a link)"
     return Problem(written.option, f"{what}: a run would write over it. Name another file in one of the two")
 
 
@@ -98,7 +98,7 @@ def _quoted(option: str) -> str:
     return option if " " in option else f"`{option}`"
 
 
-def _short(path: str) -> str:
+def short_path(path: str) -> str:
     """As seen from here, where that is shorter."""
     here, full = Path(os.path.realpath(".")), Path(os.path.abspath(path))
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)

@@ -14,6 +14,8 @@ import orjson
 from pydantic import Field
 
 from audience_sync.config.options import DestinationOptions
+from audience_sync.config.own_output import holds_other_than_calls
+from audience_sync.config.paths import short_path
 from audience_sync.destinations.base import (
     Audiencing,
     Destination,
@@ -31,6 +33,7 @@ BATCH_MESSAGES = 5_000
 BATCH_BYTES = 16_000_000
 OWNER_ONLY = 0o600  # the file holds user properties
 BLOCK_BYTES = 64 * 1024
+OTHER_CONTENT = "exists and does not begin with an identify call"
 
 #: These pass when somebody makes room; with every other error, no batch would fare better.
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ENOLCK, errno.ESTALE})
@@ -42,6 +45,11 @@ class FileOptions(DestinationOptions):
     type: Literal["file"] = Field("file", description="A file of identify calls, one JSON message per line.")
     path: str = Field(min_length=1, description="The file; relative to the config's folder.")
     concurrency: int = Field(1, ge=1, le=1, description="Always 1: lines are written in order.")
+
+    def foreign_files(self) -> Iterator[tuple[str, str]]:
+        if holds_other_than_calls(self.path):
+            what = f"`{short_path(self.path)}` {OTHER_CONTENT}: a run would append to it"
+            yield "path", f"{what}. Name another file, or move this one away"
 
     def located(self, folder: Path) -> Self:
         return self.model_copy(update={"path": str(folder / Path(self.path).expanduser())})
@@ -115,6 +123,8 @@ def _opened(path: Path) -> Iterator[int]:
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")
+        if holds_other_than_calls(file):
+            raise OSError(errno.EINVAL, f"it {OTHER_CONTENT}")
         yield file
     finally:
         os.close(file)

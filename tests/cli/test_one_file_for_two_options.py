@@ -223,12 +223,157 @@ def test_a_plan_replaces_a_plan_also_by_a_link(shop: Project) -> None:
     assert (shop.folder / "monday.plan").stat().st_mode & 0o777 == 0o600
 
 
+#: Content of files that no run of this program wrote, and the end of one that it tore.
+NOT_CALLS = {
+    "notes": b"Buy milk.\n",
+    "notes without a line end": b"Buy milk",
+    "a table of users": b"user_id,plan\nada,pro\n",
+    "another program's JSON lines": b'{"level": "info", "msg": "started"}\n',
+    "a list": b'[{"type": "identify"}]\n',
+    "deeply nested": b"[" * 60_000,
+    "a database": b"SQLite format 3\0" + bytes(4080),
+    "a compressed file": b"\x1f\x8b\x08\0\0\0\0\0",
+    "nothing but zeros": bytes(100),
+}
+
+
+@pytest.mark.parametrize("found", NOT_CALLS.values(), ids=NOT_CALLS)
+def test_calls_are_not_appended_to_a_file_of_something_else(shop: Project, found: bytes) -> None:
+    file = shop.write("notes.txt", found)
+    shop.configure(audiences=[AUDIENCE], **to("notes.txt"))
+
+    synced, checked = shop.run("sync"), shop.run("check", "--json")
+
+    assert (synced.code, checked.code) == (2, 2)
+    assert f"{DESTINATION}: `notes.txt` exists and does not begin with an identify call: a run would" in synced.stderr
+    assert [each["name"] for each in checked.json["checks"] if not each["good"]] == [DESTINATION]
+    assert file.read_bytes() == found
+    assert not shop.store.exists()
+
+
+MESSAGE = b'{"type":"identify","messageId":"a1","userId":"eve","traits":{"vip":true}}\n'
+OWN_CALLS = {
+    "empty": (b"", b""),
+    "of calls": (MESSAGE, MESSAGE),
+    "of calls that another program wrote with spaces": (
+        b'{ "userId": "eve", "type": "track", "messageId": "a1" }\n',
+        b'{ "userId": "eve", "type": "track", "messageId": "a1" }\n',
+    ),
+    "of one call that a crash tore": (b'{"type":"iden', b""),
+    "of a call and one that a crash tore": (MESSAGE + MESSAGE[:30], MESSAGE),
+    "of a call longer than any buffer": (
+        MESSAGE[:-3] + b',"bio":"' + b"x" * 200_000 + b'"}}\n',
+        MESSAGE[:-3] + b',"bio":"' + b"x" * 200_000 + b'"}}\n',
+    ),
+}
+
+
+@pytest.mark.parametrize(("found", "kept"), OWN_CALLS.values(), ids=OWN_CALLS)
+def test_calls_are_appended_to_a_file_of_calls(shop: Project, found: bytes, kept: bytes) -> None:
+    file = shop.write("calls.jsonl", found)
+    shop.configure(audiences=[AUDIENCE])
+
+    assert shop.run("sync").code == 0
+    assert file.read_bytes().startswith(kept + b'{"type":"identify"')
+
+
+@pytest.mark.parametrize("found", NOT_CALLS.values(), ids=NOT_CALLS)
+def test_metrics_do_not_replace_a_file_of_something_else(shop: Project, found: bytes) -> None:
+    file = shop.write("notes.txt", found)
+    shop.configure(audiences=[AUDIENCE], metrics={"file": "notes.txt"})
+
+    synced, checked = shop.run("sync"), shop.run("check", "--json")
+
+    assert (synced.code, checked.code) == (2, 2)
+    assert "metrics.file: `notes.txt` exists and does not hold metrics of audience-sync" in synced.stderr
+    assert [each["name"] for each in checked.json["checks"] if not each["good"]] == ["metrics.file"]
+    assert file.read_bytes() == found
+
+
+@pytest.mark.parametrize("found", [b"", b"# HELP audience_sync_info The program.\n"], ids=["empty", "of metrics"])
+def test_metrics_replace_metrics(shop: Project, found: bytes) -> None:
+    file = shop.write("own.prom", found)
+    shop.configure(audiences=[AUDIENCE], metrics={"file": "own.prom"})
+
+    assert [shop.run("sync").code, shop.run("sync").code] == [0, 0]
+    assert b"audience_sync_store_up 1.0" in file.read_bytes()
+
+
+def test_another_jobs_metrics_stay(shop: Project) -> None:
+    file = shop.write("backup.prom", "# HELP backup_seconds How long it took.\nbackup_seconds 3\n")
+    shop.configure(audiences=[AUDIENCE], metrics={"file": "backup.prom"})
+
+    assert shop.run("sync").code == 2
+    assert file.read_text().endswith("backup_seconds 3\n")
+
+
+#: Commands that read the store's part of the config alone, and write the store.
+STORE_WRITERS = [("suppress", "ada"), ("unsuppress", "ada"), ("erase", "ada"), ("freeze", "vip"), ("db", "upgrade")]
+
+
+@pytest.mark.parametrize("command", [*STORE_WRITERS, ("unfreeze", "vip"), ("reject", "1")])
+def test_a_command_that_writes_the_store_alone_makes_no_database_of_a_sources_file(
+    shop: Project, command: tuple[str, ...]
+) -> None:
+    file = shop.write("quiet.csv", "")
+    shop.configure(
+        store="sqlite:///quiet.csv", audiences=[AUDIENCE], suppressed=[{"source": "shop", "file": "quiet.csv"}]
+    )
+
+    refused = shop.run(*command)
+
+    assert refused.code == 2
+    assert "store: `quiet.csv` is also the file of `suppressed[0].file`" in refused.stderr
+    assert file.read_bytes() == b""
+
+
+@pytest.mark.parametrize("command", STORE_WRITERS)
+def test_a_command_that_writes_the_store_alone_needs_no_secret_of_a_destination(
+    shop: Project, command: tuple[str, ...]
+) -> None:
+    assert shop.sync().code == 0
+    shop.configure(audiences=[AUDIENCE], destinations={"segment": {"type": "segment", "write_key": "${ABSENT_KEY}"}})
+
+    assert shop.run(*command).code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    {
+        ("db", "backup", "vip_later.csv"): "`vip_later.csv` is also the file of `audiences[0].file`",
+        ("db", "backup", "calls.jsonl"): "`calls.jsonl` is also the file of `destinations.log.path`",
+        ("db", "backup", "audience_sync.db-wal"): "lies next to the database of `store`",
+        ("db", "copy", "sqlite:///vip_later.csv"): "`vip_later.csv` is also the file of `audiences[0].file`",
+        ("db", "copy", "sqlite:///config.yaml"): "`config.yaml` is also the file of the config",
+        ("db", "copy", "sqlite:///own.prom"): "`own.prom` is also the file of `metrics.file`",
+    }.items(),
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_copy_of_the_store_is_not_written_where_a_run_reads_or_writes(
+    shop: Project, command: tuple[str, ...], words: str
+) -> None:
+    shop.configure(audiences=[{**AUDIENCE, "file": "v*.csv"}], metrics={"file": "own.prom"}, **to("new.jsonl"))
+    assert shop.run("sync").code == 0
+    shop.configure(audiences=[{**AUDIENCE, "file": "v*.csv"}], metrics={"file": "own.prom"})
+    before = content(shop.folder)
+
+    refused = shop.run(*command)
+
+    assert refused.code == 2
+    assert words in refused.stderr
+    assert content(shop.folder) == before
+
+
 def test_a_backup_replaces_nothing(shop: Project) -> None:
     assert shop.sync().code == 0
+    shop.write("notes.txt", "Buy milk.\n")
     before = content(shop.folder)
     (shop.folder / "dangling.db").symlink_to("elsewhere.db")
 
-    codes = [shop.run("db", "backup", file).code for file in ("vip.csv", "config.yaml", "hard.csv", "dangling.db")]
+    codes = [
+        shop.run("db", "backup", file).code
+        for file in ("notes.txt", "vip.csv", "config.yaml", "hard.csv", "dangling.db")
+    ]
 
-    assert codes == [3, 3, 3, 3]
+    assert codes == [3, 2, 2, 2, 3]
     assert content(shop.folder) == before

@@ -138,6 +138,18 @@ def test_a_device_is_no_file_to_append_to() -> None:
     )
 
 
+@pytest.mark.parametrize("found", [b"Buy milk.\n", b"Buy milk", b"SQLite format 3\0"])
+def test_a_file_of_something_else_gets_no_line(path: Path, found: bytes) -> None:
+    path.write_bytes(found)
+
+    assert appended(path, "u-1") == Judgement(
+        Meaning.STOP,
+        f"{path} can't be written: it exists and does not begin with an identify call. "
+        "Correct `path` in the config, or the rights of the folder",
+    )
+    assert path.read_bytes() == found
+
+
 def test_a_folder_in_the_files_place_stops_the_destination(tmp_path: Path) -> None:
     assert appended(tmp_path, "u-1").meaning is Meaning.STOP
 

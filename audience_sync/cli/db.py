@@ -167,7 +167,11 @@ def _check_lines(found: Sequence[Examined], screen: Screen) -> list[str]:
     outcome = f"The store is intact: {plural(len(found), 'check')} passed."
     if failed:
         outcome = f"The store is damaged: {failed} of {plural(len(found), 'check')} failed. Stop scheduled runs first."
-    return [*prose(outcome, screen), "", *marked([(each.good, each.part, each.message) for each in found], screen)]
+    lines = [*prose(outcome, screen), "", *marked([(each.good, each.part, each.message) for each in found], screen)]
+    if failed:  # each says what to do
+        return lines
+    restored = "If it was restored from a backup, destinations have newer values than it has on record:"
+    return [*lines, "", *prose(restored, screen), command("audience-sync resync")]
 
 
 def _store_url(text: str) -> str:

@@ -49,6 +49,11 @@ def test_a_used_store_is_whole(used: Project) -> None:
     assert "3 rows match the snapshots" in used.run("db", "check").stdout
 
 
+def test_a_check_of_a_whole_store_says_what_follows_a_restore(used: Project) -> None:
+    words = "If it was restored from a backup, destinations have newer values than it has on record:\n"
+    assert f"{words}  audience-sync resync\n" in used.run("db", "check").stdout
+
+
 @pytest.mark.parametrize(
     ("part", "statement"),
     [

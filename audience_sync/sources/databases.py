@@ -17,7 +17,7 @@ from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.poolers import pooler_refusal
 from audience_sync.sources.base import Rows, Source, Wanted
 from audience_sync.sources.completeness import moment, stale
-from audience_sync.sources.drivers import Stopper, arguments, keep_odd_texts, prepare
+from audience_sync.sources.drivers import Stopper, arguments, is_damaged, keep_odd_texts, prepare
 from audience_sync.sources.marks import mark_of
 from audience_sync.sources.masking import Masking
 from audience_sync.sources.problems import Problems
@@ -29,6 +29,7 @@ from audience_sync.workspace import Workspace
 
 THE_ANSWER = "the query"
 CORRECT = "It may be one SELECT and nothing else. Correct it in the config."
+REPLACE = "Correct the path, or replace the file with a whole copy."
 CORRECT_DATA = "Correct the query in the config, or the data that it meets."
 ROWS_AT_ONCE = 10_000
 #: Rows that the answer of a probe may have.
@@ -177,6 +178,8 @@ class DatabaseSource(Source):
         if refusal := pooler_refusal(str(cause)):
             reason, advice = refusal
             return SourceError(f"database {self._masking.url}: can't be read: {reason}. {advice}")
+        if is_damaged(cause):
+            what, remedy = "the file is damaged, or is not a SQLite database", REPLACE
         return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause, query)}. {remedy}")
 
 

@@ -17,6 +17,8 @@ _READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ
 _NOT_READING = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
 #: What full-text tables ask for themselves, or say of the schema.
 _PRAGMAS = {"data_version", "page_size", "table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list"}
+#: SQLite's codes of a file that is damaged, or is something else.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 #: Seconds that a server has to accept the wish to cancel.
 CANCEL_SECONDS = 2.0
 
@@ -60,6 +62,11 @@ def _text(data: bytes) -> str | Unsendable:
 def _authorize(action: int, name: str | None, *_: object) -> int:
     is_reading = action not in _NOT_READING or (action == sqlite3.SQLITE_PRAGMA and name in _PRAGMAS)
     return sqlite3.SQLITE_OK if is_reading else sqlite3.SQLITE_DENY
+
+
+def is_damaged(error: BaseException) -> bool:
+    """Whether an error of SQLite's driver is about the file, whatever the query."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED
 
 
 class Stopper:

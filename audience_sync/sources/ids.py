@@ -6,7 +6,7 @@
 - More than 2,500 bytes of UTF-8: rejected, PostgreSQL can't index them; whatever the type.
 - Numbers are written as digits, ``42`` and never ``42.0``: integers and decimals of any size, doubles up to
   2^53 (beyond, a double no longer says which integer was meant). A number with a fraction is rejected.
-- Dates, UUIDs and enums are taken as text.
+- Dates, UUIDs and enums are text. An infinite date is no id, and a date outside of the years 1 to 9999 is rejected.
 - A boolean, point in time, list, object or bytes can't be a user id: the row is invalid. A column that can hold
   nothing else (by its type in Parquet, by its first rows in a database) is an error.
 
@@ -40,6 +40,7 @@ HAS_SURROGATE = "user id contains half a surrogate pair"
 TOO_LONG = f"user id is longer than {MOST_BYTES:,} bytes"
 NOT_WHOLE = "user id is not a whole number"
 NOT_TEXT = "user id is neither text nor a number"
+OUT_OF_YEARS = "user id is a time outside of the years 1 to 9999 (UTC)"
 
 INTEGER_TYPES = frozenset(f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")) | {
     "INTEGER",
@@ -68,8 +69,18 @@ def sql_id(expression: str, duckdb_type: str) -> tuple[str, str]:
         return _decimal_id(expression)
     if duckdb_type in INTEGER_TYPES - {"BIGNUM"}:
         return f"cast({expression} as VARCHAR)", f"case when {expression} is null then '{MISSING}' end"
+    if duckdb_type == "DATE":
+        return _date_id(expression)
     text = expression if duckdb_type == "VARCHAR" else f"cast({expression} as VARCHAR)"
     return text, _text_reason(text)
+
+
+def _date_id(day: str) -> tuple[str, str]:
+    inside = f"{day} between '0001-01-01'::DATE and '9999-12-31'::DATE"
+    reason = (
+        f"case when {day} is null or not isfinite({day}) then '{MISSING}' when not ({inside}) then '{OUT_OF_YEARS}' end"
+    )
+    return f"cast({day} as VARCHAR)", reason
 
 
 def _text_reason(text: str) -> str:

@@ -29,8 +29,12 @@ def converted(json_text: str, wanted_type: str) -> str:
 
 
 def _bare(json_text: str) -> str:
-    """The text inside of a JSON string; numbers, booleans, lists and objects as they are."""
-    return f"({json_text}::JSON ->> '$')"
+    """The text inside of a JSON string; numbers, booleans, lists and objects as they are.
+
+    The cast may be tried on a rejected value too, although its result is not used: DuckDB computes what occurs often in
+    an expression before the conditions around it.
+    """
+    return f"(try_cast({json_text} as JSON) ->> '$')"
 
 
 def _text(json_text: str) -> str:

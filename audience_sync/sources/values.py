@@ -34,9 +34,9 @@ NOT_JSON = "is not JSON"
 ARE_BYTES = "holds bytes, which have no form in JSON"
 NOT_UTF_8 = "has text that is not UTF-8"
 UNREADABLE = "is a time that can't be read"
-#: Stand inside of JSON text for what can't be written, until the whole value is rejected. Unicode keeps both free.
-HALF_PAIR, NO_TIME = "\ufdd0", "\ufdd1"
-MARKS = {HALF_PAIR: HAS_SURROGATE, NO_TIME: OUT_OF_YEARS}
+#: Stand inside of JSON text for what can't be written, until the whole value is rejected. Unicode keeps them free.
+HALF_PAIR, NO_TIME, BYTES = "\ufdd0", "\ufdd1", "\ufdd2"
+MARKS = {HALF_PAIR: HAS_SURROGATE, NO_TIME: OUT_OF_YEARS, BYTES: ARE_BYTES}
 
 #: A string, or what stands between two strings: only outside of strings NaN is a number.
 _STRING = r'"(?:\\.|[^"\\])*"'
@@ -131,7 +131,7 @@ def _nested_json(expression: str, duckdb_type: str) -> str:
 
     kind = duckdb.sqltype(duckdb_type)
     inside, levels = set(_leaves(kind)), _levels(kind)
-    text = f"cast(to_json({_Times().of(expression, kind) or expression}) as VARCHAR)"
+    text = f"cast(to_json({_Leaves().of(expression, kind) or expression}) as VARCHAR)"
     written = _finite(text) if inside & {"float", "double", "json", "variant"} else text
     if levels < MOST_LEVELS and not inside & {"json", "variant", "bignum"}:
         return written
@@ -139,12 +139,13 @@ def _nested_json(expression: str, duckdb_type: str) -> str:
 
 
 def marks_of(duckdb_type: str) -> tuple[str, ...]:
-    """What its JSON text may have in it of times that can't be written."""
+    """What its JSON text may have in it of times that can't be written, and of bytes."""
     import duckdb
 
     if not _is_nested(duckdb_type):
         return ()
-    return (NO_TIME,) if any(map(is_time, map(str.upper, _leaves(duckdb.sqltype(duckdb_type))))) else ()
+    leaves = [leaf.upper() for leaf in _leaves(duckdb.sqltype(duckdb_type))]
+    return (*([NO_TIME] if any(map(is_time, leaves)) else []), *([BYTES] if "BLOB" in leaves else []))
 
 
 def _leaves(kind: duckdb.sqltypes.DuckDBPyType) -> Iterator[str]:
@@ -171,8 +172,8 @@ def _parts(kind: duckdb.sqltypes.DuckDBPyType) -> dict[str, Any]:
     return {name: inner for name, inner in kind.children if name and isinstance(inner, type(kind))}
 
 
-class _Times:
-    """Goes through a type; each level's lambda has a variable of its own."""
+class _Leaves:
+    """Writes the times and bytes within a value as texts; each level's lambda has a variable of its own."""
 
     def __init__(self) -> None:
         self._variables = 0
@@ -187,6 +188,8 @@ class _Times:
                 return self._map(value, _parts(kind))
             case "union":
                 return self._union(value, kind)
+            case "blob":
+                return f"case when {value} is not null then {literal(BYTES)} end"
         return _time(value, str(kind), "", literal(NO_TIME)) if is_time(str(kind)) else None
 
     def _struct(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:

@@ -157,6 +157,37 @@ def test_one_odd_value_of_sqlite_is_one_users(vip: Project) -> None:
     ]
 
 
+TYPES = {
+    "text": ("'7'", "7"),
+    "number": ("'7'", 7),
+    "boolean": ("'true'", True),
+    "date": ("'2026-01-01'", "2026-01-01T00:00:00.000Z"),
+    "json": ("'[7]'", [7]),
+}
+
+
+@pytest.mark.parametrize("odd", ["x'00'", "cast(x'ff' as text)"], ids=["bytes", "not UTF-8"])
+@pytest.mark.parametrize(("kind", "plain"), TYPES.items(), ids=TYPES.keys())
+def test_one_odd_value_is_rejected_alone_whatever_type_the_config_gives_it(
+    kind: str, plain: tuple[str, Any], odd: str, vip: Project
+) -> None:
+    written, sent = plain
+    _ask(
+        f"sqlite:///{vip.folder}/wh.db",
+        "create table plans (user_id, v)",
+        f"insert into plans values ('ada', {written}), ('bob', {odd})",
+    )
+    vip.configure(
+        sources={"wh": {"database": "sqlite:///wh.db"}},
+        computed_traits=[
+            {"source": "wh", "query": "select * from plans", "traits": [{"column": "v", "type": kind}]},
+        ],
+    )
+    result = vip.sync()
+    assert (result.code, result.json["traits"]["invalid"]) == (0, 1)
+    assert vip.sent() == [("ada", {"v": sent})]
+
+
 def test_times_that_the_config_calls_dates_are_rejected_alone(vip: Project) -> None:
     vip.write(
         "days.csv",
@@ -206,3 +237,29 @@ def test_of_parquet_a_time_is_sent_or_rejected_alone(vip: Project, value: str, s
     assert vip.sync().code == 0
     assert dict(vip.sent())["ada"] == {"vip": True, "n": 7} | ({} if sent is None else {"v": sent})
     assert vip.query("select user_id, reason from rejected_rows") == ([("ada", OUT_OF_YEARS)] if is_rejected else [])
+
+
+#: An expression of DuckDB, and what is sent (None: nothing, and one invalid value).
+BYTES = {
+    "in a struct": ("{'a': 'x'::blob, 'b': 1}", None),
+    "in a list": ("['x'::blob]", None),
+    "in a map": ("map {'a': 'x'::blob}", None),
+    "as a map's key": ("map {'x'::blob: 1}", None),
+    "in a list of structs, with times": ("[{'a': 'x'::blob, 't': timestamp '2026-01-01'}]", None),
+    "that are NULL": ("{'a': null::blob, 'b': 1}", {"a": None, "b": 1}),
+}
+
+
+@pytest.mark.parametrize(("value", "sent"), BYTES.values(), ids=BYTES.keys())
+def test_bytes_within_a_value_of_parquet_make_it_invalid_alone(vip: Project, value: str, sent: Any) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"copy (select 'ada' as user_id, {value} as v, 7 as n) to '{vip.folder}/v.parquet'")
+    vip.configure(
+        audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}],
+        computed_traits=[{"source": "shop", "file": "v.parquet", "traits": ["v", "n"]}],
+    )
+    assert vip.sync().code == 0
+    assert dict(vip.sent())["ada"] == {"vip": True, "n": 7} | ({} if sent is None else {"v": sent})
+    assert vip.query("select user_id, reason from rejected_rows") == (
+        [("ada", "column 'v' holds bytes, which have no form in JSON")] if sent is None else []
+    )

@@ -144,6 +144,17 @@ def test_a_file_is_not_asked_of_a_database(warehouse: DatabaseSource, read: Read
         read(warehouse, file="a.csv")
 
 
+@pytest.mark.parametrize("content", [b"SQLite format 3\0" + b"\xff" * 5_000, b"user_id\nada\n" * 100])
+def test_a_damaged_sqlite_file_is_named_as_what_is_wrong(content: bytes, tmp_path: Path, read: Read) -> None:
+    (tmp_path / "wh.db").write_bytes(content)
+    with pytest.raises(SourceError) as caught:
+        read(DatabaseSource(f"sqlite:///{tmp_path / 'wh.db'}"), query="select user_id from members")
+    assert str(caught.value) == (
+        f"database sqlite:///{tmp_path / 'wh.db'}: the file is damaged, or is not a SQLite database: file is not a "
+        "database. Correct the path, or replace the file with a whole copy."
+    )
+
+
 def test_a_sqlite_file_that_is_missing_is_not_created(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="there is no SQLite database"):
         DatabaseSource(f"sqlite:///{tmp_path / 'nowhere.db'}").check()

@@ -180,6 +180,21 @@ def test_a_typed_column_that_holds_no_ids_is_an_error_with_its_name_and_type(
     assert type_name in str(caught.value)
 
 
+DAYS = {
+    "infinity": ("date 'infinity'", "no user id"),
+    "minus infinity": ("date '-infinity'", "no user id"),
+    "before Christ": ("date '0044-03-15 (BC)'", "user id is a time outside of the years 1 to 9999 (UTC)"),
+    "a year of five digits": ("date '12026-01-01'", "user id is a time outside of the years 1 to 9999 (UTC)"),
+}
+
+
+@pytest.mark.parametrize(("day", "reason"), DAYS.values(), ids=DAYS.keys())
+def test_a_day_that_has_no_iso_date_is_not_a_user_id(day: str, reason: str, read: Read) -> None:
+    found = read(query=f"select unnest([{day}, date '0001-01-01', date '9999-12-31']) as user_id")
+    assert found.ids == ["0001-01-01", "9999-12-31"]
+    assert [reject[3] for reject in found.rejects] == [reason]
+
+
 def test_an_id_rejected_for_its_length_is_shown_by_its_first_200_characters(write: Write, read: Read) -> None:
     write("a.csv", "user_id\n" + "x" * 3_000 + "\n")
     assert [len(reject[2]) for reject in read(file="a.csv").rejects] == [200]

@@ -153,7 +153,7 @@ def _read_excel(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[li
     from audience_sync.sources.formats.excel import read_sheet
 
     sheets = [(found.name, read_sheet(found, wanted.sheet).beside(found.partitions)) for found in files.found]
-    parts = [spool(workspace, name, sheet.header, sheet.rows, wanted) for name, sheet in sheets]
+    parts = [spool(workspace, name, sheet.header, sheet.rows, wanted, is_sheet=True) for name, sheet in sheets]
     columns = {name: "" for _, sheet in sheets for name in sheet.header if name}
     return parts, columns if wanted.expected.columns else None
 

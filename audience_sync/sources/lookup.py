@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.marks import file_version, remote_version
-from audience_sync.sources.names import LocalFolder, is_data
+from audience_sync.sources.names import LocalFolder, is_data, literal_start
 from audience_sync.sources.partitions import is_partition, partition_values
 from audience_sync.sources.tables import did_you_mean, listed
 from audience_sync.workspace import Workspace
@@ -196,7 +196,8 @@ class Remote:
             found = list(self._within(system, path)) if system.isdir(path) else [path] if system.exists(path) else []
         else:
             place = _place_of(self._folder.place)
-            pattern = glob.escape(place) + path.removeprefix(place)
+            name = literal_start(path.removeprefix(place), lambda start: system.exists(place + start))
+            pattern = glob.escape(place) + name
             found = [match for match in system.glob(pattern) if not _last(match).startswith((".", "_"))]
         return sorted(match for match in found if not system.isdir(match))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -25,6 +25,15 @@ def file_words(query: str) -> list[str]:
     """The quoted words of a query that may be files, globs or folders (``'members/'``), each once."""
     words = [single.replace("''", "'") or double.replace('""', '"') for single, double in _WORD.findall(query)]
     return list(dict.fromkeys(word for word in words if word.lower().endswith((*SUFFIXES, "/"))))
+
+
+def literal_start(name: str, exists: Callable[[str], bool]) -> str:
+    """A glob in which folders at its start that are there mean themselves, and no others of a similar name."""
+    parts = name.split("/")
+    if not glob.has_magic("/".join(parts[:-1])):
+        return name
+    count = next((count for count in range(len(parts) - 1, 0, -1) if exists("/".join(parts[:count]))), 0)
+    return "/".join([*map(glob.escape, parts[:count]), *parts[count:]])
 
 
 class LocalFolder:
@@ -51,7 +60,9 @@ class LocalFolder:
             return sorted(self._within(path))
         if path.is_file():
             return [path]
-        pattern = str(Path(glob.escape(self.place), name))
+        pattern = str(
+            Path(glob.escape(self.place), literal_start(name, lambda start: Path(self.place, start).exists()))
+        )
         found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
         return [match for match in found if match.is_file() and not match.name.startswith((".", "_"))]
 
@@ -88,9 +99,10 @@ def _parts_below(file: Path, folder: Path) -> tuple[str, ...]:
 
 
 def _fit(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path is one of a glob's, in which `**` stands for any number of folders."""
+    """Whether a path may be one of a glob's, in which `**` stands for any number of folders."""
     if not parts or not pattern:
         return not parts and not pattern
     if pattern[0] == "**":
         return _fit(parts, pattern[1:]) or _fit(parts[1:], pattern)
-    return fnmatchcase(parts[0], pattern[0]) and _fit(parts[1:], pattern[1:])
+    is_fit = parts[0] == pattern[0] or fnmatchcase(parts[0], pattern[0])
+    return is_fit and _fit(parts[1:], pattern[1:])

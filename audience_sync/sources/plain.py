@@ -48,6 +48,8 @@ def plain(workspace: Workspace, found: Found, encoding: str) -> Path:
         copy = workspace.path("-plain")
         with copy.open("wb") as out:
             has_halves = _pour(found, out, "utf-8-sig" if name == UTF_8 else name)
+        if not copy.stat().st_size:
+            raise _empty(found, "has a byte order mark and no text")
         return _marked(workspace, copy) if has_halves else copy
 
 
@@ -65,10 +67,7 @@ def _marked(workspace: Workspace, path: Path) -> Path:
 
 def _refuse_start(found: Found, start: bytes, encoding: str) -> None:
     if not start:
-        raise SourceError(
-            f"{found.name} is empty (0 bytes), so the members are unknown. It may still be being written. "
-            f"The audience is unchanged.{_HEADER_ONLY if found.suffix in _NOT_JSON else ''}"
-        )
+        raise _empty(found, "is empty (0 bytes)")
     if not encoding.startswith("utf") and start.startswith(codecs.BOM_UTF8):
         raise SourceError(
             f"{found.name} is UTF-8, not {encoding.upper()}: it begins with the mark of UTF-8. Nothing of it was used. "
@@ -76,6 +75,13 @@ def _refuse_start(found: Found, start: bytes, encoding: str) -> None:
         )
     if not encoding.startswith(("utf-16", "utf-32")) and start.startswith(_UTF_16):
         raise SourceError(f"{found.name} is UTF-16, not {encoding.upper()}. Say so in the config: `encoding: utf-16`.")
+
+
+def _empty(found: Found, what: str) -> SourceError:
+    return SourceError(
+        f"{found.name} {what}, so the members are unknown. It may still be being written. "
+        f"The audience is unchanged.{_HEADER_ONLY if found.suffix in _NOT_JSON else ''}"
+    )
 
 
 def _codec(encoding: str) -> str:

@@ -35,7 +35,7 @@ THE_QUERY = "the query"
 _TEXT = r"'(?:[^']|'')+'"
 #: A function that reads files, and its first argument: a name, or a list of names.
 _FILE_FUNCTION = re.compile(
-    rf"(\b(?:read_\w+|parquet_scan|glob)\s*\(\s*)({_TEXT}|\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*\s*\])", re.IGNORECASE
+    rf"(\b(?:read_\w+|parquet_\w+|sniff_csv|glob)\s*\(\s*)({_TEXT}|\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*\s*\])", re.IGNORECASE
 )
 #: The functions that give a file's content as one value.
 _WHOLE = re.compile(r"read_(text|blob)\b", re.IGNORECASE)
@@ -45,7 +45,7 @@ _PARENTHESIS = re.compile(rb"[()]|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 _RAISING = re.compile(r"\berror\s*\(", re.IGNORECASE)
 _CHANGING = re.compile(
     r"\b(now|today|current_\w+|localtime\w*|get_current\w*|\w*_timestamp|age|random\w*|\w*uuid\w*|shuffle|sample|"
-    r"tablesample|getenv|read_\w+|parquet_scan|glob)\b",
+    r"tablesample|getenv|read_\w+|parquet_\w+|sniff_csv|glob)\b",
     re.IGNORECASE,
 )
 

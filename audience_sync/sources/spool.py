@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.base import Unsendable, Wanted
 from audience_sync.sources.ids import MISSING, NOT_TEXT, python_ids
 from audience_sync.sources.tables import (
+    HEADER_AGAIN,
     NAME_HAS_NUL,
     NAME_HAS_SURROGATE,
     Part,
@@ -44,6 +45,7 @@ class Places:
     name: int | None
     traits: Mapping[str, int]
     ids: frozenset[str] = frozenset()  # those of the traits that are further ids
+    again: tuple[str, ...] | None = None  # the header, where a row that repeats it is invalid
 
 
 def places(file: str, header: Sequence[str], wanted: Wanted) -> Places:
@@ -68,9 +70,14 @@ def spool(
     rows: Iterable[Sequence[Any]],
     wanted: Wanted,
     refuse: Callable[[Any], SourceError] | None = None,
+    *,
+    is_sheet: bool = False,
 ) -> Part:
-    """Write the rows down. ``refuse`` makes an error of a value whose type is no user id's (else: a reject)."""
-    where = places(file, header, wanted)
+    """Write the rows down. ``refuse`` makes an error of a value whose type is no user id's (else: a reject).
+
+    ``is_sheet``: people may have put sheets together, so that a row may be the header again.
+    """
+    where = replace(places(file, header, wanted), again=tuple(header) if is_sheet else None)
     path = workspace.path("-rows.csv")
     odd = set[str]()
     with path.open("w", encoding="utf-8", newline="") as out:
@@ -94,6 +101,9 @@ def _cells(
     columns = list(zip(*rows, strict=True))
     values = columns[where.user_id]
     user_ids, reasons = python_ids(values)
+    headers = [place for place, row in enumerate(rows) if where.again and _is_header(row, where.again)]
+    for place in headers:
+        user_ids[place], reasons[place] = None, HEADER_AGAIN
     if refuse and start == 1 and NOT_TEXT in reasons and {NOT_TEXT, MISSING}.issuperset(reasons):
         raise refuse(values[reasons.index(NOT_TEXT)])
     cells: list[Sequence[Any]] = [range(start, start + len(rows)), user_ids, reasons, _raws(values, reasons)]
@@ -103,10 +113,16 @@ def _cells(
         cells = [*cells[:2], reasons, _raws(values, reasons), names]
     for key, place in where.traits.items():
         texts = python_ids(columns[place])[0] if key in where.ids else json_texts(columns[place])
+        for again in headers:
+            texts[again] = None
         if key not in where.ids and any(text[0] == REJECTED for text in texts if text):
             odd.add(key)
         cells.append(texts)
     return cells
+
+
+def _is_header(row: Sequence[Any], header: Sequence[str]) -> bool:
+    return all(("" if cell is None else str(cell).strip()) == name for cell, name in zip(row, header, strict=True))
 
 
 def _refuse_bytes(file: str, wanted: Wanted, traits: Mapping[str, Sequence[str | None]]) -> None:

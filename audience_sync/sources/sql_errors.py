@@ -105,6 +105,6 @@ def _meant(word: str, there: Sequence[str]) -> str:
 
 
 def _shown(place: str) -> str:
-    """As people write it: from the folder on that they are in."""
-    path = Path(place).absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else place
+    """As people write it: from the folder on that they are in, and whole where it is that folder."""
+    path, current = Path(place).absolute(), Path.cwd()
+    return str(path.relative_to(current)) if current in path.parents else str(path)

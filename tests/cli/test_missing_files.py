@@ -91,3 +91,9 @@ def test_a_file_that_lies_outside_of_the_folder_is_a_matter_of_access(place: str
     query = f"select user_id from '{place.format(folder=Path(shop.folder))}'"
     shop.configure(sources={"shop": {"files": "shop"}}, audiences=[{"name": "VIP", "source": "shop", "query": query}])
     assert "it may read the files of its source's folder alone" in shop.sync().json["audiences"][0]["error"]
+
+
+def test_the_folder_that_people_are_in_is_named_whole(shop: Project) -> None:
+    shop.configure(audiences=[{"name": "VIP", "source": "shop", "query": "select user_id from 'vpi.csv'"}])
+    error = shop.sync().json["audiences"][0]["error"]
+    assert f"which does not exist in {shop.folder}. Did you mean 'vip.csv'?" in error

@@ -67,6 +67,11 @@ SHARED: dict[str, tuple[dict[str, Any], str, str]] = {
         DESTINATION,
         "audiences[0].file",
     ),
+    "a glob in a folder with brackets will read the destination": (
+        {"audiences": [{**AUDIENCE, "file": "day[1]/*.csv"}], **to("day[1]/calls.csv")},
+        DESTINATION,
+        "audiences[0].file",
+    ),
     "a folder's files will have the destination among them": (
         {"audiences": [{**AUDIENCE, "file": "day"}], **to("day/calls.jsonl")},
         DESTINATION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,8 @@ AGAIN = {
     "CR": b"user_id,score\rada,1\ruser_id,score\rbob,2\r",
     "quoted the second time": b'user_id,score\nada,1\n"user_id","score"\nbob,2\n',
     "quoted the first time": b'"user_id","score"\nada,1\nuser_id,score\nbob,2\n',
+    "quoted in part the second time": b'user_id,score\nada,1\n"user_id",score\nbob,2\n',
+    "quoted where it must be": b'"user_id","score","a,b"\nada,1,\nuser_id,score,"a,b"\nbob,2,\n',
 }
 
 
@@ -78,6 +81,34 @@ def test_a_row_that_repeats_the_header_is_invalid(content: bytes, write: Write, 
 def test_the_members_of_a_gzip_file_may_each_have_a_header(write: Write, read: Read) -> None:
     write("a.csv.gz", gzip.compress(b"user_id,score\nada,1\n") + gzip.compress(b"user_id,score\nbob,2\n"))
     assert read(file="a.csv.gz").rejects == [("a.csv.gz", 2, "user_id", "the header again")]
+
+
+def test_files_that_were_put_together_may_each_have_a_line_with_the_separator(write: Write, read: Read) -> None:
+    write("a.csv", "sep=;\r\nuser_id;score\r\nada;1\r\nsep=;\r\nuser_id;score\r\nbob;2\r\n")
+    members = read(file="a.csv")
+    assert members.ids == ["ada", "bob"]
+    assert [reject[3] for reject in members.rejects] == ["the header again", "the header again"]
+    assert read(query="select user_id from 'a.csv'").ids == ["ada", "bob"]
+
+
+def test_a_header_at_the_very_end_of_a_file_is_invalid(write: Write, read: Read) -> None:
+    write("a.csv", "user_id,score\nada,1\nuser_id,score")
+    write("b.csv", "user_id\nada\nuser_id")
+    assert read(file="a.csv").ids == ["ada"]
+    assert read(file="b.csv").ids == ["ada"]
+
+
+def test_a_row_of_a_workbook_that_repeats_the_header_is_invalid(tmp_path: Path, read: Read) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["user_id", "score"], ["ada", 1], ["user_id", "score"], ["bob", 2], ["user_id", 3]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    scores = read(file="a.xlsx", traits={"score": "score"})
+    assert sorted(row for row in scores.rows if row[0]) == [("ada", "1"), ("bob", "2"), ("user_id", "3")]
+    assert scores.rejects == [("a.xlsx", 2, "user_id", "the header again")]
+    assert read(query="select user_id from 'a.xlsx'").ids == ["ada", "bob", "user_id"]
 
 
 def test_a_user_who_is_called_like_the_column_is_a_user(write: Write, read: Read) -> None:

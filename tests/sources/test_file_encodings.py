@@ -154,3 +154,22 @@ def test_what_to_write_instead_is_no_encoding_that_failed_already(write: Write, 
     assert "`encoding: cp1252`" not in str(caught.value)
     assert "`encoding: cp932` in Japan" in str(caught.value)
     assert "`file --mime-encoding a.csv` guesses it" in str(caught.value)
+
+
+ONLY_A_MARK = {
+    "UTF-8": ("a.csv", "utf-8", b"\xef\xbb\xbf"),
+    "packed": ("a.csv.gz", "utf-8", gzip.compress(b"\xef\xbb\xbf")),
+    "UTF-16": ("a.csv", "utf-16", b"\xff\xfe"),
+    "JSON lines": ("a.jsonl", "utf-8", b"\xef\xbb\xbf"),
+}
+
+
+@pytest.mark.parametrize(("name", "encoding", "content"), ONLY_A_MARK.values(), ids=ONLY_A_MARK.keys())
+def test_a_file_with_a_byte_order_mark_alone_is_an_empty_one(
+    name: str, encoding: str, content: bytes, write: Write, read: Read
+) -> None:
+    write(name, content)
+    with pytest.raises(SourceError, match="has a byte order mark and no text, so the members are unknown"):
+        read(file=name, encoding=encoding)
+    with pytest.raises(SourceError, match="has a byte order mark and no text, so the members are unknown"):
+        read(query=f"select user_id from '{name}'", encoding=encoding)

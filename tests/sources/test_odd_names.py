@@ -107,10 +107,22 @@ def test_a_glob_reads_each_file_once_also_those_with_brackets(ending: str, tmp_p
     assert read(query=f"select user_id from '*.{ending}'").ids == ["ada", "bob", "cyd", "dan", "eve"]
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_folder_that_a_glob_names_is_that_folder_where_it_exists(ending: str, tmp_path: Path, read: Read) -> None:
+    write_members(tmp_path / "in[1]" / f"vip.{ending}", "ada")
+    write_members(tmp_path / "in1" / f"vip.{ending}", "eve")
+    assert read(file=f"in[1]/*.{ending}").ids == ["ada"]
+    assert read(query=f"select user_id from 'in[1]/*.{ending}'").ids == ["ada"]
+    assert read(file=f"{tmp_path}/in[1]/*.{ending}").ids == ["ada"]
+    assert read(file=f"in[12]/*.{ending}").ids == ["eve"]
+
+
 FUNCTIONS = {
     "a name": "select user_id from read_csv('m/vip[1].csv', all_varchar = true)",
     "a list": "select user_id from read_csv(['m/vip[1].csv'], all_varchar = true)",
     "a glob": "select user_id from read_csv('m/*[[]1].csv', all_varchar = true)",
+    "a glob in a folder": "select user_id from read_csv('m[1]/*.csv', all_varchar = true)",
+    "what a file is like": "select distinct 'ada' as user_id from sniff_csv('m/vip[1].csv') where Delimiter = ','",
     "a folder": "select user_id from read_csv('plan=free/', all_varchar = true)",
     "a folder with a value": "select user_id from read_csv('plan=free/a.csv', all_varchar = true) where plan = 'pro'",
 }
@@ -120,6 +132,8 @@ FUNCTIONS = {
 def test_functions_that_read_files_mean_the_same_files(query: str, tmp_path: Path, read: Read) -> None:
     write_members(tmp_path / "m" / "vip[1].csv", "ada")
     write_members(tmp_path / "m" / "vip1.csv", "eve")
+    write_members(tmp_path / "m[1]" / "vip.csv", "ada")
+    write_members(tmp_path / "m1" / "vip.csv", "eve")
     write_members(tmp_path / "plan=free" / "a.csv", "ada")
     assert read(query=query).ids == ["ada"]
 
@@ -169,6 +183,9 @@ def test_remote_names_with_brackets_mean_themselves(read: Read) -> None:
     assert read(source, file="*.csv").ids == ["ada", "eve"]
     assert read(source, file="vip[12].csv").ids == ["eve"]
     assert read(source, query="select user_id from 'vip[1].csv'").ids == ["ada"]
+    fsspec.filesystem("memory").pipe({"/top/odd[1]/vip.csv": b"user_id\nada\n", "/top/odd1/vip.csv": b"user_id\neve\n"})
+    assert read(FilesSource("memory://top"), file="odd[1]/*.csv").ids == ["ada"]
+    assert read(FilesSource("memory://top"), file="odd[12]/*.csv").ids == ["eve"]
 
 
 def test_files_keep_their_names_in_messages(write: Write, read: Read) -> None:

@@ -80,29 +80,43 @@ def _with_plain_header(workspace: Workspace, path: Path, header: Header) -> tupl
 
 
 def _is_repeated(path: Path, header: Header, skipped: int) -> bool:
-    """Whether the header may stand again among the rows, as in files that were put together."""
-    quoted_names = ['"' + name.replace('"', '""') + '"' for name in header.names]
-    forms = {header.text, header.delimiter.join(header.names), header.delimiter.join(quoted_names)}
-    wanted = [form.encode() for form in forms]
+    """Whether the header may stand again among the rows, as in files that were put together: a line begins like it."""
+    wanted = [form.encode() for form in _starts(header)]
     kept = max(map(len, wanted))
     with path.open("rb") as file:
-        file.seek(0 if skipped else header.size)
+        file.seek(0 if skipped else max(header.size - 1, 0))
         before = b""
         while chunk := file.read(1 << 20):  # bytes are searched far faster than a mapped file
             before += chunk
             if any(form in before for form in wanted):
                 return True
             before = before[-kept:]
-    return False
+    return any(form in before + header.end.encode() for form in wanted)
+
+
+def _starts(header: Header) -> set[str]:
+    """How a line begins that may be the header again, or its line `sep=;`: with what ends the line before."""
+    first, end = header.names[0], header.end or "\n"
+    if not first:
+        return {header.text, header.delimiter.join(header.names)}
+    after = header.delimiter if len(header.names) > 1 else end[0]
+    names = [first + after, '"' + first.replace('"', '""') + '"' + after]
+    return {
+        start + word
+        for start in (end[-1], "\ufeff")
+        for word in (*names, *(["sep=", "SEP=", "Sep="] if header.before else []))
+    }
 
 
 def _without_headers(table: Table, header: Header) -> Table:
-    """No value comes from a row that is the header word for word, a byte order mark aside."""
+    """No value comes from a row that is the header word for word, a byte order mark aside, or is its line `sep=;`."""
     mark = "chr(65279)"
     again = " and ".join(
         f"coalesce({f'ltrim(c{place}, {mark})' if place == 0 else f'c{place}'}, '') = {literal(name)}"
         for place, name in enumerate(header.names)
     )
+    if header.before and len(header.names) == 2:
+        again = f"({again}) or (coalesce(lower(ltrim(c0, {mark})), '') = 'sep=' and c1 is null)"
     columns = {
         name: Column(f"case when not ({again}) then {column.sql} end", column.type)
         for name, column in table.columns.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ class ConfigError(AudienceSyncError):
 
 class NoConfigError(ConfigError):
     """There is no config file. Its one problem has the path."""
+
+
+class ScarceMemoryError(AudienceSyncError):
+    """The process may use less memory than anything that compares snapshots needs. Nothing was done."""
 
 
 class SourceError(AudienceSyncError):
@@ -135,6 +140,17 @@ class OwnCodeError(UnsendableError):
 
 class BrokenDestinationError(AudienceSyncError):
     """A destination's own code fails at every call: nothing more is sent there, and the others go on."""
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Python's, DuckDB's, the system's own, and that of a library that could not be loaded for want of it."""
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    if isinstance(error, ImportError):
+        return "failed to map segment" in str(error) or "Cannot allocate memory" in str(error)
+    if isinstance(error, RuntimeError):
+        return "can't start new thread" in str(error)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
 
 
 def in_short(error: BaseException, mask: Callable[[str], str], *, place: bool = True) -> str:

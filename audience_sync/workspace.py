@@ -10,6 +10,7 @@ import csv
 import fcntl
 import os
 import re
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from audience_sync.errors import ConfigError, Problem
+from audience_sync.errors import ConfigError, Problem, ScarceMemoryError
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 #: What Python, the libraries and the senders' buffers need beside DuckDB (bytes).
 RESERVED_BYTES = 300_000_000
 SMALLEST_BYTES = 150_000_000
+#: Address space that a small run needs; one of a million users needs 1,600 MB with the default `memory_limit` (bytes).
+LEAST_ADDRESS_SPACE = 1_200_000_000
 THREADS = 2
 #: Rows that become Python's at once, while other threads wait: two of DuckDB's vectors.
 STREAMED_ROWS = 4_096
@@ -37,6 +40,24 @@ _ENDINGS = re.compile(r"(?:\.[A-Za-z0-9]{1,10}){1,2}$")
 _CLOSED = re.compile("[\\\\\ud800-\udfff]")
 #: The longest line that DuckDB reads of a CSV file, unless it is told a longer one (bytes).
 LINE_BYTES = 2_000_000
+
+
+def _refuse_scarce_memory() -> None:
+    """Raise ScarceMemoryError where `ulimit -v` allows less than LEAST_ADDRESS_SPACE.
+
+    Libraries and their threads reserve much more than they use. Where nothing is left, the C library may end the
+    process in the middle of a run, without any message of this program.
+    """
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed == resource.RLIM_INFINITY or allowed >= LEAST_ADDRESS_SPACE:
+        return
+    raise ScarceMemoryError(
+        f"there was not enough memory: the process may use {allowed // 1_000_000:,} MB of address space (`ulimit -v`), "
+        f"and needs at least {LEAST_ADDRESS_SPACE // 1_000_000:,} MB. Nothing was loaded or sent.\n"
+        "Remove that limit: ulimit -v unlimited\n"
+        "To limit the memory that is used, set `memory_limit` in the config, or the limit of a container or of "
+        "systemd (MemoryMax)."
+    )
 
 
 def quoted(name: str) -> str:
@@ -117,6 +138,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     """
 
     def __init__(self, memory_limit: int, readable: Iterable[str] = ()) -> None:
+        _refuse_scarce_memory()
         import duckdb
 
         _sweep()

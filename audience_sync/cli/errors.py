@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import signal
@@ -26,6 +25,7 @@ from audience_sync.errors import (
     RunInProgressError,
     UnknownNameError,
     in_short,
+    is_of_memory,
 )
 
 OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
@@ -181,20 +181,9 @@ def _without_a_folder() -> int:
     return USAGE
 
 
-def _is_of_memory(error: Exception) -> bool:
-    """Python's, DuckDB's, the system's own, and that of a library that could not be loaded for want of it."""
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-        return True
-    if isinstance(error, ImportError):
-        return "failed to map segment" in str(error) or "Cannot allocate memory" in str(error)
-    if isinstance(error, RuntimeError):
-        return "can't start new thread" in str(error)
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
-
-
 def _unexpected(error: Exception) -> int:
     what, remedy = f"unexpected error: {in_short(error, masked_text)}", "Run again with -v and report the output."
-    if _is_of_memory(error):
+    if is_of_memory(error):
         what = f"there was not enough memory: {in_short(error, masked_text)}"
         remedy = (
             "Give the process more memory (`ulimit -v`, a container's limit), or lower `memory_limit` in the config."

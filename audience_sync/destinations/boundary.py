@@ -28,13 +28,16 @@ from audience_sync.destinations.base import (
     Message,
     Transport,
 )
-from audience_sync.errors import AudienceSyncError, OwnCodeError, StoreError, UnsendableError, in_short
+from audience_sync.errors import AudienceSyncError, OwnCodeError, StoreError, UnsendableError, in_short, is_of_memory
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 log = logging.getLogger("audience_sync")
 
 #: Errors that are not the destination's, though they pass through its code.
 OTHERS = (KeyboardInterrupt, GeneratorExit, StoreError)
+
+#: Where a lack of memory is this program's own.
+_PACKAGE = Path(__file__).parents[1]
 
 Found = TypeVar("Found")
 
@@ -177,6 +180,8 @@ def own_error(error: BaseException, secrets: Sequence[str]) -> str:
     except Exception:  # its own __str__ may fail too
         words = type(error).__name__
     frames = extract_tb(error.__traceback__)
+    if is_of_memory(error) and frames and Path(frames[-1].filename).is_relative_to(_PACKAGE):
+        return "there was not enough memory: give the process more (`ulimit -v`, a container's limit)"
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return shortened(f"error in the destination's own code: {words}") + where
 

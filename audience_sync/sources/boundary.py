@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from audience_sync.config.origins import TIMEOUT
 from audience_sync.config.values import duration_text
-from audience_sync.errors import AudienceSyncError, SourceError, in_short
+from audience_sync.errors import AudienceSyncError, SourceError, in_short, is_of_memory
 from audience_sync.sources.base import Rows, Source, Wanted
 from audience_sync.sources.deadline import Deadline, OverdueError, in_time, watched
 from audience_sync.workspace import Workspace
@@ -120,7 +120,7 @@ class Bounded(Source):
 
     def _unexpected(self, error: Exception) -> SourceError:
         match error:
-            case MemoryError():
+            case _ if is_of_memory(error):
                 what, remedy = "there was not enough memory", "Let it give less, or give the run more memory"
             case RecursionError():
                 what, remedy = "a value is nested too deeply", "Leave the value out, or have it written as text"

@@ -12,6 +12,12 @@ from pathlib import Path
 
 import pytest
 
+import audience_sync.destinations.file
+from audience_sync.destinations.boundary import own_error
+from audience_sync.errors import SourceError
+from audience_sync.sources.base import Source
+from audience_sync.sources.boundary import Bounded
+
 from .conftest import Project
 
 NINES = "9" * 5_000
@@ -142,6 +148,53 @@ def test_a_process_that_may_not_load_its_libraries_says_so(vip: Project) -> None
 
     assert ended.returncode == 3
     assert "error: there was not enough memory: " in ended.stderr
+
+
+@pytest.mark.parametrize("megabytes", [300, 400, 700, 1_000])
+def test_an_address_space_that_is_too_small_is_refused_before_a_run_begins_to_load(
+    vip: Project, megabytes: int
+) -> None:
+    """The C library would end the process in the middle, without a word of ours."""
+    for command in ("sync", "plan", "check", "members vip"):
+        ended = subprocess.run(
+            vip.command(*command.split()),
+            cwd=vip.folder,
+            env=vip.environment,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: limited(megabytes * 1_000_000),
+        )
+        assert ended.returncode == 3, command
+        assert f"the process may use {megabytes:,} MB of address space (`ulimit -v`), and needs at least 1,200 MB" in (
+            ended.stderr
+        )
+        assert "\n  Remove that limit: ulimit -v unlimited\n" in ended.stderr
+    assert vip.sent() == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError(12, "Cannot allocate memory"), RuntimeError("can't start new thread")],
+)
+def test_a_destination_that_lacks_memory_is_not_blamed_for_its_code(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised:
+        exec(compile("raise error", audience_sync.destinations.file.__file__, "exec"), {"error": error})
+
+    assert own_error(raised.value, ()) == (
+        "there was not enough memory: give the process more (`ulimit -v`, a container's limit)"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError(12, "Cannot allocate memory"), RuntimeError("can't start new thread")],
+)
+def test_a_source_that_lacks_memory_is_not_blamed_for_its_data(error: Exception) -> None:
+    def opened() -> Source:
+        raise error
+
+    with pytest.raises(SourceError, match=r"^source 'shop' can't be read: there was not enough memory"):
+        Bounded("shop", opened).check()
 
 
 @pytest.mark.parametrize(

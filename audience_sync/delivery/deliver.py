@@ -28,6 +28,11 @@ from audience_sync.model import RunId
 from audience_sync.store.lease import Lease
 from audience_sync.workspace import Workspace
 
+#: Answers are acknowledged in one durable transaction, as soon as there are so many, or the first of them is so old
+#: (seconds). A kill repeats these requests at most, with the same message ids: see docs/decisions.
+GROUP = 16
+GROUP_SECONDS = 0.025
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -201,18 +206,34 @@ def _batches(calls: Calls, work: Delivery) -> Iterator[Batch]:
 
 
 def _answers(senders: Senders, found: Iterator[Batch], progress: Progress) -> Iterator[Sequence[Outcome]]:
-    """Outcomes as they come, several at once where several are there; no more batches after a stop."""
+    """Yield outcomes in groups, each to be acknowledged in one transaction; submit no more batches after a stop.
+
+    An error of a sender is raised once everything that was answered before has been yielded.
+    """
+    batches = _until_broken(found, progress)
     under_way: set[Future[Outcome]] = set()
-    for batch in _until_broken(found, progress):
-        if progress.stopped.is_set():
+    group: list[Outcome] = []
+    due = 0.0
+    while True:
+        batch = None if progress.stopped.is_set() else next(batches, None)
+        if batch is not None:
+            under_way.add(senders.submit(batch))
+        while len(under_way) >= (1 if batch is None else senders.size):
+            patience = max(due - time.monotonic(), 0) if group else None
+            done, under_way = wait(under_way, timeout=patience, return_when=FIRST_COMPLETED)
+            if not group:
+                due = time.monotonic() + GROUP_SECONDS
+            group += [future.result() for future in done if future.exception() is None]
+            failed = [error for future in done if (error := future.exception())]
+            if failed or len(group) >= GROUP or time.monotonic() >= due:
+                yield group
+                group = []
+            if failed:
+                raise failed[0]
+        if batch is None:
             break
-        under_way.add(senders.submit(batch))
-        if len(under_way) >= senders.size:
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            yield [future.result() for future in done]
-    while under_way:
-        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-        yield [future.result() for future in done]
+    if group:
+        yield group
 
 
 def _until_broken(found: Iterator[Batch], progress: Progress) -> Iterator[Batch]:

@@ -264,7 +264,10 @@ class Workspace(AbstractContextManager["Workspace"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.connection.close()
+        import duckdb
+
+        with suppress(duckdb.Error):  # a read that nothing can stop still uses it, until the process ends
+            self.connection.close()
         self._lock.close()
         if self._handle is not None:
             os.close(self._handle)

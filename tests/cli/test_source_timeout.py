@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -86,6 +87,11 @@ def test_a_query_of_sqlite_is_stopped(vip: Project) -> None:
 
 def test_a_query_over_files_is_stopped(vip: Project) -> None:
     _fails_alone(vip, {"files": "."}, query=ENDLESS_FILES)
+
+
+def test_a_file_that_can_not_even_be_opened_in_time_is_left(vip: Project) -> None:
+    os.mkfifo(vip.folder / "pipe.csv")  # as a network drive that is away: nothing ends the wait
+    _fails_alone(vip, {"files": "."}, query="select user_id from read_csv('pipe.csv')")
 
 
 def test_a_probe_is_stopped(vip: Project) -> None:

@@ -22,6 +22,8 @@ NEAR = 0.15
 FORGET_AFTER = 256
 #: By how much the limit grows then.
 GROWTH = 1.25
+#: Messages at which a server kept failing, and at nothing smaller, after which it is their size.
+FAILED_OFTEN = 3
 #: Seconds after which a sender looks again whether another has found out.
 LOOK_AGAIN = 0.1
 
@@ -39,13 +41,33 @@ class BodyLimit:
         self._limit: int | None = None
         self._proven = 0
         self._refused: int | None = None
+        self._failed: int | None = None
+        self._failures = 0
         self._successes = 0
         self._forget_after = FORGET_AFTER
         self._is_trying = False
 
     @property
     def is_known(self) -> bool:
-        return self._limit is not None
+        """Whether anything is: if not, what goes through need not be counted."""
+        return self._limit is not None or self._failed is not None
+
+    def failed(self, size: int) -> None:
+        """The server kept failing at one message of this size, while a smaller one of the same call went through.
+
+        Once it may be that message; several times, and nothing larger went through since, it is the size.
+        """
+        with self._changed:
+            self._failures += 1
+            self._failed = size if self._failed is None else min(self._failed, size)
+            if self._failures >= FAILED_OFTEN:
+                self.refused(self._failed)
+
+    def has_failed(self, size: int) -> bool:
+        return self._failed is not None and size >= self._failed
+
+    def has_refused(self, size: int) -> bool:
+        return self._refused is not None and size >= self._refused
 
     @contextmanager
     def turn(self, sizes: Callable[[], Sequence[int]]) -> Iterator[int | None]:
@@ -97,9 +119,11 @@ class BodyLimit:
 
     def passed(self, size: int) -> None:
         """A request of this size went through."""
-        if self._limit is None:
-            return
         with self._changed:
+            if self._failed is not None and size >= self._failed:
+                self._failed, self._failures = None, 0
+            if self._limit is None:
+                return
             self._proven = max(self._proven, size)
             if size * 2 < self._limit:
                 return

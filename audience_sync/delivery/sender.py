@@ -16,8 +16,10 @@ from audience_sync.destinations.base import Judgement, Limits, Meaning, Message,
 #: halved to find it. It is refused only where others of its batch go through; a call that is a batch of its own is
 #: left for the next run, once others go through.
 MOST_ATTEMPTS = 4
-#: The same for half of what has failed so: whether it is the size is soon to be seen.
+#: The same for half of what has failed so, and for sizes at which a single message failed: it may be the size.
 HALF_ATTEMPTS = 2
+#: A call of so many bytes, at which a server keeps failing, may be too large for a proxy on the way.
+MAY_BE_TOO_LARGE = 1024
 TOO_LARGE = 413
 
 
@@ -199,8 +201,7 @@ class BatchSender:
 
     def _settled(self, calls: Sequence[EncodedCall], failure: _Failure | None, outcome: Outcome) -> list[_Share]:
         """Send the calls in one request. Returns the parts of it that have to be sent by themselves."""
-        is_half = failure is not None and len(calls) > 1
-        judgement = self._answer(calls, outcome, HALF_ATTEMPTS if is_half else MOST_ATTEMPTS)
+        judgement = self._answer(calls, outcome, self._most_attempts(calls, failure))
         if judgement is None:
             outcome.answered = False
             return []
@@ -217,11 +218,30 @@ class BatchSender:
             failed = _Failure(_size(calls), left=2) if judgement.meaning is Meaning.RETRY else None
             middle = len(calls) // 2
             return [_Share(calls[:middle], failed), _Share(calls[middle:], failed)]
-        if is_too_large and (parts := self._divide(calls[0])):
-            return self._sendable([_Share([part]) for part in parts], outcome)
-        refusal = Refusal(calls[0], judgement.reason, judgement.status, calls[0].only)
-        (outcome.suspects if judgement.meaning is Meaning.RETRY else outcome.refusals).append(refusal)
+        fails = judgement.meaning is Meaning.RETRY
+        if parts := self._parts_of(calls, judgement):
+            whole = _Failure(_size(calls), left=len(parts)) if fails else None
+            return self._sendable([_Share([part], whole) for part in parts], outcome)
+        if fails and failure and calls[0].only is not None and outcome.settled:
+            self._bodies.failed(min(failure.size, _size(calls)))
+        refusal = Refusal(calls[0], _reason(judgement, calls[0]), judgement.status, calls[0].only)
+        (outcome.suspects if fails else outcome.refusals).append(refusal)
         return []
+
+    def _most_attempts(self, calls: Sequence[EncodedCall], failure: _Failure | None) -> int:
+        """Failed attempts after which the calls are divided, or refused: fewer, the likelier it is their size."""
+        if not self._bodies.is_known:
+            return HALF_ATTEMPTS if failure and len(calls) > 1 else MOST_ATTEMPTS
+        if self._bodies.has_refused(_size(calls)):
+            return 1
+        is_doubtful = (failure and len(calls) > 1) or self._bodies.has_failed(_size(calls))
+        return HALF_ATTEMPTS if is_doubtful else MOST_ATTEMPTS
+
+    def _parts_of(self, calls: Sequence[EncodedCall], judgement: Judgement) -> Sequence[EncodedCall]:
+        """What a call is divided into that is too large, or at which the server keeps failing and that may be so."""
+        if len(calls) > 1 or (judgement.status != TOO_LARGE and _size(calls) < MAY_BE_TOO_LARGE):
+            return ()
+        return self._divide(calls[0]) if judgement.status == TOO_LARGE or judgement.meaning is Meaning.RETRY else ()
 
     def _sendable(self, parts: Sequence[_Share], outcome: Outcome) -> list[_Share]:
         """The parts of a call that was divided, without those that can't be sent."""
@@ -279,7 +299,8 @@ class BatchSender:
             outcome.retries += 1
             attempt += judgement.meaning is Meaning.RETRY
             if judgement.meaning is Meaning.RETRY and judgement.status is not None and attempt >= most_attempts:
-                if len(outcome.batch.calls) > 1:
+                is_rest = calls[0].only is not None and outcome.settled > 0  # another part of the call went through
+                if len(outcome.batch.calls) > 1 or is_rest or self._parts_of(calls, judgement):
                     return judgement
                 if self._progress.last > begun:  # others go through, but nothing says that this call is bad
                     return None
@@ -316,6 +337,11 @@ class BatchSender:
 
 def _size(calls: Sequence[EncodedCall]) -> int:
     return sum(call.size for call in calls)
+
+
+def _reason(judgement: Judgement, call: EncodedCall) -> str:
+    """Why a call was refused; of a part that was sent by itself, with its size."""
+    return judgement.reason if call.only is None else f"{judgement.reason}, at a message of {call.size:,} bytes"
 
 
 def _one_a_user(refusals: Sequence[Refusal]) -> list[Refusal]:

@@ -250,6 +250,31 @@ def test_a_value_too_large_for_a_proxy_on_the_way_keeps_nothing_else_back(
     assert len(reasons(vip)) == 2
 
 
+@pytest.mark.parametrize("status", [500, 502])
+@pytest.mark.parametrize(
+    "options", [{"type": "webhook"}, {"type": "segment", "write_key": "a-key"}], ids=lambda each: each["type"]
+)
+def test_a_value_at_which_a_proxy_on_the_way_fails_keeps_nothing_else_back(
+    vip: Project, receiver: Receiver, options: dict[str, Any], status: int
+) -> None:
+    """Caddy answers 502 to bodies over its limit, some others 500."""
+    receiver.will_answer(TAKEN)
+    receiver.will_limit(5_000, Reply(status))
+    configure(vip, crm={"url": receiver.url, "concurrency": 1, **options})
+    write_traits(vip, f"ada,{LARGE[:6_000]},short,gold")
+    first = vip.sync()
+    assert (first.code, first.destination("crm")["delivered"], first.destination("crm")["refused"]) == (1, 2, 1)
+    [(user, reason)] = reasons(vip)
+    assert (user, reason.startswith(f"HTTP {status}, at a message of 6,")) == ("ada", True)
+    assert reason.endswith(" bytes. The rest was sent, without: bio")
+
+    receiver.requests.clear()
+    vip.write_members("vip.csv", "bob", "cyd")
+    assert vip.sync("--accept", "vip").code == 1
+    accepted = b" ".join(request.body for request in receiver.requests if len(request.body) <= 5_000)
+    assert accepted.count(b'"vip":false') == 1
+
+
 def test_calls_of_one_user_in_several_requests_where_one_may_not_have_all(vip: Project, receiver: Receiver) -> None:
     configure(vip, segment=segment(receiver, envelope="personas", batch_size=1))
     write_traits(vip, "ada,a,b,gold")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from audience_sync.delivery.bodies import FORGET_AFTER, GROW_AFTER, BodyLimit
-from audience_sync.delivery.calls import Batch, encode
+from audience_sync.delivery.calls import Batch, EncodedCall, Odd, encode, part_of
 from audience_sync.delivery.pace import Pace
 from audience_sync.delivery.sender import BatchSender, Outcome, Progress
-from audience_sync.destinations.base import Judgement, Meaning
+from audience_sync.destinations.base import Judgement, Meaning, Message
+from audience_sync.model import IdentifyCall
 
-from .doubles import BROKEN, DELIVERED, Answers, Clock, ScriptedDestination, Stopped, a_call
+from .doubles import BROKEN, DELIVERED, Answers, Clock, ScriptedDestination, Stopped, a_call, in_turn
 
 TOO_LARGE = Judgement(Meaning.REFUSED, "HTTP 413", 413)
 BAD_GATEWAY = Judgement(Meaning.RETRY, "HTTP 502", 502)
@@ -152,3 +154,97 @@ def test_a_call_at_which_a_server_fails_makes_no_request_smaller() -> None:
     outcomes, _ = sent(destination, 100, 100, 100)
     assert [[refusal.call.user_id for refusal in outcome.refusals] for outcome in outcomes] == [["u-000-042"], [], []]
     assert [len(users) for users in destination.received[-2:]] == [100, 100]
+
+
+# One property that is too large, where the server only fails ----------------------------------------------------------
+
+
+def a_large_call(user: str) -> IdentifyCall:
+    traits = f'{{"bio":"{"x" * 6_000}","vip":true}}'
+    return IdentifyCall(user, traits, f"id-{user}", "2026-03-01T06:00:00.000Z", "bio@1,vip@1")
+
+
+def halves(destination: ScriptedDestination, call: EncodedCall) -> list[EncodedCall]:
+    if call.only is not None:
+        return []
+    parts = [(keys, encode(part_of(a_large_call(call.user_id), [keys]), destination)) for keys in ("vip", "bio")]
+    return [
+        EncodedCall(part.message_id, part.body, part.user_id, replace(part.odd or Odd(), only=frozenset({key})))
+        for key, part in parts
+    ]
+
+
+class Limited(ScriptedDestination):
+    """Fails at every request of more bytes."""
+
+    def take(self, messages: Sequence[Message]) -> Judgement:
+        answer = super().take(messages)
+        return BAD_GATEWAY if sum(len(message.body) for message in messages) > 5_000 else answer
+
+
+def sent_large(destination: ScriptedDestination, *batches: Sequence[str]) -> tuple[list[Outcome], Clock]:
+    clock = Clock()
+    progress = Progress(60.0, clock, Stopped(clock))
+    sender = BatchSender(
+        destination.open(),
+        Pace(None, clock=clock, wait=progress.stopped.wait),
+        progress,
+        lambda: None,
+        pause=lambda attempt: 1.0,
+        divide=lambda call: halves(destination, call),
+    )
+    return [
+        sender.send(Batch("", tuple(encode(a_large_call(user), destination) for user in users))) for users in batches
+    ], clock
+
+
+@pytest.mark.parametrize("users", [["ada"], ["ada", "bob"], ["ada", "bob", "cyd", "dan"]], ids=len)
+def test_of_a_call_at_which_a_server_fails_for_its_size_the_rest_is_accepted(users: list[str]) -> None:
+    destination = Limited()
+    [outcome], _ = sent_large(destination, users)
+    assert outcome.answered
+    assert [(each.call.user_id, each.properties) for each in outcome.refusals] == [
+        (user, frozenset({"bio"})) for user in users
+    ]
+    assert outcome.refusals[0].reason.startswith("HTTP 502, at a message of 6,0")
+    assert [call["user"] for call in destination.calls if call["traits"] == {"vip": True}] == users
+
+
+def test_a_server_that_fails_at_many_large_calls_is_asked_few_times_for_each() -> None:
+    destination = Limited()
+    outcomes, clock = sent_large(destination, *[[f"u-{number:03}"] for number in range(50)])
+    assert [len(outcome.refusals) for outcome in outcomes] == [1] * 50
+    assert [outcome.requests for outcome in outcomes[3:]] == [3] * 47
+    assert clock.now < 30
+
+
+def test_a_server_that_is_down_gets_a_large_call_when_it_is_back() -> None:
+    destination = ScriptedDestination(in_turn(*[BROKEN] * 20))
+    [outcome], _ = sent_large(destination, ["ada"])
+    assert (outcome.answered, outcome.refusals, outcome.requests) == (True, [], 22)
+    assert {key for call in destination.calls[-2:] for key in call["traits"]} == {"bio", "vip"}
+
+
+def test_a_server_that_stays_down_refuses_no_part_of_a_large_call() -> None:
+    destination = ScriptedDestination(lambda users: BROKEN)
+    [outcome], clock = sent_large(destination, ["ada"])
+    assert (outcome.answered, outcome.refusals) == (False, [])
+    assert clock.now >= 60
+
+
+def test_failures_at_a_size_that_went_through_since_say_nothing_of_it() -> None:
+    bodies = BodyLimit()
+    bodies.failed(2_000)
+    bodies.failed(2_500)
+    bodies.passed(3_000)
+    bodies.failed(2_000)
+    assert not bodies.has_refused(2_000)
+    assert count(bodies, [100] * 100) is None
+
+
+def test_failures_at_three_messages_and_at_nothing_smaller_are_about_their_size() -> None:
+    bodies = BodyLimit()
+    for size in (2_400, 2_000, 2_200):
+        bodies.failed(size)
+    assert (bodies.has_refused(2_000), bodies.has_refused(1_999)) == (True, False)
+    assert count(bodies, [100] * 100) == 10

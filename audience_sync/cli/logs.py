@@ -14,10 +14,11 @@ import click
 from audience_sync.cli.errors import masked_text
 from audience_sync.cli.streams import for_programs
 from audience_sync.model import AudienceStatus
+from audience_sync.wording import form, plural
 
 if TYPE_CHECKING:
     from audience_sync.sync.findings import AudienceFinding
-    from audience_sync.sync.report import Report
+    from audience_sync.sync.report import DestinationReport, Report
 
 FORMAT_VARIABLE = "AUDIENCE_SYNC_LOG"
 FORMATS = ("text", "json")
@@ -77,8 +78,9 @@ def log_report(report: Report) -> None:
     )
     for each in report.destinations:
         counts = {name: getattr(each, name) for name in ("calls", "delivered", "refused", "pending")}
-        words = f"destination {each.name}: {each.error}" if each.error else f"destination {each.name}"
-        level = logging.WARNING if each.error else logging.INFO
+        problems = [*filter(None, [each.error]), *_refused(each)]
+        words = f"destination {each.name}" + (f": {'; '.join(problems)}" if problems else "")
+        level = logging.WARNING if problems else logging.INFO
         _runs.log(level, words, extra={**run, "destination": each.name, **counts})
     for audience in report.audiences:
         if audience.entered or audience.left or audience.error:
@@ -91,6 +93,14 @@ def log_report(report: Report) -> None:
     held = [f"computed trait {key}: {each.words}" for key, each in report.traits.held]
     for words in (*report.traits.errors, *held, *report.errors, *report.held):
         _runs.warning(words, extra=run)
+
+
+def _refused(destination: DestinationReport) -> list[str]:
+    """How many calls of this and earlier runs are refused, with the remedy."""
+    if not destination.still_refused:
+        return []
+    count = f"{plural(destination.still_refused, 'call')} {form(destination.still_refused, 'is')} refused"
+    return [f"{count}. After correcting the data: audience-sync retry --destination {destination.name}"]
 
 
 def _why(audience: AudienceFinding) -> str:

@@ -210,3 +210,38 @@ def test_a_config_that_is_no_yaml_is_mailed(vip: Project) -> None:
     code, mail = mailed(vip, "sync", "--quiet")
     assert code == 2
     assert "this is not YAML" in mail
+
+
+class TestALogForPrograms:
+    """`AUDIENCE_SYNC_LOG=json`: the same needs a line of its own, with the command, also where the run is quiet."""
+
+    @pytest.fixture(autouse=True)
+    def json_log(self, vip: Project) -> None:
+        vip.environment["AUDIENCE_SYNC_LOG"] = "json"
+
+    def lines(self, project: Project) -> list[tuple[str, str]]:
+        _, mail = mailed(project, "sync", "--quiet")
+        return [(line["level"], line["message"]) for line in map(json.loads, mail.splitlines())]
+
+    def test_refused_calls_are_a_warning_in_each_run(self, refused: Project, receiver: Receiver) -> None:
+        warning = (
+            "warning",
+            "destination seg: 3 calls are refused. After correcting the data: audience-sync retry --destination seg",
+        )
+        assert self.lines(refused) == [warning]
+        assert self.lines(refused) == [warning]
+
+    def test_a_hold_is_a_warning(self, emptied: Project) -> None:
+        ((level, message),) = self.lines(emptied)
+        assert level == "warning"
+        assert message.startswith(
+            "audience vip: audience 'vip': with the new snapshot 3 of 3 members (100%) would leave"
+        )
+
+    def test_a_failure_is_a_warning(self, missing: Project) -> None:
+        ((level, message),) = self.lines(missing)
+        assert level == "warning"
+        assert message.startswith("audience test: no file 'test.csv'")
+
+    def test_what_is_well_is_silent(self, vip: Project) -> None:
+        assert self.lines(vip) == []

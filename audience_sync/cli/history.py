@@ -39,6 +39,7 @@ _PIPED = {
     "held": Column("held", right=True),
     "error": Column("error"),
 }
+_HELD = (("held", "audience"), ("traits_held", "computed trait"))
 #: Of one audience; the others of its row stand under it where they are not zero.
 _AUDIENCE = {
     "run": _RUN,
@@ -157,9 +158,12 @@ def _note(run: Row, columns: Sequence[Column]) -> str:
 
 
 def _of_run(run: Row) -> Iterator[str]:
-    for name, thing in (("held", "audience"), ("refused", "call"), ("pending", "call")):
+    held = [plural(run[name], thing) for name, thing in _HELD if run[name]]
+    if held:
+        yield f"{' and '.join(held)} held"
+    for name in ("refused", "pending"):
         if run[name]:
-            yield f"{plural(run[name], thing)} {name}"
+            yield f"{plural(run[name], 'call')} {name}"
     if run["trait_users_changed"]:
         yield f"{plural(run['trait_users_changed'], 'user')} with changed traits"
     if run["error"]:

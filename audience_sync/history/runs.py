@@ -12,6 +12,13 @@ from audience_sync.store.pruning import pruned_through
 
 Row = dict[str, Any]
 
+#: The view, and how many computed traits a held run held.
+_LAST = """
+    select r.*, case when r.status = 'held' then (
+        select count(*) from holds h where h.kind = 'computed_trait' and h.run <= r.run and h.last_run >= r.run
+    ) else 0 end as traits_held
+    from sync_runs r order by r.run desc limit :limit
+"""
 #: What a run met, or what it ended.
 _HOLDS = """
     select * from holds where (run <= :run and last_run >= :run) or ended_run = :run order by kind, key, run
@@ -21,7 +28,7 @@ _HOLDS = """
 def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20) -> list[Row]:
     """The last runs, newest first; with ``key`` what they found of that audience."""
     if key is None:
-        return _rows(connection, "select * from sync_runs order by run desc limit :limit", limit=limit)
+        return _rows(connection, _LAST, limit=limit)
     return _rows(
         connection,
         'select a.run, r.started_at, r.seconds, a.status, a.members_before, a.members_after, a.entered, a."left", '

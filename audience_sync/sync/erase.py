@@ -32,6 +32,7 @@ from audience_sync.store.tables import (
     untaken_calls,
     withheld_values,
 )
+from audience_sync.wording import form, plural
 from audience_sync.workspace import Workspace, literal
 
 #: Tables with a row (or several) about a user.
@@ -64,7 +65,14 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
             for user in users:
                 connection.execute(delete(table).where(table.c.user_id == user))
         bury(connection, users)
-    store.compact()
+    try:
+        store.compact()
+    except StoreError as error:
+        removed = f"{plural(len(users), 'user')} {form(len(users), 'was')} removed from every table of {store.label}"
+        raise StoreError(
+            f"{removed}, but what was deleted can still be read out of its file: {error} "
+            "To remove that, too, run the same erase again."
+        ) from None
     return len(known)
 
 

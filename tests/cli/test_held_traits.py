@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
+
+from audience_sync.cli.history import history_lines
+from audience_sync.cli.layout import Screen
 
 from .conftest import Project
 
@@ -52,6 +56,13 @@ class TestATraitThatTooManyWouldLose:
         assert traits.query('select kind, key, status, members_before, "left", last_run from holds') == [
             ("computed_trait", "plan", "held", 10, 2, 3)
         ]
+
+    def test_is_counted_in_the_history(self, traits: Project) -> None:
+        held(traits)
+        runs = traits.run("history", "--json").json["runs"]
+        assert [each["traits_held"] for each in runs] == [1, 0]
+        shown = history_lines([{**each, "started_at": datetime(2026, 5, 1, tzinfo=UTC)} for each in runs], Screen(80))
+        assert shown[2] == "     1 computed trait held; 2 users with changed traits"
 
     def test_says_what_it_saw_and_what_to_type(self, traits: Project) -> None:
         said = traits.run("sync").stdout

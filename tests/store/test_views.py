@@ -44,6 +44,7 @@ def test_a_run_sums_up_its_audiences_and_destinations(week: Store) -> None:
             "refused": 2,
             "pending": 0,
             "error": NO_FILE,
+            "traits_held": 0,
         }
     ]
 

@@ -5,11 +5,15 @@ Usable by packages that bring destinations of their own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from audience_sync.destinations.base import Answer, Destination, HttpDestination, Meaning
+from audience_sync.destinations.boundary import Contained
+from audience_sync.errors import OwnCodeError
 from audience_sync.model import IdentifyCall
 from audience_sync.workspace import Workspace
 
@@ -27,6 +31,22 @@ CALLS = {
     "more traits than fit a message": IdentifyCall("u-3", MANY_TRAITS, "c5", TIMESTAMP),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+
+class OwnError(BaseException):
+    """A package's own, which is no Exception."""
+
+
+#: What a destination's own code may raise.
+ERRORS: dict[str, Callable[[str], BaseException]] = {
+    **{
+        kind.__name__: kind
+        for kind in (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError, SystemExit, OwnError)
+    },
+    "StopIteration": StopIteration,
+    "UnicodeDecodeError": lambda words: UnicodeDecodeError("utf-8", words.encode(), 0, 1, "invalid start byte"),
+}
+each_error = pytest.mark.parametrize("error", ERRORS)
 
 
 class DestinationStandard:
@@ -102,6 +122,39 @@ class DestinationStandard:
         }
         assert sum(map(len, told)) == 700
 
+    def with_a_bug(self, moment: str, error: str) -> Contained:
+        """The destination as a run has it, whose method ``moment`` raises an error that repeats its keys."""
+        destination = self.destination()
+        destination.about = replace(destination.about, secrets=self.secrets)
+
+        def fail(*_: object) -> None:
+            raise ERRORS[error](f"a bug with {' and '.join(self.secrets)}")
+
+        if isinstance(destination, HttpDestination):  # nothing listens there, so that it judges what is no answer
+            request = destination.request
+            vars(destination)["request"] = lambda messages: replace(request(messages), url="http://127.0.0.1:9/")
+        vars(destination)[moment] = fail
+        return Contained("crm", lambda: destination, destination.options, destination.about)
+
+    def stops(self, moment: str, error: str) -> None:
+        transport = self.with_a_bug(moment, error).open()
+        judgement = transport.send(self.destination().encode(CALLS["an audience entered"]))
+        transport.close()
+        assert judgement.meaning is Meaning.STOP
+        assert judgement.reason.startswith(f"error in the destination's own code: {error}")
+        assert [secret for secret in self.secrets if secret in judgement.reason] == []
+
+    @each_error
+    def test_an_error_in_opening_stops_this_destination_alone(self, error: str) -> None:
+        self.stops("open", error)
+
+    @each_error
+    def test_an_error_in_encoding_is_about_the_call_and_shows_no_secret(self, error: str) -> None:
+        with pytest.raises(OwnCodeError) as caught:
+            self.with_a_bug("encode", error).encode(CALLS["an audience entered"])
+        assert str(caught.value).startswith(f"error in the destination's own code: {error}")
+        assert [secret for secret in self.secrets if secret in str(caught.value)] == []
+
     def test_limits_are_positive(self) -> None:
         limits = self.destination().limits
         assert limits.messages > 0
@@ -120,6 +173,11 @@ class HttpDestinationStandard(DestinationStandard):
         destination = self.destination()
         assert isinstance(destination, HttpDestination)
         return destination
+
+    @each_error
+    @pytest.mark.parametrize("moment", ["request", "signed", "judge"])
+    def test_an_error_in_its_own_code_stops_this_destination_alone(self, moment: str, error: str) -> None:
+        self.stops(moment, error)
 
     def test_the_same_messages_are_the_same_request(self) -> None:
         messages = [message for call in CALLS.values() for message in self.http().encode(call)]

@@ -75,6 +75,74 @@ def test_swapped_pages_stop_the_run(vip: Project, one: str, other: str) -> None:
     assert "Restore a backup" in damaged.stderr or "restore a backup" in damaged.stderr
 
 
+@pytest.fixture
+def grown(vip: Project) -> Project:
+    """A store with more changes and requests than are compared whole."""
+    vip.sync()
+    vip.write_members("vip.csv", "ada", "bob")
+    vip.sync()
+    vip.sent()
+    numbers = "with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 20000)"
+    with closing(sqlite3.connect(vip.store)) as connection, connection:
+        (columns,) = connection.execute("select group_concat(name) from pragma_table_info('requests')").fetchone()
+        others = columns.removeprefix("id,")
+        for statement in (
+            f"insert into requests ({columns}) {numbers} select 100 + n, {others} from requests, numbers where id = 1",
+            f"insert into changes {numbers} select 2, printf('user-%05d', n), 1, 'true', 'null' from numbers",
+        ):
+            connection.execute(statement)
+    assert vip.sync().code == 0
+    vip.sent()
+    return vip
+
+
+LARGE = ["ix_changes_user_id", "ix_requests_run_id", "changes", "requests"]
+
+
+@pytest.mark.parametrize("index", LARGE)
+def test_a_large_table_or_index_that_lost_its_first_page_stops_the_run(grown: Project, index: str) -> None:
+    empty_index(grown, index)
+    grown.write_members("vip.csv", "ada")
+    damaged = grown.run("sync")
+    assert (damaged.code, grown.sent()) == (3, [])
+    assert "damaged" in damaged.stderr
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("changes", "requests"),
+        ("ix_changes_user_id", "ix_requests_run_id"),
+        ("changes", "ix_changes_user_id"),
+        ("changes", "members"),
+        ("requests", "feeds"),
+        ("ix_requests_run_id", "properties"),
+    ],
+)
+def test_swapped_pages_of_large_tables_stop_the_run(grown: Project, one: str, other: str) -> None:
+    swap(grown, one, other)
+    grown.write_members("vip.csv", "ada")
+    damaged = grown.run("sync")
+    assert (damaged.code, grown.sent()) == (3, [])
+    assert "damaged" in damaged.stderr
+
+
+def test_rows_that_a_large_index_lacks_at_its_end_stop_the_run(grown: Project) -> None:
+    name = "ix_changes_user_id"
+    with closing(sqlite3.connect(grown.store)) as connection, connection:
+        row = connection.execute("select * from sqlite_schema where name = ?", [name]).fetchone()
+        connection.execute("pragma writable_schema = on")
+        connection.execute("delete from sqlite_schema where name = ?", [name])
+    with closing(sqlite3.connect(grown.store)) as connection, connection:
+        connection.execute("delete from changes where user_id >= 'user-19990'")
+        connection.execute("pragma writable_schema = on")
+        connection.execute("insert into sqlite_schema values (?, ?, ?, ?, ?)", row)
+    grown.write_members("vip.csv", "ada")
+    damaged = grown.run("sync")
+    assert (damaged.code, grown.sent()) == (3, [])
+    assert "table changes: index ix_changes_user_id has rows that the table has not" in damaged.stderr
+
+
 def test_a_page_of_an_earlier_time_stops_the_run(vip: Project) -> None:
     """The runs of two days are gone, and no index misses them: what refers to them does."""
     vip.sync()

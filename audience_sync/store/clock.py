@@ -24,15 +24,20 @@ class RunClock:
     newest: datetime | None
     counted_at: datetime | None
 
+    @property
+    def accepted_now(self) -> datetime:
+        """The present; of a doubted clock, the time of the newest run."""
+        return self.now if self.counted_at is not None or self.newest is None else self.newest
+
     def warnings(self) -> list[str]:
         if self.counted_at is not None or self.newest is None:
             return []
         days, after = abs(self.now - self.newest).days, "after" if self.now > self.newest else "before"
         return [
             f"The clock shows {self.now:%Y-%m-%d %H:%M:%S} UTC, {days:,} days {after} the newest run "
-            f"({self.newest:%Y-%m-%d %H:%M:%S} UTC). Until that is accepted, `min_stay` ends for no member and "
-            "`retention` deletes nothing; everything else is synced. Correct the clock, or if it is right: "
-            "audience-sync sync --accept-clock"
+            f"({self.newest:%Y-%m-%d %H:%M:%S} UTC). Until that is accepted, `min_stay` ends for no member, no "
+            "freeze ends and `retention` deletes nothing; everything else is synced. Correct the clock, or if it is "
+            "right: audience-sync sync --accept-clock"
         ]
 
 

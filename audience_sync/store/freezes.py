@@ -8,6 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from audience_sync.store.clock import counted_at
+from audience_sync.store.columns import UtcDateTime
 from audience_sync.store.tables import freezes, properties, runs
 
 
@@ -36,7 +38,8 @@ def read_frozen(connection: Connection, now: datetime) -> dict[str, Freeze]:
 def read_ended(connection: Connection, now: datetime) -> list[Freeze]:
     """What has ended by itself since the last run that changed anything could."""
     mine = freezes.c
-    last = select(func.max(runs.c.started_at)).where(runs.c.committed_at.is_not(None)).scalar_subquery()
+    accepted = runs.c.committed_at.is_not(None), runs.c.clock_doubted.is_not(True)
+    last = select(func.max(counted_at(runs), type_=UtcDateTime)).where(*accepted).scalar_subquery()
     query = (
         select(properties.c.key, mine.frozen_at, mine.frozen_until, mine.reason)
         .join_from(freezes, properties)

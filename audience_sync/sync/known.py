@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
@@ -40,8 +40,9 @@ class Known:
 _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
 
 
-def read_known(connection: Connection) -> Known:
-    known, now = read_properties(connection), datetime.now(UTC)
+def read_known(connection: Connection, now: datetime) -> Known:
+    """``now``: by which freezes end."""
+    known = read_properties(connection)
     return Known(
         known,
         read_chains(connection, known.values()),

@@ -82,9 +82,9 @@ def look(
 ) -> Outlook:
     """Load and compare everything that was asked for. ``run`` is None for a run that doesn't exist yet."""
     with parts.store.reading() as connection:
-        known = read_known(connection)
-        before = read_ledgers(connection, parts.settings.destinations)
         clock = read_run_clock(connection, now, before=run, accept=order.accept_clock)
+        known = read_known(connection, clock.accepted_now)
+        before = read_ledgers(connection, parts.settings.destinations)
         known = moved(known, order.moves, frozenset(key for ledger in before.values() for key in ledger.seeds))
         first = read_first_terms(connection) if order.resync or order.undoes else {}
     _refuse_retired(order, known)

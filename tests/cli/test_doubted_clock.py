@@ -1,6 +1,8 @@
-"""A clock far from the newest run ends no stay and deletes no history, until a person accepts it."""
+"""A clock far from the newest run ends no stay and no freeze, and deletes no history, until a person accepts it."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -166,3 +168,30 @@ def test_a_first_run_by_a_clock_of_the_future_is_mended_by_accepting_the_right_o
     assert ", 364 days before the newest run" in warning or ", 365 days before the newest run" in warning
     assert warned(staying, "--accept-clock") == []
     assert warned(staying) == []
+
+
+def turn_freezes(project: Project, days: int) -> None:
+    shifted = f"strftime('%Y-%m-%d %H:%M:%f000', frozen_until, '{-days} days')"
+    project.query(f"update audience_freezes set frozen_until = {shifted}")
+    turn_clock(project, days)
+
+
+@pytest.mark.parametrize("days", [30, 365, 3650])
+def test_a_doubted_clock_ends_no_freeze_and_the_right_one_does(vip: Project, days: int) -> None:
+    vip.sync()
+    vip.sent()
+    vip.run("freeze", "vip", "--until", f"{datetime.now(UTC) + timedelta(days=5):%Y-%m-%dT%H:%M:%SZ}")
+    vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
+
+    turn_freezes(vip, days)
+    (warning,) = warned(vip)
+    assert "no freeze ends" in warning
+    assert vip.sent() == []
+
+    turn_freezes(vip, -days)
+    assert warned(vip) == []
+    assert vip.sent() == []
+
+    turn_freezes(vip, 6)
+    assert vip.sync().json["warnings"][0].startswith("audience 'vip': the freeze ended at ")
+    assert vip.sent() == [("dan", {"vip": True})]

@@ -22,7 +22,7 @@ def db() -> None:
     """Upgrade, check, back up or copy the store."""
 
 
-@db.command()
+@db.command(short_help="Bring the store's schema up to date.")
 @common
 @click.pass_context
 def upgrade(context: click.Context) -> None:
@@ -49,7 +49,7 @@ def upgrade(context: click.Context) -> None:
         write(labelled([("Backup", str(backup))], screen()))
 
 
-@db.command()
+@db.command(short_help="Show the store's schema.")
 @common
 @click.pass_context
 def current(context: click.Context) -> int:
@@ -70,7 +70,7 @@ def current(context: click.Context) -> int:
     return OK if revision == migrate.HEAD else FAILED
 
 
-@db.command()
+@db.command(short_help="Check the store for damage.")
 @common
 @click.pass_context
 def check(context: click.Context) -> int:
@@ -91,7 +91,7 @@ def check(context: click.Context) -> int:
     return OK if all(each.good for each in found) else FAILED
 
 
-@db.command()
+@db.command(short_help="Copy a SQLite store into FILE.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @common
 @click.pass_context
@@ -114,7 +114,7 @@ def backup(context: click.Context, file: Path) -> None:
     write([*lines, command("audience-sync resync")])
 
 
-@db.command("copy")
+@db.command("copy", short_help="Move everything to another store.")
 @click.argument("url")
 @common
 @click.pass_context
@@ -128,14 +128,14 @@ def copy_to(context: click.Context, url: str) -> None:
     from audience_sync.cli.errors import keep_secret
     from audience_sync.cli.output import path_text, print_json, screen, write
     from audience_sync.config.paths import database_uses
-    from audience_sync.config.secrets import secrets_of
+    from audience_sync.config.secrets import passwords, secrets_of
     from audience_sync.store.copy import copy
     from audience_sync.store.engine import Store
 
     options = options_of(context)
-    keep_secret(secrets_of([url]))
-    url = _store_url(url)
-    keep_secret(secrets_of([url]))
+    keep_secret(passwords(url))
+    written, url = url, _store_url(url)
+    keep_secret(passwords(url) if url == written else secrets_of([url]))
     settings = settings_of_written_store(options, list(database_uses("URL", url, is_written=True)))
     target = Store(url)
     counts = copy(Store(settings.store), target)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common, quiet
+from audience_sync.cli.options import RUN, common, quiet
 
 if TYPE_CHECKING:
     from audience_sync.cli.details import Details
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=int)
+@click.argument("run", type=RUN)
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @quiet
 @common
@@ -47,7 +47,7 @@ def approve(context: click.Context, run: int, keys: tuple[str, ...]) -> int:
 
 
 @click.command()
-@click.argument("run", type=int)
+@click.argument("run", type=RUN)
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @common
 @click.pass_context

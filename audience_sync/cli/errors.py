@@ -50,6 +50,10 @@ def run(command: click.Command) -> int:
         return result if isinstance(result, int) else OK
     except click.exceptions.Exit as ended:
         return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        _answer("no command was given", USAGE)
+        return USAGE
     except click.ClickException as error:
         message, help_of = _of_usage(error)
         say(labelled(f"{message}\n{help_of}" if help_of else message))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from audience_sync.cli.layout import PIPE, Column, Screen, table, width_of
-from audience_sync.cli.options import common
+from audience_sync.cli.options import MOST, common
 from audience_sync.wording import plural
 
 Row = Mapping[str, Any]
@@ -61,7 +61,7 @@ _AUDIENCE_PIPED = {
 
 @click.command()
 @click.argument("key", required=False)
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs.")
+@click.option("--limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="How many runs.")
 @common
 @click.pass_context
 def history(context: click.Context, key: str | None, limit: int) -> None:
@@ -69,10 +69,13 @@ def history(context: click.Context, key: str | None, limit: int) -> None:
     from audience_sync.cli.compose import options_of, read_store_settings, store_to_read
     from audience_sync.cli.output import print_json, screen, write
     from audience_sync.history.runs import last_runs
+    from audience_sync.store.catalog import audience_called
 
     options = options_of(context)
     with store_to_read(read_store_settings(options).store) as store, store.reading() as connection:
         runs = last_runs(connection, key=key, limit=limit)
+        if key is not None and not runs and last_runs(connection, limit=1):
+            audience_called(connection, key)
     if options.as_json:
         print_json({"runs": runs})
     else:

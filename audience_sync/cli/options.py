@@ -21,6 +21,9 @@ class GlobalOptions:
     quiet: bool = False
 
 
+#: The largest number that a run, or a count of runs or calls, may have.
+MOST = 2**31 - 1
+
 #: ``plan`` and ``sync``: an audience gets another key.
 move_key = click.option(
     "--move-key",
@@ -46,6 +49,19 @@ def _moves(values: Sequence[str]) -> dict[str, str]:
             raise click.BadParameter(f"'{value}' is no OLD=NEW: two different keys, each named once")
         moves[old] = new
     return moves
+
+
+class _RunNumber(click.types.IntParamType):
+    """The number of a run; one that no store can have is unknown like any other."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        number: int = super().convert(value, param, ctx)
+        if number > MOST:
+            raise click.UsageError(f"there is no run {number}. The last ones: audience-sync history", ctx)
+        return number
+
+
+RUN = _RunNumber()
 
 
 def _override(context: click.Context, parameter: click.Parameter, value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common, parsed, quiet
+from audience_sync.cli.options import MOST, common, parsed, quiet
 from audience_sync.model import RunStatus
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("key")
 @click.option("--rate", metavar="N/s", help="At most so many users in a time, such as 500/s.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send N calls; continue with `seed` again.")
+@click.option("--limit", type=click.IntRange(1, MOST), metavar="N", help="Send N calls; continue with `seed` again.")
 @click.option("--ramp", metavar="SHARES", help="Share by share, such as 1%,10%,100%; stops when too many are refused.")
 @click.option("--max-refused", metavar="SHARE", help="With --ramp: the limit of refused calls; default 5%.")
 @click.option("--no-send", is_flag=True, help="Record the members and send nothing.")

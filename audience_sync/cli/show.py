@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audience_sync.cli.options import common
+from audience_sync.cli.options import RUN, common
 
 if TYPE_CHECKING:
     from audience_sync.store.engine import Store
 
 
 @click.command()
-@click.argument("run", type=int)
+@click.argument("run", type=RUN)
 @common
 @click.pass_context
 def show(context: click.Context, run: int) -> None:

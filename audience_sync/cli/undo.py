@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.options import common, quiet
+from audience_sync.cli.options import RUN, common, quiet
 
 if TYPE_CHECKING:
     from audience_sync.cli.details import Details
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=int)
+@click.argument("run", type=RUN)
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and end.")
 @quiet

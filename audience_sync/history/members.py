@@ -7,11 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from audience_sync.config.suggest import there_is_no
-from audience_sync.errors import UnknownKeyError
 from audience_sync.history.kept import run_known_by
-from audience_sync.model import PropertyKind
-from audience_sync.store.catalog import Property, read_chains, read_properties
+from audience_sync.store.catalog import Property, audience_called, read_chains
 from audience_sync.store.chains import current, fetch
 from audience_sync.store.engine import Store
 from audience_sync.store.tables import changes, runs
@@ -28,7 +25,7 @@ def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int
     """
     with Workspace(memory_limit) as workspace:
         with store.reading() as connection:  # not longer: a reader who pauses would keep runs from committing
-            audience = _audience(connection, key)
+            audience = audience_called(connection, key)
             members = _members(connection, workspace, audience)
             if at is not None:
                 members = _as_of(connection, workspace, audience, members, run_known_by(connection, at))
@@ -39,15 +36,6 @@ def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int
 
 def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _audience(connection: Connection, key: str) -> Property:
-    known = read_properties(connection)
-    if key in known and known[key].kind is PropertyKind.AUDIENCE:
-        return known[key]
-    audiences = sorted(each.key for each in known.values() if each.kind is PropertyKind.AUDIENCE)
-    there = ", ".join(audiences) or "none yet"
-    raise UnknownKeyError(f"{there_is_no('audience', [key], audiences)}\n  Audiences: {there}")
 
 
 def _members(connection: Connection, workspace: Workspace, audience: Property) -> str:

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from audience_sync.config.suggest import there_is_no
+from audience_sync.errors import UnknownKeyError
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.chains import Chain
 from audience_sync.store.tables import absences, chains, held_out, members, properties
@@ -63,6 +65,16 @@ def read_properties(connection: Connection) -> dict[str, Property]:
         )
         for row in rows
     }
+
+
+def audience_called(connection: Connection, key: str) -> Property:
+    """Raises UnknownKeyError, with the nearest key that there is."""
+    known = read_properties(connection)
+    if key in known and known[key].kind is PropertyKind.AUDIENCE:
+        return known[key]
+    audiences = sorted(each.key for each in known.values() if each.kind is PropertyKind.AUDIENCE)
+    there = ", ".join(audiences) or "none yet"
+    raise UnknownKeyError(f"{there_is_no('audience', [key], audiences)}\n  Audiences: {there}")
 
 
 def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, Chain]:

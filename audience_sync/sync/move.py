@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.config.models import AudienceConfig
-from audience_sync.errors import ConfigError, Problem
+from audience_sync.config.suggest import there_is_no
+from audience_sync.errors import ConfigError, Problem, UnknownKeyError
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.catalog import Property
 from audience_sync.store.chains import BASE, Chain, current, write
@@ -24,9 +25,13 @@ def moved(known: Known, moves: Mapping[str, str], seeding: frozenset[str]) -> Kn
     """What the store would know if the new keys (the values of ``moves``) had been there from the start. What was
     moved before is left as it is. ``seeding``: audiences that are being seeded by hand.
 
-    Raises ConfigError.
+    Raises ConfigError and, for an audience that there isn't, UnknownKeyError.
     """
     waiting = {old: new for old, new in moves.items() if not _is_done(known, old, new)}
+    movable = sorted(each.key for each in known.properties.values() if _may_move(each))
+    if absent := [old for old in waiting if not _has_entry(known.properties.get(old))]:
+        there = f"Audiences that can be moved: {', '.join(movable) or 'none yet'}"
+        raise UnknownKeyError(f"{there_is_no('audience', absent, movable)} Nothing was changed or sent.\n  {there}")
     problems = [Problem("", words) for old, new in waiting.items() if (words := _refusal(known, old, new, seeding))]
     if problems:
         raise ConfigError(problems)
@@ -36,10 +41,10 @@ def moved(known: Known, moves: Mapping[str, str], seeding: frozenset[str]) -> Kn
         properties[new] = replace(stored, key=new, moved_from=old)
         properties[old] = replace(stored, retired=True)
         chains[stored.chain_id] = replace(chains[stored.chain_id], keys=(new,))
-    absent, held_out = (
+    missing, held_out = (
         {waiting.get(key, key): users for key, users in counts.items()} for counts in (known.absent, known.held_out)
     )
-    return replace(known, properties=properties, chains=chains, absent=absent, held_out=held_out, moves=waiting)
+    return replace(known, properties=properties, chains=chains, absent=missing, held_out=held_out, moves=waiting)
 
 
 def _is_done(known: Known, old: str, new: str) -> bool:
@@ -48,13 +53,9 @@ def _is_done(known: Known, old: str, new: str) -> bool:
 
 
 def _refusal(known: Known, old: str, new: str, seeding: frozenset[str]) -> str | None:
-    stored = known.properties.get(old)
     move = f"--move-key {old}={new}"
-    if stored is None or stored.kind is not PropertyKind.AUDIENCE or stored.origin is not None:
-        there = ", ".join(sorted(each.key for each in known.properties.values() if _may_move(each))) or "none yet"
-        return f"{move}: there is no audience '{old}' of an entry of its own to move (there are: {there})"
-    if stored.retired:
-        return f"{move}: the key '{old}' is retired, and nobody is in it any more"
+    if known.properties[old].retired:
+        return f"{move}: the key '{old}' is retired and has no members"
     if new in known.properties:
         return f"{move}: the key '{new}' is there already. A key can only be moved to a new one"
     if old in known.frozen:
@@ -64,8 +65,13 @@ def _refusal(known: Known, old: str, new: str, seeding: frozenset[str]) -> str |
     return None
 
 
+def _has_entry(stored: Property | None) -> bool:
+    """Whether it is an audience of an entry of its own."""
+    return stored is not None and stored.kind is PropertyKind.AUDIENCE and stored.origin is None
+
+
 def _may_move(stored: Property) -> bool:
-    return stored.kind is PropertyKind.AUDIENCE and stored.origin is None and not stored.retired
+    return _has_entry(stored) and not stored.retired
 
 
 def refuse_unfitting(moves: Mapping[str, str], audiences: Sequence[AudienceConfig]) -> None:

@@ -204,7 +204,7 @@ def test_whoever_is_held_out_stays_so(vip: Project) -> None:
 @pytest.mark.parametrize(
     ("move", "audience", "words"),
     [
-        ("vap=gold", GOLD, "--move-key vap=gold: there is no audience 'vap' of an entry of its own to move"),
+        ("vap=gold", GOLD, "error: there is no audience 'vap'. Did you mean 'vip'? Nothing was changed or sent."),
         ("vip=silver", GOLD, "--move-key vip=silver: the config has no audience with the key 'silver'"),
         ("vip=gold", VIP, "--move-key vip=gold: the config still has the key 'vip'"),
         ("vip=gold", {**VIP, "name": "Best"}, "--move-key vip=gold: the config has no audience with the key 'gold'"),

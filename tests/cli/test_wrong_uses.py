@@ -42,6 +42,12 @@ def test_a_wrong_key_is_said_with_the_one_that_was_meant(vip: Project, command: 
         ("reject", "99"),
         ("approve", "1", "vpi"),
         ("sync", "--move-key", "vpi=new"),
+        ("undo", "99999999999999999999", "--yes"),
+        ("show", "99999999999999999999"),
+        ("approve", "2147483648"),
+        ("history", "--limit", "99999999999999999999"),
+        ("seed", "vip", "--limit", "99999999999999999999"),
+        ("history", "vpi"),
         ("resync", "--destination", "lag"),
         ("retry", "--destination", "lag"),
     ],
@@ -71,6 +77,53 @@ def test_a_wrong_key_of_a_config_with_names_is_no_run_either(vip: Project) -> No
     wrong = vip.run("sync", "vpi")
     assert (wrong.code, wrong.stderr) == (2, FOUND)
     assert vip.query("select run, status from sync_runs") == [(1, "succeeded")]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("history", "vpi"), "error: there is no audience 'vpi'. Did you mean 'vip'?\n  Audiences: vip\n"),
+        (("members", "vpi"), "error: there is no audience 'vpi'. Did you mean 'vip'?\n  Audiences: vip\n"),
+        (
+            ("sync", "--move-key", "vpi=new"),
+            "error: there is no audience 'vpi'. Did you mean 'vip'? Nothing was changed or sent.\n"
+            "  Audiences that can be moved: vip\n",
+        ),
+        (
+            ("show", "99999999999999999999"),
+            "error: there is no run 99999999999999999999. The last ones: audience-sync history\n"
+            "  Help: audience-sync show --help\n",
+        ),
+        (
+            ("db", "copy", "sqlite:///"),
+            "error: invalid value for URL: a database in memory forgets what was sent; name a file: "
+            "`sqlite:///audience_sync.db`\n  Help: audience-sync db copy --help\n",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_name_that_is_not_there_is_no_problem_of_the_config(
+    vip: Project, command: tuple[str, ...], words: str
+) -> None:
+    vip.sync()
+    wrong = vip.run(*command)
+    assert (wrong.code, wrong.stdout, wrong.stderr) == (2, "", words)
+
+
+def test_an_audience_before_its_first_run_has_no_history_yet(vip: Project) -> None:
+    assert (vip.run("history", "vip").code, vip.run("history", "vip").stdout) == (0, "No run has an audience 'vip'.\n")
+
+
+@pytest.mark.parametrize("command", [(), ("db",)], ids=" ".join)
+def test_a_command_that_is_left_out_is_answered_with_the_help(vip: Project, command: tuple[str, ...]) -> None:
+    usage = vip.run(*command)
+    assert (usage.code, usage.stdout) == (2, "")
+    assert usage.stderr == vip.run(*command, "--help").stdout
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "db upgrade", "db current", "db check", "db backup", "db copy"])
+def test_no_help_is_cut(vip: Project, command: str) -> None:
+    assert "...\n" not in vip.run(*command.split(), "--help").stdout.partition("\n")[2]
 
 
 def test_a_wrong_use_answers_programs_with_its_words(vip: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Table, Text
+from sqlalchemy import Connection, Text
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.store.columns import UtcDateTime
@@ -26,40 +26,56 @@ def refuse_damaged(store: Store) -> None:
     if not store.is_sqlite:
         return
     with store.reading() as connection:
-        for table in TABLES:
-            found = _damage(connection, table) if _is_small(connection, table) else _damage_at_ends(connection, table)
-            if found:
-                raise StoreDamagedError(
-                    f"The store {store.label} is damaged (table {table}: {found}). Nothing was changed or sent. "
-                    "Restore a backup of the store, then: audience-sync resync. What is damaged: audience-sync db check"
-                )
+        small = _small_tables(connection)
+        found = _damage(connection, small) or _damage_of_large(
+            connection, [name for name in TABLES if name not in small]
+        )
+    if found:
+        raise StoreDamagedError(
+            f"The store {store.label} is damaged (table {found[0]}: {found[1]}). Nothing was changed or sent. "
+            "Restore a backup of the store, then: audience-sync resync. What is damaged: audience-sync db check"
+        )
 
 
-def _is_small(connection: Connection, table: str) -> bool:
-    largest = LARGEST_PARTS if table == "segment_parts" else LARGEST
-    query = f"select count(*) from (select 1 from {table} limit {largest + 1})"
-    return bool(connection.exec_driver_sql(query).scalar_one() <= largest)
-
-
-def _damage(connection: Connection, table: str) -> str | None:
-    found: str = connection.exec_driver_sql(f"PRAGMA integrity_check('{table}')").scalars().all()[0]
-    if found != "ok":
-        return found
-    if table in metadata.tables and _has_other_types(connection, metadata.tables[table], table):
-        return "a row of another table"
-    orphan = connection.exec_driver_sql(f"PRAGMA foreign_key_check('{table}')").first()
-    return None if orphan is None else f"a row refers to a row of {orphan[2]} that does not exist"
-
-
-def _has_other_types(connection: Connection, table: Table, rows: str) -> bool:
-    """Whether a text or a time is something else: SQLite stores any type in any column."""
-    texts = [column.name for column in table.columns if isinstance(column.type, Text | UtcDateTime)]
-    others = [f"typeof(\"{name}\") not in ('text', 'null')" for name in texts]
-    others += [f'"{column.name}" is null' for column in table.columns if not column.nullable]
-    return (
-        bool(texts)
-        and connection.exec_driver_sql(f"select 1 from {rows} where {' or '.join(others)}").first() is not None
+def _small_tables(connection: Connection) -> list[str]:
+    """One statement for all tables, as in the checks below: each statement costs a run more than what it reads."""
+    most = {name: LARGEST_PARTS if name == "segment_parts" else LARGEST for name in TABLES}
+    counts = (
+        f"select '{name}', count(*) from (select 1 from {name} limit {largest + 1})" for name, largest in most.items()
     )
+    rows = connection.exec_driver_sql(" union all ".join(counts))
+    return [name for name, count in rows if count <= most[name]]
+
+
+def _damage(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | None:
+    """The first damaged one of these tables, and what is wrong with it."""
+    checks = (f"select '{name}', integrity_check from pragma_integrity_check('{name}')" for name in tables)
+    for name, result in connection.exec_driver_sql(" union all ".join(checks)):
+        if result != "ok":
+            return name, result
+    types = [f"select * from ({query})" for name in tables if (query := _other_types(name, name))]
+    if wrong := connection.exec_driver_sql(" union all ".join(types)).first():
+        return wrong[0], "a row of another table"
+    orphans = (f"select '{name}', parent from pragma_foreign_key_check('{name}')" for name in tables)
+    if orphan := connection.exec_driver_sql(" union all ".join(orphans)).first():
+        return orphan[0], f"a row refers to a row of {orphan[1]} that does not exist"
+    return None
+
+
+def _other_types(name: str, rows: str) -> str | None:
+    """The query for a row in which a text or a time is something else: SQLite stores any type in any column."""
+    columns = metadata.tables[name].columns if name in metadata.tables else ()
+    texts = [column.name for column in columns if isinstance(column.type, Text | UtcDateTime)]
+    others = [f"typeof(\"{each}\") not in ('text', 'null')" for each in texts]
+    others += [f'"{column.name}" is null' for column in columns if not column.nullable]
+    return f"select '{name}' from {rows} where {' or '.join(others)} limit 1" if texts else None
+
+
+def _damage_of_large(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | None:
+    for name in tables:
+        if found := _damage_at_ends(connection, name):
+            return name, found
+    return None
 
 
 def _damage_at_ends(connection: Connection, name: str) -> str | None:
@@ -67,7 +83,8 @@ def _damage_at_ends(connection: Connection, name: str) -> str | None:
     table = metadata.tables[name]
     is_by_rowid = table.dialect_options["sqlite"]["with_rowid"]
     key = ["rowid"] if is_by_rowid else [column.name for column in table.primary_key]
-    if _has_other_types(connection, table, _ends(name, "*", key)):
+    query = _other_types(name, _ends(name, "*", key))
+    if query and connection.exec_driver_sql(query).first():
         return "a row of another table"
     for index, origin in connection.exec_driver_sql(f"select name, origin from pragma_index_list('{name}')").all():
         if origin == "pk" and not is_by_rowid:  # it is the table

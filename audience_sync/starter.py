@@ -59,12 +59,12 @@ def _copied(original: Path, copy: Path) -> Path:
 
 
 _THERE_ALREADY = (
-    "{path} is there already. Nothing was copied, so that nothing of yours is overwritten. "
-    "Use an empty folder, or go on with what is there: audience-sync check"
+    "{path} exists already. Nothing was copied, so that no file of yours is overwritten.\n"
+    "  Use an empty folder, or continue with that project: audience-sync check"
 )
 _UNWRITABLE = (
     "the example can't be copied into {target}: {error}. A part of it may be there. "
-    "Remove that, and repeat with a folder that can be written to."
+    "Remove it, and try again with a folder that can be written to."
 )
 _INCOMPLETE = (
     "the example isn't part of this installation ({package}): a new project can't be begun from it. "

@@ -69,20 +69,20 @@ class TestCopyingTheExample:
 
     def test_never_overwrites_a_config(self, tmp_path: Path) -> None:
         (tmp_path / "config.yaml").write_text("mine")
-        with pytest.raises(AudienceSyncError, match=r"config\.yaml is there already\. Nothing was copied"):
+        with pytest.raises(AudienceSyncError, match=r"config\.yaml exists already\. Nothing was copied"):
             copy_example(tmp_path)
         assert (tmp_path / "config.yaml").read_text() == "mine"
         assert not (tmp_path / "examples").exists()
 
     def test_never_mixes_with_a_data_folder(self, tmp_path: Path) -> None:
         (tmp_path / "examples" / "shop").mkdir(parents=True)
-        with pytest.raises(AudienceSyncError, match=r"shop is there already\. Nothing was copied"):
+        with pytest.raises(AudienceSyncError, match=r"shop exists already\. Nothing was copied"):
             copy_example(tmp_path)
         assert [path.name for path in tmp_path.rglob("*")] == ["examples", "shop"]
 
     def test_never_follows_a_link_that_stands_for_the_config(self, tmp_path: Path) -> None:
         (tmp_path / "config.yaml").symlink_to(tmp_path / "elsewhere.yaml")
-        with pytest.raises(AudienceSyncError, match="is there already"):
+        with pytest.raises(AudienceSyncError, match="exists already"):
             copy_example(tmp_path)
         assert not (tmp_path / "elsewhere.yaml").exists()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from audience_sync.cli.details import MOST_REASONS, Details, Held, RefusedFor
 from audience_sync.cli.layout import INDENT, Screen, command, labelled, listed, printable, prose, width_of
 from audience_sync.errors import ANYWAY
-from audience_sync.model import AudienceStatus, HoldKind
+from audience_sync.model import AudienceStatus, Counts, HoldKind
 from audience_sync.sync.findings import AudienceFinding, RejectedRow
 from audience_sync.sync.guard import empties
 from audience_sync.sync.report import DestinationReport, Report
@@ -64,7 +64,7 @@ def failure_blocks(
     failed = [each for each in audiences if each.status is AudienceStatus.FAILED]
     by_reason: dict[str, list[AudienceFinding]] = {}
     for each in failed:
-        by_reason.setdefault(each.error or "it failed", []).append(each)
+        by_reason.setdefault(of_audience(each.error or "it failed", each.key), []).append(each)
     for reason, found in by_reason.items():
         yield _failed(reason, found, details, screen)
     for error in trait_errors:
@@ -97,6 +97,11 @@ def _failed(reason: str, audiences: Sequence[AudienceFinding], details: Details,
         command("audience-sync sync" if accept else "audience-sync check", indent=DEEPER),
         *(anyway if accept else []),
     ]
+
+
+def of_audience(reason: str, key: str) -> str:
+    """Its reason without the name that stands above it."""
+    return reason.removeprefix(f"audience '{key}': ")
 
 
 def _general(what: str, reason: str, effect: str, screen: Screen) -> list[str]:
@@ -145,7 +150,7 @@ def held_name(held: Held) -> str:
 
 def held_pairs(held: Held) -> list[tuple[str, str]]:
     several, counts = len(held.keys) > 1, held.counts
-    change = "" if several else change_text(held)
+    change = "" if several else change_text(held.kind, counts)
     reason = held.reason if several or not held.limit else ""
     if not several and held.kind is HoldKind.AUDIENCE and empties(counts):
         reason = "the new snapshot is empty"
@@ -165,12 +170,12 @@ def held_pairs(held: Held) -> list[tuple[str, str]]:
     ]
 
 
-def change_text(held: Held) -> str:
-    """What the held snapshot would change, the larger change with its share."""
-    before, entered, left = held.counts
-    if held.kind is HoldKind.COMPUTED_TRAIT:
+def change_text(kind: HoldKind, counts: Counts) -> str:
+    """What a held snapshot would change, the larger change with its share."""
+    before, entered, left = counts
+    if kind is HoldKind.COMPUTED_TRAIT:
         return f"{left:,} of {plural(before, 'user')} ({share_of(left, before)}) would lose their value" if left else ""
-    if held.kind is HoldKind.SUPPRESSED:
+    if kind is HoldKind.SUPPRESSED:
         return f"{left:,} of {plural(before, 'user')} ({share_of(left, before)}) would be sent to again"
     leave = f"{left:,} of {plural(before, 'member')} ({share_of(left, before)}) would leave" if left else ""
     enter = f"{plural(entered, 'user')} would enter" if entered else ""

@@ -10,7 +10,7 @@ import click
 
 from audience_sync.cli.blocks import joined
 from audience_sync.cli.compose import opened_to_read, options_of, read_settings
-from audience_sync.cli.layout import INDENT, Column, Screen, command, prose, table, width_of
+from audience_sync.cli.layout import INDENT, PIPE, Column, Screen, command, prose, table, width_of
 from audience_sync.cli.output import path_text, print_json, screen, write
 from audience_sync.cli.planned import DESTINATIONS, limits_lines, time_of
 from audience_sync.cli.progress import RunProgress
@@ -18,7 +18,7 @@ from audience_sync.cli.runs import Say, carry_out
 from audience_sync.sync.forecast import Forecast
 from audience_sync.sync.order import Order
 from audience_sync.sync.plan import Plan, make_plan
-from audience_sync.sync.tellings import Telling
+from audience_sync.sync.sends import Sends
 from audience_sync.wording import plural
 
 #: A seed of more users than this asks on a terminal.
@@ -40,7 +40,7 @@ def carry_out_if_meant(
     """Show what the order would send, ask, and carry out just that, or nothing; returns the exit code.
 
     ``preview``: the parts to show. ``yes``: confirmed beforehand. ``dry_run``: no question, and nothing is done. Raises
-    UsageError where there is no terminal to ask at.
+    ClickException where there is no terminal to ask at.
     """
     if yes and not dry_run:
         return carry_out(context, order, say=say).exit_code
@@ -80,14 +80,14 @@ def may_seed(context: click.Context, order: Order) -> bool:
 
 def _look_ahead(context: click.Context, order: Order, *, count: bool = True) -> Plan:
     with opened_to_read(read_settings(options_of(context))) as parts, RunProgress() as progress:
-        return make_plan(parts, order, progress.watch, count_told=count)
+        return make_plan(parts, order, progress.watch, counts_sends=count)
 
 
 def agrees(context: click.Context, question: str) -> bool:
     """The person's answer; prompts go to stderr."""
     if not sys.stdin.isatty():
         what = str(context.info_name)
-        raise click.UsageError(
+        raise click.ClickException(
             f"{what} needs a confirmation, and there is no terminal to ask. Nothing was changed or sent.\n"
             f"{INDENT}Add --yes to confirm, or --dry-run to look."
         )
@@ -120,19 +120,20 @@ def sends_table(found: Plan, screen: Screen, *, key: str | None = None) -> list[
     ``key``: only of this audience or trait; that others have pending calls, too, is noted.
     """
     shown = [each for each in found.forecasts if each.calls]
-    sends = {each.name: [one for one in found.told.get(each.name, ()) if key in (None, one.key)] for each in shown}
+    sends = {each.name: [one for one in found.sends.get(each.name, ()) if key in (None, one.key)] for each in shown}
     lines = _with_sends(shown, sends, screen)
-    if screen.width is not None and max(map(width_of, lines), default=0) > screen.width:
+    whole = max(map(width_of, _with_sends(shown, sends, PIPE)), default=0)
+    if screen.width is not None and whole > screen.width:
         notes = [[_send_text(one, counted=True) for one in sends[each.name]] for each in shown]
         lines = table(DESTINATIONS[:-1], [_forecast_cells(each) for each in shown], screen, notes=notes)
-    others = {one.key for each in shown for one in found.told.get(each.name, ())} - {key} if key else set()
+    others = {one.key for each in shown for one in found.sends.get(each.name, ())} - {key} if key else set()
     if others:
         lines += prose(f"Pending calls of {', '.join(sorted(others))} are sent, too.", screen)
     none = [each.name for each in found.forecasts if not each.calls]
     return [*lines, *(prose(f"Destinations without calls: {', '.join(none)}.", screen) if none else [])]
 
 
-def _with_sends(forecasts: Sequence[Forecast], sends: Mapping[str, Sequence[Telling]], screen: Screen) -> list[str]:
+def _with_sends(forecasts: Sequence[Forecast], sends: Mapping[str, Sequence[Sends]], screen: Screen) -> list[str]:
     rows = list[Sequence[object]]()
     for each in forecasts:
         texts = [_send_text(one, counted=len(sends[each.name]) > 1) for one in sends[each.name]]
@@ -141,7 +142,7 @@ def _with_sends(forecasts: Sequence[Forecast], sends: Mapping[str, Sequence[Tell
     return table((*DESTINATIONS[:-1], Column("sends")), rows, screen)
 
 
-def _send_text(one: Telling, *, counted: bool) -> str:
+def _send_text(one: Sends, *, counted: bool) -> str:
     return f"{one.key} {one.value}{f' to {one.users:,}' if counted else ''}"
 
 
@@ -155,6 +156,6 @@ def sends_json(found: Plan) -> dict[str, Any]:
     """The same for programs: the plan's document, and what is sent by destination."""
     document = found.as_json()
     for each in document["destinations"]:
-        sends = found.told.get(each["name"], ())
+        sends = found.sends.get(each["name"], ())
         each["told"] = [{"key": one.key, "value": one.value, "users": one.users} for one in sends]
     return document

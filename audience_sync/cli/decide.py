@@ -64,6 +64,7 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
     from audience_sync.store.holds import reject as reject_holds
     from audience_sync.store.lease import acquire
     from audience_sync.sync.choose import choose
+    from audience_sync.sync.words import changes
 
     options = options_of(context)
     url = settings_of_written_store(options).store
@@ -74,7 +75,8 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
         print_json({"run": run, "rejected": [_as_json(hold) for hold in holds]})
         return
     where = screen()
-    lines = [text for hold in holds for text in prose(f"Rejected for {_name(hold)}: {_what(hold)}.", where)]
+    texts = [f"Rejected for {_name(hold)}: {changes(hold.kind, hold.counts)}." for hold in holds]
+    lines = [line for text in texts for line in prose(text, where)]
     same = "Nothing was changed or sent. If the source is still the same, the next run holds it again."
     write([*lines, *prose(same, where)])
 
@@ -83,20 +85,6 @@ def _name(hold: Hold) -> str:
     from audience_sync.model import HoldKind
 
     return "the lists of suppressed users" if hold.kind is HoldKind.SUPPRESSED else hold.key
-
-
-def _what(hold: Hold) -> str:
-    """The changes that a hold stands for."""
-    from audience_sync.model import HoldKind
-    from audience_sync.wording import plural
-
-    match hold.kind:
-        case HoldKind.AUDIENCE:
-            return f"{hold.counts.entered:,} entering, {hold.counts.left:,} leaving"
-        case HoldKind.COMPUTED_TRAIT:
-            return f"{plural(hold.counts.left, 'user')} losing the value"
-        case HoldKind.SUPPRESSED:
-            return f"{plural(hold.counts.left, 'user')} removed from the lists"
 
 
 def _approved(report: Report, details: Details, run: int, holds: Sequence[Hold]) -> Wording:
@@ -111,11 +99,11 @@ def _approved(report: Report, details: Details, run: int, holds: Sequence[Hold])
     if all(hold.key in again for hold in holds):
         pairs = _differences(holds, {hold.key: again[hold.key].counts for hold in holds})
         lines = [*labelled(pairs, screen()), *prose("The change is held again.", screen(), indent=INDENT)]
-        return Wording(f"Nothing was approved: the source has changed since run {run}.", lines)
+        return Wording(f"Nothing was approved: the source has changed since run {run}.", under=lines, after=())
     if again:
         return Wording()
     undo = [] if screen().width is None else ["To undo it:", command(f"audience-sync undo {report.run}")]
-    return Wording(f"Run {report.run} approved what run {run} held: {counts_text(report)}.", undo)
+    return Wording(f"Run {report.run} approved what run {run} held: {counts_text(report)}.", after=undo)
 
 
 def _differences(holds: Sequence[Hold], now: Mapping[str, Counts]) -> list[tuple[str, str]]:

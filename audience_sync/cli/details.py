@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,10 +18,10 @@ from audience_sync.store.tables import destinations, refusals, runs
 from audience_sync.sync.findings import AudienceFinding, TraitsFinding
 from audience_sync.sync.guard import empties, exceeds
 from audience_sync.sync.report import Report
+from audience_sync.sync.words import limit_text, without_subject
 
 #: Reasons shown of a destination's refused calls, and users of each; `show` has more.
 MOST_REASONS, MOST_USERS = 5, 5
-_SUBJECT = re.compile(r"\A(?:audience|computed traits?|the lists of suppressed users)[^:]*: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ def _held(
     settings: Settings,
     run: int | None,
 ) -> Held:
-    reason = _SUBJECT.sub("", hold.reason if hold else _reason(words), count=1)
+    reason = without_subject(hold.reason if hold else _reason(words))
     own = config is not None and not (hold and (hold.together or hold.undone_run)) and "together" not in reason
     limit = _limit(kind, counts, settings.guard_of(config)) if config is not None and own else ""
     earlier = hold is not None and hold.first_run != run
@@ -180,11 +179,10 @@ def _limit(kind: HoldKind, counts: Counts, guard: Guard) -> str:
     """What the guard allows, where the counts exceed it."""
     if empties(counts):
         return ""
-    lose = "may leave" if kind is HoldKind.AUDIENCE else "may lose their value"
     if exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
-        return f"{guard.max_removed} {lose} in one run (guard.max_removed)"
+        return limit_text(kind, guard.max_removed, removed=True)
     if kind is HoldKind.AUDIENCE and exceeds(counts.entered, counts.before, guard.max_added, guard.at_least):
-        return f"{guard.max_added} may enter in one run (guard.max_added)"
+        return limit_text(kind, guard.max_added, removed=False)
     return ""
 
 

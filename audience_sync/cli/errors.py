@@ -30,6 +30,11 @@ from audience_sync.errors import (
 
 OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
 INTERRUPTED = 130
+#: Words that begin a sentence, and are not a name.
+_OPENINGS = frozenset(
+    {"A", "An", "Another", "Argument", "Got", "Invalid", "It", "Its", "Missing", "No", "Nothing", "Option"}
+    | {"Run", "That", "The", "There", "This"}
+)
 _INTERRUPTED = "Interrupted. Every answer received so far is recorded. The next run sends the rest."
 
 _secrets: list[str] = []
@@ -86,7 +91,7 @@ def say(message: str, level: int = logging.ERROR) -> None:
 
 def labelled(message: str, label: str = "error") -> str:
     """The form of every message on stderr: ``error: fact. effect.``, with the fix (further lines) indented below."""
-    first, *others = message.strip().splitlines() or [""]
+    first, *others = _as_a_fact(message.strip()).splitlines() or [""]
     return "\n".join([f"{label}: {first}", *(line if line.startswith("  ") else f"  {line}" for line in others)])
 
 
@@ -105,9 +110,12 @@ def _of_usage(error: click.ClickException) -> tuple[str, str]:
                 message += f" Did you mean one of {', '.join(f'`{each}`' for each in close)}?"
         case _:
             message = error.format_message()
-    if message.partition(" ")[0] in {"Missing", "Invalid", "No", "Got", "There", "Option", "Argument"}:
-        message = message[0].lower() + message[1:]
-    return message, f"Help: {path} --help" if path else ""
+    return _as_a_fact(message), f"Help: {path} --help" if path else ""
+
+
+def _as_a_fact(message: str) -> str:
+    """A message as it follows a label: without the capital letter of a sentence."""
+    return message[0].lower() + message[1:] if message.partition(" ")[0] in _OPENINGS else message
 
 
 def masked_text(message: str) -> str:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from shlex import quote
 
-from audience_sync.cli.layout import Column, Screen, command, labelled, listed, printable, prose, table, width_of
+from audience_sync.cli.layout import (
+    Column,
+    Screen,
+    command,
+    intro_and_command,
+    labelled,
+    listed,
+    printable,
+    prose,
+    table,
+    width_of,
+)
 from audience_sync.cli.output import show
 from audience_sync.cli.users import shown_id
 from audience_sync.history.explain import DestinationView, Explanation
@@ -19,6 +31,9 @@ from audience_sync.store.absences import Absence
 from audience_sync.store.holdouts import Holdout
 from audience_sync.wording import plural
 
+#: Where the remedy of a problem begins, and its commands.
+_REMEDY = re.compile(r" (?=If this is right: |If all that run |If it is right anyway: |To sync it again: )")
+_COMMAND = re.compile(r"audience-sync [a-z-]+(?: [^\s.]+)+")
 #: Calls that are shown, the newest; `--json` has them all.
 MOST_ROWS = 10
 #: Characters that are shown of one value; `--json` has it whole.
@@ -123,21 +138,31 @@ def _remarks(found: Explanation) -> Iterator[str]:
 def _blocks(found: Explanation, screen: Screen) -> Iterator[list[str]]:
     yield _audiences(found, screen)
     yield _traits(found, screen)
-    yield [line for text in _problems(found) for line in prose(text, screen, hanging="  ")]
+    yield _problem_lines(found, screen)
     for view in found.destinations:
         yield _destination(found, view, screen)
     if found.forgotten:
         yield prose(f"Calls of the runs up to {found.forgotten} are no longer stored (`retention`).", screen)
     if found.destinations:
-        what, how = "Each property at each destination:", f"audience-sync explain {_argument(found.user_id)} --json"
-        one = f"{what} {how}"
-        yield [one] if screen.width is None or width_of(one) <= screen.width else [what, command(how)]
+        each = f"audience-sync explain {_argument(found.user_id)} --json"
+        yield intro_and_command("Each property at each destination:", each, screen)
+
+
+def _problem_lines(found: Explanation, screen: Screen) -> list[str]:
+    """Facts as sentences, the commands that they name on lines of their own."""
+    lines = list[str]()
+    for text in _problems(found):
+        facts = _REMEDY.split(text, maxsplit=1)[0]
+        lines += prose(facts, screen, hanging="  ")
+        lines += [command(each, indent="    ") for each in _COMMAND.findall(text[len(facts) :])]
+    return lines
 
 
 def _problems(found: Explanation) -> Iterator[str]:
     for key, snapshot in found.snapshots.items():
         if snapshot.problem:
-            yield f"{key}: {printable(' '.join(snapshot.problem.split()))}"
+            problem = snapshot.problem.replace(f"audience '{key}' is held: ", "").replace(f"audience '{key}': ", "")
+            yield f"{key}: {printable(' '.join(problem.split()))}"
     for key, each in found.absences.items():
         yield f"{key}: {_missing(each)}"
     for key, out in found.holdouts.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,9 @@ _AUDIENCE_PIPED = {
     "held_out": Column("held out", right=True),
     "error": Column("error"),
 }
+
+#: What a line of a run's error begins with before a name that is clear without it.
+_KIND = re.compile(r"\Adestination |\Aaudience '([^']+)'(?=: )")
 
 
 @click.command()
@@ -170,7 +174,13 @@ def _of_run(run: Row) -> Iterator[str]:
     if run["trait_users_changed"]:
         yield f"{plural(run['trait_users_changed'], 'user')} with changed traits"
     if run["error"]:
-        yield str(_shown("error", run["error"]))
+        yield _without_kind(run["error"])
+
+
+def _without_kind(error: str) -> str:
+    """All lines of a run's error as one, audiences and destinations by their names alone."""
+    lines = [_KIND.sub(r"\1", line).rstrip(".") for line in error.splitlines() if line.strip()]
+    return "; ".join(lines)
 
 
 def _of_audience(run: Row) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""``audience-sync init``: a working project in a folder."""
+"""``audience-sync init``: create an example project in a folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -16,14 +17,17 @@ from audience_sync.cli.options import common
 def init(context: click.Context, folder: Path) -> None:
     """Put a working project (config and sample data) into FOLDER, by default this one."""
     from audience_sync.cli.compose import options_of
-    from audience_sync.cli.output import line, print_json
+    from audience_sync.cli.layout import command, prose
+    from audience_sync.cli.output import print_json, screen, write
     from audience_sync.starter import copy_example
+    from audience_sync.wording import plural
 
     created = copy_example(folder)
     if options_of(context).as_json:
         print_json({"created": [str(path) for path in created]})
         return
-    for path in created:
-        line(f"created {path}")
-    change = "" if folder == Path() else f"cd {folder} && "
-    line(f"Next: {change}audience-sync sync")
+    where = "this folder" if folder == Path() else str(folder)
+    outcome = prose(f"Created a project in {where}: {plural(len(created), 'file')}.", screen())
+    files = [command(str(path.relative_to(folder))) for path in created]
+    change = "" if folder == Path() else f"cd {quote(str(folder))} && "
+    write([*outcome, *files, "", "Next:", command(f"{change}audience-sync sync")])

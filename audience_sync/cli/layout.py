@@ -233,6 +233,12 @@ def command(text: str, *, indent: str = INDENT) -> str:
     return indent + text
 
 
+def intro_and_command(intro: str, text: str, screen: Screen) -> list[str]:
+    """A command after what it is for: on one line if that fits, otherwise each on its own."""
+    one = f"{intro} {text}"
+    return [one] if screen.width is None or width_of(one) <= screen.width else [*prose(intro, screen), command(text)]
+
+
 def json_lines(text: str, screen: Screen, *, start: str, most: int | None = None) -> list[str]:
     """JSON on one line, broken after commas where a terminal is narrower; ``start``: what stands before it.
 

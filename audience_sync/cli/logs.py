@@ -87,7 +87,7 @@ def log_report(report: Report) -> None:
             words = f"audience {audience.key}: {audience.entered} entered, {audience.left} left"
             extra = {**run, "audience": audience.key, "status": audience.status.value}
             if audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD):
-                _runs.warning(f"audience {audience.key}: {_why(audience)}", extra=extra)
+                _runs.warning(_why(audience), extra=extra)
             else:
                 _runs.info(words, extra=extra)
     held = [f"computed trait {key}: {each.words}" for key, each in report.traits.held]
@@ -104,4 +104,6 @@ def _refused(destination: DestinationReport) -> list[str]:
 
 
 def _why(audience: AudienceFinding) -> str:
-    return audience.held.words if audience.held else audience.error or audience.status.value
+    """Its reason, which begins with its name."""
+    reason = audience.held.words if audience.held else audience.error or audience.status.value
+    return reason if reason.startswith(f"audience '{audience.key}'") else f"audience '{audience.key}': {reason}"

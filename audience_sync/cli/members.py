@@ -76,8 +76,9 @@ def _json_lines() -> Callable[[Batch], str]:
 
 
 def _say_as_file(key: str, count: int) -> None:
-    from audience_sync.cli.output import line
+    from audience_sync.cli.layout import intro_and_command
+    from audience_sync.cli.output import screen, write
     from audience_sync.wording import plural
 
-    command = f"audience-sync members {key} > {key}.csv"
-    line(f"{plural(count, 'member')} of {key}. As a file: {command}", error=True)
+    intro = f"{plural(count, 'member')} of {key}. As a file:"
+    write(intro_and_command(intro, f"audience-sync members {key} > {key}.csv", screen(error=True)), error=True)

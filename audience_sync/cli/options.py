@@ -31,7 +31,7 @@ move_key = click.option(
     multiple=True,
     metavar="OLD=NEW",
     callback=lambda context, parameter, values: _moves(values),
-    help="Give this audience another key: OLD is told false and closed for good, NEW true, in one call a user.",
+    help="Give this audience another key: sends OLD false and closes it for good, NEW true, in one call a user.",
 )
 #: ``plan`` and ``sync``: a person confirms the clock.
 accept_clock_option = click.option(
@@ -86,9 +86,9 @@ def quiet(command: Command) -> Command:
 def common(command: Command) -> Command:
     """``--config``, ``--env``, ``--json`` and ``-v`` after the subcommand's name, too."""
     names: list[tuple[tuple[str, ...], dict[str, Any]]] = [
-        (("-v", "--verbose", "verbose"), {"is_flag": True, "help": "Say more on stderr."}),
+        (("-v", "--verbose", "verbose"), {"is_flag": True, "help": "Log more on stderr."}),
         (("--json", "as_json"), {"is_flag": True, "help": "Answer with one JSON document."}),
-        (("--env", "environment"), {"metavar": "NAME", "help": "Take this part of `environments`."}),
+        (("--env", "environment"), {"metavar": "NAME", "help": "Use this part of the config's `environments`."}),
         (("--config", "config"), {"metavar": "FILE", "help": "The config file."}),
     ]
     for declaration, settings in names:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
-@click.option("--accept", multiple=True, metavar="KEY", help="As `sync` with it.")
+@click.option("--accept", multiple=True, metavar="KEY", help="Accept this snapshot, as `sync --accept` would.")
 @move_key
 @accept_clock_option
-@click.option("--rate", metavar="N/s", help="Of a seed: at most so many users in a time, as `seed` with it.")
+@click.option("--rate", metavar="N/s", help="For a seed: at most so many users in a time, as `seed --rate`.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),

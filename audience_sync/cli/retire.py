@@ -50,7 +50,7 @@ def preview(found: Plan, key: str, screen: Screen) -> Iterator[Sequence[str]]:
     from audience_sync.cli.summary import notes
     from audience_sync.wording import plural
 
-    own = {name: [one for one in each if one.key == key] for name, each in found.told.items()}
+    own = {name: [one for one in each if one.key == key] for name, each in found.sends.items()}
     sends = [one for each in own.values() for one in each]
     values = " and ".join(dict.fromkeys(one.value for one in sends))
     users = max((sum(one.users for one in each) for each in own.values()), default=0)

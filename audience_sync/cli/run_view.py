@@ -7,9 +7,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from audience_sync.cli.blocks import change_text, of_audience
 from audience_sync.cli.history import duration
 from audience_sync.cli.layout import Column, Screen, command, labelled, listed, printable, prose, table
 from audience_sync.cli.users import shown_id
+from audience_sync.model import Counts, HoldKind
+from audience_sync.sync.words import limit_then, without_subject
 from audience_sync.wording import plural
 
 Row = Mapping[str, Any]
@@ -79,8 +82,8 @@ def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[lis
         yield [f"Computed traits: {plural(run['trait_users_changed'], 'user')} changed."]
     yield _destinations(run["deliveries"], screen)
     yield from (_failed(each, screen) for each in run["audience_syncs"] if each["status"] == "failed")
-    if run["error"] and run["error"] not in [each["error"] for each in run["audience_syncs"]]:
-        yield ["Failed: the run", *labelled([("Reason", _plain(run["error"]))], screen)]
+    if error := _of_the_run(run):
+        yield ["Failed: the run", *labelled([("Reason", _plain(error))], screen)]
     yield from (_stopped(each, screen) for each in run["deliveries"] if each["error"])
     groups = [list(found) for _, found in groupby(run["holds"], _held_as)]
     yield from (_held(each, run, screen) for each in groups)
@@ -114,6 +117,10 @@ def _outcome(run: Row) -> str:
         case "failed" if run["failed"]:
             many = plural(run["audiences"], "audience")
             found = f"{number} failed: {run['failed']:,} of {many} could not be loaded"
+            return f"{found}; {counts}." if counts else f"{found}."
+        case "failed" if stopped := sum(bool(each["error"]) for each in run["deliveries"]):
+            many = plural(len(run["deliveries"]), "destination")
+            found = f"{number} failed: {stopped:,} of {many} stopped"
             return f"{found}; {counts}." if counts else f"{found}."
         case "failed" if not counts:
             return f"{number} failed."
@@ -183,19 +190,40 @@ def _plain(text: str) -> str:
 
 def _failed(audience: Row, screen: Screen) -> list[str]:
     effect = f"its {plural(audience['members_after'], 'member')} are unchanged" if audience["members_after"] else ""
-    pairs = [("Reason", _plain(audience["error"] or "not stored")), ("Effect", effect)]
+    reason = of_audience(_plain(audience["error"] or "not stored"), audience["audience_key"])
+    pairs = [("Reason", reason), ("Effect", effect)]
     return [f"Failed: {audience['audience_key']}", *labelled(pairs, screen)]
 
 
+def _of_the_run(run: Row) -> str:
+    """The lines of its error that no audience or destination has of its own."""
+    audiences = {of_audience(_plain(each["error"] or ""), each["audience_key"]) for each in run["audience_syncs"]}
+    destinations = "\n".join(f"destination {each['destination']}: {each['error']}" for each in run["deliveries"])
+    own = set(destinations.splitlines())
+    lines = [line for line in (run["error"] or "").splitlines() if line not in own]
+    return "\n".join(line for line in lines if not line.endswith(tuple(audiences - {""})))
+
+
 def _stopped(delivery: Row, screen: Screen) -> list[str]:
+    """A delivery that ended early; the calls of one that only asked to wait are pending."""
     pending = delivery["pending"]
     effect = f"{plural(pending, 'call')} pending after this run" if pending else "no call was pending after this run"
     pairs = [("Reason", _plain(delivery["error"])), ("Effect", effect)]
-    return [f"Stopped: {delivery['destination']}", *labelled(pairs, screen)]
+    name = delivery["destination"]
+    title = (
+        f"Pending at {name}: {plural(pending, 'call')}"
+        if "HTTP 429" in delivery["error"] and pending
+        else f"Stopped: {name}"
+    )
+    return [title, *labelled(pairs, screen)]
 
 
 def _left_out(audience: Row, screen: Screen) -> list[str]:
-    title = f"{audience['status'].capitalize()}: {audience['audience_key']}"
+    """An audience that waits for its seed, or that a person has frozen."""
+    key = audience["audience_key"]
+    if audience["status"] == "waiting":
+        return [f"Waiting: {key}", command(f"audience-sync seed {key}")]
+    title = f"{audience['status'].capitalize()}: {key}"
     return [title, *prose(_plain(audience["error"] or ""), screen, indent="  ")] if audience["error"] else []
 
 
@@ -209,9 +237,11 @@ def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
     hold, several = holds[0], len(holds) > 1
     kinds = {"audience": hold["key"], "computed_trait": f"computed trait {hold['key']}"}
     title = f"{len(holds)} computed traits" if several else kinds.get(hold["kind"], "the lists of suppressed users")
+    limit = "" if several else limit_then(HoldKind(hold["kind"]), str(hold["reason"]))
     pairs = [
         ("Change", _change(hold) if len({_change(each) for each in holds}) == 1 else ""),
-        ("Reason", _reason(hold)),
+        ("Reason", "" if limit else _reason(hold)),
+        ("Limit", limit),
         ("Since", f"run {hold['run']}" if hold["run"] != run["run"] else ""),
         ("Traits", listed([each["key"] for each in holds]) if several else ""),
         *([] if several else _sampled(hold)),
@@ -228,27 +258,12 @@ def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
 
 
 def _change(hold: Row) -> str:
-    before, left, entered = hold["members_before"], hold["left"], hold["entered"]
-    share = f" of {before:,}" if before else ""
-    percent = f" ({left / before:.0%})" if before else ""
-    match hold["kind"]:
-        case "audience":
-            leaving = f"{left:,}{share} {'member' if (before or left) == 1 else 'members'}{percent} would leave"
-            entering = f"{plural(entered, 'user')} would enter"
-            return ", ".join(text for text, count in ((leaving, left), (entering, entered)) if count)
-        case "computed_trait":
-            return f"{left:,}{share} users{percent} would lose their value" if left else ""
-        case _:
-            return f"{left:,}{share} users{percent} would no longer be suppressed" if left else ""
+    return change_text(HoldKind(hold["kind"]), Counts(hold["members_before"], hold["entered"], hold["left"]))
 
 
 def _reason(hold: Row) -> str:
     """Without the name that stands above it."""
-    return (
-        _plain(str(hold["reason"]))
-        .removeprefix(f"audience '{hold['key']}': ")
-        .removeprefix(f"computed trait '{hold['key']}': ")
-    )
+    return without_subject(_plain(str(hold["reason"])))
 
 
 def _sampled(hold: Row) -> Iterator[tuple[str, str]]:

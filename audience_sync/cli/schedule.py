@@ -31,7 +31,7 @@ STOPS_WITHIN = 6.0
 
 
 @click.command()
-@click.option("--list", "only_list", is_flag=True, help="Show the schedules and when they come round next, and end.")
+@click.option("--list", "only_list", is_flag=True, help="Show the schedules and their next times, and end.")
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
 @quiet
 @common
@@ -84,7 +84,7 @@ def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
                     if hangups.heed():
                         _reload(options, keeper, clock, port)
     except KeyboardInterrupt:
-        say("Stopped. What was answered is kept; the next run goes on from there.", logging.INFO)
+        say("Stopped. Every answer received so far is recorded. The next run sends the rest.", logging.INFO)
     return 0
 
 
@@ -153,11 +153,12 @@ def _in_force(keeper: Keeper) -> None:
 
 
 def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) -> None:
-    """The config as it is now; one that has problems is not taken."""
+    """The config as it is now; one that has problems is not used."""
     from audience_sync.alerts.beside import failed
     from audience_sync.alerts.conditions import CONFIG
-    from audience_sync.cli.errors import masked_text, message_of
-    from audience_sync.errors import AudienceSyncError, in_short
+    from audience_sync.cli.errors import masked_text
+    from audience_sync.errors import AudienceSyncError, ConfigError, in_short
+    from audience_sync.wording import plural
 
     before = keeper.program
     try:
@@ -166,10 +167,15 @@ def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) ->
         port.serve(keeper.program.settings)
     except Exception as error:
         keeper.program = before
-        problem = message_of(error) if isinstance(error, AudienceSyncError) else in_short(error, masked_text)
         name = Path(options.config).name
-        words = f"{name} was reloaded and can't be used. The scheduler keeps the previous config.\n{problem}"
-        log.error("%s", words)
+        expected = isinstance(error, AudienceSyncError)
+        fact, problems = "can't be used", [masked_text(str(error)) if expected else in_short(error, masked_text)]
+        if isinstance(error, ConfigError):
+            fact = f"has {plural(len(error.problems), 'problem')}"
+            problems = [masked_text(str(problem)) for problem in error.problems]
+        words = f"{name} was reloaded and {fact}. The scheduler keeps the previous config."
+        words = "\n".join([words, *(f"  {problem}" for problem in problems)])
+        log.warning("%s", words)
         failed(before.settings, CONFIG, words)
         return
     clock.count_again()

@@ -27,7 +27,8 @@ def seeded(report: Report, details: Details, order: Order, rate: str | None) -> 
     took = f"in {seconds_text(report.seconds)}"
     if audience.status is AudienceStatus.HELD:
         held = next(each for each in details.held if key in each.keys)
-        return Wording(f"Run {report.run} held {key}: {change_text(held) or held_what(report)}. Nothing was sent.")
+        change = change_text(held.kind, held.counts) or held_what(report)
+        return Wording(f"Run {report.run} held {key}: {change}. Nothing was sent.")
     if order.baseline:
         members = plural(audience.after, "member")
         recorded = f"Run {report.run} recorded {members} of {key} without sending."
@@ -35,7 +36,7 @@ def seeded(report: Report, details: Details, order: Order, rate: str | None) -> 
     if not any(each.calls for each in report.destinations):
         return Wording(f"Run {report.run}: {_nothing_sent(report, details, audience)} Nothing was sent.")
     pending = max((each.pending for each in report.destinations), default=0)
-    trouble = any(each.error or each.still_refused for each in report.destinations)
+    trouble = any(each.error or each.refused for each in report.destinations)
     if trouble:
         return Wording(addresses=False)
     if pending:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from audience_sync.cli.blocks import blocks, joined
+from audience_sync.cli.blocks import blocks, joined, printable_lines
 from audience_sync.cli.details import Details
 from audience_sync.cli.layout import INDENT, Column, Screen, command, prose, table
 from audience_sync.cli.output import path_text
@@ -32,17 +33,24 @@ DESTINATIONS = (
 )
 #: More audiences than this are shown on a terminal only where they changed or need a person.
 MOST_AUDIENCES = 20
+#: How warnings begin that are about one thing, or about a hold.
+_ABOUT_ONE = re.compile(r"(audience|computed trait) '|(audiences|computed traits) .+?: the hold of run |the lists of ")
+_OF_A_HOLD = re.compile(r"(?P<kind>audience|computed trait) '(?P<key>.+?)': (?P<rest>the hold of run .+)", re.DOTALL)
 #: Statuses of an audience that need no look.
 _USUAL = (AudienceStatus.UNCHANGED,)
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a command says of its run instead of the usual lines: ``headline``, and ``after``: the last part."""
+    """What a command says of its run instead of the usual lines.
+
+    ``under``: lines below the headline. ``after``: the last part.
+    """
 
     headline: str | None = None
     after: Sequence[str] | None = None
     addresses: bool = True
+    under: Sequence[str] = ()
 
 
 def summary(
@@ -86,7 +94,7 @@ def in_short(report: Report, details: Details, screen: Screen) -> list[str]:
 
 def _headline(report: Report, wording: Wording, screen: Screen) -> list[str]:
     first, *others = prose(wording.headline or headline(report), screen)
-    return [screen.coloured(first, report.status.value), *others]
+    return [screen.coloured(first, report.status.value), *others, *wording.under]
 
 
 def _sent(each: DestinationReport) -> str:
@@ -242,9 +250,34 @@ def notes(audiences: Sequence[AudienceFinding], warnings: Sequence[str], screen:
         if each.held_out:
             text = f"{each.key}: {plural(each.held_out, 'user')} held out: not members, and never sent `true`."
             lines += prose(text, screen)
-    for warning in warnings:
-        lines += prose(warning, screen)
+    for warning in merged(warnings):
+        text = warning_text(warning)
+        lines += prose(text, screen, hanging=INDENT if text.startswith("warning: ") else None)
     return lines
+
+
+def merged(warnings: Sequence[str]) -> list[str]:
+    """Warnings that differ in the key alone as one: of many traits whose hold has ended for one reason."""
+    keys: dict[tuple[str, str], list[str]] = {}
+    for each in warnings:
+        found = _OF_A_HOLD.match(each)
+        keys.setdefault((found["kind"], found["rest"]) if found else ("", each), []).append(
+            found["key"] if found else ""
+        )
+    return [_of_all(kind, named, rest) for (kind, rest), named in keys.items()]
+
+
+def _of_all(kind: str, keys: Sequence[str], rest: str) -> str:
+    if not kind:
+        return rest
+    return f"{kind} '{keys[0]}': {rest}" if len(keys) == 1 else f"{kind}s {', '.join(keys)}: {rest}"
+
+
+def warning_text(warning: str) -> str:
+    """A warning as a sentence of its own if it is about one audience or trait; otherwise with the label."""
+    if _ABOUT_ONE.match(warning):
+        return printable_lines(f"{warning[0].upper()}{warning[1:]}")
+    return f"{'warning: ' if warning[0].islower() else ''}{printable_lines(warning)}"
 
 
 def _next(report: Report, store: str) -> Iterator[str]:
@@ -255,8 +288,9 @@ def _next(report: Report, store: str) -> Iterator[str]:
         found.append(f"audience-sync show {report.run}")
     if written:
         found.append(f"tail -n {min(3, written.delivered)} {path_text(written.address)}")
-    if report.store_is_new and store.endswith(".db"):
-        found.append(f"sqlite3 {path_text(store)} 'select * from sync_runs'")
     if found:
         yield "Next:"
         yield from map(command, found)
+    if report.store_is_new and store.endswith(".db"):
+        yield "Query the history:"
+        yield command(f"sqlite3 {path_text(store)} 'select * from sync_runs'")

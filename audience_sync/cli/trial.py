@@ -21,7 +21,7 @@ VERDICTS = {
     Meaning.REFUSED: "Refused",
     Meaning.RETRY: "Not delivered; a run would try again",
     Meaning.SLOW_DOWN: "Not delivered; a run would wait and try again",
-    Meaning.STOP: "Stopped; no call goes through until this is put right",
+    Meaning.STOP: "Stopped: no call is accepted until this is corrected",
 }
 
 

@@ -82,7 +82,7 @@ class DestinationOptions(StrictModel):
     )
     give_up_after: Duration = Field(
         default=timedelta(minutes=5),
-        description="End the run's delivery after so long without progress; what is owed stays owed.",
+        description="End the run's delivery after so long without progress; its calls stay pending.",
     )
 
     max_answer: Annotated[Size, AfterValidator(_answer_size)] | None = Field(

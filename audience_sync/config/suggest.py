@@ -1,4 +1,4 @@
-"""What was meant by an unknown name? "Did you mean", in one wording."""
+"""Write the problem with an unknown name, with "Did you mean" or the names that there are."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from difflib import get_close_matches
 
 def unknown(what: str, name: str, known: Iterable[str], *, listed: bool = True) -> str:
     """The problem with ``name``, and the nearest known one; where none is near, all of them (``listed``)."""
-    return _unknown(f"unknown {what} `{name}`", name, known, listed=listed)
+    return _unknown(f"unknown {what} `{name}`", name, known, _several(what) if listed else "")
 
 
 def unknown_option(name: str, known: Iterable[str]) -> str:
     """The same of an option, whose name stands in the problem's place already."""
-    return _unknown("unknown option", name, known, listed=True)
+    return _unknown("unknown option", name, known, "Options")
 
 
-def _unknown(what: str, name: str, known: Iterable[str], *, listed: bool) -> str:
+def _unknown(what: str, name: str, known: Iterable[str], heading: str) -> str:
     names = sorted(known)
     if nearest := _nearest(name, names):
         return f"{what}. Did you mean `{nearest}`?"
-    return f"{what}. There is: {', '.join(names) or 'nothing yet'}" if listed else what
+    return f"{what}. {heading}: {', '.join(names) or 'none yet'}" if heading else what
+
+
+def _several(what: str) -> str:
+    """``Types of destination`` for ``type of destination``."""
+    first, *others = what.split(" ")
+    return " ".join([f"{first.capitalize()}s", *others])
 
 
 def there_is_no(what: str, names: Iterable[str], known: Iterable[str]) -> str:

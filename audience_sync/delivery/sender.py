@@ -324,8 +324,8 @@ class BatchSender:
             )
         elif limited and (judgement.retry_after or 0) > progress.left():
             progress.stop(
-                f"{judgement.reason}; it is to be asked again in {judgement.retry_after:g} s, which is later than "
-                f"`give_up_after` ({progress.give_up_after:g} s without progress) allows",
+                f"{judgement.reason}. It asked to wait {judgement.retry_after:g} s, which is longer than "
+                f"`give_up_after: {progress.give_up_after:g}s` leaves",
                 rate_limited=True,
             )
         elif limited:

@@ -141,7 +141,7 @@ class Destination(ABC):
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         """The track call that tells it, named as ``options.events`` says."""
         del user_id, event
-        raise UnsendableError("this destination takes no events: remove `events` from its options")
+        raise UnsendableError("this destination accepts no events: remove `events` from its options")
 
     def encode_alias(self, user_id: str, alias: Alias) -> Message:
         """The message that tells it; called where ``has_alias``."""

@@ -122,7 +122,7 @@ def _opened(path: Path) -> Iterator[int]:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, OWNER_ONLY)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         if holds_other_than_calls(file):
             raise OSError(errno.EINVAL, f"it {OTHER_CONTENT}")
         yield file

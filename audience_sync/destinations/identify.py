@@ -19,7 +19,7 @@ from audience_sync.workspace import literal
 
 LIBRARY = {"name": "audience-sync", "version": __version__}
 MESSAGE_ID_CHARACTERS = 100
-NO_TEXT = "it has characters that are no text (lone surrogates)"
+NO_TEXT = "it has characters that are not text (lone surrogates)"
 
 #: Numbers are only found, not read: they may have any number of digits.
 _DECODER = JSONDecoder(parse_int=str, parse_float=str)

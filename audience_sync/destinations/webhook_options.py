@@ -31,7 +31,7 @@ def _answer(text: str) -> str:
 
 def _header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
-        raise ValueError("is no name of a header: letters, digits and `-`")
+        raise ValueError("is not a valid name of a header: use letters, digits and `-`")
     if name.lower() in _OURS:
         raise ValueError("is made by the program for each request: leave it out")
     return name

@@ -91,18 +91,18 @@ class ZendeskConnectDestination(HttpDestination):
 
     def encode(self, call: IdentifyCall) -> list[Message]:
         if not call.user_id:
-            raise UnsendableError("the user id is empty, and Zendesk Connect takes no call without one")
+            raise UnsendableError("the user id is empty, and Zendesk Connect accepts no call without one")
         try:
             return [Message(call.message_id, _json(self._user(call)))]
         except (ValueError, RecursionError):
             raise UnsendableError(
-                "a trait can't be written as JSON: it is no number, no text, or nested too deeply"
+                "a trait can't be written as JSON: it is neither a number nor a text, or is nested too deeply"
             ) from None
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         """``POST /v2/track``: properties as Segment's Engage has them, the time in seconds since 1970."""
         if not user_id:
-            raise UnsendableError("the user id is empty, and Zendesk Connect takes no call without one")
+            raise UnsendableError("the user id is empty, and Zendesk Connect accepts no call without one")
         told = {
             "user_id": user_id,
             "event": self.event_name(event),

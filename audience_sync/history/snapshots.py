@@ -91,7 +91,7 @@ def _counts(row: Row[*tuple[Any, ...]] | None, *names: str) -> dict[str, int]:
 
 def _problem(row: Row[Any] | None) -> str | None:
     if row is not None and row.status == _FROZEN:
-        return f"passed over by run {row.run_id}: {row.error}"
+        return f"skipped by run {row.run_id}: {row.error}"
     if row is None or row.status not in _NOT_TAKEN:
         return None
     return f"{row.status} in run {row.run_id}: {row.error}"

@@ -124,7 +124,7 @@ NUMBERS = (
         (),
         _last_success,
     ),
-    Number("run_at_work", "gauge", "1 while a run is at work.", (), _at_work),
+    Number("run_at_work", "gauge", "1 while a run is in progress.", (), _at_work),
     Number("members", "gauge", "Members of each audience.", ("audience",), _members),
     Number(
         "last_run_changes",
@@ -136,7 +136,7 @@ NUMBERS = (
     Number(
         "last_run_calls",
         "gauge",
-        "Identify calls in the last run: delivered, refused, still owed at its end.",
+        "Identify calls in the last run: delivered, refused, still pending at its end.",
         ("destination", "outcome"),
         _of_last_run(run_destinations, destinations.c.name, ("delivered", "refused", "pending")),
     ),
@@ -147,6 +147,6 @@ NUMBERS = (
         ("destination", "of"),
         _of_last_run(run_destinations, destinations.c.name, ("retries", "requests")),
     ),
-    Number("refused_calls", "gauge", "Calls refused and not taken since.", ("destination",), _refused),
-    Number("alerts", "gauge", "What needs a look now, by kind.", ("kind",), _alerts),
+    Number("refused_calls", "gauge", "Calls refused and not accepted since.", ("destination",), _refused),
+    Number("alerts", "gauge", "What needs attention now, by kind.", ("kind",), _alerts),
 )

@@ -103,7 +103,7 @@ class Keeper:
             return self._failed(error)
         except Exception as error:
             words = f"an error that audience-sync did not expect: {in_short(error, str)}"
-            log.error("the run could not be carried out: %s. The schedule goes on", words)
+            log.error("the run could not be carried out: %s. The schedule continues", words)
             return self._failed(error)
         self._pause = FIRST_PAUSE
         self._show(report)

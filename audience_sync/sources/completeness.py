@@ -33,7 +33,7 @@ def unready(expected: Expected, files: Sequence[Written], marker: Sequence[Writt
 
 def _too_old(newest: Written, since: datetime) -> str | None:
     if newest.at is None:
-        return f"when {newest.name} was written can't be told here, so that `max_age` can't be kept"
+        return f"when {newest.name} was written is unclear here, so that `max_age` can't be checked"
     return stale(newest.name, datetime.fromtimestamp(newest.at, UTC), since)
 
 

@@ -24,6 +24,7 @@ from audience_sync.sources.problems import Problems
 from audience_sync.sources.rows import rows_of
 from audience_sync.sources.shapes import plain_type
 from audience_sync.sources.spool import spool
+from audience_sync.sources.sql_errors import shown_place
 from audience_sync.sources.tables import Part
 from audience_sync.workspace import Workspace
 
@@ -171,7 +172,9 @@ class DatabaseSource(Source):
         if self._url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
             return
         if not Path(name).is_file():
-            raise SourceError(f"there is no SQLite database {name}. Correct the path, or create it.")
+            raise SourceError(
+                f"the SQLite database {shown_place(name)} does not exist. Correct the path, or create it."
+            )
 
     def _problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         cause = getattr(error, "orig", None) or error
@@ -207,7 +210,7 @@ def _parsed(text: str) -> URL:
     except (ArgumentError, ValueError):  # ValueError: a port that is not a number
         # The text itself is not shown: it may hold a password.
         raise SourceError(
-            "the database's URL is none that SQLAlchemy can read (postgresql://user@host:5432/name; the port is a "
+            "the database's URL is not one that SQLAlchemy can read (postgresql://user@host:5432/name; the port is a "
             "number). Correct `database:` of the source in the config."
         ) from None
     sqlite = SqliteUrl.parsed(text)

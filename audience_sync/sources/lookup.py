@@ -221,7 +221,7 @@ def _file_system(url: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]  # fsspec has no types
     except ValueError as error:
-        raise SourceError(f"{url.split('://', 1)[0]}:// is no file system that is known here: {error}.") from None
+        raise SourceError(f"{url.split('://', 1)[0]}:// is not a supported file system: {error}.") from None
 
 
 def _place_of(folder: str) -> str:

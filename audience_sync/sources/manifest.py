@@ -58,7 +58,7 @@ def parsed(manifest: str, content: bytes) -> list[Entry]:
     try:
         found = _of_json(json.loads(text)) if text.startswith("{") else _of_checksums(text)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise IncompleteError(f"{manifest} is no whole manifest: {_FORMS}") from None
+        raise IncompleteError(f"{manifest} is not a complete manifest: {_FORMS}") from None
     if not found:
         raise IncompleteError(f"{manifest} lists no files")
     return found

@@ -161,7 +161,9 @@ class _Text:
             return (text.removeprefix(_MARK) if is_first else text).encode()
         except UnicodeEncodeError as error:  # UTF-7 can write half of a surrogate pair
             lines = self._lines - text[error.start :].count("\n")
-            raise self._problem(f", line {lines}", "it has half of a surrogate pair, which is no character") from None
+            raise self._problem(
+                f", line {lines}", "it has half of a surrogate pair, which is not a character"
+            ) from None
 
     def _decoded(self, chunk: bytes, *, final: bool) -> str:
         before = self._decoder.getstate()

@@ -105,7 +105,7 @@ def _encoding(file: str, message: str) -> str:
 
 def _line_ends(file: str, message: str) -> str:
     return (
-        f"{file}: the rows can't be told apart: different line ends (\\r\\n and \\n) in one file, or broken quotes. "
+        f"{file}: the rows can't be separated: different line ends (\\r\\n and \\n) in one file, or broken quotes. "
         "Write the file again with one kind of line ends."
     )
 
@@ -114,7 +114,7 @@ def _not_object(file: str, message: str) -> str:
     place = _JSON_PLACE.search(message)
     where = f"{file}, record {place[1]}" if place else file
     if "duplicate key" in message:
-        return f"{where}: one name twice in one JSON object, so that it can't be said which is meant. Write it once."
+        return f"{where}: one name twice in one JSON object, so that it is unclear which one is meant. Write it once."
     return f'{where}: not a JSON object. Each record must be an object such as {{"user_id": "42"}}.'
 
 

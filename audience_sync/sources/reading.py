@@ -63,7 +63,7 @@ def _one_format(found: Sequence[Found]) -> str:
         if not file.name.lower().endswith(SUFFIXES):
             raise SourceError(
                 f"{file.name} has none of the formats that are read here: {', '.join(SUFFIXES)}. "
-                "(.zst is not: a truncated one can't be told from a whole one.) Write the file in one of them."
+                "(.zst is not: a truncated file looks like a whole one.) Write the file in one of them."
             )
     if len(suffixes := sorted({file.suffix for file in found})) > 1:
         raise SourceError(

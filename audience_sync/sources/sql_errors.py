@@ -44,7 +44,7 @@ def query_problem(error: Exception, folder: Folder, *, headless: bool, texts: Se
     known = f" The columns are {candidates[1].strip()}." if candidates and not headless else ""
     if texts and not headless and "VARCHAR" in message:
         known = (
-            f" A column that becomes a user id is text, as it is written: {listed(texts)}. To calculate with it or "
+            f" A column that becomes a user id is text, as written: {listed(texts)}. To calculate with it or "
             f"compare it with numbers, say so: cast({texts[0]} as bigint)."
         )
     return SourceError(f"the query{_place(message)}: {what}.{known} {_REMEDY}")
@@ -86,14 +86,14 @@ def _why(word: str, folder: Folder) -> str:
             return f"a file's name that is not in quotes. Write '{word}'."
         if folder.is_folder(word):
             return f"which is a folder. Write '{word}/' for all its data files."
-        return "which is none of the formats that are read: CSV, TSV, JSON lines, JSON, Parquet and Excel."
+        return "which has none of the formats that are read: CSV, TSV, JSON lines, JSON, Parquet and Excel."
     there = folder.beside(word)
     data = f"Data files there: {listed([each for each in there if not each.endswith('/')])}."
     if folder.is_folder(word):
-        return f"a folder in {_shown(folder.place)} that has no data files."
+        return f"a folder in {shown_place(folder.place)} that has no data files."
     if glob.has_magic(word):
-        return f"which matches no file in {_shown(folder.place)}. {data}"
-    return f"which does not exist in {_shown(folder.place)}.{_meant(word, there) or f' {data}'}"
+        return f"which matches no file in {shown_place(folder.place)}. {data}"
+    return f"which does not exist in {shown_place(folder.place)}.{_meant(word, there) or f' {data}'}"
 
 
 def _meant(word: str, there: Sequence[str]) -> str:
@@ -104,7 +104,7 @@ def _meant(word: str, there: Sequence[str]) -> str:
     return did_you_mean(f"{word.rpartition('/')[0]}/", folders) if "/" in word else ""
 
 
-def _shown(place: str) -> str:
+def shown_place(place: str) -> str:
     """As people write it: from the folder on that they are in, and whole where it is that folder."""
     path, current = Path(place).absolute(), Path.cwd()
     return str(path.relative_to(current)) if current in path.parents else str(path)

@@ -116,7 +116,7 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
 
 def column_twice(file: str, name: str) -> SourceError:
     return SourceError(
-        f"{file}: the column {name!r} is there twice, so that it can't be said which is meant. "
+        f"{file}: the column {name!r} is there twice, so that it is unclear which one is meant. "
         "Nothing of it was used. Give each column a name of its own."
     )
 
@@ -218,6 +218,6 @@ def _trait_of(table: Table, trait: TraitColumn) -> str:
 
 def bytes_column(file: str, name: str) -> SourceError:
     return SourceError(
-        f"{file}: column {name!r} holds bytes (BLOB), which are no trait's value. "
+        f"{file}: column {name!r} holds bytes (BLOB), which can't be the value of a trait. "
         "Leave the trait out, or have the column written as text or a number."
     )

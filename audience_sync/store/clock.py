@@ -34,7 +34,7 @@ class RunClock:
             return []
         days, after = abs(self.now - self.newest).days, "after" if self.now > self.newest else "before"
         return [
-            f"The clock shows {self.now:%Y-%m-%d %H:%M:%S} UTC, {days:,} days {after} the newest run "
+            f"the clock shows {self.now:%Y-%m-%d %H:%M:%S} UTC, {days:,} days {after} the newest run "
             f"({self.newest:%Y-%m-%d %H:%M:%S} UTC). Until that is accepted, `min_stay` ends for no member, no "
             "freeze ends and `retention` deletes nothing; everything else is synced. Correct the clock, or if it is "
             "right: audience-sync sync --accept-clock"

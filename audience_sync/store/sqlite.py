@@ -65,7 +65,9 @@ def patiently(
                 raise
         if until is None:
             until = clock() + patience
-            log.warning("Waiting for the store: %s. Close that program, or let it end: this one goes on then.", holder)
+            log.warning(
+                "Waiting for the store: %s. Close that program, or let it end: this one continues then.", holder
+            )
         time.sleep(PAUSE)
 
 

@@ -20,7 +20,7 @@ from audience_sync.sync.identity import Aliases
 from audience_sync.sync.prepare import traits_change
 from audience_sync.sync.snapshot import rejected_rows, scanning, wanted_of
 from audience_sync.sync.trait_values import diff_traits
-from audience_sync.wording import plural
+from audience_sync.wording import form, plural
 from audience_sync.workspace import Workspace, quoted
 
 #: What the new id is called while a list is read.
@@ -88,7 +88,8 @@ def _read(collector: Collector, entry: AliasConfig, listed: str) -> None:
     if rejected:
         collector.findings.rejected += rejected_rows(workspace, rows, None)
     if nameless:
-        collector.findings.warnings.append(f"aliases of {entry.source}: {plural(nameless, 'row')} without a new id")
+        rows_without = f"{plural(nameless, 'row')} without a new id {form(nameless, 'was')} skipped"
+        collector.findings.warnings.append(f"aliases of {entry.source}: {rows_without}.")
     workspace.run(f"insert into {listed} from {read} where previous_id <> user_id")
 
 
@@ -108,8 +109,8 @@ def _resolved(collector: Collector, listed: str, remembered: str) -> str:
         f"select count(*) from (select 1 from {listed} group by previous_id having count(distinct user_id) > 1)"
     )[0]
     if several:
-        words = f"aliases: {plural(several, 'previous id')} with several new ids; of each one was taken"
-        warnings.append(f"{words}, the same in every run")
+        words = f"aliases: {plural(several, 'previous id')} {form(several, 'has')} several new ids."
+        warnings.append(f"{words} One of each is used, the same in every run.")
     pairs = _table(
         workspace,
         f"select previous_id, user_id, is_listed from (select previous_id, l.user_id, true as is_listed, "
@@ -124,7 +125,7 @@ def _resolved(collector: Collector, listed: str, remembered: str) -> str:
         resolved, circular = _followed(workspace, pairs)
     if circular:
         count = workspace.one(f"select count(*) from {circular}")[0]
-        warnings.append(f"aliases: {plural(count, 'id')} passed over, since they lead in a circle")
+        warnings.append(f"aliases: {plural(count, 'id')} {form(count, 'was')} skipped: the ids lead in a circle.")
         workspace.run(f"delete from {pairs} where previous_id in (from {circular})")
         resolved, circular = _followed(workspace, pairs)
     return _table(workspace, f"select previous_id, user_id from {resolved}")

@@ -55,5 +55,5 @@ def _fate(hold: Hold, last: Mapping[Subject, Hold]) -> str:
 
 def _waiting(last: Collection[Hold]) -> str:
     """What there is to decide."""
-    commands = ", ".join(f"audience-sync approve {hold.last_run} {hold.key}" for hold in last if hold.waits)
-    return f" To decide: {commands}" if commands else " No run is waiting for a decision."
+    commands = [f"audience-sync approve {hold.last_run} {hold.key}" for hold in last if hold.waits]
+    return "".join(f"\n  To decide: {each}" for each in commands) or " No run is waiting for a decision."

@@ -29,8 +29,8 @@ def retired_warnings(settings: Settings, stored: Mapping[str, Property]) -> Iter
 
 def _skipped(what: str, key: str) -> str:
     return (
-        f"the key '{key}' is retired: every run skips it. Take the {what} out of the config; "
-        "a new one needs another `key:`"
+        f"the key '{key}' is retired, so every run skips it. Remove the {what} from the config; "
+        "a new one needs another `key:`."
     )
 
 

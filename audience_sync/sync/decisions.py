@@ -10,7 +10,7 @@ from audience_sync.store.engine import Store
 from audience_sync.store.holds import Hold, NewHold, Sample, Subject, first_to_hold, read_sample
 from audience_sync.sync.findings import Findings, Held
 from audience_sync.sync.guard import is_same
-from audience_sync.sync.words import commands, named, nothing_done, would
+from audience_sync.sync.words import commands, is_held, named, nothing_done, would, would_be_held
 from audience_sync.workspace import Workspace
 
 #: Users who are kept of those who would enter, and of those who would leave.
@@ -167,14 +167,15 @@ class Decisions:
 
     def _words(self, hold: Hold | NewHold, reason: str, before: str) -> str:
         run = self.run or (hold.last_run if isinstance(hold, Hold) else None)
+        if run is None:
+            reason = would_be_held(reason)
         decide = commands(hold, run) if run else "`sync` would hold it."
         return " ".join(part for part in (f"{reason}.", nothing_done(hold.kind), before, decide) if part)
 
 
 def repeats(differences: Sequence[Difference], undone_run: int, by: int | None) -> str:
     """The reason for a hold of changes that a person had undone; of several traits it is one reason."""
-    keys = [each.key for each in differences]
-    what = named(differences[0].kind, keys[0]) if len(keys) == 1 else f"computed traits {', '.join(keys)}"
+    what = is_held(differences[0].kind, *(each.key for each in differences))
     undoing = f"run {by} undid" if by else "would be undone"
     return f"{what}: the snapshot repeats changes of run {undone_run}, which {undoing}"
 

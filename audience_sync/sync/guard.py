@@ -1,4 +1,4 @@
-"""Would this snapshot change too much? Then it is held until a person has looked."""
+"""Decide whether a snapshot changes too much; then it is held until a person approves or rejects it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from math import inf
 
 from audience_sync.config.parts import Guard, Threshold, Together
 from audience_sync.model import Counts
+from audience_sync.wording import plural, share_of
 
 
 def audience_reason(key: str, counts: Counts, guard: Guard, *, moved: int = 0) -> str | None:
@@ -17,7 +18,7 @@ def audience_reason(key: str, counts: Counts, guard: Guard, *, moved: int = 0) -
     is held out now, or in another audience of the group: an audience that only they have left has no empty snapshot.
     """
     if empties(counts) and moved < counts.left:
-        return f"audience '{key}': the new snapshot is empty, the last one had {counts.before:,} members"
+        return f"{_held_audience(key)}: the new snapshot is empty, and the last one had {_members(counts.before)}"
     if exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
         return _too_many_leave(key, counts, guard.max_removed)
     if exceeds(counts.entered, counts.before, guard.max_added, guard.at_least):
@@ -27,7 +28,7 @@ def audience_reason(key: str, counts: Counts, guard: Guard, *, moved: int = 0) -
 
 def trait_reason(key: str, counts: Counts, guard: Guard) -> str | None:
     """Why the values of a computed trait are held: too many users would lose theirs."""
-    return _too_many_lose(f"computed trait '{key}'", "would lose their value", counts, guard)
+    return _too_many_lose(f"computed trait '{key}' is held", "the value", counts, guard)
 
 
 def traits_reason(keys: Sequence[str], counts: Counts, guard: Guard, *, is_empty: bool) -> str | None:
@@ -35,16 +36,16 @@ def traits_reason(keys: Sequence[str], counts: Counts, guard: Guard, *, is_empty
 
     ``is_empty``: the snapshot has no users at all.
     """
-    traits = f"computed traits {', '.join(keys)}" if len(keys) > 1 else f"computed trait '{keys[0]}'"
+    traits = f"computed traits {', '.join(keys)} are held" if len(keys) > 1 else f"computed trait '{keys[0]}' is held"
     if is_empty:
-        return f"{traits}: the new snapshot is empty, the last one had values of {counts.before:,} users"
-    return _too_many_lose(traits, "would lose all their values", counts, guard) if len(keys) > 1 else None
+        return f"{traits}: the new snapshot is empty, and the last one had values of {plural(counts.before, 'user')}"
+    return _too_many_lose(traits, "all values", counts, guard) if len(keys) > 1 else None
 
 
-def _too_many_lose(traits: str, lose: str, counts: Counts, guard: Guard) -> str | None:
+def _too_many_lose(traits: str, values: str, counts: Counts, guard: Guard) -> str | None:
     if exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
-        users = f"{counts.left:,} of {counts.before:,} users ({counts.left / counts.before:.0%})"
-        return f"{traits}: with the new snapshot {users} {lose}, over the limit of {guard.max_removed}"
+        users = f"{counts.left:,} of {plural(counts.before, 'user')} ({share_of(counts.left, counts.before)})"
+        return f"{traits}: the new snapshot removes {values} of {users}, and the limit is {guard.max_removed}"
     return None
 
 
@@ -61,49 +62,50 @@ def exceeds(changed: int, before: int, limit: Threshold, at_least: int) -> bool:
 
 
 def _too_many_leave(key: str, counts: Counts, limit: Threshold) -> str:
-    share = counts.left / counts.before
-    return (
-        f"audience '{key}': with the new snapshot {counts.left:,} of {counts.before:,} members ({share:.0%}) would "
-        f"leave, over the limit of {limit}"
-    )
+    members = f"{counts.left:,} of {_members(counts.before)} ({share_of(counts.left, counts.before)})"
+    return f"{_held_audience(key)}: the new snapshot removes {members}, and the limit is {limit}"
 
 
 def _too_many_enter(key: str, counts: Counts, limit: Threshold) -> str:
-    return (
-        f"audience '{key}': with the new snapshot {counts.entered:,} users would enter, in addition to its "
-        f"{counts.before:,} members, over the limit of {limit}"
-    )
+    users = f"{plural(counts.entered, 'user')} to its {_members(counts.before)}"
+    return f"{_held_audience(key)}: the new snapshot adds {users}, and the limit is {limit}"
+
+
+def _held_audience(key: str) -> str:
+    return f"audience '{key}' is held"
+
+
+def _members(count: int) -> str:
+    return plural(count, "member")
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One of the two ways in which members move: a field of the counts, its limit, and how it is said."""
+    """One of the two ways in which members move: a field of the counts, its limit, and how it is written."""
 
     changed: Callable[[Counts], int]
     limit: Callable[[Guard | Together], Threshold | None]
-    words: str
+    text: Callable[[int, int], str]
 
     def moved(self, audiences: Guarded) -> int:
         return sum(self.changed(counts) for counts, _ in audiences.values())
 
     def said(self, audiences: Guarded) -> str:
-        changed, before = self.moved(audiences), _before(audiences)
-        share = f" ({changed / before:.0%})" if before else ""
-        return self.words.format(changed=changed, before=before, share=share)
+        return self.text(self.moved(audiences), _before(audiences))
+
+
+def _all_leave(changed: int, before: int) -> str:
+    return f"the new snapshots remove {changed:,} of {_members(before)} ({share_of(changed, before)})"
+
+
+def _all_enter(changed: int, before: int) -> str:
+    return f"the new snapshots add {plural(changed, 'user')} to {_members(before)}"
 
 
 Guarded = Mapping[str, tuple[Counts, Guard]]
 _WAYS = (
-    _Way(
-        lambda counts: counts.left,
-        lambda guard: guard.max_removed,
-        "{changed:,} of {before:,} members{share} would leave",
-    ),
-    _Way(
-        lambda counts: counts.entered,
-        lambda guard: guard.max_added,
-        "{changed:,} users would enter, in addition to {before:,} members",
-    ),
+    _Way(lambda counts: counts.left, lambda guard: guard.max_removed, _all_leave),
+    _Way(lambda counts: counts.entered, lambda guard: guard.max_added, _all_enter),
 )
 
 
@@ -133,7 +135,7 @@ def _all_together(way: _Way, audiences: Guarded, guard: Guard) -> tuple[Guarded,
     limit = way.limit(guard.together)
     if limit is None or not exceeds(way.moved(audiences), _before(audiences), limit, guard.at_least):
         return {}, ""
-    return audiences, f"all audiences together: {way.said(audiences)}, over the limit of {limit}"
+    return audiences, f"all audiences together: {way.said(audiences)}, and the limit is {limit}"
 
 
 def _allowed(limit: Threshold | None, counts: Counts) -> float:
@@ -155,12 +157,13 @@ def is_same(held: Counts, now: Counts, *, others: float, tolerance: float) -> bo
 
 
 def suppression_reason(before: int, removed: int, guard: Guard) -> str | None:
-    """Why nobody is taken off the lists of suppressed users; None when they may be."""
+    """Why no user is removed from the lists of suppressed users; None if they may be."""
     if not before or not removed:
         return None
+    lists = "the lists of suppressed users are held: the new lists remove"
     if removed == before:
-        return f"the lists of suppressed users: all {before:,} users are gone from them"
+        return f"{lists} all {plural(before, 'user')}"
     if exceeds(removed, before, guard.max_removed, guard.at_least):
-        gone = f"{removed:,} of {before:,} users are gone from them"
-        return f"the lists of suppressed users: {gone}, over the limit of {guard.max_removed}"
+        share = share_of(removed, before)
+        return f"{lists} {removed:,} of {plural(before, 'user')} ({share}), and the limit is {guard.max_removed}"
     return None

@@ -109,5 +109,7 @@ def _move(collector: Collector, old: str, new: str) -> None:
     findings.moved.append(MovedKey(old, new, len(findings.changes) - 1))
     findings.retired.append(old)
     findings.audiences.append(AudienceFinding(old, stored.name, AudienceStatus.RETIRED, chain.users, left=chain.users))
-    findings.warnings.append(f"audience '{stored.name}': its key is now '{new}'; '{old}' is closed for good")
-    collector.decisions.supersede((HoldKind.AUDIENCE, old), f"The audience's key is now '{new}'")
+    findings.warnings.append(
+        f"audience '{stored.name}' moves from the key '{old}' to '{new}'; '{old}' closes for good."
+    )
+    collector.decisions.supersede((HoldKind.AUDIENCE, old), f"The audience moves to the key '{new}'")

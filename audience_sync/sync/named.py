@@ -117,7 +117,7 @@ def _read_names(collector: Collector, rows: Rows, origin: str) -> _Named:
     nameless = sum(count for name, count, _ in counts if name is None)
     if nameless:
         collector.findings.warnings.append(
-            f"{origin}: {plural(nameless, 'row')} without an audience name {form(nameless, 'was')} skipped"
+            f"{origin}: {plural(nameless, 'row')} without an audience name {form(nameless, 'was')} skipped."
         )
     if any(invalid for _, _, invalid in counts):
         collector.findings.rejected += rejected_rows(workspace, rows, None)
@@ -156,8 +156,8 @@ def _targets(
             continue
         if stored and stored.retired:
             collector.findings.warnings.append(
-                f"the audience '{name}' from {origin}: the key '{key}' is retired, and every run skips it. "
-                "Leave it out of the source; a new audience needs another name"
+                f"audience '{name}' from {origin}: the key '{key}' is retired, so every run skips it. "
+                "Remove it from the source; a new audience needs another name."
             )
             continue
         if reason := _refusal(collector, key, stored, taken):
@@ -171,7 +171,7 @@ def _targets(
 
 def _refusal(collector: Collector, key: str, stored: Property | None, taken: Collection[str]) -> str | None:
     if key in taken or (stored is None and key in collector.known.properties):
-        return f"the key '{key}' is taken by another audience or computed trait"
+        return f"the key '{key}' is in use by another audience or computed trait"
     if stored:
         return refusal(key, collector.known.properties)
     return reserved_reason(key, collector.profile_fields)

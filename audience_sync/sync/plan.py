@@ -18,7 +18,7 @@ from audience_sync.sync.order import Order, Parts, Watch
 from audience_sync.sync.outlook import Owed
 from audience_sync.sync.report import audience_json, found_report, left_alone_json, traits_json
 from audience_sync.sync.saved import SavedPlan, changes_of
-from audience_sync.sync.tellings import Telling, tellings
+from audience_sync.sync.sends import Sends, count_sends
 from audience_sync.workspace import Workspace
 
 #: Statuses of an audience that a run would write, also where it has no members.
@@ -30,13 +30,13 @@ MOST_REJECTED = 100
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What was found, without having been done. ``saved``: the same to be carried out, with the seed that it turned
-    out to be. ``told``: by destination, how many users would be told what, where that was asked for."""
+    out to be. ``sends``: by destination, how many users would be sent what, if that was asked for."""
 
     saved: SavedPlan
     findings: Findings
     forecasts: Sequence[Forecast]
     largest: Sequence[Change]
-    told: Mapping[str, Sequence[Telling]] = field(default_factory=dict)
+    sends: Mapping[str, Sequence[Sends]] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -111,7 +111,7 @@ def _lifted(order: Order) -> list[str]:
     return accepted + moved + (["--accept-clock"] if order.accept_clock else [])
 
 
-def make_plan(parts: Parts, order: Order, watch: Watch, *, count_told: bool = False) -> Plan:
+def make_plan(parts: Parts, order: Order, watch: Watch, *, counts_sends: bool = False) -> Plan:
     """Look at everything that a run would look at. Raises StoreError and ConfigError."""
     now = datetime.now(UTC)
 
@@ -130,7 +130,7 @@ def make_plan(parts: Parts, order: Order, watch: Watch, *, count_told: bool = Fa
             outlook.findings,
             _forecasts(parts, workspace, order, outlook, owed),
             changes_by_size(workspace, outlook.findings),
-            tellings(workspace, owed) if count_told else {},
+            count_sends(workspace, owed) if counts_sends else {},
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,9 +76,8 @@ class Report:
     @property
     def error(self) -> str | None:
         """Everything that went wrong, in lines; None where nothing did."""
-        audiences = [each.error for each in self.audiences if each.status is AudienceStatus.FAILED and each.error]
         destinations = [f"destination {each.name}: {each.error}" for each in self.destinations if each.error]
-        return "\n".join([*dict.fromkeys(audiences), *self.traits.errors, *self.errors, *destinations]) or None
+        return "\n".join([*failures(self.audiences), *self.traits.errors, *self.errors, *destinations]) or None
 
     def as_json(self) -> dict[str, Any]:
         """The contract of ``sync --json`` (product.md, section 5)."""
@@ -94,6 +93,18 @@ class Report:
             "held": list(self.held),
             **left_alone_json(self.left_alone),
         }
+
+
+def failures(audiences: Sequence[AudienceFinding]) -> Iterator[str]:
+    """A line for each reason why audiences failed, with their keys."""
+    by_reason: dict[str, list[str]] = {}
+    for each in audiences:
+        if each.status is AudienceStatus.FAILED and each.error:
+            reason = " ".join(each.error.split()).removeprefix(f"audience '{each.key}': ")
+            by_reason.setdefault(reason, []).append(each.key)
+    for reason, keys in by_reason.items():
+        who = f"audience '{keys[0]}'" if len(keys) == 1 else f"{len(keys):,} audiences ({', '.join(keys)})"
+        yield f"{who}: {reason}"
 
 
 def left_alone_json(left_alone: Sequence[LeftAlone] | None) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def _words(error: BaseException, mask: Callable[[str], str]) -> str:
     if isinstance(error, AudienceSyncError):
         return mask(str(error))
     if isinstance(error, KeyboardInterrupt):
-        return "The run was interrupted; what was answered is kept, and the next run goes on from there."
+        return "The run was interrupted. Every answer received so far is recorded. The next run sends the rest."
     return in_short(error, mask)
 
 

@@ -85,7 +85,7 @@ def saved_plan(text: str) -> SavedPlan:
         changes = {of: Part(**part) for of, part in document["changes"].items()}
         return SavedPlan(order, changes, datetime.fromisoformat(document["made_at"]).astimezone(UTC))
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise PlanError("it is no plan. Make one: audience-sync plan --out FILE") from None
+        raise PlanError("it is not a plan. Make one: audience-sync plan --out FILE") from None
 
 
 def changes_of(workspace: Workspace, outlook: Outlook, owed: Sequence[Owed]) -> dict[str, Part]:

@@ -122,7 +122,7 @@ def _take(collector: Collector, each: Compared) -> None:
         findings.renamed[target.key] = (target.name, target.definition)
         if target.stored.name != target.name:
             findings.warnings.append(
-                f"audience '{target.stored.name}' is now called '{target.name}'; its key stays '{target.key}'"
+                f"audience '{target.stored.name}' has the new name '{target.name}'; its key stays '{target.key}'."
             )
 
 

@@ -72,7 +72,7 @@ def read_suppressed(
                 workspace.run(f"delete from {listed} where user_id is null")
     except SourceError as failure:
         error = masked(f"the list of suppressed users can't be read: {failure}", settings.secrets)
-        findings.errors.append(f"{error}. Nothing was sent to anyone; what is owed stays owed")
+        findings.errors.append(f"{error}. Nothing was sent to any user; pending calls stay pending")
     before = f"select user_id from {stored} where origin = '{CONFIG}'"
     added = _table(workspace, f"select distinct user_id from {listed} where not {erased} except {before}")
     removed = _table(workspace, f"{before} except select user_id from {listed}")

@@ -58,7 +58,7 @@ def _leave_alone(collector: Collector, each: Change) -> None:
     """Note whom the undoing passes over, and why."""
     findings, key = collector.findings, each.of.key
     if each.of.retired:
-        findings.warnings.append(f"Skipped: {key} is retired")
+        findings.warnings.append(f"Skipped: {key} is retired.")
         return
     count = collector.workspace.one(f"select count(*) from ({each.overtaken})")[0]
     if count:
@@ -66,11 +66,11 @@ def _leave_alone(collector: Collector, each: Change) -> None:
         findings.left_alone = [*(findings.left_alone or ()), *(LeftAlone(key, user, newer) for user, newer in named)]
         some = ", ".join(f"{user} (run {newer})" for user, newer in named[:5])
         more = f" and {count - 5:,} more" if count > 5 else ""
-        words = f"Skipped: {plural(count, 'user')} of {key} {form(count, 'has')} a newer change: {some}{more}"
+        words = f"Skipped: {plural(count, 'user')} of {key} {form(count, 'has')} a newer change: {some}{more}."
         findings.warnings.append(words)
     if each.unknown:
         words = f"{plural(each.unknown, 'user')} of {key}: the value before is not stored"
-        findings.warnings.append(f"Skipped: {words}")
+        findings.warnings.append(f"Skipped: {words}.")
 
 
 def _undo_audience(collector: Collector, each: Change, run: int) -> None:

@@ -61,7 +61,7 @@ def _refuse(connection: Connection, run: int) -> None:
             f"Run {run} can't be undone: what it changed is not kept any more (`retention` in the config)."
         )
     if row.committed_at is None:
-        unfinished = "is still at work" if row.status == RunStatus.RUNNING else "ended before it changed anything"
+        unfinished = "is still in progress" if row.status == RunStatus.RUNNING else "ended before it changed anything"
         raise UnknownNameError(f"Run {run} {unfinished}: there is nothing to undo.")
 
 

@@ -12,12 +12,13 @@ import click
 import pytest
 
 from audience_sync.cli import confirmed
+from audience_sync.cli.layout import Screen
 from audience_sync.sync.findings import Findings
 from audience_sync.sync.forecast import Forecast
 from audience_sync.sync.order import Order
 from audience_sync.sync.plan import Plan
 from audience_sync.sync.saved import SavedPlan
-from audience_sync.sync.tellings import Telling
+from audience_sync.sync.sends import Sends
 
 FORECASTS = [Forecast("log", "s3://calls", 50.0, calls=3, requests=3), Forecast("late", "s3://late", None)]
 FOUND = Plan(
@@ -25,7 +26,7 @@ FOUND = Plan(
     Findings(),
     FORECASTS,
     [],
-    {"log": [Telling("vip", "false", 2), Telling("vip", "true", 1)]},
+    {"log": [Sends("vip", "false", 2), Sends("vip", "true", 1)]},
 )
 SHOWN = (
     "It is for good.\n\n"
@@ -78,6 +79,24 @@ def test_a_person_sees_what_would_be_told_and_is_asked(
     assert shown.err == "\nDo it? [y/N]: "
 
 
+def test_a_coloured_terminal_has_what_is_sent_in_the_table() -> None:
+    assert confirmed.sends_table(FOUND, Screen(60, colour=True))[1:] == [
+        "log              3         3  < 1 s  vip false to 2",
+        "                                     vip true to 1",
+        "Destinations without calls: late.",
+    ]
+
+
+def test_a_narrow_terminal_has_what_is_sent_under_its_row() -> None:
+    assert confirmed.sends_table(FOUND, Screen(50)) == [
+        "destination  calls  requests   time",
+        "log              3         3  < 1 s",
+        "  vip false to 2",
+        "  vip true to 1",
+        "Destinations without calls: late.",
+    ]
+
+
 def test_whoever_said_yes_beforehand_is_not_asked(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(io.StringIO(), yes=True)
     assert capsys.readouterr().out == ""
@@ -85,7 +104,7 @@ def test_whoever_said_yes_beforehand_is_not_asked(ask: Ask, capsys: pytest.Captu
 
 def test_without_a_terminal_it_is_shown_and_refused(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(
-        click.UsageError,
+        click.ClickException,
         match=r"undo needs a confirmation, and there is no terminal to ask\. Nothing was changed or sent\.",
     ):
         ask(io.StringIO("y\n"))

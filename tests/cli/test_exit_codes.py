@@ -63,7 +63,7 @@ def test_a_wrong_use_ends_with_2(vip: Project) -> None:
 
 def test_an_unknown_run_or_audience_is_said_with_what_there_is(vip: Project) -> None:
     vip.sync()
-    assert "There is no run 7. The last ones: audience-sync history" in vip.run("show", "7").stderr
+    assert "error: there is no run 7. The last ones: audience-sync history" in vip.run("show", "7").stderr
     unknown = vip.run("members", "vap")
     assert unknown.code != 0
     assert "error: there is no audience 'vap'. Did you mean 'vip'?" in unknown.stderr

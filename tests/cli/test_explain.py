@@ -114,8 +114,8 @@ class TestAudiencesAndTraits:
         assert vip.sync().code == 4
         (ada,) = explained(vip, "ada")["audiences"]
         assert (ada["value"], ada["confirmed"]["run"]) == (True, 1)
-        assert ada["problem"].startswith("held in run 2: audience 'vip': the new snapshot is empty")
-        assert "vip: held in run 2" in vip.run("explain", "ada").stdout
+        assert ada["problem"].startswith("held in run 2: audience 'vip' is held: the new snapshot is empty")
+        assert "vip: held in run 2: the new snapshot is empty" in vip.run("explain", "ada").stdout
 
     def test_that_are_held_say_so(self, vip: Project) -> None:
         vip.configure(audiences=[VIP], computed_traits=[PLAN])

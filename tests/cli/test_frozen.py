@@ -27,7 +27,7 @@ def test_its_source_is_not_read_and_nothing_of_it_is_told_until_it_is_unfrozen(v
     assert "frozen" in vip.run("plan").stdout
     assert "frozen" in vip.run("history", "vip").stdout
     assert "frozen" in vip.run("show", "2").stdout
-    assert "vip: passed over by run 2: frozen since" in vip.run("explain", "ada").stdout
+    assert "vip: skipped by run 2: frozen since" in vip.run("explain", "ada").stdout
 
     (vip.folder / "away.csv").rename(vip.folder / "vip.csv")
     assert vip.run("unfreeze", "vip").code == 0

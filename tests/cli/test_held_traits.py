@@ -98,7 +98,7 @@ class TestATraitThatTooManyWouldLose:
         assert asked.code == 4
         assert asked.stdout.startswith("Nothing was approved: the source has changed since run 2.\n")
         assert "\n  Change     3 of 10 users (30%) would lose their value\n" in asked.stdout
-        assert "\n  Then  2 would lose their value\n  Now   3 would lose their value\n" in asked.stdout
+        assert "\n  Then  2 users would lose their value\n  Now   3 users would lose their value\n" in asked.stdout
         assert "would enter" not in asked.stdout
 
     def test_is_rejected_and_healthy_again(self, traits: Project) -> None:
@@ -130,7 +130,7 @@ def test_of_a_few_users_any_may_lose_a_value_but_an_empty_snapshot_is_held(
     write(traits, {})
     result = traits.run("sync")
     assert (result.code, traits.sent()) == (4, [])
-    assert "  the new snapshot is empty, the last one had values of 10 users\n" in result.stdout
+    assert "  the new snapshot is empty, and the last one had values of 10 users\n" in result.stdout
     write(traits, dict.fromkeys(USERS, ("", "")))
     assert traits.sync().code == 0
     assert len(traits.sent()) == 10

@@ -123,8 +123,12 @@ class TestApprove:
         held.write_members("vip.csv", *now)
         asked = held.run("approve", "2", "vip")
         assert (asked.code, held.sent()) == (4, [])
-        assert asked.stdout.startswith("Nothing was approved: the source has changed since run 2.\n\n")
-        assert f"\n  Then  0 would enter, 40 would leave\n  Now   {difference}\n" in asked.stdout
+        assert asked.stdout.startswith(
+            "Nothing was approved: the source has changed since run 2.\n"
+            "  Then  0 would enter, 40 would leave\n"
+            f"  Now   {difference}\n"
+            "  The change is held again.\n\n"
+        )
         assert "\n    audience-sync approve 3 vip\n" in asked.stdout
         assert held.query(STATUSES)[1] == (2, 2, "vip", "superseded", 0, 40, 3)
         assert held.run("approve", "2", "vip").code == 2
@@ -164,9 +168,13 @@ class TestApprove:
     @pytest.mark.parametrize(
         ("words", "answer"),
         [
-            (("1",), "Run 1 held nothing. To decide: audience-sync approve 2 vip, audience-sync approve 2 test"),
-            (("2", "vipp"), "Run 2 held no vipp. It held: test, vip"),
-            (("9", "vip"), "Run 9 held nothing."),
+            (
+                ("1",),
+                "run 1 held nothing.\n  To decide: audience-sync approve 2 vip\n"
+                "  To decide: audience-sync approve 2 test\n",
+            ),
+            (("2", "vipp"), "run 2 held no vipp. It held: test, vip"),
+            (("9", "vip"), "run 9 held nothing."),
         ],
         ids=["a run that held nothing", "a wrong key", "no run"],
     )
@@ -295,7 +303,8 @@ class TestAudiencesHeldTogether:
         assert held.stdout.count("Held: ") == 1
         assert (
             "\nHeld: 3 audiences\n"
-            "  Reason     3 small audiences together: 135 of 150 members (90%) would leave, and their limits allow 45\n"
+            "  Reason     3 small audiences together: the new snapshots remove 135 of 150 members (90%), and their "
+            "limits allow 45\n"
             "  Audiences  a, b, c\n"
         ) in held.stdout
         assert "\n    audience-sync approve 2\n" in held.stdout
@@ -333,7 +342,10 @@ def test_a_longer_difference_of_a_list_is_asked_about_again_in_its_own_words(vip
     vip.write_members("quiet.csv", *ALL[5:10])
     asked = vip.run("approve", "2")
     assert asked.code == 4
-    assert "\n  Then  2 would be removed from them\n  Now   5 would be removed from them\n" in asked.stdout
+    assert (
+        "\n  Then  2 users would be removed from the lists\n  Now   5 users would be removed from the lists\n"
+        in asked.stdout
+    )
 
 
 def test_a_list_of_suppressed_users_is_decided_likewise(vip: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audience_sync.cli.layout import PIPE, Column, Screen, json_lines, labelled, listed, prose, table
+from audience_sync.cli.summary import merged, warning_text
 from audience_sync.wording import duration, form, plural, share_of
 
 AUDIENCES = (
@@ -23,6 +24,57 @@ DESTINATIONS = (
     Column("address", lost=1),
 )
 WAYS = [("segment", 4900, 221, "http://127.0.0.1:18471/v1/batch")]
+
+
+@pytest.mark.parametrize(
+    ("warning", "text"),
+    [
+        pytest.param(
+            "lists of shop: 3 rows without an audience name were skipped.",
+            "warning: lists of shop: 3 rows without an audience name were skipped.",
+            id="of a source",
+        ),
+        pytest.param(
+            "audience 'vip': the hold of run 2 has ended.", "Audience 'vip': the hold of run 2 has ended.", id="of one"
+        ),
+        pytest.param(
+            "computed trait 'plan': the hold of run 2 would end.",
+            "Computed trait 'plan': the hold of run 2 would end.",
+            id="of one trait",
+        ),
+        pytest.param(
+            "computed traits name, plan: the hold of run 8 has ended.",
+            "Computed traits name, plan: the hold of run 8 has ended.",
+            id="of several traits",
+        ),
+        pytest.param(
+            "computed traits of shop: 2 users have rows with different values.",
+            "warning: computed traits of shop: 2 users have rows with different values.",
+            id="of a source of traits",
+        ),
+        pytest.param("Skipped: vip is retired.", "Skipped: vip is retired.", id="with a label of its own"),
+        pytest.param("aliases of a\x1b[2J: 1 row", 'warning: "aliases of a\\u001b[2J: 1 row"', id="of an odd name"),
+    ],
+)
+def test_a_warning_has_its_label_or_is_a_sentence(warning: str, text: str) -> None:
+    assert warning_text(warning) == text
+
+
+def test_holds_that_ended_for_one_reason_share_a_sentence() -> None:
+    assert merged(
+        [
+            "computed trait 'name': the hold of run 8 has ended. The new snapshot is within the limits.",
+            "computed traits of shop: 2 users have rows with different values.",
+            "audience 'vip': the hold of run 8 has ended. The new snapshot is within the limits.",
+            "computed trait 'plan': the hold of run 8 has ended. The new snapshot is within the limits.",
+            "computed trait 'city': the hold of run 7 has ended. The new snapshot is within the limits.",
+        ]
+    ) == [
+        "computed traits name, plan: the hold of run 8 has ended. The new snapshot is within the limits.",
+        "computed traits of shop: 2 users have rows with different values.",
+        "audience 'vip': the hold of run 8 has ended. The new snapshot is within the limits.",
+        "computed trait 'city': the hold of run 7 has ended. The new snapshot is within the limits.",
+    ]
 
 
 def test_a_terminal_leaves_out_a_column_that_is_zero_in_all_rows() -> None:

@@ -63,7 +63,7 @@ MISSING = {
     ),
     "an unknown format": (
         "select user_id from 'notes.txt'",
-        "the query reads 'notes.txt', which is none of the formats that are read",
+        "the query reads 'notes.txt', which has none of the formats that are read",
     ),
     "a name without quotes": (
         "select user_id from orders.csv",

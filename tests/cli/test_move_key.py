@@ -182,7 +182,7 @@ def test_undoing_its_run_takes_back_who_entered_and_left_and_not_the_move(vip: P
     undone = vip.run("undo", "2", "--yes", "--json")
     assert undone.code == 0
     assert vip.sent() == [("cyd", {"gold": True}), ("eve", {"gold": False})]
-    assert vip.run("undo", "1", "--yes", "--json").json["warnings"] == ["Skipped: vip is retired"]
+    assert vip.run("undo", "1", "--yes", "--json").json["warnings"] == ["Skipped: vip is retired."]
     assert vip.sent() == []
 
 

@@ -187,9 +187,9 @@ NOT_A_PLAN = {
     "hard.csv": "is also the file of `audiences[0].file` (`vip.csv`, by a link)",
     "symbolic.csv": "is also the file of `audiences[0].file` (`vip.csv`, by a link)",
     "calls.jsonl": "is also the file of `destinations.log.path`",
-    "notes.txt": "is there and is no saved plan",
-    "list.json": "is there and is no saved plan",
-    "image.png": "is there and is no saved plan",
+    "notes.txt": "exists and is not a saved plan",
+    "list.json": "exists and is not a saved plan",
+    "image.png": "exists and is not a saved plan",
 }
 
 

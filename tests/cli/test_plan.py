@@ -307,9 +307,9 @@ class TestASavedPlan:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("", "it is no plan"),
-            ("[]", "it is no plan"),
-            ('{"format": 1}', "it is no plan"),
+            ("", "it is not a plan"),
+            ("[]", "it is not a plan"),
+            ('{"format": 1}', "it is not a plan"),
             ('{"format": 2}', "it is of format 2"),
         ],
     )

@@ -85,7 +85,7 @@ def test_a_plan_without_changes_ends_without_a_command(vip: Project) -> None:
 def test_the_preview_of_a_retirement_says_that_the_hold_would_end(held: Project) -> None:
     shown = held.run("retire", "vip", "--dry-run")
     assert shown.code == 0
-    assert "the hold of run 2 would end" in shown.stdout
+    assert "\nAudience 'vip': the hold of run 2 would end. The key 'vip' would be retired.\n" in shown.stdout
     assert "has ended" not in shown.stdout
     assert shown.stdout.endswith("\nNothing was changed or sent. To do this:\n  audience-sync retire vip\n")
     assert held.query("select status from holds") == [("held",)]

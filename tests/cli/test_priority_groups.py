@@ -201,7 +201,7 @@ def test_a_stored_key_is_in_a_group_once_and_has_to_be_an_audience_of_the_config
     said = " ".join((wrong.stdout + wrong.stderr).split())
     assert wrong.code == 2
     assert "`best` is already priority_groups.one[0]: an audience is in one group, and once" in said
-    assert "unknown audience `golt`. There is: Best (audiences of `names_from` can't be in a group)" in said
+    assert "unknown audience `golt`. Audiences: Best (audiences of `names_from` can't be in a group)" in said
 
 
 def test_a_group_that_is_wrong_is_refused(vip: Project) -> None:

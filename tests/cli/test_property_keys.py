@@ -74,8 +74,8 @@ def test_an_audience_keeps_its_key_when_it_is_renamed_and_nobody_is_told(vip: Pr
     renamed = vip.sync()
     assert [each["key"] for each in renamed.json["audiences"]] == ["new_customers", "big_spender"]
     assert renamed.json["warnings"] == [
-        "audience 'Новые клиенты' is now called 'Erste'; its key stays 'new_customers'",
-        "audience 'Big Spender' is now called 'Best Customers'; its key stays 'big_spender'",
+        "audience 'Новые клиенты' has the new name 'Erste'; its key stays 'new_customers'.",
+        "audience 'Big Spender' has the new name 'Best Customers'; its key stays 'big_spender'.",
     ]
     assert vip.sent() == []
 

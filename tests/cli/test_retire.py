@@ -72,8 +72,8 @@ def test_an_entry_that_is_still_in_the_config_is_skipped_and_the_others_go_on(
         skipped = vip.run(command)
         assert skipped.code == code
         assert (
-            "the key 'vip' is retired: every run skips it. Take the audience out of the config; a new one needs "
-            "another `key:`"
+            "the key 'vip' is retired, so every run skips it. Remove the audience from the config; a new one needs "
+            "another `key:`."
         ) in " ".join((skipped.stdout + skipped.stderr).split())
     assert vip.sent() == [("zoe", {"buyers": True})]
 
@@ -133,7 +133,6 @@ def test_without_a_terminal_it_shows_what_would_be_told_and_does_nothing(vip: Pr
     assert refused.stderr == (
         "error: retire needs a confirmation, and there is no terminal to ask. Nothing was changed or sent.\n"
         "  Add --yes to confirm, or --dry-run to look.\n"
-        "  Help: audience-sync retire --help\n"
     )
     shown = vip.run("retire", "vip", "--dry-run", "--json")
     assert shown.code == 0
@@ -156,8 +155,8 @@ def test_a_computed_trait_becomes_null_and_the_others_stay(project: Project) -> 
     skipped = project.sync()
     assert skipped.code == 0
     assert skipped.json["warnings"] == [
-        "computed_traits[0].traits: the key 'plan' is retired: every run skips it. Take the trait out of the config; "
-        "a new one needs another `key:`"
+        "computed_traits[0].traits: the key 'plan' is retired, so every run skips it. Remove the trait from the "
+        "config; a new one needs another `key:`."
     ]
     assert project.sent() == [("bob", {"city": "Bern"})]
     project.configure(computed_traits=[{**traits, "traits": ["city"]}])
@@ -371,8 +370,8 @@ def test_one_of_many_audiences_of_a_query_is_retired_and_the_others_go_on(vip: P
     assert skipped.code == 0
     assert {each["key"]: each["status"] for each in skipped.json["audiences"]} == {"silver": "unchanged"}
     assert skipped.json["warnings"] == [
-        "the audience 'Gold' from shop:audience: the key 'gold' is retired, and every run skips it. Leave it out of "
-        "the source; a new audience needs another name"
+        "audience 'Gold' from shop:audience: the key 'gold' is retired, so every run skips it. Remove it from "
+        "the source; a new audience needs another name."
     ]
     vip.write("all.csv", "audience,user_id\nSilver,bob\nSilver,eve\n")
     taken = vip.sync()

@@ -74,4 +74,4 @@ def test_people_are_told_what_happened_where_it_went_and_how_to_look_at_it(sampl
 def test_a_project_is_never_put_over_another(sample: Project) -> None:
     again = sample.run("init")
     assert again.code == 3
-    assert "is there already. Nothing was copied" in again.stderr
+    assert "exists already. Nothing was copied" in again.stderr

@@ -160,7 +160,7 @@ def test_another_config_counts_after_sighup_and_a_broken_one_never(
     assert scheduler.stop() < 10
     told = [json.loads(request.body)["message"] for request in receiver.requests]
     assert told[0].startswith(
-        "FAILED config: config.yaml was reloaded and can't be used. The scheduler keeps the previous config."
+        "FAILED config: config.yaml was reloaded and has 1 problem. The scheduler keeps the previous config."
     )
     assert told[1:] == ["RECOVERED config (was: failed)"]
 

@@ -88,7 +88,7 @@ def test_traits_whose_source_raises_fail_by_their_place(broken: tuple[Result, li
 
 def test_a_port_that_is_not_a_number_is_an_error_without_the_password(broken: tuple[Result, list[Call]]) -> None:
     error = broken[0].audience("no_port")["error"]
-    assert "none that SQLAlchemy can read" in error
+    assert "is not one that SQLAlchemy can read" in error
     assert "the port is a number" in error
     assert "hush4" not in broken[0].stdout + broken[0].stderr
 

@@ -114,7 +114,7 @@ ANSWERS = [
     pytest.param(
         Reply(401, b"invalid write key\n"),
         3,
-        "Stopped; no call goes through until this is put right: HTTP 401: the key is not accepted. Correct it under "
+        "Stopped: no call is accepted until this is corrected: HTTP 401: the key is not accepted. Correct it under "
         "`destinations.live` (invalid write key).\n",
         id="a wrong key",
     ),

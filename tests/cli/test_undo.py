@@ -32,7 +32,7 @@ def test_what_was_undone_is_held_when_its_source_says_it_again(vip: Project) -> 
     for _ in range(2):
         held = vip.sync()
         assert (held.code, held.audience("vip")["status"]) == (4, "held")
-        why = "audience 'vip': the snapshot repeats changes of run 2, which run 3 undid."
+        why = "audience 'vip' is held: the snapshot repeats changes of run 2, which run 3 undid."
         assert held.audience("vip")["error"].startswith(f"{why} Nothing of it was changed or sent.")
     vip.write_members("vip.csv", "ada", "bob", "dan", "eve")  # and something else as well
     assert vip.sync().code == 4
@@ -54,7 +54,7 @@ def test_an_undone_first_run_is_held_for_the_undo_and_not_for_a_limit(vip: Proje
         assert (held.code, held.audience("vip")["status"]) == (4, "held")
         assert "the snapshot repeats changes of run 1, which run 2 undid" in held.audience("vip")["error"]
         assert "limit" not in held.audience("vip")["error"]
-    assert vip.query("select count(*) from holds where reason like '%over the limit%'") == [(0,)]
+    assert vip.query("select count(*) from holds where reason like '%and the limit is%'") == [(0,)]
 
 
 def test_after_a_rejection_the_reason_still_names_the_run_that_undid(vip: Project) -> None:
@@ -109,7 +109,7 @@ def test_where_something_newer_stands_it_stays_and_is_listed(vip: Project) -> No
     vip.sent()
     undone = vip.run("undo", "2", "--yes", "--json")
     assert undone.json["left_alone"] == [{"key": "vip", "user_id": "cyd", "run": 3}]
-    assert "Skipped: 1 user of vip has a newer change: cyd (run 3)" in undone.json["warnings"]
+    assert "Skipped: 1 user of vip has a newer change: cyd (run 3)." in undone.json["warnings"]
     assert vip.sent() == [("dan", {"vip": False})]
 
 
@@ -180,9 +180,9 @@ def test_a_destination_that_answered_nothing_never_hears_of_what_was_undone(vip:
 @pytest.mark.parametrize(
     ("order", "says"),
     [
-        pytest.param(["undo", "9"], "There is no run 9. See them: audience-sync history", id="no such run"),
-        pytest.param(["undo", "3"], "There is no run 3.", id="the undoing itself"),
-        pytest.param(["undo", "2"], "Run 2 changed nothing: there is nothing to undo.", id="nothing changed"),
+        pytest.param(["undo", "9"], "there is no run 9. See them: audience-sync history", id="no such run"),
+        pytest.param(["undo", "3"], "there is no run 3.", id="the undoing itself"),
+        pytest.param(["undo", "2"], "run 2 changed nothing: there is nothing to undo.", id="nothing changed"),
     ],
 )
 def test_what_cannot_be_undone_is_said(vip: Project, order: list[str], says: str) -> None:
@@ -197,7 +197,7 @@ def test_what_is_frozen_is_not_undone(vip: Project) -> None:
     vip.run("freeze", "vip")
     refused = vip.run("undo", "2", "--yes")
     assert (refused.code, vip.sent()) == (2, [])
-    assert "Run 2 changed what is frozen: audience 'vip' is frozen since" in refused.stderr
+    assert "run 2 changed what is frozen: audience 'vip' is frozen since" in refused.stderr
     assert vip.query("select count(*) from changes where run_id > 2") == [(0,)]
 
 

@@ -104,7 +104,7 @@ def test_a_stopped_process_that_was_replaced_neither_writes_nor_sends_when_it_wa
     first.send_signal(signal.SIGCONT)
     assert first.wait(60) == 3
     said = (project.folder / "said.txt").read_text("utf-8")
-    assert "This run lost its lock because it did not renew it in time" in said
+    assert "this run lost its lock because it did not renew it in time" in said
     assert len(receiver.requests) == sent
     assert contents(url) == before
     belief = {message["userId"]: message["traits"]["vip"] for message in received(receiver)}

@@ -134,7 +134,8 @@ def test_a_device_is_no_file_to_append_to() -> None:
     judgement = appended(Path("/dev/full"), "u-1")
     assert judgement == Judgement(
         Meaning.STOP,
-        "/dev/full can't be written: it is no regular file. Correct `path` in the config, or the rights of the folder",
+        "/dev/full can't be written: it is not a regular file. Correct `path` in the config, or the rights of "
+        "the folder",
     )
 
 

@@ -272,7 +272,7 @@ WRONG = [
     pytest.param({"answers": {"5x": "retry"}}, "unknown answer `5x`. Did you mean `5xx`?", id="no status"),
     pytest.param(
         {"answers": {"600": "retry"}},
-        "unknown answer `600`. There is: 2xx, 3xx, 4xx, 5xx, a status such as 409",
+        "unknown answer `600`. Answers: 2xx, 3xx, 4xx, 5xx, a status such as 409",
         id="no such status",
     ),
     pytest.param({"answers": {"٤٠٩": "retry"}}, "unknown answer", id="digits of another script"),
@@ -280,7 +280,7 @@ WRONG = [
         {"answers": {"409": "deliverd"}}, "'delivered', 'retry', 'slow_down', 'refused' or 'stop'", id="no meaning"
     ),
     pytest.param({"batch_size": 10}, "`batch_size` is for `body: batch`", id="a batch of single calls"),
-    pytest.param({"headers": {"X Y": "a"}}, "is no name of a header", id="a space in a header's name"),
+    pytest.param({"headers": {"X Y": "a"}}, "is not a valid name of a header", id="a space in a header's name"),
     pytest.param({"headers": {"Webhook-Id": "a"}}, "is made by the program", id="a header of ours"),
     pytest.param({"headers": {"Content-Length": "1"}}, "is made by the program", id="the length"),
     pytest.param({"headers": {"X-Key": ""}}, "is empty", id="no value of a header"),

@@ -42,5 +42,8 @@ def test_an_interrupted_run_answers_and_says_so_in_the_history(vip: Project, rec
     assert running.returncode == 130
     assert b'"exit_code": 130' in answer
     assert vip.query("select status, error from sync_runs") == [
-        ("interrupted", "The run was interrupted; what was answered is kept, and the next run goes on from there.")
+        (
+            "interrupted",
+            "The run was interrupted. Every answer received so far is recorded. The next run sends the rest.",
+        )
     ]

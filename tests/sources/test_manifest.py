@@ -87,9 +87,11 @@ def test_files_that_are_as_they_are_listed_are_read(
             "members/2.csv is not the file that members/_manifest lists: its checksum differs",
             id="another one",
         ),
-        pytest.param(listed("1.csv", "2.csv")[:-3], "members/_manifest is no whole manifest", id="half a manifest"),
-        pytest.param('{"rows": 3}', "members/_manifest is no whole manifest", id="something else"),
-        pytest.param('{"files": [{"name": "1.csv", "rows": "many"}]}', "is no whole manifest", id="no number"),
+        pytest.param(
+            listed("1.csv", "2.csv")[:-3], "members/_manifest is not a complete manifest", id="half a manifest"
+        ),
+        pytest.param('{"rows": 3}', "members/_manifest is not a complete manifest", id="something else"),
+        pytest.param('{"files": [{"name": "1.csv", "rows": "many"}]}', "is not a complete manifest", id="no number"),
         pytest.param("", "members/_manifest lists no files", id="an empty manifest"),
         pytest.param(None, "there is no members/_manifest, which lists the files", id="no manifest"),
     ],

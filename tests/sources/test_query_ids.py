@@ -152,7 +152,7 @@ def test_a_workbook_s_ids_are_as_written(tmp_path: Path, read: Read) -> None:
     ],
 )
 def test_to_calculate_with_an_id_a_query_must_say_so(query: str, read: Read) -> None:
-    with pytest.raises(SourceError, match=r"is text, as it is written: customer.*cast\(customer as bigint\)"):
+    with pytest.raises(SourceError, match=r"is text, as written: customer.*cast\(customer as bigint\)"):
         read(query=query)
 
 

@@ -28,7 +28,7 @@ from audience_sync.store.tables import (
 #: Ids, as the database gives them out.
 BIG, NEW, PLAN = 1, 2, 3
 CONNECT, LOG = 1, 2
-EMPTY = "audience 'big_spenders': the new snapshot is empty, the last one had 4 members"
+EMPTY = "audience 'big_spenders' is held: the new snapshot is empty, and the last one had 4 members"
 NO_FILE = "audience 'new_customers': there is no file new_customers.csv"
 
 #: run, day of March 2026, status, seconds, users whose traits changed, error

@@ -41,64 +41,61 @@ def test_a_snapshot_may_go_through(guard: Guard, counts: Counts) -> None:
         pytest.param(
             DEFAULT,
             Counts(3, 0, 3),
-            "audience 'vip': the new snapshot is empty, the last one had 3 members",
+            "audience 'vip' is held: the new snapshot is empty, and the last one had 3 members",
             id="an empty snapshot, however small",
         ),
         pytest.param(
             Guard(max_removed="100%"),
             Counts(5000, 0, 5000),
-            "audience 'vip': the new snapshot is empty, the last one had 5,000 members",
+            "audience 'vip' is held: the new snapshot is empty, and the last one had 5,000 members",
             id="an empty snapshot, even where all may leave",
         ),
         pytest.param(
             DEFAULT,
             Counts(1000, 0, 301),
-            "audience 'vip': with the new snapshot 301 of 1,000 members (30%) would leave, over the limit of 30%",
+            "audience 'vip' is held: the new snapshot removes 301 of 1,000 members (30%), and the limit is 30%",
             id="one more than may leave",
         ),
         pytest.param(
             DEFAULT,
             Counts(1000, 1001, 0),
-            "audience 'vip': with the new snapshot 1,001 users would enter, in addition to its 1,000 "
-            "members, over the limit of 100%",
+            "audience 'vip' is held: the new snapshot adds 1,001 users to its 1,000 members, and the limit is 100%",
             id="one more than may enter",
         ),
         pytest.param(
             DEFAULT,
             Counts(200, 200, 200),
-            "audience 'vip': with the new snapshot 200 of 200 members (100%) would leave, over the limit of 30%",
+            "audience 'vip' is held: the new snapshot removes 200 of 200 members (100%), and the limit is 30%",
             id="all were replaced",
         ),
         pytest.param(
             DEFAULT,
             Counts(150, 0, 100),
-            "audience 'vip': with the new snapshot 100 of 150 members (67%) would leave, over the limit of 30%",
+            "audience 'vip' is held: the new snapshot removes 100 of 150 members (67%), and the limit is 30%",
             id="just enough rows for a share",
         ),
         pytest.param(
             COUNT_OF_50,
             Counts(1_000_000, 0, 51),
-            "audience 'vip': with the new snapshot 51 of 1,000,000 members (0%) would leave, over the limit of 50",
+            "audience 'vip' is held: the new snapshot removes 51 of 1,000,000 members (< 1%), and the limit is 50",
             id="one over the count, however large",
         ),
         pytest.param(
             DEFAULT,
             Counts(0, 100, 0),
-            "audience 'vip': with the new snapshot 100 users would enter, in addition to its 0 members, over "
-            "the limit of 100%",
+            "audience 'vip' is held: the new snapshot adds 100 users to its 0 members, and the limit is 100%",
             id="many users where there was nobody",
         ),
         pytest.param(
             NOBODY,
             Counts(10, 1, 0),
-            "audience 'vip': with the new snapshot 1 users would enter, in addition to its 10 members, over "
-            "the limit of 0",
+            "audience 'vip' is held: the new snapshot adds 1 user to its 10 members, and the limit is 0",
             id="nobody may enter",
         ),
         pytest.param(
             FROM_THE_FIRST,
             Counts(10, 0, 3),
-            "audience 'vip': with the new snapshot 3 of 10 members (30%) would leave, over the limit of 20%",
+            "audience 'vip' is held: the new snapshot removes 3 of 10 members (30%), and the limit is 20%",
             id="a small audience over its share",
         ),
     ],
@@ -120,10 +117,10 @@ def test_an_audience_has_its_own_guard_over_the_configs(own: GuardOverride, coun
 
 
 A, B, C = Counts(50, 0, 40), Counts(50, 0, 45), Counts(50, 0, 20)
-SMALL = "3 small audiences together: 105 of 150 members (70%) would leave, and their limits allow 45"
+SMALL = "3 small audiences together: the new snapshots remove 105 of 150 members (70%), and their limits allow 45"
 LIMITED = Guard(together={"max_removed": 600, "max_added": "10%"})
-OVER_600 = "all audiences together: 601 of 10,000 members (6%) would leave, over the limit of 600"
-OVER_10 = "all audiences together: 1,001 users would enter, in addition to 10,000 members, over the limit of 10%"
+OVER_600 = "all audiences together: the new snapshots remove 601 of 10,000 members (6%), and the limit is 600"
+OVER_10 = "all audiences together: the new snapshots add 1,001 users to 10,000 members, and the limit is 10%"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +134,9 @@ OVER_10 = "all audiences together: 1,001 users would enter, in addition to 10,00
             DEFAULT,
             {"a": A, "b": B, "c": C, "large": Counts(10_000, 0, 2_000), "still": Counts(50, 0, 0)},
             dict.fromkeys(
-                "abc", "4 small audiences together: 105 of 200 members (52%) would leave, and their limits allow 60"
+                "abc",
+                "4 small audiences together: the new snapshots remove 105 of 200 members (52%), and their limits "
+                "allow 60",
             ),
             id="who doesn't move isn't held, a large one is no excuse",
         ),
@@ -146,8 +145,7 @@ OVER_10 = "all audiences together: 1,001 users would enter, in addition to 10,00
             {"a": Counts(40, 60, 0), "b": Counts(20, 60, 0)},
             dict.fromkeys(
                 "ab",
-                "2 small audiences together: 120 users would enter, in addition to 60 members, and their limits "
-                "allow 60",
+                "2 small audiences together: the new snapshots add 120 users to 60 members, and their limits allow 60",
             ),
             id="small audiences that grow",
         ),
@@ -206,8 +204,8 @@ def test_an_empty_snapshot_is_only_the_same_as_an_empty_one() -> None:
         pytest.param(Counts(1000, 0, 300), None, id="just the share that may lose it"),
         pytest.param(
             Counts(1000, 0, 301),
-            "computed trait 'plan': with the new snapshot 301 of 1,000 users (30%) would lose their value, "
-            "over the limit of 30%",
+            "computed trait 'plan' is held: the new snapshot removes the value of 301 of 1,000 users (30%), "
+            "and the limit is 30%",
             id="one more than that",
         ),
         pytest.param(Counts(3, 0, 3), None, id="the last values, of a few users"),
@@ -220,16 +218,16 @@ def test_a_computed_trait_is_held_that_users_would_lose(counts: Counts, reason: 
 
 def test_traits_are_held_together_that_users_would_lose_all_of() -> None:
     assert traits_reason(["plan", "city"], Counts(1000, 0, 301), DEFAULT, is_empty=False) == (
-        "computed traits plan, city: with the new snapshot 301 of 1,000 users (30%) would lose all their values, "
-        "over the limit of 30%"
+        "computed traits plan, city are held: the new snapshot removes all values of 301 of 1,000 users (30%), "
+        "and the limit is 30%"
     )
     assert traits_reason(["plan", "city"], Counts(1000, 0, 300), DEFAULT, is_empty=False) is None
 
 
 def test_an_empty_snapshot_of_traits_is_held_however_few_users_there_were() -> None:
     assert traits_reason(["plan"], Counts(3, 0, 3), DEFAULT, is_empty=True) == (
-        "computed trait 'plan': the new snapshot is empty, the last one had values of 3 users"
+        "computed trait 'plan' is held: the new snapshot is empty, and the last one had values of 3 users"
     )
     assert traits_reason(["plan", "city"], Counts(3, 0, 3), Guard(max_removed="100%"), is_empty=True) == (
-        "computed traits plan, city: the new snapshot is empty, the last one had values of 3 users"
+        "computed traits plan, city are held: the new snapshot is empty, and the last one had values of 3 users"
     )

@@ -70,9 +70,16 @@ def test_a_run_without_errors_says_nothing_of_them() -> None:
     assert report(SYNCED, DELIVERED).error is None
 
 
-def test_a_run_says_once_what_went_wrong() -> None:
-    assert report(FAILED, FAILED, HELD, BAD_TRAITS, PENDING).error == (
-        "no such file\ncomputed_traits[0]: no such file\ndestination connect: HTTP 503"
+def test_a_run_names_what_failed_with_its_reason() -> None:
+    assert report(FAILED, HELD, BAD_TRAITS, PENDING).error == (
+        "audience 'vip': no such file\ncomputed_traits[0]: no such file\ndestination connect: HTTP 503"
+    )
+
+
+def test_audiences_that_failed_for_one_reason_share_a_line() -> None:
+    incomplete = replace(FAILED, key="gold", error="audience 'gold': 3 rows are missing")
+    assert report(FAILED, replace(FAILED, key="big"), incomplete).error == (
+        "2 audiences (vip, big): no such file\naudience 'gold': 3 rows are missing"
     )
 
 

@@ -25,7 +25,7 @@ def _feeds(connection: Connection, names: dict[int, str], last: int) -> Iterator
     found = connection.execute(select(feeds)).all()
     for row in found:
         if not 0 <= row.position <= last or not 0 <= (row.attempted_run or 0) <= last:
-            yield f"{names.get(row.destination_id)} has a position that is none of the runs 1 to {last}"
+            yield f"{names.get(row.destination_id)} has a position outside the runs 1 to {last}"
     counts = Counter((row.destination_id, row.seeding_id) for row in found)
     for destination, name in names.items():
         if counts[destination, None] != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audience_sync.delivery.feeds import Feed, Ledger
 from audience_sync.sync.outlook import Owed
-from audience_sync.sync.tellings import Telling, tellings
+from audience_sync.sync.sends import Sends, count_sends
 from audience_sync.workspace import Workspace
 
 
@@ -20,14 +20,14 @@ def test_users_are_counted_by_destination_key_and_value(workspace: Workspace) ->
         owed(workspace, "log", '{"vip":true,"city":12}', '{"city":"Oslo"}'),
         owed(workspace, "nothing"),
     ]
-    assert tellings(workspace, shares) == {
+    assert count_sends(workspace, shares) == {
         "connect": [
-            Telling("city", "null", 1),
-            Telling("city", "a value", 1),
-            Telling("vip", "true", 2),
-            Telling("vip", "false", 1),
-            Telling("wave", "true", 1),
+            Sends("city", "null", 1),
+            Sends("city", "a value", 1),
+            Sends("vip", "true", 2),
+            Sends("vip", "false", 1),
+            Sends("wave", "true", 1),
         ],
-        "log": [Telling("city", "a value", 2), Telling("vip", "true", 1)],
+        "log": [Sends("city", "a value", 2), Sends("vip", "true", 1)],
         "nothing": [],
     }

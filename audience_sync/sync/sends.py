@@ -1,4 +1,4 @@
-"""What would each destination be told, in numbers? How many users which value of which property."""
+"""Count what each destination would be sent: how many users which value of which property."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from audience_sync.sync.outlook import Owed
 from audience_sync.workspace import Workspace
 
-#: What is said of a value that is neither true nor false nor gone: it is of one user.
+#: Stands for a value that is neither true nor false nor gone: each user has their own.
 A_VALUE = "a value"
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """So many users would be told this value: ``true``, ``false``, ``null`` or A_VALUE."""
+class Sends:
+    """So many users would be sent this value: ``true``, ``false``, ``null`` or A_VALUE."""
 
     key: str
     value: str
     users: int
 
 
-def tellings(workspace: Workspace, owed: Sequence[Owed]) -> dict[str, list[Telling]]:
+def count_sends(workspace: Workspace, owed: Sequence[Owed]) -> dict[str, list[Sends]]:
     """By destination, in the order of keys and values; the audiences that are seeded by hand are among them."""
     found: dict[str, list[str]] = {}
     for each in owed:
@@ -29,7 +29,7 @@ def tellings(workspace: Workspace, owed: Sequence[Owed]) -> dict[str, list[Telli
     return {name: _count(workspace, " union all ".join(queries)) for name, queries in found.items()}
 
 
-def _count(workspace: Workspace, calls: str) -> list[Telling]:
+def _count(workspace: Workspace, calls: str) -> list[Sends]:
     """``calls``: a query with ``traits``, a JSON object."""
     pairs = f"select unnest(map_entries(traits::json::map(varchar, json)), recursive := true) from ({calls})"
     word = f"case when value::varchar in ('true', 'false') then value::varchar else '{A_VALUE}' end"
@@ -37,4 +37,4 @@ def _count(workspace: Workspace, calls: str) -> list[Telling]:
         f"select key, case when value is null then 'null' else {word} end as word, count(*) from ({pairs}) "
         "group by key, word order by key, word desc"
     )
-    return [Telling(*row) for row in workspace.all(query)]
+    return [Sends(*row) for row in workspace.all(query)]

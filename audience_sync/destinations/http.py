@@ -43,6 +43,7 @@ EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
     ((RemoteDisconnected, IncompleteRead), "the connection was closed before the answer was complete"),
     ((ConnectionResetError, BrokenPipeError), "the connection was reset"),
     ((HTTPException,), "the answer is not HTTP"),
+    ((urllib3_errors.DecodeError,), "the answer can't be decompressed: it is not what its Content-Encoding says"),
     ((OSError,), "no connection"),
 )
 
@@ -146,10 +147,11 @@ class HttpTransport:
 
 def _read(response: requests.Response, most: int) -> tuple[bytes, bool]:
     """The body, and whether it came to its end. A server that refuses a request while it is still being sent (413, 407)
-    often resets the connection: its status counts without the body. A success is one only when it is whole."""
+    often resets the connection: its status counts without the body, also where that can't be decompressed. A success
+    is one only when it is whole."""
     try:
         return response.raw.read(most, decode_content=True), True
-    except urllib3_errors.ProtocolError:
+    except (urllib3_errors.ProtocolError, urllib3_errors.DecodeError):
         if response.status_code < REFUSALS:
             raise
         return b"", False

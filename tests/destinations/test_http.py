@@ -234,6 +234,28 @@ def test_a_packed_answer_is_no_larger_unpacked(receiver: Receiver) -> None:
     assert len(answered(receiver.url).body) == 1024 * 1024
 
 
+NOT_PACKED = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize("body", [b'{"success": true}', b"\x1f\x8bnope", gzip.compress(b"{}" * 99)[:12] + b"x" * 99])
+def test_a_success_that_can_not_be_decompressed_is_none_and_says_why(receiver: Receiver, body: bytes) -> None:
+    receiver.will_answer(Reply(200, body, NOT_PACKED))
+    error = "the answer can't be decompressed: it is not what its Content-Encoding says"
+    assert sent(receiver.url) == Judgement(Meaning.RETRY, error)
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [(401, Meaning.STOP), (413, Meaning.REFUSED), (429, Meaning.SLOW_DOWN), (503, Meaning.RETRY)],
+)
+def test_a_refusal_counts_though_its_body_can_not_be_decompressed(
+    receiver: Receiver, status: int, meaning: Meaning
+) -> None:
+    receiver.will_answer(Reply(status, b"no", NOT_PACKED))
+    judgement = sent(receiver.url)
+    assert (judgement.meaning, judgement.status) == (meaning, status)
+
+
 @pytest.mark.parametrize("size", [64 * 1024 - 1, 64 * 1024, 100_000, 1024 * 1024 - 40])
 def test_a_long_answer_is_read_to_its_end(receiver: Receiver, size: int) -> None:
     receiver.will_answer(Reply(200, b'{"success": true, "echo": "' + b"x" * size + b'"}'))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -86,7 +87,7 @@ def _read(settings: Settings, config: str) -> Iterator[Use]:
 
 def _entries_that_would_read(settings: Settings, path: str) -> Iterator[Use]:
     """Those that read a file which isn't there yet, once it is."""
-    if Path(path).exists():
+    if os.path.exists(path):
         return
     for option, folder, word in _words(settings):
         if folder.would_mean(word, path):

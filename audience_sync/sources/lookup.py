@@ -62,7 +62,7 @@ class Folder(LocalFolder):
     def files(self) -> list[str]:
         """The data files in it, sorted; not those of folders in it. Raises SourceError."""
         folder = Path(self.place)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise SourceError(f"there is no folder {self.place}. Create it, or correct `files:` of the source.")
         return sorted(self._named(path) for path in self._within(folder))
 
@@ -74,16 +74,16 @@ class Folder(LocalFolder):
         return f"{within}/" if name.endswith("/") else str(within)
 
     def has(self, name: str) -> bool:
-        return Path(self.place, name).exists()
+        return os.path.exists(Path(self.place, name))
 
     def is_folder(self, name: str) -> bool:
-        return Path(self.place, name).is_dir()
+        return os.path.isdir(Path(self.place, name))
 
     def beside(self, name: str) -> list[str]:
         """The data files, and with a slash the folders, of the folder that a name is in; of this one where that
         isn't there. Sorted. Raises SourceError."""
         parent = Path(self.place, name).parent
-        if parent == Path(self.place) or not parent.is_dir():
+        if parent == Path(self.place) or not os.path.isdir(parent):
             files, parent = self.files(), Path(self.place)
         else:
             files = sorted(self._named(path) for path in self._within(parent))
@@ -130,7 +130,7 @@ class Folder(LocalFolder):
         return name.encode(errors="surrogateescape").decode(errors="replace")
 
     def _missing(self, name: str) -> SourceError:
-        what = "no data file in the folder" if Path(self.place, name).is_dir() else "no file"
+        what = "no data file in the folder" if os.path.isdir(Path(self.place, name)) else "no file"
         there = self.files()
         meant = "" if glob.has_magic(name) else did_you_mean(name, there)
         return SourceError(

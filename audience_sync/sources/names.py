@@ -37,7 +37,7 @@ def literal_start(name: str, exists: Callable[[str], bool]) -> str:
 
 
 class LocalFolder:
-    """A folder of files; names are relative to it.
+    """A folder of files; names are relative to it. A name that no file can have (too long) means none.
 
     ``hive``: folders ``name=value`` in it give columns to the files in them, and a folder means the files of these too.
     """
@@ -56,22 +56,22 @@ class LocalFolder:
     def paths(self, name: str) -> list[Path]:
         """The local files that a name means; none where there is none."""
         path = Path(self.place, name)
-        if path.is_dir():
+        if os.path.isdir(path):
             return sorted(self._within(path))
-        if path.is_file():
+        if os.path.isfile(path):
             return [path]
         pattern = str(
-            Path(glob.escape(self.place), literal_start(name, lambda start: Path(self.place, start).exists()))
+            Path(glob.escape(self.place), literal_start(name, lambda start: os.path.exists(Path(self.place, start))))
         )
         found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
-        return [match for match in found if match.is_file() and not match.name.startswith((".", "_"))]
+        return [match for match in found if os.path.isfile(match) and not match.name.startswith((".", "_"))]
 
     def would_mean(self, name: str, path: str) -> bool:
         """Whether a name means this local file once it is there: by its name, as one of its folder, by a glob."""
         file, meant = Path(os.path.realpath(path)), Path(self.place, name)
         if file == Path(os.path.realpath(meant)):
             return True
-        if meant.is_dir():
+        if os.path.isdir(meant):
             below = _parts_below(file, meant)
             return (
                 bool(below)

@@ -22,7 +22,8 @@ _CANDIDATES = re.compile(r"Candidate bindings: (.+)")
 #: A file that DuckDB doesn't find, may not open, or takes for a table.
 _NO_FILE = re.compile(
     r"No files found that match the pattern \"(?P<pattern>.+?)\"|Cannot access (?:file|directory) \"(?P<shut>.+?)\""
-    r"|Table with name (?P<table>.+?) does not exist!"
+    r"|Table with name (?P<table>.+?) does not exist!",
+    re.DOTALL,
 )
 _REMEDY = "Nothing was read. Correct the query in the config."
 

@@ -97,3 +97,29 @@ def test_the_folder_that_people_are_in_is_named_whole(shop: Project) -> None:
     shop.configure(audiences=[{"name": "VIP", "source": "shop", "query": "select user_id from 'vpi.csv'"}])
     error = shop.sync().json["audiences"][0]["error"]
     assert f"which does not exist in {shop.folder}. Did you mean 'vip.csv'?" in error
+
+
+def test_a_name_that_is_too_long_for_a_file_fails_its_entry_alone(shop: Project) -> None:
+    name = "x" * 300
+    shop.configure(
+        audiences=[
+            {"name": "VIP", "source": "shop", "file": "vip.csv"},
+            {"name": "A text", "source": "shop", "query": f"select user_id from 'vip.csv' where user_id <> '{name}/'"},
+            {"name": "A file", "source": "shop", "file": f"{name}.csv"},
+            {"name": "A query", "source": "shop", "query": f"select user_id from '{name}.csv'"},
+            {"name": "A glob", "source": "shop", "file": f"{name}*/a.csv"},
+        ],
+        destinations={"log": {"type": "file", "path": "calls.jsonl"}},
+    )
+    result = shop.sync()
+    assert result.code == 3
+    assert [each["status"] for each in result.json["audiences"]] == ["created", "created", "failed", "failed", "failed"]
+    assert f"the query reads '{name}.csv', which does not exist in" in result.audience("a_query")["error"]
+    assert shop.sent() == [(user, {"vip": True, "a_text": True}) for user in ("ada", "bob", "cyd")]
+
+
+def test_a_missing_file_with_a_line_end_in_its_name_is_named(shop: Project) -> None:
+    query = "select user_id from 'ord\nres.csv'"
+    shop.configure(sources={"shop": {"files": "shop"}}, audiences=[{"name": "VIP", "source": "shop", "query": query}])
+    error = shop.sync().json["audiences"][0]["error"]
+    assert "the query reads 'ord\\nres.csv', which does not exist in shop. Did you mean 'orders.csv'?" in error

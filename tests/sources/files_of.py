@@ -87,9 +87,10 @@ _WRITERS = {
 
 
 def write_file(path: Path, row: Mapping[str, str]) -> None:
-    """A file with one row of texts, in the format that its name says."""
+    """A file with one row of texts, in the format of its name's ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _ONE_ROW[path.name.partition(".")[2]](path, row)
+    kind = next(kind for kind in sorted(_ONE_ROW, key=len, reverse=True) if path.name.endswith(f".{kind}"))
+    _ONE_ROW[kind](path, row)
 
 
 def _one_text(path: Path, row: Mapping[str, str], delimiter: str = ",") -> None:
@@ -119,6 +120,7 @@ _ONE_ROW: dict[str, Callable[[Path, Mapping[str, str]], object]] = {
         gzip.compress(f"{','.join(row)}\n{','.join(row.values())}\n".encode())
     ),
     "jsonl": lambda path, row: path.write_text(json.dumps(row)),
+    "jsonl.gz": lambda path, row: path.write_bytes(gzip.compress(json.dumps(row).encode())),
     "json": lambda path, row: path.write_text(json.dumps([row])),
     "parquet": _one_parquet,
     "xlsx": _one_workbook,

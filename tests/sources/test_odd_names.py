@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from audience_sync.sources.files import FilesSource
 from audience_sync.workspace import Workspace, literal
 
 from .conftest import Read, Write
+from .files_of import write_file
 
 
 @pytest.fixture
@@ -27,44 +27,39 @@ def workspace() -> Iterator[Workspace]:
         yield opened
 
 
-ENDINGS = ("csv", "tsv", "jsonl", "json", "parquet", "csv.gz")
-LINES = {
-    "csv": "user_id,plan\n{0},pro\n",
-    "tsv": "user_id\tplan\n{0}\tpro\n",
-    "jsonl": '{{"user_id": "{0}", "plan": "pro"}}\n',
-    "json": '[{{"user_id": "{0}", "plan": "pro"}}]',
-}
+ENDINGS = ("csv", "tsv", "jsonl", "json", "parquet", "csv.gz", "jsonl.gz", "xlsx")
 
 
 def write_members(path: Path, user: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ending = path.name.rpartition(".")[2]
-    if ending == "gz":
-        import gzip
-
-        path.write_bytes(gzip.compress(LINES["csv"].format(user).encode()))
-    elif ending == "parquet":
-        with tempfile.TemporaryDirectory() as folder:
-            made = f"{folder}/made.parquet"
-            duckdb.sql(f"copy (select {literal(user)} as user_id, 'pro' as plan) to '{made}'")
-            path.write_bytes(Path(made).read_bytes())
-    else:
-        path.write_text(LINES[ending].format(user))
+    write_file(path, {"user_id": user, "plan": "pro"})
 
 
-ODD = st.text("[]*?{}'\"%#&=~\\ .,!^-+@:;|\n\t1aé漢", min_size=1, max_size=8).filter(
-    lambda name: name.strip(".") != "" and not name.startswith((".", "_"))
+#: The functions of DuckDB that read files, called by a query.
+FUNCTION = {
+    "csv": "read_csv({0}, all_varchar = true)",
+    "csv.gz": "read_csv({0}, all_varchar = true)",
+    "tsv": "read_csv({0}, delim = '\t')",
+    "jsonl": "read_json({0}, columns = {{user_id: 'VARCHAR'}})",
+    "parquet": "read_parquet({0})",
+}
+#: With a letter that Unicode writes in two ways: as one character, and as two.
+ODD = st.text("[]*?{}'\"%#&=~\\ .,!^-+@:;|$\n\t1aé\u0301漢", min_size=1, max_size=8).filter(
+    lambda name: name.strip(".") != ""
 )
+#: What a folder and a glob leave out.
+SHOWN = ODD.filter(lambda name: not name.startswith((".", "_")))
 
 
-@given(odd=ODD, folder=ODD, source=ODD, ending=st.sampled_from(ENDINGS))
+@given(odd=SHOWN, folder=ODD, source=ODD, ending=st.sampled_from(ENDINGS))
 @example(odd="vip[1]", folder="a*b", source="data[1]", ending="csv")
 @example(odd="*", folder="**", source="?", ending="parquet")
 @example(odd="\\*", folder="user_id=5", source="plan=free", ending="jsonl")
 @example(odd='it\'s "so"', folder="{a,b}", source="100%", ending="tsv")
 @example(odd="new\nline", folder="back\\slash", source="~", ending="json")
 @example(odd="1", folder="[!a]", source="[", ending="csv.gz")
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(odd="vip[1]", folder="b[1]", source="a[1]", ending="xlsx")
+@example(odd="e\u0301", folder=".hidden", source="é", ending="jsonl.gz")
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_name_means_one_file_and_a_folder_its_files(odd: str, folder: str, source: str, ending: str) -> None:
     with tempfile.TemporaryDirectory() as top:
         place = Path(top, source)
@@ -86,6 +81,37 @@ def test_a_name_means_one_file_and_a_folder_its_files(odd: str, folder: str, sou
             asked = [{"file": name}, {"file": folder}, {"query": f"select user_id from {quoted_name}"}]
             found = [ids(workspace, place, **each) for each in asked]
         assert found == [["ada"], ["ada"], ["ada"]]
+
+
+@given(odd=SHOWN.filter(lambda name: name != "*"), folder=ODD, ending=st.sampled_from(ENDINGS))
+@example(odd="vip[1]", folder="in[1]", ending="csv")
+@example(odd="**", folder="?", ending="parquet")
+@example(odd="e\u0301", folder="e\u0301", ending="xlsx")
+@example(odd="a\nb", folder="\\", ending="csv.gz")
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_odd_file_and_a_plain_one_are_both_read_once_by_a_glob_a_folder_and_functions(
+    odd: str, folder: str, ending: str
+) -> None:
+    with tempfile.TemporaryDirectory() as top:
+        place = Path(top)
+        write_members(place / folder / f"{odd}.{ending}", "ada")
+        write_members(place / folder / f"plain of b.{ending}", "bob")
+        write_members(place / folder / f".hidden.{ending}", "eve")
+        os.symlink(place / folder / f"{odd}.{ending}", place / f"link.{ending}")
+        odd_name = literal(f"{folder}/{odd}.{ending}")
+        both = [
+            {"file": folder},
+            {"file": f"{folder}/*.{ending}"},
+            {"query": f"select user_id from {literal(f'{folder}/')}"},
+        ]
+        one = [{"file": f"link.{ending}"}, {"query": f"select user_id from 'link.{ending}'"}]
+        if function := FUNCTION.get(ending):
+            one += [{"query": f"select user_id from {function.format(odd_name)}"}]
+            plain_name = literal(f"{folder}/plain of b.{ending}")
+            both += [{"query": f"select user_id from {function.format(f'[{odd_name}, {plain_name}]')}"}]
+        with Workspace(400_000_000, [top]) as workspace:
+            assert [ids(workspace, place, **each) for each in both] == [["ada", "bob"]] * len(both)
+            assert [ids(workspace, place, **each) for each in one] == [["ada"]] * len(one)
 
 
 def ids(workspace: Workspace, place: Path, **asked: str) -> list[str]:
@@ -166,6 +192,29 @@ def test_the_folder_for_temporary_files_may_be_called_anything(temporary: Path, 
         workspace.run(f"copy {table} to {literal(str(path))} (format parquet)")
         assert workspace.all(f"from read_parquet({literal(str(path))})") == [("bob",)]
         assert ids(workspace, tmp_path / "in", file="vip[1].csv.gz") == ["ada"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_two_forms_of_one_letter_are_two_names(ending: str, tmp_path: Path, read: Read) -> None:
+    for name, user in {"\u00e9": "ada", "e\u0301": "eve"}.items():
+        write_members(tmp_path / f"{name}.{ending}", user)
+    assert read(file=f"\u00e9.{ending}").ids == ["ada"]
+    assert read(file=f"e\u0301.{ending}").ids == ["eve"]
+    assert read(query=f"select user_id from '\u00e9.{ending}'").ids == ["ada"]
+    assert read(query=f"select user_id from 'e\u0301.{ending}'").ids == ["eve"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_link_is_read_by_its_own_name_wherever_it_leads(ending: str, tmp_path: Path, read: Read) -> None:
+    write_members(tmp_path / "in[1]" / f"to[1].{ending}", "ada")
+    write_members(tmp_path / "in1" / f"to1.{ending}", "eve")
+    os.symlink(f"in[1]/to[1].{ending}", tmp_path / f"from[1].{ending}")
+    os.symlink("in[1]", tmp_path / "folder[1]")
+    os.symlink("nowhere", tmp_path / f"broken.{ending}")
+    assert read(file=f"from[1].{ending}").ids == ["ada"]
+    assert read(file=f"folder[1]/*.{ending}").ids == ["ada"]
+    assert read(file=f"*.{ending}").ids == ["ada"]
+    assert read(query=f"select user_id from 'folder[1]/to[1].{ending}'").ids == ["ada"]
 
 
 def test_remote_names_with_brackets_mean_themselves(read: Read) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from audience_sync.config.findings import Finding, Place, Tree, dotted
-from audience_sync.config.locations import password_problem, store_problem
+from audience_sync.config.locations import store_problem, url_problem
 from audience_sync.config.suggest import unknown
 from audience_sync.config.validation import as_list, as_mapping
 
@@ -39,7 +39,7 @@ def findings(tree: Tree) -> Iterator[Finding]:
         yield from _one_of(source, ("files", "database"), ("sources", name))
         if as_mapping(source).get("partitions") is not None and "database" in as_mapping(source):
             yield Finding(("sources", name, "partitions"), _PARTITIONS_OF_DATABASE.format(source=name))
-        if isinstance(url := as_mapping(source).get("database"), str) and (problem := password_problem(url)):
+        if isinstance(url := as_mapping(source).get("database"), str) and (problem := url_problem(url)):
             yield Finding(("sources", name, "database"), problem)
     for place, entry in (*entries(audiences, "audiences"), *entries(traits, "computed_traits")):
         yield from _ids(entry, place)

@@ -10,6 +10,7 @@ from typing import Self
 from urllib.parse import unquote
 
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///([^?]+)(\?.*)?", re.DOTALL)
+_OPTIONS = re.compile(r"(\?(\w+=[^&]*(&\w+=[^&]*)*)?)?", re.DOTALL)
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
 
@@ -65,6 +66,14 @@ def store_problem(url: str) -> str | None:
         return "the store is SQLite (`sqlite:///...`) or PostgreSQL (`postgresql://...`)"
     if re.fullmatch(r"sqlite(\+\w+)?://(/(:memory:)?)?(\?.*)?", url):
         return "a database in memory forgets what was sent; name a file: `sqlite:///audience_sync.db`"
+    return url_problem(url)
+
+
+def url_problem(url: str) -> str | None:
+    """Why a database's URL would mean another one than its writer meant, or None."""
+    sqlite = SqliteUrl.parsed(url)
+    if sqlite and not _OPTIONS.fullmatch(sqlite.query):
+        return "a `?` in it begins options, `?timeout=30`; in a file's name write `%3F` instead"
     return password_problem(url)
 
 

@@ -221,6 +221,11 @@ def test_what_is_wrong_with_an_audience(problems: Problems, audience: str, probl
             "store: a database in memory forgets what was sent; name a file: `sqlite:///audience_sync.db`",
             id="a store in memory",
         ),
+        pytest.param(
+            "store: sqlite:///what?.db",
+            "store: a `?` in it begins options, `?timeout=30`; in a file's name write `%3F` instead",
+            id="a store whose file's name has a question mark",
+        ),
         pytest.param("guard: yes", "guard: it must be a mapping: `name: value` lines", id="no mapping"),
         pytest.param("members_table: maybe", "members_table: it must be true or false", id="no truth"),
         pytest.param(

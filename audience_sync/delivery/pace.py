@@ -26,8 +26,9 @@ FIRST_PLATEAU, AS_BEFORE, BEYOND = 2.0, 0.85, 3.0
 WAIT_UNSAID, WAIT_ZERO, LONGEST_WAIT = 0.5, 1.0, 60.0
 #: Seconds for which others wait for the answer to a sender that asks for all, and after which they look again.
 LONGEST_QUESTION, LOOK_AGAIN = 5.0, 0.02
-#: The rate that a destination takes is counted over so many seconds, and at slow rates over so many requests.
-SPAN, SPAN_REQUESTS = 1.0, 4
+#: The rate that a destination accepts is counted over so many seconds, and at slow rates over so many requests. The
+#: second number where it says no time to wait: the rate may grow threefold within a second.
+SPAN, SPAN_UNSAID, SPAN_REQUESTS = 1.0, 0.3, 4
 #: Seconds by which a turn may be made up for, because no sender was free at its time.
 CREDIT = 0.02
 
@@ -121,16 +122,23 @@ class Pace:
         """Learn what it takes from what it took; where it took nothing since, only time helps."""
         self._fruitless += 1
         if self._fruitless == 1 and self._successes:
-            since = min(self._successes[0], now - SPAN)
-            taken = len(self._successes) / (now - since)
+            span = SPAN_UNSAID if is_unsaid else SPAN
+            taken = self._accepted_rate(now, span)
             before = self._refused_rate
             is_as_before = before is not None and AS_BEFORE <= taken / before <= 1 / AS_BEFORE
             self._plateau = min(self._plateau * 2, PLATEAU) if is_as_before else FIRST_PLATEAU
             self._is_unsaid = is_unsaid
             if before is not None and taken < before:
                 taken = max(taken * AFTER_DESCENT, before / 2)
-            self._refused_rate, self._searching = taken, now < self._began + SPAN
+            self._refused_rate, self._searching = taken, now < self._began + span
         self._refused_at = now
+
+    def _accepted_rate(self, now: float, span: float) -> float:
+        """Requests a second that were accepted during the last seconds."""
+        times = list(self._successes)
+        latest = [each for each in times if each > times[-1] - span]
+        counted = latest if len(latest) >= SPAN_REQUESTS else times[-SPAN_REQUESTS:]
+        return len(counted) / (now - min(counted[0], now - span))
 
     def _rate(self, at: float) -> float | None:
         """Requests a second; None without a limit."""

@@ -286,6 +286,15 @@ def test_an_allowance_of_a_server_that_says_nothing_is_used_from_the_fifth_secon
     assert refused(seen) < 0.05
 
 
+@pytest.mark.parametrize(("rate", "burst", "senders"), [(10, 1, 8), (20, 2, 8), (100, 2, 4)])
+def test_a_bucket_of_hardly_any_burst_that_says_nothing_is_used_from_the_fifth_second_on(
+    rate: int, burst: int, senders: int
+) -> None:
+    seen = simulate(TokenBucket(rate, burst), "nothing", senders=senders, seconds=25)
+    assert used(seen, rate, 5, 25) >= 0.8
+    assert refused(seen) < 0.1
+
+
 @pytest.mark.parametrize("senders", [1, 4, 32])
 def test_a_server_that_refuses_all_for_a_minute_is_asked_few_times_by_however_many_senders(senders: int) -> None:
     closed = Changing((0, lambda now: 0.0), (10, lambda now: 70 - now), (70, lambda now: 0.0))

@@ -146,3 +146,12 @@ def test_an_answer_means(status: int, body: bytes, meaning: Meaning, reason: str
 
 def test_too_many_requests_comes_without_a_time_to_wait() -> None:
     assert rudderstack().judge(Answer(429, b"max requests limit reached\n")).retry_after is None
+
+
+@pytest.mark.parametrize("size", [32_767, 32_768])
+def test_a_message_of_32_kib_is_sent_and_one_byte_more_is_not(size: int) -> None:
+    (short,) = rudderstack().encode(a_call(traits={"bio": ""}))
+    (filled,) = rudderstack().encode(a_call(traits={"bio": "x" * (size - len(short.body))}))
+    assert len(filled.body) == size
+    with pytest.raises(UnsendableError, match="'bio' makes a message of 32,"):
+        rudderstack().encode(a_call(traits={"bio": "x" * (32_769 - len(short.body))}))

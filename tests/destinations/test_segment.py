@@ -212,3 +212,12 @@ def test_the_defaults_are_segments() -> None:
     assert (options.url, options.envelope, options.gzip) == ("https://api.segment.io", "plain", False)
     assert options.timeout == timedelta(seconds=30)
     assert WRITE_KEY not in options.model_dump_json()
+
+
+@pytest.mark.parametrize("size", [32_767, 32_768])
+def test_a_message_of_32_kib_is_sent_and_one_byte_more_is_not(size: int) -> None:
+    (short,) = segment().encode(a_call(traits={"bio": ""}))
+    (filled,) = segment().encode(a_call(traits={"bio": "x" * (size - len(short.body))}))
+    assert len(filled.body) == size
+    with pytest.raises(UnsendableError, match="'bio' makes a message of 32,"):
+        segment().encode(a_call(traits={"bio": "x" * (32_769 - len(short.body))}))

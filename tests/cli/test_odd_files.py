@@ -184,7 +184,7 @@ UNREAD = {
     "a line end": (b"\n", "a.csv, line 1 is blank: the columns' names must be there"),
     "sep alone": (b"sep=;\n", "a.csv, line 1 is blank: the columns' names must be there"),
     "CRLF, then LF": (b"user_id,n\r\nada,1\nbob,2\r\n", "different line ends (\\r\\n and \\n) in one file"),
-    "LF, then CR": (b"user_id,n\nada,1\rbob,2\r", "the rows can't be told apart"),
+    "LF, then CR": (b"user_id,n\nada,1\rbob,2\r", "the rows can't be separated"),
 }
 
 

@@ -218,14 +218,24 @@ def prose(text: str, screen: Screen, *, indent: str = "", hanging: str | None = 
 
 
 def labelled(pairs: Iterable[tuple[str, str]], screen: Screen, *, indent: str = INDENT) -> list[str]:
-    """A block of ``Label  text``, each text wrapped at the indent of all; empty texts are left out."""
+    """A block of ``Label  text``, each text wrapped at the indent of all; empty texts are left out. On a terminal on
+    which the labels leave less than half of a line, each text stands under its label.
+    """
     found = [(label, text) for label, text in pairs if text]
     width = max((width_of(label) for label, _ in found), default=0)
     lines = list[str]()
     for label, text in found:
+        if fills_half(label, screen, width):
+            lines += [indent + label, *prose(text, screen, indent=indent + INDENT)]
+            continue
         start = f"{indent}{label}{' ' * (width - width_of(label))}{GAP}"
         lines += prose(text, screen, indent=start, hanging=" " * width_of(start))
     return lines
+
+
+def fills_half(text: str, screen: Screen, width: int | None = None) -> bool:
+    """Whether a text leaves less than half of a line: then what belongs to it stands under it."""
+    return screen.width is not None and (width_of(text) if width is None else width) > screen.width // 2
 
 
 def command(text: str, *, indent: str = INDENT) -> str:

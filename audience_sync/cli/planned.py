@@ -9,7 +9,18 @@ from typing import Any
 
 from audience_sync.cli.blocks import held_block, invalid_lines, joined, standing
 from audience_sync.cli.details import Details
-from audience_sync.cli.layout import INDENT, Column, Screen, command, json_lines, listed, printable, prose, table
+from audience_sync.cli.layout import (
+    INDENT,
+    Column,
+    Screen,
+    command,
+    fills_half,
+    json_lines,
+    listed,
+    printable,
+    prose,
+    table,
+)
 from audience_sync.cli.output import path_text
 from audience_sync.cli.shown import ShownRequest, shown_request
 from audience_sync.cli.summary import notes, traits_lines
@@ -183,7 +194,10 @@ def _calls(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[str]]
 
 
 def _call(call: IdentifyCall, screen: Screen) -> list[str]:
-    start = f"{INDENT}{shown_id(call.user_id)}  "
+    user = shown_id(call.user_id)
+    if fills_half(user, screen):
+        return [INDENT + user, *json_lines(call.traits_json, screen, start=INDENT * 2, most=CALL_LINES)]
+    start = f"{INDENT}{user}  "
     return json_lines(call.traits_json, screen, start=start, most=CALL_LINES)
 
 

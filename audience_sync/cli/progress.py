@@ -23,6 +23,8 @@ log = logging.getLogger("audience_sync")
 LINE_EVERY = 10.0
 #: Characters of a bar.
 BAR = 14
+#: Characters that a destination's counts, pace and refusals fill.
+COUNTS = 46
 #: Characters between the columns of a line.
 _GAPS = 2
 
@@ -68,7 +70,7 @@ class RunProgress:
             bars.remove_task(self._loading)
             self._loading = None
         if tally.name not in self._tasks:
-            name = tally.name if self._screen.is_narrow else f"Sending to {tally.name}"
+            name = sending_text(tally.name, self._screen)
             self._tasks[tally.name] = bars.add_task(name, total=tally.calls, text="", is_loading=False)
         text = f"{_answered(tally):,} of {tally.calls:,}  {progress_text(tally, seconds)}"
         bars.update(self._tasks[tally.name], completed=_answered(tally), total=tally.calls, text=text)
@@ -94,6 +96,15 @@ def loading_text(number: int, what: str, screen: Screen) -> str:
     text = f"Loading {number}: {what}"
     is_short = screen.width is None or len(text) + _GAPS <= screen.width
     return text if is_short else f"Loading {number}"
+
+
+def sending_text(name: str, screen: Screen) -> str:
+    """What stands before a destination's counts: they need room, so that a long name stands alone, on several lines."""
+    width = screen.width or NORMAL
+    room = max(10, width - COUNTS - (0 if screen.is_narrow else BAR + _GAPS))
+    text = name if screen.is_narrow else f"Sending to {name}"
+    text = text if len(text) <= room else name
+    return "\n".join(text[at : at + room] for at in range(0, len(text), room))
 
 
 def progress_text(tally: Tally, seconds: float) -> str:

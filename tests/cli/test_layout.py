@@ -246,3 +246,19 @@ def test_one_is_singular() -> None:
         "was",
         "were",
     )
+
+
+def test_a_long_label_has_its_text_under_it_on_a_terminal() -> None:
+    name = "segment_production_europe_west"
+    pairs = [(name, "Segment deletes users by regulation: in its Privacy Portal"), ("log", "remove the lines")]
+    assert labelled(pairs, Screen(50)) == [
+        f"  {name}",
+        "    Segment deletes users by regulation: in its",
+        "    Privacy Portal",
+        "  log",
+        "    remove the lines",
+    ]
+    assert labelled(pairs, PIPE) == [
+        f"  {name}  Segment deletes users by regulation: in its Privacy Portal",
+        f"  log{' ' * 27}  remove the lines",
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audience_sync.cli.layout import Screen
-from audience_sync.cli.progress import loading_text
+from audience_sync.cli.progress import loading_text, sending_text
 
 LONG = "audience order_completed_in_the_last_30_days_by_mobile"
 
@@ -23,3 +23,18 @@ LONG = "audience order_completed_in_the_last_30_days_by_mobile"
 )
 def test_a_name_is_shown_whole_or_not_at_all(number: int, what: str, width: int | None, line: str) -> None:
     assert loading_text(number, what, Screen(width)) == line
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "shown"),
+    [
+        ("connect", 80, "Sending to connect"),
+        ("connect", 60, "connect"),
+        ("production_west", 80, "production_west"),
+        ("segment_production_europe", 80, "segment_production\n_europe"),
+        ("segment_production_europe", 60, "segment_produc\ntion_europe"),
+        ("segment_production_europe", 200, "Sending to segment_production_europe"),
+    ],
+)
+def test_a_destination_with_a_long_name_leaves_room_for_its_counts(name: str, width: int, shown: str) -> None:
+    assert sending_text(name, Screen(width)) == shown

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: What Python, the libraries and the senders' buffers need beside DuckDB (bytes).
 RESERVED_BYTES = 300_000_000
 SMALLEST_BYTES = 150_000_000
+#: More than any machine has: DuckDB takes no number that is larger by much.
+LARGEST_BYTES = 1_000_000_000_000_000
 #: Address space that a small run needs; one of a million users needs 1,600 MB with the default `memory_limit` (bytes).
 LEAST_ADDRESS_SPACE = 1_200_000_000
 THREADS = 2
@@ -149,7 +151,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.connection = duckdb.connect(
             ":memory:",
             config={
-                "memory_limit": f"{max(memory_limit - RESERVED_BYTES, SMALLEST_BYTES)}B",
+                "memory_limit": f"{min(max(memory_limit - RESERVED_BYTES, SMALLEST_BYTES), LARGEST_BYTES)}B",
                 "temp_directory": str(self.folder / "spill"),
                 "threads": THREADS,
                 "preserve_insertion_order": False,

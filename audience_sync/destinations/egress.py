@@ -42,6 +42,8 @@ def shown_proxy(proxy: str) -> str:
     """The proxy's address for people: without a user and a password."""
     try:
         url = urlsplit(proxy)
+        if not url.hostname:
+            return "of the environment"
         host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
         return f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}"
     except ValueError:  # the environment's may be anything

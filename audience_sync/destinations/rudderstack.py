@@ -32,7 +32,10 @@ class RudderStackDestination(TrackingDestination):
     """
 
     Options = RudderStackOptions
-    deletion = "RudderStack deletes users by regulation (suppress_with_delete): by its User Suppression API"
+    deletion = (
+        "RudderStack deletes users by regulation (suppress_with_delete): by its User Suppression API, at those of its "
+        "own destinations that the regulation names"
+    )
     options: RudderStackOptions
     bounds = Bounds("RudderStack", message_bytes=32_768)
     batch_bytes = 4_000_000

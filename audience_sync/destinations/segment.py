@@ -35,7 +35,10 @@ class SegmentOptions(TrackingOptions):
 
 class SegmentDestination(TrackingDestination):
     Options = SegmentOptions
-    deletion = "Segment deletes users by regulation (SUPPRESS_WITH_DELETE): in its Privacy Portal, or by its Public API"
+    deletion = (
+        "Segment deletes users by regulation (SUPPRESS_WITH_DELETE): in its Privacy Portal, or by its Public API; it "
+        "asks its own destinations to delete, too, and does not guarantee that they do"
+    )
     options: SegmentOptions
     #: Segment documents 32 KB, and its own clients take it for 32 KiB. What is larger gets a 200 and is dropped; so is,
     #: silently, an identify of 300 traits and more.

@@ -65,7 +65,10 @@ class ZendeskConnectOptions(DestinationOptions):
 
 class ZendeskConnectDestination(HttpDestination):
     Options = ZendeskConnectOptions
-    deletion = "delete the user in Zendesk Connect, or ask its support; identify calls can't delete"
+    deletion = (
+        "identify calls can't delete; delete the user in the service that `url` names, or ask its support (Zendesk's "
+        "own ended in 2021)"
+    )
     options: ZendeskConnectOptions
     profile_fields = PROFILE_FIELDS
     has_alias = True

@@ -29,7 +29,7 @@ PATIENCE, PAUSE = 90.0, 1.0
 CONNECT_TIMEOUT = 10
 _WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
 #: What SQLite says of a file that is not, or no longer, one of its own.
-_DAMAGED = ("malformed", "file is not a database")
+_DAMAGED = ("malformed", "file is not a database", "unsupported file format")
 #: What SQLite's driver says of bytes that are no text.
 _NO_TEXT = "Could not decode to UTF-8"
 #: Names the lock that migrations of one PostgreSQL database wait for: "audsync" in bytes.
@@ -260,6 +260,11 @@ def _is_away(error: Exception) -> bool:
 def _cannot_open(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
         return "The store is on PostgreSQL, but its driver is missing: pip install 'audience-sync[postgresql]'"
+    if isinstance(error, ValueError):  # not quoted: what stands where the port should be may be of a password
+        return (
+            "The store's URL can't be used: its form is postgresql://user@host:5432/name, where the port is a number. "
+            "Nothing was done. Correct `store:` in the config; in a password write `%40` for `@` and `%2F` for `/`."
+        )
     return f"The store's address can't be used: {error}. See `store:` in the config."
 
 

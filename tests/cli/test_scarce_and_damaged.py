@@ -56,6 +56,49 @@ def test_an_id_of_a_hundred_digits_may_be_a_name(vip: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ana:s3cret@host:port/db",
+        "postgresql://ana:pa/s3cret@host/db:x",
+        "postgresql://ana:s3cret@[::1/db",
+        "postgresql://host:s3cret/db",
+        "postgresql://ana:s3cret@host/db?port=abc",
+    ],
+)
+def test_a_url_of_the_store_with_a_port_that_is_not_a_number_is_refused_without_a_part_of_it(
+    vip: Project, url: str
+) -> None:
+    vip.configure(audiences=[VIP], store=url)
+
+    refused = vip.run("sync")
+
+    assert refused.code == 3
+    assert "s3cret" not in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("place", [16, 18, 24, 40, 44, 56, 92])
+def test_a_store_with_a_damaged_header_is_damage(vip: Project, place: int) -> None:
+    assert vip.sync().code == 0
+    with closing(sqlite3.connect(vip.store)) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
+    with vip.store.open("r+b") as file:
+        file.seek(place)
+        file.write(b"\xa5" * 64)
+
+    ended = vip.run("sync")
+
+    assert ended.code == 3
+    assert "The file is damaged: restore a backup of the store." in ended.stderr
+
+
+def test_a_memory_limit_that_no_machine_has_is_no_limit(vip: Project) -> None:
+    vip.configure(audiences=[VIP], memory_limit="99999999999999999999TB")
+
+    assert vip.sync().code == 0
+
+
+@pytest.mark.parametrize(
     "deep", ["[" * 5_000 + "]" * 5_000, '{"a":' * 900 + "1" + "}" * 900, "[" * 101 + "]" * 101, "1" * 5_000]
 )
 def test_a_value_that_is_stored_too_deep_is_explained_as_its_text(vip: Project, deep: str) -> None:

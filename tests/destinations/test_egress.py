@@ -301,6 +301,8 @@ def test_a_socks_proxy_of_the_environment_is_refused_by_name(environment: pytest
         ("https://ana@proxy.example", "https://proxy.example"),
         ("http://[::1]:3128", "http://[::1]:3128"),
         ("http://ana:sec/ret@proxy:x", "of the environment"),
+        ("://ana:secret", "of the environment"),
+        ("http://", "of the environment"),
     ],
 )
 def test_a_proxy_is_shown_without_its_user_and_password(proxy: str, shown: str) -> None:

@@ -28,8 +28,9 @@ from audience_sync.model import RunId
 from audience_sync.store.lease import Lease
 from audience_sync.workspace import Workspace
 
-#: Answers are acknowledged in one durable transaction, as soon as there are so many, or the first of them is so old
-#: (seconds). A kill repeats these requests at most, with the same message ids: see docs/decisions.
+#: Answers are acknowledged at once, and those that come within so many seconds of the last transaction together in the
+#: next one, or as soon as there are so many. A kill repeats these requests at most, with the same message ids: see
+#: docs/decisions/0009-answers-in-groups.md.
 GROUP = 16
 GROUP_SECONDS = 0.025
 
@@ -213,7 +214,7 @@ def _answers(senders: Senders, found: Iterator[Batch], progress: Progress) -> It
     batches = _until_broken(found, progress)
     under_way: set[Future[Outcome]] = set()
     group: list[Outcome] = []
-    due = 0.0
+    due = time.monotonic()
     while True:
         batch = None if progress.stopped.is_set() else next(batches, None)
         if batch is not None:
@@ -221,13 +222,11 @@ def _answers(senders: Senders, found: Iterator[Batch], progress: Progress) -> It
         while len(under_way) >= (1 if batch is None else senders.size):
             patience = max(due - time.monotonic(), 0) if group else None
             done, under_way = wait(under_way, timeout=patience, return_when=FIRST_COMPLETED)
-            if not group:
-                due = time.monotonic() + GROUP_SECONDS
             group += [future.result() for future in done if future.exception() is None]
             failed = [error for future in done if (error := future.exception())]
             if failed or len(group) >= GROUP or time.monotonic() >= due:
                 yield group
-                group = []
+                group, due = [], time.monotonic() + GROUP_SECONDS
             if failed:
                 raise failed[0]
         if batch is None:

@@ -31,4 +31,12 @@ def _has_bytes(argument: str) -> bool:
 
 def shown_id(value: str) -> str:
     """An id for people: one with signs that can't be seen is written as in JSON."""
-    return value if value.isprintable() and value == value.strip() else json.dumps(value, ensure_ascii=False)
+    if value.isprintable() and value == value.strip():
+        return value
+    # JSON leaves some of them: DEL, the terminal's other controls (C1), and those that turn text round.
+    written = json.dumps(value, ensure_ascii=False)
+    return "".join([sign if sign.isprintable() else _escaped(sign) for sign in written])
+
+
+def _escaped(sign: str) -> str:
+    return "\\u007f" if sign == "\x7f" else json.dumps(sign)[1:-1]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from audience_sync.cli.users import shown_id
+
 from .conftest import STUCK, Project
 
 #: Ids that a reader of CSV could take for something else, as the store has them.
@@ -95,3 +97,20 @@ def test_an_unknown_audience_writes_no_header(project: Project) -> None:
     synced(project, "ada")
     wrong = project.run("members", "nope")
     assert (wrong.code, wrong.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"),
+    [
+        ("ada", "ada"),
+        ("Zo\u00eb", "Zo\u00eb"),
+        ("a\x7fb", '"a\\u007fb"'),
+        ("a\x9b31mb", '"a\\u009b31mb"'),
+        ("\x1b[31mred", '"\\u001b[31mred"'),
+        ("a\u202eb", '"a\\u202eb"'),
+        ("a\u200bb", '"a\\u200bb"'),
+        ("a\U000e0001b", '"a\\udb40\\udc01b"'),
+    ],
+)
+def test_an_id_for_people_has_no_sign_that_controls_a_terminal(user: str, shown: str) -> None:
+    assert shown_id(user) == shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import signal
 import sys
@@ -11,11 +10,6 @@ from typing import Any
 import click
 
 from audience_sync import __version__
-
-#: New objects before Python looks for cycles among them. A run makes millions of calls and no cycles: with the 700
-#: that Python looks after, it spends half of the time on looking. Imports alone make 150,000 objects, and one look at
-#: those takes 60 ms of the 700 that a run without changes takes.
-YOUNG = 500_000
 
 #: The groups of ``--help``: name -> (module and command, one sentence), in the order in which people meet them.
 GROUPS = {
@@ -130,10 +124,11 @@ def main() -> None:
     if "schedule" in sys.argv[1:]:  # until it can read its config again, SIGHUP is none that ends it
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from audience_sync.cli.errors import run
+    from audience_sync.cli.garbage import look_for_cycles_rarely
     from audience_sync.cli.stopping import stop_within
     from audience_sync.cli.streams import set_up_streams
 
     set_up_streams()
-    gc.set_threshold(YOUNG)
+    look_for_cycles_rarely()
     stop_within()
     raise SystemExit(run(group))

@@ -13,6 +13,7 @@ import click
 
 from audience_sync import tracing
 from audience_sync.cli.errors import keep_secret
+from audience_sync.cli.garbage import freeze_imports
 from audience_sync.cli.logs import set_up_log
 from audience_sync.cli.options import GlobalOptions
 from audience_sync.config.loader import load, load_store
@@ -97,6 +98,7 @@ def opened(settings: Settings, store: Store) -> Iterator[Parts]:
     from audience_sync.sources.access import readable
     from audience_sync.sync.order import Parts
 
+    freeze_imports()
     types = destination_types()
     used = {options.type for options in settings.destinations.values()}
 

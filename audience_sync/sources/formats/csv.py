@@ -83,12 +83,15 @@ def _is_repeated(path: Path, header: Header, skipped: int) -> bool:
     """Whether the header may stand again among the rows, as in files that were put together: a line begins like it."""
     wanted = [form.encode() for form in _starts(header)]
     kept = max(map(len, wanted))
+    words = (
+        [header.names[0].encode()] if header.names[0] and not header.before else wanted
+    )  # rare: one search, not four
     with path.open("rb") as file:
         file.seek(0 if skipped else max(header.size - 1, 0))
         before = b""
         while chunk := file.read(1 << 20):  # bytes are searched far faster than a mapped file
             before += chunk
-            if any(form in before for form in wanted):
+            if any(word in before for word in words) and any(form in before for form in wanted):
                 return True
             before = before[-kept:]
     return any(form in before + header.end.encode() for form in wanted)

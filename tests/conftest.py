@@ -16,8 +16,8 @@ from poolers import pgbouncer
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-from audience_sync.store import migrate
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 from audience_sync.workspace import Workspace
 
 #: What the store means is tested once, on both; a real difference is a test of its own, with its reason.

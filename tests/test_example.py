@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync import starter
+from audience_sync import project_template as starter
 from audience_sync.config.loader import load
 from audience_sync.destinations.file import FileDestination
 from audience_sync.errors import AudienceSyncError
-from audience_sync.starter import copy_example, example_folder
+from audience_sync.project_template import copy_example, example_folder
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "examples" / "shop"

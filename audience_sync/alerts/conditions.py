@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from audience_sync.config.notify import Notify
+from audience_sync.config.sections.notify import Notify
 from audience_sync.model import AlertKind, AudienceStatus
-from audience_sync.store.alerts import Alert, Open, Subject
-from audience_sync.store.slots import Slot
-from audience_sync.sync.report import DestinationReport, Report
-from audience_sync.wording import plural
+from audience_sync.store.alerts.alerts import Alert, Open, Subject
+from audience_sync.store.runs.schedule_slots import Slot
+from audience_sync.sync.values.report import DestinationReport, Report
+from audience_sync.text import plural
 
 #: Fewer sizes than this say nothing of what is usual; a smaller difference than that, in members, is none.
 FEWEST_SIZES, SMALLEST_DIFFERENCE = 5, 100

@@ -28,8 +28,8 @@ GROUPS = {
         "retire": ("retire:retire", "Send false to all members and close the key for good."),
     },
     "Decisions": {
-        "approve": ("decide:approve", "Let a held snapshot pass."),
-        "reject": ("decide:reject", "Drop a held snapshot."),
+        "approve": ("approve_reject:approve", "Let a held snapshot pass."),
+        "reject": ("approve_reject:reject", "Drop a held snapshot."),
         "freeze": ("freeze:freeze", "Skip an audience until it is unfrozen."),
         "unfreeze": ("freeze:unfreeze", "Sync a frozen audience again."),
     },
@@ -44,7 +44,7 @@ GROUPS = {
         "history": ("history:history", "List the last runs."),
         "show": ("show:show", "Show one run in full."),
         "test-destination": (
-            "test_destination:test_destination",
+            "destination_test:test_destination",
             "Send one real call and show request and answer.",
         ),
         "db": ("db:db", "Upgrade, check, back up or copy the store."),
@@ -62,11 +62,11 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        from audience_sync.cli.examples import with_examples
+        from audience_sync.cli.base.examples import with_examples
 
         where, sentence = COMMANDS[cmd_name]
         module, _, name = where.partition(":")
-        command: click.Command = getattr(importlib.import_module(f"audience_sync.cli.{module}"), name)
+        command: click.Command = getattr(importlib.import_module(f"audience_sync.cli.commands.{module}"), name)
         command.help = sentence
         return with_examples(command, cmd_name)
 
@@ -91,7 +91,7 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name.ljust(longest), text) for name, (_, text) in commands.items()])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from audience_sync.cli.examples import examples
+        from audience_sync.cli.base.examples import examples
 
         formatter.write_paragraph()
         formatter.write_text(examples(""))
@@ -114,7 +114,7 @@ class LazyGroup(click.Group):
 @click.pass_context
 def group(context: click.Context, /, **options: Any) -> None:
     """Turn audiences and computed traits into live user properties: every user first, then only the changes."""
-    from audience_sync.cli.options import GlobalOptions
+    from audience_sync.cli.base.options import GlobalOptions
 
     context.obj = GlobalOptions(**options)
 
@@ -123,10 +123,10 @@ def main() -> None:
     """Run the command and exit with its code (docs/commands.md)."""
     if "schedule" in sys.argv[1:]:  # until it can read its config again, SIGHUP is none that ends it
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from audience_sync.cli.errors import run
-    from audience_sync.cli.garbage import look_for_cycles_rarely
-    from audience_sync.cli.stopping import stop_within
-    from audience_sync.cli.streams import set_up_streams
+    from audience_sync.cli.base.errors import run
+    from audience_sync.cli.base.garbage import look_for_cycles_rarely
+    from audience_sync.cli.base.shutdown import stop_within
+    from audience_sync.cli.base.streams import set_up_streams
 
     set_up_streams()
     look_for_cycles_rarely()

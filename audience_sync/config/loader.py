@@ -10,18 +10,22 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from audience_sync.config import checks, egress, groups, properties, text
-from audience_sync.config.environments import for_environment
-from audience_sync.config.findings import Finding, Place, Tree, children, config_error
-from audience_sync.config.locations import absolute, database_url, folder_url
 from audience_sync.config.models import ConfigFile, Settings, StoreConfig, StoreSettings
-from audience_sync.config.options import DestinationOptions
-from audience_sync.config.origins import SourceConfig
-from audience_sync.config.secrets import keys, passwords, secrets_of
-from audience_sync.config.suggest import unknown
-from audience_sync.config.validation import as_mapping, validated
-from audience_sync.config.variables import Resolver
+from audience_sync.config.read import yaml_file as text
+from audience_sync.config.read.environments import for_environment
+from audience_sync.config.read.paths import absolute, database_url, folder_url
+from audience_sync.config.read.problems import Finding, Place, Tree, children, config_error
+from audience_sync.config.read.suggestions import unknown
+from audience_sync.config.read.variables import Resolver
+from audience_sync.config.sections import egress
+from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.config.sections.snapshot import SourceConfig
+from audience_sync.config.validate import cross_checks as checks
+from audience_sync.config.validate import priority_groups as groups
+from audience_sync.config.validate import property_keys as properties
+from audience_sync.config.validate.pydantic_errors import as_mapping, validated
 from audience_sync.errors import ConfigError, Problem
+from audience_sync.redaction.secrets import keys, passwords, secrets_of
 
 OptionTypes = Mapping[str, type[DestinationOptions]]
 _PARTS = frozenset(ConfigFile.model_fields) - {"environments"}

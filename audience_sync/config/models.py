@@ -13,12 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from audience_sync.config.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
-from audience_sync.config.metrics import Metrics
-from audience_sync.config.notify import Notify
-from audience_sync.config.options import DestinationOptions, Size, StrictModel
-from audience_sync.config.origins import Origin, SnapshotConfig, SourceConfig, Text
-from audience_sync.config.parts import (
+from audience_sync.config.sections.base import DestinationOptions, Size, StrictModel
+from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
+from audience_sync.config.sections.guard import (
     Guard,
     GuardOverride,
     HoldoutText,
@@ -29,6 +26,9 @@ from audience_sync.config.parts import (
     StayText,
     TraitsGuard,
 )
+from audience_sync.config.sections.metrics import Metrics
+from audience_sync.config.sections.notify import Notify
+from audience_sync.config.sections.snapshot import Origin, SnapshotConfig, SourceConfig, Text
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
 from audience_sync.model import Initial
 

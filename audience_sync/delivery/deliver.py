@@ -11,21 +11,21 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from audience_sync.delivery.acknowledge import acknowledge
-from audience_sync.delivery.ahead import ahead
-from audience_sync.delivery.bodies import BodyLimit
-from audience_sync.delivery.calls import Batch, Calls, batches, limited
-from audience_sync.delivery.feeds import Feed, begin, complete, end_seeding, is_seeded
-from audience_sync.delivery.pace import Pace
-from audience_sync.delivery.pool import INTERRUPTED, Senders
-from audience_sync.delivery.sender import BatchSender, Outcome, Progress
-from audience_sync.delivery.terms import Terms, note_terms
-from audience_sync.delivery.user_rate import UserRate, most_at_once
-from audience_sync.delivery.withheld import keep_withheld
+from audience_sync.delivery.send.acknowledge import acknowledge
+from audience_sync.delivery.send.batches import Batch, Calls, batches, limited
+from audience_sync.delivery.send.body_limit import BodyLimit
+from audience_sync.delivery.send.prefetch import ahead
+from audience_sync.delivery.send.rate_limiter import Pace
+from audience_sync.delivery.send.sender import BatchSender, Outcome, Progress
+from audience_sync.delivery.send.sender_pool import INTERRUPTED, Senders
+from audience_sync.delivery.send.user_rate import UserRate, most_at_once
+from audience_sync.delivery.send.withheld import keep_withheld
+from audience_sync.delivery.state.cursors import Feed, begin, complete, end_seeding, is_seeded
+from audience_sync.delivery.state.subscription_history import Terms, note_terms
 from audience_sync.destinations.base import Destination, Transport
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import RunId
-from audience_sync.store.lease import Lease
+from audience_sync.store.connection.lease import Lease
 from audience_sync.workspace import Workspace
 
 #: Answers are acknowledged at once, and those that come within so many seconds of the last transaction together in the

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol
 
-from audience_sync.config.options import MOST_ANSWER, DestinationOptions, Events
+from audience_sync.config.sections.base import MOST_ANSWER, DestinationOptions, Events
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
@@ -192,6 +192,6 @@ class HttpDestination(Destination):
         """What the answer means. Pure, and decided from a table."""
 
     def open(self) -> Transport:
-        from audience_sync.destinations.http import HttpTransport
+        from audience_sync.destinations.http.transport import HttpTransport
 
         return HttpTransport(self)

@@ -15,9 +15,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TypeVar
 
-from audience_sync.config.options import DestinationOptions
-from audience_sync.config.secrets import masked
-from audience_sync.destinations.answers import named, shortened
+from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import (
     Audiencing,
     Destination,
@@ -28,8 +26,10 @@ from audience_sync.destinations.base import (
     Message,
     Transport,
 )
+from audience_sync.destinations.http.statuses import named, shortened
 from audience_sync.errors import AudienceSyncError, OwnCodeError, StoreError, UnsendableError, in_short, is_of_memory
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
+from audience_sync.redaction.secrets import masked
 
 log = logging.getLogger("audience_sync")
 

@@ -13,9 +13,9 @@ from typing import ClassVar, Literal, Self
 import orjson
 from pydantic import Field
 
-from audience_sync.config.options import DestinationOptions
-from audience_sync.config.own_output import holds_other_than_calls
-from audience_sync.config.paths import short_path
+from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.config.validate.own_output import holds_other_than_calls
+from audience_sync.config.validate.shared_files import short_path
 from audience_sync.destinations.base import (
     Audiencing,
     Destination,
@@ -26,7 +26,13 @@ from audience_sync.destinations.base import (
     Message,
     Transport,
 )
-from audience_sync.destinations.identify import alias_bytes, identify_bytes, identify_sql, message_tail, track_bytes
+from audience_sync.destinations.messages.identify import (
+    alias_bytes,
+    identify_bytes,
+    identify_sql,
+    message_tail,
+    track_bytes,
+)
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 BATCH_MESSAGES = 5_000

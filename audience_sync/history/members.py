@@ -7,10 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from audience_sync.history.kept import run_known_by
-from audience_sync.store.catalog import Property, audience_called, read_chains
-from audience_sync.store.chains import current, fetch
-from audience_sync.store.engine import Store
+from audience_sync.history.horizon import run_known_by
+from audience_sync.store.audiences.properties import Property, audience_called, read_chains
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.snapshots.chain import current, fetch
 from audience_sync.store.tables import changes, runs
 from audience_sync.workspace import Workspace
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from audience_sync.errors import UnknownNameError
-from audience_sync.store.pruning import pruned_through
+from audience_sync.store.runs.pruning import pruned_through
 
 Row = dict[str, Any]
 

@@ -12,10 +12,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from audience_sync import __version__
-from audience_sync.config.own_output import holds_other_than_metrics
+from audience_sync.config.validate.own_output import holds_other_than_metrics
 from audience_sync.errors import AudienceSyncError, MetricsError
-from audience_sync.metrics.numbers import NUMBERS
-from audience_sync.store.engine import Store
+from audience_sync.metrics.collect import NUMBERS
+from audience_sync.store.connection.engine import Store
 
 PREFIX = "audience_sync_"
 

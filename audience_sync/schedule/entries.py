@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from audience_sync.config.models import AudienceConfig, Settings
-from audience_sync.config.parts import Schedule
+from audience_sync.config.sections.guard import Schedule
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.schedule.times import due, first_after, words
-from audience_sync.store.slots import LastSlot, Slot
-from audience_sync.sync.order import Order
+from audience_sync.store.runs.schedule_slots import LastSlot, Slot
+from audience_sync.sync.values.request import Order
 
 
 @dataclass(frozen=True, slots=True)

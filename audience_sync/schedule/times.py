@@ -11,8 +11,8 @@ from itertools import islice, takewhile
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from audience_sync.config.parts import Schedule
-from audience_sync.config.values import duration_text
+from audience_sync.config.sections.guard import Schedule
+from audience_sync.config.sections.units import duration_text
 from audience_sync.schedule.crontab import crontab_times
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from audience_sync.config.origins import TIMEOUT
-from audience_sync.config.values import duration_text
+from audience_sync.config.sections.snapshot import TIMEOUT
+from audience_sync.config.sections.units import duration_text
 from audience_sync.errors import AudienceSyncError, SourceError, in_short, is_of_memory
 from audience_sync.sources.base import Rows, Source, Wanted
-from audience_sync.sources.deadline import Deadline, OverdueError, in_time, watched
+from audience_sync.sources.timeout import Deadline, OverdueError, in_time, watched
 from audience_sync.workspace import Workspace
 
 Found = TypeVar("Found")

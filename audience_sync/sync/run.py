@@ -11,8 +11,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from audience_sync.config.secrets import masked
-from audience_sync.delivery.feeds import Ledger, read_ledgers
+from audience_sync.delivery.state.cursors import Ledger, read_ledgers
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
@@ -25,11 +24,13 @@ from audience_sync.errors import (
     in_short,
 )
 from audience_sync.model import RunId, RunStatus
-from audience_sync.store import slots
-from audience_sync.store.health.quick import refuse_damaged
-from audience_sync.store.lease import MOST_ATTEMPTS, Lease, acquire
-from audience_sync.sync.commit import commit
-from audience_sync.sync.ledger import (
+from audience_sync.redaction.secrets import masked
+from audience_sync.store.connection.lease import MOST_ATTEMPTS, Lease, acquire
+from audience_sync.store.integrity.quick_check import refuse_damaged
+from audience_sync.store.runs import schedule_slots as slots
+from audience_sync.sync.commit.commit import commit
+from audience_sync.sync.commit.retention import keep_recent
+from audience_sync.sync.commit.run_record import (
     begin_run,
     break_off,
     end_run,
@@ -40,13 +41,12 @@ from audience_sync.sync.ledger import (
     plan_deliveries,
     run_begun,
 )
-from audience_sync.sync.look import Outlook, look
-from audience_sync.sync.looking import looking
-from audience_sync.sync.order import Order, Parts, Watch
-from audience_sync.sync.outlook import Owed
-from audience_sync.sync.report import Report, found_report
-from audience_sync.sync.retention import keep_recent
-from audience_sync.sync.tell import context_of, tell_all
+from audience_sync.sync.deliver.dispatch import context_of, tell_all
+from audience_sync.sync.deliver.pending import Owed
+from audience_sync.sync.detect.workspaces import looking
+from audience_sync.sync.plan_run import Outlook, look
+from audience_sync.sync.values.report import Report, found_report
+from audience_sync.sync.values.request import Order, Parts, Watch
 from audience_sync.tracing import note, span
 from audience_sync.workspace import Workspace
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from audience_sync.config.options import DestinationOptions
+from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import HttpDestination, HttpRequest, Judgement, Limits, Meaning, Message
 
 

@@ -11,14 +11,14 @@ from typing import Any, cast
 import click
 import pytest
 
-from audience_sync.cli import confirmed
-from audience_sync.cli.layout import Screen
-from audience_sync.sync.findings import Findings
-from audience_sync.sync.forecast import Forecast
-from audience_sync.sync.order import Order
-from audience_sync.sync.plan import Plan
-from audience_sync.sync.saved import SavedPlan
-from audience_sync.sync.sends import Sends
+from audience_sync.cli.base.layout import Screen
+from audience_sync.cli.wiring import confirm as confirmed
+from audience_sync.sync.preview.forecast import Forecast
+from audience_sync.sync.preview.plan import Plan
+from audience_sync.sync.preview.plan_file import SavedPlan
+from audience_sync.sync.preview.value_counts import Sends
+from audience_sync.sync.values.change_set import Findings
+from audience_sync.sync.values.request import Order
 
 FORECASTS = [Forecast("log", "s3://calls", 50.0, calls=3, requests=3), Forecast("late", "s3://late", None)]
 FOUND = Plan(

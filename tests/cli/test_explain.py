@@ -330,8 +330,8 @@ def test_a_store_of_an_earlier_version_is_explained_as_far_as_it_kept(vip: Proje
 
 
 def _back_to(file: Path, revision: str) -> None:
-    from audience_sync.store import migrate
-    from audience_sync.store.engine import Store
+    from audience_sync.store.connection.engine import Store
+    from audience_sync.store.maintenance import migrate
 
     store = Store(f"sqlite:///{file}")
     migrate.downgrade(store, revision)

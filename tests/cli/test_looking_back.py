@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.cli.moments import moment_to_look_back
-from audience_sync.store import migrate
+from audience_sync.cli.base.time_option import moment_to_look_back
+from audience_sync.store.maintenance import migrate
 
 from .conftest import Project
 

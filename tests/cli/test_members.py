@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.cli.users import shown_id
+from audience_sync.cli.base.user_id_option import shown_id
 
 from .conftest import STUCK, Project
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.cli.layout import Screen
-from audience_sync.cli.progress import loading_text, sending_text
+from audience_sync.cli.base.layout import Screen
+from audience_sync.cli.views.progress import loading_text, sending_text
 
 LONG = "audience order_completed_in_the_last_30_days_by_mobile"
 

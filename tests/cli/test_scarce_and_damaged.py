@@ -103,15 +103,15 @@ def test_a_memory_limit_that_no_machine_has_is_no_limit(vip: Project) -> None:
 )
 def test_a_value_that_is_stored_too_deep_is_explained_as_its_text(vip: Project, deep: str) -> None:
     """As an earlier version stored it."""
-    from audience_sync.history.explained import value_json
-    from audience_sync.history.versions import Version
+    from audience_sync.history.explain.as_json import value_json
+    from audience_sync.history.explain.value_history import Version
 
     assert value_json(Version(run=1, value=deep)) == {"value": deep}
 
 
 def test_a_value_within_the_limit_is_explained_as_json() -> None:
-    from audience_sync.history.explained import value_json
-    from audience_sync.history.versions import Version
+    from audience_sync.history.explain.as_json import value_json
+    from audience_sync.history.explain.value_history import Version
 
     brackets_in_text = '{"a": "[[[\\"[", "b": [[1]]}'
     assert value_json(Version(run=1, value=brackets_in_text)) == {"value": {"a": '[[["[', "b": [[1]]}}

@@ -305,7 +305,7 @@ class TestTwoSchedulers:
 
 def _make_due(project: Project) -> None:
     """As if the schedule were known for two hours."""
-    from audience_sync.store.engine import Store
+    from audience_sync.store.connection.engine import Store
 
     store = Store(project.environment["STORE"])
     with store.writing() as connection:

@@ -12,8 +12,8 @@ import pytest
 
 from audience_sync.cli import group
 from audience_sync.sources.base import Rows, Wanted
-from audience_sync.sources.databases import DatabaseSource
-from audience_sync.sources.files import FilesSource
+from audience_sync.sources.database.source import DatabaseSource
+from audience_sync.sources.files.source import FilesSource
 from audience_sync.workspace import Workspace
 
 from .conftest import Project

@@ -8,8 +8,8 @@ import pytest
 from conftest import PostgreSQL
 from destinations.receiver import Receiver, Reply
 
-from audience_sync.store import migrate
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 
 from .conftest import TAKEN, Project, received, segment
 

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 
 from audience_sync.config.loader import load
 from audience_sync.config.models import Settings
-from audience_sync.config.options import DestinationOptions, Rate
+from audience_sync.config.sections.base import DestinationOptions, Rate
 from audience_sync.errors import ConfigError
 
 

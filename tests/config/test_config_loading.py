@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audience_sync.config.models import Settings
-from audience_sync.config.parts import Guard, Schedule, Threshold
+from audience_sync.config.sections.guard import Guard, Schedule, Threshold
 from audience_sync.model import Initial
 
 from .conftest import ConnectOptions, FileOptions, Load, SegmentOptions

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audience_sync.config.loader import load
-from audience_sync.config.options import DestinationOptions
+from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.errors import ConfigError
 
 from .conftest import Load, Problems

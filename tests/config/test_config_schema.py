@@ -9,9 +9,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from audience_sync.config.options import DestinationOptions
 from audience_sync.config.reference import reference_markdown
 from audience_sync.config.schema import json_schema
+from audience_sync.config.sections.base import DestinationOptions
 
 from .test_config_loading import PRODUCT
 

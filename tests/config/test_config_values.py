@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from audience_sync.config.cron import parse_cron
-from audience_sync.config.parts import Threshold
-from audience_sync.config.values import (
+from audience_sync.config.sections.cron import parse_cron
+from audience_sync.config.sections.guard import Threshold
+from audience_sync.config.sections.units import (
     duration_text,
     parse_duration,
     parse_rate,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.config.secrets import masked, secrets_of
+from audience_sync.redaction.secrets import masked, secrets_of
 
 from .conftest import ConnectOptions, Load, Problems
 

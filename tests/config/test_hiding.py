@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from audience_sync.config.hiding import Hidden
+from audience_sync.redaction.finder import Hidden
 
 KEY = 'Wk"k/4f&0c+2A=9d%7'
 

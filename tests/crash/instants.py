@@ -13,7 +13,7 @@ from cli.conftest import TAKEN, Project
 from destinations.receiver import Receiver, Reply
 from sqlalchemy import inspect, make_url, select
 
-from audience_sync.store.engine import _MIGRATING, Store
+from audience_sync.store.connection.engine import _MIGRATING, Store
 from audience_sync.store.tables import metadata
 
 #: Seconds after which a test that waits has failed.

@@ -22,8 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from audience_sync.store import migrate
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 from crash.position import ahead_of_the_answers
 from crash.receiver import Receiver
 from crash.world import BATCH_SIZE, CONCURRENCY, World, believed_by_file

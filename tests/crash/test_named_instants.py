@@ -13,8 +13,8 @@ import pytest
 from cli.conftest import Project, received, until
 from conftest import NewUrl
 
-from audience_sync.store import migrate
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 
 from .instants import HoldingReceiver, a_project, configure, count_rows, nothing_commits, nothing_is_written
 

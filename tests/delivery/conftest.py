@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from audience_sync.store.engine import Store
-from audience_sync.store.lease import acquire
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.lease import acquire
 from audience_sync.workspace import Workspace
 
 from .house import House

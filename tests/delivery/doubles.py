@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from audience_sync.config.options import DestinationOptions
-from audience_sync.delivery.calls import Batch, encode
-from audience_sync.delivery.pace import Pace
-from audience_sync.delivery.sender import BatchSender, Progress
+from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.delivery.send.batches import Batch, encode
+from audience_sync.delivery.send.rate_limiter import Pace
+from audience_sync.delivery.send.sender import BatchSender, Progress
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall

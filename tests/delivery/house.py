@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
-from audience_sync.delivery.feeds import Feed, Ledger, Subscription, read_ledgers, save_ledger
+from audience_sync.delivery.state.cursors import Feed, Ledger, Subscription, read_ledgers, save_ledger
 from audience_sync.model import RunId
-from audience_sync.store.engine import Store
-from audience_sync.store.lease import Lease
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import chains, properties, refusals, refused_values, requests, runs
 from audience_sync.workspace import Workspace, literal
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from audience_sync.delivery.bodies import FORGET_AFTER, GROW_AFTER, BodyLimit
-from audience_sync.delivery.calls import Batch, EncodedCall, Odd, encode, part_of
-from audience_sync.delivery.pace import Pace
-from audience_sync.delivery.sender import BatchSender, Outcome, Progress
+from audience_sync.delivery.send.batches import Batch, EncodedCall, Odd, encode, part_of
+from audience_sync.delivery.send.body_limit import FORGET_AFTER, GROW_AFTER, BodyLimit
+from audience_sync.delivery.send.rate_limiter import Pace
+from audience_sync.delivery.send.sender import BatchSender, Outcome, Progress
 from audience_sync.destinations.base import Judgement, Meaning, Message
 from audience_sync.model import IdentifyCall
 

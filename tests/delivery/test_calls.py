@@ -7,7 +7,7 @@ import hashlib
 import duckdb
 import pytest
 
-from audience_sync.delivery.calls import Batch, Calls, batches, encode
+from audience_sync.delivery.send.batches import Batch, Calls, batches, encode
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.file import FileDestination, FileOptions
 from audience_sync.workspace import Workspace

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Connection
 
 from audience_sync.delivery.deliver import Delivery, Tally, deliver
-from audience_sync.delivery.feeds import Feed, Subscription, move, save_feed
-from audience_sync.delivery.ranges import Range
+from audience_sync.delivery.state.cursors import Feed, Subscription, move, save_feed
+from audience_sync.delivery.state.ranges import Range
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
-from audience_sync.store.lease import Lease
+from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import requests, told_ranges
 
 from .doubles import DELIVERED, NO, WRONG_KEY, Answers, ScriptedDestination, in_turn, refusing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.feeds import (
+from audience_sync.delivery.state.cursors import (
     Feed,
     Ledger,
     Subscription,
@@ -16,8 +16,8 @@ from audience_sync.delivery.feeds import (
     save_feed,
     save_ledger,
 )
-from audience_sync.delivery.ranges import Range
-from audience_sync.delivery.subscribing import retell, subscribe
+from audience_sync.delivery.state.ranges import Range
+from audience_sync.delivery.state.subscriptions import retell, subscribe
 
 from .house import IDS, NOW, House
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from audience_sync.delivery.feeds import Feed, Ledger, Subscription
-from audience_sync.delivery.owed import NEVER, Facts, needed_after, owed
-from audience_sync.delivery.ranges import Range
-from audience_sync.delivery.subscribing import subscribe
+from audience_sync.delivery.pending.pending import NEVER, Facts, needed_after, owed
+from audience_sync.delivery.state.cursors import Feed, Ledger, Subscription
+from audience_sync.delivery.state.ranges import Range
+from audience_sync.delivery.state.subscriptions import subscribe
 from audience_sync.model import PropertyKind
-from audience_sync.store.chains import BASE, Chain, trait_column, write
+from audience_sync.store.snapshots.chain import BASE, Chain, trait_column, write
 from audience_sync.workspace import Workspace, literal
 
 #: user, key, value as JSON (None = gone), run.

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from audience_sync.delivery.pace import Pace, backoff
+from audience_sync.delivery.send.rate_limiter import Pace, backoff
 from tests.delivery.virtual import (
     SAYS,
     Changing,

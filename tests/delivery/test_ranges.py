@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_sync.delivery.ranges import Range, mark, told_run, within
+from audience_sync.delivery.state.ranges import Range, mark, told_run, within
 from audience_sync.workspace import Workspace, literal
 
 POSITION = 3

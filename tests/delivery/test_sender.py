@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.calls import Batch, EncodedCall, Odd
-from audience_sync.delivery.sender import Outcome
+from audience_sync.delivery.send.batches import Batch, EncodedCall, Odd
+from audience_sync.delivery.send.sender import Outcome
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.user_rate import UserRate, most_at_once
+from audience_sync.delivery.send.user_rate import UserRate, most_at_once
 
 
 class Clock:

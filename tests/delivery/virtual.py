@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from audience_sync.delivery.pace import Pace
+from audience_sync.delivery.send.rate_limiter import Pace
 
 
 class Limit(Protocol):

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from audience_sync.destinations.base import Audiencing
-from audience_sync.destinations.rudderstack import RudderStackDestination
-from audience_sync.destinations.segment import SegmentDestination
-from audience_sync.destinations.webhook import WebhookDestination
-from audience_sync.destinations.zendesk_connect import ZendeskConnectDestination
+from audience_sync.destinations.segment.destination import SegmentDestination
+from audience_sync.destinations.segment.rudderstack import RudderStackDestination
+from audience_sync.destinations.webhook.destination import WebhookDestination
+from audience_sync.destinations.zendesk_connect.destination import ZendeskConnectDestination
 from audience_sync.model import IdentifyCall
 
 CASES = Path(__file__).parents[1] / "cases"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from audience_sync.destinations.answers import StatusTable, excerpt, judge_status, retry_after, shortened
 from audience_sync.destinations.base import Answer, Meaning
+from audience_sync.destinations.http.statuses import StatusTable, excerpt, judge_status, retry_after, shortened
 
 NOW = datetime(2026, 3, 1, 6, 0, 0, tzinfo=UTC)
 DATE = {"date": "Sun, 01 Mar 2026 06:00:00 GMT"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from audience_sync.destinations.connect_user import connect_user, with_iso_dates
+from audience_sync.destinations.zendesk_connect.user import connect_user, with_iso_dates
 
 from .examples import cases
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from audience_sync.destinations.base import Answer, Audiencing, HttpDestination
-from audience_sync.destinations.rudderstack import RudderStackDestination, RudderStackOptions
-from audience_sync.destinations.segment import SegmentDestination, SegmentOptions
-from audience_sync.destinations.webhook import WebhookDestination
-from audience_sync.destinations.webhook_options import WebhookOptions
-from audience_sync.destinations.zendesk_connect import ZendeskConnectDestination, ZendeskConnectOptions
+from audience_sync.destinations.segment.destination import SegmentDestination, SegmentOptions
+from audience_sync.destinations.segment.rudderstack import RudderStackDestination, RudderStackOptions
+from audience_sync.destinations.webhook.destination import WebhookDestination
+from audience_sync.destinations.webhook.options import WebhookOptions
+from audience_sync.destinations.zendesk_connect.destination import ZendeskConnectDestination, ZendeskConnectOptions
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "destinations.md").read_text("utf-8")
 ABOUT = Audiencing("here")

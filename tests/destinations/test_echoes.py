@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audience_sync.destinations.base import Judgement, Meaning, Message
-from audience_sync.destinations.echoes import without_echoes
+from audience_sync.destinations.http.redact_echoes import without_echoes
 
 SENT = [
     Message("m-1", b'{"type":"identify","userId":"u-77","traits":{"email":"jane@example.test","vip":true}}'),

@@ -14,8 +14,8 @@ import pytest
 from proxies import Tinyproxy, free_port, nginx_tls, private_ca, tinyproxy
 
 from audience_sync.destinations.base import Judgement, Meaning
-from audience_sync.destinations.egress import Egress, shown_proxy
-from audience_sync.destinations.wire import Deadline, DeadlineAdapter
+from audience_sync.destinations.http.deadline import Deadline, DeadlineAdapter
+from audience_sync.destinations.http.egress import Egress, shown_proxy
 
 from .examples import a_call, segment
 from .receiver import Receiver, Reply

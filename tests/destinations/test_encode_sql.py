@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.destinations.file import FileDestination, FileOptions
-from audience_sync.destinations.rudderstack import RudderStackDestination, RudderStackOptions
-from audience_sync.destinations.segment import SegmentDestination, SegmentOptions
-from audience_sync.destinations.webhook import WebhookDestination
-from audience_sync.destinations.webhook_options import WebhookOptions
+from audience_sync.destinations.segment.destination import SegmentDestination, SegmentOptions
+from audience_sync.destinations.segment.rudderstack import RudderStackDestination, RudderStackOptions
+from audience_sync.destinations.webhook.destination import WebhookDestination
+from audience_sync.destinations.webhook.options import WebhookOptions
 from audience_sync.model import IdentifyCall
 from audience_sync.workspace import Workspace
 

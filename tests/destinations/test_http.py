@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from urllib3.util.wait import wait_for_read
 
 from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Meaning
-from audience_sync.destinations.http import HttpTransport
-from audience_sync.destinations.wire import Deadline, _Timed
+from audience_sync.destinations.http.deadline import Deadline, _Timed
+from audience_sync.destinations.http.transport import HttpTransport
 
 from .examples import PRIVATE_KEY, a_call, connect, segment, webhook
 from .receiver import Receiver, Reply, unused_url

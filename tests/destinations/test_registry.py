@@ -9,10 +9,10 @@ import pytest
 from audience_sync.destinations import registry
 from audience_sync.destinations.file import FileDestination
 from audience_sync.destinations.registry import destination_types, profile_fields
-from audience_sync.destinations.rudderstack import RudderStackDestination
-from audience_sync.destinations.segment import SegmentDestination
-from audience_sync.destinations.webhook import WebhookDestination
-from audience_sync.destinations.zendesk_connect import ZendeskConnectDestination
+from audience_sync.destinations.segment.destination import SegmentDestination
+from audience_sync.destinations.segment.rudderstack import RudderStackDestination
+from audience_sync.destinations.webhook.destination import WebhookDestination
+from audience_sync.destinations.zendesk_connect.destination import ZendeskConnectDestination
 from audience_sync.errors import AudienceSyncError
 
 
@@ -39,9 +39,12 @@ BROKEN = [
         id="it is something else",
     ),
     pytest.param(
-        ["audience_sync.destinations.file:FileDestination", "audience_sync.destinations.segment:SegmentDestination"],
+        [
+            "audience_sync.destinations.file:FileDestination",
+            "audience_sync.destinations.segment.destination:SegmentDestination",
+        ],
         "two packages bring a destination type 'mine' "
-        "(one is audience_sync.destinations.segment:SegmentDestination). Uninstall one",
+        "(one is audience_sync.destinations.segment.destination:SegmentDestination). Uninstall one",
         id="two have one name",
     ),
 ]

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from audience_sync.destinations.base import Answer, Judgement, Limits, Meaning
-from audience_sync.destinations.rudderstack import RudderStackOptions
+from audience_sync.destinations.segment.rudderstack import RudderStackOptions
 from audience_sync.errors import UnsendableError
 
 from .examples import a_call, rudderstack

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from audience_sync.destinations.base import Answer, Audiencing, Meaning
-from audience_sync.destinations.tracking import TrackingDestination
+from audience_sync.destinations.segment.tracking_api import TrackingDestination
 
 from .examples import a_call, cases, rudderstack, segment
 

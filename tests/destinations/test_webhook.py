@@ -11,11 +11,11 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from audience_sync.config.loader import load
-from audience_sync.destinations.answers import A_PAGE
 from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Limits, Meaning
-from audience_sync.destinations.http import HttpTransport
-from audience_sync.destinations.signature import signature_headers, signing_key
-from audience_sync.destinations.webhook_options import WebhookOptions
+from audience_sync.destinations.http.statuses import A_PAGE
+from audience_sync.destinations.http.transport import HttpTransport
+from audience_sync.destinations.webhook.options import WebhookOptions
+from audience_sync.destinations.webhook.signature import signature_headers, signing_key
 
 from .examples import SIGNING_SECRET, TOKEN, a_call, webhook
 from .receiver import Received, Receiver, Reply

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from audience_sync.destinations.answers import A_PAGE
 from audience_sync.destinations.base import Answer, Audiencing, HttpRequest, Limits, Meaning
-from audience_sync.destinations.zendesk_connect import ZendeskConnectDestination
+from audience_sync.destinations.http.statuses import A_PAGE
+from audience_sync.destinations.zendesk_connect.destination import ZendeskConnectDestination
 from audience_sync.errors import UnsendableError
 
 from .examples import PRIVATE_KEY, a_call, cases, connect

@@ -16,8 +16,8 @@ from unittest import mock
 from cli.conftest import Project, Result
 
 from audience_sync.cli import group
-from audience_sync.cli.errors import run
-from audience_sync.delivery.sender import BatchSender
+from audience_sync.cli.base.errors import run
+from audience_sync.delivery.send.sender import BatchSender
 
 from .server import Fault, FaultServer, running
 

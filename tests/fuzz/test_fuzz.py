@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from audience_sync.config.loader import load
 from audience_sync.destinations.base import Audiencing, Judgement, Meaning, Message
-from audience_sync.destinations.http import HttpTransport
+from audience_sync.destinations.http.transport import HttpTransport
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError
 from audience_sync.sources.base import Wanted
-from audience_sync.sources.files import FilesSource
+from audience_sync.sources.files.source import FilesSource
 
 ROOT = Path(__file__).parents[2]
 #: The examples of a page.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.feeds import Feed
-from audience_sync.delivery.owed import NEVER
-from audience_sync.delivery.terms import Terms
-from audience_sync.history.standing import State, standing
-from audience_sync.history.telling import Request, Story
-from audience_sync.history.versions import Versions
+from audience_sync.delivery.pending.pending import NEVER
+from audience_sync.delivery.state.cursors import Feed
+from audience_sync.delivery.state.subscription_history import Terms
+from audience_sync.history.explain.replay import Request, Story
+from audience_sync.history.explain.status import State, standing
+from audience_sync.history.explain.value_history import Versions
 
 from .test_telling import LEAVER, MEMBER, REFUSED, audience, played, request, terms
 

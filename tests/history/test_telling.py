@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from audience_sync.delivery.feeds import Subscription
-from audience_sync.delivery.terms import Terms
-from audience_sync.history.telling import Outcome, Request, Story, Suppression, Told, Untaken, replay
-from audience_sync.history.versions import Version, Versions
+from audience_sync.delivery.state.cursors import Subscription
+from audience_sync.delivery.state.subscription_history import Terms
+from audience_sync.history.explain.replay import Outcome, Request, Story, Suppression, Told, Untaken, replay
+from audience_sync.history.explain.value_history import Version, Versions
 from audience_sync.model import PropertyId, PropertyKind, RunId
-from audience_sync.store.catalog import Property
+from audience_sync.store.audiences.properties import Property
 
 NEW_YEAR = datetime(2026, 1, 1, 6, tzinfo=UTC)
 REFUSED, SUPPRESSED_MEANWHILE = Untaken("no such profile", 400), Untaken(None, None)

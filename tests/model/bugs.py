@@ -23,7 +23,7 @@ def position_ahead_of_the_answers() -> None:
 
 def leavers_are_forgotten() -> None:
     """Only who enters an audience is found."""
-    from audience_sync.sync import collect
+    from audience_sync.sync.detect import collector as collect
 
     diff_members = collect.diff_members
 
@@ -39,7 +39,7 @@ def a_new_message_id_for_every_attempt() -> None:
     """A repeat can't be told from a new call."""
     from uuid import uuid4
 
-    from audience_sync.delivery import calls
+    from audience_sync.delivery.send import batches as calls
 
     text = calls.Calls._rows.fget
     calls.Calls._rows = property(lambda found: text(found).replace("sha1(", f"sha1('{uuid4()}' || "))
@@ -47,15 +47,15 @@ def a_new_message_id_for_every_attempt() -> None:
 
 def refusals_are_forgotten() -> None:
     """A refused call counts as told and isn't kept."""
-    from audience_sync.delivery import acknowledge
+    from audience_sync.delivery.send import acknowledge
 
     acknowledge._keep_refusals = lambda *arguments: None
 
 
 def suppression_is_not_asked() -> None:
     """Suppressed users are told like everyone: neither what is owed nor a sender asks for them."""
-    from audience_sync.delivery.sender import BatchSender
-    from audience_sync.sync import outlook
+    from audience_sync.delivery.send.sender import BatchSender
+    from audience_sync.sync.deliver import pending as outlook
 
     owed = outlook.owed
 
@@ -69,21 +69,21 @@ def suppression_is_not_asked() -> None:
 
 def guards_are_asleep() -> None:
     """Whatever a snapshot says goes through."""
-    from audience_sync.sync import settle
+    from audience_sync.sync.detect import guard_audiences as settle
 
     settle.audience_reason = lambda *arguments, **options: None
 
 
 def approval_is_blind() -> None:
     """What was approved goes through, whatever its source says by now."""
-    from audience_sync.sync.decisions import Decisions
+    from audience_sync.sync.guard.holds import Decisions
 
     Decisions._is_same = lambda *arguments: True
 
 
 def what_is_held_is_not_left_alone() -> None:
     """It is said to be held, and taken all the same."""
-    from audience_sync.sync import settle
+    from audience_sync.sync.detect import guard_audiences as settle
 
     leave = settle._leave
 
@@ -96,64 +96,64 @@ def what_is_held_is_not_left_alone() -> None:
 
 def freezes_are_forgotten() -> None:
     """A frozen audience is taken like the others."""
-    from audience_sync.sync import known
+    from audience_sync.sync.values import stored_state as known
 
     known.read_frozen = lambda *arguments: {}
 
 
 def nobody_stays() -> None:
     """Who is missing leaves at once."""
-    from audience_sync.sync import collect
-    from audience_sync.sync.damp import Damped
+    from audience_sync.sync.detect import collector as collect
+    from audience_sync.sync.diff.min_stay import Damped
 
     collect.damp = lambda workspace, store, target, diff, **options: Damped(diff, f"from {diff.table}", diff.left)
 
 
 def nobody_is_held_out() -> None:
     """Whoever the holdout says is told all the same."""
-    from audience_sync.sync import holdout
+    from audience_sync.sync.diff import holdout
 
     holdout.is_held_out = lambda *arguments: "false"
 
 
 def members_are_not_held_out_any_more() -> None:
     """A larger holdout takes nobody out who is a member already."""
-    from audience_sync.sync import holdout
+    from audience_sync.sync.diff import holdout
 
     holdout.current = lambda chain: "select null::varchar as user_id where false"
 
 
 def a_user_is_in_all_audiences_of_a_group() -> None:
     """None goes before another."""
-    from audience_sync.sync.group import Ahead
+    from audience_sync.sync.diff.priority_groups import Ahead
 
     Ahead.taken = lambda ahead, target: None
 
 
 def who_leaves_the_first_audience_of_a_group_is_forgotten() -> None:
     """Later audiences are not looked at again because another has changed."""
-    from audience_sync.sync.group import Ahead
+    from audience_sync.sync.diff.priority_groups import Ahead
 
     Ahead.versions = lambda ahead, target: "as ever"
 
 
 def what_was_undone_is_done_again() -> None:
     """The next run takes what its source still says."""
-    from audience_sync.sync.decisions import Decisions
+    from audience_sync.sync.guard.holds import Decisions
 
     Decisions._undone = lambda *arguments: None
 
 
 def undoing_overwrites_what_is_newer() -> None:
     """Whatever a run changed is taken back, though a later run changed it again."""
-    from audience_sync.sync.undone import Change
+    from audience_sync.sync.operations.run_changes import Change
 
     Change.rows = property(lambda change: f"select user_id, value, before from {change.table}")
 
 
 def what_is_retired_is_forgotten() -> None:
     """Destinations are no longer told of a key once it is closed."""
-    from audience_sync.sync import subscribed
+    from audience_sync.sync.deliver import subscriptions as subscribed
 
     def bad(ledger: Any, closed: Any, run: int) -> Any:
         kept = {key: each for key, each in ledger.subscriptions.items() if key not in closed}
@@ -164,7 +164,7 @@ def what_is_retired_is_forgotten() -> None:
 
 def the_old_key_stays_true() -> None:
     """An audience gets another key, and nobody leaves the old one."""
-    from audience_sync.sync import move
+    from audience_sync.sync.operations import move_key as move
 
     change = move.ChainChange
     move.ChainChange = lambda chain, new, log, members: change(chain, new)
@@ -172,14 +172,14 @@ def the_old_key_stays_true() -> None:
 
 def a_previous_id_is_told_on() -> None:
     """What is owed under it is sent, though the two were joined."""
-    from audience_sync.delivery import owed
+    from audience_sync.delivery.pending import pending as owed
 
     owed._leave_out_moved = lambda workspace, items, walks, facts: walks
 
 
 def what_was_lost_is_not_passed_on() -> None:
     """Who has left under a previous id, and is not in it under the new one, stays in it where the two were joined."""
-    from audience_sync.sync import look
+    from audience_sync.sync import plan_run as look
 
     look.pass_on = lambda *arguments: None
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from audience_sync.history.explain import DestinationView, explain
-from audience_sync.history.standing import State
-from audience_sync.store.engine import Store
+from audience_sync.history.explain.explain import DestinationView, explain
+from audience_sync.history.explain.status import State
+from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import destinations, properties, refused_values, withheld_values
 
 from .receiver import Destination

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
 
 from .aliased import NEWCOMERS
 from .commands import KILLED, POINTS

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import properties
 
 from .undone import Undone

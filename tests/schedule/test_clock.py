@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from audience_sync.schedule.clock import Clock, Instant, jump, pause
+from audience_sync.schedule.timer import Clock, Instant, jump, pause
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)

@@ -12,7 +12,7 @@ from audience_sync.config.loader import load
 from audience_sync.config.models import Settings
 from audience_sync.errors import ConfigError
 from audience_sync.schedule.entries import entries, next_time, order_of
-from audience_sync.store.slots import LastSlot, Slot
+from audience_sync.store.runs.schedule_slots import LastSlot, Slot
 
 BEFORE = datetime(2026, 2, 1, 5, 50, tzinfo=UTC)
 SIX = datetime(2026, 2, 1, 6, tzinfo=UTC)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from audience_sync.cli.options import GlobalOptions
-from audience_sync.cli.schedule import program_of
-from audience_sync.schedule.keeper import BUSY_FOR, Keeper
-from audience_sync.store.engine import Store
-from audience_sync.store.lease import acquire
-from audience_sync.sync.report import Report
+from audience_sync.cli.base.options import GlobalOptions
+from audience_sync.cli.commands.schedule import program_of
+from audience_sync.schedule.scheduler import BUSY_FOR, Keeper
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.lease import acquire
+from audience_sync.sync.values.report import Report
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)

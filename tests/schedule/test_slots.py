@@ -8,11 +8,11 @@ import pytest
 
 from audience_sync.errors import SlotsTakenError
 from audience_sync.model import History
-from audience_sync.store import slots
-from audience_sync.store.engine import Store
-from audience_sync.store.pruning import let_go, prune
-from audience_sync.store.slots import LastSlot, Slot
-from audience_sync.sync.ledger import begin_run
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.runs import schedule_slots as slots
+from audience_sync.store.runs.pruning import let_go, prune
+from audience_sync.store.runs.schedule_slots import LastSlot, Slot
+from audience_sync.sync.commit.run_record import begin_run
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)

@@ -12,7 +12,7 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audience_sync.config.parts import Schedule
+from audience_sync.config.sections.guard import Schedule
 from audience_sync.schedule.times import MOST_COUNTED, Due, due, first_after, times_after
 
 #: Where clocks change by an hour, by half an hour, at midnight, by a whole day, and not at all; in years when they do.

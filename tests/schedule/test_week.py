@@ -24,9 +24,9 @@ from model.commands import KILLED, POINTS
 from model.receiver import FAULTS, Receivers
 from sqlalchemy import text
 
-from audience_sync.config.parts import Schedule
+from audience_sync.config.sections.guard import Schedule
 from audience_sync.schedule.times import times_after, words
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
 
 BERLIN = "Europe/Berlin"
 #: The clocks go back in the night to the 25th.

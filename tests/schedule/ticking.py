@@ -9,9 +9,9 @@ from model.commands import prepare
 
 def turn(moment: str, crash: tuple[str, int] | None) -> None:
     """All that a scheduler does that begins at this moment (ISO 8601), until nothing is due any more."""
-    from audience_sync.cli.options import GlobalOptions
-    from audience_sync.cli.schedule import program_of
-    from audience_sync.schedule.keeper import Keeper
+    from audience_sync.cli.base.options import GlobalOptions
+    from audience_sync.cli.commands.schedule import program_of
+    from audience_sync.schedule.scheduler import Keeper
 
     now = datetime.fromisoformat(moment)
     keeper = Keeper(program_of(GlobalOptions()), lambda report: None)

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from audience_sync.sources.base import Rows, Source, TraitColumn, Wanted
-from audience_sync.sources.files import FilesSource
+from audience_sync.sources.files.source import FilesSource
 from audience_sync.workspace import Workspace, quoted
 
 

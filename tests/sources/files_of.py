@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 
 from audience_sync.sources.base import Source
-from audience_sync.sources.databases import DatabaseSource
-from audience_sync.sources.files import FilesSource
+from audience_sync.sources.database.source import DatabaseSource
+from audience_sync.sources.files.source import FilesSource
 
 KINDS = ("csv", "tsv", "jsonl", "json", "parquet", "xlsx", "sqlite", "csv_query", "jsonl_query", "parquet_query")
 

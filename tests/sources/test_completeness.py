@@ -16,9 +16,9 @@ import pytest
 
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import Expected, Source, Wanted
-from audience_sync.sources.completeness import moment
-from audience_sync.sources.databases import DatabaseSource
-from audience_sync.sources.files import FilesSource
+from audience_sync.sources.database.source import DatabaseSource
+from audience_sync.sources.files.source import FilesSource
+from audience_sync.sources.readiness import moment
 from audience_sync.workspace import Workspace
 
 from .conftest import Write

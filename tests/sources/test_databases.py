@@ -13,10 +13,10 @@ from sqlalchemy import create_engine, make_url
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Expected, Wanted
-from audience_sync.sources.databases import DatabaseSource
-from audience_sync.sources.inference import FIRST_ROWS
-from audience_sync.sources.masking import Masking
-from audience_sync.sources.spool import ROWS_AT_ONCE
+from audience_sync.sources.database.redact_errors import Masking
+from audience_sync.sources.database.source import DatabaseSource
+from audience_sync.sources.rows.spool import ROWS_AT_ONCE
+from audience_sync.sources.rows.type_inference import FIRST_ROWS
 
 from .conftest import Read
 

@@ -11,7 +11,7 @@ import pytest
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Rows, TraitColumn, Wanted
-from audience_sync.sources.files import FilesSource
+from audience_sync.sources.files.source import FilesSource
 from audience_sync.workspace import Workspace
 
 from .conftest import Read, Write

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import TraitColumn
-from audience_sync.sources.texts import json_text, json_texts
-from audience_sync.sources.values import sql_json
+from audience_sync.sources.values.json_python import json_text, json_texts
+from audience_sync.sources.values.json_sql import sql_json
 from audience_sync.workspace import Workspace
 
 from .conftest import Read, Write

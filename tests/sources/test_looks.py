@@ -13,9 +13,9 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import TraitColumn, Wanted
-from audience_sync.sources.databases import DatabaseSource
-from audience_sync.sources.files import FilesSource
-from audience_sync.sources.heads import HEAD
+from audience_sync.sources.database.source import DatabaseSource
+from audience_sync.sources.files.source import FilesSource
+from audience_sync.sources.storage.head import HEAD
 from audience_sync.workspace import Workspace
 
 PLAN = {"plan": TraitColumn("plan")}

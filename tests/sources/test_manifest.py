@@ -11,8 +11,8 @@ import pytest
 
 from audience_sync.errors import IncompleteError
 from audience_sync.sources.base import Expected, Rows, Wanted
-from audience_sync.sources.files import FilesSource
-from audience_sync.sources.manifest import Entry, parsed
+from audience_sync.sources.files.source import FilesSource
+from audience_sync.sources.storage.manifest import Entry, parsed
 from audience_sync.workspace import Workspace
 
 from .conftest import Write

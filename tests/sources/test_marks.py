@@ -11,9 +11,9 @@ import pytest
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Wanted
-from audience_sync.sources.databases import DatabaseSource
-from audience_sync.sources.files import FilesSource
-from audience_sync.sources.marks import remote_version
+from audience_sync.sources.database.source import DatabaseSource
+from audience_sync.sources.files.source import FilesSource
+from audience_sync.sources.fingerprint import remote_version
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.config.models import Settings
-from audience_sync.sources.access import readable
 from audience_sync.sources.base import Wanted
-from audience_sync.sources.files import FilesSource
+from audience_sync.sources.files.allowed_paths import readable
+from audience_sync.sources.files.source import FilesSource
 from audience_sync.workspace import Workspace, literal
 
 from .conftest import Read, Write

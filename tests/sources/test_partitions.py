@@ -8,8 +8,8 @@ import pytest
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import TraitColumn, Wanted
-from audience_sync.sources.files import FilesSource
-from audience_sync.sources.partitions import partition_values
+from audience_sync.sources.files.hive_partitions import partition_values
+from audience_sync.sources.files.source import FilesSource
 
 from .conftest import Read, Write
 from .files_of import write_file

@@ -10,9 +10,9 @@ import pytest
 from conftest import PostgreSQL
 
 from audience_sync.sources.base import Expected, TraitColumn, Wanted
-from audience_sync.sources.databases import DatabaseSource
-from audience_sync.sources.files import FilesSource
-from audience_sync.sources.shapes import changed_columns, plain_type
+from audience_sync.sources.database.source import DatabaseSource
+from audience_sync.sources.files.source import FilesSource
+from audience_sync.sources.rows.column_schema import changed_columns, plain_type
 from audience_sync.workspace import Workspace
 
 from .conftest import Write

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_sync.sources.surrogates import Halves, marked
+from audience_sync.sources.values.surrogates import Halves, marked
 
 from .conftest import Read, Write
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.ids import (
+from audience_sync.sources.values.user_ids import (
     EMPTY,
     HAS_NUL,
     MISSING,

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import create_engine
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.databases import DatabaseSource
-from audience_sync.sources.files import FilesSource
+from audience_sync.sources.database.source import DatabaseSource
+from audience_sync.sources.files.source import FilesSource
 
 from .conftest import Read
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, insert, inspect
 
 from audience_sync.model import PropertyKind, RunId
-from audience_sync.store import chains
-from audience_sync.store.chains import BASE, DELTA, Chain, Segment
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.snapshots import chain as chains
+from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, Segment
 from audience_sync.store.tables import chains as chains_table
 from audience_sync.store.tables import properties, runs
 from audience_sync.workspace import Workspace, literal

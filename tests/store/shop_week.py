@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import chains as chains_table
 from audience_sync.store.tables import (
     changes,

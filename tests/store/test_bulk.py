@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from audience_sync.store.bulk import AT_ONCE, delete_rows, insert_rows
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.bulk import AT_ONCE, delete_rows, insert_rows
+from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import changes, members, rejections
 
 from .examples import a_store_with

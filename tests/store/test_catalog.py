@@ -9,9 +9,15 @@ from sqlalchemy import update
 
 from audience_sync.errors import StoreError
 from audience_sync.model import PropertyId, PropertyKind, RunId
-from audience_sync.store.catalog import Property, create_property, read_chains, read_properties, rename_property
-from audience_sync.store.chains import Chain
-from audience_sync.store.engine import Store
+from audience_sync.store.audiences.properties import (
+    Property,
+    create_property,
+    read_chains,
+    read_properties,
+    rename_property,
+)
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.tables import properties
 
 from .examples import a_store_with

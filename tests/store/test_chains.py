@@ -9,9 +9,9 @@ from sqlalchemy import delete, func, select, update
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind
-from audience_sync.store import chains
-from audience_sync.store.chains import BASE, DELTA, Chain, trait_column
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.snapshots import chain as chains
+from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, trait_column
 from audience_sync.store.tables import chains as chains_table
 from audience_sync.store.tables import segment_parts, segments
 from audience_sync.workspace import Workspace

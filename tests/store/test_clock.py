@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from audience_sync.store import migrate
-from audience_sync.store.absences import times_of_absences
-from audience_sync.store.clock import read_run_clock, run_clock
-from audience_sync.store.engine import Store
-from audience_sync.store.runs import last_run_by
+from audience_sync.store.audiences.absences import times_of_absences
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
+from audience_sync.store.runs.clock import read_run_clock, run_clock
+from audience_sync.store.runs.runs import last_run_by
 from audience_sync.store.tables import absences, chains, properties, runs
-from audience_sync.sync.ledger import begin_run
+from audience_sync.sync.commit.run_record import begin_run
 
 DAY = timedelta(days=1)
 MAY = datetime(2026, 5, 1, 8, tzinfo=UTC)

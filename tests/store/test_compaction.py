@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 
 from audience_sync.errors import StoreError
-from audience_sync.store import engine
-from audience_sync.store.engine import Store
-from audience_sync.store.suppressions import erased_among
-from audience_sync.sync.erase import erase
+from audience_sync.store.audiences.suppressions import erased_among
+from audience_sync.store.connection import engine
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.runs.erase import erase
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -9,10 +9,11 @@ from sqlalchemy import insert, select
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError, StoreOutdatedError
 from audience_sync.model import RunId
-from audience_sync.store import chains, migrate
-from audience_sync.store.copy import copy
-from audience_sync.store.engine import Store
-from audience_sync.store.lease import Lease, acquire
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.lease import Lease, acquire
+from audience_sync.store.maintenance import migrate
+from audience_sync.store.maintenance.copy import copy
+from audience_sync.store.snapshots import chain as chains
 from audience_sync.store.tables import lease, metadata, runs, segment_parts
 from audience_sync.workspace import Workspace
 

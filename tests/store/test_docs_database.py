@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import metadata
 
 from . import shop_week

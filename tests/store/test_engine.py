@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import Executable, insert, inspect, select, update
 
 from audience_sync.errors import StoreError
-from audience_sync.store import engine, migrate, sqlite
-from audience_sync.store.bulk import insert_rows
-from audience_sync.store.engine import Store
+from audience_sync.store.connection import engine, sqlite
+from audience_sync.store.connection.bulk import insert_rows
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import chains, destinations, installation, members, runs
 
 #: A person, who may be in no message; apart from the lines that a traceback would quote.

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from audience_sync.history.members import members_of
-from audience_sync.store import engine
-from audience_sync.store.chains import Chain
-from audience_sync.store.engine import Store
-from audience_sync.sync.findings import ChainChange
-from audience_sync.sync.members import diff_members
-from audience_sync.sync.prepare import members_change
+from audience_sync.store.connection import engine
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.snapshots.chain import Chain
+from audience_sync.sync.diff.members import diff_members
+from audience_sync.sync.diff.new_segments import members_change
+from audience_sync.sync.values.change_set import ChainChange
 from audience_sync.workspace import Workspace, literal
 
 from .examples import a_store_with, members, save, the_audience

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from audience_sync.store.engine import Store
-from audience_sync.store.freezes import Freeze, freeze, read_frozen, unfreeze
+from audience_sync.store.audiences.freezes import Freeze, freeze, read_frozen, unfreeze
+from audience_sync.store.connection.engine import Store
 
 from .examples import FIRST_MORNING, a_store_with
 

@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import event, insert, select, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
-from audience_sync.store.columns import database_clock
-from audience_sync.store.engine import Store
-from audience_sync.store.holder import holder
-from audience_sync.store.lease import TIME_TO_LIVE_VARIABLE, Lease, acquire
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.lease import TIME_TO_LIVE_VARIABLE, Lease, acquire
+from audience_sync.store.connection.process_identity import holder
 from audience_sync.store.tables import lease, runs
+from audience_sync.store.tables.types import database_clock
 
 A_RUN = insert(runs).values(
     command="sync", status="running", started_at=datetime(2026, 3, 1, tzinfo=UTC), holder="", version="1"
@@ -24,8 +24,8 @@ A_RUN = insert(runs).values(
 #: A process that takes the lease and dies of `kill -9`.
 DIES = """
 import os, sys
-from audience_sync.store.engine import Store
-from audience_sync.store.lease import acquire
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.lease import acquire
 acquire(Store(sys.argv[1]))
 os.kill(os.getpid(), 9)
 """

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import event, func, select, update
 
 from audience_sync.errors import StoreDamagedError
-from audience_sync.store.chains import BASE, write
-from audience_sync.store.engine import Store
-from audience_sync.store.lookup import base_rows
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.snapshots.chain import BASE, write
+from audience_sync.store.snapshots.point_lookup import base_rows
 from audience_sync.store.tables import segment_parts
 from audience_sync.workspace import Workspace
 

@@ -15,8 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from audience_sync.errors import StoreNewerError, StoreOutdatedError
-from audience_sync.store import migrate
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import VIEWS, installation, lease, metadata
 
 from .examples import table_and_view_names
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 UPGRADES = """
 import sys
 from audience_sync.store import migrate
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
 migrate.upgrade(Store(sys.argv[1]))
 """
 

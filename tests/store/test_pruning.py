@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from audience_sync.model import History
-from audience_sync.store.engine import Store
-from audience_sync.store.pruning import let_go, prune, pruned_through, told_through
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.runs.pruning import let_go, prune, pruned_through, told_through
 from audience_sync.store.tables import (
     changes,
     destinations,

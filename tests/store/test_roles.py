@@ -15,8 +15,8 @@ from conftest import PostgreSQL
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import ProgrammingError
 
-from audience_sync.store import migrate
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 
 ROOT = Path(__file__).parents[2]
 ROLES = ("audience_sync_runner", "audience_sync_reader")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from audience_sync.config.loader import load_store, read_store_url
-from audience_sync.config.locations import sqlite_url
+from audience_sync.config.read.paths import sqlite_url
 from audience_sync.errors import SourceError
-from audience_sync.sources.databases import DatabaseSource
-from audience_sync.store import migrate
-from audience_sync.store.engine import Store
+from audience_sync.sources.database.source import DatabaseSource
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
 
 ODD = [
     "shop_feature%2Flogin",

@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import insert, inspect, text, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
-from audience_sync.store import migrate
-from audience_sync.store.engine import Store
-from audience_sync.store.lease import acquire
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.lease import acquire
+from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import lease, segment_parts, segments
 from audience_sync.workspace import Workspace
 

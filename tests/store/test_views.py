@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete, text, update
 
 from audience_sync.history.runs import last_runs, one_run
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import members, properties, runs
 
 from .shop_week import EMPTY, NO_FILE, fill, morning

@@ -17,15 +17,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
-from audience_sync.config.options import DestinationOptions
-from audience_sync.config.origins import SourceConfig
+from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.config.sections.snapshot import SourceConfig
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
 from audience_sync.model import IdentifyCall, Initial
 from audience_sync.sources.base import Rows, Source, Wanted
-from audience_sync.store.engine import Store
-from audience_sync.sync.order import Order, Parts, Watch
-from audience_sync.sync.report import Report
+from audience_sync.store.connection.engine import Store
 from audience_sync.sync.run import sync
+from audience_sync.sync.values.report import Report
+from audience_sync.sync.values.request import Order, Parts, Watch
 from audience_sync.workspace import Workspace, literal, quoted
 
 USERS = ("a", "b", "c", "d", "e")

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection
 
 from audience_sync.errors import StoreAwayError
-from audience_sync.store.engine import Store
+from audience_sync.store.connection.engine import Store
 
 from .test_convergence import RETRY, SEED, Receiver, Step, members, run
 

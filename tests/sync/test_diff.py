@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.model import Counts, PropertyKind
-from audience_sync.store.chains import Chain, current, trait_column
-from audience_sync.sync import prepare
-from audience_sync.sync.findings import ChainChange
-from audience_sync.sync.members import diff_members
-from audience_sync.sync.prepare import members_change, traits_change
-from audience_sync.sync.trait_values import ALL, diff_traits, one_row_a_user
+from audience_sync.store.snapshots.chain import Chain, current, trait_column
+from audience_sync.sync.diff import new_segments as prepare
+from audience_sync.sync.diff.members import diff_members
+from audience_sync.sync.diff.new_segments import members_change, traits_change
+from audience_sync.sync.diff.traits import ALL, diff_traits, one_row_a_user
+from audience_sync.sync.values.change_set import ChainChange
 from audience_sync.workspace import Workspace, quoted
 
 ODD_IDS = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.config.parts import Guard, GuardOverride
+from audience_sync.config.sections.guard import Guard, GuardOverride
 from audience_sync.model import Counts
-from audience_sync.sync.guard import audience_reason, is_same, reasons_together, trait_reason, traits_reason
+from audience_sync.sync.guard.limits import audience_reason, is_same, reasons_together, trait_reason, traits_reason
 
 DEFAULT = Guard()  # 30% may leave, 100% may enter, from 100 changed rows on
 SHARE_OF_20 = Guard(max_removed="20%", max_added="20%")

@@ -8,8 +8,8 @@ import pytest
 
 from audience_sync.delivery.deliver import Tally
 from audience_sync.model import AudienceStatus, Counts, RunStatus
-from audience_sync.sync.findings import AudienceFinding, Held, TraitsFinding
-from audience_sync.sync.report import DestinationReport, Report, destination_report
+from audience_sync.sync.values.change_set import AudienceFinding, Held, TraitsFinding
+from audience_sync.sync.values.report import DestinationReport, Report, destination_report
 
 SYNCED = AudienceFinding("vip", "VIP", AudienceStatus.SYNCED, before=10, entered=3, left=1, invalid=2)
 UNCHANGED = AudienceFinding("vip", "VIP", AudienceStatus.UNCHANGED, before=10)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from audience_sync.delivery.feeds import Feed, Ledger
-from audience_sync.sync.outlook import Owed
-from audience_sync.sync.sends import Sends, count_sends
+from audience_sync.delivery.state.cursors import Feed, Ledger
+from audience_sync.sync.deliver.pending import Owed
+from audience_sync.sync.preview.value_counts import Sends, count_sends
 from audience_sync.workspace import Workspace
 
 

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.model import PropertyKind
-from audience_sync.store.chains import Chain
-from audience_sync.sync import members
-from audience_sync.sync.members import MembersDiff, diff_members, diff_several
-from audience_sync.sync.narrow import narrowed
-from audience_sync.sync.prepare import members_change
+from audience_sync.store.snapshots.chain import Chain
+from audience_sync.sync.diff import members
+from audience_sync.sync.diff.bucket_prefilter import narrowed
+from audience_sync.sync.diff.members import MembersDiff, diff_members, diff_several
+from audience_sync.sync.diff.new_segments import members_change
 from audience_sync.workspace import Workspace
 
 ANYBODY = st.sampled_from([None, "", "ann", "Ann", "ben", "eve", "é", *map(str, range(40))])

@@ -9,8 +9,8 @@ import pytest
 from audience_sync.config.models import AudienceConfig
 from audience_sync.errors import ConfigError
 from audience_sync.model import PropertyId, PropertyKind, RunId
-from audience_sync.store.catalog import Property
-from audience_sync.sync.targets import definition, named_targets
+from audience_sync.store.audiences.properties import Property
+from audience_sync.sync.load.resolve_audiences import definition, named_targets
 
 
 def config(name: str | None = None, *, file: str = "buyers.csv", **options: Any) -> AudienceConfig:

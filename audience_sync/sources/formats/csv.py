@@ -13,8 +13,8 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.lookup import Found
-from audience_sync.sources.tables import Column, Table, refuse_doubles
+from audience_sync.sources.rows.scan import Column, Table, refuse_doubles
+from audience_sync.sources.storage.locate import Found
 from audience_sync.workspace import LINE_BYTES, Workspace, literal
 
 #: Bytes of it in which the delimiter is looked for.

@@ -10,9 +10,9 @@ from datetime import datetime, time
 from typing import Any
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.ids import LARGEST_WHOLE_DOUBLE
-from audience_sync.sources.lookup import Found
-from audience_sync.sources.tables import did_you_mean, listed, refuse_doubles
+from audience_sync.sources.rows.scan import did_you_mean, listed, refuse_doubles
+from audience_sync.sources.storage.locate import Found
+from audience_sync.sources.values.user_ids import LARGEST_WHOLE_DOUBLE
 
 #: Of a workbook, unpacked.
 MOST_BYTES = 300_000_000

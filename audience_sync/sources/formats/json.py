@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from audience_sync.sources.lookup import Found
-from audience_sync.sources.plain import is_marked
-from audience_sync.sources.tables import Column, Table, batched, column_missing
-from audience_sync.sources.values import HALF_PAIR
+from audience_sync.sources.rows.scan import Column, Table, batched, column_missing
+from audience_sync.sources.storage.decode import is_marked
+from audience_sync.sources.storage.locate import Found
+from audience_sync.sources.values.json_sql import HALF_PAIR
 from audience_sync.workspace import Workspace, literal, quoted
 
 _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}

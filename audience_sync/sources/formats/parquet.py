@@ -6,9 +6,9 @@ from pathlib import Path
 
 import duckdb
 
-from audience_sync.sources.lookup import Found
-from audience_sync.sources.problems import Problems
-from audience_sync.sources.tables import Column, Table, refuse_doubles
+from audience_sync.sources.rows.scan import Column, Table, refuse_doubles
+from audience_sync.sources.rows.scan_errors import Problems
+from audience_sync.sources.storage.locate import Found
 from audience_sync.workspace import Workspace, literal, quoted
 
 

@@ -5,9 +5,7 @@ People are promised the views (``docs/database.md``); these tables may change wi
 
 from audience_sync.store.tables.alerts import alerts, missed_alerts
 from audience_sync.store.tables.base import metadata
-from audience_sync.store.tables.freezes import freezes
-from audience_sync.store.tables.holds import held_snapshots, hold_samples
-from audience_sync.store.tables.ledger import (
+from audience_sync.store.tables.deliveries import (
     destinations,
     feeds,
     refusals,
@@ -18,6 +16,8 @@ from audience_sync.store.tables.ledger import (
     told_ranges,
     untaken_calls,
 )
+from audience_sync.store.tables.freezes import freezes
+from audience_sync.store.tables.holds import held_snapshots, hold_samples
 from audience_sync.store.tables.runs import (
     installation,
     lease,
@@ -27,7 +27,7 @@ from audience_sync.store.tables.runs import (
     run_destinations,
     runs,
 )
-from audience_sync.store.tables.schedule import schedule_slots
+from audience_sync.store.tables.schedule_slots import schedule_slots
 from audience_sync.store.tables.snapshots import (
     absences,
     chains,

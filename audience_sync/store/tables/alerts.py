@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, Table, Text
 
-from audience_sync.store.columns import UtcDateTime
 from audience_sync.store.tables.base import metadata
+from audience_sync.store.tables.types import UtcDateTime
 
 alerts = Table(
     "alert_log",

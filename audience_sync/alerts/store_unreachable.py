@@ -1,0 +1,71 @@
+"""How are people told, once, of what the store can't keep, since it is the store that can't be reached?
+
+By a mark on this host, which stays until a run is carried out again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from audience_sync.alerts.conditions import RUN
+from audience_sync.alerts.notify import post, refuse_untold
+from audience_sync.config.models import Settings
+from audience_sync.model import AlertKind
+from audience_sync.store.alerts.alerts import Alert
+from audience_sync.store.alerts.notifications import News
+from audience_sync.store.connection.engine import Store
+
+NAME = "audience-sync"
+
+
+def fail(settings: Settings, alert: Alert) -> None:
+    """Tell people, unless they know. Raises NotifyError where somebody can't be told."""
+    if AlertKind.FAILED in settings.notify.of and not any(each.is_file() for each in _marks(settings)):
+        _tell(settings, News(0, alert, is_over=False), _mark)
+
+
+def recover(settings: Settings) -> None:
+    """A run was carried out: tell people, if they think otherwise. Raises NotifyError where somebody can't be told."""
+    if any(each.is_file() for each in _marks(settings)):
+        _tell(settings, News(0, Alert(AlertKind.FAILED, RUN, ""), is_over=True), _unmark)
+
+
+def _tell(settings: Settings, news: News, note: Callable[[Settings], None]) -> None:
+    """Noted is what at least one address took."""
+    addresses = settings.notify.to
+    problems = [post(settings, address, [news], 0) for address in addresses]
+    if not all(problems) or not addresses:
+        note(settings)
+    refuse_untold(problems)
+
+
+def _mark(settings: Settings) -> None:
+    """Where it can be left nowhere, people are rather told again than never."""
+    for mark in _marks(settings):
+        with suppress(OSError):
+            mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if mark.parent.stat().st_uid == os.getuid():
+                os.close(os.open(mark, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+                return
+
+
+def _unmark(settings: Settings) -> None:
+    for mark in _marks(settings):
+        mark.unlink(missing_ok=True)
+
+
+def _marks(settings: Settings) -> Iterator[Path]:
+    """Where it may be, the best place first: systemd's folder for what a service keeps, the user's, the host's."""
+    label = Store(settings.store).label
+    name = f"unreached-{hashlib.sha256(label.encode()).hexdigest()[:16]}"
+    given, home = os.environ.get("STATE_DIRECTORY", "").split(":")[0], os.environ.get("HOME")
+    if given:
+        yield Path(given, name)
+    if states := os.environ.get("XDG_STATE_HOME") or (home and f"{home}/.local/state"):
+        yield Path(states, NAME, name)
+    yield Path(tempfile.gettempdir(), f"{NAME}-{os.getuid()}", name)

@@ -1,0 +1,92 @@
+"""What fails beside the runs' reports: a run that breaks off or can't begin, a config that a scheduler can't take."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+
+from audience_sync.alerts import store_unreachable as unreached
+from audience_sync.alerts.notify import tell, words_of
+from audience_sync.config.models import Settings
+from audience_sync.errors import AudienceSyncError
+from audience_sync.model import AlertKind
+from audience_sync.redaction.secrets import masked
+from audience_sync.store.alerts import alerts
+from audience_sync.store.alerts.alerts import Alert
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
+from audience_sync.store.runs.runs import last_run_by
+from audience_sync.store.runs.schedule_slots import Slot
+
+log = logging.getLogger("audience_sync.alerts")
+
+
+def failed(settings: Settings, subject: str, words: str) -> None:
+    """Note and tell that something failed. What goes wrong here is a warning: the failure itself is said elsewhere."""
+    _tried(settings, Alert(AlertKind.FAILED, subject, masked(words, settings.secrets)), is_over=False)
+
+
+def recovered(settings: Settings, subject: str) -> None:
+    """Note and tell that it is over, where it was noted."""
+    _tried(settings, Alert(AlertKind.FAILED, subject, ""), is_over=True)
+
+
+def late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None:
+    """Note and tell of times that were due long ago and still have to wait for another run."""
+    for each in slots:
+        first = each.since or each.due_at
+        if now - first > settings.notify.late:
+            words = f"due at {first:%Y-%m-%d %H:%M} UTC, and it still waits for another run to end"
+            _tried(settings, Alert(AlertKind.LATE, each.schedule, words), is_over=False)
+
+
+def only_late(settings: Settings, schedules: Collection[str]) -> None:
+    """No other schedule can be late any more: there is none. Told with the next news."""
+    store = Store(settings.store)
+    try:
+        with store.writing() as connection:
+            now, known = datetime.now(UTC), alerts.open_alerts(connection, lock=True)
+            over = [known[each].id for each in known if each[0] is AlertKind.LATE and each[1] not in schedules]
+            alerts.end(connection, over, last_run_by(connection, now), now)
+    except AudienceSyncError as error:
+        log.warning("what was late could not be looked at: %s", words_of(error, settings))
+    finally:
+        store.close()
+
+
+def _tried(settings: Settings, alert: Alert, *, is_over: bool) -> None:
+    store = Store(settings.store)
+    try:
+        _carry_out(settings, store, alert, is_over=is_over)
+    except Exception as error:
+        log.warning("an alert was not sent: %s. It is sent again after the next run", words_of(error, settings))
+    finally:
+        store.close()
+
+
+def _carry_out(settings: Settings, store: Store, alert: Alert, *, is_over: bool) -> None:
+    try:
+        run = _note(store, alert, is_over=is_over)
+    except AudienceSyncError:  # the store can't be reached, or has another schema
+        if not is_over:
+            unreached.fail(settings, alert)
+    else:
+        tell(settings, store, run)
+
+
+def _note(store: Store, alert: Alert, *, is_over: bool) -> int:
+    """Returns the number of the last run."""
+    migrate.refuse_other(store)
+    now, subject = datetime.now(UTC), (alert.kind, alert.subject)
+    with store.reading() as connection:
+        run = last_run_by(connection, now)
+        if (subject in alerts.open_alerts(connection)) is not is_over:
+            return run  # it is as it was
+    with store.writing() as connection:
+        known = alerts.open_alerts(connection, lock=True)
+        if is_over and subject in known:
+            alerts.end(connection, [known[subject].id], run, now)
+        elif not is_over and subject not in known:
+            alerts.begin(connection, [alert], run, now)
+    return run

@@ -1,0 +1,1 @@
+"""Share what all commands need: options, errors, layout, logs, streams."""

@@ -1,0 +1,212 @@
+"""End a command that failed with a message (fact, effect, and the fix below) and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+import click
+
+from audience_sync.cli.base.streams import for_programs
+from audience_sync.errors import (
+    AudienceSyncError,
+    ConfigError,
+    ForgottenError,
+    FrozenError,
+    NoConfigError,
+    PlanError,
+    Problem,
+    RetiredError,
+    RunInProgressError,
+    UnknownNameError,
+    in_short,
+    is_of_memory,
+)
+
+OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
+INTERRUPTED = 130
+#: Words that begin a sentence, and are not a name.
+_OPENINGS = frozenset(
+    {"A", "An", "Another", "Argument", "Got", "Invalid", "It", "Its", "Missing", "No", "Nothing", "Option"}
+    | {"Run", "That", "The", "There", "This"}
+)
+_INTERRUPTED = "Interrupted. Every answer received so far is recorded. The next run sends the rest."
+
+_secrets: list[str] = []
+
+
+def keep_secret(values: Iterable[str]) -> None:
+    """From now on these values are masked in every message, too: of several configs, one may not have been taken."""
+    _secrets[:] = sorted({*_secrets, *values}, key=len, reverse=True)
+
+
+def run(command: click.Command) -> int:
+    """Run a command; every error becomes a message on stderr and a code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    threading.excepthook = _in_a_thread
+    try:
+        result = command.main(standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else OK
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        _answer("no command was given", USAGE)
+        return USAGE
+    except click.ClickException as error:
+        message, help_of = _of_usage(error)
+        say(labelled(f"{message}\n{help_of}" if help_of else message))
+        _answer(message, USAGE)
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        say(_INTERRUPTED, logging.WARNING)
+        _answer(_INTERRUPTED, INTERRUPTED)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except AudienceSyncError as error:
+        if _folder_is_gone() and not isinstance(error, ConfigError):
+            return _without_a_folder()
+        say(message_of(error))
+        _answer(str(error), code_of(error), getattr(error, "problems", ()))
+        return code_of(error)
+    except Exception as error:
+        return _without_a_folder() if _folder_is_gone() else _unexpected(error)
+
+
+def say(message: str, level: int = logging.ERROR) -> None:
+    """A message on stderr, without secrets; a line of the log where that is for programs."""
+    if os.environ.get("AUDIENCE_SYNC_LOG") == "json" and logging.getLogger().handlers:
+        logging.getLogger("audience_sync").log(level, message)  # masked by the handler
+    else:
+        print(masked_text(message), file=sys.stderr)
+
+
+def labelled(message: str, label: str = "error") -> str:
+    """The form of every message on stderr: ``error: fact. effect.``, with the fix (further lines) indented below."""
+    first, *others = _as_a_fact(message.strip()).splitlines() or [""]
+    return "\n".join([f"{label}: {first}", *(line if line.startswith("  ") else f"  {line}" for line in others)])
+
+
+def _of_usage(error: click.ClickException) -> tuple[str, str]:
+    """The message about a wrong option, argument or command, and the help that lists the right ones."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else ""
+    match error:
+        case click.NoSuchOption():
+            likely = get_close_matches(error.option_name, error.possibilities or [], cutoff=0.75)
+            close = likely or error.possibilities or []
+            fact = f"there is no option `{error.option_name}`"
+            of = f" for `{context.info_name}`" if context and context.parent else ""
+            message = f"{fact}{of}." + (f" Did you mean `{sorted(close)[0]}`?" if len(close) == 1 else "")
+            if len(close) > 1:
+                message += f" Did you mean one of {', '.join(f'`{each}`' for each in close)}?"
+        case _:
+            message = error.format_message()
+    return _as_a_fact(message), f"Help: {path} --help" if path else ""
+
+
+def _as_a_fact(message: str) -> str:
+    """A message as it follows a label: without the capital letter of a sentence."""
+    return message[0].lower() + message[1:] if message.partition(" ")[0] in _OPENINGS else message
+
+
+def masked_text(message: str) -> str:
+    """The message without the config's secrets."""
+    from audience_sync.redaction.secrets import masked
+
+    return masked(message, _secrets)
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def code_of(error: AudienceSyncError) -> int:
+    """The exit code that says what the caller is to do."""
+    match error:
+        case ConfigError() | ForgottenError() | FrozenError() | PlanError() | RetiredError() | UnknownNameError():
+            return USAGE
+        case RunInProgressError():
+            return BUSY
+        case _:
+            return FAILED
+
+
+def message_of(error: AudienceSyncError) -> str:
+    """What stderr shows of an error."""
+    if isinstance(error, NoConfigError):
+        create = "Create an example project: audience-sync init my-project"
+        name = "Or name the file: audience-sync --config FILE sync"
+        return labelled(f"{error.problems[0].path} does not exist. Nothing was loaded or sent.\n{create}\n{name}")
+    if isinstance(error, ConfigError):
+        count = len(error.problems)
+        if count == 1 and "\n" in (message := error.problems[0].message):  # one that states its effect and its fix
+            return labelled(message.replace("\n    ", "\n  "))
+        problems = "\n".join(f"  {problem}" for problem in error.problems)
+        fact = f"the config has {count} problem{'s' * (count != 1)}. Nothing was loaded or sent."
+        return labelled(f"{fact}\n{problems}")
+    if isinstance(error, RunInProgressError):  # an answer rather than a failure
+        first, *others = str(error).splitlines()
+        return "\n".join([first, *(f"  {line.strip()}" for line in others)])
+    return labelled(str(error))
+
+
+def _answer(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
+    """A program that asked for JSON gets one document, also when there is no answer."""
+    if "--json" not in sys.argv:
+        return
+    import json
+
+    found = [{"path": each.path, "message": masked_text(each.message)} for each in problems]
+    for_programs(sys.stdout)
+    words = " ".join(masked_text(message).split()) if "\n" in message else masked_text(message)
+    document = {"status": "failed", "exit_code": code, "error": words, "problems": found}
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _in_a_thread(ended: threading.ExceptHookArgs) -> None:
+    """Python would print the error as it is, with whatever it quotes."""
+    if ended.exc_value is not None:
+        say(labelled(f"a thread ended by an unexpected error: {in_short(ended.exc_value, masked_text)}."))
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _without_a_folder() -> int:
+    what = "the folder that the command was started in was removed. Nothing was loaded or sent."
+    say(labelled(f"{what}\nChange into one that is there, and run again."))
+    _answer(what, USAGE)
+    return USAGE
+
+
+def _unexpected(error: Exception) -> int:
+    what, remedy = f"unexpected error: {in_short(error, masked_text)}", "Run again with -v and report the output."
+    if is_of_memory(error):
+        what = f"there was not enough memory: {in_short(error, masked_text)}"
+        remedy = (
+            "Give the process more memory (`ulimit -v`, a container's limit), or lower `memory_limit` in the config."
+        )
+    elif isinstance(error, RecursionError):
+        what = f"a value is nested too deeply: {in_short(error, masked_text)}"
+    effect = "Committed changes are kept; the next run continues from them."
+    say(labelled(f"{what}. {effect}\n{remedy}"))
+    _answer(what, FAILED)
+    if logging.getLogger("audience_sync").isEnabledFor(logging.DEBUG):
+        import traceback
+
+        say("".join(traceback.format_tb(error.__traceback__)))
+    return FAILED

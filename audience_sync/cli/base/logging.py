@@ -1,0 +1,109 @@
+"""How is the log written? For people, or as JSON, one document a line; on stderr, without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from audience_sync.cli.base.errors import masked_text
+from audience_sync.cli.base.streams import for_programs
+from audience_sync.model import AudienceStatus
+from audience_sync.text import form, plural
+
+if TYPE_CHECKING:
+    from audience_sync.sync.values.change_set import AudienceFinding
+    from audience_sync.sync.values.report import DestinationReport, Report
+
+FORMAT_VARIABLE = "AUDIENCE_SYNC_LOG"
+FORMATS = ("text", "json")
+#: What a line may say beside its message: which run, destination or audience it is about, and what was counted.
+FIELDS = ("run", "destination", "audience", "status", "seconds", "calls", "delivered", "refused", "pending")
+
+_runs = logging.getLogger("audience_sync.runs")
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return masked_text(super().format(record))
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        found = {
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": masked_text(super().format(record)),
+            **{name: getattr(record, name) for name in FIELDS if hasattr(record, name)},
+        }
+        return json.dumps(found, ensure_ascii=False)
+
+
+def set_up_log(*, verbose: bool, quiet: bool = False) -> None:
+    """Raises click.UsageError where the variable asks for a format that there isn't."""
+    wanted = os.environ.get(FORMAT_VARIABLE, "") or "text"
+    if wanted not in FORMATS:
+        raise click.UsageError(f"{FORMAT_VARIABLE} is {wanted!r}: it has to be {' or '.join(FORMATS)}.")
+    if wanted == "json":
+        for_programs(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if wanted == "json" else _Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    # Libraries only warn: what they say of each request holds its address, and of many services that is the key.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(True)
+    usual = logging.WARNING if quiet else logging.INFO
+    logging.getLogger("audience_sync").setLevel(logging.DEBUG if verbose else usual)
+    # People read the summary, which has all of it, and on stderr the blocks of what needs a person.
+    _runs.setLevel((logging.WARNING if quiet else logging.INFO) if wanted == "json" or verbose else logging.CRITICAL)
+
+
+def is_for_programs() -> bool:
+    """Whether the log is JSON, one document a line: then nothing else goes to stderr."""
+    return os.environ.get(FORMAT_VARIABLE) == "json"
+
+
+def log_report(report: Report) -> None:
+    """A line for the run, one for each destination, and one for each audience that changed or could not."""
+    run = {"run": report.run}
+    _runs.info(
+        "run %d %s", report.run, report.status, extra={**run, "status": report.status.value, "seconds": report.seconds}
+    )
+    for each in report.destinations:
+        counts = {name: getattr(each, name) for name in ("calls", "delivered", "refused", "pending")}
+        problems = [*filter(None, [each.error]), *_refused(each)]
+        words = f"destination {each.name}" + (f": {'; '.join(problems)}" if problems else "")
+        level = logging.WARNING if problems else logging.INFO
+        _runs.log(level, words, extra={**run, "destination": each.name, **counts})
+    for audience in report.audiences:
+        if audience.entered or audience.left or audience.error:
+            words = f"audience {audience.key}: {audience.entered} entered, {audience.left} left"
+            extra = {**run, "audience": audience.key, "status": audience.status.value}
+            if audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD):
+                _runs.warning(_why(audience), extra=extra)
+            else:
+                _runs.info(words, extra=extra)
+    held = [f"computed trait {key}: {each.words}" for key, each in report.traits.held]
+    for words in (*report.traits.errors, *held, *report.errors, *report.held):
+        _runs.warning(words, extra=run)
+
+
+def _refused(destination: DestinationReport) -> list[str]:
+    """How many calls of this and earlier runs are refused, with the remedy."""
+    if not destination.still_refused:
+        return []
+    count = f"{plural(destination.still_refused, 'call')} {form(destination.still_refused, 'is')} refused"
+    return [f"{count}. After correcting the data: audience-sync retry --destination {destination.name}"]
+
+
+def _why(audience: AudienceFinding) -> str:
+    """Its reason, which begins with its name."""
+    reason = audience.held.words if audience.held else audience.error or audience.status.value
+    return reason if reason.startswith(f"audience '{audience.key}'") else f"audience '{audience.key}': {reason}"

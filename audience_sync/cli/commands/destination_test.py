@@ -1,0 +1,189 @@
+"""``audience-sync test-destination D --user ID``: send one real call, and show request and response."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from audience_sync.cli.base.options import common
+from audience_sync.cli.base.user_id_option import usable_id
+
+if TYPE_CHECKING:
+    from audience_sync.cli.base.layout import Screen
+    from audience_sync.cli.wiring.live_call import Trial
+    from audience_sync.config.models import Settings
+    from audience_sync.destinations.base import Audiencing, Destination
+    from audience_sync.model import IdentifyCall
+
+DEFAULT_TRAIT = ("audience_sync_test", True)
+_WRITE_JSON = "write KEY=JSON, texts in quotes: --trait vip=true --trait 'plan=\"gold\"'"
+
+Pair = tuple[str, Any]
+
+
+def _pair(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> list[Pair]:
+    return [_trait(value) for value in values]
+
+
+def _trait(text: str) -> Pair:
+    key, _, value = text.partition("=")
+    try:
+        if not key:
+            raise ValueError
+        return key, json.loads(value, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise click.BadParameter(f"'{text}' is not a trait: {_WRITE_JSON}") from None
+
+
+def _no_number(name: str) -> None:
+    """NaN and infinity are no JSON."""
+    raise ValueError(name)
+
+
+@click.command()
+@click.argument("destination", metavar="DESTINATION")
+@click.option("--user", "user_id", required=True, metavar="ID", callback=usable_id, help="The user of the call.")
+@click.option(
+    "--trait",
+    "traits",
+    multiple=True,
+    metavar="KEY=JSON",
+    callback=_pair,
+    help="A property to send, as often as needed; default: audience_sync_test=true.",
+)
+@common
+@click.pass_context
+def test_destination(context: click.Context, destination: str, user_id: str, traits: list[Pair]) -> int:
+    """Send one real call, and show request and response with secrets masked.
+
+    The call really arrives: use an id of your own. Nothing is recorded in the store. Exit code 0: delivered;
+    1: refused, or not delivered this time; 3: stopped (a wrong key, no server).
+    """
+    from audience_sync.cli.base.output import print_json, screen, write
+    from audience_sync.cli.wiring.dependencies import options_of, read_settings
+    from audience_sync.cli.wiring.live_call import try_out
+
+    options = options_of(context)
+    settings = read_settings(options)
+    tried = _destination(destination, settings)
+    _refuse_suppressed(settings.store, user_id)
+    told = dict(traits or [DEFAULT_TRAIT])
+    trial = try_out(tried, _call(user_id, told), settings.secrets, name=destination)
+    if options.as_json:
+        about = {"destination": destination, "type": tried.options.type, "user_id": user_id, "traits": told}
+        print_json({**about, **trial.as_json()})
+    else:
+        title = f"{destination} ({tried.options.type})"
+        write(_lines(trial, title, user_id, screen(), is_default=not traits))
+    return trial.exit_code
+
+
+def _destination(name: str, settings: Settings) -> Destination:
+    from audience_sync.config.read.suggestions import unknown
+    from audience_sync.destinations.registry import destination_types
+
+    options = settings.destinations.get(name)
+    if options is None:
+        raise click.BadParameter(unknown("destination", name, settings.destinations), param_hint="DESTINATION")
+    return destination_types()[options.type](options, _about(settings))
+
+
+def _about(settings: Settings) -> Audiencing:
+    from audience_sync.destinations.base import Audiencing
+
+    audiences = frozenset(audience.property_key or "" for audience in settings.audiences)
+    traits = frozenset(key for entry in settings.computed_traits for key in entry.columns)
+    return Audiencing(_installation(settings.store), audiences, traits, settings.secrets)
+
+
+def _installation(url: str) -> str:
+    """This installation's id, as runs use it; without a store, or while it is down, a passing one."""
+    from sqlalchemy import select
+
+    from audience_sync.errors import StoreError
+    from audience_sync.store.connection.engine import Store
+    from audience_sync.store.maintenance import migrate
+    from audience_sync.store.tables import installation
+
+    try:
+        store = Store(url)
+        try:
+            if migrate.current(store) is None:
+                return "test-destination"
+            with store.reading() as connection:
+                return str(connection.execute(select(installation.c.uuid)).scalar_one())
+        finally:
+            store.close()
+    except StoreError:
+        return "test-destination"
+
+
+def _refuse_suppressed(url: str, user_id: str) -> None:
+    """Not even a trial goes to a suppressed user; while the store can't say who is, none goes to anyone."""
+    from audience_sync.store.audiences.suppressions import is_suppressed
+    from audience_sync.store.connection.engine import Store
+    from audience_sync.store.maintenance import migrate
+
+    store = Store(url)
+    try:
+        if migrate.current(store) is None:
+            return
+        migrate.refuse_other(store)
+        with store.reading() as connection:
+            suppressed = is_suppressed(connection, user_id)
+    finally:
+        store.close()
+    if suppressed:
+        raise click.BadParameter("the user is suppressed, or erased: nothing was sent", param_hint="--user")
+
+
+def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
+    """A call that no receiver has seen: a repeat of its message id would be dropped."""
+    from datetime import UTC, datetime
+    from uuid import uuid4
+
+    from audience_sync.model import IdentifyCall
+
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    traits_json = json.dumps(traits, ensure_ascii=False, separators=(",", ":"))
+    return IdentifyCall(user_id, traits_json, uuid4().hex, now)
+
+
+def _lines(trial: Trial, destination: str, user_id: str, screen: Screen, *, is_default: bool) -> list[str]:
+    """The outcome, then the request and its response."""
+    from audience_sync.cli.base.layout import prose
+    from audience_sync.cli.base.user_id_option import shown_id
+    from audience_sync.cli.views.attention import joined
+    from audience_sync.destinations.base import Meaning
+
+    said = (f"{trial.verdict}.", f"One real call to {destination}, for user {shown_id(user_id)}.")
+    first = [text for each in said for text in prose(each, screen)]
+    if is_default:
+        first += prose("It sends the trait audience_sync_test: true. For others: --trait KEY=JSON", screen)
+    look = []
+    if trial.judgement.meaning is Meaning.DELIVERED and trial.response is not None:
+        look = prose("Now look for the user there: some services accept calls with a wrong key, and drop them.", screen)
+    return joined([first, _request(trial), _response(trial, screen), look])
+
+
+def _request(trial: Trial) -> list[str]:
+    """As it went out, unwrapped: it is to be compared and pasted."""
+    if trial.request is None:
+        return []
+    start = [f"  {trial.request.method} {trial.request.url}"] if trial.request.method else []
+    headers = [f"  {name}: {value}" for name, value in (trial.request.headers or {}).items()]
+    body = [f"  {text}" for text in trial.request.body.splitlines()]
+    return ["Request:" if trial.request.method else "Written:", *start, *headers, *([""] if headers else []), *body]
+
+
+def _response(trial: Trial, screen: Screen) -> list[str]:
+    from audience_sync.cli.base.layout import prose
+
+    if trial.response is None:
+        return []
+    body = trial.response.body or "(no body)"
+    lines = [text for part in body.splitlines() for text in prose(part, screen, indent="  ")]
+    return [f"Response after {trial.seconds:.2f} s:", f"  HTTP {trial.response.status}", *lines]

@@ -1,0 +1,39 @@
+"""``audience-sync explain USER``: show one user, and what each destination was sent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from audience_sync.cli.base.options import common
+from audience_sync.cli.base.time_option import at_option
+from audience_sync.cli.base.user_id_option import usable_id
+
+
+@click.command()
+@click.argument("user", metavar="USER", callback=usable_id)
+@at_option
+@common
+@click.pass_context
+def explain(context: click.Context, user: str, at: datetime | None) -> None:
+    """Show one user: values, since when, by which run, and what each destination was sent and answered.
+
+    Ids are compared exactly as written: 007 and 7 are two users. An id that begins with a dash comes after `--`.
+    """
+    from audience_sync.cli.base.output import print_json, screen, write
+    from audience_sync.cli.views.explain import explanation_lines
+    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
+    from audience_sync.destinations.registry import destination_types
+    from audience_sync.history.explain.as_json import explanation_json
+    from audience_sync.history.explain.explain import explain as explained
+
+    options = options_of(context)
+    settings = read_store_settings(options)
+    companions = {name: kind.companions for name, kind in destination_types().items()}
+    with store_to_read(settings.store) as store:
+        found = explained(store, user, at=at, memory_limit=settings.memory_limit, companions=companions)
+    if options.as_json:
+        print_json({**explanation_json(found), "at": at})
+    else:
+        write(explanation_lines(found, screen(), at=at))

@@ -1,0 +1,196 @@
+"""``audience-sync history``: list the last runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from audience_sync.cli.base.layout import PIPE, Column, Screen, table, width_of
+from audience_sync.cli.base.options import MOST, common
+from audience_sync.text import plural
+
+Row = Mapping[str, Any]
+
+_RUN, _STARTED, _STATUS = Column("run", right=True), Column("started (UTC)"), Column("status")
+_ENTERED, _LEFT = Column("entered", right=True, keep=True), Column("left", right=True, keep=True)
+_DELIVERED = Column("delivered", right=True, keep=True)
+_TIME, _COMMAND = Column("time", right=True, keep=True), Column("command")
+#: The widest form that fits is shown; what it has no column for stands under the run.
+_FORMS = (
+    (_RUN, _STARTED, _TIME, _COMMAND, _STATUS, _ENTERED, _LEFT, _DELIVERED),
+    (_RUN, _STARTED, _STATUS, _ENTERED, _LEFT, _DELIVERED),
+    (_RUN, _STATUS, _ENTERED, _LEFT, _DELIVERED),
+)
+#: Where there is no terminal: column of the view -> heading.
+_PIPED = {
+    "run": _RUN,
+    "started_at": _STARTED,
+    "seconds": Column("seconds", right=True),
+    "command": Column("command"),
+    "status": _STATUS,
+    "entered": _ENTERED,
+    "left": _LEFT,
+    "trait_users_changed": Column("traits", right=True),
+    "delivered": _DELIVERED,
+    "refused": Column("refused", right=True),
+    "pending": Column("pending", right=True),
+    "held": Column("held", right=True),
+    "error": Column("error"),
+}
+_HELD = (("held", "audience"), ("traits_held", "computed trait"))
+#: Of one audience; the others of its row stand under it where they are not zero.
+_AUDIENCE = {
+    "run": _RUN,
+    "started_at": _STARTED,
+    "status": _STATUS,
+    "members_after": Column("members", right=True, keep=True),
+    "entered": _ENTERED,
+    "left": _LEFT,
+}
+_AUDIENCE_PIPED = {
+    **_AUDIENCE,
+    "invalid": Column("invalid", right=True),
+    "absent": Column("absent", right=True),
+    "returned": Column("returned", right=True),
+    "held_out": Column("held out", right=True),
+    "error": Column("error"),
+}
+
+#: What a line of a run's error begins with before a name that is clear without it.
+_KIND = re.compile(r"\Adestination |\Aaudience '([^']+)'(?=: )")
+
+
+@click.command()
+@click.argument("key", required=False)
+@click.option("--limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="How many runs.")
+@common
+@click.pass_context
+def history(context: click.Context, key: str | None, limit: int) -> None:
+    """List the last runs; with KEY what they found of that audience."""
+    from audience_sync.cli.base.output import print_json, screen, write
+    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
+    from audience_sync.history.runs import last_runs
+    from audience_sync.store.audiences.properties import audience_called
+
+    options = options_of(context)
+    with store_to_read(read_store_settings(options).store) as store, store.reading() as connection:
+        runs = last_runs(connection, key=key, limit=limit)
+        if key is not None and not runs and last_runs(connection, limit=1):
+            audience_called(connection, key)
+    if options.as_json:
+        print_json({"runs": runs})
+    else:
+        write(history_lines(runs, screen()) if key is None else audience_lines(key, runs, screen()))
+
+
+def history_lines(runs: Sequence[Row], screen: Screen) -> list[str]:
+    """A table of runs; what is not zero in few of them stands under the run."""
+    if not runs:
+        return ["No runs yet. Start one: audience-sync sync"]
+    if screen.width is None:
+        return _piped(_PIPED, runs, screen)
+    forms = [each for each in _FORMS if _fits(each, runs, screen)]
+    columns = forms[0] if forms else _FORMS[-1]
+    notes = [[note] if (note := _note(run, columns)) else [] for run in runs]
+    lines = table(columns, [_row(run, columns) for run in runs], screen, notes=notes)
+    return [*lines, "", "One run in full: audience-sync show RUN"]
+
+
+def _fits(columns: Sequence[Column], runs: Sequence[Row], screen: Screen) -> bool:
+    lines = table(columns, [_row(run, columns) for run in runs], PIPE)
+    return max(width_of(line) for line in lines) <= (screen.width or 0)
+
+
+def audience_lines(key: str, runs: Sequence[Row], screen: Screen) -> list[str]:
+    """A table of what runs found of one audience."""
+    if not runs:
+        return [f"No run has an audience '{key}'."]
+    if screen.width is None:
+        return _piped(_AUDIENCE_PIPED, runs, screen)
+    rows = [[_shown(name, run[name], minutes=True) for name in _AUDIENCE] for run in runs]
+    notes = [[note] if (note := "; ".join(_of_audience(run))) else [] for run in runs]
+    lines = table(list(_AUDIENCE.values()), rows, screen, notes=notes)
+    return [*lines, "", "One run in full: audience-sync show RUN"]
+
+
+def _piped(columns: Mapping[str, Column], runs: Sequence[Row], screen: Screen) -> list[str]:
+    return table(list(columns.values()), [[_shown(name, run[name]) for name in columns] for run in runs], screen)
+
+
+def _shown(name: str, value: Any, *, minutes: bool = False) -> object:
+    match name:
+        case "run":
+            return str(value)
+        case "started_at":
+            return f"{value:%Y-%m-%d %H:%M}" if minutes else f"{value:%Y-%m-%d %H:%M:%S}"
+        case "seconds":
+            return "" if value is None else f"{value:.1f}"
+        case "error":
+            return " ".join(str(value or "").split())
+        case _:
+            return value
+
+
+def _row(run: Row, columns: Sequence[Column]) -> list[object]:
+    values = {
+        _RUN: str(run["run"]),
+        _STARTED: f"{run['started_at']:%Y-%m-%d %H:%M}",
+        _TIME: duration(run["seconds"]),
+        _COMMAND: run["command"],
+        _STATUS: run["status"],
+        _ENTERED: run["entered"],
+        _LEFT: run["left"],
+        _DELIVERED: run["delivered"],
+    }
+    return [values[each] for each in columns]
+
+
+def duration(seconds: float | None) -> str:
+    """``0.1 s``, ``10 s``, ``3 min``; empty where it is not stored."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"
+
+
+def _note(run: Row, columns: Sequence[Column]) -> str:
+    """The line under a run: what has no column, what needs a person, and the error."""
+    cells = dict(zip(_FORMS[0], _row(run, _FORMS[0]), strict=True))
+    start = ", ".join(str(cells[each]) for each in (_STARTED, _COMMAND, _TIME) if each not in columns and cells[each])
+    return "; ".join(filter(None, [start, *_of_run(run)]))
+
+
+def _of_run(run: Row) -> Iterator[str]:
+    held = [plural(run[name], thing) for name, thing in _HELD if run[name]]
+    if held:
+        yield f"{' and '.join(held)} held"
+    for name in ("refused", "pending"):
+        if run[name]:
+            yield f"{plural(run[name], 'call')} {name}"
+    if run["trait_users_changed"]:
+        yield f"{plural(run['trait_users_changed'], 'user')} with changed traits"
+    if run["error"]:
+        yield _without_kind(run["error"])
+
+
+def _without_kind(error: str) -> str:
+    """All lines of a run's error as one, audiences and destinations by their names alone."""
+    lines = [_KIND.sub(r"\1", line).rstrip(".") for line in error.splitlines() if line.strip()]
+    return "; ".join(lines)
+
+
+def _of_audience(run: Row) -> Iterator[str]:
+    if run["invalid"]:
+        yield plural(run["invalid"], "invalid row")
+    if run["absent"]:
+        yield f"{run['absent']:,} missing, still members"
+    if run["returned"]:
+        yield f"{run['returned']:,} came back in time"
+    if run["held_out"]:
+        yield f"{run['held_out']:,} held out"
+    if run["error"]:
+        yield str(_shown("error", run["error"]))

@@ -1,0 +1,81 @@
+"""``audience-sync plan``: what ``sync`` would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from audience_sync.cli.base.options import accept_clock_option, common, move_key, parsed
+
+if TYPE_CHECKING:
+    from audience_sync.cli.views.run_details import Details
+    from audience_sync.config.models import Settings
+    from audience_sync.sync.preview.plan import Plan
+
+
+@click.command()
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--accept", multiple=True, metavar="KEY", help="Accept this snapshot, as `sync --accept` would.")
+@move_key
+@accept_clock_option
+@click.option("--rate", metavar="N/s", help="For a seed: at most so many users in a time, as `seed --rate`.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Also write the plan to this file, for `sync --plan FILE`.",
+)
+@common
+@click.pass_context
+def plan(
+    context: click.Context,
+    keys: tuple[str, ...],
+    accept: tuple[str, ...],
+    moves: dict[str, str],
+    accept_clock: bool,
+    rate: str | None,
+    out: Path | None,
+) -> int:
+    """What `sync` would do, per audience and destination, with the exact requests and a forecast.
+
+    Changes nothing and sends nothing. KEY of an audience that waits to be seeded by hand: what `seed` would do.
+    """
+    from audience_sync.cli.base.output import print_json, screen, write
+    from audience_sync.cli.views.plan import Shown, plan_json, plan_lines
+    from audience_sync.cli.views.progress import RunProgress
+    from audience_sync.cli.wiring.dependencies import opened_to_read, options_of, read_settings
+    from audience_sync.cli.wiring.plan_file import refuse_other_file, write_plan
+    from audience_sync.config.sections.units import parse_rate
+    from audience_sync.sync.preview.plan import make_plan
+    from audience_sync.sync.values.request import Order
+
+    options = options_of(context)
+    asked_rate = parsed("--rate", rate, parse_rate)
+    order = Order("plan", keys or None, accept, moves=moves, rate=asked_rate, accept_clock=accept_clock)
+    settings = read_settings(options)
+    if out is not None:
+        refuse_other_file(out, settings, options.config)
+    with opened_to_read(settings) as parts, RunProgress() as progress:
+        found = make_plan(parts, order, progress.watch)
+    if out is not None:
+        write_plan(out, found.saved.text())
+    if options.as_json:
+        print_json(plan_json(found, settings.secrets))
+    else:
+        shown = Shown(_details(settings, found, Path(options.config).name), settings.secrets, str(out) if out else None)
+        write(plan_lines(found, shown, screen()))
+    return found.exit_code
+
+
+def _details(settings: Settings, found: Plan, config: str) -> Details:
+    """What is held, with the samples of what a run holds already."""
+    from dataclasses import replace
+
+    from audience_sync.cli.views.run_details import details_of, held_of
+    from audience_sync.cli.wiring.dependencies import store_to_read
+
+    with store_to_read(settings.store) as store, store.reading() as connection:
+        held = held_of(connection, settings, found.findings.audiences, found.findings.traits, None)
+    return replace(details_of(settings, config), held=held)

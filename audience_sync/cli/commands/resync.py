@@ -1,0 +1,25 @@
+"""``audience-sync resync``: send everything again, `false` for former members included."""
+
+from __future__ import annotations
+
+import click
+
+from audience_sync.cli.base.options import common, quiet
+
+
+@click.command()
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--destination", metavar="NAME", help="Only this destination; default: all.")
+@quiet
+@common
+@click.pass_context
+def resync(context: click.Context, keys: tuple[str, ...], destination: str | None) -> int:
+    """Send everything again: `true` to the members, and `false` to everyone who left since.
+
+    For a destination that lost its data, and for a damaged store.
+    """
+    from audience_sync.cli.wiring.run_command import carry_out
+    from audience_sync.sync.values.request import Order
+
+    order = Order("resync", keys or None, resync=True, destination=destination)
+    return carry_out(context, order).exit_code

@@ -1,0 +1,20 @@
+"""``audience-sync retry``: send refused calls again."""
+
+from __future__ import annotations
+
+import click
+
+from audience_sync.cli.base.options import common, quiet
+
+
+@click.command()
+@click.option("--destination", metavar="NAME", help="Only this destination's; default: all.")
+@quiet
+@common
+@click.pass_context
+def retry(context: click.Context, destination: str | None) -> int:
+    """One run that also sends refused calls again, with the newest values."""
+    from audience_sync.cli.wiring.run_command import carry_out
+    from audience_sync.sync.values.request import Order
+
+    return carry_out(context, Order("retry", retry=True, destination=destination)).exit_code

@@ -1,0 +1,183 @@
+"""``audience-sync schedule``: stay, and run by the schedules of the config."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from audience_sync.cli.base.options import GlobalOptions, common, quiet
+
+if TYPE_CHECKING:
+    from audience_sync.cli.wiring.metrics_server import Port
+    from audience_sync.config.models import Settings
+    from audience_sync.schedule.scheduler import Keeper, Program
+    from audience_sync.schedule.timer import Clock
+    from audience_sync.sync.values.report import Report
+    from audience_sync.sync.values.request import Order, Parts
+
+log = logging.getLogger("audience_sync.schedule")
+
+#: Seconds after SIGTERM or Ctrl-C within which the process ends.
+STOPS_WITHIN = 6.0
+
+
+@click.command()
+@click.option("--list", "only_list", is_flag=True, help="Show the schedules and their next times, and end.")
+@click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
+@quiet
+@common
+@click.pass_context
+def schedule(context: click.Context, only_list: bool, upgrade: bool) -> int:
+    """Stay and run by the config's schedules until stopped.
+
+    What was missed meanwhile is made up for by one run. Several may stay, on several hosts with one PostgreSQL store:
+    each time is run for once. SIGHUP: read the config again. SIGTERM, Ctrl-C: end cleanly.
+    """
+    from audience_sync.cli.wiring.dependencies import options_of
+    from audience_sync.cli.wiring.schedule_view import list_schedules
+
+    options = options_of(context)
+    if only_list:
+        list_schedules(options)
+        return 0
+    return _stay(options, upgrade=upgrade)
+
+
+def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
+    from audience_sync.cli.base.errors import say
+    from audience_sync.cli.base.shutdown import stop_within
+    from audience_sync.cli.wiring.after_run import told_if_it_breaks_off
+    from audience_sync.cli.wiring.metrics_server import Port
+    from audience_sync.cli.wiring.schedule_view import say_report
+    from audience_sync.schedule.scheduler import Keeper
+    from audience_sync.schedule.timer import Clock
+
+    stop_within(STOPS_WITHIN)
+    try:
+        with Hangups() as hangups, Port() as port:
+            keeper = Keeper(
+                program_of(options, upgrade=upgrade), lambda report: say_report(report, settings(), options)
+            )
+
+            def settings() -> Settings:
+                return keeper.program.settings
+
+            with told_if_it_breaks_off(keeper.program.settings):
+                keeper.watch(datetime.now(UTC))
+            port.serve(keeper.program.settings)
+            with Clock(keeper.next_time, set_back=keeper.set_back) as clock:
+                hangups.wake = clock.wake
+                _in_force(keeper)
+                while True:
+                    pause = keeper.take_turn(clock.look())
+                    if pause != 0 and not hangups.came:
+                        clock.wait(pause)
+                    if hangups.heed():
+                        _reload(options, keeper, clock, port)
+    except KeyboardInterrupt:
+        say("Stopped. Every answer received so far is recorded. The next run sends the rest.", logging.INFO)
+    return 0
+
+
+def program_of(options: GlobalOptions, *, upgrade: bool = False) -> Program:
+    """What the config says now. Raises ConfigError with every problem."""
+    from audience_sync.alerts.without_report import late
+    from audience_sync.cli.views.progress import RunProgress
+    from audience_sync.cli.wiring.after_run import afterwards, run_failed
+    from audience_sync.cli.wiring.dependencies import opened_for_run, read_settings
+    from audience_sync.schedule.entries import entries
+    from audience_sync.schedule.scheduler import Program
+    from audience_sync.sync.run import sync
+
+    settings = read_settings(options)
+
+    @contextmanager
+    def opened() -> Iterator[Parts]:
+        with opened_for_run(settings, upgrade=upgrade) as (parts, _):
+            yield parts
+
+    def run(parts: Parts, order: Order) -> Report:
+        with RunProgress(quiet=options.quiet) as progress:
+            report = sync(parts, order, progress.watch)
+        afterwards(settings, parts.store, order, report)
+        return report
+
+    return Program(settings, entries(settings), opened, run, partial(run_failed, settings), partial(late, settings))
+
+
+class Hangups:
+    """A context, within which SIGHUP is kept in mind, and wakes whoever waits."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self.wake: Callable[[], None] = lambda: None
+
+    def heed(self) -> bool:
+        """Whether one came since this was last asked."""
+        came, self.came = self.came, False
+        return came
+
+    def _ask(self, *_: object) -> None:
+        self.came = True
+        self.wake()
+
+    def __enter__(self) -> Self:
+        signal.signal(signal.SIGHUP, self._ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it has nothing to read any more
+
+
+def _in_force(keeper: Keeper) -> None:
+    """From now on."""
+    from audience_sync.alerts.conditions import CONFIG
+    from audience_sync.alerts.without_report import only_late, recovered
+    from audience_sync.cli.wiring.schedule_view import say_schedules
+
+    settings, found = keeper.program.settings, keeper.program.entries
+    only_late(settings, [each.name for each in found])
+    recovered(settings, CONFIG)
+    say_schedules(found)
+
+
+def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) -> None:
+    """The config as it is now; one that has problems is not used."""
+    from audience_sync.alerts.conditions import CONFIG
+    from audience_sync.alerts.without_report import failed
+    from audience_sync.cli.base.errors import masked_text
+    from audience_sync.errors import AudienceSyncError, ConfigError, in_short
+    from audience_sync.text import plural
+
+    before = keeper.program
+    try:
+        keeper.program = program_of(options)
+        keeper.watch(datetime.now(UTC))
+        port.serve(keeper.program.settings)
+    except Exception as error:
+        keeper.program = before
+        name = Path(options.config).name
+        expected = isinstance(error, AudienceSyncError)
+        fact, problems = "can't be used", [masked_text(str(error)) if expected else in_short(error, masked_text)]
+        if isinstance(error, ConfigError):
+            fact = f"has {plural(len(error.problems), 'problem')}"
+            problems = [masked_text(str(problem)) for problem in error.problems]
+        words = f"{name} was reloaded and {fact}. The scheduler keeps the previous config."
+        words = "\n".join([words, *(f"  {problem}" for problem in problems)])
+        log.warning("%s", words)
+        failed(before.settings, CONFIG, words)
+        return
+    clock.count_again()
+    log.info("the config was read again")
+    _in_force(keeper)

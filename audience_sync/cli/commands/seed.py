@@ -1,0 +1,74 @@
+"""``audience-sync seed``: send a new audience to all destinations, by hand."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+import click
+
+from audience_sync.cli.base.options import MOST, common, parsed, quiet
+from audience_sync.model import RunStatus
+
+if TYPE_CHECKING:
+    from audience_sync.sync.values.report import Report
+
+
+@click.command()
+@click.argument("key")
+@click.option("--rate", metavar="N/s", help="At most so many users in a time, such as 500/s.")
+@click.option("--limit", type=click.IntRange(1, MOST), metavar="N", help="Send N calls; continue with `seed` again.")
+@click.option("--ramp", metavar="SHARES", help="Share by share, such as 1%,10%,100%; stops when too many are refused.")
+@click.option("--max-refused", metavar="SHARE", help="With --ramp: the limit of refused calls; default 5%.")
+@click.option("--no-send", is_flag=True, help="Record the members and send nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask before more than 10,000 users are sent to.")
+@click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
+@quiet
+@common
+@click.pass_context
+def seed(
+    context: click.Context,
+    key: str,
+    rate: str | None,
+    limit: int | None,
+    ramp: str | None,
+    max_refused: str | None,
+    no_send: bool,
+    yes: bool,
+    upgrade: bool,
+) -> int:
+    """Send a new audience to all destinations, by hand: `true` to every member, with progress and time left.
+
+    Safe to interrupt and to repeat: it continues where it stopped. On a terminal it asks before it sends to more than
+    10,000 users.
+    """
+    from audience_sync.cli.views.seed import seeded
+    from audience_sync.cli.wiring.confirm import may_seed
+    from audience_sync.cli.wiring.ramp import MOST_REFUSED, climb, parse_shares
+    from audience_sync.cli.wiring.run_command import carry_out
+    from audience_sync.config.sections.units import parse_rate, parse_share
+    from audience_sync.sync.values.request import Order
+
+    order = Order("seed", (key,), seed=key, baseline=no_send, most=limit, rate=parsed("--rate", rate, parse_rate))
+    if ramp is not None and (limit or no_send):
+        raise click.UsageError("--ramp sets how many users are sent to: give it without --limit and --no-send")
+    if ramp is None and max_refused is not None:
+        raise click.UsageError("--max-refused is the limit of a --ramp")
+    shares = parsed("--ramp", ramp, parse_shares) or ()
+    most_refused = parsed("--max-refused", max_refused, parse_share)
+    if not (yes or no_send) and not may_seed(context, order):
+        return 0
+    if ramp is not None:
+        return climb(context, order, shares, MOST_REFUSED if most_refused is None else most_refused, upgrade=upgrade)
+    report = carry_out(
+        context, order, upgrade=upgrade, say=lambda report, details: seeded(report, details, order, rate)
+    )
+    return exit_code_of(report, limit)
+
+
+def exit_code_of(report: Report, limit: int | None) -> int:
+    """A seed that sent as many calls as it was asked for did all that was asked."""
+    short = [each for each in report.destinations if each.pending and (each.error or each.delivered < (limit or inf))]
+    refused = any(each.still_refused for each in report.destinations)
+    did_as_asked = limit is not None and report.status is RunStatus.PARTIAL and not short and not refused
+    return 0 if did_as_asked else report.exit_code

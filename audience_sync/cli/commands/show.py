@@ -1,0 +1,46 @@
+"""``audience-sync show RUN``: show one run in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from audience_sync.cli.base.options import RUN, common
+
+if TYPE_CHECKING:
+    from audience_sync.store.connection.engine import Store
+
+
+@click.command()
+@click.argument("run", type=RUN)
+@common
+@click.pass_context
+def show(context: click.Context, run: int) -> None:
+    """Show one run in full, with refused calls and invalid rows and their reasons."""
+    from audience_sync.cli.base.output import print_json, screen, write
+    from audience_sync.cli.views.run import run_lines
+    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
+    from audience_sync.history.runs import one_run
+
+    options = options_of(context)
+    with store_to_read(read_store_settings(options).store) as store:
+        with store.reading() as connection:
+            found: Mapping[str, Any] = one_run(connection, run)
+        ask = partial(_query_command, store)
+    if options.as_json:
+        print_json(found)
+    else:
+        write(run_lines(found, screen(), ask=ask))
+
+
+def _query_command(store: Store, query: str) -> str:
+    """The command that puts a query to the store."""
+    from audience_sync.cli.base.output import path_text
+
+    if store.file:
+        return f"sqlite3 {quote(path_text(str(store.file)))} {quote(query)}"
+    return f"psql {quote(store.label)} -c {quote(query)}"

@@ -1,0 +1,76 @@
+"""``audience-sync sync``: one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from audience_sync.cli.base.options import accept_clock_option, common, move_key, quiet
+
+if TYPE_CHECKING:
+    from audience_sync.sync.preview.plan_file import SavedPlan
+
+#: Bytes.
+LARGEST_PLAN = 50_000_000
+
+
+@click.command()
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="KEY",
+    help="Accept this audience's (or trait's) snapshot, whatever `expect` and `guard` require.",
+)
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Do exactly what this plan has (`plan --out FILE`), or nothing.",
+)
+@move_key
+@accept_clock_option
+@click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
+@quiet
+@common
+@click.pass_context
+def sync(
+    context: click.Context,
+    keys: tuple[str, ...],
+    accept: tuple[str, ...],
+    plan_file: Path | None,
+    moves: dict[str, str],
+    accept_clock: bool,
+    upgrade: bool,
+) -> int:
+    """Load, diff and deliver once: all (or the named) audiences and all computed traits.
+
+    Also sends what earlier runs left pending.
+    """
+    from audience_sync.cli.wiring.run_command import carry_out
+    from audience_sync.sync.values.request import Order
+
+    if plan_file is None:
+        order = Order("sync", keys or None, accept, moves=moves, accept_clock=accept_clock)
+        return carry_out(context, order, upgrade=upgrade).exit_code
+    if keys or accept or moves or accept_clock:
+        raise click.UsageError(
+            "the plan has the audiences, the guards that are lifted, the moves and the clock: give --plan alone"
+        )
+    plan = _read(plan_file)
+    return carry_out(context, plan.order, upgrade=upgrade, review=plan.refuse_other).exit_code
+
+
+def _read(file: Path) -> SavedPlan:
+    from audience_sync.errors import PlanError
+    from audience_sync.sync.preview.plan_file import saved_plan
+
+    try:
+        if file.stat().st_size > LARGEST_PLAN:
+            raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes, which no plan is")
+        return saved_plan(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, PlanError) as error:
+        raise click.BadParameter(f"{file} can't be used: {error}", param_hint="--plan") from None

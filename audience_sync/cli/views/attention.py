@@ -1,0 +1,298 @@
+"""Lay out what needs a person after a run or in a plan: each kind as a block with its reason, effect and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from audience_sync.cli.base.layout import INDENT, Screen, command, labelled, listed, printable, prose, width_of
+from audience_sync.cli.views.run_details import MOST_REASONS, Details, Held, RefusedFor
+from audience_sync.errors import ANYWAY
+from audience_sync.model import AudienceStatus, Counts, HoldKind
+from audience_sync.sync.guard.limits import empties
+from audience_sync.sync.values.change_set import AudienceFinding, RejectedRow
+from audience_sync.sync.values.report import DestinationReport, Report
+from audience_sync.text import plural, share_of
+
+#: Reasons of invalid rows that are shown, and rows of each.
+MOST_ROWS = 5
+DEEPER = INDENT + INDENT
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """``urgent``: it also goes to stderr where stdout is no terminal, so that cron mails it."""
+
+    lines: Sequence[str]
+    urgent: bool = False
+
+
+def blocks(report: Report, details: Details, screen: Screen, *, by_hand: bool = False) -> Iterator[Block]:
+    """Failed, stopped, held, refused, pending, waiting, frozen, invalid: in this order.
+
+    ``by_hand``: what is pending without a reason is pending because a person limited the seed.
+    """
+    traits, run = report.traits.errors, f"run {report.run}"
+    for lines in failure_blocks(report.audiences, traits, report.errors, details, screen, whole=run):
+        yield Block(lines, urgent=True)
+    stopped = [each for each in report.destinations if each.error and not each.rate_limited]
+    for each in stopped:
+        yield Block(_stopped(each, details, screen), urgent=True)
+    for held in details.held:
+        yield Block(held_block(held, details, screen), urgent=True)
+    for each in report.destinations:
+        for lines in _refused(each, details.refused.get(each.name, ()), screen):
+            yield Block(lines, urgent=True)
+    for each in report.destinations:
+        if each.pending and each not in stopped and (each.error or not by_hand):
+            yield Block(_pending(each, screen))
+    yield from map(Block, standing(report.audiences, details, screen))
+    if report.invalid_rows:
+        yield Block(invalid_block(report.invalid_rows, screen))
+
+
+def failure_blocks(
+    audiences: Sequence[AudienceFinding],
+    trait_errors: Sequence[str],
+    errors: Sequence[str],
+    details: Details,
+    screen: Screen,
+    *,
+    whole: str = "the whole run",
+) -> Iterator[list[str]]:
+    """Audiences that could not be loaded, by reason; computed traits; what keeps the ``whole`` run from sending."""
+    failed = [each for each in audiences if each.status is AudienceStatus.FAILED]
+    by_reason: dict[str, list[AudienceFinding]] = {}
+    for each in failed:
+        by_reason.setdefault(of_audience(each.error or "it failed", each.key), []).append(each)
+    for reason, found in by_reason.items():
+        yield _failed(reason, found, details, screen)
+    for error in trait_errors:
+        yield _general("computed traits", error, "their values are unchanged; nothing was sent for them", screen)
+    for error in errors:
+        yield _general(whole, error, "nothing was sent", screen)
+
+
+def _failed(reason: str, audiences: Sequence[AudienceFinding], details: Details, screen: Screen) -> list[str]:
+    keys = [each.key for each in audiences]
+    what = keys[0] if len(keys) == 1 else plural(len(keys), "audience")
+    known = dict.fromkeys(details.source_names[key] for key in keys if key in details.source_names)
+    members = sum(each.before for each in audiences)
+    its = "its" if len(keys) == 1 else "their"
+    kept = f"{its} {plural(members, 'member')}" if members else f"{its} members"
+    verb = "is" if members == 1 else "are"
+    why, _, accept = reason.partition(f" {ANYWAY}")
+    anyway = [*prose("If the snapshot is right anyway:", screen, indent=INDENT), command(accept, indent=DEEPER)]
+    pairs = [
+        ("Reason", printable_lines(why)),
+        ("Source", ", ".join(known)),
+        ("Audiences", ", ".join(keys) if len(keys) > 1 else ""),
+        ("Effect", f"{kept} {verb} unchanged since the last good run; nothing was sent"),
+    ]
+    return [
+        screen.coloured(f"Failed: {what}", "Failed"),
+        *labelled(pairs, screen),
+        "",
+        *prose("After correcting it:", screen, indent=INDENT),
+        command("audience-sync sync" if accept else "audience-sync check", indent=DEEPER),
+        *(anyway if accept else []),
+    ]
+
+
+def of_audience(reason: str, key: str) -> str:
+    """Its reason without the name that stands above it."""
+    return reason.removeprefix(f"audience '{key}': ")
+
+
+def _general(what: str, reason: str, effect: str, screen: Screen) -> list[str]:
+    why, _, accept = reason.partition(f" {ANYWAY}")
+    lines = [f"Failed: {what}", *labelled([("Reason", printable_lines(why)), ("Effect", effect)], screen), ""]
+    if not accept:
+        return [*lines, command("audience-sync check", indent=DEEPER)]
+    anyway = prose("If the snapshot is right anyway:", screen, indent=INDENT)
+    return [*lines, *anyway, command(accept, indent=DEEPER)]
+
+
+def _stopped(each: DestinationReport, details: Details, screen: Screen) -> list[str]:
+    pending = f"{plural(each.pending, 'call')} {'is' if each.pending == 1 else 'are'} pending"
+    pairs = [
+        ("Reason", printable_lines(each.error)),
+        ("Address", each.address),
+        ("Effect", f"{pending}; the next run sends {'it' if each.pending == 1 else 'them'}"),
+    ]
+    where = f"`destinations.{each.name}` in {details.config}"
+    return [
+        f"Stopped: {each.name}",
+        *labelled(pairs, screen),
+        "",
+        *prose(f"If its settings are wrong, correct {where}. Then test it:", screen, indent=INDENT),
+        command(f"audience-sync test-destination {each.name} --user ID", indent=DEEPER),
+    ]
+
+
+def held_block(held: Held, details: Details, screen: Screen) -> list[str]:
+    """What is held, why, since when, and how to decide."""
+    lines = [f"Held: {held_name(held)}", *labelled(held_pairs(held), screen), ""]
+    if held.run is None:
+        return [*lines[:-1]]
+    return [*lines, *decide(held, details, screen)]
+
+
+def held_name(held: Held) -> str:
+    if held.kind is HoldKind.SUPPRESSED:
+        return "the lists of suppressed users"
+    if len(held.keys) == 1:
+        return held.keys[0]
+    what = "audience" if held.kind is HoldKind.AUDIENCE else "computed trait"
+    source = f" of {held.source}" if held.source and held.kind is HoldKind.COMPUTED_TRAIT else ""
+    return f"{plural(len(held.keys), what)}{source}"
+
+
+def held_pairs(held: Held) -> list[tuple[str, str]]:
+    several, counts = len(held.keys) > 1, held.counts
+    change = "" if several else change_text(held.kind, counts)
+    reason = held.reason if several or not held.limit else ""
+    if not several and held.kind is HoldKind.AUDIENCE and empties(counts):
+        reason = "the new snapshot is empty"
+    at = f", {held.since_at:%Y-%m-%d %H:%M} UTC" if held.since_at else ""
+    names = "Traits" if held.kind is HoldKind.COMPUTED_TRAIT else "Audiences"
+    is_audience = held.kind is HoldKind.AUDIENCE
+    return [
+        ("Change", change),
+        ("Reason", printable_lines(reason)),
+        ("Limit", held.limit),
+        ("Since", f"run {held.since}{at}" if held.since is not None else ""),
+        ("Before", held.before),
+        ("Source", held.source if is_audience and not several else ""),
+        ("Leaving" if is_audience else "Losing it", "" if several else _users(held.sample.left, counts.left)),
+        ("Entering", "" if several or not is_audience else _users(held.sample.entered, counts.entered)),
+        (names, ", ".join(held.keys) if several else ""),
+    ]
+
+
+def change_text(kind: HoldKind, counts: Counts) -> str:
+    """What a held snapshot would change, the larger change with its share."""
+    before, entered, left = counts
+    if kind is HoldKind.COMPUTED_TRAIT:
+        return f"{left:,} of {plural(before, 'user')} ({share_of(left, before)}) would lose their value" if left else ""
+    if kind is HoldKind.SUPPRESSED:
+        return f"{left:,} of {plural(before, 'user')} ({share_of(left, before)}) would be sent to again"
+    leave = f"{left:,} of {plural(before, 'member')} ({share_of(left, before)}) would leave" if left else ""
+    enter = f"{plural(entered, 'user')} would enter" if entered else ""
+    if entered and not left:
+        enter += f"; it has {plural(before, 'member')}"
+    return ", ".join(part for part in (leave, enter) if part)
+
+
+def _users(users: Sequence[str], count: int) -> str:
+    return listed([printable(each) for each in users], most=MOST_ROWS, count=count)
+
+
+def decide(held: Held, details: Details, screen: Screen, *, keys: bool | None = None) -> Iterator[str]:
+    """The commands that decide; without keys where the run held nothing else."""
+    alone = len(details.held) == 1 and len(held.keys) > 1
+    named = "" if alone else f" {' '.join(held.keys)}"
+    which = f"{held.run}{named}"
+    right = "If the changes are right after all:" if held.undone_run else "If the change is right:"
+    wrong = "If it is wrong, correct the source; the next good snapshot ends the hold."
+    yield from prose(right, screen, indent=INDENT)
+    yield command(f"audience-sync approve {which}", indent=DEEPER)
+    yield from prose(wrong, screen, indent=INDENT)
+    yield from prose("To drop this snapshot now:", screen, indent=INDENT)
+    yield command(f"audience-sync reject {which}", indent=DEEPER)
+
+
+def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Screen) -> Iterator[list[str]]:
+    now = sum(one.calls for one in reasons)
+    retry = command(f"audience-sync retry --destination {each.name}", indent=DEEPER)
+    if now:
+        lines = [f"Refused by {each.name}: {plural(now, 'call')}"]
+        width = max(len(f"{one.calls:,}") for one in reasons)
+        for one in reasons[:MOST_REASONS]:
+            start = f"{INDENT}{one.calls:>{width},}{INDENT}"
+            hanging = " " * width_of(start)
+            lines += prose(printable_lines(one.reason), screen, indent=start, hanging=hanging)
+            lines += prose(_users(one.users, one.calls), screen, indent=hanging)
+        if len(reasons) > MOST_REASONS:
+            lines += prose(f"{len(reasons) - MOST_REASONS:,} more reasons: audience-sync show", screen, indent=INDENT)
+        old = f"These users keep their old values at {each.name}. After correcting the data:"
+        yield [*lines, "", *prose(old, screen, indent=INDENT), retry]
+    if each.still_refused > now:
+        earlier = plural(each.still_refused - now, "call")
+        yield [*prose(f"Refused by {each.name} in earlier runs: {earlier}", screen), retry]
+
+
+def _pending(each: DestinationReport, screen: Screen) -> list[str]:
+    what = "no call is lost: the next run sends them with the newest values"
+    return [
+        f"Pending at {each.name}: {plural(each.pending, 'call')}",
+        *labelled([("Reason", printable_lines(each.error)), ("Effect", what)], screen),
+        "",
+        *prose("Nothing to do if sync runs on a schedule. To send them now:", screen, indent=INDENT),
+        command("audience-sync sync", indent=DEEPER),
+    ]
+
+
+def standing(audiences: Sequence[AudienceFinding], details: Details, screen: Screen) -> Iterator[list[str]]:
+    """Audiences that wait for their seed, or that a person has frozen."""
+    for each in audiences:
+        if each.status is AudienceStatus.WAITING:
+            why = f"`initial: manual` in {details.config}: sync leaves it out until it is seeded."
+            commands = [command(f"audience-sync {verb} {each.key}", indent=DEEPER) for verb in ("plan", "seed")]
+            yield [f"Waiting: {each.key}", *prose(why, screen, indent=INDENT), *commands]
+        elif each.status is AudienceStatus.FROZEN:
+            why, _, remedy = (each.error or "").rpartition(": ")
+            why = why.rpartition(". ")[0] or each.error or ""
+            yield [
+                f"Frozen: {each.key}",
+                *prose(printable_lines(why), screen, indent=INDENT),
+                command(remedy or f"audience-sync unfreeze {each.key}", indent=DEEPER),
+            ]
+
+
+def invalid_block(rows: Sequence[RejectedRow], screen: Screen) -> list[str]:
+    """Rows that were left out, by file and reason."""
+    files = dict.fromkeys(each.file for each in rows)
+    of = f" of {next(iter(files))}" if len(files) == 1 else f" of {plural(len(files), 'file')}"
+    lines = prose(f"Invalid: {plural(len(rows), 'row')}{of} {'was' if len(rows) == 1 else 'were'} left out.", screen)
+    reasons: dict[tuple[str, str], list[int]] = {}
+    for each in rows:
+        reasons.setdefault((each.file, each.reason), []).append(each.row)
+    found = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    pairs = [(label, text) for label, text in _reasons(found[:MOST_ROWS], one_file=len(files) == 1)]
+    more = [("More", f"{plural(len(found) - MOST_ROWS, 'reason')}")] if len(found) > MOST_ROWS else []
+    return [*lines, *labelled([*pairs, *more], screen)]
+
+
+def invalid_lines(rows: Sequence[RejectedRow], screen: Screen, *, most: int) -> list[str]:
+    """Rows that would be left out, one by one."""
+    lines = [f"Invalid: {plural(len(rows), 'row')} would be left out."]
+    for each in rows[:most]:
+        text = f"{each.file}, row {each.row}: {printable_lines(each.reason)}"
+        lines += prose(text, screen, indent=INDENT, hanging=DEEPER)
+    return [*lines, *([f"{INDENT}and {len(rows) - most:,} more"] if len(rows) > most else [])]
+
+
+def _reasons(found: Sequence[tuple[tuple[str, str], Sequence[int]]], *, one_file: bool) -> Iterator[tuple[str, str]]:
+    for (file, reason), numbers in found:
+        word = "row" if len(numbers) == 1 else "rows"
+        where = listed([str(number) for number in numbers], most=MOST_ROWS)
+        yield "Reason", f"{printable_lines(reason)} ({'' if one_file else f'{file}, '}{word} {where})"
+
+
+def printable_lines(text: str) -> str:
+    """A text of several lines, without characters that a terminal would act on."""
+    return "\n".join(part if part.isprintable() else printable(part) for part in text.split("\n"))
+
+
+def urgent_lines(found: Sequence[Block]) -> list[str]:
+    return joined([each.lines for each in found if each.urgent])
+
+
+def joined(parts: Sequence[Sequence[str]]) -> list[str]:
+    """Parts of an answer, an empty line between two."""
+    lines = list[str]()
+    for part in parts:
+        if part:
+            lines += [*([""] if lines else []), *part]
+    return lines

@@ -1,0 +1,49 @@
+"""Say what an erasure did, and what is left at each destination that was ever sent anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from audience_sync.cli.base.layout import Screen, labelled, prose
+from audience_sync.destinations.base import Destination
+from audience_sync.destinations.registry import destination_types
+from audience_sync.store.tables import destinations
+from audience_sync.text import form, plural
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A destination that keeps what it was sent. ``deletion``: how a user is deleted there."""
+
+    name: str
+    type: str
+    deletion: str
+
+
+def destinations_left(connection: Connection) -> list[Left]:
+    """All that were ever sent anything, also those that the config no longer has."""
+    types = destination_types()
+    rows = connection.execute(select(destinations.c.name, destinations.c.type).order_by(destinations.c.id))
+    return [Left(row.name, row.type, getattr(types.get(row.type), "deletion", Destination.deletion)) for row in rows]
+
+
+def erased_lines(users: int, known: int, left: Sequence[Left], screen: Screen) -> list[str]:
+    """``known``: how many of them the store had."""
+    unknown = "" if known == users else f" ({known:,} of them known)"
+    ids = "its id" if users == 1 else "each id"
+    lines = [
+        *prose(f"{plural(users, 'user')} erased{unknown}. The store keeps only a hash of {ids}.", screen),
+        *prose(f"{'The user is' if users == 1 else 'These users are'} neither loaded nor sent again.", screen),
+    ]
+    if not left:
+        return lines
+    keep = f"{plural(len(left), 'destination')} still {form(len(left), 'has')} what was sent. Delete the "
+    them = form(users, "user")
+    return [*lines, "", *prose(f"{keep}{them} there as well:", screen), *labelled(_rows(left), screen)]
+
+
+def _rows(left: Sequence[Left]) -> list[tuple[str, str]]:
+    return [(each.name, f"{each.type}: {each.deletion}") for each in left]

@@ -1,0 +1,370 @@
+"""Lay out an explanation of one user: values and since when, then what each destination was sent and answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from shlex import quote
+
+from audience_sync.cli.base.layout import (
+    Column,
+    Screen,
+    command,
+    intro_and_command,
+    labelled,
+    listed,
+    printable,
+    prose,
+    table,
+    width_of,
+)
+from audience_sync.cli.base.output import show
+from audience_sync.cli.base.user_id_option import shown_id
+from audience_sync.history.explain.as_json import http_status, reason
+from audience_sync.history.explain.explain import DestinationView, Explanation
+from audience_sync.history.explain.replay import Call, Outcome
+from audience_sync.history.explain.status import Line, State
+from audience_sync.history.explain.value_history import UNKNOWN, Version, Versions
+from audience_sync.model import PropertyKind
+from audience_sync.store.audiences.absences import Absence
+from audience_sync.store.audiences.holdouts import Holdout
+from audience_sync.text import plural
+
+#: Where the remedy of a problem begins, and its commands.
+_REMEDY = re.compile(r" (?=If this is right: |If all that run |If it is right anyway: |To sync it again: )")
+_COMMAND = re.compile(r"audience-sync [a-z-]+(?: [^\s.]+)+")
+#: Calls that are shown, the newest; `--json` has them all.
+MOST_ROWS = 10
+#: Characters that are shown of one value; `--json` has it whole.
+MOST_CHARACTERS = 200
+#: Characters before the text of the widest label, and a comma after it.
+_DEEPEST = 12
+#: How many properties are how, in the first line on a destination.
+COUNTED = {
+    State.OWED: "pending",
+    State.WAITING: "waiting for seed",
+    State.REFUSED: "refused",
+    State.WITHHELD: "not sent (the user is suppressed)",
+}
+#: How a destination is named in the second line, by the first of these states that some property is in.
+STANDING = {
+    State.REFUSED: "Refused by",
+    State.OWED: "Pending at",
+    State.WAITING: "Waiting for seed at",
+    State.WITHHELD: "Nothing is sent to",
+    State.TOLD: "Up to date at",
+}
+#: Why properties were never sent.
+UNSENT = {
+    State.BASELINE: ("Baseline", "recorded, only later changes are sent"),
+    State.NOT_TOLD_OF: ("Elsewhere", "not sent to this destination"),
+    State.JOINED: ("Joined", "sent under the new id"),
+}
+SENT = {Outcome.DELIVERED: "Sent", Outcome.REFUSED: "Refused", Outcome.WITHHELD: "Not sent"}
+
+
+def explanation_lines(found: Explanation, screen: Screen, *, at: datetime | None) -> list[str]:
+    user, when = shown_id(found.user_id), f" at {show(at)} UTC" if at else ""
+    if found.erased_at:
+        return _erased(found, user, screen)
+    if not found.is_known:
+        there_is = f"There is no user '{user}' in the store{when}." if user == found.user_id else ""
+        there_is = there_is or f"There is no user {user} in the store{when}."
+        return prose(f"{there_is}\nIds are compared exactly as written: 007 and 7 are two users.", screen)
+    lines = prose(f"User {user}{when}: {_in_short(found)}", screen)
+    for text in (_where(found), *_remarks(found)):
+        lines += prose(text, screen) if text else []
+    for block in _blocks(found, screen):
+        if block:
+            lines += ["", *block]
+    return lines
+
+
+def _erased(found: Explanation, user: str, screen: Screen) -> list[str]:
+    texts = (
+        f"User {user} was erased on {show(found.erased_at)} UTC.",
+        "Only a hash of the id is kept. The user is neither loaded nor sent.",
+        "Destinations keep what they had: delete the user there as well.",
+    )
+    lines = [line for text in texts for line in prose(text, screen)]
+    return [*lines, "", "To allow this user again:", command(f"audience-sync unsuppress {_argument(found.user_id)}")]
+
+
+def _argument(user: str) -> str:
+    """The id as it is written on a command line."""
+    return f"-- {quote(user)}" if user.startswith("-") else quote(user)
+
+
+def _of_kind(found: Explanation, kind: PropertyKind) -> list[Versions]:
+    return [each for each in found.versions.values() if each.of.kind is kind]
+
+
+def _in_short(found: Explanation) -> str:
+    audiences = _of_kind(found, PropertyKind.AUDIENCE)
+    inside = sum(each.is_there for each in audiences)
+    traits = sum(each.is_there for each in _of_kind(found, PropertyKind.COMPUTED_TRAIT))
+    return f"in {inside:,} of {plural(len(audiences), 'audience')}, {plural(traits, 'computed trait')}."
+
+
+def _where(found: Explanation) -> str:
+    """How the destinations stand, in one line."""
+    by_state: dict[State, list[str]] = {}
+    for view in found.destinations:
+        states = {each.state for each in view.lines}
+        state = next((each for each in STANDING if each in states), None)
+        if state:
+            by_state.setdefault(state, []).append(view.name)
+    order = (State.TOLD, State.OWED, State.WAITING, State.REFUSED, State.WITHHELD)
+    return " ".join(f"{STANDING[state]} {_and(by_state[state])}." for state in order if state in by_state)
+
+
+def _and(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _remarks(found: Explanation) -> Iterator[str]:
+    if found.joined is not None:
+        yield f"A previous id of {shown_id(found.joined.new_id)} (`aliases`), since run {found.joined.run}."
+    for each in found.suppressions:
+        where = "by hand" if each.origin == "command" else "by a list of the config"
+        if each.holds_at(found.at):
+            yield f"Suppressed {where} since {show(each.since)} UTC: nothing is sent."
+        else:
+            yield f"Was suppressed {where} from {show(each.since)} to {show(each.until)} UTC."
+
+
+def _blocks(found: Explanation, screen: Screen) -> Iterator[list[str]]:
+    yield _audiences(found, screen)
+    yield _traits(found, screen)
+    yield _problem_lines(found, screen)
+    for view in found.destinations:
+        yield _destination(found, view, screen)
+    if found.forgotten:
+        yield prose(f"Calls of the runs up to {found.forgotten} are no longer stored (`retention`).", screen)
+    if found.destinations:
+        each = f"audience-sync explain {_argument(found.user_id)} --json"
+        yield intro_and_command("Each property at each destination:", each, screen)
+
+
+def _problem_lines(found: Explanation, screen: Screen) -> list[str]:
+    """Facts as sentences, the commands that they name on lines of their own."""
+    lines = list[str]()
+    for text in _problems(found):
+        facts = _REMEDY.split(text, maxsplit=1)[0]
+        lines += prose(facts, screen, hanging="  ")
+        lines += [command(each, indent="    ") for each in _COMMAND.findall(text[len(facts) :])]
+    return lines
+
+
+def _problems(found: Explanation) -> Iterator[str]:
+    for key, snapshot in found.snapshots.items():
+        if snapshot.problem:
+            problem = snapshot.problem.replace(f"audience '{key}' is held: ", "").replace(f"audience '{key}': ", "")
+            yield f"{key}: {printable(' '.join(problem.split()))}"
+    for key, each in found.absences.items():
+        yield f"{key}: {_missing(each)}"
+    for key, out in found.holdouts.items():
+        yield f"Held out of {key}{_share(out)} since run {out.run} ({show(out.since)} UTC): never sent `true`."
+
+
+def _missing(absence: Absence) -> str:
+    since = f"missing from its source since run {absence.run} ({show(absence.since)} UTC)"
+    if absence.stay is None:
+        return f"{since}. The next run sends `false`, unless the user comes back"
+    return f"{since}, still a member for now: `false` is sent {absence.stay} after that, unless the user comes back"
+
+
+def _share(holdout: Holdout) -> str:
+    return f" ({holdout.share * 100:g}%)" if holdout.share else ""
+
+
+def _audiences(found: Explanation, screen: Screen) -> list[str]:
+    audiences = _of_kind(found, PropertyKind.AUDIENCE)
+    ever = [each for each in audiences if each.ever]
+    notes = [[note] if (note := _seen(found, each)) else [] for each in ever]
+    lines = _values("audience", found, ever, notes, screen)
+    never = [each.of.key for each in audiences if not each.ever]
+    return [*lines, *prose(f"Never in: {listed(never)}", screen, hanging="  ")] if never else lines
+
+
+def _traits(found: Explanation, screen: Screen) -> list[str]:
+    traits = [each for each in _of_kind(found, PropertyKind.COMPUTED_TRAIT) if each.ever]
+    if not traits:
+        return []
+    origins: dict[str, list[str]] = {}
+    for each in traits:
+        origins.setdefault(_snapshot(found, each, "users", "user"), []).append(each.of.key)
+    origins.pop("", None)
+    lines = _values("trait", found, traits, [[] for _ in traits], screen)
+    for origin, keys in origins.items():
+        which = "All" if len(keys) == len(traits) and len(keys) > 1 else listed(keys)
+        lines += prose(f"{which} from {origin}", screen, indent="  ", hanging="  ")
+    return lines
+
+
+def _values(
+    heading: str, found: Explanation, versions: Sequence[Versions], notes: Sequence[list[str]], screen: Screen
+) -> list[str]:
+    """A table of values; one that does not fit moves under its row, before the row's note."""
+    times = [_short(found.times[each.now.run], screen) for each in versions]
+    names = [each.of.key + (" (retired)" if each.of.retired else "") for each in versions]
+    runs = [str(each.now.run) for each in versions]
+    values = [shortened(_value(each.now), screen) for each in versions]
+    room = None
+    if screen.width is not None and versions:
+        others = (max(map(width_of, (heading, *names))), width_of(times[0]), max(map(len, ("run", *runs))))
+        room = max(screen.width - sum(others) - 3 * 2, width_of("value"))
+    fits = [room is None or width_of(each) <= room for each in values]
+    cells = [value if fit else "" for value, fit in zip(values, fits, strict=True)]
+    under = [([] if fit else [value]) + note for value, fit, note in zip(values, fits, notes, strict=True)]
+    columns = (Column(heading), Column("value", keep=True), Column("since (UTC)"), Column("run", right=True))
+    return table(columns, list(zip(names, cells, times, runs, strict=True)), screen, notes=under, stack_if_narrow=True)
+
+
+def _short(moment: datetime, screen: Screen) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if screen.is_narrow else show(moment)
+
+
+def _value(version: Version) -> str:
+    return "(not stored)" if version.value == UNKNOWN else version.value or "(none)"
+
+
+def shortened(text: str, screen: Screen) -> str:
+    """A value for people: of a long one its beginning, and how much is left out.
+
+    On a terminal a word that is wider than a line makes a value long, too.
+    """
+    most = MOST_CHARACTERS
+    if screen.width is not None:
+        room = max(screen.width - _DEEPEST, 1)
+        if any(width_of(word) > room for word in text.split(" ")):
+            most = min(most, room)
+    left = len(text) - most
+    return f"{text[:most]} and {left:,} more characters" if left > 0 else text
+
+
+def _seen(found: Explanation, versions: Versions) -> str:
+    by = found.snapshots[versions.of.key].confirmed_by
+    confirmed = None if by is None else f"last confirmed by run {by}"
+    return ", ".join(filter(None, [_snapshot(found, versions, "members", "member"), confirmed]))
+
+
+def _snapshot(found: Explanation, versions: Versions, count: str, thing: str) -> str:
+    counts, place = found.snapshots[versions.of.key].counts, versions.now_from
+    return ", ".join(filter(None, [place, plural(counts[count], thing) if count in counts else None]))
+
+
+def _destination(found: Explanation, view: DestinationView, screen: Screen) -> list[str]:
+    pairs = [*_due(found, view, screen), *_calls(found, view, screen), *_unsent(view)]
+    lines = [
+        *prose(f"{view.name} ({view.type}): {_standing(view)}", screen, hanging="  "),
+        *labelled(pairs, screen),
+    ]
+    older = len(view.told.calls) - MOST_ROWS
+    if older > 0:
+        lines += prose(f"and {plural(older, 'older request')}: --json", screen, indent="  ")
+    for title, text in _commands(view):
+        lines += ["", f"  {title}", command(text, indent="    ")]
+    return lines
+
+
+def _standing(view: DestinationView) -> str:
+    counts = {state: sum(each.state is state for each in view.lines) for state in State}
+    accepted = counts[State.TOLD]
+    found = [f"{counts[state]:,} {what}" for state, what in COUNTED.items() if counts[state]]
+    if not found:
+        return f"{_properties(accepted)} accepted, nothing pending" if accepted else "nothing pending"
+    first = next(counts[state] for state in COUNTED if counts[state])
+    found[0] = found[0].replace(f"{first:,}", _properties(first), 1)
+    return ", ".join([*found, f"{accepted:,} accepted" if accepted else "none accepted"])
+
+
+def _properties(count: int) -> str:
+    return f"{count:,} {'property' if count == 1 else 'properties'}"
+
+
+def _due(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
+    """What is pending or refused, since when, and why."""
+    due = {each.key: each.due for each in view.lines if each.due}
+    states = {each.state for each in view.lines if each.due}
+    if not due:
+        return
+    told, waits = view.told, bool(states & {State.OWED, State.WAITING})
+    if State.REFUSED in states and told.refusals:
+        last = told.refusals[-1]
+        yield "Reason", printable(_answer(last))
+        yield "Request", f"{_request(last)}, refused {plural(len(told.refusals), 'time')}"
+    if waits and view.last and view.last.error:
+        calls = plural(view.last.pending, "call")
+        yield "Reason", f"run {view.last.run} left {calls} pending: {printable(' '.join(view.last.error.split()))}"
+    runs = sorted({each.run for each in due.values()})
+    yield "Since", f"run {runs[0]}" + (f" to {runs[-1]}" if len(runs) > 1 else "")
+    yield "To send", _said(found, due, screen)
+    if waits and view.unanswered_since is not None:
+        yield (
+            "Note",
+            f"run {view.unanswered_since} may have sent this call, without an answer recorded. "
+            "It is sent again with the same message id.",
+        )
+
+
+def _calls(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
+    """The calls about the user, the newest first; of the last refusal the reason stands above."""
+    known = view.told.refusals[-1] if view.told.refusals else None
+    for call in view.told.calls[: -MOST_ROWS - 1 : -1]:
+        if call is known and any(each.state is State.REFUSED for each in view.lines):
+            continue
+        yield "Request", _request(call)
+        yield SENT[call.outcome], _said(found, call.values, screen)
+        answer = "" if call.outcome is Outcome.WITHHELD else _answer(call)
+        if answer:
+            yield "Answer", printable(answer)
+
+
+def _request(call: Call) -> str:
+    request, at = call.request, f"{show(call.request.answered_at)} UTC"
+    return f"run {request.run}, {at}" if request.id is None else f"{request.id} of run {request.run}, {at}"
+
+
+def _said(found: Explanation, values: Mapping[str, Version], screen: Screen) -> str:
+    """Properties with their values; ``the 8 values above`` where they are all those that the tables show."""
+    above = {key: each.now.value for key, each in found.versions.items() if each.ever}
+    if len(values) > 1 and {key: each.value for key, each in values.items()} == above:
+        return f"the {len(values):,} values above"
+    return ", ".join(f"{key} {shortened(_value(each), screen)}" for key, each in sorted(values.items()))
+
+
+def _unsent(view: DestinationView) -> Iterator[tuple[str, str]]:
+    """Properties of which no call has anything."""
+    for state, (label, why) in UNSENT.items():
+        keys = [each.key for each in view.lines if each.state is state]
+        if keys:
+            yield label, f"{listed(keys)}: {why}"
+    for each in view.lines:
+        if each.ended_run is not None:
+            yield "Ended", f"{each.key}: no longer sent since run {each.ended_run}"
+    gone = [each.key for each in view.lines if _is_forgotten(each)]
+    if gone:
+        yield "Accepted", f"{listed(gone)}: the request is no longer stored"
+
+
+def _is_forgotten(line: Line) -> bool:
+    return line.state is State.TOLD and line.told is None
+
+
+def _commands(view: DestinationView) -> Iterator[tuple[str, str]]:
+    if any(each.state is State.REFUSED for each in view.lines):
+        yield "After correcting the data:", f"audience-sync retry --destination {view.name}"
+    for each in view.lines:
+        if each.state is State.WAITING:
+            yield "To send it:", f"audience-sync seed {each.key}"
+
+
+def _answer(call: Call) -> str:
+    """What the destination answered; empty where it accepted the call and said nothing more."""
+    status, why = http_status(call), reason(call) or ""
+    if call.outcome is Outcome.DELIVERED and not why:
+        return ""
+    return ": ".join(filter(None, ["" if not status or f"HTTP {status}" in why else f"HTTP {status}", why]))

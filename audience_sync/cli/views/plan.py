@@ -1,0 +1,300 @@
+"""Lay out a plan: what would change, what each destination would be sent, and the command that would do it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from audience_sync.cli.base.layout import (
+    INDENT,
+    Column,
+    Screen,
+    command,
+    fills_half,
+    json_lines,
+    listed,
+    printable,
+    prose,
+    table,
+)
+from audience_sync.cli.base.output import path_text
+from audience_sync.cli.base.user_id_option import shown_id
+from audience_sync.cli.views.attention import held_block, invalid_lines, joined, standing
+from audience_sync.cli.views.http_exchange import ShownRequest, shown_request
+from audience_sync.cli.views.run_details import Details
+from audience_sync.cli.views.summary import notes, traits_lines
+from audience_sync.model import AudienceStatus, IdentifyCall, PropertyKind
+from audience_sync.redaction.secrets import masked
+from audience_sync.sync.preview.forecast import Forecast
+from audience_sync.sync.preview.plan import Plan
+from audience_sync.sync.values.change_set import AudienceFinding, Findings
+from audience_sync.text import duration, form, plural
+
+#: The largest changes, invalid rows and refused calls that are shown; `--json` has more.
+MOST = 5
+#: Lines of a sample call and of a request on a terminal; `--json` has them whole.
+CALL_LINES, REQUEST_LINES = 4, 6
+AUDIENCES = (
+    Column("audience"),
+    Column("status", keep=True),
+    Column("members", right=True, keep=True),
+    Column("entered", right=True),
+    Column("left", right=True),
+    Column("share", right=True, lost=1),
+    Column("invalid", right=True, lost=2),
+)
+DESTINATIONS = (
+    Column("destination"),
+    Column("calls", right=True, keep=True),
+    Column("requests", right=True, keep=True),
+    Column("time", right=True, keep=True, lost=2),
+    Column("address", lost=1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of a plan in addition to its findings. ``saved_as``: the file that has it."""
+
+    details: Details
+    secrets: Sequence[str] = ()
+    saved_as: str | None = None
+
+
+def plan_json(found: Plan, secrets: Sequence[str]) -> dict[str, Any]:
+    """The contract of ``plan --json`` (docs/commands/plan.md). ``secrets``: the config's."""
+    document = found.as_json()
+    for each, forecast in zip(document["destinations"], found.forecasts, strict=True):
+        each["request"] = asdict(_request(forecast, secrets)) if forecast.samples else None
+    return document
+
+
+def plan_lines(found: Plan, shown: Shown, screen: Screen) -> list[str]:
+    """All lines of the answer of ``plan``."""
+    findings, details = found.findings, shown.details
+    return joined(
+        [
+            prose(headline(found), screen),
+            _audiences(findings.audiences, screen),
+            traits_lines(findings.traits, screen, changed="would change"),
+            _largest_traits(found, screen),
+            _destinations(found.forecasts, screen),
+            limits_lines(found.forecasts, screen),
+            *_calls(found.forecasts, screen),
+            *_requests(found.forecasts, shown.secrets, screen),
+            *_refusals(found.forecasts, screen),
+            notes(findings.audiences, findings.warnings, screen),
+            *_failures(findings, details, screen),
+            *(held_block(replace(each, run=None), details, screen) for each in details.held),
+            *_general(findings, screen),
+            *_standing(found, details, screen),
+            invalid_lines(findings.rejected, screen, most=MOST) if findings.rejected else [],
+            *_ends(found, shown, screen),
+        ]
+    )
+
+
+def headline(found: Plan) -> str:
+    """What would happen, and how much."""
+    findings = found.findings
+    entered, left = (sum(getattr(each, name) for each in findings.audiences) for name in ("entered", "left"))
+    changes = [
+        f"{plural(count, 'user')} would {verb}" for count, verb in ((entered, "enter"), (left, "leave")) if count
+    ]
+    if not changes and findings.traits.changed:
+        changes = [f"{plural(findings.traits.changed, 'user')} with changed traits"]
+    calls, to = sum(each.calls for each in found.forecasts), sum(each.calls > 0 for each in found.forecasts)
+    sends = f"{plural(calls, 'call')} to {plural(to, 'destination')}" if calls else "nothing to send"
+    held = sum(each.status is AudienceStatus.HELD for each in findings.audiences)
+    traits = len(findings.traits.held)
+    failed = sum(each.status is AudienceStatus.FAILED for each in findings.audiences)
+    trouble = [f"{plural(failed, 'audience')} could not be loaded"] if failed else []
+    trouble += ["computed traits could not be loaded"] if findings.traits.errors else []
+    trouble += [f"{plural(held, 'audience')} would be held"] if held else []
+    trouble += [f"{plural(traits, 'computed trait')} would be held"] if traits else []
+    return f"Plan: {', '.join([*trouble, *(changes or ['no changes']), sends])}. Nothing was changed."
+
+
+def _audiences(audiences: Sequence[AudienceFinding], screen: Screen) -> list[str]:
+    none = "-" if any(_share(each) for each in audiences) else None
+    rows = [
+        (each.key, each.status.value, each.after, each.entered, each.left, _share(each) or none, each.invalid)
+        for each in audiences
+    ]
+    return table(AUDIENCES, rows, screen, stack_if_narrow=True)
+
+
+def _share(each: AudienceFinding) -> str | None:
+    """Of the members before, how many would enter or leave."""
+    moved = each.entered + each.left
+    return f"{moved / each.before:.1%}" if moved and each.before else None
+
+
+def _largest_traits(found: Plan, screen: Screen) -> list[str]:
+    changes = [each for each in found.largest if each.kind is PropertyKind.COMPUTED_TRAIT]
+    if not changes:
+        return []
+    names = [f"{each.key} {plural(each.users, 'user')}" for each in changes]
+    return prose(f"Largest changes of computed traits: {listed(names, most=MOST)}.", screen)
+
+
+def _destinations(forecasts: Sequence[Forecast], screen: Screen) -> list[str]:
+    shown = [each for each in forecasts if each.calls]
+    rows = [(each.name, each.calls, each.requests, time_of(each), path_text(each.address)) for each in shown]
+    none = [each.name for each in forecasts if not each.calls]
+    lines = table(DESTINATIONS, rows, screen)
+    if none:
+        lines += prose(f"Destinations without calls: {', '.join(none)}.", screen)
+    for each in forecasts:
+        if each.withheld:
+            lines += prose(f"{plural(each.withheld, 'suppressed user')} would be left out at {each.name}.", screen)
+    return lines
+
+
+def time_of(forecast: Forecast) -> str:
+    """The time at the limits of its rate; `-` where none is set."""
+    return "-" if forecast.longest is None else duration(forecast.longest)
+
+
+def limits_lines(forecasts: Sequence[Forecast], screen: Screen) -> list[str]:
+    """Which limits the times are for."""
+    lines = list[str]()
+    for each in forecasts:
+        limits = [(each.rate_limit, "request", "`rate_limit`"), (each.rate, "user", "`--rate`")]
+        texts = [f"{_rate_text(rate, what)} ({where})" for rate, what, where in limits if rate]
+        if each.calls and texts:
+            lines += prose(f"Limits of {each.name}: {', '.join(texts)}.", screen)
+    return lines
+
+
+def _rate_text(rate: float, what: str) -> str:
+    seconds, unit = (1, "a second") if rate >= 1 else (60, "a minute") if rate * 60 >= 1 else (3600, "an hour")
+    count = round(rate * seconds, 3)
+    return f"{count:,.6g} {form(1 if count == 1 else 2, what)} {unit}"
+
+
+def _calls(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[str]]:
+    """The first calls; those that are the same for several destinations once."""
+    groups: dict[tuple[tuple[str, str], ...], list[Forecast]] = {}
+    for each in forecasts:
+        if each.samples:
+            groups.setdefault(tuple((call.user_id, call.traits_json) for call in each.samples), []).append(each)
+    for group in groups.values():
+        first = group[0]
+        names = [each.name for each in group]
+        same = f"the same for {_and(names)}"
+        if len(first.samples) < first.calls:
+            count = f", {len(first.samples)} of {first.calls:,}"
+            title = f"Calls{count} ({same}):" if len(group) > 1 else f"Calls to {names[0]}{count}:"
+        else:
+            title = f"Calls ({same}):" if len(group) > 1 else f"Calls to {names[0]}:"
+        yield [*prose(title, screen), *(text for call in first.samples for text in _call(call, screen))]
+
+
+def _call(call: IdentifyCall, screen: Screen) -> list[str]:
+    user = shown_id(call.user_id)
+    if fills_half(user, screen):
+        return [INDENT + user, *json_lines(call.traits_json, screen, start=INDENT * 2, most=CALL_LINES)]
+    start = f"{INDENT}{user}  "
+    return json_lines(call.traits_json, screen, start=start, most=CALL_LINES)
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _requests(forecasts: Sequence[Forecast], secrets: Sequence[str], screen: Screen) -> Iterator[list[str]]:
+    cut = False
+    for each in forecasts:
+        if not each.samples:
+            continue
+        lines, shortened = _request_lines(each, secrets, screen)
+        cut = cut or shortened
+        yield lines
+    if cut:
+        yield prose("All requests and headers: audience-sync plan --json", screen)
+
+
+def _request_lines(each: Forecast, secrets: Sequence[str], screen: Screen) -> tuple[list[str], bool]:
+    """The first request, and whether its end was left out."""
+    request = _request(each, secrets)
+    what = f"for the first {plural(each.in_request, 'call')}"
+    if request.method is None:
+        what = f"Line for {path_text(each.address)}" if each.in_request == 1 else f"Lines for {path_text(each.address)}"
+        title = f"{what}:"
+    else:
+        title = f"First request to {each.name}{'' if each.in_request == 1 else f', {what}'}:"
+    lines = prose(title, screen)
+    if request.method:
+        lines.append(f"{INDENT}{request.method} {request.url}")
+    lines += [f"{INDENT}{name}: {value}" for name, value in (request.headers or {}).items()]
+    body, shortened = list[str](), False
+    for text in request.body.splitlines()[: len(request.body.splitlines()) if screen.width is None else 1]:
+        laid = json_lines(printable_json(text), screen, start=INDENT, most=REQUEST_LINES)
+        shortened = shortened or laid != json_lines(printable_json(text), screen, start=INDENT)
+        body += laid
+    shortened = shortened or (screen.width is not None and len(request.body.splitlines()) > 1)
+    return [*lines, *body], shortened
+
+
+def printable_json(text: str) -> str:
+    """As it goes out, without characters that a terminal would act on."""
+    return text if text.isprintable() else _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
+def _refusals(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[str]]:
+    for each in forecasts:
+        if each.refused:
+            lines = prose(f"{plural(each.refused, 'call')} to {each.name} can't be sent, and would be refused:", screen)
+            for user, why in list(each.refusals.items())[:MOST]:
+                lines += prose(f"{shown_id(user)}: {printable(why)}", screen, indent=INDENT, hanging=INDENT * 2)
+            more = each.refused - min(MOST, len(each.refusals))
+            yield [*lines, *([f"{INDENT}and {more:,} more"] if more else [])]
+
+
+def _request(forecast: Forecast, secrets: Sequence[str]) -> ShownRequest:
+    """As it would go out, without secrets."""
+    if forecast.request is None:
+        return ShownRequest(masked(forecast.body.decode("utf-8", "replace"), secrets))
+    from audience_sync.destinations.http.transport import HEADERS
+
+    return shown_request(forecast.request, {**HEADERS, **forecast.request.headers}, secrets)
+
+
+def _failures(findings: Findings, details: Details, screen: Screen) -> Iterator[list[str]]:
+    from audience_sync.cli.views.attention import failure_blocks
+
+    yield from failure_blocks(findings.audiences, findings.traits.errors, findings.errors, details, screen)
+
+
+def _general(findings: Findings, screen: Screen) -> Iterator[list[str]]:
+    for text in findings.held:
+        yield prose(f"Held: {text}", screen)
+
+
+def _standing(found: Plan, details: Details, screen: Screen) -> Iterator[list[str]]:
+    """Audiences that wait are no part of the plan, unless it is of their seed."""
+    for each in found.findings.audiences:
+        if each.status is AudienceStatus.WAITING:
+            text = f"Waiting: {each.key} is not part of this plan (`initial: manual`)."
+            yield [*prose(text, screen), command(f"audience-sync plan {each.key}")]
+    frozen = [each for each in found.findings.audiences if each.status is AudienceStatus.FROZEN]
+    yield from standing(frozen, details, screen)
+
+
+def _ends(found: Plan, shown: Shown, screen: Screen) -> Iterator[list[str]]:
+    """The commands that would do it."""
+    if shown.saved_as is not None:
+        yield ["To do exactly this, or nothing:", command(f"audience-sync sync --plan {shown.saved_as}")]
+        return
+    for intro, text in found.steps:
+        yield [*prose(intro, screen), command(text)]
+    if found.does_something and screen.width is not None:
+        exactly = [command(found.saving), command("audience-sync sync --plan plan.json")]
+        yield [*prose("To do exactly this, or nothing:", screen), *exactly]

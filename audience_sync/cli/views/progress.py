@@ -1,0 +1,149 @@
+"""Show a run's progress on stderr: bars on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from audience_sync.cli.base.layout import NORMAL, Screen
+from audience_sync.delivery.deliver import Tally
+from audience_sync.sync.values.request import Watch
+from audience_sync.text import duration
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+log = logging.getLogger("audience_sync")
+
+#: Seconds between two lines where there is no terminal.
+LINE_EVERY = 10.0
+#: Characters of a bar.
+BAR = 14
+#: Characters that a destination's counts, pace and refusals fill.
+COUNTS = 46
+#: Characters between the columns of a line.
+_GAPS = 2
+
+
+class RunProgress:
+    """Shows on stderr what is loaded, and how far each destination is, with calls a second and the time left."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bars: Progress | None = None
+        self._screen = Screen()
+        self._loading: TaskID | None = None
+        self._loaded = 0
+        self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}
+        self._lines: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def watch(self) -> Watch:
+        return Watch(self._load, self._deliver)
+
+    def _load(self, what: str) -> None:
+        log.debug("loading %s", what)
+        if self._bars:
+            self._loaded += 1
+            if self._loading is None:
+                self._loading = self._bars.add_task("", total=None, text="", is_loading=True)
+            self._bars.update(self._loading, description=loading_text(self._loaded, what, self._screen))
+
+    def _deliver(self, tally: Tally) -> None:
+        with self._lock:
+            now = time.monotonic()
+            began = self._began.setdefault(tally.name, now)
+            if self._bars:
+                self._advance(self._bars, tally, now - began)
+            elif now - self._lines.setdefault(tally.name, now) > LINE_EVERY:
+                self._lines[tally.name] = now
+                log.info(progress_line(tally, now - began), extra={"destination": tally.name})
+
+    def _advance(self, bars: Progress, tally: Tally, seconds: float) -> None:
+        if self._loading is not None:
+            bars.remove_task(self._loading)
+            self._loading = None
+        if tally.name not in self._tasks:
+            name = sending_text(tally.name, self._screen)
+            self._tasks[tally.name] = bars.add_task(name, total=tally.calls, text="", is_loading=False)
+        text = f"{_answered(tally):,} of {tally.calls:,}  {progress_text(tally, seconds)}"
+        bars.update(self._tasks[tally.name], completed=_answered(tally), total=tally.calls, text=text)
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and not self._quiet:
+            from audience_sync.cli.base.output import screen
+
+            self._screen = screen(error=True)
+            self._bars = _bars(self._screen)
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars:
+            self._bars.stop()
+
+
+def loading_text(number: int, what: str, screen: Screen) -> str:
+    """``Loading 2: audience vip``; without the name where a line has no room for all of it."""
+    text = f"Loading {number}: {what}"
+    is_short = screen.width is None or len(text) + _GAPS <= screen.width
+    return text if is_short else f"Loading {number}"
+
+
+def sending_text(name: str, screen: Screen) -> str:
+    """What stands before a destination's counts: they need room, so that a long name stands alone, on several lines."""
+    width = screen.width or NORMAL
+    room = max(10, width - COUNTS - (0 if screen.is_narrow else BAR + _GAPS))
+    text = name if screen.is_narrow else f"Sending to {name}"
+    text = text if len(text) <= room else name
+    return "\n".join(text[at : at + room] for at in range(0, len(text), room))
+
+
+def progress_text(tally: Tally, seconds: float) -> str:
+    """``200/s, 18 s left, 0 refused``; ``done`` at the end."""
+    answered = _answered(tally)
+    if answered >= tally.calls:
+        return "done" if not tally.refused else f"done, {tally.refused:,} refused"
+    rate = answered / seconds if seconds > 0 else 0.0
+    speed = [f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min"] if rate else []
+    left = [f"{duration((tally.calls - answered) / rate)} left"] if rate else []
+    return ", ".join([*speed, *left, f"{tally.refused:,} refused"])
+
+
+def progress_line(tally: Tally, seconds: float) -> str:
+    """``segment: 2,200 of 4,700 calls answered, 0 refused, 13 s left``."""
+    answered = _answered(tally)
+    rate = answered / seconds if seconds > 0 else 0.0
+    left = f", {duration((tally.calls - answered) / rate)} left" if rate and answered < tally.calls else ""
+    return f"{tally.name}: {answered:,} of {tally.calls:,} calls answered, {tally.refused:,} refused{left}"
+
+
+def _answered(tally: Tally) -> int:
+    return tally.delivered + tally.refused
+
+
+def _bars(screen: Screen) -> Progress:
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.text import Text
+
+    from audience_sync.cli.base.output import console
+
+    class Bar(BarColumn):
+        """Not while snapshots are loaded: their number is not known."""
+
+        def render(self, task: Task) -> object:  # type: ignore[override]  # an empty text in place of the bar
+            return Text("") if task.fields["is_loading"] else super().render(task)
+
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
+    if screen.width is not None and screen.width >= NORMAL:
+        columns.append(Bar(bar_width=BAR))
+    columns.append(TextColumn("{task.fields[text]}", markup=False))
+    return Progress(*columns, console=console(error=True), transient=True)

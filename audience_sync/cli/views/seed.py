@@ -1,0 +1,89 @@
+"""Say what a seed did: how many members it reached, or why it sent nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audience_sync.cli.base.layout import command, prose
+from audience_sync.cli.base.output import screen
+from audience_sync.cli.views.attention import change_text
+from audience_sync.cli.views.run_details import Details
+from audience_sync.cli.views.summary import Wording, held_what
+from audience_sync.model import AudienceStatus, RunStatus
+from audience_sync.sync.values.change_set import AudienceFinding
+from audience_sync.sync.values.report import DestinationReport, Report
+from audience_sync.sync.values.request import Order
+from audience_sync.text import plural, seconds_text
+
+#: Users a second that the next command names where none were given.
+SLOWLY = "500/s"
+
+
+def seeded(report: Report, details: Details, order: Order, rate: str | None) -> Wording:
+    """The headline of a seed, and what comes next."""
+    key, audience = order.seed or "", _audience(report, order.seed or "")
+    if audience is None or report.status is RunStatus.FAILED:
+        return Wording()
+    took = f"in {seconds_text(report.seconds)}"
+    if audience.status is AudienceStatus.HELD:
+        held = next(each for each in details.held if key in each.keys)
+        change = change_text(held.kind, held.counts) or held_what(report)
+        return Wording(f"Run {report.run} held {key}: {change}. Nothing was sent.")
+    if order.baseline:
+        members = plural(audience.after, "member")
+        recorded = f"Run {report.run} recorded {members} of {key} without sending."
+        return Wording(recorded, prose("From now on `sync` sends only who enters or leaves.", screen()))
+    if not any(each.calls for each in report.destinations):
+        return Wording(f"Run {report.run}: {_nothing_sent(report, details, audience)} Nothing was sent.")
+    pending = max((each.pending for each in report.destinations), default=0)
+    trouble = any(each.error or each.refused for each in report.destinations)
+    if trouble:
+        return Wording(addresses=False)
+    if pending:
+        return _part(report, order, audience, pending, took, rate)
+    where = plural(len(report.destinations), "destination")
+    words = f"Run {report.run} finished seeding {key} {took}: {plural(audience.after, 'member')} at {where}."
+    return Wording(words, prose("From now on `sync` sends only who enters or leaves.", screen()), addresses=False)
+
+
+def _part(
+    report: Report, order: Order, audience: AudienceFinding, pending: int, took: str, rate: str | None
+) -> Wording:
+    sent = max((each.delivered for each in report.destinations), default=0)
+    everyone = audience.after - max((each.withheld for each in report.destinations), default=0)
+    before = everyone - pending - sent
+    so_far = f", {everyone - pending:,} so far" if before > 0 else ""
+    words = (
+        f"Run {report.run} seeded {sent:,} of {plural(everyone, 'member')} of {order.seed} {took}{so_far}, as limited."
+    )
+    if screen().width is None:
+        return Wording(words, (), addresses=False)
+    users = "this user" if sent == 1 else f"these {sent:,} users"
+    look = prose(f"Next: look at {users} in the destinations. Then continue:", screen())
+    again = command(f"audience-sync seed {order.seed} --rate {rate or SLOWLY}")
+    return Wording(words, [*look, again], addresses=False)
+
+
+def _nothing_sent(report: Report, details: Details, audience: AudienceFinding) -> str:
+    withheld = sum(each.withheld for each in report.destinations)
+    if not audience.after:
+        return f"{audience.key} has no members."
+    if withheld:
+        return f"all users of {audience.key} that are left to send to are suppressed."
+    if details.baselines & {each.name for each in report.destinations}:
+        return f"the members of {audience.key} were recorded without sending; only later changes are sent."
+    return f"{audience.key} is already seeded at {names_of(report.destinations)}."
+
+
+def _and(names: str) -> str:
+    first, comma, last = names.rpartition(", ")
+    return f"{first} and {last}" if comma else names
+
+
+def _audience(report: Report, key: str) -> AudienceFinding | None:
+    return next((each for each in report.audiences if each.key == key), None)
+
+
+def names_of(destinations: Sequence[DestinationReport]) -> str:
+    """``log``, ``log and segment``, ``a, b and c``."""
+    return _and(", ".join(each.name for each in destinations))

@@ -1,0 +1,71 @@
+"""What comes after a run? The log, whoever is to be told, and the monitor's numbers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from audience_sync.alerts.after_run import after_run
+from audience_sync.alerts.conditions import RUN
+from audience_sync.cli.base.errors import FAILED, code_of, masked_text
+from audience_sync.cli.base.logging import log_report
+from audience_sync.config.models import Settings
+from audience_sync.errors import AudienceSyncError, LeaseLostError, MetricsError, in_short
+from audience_sync.store.connection.engine import Store
+from audience_sync.sync.values.report import Report
+from audience_sync.sync.values.request import Order
+
+log = logging.getLogger("audience_sync")
+
+
+def afterwards(settings: Settings, store: Store, order: Order, report: Report) -> None:
+    log_report(report)
+    after_run(settings, store, order, report)
+    write_numbers(settings)
+
+
+def write_numbers(settings: Settings) -> None:
+    """For a monitor, where the config names a file."""
+    if settings.metrics.file is not None:
+        from audience_sync.metrics.prometheus import write
+
+        try:
+            write(Path(settings.metrics.file), lambda: store_of(settings))
+        except MetricsError as error:
+            log.warning("%s", error)
+
+
+@contextmanager
+def told_if_it_breaks_off(settings: Settings) -> Iterator[None]:
+    """People are told of a run that gives no report, unless whoever began it asked for what can't be."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, BrokenPipeError, LeaseLostError):
+        raise  # what was overtaken is the other run's to tell of
+    except Exception as error:
+        if not isinstance(error, AudienceSyncError) or code_of(error) == FAILED:
+            run_failed(settings, error)
+        raise
+
+
+def run_failed(settings: Settings, error: Exception) -> None:
+    from audience_sync.alerts.without_report import failed
+
+    expected = isinstance(error, AudienceSyncError)
+    words = str(error) if expected else f"an error that audience-sync did not expect: {in_short(error, masked_text)}"
+    failed(settings, RUN, words)
+    write_numbers(settings)
+
+
+@contextmanager
+def store_of(settings: Settings) -> Iterator[Store]:
+    """The store for one look."""
+    store = Store(settings.store)
+    try:
+        yield store
+    finally:
+        store.close()

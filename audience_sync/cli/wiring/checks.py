@@ -1,0 +1,236 @@
+"""Check each part of a project in turn; none is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Set
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from audience_sync.cli.base.errors import masked_text
+from audience_sync.cli.base.options import GlobalOptions
+from audience_sync.cli.base.output import path_text
+from audience_sync.cli.wiring.dependencies import open_source, read_settings, store_to_read
+from audience_sync.config.models import Settings
+from audience_sync.destinations.base import Audiencing, Destination, HttpDestination
+from audience_sync.destinations.boundary import Contained
+from audience_sync.destinations.http.egress import Egress, shown_proxy
+from audience_sync.destinations.registry import destination_types
+from audience_sync.errors import AudienceSyncError, ConfigError
+from audience_sync.schedule.entries import entries
+from audience_sync.schedule.times import due, first_after
+from audience_sync.store.audiences.properties import Property, read_properties
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
+from audience_sync.store.runs.schedule_slots import last_slots
+from audience_sync.sync.diff.priority_groups import grouped
+from audience_sync.sync.load.resolve_audiences import named_targets, refuse_traits, retired_key
+from audience_sync.sync.load.retired import retired_warnings, without_retired_traits
+from audience_sync.text import plural
+
+#: Of a snapshot, which may have millions.
+FEW_ROWS = 100
+#: The message that every address is sent by `check --notify`.
+TRIAL = ("audience-sync: a test", "Test message. Real alerts arrive here when a run needs attention.")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One part that was looked at. ``part``: config, source, store, audience, traits, destination, schedule, notify."""
+
+    part: str
+    name: str
+    good: bool
+    message: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check_config(options: GlobalOptions) -> tuple[Settings | None, list[Line]]:
+    try:
+        settings = read_settings(options)
+    except ConfigError as error:
+        return None, [_failed("config", problem.path, problem.message) for problem in error.problems]
+    traits = sum(len(entry.columns) for entry in settings.computed_traits)
+    parts = [(len(settings.audiences), "audience"), (traits, "computed trait")]
+    parts.append((len(settings.destinations), "destination"))
+    count = ", ".join(plural(number, thing) for number, thing in parts)
+    return settings, [Line("config", options.config, True, count)]
+
+
+def check_everything(settings: Settings) -> list[Line]:
+    store_line, stored = _store(settings)
+    sources = list(_sources(settings))
+    failed = {each.name for each in sources if not each.good}
+    looks = (_keys(settings, stored), sources, _snapshots(settings, stored, failed), _destinations(settings))
+    schedules = _schedules(settings) if store_line.good else ()
+    return [store_line, *(line for look in looks for line in look), *schedules]
+
+
+def _schedules(settings: Settings) -> Iterator[Line]:
+    """Whether each schedule's last time had its run; it is unknown for one that no scheduler has run yet."""
+    if settings.general_schedule is None and all(each.schedule is None for each in settings.audiences):
+        return
+    found, now = entries(settings), datetime.now(UTC)
+    with store_to_read(settings.store) as store, store.reading() as connection:
+        last = last_slots(connection, [each.name for each in found], now)
+    for each in found:
+        coming = f"next {first_after(each.schedule, now):%Y-%m-%d %H:%M} UTC"
+        if each.name not in last:
+            yield Line("schedule", each.name, True, f"{coming}, once `audience-sync schedule` runs")
+            continue
+        missed = due(each.schedule, last[each.name].at, now - settings.notify.late)
+        if missed is None:
+            yield Line("schedule", each.name, True, coming)
+        else:
+            words = f"nothing has run for {missed.at:%Y-%m-%d %H:%M} UTC. Is `audience-sync schedule` alive?"
+            yield Line("schedule", each.name, False, words)
+
+
+def check_notify(settings: Settings) -> list[Line]:
+    """Send a test message to every address of `notify`, and call the dead-man's switch."""
+    from audience_sync.alerts.notify import ordinal, way_out
+    from audience_sync.alerts.send import ping, send
+
+    addresses = settings.notify.to
+    if not addresses and not settings.notify.ping:
+        return [_failed("notify", "", "no alerts are configured: set `notify.to` or `notify.ping`")]
+    way = way_out(settings)
+    tried = [(f"{ordinal(place)} address", send(each, *TRIAL, way)) for place, each in enumerate(addresses, 1)]
+    if settings.notify.ping:
+        tried.append(("ping", ping(settings.notify.ping, way)))
+    return [
+        _failed("notify", name, problem) if problem else Line("notify", name, True, "accepted a test message")
+        for name, problem in tried
+    ]
+
+
+def _failed(part: str, name: str, message: object) -> Line:
+    return Line(part, name, False, _from_here(masked_text(" ".join(str(message).split()))))
+
+
+def _store(settings: Settings) -> tuple[Line, dict[str, Property]]:
+    store = Store(settings.store)
+    try:
+        if store.is_sqlite and migrate.current(store) is None:
+            if store.file and not _may_write(store.file):
+                return _failed(
+                    "store", path_text(store.label), "can't be created: this user may not write to its folder"
+                ), {}
+            return Line("store", path_text(store.label), True, "will be created by the first run"), {}
+        migrate.refuse_other(store)
+        with store.reading() as connection:
+            stored = read_properties(connection)
+        return Line("store", path_text(store.label), True, f"schema {migrate.HEAD}{_advice(store)}"), stored
+    except AudienceSyncError as error:
+        return _failed("store", path_text(store.label), error), {}
+    finally:
+        store.close()
+
+
+def _may_write(file: Path) -> bool:
+    folder = next(each for each in file.absolute().parents if each.exists())
+    return folder.is_dir() and os.access(folder, os.W_OK)
+
+
+def _advice(store: Store) -> str:
+    """How the journal is kept: a rollback journal lets readers and runs wait for each other."""
+    import sqlite3
+
+    if not store.is_sqlite:
+        return ""
+    journal = "write-ahead log" if store.is_wal else "rollback journal; the next run makes it a write-ahead log"
+    return f", SQLite {sqlite3.sqlite_version} ({journal})"
+
+
+def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[Line]:
+    try:
+        targets = named_targets(settings.audiences, stored)
+        refuse_traits(settings.computed_traits, stored)
+        grouped(settings, targets, stored)
+    except ConfigError as error:
+        yield from (_failed("config", problem.path, problem.message) for problem in error.problems)
+        return
+    for place, words in retired_warnings(settings, stored):
+        yield Line("config", place, True, words)
+    claimed = {target.key for target in targets}
+    names_from = any(config.names_from for config in settings.audiences)
+    for each in stored.values():
+        if each.kind == "audience" and each.origin is None and each.key not in claimed and not each.retired:
+            message = "in the store but no longer in the config: nothing is sent for it"
+            yield Line("audience", each.key, True, message)
+    if not claimed and not names_from:
+        yield Line("config", "", True, "no audiences")
+
+
+def _sources(settings: Settings) -> Iterator[Line]:
+    for name, config in settings.sources.items():
+        try:
+            yield Line("source", name, True, _from_here(open_source(name, config).check()))
+        except AudienceSyncError as error:
+            yield _failed("source", name, error)
+
+
+def _from_here(text: str) -> str:
+    """Paths within the project as they are from its folder."""
+    here = str(Path.cwd())
+    return text.replace(f"folder {here},", "folder .,").replace(f"{here}{os.sep}", "")
+
+
+def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]) -> Iterator[Line]:
+    """Whether the columns of every audience and trait are there that is not retired. Only a few rows are read."""
+    from audience_sync.sources.files.allowed_paths import readable
+    from audience_sync.sync.load.snapshot import wanted_of
+    from audience_sync.workspace import Workspace
+
+    sources = {name: open_source(name, config) for name, config in settings.sources.items()}
+    with Workspace(settings.memory_limit, readable(settings)) as workspace:
+        for audience in settings.audiences:
+            if retired_key(audience, stored):
+                continue
+            name = audience.property_key or f"names from {audience.names_from}"
+            if audience.source in failed:
+                yield _failed("audience", name, f"its source {audience.source} failed")
+                continue
+            try:
+                sources[audience.source].read(workspace, replace(wanted_of(audience), most=FEW_ROWS))
+                yield Line("audience", name, True, f"readable from {audience.source}")
+            except AudienceSyncError as error:
+                yield _failed("audience", name, error)
+        for entry in without_retired_traits(settings, stored).computed_traits:
+            if not entry.traits:
+                continue
+            if entry.source in failed:
+                yield _failed("traits", entry.source, f"the source {entry.source} failed")
+                continue
+            try:
+                sources[entry.source].read(workspace, replace(wanted_of(entry), most=FEW_ROWS))
+                yield Line("traits", entry.source, True, ", ".join(entry.columns))
+            except AudienceSyncError as error:
+                yield _failed("traits", entry.source, error)
+
+
+def _destinations(settings: Settings) -> Iterator[Line]:
+    types = destination_types()
+    for name, options in settings.destinations.items():
+        about = Audiencing("check", secrets=settings.secrets)
+        destination = Contained(name, partial(types[options.type], options, about), options, about)
+        destination.open().close()
+        address = destination.address
+        if problem := destination.stopped():
+            yield _failed("destination", name, problem.reason)
+        else:
+            where = f"{options.type} {path_text(address)}{_by_way_of(destination.inner)}"
+            yield Line("destination", name, True, where)
+
+
+def _by_way_of(destination: Destination | None) -> str:
+    """The proxy on the way, where the destination is reached over HTTP."""
+    if not isinstance(destination, HttpDestination):
+        return ""
+    proxy = Egress.of(destination.options.ca_file, destination.options.proxy).proxy_for(destination.address)
+    return f" through the proxy {shown_proxy(proxy)}" if proxy else ""

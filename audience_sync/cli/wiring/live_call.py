@@ -1,0 +1,106 @@
+"""What becomes of one real call? Sent over the destination's own transport, with all that was said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from audience_sync.cli.base.errors import FAILED, OK, UNDELIVERED
+from audience_sync.cli.views.http_exchange import ShownRequest, ShownResponse, shown_request, shown_response
+from audience_sync.destinations.base import Destination, HttpDestination, Judgement, Meaning, Message, Transport
+from audience_sync.destinations.boundary import own_error
+from audience_sync.destinations.http.statuses import named, shortened
+from audience_sync.errors import UnsendableError
+from audience_sync.model import IdentifyCall
+from audience_sync.redaction.secrets import masked
+
+VERDICTS = {
+    Meaning.DELIVERED: "Delivered",
+    Meaning.REFUSED: "Refused",
+    Meaning.RETRY: "Not delivered; a run would try again",
+    Meaning.SLOW_DOWN: "Not delivered; a run would wait and try again",
+    Meaning.STOP: "Stopped: no call is accepted until this is corrected",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One call's way. Request and response are None where there was none."""
+
+    judgement: Judgement
+    request: ShownRequest | None = None
+    response: ShownResponse | None = None
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """FAILED where no other call would fare better: the key, the address, nobody there."""
+        match self.judgement:
+            case Judgement(meaning=Meaning.DELIVERED):
+                return OK
+            case Judgement(meaning=Meaning.STOP) | Judgement(meaning=Meaning.RETRY, status=None):
+                return FAILED
+            case _:
+                return UNDELIVERED
+
+    @property
+    def verdict(self) -> str:
+        """For people, with the reason where there is one."""
+        said = VERDICTS[self.judgement.meaning]
+        return f"{said}: {self.judgement.reason}" if self.judgement.reason else said
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "request": self.request and asdict(self.request),
+            "response": self.response and asdict(self.response),
+            "meaning": self.judgement.meaning,
+            "reason": self.judgement.reason or None,
+            "seconds": round(self.seconds, 3),
+            "exit_code": self.exit_code,
+        }
+
+
+def try_out(destination: Destination, call: IdentifyCall, secrets: Sequence[str], *, name: str) -> Trial:
+    """Send the call to the destination of this ``name``, in one request. ``secrets``: those of the config."""
+    try:
+        trial = _tried(destination, call, secrets)
+        return replace(trial, judgement=replace(trial.judgement, reason=named(trial.judgement.reason, name)))
+    except UnsendableError as error:
+        return Trial(Judgement(Meaning.REFUSED, f"it was not sent: {error}"))
+    except (Exception, SystemExit) as error:  # whatever another package's code raises
+        return Trial(Judgement(Meaning.STOP, own_error(error, secrets)))
+
+
+def _tried(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> Trial:
+    messages = destination.encode(call)
+    transport = destination.open()
+    started = time.monotonic()
+    try:
+        trial = _sent(destination, transport, messages, secrets)
+    finally:
+        transport.close()
+    judgement = _of_the_call(trial.judgement)
+    judgement = replace(judgement, reason=shortened(masked(judgement.reason, secrets)))
+    return replace(trial, judgement=judgement, seconds=time.monotonic() - started)
+
+
+def _sent(destination: Destination, transport: Transport, messages: list[Message], secrets: Sequence[str]) -> Trial:
+    if isinstance(destination, HttpDestination):
+        from audience_sync.destinations.http.transport import HEADERS, HttpTransport
+
+        if isinstance(transport, HttpTransport):  # another package's may bring its own
+            made = transport.exchange(messages)
+            headers = {**HEADERS, **made.request.headers}
+            response = made.answer.status and shown_response(made.answer, headers, secrets)
+            return Trial(made.judgement, shown_request(made.request, headers, secrets), response or None)
+    body = "\n".join(message.body.decode("utf-8", "replace") for message in messages)
+    return Trial(transport.send(messages), ShownRequest(masked(body, secrets)))
+
+
+def _of_the_call(judgement: Judgement) -> Judgement:
+    """A batch that went through may name calls that did not; here that is the one."""
+    if not judgement.refused:
+        return judgement
+    return Judgement(Meaning.REFUSED, "; ".join(dict.fromkeys(judgement.refused.values())), judgement.status)

@@ -1,0 +1,47 @@
+"""Where does a scheduler answer a monitor? At the port of its config, which may become another one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from audience_sync.cli.wiring.after_run import store_of
+from audience_sync.config.models import Settings
+
+
+class Port:
+    """A context, within which the numbers of the store are served."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._settings: Settings | None = None
+
+    def serve(self, settings: Settings) -> None:
+        """From now on as this config says. Raises MetricsError where the port can't be had; then all is as before."""
+        before = self._settings
+        try:
+            self._answer(settings)
+        except BaseException:
+            if before is not None:
+                self._answer(before)
+            raise
+
+    def _answer(self, settings: Settings) -> None:
+        self._open.close()  # the new port may be the old one, at another host
+        self._settings = None
+        if settings.metrics.port is not None:
+            from audience_sync.metrics.prometheus import served
+
+            opened = partial(store_of, settings)
+            self._open.enter_context(served(settings.metrics.host, settings.metrics.port, opened))
+        self._settings = settings
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.close()

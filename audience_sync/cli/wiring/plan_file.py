@@ -1,0 +1,70 @@
+"""Write a plan to the file of `--out`, which may replace another plan and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from audience_sync.cli.commands.sync import LARGEST_PLAN
+
+if TYPE_CHECKING:
+    from audience_sync.config.models import Settings
+
+_HINT = "--out"
+
+
+def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
+    """Raise click.BadParameter for a file of the project, and for one that is there and is no plan."""
+    from audience_sync.cli.wiring.project_files import output_problem
+    from audience_sync.config.validate.shared_files import Use
+
+    if problem := output_problem(settings, config, [Use(_HINT, str(out), is_written=True)]):
+        raise click.BadParameter(problem.message, param_hint=_HINT)
+    if out.is_file() and not _may_be_replaced(out):
+        words = f"{out} exists and is not a saved plan. It was not changed, and no plan was made. Name another file"
+        raise click.BadParameter(words, param_hint=_HINT)
+
+
+def write_plan(out: Path, text: str) -> None:
+    """Whole or not at all; its owner's alone, since it may hold users' ids and properties."""
+    try:
+        if out.exists() and not stat.S_ISREG(out.stat().st_mode):
+            out.write_text(text, "utf-8")  # a pipe or a terminal
+        else:
+            _replace(Path(os.path.realpath(out)), text)
+    except OSError as error:
+        raise click.BadParameter(f"{out} can't be written: {error.strerror}", param_hint=_HINT) from None
+
+
+def _may_be_replaced(file: Path) -> bool:
+    """An empty file holds nothing to lose."""
+    try:
+        if file.stat().st_size > LARGEST_PLAN:
+            return False
+        text = file.read_text("utf-8")
+        document = json.loads(text) if text else {"format": 0, "made_at": "", "changes": {}}
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and {"format", "made_at", "changes"} <= document.keys()
+
+
+def _replace(file: Path, text: str) -> None:
+    """Written to a file of its own in the same folder, then renamed."""
+    number, unfinished = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # with the owner's rights alone
+    try:
+        with open(number, "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(unfinished, file)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise

@@ -1,0 +1,107 @@
+"""Refuse files that two options of a project name, and existing files that a run would write and did not make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from audience_sync.config.models import Settings
+from audience_sync.config.validate.own_output import holds_other_than_metrics
+from audience_sync.config.validate.shared_files import Use, database_uses, shared_paths, short_path
+from audience_sync.errors import ConfigError, Problem
+from audience_sync.sources.storage.resolve_names import LocalFolder, file_words
+
+
+def refuse_project_files(settings: Settings, config: str) -> None:
+    """Raise ConfigError with each pair of options that name one file, where one of them is written, and with each
+    option whose file exists with content of another kind.
+    """
+    shared = shared_paths(_uses(settings, config))
+    known = {each.path for each in shared}
+    if problems := [*shared, *(each for each in _foreign(settings) if each.path not in known)]:
+        raise ConfigError(problems)
+
+
+def refuse_store_file(settings: Settings, config: str) -> None:
+    """Raise ConfigError where the store is a file that the project reads: for commands that write the store alone."""
+    store = list(database_uses("store", settings.store, is_written=True))
+    coming = (use for each in store for use in _entries_that_would_read(settings, each.path))
+    if problems := shared_paths([*_read(settings, config), *coming, *store]):
+        raise ConfigError(problems)
+
+
+def output_problem(settings: Settings, config: str, outputs: Sequence[Use]) -> Problem | None:
+    """Why a command may not write these files, whether they exist or not. All have one option."""
+    problems = shared_paths(_uses(settings, config, *outputs))
+    return next((each for each in problems if outputs and each.path == outputs[0].option), None)
+
+
+def _uses(settings: Settings, config: str, *outputs: Use) -> list[Use]:
+    written = [*_written(settings), *outputs]
+    coming = (use for each in written for use in _entries_that_would_read(settings, each.path))
+    return [*_read(settings, config), *coming, *written]
+
+
+def _foreign(settings: Settings) -> Iterator[Problem]:
+    """Existing files that a run would append to, or replace, and that this program did not write."""
+    for name, options in settings.destinations.items():
+        for option, reason in options.foreign_files():
+            yield Problem(f"destinations.{name}.{option}", reason)
+    if (file := settings.metrics.file) and holds_other_than_metrics(file):
+        words = "exists and does not hold metrics of audience-sync: a run would replace it"
+        yield Problem("metrics.file", f"`{short_path(file)}` {words}. Name another file, or move this one away")
+
+
+def _written(settings: Settings) -> Iterator[Use]:
+    yield from database_uses("store", settings.store, is_written=True)
+    for name, options in settings.destinations.items():
+        for option in options.written_files:
+            if path := getattr(options, option):
+                yield Use(f"destinations.{name}.{option}", str(path), True)
+    if settings.metrics.file is not None:
+        yield Use("metrics.file", settings.metrics.file, True)
+
+
+def _read(settings: Settings, config: str) -> Iterator[Use]:
+    yield Use("the config", config)
+    yield from (Use("${file:...} in the config", path) for path in settings.files_read)
+    if settings.ca_file is not None:
+        yield Use("ca_file", settings.ca_file)
+    for name, source in settings.sources.items():
+        yield from database_uses(f"sources.{name}.database", source.database or "", is_written=False)
+    for name, options in settings.destinations.items():
+        own = [
+            (option, value) for option, value in options if option.endswith("_file") and isinstance(value, str | Path)
+        ]
+        yield from (
+            Use(f"destinations.{name}.{option}", str(value))
+            for option, value in own
+            if option not in options.written_files and value != settings.ca_file  # which every destination has
+        )
+    for option, folder, word in _words(settings):
+        with suppress(OSError):  # a folder that can't be listed is the reader's to report
+            yield from (Use(option, str(path)) for path in folder.paths(word))
+
+
+def _entries_that_would_read(settings: Settings, path: str) -> Iterator[Use]:
+    """Those that read a file which isn't there yet, once it is."""
+    if os.path.exists(path):
+        return
+    for option, folder, word in _words(settings):
+        if folder.would_mean(word, path):
+            yield Use(option, path)
+
+
+def _words(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:
+    """Names, globs and folders of local files, by the option that has them."""
+    for part in ("audiences", "computed_traits", "suppressed", "aliases"):
+        for index, entry in enumerate(getattr(settings, part)):
+            source = settings.sources.get(entry.source)
+            if source is None or not source.files or "://" in source.files:
+                continue
+            folder = LocalFolder(source.files, hive=bool(entry.partitions or source.partitions))
+            words = [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or ""))
+            option = f"{part}[{index}].{'file' if entry.file else 'query'}"
+            yield from ((option, folder, word) for word in words if "://" not in word)

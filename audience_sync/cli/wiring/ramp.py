@@ -1,0 +1,163 @@
+"""Seed an audience share by share: a run for each, and no next one while too many calls are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import click
+
+from audience_sync.cli.base.layout import INDENT, PIPE, Column, Screen, command, prose, table
+from audience_sync.cli.base.output import print_json, screen, write
+from audience_sync.cli.views.attention import blocks, urgent_lines
+from audience_sync.cli.views.run_details import read_details
+from audience_sync.cli.views.seed import names_of, seeded
+from audience_sync.cli.views.summary import summary
+from audience_sync.cli.wiring.dependencies import read_settings, read_store_settings, store_to_read
+from audience_sync.cli.wiring.run_command import carry_out, mail
+from audience_sync.config.sections.units import parse_share
+from audience_sync.model import AudienceStatus, RunStatus
+from audience_sync.sync.operations.ramp import Step, refused_of, why_to_stop
+from audience_sync.sync.values.report import Report
+from audience_sync.sync.values.request import Order
+from audience_sync.text import plural, seconds_text
+
+#: The share of the members that were reached whose calls may be refused (0 to 1).
+MOST_REFUSED = 0.05
+COLUMNS = (
+    Column("run", right=True, keep=True),
+    Column("step", right=True, keep=True),
+    Column("delivered", right=True, keep=True),
+    Column("refused", right=True, keep=True),
+    Column("pending", right=True, keep=True),
+    Column("time", right=True, keep=True, lost=1),
+)
+
+
+def parse_shares(text: str) -> Sequence[float]:
+    """`1%,10%,100%`. Raises ValueError."""
+    shares = [parse_share(each.strip()) for each in text.split(",")]
+    if sorted(set(shares)) != shares or not 0 < shares[0] <= shares[-1] <= 1:
+        raise ValueError("write rising shares of the members, such as 1%,10%,100%")
+    return shares
+
+
+def climb(context: click.Context, order: Order, shares: Sequence[float], most_refused: float, *, upgrade: bool) -> int:
+    """Send to these shares of the members, one after another; the exit code. One that is to be the last ends it."""
+    steps, key = list[Step](), order.seed or ""
+    speaks = not (context.obj.as_json or context.obj.quiet)
+    for share in shares:
+        report = carry_out(context, replace(order, share=share), upgrade=upgrade, silent=True)
+        with store_to_read(read_store_settings(context.obj).store) as store, store.reading() as connection:
+            refused = refused_of(connection, key)
+        steps.append(Step(share, report, why_to_stop(report, key, refused, most_refused)))
+        if speaks:
+            write(step_lines(steps, key, shares, screen()))
+        if steps[-1].stopped:
+            break
+    if speaks:
+        end = _end(context, steps[-1], order, shares, screen())
+        write(end if _did_nothing(steps[0].report, key) else ["", *end])
+    elif context.obj.as_json and (steps[-1].stopped or not context.obj.quiet):
+        print_json({**steps[-1].report.as_json(), "ramp": [_as_json(each) for each in steps]})
+    if steps[-1].stopped:
+        shown = context.obj.as_json or context.obj.quiet
+        mail(_end(context, steps[-1], order, shares, PIPE, urgent=True), shown=not shown)
+    return _exit_code(steps[-1])
+
+
+def _exit_code(last: Step) -> int:
+    """A ramp whose last share was sent did all that was asked, also where that was not everyone."""
+    if last.stopped:
+        return max(last.report.exit_code, 1)
+    did_as_asked = last.report.status is RunStatus.PARTIAL and not any(
+        each.error or each.still_refused for each in last.report.destinations
+    )
+    return 0 if did_as_asked else last.report.exit_code
+
+
+def step_lines(steps: Sequence[Step], key: str, shares: Sequence[float], screen: Screen) -> list[str]:
+    """The row of the last step; before that of the first one the heading. All rows are as wide as the first needs."""
+    first, last = steps[0].report, steps[-1]
+    if _did_nothing(last.report, key):
+        return []
+    everything = sum(each.calls for each in first.destinations)
+    widest = (last.report.run, "100%", everything, 0, everything, "100.0 s")
+    heading, row, _ = table(COLUMNS, [_row(last), widest], screen)
+    if len(steps) > 1:
+        return [row]
+    members = next((each.after for each in first.audiences if each.key == key), 0)
+    said = f"Seeding {key} in {plural(len(shares), 'step')}: {', '.join(map(_text, shares))} of "
+    return [*prose(f"{said}{plural(members, 'member')}.", screen), "", heading, row]
+
+
+def _row(step: Step) -> tuple[object, ...]:
+    sums = [
+        sum(getattr(each, name) for each in step.report.destinations) for name in ("delivered", "refused", "pending")
+    ]
+    return (step.report.run, _text(step.share), *sums, seconds_text(step.report.seconds))
+
+
+def _did_nothing(report: Report, key: str) -> bool:
+    """Whether the audience failed or is held, so that the step did nothing."""
+    audience = next((each for each in report.audiences if each.key == key), None)
+    return audience is None or audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD)
+
+
+def _end(
+    context: click.Context,
+    step: Step,
+    order: Order,
+    shares: Sequence[float],
+    screen: Screen,
+    *,
+    urgent: bool = False,
+) -> list[str]:
+    """``urgent``: only what needs a person."""
+    key, report = order.seed or "", step.report
+    if not step.stopped:
+        return _reached(step, key, screen)
+    if _did_nothing(report, key):
+        settings = read_settings(context.obj)
+        with store_to_read(settings.store) as store, store.reading() as connection:
+            details = read_details(connection, settings, report, "config.yaml")
+        if urgent:
+            return urgent_lines(list(blocks(report, details, screen)))
+        return summary(report, details, screen, wording=seeded(report, details, order, None))
+    pending = max((each.pending for each in report.destinations), default=0)
+    rest = f"{plural(pending, 'member')} {'is' if pending == 1 else 'are'} pending. " if pending else ""
+    repeat = f"audience-sync seed {key} --ramp {','.join(map(_text, shares))}"
+    refusing = [each.name for each in report.destinations if each.still_refused]
+    return [
+        *prose(f"Stopped after {_text(step.share)} of {key}: {step.stopped}.", screen),
+        *prose(f"{rest}Nothing more is sent until you continue.", screen),
+        "",
+        *prose("The reasons:", screen, indent=INDENT),
+        command(f"audience-sync show {report.run}", indent=INDENT * 2),
+        *prose("After correcting the data:", screen, indent=INDENT),
+        *(command(f"audience-sync retry --destination {name}", indent=INDENT * 2) for name in refusing),
+        command(repeat, indent=INDENT * 2),
+    ]
+
+
+def _reached(step: Step, key: str, screen: Screen) -> list[str]:
+    refused = sum(each.still_refused for each in step.report.destinations)
+    calls = (
+        "No call was refused."
+        if not refused
+        else f"{plural(refused, 'call')} {'is' if refused == 1 else 'are'} refused."
+    )
+    see = [command(f"audience-sync show {step.report.run}")] if refused else []
+    where = names_of(step.report.destinations)
+    if step.share == 1:
+        return [*prose(f"{key} is seeded at {where}. {calls}", screen), *see]
+    done = f"{_text(step.share)} of {key} is seeded at {where}. {calls} To send to all other members:"
+    return [*prose(done, screen), *see, command(f"audience-sync seed {key}")]
+
+
+def _text(share: float) -> str:
+    return f"{round(share * 100, 6):g}%"
+
+
+def _as_json(step: Step) -> dict[str, object]:
+    return {"share": step.share, "run": step.report.run, "stopped": step.stopped}

@@ -1,0 +1,91 @@
+"""Carry out a run for a command: open the parts, show progress, sum up, and say what needs a person."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from audience_sync.cli.base.layout import PIPE
+from audience_sync.cli.base.logging import is_for_programs
+from audience_sync.cli.base.options import GlobalOptions
+from audience_sync.cli.base.output import print_json, screen, write
+from audience_sync.cli.views.attention import blocks, urgent_lines
+from audience_sync.cli.views.progress import RunProgress
+from audience_sync.cli.views.run_details import Details, read_details
+from audience_sync.cli.views.summary import Wording, summary
+from audience_sync.cli.wiring.after_run import afterwards, told_if_it_breaks_off
+from audience_sync.cli.wiring.dependencies import opened_for_run, options_of, read_settings
+from audience_sync.config.models import Settings
+from audience_sync.config.read.suggestions import unknown
+from audience_sync.sync.run import Review, sync
+from audience_sync.sync.values.report import Report
+from audience_sync.sync.values.request import Order
+
+Say = Callable[[Report, Details], Wording]
+
+
+def carry_out(
+    context: click.Context,
+    order: Order,
+    *,
+    upgrade: bool = False,
+    review: Review | None = None,
+    silent: bool = False,
+    say: Say | None = None,
+) -> Report:
+    """One run by the config, with its summary (or JSON) on stdout, unless it is to be ``silent``.
+
+    ``say``: what the command says of its run instead of the usual lines.
+    """
+    options = options_of(context)
+    settings = read_settings(options)
+    _refuse_unknown(order.destination, settings)
+    with told_if_it_breaks_off(settings), opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
+        with RunProgress(quiet=options.quiet) as progress:
+            report = replace(sync(parts, order, progress.watch, review=review), store_is_new=is_new)
+        afterwards(settings, parts.store, order, report)
+        if silent:
+            return report
+        with parts.store.reading() as connection:
+            details = read_details(connection, settings, report, Path(options.config).name)
+        answer(report, details, options, store=parts.store.label, wording=say and say(report, details))
+    return report
+
+
+def answer(
+    report: Report, details: Details, options: GlobalOptions, *, store: str = "", wording: Wording | None = None
+) -> None:
+    """The answer on stdout; what needs a person also on stderr, where stdout is no terminal or all is to be quiet."""
+    urgent = urgent_lines(list(blocks(report, details, PIPE)))
+    if options.as_json and (urgent or not options.quiet):
+        print_json(report.as_json())
+    elif not options.quiet:
+        write(summary(report, details, screen(), store=store, wording=wording))
+    mail(urgent, shown=not options.as_json and not options.quiet)
+
+
+def mail(urgent: Sequence[str], *, shown: bool) -> None:
+    """What needs a person, on stderr, so that cron mails it; not twice into the same file.
+
+    ``shown``: it is on stdout, too.
+    """
+    if urgent and not is_for_programs() and not (shown and (sys.stdout.isatty() or _is_same_file())):
+        write(urgent, error=True)
+
+
+def _is_same_file() -> bool:
+    """Whether stdout and stderr are one, as after `2>&1`."""
+    with suppress(OSError, ValueError):
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    return False
+
+
+def _refuse_unknown(destination: str | None, settings: Settings) -> None:
+    if destination is not None and destination not in settings.destinations:
+        raise click.BadParameter(unknown("destination", destination, settings.destinations), param_hint="--destination")

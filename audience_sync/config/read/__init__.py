@@ -1,0 +1,1 @@
+"""Read the config file: YAML, variables, environments, paths."""

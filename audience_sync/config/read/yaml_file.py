@@ -1,0 +1,115 @@
+"""What does the file say? YAML to plain values; what YAML would silently pass over becomes a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import yaml
+
+from audience_sync.config.read.problems import Finding, Place, Tree, config_error
+from audience_sync.config.sections.units import MOST_DIGITS, TOO_LONG
+from audience_sync.errors import NoConfigError
+
+_STR, _MERGE, _TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+#: No config is larger, in the file or with its aliases written out.
+MOST_BYTES, MOST_PARTS = 5_000_000, 200_000
+_MISSING = (
+    "the file does not exist. Create an example project: audience-sync init my-project; or name it: --config FILE"
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML where ``2024-01-01`` stays text, as do the names in a mapping (``on:``, ``7:``)."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read(path: Path) -> tuple[Tree, list[Finding]]:
+    """The file's values, and which names are there twice. Raises ConfigError where it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return parsed(file.read(MOST_BYTES + 1))
+    except FileNotFoundError:
+        raise NoConfigError(config_error([Finding((str(path),), _MISSING)]).problems) from None
+    except OSError as error:
+        raise config_error([Finding((str(path),), f"it can't be read: {error.strerror}")]) from None
+
+
+def parsed(content: bytes) -> tuple[Tree, list[Finding]]:
+    """As `read`, from the file's bytes."""
+    if len(content) > MOST_BYTES:
+        raise config_error([Finding((), f"it is larger than {MOST_BYTES:,} bytes: is this the config?")])
+    try:
+        loader = _Loader(content)
+        root = loader.get_single_node()
+        findings = list(_checked_names(root, (), set(), count()))
+        tree = loader.construct_document(root) if root else {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise config_error([Finding((), _syntax(error))]) from None
+    if tree is not None and not isinstance(tree, dict):
+        raise config_error([Finding((), "the config must be a mapping: `store: ...`, `sources: ...` and so on")])
+    return tree or {}, findings
+
+
+def _checked_names(node: yaml.Node | None, place: Place, above: set[int], counted: Iterator[int]) -> Iterator[Finding]:
+    """Finds names that are there twice and texts that can't be stored, and makes every name text on the way."""
+    if next(counted) > MOST_PARTS:
+        raise ValueError(f"with its aliases written out it has more than {MOST_PARTS:,} parts")
+    if id(node) in above:
+        raise ValueError(f"{_line(node)}the alias contains itself")
+    inner = above | {id(node)}
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _checked_names(item, (*place, index), inner, counted)
+    elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > MOST_DIGITS:
+        node.tag = _STR  # Python would refuse to read it
+        yield Finding(place, f"{_line(node)}{TOO_LONG}; where it is text, write it in quotes")
+    elif isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+        yield Finding(place, "it contains a NUL character, which no store can keep: remove it")
+    elif isinstance(node, yaml.MappingNode):
+        yield from _repeated(node, place)
+        for name, value in node.value:
+            yield from _checked_names(value, (*place, str(name.value)), inner, counted)
+
+
+def _repeated(node: yaml.MappingNode, place: Place) -> Iterator[Finding]:
+    first: dict[str, yaml.Node] = {}
+    for name, _ in node.value:
+        if not isinstance(name, yaml.ScalarNode):
+            raise ValueError(f"{_line(name)}a name must be text")
+        if name.tag != _MERGE:
+            name.tag = _STR
+        if name.value in first and name.tag != _MERGE:
+            lines = f"lines {_number(first[name.value])} and {_number(name)}"
+            yield Finding((*place, name.value), f"it is there twice, on {lines}: keep one")
+        first.setdefault(name.value, name)
+
+
+def _syntax(error: Exception) -> str:
+    """Where and what, without the line itself: it may hold a secret."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        # {key: ${NAME}} is the mistake that this program's variables invite.
+        hint = "; a variable in braces needs quotes" if str(error.problem).endswith("got '{'") else ""
+        context = f" {error.context}" if error.context else ""
+        return f"{_line(error)}this is not YAML: {error.problem}{context}{hint}"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"character {error.position + 1} can't be read ({error.reason}): save the file as UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)
+
+
+def _line(at: yaml.Node | yaml.MarkedYAMLError | None) -> str:
+    mark = getattr(at, "problem_mark", None) or getattr(at, "start_mark", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+
+
+def _number(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

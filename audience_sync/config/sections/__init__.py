@@ -1,0 +1,1 @@
+"""Describe each section of the config as a model: guard, sources, snapshots, destinations, alerts, metrics."""

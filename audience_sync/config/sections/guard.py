@@ -1,0 +1,225 @@
+"""What do guards and schedules look like? The parts of the config that stand in several places."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from audience_sync.config.read.suggestions import unknown
+from audience_sync.config.sections.base import Duration, StrictModel
+from audience_sync.config.sections.cron import parse_cron
+from audience_sync.config.sections.units import duration_text, parse_duration, parse_share, parse_whole
+from audience_sync.model import History
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How many may change in one run: a share of the members (0 to 1 and more), or a count."""
+
+    share: float | None = None
+    count: int | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """`30%`, `0.3` or a whole number. Raises ValueError."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"\s*\d+\s*", value):
+            return cls(count=parse_whole(value))
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return cls(count=value)
+        try:
+            return cls(share=parse_share(value))
+        except ValueError:
+            raise ValueError("write a share such as `30%`, or a whole number of users") from None
+
+    def __str__(self) -> str:
+        return str(self.count) if self.share is None else f"{self.share * 100:g}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """How long a member who is missing stays: a number of runs, or a time."""
+
+    runs: int | None = None
+    time: timedelta | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """`3 runs`, or a duration such as `2d`. Raises ValueError."""
+        if isinstance(value, cls):
+            return value
+        match = re.fullmatch(r"\s*([1-9]\d*)\s*runs?\s*", value) if isinstance(value, str) else None
+        if match:
+            return cls(runs=parse_whole(match[1]))
+        try:
+            return cls(time=parse_duration(value))
+        except ValueError:
+            raise ValueError("write a number of runs such as `3 runs`, or a duration such as `2d`") from None
+
+    def __str__(self) -> str:
+        if self.time is not None:
+            return duration_text(self.time)
+        return "1 run" if self.runs == 1 else f"{self.runs} runs"
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(unknown("time zone", name, available_timezones(), listed=False)) from None
+    return name
+
+
+def _at_most_a_year(time: timedelta) -> timedelta:
+    if time > timedelta(days=366):
+        raise ValueError(f"'{duration_text(time)}' is too long. The longest interval is one year. Example: 15m")
+    return time
+
+
+def _holdout(value: object) -> float:
+    share = parse_share(value)
+    if share >= 1:
+        raise ValueError(f"{share:.0%} would hold out every user. Use less than 100%.")
+    return share
+
+
+def _schedule(value: object) -> object:
+    return {"cron": value} if isinstance(value, str) else value
+
+
+_COUNT_OR_SHARE = WithJsonSchema(
+    {
+        "type": ["string", "number"],
+        "pattern": r"^\d+(\.\d+)?\s*%$",
+        "minimum": 0,
+        "examples": ["30%", 5000],
+    }
+)
+_SHARE = WithJsonSchema(
+    {"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?\s*%$", "minimum": 0, "maximum": 1, "examples": ["5%"]}
+)
+ShareText = Annotated[float, BeforeValidator(parse_share), _SHARE]
+ThresholdText = Annotated[Threshold, BeforeValidator(Threshold.parse), _COUNT_OR_SHARE]
+StayText = Annotated[
+    Stay,
+    BeforeValidator(Stay.parse),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^([1-9]\d*\s*runs?|\d+(\.\d+)?(ms|s|m|h|d))$", "examples": ["3 runs", "2d"]}
+    ),
+]
+HoldoutText = Annotated[
+    float,
+    BeforeValidator(_holdout),
+    WithJsonSchema(
+        {
+            "type": ["string", "number"],
+            "pattern": r"^\d{1,2}(\.\d+)?\s*%$",
+            "minimum": 0,
+            "exclusiveMaximum": 1,
+            "maximum": 1,
+            "examples": ["10%"],
+        }
+    ),
+]
+TimeZone = Annotated[str, AfterValidator(_known_timezone)]
+Cron = Annotated[str, AfterValidator(parse_cron), Field(examples=["*/15 * * * *"])]
+
+_MAX_REMOVED = (
+    "Most members that may leave in one run, or users that may lose the value of a computed trait: a share of those "
+    "who were there, or a count."
+)
+_MAX_ADDED = "Most users that may enter in one run, likewise; the first creation is not guarded."
+_AT_LEAST = "Shares apply from so many changed rows on, so that a small audience may move freely."
+_TOLERANCE = (
+    "What was held counts as the same while no more than this share of the users whom it would change are others."
+)
+
+
+class Together(StrictModel):
+    """What all audiences of a run may change together."""
+
+    max_removed: ThresholdText | None = Field(
+        default=None, description="Most members that may leave: a share of the members of all, or a count."
+    )
+    max_added: ThresholdText | None = Field(default=None, description="Most users that may enter, likewise.")
+
+
+class Guard(StrictModel):
+    """Snapshots that would change too much are held until a person decides."""
+
+    max_removed: ThresholdText = Field(default=Threshold(share=0.3), description=_MAX_REMOVED)
+    max_added: ThresholdText = Field(default=Threshold(share=1.0), description=_MAX_ADDED)
+    at_least: int = Field(default=100, ge=0, description=_AT_LEAST)
+    tolerance: ShareText = Field(default=0.05, description=_TOLERANCE)
+    together: Together = Field(
+        default=Together(), description="Limits for all audiences of a run together, beside those of each."
+    )
+
+
+class TraitsGuard(StrictModel):
+    """The own guard of computed traits; what is not given here is as in the config's `guard`."""
+
+    max_removed: ThresholdText | None = Field(default=None, description=_MAX_REMOVED)
+    at_least: int | None = Field(default=None, ge=0, description=_AT_LEAST)
+    tolerance: ShareText | None = Field(default=None, description=_TOLERANCE)
+
+    def over(self, guard: Guard) -> Guard:
+        own: dict[str, Any] = {name: value for name, value in self if value is not None}
+        return guard.model_copy(update=own)
+
+
+class GuardOverride(TraitsGuard):
+    """An audience's own guard; what is not given here is as in the config's `guard`."""
+
+    max_added: ThresholdText | None = Field(default=None, description=_MAX_ADDED)
+
+
+def _retention(value: object) -> object:
+    return dict.fromkeys(History, value) if isinstance(value, str | timedelta) else value
+
+
+class Retention(StrictModel):
+    """How long the history is kept, beside what is so now. A duration alone is meant for all of it."""
+
+    changes: Duration | None = Field(
+        default=None,
+        description="What users had been and had before, until another run changed it. What each user has now stays, "
+        "and since when. Nothing goes that a destination has not been told yet.",
+    )
+    requests: Duration | None = Field(default=None, description="What was sent and answered, request by request.")
+    rejected_rows: Duration | None = Field(default=None, description="Rows without a usable user id.")
+    runs: Duration | None = Field(
+        default=None,
+        description="What runs found of each audience and delivered to each destination, the times of schedules, and "
+        "alerts that are over. The runs themselves stay.",
+    )
+
+    def of(self, history: History) -> timedelta | None:
+        found: timedelta | None = getattr(self, history.value)
+        return found
+
+
+RetentionText = Annotated[Retention, BeforeValidator(_retention, json_schema_input_type=str | Retention)]
+
+
+class Schedule(StrictModel):
+    """When to run: one of `cron` or `every`. A cron expression alone may stand in its place."""
+
+    cron: Cron | None = Field(default=None, description="A crontab's five fields; `@hourly`, `@daily` and so on.")
+    every: Annotated[Duration, AfterValidator(_at_most_a_year)] | None = Field(
+        default=None, description="The time between two runs, such as `15m`; at most a year."
+    )
+    timezone: TimeZone | None = Field(
+        default=None,
+        description="The time zone that `cron` is meant in; default: the config's `schedule`'s, else UTC.",
+        examples=["Europe/Berlin"],
+    )
+
+
+ScheduleText = Annotated[Schedule, BeforeValidator(_schedule, json_schema_input_type=str | Schedule)]

@@ -1,0 +1,1 @@
+"""Check what one section alone cannot show: keys, groups, files that two options share."""

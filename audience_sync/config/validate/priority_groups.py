@@ -1,0 +1,85 @@
+"""Which audiences exclude each other? `priority_groups`: of each a user is in the first that has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from audience_sync.config.read.problems import Finding, Place, Tree, dotted
+from audience_sync.config.read.suggestions import unknown
+from audience_sync.config.validate.cross_checks import entries
+from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
+from audience_sync.keys import KeyRefusedError, snake_key, trait_key
+
+Called = Iterable[tuple[str | None, str | None]]
+
+
+def places(audiences: Called) -> dict[str, int]:
+    """Which of the audiences a name or a key is that of; ``audiences`` are their names and keys. Keys go before names,
+    and what has no name (`names_from`) can't be called."""
+    called = list(audiences)
+    by_name = {name: place for place, (name, _) in enumerate(called) if name}
+    return by_name | {key: place for place, (_, key) in enumerate(called) if key}
+
+
+def findings(tree: Tree) -> Iterator[Finding]:
+    called = list(_audiences(as_list(tree.get("audiences"))))
+    known, names, traits = places(called), [name for name, _ in called if name], set(_traits(tree))
+    first: dict[int, Place] = {}
+    for group, members in as_mapping(tree.get("priority_groups")).items():
+        for index, text in enumerate(as_list(members)):
+            place = ("priority_groups", str(group), index)
+            if not isinstance(text, str):
+                continue
+            if text not in known and text not in traits and _may_be_stored(text):
+                continue
+            if text not in known:
+                yield Finding(place, _unknown(text, names, traits))
+            elif known[text] in first:
+                yield Finding(place, repeated(text, first[known[text]]))
+            else:
+                first[known[text]] = place
+
+
+def _may_be_stored(text: str) -> bool:
+    """Whether it may be the stored key of an audience that has another name today: only the store can say."""
+    return re.fullmatch(r"[a-z0-9_]+", text) is not None
+
+
+def unknown_audience(text: str, names: Iterable[str]) -> str:
+    """What is wrong about an entry of a group that no audience has."""
+    return f"{unknown('audience', text, names)} (audiences of `names_from` can't be in a group)"
+
+
+def repeated(text: str, there: Place) -> str:
+    return f"`{text}` is already {dotted(there)}: an audience is in one group, and once"
+
+
+def _unknown(text: str, names: Sequence[str], traits: set[str]) -> str:
+    if text in traits:
+        return f"`{text}` is a computed trait: only audiences are in a group"
+    return unknown_audience(text, names)
+
+
+def _audiences(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:
+    for entry in audiences:
+        given: Mapping[str, Any] = entry if isinstance(entry, Mapping) else {}
+        name, key = (value if isinstance(value := given.get(part), str) else None for part in ("name", "key"))
+        if key is None and name is not None:
+            with suppress(KeyRefusedError):
+                key = snake_key(name)
+        yield name, key
+
+
+def _traits(tree: Tree) -> Iterator[str]:
+    """Their columns, names and keys."""
+    for _, entry in entries(as_list(tree.get("computed_traits")), "computed_traits"):
+        for trait in as_list(entry.get("traits")):
+            said = trait if isinstance(trait, Mapping) else {"column": trait}
+            for text in (said.get(part) for part in ("column", "name", "key")):
+                if isinstance(text, str):
+                    yield text
+                    with suppress(KeyRefusedError):
+                        yield trait_key(text)

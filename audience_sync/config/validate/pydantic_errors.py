@@ -1,0 +1,94 @@
+"""What does pydantic say, in our words? Its errors as findings, with "did you mean", never with the value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from audience_sync.config.read.problems import Finding, Place
+from audience_sync.config.read.suggestions import unknown_option
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_MESSAGES = {
+    "missing": "it is missing",
+    "string_type": "it must be text: put it in quotes",
+    "string_too_short": "it is empty",
+    "too_short": "it is empty",
+    "list_type": "it must be a list: lines that begin with `- `",
+    "dict_type": "it must be a mapping: `name: value` lines",
+    "model_type": "it must be a mapping: `name: value` lines",
+    "bool_parsing": "it must be true or false",
+    "bool_type": "it must be true or false",
+    "int_parsing": "it must be a whole number",
+    "int_type": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "float_parsing": "it must be a number",
+    "float_type": "it must be a number",
+    "greater_than_equal": "it must be at least {ge}",
+    "greater_than": "it must be more than {gt}",
+    "less_than_equal": "it must be at most {le}",
+    "less_than": "it must be less than {lt}",
+}
+
+
+def validated(model: type[Model], value: object, place: Place = ()) -> tuple[Model | None, list[Finding]]:
+    """The checked part that stands at ``place``, or None and everything that is wrong with it."""
+    try:
+        return model.model_validate(value), []
+    except ValidationError as error:
+        return None, list(_findings(model, error, place))
+
+
+def _findings(model: type[BaseModel], error: ValidationError, place: Place) -> Iterator[Finding]:
+    for details in error.errors(include_url=False):
+        # pydantic marks a wrong name in a mapping by a part of its own.
+        yield Finding((*place, *(part for part in details["loc"] if part != "[key]")), _message(model, details))
+
+
+def _message(model: type[BaseModel], details: ErrorDetails) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        *above, name = details["loc"]
+        return unknown_option(str(name), _model_at(model, above).model_fields)
+    if kind in ("enum", "literal_error"):
+        return f"it must be {context['expected']}{_meant(str(details['input']), context['expected'])}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in _MESSAGES:
+        return _MESSAGES[kind].format_map(context)
+    return details["msg"].replace("Input should", "it should")
+
+
+def _meant(value: str, expected: str) -> str:
+    options = expected.replace("'", "").replace(" or ", ", ").split(", ")
+    nearest = get_close_matches(value.lower(), options, n=1)
+    return f"; did you mean `{nearest[0]}`?" if nearest else ""
+
+
+def _model_at(model: type[BaseModel], place: list[int | str]) -> type[BaseModel]:
+    """The model that stands at ``place`` inside ``model``: indexes and free names are passed over."""
+    for part in place:
+        field = model.model_fields.get(str(part))
+        model = (field and _model_in(field.annotation)) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((inner for part in get_args(annotation) if (inner := _model_in(part))), None)
+
+
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """The value where it is a mapping, else an empty one: what else it is has been found elsewhere."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """The value where it is a list, else an empty one."""
+    return value if isinstance(value, list) else []

@@ -1,0 +1,104 @@
+"""Find the paths of a project that are one and the same file, where at least one of them is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audience_sync.config.read.paths import SqliteUrl
+from audience_sync.errors import ConfigError, Problem
+
+#: Suffixes of the files that SQLite keeps next to a database.
+_NEXT_TO_SQLITE = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A file that an option of the config or of the command line names. ``part``: the suffix of a file that SQLite
+    keeps next to a database. ``is_database``: SQLite reads and writes it, row by row, so that the store may be in a
+    source's database.
+    """
+
+    option: str
+    path: str
+    is_written: bool = False
+    part: str = ""
+    is_database: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """What distinguishes two files: the inode of one that is there, the real path of one that is not."""
+
+    inode: tuple[int, int] | None
+    path: str
+
+
+def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[Use]:
+    """An SQLite database, and the files next to it; nothing for other databases."""
+    found = SqliteUrl.parsed(url)
+    if found and found.is_file:
+        yield from (Use(option, f"{found.path}{part}", is_written, part, True) for part in ("", *_NEXT_TO_SQLITE))
+
+
+def refuse_store_as_config(store: str, config: str) -> None:
+    """Raise ConfigError if they are one file. For commands that read only the store's part of the config."""
+    if problems := shared_paths([Use("the config", config), *database_uses("store", store, is_written=True)]):
+        raise ConfigError(problems)
+
+
+def shared_paths(uses: Sequence[Use]) -> list[Problem]:
+    """A problem for every file that is written by one option and named by another: links are followed, symbolic and
+    hard ones. Devices, pipes and folders are no files that could be lost."""
+    files = defaultdict[_Identity, list[Use]](list)
+    for use in uses:
+        if identity := _identity(use.path):
+            files[identity].append(use)
+    found = dict[frozenset[str], Problem]()  # two options are named once, also where several of their files are one
+    for written, other in (pair for group in files.values() for pair in _pairs(group)):
+        found.setdefault(frozenset((written.option, other.option)), _problem(written, other))
+    return list(found.values())
+
+
+def _pairs(group: Sequence[Use]) -> Iterator[tuple[Use, Use]]:
+    """Of the uses of one file: the first that writes it with every other, each time one that writes it in front. Two
+    databases may be one."""
+    by_option = {use.option: use for use in group}
+    first = next((use for use in by_option.values() if use.is_written), None)
+    for use in by_option.values():
+        if first is not None and use is not first and not (first.is_database and use.is_database):
+            yield (use, first) if use.is_written else (first, use)
+
+
+def _identity(path: str) -> _Identity | None:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return _Identity(None, os.path.realpath(path))
+    except (OSError, ValueError):  # ValueError: a NUL character
+        return None
+    return _Identity((found.st_dev, found.st_ino), "") if stat.S_ISREG(found.st_mode) else None
+
+
+def _problem(written: Use, other: Use) -> Problem:
+    what = f"`{short_path(written.path)}` is also the file of {_quoted(other.option)}"
+    if other.part or written.part:
+        kept, what = (other, what) if other.part else (written, what)
+        what = f"`{short_path(written.path)}` lies next to the database of `{kept.option}`, and SQLite writes it"
+    if os.path.abspath(written.path) != os.path.abspath(other.path):
+        what += f" (`{short_path(other.path)}`, by a link)"
+    return Problem(written.option, f"{what}: a run would write over it. Name another file in one of the two")
+
+
+def _quoted(option: str) -> str:
+    return option if " " in option else f"`{option}`"
+
+
+def short_path(path: str) -> str:
+    """As seen from here, where that is shorter."""
+    here, full = Path(os.path.realpath(".")), Path(os.path.abspath(path))
+    return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)

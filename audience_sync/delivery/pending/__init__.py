@@ -1,0 +1,1 @@
+"""Compute the pending calls of a destination."""

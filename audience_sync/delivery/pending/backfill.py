@@ -1,0 +1,62 @@
+"""Who is told everything? Everyone in a stored snapshot, for the properties that were not told to everyone yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from audience_sync.delivery.state.cursors import Feed, Subscription
+from audience_sync.model import PropertyKind
+from audience_sync.store.snapshots.chain import Chain, current, trait_column
+from audience_sync.workspace import literal
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """All users of one snapshot: a query with ``user_id``, and for each key its value and its run in SQL.
+
+    Where there is nothing to tell of a key, the run is NULL.
+    """
+
+    rows: str
+    values: Mapping[str, tuple[str, str]]
+
+    @property
+    def users(self) -> str:
+        return (
+            f"select user_id from ({self.rows}) where coalesce({', '.join(run for _, run in self.values.values())}) > 0"
+        )
+
+    @property
+    def items(self) -> str:
+        """One row a user and key: ``user_id``, ``key``, ``value``, ``run_id``."""
+        return " union all ".join(
+            f"select user_id, {literal(key)} as key, {value} as value, {run} as run_id from ({self.rows}) "
+            f"where {run} is not null"
+            for key, (value, run) in self.values.items()
+        )
+
+    def without(self, table: str) -> Walk:
+        return replace(self, rows=f"from ({self.rows}) anti join {table} using (user_id)")
+
+
+def is_walked(subscription: Subscription, feed: Feed) -> bool:
+    return subscription.tell_everyone and subscription.since_run > feed.lowest
+
+
+def walks_of(chains: Mapping[str, Chain], told: str, walked: Sequence[Subscription], only: str = "true") -> list[Walk]:
+    """``told``: SQL for the run up to which a user has been told everything. ``only``: SQL for who is walked."""
+    found: dict[Chain, list[Subscription]] = {}
+    for each in walked:
+        found.setdefault(chains[each.key], []).append(each)
+    return [
+        Walk(f"from ({current(chain)}) where {only}", {each.key: _told(chain, each, told) for each in members})
+        for chain, members in sorted(found.items(), key=lambda pair: -pair[0].users)  # the greatest is joined first
+    ]
+
+
+def _told(chain: Chain, subscription: Subscription, told: str) -> tuple[str, str]:
+    """The value and its run. What is told again on purpose is a change of the run that wants it."""
+    value = "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(subscription.key)
+    run = "run_id" if subscription.told_before is None else f"greatest(run_id, {subscription.since_run})"
+    return value, f"case when {subscription.since_run} > {told} and {value} is not null then {run} end"

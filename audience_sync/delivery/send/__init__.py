@@ -1,0 +1,1 @@
+"""Send pending calls in batches, within limits, and record the answers."""

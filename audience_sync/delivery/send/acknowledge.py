@@ -1,0 +1,299 @@
+"""What is written when answers have come? The position, one row a request, and the calls that were refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, insert, select, update
+
+from audience_sync.delivery.send.partial_refusals import partly
+from audience_sync.delivery.send.sender import Outcome, Refusal
+from audience_sync.delivery.send.withheld import release, withheld_users
+from audience_sync.delivery.state.cursors import Feed, move
+from audience_sync.delivery.state.ranges import Range, mark, within
+from audience_sync.model import IdentifyCall, RunId
+from audience_sync.store.audiences.suppressions import withhold
+from audience_sync.store.connection.lease import Lease
+from audience_sync.store.tables import refusals, refused_values, requests, untaken_calls, withheld_values
+
+CallsOf = Callable[[Collection[str]], Mapping[str, IdentifyCall]]
+
+
+def acknowledge(
+    lease: Lease,
+    feed: Feed,
+    destination: int,
+    run: RunId,
+    outcomes: Sequence[Outcome],
+    property_ids: Mapping[str, int],
+    calls_of: CallsOf,
+    *,
+    whole: bool = True,
+    releases: bool = False,
+    retries: bool = False,
+) -> Feed:
+    """Make the answers durable, in one transaction; a batch without a full answer moves nothing.
+
+    ``calls_of`` looks up the calls of a few users: those that were refused, or are to be forgotten.
+    ``whole`` is false where only users whom the feed had reached were told: those between them are not moved.
+    ``releases``: some of the calls carry what was withheld from suppressed users before. ``retries``: calls that had
+    been refused are among them.
+    """
+    answered = [outcome for outcome in outcomes if outcome.answered]
+    if not answered:
+        return feed
+    ranges = feed.ranges
+    for outcome in answered:
+        told = Range(outcome.batch.after, outcome.batch.through, run)
+        for part in [told] if whole else within(told, feed.ranges):
+            ranges = mark(ranges, part)
+
+    def write(connection: Connection) -> Feed:
+        _keep_requests(connection, feed, destination, run, answered, property_ids, calls_of, retries)
+        for outcome in answered:
+            if releases:
+                _release(connection, destination, outcome, property_ids, calls_of)
+            earlier = _forget_refusals(connection, destination, run, outcome, property_ids, calls_of)
+            _keep_refusals(connection, destination, run, outcome.refusals, property_ids, earlier, calls_of)
+            if outcome.withheld:
+                calls = calls_of([each.user_id for each in outcome.withheld]).values()
+                withhold(connection, [row for call in calls for row in _values(destination, call, property_ids)])
+        return move(connection, feed, ranges)
+
+    def done(connection: Connection) -> Feed | None:
+        known = _is_kept(connection, feed, destination, run, answered[0], property_ids)
+        return replace(feed, ranges=ranges) if known else None
+
+    return lease.carry_out(write, done)
+
+
+def _is_kept(
+    connection: Connection,
+    feed: Feed,
+    destination: int,
+    run: RunId,
+    outcome: Outcome,
+    property_ids: Mapping[str, int],
+) -> bool:
+    """Whether the store has this request already."""
+    seeding = property_ids[feed.seeding] if feed.seeding else None
+    mine = (requests.c.destination_id == destination) & (requests.c.run_id == run)
+    same = (requests.c.after_user == outcome.batch.after) & (requests.c.through_user == outcome.batch.through)
+    query = select(requests.c.id).where(mine, same, requests.c.seeding_id.is_not_distinct_from(seeding))
+    return connection.execute(query).first() is not None
+
+
+def _keep_requests(
+    connection: Connection,
+    feed: Feed,
+    destination: int,
+    run: RunId,
+    answered: Sequence[Outcome],
+    property_ids: Mapping[str, int],
+    calls_of: CallsOf,
+    retries: bool,
+) -> None:
+    """One row a request, and one a call that was not taken: what each user was told follows from these."""
+    terms = {
+        "seeding_id": property_ids[feed.seeding] if feed.seeding else None,
+        "position": feed.position,
+        "attempted_run": feed.attempted_run,
+        "retried": retries,
+    }
+    rows = [{**_request(outcome, destination, run), **terms} for outcome in answered]
+    numbered = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
+    numbers = connection.execute(numbered, rows).scalars().all()
+    untaken = [
+        row
+        for number, each in zip(numbers, answered, strict=True)
+        for row in _untaken(number, each, property_ids, calls_of)
+    ]
+    if untaken:
+        connection.execute(insert(untaken_calls), untaken)
+
+
+def _untaken(
+    request: int, outcome: Outcome, property_ids: Mapping[str, int], calls_of: CallsOf
+) -> list[dict[str, Any]]:
+    parts = _refused_parts(outcome.refusals, calls_of)
+    ids = {user: json.dumps(sorted(property_ids[key] for key in keys)) for user, keys in parts.items()}
+    row = {"request_id": request, "reason": None, "http_status": None, "refused_properties": None}
+    withheld = {each.user_id: {**row, "user_id": each.user_id} for each in outcome.withheld}
+    refused = {
+        user: {
+            **row,
+            "user_id": user,
+            "reason": _reason(each, parts),
+            "http_status": each.http_status,
+            "refused_properties": ids.get(user),
+        }
+        for each in outcome.refusals
+        for user in [each.call.user_id]
+    }
+    return list({**withheld, **refused}.values())
+
+
+def _refused_parts(refused: Sequence[Refusal], calls_of: CallsOf) -> dict[str, frozenset[str]]:
+    """The properties that each user's call was sent without, where the rest of it was sent."""
+    parts = {each.call.user_id: each.properties for each in refused if each.properties}
+    calls = calls_of(parts.keys()) if parts else {}
+    return {user: keys for user, keys in parts.items() if calls[user].traits.keys() - keys}
+
+
+def _reason(refusal: Refusal, parts: Mapping[str, frozenset[str]]) -> str:
+    user = refusal.call.user_id
+    return partly(refusal.reason, parts[user]) if user in parts else refusal.reason
+
+
+def _request(outcome: Outcome, destination: int, run: RunId) -> dict[str, Any]:
+    return {
+        "destination_id": destination,
+        "run_id": run,
+        "after_user": outcome.batch.after,
+        "through_user": outcome.batch.through,
+        "calls": len(outcome.batch.calls) - len(outcome.withheld),
+        "refused": len(outcome.refusals),
+        "attempts": outcome.requests,
+        "http_status": outcome.http_status,
+        "answer": outcome.reason or None,
+        "answered_at": datetime.now(UTC),
+    }
+
+
+def _forget_refusals(
+    connection: Connection,
+    destination: int,
+    run: RunId,
+    outcome: Outcome,
+    property_ids: Mapping[str, int],
+    calls_of: CallsOf,
+) -> dict[str, int]:
+    """Take out the refused values that these calls carried. Returns the users who were refused before, and
+    how often.
+
+    A refusal stays while it has values that no call carried: another feed's, or a property's of which the
+    destination is not told at present. What is refused again is written anew.
+    """
+    waiting = _refused_before(connection, destination, outcome)
+    if not waiting:
+        return {}
+    calls = calls_of(waiting.keys() & _told(outcome)).values()
+    if not calls:
+        return {}
+    carried = [{"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits]
+    mine = (refused_values.c.destination_id == destination) & (refused_values.c.user_id == bindparam("user"))
+    value = mine & (refused_values.c.property_id == bindparam("property"))
+    connection.execute(delete(refused_values).where(value), carried)
+    again = {refusal.call.user_id for refusal in outcome.refusals}
+    left = _with_values_left(connection, destination, outcome) - again
+    _delete_refusals(connection, destination, [call.user_id for call in calls if call.user_id not in left])
+    accepted = [call.user_id for call in calls if call.user_id not in left | again]
+    _note_accepted(connection, destination, run, accepted)
+    return {call.user_id: waiting[call.user_id] for call in calls}
+
+
+def _told(outcome: Outcome) -> set[str]:
+    """The users whose calls got an answer: none of those who were suppressed meanwhile."""
+    return {each.user_id for each in outcome.batch.calls}.difference(each.user_id for each in outcome.withheld)
+
+
+def _release(
+    connection: Connection, destination: int, outcome: Outcome, property_ids: Mapping[str, int], calls_of: CallsOf
+) -> None:
+    user = withheld_values.c.user_id
+    between = (user > outcome.batch.after) & (user <= outcome.batch.through)
+    waiting = withheld_users(connection, destination, between) & _told(outcome)
+    release(connection, destination, list(calls_of(waiting).values()), between, property_ids)
+
+
+def _refused_before(connection: Connection, destination: int, outcome: Outcome) -> dict[str, int]:
+    query = select(refusals.c.user_id, refusals.c.attempts).where(_here(refusals, destination, outcome))
+    return {row.user_id: row.attempts for row in connection.execute(query)}
+
+
+def _with_values_left(connection: Connection, destination: int, outcome: Outcome) -> set[str]:
+    query = select(refused_values.c.user_id).where(_here(refused_values, destination, outcome))
+    return set(connection.execute(query).scalars())
+
+
+def _delete_refusals(connection: Connection, destination: int, users: Sequence[str]) -> None:
+    if users:
+        mine = (refusals.c.destination_id == destination) & (refusals.c.user_id == bindparam("user"))
+        connection.execute(delete(refusals).where(mine), [{"user": user} for user in users])
+
+
+def _note_accepted(connection: Connection, destination: int, run: RunId, users: Sequence[str]) -> None:
+    """The history of these users' refusals: this run's calls went through in their place."""
+    if not users:
+        return
+    here = exists().where(requests.c.id == untaken_calls.c.request_id, requests.c.destination_id == destination)
+    open_ones = untaken_calls.c.reason.is_not(None) & untaken_calls.c.accepted_run.is_(None)
+    mine = update(untaken_calls).where(untaken_calls.c.user_id == bindparam("user"), open_ones, here)
+    connection.execute(mine.values(accepted_run=run), [{"user": user} for user in users])
+
+
+def _here(table: Table, destination: int, outcome: Outcome) -> ColumnElement[bool]:
+    user = table.c.user_id
+    return (table.c.destination_id == destination) & (user > outcome.batch.after) & (user <= outcome.batch.through)
+
+
+def _keep_refusals(
+    connection: Connection,
+    destination: int,
+    run: RunId,
+    found: Sequence[Refusal],
+    property_ids: Mapping[str, int],
+    earlier: Mapping[str, int],
+    calls_of: CallsOf,
+) -> None:
+    if not found:
+        return
+    now, parts = datetime.now(UTC), _refused_parts(found, calls_of)
+    rows = [
+        {
+            "destination_id": destination,
+            "user_id": refusal.call.user_id,
+            "run_id": run,
+            "reason": _reason(refusal, parts),
+            "http_status": refusal.http_status,
+            "attempts": earlier.get(refusal.call.user_id, 0) + 1,
+            "refused_at": now,
+        }
+        for refusal in found
+    ]
+    connection.execute(insert(refusals), rows)
+    calls = calls_of([refusal.call.user_id for refusal in found])
+    values = [
+        value
+        for refusal in found
+        for value in _values(destination, calls[refusal.call.user_id], property_ids, refusal.properties)
+    ]
+    connection.execute(insert(refused_values), values)
+
+
+def _values(
+    destination: int, call: IdentifyCall, property_ids: Mapping[str, int], only: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """The properties of a call; ``only``: of these alone."""
+    runs = dict(version.rsplit("@", 1) for version in call.versions.split(","))
+    return [
+        {
+            "destination_id": destination,
+            "user_id": call.user_id,
+            "property_id": property_ids[key],
+            "value": None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":")),
+            "run_id": int(runs[key]),
+        }
+        for key, value in call.traits.items()
+        if only is None or key in only
+    ]
+
+
+def count_refused(connection: Connection, destination: int) -> int:
+    """The calls that the destination has refused and not taken since."""
+    query = select(func.count()).select_from(refusals).where(refusals.c.destination_id == destination)
+    return connection.execute(query).scalar_one()

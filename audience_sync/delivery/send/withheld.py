@@ -1,0 +1,76 @@
+"""What becomes of calls to suppressed users? They are not sent, and kept for the day when they may be."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
+
+from audience_sync.model import IdentifyCall
+from audience_sync.store.connection.bulk import delete_rows, insert_rows
+from audience_sync.store.tables import withheld_values
+from audience_sync.workspace import Workspace
+
+#: Seconds for which the list of users suppressed during a run is not read again.
+FRESH = 1.0
+_KEY = ("destination_id", "user_id", "property_id")
+_COLUMNS = (*_KEY, "value", "run_id")
+
+
+class Latecomers:
+    """The users who were suppressed while a run was at work, known to all its senders.
+
+    ``read`` asks the store; it raises where that fails, and then nothing is sent.
+    """
+
+    def __init__(self, read: Callable[[], Collection[str]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._read, self._clock = read, clock
+        self._lock = threading.Lock()
+        self._users: Collection[str] = ()
+        self._until = clock()
+
+    def __call__(self) -> Collection[str]:
+        with self._lock:
+            if self._clock() >= self._until:
+                self._users = frozenset(self._read())
+                self._until = self._clock() + FRESH
+            return self._users
+
+
+def keep_withheld(
+    connection: Connection, workspace: Workspace, table: str, destination: int, property_ids: Mapping[str, int]
+) -> None:
+    """Store what suppressed users are owed (``user_id``, ``key``, ``value``, ``run_id``), before anything is sent."""
+    query = f"select user_id, key, value, run_id from {table} order by user_id, key"
+    for batch in workspace.stream(query):
+        rows = [(destination, user, property_ids[key], value, run) for user, key, value, run in batch]
+        delete_rows(connection, withheld_values, _KEY, [[row[:3] for row in rows]])
+        insert_rows(connection, withheld_values, _COLUMNS, [rows])
+
+
+def withheld_users(connection: Connection, destination: int, users: ColumnElement[bool]) -> set[str]:
+    """``users``: the condition that finds them quickly."""
+    here = (withheld_values.c.destination_id == destination) & users
+    return set(connection.execute(select(withheld_values.c.user_id).where(here).distinct()).scalars())
+
+
+def release(
+    connection: Connection,
+    destination: int,
+    calls: Sequence[IdentifyCall],
+    users: ColumnElement[bool],
+    property_ids: Mapping[str, int],
+) -> None:
+    """Forget withheld values that these calls have carried. ``users``: the condition that finds them quickly."""
+    here = (withheld_values.c.destination_id == destination) & users
+    carried: list[dict[str, Any]] = [
+        {"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits
+    ]
+    if carried:
+        value = (withheld_values.c.user_id == bindparam("user")) & (
+            withheld_values.c.property_id == bindparam("property")
+        )
+        connection.execute(delete(withheld_values).where(here, value), carried)

@@ -1,0 +1,1 @@
+"""Keep how far each destination is: cursor, ranges, subscriptions."""

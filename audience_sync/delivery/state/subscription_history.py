@@ -1,0 +1,82 @@
+"""On which terms was a destination told of a property, at any run? The subscriptions, kept as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+
+from audience_sync.delivery.state.cursors import Subscription
+from audience_sync.store.tables import destinations, properties, subscription_terms
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A subscription as it was from a run on; ``seeding``: its audience was being seeded by hand, over its own feed."""
+
+    from_run: int
+    subscription: Subscription
+    seeding: bool
+
+    @property
+    def key(self) -> str:
+        return self.subscription.key
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nobody was told of those who were members then."""
+        return not (self.seeding or self.subscription.tell_everyone)
+
+
+def note_terms(
+    connection: Connection, destination: int, terms: Iterable[Terms], property_ids: Mapping[str, int]
+) -> None:
+    """Keep what is different from the terms before."""
+    before = {key: history[-1] for key, history in read_terms(connection, destination, latest=True).items()}
+    rows = []
+    for each in terms:
+        last = before.get(each.key)
+        if last and replace(last, from_run=each.from_run) == each:
+            continue
+        row = {"destination_id": destination, "property_id": property_ids[each.key], "from_run": each.from_run}
+        if last and last.from_run == each.from_run:
+            same = [subscription_terms.c[name] == value for name, value in row.items()]
+            connection.execute(delete(subscription_terms).where(*same))
+        told = each.subscription
+        how = {"tell_everyone": told.tell_everyone, "told_before": told.told_before, "seeding": each.seeding}
+        rows.append({**row, "since_run": told.since_run, "ended_run": told.ended_run, **how})
+    if rows:
+        connection.execute(insert(subscription_terms), rows)
+
+
+def read_terms(connection: Connection, destination: int, *, latest: bool = False) -> dict[str, list[Terms]]:
+    """By key, in the order of runs; ``latest``: only those that hold now."""
+    query = (
+        select(subscription_terms, properties.c.key)
+        .join_from(subscription_terms, properties)
+        .where(subscription_terms.c.destination_id == destination)
+        .order_by(subscription_terms.c.from_run)
+    )
+    found: dict[str, list[Terms]] = {}
+    for row in connection.execute(query.where(_is_latest()) if latest else query):
+        told = Subscription(row.key, row.since_run, row.tell_everyone, row.told_before, row.ended_run)
+        found.setdefault(row.key, []).append(Terms(row.from_run, told, row.seeding))
+    return found
+
+
+def read_first_terms(connection: Connection) -> dict[str, dict[str, Terms]]:
+    """By destination's name and property's key: how it was told of it for the first time."""
+    found: dict[str, dict[str, Terms]] = {}
+    for row in connection.execute(select(destinations.c.id, destinations.c.name)).all():
+        found[row.name] = {key: history[0] for key, history in read_terms(connection, row.id).items()}
+    return found
+
+
+def _is_latest() -> ColumnElement[bool]:
+    later = subscription_terms.alias()
+    same = (later.c.destination_id == subscription_terms.c.destination_id) & (
+        later.c.property_id == subscription_terms.c.property_id
+    )
+    newest = select(func.max(later.c.from_run)).where(same).correlate(subscription_terms).scalar_subquery()
+    return subscription_terms.c.from_run == newest

@@ -1,0 +1,1 @@
+"""Send requests over HTTP: connections, deadlines, proxies, the meaning of answers."""

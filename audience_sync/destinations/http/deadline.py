@@ -1,0 +1,267 @@
+"""Connections that keep one deadline for a whole request, and read each answer whole and in step.
+
+Four gaps of the standard client are closed here. Its time-out is per read, so that an answer that drips never ends.
+It takes the end of the connection for the end of the headers, so that ``HTTP/1.1 200 O`` succeeds. It takes an interim
+answer (103 Early Hints) for the answer. And it uses a connection again on which more came than the answer, so that a
+second answer to one request would count for the next one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import socket
+import ssl
+from base64 import b64encode
+from collections.abc import Callable
+from functools import partial
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected, parse_headers
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util.wait import wait_for_read
+
+from audience_sync.destinations.http.egress import log_in
+
+#: Interim answers (1xx) before the answer; more are no conversation.
+MOST_INTERIM = 100
+
+
+class ProxyError(OSError):
+    """The proxy on the way can't be reached, or does not answer."""
+
+
+class ProxyRefusedError(ProxyError):
+    """The proxy on the way answered CONNECT with this ``status``, not with 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Deadline:
+    """When the request under way must be over; ``clock`` counts seconds and never goes back."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._end = 0.0
+
+    def start(self, seconds: float) -> None:
+        self._end = self._clock() + seconds
+
+    def left(self) -> float:
+        """Seconds left, more than none; raises TimeoutError when the time is over."""
+        left = self._end - self._clock()
+        if left <= 0:
+            raise TimeoutError("deadline")
+        return left
+
+
+class _TimedSocket(io.RawIOBase):
+    """The raw stream of a socket, each read of which may take what is left of the deadline."""
+
+    def __init__(self, stream: io.RawIOBase, sock: socket.socket, deadline: Deadline) -> None:
+        self._stream, self._sock, self._deadline = stream, sock, deadline
+        self.is_over = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.is_over:
+            return 0
+        self._sock.settimeout(self._deadline.left())
+        return self._stream.readinto(buffer)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _Lines(io.BufferedReader):
+    """Remembers the last line read: empty at the end of the stream, and only there.
+
+    ``stray`` is called where bytes are left over when the answer has been read.
+    """
+
+    last: bytes = b"\n"
+
+    def __init__(self, source: _TimedSocket, stray: Callable[[], None]) -> None:
+        super().__init__(source)
+        self._source, self._stray = source, stray
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.last = super().readline(size)
+        return self.last
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.is_over = True  # only what was read already is looked at
+            if self.peek(1):
+                self._stray()
+        super().close()
+
+
+class WholeResponse(HTTPResponse):
+    """An answer whose headers have an end, after the interim ones."""
+
+    def __init__(
+        self, sock: socket.socket, *args: Any, deadline: Deadline, stray: Callable[[], None], **options: Any
+    ) -> None:
+        super().__init__(sock, *args, **options)
+        raw = self.fp.detach()
+        self._lines = _Lines(_TimedSocket(raw, sock, deadline), stray)
+        self.fp = self._lines
+
+    def begin(self) -> None:
+        super().begin()
+        if self._lines.last == b"":
+            raise RemoteDisconnected("closed within the headers")
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line after all interim answers; asked for an answer, and for a proxy's to CONNECT."""
+        for _ in range(MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed doesn't have it
+            if status >= 200:
+                return version, status, reason
+            if status == 101:
+                raise HTTPException("another protocol, which nothing asked for")
+            parse_headers(self.fp)
+        raise HTTPException("interim answers without an end")
+
+
+class _Timed(HTTPConnection):
+    """A connection whose every step may take what is left of the deadline, and that is used while it is in step."""
+
+    def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._deadline = deadline
+        self._is_out_of_step = False
+        self._is_past_the_proxy = False
+        # Declared as a class, but only ever called.
+        self.response_class = partial(WholeResponse, deadline=deadline, stray=self._lose_step)  # type: ignore[assignment]
+
+    def connect(self) -> None:
+        """Raises ProxyError for what happens before the proxy on the way has opened a tunnel."""
+        self._is_past_the_proxy = self.proxy is None
+        self.timeout = self._deadline.left()
+        try:
+            super().connect()
+        except (OSError, HTTPException, HTTPError) as error:
+            if self._is_past_the_proxy or isinstance(error, ProxyError):
+                raise
+            raise ProxyError("before the tunnel") from error
+
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()
+        except OSError as error:
+            if refused := re.match(r"Tunnel connection failed: (\d+)", str(error)):
+                raise ProxyRefusedError(int(refused[1])) from error
+            raise
+        self._is_past_the_proxy = True
+        assert self.sock is not None
+        self.sock.settimeout(self._deadline.left())  # for the handshake
+
+    def request(self, *args: Any, **options: Any) -> None:
+        """Raises HTTPException where the server has spoken already: its words would count as the answer.
+
+        Over TLS a new connection may have tickets to read, so that nothing can be seen from outside.
+        """
+        if self.sock is None:
+            self.connect()
+        if not isinstance(self.sock, ssl.SSLSocket) and wait_for_read(self.sock, timeout=0.0):
+            self.close()
+            raise HTTPException("an answer before the request")
+        super().request(*args, **options)
+
+    def send(self, data: Any) -> None:
+        if self.sock:
+            self.sock.settimeout(self._deadline.left())
+        super().send(data)
+
+    @property
+    def is_connected(self) -> bool:
+        """Asked before the connection is used again: one on which anything is left to read is not."""
+        unread = getattr(self.sock, "pending", int)()  # TLS: decrypted already, which the socket doesn't show
+        return not (self._is_out_of_step or unread) and super().is_connected
+
+    def close(self) -> None:
+        super().close()
+        self._is_out_of_step = False
+
+    def _lose_step(self) -> None:
+        self._is_out_of_step = True
+
+
+class _SecureTimed(_Timed, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Timed
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureTimed
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """One connection, kept alive, never retried by itself: the engine decides about repeats.
+
+    ``ca_file``: certificates that are trusted in addition to the public ones.
+    """
+
+    def __init__(self, deadline: Deadline, ca_file: str | None = None) -> None:
+        self._trusted = _trusting(ca_file)
+        self._classes = {
+            "http": partial(_Pool, deadline=deadline),
+            "https": partial(_SecurePool, deadline=deadline),
+        }
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._trusted, **options)
+        self.poolmanager.pool_classes_by_scheme = self._classes
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(
+            proxy, ssl_context=self._trusted, proxy_ssl_context=self._trusted, **options
+        )
+        manager.pool_classes_by_scheme = self._classes
+        return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """In UTF-8, in which proxies keep passwords; requests has Latin-1, without most letters."""
+        both = log_in(proxy)
+        return {} if both is None else {"Proxy-Authorization": f"Basic {b64encode(both.encode()).decode()}"}
+
+
+def _trusting(ca_file: str | None) -> ssl.SSLContext | None:
+    """For each connection the public CAs are added to it."""
+    if ca_file is None:
+        return None
+    context = create_urllib3_context()
+    context.load_verify_locations(ca_file)
+    return context
+
+
+class PlainSession(requests.Session):
+    """Takes nothing from its surroundings (proxies, .netrc), keeps no cookies, follows no redirects."""
+
+    def __init__(self, adapter: HTTPAdapter) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def get_redirect_target(self, _response: requests.Response) -> str | None:
+        """None, always: even where redirects are off, requests would read the body to its end for them."""
+        return None

@@ -1,0 +1,56 @@
+"""Find the way to an address: through which proxy, and which certificates are trusted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+from audience_sync.config.sections.egress import ENVIRONMENT, NO_PROXY, ca_variable
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """``ca_file``: trusted in addition to the public CAs. ``proxy``: an address, `environment`, `none` or None."""
+
+    ca_file: str | None = None
+    proxy: str | None = None
+
+    @classmethod
+    def of(cls, ca_file: str | None, proxy: str | None, variables: Mapping[str, str] | None = None) -> Self:
+        """As the options ``ca_file`` and ``proxy`` have it; ``variables``: the environment, where they ask it."""
+        if proxy == ENVIRONMENT and ca_file is None:
+            named = ca_variable(os.environ if variables is None else variables)
+            return cls(named[1] if named else None, proxy)
+        return cls(ca_file, proxy)
+
+    def proxy_for(self, url: str) -> str | None:
+        """The address of the proxy on the way to this one; None where there is none."""
+        if self.proxy in (None, NO_PROXY):
+            return None
+        if self.proxy != ENVIRONMENT:
+            return self.proxy
+        from requests.utils import get_environ_proxies, select_proxy
+
+        found = select_proxy(url, get_environ_proxies(url))
+        return found if not found or "://" in found else f"http://{found}"
+
+
+def shown_proxy(proxy: str) -> str:
+    """The proxy's address for people: without a user and a password."""
+    try:
+        url = urlsplit(proxy)
+        if not url.hostname:
+            return "of the environment"
+        host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+        return f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}"
+    except ValueError:  # the environment's may be anything
+        return "of the environment"
+
+
+def log_in(proxy: str) -> str | None:
+    """``user:password`` as a proxy is given them, decoded; None without."""
+    url = urlsplit(proxy)
+    return None if url.username is None else f"{unquote(url.username)}:{unquote(url.password or '')}"

@@ -1,0 +1,58 @@
+"""Does an answer repeat what was sent? A reason is logged, and no user property may be in a log."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from audience_sync import __version__
+from audience_sync.destinations.base import Judgement, Meaning, Message
+from audience_sync.redaction.finder import Hidden
+
+#: Shorter values are in every text by chance; masking them would hide the reason and no person.
+SHORTEST = 3
+#: Words of every message that say nothing about a user.
+OURS = frozenset({"identify", "audience-sync", __version__})
+
+
+def without_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgement:
+    """The judgement, with every value of the messages masked in its reasons, however it is spelled there."""
+    if judgement.meaning is Meaning.DELIVERED and not judgement.refused:
+        return judgement
+    values = Hidden(_values_of(messages))
+    return replace(
+        judgement,
+        reason=values.masked(judgement.reason),
+        refused={index: values.masked(reason) for index, reason in judgement.refused.items()},
+    )
+
+
+def _values_of(messages: Sequence[Message]) -> set[str]:
+    found: set[str] = set()
+    for message in messages:
+        found.update(_texts(message.body))
+    return {value for value in found if len(value) >= SHORTEST} - OURS
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    """Every value in the body: of JSON the strings and numbers, of anything else every word."""
+    try:
+        return _strings(json.loads(body, parse_float=str, parse_int=str))
+    except (ValueError, RecursionError):
+        return iter(re.findall(r"[\w.@+-]+", body.decode("utf-8", "replace")))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Numbers were read as they are written, so they are strings too."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+        elif isinstance(part, str):
+            yield part

@@ -1,0 +1,202 @@
+"""What answers mean: tables of statuses, and the readers of what an answer says about itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+
+from audience_sync.config.sections.base import MOST_ANSWER
+from audience_sync.destinations.base import Answer, Judgement, Meaning
+from audience_sync.redaction.secrets import masked
+
+#: A server that asks for more is asked again after this (seconds): its own clock may be wrong.
+LONGEST_WAIT = 300.0
+#: A number from here on is a moment (seconds since 1970) and not a time to wait.
+EPOCH = 1_000_000_000.0
+#: What is kept and shown of an answer's words.
+SHOWN_CHARACTERS = 300
+#: What is looked at for an excerpt (bytes).
+EXCERPT_BYTES = 64 * 1024
+#: At the end of what was read only a part of a secret or an address may stand, which nobody would know (characters).
+UNSURE_CHARACTERS = 4096
+#: How a page of HTML begins, after comments and a declaration of XML.
+_HTML = re.compile(
+    rb"(?:<\?xml.*?\?>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|script|meta)\b", re.I | re.S
+)
+
+#: About method, version, headers or address, which all requests have in common: no call would fare better, and
+#: halving a batch would only refuse all its users.
+WRONG_KIND = (405, 406, 411, 414, 415, 421, 426, 431, 501, 505)
+#: The meanings on which the protocols agree; see facts on statuses in the clients of each.
+STATUSES: Mapping[int, Meaning] = MappingProxyType(
+    {
+        401: Meaning.STOP,  # the key
+        402: Meaning.STOP,  # the account
+        403: Meaning.STOP,
+        404: Meaning.STOP,  # the address, or a source that was switched off
+        407: Meaning.STOP,  # a proxy's
+        408: Meaning.RETRY,  # a time-out, told by the server
+        410: Meaning.STOP,
+        425: Meaning.RETRY,
+        429: Meaning.SLOW_DOWN,
+        511: Meaning.STOP,  # a network's
+        **dict.fromkeys(WRONG_KIND, Meaning.STOP),
+    }
+)
+#: Never followed: a redirected POST arrives as a GET, which looks like a success and delivers nothing.
+FAMILIES: Mapping[int, Meaning] = MappingProxyType(
+    {2: Meaning.DELIVERED, 3: Meaning.STOP, 4: Meaning.REFUSED, 5: Meaning.RETRY}
+)
+HINTS: Mapping[int, str] = MappingProxyType(
+    {
+        401: "the key is not accepted. Correct it under `destinations.NAME`",
+        402: "the account is unpaid. Check it with the service",
+        403: "the key is not allowed to do this. Check it under `destinations.NAME`",
+        404: "nothing accepts calls at this address. Check `destinations.NAME.url`",
+        407: "a proxy on the way needs a user and a password. Check `proxy`",
+        410: "this address no longer accepts calls. Correct `destinations.NAME.url`",
+        429: "rate limited",
+        511: "a network on the way needs a log-in. Log in there",
+        **dict.fromkeys(WRONG_KIND, "this address does not accept such requests. Check `destinations.NAME.url`"),
+    }
+)
+#: Of a success: a log-in page, or a proxy's.
+A_PAGE = "but with a page of HTML: a log-in page or a proxy may be in the way. Check `destinations.NAME.url`"
+FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects. Correct `destinations.NAME.url`"})
+
+
+#: Stands for the destination's name in the config, which a protocol doesn't have.
+_NAME = "`destinations.NAME"
+
+
+def named(reason: str, name: str) -> str:
+    """The reason with the place in the config by this destination's name."""
+    return reason.replace(_NAME, f"`destinations.{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTable:
+    """Meanings by status: ``exact`` ones first, then those of the hundred; ``hints`` say what to do."""
+
+    exact: Mapping[int, Meaning] = field(default_factory=lambda: STATUSES)
+    families: Mapping[int, Meaning] = field(default_factory=lambda: FAMILIES)
+    hints: Mapping[int, str] = field(default_factory=lambda: HINTS)
+
+    def meaning(self, status: int | None) -> Meaning:
+        """No answer at all, like an answer that nobody knows, is worth another attempt."""
+        if status is None:
+            return Meaning.RETRY
+        return self.exact.get(status) or self.families.get(status // 100, Meaning.RETRY)
+
+
+def judge_status(answer: Answer, table: StatusTable, detail: str) -> Judgement:
+    """What the status alone means; ``detail`` is what the server says about it, fit to be shown."""
+    meaning = table.meaning(answer.status)
+    if meaning is Meaning.DELIVERED:
+        return Judgement(meaning, status=answer.status)
+    reason = answer.error if answer.status is None else status_reason(answer.status, detail, table.hints)
+    return Judgement(meaning, reason, answer.status, _wait(answer, meaning))
+
+
+def status_reason(status: int, detail: str, hints: Mapping[int, str] = HINTS) -> str:
+    """``HTTP 401: the key is not accepted. Correct it under `destinations.NAME` (invalid write key)``"""
+    hint = hints.get(status) or FAMILY_HINTS.get(status // 100)
+    if hint and detail:
+        return f"HTTP {status}: {hint} ({detail})"
+    said = hint or detail
+    return f"HTTP {status}: {said}" if said else f"HTTP {status}"
+
+
+def _wait(answer: Answer, meaning: Meaning) -> float | None:
+    """A reset time is sent with every answer by some servers: it counts where it says "too many"."""
+    if meaning is Meaning.SLOW_DOWN:
+        return retry_after(answer.headers, answered_at(answer.headers))
+    if meaning is Meaning.RETRY:
+        return retry_after({"retry-after": answer.headers.get("retry-after", "")}, answered_at(answer.headers))
+    return None
+
+
+def answered_at(headers: Mapping[str, str]) -> datetime | None:
+    """The server's time, on which its other dates rest."""
+    return _http_date(headers.get("date", ""))
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None) -> float | None:
+    """Seconds to wait, 0 to 300, or None where the headers (names in lower case) don't say.
+
+    ``Retry-After`` is in seconds or an HTTP date, ``X-RateLimit-Reset`` in seconds (by some servers a
+    moment); the later one counts. A moment can be read only where ``now`` is known.
+    """
+    waits = (
+        _seconds_or_date(headers.get("retry-after", ""), now),
+        _seconds_or_moment(headers.get("x-ratelimit-reset", ""), now),
+    )
+    known = [wait for wait in waits if wait is not None]
+    return min(max(*known, 0.0), LONGEST_WAIT) if known else None
+
+
+def _seconds_or_date(text: str, now: datetime | None) -> float | None:
+    seconds = _number(text)
+    if seconds is not None:
+        return seconds
+    date = _http_date(text)
+    return (date - now).total_seconds() if date and now else None
+
+
+def _seconds_or_moment(text: str, now: datetime | None) -> float | None:
+    seconds = _number(text)
+    if seconds is None or seconds < EPOCH:
+        return seconds
+    return seconds - now.timestamp() if now else None
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\s*\d{1,15}(\.\d{1,9})?\s*", text, re.ASCII) else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a proxy or a log-in page answered instead of a destination that never begins with `<`."""
+    return body.lstrip().startswith(b"<")
+
+
+def is_html(answer: Answer) -> bool:
+    """The same where XML may be the destination's own words: by the content type, or by how a page begins."""
+    begin = answer.body[:EXCERPT_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return begin.startswith(b"<") and (kind == "text/html" or _HTML.match(begin) is not None)
+
+
+def too_long(answer: Answer) -> Judgement:
+    """What an answer means that says success and can't be read to its end, where its words count."""
+    said = f"but the answer is longer than {len(answer.body):,} bytes, so that its words can't be read"
+    more = "" if len(answer.body) >= MOST_ANSWER else "; raise `max_answer` in the config (4MiB at most)"
+    return Judgement(Meaning.RETRY, status_reason(answer.status or 0, said + more), answer.status)
+
+
+def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
+    """The body as one printable line, secrets masked; nothing of an HTML page.
+
+    Not shortened: what else has to be masked in it could not be found any more where it was cut.
+    """
+    if is_page(body):
+        return ""
+    text = masked(body[:EXCERPT_BYTES].decode("utf-8", "replace"), secrets)
+    text = text[:-UNSURE_CHARACTERS] if len(body) >= EXCERPT_BYTES else text
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def shortened(text: str) -> str:
+    """At most so many characters of what has been masked."""
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"

@@ -1,0 +1,209 @@
+"""Carry a request to a destination: one connection, one deadline, every failure an answer."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+
+import requests
+import urllib3.exceptions as urllib3_errors
+
+from audience_sync import __version__
+from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Meaning, Message
+from audience_sync.destinations.http.deadline import (
+    Deadline,
+    DeadlineAdapter,
+    PlainSession,
+    ProxyError,
+    ProxyRefusedError,
+)
+from audience_sync.destinations.http.egress import Egress
+from audience_sync.destinations.http.proxy_errors import is_final, proxy_words, through, tunnel_words
+from audience_sync.destinations.http.redact_echoes import without_echoes
+
+HEADERS = {
+    "User-Agent": f"audience-sync/{__version__}",
+    "Accept": "application/json, */*",
+    "Accept-Encoding": "identity",
+}
+
+#: The first kind that is among an error's causes says what happened. The errors' own texts are never shown:
+#: they repeat addresses and headers.
+EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
+    ((urllib3_errors.InvalidHeader,), "the answer has two lengths that differ: a proxy or server on the way is broken"),
+    ((requests.exceptions.InvalidHeader,), "a header can't be sent: is the key copied whole?"),
+    (
+        (requests.exceptions.InvalidURL, urllib3_errors.LocationParseError),
+        "the address can't be used, check `url`",
+    ),
+    ((TimeoutError, urllib3_errors.ReadTimeoutError), "no complete answer within the time-out"),
+    ((ssl.SSLError,), "the TLS handshake failed"),
+    ((socket.gaierror,), "the host's name can't be resolved"),
+    ((ConnectionRefusedError,), "connection refused"),
+    ((RemoteDisconnected, IncompleteRead), "the connection was closed before the answer was complete"),
+    ((ConnectionResetError, BrokenPipeError), "the connection was reset"),
+    ((HTTPException,), "the answer is not HTTP"),
+    ((urllib3_errors.DecodeError,), "the answer can't be decompressed: it is not what its Content-Encoding says"),
+    ((OSError,), "no connection"),
+)
+
+
+#: Statuses from here on say no, with a body or without.
+REFUSALS = 400
+#: What a proxy answers that wants a log-in.
+PROXY_LOG_IN = 407
+#: OpenSSL's numbers for certificates whose CA is not known here.
+UNKNOWN_CA = (18, 19, 20, 21)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request, the answer to it, and what that means."""
+
+    request: HttpRequest
+    answer: Answer
+    judgement: Judgement
+
+
+class HttpTransport:
+    """Carries one request at a time; each sender thread has its own. ``clock`` counts seconds."""
+
+    def __init__(
+        self,
+        destination: HttpDestination,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._destination = destination
+        self._now = now
+        self._deadline = Deadline(clock)
+        self._egress = Egress.of(destination.options.ca_file, destination.options.proxy)
+        self._session = PlainSession(DeadlineAdapter(self._deadline, self._egress.ca_file))
+        self._session.headers.update(HEADERS)
+
+    def send(self, messages: Sequence[Message]) -> Judgement:
+        return self.exchange(messages).judgement
+
+    def exchange(self, messages: Sequence[Message]) -> Exchange:
+        """What ``send`` does, with all that was said."""
+        request = self._destination.signed(self._destination.request(messages), self._now())
+        answer = self.answer(request)
+        return Exchange(request, answer, without_echoes(self._judged(request, answer), messages))
+
+    def _judged(self, request: HttpRequest, answer: Answer) -> Judgement:
+        """Of what a proxy refuses no destination has heard: it is for the person who set the proxy up."""
+        if answer.is_of_proxy:
+            return Judgement(Meaning.STOP, answer.error)
+        judgement = self._destination.judge(answer)
+        proxy = self._egress.proxy_for(request.url)
+        return through(judgement, proxy) if proxy and request.url.startswith("http://") else judgement
+
+    def answer(self, request: HttpRequest) -> Answer:
+        """The answer, or why there was none: nothing is raised for what happens on the way."""
+        proxy = self._egress.proxy_for(request.url)
+        if proxy and not proxy.startswith(("http://", "https://")):
+            return Answer(None, error=proxy_words(proxy, "is not supported: use an HTTP proxy"), is_of_proxy=True)
+        try:
+            answer = self._exchange(request, proxy)
+        except (
+            requests.RequestException,
+            urllib3_errors.HTTPError,
+            HTTPException,
+            OSError,
+            ValueError,
+        ) as error:
+            return no_answer(error, proxy, request.url)
+        if proxy and answer.status == PROXY_LOG_IN:
+            return Answer(None, error=tunnel_words(proxy, PROXY_LOG_IN, request.url), is_of_proxy=True)
+        return answer
+
+    def _exchange(self, request: HttpRequest, proxy: str | None) -> Answer:
+        seconds = self._destination.options.timeout.total_seconds()
+        self._deadline.start(seconds)
+        with self._session.request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            data=request.body,
+            timeout=seconds,
+            stream=True,
+            proxies={"http": proxy, "https": proxy} if proxy else {},
+        ) as response:
+            most = self._destination.most_answer
+            body, is_whole = _read(response, most + 1)
+            is_cut = len(body) > most or not is_whole
+            return Answer(response.status_code, body[:most], self._headers(response), is_cut=is_cut)
+
+    def _headers(self, response: requests.Response) -> dict[str, str]:
+        """Names in lower case, and always with a date: other dates are read against it."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers.setdefault("date", format_datetime(self._now(), usegmt=True))
+        return headers
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _read(response: requests.Response, most: int) -> tuple[bytes, bool]:
+    """The body, and whether it came to its end. A server that refuses a request while it is still being sent (413, 407)
+    often resets the connection: its status counts without the body, also where that can't be decompressed. A success
+    is one only when it is whole."""
+    try:
+        return response.raw.read(most, decode_content=True), True
+    except (urllib3_errors.ProtocolError, urllib3_errors.DecodeError):
+        if response.status_code < REFUSALS:
+            raise
+        return b"", False
+
+
+def no_answer(error: BaseException, proxy: str | None, url: str) -> Answer:
+    """Why there was none, by name of the proxy where it is the proxy's doing."""
+    causes = tuple(_causes(error))
+    refused = next((cause for cause in causes if isinstance(cause, ProxyRefusedError)), None)
+    if proxy and refused:
+        words = tunnel_words(proxy, refused.status, url)
+        return Answer(None, error=words, is_of_proxy=is_final(refused.status))
+    if proxy and any(isinstance(cause, ProxyError) for cause in causes):
+        return Answer(None, error=proxy_words(proxy, f"can't be used: {explain(error)}"))
+    return Answer(None, error=explain(error))
+
+
+def explain(error: BaseException) -> str:
+    """What happened, in words that carry no secret."""
+    causes = tuple(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return untrusted(cause)
+    for kinds, text in EXPLANATIONS:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return text
+    return f"no answer ({type(error).__name__})"
+
+
+def untrusted(error: ssl.SSLCertVerificationError) -> str:
+    """Why a certificate is not accepted. An unknown CA can be named here; the rest is corrected at the server."""
+    why = "the server's TLS certificate is not trusted"
+    if getattr(error, "verify_code", None) in UNKNOWN_CA:
+        return f"{why}: if a CA of your company signed it, name the CA's file in `ca_file`"
+    said = getattr(error, "verify_message", "").rstrip(".")
+    return f"{why} ({said})" if said else why
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it was raised from or wraps, each once."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        cause = waiting.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        linked = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        waiting.extend(link for link in linked if isinstance(link, BaseException))

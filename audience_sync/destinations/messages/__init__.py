@@ -1,0 +1,1 @@
+"""Build identify messages and events, and divide them by size."""

@@ -1,0 +1,78 @@
+"""Write one identify call as one message, or as many as a service's limits for a message need."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from audience_sync.destinations.base import Message
+from audience_sync.destinations.messages.identify import identify_bytes, identify_sql, object_json, part_id, properties
+from audience_sync.errors import UnsendableError
+from audience_sync.model import IdentifyCall
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a service takes in one message: bytes of plain text, and traits."""
+
+    service: str
+    message_bytes: int
+    message_traits: int = sys.maxsize
+
+
+def whole_or_split(call: IdentifyCall, tail: str, bounds: Bounds) -> list[Message]:
+    """``tail`` is the end of every message, see ``message_tail``."""
+    if call.traits_json.count(",") < bounds.message_traits:  # that few commas part at most so many traits
+        body = identify_bytes(call, call.message_id, call.traits_json, tail)
+        if len(body) <= bounds.message_bytes:
+            return [Message(call.message_id, body)]
+    return list(_split(call, tail, bounds))
+
+
+def whole_sql(tail: str, bounds: Bounds) -> str:
+    """The same for ``Destination.encode_sql``, where one message is enough."""
+    return identify_sql(tail, most_bytes=bounds.message_bytes, most_traits=bounds.message_traits)
+
+
+def _split(call: IdentifyCall, tail: str, bounds: Bounds) -> Iterator[Message]:
+    """As many messages as the limits need, each known by its first trait."""
+    found = properties(call.traits_json)
+    empty = len(identify_bytes(call, part_id(call.message_id, ""), "{}", tail))
+    sizes = {key: empty - len("{}") + len(object_json([(key, value)]).encode()) for key, value in found}
+    refuse_large(sizes, bounds)
+    for traits in _packed(found, bounds.message_bytes - empty, bounds.message_traits):
+        yield part(call, traits, tail)
+
+
+def part(call: IdentifyCall, traits: Sequence[tuple[str, str]], tail: str) -> Message:
+    """The message of these traits alone."""
+    message_id = part_id(call.message_id, traits[0][0])
+    return Message(message_id, identify_bytes(call, message_id, object_json(traits), tail))
+
+
+def refuse_large(sizes: Mapping[str, int], bounds: Bounds) -> None:
+    """Raise UnsendableError that names every trait whose message, of so many bytes, has no other and is too large."""
+    reasons = {
+        key: f"'{key}' makes a message of {size:,} bytes and {bounds.service} takes {bounds.message_bytes:,}: "
+        "shorten the value at its source"
+        for key, size in sizes.items()
+        if size > bounds.message_bytes
+    }
+    if reasons:
+        raise UnsendableError("; ".join(reasons.values()), reasons)
+
+
+def _packed(parts: Sequence[tuple[str, str]], room: int, most: int) -> Iterator[list[tuple[str, str]]]:
+    """The traits in groups that fit a message: ``most`` of them, ``room`` bytes together."""
+    group: list[tuple[str, str]] = []
+    used = 0
+    for trait in parts:
+        size = len(object_json([trait]).encode())
+        if group and (len(group) == most or used + size > room):
+            yield group
+            group, used = [], 0
+        group.append(trait)
+        used += size
+    if group:
+        yield group

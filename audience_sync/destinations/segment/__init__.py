@@ -1,0 +1,1 @@
+"""Send to Segment and to RudderStack, by the tracking API or as Engage does."""

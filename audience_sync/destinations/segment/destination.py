@@ -1,0 +1,85 @@
+"""How does Segment's HTTP tracking API take identify calls? Its limits, and ``context.personas``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from audience_sync.destinations.base import Audiencing, Event, Meaning, Message
+from audience_sync.destinations.http.option_types import BaseUrl, Key
+from audience_sync.destinations.http.statuses import HINTS, STATUSES, StatusTable
+from audience_sync.destinations.messages.identify import json_bytes, message_tail, properties, track_bytes
+from audience_sync.destinations.messages.split import Bounds, part, refuse_large
+from audience_sync.destinations.segment.personas import personas_context
+from audience_sync.destinations.segment.tracking_api import PROFILE_FIELDS, TrackingDestination, TrackingOptions
+from audience_sync.model import AudienceEvent, IdentifyCall
+
+
+class SegmentOptions(TrackingOptions):
+    type: Literal["segment"] = Field("segment", description="Segment's HTTP tracking API, or a compatible server.")
+    write_key: Key = Field(description="The write key of the source, best as `${SEGMENT_WRITE_KEY}`.")
+    url: BaseUrl = Field(
+        "https://api.segment.io",
+        description="Where the API is; `https://events.eu1.segmentapis.com` for a workspace in the EU.",
+    )
+    envelope: Literal["plain", "personas"] = Field(
+        "plain",
+        description="`plain`: one message per user. `personas`: one per user and property, with "
+        "`context.personas`, as destinations that take audiences need it.",
+    )
+    integrations: dict[str, JsonValue] | None = Field(
+        None, description="Which destinations in Segment get the calls, such as `{All: false, Braze: true}`."
+    )
+
+
+class SegmentDestination(TrackingDestination):
+    Options = SegmentOptions
+    deletion = (
+        "Segment deletes users by regulation (SUPPRESS_WITH_DELETE): in its Privacy Portal, or by its Public API; it "
+        "asks its own destinations to delete, too, and does not guarantee that they do"
+    )
+    options: SegmentOptions
+    #: Segment documents 32 KB, and its own clients take it for 32 KiB. What is larger gets a 200 and is dropped; so is,
+    #: silently, an identify of 300 traits and more.
+    bounds = Bounds("Segment", message_bytes=32_768, message_traits=299)
+    batch_bytes = 500_000
+    batch_messages = 2_500
+    #: By Segment's own clients; 400, 413 and 422 are final.
+    statuses = StatusTable(
+        {**STATUSES, 410: Meaning.RETRY, 460: Meaning.RETRY},
+        hints={status: hint for status, hint in HINTS.items() if status != 410},
+    )
+    profile_fields = PROFILE_FIELDS | {"audiencekey", "traitkey"}  # the words of its audiences
+
+    def __init__(self, options: SegmentOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        self._end = b'],"writeKey":' + json_bytes(options.write_key.get_secret_value()) + b"}"
+        self._tails: dict[tuple[str, bool], str] = {}
+
+    def encode(self, call: IdentifyCall) -> list[Message]:
+        if self.options.envelope == "plain":
+            return super().encode(call)
+        found = {key: self._about_one(call, key, value) for key, value in properties(call.traits_json)}
+        refuse_large({key: len(message.body) for key, message in found.items()}, self.bounds)
+        return list(found.values())
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        if self.options.envelope == "plain":
+            return super().encode_event(user_id, event)
+        tail = self._personas_tail(event.key, is_boolean=True)
+        return Event(event.message_id, track_bytes(user_id, self.event_name(event), event, tail))
+
+    def encode_sql(self) -> str | None:
+        return super().encode_sql() if self.options.envelope == "plain" else None
+
+    def _about_one(self, call: IdentifyCall, key: str, value: str) -> Message:
+        return part(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")))
+
+    def _personas_tail(self, key: str, *, is_boolean: bool) -> str:
+        """The same for every user, so it is made once per key."""
+        tail = self._tails.get((key, is_boolean))
+        if tail is None:
+            personas = personas_context(self.about, key, is_boolean=is_boolean)
+            tail = self._tails[key, is_boolean] = message_tail({"personas": personas}, self._more)
+        return tail

@@ -1,0 +1,44 @@
+"""How does RudderStack's gateway take identify calls? As Segment does, with limits and answers of its own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from audience_sync.destinations.http.option_types import BaseUrl, Key
+from audience_sync.destinations.http.statuses import HINTS, StatusTable
+from audience_sync.destinations.messages.split import Bounds
+from audience_sync.destinations.segment.tracking_api import TrackingDestination, TrackingOptions
+
+DISABLED = "the source is switched off in RudderStack, or nothing accepts calls at this address. Check both"
+
+
+class RudderStackOptions(TrackingOptions):
+    type: Literal["rudderstack"] = Field("rudderstack", description="RudderStack's HTTP API.")
+    write_key: Key = Field(description="The write key of the source, best as `${RUDDERSTACK_WRITE_KEY}`.")
+    url: BaseUrl = Field(
+        description="The data plane; it has no default, every account has its own.",
+        examples=["https://example.dataplane.rudderstack.com"],
+    )
+
+
+class RudderStackDestination(TrackingDestination):
+    """The key travels as basic authorisation only: the gateway reads it from that header.
+
+    One call that the gateway doesn't take fails its whole batch with 400, which says not which: 400 and 413
+    are refusals, so that the batch is halved until the call is found. Source of limits and answers:
+    rudder-server, gateway/response/response.go and gateway/handle.go.
+    """
+
+    Options = RudderStackOptions
+    deletion = (
+        "RudderStack deletes users by regulation (suppress_with_delete): by its User Suppression API, at those of its "
+        "own destinations that the regulation names"
+    )
+    options: RudderStackOptions
+    bounds = Bounds("RudderStack", message_bytes=32_768)
+    batch_bytes = 4_000_000
+    #: RudderStack names no number. Segment's: finding one bad call in so many takes 24 requests at most.
+    batch_messages = 2_500
+    statuses = StatusTable(hints={**HINTS, 404: DISABLED})

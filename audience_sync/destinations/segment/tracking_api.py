@@ -1,0 +1,152 @@
+"""How does an HTTP tracking API take identify calls? ``POST /v1/batch``, as Segment has it and others took it over."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+from pydantic import Field, JsonValue
+
+from audience_sync.config.sections.base import DestinationOptions
+from audience_sync.destinations.base import (
+    Answer,
+    Audiencing,
+    Event,
+    HttpDestination,
+    HttpRequest,
+    Judgement,
+    Limits,
+    Meaning,
+    Message,
+)
+from audience_sync.destinations.http.option_types import BaseUrl, Key
+from audience_sync.destinations.http.statuses import (
+    A_PAGE,
+    StatusTable,
+    excerpt,
+    is_page,
+    judge_status,
+    status_reason,
+    too_long,
+)
+from audience_sync.destinations.messages.identify import alias_bytes, message_tail, track_bytes
+from audience_sync.destinations.messages.split import Bounds, whole_or_split, whole_sql
+from audience_sync.model import Alias, AudienceEvent, IdentifyCall
+
+#: The traits that Segment's identify gives a meaning (docs: spec/identify), and its ids.
+PROFILE_FIELDS = frozenset(
+    {"address", "age", "avatar", "birthday", "company", "createdat", "description", "email", "firstname"}
+    | {"gender", "id", "lastname", "name", "phone", "title", "username", "website", "userid", "anonymousid"}
+)
+_BEGIN = b'{"batch":['
+
+
+class TrackingOptions(DestinationOptions):
+    write_key: Key = Field(description="The write key of the source.")
+    url: BaseUrl = Field(description="Where the API is.")
+    integrations: dict[str, JsonValue] | None = Field(
+        None, description="Which destinations behind it get the calls, such as `{All: false, Braze: true}`."
+    )
+    gzip: bool = Field(False, description="Compress requests.")
+
+
+class TrackingDestination(HttpDestination):
+    """Messages carry no ``sentAt`` and neither does the batch: a repeat is the same bytes.
+
+    A service says what it takes, what its statuses mean, and how a batch ends.
+    """
+
+    options: TrackingOptions
+    bounds: ClassVar[Bounds]
+    batch_bytes: ClassVar[int]
+    batch_messages: ClassVar[int]
+    statuses: ClassVar[StatusTable] = StatusTable()
+    profile_fields = PROFILE_FIELDS
+    has_alias = True
+
+    def __init__(self, options: TrackingOptions, about: Audiencing) -> None:
+        super().__init__(options, about)
+        key = options.write_key.get_secret_value()
+        basic = b64encode(f"{key}:".encode()).decode()
+        self._secrets = (*about.secrets, key, basic)
+        self._headers = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
+        self._end = b"]}"
+        self._more: Mapping[str, Any] = {} if options.integrations is None else {"integrations": options.integrations}
+        self._tail = message_tail({}, self._more)
+
+    @property
+    def limits(self) -> Limits:
+        """The envelope and the commas between the messages are taken off the bytes."""
+        messages = min(self.options.batch_size or self.batch_messages, self.batch_messages)
+        return Limits(messages, self.batch_bytes - self.batch_messages - len(_BEGIN) - len(self._end))
+
+    @property
+    def address(self) -> str:
+        return f"{self.options.url.removesuffix('/v1')}/v1/batch"
+
+    def encode(self, call: IdentifyCall) -> list[Message]:
+        return whole_or_split(call, self._tail, self.bounds)
+
+    def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
+        return Event(event.message_id, track_bytes(user_id, self.event_name(event), event, self._tail))
+
+    def encode_alias(self, user_id: str, alias: Alias) -> Message:
+        return Message(alias.message_id, alias_bytes(user_id, alias, self._tail))
+
+    def encode_sql(self) -> str | None:
+        return whole_sql(self._tail, self.bounds)
+
+    def request(self, messages: Sequence[Message]) -> HttpRequest:
+        body = _BEGIN + b",".join(message.body for message in messages) + self._end
+        if not self.options.gzip:
+            return HttpRequest("POST", self.address, self._headers, body)
+        return HttpRequest("POST", self.address, self._headers | {"Content-Encoding": "gzip"}, _gzip(body))
+
+    def judge(self, answer: Answer) -> Judgement:
+        said = excerpt(answer.body, self._secrets)
+        judgement = judge_status(answer, self.statuses, said)
+        if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
+            return judgement
+        if answer.is_cut and not is_page(answer.body):
+            return too_long(answer)
+        meaning, reason = judge_body(answer.body)
+        words = A_PAGE if is_page(answer.body) else f"{reason} ({said})"
+        return Judgement(meaning, reason and status_reason(answer.status, words), answer.status)
+
+
+def judge_body(body: bytes) -> tuple[Meaning, str]:
+    """What a success says. A status alone proves nothing: a proxy says 200 too, and so does half an answer.
+
+    ======================================  =========
+    a JSON object (``{"success": true}``)   delivered
+    ... with ``success`` other than true    refused
+    ... with ``error`` or ``errors``        refused
+    ``ok`` (RudderStack), ``"ok"``          delivered
+    nothing at all, said completely         delivered
+    a page, half an object, anything else   retry
+    ======================================  =========
+
+    That an answer without a body was complete is the transport's to say: its headers had an end.
+    """
+    if not body.strip() or body.strip().strip(b'"').lower() == b"ok":
+        return Meaning.DELIVERED, ""
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        said = None
+    if not isinstance(said, dict):
+        return Meaning.RETRY, "but not in the words of a tracking API"
+    if said.get("success", True) not in (True, "true"):
+        return Meaning.REFUSED, "but without success"
+    if said.get("error") or said.get("errors"):
+        return Meaning.REFUSED, "but with an error"
+    return Meaning.DELIVERED, ""
+
+
+def _gzip(body: bytes) -> bytes:
+    """Level 1, and no time of day in the header: the same bytes every time."""
+    compressor = zlib.compressobj(level=1, wbits=31)
+    return compressor.compress(body) + compressor.flush()

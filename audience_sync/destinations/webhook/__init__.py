@@ -1,0 +1,1 @@
+"""Send to any HTTP endpoint."""

@@ -1,0 +1,1 @@
+"""Send to Zendesk Connect."""

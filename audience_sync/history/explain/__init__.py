@@ -1,0 +1,1 @@
+"""Explain one user: values, where they come from, calls, answers, pending changes."""

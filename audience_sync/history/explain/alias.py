@@ -1,0 +1,51 @@
+"""Under which other id is a user told of, and since when?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from audience_sync.history.explain.value_history import UNKNOWN, Version, read_versions
+from audience_sync.model import ALIAS_KEY
+from audience_sync.store.audiences.properties import Property, read_chains
+from audience_sync.store.snapshots.chain import current, fetch, trait_column
+from audience_sync.workspace import Workspace, literal
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """``run``: since which a previous id is left alone where users can be joined; ``new_id``: who it is now."""
+
+    new_id: str
+    run: int
+
+
+def joined_to(
+    connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str, run: int
+) -> Joined | None:
+    """Whose previous id ``user`` was after a run; None where it was nobody's, as far as the store knows.
+
+    ``properties``: all that the store has, by key. Reads all aliases: of each new id they name the previous ones. On
+    its way to the last id a user may have had others, which had the earlier ones as theirs.
+    """
+    if ALIAS_KEY not in properties:
+        return None
+    stored = properties[ALIAS_KEY]
+    chain = fetch(connection, workspace, read_chains(connection, [stored])[stored.chain_id])
+    ids = f"""from_json({trait_column(ALIAS_KEY)}, '["VARCHAR"]')"""
+    query = f"select user_id, {ids} from ({current(chain)}) where list_contains({ids}, {literal(user)})"
+    since, then = list[int](), list[str]()
+    for last, previous in workspace.all(query):
+        for each in (last, *previous):
+            found = read_versions(connection, workspace, {ALIAS_KEY: stored}, each)[ALIAS_KEY].until(run)
+            if found is not None:
+                since += [version.run for version in (found.first, *found.changes) if _names(version, user)]
+                then += [each] if _names(found.now, user) else []
+    return Joined(then[0], min(since)) if then else None
+
+
+def _names(version: Version, user: str) -> bool:
+    return version.value not in (None, UNKNOWN) and user in json.loads(version.value or "[]")

@@ -1,0 +1,97 @@
+"""Which snapshot says that a value is so, and which one said it last? What runs found, audience by audience."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, select, true, tuple_
+
+from audience_sync.history.explain.value_history import Versions
+from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
+from audience_sync.store.tables import held_snapshots, properties, run_audiences, runs
+
+_TAKEN = [
+    each.value
+    for each in (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED, AudienceStatus.RETIRED)
+]
+_NOT_TAKEN = (AudienceStatus.HELD.value, AudienceStatus.FAILED.value)
+_FROZEN = AudienceStatus.FROZEN.value
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotOf:
+    """What a value rests on: counts of the snapshot that brought it, by name; the last run that found it still so (None
+    where no run says); and why a later snapshot was not taken, if one wasn't."""
+
+    counts: Mapping[str, int]
+    confirmed_by: int | None = None
+    problem: str | None = None
+
+
+def snapshots_of(
+    connection: Connection, versions: Iterable[Versions], until: int, moment: datetime
+) -> dict[str, SnapshotOf]:
+    """By key, of the values as they were after the run ``until``, at this moment."""
+    audiences, traits = dict[str, int](), dict[str, int]()
+    for each in versions:
+        (audiences if each.of.kind is PropertyKind.AUDIENCE else traits)[each.of.key] = each.now.run
+    return _of_members(connection, audiences, until) | _of_traits(connection, traits, moment)
+
+
+def _of_traits(connection: Connection, since: Mapping[str, int], moment: datetime) -> dict[str, SnapshotOf]:
+    """``since``: by key, the run that brought the value."""
+    columns = (runs.c.trait_users.label("users"), runs.c.trait_users_changed.label("changed"))
+    rows = connection.execute(select(runs.c.id, *columns).where(runs.c.id.in_(set(since.values()))))
+    found = {row.id: _counts(row, "users", "changed") for row in rows}
+    held = held_snapshots.c
+    waits = (held.held_at <= moment) & (held.decided_at.is_(None) | (held.decided_at > moment))
+    query = select(held.key, held.run_id, held.reason).where(held.kind == HoldKind.COMPUTED_TRAIT.value, waits)
+    problems = {row.key: f"held since run {row.run_id}: {row.reason}" for row in connection.execute(query)}
+    return {key: SnapshotOf(found.get(run, {}), problem=problems.get(key)) for key, run in since.items()}
+
+
+def _of_members(connection: Connection, since: Mapping[str, int], until: int) -> dict[str, SnapshotOf]:
+    """``since``: by key, the run that brought the value."""
+    taken = _newest(until, run_audiences.c.status.in_(_TAKEN)).label("taken")
+    query = select(properties.c.key, _newest(until).label("last"), taken).where(properties.c.key.in_(since))
+    newest = connection.execute(query).all()
+    found = _found(connection, [*since.items(), *((row.key, row.last) for row in newest)])
+    return {
+        row.key: SnapshotOf(
+            _counts(found.get((row.key, since[row.key])), "members", "entered", "left", "invalid"),
+            row.taken,
+            _problem(found.get((row.key, row.last))),
+        )
+        for row in newest
+    }
+
+
+def _newest(until: int, which: ColumnElement[bool] | None = None) -> ScalarSelect[Any]:
+    """The last run that looked at an audience."""
+    mine = (run_audiences.c.audience_key == properties.c.key) & (run_audiences.c.run_id <= until)
+    found = select(run_audiences.c.run_id).where(mine, true() if which is None else which)
+    return found.order_by(run_audiences.c.run_id.desc()).limit(1).correlate(properties).scalar_subquery()
+
+
+def _found(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Row[Any]]:
+    """What these runs found of these audiences."""
+    audience = tuple_(run_audiences.c.audience_key, run_audiences.c.run_id)
+    query = select(run_audiences, run_audiences.c.members_after.label("members")).where(audience.in_(set(wanted)))
+    return {(row.audience_key, row.run_id): row for row in connection.execute(query)}
+
+
+def _counts(row: Row[*tuple[Any, ...]] | None, *names: str) -> dict[str, int]:
+    if row is None:
+        return {}
+    return {name: value for name in names if (value := row._mapping[name]) is not None}
+
+
+def _problem(row: Row[Any] | None) -> str | None:
+    if row is not None and row.status == _FROZEN:
+        return f"skipped by run {row.run_id}: {row.error}"
+    if row is None or row.status not in _NOT_TAKEN:
+        return None
+    return f"{row.status} in run {row.run_id}: {row.error}"

@@ -1,0 +1,270 @@
+"""What was one user told, and what are they owed? Worked out of the requests, as deliveries work out what to send.
+
+No call is stored. Which requests a user was in reach of is; and what such a request carried for the user follows from
+the changes until its run, what had been told before it, and the subscription's terms at the time: the rule of
+``delivery/owed.py`` for one user.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from audience_sync.delivery.pending.pending import NEVER
+from audience_sync.delivery.state.subscription_history import Terms
+from audience_sync.history.explain.value_history import Version, Versions
+
+SEED, RETRY = "seed", "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """A call that was not accepted. ``reason`` None: it was not sent, since the user had just been suppressed.
+
+    ``properties``: those that were refused, where the rest was sent; none where it was the whole call.
+    """
+
+    reason: str | None
+    http_status: int | None
+    properties: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request in whose range the user is, and the state of its feed when it was made.
+
+    ``id`` None: nothing was sent, the run kept back what it would have told a suppressed user. ``seeding``: the key
+    of the audience that it seeds. ``committed_at``: when its run's changes became durable, and it was settled who is
+    suppressed. ``refused``: how many calls of it were.
+    """
+
+    id: int | None
+    run: int
+    command: str
+    committed_at: datetime | None
+    answered_at: datetime
+    seeding: str | None = None
+    position: int = 0
+    attempted_run: int | None = None
+    retried: bool = False
+    refused: int = 0
+    http_status: int | None = None
+    answer: str | None = None
+    untaken: Untaken | None = None
+
+
+class Outcome(StrEnum):
+    """What became of a call; a withheld one was not sent."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    WITHHELD = "withheld"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call about the user that got an answer, or was kept back."""
+
+    request: Request
+    values: Mapping[str, Version]
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Told:
+    """How one destination stands with one user.
+
+    ``believed``: by key, the call that told it last. ``refused`` and ``withheld``: what is kept of calls that didn't
+    get through. ``refusals``: the answers since the destination took a call with these values. ``reached``: the run
+    up to which the user has been told everything, by feed (None = the main one, or the key of a seeded audience).
+    """
+
+    calls: list[Call] = field(default_factory=list)
+    believed: dict[str, Call] = field(default_factory=dict)
+    refused: dict[str, Version] = field(default_factory=dict)
+    withheld: dict[str, Version] = field(default_factory=dict)
+    refusals: list[Call] = field(default_factory=list)
+    reached: dict[str | None, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """``until`` None: the user still is."""
+
+    origin: str
+    since: datetime
+    until: datetime | None = None
+
+    def holds_at(self, moment: datetime) -> bool:
+        return self.since <= moment and (self.until is None or moment < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the calls of one destination about one user were made of.
+
+    ``versions``: of the properties of which the user ever had a value. ``terms``: on which the destination is told of
+    them. ``companions``: the traits that it is told together. ``joined_run``: the run since which it is told nothing
+    more, since the user has another id.
+    """
+
+    versions: Mapping[str, Versions]
+    terms: Mapping[str, Sequence[Terms]]
+    suppressions: Sequence[Suppression] = ()
+    companions: Sequence[Sequence[str]] = ()
+    joined_run: int | None = None
+
+    def runs_with_news(self) -> list[int]:
+        """The runs at which something to tell may have come up: a value, or that the destination is told of it."""
+        runs = {change.run for each in self.versions.values() for change in (each.first, *each.changes)}
+        return sorted(runs | {each.from_run for history in self.terms.values() for each in history})
+
+
+def replay(story: Story, requests: Iterable[Request], until: datetime) -> Told:
+    """Go through the requests in their order, those until then."""
+    told, news_at = Told(), story.runs_with_news()
+    seen: dict[str | None, int] = {}
+    for request in requests:
+        if story.joined_run is not None and request.run >= story.joined_run:
+            break
+        _set_aside(told, story.suppressions, request.answered_at)
+        reached = max(told.reached.get(request.seeding, 0), request.position)
+        if request.seeding and request.command != SEED and not reached:
+            continue  # it only keeps those up to date whom the seed has reached
+        new = bisect_right(news_at, request.run) > bisect_right(news_at, seen.get(request.seeding, 0))
+        if new or (request.retried and told.refused) or (told.withheld and not _is_suppressed(request, story)):
+            _tell(told, request, reached, story)
+        seen[request.seeding] = request.run
+        if request.id is not None:
+            told.reached[request.seeding] = max(reached, request.run)
+    _set_aside(told, story.suppressions, until)
+    if story.joined_run is not None:  # what was not taken went with the user
+        told.refused.clear()
+        told.withheld.clear()
+    return told
+
+
+def _tell(told: Told, request: Request, reached: int, story: Story) -> None:
+    here = {
+        key: each for key, each in active(story.terms, request.run, request.seeding).items() if key in story.versions
+    }
+    values = {
+        key: version
+        for key, each in here.items()
+        if (version := news(story.versions[key], each, reached, request.run, request.attempted_run))
+    }
+    if values or request.retried:
+        _add(values, told.refused, here)
+    _add(values, told.withheld, here)
+    if values:
+        if not _is_suppressed(request, story):
+            _join_companions(values, here, request.run, story)
+        for part, outcome in _outcomes(values, request, story):
+            _settle(told, Call(request, part, outcome))
+
+
+def _join_companions(values: dict[str, Version], here: Collection[str], run: int, story: Story) -> None:
+    """Traits that mean something only together travel together: the unchanged ones join the changed ones."""
+    for group in story.companions:
+        known = {key: then for key in group if key in here and (then := story.versions[key].until(run))}
+        if not values.keys().isdisjoint(known):
+            values |= {key: then.now for key, then in known.items() if key not in values and then.is_there}
+
+
+def _outcomes(
+    values: Mapping[str, Version], request: Request, story: Story
+) -> Iterator[tuple[Mapping[str, Version], Outcome]]:
+    """What became of the call: of all of it, or of what was sent and of what it was sent without."""
+    outcome = _outcome(request, story)
+    without = request.untaken.properties if request.untaken else frozenset[str]()
+    refused = {key: version for key, version in values.items() if key in without}
+    if outcome is Outcome.REFUSED and refused:
+        if sent := {key: version for key, version in values.items() if key not in without}:
+            yield sent, Outcome.DELIVERED
+        yield refused, outcome
+    else:
+        yield values, outcome
+
+
+def _outcome(request: Request, story: Story) -> Outcome:
+    if _is_suppressed(request, story):
+        return Outcome.WITHHELD
+    if request.untaken is None:
+        return Outcome.DELIVERED
+    return Outcome.WITHHELD if request.untaken.reason is None else Outcome.REFUSED
+
+
+def _is_suppressed(request: Request, story: Story) -> bool:
+    moment = request.committed_at
+    return request.id is None or (moment is not None and any(each.holds_at(moment) for each in story.suppressions))
+
+
+def _settle(told: Told, call: Call) -> None:
+    told.calls.append(call)
+    for key in call.values:
+        told.refused.pop(key, None)
+        told.withheld.pop(key, None)
+    match call.outcome:
+        case Outcome.DELIVERED:
+            told.believed.update(dict.fromkeys(call.values, call))
+        case Outcome.WITHHELD:
+            told.withheld.update(call.values)
+        case Outcome.REFUSED:
+            told.refused.update(call.values)
+            told.refusals.append(call)
+    if not told.refused:
+        told.refusals.clear()
+
+
+def _set_aside(told: Told, suppressions: Sequence[Suppression], until: datetime) -> None:
+    """What a user was refused before they were suppressed is kept for the day when they no longer are."""
+    if not told.refused:
+        return
+    refused_at = told.refusals[-1].request.answered_at
+    if any(refused_at <= each.since <= until for each in suppressions):
+        _add(told.withheld, told.refused, told.refused)
+        told.refused.clear()
+        told.refusals.clear()
+
+
+def _add(values: dict[str, Version], others: Mapping[str, Version], keys: Iterable[str]) -> None:
+    """Put values among these, those of the given keys; the newer one stays."""
+    for key in keys:
+        other = others.get(key)
+        if other is not None and (key not in values or other.run > values[key].run):
+            values[key] = other
+
+
+def active(terms: Mapping[str, Sequence[Terms]], run: int, seeding: str | None) -> dict[str, Terms]:
+    """What a feed tells in a run, by key."""
+    found = {key: in_force(history, run) for key, history in terms.items()}
+    return {
+        key: each
+        for key, each in found.items()
+        if each is not None
+        and each.subscription.ended_run is None
+        and (key == seeding if each.seeding else seeding is None)
+    }
+
+
+def in_force(history: Sequence[Terms], run: int) -> Terms | None:
+    return next((each for each in reversed(history) if each.from_run <= run), None)
+
+
+def news(versions: Versions, terms: Terms, reached: int, run: int, attempted_run: int | None) -> Version | None:
+    """What a run has to tell of a property, to a user who has been told everything up to the run ``reached``."""
+    known = versions.until(run)
+    if known is None:
+        return None
+    told = terms.subscription
+    behind = told.since_run > reached and (told.tell_everyone or told.told_before is not None)
+    floors = [each for each in (attempted_run, told.told_before) if each is not None]
+    floor = min(floors, default=NEVER) if behind else max(reached, told.since_run)
+    everyone = behind and told.tell_everyone
+    if not (known.changes and known.now.run > floor) and not (everyone and known.is_there):
+        return None
+    again = everyone and told.told_before is not None
+    return Version(max(known.now.run, told.since_run) if again else known.now.run, known.now.value)

@@ -1,0 +1,206 @@
+"""Which requests had a user in their range, and which runs kept back what they would have told them?
+
+Of ten thousand runs only a few had anything to tell a user: it is known at which runs something came up, and only the
+first request after each is looked up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, literal, select
+
+from audience_sync.delivery.state.subscription_history import Terms
+from audience_sync.history.explain.replay import RETRY, SEED, Request, Suppression, Untaken, in_force
+from audience_sync.model import RunStatus
+from audience_sync.store.tables import properties, requests, run_audiences, run_destinations, runs, untaken_calls
+
+#: How a run that was not broken off may end: of one that was, nobody had counted what was left.
+_ENDED = (RunStatus.SUCCEEDED.value, RunStatus.PARTIAL.value, RunStatus.HELD.value)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a destination told a user until a moment. ``forgotten``: the run up to which requests are no longer kept.
+    ``terms``: the destination's. ``seeded``: the ids of the audiences that were ever seeded by hand, by key."""
+
+    connection: Connection
+    destination: int
+    user: str
+    until: datetime
+    forgotten: int
+    terms: Mapping[str, Sequence[Terms]]
+    seeded: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """The main feed (``seeding`` None) or that of an audience that is seeded, and its requests."""
+
+    seeding: str | None
+    requests: ColumnElement[bool]
+
+
+def read_requests(reach: Reach, news: Collection[int], suppressions: Sequence[Suppression]) -> list[Request]:
+    """In the order of time. ``news``: the runs at which something to tell the user may have come up."""
+    connection, here = reach.connection, requests.c.destination_id == reach.destination
+    found, again = list[Request](), _second_chances(reach, suppressions)
+    for seeding, audience in [(None, None), *reach.seeded.items()]:
+        mine = requests.c.seeding_id.is_(None) if audience is None else requests.c.seeding_id == audience
+        feed = _Feed(seeding, here & mine)
+        occasions = sorted({*news, *again, *(_runs_by(connection, SEED) if seeding else ())})
+        found += _first_after_each(occasions, partial(_sent, reach, feed))
+        for each in suppressions:
+            found += _first_after_each(occasions, partial(_kept_back, reach, feed, each))
+    return sorted(found, key=lambda each: (each.run, each.id or 0))
+
+
+def _second_chances(reach: Reach, suppressions: Sequence[Suppression]) -> set[int]:
+    """Runs that may have told what was refused or withheld before, without any news."""
+    connection = reach.connection
+    first = select(func.min(runs.c.id))
+    freed = {
+        connection.execute(first.where(runs.c.committed_at >= each.until)).scalar()
+        for each in suppressions
+        if each.until
+    }
+    refused = select(untaken_calls.c.user_id).where(untaken_calls.c.user_id == reach.user).limit(1)
+    retries = _runs_by(connection, RETRY) if connection.execute(refused).first() else ()
+    return {run for run in (*freed, *retries) if run is not None}
+
+
+def _runs_by(connection: Connection, command: str) -> Sequence[int]:
+    return connection.execute(select(runs.c.id).where(runs.c.command == command)).scalars().all()
+
+
+def _first_after_each(occasions: Sequence[int], first: Callable[[int], Request | None]) -> list[Request]:
+    """``first``: the first request of a run or a later one."""
+    found = list[Request]()
+    for occasion in occasions:
+        if found and occasion <= found[-1].run:
+            continue
+        request = first(occasion)
+        if request is None:
+            break
+        found.append(request)
+    return found
+
+
+def _sent(reach: Reach, feed: _Feed, run: int) -> Request | None:
+    row = reach.connection.execute(_in_range(reach, feed).where(runs.c.id >= run)).first()
+    if row is None:
+        return None
+    return Request(
+        row.id,
+        row.run_id,
+        row.command,
+        row.committed_at,
+        row.answered_at,
+        feed.seeding,
+        row.position or 0,
+        row.attempted_run,
+        bool(row.retried),
+        row.refused,
+        row.http_status,
+        row.answer,
+        _untaken(reach, row) if row.untaken is not None else None,
+    )
+
+
+def _untaken(reach: Reach, row: Row[Any]) -> Untaken:
+    if not row.refused_properties:
+        return Untaken(row.reason, row.their_status)
+    ids = json.loads(row.refused_properties)
+    keys = reach.connection.execute(select(properties.c.key).where(properties.c.id.in_(ids))).scalars()
+    return Untaken(row.reason, row.their_status, frozenset(keys))
+
+
+def _in_range(reach: Reach, feed: _Feed) -> Select[Any]:
+    """Of a run's requests the first that ends at the user or later: no other can have them in its range."""
+    candidate = (
+        select(requests.c.id)
+        .where(requests.c.run_id == runs.c.id, feed.requests, requests.c.through_user >= reach.user)
+        .order_by(requests.c.through_user, requests.c.after_user)  # where a user was erased two may end at one
+        .limit(1)
+        .correlate(runs)
+        .scalar_subquery()
+    )
+    theirs = (untaken_calls.c.request_id == requests.c.id) & (untaken_calls.c.user_id == reach.user)
+    untaken = (untaken_calls.c.user_id.label("untaken"), untaken_calls.c.http_status.label("their_status"))
+    return (
+        select(requests, runs.c.command, runs.c.committed_at, untaken_calls.c.reason, *untaken)
+        .add_columns(untaken_calls.c.refused_properties)
+        .select_from(runs)
+        .join(requests, requests.c.id == candidate)
+        .outerjoin(untaken_calls, theirs)
+        .where(requests.c.after_user < reach.user, requests.c.answered_at <= reach.until)
+        .where((runs.c.id > reach.forgotten) | untaken_calls.c.user_id.is_not(None))
+        .order_by(runs.c.id)
+        .limit(1)
+    )
+
+
+def _kept_back(reach: Reach, feed: _Feed, suppression: Suppression, run: int) -> Request | None:
+    """What a run did while the user was suppressed: over each feed it kept back what there was to tell."""
+    while row := reach.connection.execute(_while_suppressed(reach, feed, suppression).where(runs.c.id >= run)).first():
+        if feed.seeding in _feeds_of(row, reach.terms):
+            since = row.attempted_run if row.attempted_run and row.attempted_run <= row.id else None
+            at = row.committed_at
+            return Request(None, row.id, row.command, at, at, feed.seeding, row.told or 0, since)
+        run = row.id + 1
+    return None
+
+
+def _while_suppressed(reach: Reach, feed: _Feed, suppression: Suppression) -> Select[Any]:
+    """The runs that delivered then. What had been attempted over the feed, the next request over it knows; ``told``:
+    the run up to which everyone had been told before."""
+    known = select(requests.c.attempted_run).where(feed.requests, requests.c.run_id >= runs.c.id)
+    attempted = known.order_by(requests.c.run_id).limit(1).correlate(runs).scalar_subquery()
+    committed = runs.c.committed_at
+    return (
+        select(runs.c.id, runs.c.command, committed, run_audiences.c.audience_key, attempted.label("attempted_run"))
+        .add_columns((_told_before(reach) if feed.seeding is None else literal(0)).label("told"))
+        .join_from(runs, run_destinations, run_destinations.c.run_id == runs.c.id)
+        .outerjoin(run_audiences, (run_audiences.c.run_id == runs.c.id) & (runs.c.command == SEED))
+        .where(run_destinations.c.destination_id == reach.destination, committed <= reach.until)
+        .where(committed >= suppression.since, committed < (suppression.until or _END_OF_TIME))
+        .where(runs.c.id > reach.forgotten, _delivered())
+        .order_by(runs.c.id)
+        .limit(1)
+    )
+
+
+def _delivered() -> ColumnElement[bool]:
+    """Whether the run came to its deliveries; one that was broken off may only have planned them."""
+    planned = run_destinations.c
+    return (planned.requests > 0) | (planned.pending == 0) | runs.c.status.in_(_ENDED)
+
+
+def _told_before(reach: Reach) -> ScalarSelect[Any]:
+    """The last run that told this destination all it had to."""
+    earlier, delivered = runs.alias("earlier"), run_destinations.alias("delivered")
+    whole = (delivered.c.pending == 0) & delivered.c.error.is_(None) & earlier.c.status.in_(_ENDED)
+    return (
+        select(earlier.c.id)
+        .join_from(earlier, delivered, delivered.c.run_id == earlier.c.id)
+        .where(delivered.c.destination_id == reach.destination, earlier.c.id < runs.c.id, earlier.c.command != SEED)
+        .where(whole)
+        .order_by(earlier.c.id.desc())
+        .limit(1)
+        .correlate(runs)
+        .scalar_subquery()
+    )
+
+
+def _feeds_of(row: Row[Any], terms: Mapping[str, Sequence[Terms]]) -> list[str | None]:
+    """Those over which a run tells: that of the audience it seeds, or all."""
+    open_seeds = [key for key, history in terms.items() if (now := in_force(history, row.id)) and now.seeding]
+    if row.command == SEED:
+        return [row.audience_key if row.audience_key in open_seeds else None]
+    return [None, *open_seeds]

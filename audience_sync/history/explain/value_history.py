@@ -1,0 +1,121 @@
+"""Which values has one user had, since which run? Of every audience and computed trait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from audience_sync.model import PropertyKind
+from audience_sync.store.audiences.properties import Property
+from audience_sync.store.snapshots.chain import trait_name
+from audience_sync.store.snapshots.point_lookup import base_rows
+from audience_sync.store.tables import changes, installation, members
+from audience_sync.workspace import Workspace
+
+#: The first value where it was not kept: by an earlier version of the program, or by `retention`.
+UNKNOWN = "?"
+TRUE, FALSE = "true", "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A value (JSON text; None = there is none, or UNKNOWN) since a run."""
+
+    run: int
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What one user had of a property: as the run that created it found it, and every change since."""
+
+    of: Property
+    first: Version
+    changes: tuple[Version, ...] = ()
+
+    def until(self, run: int) -> Versions | None:
+        """The same as it was known after a run; None where that was before the property's creation."""
+        if run < self.first.run:
+            return None
+        return Versions(self.of, self.first, tuple(each for each in self.changes if each.run <= run))
+
+    @property
+    def now(self) -> Version:
+        return self.changes[-1] if self.changes else self.first
+
+    @property
+    def now_from(self) -> str | None:
+        """Where the snapshot was loaded from that says so; None where that is not kept."""
+        since = self.of.loaded_from_run
+        return self.of.loaded_from if since is not None and self.now.run >= since else None
+
+    @property
+    def ever(self) -> bool:
+        """Whether the user ever was a member, or had a value."""
+        return bool(self.changes) or self.first.value is not None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the user is a member now, or has a value."""
+        absent = FALSE if self.of.kind is PropertyKind.AUDIENCE else None
+        return self.now.value not in (None, absent)
+
+
+def read_versions(
+    connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str, *, forgotten: int = 0
+) -> dict[str, Versions]:
+    """By key. The log tells what changed; of what never did, the members table and the snapshots know the value.
+    ``forgotten``: of the changes up to this run only the newest are kept."""
+    log = _changes(connection, user)
+    unchanged = [each for each in properties.values() if each.id not in log]
+    values = _from_members(connection, unchanged, user)
+    rest = [each for each in unchanged if each.id not in values]
+    rows = base_rows(connection, workspace, {each.chain_id for each in rest}, user)
+    values |= {each.id: _from_base(each, rows.get(each.chain_id)) for each in rest}
+    return {
+        key: _logged(each, log[each.id], forgotten)
+        if each.id in log
+        else Versions(each, Version(each.created_run, values[each.id]))
+        for key, each in properties.items()
+    }
+
+
+def _changes(connection: Connection, user: str) -> dict[int, list[Row[Any]]]:
+    columns = (changes.c[name] for name in ("property_id", "run_id", "value", "before"))
+    found: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(select(*columns).where(changes.c.user_id == user).order_by(changes.c.run_id)):
+        found.setdefault(row.property_id, []).append(row)
+    return found
+
+
+def _logged(of: Property, log: Sequence[Row[Any]], forgotten: int) -> Versions:
+    """The first change says what was before it: whoever left an audience had been in it from the start."""
+    before: str | None = log[0].before
+    first: str | None
+    if log[0].run_id <= forgotten:
+        first = UNKNOWN
+    elif of.kind is PropertyKind.AUDIENCE:
+        first = TRUE if log[0].value == FALSE else None
+    else:
+        first = UNKNOWN if before is None else None if before == "null" else before
+    return Versions(of, Version(of.created_run, first), tuple(Version(row.run_id, row.value) for row in log))
+
+
+def _from_members(connection: Connection, properties: Sequence[Property], user: str) -> dict[int, str | None]:
+    """The values of audiences, where the table of members is kept."""
+    ids = [each.id for each in properties if each.kind is PropertyKind.AUDIENCE]
+    if not connection.execute(select(installation.c.members_table)).scalar_one():
+        return {}
+    query = select(members.c.property_id).where(members.c.property_id.in_(ids), members.c.user_id == user)
+    inside = set(connection.execute(query).scalars())
+    return {each: TRUE if each in inside else None for each in ids}
+
+
+def _from_base(of: Property, row: Mapping[str, Any] | None) -> str | None:
+    if row is None:
+        return None
+    value: str | None = TRUE if of.kind is PropertyKind.AUDIENCE else row[trait_name(of.key)]
+    return value

@@ -1,0 +1,152 @@
+"""Which numbers say how it goes? Read from the store whenever they are asked for; nothing is counted beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from audience_sync.model import AlertKind, PropertyKind, RunStatus
+from audience_sync.store.connection.lease import is_held
+from audience_sync.store.tables import (
+    alerts,
+    chains,
+    destinations,
+    properties,
+    refusals,
+    run_audiences,
+    run_destinations,
+    runs,
+)
+
+Sample = tuple[tuple[str, ...], float]
+
+
+class Number(NamedTuple):
+    """``kind`` is `gauge` or `counter`; each sample has a value for every label."""
+
+    name: str
+    kind: str
+    meaning: str
+    labels: tuple[str, ...]
+    samples: Callable[[Connection], Iterator[Sample]]
+
+
+def _ended(connection: Connection) -> Any:
+    """The last run that has ended."""
+    query = select(runs).where(runs.c.finished_at.is_not(None)).order_by(runs.c.id.desc()).limit(1)
+    return connection.execute(query).one_or_none()
+
+
+def _runs(connection: Connection) -> Iterator[Sample]:
+    found = {row.status: row.runs for row in connection.execute(_COUNT_RUNS)}
+    for status in RunStatus:
+        if status is not RunStatus.RUNNING:
+            yield (status.value,), found.get(status.value, 0)
+
+
+_COUNT_RUNS = select(runs.c.status, func.count().label("runs")).group_by(runs.c.status)
+
+
+def _last_run(read: Callable[[Any], float | None]) -> Callable[[Connection], Iterator[Sample]]:
+    def samples(connection: Connection) -> Iterator[Sample]:
+        row = _ended(connection)
+        value = None if row is None else read(row)
+        if value is not None:
+            yield (), value
+
+    return samples
+
+
+def _last_success(connection: Connection) -> Iterator[Sample]:
+    query = select(func.max(runs.c.id)).where(runs.c.status == RunStatus.SUCCEEDED.value)
+    moment: datetime | None = connection.execute(
+        select(runs.c.finished_at).where(runs.c.id == query.scalar_subquery())
+    ).scalar()
+    if moment is not None:
+        yield (), moment.timestamp()
+
+
+def _at_work(connection: Connection) -> Iterator[Sample]:
+    yield (), float(is_held(connection))
+
+
+def _members(connection: Connection) -> Iterator[Sample]:
+    query = select(properties.c.key, chains.c.users).join_from(properties, chains)
+    audiences = query.where(properties.c.kind == PropertyKind.AUDIENCE.value, properties.c.retired_at.is_(None))
+    for row in connection.execute(audiences.order_by(properties.c.key)):
+        yield (row.key,), row.users
+
+
+def _of_last_run(table: Any, label: Any, columns: Sequence[str]) -> Callable[[Connection], Iterator[Sample]]:
+    def samples(connection: Connection) -> Iterator[Sample]:
+        row = _ended(connection)
+        if row is None:
+            return
+        query = select(label, *(table.c[name] for name in columns)).where(table.c.run_id == row.id).order_by(label)
+        if table is run_destinations:
+            query = query.join_from(run_destinations, destinations)
+        for name, *values in connection.execute(query):
+            yield from (((name, column), value) for column, value in zip(columns, values, strict=True))
+
+    return samples
+
+
+def _refused(connection: Connection) -> Iterator[Sample]:
+    counted = select(destinations.c.name, func.count(refusals.c.user_id).label("calls"))
+    query = counted.select_from(destinations.outerjoin(refusals)).group_by(destinations.c.name)
+    for row in connection.execute(query.order_by(destinations.c.name)):
+        yield (row.name,), row.calls
+
+
+def _alerts(connection: Connection) -> Iterator[Sample]:
+    query = select(alerts.c.kind, func.count().label("alerts")).where(alerts.c.ended_at.is_(None))
+    found = {row.kind: row.alerts for row in connection.execute(query.group_by(alerts.c.kind))}
+    yield from (((kind.value,), found.get(kind.value, 0)) for kind in AlertKind)
+
+
+NUMBERS = (
+    Number("runs_total", "counter", "Runs that ended, by how.", ("status",), _runs),
+    Number(
+        "last_run_timestamp_seconds",
+        "gauge",
+        "When the last run ended.",
+        (),
+        _last_run(lambda row: row.finished_at.timestamp()),
+    ),
+    Number("last_run_seconds", "gauge", "How long the last run took.", (), _last_run(lambda row: row.seconds)),
+    Number(
+        "last_success_timestamp_seconds",
+        "gauge",
+        "When the last run ended that left nothing undone.",
+        (),
+        _last_success,
+    ),
+    Number("run_at_work", "gauge", "1 while a run is in progress.", (), _at_work),
+    Number("members", "gauge", "Members of each audience.", ("audience",), _members),
+    Number(
+        "last_run_changes",
+        "gauge",
+        "Users who entered and left in the last run.",
+        ("audience", "change"),
+        _of_last_run(run_audiences, run_audiences.c.audience_key, ("entered", "left")),
+    ),
+    Number(
+        "last_run_calls",
+        "gauge",
+        "Identify calls in the last run: delivered, refused, still pending at its end.",
+        ("destination", "outcome"),
+        _of_last_run(run_destinations, destinations.c.name, ("delivered", "refused", "pending")),
+    ),
+    Number(
+        "last_run_retries",
+        "gauge",
+        "Requests that the last run had to send again.",
+        ("destination", "of"),
+        _of_last_run(run_destinations, destinations.c.name, ("retries", "requests")),
+    ),
+    Number("refused_calls", "gauge", "Calls refused and not accepted since.", ("destination",), _refused),
+    Number("alerts", "gauge", "What needs attention now, by kind.", ("kind",), _alerts),
+)

@@ -1,0 +1,1 @@
+"""Find secrets, and keep them out of output, logs and errors."""

@@ -1,0 +1,79 @@
+"""Which values may appear in no output? What came from the environment or files, and keys and passwords in URLs."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from urllib.parse import unquote, unquote_plus
+
+from audience_sync.redaction.finder import MASK, Hidden
+
+__all__ = ["MASK", "SHORTEST", "keys", "masked", "passwords", "secrets_of"]
+
+#: Shorter values (a port, `true`) would mask half of every output; no service gives such a key. Characters.
+SHORTEST = 4
+
+#: A password may hold a slash or an @: each reading of such a URL is masked.
+_PASSWORDS = (re.compile(r"://[^:/@\s]*:([^/\s]+)@"), re.compile(r"://[^:/@\s]*:([^@\s]+)@"))
+#: Of services that are called over HTTP, the user, the path or the query may be the key.
+_KEYS = (
+    re.compile(r"https?://([^:/@\s]+)@"),
+    re.compile(r"https?://[^/?#\s]+/([^?#\s]{8,})"),
+    re.compile(r"https?://[^?#\s]+\?([^#\s]{8,})"),
+)
+#: So long is a part of a path or a query that may be a key alone (characters).
+_LONG = 8
+_PARAMETER = re.compile(
+    r"[?&][^=&#\s]*(?:pass|pwd|token|secret|key|auth|credential|sig)[^=&#\s]*=([^&#\s]+)", re.IGNORECASE
+)
+_HEADER = re.compile(r"(?:bearer|basic|token|apikey|digest) +(\S.*)|whsec_(.+)", re.IGNORECASE)
+
+
+def secrets_of(values: Iterable[str]) -> tuple[str, ...]:
+    """The values, and the keys and passwords that are a part of them; the longest come first."""
+    plain = {part for value in values for text in (value, *value.splitlines()) for part in _parts(text.strip())}
+    found = {text for text in plain if len(text) >= SHORTEST}
+    return tuple(sorted(found, key=lambda text: (-len(text), text)))
+
+
+def _parts(text: str) -> Iterator[str]:
+    yield from (text, *passwords(text), *keys(text))
+    if header := _HEADER.fullmatch(text):
+        key = (header[1] or header[2]).strip()
+        yield from (key, *_user_and_password(key))
+
+
+def _user_and_password(key: str) -> list[str]:
+    """What a header of basic authentication holds, and the password alone."""
+    try:
+        both = b64decode(key, validate=True).decode()
+    except ValueError:
+        return []
+    return [both, both.partition(":")[2]] if both.isprintable() else []
+
+
+def passwords(url: str) -> list[str]:
+    """The passwords in a URL, as written and as meant."""
+    return _as_meant([found for pattern in (*_PASSWORDS, _PARAMETER) for found in pattern.findall(url)])
+
+
+def keys(url: str) -> list[str]:
+    """What may be a key in the URL of a service: the user, path and query, and each part that is long enough."""
+    found = [found for pattern in _KEYS for found in pattern.findall(url)]
+    return _as_meant([*found, *(part for each in found for part in re.split("[/&=]", each) if len(part) >= _LONG)])
+
+
+def _as_meant(written: list[str]) -> list[str]:
+    return [*written, *map(unquote, written), *map(unquote_plus, written)]
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """The text without the secrets, however they are spelled in it."""
+    return _hidden(tuple(secrets)).masked(text)
+
+
+@lru_cache(maxsize=64)
+def _hidden(secrets: tuple[str, ...]) -> Hidden:
+    return Hidden(secret for secret in secrets if len(secret) >= SHORTEST)

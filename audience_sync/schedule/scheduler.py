@@ -1,0 +1,160 @@
+"""Runs what is due, once for all schedulers of a store, and goes on whatever happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from audience_sync.config.models import Settings
+from audience_sync.errors import AudienceSyncError, LeaseLostError, RunInProgressError, SlotsTakenError, in_short
+from audience_sync.schedule.entries import Entry, next_time, order_of
+from audience_sync.schedule.times import first_after
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.runs import schedule_slots as slots
+from audience_sync.store.runs.schedule_slots import LastSlot
+from audience_sync.sync.values.report import Report
+from audience_sync.sync.values.request import Order, Parts
+
+log = logging.getLogger("audience_sync.schedule")
+
+#: Seconds until the next try, while another run is at work.
+BUSY_FOR = 2.0
+#: Seconds until the next try after a run that could not even begin, or broke off; each time twice as long.
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a config says: its schedules, how a run by it is opened and carried out, and how people are told of a run
+    that gives no report, and of times that have to wait for too long."""
+
+    settings: Settings
+    entries: Sequence[Entry]
+    opened: Callable[[], AbstractContextManager[Parts]]
+    run: Callable[[Parts, Order], Report]
+    tell: Callable[[Exception], None]
+    waits: Callable[[Sequence[slots.Slot], datetime], None]
+
+
+class Keeper:
+    """``say`` is told of every run that has ended."""
+
+    def __init__(self, program: Program, say: Callable[[Report], None]) -> None:
+        self.program = program
+        self._say = say
+        self._pause = FIRST_PAUSE
+        self._announced: Sequence[slots.Slot] = ()
+        self._was_set_back = False
+
+    def watch(self, now: datetime) -> None:
+        """From now on times count; what was missed since an earlier scheduler's last run is made up for."""
+        with self.program.opened() as parts:
+            if parts.store.is_sqlite:  # one host's: times far ahead of its clock are of before it was set back
+                self._forget_later(parts.store, now + slots.AHEAD)
+            self._watch(parts.store, now)
+
+    def set_back(self, by: timedelta) -> None:
+        """The clock was set back while this scheduler ran. Times within AHEAD have had their run, and keep it."""
+        self._was_set_back = self._was_set_back or by > slots.AHEAD
+
+    def _forget_later(self, store: Store, now: datetime) -> None:
+        with store.writing() as connection:
+            slots.forget_later(connection, [each.name for each in self.program.entries], now)
+
+    def _watch(self, store: Store, now: datetime) -> None:
+        """Those schedules begin that the store doesn't know, or that no scheduler has kept lately, as others came
+        round when it was their turn, too."""
+        found = {each.name: each.schedule for each in self.program.entries}
+        with store.writing() as connection:
+            last = slots.last_slots(connection, found, now)
+            others = slots.newest_others(connection, found, now)
+            new = [
+                name
+                for name, schedule in found.items()
+                if name not in last or (name in others and first_after(schedule, last[name].at) < others[name])
+            ]
+            slots.watch(connection, [name for name in new if name not in last or last[name].at < now], now)
+
+    def take_turn(self, now: datetime) -> float | None:
+        """Run what is due by now, if anything is. Returns in how many seconds to try again; None where there is no
+        need before the next time. Raises KeyboardInterrupt alone."""
+        order = None
+        try:
+            with self.program.opened() as parts:
+                order = self._due(parts.store, now)
+                if order is None:
+                    return None
+                self._announce(order)
+                report = self.program.run(parts, order)
+        except SlotsTakenError:
+            return None
+        except RunInProgressError as busy:
+            log.debug("waiting: %s", busy)
+            self.program.waits(order.slots if order else (), now)
+            return BUSY_FOR
+        except LeaseLostError as lost:
+            log.error("%s", lost)
+            return self._longer()
+        except AudienceSyncError as error:
+            log.error("the run could not be carried out: %s", error)
+            return self._failed(error)
+        except Exception as error:
+            words = f"an error that audience-sync did not expect: {in_short(error, str)}"
+            log.error("the run could not be carried out: %s. The schedule continues", words)
+            return self._failed(error)
+        self._pause = FIRST_PAUSE
+        self._show(report)
+        return 0.0  # something may have come due meanwhile
+
+    def next_time(self, after: datetime) -> datetime:
+        return next_time(self.program.entries, after)
+
+    def _due(self, store: Store, now: datetime) -> Order | None:
+        found = self.program.entries
+        if self._was_set_back:
+            self._forget_later(store, now)
+            self._was_set_back = False
+        last = self._last(store, now)
+        if any(each.name not in last for each in found):  # it is another store, or an older one, than at the start
+            self._watch(store, now)
+            last = self._last(store, now)
+        return order_of(self.program.settings, found, last, now)
+
+    def _last(self, store: Store, now: datetime) -> Mapping[str, LastSlot]:
+        with store.reading() as connection:
+            return slots.last_slots(connection, [each.name for each in self.program.entries], now)
+
+    def _announce(self, order: Order) -> None:
+        """Once, however often another run has to be waited for."""
+        if order.slots == self._announced:
+            return
+        self._announced = order.slots
+        for each in order.slots:
+            if each.missed:
+                words = "%s: due at %s; %s missed since %s, for which the same run makes up"
+                log.warning(words, each.schedule, _text(each.due_at), f"{each.missed:,}", _text(each.since))
+            else:
+                log.info("%s: due at %s", each.schedule, _text(each.due_at))
+
+    def _show(self, report: Report) -> None:
+        """A run is what it was, whoever hears of it."""
+        try:
+            self._say(report)
+        except (Exception, SystemExit) as error:  # rich ends a program whose pipe has no reader any more
+            log.warning("run %d can't be shown on stdout: %s", report.run, in_short(error, str))
+
+    def _failed(self, error: Exception) -> float:
+        """Returns the seconds until the next try."""
+        self.program.tell(error)
+        return self._longer()
+
+    def _longer(self) -> float:
+        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        return pause
+
+
+def _text(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"

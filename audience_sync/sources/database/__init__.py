@@ -1,0 +1,1 @@
+"""Read snapshots from databases by SQLAlchemy."""

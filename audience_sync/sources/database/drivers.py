@@ -1,0 +1,100 @@
+"""Prepare a driver's connection for reading: it changes nothing, can be stopped, and one odd value costs no row."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from typing import Any
+
+from sqlalchemy import URL, Connection
+
+from audience_sync.sources.base import Unsendable
+from audience_sync.sources.values.json_sql import NOT_UTF_8
+
+_READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
+#: What `query_only` of SQLite lets pass, and is more than reading: other files (VACUUM INTO attaches one), settings.
+_NOT_READING = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
+#: What full-text tables ask for themselves, or say of the schema.
+_PRAGMAS = {"data_version", "page_size", "table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list"}
+#: SQLite's codes of a file that is damaged, or is something else.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+#: Seconds that a server has to accept the wish to cancel.
+CANCEL_SECONDS = 2.0
+
+
+def arguments(url: URL) -> dict[str, Any]:
+    """What a driver connects with, beyond the URL. A pooler gives each transaction another session, and a prepared
+    statement belongs to one."""
+    return {"prepare_threshold": None} if url.drivername == "postgresql+psycopg" else {}
+
+
+def prepare(connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "postgresql":
+        connection.execution_options(postgresql_readonly=True)
+    elif statement := _READ_ONLY.get(connection.dialect.name):
+        connection.exec_driver_sql(statement)
+    if connection.dialect.name == "sqlite":
+        driver.set_authorizer(_authorize)
+    if connection.dialect.driver == "psycopg":
+        from audience_sync.sources.database.postgresql import keep_odd_values
+
+        keep_odd_values(driver)
+
+
+def keep_odd_texts(connection: Connection) -> None:
+    """From now on a text of SQLite that is not UTF-8 is ``Unsendable``, instead of an error of the whole answer.
+
+    It costs a call of Python's for every text.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.text_factory = _text
+
+
+def _text(data: bytes) -> str | Unsendable:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return Unsendable(NOT_UTF_8)
+
+
+def _authorize(action: int, name: str | None, *_: object) -> int:
+    is_reading = action not in _NOT_READING or (action == sqlite3.SQLITE_PRAGMA and name in _PRAGMAS)
+    return sqlite3.SQLITE_OK if is_reading else sqlite3.SQLITE_DENY
+
+
+def is_damaged(error: BaseException) -> bool:
+    """Whether an error of SQLite's driver is about the file, whatever the query."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED
+
+
+class Stopper:
+    """Ends what a driver's connection is waiting for, from another thread: first as the driver does it, and where that
+    is of no use, by ending the connection."""
+
+    def __init__(self) -> None:
+        self._driver: Any = None
+        self._asked = False
+
+    def watch(self, connection: Connection) -> None:
+        self._driver, self._asked = connection.connection.driver_connection, False
+
+    def stop(self) -> None:
+        driver, was_asked, self._asked = self._driver, self._asked, True
+        if hasattr(driver, "cancel_safe"):
+            if was_asked:
+                _hang_up(driver.pgconn.socket)
+            else:
+                driver.cancel_safe(timeout=CANCEL_SECONDS)
+            return
+        for name in ("interrupt", "cancel"):  # SQLite and DuckDB, Oracle and others
+            if hasattr(driver, name):
+                getattr(driver, name)()
+                return
+
+
+def _hang_up(number: int) -> None:
+    """End a connection whose server may not answer any more: whoever waits for it learns of it at once."""
+    with socket.socket(fileno=os.dup(number)) as connection:
+        connection.shutdown(socket.SHUT_RDWR)

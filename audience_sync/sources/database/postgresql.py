@@ -1,0 +1,110 @@
+"""Read PostgreSQL's values that Python has no type for: infinity, years before 1 and after 9999, JSON of any size."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+from psycopg.adapt import Buffer, Loader
+from psycopg.pq import Format
+from psycopg.types.json import set_json_loads
+from psycopg.types.string import TextLoader
+
+from audience_sync.sources.base import Unsendable
+from audience_sync.sources.values.json_sql import OUT_OF_YEARS, TOO_DEEP, UNREADABLE
+
+#: Types whose loader raises for values that are valid in PostgreSQL.
+_MOMENTS = ("timestamp", "timestamptz", "date")
+#: ... of which PostgreSQL's own words do (24:00:00).
+_WORDS = ("time", "timetz")
+#: Types that Python has none for: it has no months, and their ends may be infinite or of any year.
+_RANGES = ("int4", "int8", "num", "ts", "tstz", "date")
+_AS_WRITTEN = (*(f"{kind}range" for kind in _RANGES), *(f"{kind}multirange" for kind in _RANGES))
+_TIME = re.compile(
+    r"(?P<year>\d{4,})-(?P<month>\d\d)-(?P<day>\d\d)"
+    r"(?: (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<part>\d+))?"
+    r"(?P<zone>(?P<sign>[+-])(?P<hours>\d\d)(?::(?P<minutes>\d\d))?(?::(?P<seconds>\d\d))?)?)?(?P<bc> BC)?"
+)
+#: The calendar repeats itself after so many years: 146,097 days.
+_CYCLE, _CYCLE_DAYS = 400, 146_097
+#: Python refuses to read longer integers, unless it is asked to.
+_LONGEST_INTEGER = 4_000
+
+
+def keep_odd_values(connection: Connection[Any]) -> None:
+    """From now on a value that Python can't hold is None or ``Unsendable``, instead of an error of the whole answer."""
+    for name in (*_MOMENTS, *_WORDS):
+        oid = connection.adapters.types[name].oid
+        loader = connection.adapters.get_loader(oid, Format.TEXT)
+        if loader is not None:
+            connection.adapters.register_loader(oid, _patient(loader, odd_moment if name in _MOMENTS else str))
+    for name in _AS_WRITTEN:
+        connection.adapters.register_loader(name, TextLoader)
+    connection.adapters.register_loader("interval", _Interval)
+    set_json_loads(_json, connection)
+
+
+class _Interval(TextLoader):
+    """As PostgreSQL writes it: ``1 mon 2 days 03:04:05``."""
+
+    def load(self, data: Buffer) -> str | None:  # type: ignore[override]  # infinity is no value
+        text = bytes(data).decode()
+        return None if text.lstrip("-") == "infinity" else text
+
+
+def _patient(loader: Callable[..., Any], odd: Callable[[str], Any]) -> type[Loader]:
+    class Patient(Loader):
+        """The driver's own loader, and what is to be made of what it refuses."""
+
+        def __init__(self, oid: int, context: Any = None) -> None:
+            super().__init__(oid, context)
+            self._load = loader(oid, context).load
+
+        def load(self, data: Buffer) -> Any:
+            try:
+                return self._load(data)
+            except Exception:  # psycopg's DataError, and OverflowError of Python's own arithmetic
+                return odd(bytes(data).decode(errors="replace"))
+
+    return Patient
+
+
+def odd_moment(text: str) -> datetime | Unsendable | None:
+    """What a time is that Python can't hold: none, outside of the years, or inside of them once it is in UTC."""
+    if text.lstrip("-") == "infinity":
+        return None
+    found = _TIME.fullmatch(text)
+    return _moment(found) if found else Unsendable(UNREADABLE)
+
+
+def _moment(found: re.Match[str]) -> datetime | Unsendable:
+    year = int(found["year"]) if not found["bc"] else 1 - int(found["year"])
+    if not -1 <= year <= 10_001:
+        return Unsendable(OUT_OF_YEARS)
+    here = {name: int(found[name] or 0) for name in ("month", "day", "hour", "minute", "second")}
+    microseconds = int((found["part"] or "0").ljust(6, "0")[:6])
+    # Moved to where Python can reckon, and back.
+    cycles = 5 if year < _CYCLE else -5
+    local = datetime(year + cycles * _CYCLE, **here, microsecond=microseconds, tzinfo=UTC)
+    offset = timedelta(**{name: int(found[name] or 0) for name in ("hours", "minutes", "seconds")})
+    moment = local + offset if found["sign"] == "-" else local - offset
+    try:
+        return moment - timedelta(days=cycles * _CYCLE_DAYS)
+    except OverflowError:
+        return Unsendable(OUT_OF_YEARS)
+
+
+def _json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text, parse_int=_integer)
+    except RecursionError:
+        return Unsendable(TOO_DEEP)
+
+
+def _integer(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else Decimal(digits)

@@ -1,0 +1,1 @@
+"""Read snapshots from files, by name or by a query over them."""

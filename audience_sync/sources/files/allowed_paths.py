@@ -1,0 +1,32 @@
+"""Which files may a run read? Those of the configured sources: nothing that SQL of the config names beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from audience_sync.config.models import Settings
+from audience_sync.config.sections.snapshot import Origin
+from audience_sync.sources.storage.locate import Folder
+from audience_sync.sources.storage.resolve_names import file_words
+
+
+def readable(settings: Settings) -> list[str]:
+    """Folders and files, without links: those of local sources, whatever `file` names outside of them, and where the
+    links in them lead. What is remote is copied into the workspace."""
+    local = {
+        name: source.files for name, source in settings.sources.items() if source.files and "://" not in source.files
+    }
+    found = {os.path.realpath(place) for place in local.values()}
+    for entry in (*settings.audiences, *settings.computed_traits, *settings.suppressed, *settings.aliases):
+        if entry.source in local:
+            hive = bool(entry.partitions or settings.sources[entry.source].partitions)
+            found.update(_meant(Folder(local[entry.source], hive=hive), entry))
+    return sorted(found)
+
+
+def _meant(folder: Folder, entry: Origin) -> Iterator[str]:
+    """`file` may name a place outside of the folder, a query may not."""
+    for word in [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or "")):
+        if "://" not in word:
+            yield from (os.path.realpath(each) for each in folder.paths(word))

@@ -1,0 +1,149 @@
+"""How do found files become tables? Each by its format, all of one kind, with the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.formats.csv import csv_table
+from audience_sync.sources.formats.json import bad_line, check_columns, json_table, keys_of, typed
+from audience_sync.sources.formats.parquet import parquet_table
+from audience_sync.sources.rows.scan import Column, Table, listed, same_columns
+from audience_sync.sources.rows.scan_errors import Problems
+from audience_sync.sources.rows.spool import spool_text
+from audience_sync.sources.rows.type_inference import infer, kinds_for_sql
+from audience_sync.sources.storage.decode import plain
+from audience_sync.sources.storage.locate import Found
+from audience_sync.sources.storage.resolve_names import SUFFIXES
+from audience_sync.workspace import Workspace, literal
+
+CSV = (".csv", ".tsv")
+JSON = (".jsonl", ".ndjson", ".json")
+EXCEL = (".xlsx", ".xls")
+#: That a query can use: the type of each is looked for.
+MOST_COLUMNS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Files of one format, with the paths that DuckDB reads: themselves, links, or plain copies."""
+
+    found: Sequence[Found]
+    paths: Sequence[Path]
+    suffix: str
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What people call the files, by what DuckDB may call them in an error."""
+        links = zip(self.paths, self.found, strict=True)
+        return {str(name): found.name for path, found in links for name in dict.fromkeys((path, found.path))}
+
+    @property
+    def partitions(self) -> Sequence[str]:
+        """The columns that folders give to any of them."""
+        return list(dict.fromkeys(name for found in self.found for name in found.partitions))
+
+    @property
+    def problems(self) -> Problems:
+        return Problems(self.names, bad_line=bad_line)
+
+
+def opened(workspace: Workspace, found: Sequence[Found], encoding: str) -> Opened:
+    """Raises SourceError for an unknown format, several formats, or a file that can't be unpacked."""
+    suffix = _one_format(found)
+    if suffix in CSV + JSON:
+        return Opened(found, [workspace.scannable(plain(workspace, file, encoding)) for file in found], suffix)
+    return Opened(found, [workspace.scannable(file.path) for file in found], suffix)
+
+
+def _one_format(found: Sequence[Found]) -> str:
+    for file in found:
+        if not file.name.lower().endswith(SUFFIXES):
+            raise SourceError(
+                f"{file.name} has none of the formats that are read here: {', '.join(SUFFIXES)}. "
+                "(.zst is not: a truncated file looks like a whole one.) Write the file in one of them."
+            )
+    if len(suffixes := sorted({file.suffix for file in found})) > 1:
+        raise SourceError(
+            f"{found[0].name} and {len(found) - 1} more are read as one, but they have several formats: "
+            f"{listed(suffixes)}. Keep one format in a folder, or name the files by a glob (`*{suffixes[0]}`)."
+        )
+    return suffixes[0]
+
+
+def tables_with(workspace: Workspace, files: Opened, names: Sequence[str]) -> list[Table]:
+    """Tables (no Excel) that are checked to have those columns, as far as records tell. Raises SourceError."""
+    if files.suffix in JSON:
+        own = [name for name in names if name not in files.partitions]
+        tables = _json_tables(files, own)
+        check_columns(workspace, tables, files.paths, own)
+        tables = _in_folders(files, tables)
+    else:
+        tables = _in_folders(files, _typed_by_file(workspace, files))
+    same_columns([(table.name, table.columns) for table in tables])
+    return tables
+
+
+def tables_for_sql(workspace: Workspace, files: Opened, sheet: str | None) -> list[Table]:
+    """Tables with all their columns, none where there are no records; of text and JSON without types.
+
+    Raises SourceError.
+    """
+    if files.suffix in JSON:
+        keys = [key for key in keys_of(workspace, files.paths) if key not in files.partitions]
+        _refuse_wide(files.found[0].name, keys)
+        return _in_folders(files, _json_tables(files, keys)) if keys else []
+    own = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _typed_by_file(workspace, files)
+    tables = _in_folders(files, own)
+    same_columns([(table.name, table.columns) for table in tables])
+    _refuse_wide(tables[0].name, tables[0].columns)
+    return tables
+
+
+def typed_for_sql(workspace: Workspace, files: Opened, tables: Sequence[Table], text: Collection[str]) -> list[Table]:
+    """These tables with types that SQL can reckon with, but for the columns of ``text``, which become user ids."""
+    names = [name for name in tables[0].columns if name not in files.partitions]
+    if files.suffix in JSON:
+        return typed(workspace, tables, names, text)
+    return infer(workspace, tables, [name for name in names if name not in text], kinds_for_sql)
+
+
+def _in_folders(files: Opened, tables: Sequence[Table]) -> list[Table]:
+    """The tables with the columns of their files' folders, in the place of their own of the same names."""
+    return [
+        replace(
+            table, columns={**table.columns, **{name: _constant(value) for name, value in found.partitions.items()}}
+        )
+        for table, found in zip(tables, files.found, strict=True)
+    ]
+
+
+def _constant(value: str | None) -> Column:
+    return Column("cast(null as VARCHAR)" if value is None else literal(value), "VARCHAR")
+
+
+def _refuse_wide(file: str, columns: Collection[str]) -> None:
+    if len(columns) > MOST_COLUMNS:
+        raise SourceError(
+            f"{file} has {len(columns):,} columns; a query can use at most {MOST_COLUMNS:,}. Write those that are "
+            "wanted, or read it by `file:`."
+        )
+
+
+def _json_tables(files: Opened, names: Sequence[str]) -> list[Table]:
+    return [json_table(found, path, names) for found, path in zip(files.found, files.paths, strict=True)]
+
+
+def _typed_by_file(workspace: Workspace, files: Opened) -> list[Table]:
+    if files.suffix in CSV:
+        return [csv_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
+    return [parquet_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
+
+
+def _excel_tables(workspace: Workspace, files: Opened, sheet: str | None) -> list[Table]:
+    from audience_sync.sources.formats.excel import read_sheet
+
+    sheets = [(found, read_sheet(found, sheet)) for found in files.found]
+    return [csv_table(workspace, found, spool_text(workspace, book.header, book.rows)) for found, book in sheets]

@@ -1,0 +1,283 @@
+"""How does SQL see the files of a folder? As views of their very names, with types that lose nothing.
+
+DuckDB would open ``'orders.csv'`` by itself and make 7 of an id ``007``; a view of that name comes first. Each
+read has a schema of its own, and a view finds its names in its schema, so that reads don't meet.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import duckdb
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.base import Wanted
+from audience_sync.sources.files.column_lineage import GUESSED, Origins, text_columns
+from audience_sync.sources.files.open import Opened, opened, tables_for_sql, typed_for_sql
+from audience_sync.sources.files.sql_errors import DESCRIBE, file_problem, query_problem
+from audience_sync.sources.formats.json import bad_line
+from audience_sync.sources.rows.column_schema import plain_type
+from audience_sync.sources.rows.scan import Column, Part, Table, are_values, column_twice, part_of, wanted_columns
+from audience_sync.sources.rows.scan_errors import Problems
+from audience_sync.sources.rows.type_inference import stays_text
+from audience_sync.sources.storage.head import heads
+from audience_sync.sources.storage.locate import Folder, Found
+from audience_sync.sources.storage.resolve_names import file_words
+from audience_sync.workspace import Workspace, interruptible, literal, quoted
+
+THE_QUERY = "the query"
+_TEXT = r"'(?:[^']|'')+'"
+#: A function that reads files, and its first argument: a name, or a list of names.
+_FILE_FUNCTION = re.compile(
+    rf"(\b(?:read_\w+|parquet_\w+|sniff_csv|glob)\s*\(\s*)({_TEXT}|\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*\s*\])", re.IGNORECASE
+)
+#: The functions that give a file's content as one value.
+_WHOLE = re.compile(r"read_(text|blob)\b", re.IGNORECASE)
+#: Whoever asks DuckDB's own functions for folders' values gets the files by their own paths.
+_ASKS_HIVE = re.compile(r"\bhive_partitioning\b", re.IGNORECASE)
+_PARENTHESIS = re.compile(rb"[()]|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_RAISING = re.compile(r"\berror\s*\(", re.IGNORECASE)
+_CHANGING = re.compile(
+    r"\b(now|today|current_\w+|localtime\w*|get_current\w*|\w*_timestamp|age|random\w*|\w*uuid\w*|shuffle|sample|"
+    r"tablesample|getenv|read_\w+|parquet_\w+|sniff_csv|glob)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``columns``: those of the answer, with their types in plain words."""
+
+    part: Part
+    problems: Problems
+    found: Sequence[Found]
+    columns: Mapping[str, str]
+
+
+def is_repeatable(query: str) -> bool:
+    """Whether the same files surely give the same answer: no clock, no chance, no files but the views'."""
+    return not _CHANGING.search(query)
+
+
+def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
+    """Raises SourceError with the place in the query, or the file, that is wrong."""
+    query = _from_folder(wanted.query or "", folder, workspace)
+    schema = workspace.name("query")
+    workspace.run(f"create schema {schema}")
+    views = Views(workspace, folder, wanted, schema)
+    for word in file_words(wanted.query or ""):
+        views.open(word)
+    texts = _texts(workspace, query, views.columns, wanted)
+    read_by = sorted(name for table, name in texts if table == GUESSED)
+    query = _as_text(query, read_by)
+    views.create(texts)
+    try:
+        table = _answer(workspace, schema, query)
+    except duckdb.Error as error:
+        raise query_problem(error, folder, headless=views.headless, texts=views.texts) from None
+    for name in wanted_columns(wanted):
+        if table.names.count(name) > 1:
+            raise column_twice(THE_QUERY, name)
+    if guessing := [name.split()[0] for name in read_by if not name.startswith("read_csv")]:
+        raise _types_guessed(guessing[0])
+    raises = bool(_RAISING.search(query))
+    problems = Problems(views.names, what=THE_QUERY, bad_line=bad_line, raises=raises)
+    columns = {name: plain_type(column.type) for name, column in table.table.columns.items()}
+    return Answer(part_of(replace(table.table, marks=views.marks), wanted), problems, views.found, columns)
+
+
+def _texts(workspace: Workspace, query: str, tables: Mapping[str, Sequence[str]], wanted: Wanted) -> Origins:
+    """The files' columns that become user ids, names or texts; none of a query that is no SELECT, and is refused."""
+    ids = [wanted.user_id, *([wanted.name] if wanted.name else [])]
+    ids += [trait.column for trait in wanted.traits.values() if trait.is_id]
+    texts = [
+        trait.column
+        for key, trait in wanted.traits.items()
+        if trait.type == "text" or (trait.type is None and (stays_text(key) or stays_text(trait.column)))
+    ]
+    tree = json.loads(workspace.one("select json_serialize_sql(?)", [query])[0])
+    return frozenset() if tree["error"] else text_columns(tree, tables, ids, texts)
+
+
+def _as_text(query: str, read_by: Sequence[str]) -> str:
+    """The query with ``all_varchar`` for the calls of ``read_csv`` that ids come from: it guesses types of the rows."""
+    text = query.encode()
+    starts = sorted((int(name.split()[1]) for name in read_by if name.startswith("read_csv")), reverse=True)
+    for start in starts:
+        end = _closing(text, start)
+        text = text[:end] + b", all_varchar = true" + text[end:]
+    return text.decode()
+
+
+def _closing(text: bytes, start: int) -> int:
+    """Where the call that begins there has its last parenthesis."""
+    depth = 0
+    for part in _PARENTHESIS.finditer(text, start):
+        depth += {b"(": 1, b")": -1}.get(part[0], 0)
+        if depth == 0 and part[0] == b")":
+            return part.start()
+    return len(text)
+
+
+def _types_guessed(read_by: str) -> SourceError:
+    return SourceError(
+        f"the query: its user ids come from {read_by!r}, of whose columns DuckDB guesses the types from the rows, so "
+        "that ids may not be as they are written. Nothing of it was used. Name the file as a table "
+        "(`from 'users.jsonl'`), or give the function `columns = ...`."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Files that a query names by one word, as tables without guessed types."""
+
+    word: str
+    files: Opened
+    tables: Sequence[Table]
+    names: Mapping[str, str]
+
+
+class Views:
+    """The views of one read; those for words that are no files are left out.
+
+    ``headless``: the first row of one holds values, no names. ``texts``: columns that are text since they become ids.
+    ``marks``: what the files' texts may have in them.
+    """
+
+    def __init__(self, workspace: Workspace, folder: Folder, wanted: Wanted, schema: str) -> None:
+        self._workspace, self._folder, self._wanted, self._schema = workspace, folder, wanted, schema
+        self._opened: list[_Opened] = []
+        self.found: list[Found] = []
+        self.names: dict[str, str] = {}
+        self.texts: list[str] = []
+        self.headless = False
+        self.marks: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """By file what SQL calls its columns."""
+        return {each.word: list(each.names.values()) for each in self._opened}
+
+    def open(self, word: str) -> None:
+        if not self._folder.holds(word):
+            return  # the database refuses it, with its place in the query
+        found = self._folder.find_any(word, self._workspace)
+        if not found:
+            return
+        looked_at = found if self._wanted.most is None else heads(self._workspace, found, self._wanted.encoding)
+        files = opened(self._workspace, looked_at, self._wanted.encoding)
+        self.names |= files.names
+        self.found += found
+        try:
+            tables = tables_for_sql(self._workspace, files, self._wanted.sheet)
+        except duckdb.Error as error:
+            raise files.problems.explain(error) from None
+        self.marks = tuple(dict.fromkeys([*self.marks, *(mark for table in tables for mark in table.marks)]))
+        if not tables:
+            raise SourceError(f"{word} has no records, so that a query can't know its columns. Is it complete?")
+        names = list(tables[0].columns)
+        self.headless |= are_values(names)
+        self._opened.append(_Opened(word, files, tables, _sql_names(names)))
+
+    def create(self, texts: Origins) -> None:
+        """With types, but for the columns of ``texts``."""
+        for each in self._opened:
+            text = [name for name, own in each.names.items() if (each.word.lower(), own.lower()) in texts]
+            self.texts += [name for name in text if name not in self.texts]
+            try:
+                tables = typed_for_sql(self._workspace, each.files, each.tables, text)
+            except duckdb.Error as error:
+                raise each.files.problems.explain(error) from None
+            self._create(each, tables)
+
+    def _create(self, opened: _Opened, tables: Sequence[Table]) -> None:
+        rows, word = " union all ".join(_select(table, opened.names) for table in tables), opened.word
+        try:
+            self._workspace.run(f"create view {self._schema}.{quoted(word)} as {rows}")
+        except duckdb.CatalogException:
+            raise SourceError(
+                f"the query reads {word!r} and another file whose name differs in case only, which are one name in "
+                "SQL. Nothing was read. Rename one of the files."
+            ) from None
+
+
+def _sql_names(names: Sequence[str]) -> Mapping[str, str]:
+    """What SQL calls the columns. Names that differ in case only are one to it: each of them gets a number, so that
+    a query can't mean one and get the other."""
+    times = Counter(name.lower() for name in names)
+    used = set(times)
+    found: dict[str, str] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        own = name if times[name.lower()] == 1 else next(each for each in numbered if each.lower() not in used)
+        used.add(own.lower())
+        found[name] = own
+    return found
+
+
+def _select(table: Table, names: Mapping[str, str]) -> str:
+    columns = ", ".join(f"{table.columns[name].sql} as {quoted(own)}" for name, own in names.items())
+    rows = f" where not ({table.again})" if table.again else ""
+    return f"select {columns} from {table.scan}{rows}"
+
+
+def _from_folder(query: str, folder: Folder, workspace: Workspace) -> str:
+    """Names in ``read_csv('...')`` and its like mean what they do in ``file:``, in the source's folder too."""
+
+    def paths(name: str, *, listed: bool, is_whole: bool) -> list[str]:
+        if "://" in name:
+            return [name]
+        found = folder.paths(name) if listed and folder.holds(name) else []
+        if not found and is_whole and folder.holds(name) and "://" not in folder.place:
+            raise file_problem(name, folder)
+        if not found:
+            return [str(Path(folder.place).resolve() / name)]
+        return [str(workspace.scannable(path.resolve())) for path in found]
+
+    def argument(match: re.Match[str]) -> str:
+        listed = not match[1].lower().startswith("glob") and not _ASKS_HIVE.search(query)
+        # DuckDB takes a missing file for no rows there, which would mean that everyone left.
+        is_whole = listed and bool(_WHOLE.match(match[1]))
+        names = [text[1:-1].replace("''", "'") for text in re.findall(_TEXT, match[2])]
+        found = [literal(path) for name in names for path in paths(name, listed=listed, is_whole=is_whole)]
+        return match[1] + (found[0] if len(found) == 1 else f"[{', '.join(found)}]")
+
+    return _FILE_FUNCTION.sub(argument, query)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    table: Table
+    names: list[str]
+
+
+def _answer(workspace: Workspace, schema: str, query: str) -> _Answered:
+    cursor = workspace.cursor()
+    try:
+        with interruptible():
+            cursor.execute(f"use {schema}")
+            return _bound(cursor, schema, query)
+    finally:
+        cursor.close()
+
+
+def _bound(cursor: duckdb.DuckDBPyConnection, schema: str, query: str) -> _Answered:
+    statements = cursor.extract_statements(query)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise SourceError("the query must be one SELECT statement. Nothing was run. Correct it in the config.")
+    described = cursor.execute(f"{DESCRIBE}{_trimmed(query)}").fetchall()
+    names = [row[0] for row in described]
+    columns = {row[0]: Column(f"c{place}", row[1]) for place, row in enumerate(described)}
+    listed = ", ".join(f"c{place}" for place in range(len(names)))
+    cursor.execute(f"create view {schema}.answer({listed}) as\n{_trimmed(query)}\n")
+    return _Answered(Table(THE_QUERY, f"{schema}.answer", columns), names)
+
+
+def _trimmed(query: str) -> str:
+    return query.rstrip().rstrip(";")

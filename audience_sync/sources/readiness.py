@@ -1,0 +1,81 @@
+"""Is a snapshot's source complete? When its files were written, and whether a marker says that they all are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from audience_sync.errors import IncompleteError
+from audience_sync.sources.base import Expected, Unsendable
+from audience_sync.sources.storage.locate import Written
+
+#: Characters of a value that is not a time.
+MOST_SHOWN = 40
+
+
+def unready(expected: Expected, files: Sequence[Written], marker: Sequence[Written]) -> str | None:
+    """What stands against using these files; None when nothing does. ``marker``: the marker, if it is there."""
+    newest = max(files, key=lambda file: file.at or 0)
+    if expected.since:
+        problem = _too_old(newest, expected.since)
+        if problem:
+            return problem
+    if expected.marker is None:
+        return None
+    if not marker:
+        return f"there is no {expected.marker}, which says that the files are complete"
+    if (marker[0].at or 0) < (newest.at or 0):
+        return f"{newest.name} was written after {expected.marker}: it may not be complete"
+    return None
+
+
+def _too_old(newest: Written, since: datetime) -> str | None:
+    if newest.at is None:
+        return f"when {newest.name} was written is unclear here, so that `max_age` can't be checked"
+    return stale(newest.name, datetime.fromtimestamp(newest.at, UTC), since)
+
+
+def stale(what: str, at: datetime, since: datetime) -> str | None:
+    if at >= since:
+        return None
+    return f"{what} is of {_shown(at)}, and expected is something since {_shown(since)}"
+
+
+def _shown(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def moment(value: Any) -> datetime:
+    """What a database says of a time: one without a zone is UTC, a number is seconds since 1970.
+
+    Raises IncompleteError for what is not a time, such as infinity.
+    """
+    try:
+        found = _moment(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ArithmeticError, ValueError, OSError):  # what is not a number, or outside of Python's years
+        raise IncompleteError(_not_valid(f"{str(value)[:MOST_SHOWN]!r}, which is not a valid time")) from None
+
+
+def _moment(value: Any) -> datetime:
+    match value:
+        case datetime():
+            return value
+        case date():
+            return datetime.combine(value, time.min, UTC)
+        case int() | float() | Decimal() if not isinstance(value, bool):
+            return datetime.fromtimestamp(float(value), UTC)
+        case str():
+            return datetime.fromisoformat(value)
+        case None:
+            raise IncompleteError(_not_valid("no time (NULL or infinity)"))
+        case Unsendable():
+            raise IncompleteError(_not_valid(f"a value that {value.reason}"))
+        case _:
+            raise IncompleteError(_not_valid(f"a value of the type {type(value).__name__}, which is not a time"))
+
+
+def _not_valid(what: str) -> str:
+    return f"the query `modified` returns {what}"

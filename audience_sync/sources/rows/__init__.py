@@ -1,0 +1,1 @@
+"""Turn the rows of a source into the rows of a snapshot, valid and invalid ones."""

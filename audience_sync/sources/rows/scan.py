@@ -1,0 +1,223 @@
+"""What can DuckDB scan? A table: a file or an answer, its columns, and how each is said in SQL."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import islice
+from typing import TypeVar
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.base import TraitColumn, Wanted
+from audience_sync.sources.values.json_sql import HALF_PAIR, marks_of, may_reject, sql_json
+from audience_sync.sources.values.user_ids import HAS_SURROGATE, sql_id, usable_type
+from audience_sync.workspace import literal
+
+Item = TypeVar("Item")
+MOST_NAMED = 12
+HEADER_AGAIN = "the header again"
+NAME_HAS_NUL = "audience name contains a NUL character"
+NAME_HAS_SURROGATE = "audience name contains half a surrogate pair"
+_PLAIN = re.compile(r"[\w./-]+")
+#: What is no column's name: an address, a long number, a date.
+_VALUE = re.compile(r"@|\d{6}|\d{4}-\d\d-\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An SQL expression over a table's scan, and its DuckDB type."""
+
+    sql: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``scan`` stands after FROM; ``name`` is what people call the file. In text (CSV), NULL is an empty cell.
+
+    ``again`` is a condition: the row is the header once more, and no user's.
+    """
+
+    name: str
+    scan: str
+    columns: Mapping[str, Column]
+    is_text: bool = False
+    #: What its texts may have in them of values that can't be written (``values.MARKS``).
+    marks: tuple[str, ...] = ()
+    #: Whether what is called JSON was parsed when it was read.
+    is_parsed: bool = False
+    again: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One scan in canonical SQL expressions: a user id and why it can't be used, the name, JSON text per trait.
+
+    ``raw`` is the user id as people would look for it. ``odd``: the traits that may have values that are rejected, and
+    the marks that these may have in them.
+    """
+
+    file: str
+    scan: str
+    row: str
+    user_id: str
+    reason: str
+    raw: str
+    name: str | None
+    traits: Mapping[str, str]
+    odd: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: Whether its scan has the columns that are wanted, and no others, as those of the other files have.
+    is_uniform: bool = False
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """At most so many at a time."""
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some
+
+
+def wanted_columns(wanted: Wanted) -> list[str]:
+    """Names of the columns, each once."""
+    names = [wanted.user_id, *([wanted.name] if wanted.name else [])]
+    return list(dict.fromkeys(names + [trait.column for trait in wanted.traits.values()]))
+
+
+def column_missing(file: str, name: str, there: Collection[str], wanted: Wanted | None = None) -> SourceError:
+    """``wanted``: where the column may be the config's option `user_id`."""
+    meant = nearest(name, there)
+    known = f" Columns: {listed(there)}." + (f" Did you mean {meant!r}?" if meant else "")
+    is_id = wanted is not None and wanted.user_id == name and not any(each.is_id for each in wanted.traits.values())
+    remedy = f"Set `user_id: {meant}`" if meant and is_id else "Correct the column's name"
+    if are_values(there):
+        known, remedy = " The first row has no names of columns, but values.", "Correct the column's name"
+    return SourceError(f"{file}: there is no column {name!r}.{known} {remedy} in config.yaml, or correct the file.")
+
+
+def are_values(names: Iterable[str]) -> bool:
+    """Whether a file without a header was taken to have one: its first row is a person, who is shown nowhere."""
+    return any(_VALUE.search(name) for name in names)
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """A sentence with the word that was probably meant, or nothing."""
+    meant = nearest(word, words)
+    return f" Did you mean {meant!r}?" if meant else ""
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    by_lower_case = {known.lower(): known for known in words}
+    close = get_close_matches(word.lower(), by_lower_case, n=1, cutoff=0.6)
+    return by_lower_case[close[0]] if close else None
+
+
+def column_twice(file: str, name: str) -> SourceError:
+    return SourceError(
+        f"{file}: the column {name!r} is there twice, so that it is unclear which one is meant. "
+        "Nothing of it was used. Give each column a name of its own."
+    )
+
+
+def refuse_doubles(file: str, names: Iterable[str]) -> None:
+    """Raises SourceError for a name that is there twice; columns without a name are nobody's."""
+    double = next((name for name, times in Counter(names).items() if name and times > 1), None)
+    if double is not None:
+        raise column_twice(file, "..." if are_values([double]) else double)
+
+
+def listed(words: Collection[str]) -> str:
+    first = ", ".join(word if _PLAIN.fullmatch(word) else repr(word) for word in list(words)[:MOST_NAMED])
+    more = len(words) - MOST_NAMED
+    return (first or "none") + (f" and {more} more" if more > 0 else "")
+
+
+def same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
+    """Files that are read as one have columns of the same names, in any order. Raises SourceError."""
+    first_name, first = tables[0]
+    for name, columns in tables[1:]:
+        if odd := sorted(set(first) ^ set(columns)):
+            only = "some columns" if are_values(odd) else listed(odd)
+            raise SourceError(
+                f"{name} and {first_name} are read as one, but only one of them has {only}. "
+                "Nothing of them was used. Write them with the same columns, or name fewer files."
+            )
+
+
+def part_of(table: Table, wanted: Wanted) -> Part:
+    """Raises SourceError where a column is missing or can't hold what is wanted of it."""
+    if wanted.user_id not in table.columns:
+        raise column_missing(table.name, wanted.user_id, table.columns, wanted)
+    user_id, reason = _id_of(table, wanted.user_id)
+    raw = user_id
+    if table.again:
+        reason = f"case when {table.again} then '{HEADER_AGAIN}' else {reason} end"
+        raw = f"case when {table.again} then {literal(wanted.user_id)} else {user_id} end"
+    name = None
+    if wanted.name:
+        name, problem = _name_of(table, wanted.name)
+        reason = f"coalesce({reason}, {problem})"
+    return Part(
+        file=table.name,
+        scan=table.scan,
+        row="row_number() over ()",
+        user_id=user_id,
+        reason=reason,
+        raw=raw,
+        name=name,
+        is_uniform=table.is_parsed,
+        traits={key: _trait_of(table, trait) for key, trait in wanted.traits.items()},
+        odd={
+            key: (*table.marks, *marks_of(kind))
+            for key, trait in wanted.traits.items()
+            if not trait.is_id and (may_reject(kind := table.columns[trait.column].type) or table.marks)
+        },
+    )
+
+
+def _column_of(table: Table, name: str) -> Column:
+    if name not in table.columns:
+        raise column_missing(table.name, name, table.columns)
+    return table.columns[name]
+
+
+def _id_of(table: Table, name: str) -> tuple[str, str]:
+    column = _column_of(table, name)
+    if not usable_type(column.type):
+        raise SourceError(
+            f"{table.name}: column {name!r} has the type {column.type}, which holds no user ids. "
+            "Choose another column, or write this one as text."
+        )
+    user_id, reason = sql_id(f"coalesce({column.sql}, '')" if table.is_text else column.sql, column.type)
+    if HALF_PAIR in table.marks:
+        reason = f"case when contains({user_id}, '{HALF_PAIR}') then '{HAS_SURROGATE}' else {reason} end"
+    return user_id, reason
+
+
+def _name_of(table: Table, name: str) -> tuple[str, str]:
+    """An audience's name as text, NULL where it can't be used, and why (NULL if it can)."""
+    column = _column_of(table, name)
+    text = f"({column.sql} ->> '$')" if column.type == "JSON" else f"cast({column.sql} as VARCHAR)"
+    half = f" when contains({text}, '{HALF_PAIR}') then '{NAME_HAS_SURROGATE}'" if HALF_PAIR in table.marks else ""
+    reason = f"case when contains({text}, chr(0)) then '{NAME_HAS_NUL}'{half} end"
+    return f"case when {reason} is null then {text} end", reason
+
+
+def _trait_of(table: Table, trait: TraitColumn) -> str:
+    if trait.is_id:
+        user_id, reason = _id_of(table, trait.column)
+        return f"case when {reason} is null then {user_id} end"
+    column = _column_of(table, trait.column)
+    json = sql_json(column.sql, column.type, is_checked=table.is_parsed)
+    if json is None:
+        raise bytes_column(table.name, trait.column)
+    return json
+
+
+def bytes_column(file: str, name: str) -> SourceError:
+    return SourceError(
+        f"{file}: column {name!r} holds bytes (BLOB), which can't be the value of a trait. "
+        "Leave the trait out, or have the column written as text or a number."
+    )

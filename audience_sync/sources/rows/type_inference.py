@@ -1,0 +1,127 @@
+"""Which type has a column of a CSV file? What all its values are, by a careful rule.
+
+Boolean: all are ``true`` or ``false``. Number: all are JSON numbers (no ``007``, no ``+1``) of at most 15 digits,
+so that a double says them exactly. Date: all are ISO dates or times. Otherwise text. Columns that look like
+numbers and are none (phone, zip code, token) stay text, and what looks like an id gets no type that would write
+it in another way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+
+from audience_sync.sources.rows.scan import Column, Table, batched
+from audience_sync.sources.values.casts import ISO_DATE, ISO_TIME, JSON_NUMBER
+from audience_sync.workspace import Workspace
+
+MOST_DIGITS = 15
+FIRST_ROWS = 2_000
+#: In one statement: each has memory of its own for a regular expression, beside what DuckDB counts.
+MOST_TESTS = 60
+#: In lower case, letters and digits only.
+ALWAYS_TEXT = frozenset(
+    {"avatar", "country", "countrycode", "currency", "description", "devicetoken", "devicetype", "email"}
+    | {"firstname", "gender", "language", "lastname", "locale", "mobile", "name", "phone", "phonenumber"}
+    | {"postalcode", "postcode", "state", "street", "timezone", "title", "token", "username", "website"}
+    | {"zip", "zipcode"}
+)
+
+
+class Kind(Enum):
+    """A type and its test, the narrowest first."""
+
+    BOOLEAN = ("BOOLEAN", "lower({0}) in ('true', 'false')")
+    INTEGER = ("BIGINT", f"regexp_full_match({{0}}, '0|-?[1-9][0-9]{{{{0,{MOST_DIGITS - 1}}}}}')")
+    NUMBER = (
+        "DOUBLE",
+        f"length({{0}}) <= 24 and regexp_full_match({{0}}, '{JSON_NUMBER.replace('{', '{{').replace('}', '}}')}')"
+        f" and length(regexp_replace({{0}}, '[eE].*|[^0-9]', '', 'g')) <= {MOST_DIGITS}",
+    )
+    DATE = ("DATE", "length({0}) = 10 and try_cast({0} as DATE) is not null and {0}[5] = '-' and {0}[8] = '-'")
+    TIME = (
+        "TIMESTAMP WITH TIME ZONE",
+        f"regexp_full_match({{0}}, '{(ISO_DATE + '|' + ISO_TIME).replace('{', '{{').replace('}', '}}')}')"
+        " and try_cast({0} as TIMESTAMPTZ) is not null",
+    )
+
+    def test(self, expression: str) -> str:
+        return self.value[1].format(expression)
+
+    @property
+    def type(self) -> str:
+        return self.value[0]
+
+
+#: An id that became a double, a boolean or a time would not be written as it was.
+_EXACT = (Kind.INTEGER, Kind.DATE)
+
+
+def stays_text(name: str) -> bool:
+    return re.sub("[^a-z0-9]", "", name.lower()) in ALWAYS_TEXT
+
+
+def looks_like_id(name: str) -> bool:
+    return name.lower() == "id" or name.endswith(("_id", "Id", "ID", "-id", " id"))
+
+
+def infer(
+    workspace: Workspace,
+    tables: Sequence[Table],
+    names: Sequence[str],
+    may_be: Callable[[str], Sequence[Kind]] = lambda name: tuple(Kind),
+) -> list[Table]:
+    """The tables with types for those columns, where they are text; the files are read once, all as one."""
+    if not tables[0].is_text:
+        return list(tables)
+    kinds = {name: may_be(name) for name in names}
+    kinds = {name: allowed for name, allowed in kinds.items() if allowed}
+    if not kinds:
+        return list(tables)
+    found = _kinds(workspace, tables, kinds)
+    return [_typed(table, found) for table in tables]
+
+
+def kinds_for_sql(name: str) -> Sequence[Kind]:
+    if stays_text(name):
+        return ()
+    return _EXACT if looks_like_id(name) else tuple(Kind)
+
+
+def _kinds(workspace: Workspace, tables: Sequence[Table], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
+    rows = " union all ".join(_columns(table, list(kinds)) for table in tables)
+    # The first rows rule out most kinds; only what is left is tried on all rows.
+    first = _tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
+    left = {name: [kind for kind in kinds[name] if first[name, kind] is not False] for name in kinds}
+    passed = _tests(workspace, rows, left)
+    found = {name: next((kind for kind in left[name] if passed[name, kind]), None) for name in left}
+    return {name: kind for name, kind in found.items() if kind}
+
+
+def _tests(workspace: Workspace, rows: str, kinds: Mapping[str, Sequence[Kind]]) -> dict[tuple[str, Kind], bool | None]:
+    """Whether all values of a column are of a kind; None where it has no values."""
+    tests = {
+        (name, kind): f"bool_and({kind.test(f'v{place}')}) filter (where v{place} is not null)"
+        for place, (name, allowed) in enumerate(kinds.items())
+        for kind in allowed
+    }
+    found: dict[tuple[str, Kind], bool | None] = {}
+    for some in batched(tests, MOST_TESTS):
+        answers = workspace.one(f"select {', '.join(tests[each] for each in some)} from ({rows})")
+        found |= dict(zip(some, answers, strict=True))
+    return found
+
+
+def _columns(table: Table, names: Sequence[str]) -> str:
+    values = ", ".join(f"{table.columns[name].sql} as v{place}" for place, name in enumerate(names))
+    return f"select {values} from {table.scan}"
+
+
+def _typed(table: Table, kinds: Mapping[str, Kind]) -> Table:
+    columns = {
+        name: Column(f"cast({column.sql} as {kinds[name].type})", kinds[name].type) if name in kinds else column
+        for name, column in table.columns.items()
+    }
+    return replace(table, columns=columns)

@@ -1,0 +1,1 @@
+"""Find files by name or pattern, on disk or in object storage, and decode them."""

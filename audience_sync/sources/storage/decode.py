@@ -1,0 +1,201 @@
+"""How do packed or differently encoded files become ones that DuckDB reads well? Copies, plain and in UTF-8.
+
+DuckDB reads gzip, but believes a damaged one as long as it unpacks (it doesn't compare the checksum), and its
+UTF-16 reads nothing of some files without a word. Python's codecs and gzip are strict, and stream.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from audience_sync.encodings import EBCDIC, codec_of, encoding_advice
+from audience_sync.errors import SourceError
+from audience_sync.sources.storage.locate import Found
+from audience_sync.sources.values.surrogates import Halves, marked
+from audience_sync.workspace import Workspace
+
+UTF_8 = "utf-8"
+_CHUNK = 1 << 20
+_MARKED = "-marked"
+_NOT_JSON = (".csv", ".tsv")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF_16_HALVES = ("utf-16-le", "utf-16-be")
+_MARK = "\ufeff"
+_HEADER_ONLY = " For an audience without members, write the header and no rows."
+_NEXT_LINE = "\x85"
+
+
+def plain(workspace: Workspace, found: Found, encoding: str) -> Path:
+    """The file itself where it is plain UTF-8 without a byte order mark, else a copy. Raises SourceError.
+
+    Every byte is checked, also of columns that nobody wants: a file in another encoding than it is said to be
+    is not what its writer meant.
+    """
+    name = _codec(encoding)
+    with _unpacking(found):
+        start = _start(found)
+        _refuse_start(found, start, name)
+        if name in _UTF_16_HALVES and start.startswith(_UTF_16):
+            name = "utf-16"  # the mark says the order of the bytes, and is no text
+        if name == UTF_8 and not start.startswith(codecs.BOM_UTF8) and not _is_packed(found):
+            return _marked(workspace, found.path) if _pour(found, None, name) else found.path
+        copy = workspace.path("-plain")
+        with copy.open("wb") as out:
+            has_halves = _pour(found, out, "utf-8-sig" if name == UTF_8 else name)
+        if not copy.stat().st_size:
+            raise _empty(found, "has a byte order mark and no text")
+        return _marked(workspace, copy) if has_halves else copy
+
+
+def is_marked(path: Path) -> bool:
+    """Whether halves of surrogate pairs were replaced by marks in what ``plain`` gave."""
+    return path.name.endswith(_MARKED)
+
+
+def _marked(workspace: Workspace, path: Path) -> Path:
+    copy = workspace.path(_MARKED)
+    with path.open("rb") as file, copy.open("wb") as out:
+        out.writelines(marked(iter(lambda: file.read(_CHUNK), b"")))
+    return copy
+
+
+def _refuse_start(found: Found, start: bytes, encoding: str) -> None:
+    if not start:
+        raise _empty(found, "is empty (0 bytes)")
+    if not encoding.startswith("utf") and start.startswith(codecs.BOM_UTF8):
+        raise SourceError(
+            f"{found.name} is UTF-8, not {encoding.upper()}: it begins with the mark of UTF-8. Nothing of it was used. "
+            "Leave `encoding:` out of the config."
+        )
+    if not encoding.startswith(("utf-16", "utf-32")) and start.startswith(_UTF_16):
+        raise SourceError(f"{found.name} is UTF-16, not {encoding.upper()}. Say so in the config: `encoding: utf-16`.")
+
+
+def _empty(found: Found, what: str) -> SourceError:
+    return SourceError(
+        f"{found.name} {what}, so the members are unknown. It may still be being written. "
+        f"The audience is unchanged.{_HEADER_ONLY if found.suffix in _NOT_JSON else ''}"
+    )
+
+
+def _codec(encoding: str) -> str:
+    try:
+        return codec_of(encoding)
+    except ValueError as error:
+        raise SourceError(f"{error}. Correct `encoding:` in the config.") from None
+
+
+def _is_packed(found: Found) -> bool:
+    return found.name.lower().endswith(".gz")
+
+
+def _open(found: Found) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(found.path) if _is_packed(found) else found.path.open("rb"))
+
+
+def _start(found: Found) -> bytes:
+    with _open(found) as file:
+        return file.read(4)
+
+
+@contextmanager
+def _unpacking(found: Found) -> Iterator[None]:
+    try:
+        yield
+    except EOFError:
+        raise SourceError(
+            f"{found.name} ends in the middle of its gzip data: it is cut off, or still being written. "
+            "Nothing of it was used. Write it again, under another name until it is complete."
+        ) from None
+    except (gzip.BadGzipFile, zlib.error):
+        raise SourceError(
+            f"{found.name} is not gzip, or damaged (its checksum is wrong). Nothing of it was used. "
+            "Pack it again, or leave out .gz if it isn't packed."
+        ) from None
+    except OSError as error:
+        raise SourceError(f"{found.name} can't be read: {error.strerror or type(error).__name__}.") from None
+
+
+def _pour(found: Found, out: BinaryIO | None, encoding: str) -> bool:
+    """Decode the whole file and write it as UTF-8, or only check it. Whether it is JSON that may have halves of
+    surrogate pairs in it."""
+    text = _Text(found, encoding)
+    halves, is_json = Halves(), found.suffix not in _NOT_JSON
+    with _open(found) as file:
+        while chunk := file.read(_CHUNK):
+            written = text.utf8(chunk) if out else text.checked(chunk)
+            if out:
+                out.write(written)
+            if is_json:
+                halves.see(written)
+        rest = text.utf8(b"", final=True)
+        if out:
+            out.write(rest)
+    if is_json:
+        halves.see(b"", is_last=True)
+    return halves.may_be
+
+
+class _Text:
+    """The text of one file, decoded chunk by chunk, and how far into it the decoder is."""
+
+    def __init__(self, found: Found, encoding: str) -> None:
+        self._found, self._encoding = found, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._lines, self._bytes = 1, 0
+
+    def checked(self, chunk: bytes) -> bytes:
+        self._decoded(chunk, final=False)
+        return chunk
+
+    def utf8(self, chunk: bytes, *, final: bool = False) -> bytes:
+        is_first = self._bytes == 0
+        text = self._decoded(chunk, final=final)
+        try:
+            return (text.removeprefix(_MARK) if is_first else text).encode()
+        except UnicodeEncodeError as error:  # UTF-7 can write half of a surrogate pair
+            lines = self._lines - text[error.start :].count("\n")
+            raise self._problem(
+                f", line {lines}", "it has half of a surrogate pair, which is not a character"
+            ) from None
+
+    def _decoded(self, chunk: bytes, *, final: bool) -> str:
+        before = self._decoder.getstate()
+        try:
+            text = self._decoder.decode(chunk, final)
+        except UnicodeDecodeError as error:
+            raise self._undefined(error, chunk, before) from None
+        except UnicodeError as error:  # UTF-16 without its byte order mark
+            raise SourceError(
+                f"{self._found.name}: {error}. Nothing of it was used. A file without the mark is "
+                f"`encoding: {self._encoding}-le` or `-be`, if it is {self._encoding.upper()} at all: correct "
+                "`encoding:` in the config."
+            ) from None
+        if self._encoding in EBCDIC:
+            text = text.replace(_NEXT_LINE, "\n")
+        self._lines += text.count("\n")
+        self._bytes += len(chunk)
+        return text
+
+    def _undefined(self, error: UnicodeDecodeError, chunk: bytes, before: tuple[bytes, int]) -> SourceError:
+        """Name the line and the byte: what comes before it is decoded again, from where the decoder was."""
+        into = max(error.start - len(before[0]), 0)
+        self._decoder.setstate(before)
+        line = self._lines + self._decoder.decode(chunk[:into], False).count("\n")
+        offset = self._bytes + error.start - len(before[0])
+        return self._problem(
+            f", line {line}", f"byte 0x{error.object[error.start]:02X} at offset {offset:,} is not a character of it"
+        )
+
+    def _problem(self, place: str, what: str) -> SourceError:
+        name = self._encoding.removesuffix("-sig").upper()
+        return SourceError(
+            f"{self._found.name}{place}: this is not {name}: {what}. Nothing of it was used. "
+            f"{encoding_advice(self._encoding, self._found.name)}"
+        )

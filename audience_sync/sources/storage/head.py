@@ -1,0 +1,62 @@
+"""Cut the beginning off long text files, for a look at their columns that costs the same for files of any length."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from audience_sync.encodings import codec_of
+from audience_sync.sources.storage.locate import Found
+from audience_sync.workspace import Workspace
+
+#: Bytes, unpacked. Shorter files are read whole.
+HEAD = 1_000_000
+_ROWS = (".csv", ".tsv")
+_LINES = (".jsonl", ".ndjson", ".json")
+_QUOTE_OR_LINE = re.compile('["\\n]')
+
+
+def heads(workspace: Workspace, found: Sequence[Found], encoding: str) -> list[Found]:
+    """The files, and of those that are long a copy of the first rows. Of other formats, and of text that can't be cut
+    between two rows, the file itself."""
+    return [_head(workspace, each, encoding) if each.suffix in _ROWS + _LINES else each for each in found]
+
+
+def _head(workspace: Workspace, found: Found, encoding: str) -> Found:
+    is_packed = found.name.lower().endswith(".gz")
+    try:
+        with gzip.open(found.path) if is_packed else found.path.open("rb") as file:
+            start = file.read(HEAD + 1)
+        if len(start) <= HEAD:
+            return found
+        content = _whole_rows(_decoded(start, encoding), is_csv=found.suffix in _ROWS).encode(codec_of(encoding))
+    except (OSError, EOFError, ValueError, zlib.error):  # whoever reads all of it says what is wrong
+        return found
+    if not content:
+        return found
+    copy = Path(workspace.path("-head"))
+    copy.write_bytes(gzip.compress(content, 1) if is_packed else content)
+    return replace(found, path=copy, state=None)
+
+
+def _decoded(start: bytes, encoding: str) -> str:
+    """Raises UnicodeError. Of a character that is cut in two there is nothing."""
+    return codecs.getincrementaldecoder(codec_of(encoding))().decode(start, False)
+
+
+def _whole_rows(text: str, *, is_csv: bool) -> str:
+    """The text up to the last line end outside of quotes; nothing where there is none, or in an array of JSON."""
+    if not is_csv:
+        return "" if text.lstrip().startswith("[") else text[: text.rfind("\n") + 1]
+    end, is_quoted = 0, False
+    for sign in _QUOTE_OR_LINE.finditer(text):
+        if sign[0] == '"':
+            is_quoted = not is_quoted
+        elif not is_quoted:
+            end = sign.end()
+    return text[:end]

@@ -1,0 +1,239 @@
+"""Which files does a name in the config mean? A file, a glob, a folder; here or on a remote file system."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from audience_sync.errors import SourceError
+from audience_sync.sources.files.hive_partitions import is_partition, partition_values
+from audience_sync.sources.fingerprint import file_version, remote_version
+from audience_sync.sources.rows.scan import did_you_mean, listed
+from audience_sync.sources.storage.resolve_names import LocalFolder, is_data, literal_start
+from audience_sync.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file: what people call it, where it can be read, and (local ones) its size and time when it was found.
+
+    ``partitions``: the columns that its folders give it, where they are asked for.
+    """
+
+    name: str
+    path: Path
+    state: tuple[int, int] | None
+    partitions: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def suffix(self) -> str:
+        """The format, ``.gz`` left aside."""
+        plain = self.name.lower().removesuffix(".gz")
+        return plain[plain.rfind(".") :]
+
+    def now(self) -> tuple[int, int] | None:
+        return _state(self.path) if self.state else None
+
+
+class Written(NamedTuple):
+    """A file, and when it was written last: seconds since 1970, None where its file system doesn't say."""
+
+    name: str
+    at: float | None
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path.name} can't be opened: {error.strerror}. Is it there, and readable?") from None
+    return stat.st_size, stat.st_mtime_ns
+
+
+class Folder(LocalFolder):
+    """Where a source's files lie, here or remote."""
+
+    def files(self) -> list[str]:
+        """The data files in it, sorted; not those of folders in it. Raises SourceError."""
+        folder = Path(self.place)
+        if not os.path.isdir(folder):
+            raise SourceError(f"there is no folder {self.place}. Create it, or correct `files:` of the source.")
+        return sorted(self._named(path) for path in self._within(folder))
+
+    def relative(self, name: str) -> str:
+        """A name as it is from this folder on; a slash at its end stays."""
+        path = Path(os.path.normpath(os.path.join(os.path.abspath(self.place), name)))
+        places = (Path(os.path.abspath(self.place)), Path(self.place).resolve())
+        within = next((path.relative_to(place) for place in places if path.is_relative_to(place)), path)
+        return f"{within}/" if name.endswith("/") else str(within)
+
+    def has(self, name: str) -> bool:
+        return os.path.exists(Path(self.place, name))
+
+    def is_folder(self, name: str) -> bool:
+        return os.path.isdir(Path(self.place, name))
+
+    def beside(self, name: str) -> list[str]:
+        """The data files, and with a slash the folders, of the folder that a name is in; of this one where that
+        isn't there. Sorted. Raises SourceError."""
+        parent = Path(self.place, name).parent
+        if parent == Path(self.place) or not os.path.isdir(parent):
+            files, parent = self.files(), Path(self.place)
+        else:
+            files = sorted(self._named(path) for path in self._within(parent))
+        folders = sorted(f"{self._named(path)}/" for path in parent.iterdir() if path.is_dir())
+        return files + folders
+
+    def find(self, name: str, workspace: Workspace) -> list[Found]:
+        """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError."""
+        if "://" in name or "://" in self.place:
+            return self._remote(name).fetch(workspace, name)
+        paths = self.paths(name)
+        if not paths:
+            raise self._missing(name)
+        return [Found(self._named(path), path, _state(path), self._partitions(path)) for path in paths]
+
+    def find_any(self, name: str, workspace: Workspace) -> list[Found]:
+        """The same, and nothing where there is none. Raises SourceError for remote files only."""
+        if "://" in name or "://" in self.place or self.paths(name):
+            return self.find(name, workspace)
+        return []
+
+    def versions(self, name: str) -> list[str] | None:
+        """Of each of these files, without opening it; None where there is none, or one that can't be told."""
+        if "://" in name or "://" in self.place:
+            return self._remote(name).versions()
+        found = [file_version(str(path)) for path in self.paths(name)]
+        return [version for version in found if version] if all(found) else None
+
+    def times(self, name: str) -> list[Written]:
+        """When each of the files was written that a name means; nothing where there is none."""
+        if "://" in name or "://" in self.place:
+            return self._remote(name).times()
+        return [Written(self._named(path), path.stat().st_mtime) for path in self.paths(name)]
+
+    def _remote(self, name: str) -> Remote:
+        return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}", self)
+
+    def _partitions(self, path: Path) -> Mapping[str, str | None]:
+        """Those of the folders below this one; of a file that lies elsewhere, those of its whole path."""
+        return partition_values(Path(self._named(path)).parent.parts) if self.hive else {}
+
+    def _named(self, path: Path) -> str:
+        name = str(path.relative_to(self.place)) if path.is_relative_to(self.place) else str(path)
+        return name.encode(errors="surrogateescape").decode(errors="replace")
+
+    def _missing(self, name: str) -> SourceError:
+        what = "no data file in the folder" if os.path.isdir(Path(self.place, name)) else "no file"
+        there = self.files()
+        meant = "" if glob.has_magic(name) else did_you_mean(name, there)
+        return SourceError(
+            f"{what} {name!r} in {self.place}.{meant} "
+            f"Data files there: {listed(there)}. Correct the name in the config, or write the file."
+        )
+
+
+class Remote:
+    """Files behind a URL, through fsspec. They are copied into the workspace, so that what is scanned (more than
+    once, where types are inferred) is the same all the time."""
+
+    def __init__(self, url: str, folder: Folder) -> None:
+        self.url = url
+        self._folder = folder
+
+    def fetch(self, workspace: Workspace, name: str) -> list[Found]:
+        """Raises SourceError, naming the package that is missing where one is."""
+        try:
+            return self._fetch(workspace, name)
+        except ImportError as error:
+            raise SourceError(
+                f"{self._scheme}:// needs a package that is not installed: {error}. "
+                "pip install 'audience-sync[remote]' and the package it names."
+            ) from None
+        except SourceError:
+            raise
+        except Exception as error:  # every file system has errors of its own
+            raise SourceError(f"{name!r} can't be read from {self._scheme}://: {type(error).__name__}.") from None
+
+    def versions(self) -> list[str] | None:
+        """Nothing is said of what is wrong: ``fetch`` does."""
+        with suppress(Exception):  # every file system has errors of its own
+            system, path = _file_system(self.url)
+            found = [remote_version(path, system.info(path)) for path in self._paths(system, path)]
+            return [version for version in found if version] if all(found) else None
+        return None
+
+    def times(self) -> list[Written]:
+        with suppress(Exception):  # every file system has errors of its own
+            system, path = _file_system(self.url)
+            return [Written(_last(each), _modified(system, each)) for each in self._paths(system, path)]
+        return []
+
+    @property
+    def _scheme(self) -> str:
+        return self.url.split("://", 1)[0]
+
+    def _fetch(self, workspace: Workspace, name: str) -> list[Found]:
+        system, path = _file_system(self.url)
+        paths = self._paths(system, path)
+        if not paths:
+            raise SourceError(f"no file {name!r} at {self._scheme}://. Correct the name in the config.")
+        return [Found(_last(path), self._copy(workspace, system, path), None, self._partitions(path)) for path in paths]
+
+    def _partitions(self, path: str) -> Mapping[str, str | None]:
+        below = path.removeprefix(_place_of(self._folder.place))
+        return partition_values(below.split("/")[:-1]) if self._folder.hive else {}
+
+    def _paths(self, system: Any, path: str) -> Sequence[str]:
+        """A name that there is means what is called so, also where it looks like a glob."""
+        if not glob.has_magic(path) or system.exists(path):
+            found = list(self._within(system, path)) if system.isdir(path) else [path] if system.exists(path) else []
+        else:
+            place = _place_of(self._folder.place)
+            name = literal_start(path.removeprefix(place), lambda start: system.exists(place + start))
+            pattern = glob.escape(place) + name
+            found = [match for match in system.glob(pattern) if not _last(match).startswith((".", "_"))]
+        return sorted(match for match in found if not system.isdir(match))
+
+    def _within(self, system: Any, folder: str) -> Iterator[str]:
+        for entry in system.ls(folder, detail=False):
+            if self._folder.hive and is_partition(_last(entry)) and system.isdir(entry):
+                yield from self._within(system, entry)
+            elif is_data(_last(entry)):
+                yield entry
+
+    def _copy(self, workspace: Workspace, system: Any, path: str) -> Path:
+        copy = workspace.path("-remote")
+        with system.open(path, "rb") as remote, copy.open("wb") as local:
+            shutil.copyfileobj(remote, local, 1 << 20)
+        return copy
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    import fsspec  # ImportError where it is not installed
+
+    try:
+        return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]  # fsspec has no types
+    except ValueError as error:
+        raise SourceError(f"{url.split('://', 1)[0]}:// is not a supported file system: {error}.") from None
+
+
+def _place_of(folder: str) -> str:
+    """The path of a remote folder in its file system, with a slash at its end; nothing for a local one."""
+    return f"{_file_system(folder)[1].rstrip('/')}/" if "://" in folder else ""
+
+
+def _modified(system: Any, path: str) -> float | None:
+    with suppress(Exception):  # not every file system can tell
+        return float(system.modified(path).timestamp())
+    return None
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]

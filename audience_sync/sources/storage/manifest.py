@@ -1,0 +1,114 @@
+"""Are the files there that a manifest lists, whole? By their names, and by rows, sizes and checksums where it has them.
+
+It is JSON (``{"files": [{"name": "a.csv", "rows": 2, "bytes": 20, "sha256": "..."}]}``, or what Redshift's UNLOAD
+writes), or what ``sha256sum`` writes. Names are relative to its own folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from audience_sync.errors import IncompleteError
+from audience_sync.sources.storage.locate import Folder, Found
+from audience_sync.workspace import Workspace
+
+_CHECKSUM = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
+_FORMS = 'JSON with a list "files", or what `sha256sum` writes'
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as a manifest lists it; None is what it doesn't say."""
+
+    name: str
+    rows: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+def promised_rows(workspace: Workspace, folder: Folder, manifest: str, found: Sequence[Found]) -> int | None:
+    """How many rows the manifest says that the found files have; None where it doesn't say.
+
+    Raises SourceError where there is no manifest, and IncompleteError where the files are not as it says.
+    """
+    if not folder.times(manifest):
+        raise IncompleteError(f"there is no {manifest}, which lists the files")
+    file = folder.find(manifest, workspace)[0]
+    entries = parsed(manifest, file.path.read_bytes())
+    parent = PurePosixPath(manifest).parent
+    listed = {each.name: _entry_of(each, entries, manifest, parent) for each in found}
+    for entry in entries:
+        if entry not in listed.values() and not folder.times(str(parent / entry.name)):
+            raise IncompleteError(f"{manifest} lists {entry.name}, which isn't there")
+    for each in found:
+        _compare(manifest, listed[each.name], each)
+    rows = [entry.rows for entry in listed.values()]
+    return None if None in rows else sum(number or 0 for number in rows)
+
+
+def parsed(manifest: str, content: bytes) -> list[Entry]:
+    """Raises IncompleteError for what is none, or is cut off."""
+    text = content.decode("utf-8", "replace").removeprefix("\ufeff").strip()
+    try:
+        found = _of_json(json.loads(text)) if text.startswith("{") else _of_checksums(text)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise IncompleteError(f"{manifest} is not a complete manifest: {_FORMS}") from None
+    if not found:
+        raise IncompleteError(f"{manifest} lists no files")
+    return found
+
+
+def _of_json(manifest: Any) -> list[Entry]:
+    if "entries" in manifest:  # Amazon Redshift: UNLOAD ... MANIFEST VERBOSE
+        return [_of_redshift(each) for each in manifest["entries"]]
+    return [Entry(each) if isinstance(each, str) else _of_file(each) for each in manifest["files"]]
+
+
+def _of_file(said: Mapping[str, Any]) -> Entry:
+    return Entry(str(said["name"]), _number(said.get("rows")), _number(said.get("bytes")), said.get("sha256"))
+
+
+def _of_redshift(said: Mapping[str, Any]) -> Entry:
+    meta = said.get("meta", {})
+    return Entry(said["url"].rsplit("/", 1)[-1], _number(meta.get("record_count")), _number(meta.get("content_length")))
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _of_checksums(text: str) -> list[Entry]:
+    """Raises ValueError for a line that is none."""
+    found = [_CHECKSUM.fullmatch(line) for line in text.splitlines()]
+    if None in found:
+        raise ValueError(text)
+    return [Entry(match[2], sha256=match[1]) for match in found if match]
+
+
+def _entry_of(found: Found, entries: Sequence[Entry], manifest: str, parent: PurePosixPath) -> Entry:
+    """Of a file that was copied from elsewhere only the last part of its name is known."""
+    name = PurePosixPath(found.name.replace("\\", "/"))
+    for entry in entries:
+        path = parent / entry.name
+        if path == name or (found.state is None and path.name == name.name):
+            return entry
+    raise IncompleteError(f"{found.name} isn't listed in {manifest}")
+
+
+def _compare(manifest: str, entry: Entry, found: Found) -> None:
+    size = found.path.stat().st_size
+    if entry.bytes is not None and size != entry.bytes:
+        raise IncompleteError(f"{found.name} has {size} bytes, and {manifest} says {entry.bytes}")
+    if entry.sha256 is not None and _sha256(found.path) != entry.sha256.lower():
+        raise IncompleteError(f"{found.name} is not the file that {manifest} lists: its checksum differs")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,108 @@
+"""Say which local files a name of the config means: a file, a glob, a folder, the words of a query."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from audience_sync.sources.files.hive_partitions import is_partition
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".parquet", ".xlsx", ".xls")
+_WORD = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")
+
+
+def is_data(name: str) -> bool:
+    """Whether a file of a folder is read: a known format, not hidden, not one of the ``_SUCCESS`` kind."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith((".", "_"))
+
+
+def file_words(query: str) -> list[str]:
+    """The quoted words of a query that may be files, globs or folders (``'members/'``), each once."""
+    words = [single.replace("''", "'") or double.replace('""', '"') for single, double in _WORD.findall(query)]
+    return list(dict.fromkeys(word for word in words if word.lower().endswith((*SUFFIXES, "/"))))
+
+
+def literal_start(name: str, exists: Callable[[str], bool]) -> str:
+    """A glob in which folders at its start that are there mean themselves, and no others of a similar name."""
+    parts = name.split("/")
+    if not glob.has_magic("/".join(parts[:-1])):
+        return name
+    count = next((count for count in range(len(parts) - 1, 0, -1) if exists("/".join(parts[:count]))), 0)
+    return "/".join([*map(glob.escape, parts[:count]), *parts[count:]])
+
+
+class LocalFolder:
+    """A folder of files; names are relative to it. A name that no file can have (too long) means none.
+
+    ``hive``: folders ``name=value`` in it give columns to the files in them, and a folder means the files of these too.
+    """
+
+    def __init__(self, place: str | Path, *, hive: bool = False) -> None:
+        self.place = str(place)
+        self.hive = hive
+
+    def holds(self, name: str) -> bool:
+        """Whether a name is one of this folder's, as it is written: a link in it may lead elsewhere."""
+        if "://" in name:
+            return name.startswith(f"{self.place.rstrip('/')}/")
+        place = os.path.abspath(self.place)
+        return Path(os.path.normpath(os.path.join(place, name))).is_relative_to(place)
+
+    def paths(self, name: str) -> list[Path]:
+        """The local files that a name means; none where there is none."""
+        path = Path(self.place, name)
+        if os.path.isdir(path):
+            return sorted(self._within(path))
+        if os.path.isfile(path):
+            return [path]
+        pattern = str(
+            Path(glob.escape(self.place), literal_start(name, lambda start: os.path.exists(Path(self.place, start))))
+        )
+        found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+        return [match for match in found if os.path.isfile(match) and not match.name.startswith((".", "_"))]
+
+    def would_mean(self, name: str, path: str) -> bool:
+        """Whether a name means this local file once it is there: by its name, as one of its folder, by a glob."""
+        file, meant = Path(os.path.realpath(path)), Path(self.place, name)
+        if file == Path(os.path.realpath(meant)):
+            return True
+        if os.path.isdir(meant):
+            below = _parts_below(file, meant)
+            return (
+                bool(below)
+                and is_data(file.name)
+                and (self.hive or len(below) == 1)
+                and all(map(is_partition, below[:-1]))
+            )
+        if not glob.has_magic(name) or file.name.startswith((".", "_")):
+            return False
+        below = file.parts if os.path.isabs(name) else _parts_below(file, Path(self.place))
+        return _fit(below, Path(os.path.normpath(name)).parts)
+
+    def _within(self, folder: Path) -> Iterator[Path]:
+        for entry in folder.iterdir():
+            if self.hive and is_partition(entry.name) and entry.is_dir():
+                yield from self._within(entry)
+            elif is_data(entry.name) and entry.is_file():
+                yield entry
+
+
+def _parts_below(file: Path, folder: Path) -> tuple[str, ...]:
+    """A file's path from a folder on; nothing where it is elsewhere."""
+    place = os.path.realpath(folder)
+    return file.relative_to(place).parts if file.is_relative_to(place) else ()
+
+
+def _fit(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path may be one of a glob's, in which `**` stands for any number of folders."""
+    if not parts or not pattern:
+        return not parts and not pattern
+    if pattern[0] == "**":
+        return _fit(parts, pattern[1:]) or _fit(parts[1:], pattern)
+    is_fit = parts[0] == pattern[0] or fnmatchcase(parts[0], pattern[0])
+    return is_fit and _fit(parts[1:], pattern[1:])

@@ -1,0 +1,158 @@
+"""How is a trait's value written as JSON? The rule of ``values``, for values met in Python."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any
+
+from audience_sync.sources.base import Unsendable
+from audience_sync.sources.values.json_sql import (
+    ARE_BYTES,
+    HAS_SURROGATE,
+    LARGEST_PLAIN,
+    MOST_DIGITS,
+    MOST_LEVELS,
+    OUT_OF_YEARS,
+    REJECTED,
+    TOO_DEEP,
+    TOO_MANY_DIGITS,
+)
+
+_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LARGEST_PLAIN = float(LARGEST_PLAIN)
+_LONG = 10**MOST_DIGITS - 1
+
+
+class _UnsendableError(ValueError):
+    """A part of a list or an object is unsendable, and so is all of it."""
+
+
+def json_text(value: Any) -> str | None:
+    """The value as JSON text, None where there is none; of a rejected value ``!`` and the reason."""
+    write = _WRITERS.get(type(value))
+    return write(value) if write else _other(value)
+
+
+def json_texts(values: Sequence[Any]) -> list[str | None]:
+    """The same for many values, in their order."""
+    if set(map(type, values)) == {str} and _is_plain("".join(values)):
+        return list(map(encode_basestring, values))
+    return [json_text(value) for value in values]
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _string(text: str) -> str:
+    if not text.isascii() and _SURROGATE.search(text):
+        return REJECTED + HAS_SURROGATE
+    quoted = encode_basestring(text)
+    # As DuckDB writes them, so that the text is the same whichever way a value came.
+    return _ESCAPE.sub(_upper, quoted) if "\\u" in quoted else quoted
+
+
+def _upper(escape: re.Match[str]) -> str:
+    found = escape[0]
+    return "\\u" + found[2:].upper() if found.startswith("\\u") else found
+
+
+def _double(number: float) -> str | None:
+    if not math.isfinite(number):
+        return None
+    if number == int(number) and abs(number) < _LARGEST_PLAIN:
+        return str(int(number))
+    return repr(number)
+
+
+def _integer(number: int) -> str:
+    return str(number) if -_LONG <= number <= _LONG else REJECTED + TOO_MANY_DIGITS
+
+
+def _decimal(number: Decimal) -> str | None:
+    if not number.is_finite():
+        return None
+    exponent = number.as_tuple().exponent
+    if max(number.adjusted() + 1, 0) - min(int(exponent), 0) > MOST_DIGITS:
+        return REJECTED + TOO_MANY_DIGITS
+    text = format(number, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def _moment(moment: datetime) -> str:
+    try:
+        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        return REJECTED + OUT_OF_YEARS
+    return f'"{utc.replace(tzinfo=None).isoformat(timespec="milliseconds")}Z"'
+
+
+def _nested(value: Any) -> str:
+    try:
+        return json.dumps(_plain(value, 1), ensure_ascii=False, separators=(",", ":"))
+    except _UnsendableError as error:
+        return REJECTED + str(error)
+
+
+def _plain(value: Any, level: int) -> Any:
+    """A list or object of values JSON knows; numbers that are not finite are null, times as in traits.
+
+    Raises _UnsendableError.
+    """
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        if level > MOST_LEVELS:
+            raise _UnsendableError(TOO_DEEP)
+        if isinstance(value, Mapping):
+            return {_key(key): _plain(inner, level + 1) for key, inner in value.items()}
+        return [_plain(inner, level + 1) for inner in value]
+    text = json_text(value)
+    if text is not None and text.startswith(REJECTED):
+        raise _UnsendableError(text.removeprefix(REJECTED))
+    return None if text is None else json.loads(text)
+
+
+def _key(key: Any) -> str:
+    if _SURROGATE.search(text := str(key)):
+        raise _UnsendableError(HAS_SURROGATE)
+    return text
+
+
+def _bytes(value: object) -> str:
+    return REJECTED + ARE_BYTES
+
+
+def _other(value: Any) -> str | None:
+    for kind in _WRITERS:
+        if isinstance(value, kind):
+            return _WRITERS[kind](value)
+    return _nested(value) if isinstance(value, Mapping) else _string(str(value))
+
+
+# bool before int and datetime before date: the first that fits a subclass is taken.
+_WRITERS: dict[type, Callable[[Any], str | None]] = {
+    str: _string,
+    bool: lambda value: "true" if value else "false",
+    int: _integer,
+    float: _double,
+    Decimal: _decimal,
+    datetime: _moment,
+    date: lambda day: f'"{day.isoformat()}T00:00:00.000Z"',
+    dict: _nested,
+    list: _nested,
+    tuple: _nested,
+    set: _nested,
+    frozenset: _nested,
+    bytes: _bytes,
+    bytearray: _bytes,
+    memoryview: _bytes,
+    type(None): lambda nothing: None,
+    Unsendable: lambda value: REJECTED + value.reason,
+}

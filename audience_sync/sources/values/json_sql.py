@@ -1,0 +1,295 @@
+"""How is a trait's value written as JSON? In SQL; ``texts`` has the same rule for values met in Python.
+
+NULL, NaN and infinity are no value. A whole double below 10^15 is written like an integer: a column that is
+read as integers one day and as doubles the next (a file written by pandas, with one gap) must not send every
+user again. Dates and times are ISO 8601, UTC, with milliseconds, also within lists and objects.
+
+What can't be written (a time outside of the years, half a surrogate pair, a value nested too deeply) is a rejected
+value: its text is ``!`` and the reason, or has one of the ``MARKS`` in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from audience_sync.sources.values.user_ids import INTEGER_TYPES
+from audience_sync.workspace import literal, quoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Below, a double says every integer exactly and is printed without an exponent everywhere.
+LARGEST_PLAIN = "1e15"
+#: No JSON begins so.
+REJECTED = "!"
+MOST_LEVELS = 100
+MOST_DIGITS = 1_000
+#: Reasons; the column's name comes before them.
+OUT_OF_YEARS = "is a time outside of the years 1 to 9999 (UTC)"
+TOO_DEEP = f"is nested deeper than {MOST_LEVELS} levels"
+TOO_MANY_DIGITS = f"has a number of more than {MOST_DIGITS:,} digits"
+HAS_SURROGATE = "has half a surrogate pair in its text"
+NOT_JSON = "is not JSON"
+ARE_BYTES = "holds bytes, which have no form in JSON"
+NOT_UTF_8 = "has text that is not UTF-8"
+UNREADABLE = "is a time that can't be read"
+#: Stand inside of JSON text for what can't be written, until the whole value is rejected. Unicode keeps them free.
+HALF_PAIR, NO_TIME, BYTES = "\ufdd0", "\ufdd1", "\ufdd2"
+MARKS = {HALF_PAIR: HAS_SURROGATE, NO_TIME: OUT_OF_YEARS, BYTES: ARE_BYTES}
+
+#: A string, or what stands between two strings: only outside of strings NaN is a number.
+_STRING = r'"(?:\\.|[^"\\])*"'
+_PARTS = _STRING + r'|[^"]+'
+_NOT_FINITE = r"-?(?:NaN|Infinity|[0-9][0-9.]*[eE]\+?0*(?:309|3[1-9][0-9]|[4-9][0-9]{2}|[1-9][0-9]{3,}))"
+
+
+def sql_json(expression: str, duckdb_type: str, *, is_checked: bool = True) -> str | None:
+    """JSON text of a column, NULL where there is no value; None for bytes, which JSON can't hold.
+
+    ``is_checked``: whether a column of JSON is known to hold nothing else.
+    """
+    if duckdb_type == "BLOB":
+        return None
+    if duckdb_type == "VARCHAR":
+        return f"cast(to_json({expression}) as VARCHAR)"
+    if duckdb_type == "BIGNUM":
+        return short_number(f"cast({expression} as VARCHAR)")
+    if duckdb_type == "BOOLEAN" or duckdb_type in INTEGER_TYPES:
+        return f"cast({expression} as VARCHAR)"
+    if duckdb_type in ("FLOAT", "DOUBLE"):
+        return number_json(expression)
+    if is_time(duckdb_type):
+        return time_json(expression, duckdb_type)
+    return _other_json(expression, duckdb_type, is_checked=is_checked)
+
+
+def may_reject(duckdb_type: str) -> bool:
+    """Whether a column of that type can hold values that are rejected."""
+    return is_time(duckdb_type) or duckdb_type in ("JSON", "BIGNUM") or _is_nested(duckdb_type)
+
+
+def is_time(duckdb_type: str) -> bool:
+    """A list of times is none: its type begins with the same word."""
+    return duckdb_type == "DATE" or (duckdb_type.startswith("TIMESTAMP") and not duckdb_type.endswith("]"))
+
+
+def _is_nested(duckdb_type: str) -> bool:
+    return duckdb_type.endswith("]") or duckdb_type.startswith(("STRUCT", "MAP", "UNION", "VARIANT"))
+
+
+def _other_json(expression: str, duckdb_type: str, *, is_checked: bool) -> str:
+    if duckdb_type == "JSON":
+        checked = _any_json(expression)
+        wrong = f"{expression} is not null and not json_valid(cast({expression} as VARCHAR))"
+        return checked if is_checked else f"case when {wrong} then {rejected(NOT_JSON)} else {checked} end"
+    if _is_nested(duckdb_type):
+        return _nested_json(expression, duckdb_type)
+    if duckdb_type.startswith("DECIMAL"):
+        return _decimal_json(f"cast({expression} as VARCHAR)")
+    return f"cast(to_json(cast({expression} as VARCHAR)) as VARCHAR)"
+
+
+def rejected(reason: str) -> str:
+    return literal(REJECTED + reason)
+
+
+def number_json(number: str) -> str:
+    whole = f"{number} = trunc({number}) and abs({number}) < {LARGEST_PLAIN}"
+    return (
+        f"case when not isfinite({number}) then null"
+        f" when {whole} then cast(cast({number} as BIGINT) as VARCHAR)"
+        f" else cast({number} as VARCHAR) end"
+    )
+
+
+def time_json(moment: str, duckdb_type: str) -> str:
+    """``"2018-11-02T09:30:00.000Z"``; a time without a zone is UTC."""
+    return _time(moment, duckdb_type, '"', rejected(OUT_OF_YEARS))
+
+
+def _time(moment: str, duckdb_type: str, quote: str, outside: str) -> str:
+    zoned = "TIME ZONE" in duckdb_type or duckdb_type.startswith("TIMESTAMPTZ")
+    kind = "TIMESTAMPTZ" if zoned else duckdb_type
+    if duckdb_type.endswith("_NS"):  # DuckDB has few functions for nanoseconds, and no year in them is outside
+        kind = "TIMESTAMPTZ" if zoned else "TIMESTAMP"
+        moment = f"cast({moment} as {kind})"
+    # Compared in its own type: times near the ends of that type can't be converted to another one.
+    first, after = (f"cast('{year}-01-01 00:00:00{'+00' if zoned else ''}' as {kind})" for year in ("0001", "10000"))
+    plain = f"timezone('UTC', {moment})" if zoned else f"cast({moment} as TIMESTAMP)"
+    return (
+        f"case when not isfinite({moment}) then null"
+        f" when {moment} >= {first} and {moment} < {after}"
+        f" then strftime({plain}, '{quote}%Y-%m-%dT%H:%M:%S.%gZ{quote}')"
+        f" when {moment} is not null then {outside} end"
+    )
+
+
+def _nested_json(expression: str, duckdb_type: str) -> str:
+    """Only what the type's parts can hold is looked for."""
+    import duckdb
+
+    kind = duckdb.sqltype(duckdb_type)
+    inside, levels = set(_leaves(kind)), _levels(kind)
+    text = f"cast(to_json({_Leaves().of(expression, kind) or expression}) as VARCHAR)"
+    written = _finite(text) if inside & {"float", "double", "json", "variant"} else text
+    if levels < MOST_LEVELS and not inside & {"json", "variant", "bignum"}:
+        return written
+    return f"case when strlen({text}) <= {2 * MOST_LEVELS} then {written} else {_writable(written)} end"
+
+
+def marks_of(duckdb_type: str) -> tuple[str, ...]:
+    """What its JSON text may have in it of times that can't be written, and of bytes."""
+    import duckdb
+
+    if not _is_nested(duckdb_type):
+        return ()
+    leaves = [leaf.upper() for leaf in _leaves(duckdb.sqltype(duckdb_type))]
+    return (*([NO_TIME] if any(map(is_time, leaves)) else []), *([BYTES] if "BLOB" in leaves else []))
+
+
+def _leaves(kind: duckdb.sqltypes.DuckDBPyType) -> Iterator[str]:
+    """What a type is made of in the end, in lower case."""
+    inner = _inner(kind)
+    if not inner:
+        yield str(kind).lower()
+    for each in inner:
+        yield from _leaves(each)
+
+
+def _levels(kind: duckdb.sqltypes.DuckDBPyType) -> int:
+    return max((1 + _levels(each) for each in _inner(kind)), default=0)
+
+
+def _inner(kind: duckdb.sqltypes.DuckDBPyType) -> list[duckdb.sqltypes.DuckDBPyType]:
+    return list(_parts(kind).values())
+
+
+def _parts(kind: duckdb.sqltypes.DuckDBPyType) -> dict[str, Any]:
+    """The types that a type is made of; an array also has its size, and a union its tag."""
+    if kind.id not in ("list", "array", "struct", "map", "union"):
+        return {}
+    return {name: inner for name, inner in kind.children if name and isinstance(inner, type(kind))}
+
+
+class _Leaves:
+    """Writes the times and bytes within a value as texts; each level's lambda has a variable of its own."""
+
+    def __init__(self) -> None:
+        self._variables = 0
+
+    def of(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
+        match kind.id:
+            case "struct":
+                return self._struct(value, kind)
+            case "list" | "array":
+                return self._list(value, _parts(kind)["child"])
+            case "map":
+                return self._map(value, _parts(kind))
+            case "union":
+                return self._union(value, kind)
+            case "blob":
+                return f"case when {value} is not null then {literal(BYTES)} end"
+        return _time(value, str(kind), "", literal(NO_TIME)) if is_time(str(kind)) else None
+
+    def _struct(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
+        fields = {name: f"struct_extract({value}, {literal(name)})" for name in _parts(kind)}
+        texts = {name: self.of(fields[name], inner) for name, inner in _parts(kind).items()}
+        if not any(texts.values()):
+            return None
+        made = ", ".join(f"{quoted(name)} := {text or fields[name]}" for name, text in texts.items())
+        return f"case when {value} is not null then struct_pack({made}) end"
+
+    def _list(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
+        each = self._variable()
+        text = self.of(each, kind)
+        return text and f"list_transform({value}, lambda {each}: {text})"
+
+    def _map(self, value: str, kinds: Mapping[str, duckdb.sqltypes.DuckDBPyType]) -> str | None:
+        each = self._variable()
+        key, inner = (self.of(f"{each}.{name}", kinds[name]) for name in ("key", "value"))
+        if key is None and inner is None:
+            return None
+        entry = f"struct_pack(key := {key or f'{each}.key'}, value := {inner or f'{each}.value'})"
+        return f"map_from_entries(list_transform(map_entries({value}), lambda {each}: {entry}))"
+
+    def _union(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
+        members = {name: f"union_extract({value}, {literal(name)})" for name in _parts(kind)}
+        texts = {name: self.of(members[name], inner) for name, inner in _parts(kind).items()}
+        if not any(texts.values()):
+            return None
+        cases = (
+            f"when {literal(name)} then to_json(struct_pack({quoted(name)} := {text or members[name]}))"
+            for name, text in texts.items()
+        )
+        return f"case cast(union_tag({value}) as VARCHAR) {' '.join(cases)} end"
+
+    def _variable(self) -> str:
+        self._variables += 1
+        return f"each_{self._variables}"
+
+
+def _decimal_json(text: str) -> str:
+    return f"case when contains({text}, '.') then rtrim(rtrim({text}, '0'), '.') else {text} end"
+
+
+def _any_json(json: str) -> str:
+    text = f"cast({json} as VARCHAR)"
+    number = number_json(f"try_cast({json} as DOUBLE)")
+    nested = f"case when strlen({text}) <= {2 * MOST_LEVELS} then {_finite(text)} else {_writable(_finite(text))} end"
+    return (
+        f"case json_type({json}) when 'NULL' then null"
+        f" when 'DOUBLE' then case when regexp_full_match({text}, '-?[0-9]+') then {short_number(text)}"
+        f" else {number} end"
+        f" when 'ARRAY' then {nested} when 'OBJECT' then {nested} else {text} end"
+    )
+
+
+def short_number(digits: str) -> str:
+    return f"case when strlen(ltrim({digits}, '-')) > {MOST_DIGITS} then {rejected(TOO_MANY_DIGITS)} else {digits} end"
+
+
+def _writable(json_text: str) -> str:
+    """Lists and objects, rejected where they are too deep or have a number that is too long. Only what is long enough
+    for either is looked at."""
+    opened = f"strlen({json_text}) - strlen(translate({json_text}, '[{{', ''))"
+    bare = f"regexp_replace({json_text}, '{_STRING}', '', 'g')"
+    deep = f"{opened} > {MOST_LEVELS} and {_is_deep(bare)}"
+    digits = f"'[0-9]{{{MOST_DIGITS}}}[0-9]'"
+    long = f"regexp_matches({json_text}, {digits}) and regexp_matches({bare}, {digits})"
+    return (
+        f"case when {deep} then {rejected(TOO_DEEP)}"
+        f" when strlen({json_text}) > {MOST_DIGITS} and {long} then {rejected(TOO_MANY_DIGITS)}"
+        f" else {json_text} end"
+    )
+
+
+def _is_deep(bare: str) -> str:
+    """Whether brackets are left when the innermost ones were removed, a level at a time."""
+    brackets = f"regexp_replace({bare}, '[^\\[\\]{{}}]', '', 'g')"
+    rounds = f"list_transform(range({MOST_LEVELS}), lambda round: '')"
+    innermost = "regexp_replace(rest, '\\[\\]|\\{\\}', '', 'g')"
+    return f"list_reduce({rounds}, lambda rest, round: {innermost}, {brackets}) <> ''"
+
+
+def _finite(json_text: str) -> str:
+    """Lists and objects with null for numbers that are not finite, which DuckDB reads and writes in JSON."""
+    part = f"case when part[1] = '\"' then part else regexp_replace(part, '{_NOT_FINITE}', 'null', 'g') end"
+    parts = f"regexp_extract_all({json_text}, '{_PARTS}')"
+    return (
+        f"case when regexp_matches({json_text}, '{_NOT_FINITE}')"
+        f" then array_to_string([{part} for part in {parts}], '') else {json_text} end"
+    )
+
+
+def is_rejected(json_text: str, marks: Iterable[str]) -> str:
+    """An SQL condition; ``marks``: those that may be in the text."""
+    return " or ".join(
+        [f"starts_with({json_text}, '{REJECTED}')", *(f"contains({json_text}, {literal(mark)})" for mark in marks)]
+    )
+
+
+def reason_of(json_text: str, marks: Iterable[str]) -> str:
+    """SQL for the reason of a rejected value."""
+    cases = (f" when contains({json_text}, {literal(mark)}) then {literal(MARKS[mark])}" for mark in marks)
+    return f"case when starts_with({json_text}, '{REJECTED}') then substr({json_text}, 2){''.join(cases)} end"

@@ -1,0 +1,66 @@
+"""Find halves of surrogate pairs in JSON, and put a mark in their place: DuckDB refuses a whole file for one of them.
+
+``"\ud83d\ude00"`` is one character, ``"\ud83d"`` is none. A value with the mark in its text is rejected alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from audience_sync.sources.values.json_sql import HALF_PAIR
+
+_MARK = HALF_PAIR.encode()
+#: Bytes of an escape, and of a pair of them, which belong together.
+_ESCAPED, _PAIR = 6, 12
+#: Quick, and wrong about backslashes that are themselves escaped: then the exact look follows.
+_MAYBE = (
+    re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"),
+    re.compile(rb"(?<![^\\]\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"),
+)
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+class Halves:
+    """Whether a file may have a half in it, seen chunk by chunk."""
+
+    def __init__(self) -> None:
+        self.may_be = False
+        self._before, self._is_cut = b"", False
+
+    def see(self, chunk: bytes, *, is_last: bool = False) -> None:
+        """One more chunk of JSON in UTF-8. What is near its end is looked at with the next one."""
+        text = self._before + chunk
+        if not self.may_be and b"\\u" in text:
+            first, last = (_ESCAPED + 1 if self._is_cut else 0), len(text) - (0 if is_last else _ESCAPED)
+            found = (match for pattern in _MAYBE for match in pattern.finditer(text))
+            self.may_be = any(match.start() >= first and match.end() <= last for match in found)
+        self._before = text[-3 * _ESCAPED - 1 :]
+        self._is_cut |= len(self._before) < len(text)
+
+
+def marked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same JSON with a mark for each half."""
+    rest = b""
+    for chunk in chunks:
+        text = rest + chunk
+        end = _safe_end(text)
+        yield _ESCAPE.sub(_replaced, text[:end])
+        rest = text[end:]
+    yield _ESCAPE.sub(_replaced, rest)
+
+
+def _safe_end(text: bytes) -> int:
+    """A place that is in the middle of no escape, and near the end."""
+    end = max(len(text) - _PAIR, 0)
+    for escape in _ESCAPE.finditer(text):
+        if escape.end() > end:
+            return min(escape.start(), end) if escape.start() < end else end
+    return end
+
+
+def _replaced(escape: re.Match[bytes]) -> bytes:
+    return _MARK if escape["half"] else escape[0]

@@ -1,0 +1,1 @@
+"""Keep alerts and to whom each was sent."""

@@ -1,0 +1,1 @@
+"""Keep what is stored of each audience and computed trait: holds, freezes, absences, suppressions."""

@@ -1,0 +1,74 @@
+"""Which members are missing from their source, and stay for now?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from audience_sync.model import AudienceStatus
+from audience_sync.store.runs.clock import counted_at
+from audience_sync.store.tables import absences, properties, run_audiences, runs
+from audience_sync.workspace import Workspace
+
+#: A run that found an audience so has looked at who is missing.
+LOOKED = tuple(each.value for each in (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED))
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Of one member of an audience: since which run, and how long they stay (as the config says it)."""
+
+    run: int
+    since: datetime
+    stay: str | None
+
+
+def count_absent(connection: Connection) -> dict[str, int]:
+    """By key, where there are any."""
+    query = select(properties.c.key, func.count().label("users")).join_from(absences, properties)
+    return {row.key: row.users for row in connection.execute(query.group_by(properties.c.key))}
+
+
+def read_absent(connection: Connection, workspace: Workspace, key: str) -> str:
+    """A table in the workspace: ``user_id``, and ``run_id`` of the run that missed them first."""
+    query = select(absences.c.user_id, absences.c.run_id).join_from(absences, properties).where(properties.c.key == key)
+    rows = connection.execution_options(yield_per=10_000).execute(query).partitions()
+    return workspace.load({"user_id": "varchar", "run_id": "integer"}, rows)
+
+
+def before_absences(connection: Connection, otherwise: int) -> int:
+    """The last run before the first that missed a member who still stays; ``otherwise`` where nobody does."""
+    first: int | None = connection.execute(select(func.min(absences.c.run_id))).scalar()
+    return otherwise if first is None else first - 1
+
+
+def times_of_absences(connection: Connection, key: str) -> dict[int, datetime]:
+    """The times that stays are measured from, of the runs that missed members first who are still missing: a run by
+    a doubted clock has that of the next run by an accepted one, or none yet."""
+    mine = select(absences.c.run_id).join_from(absences, properties).where(properties.c.key == key).distinct()
+    later = runs.alias("later")
+    accepted = (later.c.id >= runs.c.id) & later.c.clock_doubted.is_not(True)
+    first = select(counted_at(later)).where(accepted).order_by(later.c.id).limit(1).scalar_subquery()
+    query = select(runs.c.id, first.label("counted_at")).where(runs.c.id.in_(mine))
+    return {row.id: row.counted_at for row in connection.execute(query) if row.counted_at is not None}
+
+
+def last_looks(connection: Connection, key: str, most: int) -> Sequence[int]:
+    """The last runs that looked at who is missing, the newest first."""
+    mine = (run_audiences.c.audience_key == key) & run_audiences.c.status.in_(LOOKED)
+    query = select(run_audiences.c.run_id).where(mine).order_by(run_audiences.c.run_id.desc()).limit(most)
+    return connection.execute(query).scalars().all()
+
+
+def absences_of(connection: Connection, user: str) -> dict[str, Absence]:
+    """By key, where the user is missing and stays for now."""
+    query = (
+        select(properties.c.key, absences.c.run_id, runs.c.started_at, properties.c.min_stay)
+        .join_from(absences, properties)
+        .join(runs, runs.c.id == absences.c.run_id)
+        .where(absences.c.user_id == user)
+    )
+    return {row.key: Absence(*row[1:]) for row in connection.execute(query)}

@@ -1,0 +1,64 @@
+"""Which audiences are frozen: left as they are by every run, because a person said so?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from audience_sync.store.runs.clock import counted_at
+from audience_sync.store.tables import freezes, properties, runs
+from audience_sync.store.tables.types import UtcDateTime
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Of one audience. ``until``: when it ends by itself; None = only when a person ends it."""
+
+    key: str
+    frozen_at: datetime
+    until: datetime | None = None
+    reason: str | None = None
+
+
+def read_frozen(connection: Connection, now: datetime) -> dict[str, Freeze]:
+    """What is frozen at this moment, by key."""
+    mine = freezes.c
+    query = (
+        select(properties.c.key, mine.frozen_at, mine.frozen_until, mine.reason)
+        .join_from(freezes, properties)
+        .where(mine.unfrozen_at.is_(None), mine.frozen_until.is_(None) | (mine.frozen_until > now))
+        .order_by(mine.id)
+    )
+    return {row.key: Freeze(*row) for row in connection.execute(query)}
+
+
+def read_ended(connection: Connection, now: datetime) -> list[Freeze]:
+    """What has ended by itself since the last run that changed anything could."""
+    mine = freezes.c
+    accepted = runs.c.committed_at.is_not(None), runs.c.clock_doubted.is_not(True)
+    last = select(func.max(counted_at(runs), type_=UtcDateTime)).where(*accepted).scalar_subquery()
+    query = (
+        select(properties.c.key, mine.frozen_at, mine.frozen_until, mine.reason)
+        .join_from(freezes, properties)
+        .where(mine.unfrozen_at.is_(None), mine.frozen_until <= now, mine.frozen_until > last)
+        .order_by(mine.id)
+    )
+    return [Freeze(*row) for row in connection.execute(query)]
+
+
+def freeze(connection: Connection, ids: Mapping[str, int], new: Freeze, by: str) -> None:
+    """From now on; what it was frozen by before is over. ``ids``: the properties'."""
+    unfreeze(connection, ids[new.key], new.frozen_at, by)
+    row = {"frozen_at": new.frozen_at, "frozen_until": new.until, "frozen_by": by, "reason": new.reason}
+    connection.execute(insert(freezes).values(property_id=ids[new.key], **row))
+
+
+def unfreeze(connection: Connection, property_id: int, now: datetime, by: str) -> bool:
+    """Whether it was frozen."""
+    mine = (freezes.c.property_id == property_id) & freezes.c.unfrozen_at.is_(None)
+    still = mine & (freezes.c.frozen_until.is_(None) | (freezes.c.frozen_until > now))
+    ended = update(freezes).where(still).values(unfrozen_at=now, unfrozen_by=by)
+    return bool(connection.execute(ended).rowcount)

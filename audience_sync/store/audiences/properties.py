@@ -1,0 +1,169 @@
+"""Which audiences and computed traits does the store know?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from audience_sync.config.read.suggestions import there_is_no
+from audience_sync.errors import UnknownKeyError
+from audience_sync.model import PropertyId, PropertyKind, RunId
+from audience_sync.store.snapshots.chain import Chain
+from audience_sync.store.tables import absences, chains, held_out, members, properties
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """An audience or a computed trait as the store knows it; ``moved_from``: there it has this key until the run is
+    committed."""
+
+    id: PropertyId
+    kind: PropertyKind
+    key: str
+    name: str
+    origin: str | None
+    definition: str | None
+    chain_id: int
+    created_run: RunId
+    retired: bool
+    mark: str | None = None
+    invalid: int = 0
+    loaded_from: str | None = None
+    loaded_from_run: int | None = None
+    columns: str | None = None
+    min_stay: str | None = None
+    holdout: float | None = None
+    holdout_salt: str | None = None
+    moved_from: str | None = None
+
+
+def read_properties(connection: Connection) -> dict[str, Property]:
+    """All of them by key, retired ones too."""
+    rows = connection.execute(select(properties).order_by(properties.c.id))
+    return {
+        row.key: Property(
+            PropertyId(row.id),
+            PropertyKind(row.kind),
+            row.key,
+            row.name,
+            row.origin,
+            row.definition,
+            row.chain_id,
+            RunId(row.created_run_id),
+            row.retired_at is not None,
+            row.mark,
+            row.invalid or 0,
+            row.loaded_from,
+            row.loaded_from_run,
+            row.source_columns,
+            row.min_stay,
+            row.holdout,
+            row.holdout_salt,
+        )
+        for row in rows
+    }
+
+
+def audience_called(connection: Connection, key: str) -> Property:
+    """Raises UnknownKeyError, with the nearest key that there is."""
+    known = read_properties(connection)
+    if key in known and known[key].kind is PropertyKind.AUDIENCE:
+        return known[key]
+    audiences = sorted(each.key for each in known.values() if each.kind is PropertyKind.AUDIENCE)
+    there = ", ".join(audiences) or "none yet"
+    raise UnknownKeyError(f"{there_is_no('audience', [key], audiences)}\n  Audiences: {there}")
+
+
+def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, Chain]:
+    """All chains by id, without their segments."""
+    keys: dict[int, list[str]] = {}
+    for stored in known:
+        keys.setdefault(stored.chain_id, []).append(stored.key)
+    return {
+        row.id: Chain(
+            row.id,
+            PropertyKind(row.kind),
+            tuple(keys.get(row.id, ())),
+            row.users,
+            changed=row.changed_run_id or 0,
+        )
+        for row in connection.execute(select(chains))
+    }
+
+
+def set_taken(connection: Connection, taken: Mapping[str, tuple[str | None, int, str | None]]) -> None:
+    """By key: the source's mark when its snapshot was taken, the rows without a usable id in it, and its columns."""
+    mine = properties.c.key == bindparam("of")
+    rows = [
+        {"of": key, "mark": mark, "invalid": invalid, "source_columns": columns}
+        for key, (mark, invalid, columns) in taken.items()
+    ]
+    if rows:
+        connection.execute(update(properties).where(mine), rows)
+
+
+def set_places(connection: Connection, places: Mapping[str, str], run: RunId) -> None:
+    """By key: where its snapshots are, for people; and since when, where that is another place than before."""
+    known = {row.key: row.loaded_from for row in connection.execute(select(properties.c.key, properties.c.loaded_from))}
+    for key, place in places.items():
+        if known[key] != place:
+            moved = update(properties).where(properties.c.key == key)
+            connection.execute(moved.values(loaded_from=place, loaded_from_run=run))
+
+
+def set_stays(connection: Connection, stays: Mapping[str, str | None]) -> None:
+    """By key: how long a missing member stays, for people."""
+    for key, stay in stays.items():
+        connection.execute(update(properties).where(properties.c.key == key).values(min_stay=stay))
+
+
+def set_holdouts(connection: Connection, holdouts: Mapping[str, tuple[float | None, str]]) -> None:
+    """By key: the share (0 to 1) that is held out, and the salt that decides who."""
+    for key, (share, salt) in holdouts.items():
+        values = {"holdout": share, "holdout_salt": salt}
+        connection.execute(update(properties).where(properties.c.key == key).values(values))
+
+
+def note_held_out(connection: Connection, keys: Iterable[str], run: RunId) -> None:
+    """That this run changed who is held out of these audiences."""
+    for key in keys:
+        mine = select(properties.c.chain_id).where(properties.c.key == key).scalar_subquery()
+        connection.execute(update(chains).where(chains.c.id == mine).values(changed_run_id=run))
+
+
+def forget_marks(connection: Connection) -> None:
+    """Every source is to be read again."""
+    connection.execute(update(properties).values(mark=None))
+
+
+def move_property(connection: Connection, old: str, new: str, empty_chain: int, run: RunId) -> None:
+    """What is known of an audience, its members, goes over to a new key; the old one is left with an empty chain."""
+    row = connection.execute(select(properties).where(properties.c.key == old)).one()._asdict()
+    taken_over = {name: value for name, value in row.items() if name != "id"}
+    created = insert(properties).values({**taken_over, "key": new, "created_run_id": run})
+    key = connection.execute(created).inserted_primary_key
+    assert key is not None
+    for table in (members, absences, held_out):
+        connection.execute(update(table).where(table.c.property_id == row["id"]).values(property_id=key[0]))
+    connection.execute(update(properties).where(properties.c.id == row["id"]).values(chain_id=empty_chain, mark=None))
+
+
+def retire_properties(connection: Connection, keys: Iterable[str], now: datetime) -> None:
+    """From now on nothing may have these keys any more. What else comes from the same place is to be read again: there
+    the name may still be."""
+    for key in keys:
+        connection.execute(update(properties).where(properties.c.key == key).values(retired_at=now))
+        shared = select(properties.c.origin).where(properties.c.key == key).scalar_subquery()
+        connection.execute(update(properties).where(properties.c.origin == shared).values(mark=None))
+
+
+def create_property(connection: Connection, values: Mapping[str, object]) -> None:
+    connection.execute(insert(properties).values(**values))
+
+
+def rename_property(connection: Connection, key: str, name: str, definition: str | None) -> None:
+    """The name and the place it is loaded from may change; the key never does."""
+    connection.execute(update(properties).where(properties.c.key == key).values(name=name, definition=definition))

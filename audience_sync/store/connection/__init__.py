@@ -1,0 +1,1 @@
+"""Connect to the store, hold its lease, write many rows."""

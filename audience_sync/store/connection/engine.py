@@ -1,0 +1,310 @@
+"""How is the store's database opened? One engine, three kinds of transaction."""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from audience_sync.config.read.paths import SqliteUrl
+from audience_sync.errors import StoreAwayError, StoreDamagedError, StoreError
+from audience_sync.poolers import pooler_refusal
+from audience_sync.store.connection import sqlite
+
+Found = TypeVar("Found")
+#: Seconds for which another program's lock on an SQLite file is waited for; after two it is said.
+BUSY_TIMEOUT = 600.0
+#: Seconds for which a server that was there is waited for, and between two tries.
+PATIENCE, PAUSE = 90.0, 1.0
+#: Seconds that a server has to answer at all, unless the address says otherwise (`?connect_timeout=`).
+CONNECT_TIMEOUT = 10
+_WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
+#: What SQLite says of a file that is not, or no longer, one of its own.
+_DAMAGED = ("malformed", "file is not a database", "unsupported file format")
+#: What SQLite's driver says of bytes that are no text.
+_NO_TEXT = "Could not decode to UTF-8"
+#: Names the lock that migrations of one PostgreSQL database wait for: "audsync" in bytes.
+_MIGRATING = 0x61756473796E63
+
+
+class Store:
+    """A database and its kinds of transaction: reading, writing, and migrating."""
+
+    def __init__(self, url: str) -> None:
+        """Nothing is opened yet. Raises StoreError for an address that no store can have."""
+        self.engine = _engine(url)
+        self.url = self.engine.url
+        self._was_there = False
+        #: Of SQLite: whether the write-ahead log was asked for, and how large it was at the last checkpoint.
+        self._journal_is_settled, self._log_bytes = not self.is_sqlite, 0
+        weakref.finalize(self, self.engine.dispose)  # the last connection that closes tidies the log up
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for PostgreSQL and in memory."""
+        if not self.is_sqlite or self.url.database in (None, "", ":memory:"):
+            return None
+        return Path(str(self.url.database))
+
+    @property
+    def label(self) -> str:
+        """The store's address for people, without a password."""
+        return str(self.file) if self.file else label(self.url)
+
+    @property
+    def is_wal(self) -> bool:
+        """Whether an SQLite store has a write-ahead log: then readers and writers don't wait for each other."""
+        with self._errors(), self.engine.connect() as connection:
+            return bool(connection.info.get(_IS_WAL))
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._errors(), self._connected(self.engine) as connection, connection.begin():
+            yield connection
+
+    def look(self, read: Callable[[Connection], Found]) -> Found:
+        """What a function reads; once more, where the database went away in the middle of it."""
+        try:
+            with self.reading() as connection:
+                return read(connection)
+        except StoreAwayError:
+            with self.reading() as connection:  # waits for the database
+                return read(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that may write; on SQLite it locks out other writers from its start."""
+        engine = self.engine.execution_options(**{_WRITING: True})
+        with self._errors():
+            self._settle_journal()
+            with self._connected(engine) as connection, connection.begin():
+                yield connection
+            self._keep_log_short()
+
+    def _settle_journal(self) -> None:
+        """Keep a write-ahead log. A store that somebody reads just now goes on without until the next time."""
+        if self._journal_is_settled:
+            return
+        self._journal_is_settled = True
+        with self.engine.connect() as connection:
+            is_wal = connection.info[_IS_WAL] or sqlite.switch_to_wal(connection.connection.driver_connection)
+            is_new = is_wal and not connection.info[_IS_WAL]
+        if is_new:
+            self.engine.dispose()  # the connections have to know
+
+    def _keep_log_short(self) -> None:
+        if self.file is None:
+            return
+        size = self._size_of_log()
+        if size - self._log_bytes > sqlite.LOG_BYTES:
+            self._checkpoint()
+            self._log_bytes = size
+        elif size < self._log_bytes:
+            self._log_bytes = size
+
+    def _size_of_log(self) -> int:
+        try:
+            return os.stat(f"{self.file}-wal").st_size
+        except OSError:
+            return 0
+
+    def _checkpoint(self) -> None:
+        with self.engine.connect() as locking, self.engine.connect() as copying:
+            sqlite.checkpoint(locking.connection.driver_connection, copying.connection.driver_connection)
+
+    def _connected(self, engine: Engine) -> Connection:
+        """A connection; to a server that was there before, and restarts, one is waited for."""
+        until = time.monotonic() + (PATIENCE if self._was_there else 0)
+        while True:
+            try:
+                connection = engine.connect()
+            except OperationalError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(PAUSE)
+            else:
+                self._was_there = not self.is_sqlite
+                return connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """A writing transaction for the schema, one at a time; it may rebuild tables."""
+        with self._errors(), self.engine.execution_options(**{_WRITING: True}).connect() as connection:
+            try:
+                self._enforce_foreign_keys(connection, "OFF")
+                with connection.begin():
+                    if not self.is_sqlite:
+                        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+                    yield connection
+            finally:
+                self._enforce_foreign_keys(connection, "ON")
+
+    def _enforce_foreign_keys(self, connection: Connection, state: str) -> None:
+        """SQLite rebuilds a table to change it, and dropping the old one would take its children along.
+
+        On the driver's connection: SQLAlchemy's would begin a transaction, in which SQLite ignores the pragma.
+        """
+        driver: Any = connection.connection.driver_connection
+        if self.is_sqlite and driver is not None:
+            driver.execute(f"PRAGMA foreign_keys = {state}")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        driver = self.engine.dialect.loaded_dbapi
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            if not _is_of_the_driver(error):
+                raise
+            raise self._damaged("text in it is not UTF-8") from None
+        except (SQLAlchemyError, driver.Error) as error:  # the driver's own: COPY goes past SQLAlchemy
+            if _NO_TEXT in str(error):
+                raise self._damaged("text in it is not UTF-8") from None  # the driver quotes it
+            kind = StoreAwayError if _is_away(error) else StoreError
+            failed = "can't be reached" if kind is StoreAwayError else "failed"
+            words = f"The store {self.label} {failed}: {_reason(error)}. What was not committed was rolled back"
+            remedy = "; see what is wrong with: audience-sync check"
+            if self.is_sqlite and sqlite.is_busy(getattr(error, "orig", None) or error):
+                words = f"The store {self.label} was locked by another program for too long (database is locked)"
+                words += ". What was not committed was rolled back"
+                remedy = (
+                    f". Close programs that read it (`fuser -v {self.label}` names them), then: audience-sync check"
+                )
+            if refusal := pooler_refusal(_reason(error)):
+                kind, (reason, advice) = StoreError, refusal
+                words, remedy = f"The store {self.label} can't be used: {reason}. Nothing was done. ", advice
+            if any(sign in str(error) for sign in _DAMAGED):
+                kind, remedy = StoreDamagedError, ". The file is damaged: restore a backup of the store."
+            raise kind(words + remedy) from None  # the cause would show rows, and rows are people
+
+    def _damaged(self, reason: str) -> StoreDamagedError:
+        effect = "Nothing that was not yet committed is kept"
+        remedy = "The file is damaged: restore a backup of the store."
+        return StoreDamagedError(f"The store {self.label} failed: {reason}. {effect}. {remedy}")
+
+    def compact(self) -> None:
+        """Let go of what was deleted: until then it can still be read out of the database's files."""
+        if self.is_sqlite:
+            self.engine.dispose()  # this connection is to be the only one
+            with self._errors(), self.engine.connect() as connection:
+                sqlite.compact(connection.connection.driver_connection, BUSY_TIMEOUT)
+            return
+        with self._errors(), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("VACUUM")
+
+    def close(self) -> None:
+        if self.file and self._journal_is_settled and self._size_of_log():
+            with suppress(SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error):  # the next one does it
+                self._checkpoint()  # else readers would be locked out for as long as SQLite does it when this closes
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        address = database_address(url)
+        is_server = address.get_backend_name() != "sqlite"
+        options: dict[str, Any] = {"connect_args": server_arguments(address)} if is_server else {}
+        # A server that was restarted has ended the connections that are kept.
+        engine = create_engine(address, hide_parameters=True, pool_pre_ping=is_server, **options)
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise StoreError(_cannot_open(error)) from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "commit", _commit_sqlite)
+    return engine
+
+
+def server_arguments(address: URL) -> dict[str, Any]:
+    """What a PostgreSQL server is connected with.
+
+    No prepared statements: they belong to a session, and a pooler gives every transaction another one.
+    """
+    limits = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_TIMEOUT}
+    return {"prepare_threshold": None, **limits}
+
+
+def database_address(url: str) -> URL:
+    """SQLAlchemy's URL of an address. The file of an SQLite database is decoded here: 2.0 and 2.1 differ in that."""
+    address, sqlite = make_url(url), SqliteUrl.parsed(url)
+    return address.set(database=sqlite.path) if sqlite and sqlite.is_file else address
+
+
+def _is_of_the_driver(error: Exception) -> bool:
+    """Whether the driver raised an error, asked by this package or by SQLAlchemy, and not who uses a connection."""
+    file = Path(extract_tb(error.__traceback__)[-1].filename)
+    return file.parent == Path(__file__).parent or "sqlalchemy" in file.parts
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether a server could not be reached, or ended the connection."""
+    if getattr(error, "connection_invalidated", False):
+        return True
+    return isinstance(error, OperationalError) and error.statement is None
+
+
+def _cannot_open(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+        return "The store is on PostgreSQL, but its driver is missing: pip install 'audience-sync[postgresql]'"
+    if isinstance(error, ValueError):  # not quoted: what stands where the port should be may be of a password
+        return (
+            "The store's URL can't be used: its form is postgresql://user@host:5432/name, where the port is a number. "
+            "Nothing was done. Correct `store:` in the config; in a password write `%40` for `@` and `%2F` for `/`."
+        )
+    return f"The store's address can't be used: {error}. See `store:` in the config."
+
+
+def _reason(error: Exception) -> str:
+    """What the database says, without PostgreSQL's DETAIL and CONTEXT, which quote rows."""
+    cause = getattr(error, "orig", None) or error
+    diagnosis = getattr(cause, "diag", None)
+    return str((diagnosis and diagnosis.message_primary) or cause).strip()
+
+
+def label(url: URL) -> str:
+    """A database's address for people: without driver, password and parameters, which may hold one too."""
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string()
+
+
+def _prepare_sqlite(connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_IS_WAL] = sqlite.prepare(connection, BUSY_TIMEOUT)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = bool(connection.get_execution_options().get(_WRITING))
+    driver = connection.connection.driver_connection
+    sqlite.begin(driver, BUSY_TIMEOUT, writing=writing, is_wal=connection.info[_IS_WAL])
+
+
+def _commit_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get(_WRITING) and not connection.info[_IS_WAL]:
+        sqlite.commit(connection.connection.driver_connection, BUSY_TIMEOUT)
+
+
+def restrict(file: Path) -> None:
+    """Create a file that only its owner can read, and the folders on the way. Raises StoreError."""
+    try:
+        for folder in reversed(file.absolute().parents):
+            if not folder.exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"{file} can't be created: {error.strerror}. Nothing was done. Make its folder one that this user may "
+            "write to, or name another file."
+        ) from None

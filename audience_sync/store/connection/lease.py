@@ -1,0 +1,235 @@
+"""Who may write? One run at a time, by a lease in the store and a token checked at every commit."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, Row, Select, null, select, update
+
+from audience_sync.errors import LeaseLostError, RunInProgressError, StoreAwayError, StoreError
+from audience_sync.store.connection.engine import PATIENCE, Store
+from audience_sync.store.connection.process_identity import held_by, holder, is_dead
+from audience_sync.store.tables import lease
+from audience_sync.store.tables.types import database_clock
+
+#: Seconds after which a silent holder is taken for dead. The variable is for tests and unusual networks; at least 1.
+TIME_TO_LIVE = 60.0
+TIME_TO_LIVE_VARIABLE = "AUDIENCE_SYNC_LEASE_SECONDS"
+#: How often what the database broke off is begun.
+MOST_ATTEMPTS = 5
+#: Seconds by which a clock that is kept in step may be put back at once.
+CLOCK_STEP = 1.0
+Done = TypeVar("Done")
+_LOST = (
+    "This run lost its lock because it did not renew it in time (the machine may have slept). It stopped. "
+    "Another run continues from the committed changes. There is nothing to do."
+)
+#: Goes on while the machine is suspended, which Linux's monotonic clock doesn't.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
+def _seconds_to_live() -> float:
+    """Raises StoreError where the variable is no number of seconds, or less than one."""
+    given = os.environ.get(TIME_TO_LIVE_VARIABLE, "")
+    try:
+        seconds = float(given) if given else TIME_TO_LIVE
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds < float("inf"):
+        raise StoreError(f"{TIME_TO_LIVE_VARIABLE} is {given!r}: it has to be a number of seconds, 1 or more.")
+    return seconds
+
+
+class Lease:
+    """The right to write, held until ``release``.
+
+    Renewed in the background and with every transaction. A holder that was silent for too long (stopped,
+    suspended) and was replaced finds out at its next transaction or ``confirm`` and can do neither.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        token: int,
+        *,
+        time_to_live: float,
+        clock: Callable[[], float],
+        renewed: float,
+    ) -> None:
+        self._store = store
+        self._token = token
+        self._time_to_live = time_to_live
+        self._clock = clock
+        self._renewed = renewed
+        self._stopped = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._heart.start()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A writing transaction that fails, whole, when the lease was lost."""
+        with self._store.writing() as connection:
+            renewed = self._clock()  # before the rows: a long transaction doesn't make the lease longer
+            self._extend(connection)
+            yield connection
+        self._renewed = renewed
+
+    def carry_out(
+        self,
+        write: Callable[[Connection], Done],
+        done: Callable[[Connection], Done | None] = lambda connection: None,
+    ) -> Done:
+        """A writing transaction that is repeated where the database went away in the middle of it.
+
+        ``done``: what came of an attempt whose end nobody heard of, if it was kept; None if it was not, or where to
+        do it twice is to do it once.
+        """
+        return _repeated(self.transaction, write, done)
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that writes nothing."""
+        return self._store.reading()
+
+    def confirm(self) -> None:
+        """Raise LeaseLostError unless nobody else can have taken over: called before every request."""
+        if self._clock() - self._renewed > self._time_to_live / 2:
+            with self.transaction():
+                pass
+
+    def release(self) -> None:
+        self._stopped.set()
+        self._heart.join()
+        _repeated(self._store.writing, partial(give_back, token=self._token), lambda connection: None)
+
+    def check(self, connection: Connection) -> None:
+        """Raise LeaseLostError when another run has taken over, as this reading transaction sees it."""
+        if _row(connection).token != self._token:
+            raise LeaseLostError(_LOST)
+
+    def _extend(self, connection: Connection) -> None:
+        mine = (lease.c.id == 1) & (lease.c.token == self._token)
+        renewed = update(lease).where(mine).values(expires_at=database_clock() + self._time_to_live)
+        if connection.execute(renewed).rowcount != 1:
+            raise LeaseLostError(_LOST)
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(self._time_to_live / 4):
+            try:
+                with self.transaction():
+                    pass
+            except StoreError:  # said where it matters: at the next transaction or request
+                continue
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.release()
+        except StoreError:  # it expires by itself
+            return
+
+
+def acquire(store: Store, *, time_to_live: float | None = None, clock: Callable[[], float] = _now) -> Lease:
+    """Take the lease, if it is free, expired, or its holder is a dead process of this machine.
+
+    ``time_to_live``: seconds, TIME_TO_LIVE or what the variable says by default. Raises RunInProgressError,
+    naming the holder, otherwise.
+    """
+    seconds = _seconds_to_live() if time_to_live is None else time_to_live
+    with store.reading() as connection:  # at once, even while the holder's transaction locks others out
+        _refuse_held(_row(connection))
+    tokens = []
+
+    def write(connection: Connection) -> tuple[float, int]:
+        renewed = clock()
+        tokens.append(take(connection, seconds))
+        return renewed, tokens[-1]
+
+    def done(connection: Connection) -> tuple[float, int] | None:
+        row = _row(connection)
+        is_mine = row.holder == holder() and row.token in tokens
+        return (clock() - (seconds - (row.expires_at - row.now)), row.token) if is_mine else None
+
+    renewed, token = _repeated(store.writing, write, done)
+    return Lease(store, token, time_to_live=seconds, clock=clock, renewed=renewed)
+
+
+def _repeated(
+    begin: Callable[[], AbstractContextManager[Connection]],
+    write: Callable[[Connection], Done],
+    done: Callable[[Connection], Done | None],
+) -> Done:
+    """See ``carry_out``. A database that stays away is waited for once."""
+    until = time.monotonic() + PATIENCE
+    for attempt in range(MOST_ATTEMPTS):
+        try:
+            with begin() as connection:  # waits for the database
+                kept = done(connection) if attempt else None
+                return write(connection) if kept is None else kept
+        except StoreAwayError:
+            if attempt == MOST_ATTEMPTS - 1 or time.monotonic() >= until:
+                raise
+    raise AssertionError("unreachable")
+
+
+def take(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old: bool = False) -> int:
+    """Take the lease within a writing transaction; returns the token. Raises RunInProgressError.
+
+    Until the transaction ends nobody else can take it, however long that is. ``is_old``: the schema is of before the
+    lease had a time to live.
+    """
+    row = _row(connection, is_old=is_old)
+    _refuse_held(row)
+    values = {
+        "token": row.token + 1,
+        "holder": holder(),
+        "acquired_at": row.now,
+        "expires_at": row.now + seconds,
+        **({} if is_old else {"time_to_live": seconds}),
+    }
+    # The time too: on PostgreSQL its holder may have been in a long transaction, alive, and have renewed it.
+    seen = (lease.c.token == row.token) & (lease.c.expires_at == row.expires_at)
+    if connection.execute(update(lease).where(seen).values(values)).rowcount != 1:
+        _refuse_held(_row(connection, is_old=is_old))
+        raise RunInProgressError("Another run is in progress. Nothing was done.\nTry again later.")
+    return int(values["token"])
+
+
+def give_back(connection: Connection, token: int) -> None:
+    """Free what ``take`` took, in the same transaction or a later one."""
+    mine = (lease.c.id == 1) & (lease.c.token == token)
+    connection.execute(update(lease).where(mine).values(holder="", expires_at=0))
+
+
+def _row(connection: Connection, *, is_old: bool = False) -> Row[Any]:
+    columns = [null().label(each.name) if is_old and each is lease.c.time_to_live else each for each in lease.c]
+    query: Select[Any] = select(*columns, database_clock().label("now")).select_from(lease)
+    return connection.execute(query).one()
+
+
+def is_held(connection: Connection) -> bool:
+    """Whether a run is at work."""
+    return _is_held(_row(connection))
+
+
+def _is_held(row: Row[Any]) -> bool:
+    """A lease further ahead than its time to live was written by a clock that has been set back since."""
+    left = row.expires_at - row.now
+    longest = TIME_TO_LIVE if row.time_to_live is None else row.time_to_live
+    return bool(row.holder and 0 < left <= longest + CLOCK_STEP and not is_dead(row.holder))
+
+
+def _refuse_held(row: Row[Any]) -> None:
+    if _is_held(row):
+        raise RunInProgressError(held_by(row.holder, row.acquired_at))

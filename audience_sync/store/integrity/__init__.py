@@ -1,0 +1,1 @@
+"""Check the store for damage."""

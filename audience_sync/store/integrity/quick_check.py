@@ -1,0 +1,118 @@
+"""Check the small tables of a SQLite store, and the ends of the large ones, before a run relies on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Text
+
+from audience_sync.errors import StoreDamagedError
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.tables import metadata
+from audience_sync.store.tables.types import UtcDateTime
+
+#: Rows up to which a table is small: the check takes about a hundredth of a second for so many.
+LARGEST = 10_000
+#: The same in pieces of snapshots, each up to a megabyte; their checksums are compared when they are read.
+LARGEST_PARTS = 2
+#: Rows at each end of a large table, and of each of its indexes, that are compared: about a millisecond for an index.
+ENDS = 200
+TABLES = ("alembic_version", *metadata.tables)
+
+
+def refuse_damaged(store: Store) -> None:
+    """Raise StoreDamagedError where a small table and its indexes differ, its rows aren't of its types, or they refer
+    to rows that don't exist; and where the first or last rows of a large one differ. PostgreSQL has its own checks."""
+    if not store.is_sqlite:
+        return
+    with store.reading() as connection:
+        small = _small_tables(connection)
+        found = _damage(connection, small) or _damage_of_large(
+            connection, [name for name in TABLES if name not in small]
+        )
+    if found:
+        raise StoreDamagedError(
+            f"The store {store.label} is damaged (table {found[0]}: {found[1]}). Nothing was changed or sent. "
+            "Restore a backup of the store, then: audience-sync resync. What is damaged: audience-sync db check"
+        )
+
+
+def _small_tables(connection: Connection) -> list[str]:
+    """One statement for all tables, as in the checks below: each statement costs a run more than what it reads."""
+    most = {name: LARGEST_PARTS if name == "segment_parts" else LARGEST for name in TABLES}
+    counts = (
+        f"select '{name}', count(*) from (select 1 from {name} limit {largest + 1})" for name, largest in most.items()
+    )
+    rows = connection.exec_driver_sql(" union all ".join(counts))
+    return [name for name, count in rows if count <= most[name]]
+
+
+def _damage(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | None:
+    """The first damaged one of these tables, and what is wrong with it."""
+    checks = (f"select '{name}', integrity_check from pragma_integrity_check('{name}')" for name in tables)
+    for name, result in connection.exec_driver_sql(" union all ".join(checks)):
+        if result != "ok":
+            return name, result
+    types = [f"select * from ({query})" for name in tables if (query := _other_types(name, name))]
+    if wrong := connection.exec_driver_sql(" union all ".join(types)).first():
+        return wrong[0], "a row of another table"
+    orphans = (f"select '{name}', parent from pragma_foreign_key_check('{name}')" for name in tables)
+    if orphan := connection.exec_driver_sql(" union all ".join(orphans)).first():
+        return orphan[0], f"a row refers to a row of {orphan[1]} that does not exist"
+    return None
+
+
+def _other_types(name: str, rows: str) -> str | None:
+    """The query for a row in which a text or a time is something else: SQLite stores any type in any column."""
+    columns = metadata.tables[name].columns if name in metadata.tables else ()
+    texts = [column.name for column in columns if isinstance(column.type, Text | UtcDateTime)]
+    others = [f"typeof(\"{each}\") not in ('text', 'null')" for each in texts]
+    others += [f'"{column.name}" is null' for column in columns if not column.nullable]
+    return f"select '{name}' from {rows} where {' or '.join(others)} limit 1" if texts else None
+
+
+def _damage_of_large(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | None:
+    for name in tables:
+        if found := _damage_at_ends(connection, name):
+            return name, found
+    return None
+
+
+def _damage_at_ends(connection: Connection, name: str) -> str | None:
+    """The rows at both ends of the table are in each index, and those at both ends of each index are in the table."""
+    table = metadata.tables[name]
+    is_by_rowid = table.dialect_options["sqlite"]["with_rowid"]
+    key = ["rowid"] if is_by_rowid else [column.name for column in table.primary_key]
+    query = _other_types(name, _ends(name, "*", key))
+    if query and connection.exec_driver_sql(query).first():
+        return "a row of another table"
+    for index, origin in connection.exec_driver_sql(f"select name, origin from pragma_index_list('{name}')").all():
+        if origin == "pk" and not is_by_rowid:  # it is the table
+            continue
+        query = f"select name from pragma_index_info('{index}') order by seqno"
+        columns = list(dict.fromkeys([*connection.exec_driver_sql(query).scalars(), *key]))
+        by_index = f'indexed by "{index}"'
+        if _lacks(connection, name, by_index, _ends(name, _listed(columns), key), columns):
+            return f"rows are missing from index {index}"
+        if _lacks(connection, name, "", _ends(f"{name} {by_index}", _listed(columns), columns), columns):
+            return f"index {index} has rows that the table has not"
+    return None
+
+
+def _listed(columns: Sequence[str], ending: str = "") -> str:
+    return ", ".join(f'"{name}"{ending}' for name in columns)
+
+
+def _ends(table: str, listed: str, order: Sequence[str]) -> str:
+    first, last = (
+        f"select * from (select {listed} from {table} order by {_listed(order, way)} limit {ENDS})"
+        for way in ("", " desc")
+    )
+    return f"({first} union all {last})"
+
+
+def _lacks(connection: Connection, table: str, by: str, rows: str, columns: Sequence[str]) -> bool:
+    """Whether one of the rows isn't found in the table, or ``by`` its index."""
+    same = " and ".join(f'found."{name}" is ends."{name}"' for name in columns)
+    query = f"select 1 from {rows} as ends where not exists (select 1 from {table} as found {by} where {same})"
+    return connection.exec_driver_sql(query).first() is not None

@@ -1,0 +1,75 @@
+"""Can every row be read, and does it belong to something?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, select
+
+from audience_sync.store.integrity.result import RESTORE, Examined, said
+from audience_sync.store.tables import (
+    changes,
+    destinations,
+    feeds,
+    installation,
+    lease,
+    members,
+    metadata,
+    properties,
+    refusals,
+    refused_values,
+    segment_parts,
+    segments,
+    subscription_terms,
+    subscriptions,
+    withheld_values,
+)
+from audience_sync.text import plural
+
+#: Too many to read each, and of types that take whatever there is.
+_MANY = (segment_parts, members, changes)
+
+
+def rows(connection: Connection) -> Examined:
+    problems = [*_unreadable(connection), *_alone(connection), *_lost(connection)]
+    return said("rows", problems, "all rows can be read; no row lacks its parent", RESTORE)
+
+
+def _unreadable(connection: Connection) -> Iterator[str]:
+    """SQLite takes any text for a time."""
+    for table in metadata.sorted_tables:
+        if table not in _MANY:
+            try:
+                for _ in connection.execute(select(table).execution_options(yield_per=1_000)):
+                    pass
+            except (ValueError, TypeError) as error:
+                yield f"a value of {table.name} can't be read ({type(error).__name__})"
+
+
+def _alone(connection: Connection) -> Iterator[str]:
+    for table in (installation, lease):
+        count = connection.execute(select(func.count()).select_from(table)).scalar_one()
+        if count != 1:
+            yield f"{table.name} has {plural(count, 'row')} instead of one"
+
+
+def _lost(connection: Connection) -> Iterator[str]:
+    """Rows without what they belong to, also where no foreign key says so."""
+    values, terms = refused_values.c, subscription_terms.c
+    refused = and_(values.destination_id == refusals.c.destination_id, values.user_id == refusals.c.user_id)
+    told = and_(
+        terms.destination_id == subscriptions.c.destination_id, terms.property_id == subscriptions.c.property_id
+    )
+    pairs: list[tuple[Table, ColumnElement[bool], Table, str]] = [
+        (segment_parts, segment_parts.c.segment_id == segments.c.id, segments, "part of no segment"),
+        (refused_values, refused, refusals, "value of no refused call"),
+        (subscription_terms, told, subscriptions, "term of no subscription"),
+        (feeds, feeds.c.destination_id == destinations.c.id, destinations, "feed of no destination"),
+    ]
+    for table in (members, refused_values, withheld_values):
+        belongs = table.c.property_id == properties.c.id
+        pairs.append((table, belongs, properties, f"row in {table.name} of no audience or trait"))
+    for table, belongs, other, words in pairs:
+        query = select(func.count()).select_from(table).where(~exists(select(1).select_from(other).where(belongs)))
+        if count := int(connection.execute(query).scalar_one()):
+            yield f"{count:,} x {words}"

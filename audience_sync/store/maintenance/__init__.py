@@ -1,0 +1,1 @@
+"""Migrate, back up and copy the store, and grant rights to it."""

@@ -1,0 +1,107 @@
+"""How does everything move to another store? Table by table, counted and compared."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import Connection, Table, delete, func, insert, select, text
+
+from audience_sync.errors import StoreError
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.lease import Lease, acquire, give_back, take
+from audience_sync.store.maintenance import migrate
+from audience_sync.store.tables import installation, lease, metadata
+
+#: Rows in memory at once; those of segment_parts are megabytes each.
+BATCH = 1_000
+LARGE_BATCH = 1
+
+
+def copy(source: Store, target: Store) -> dict[str, int]:
+    """Copy every row into an empty store; returns the rows of each table.
+
+    One transaction in the target: it has everything or nothing. Runs can't start meanwhile, on either store.
+    Raises StoreError when the target isn't empty or a count or checksum differs, RunInProgressError when a run is at
+    work.
+    """
+    migrate.refuse_other(source)
+    with acquire(source) as held, source.reading() as reading:
+        migrate.upgrade(target)
+        return _copy_all(held, target, reading)
+
+
+def _copy_all(held: Lease, target: Store, reading: Connection) -> dict[str, int]:
+    with target.writing() as writing:
+        _refuse_itself(target, reading, writing)
+        token = take(writing)
+        _refuse_used(target, writing)
+        counts = {table.name: _copy(reading, writing, table) for table in _tables()}
+        _continue_numbers(writing)
+        give_back(writing, token)
+        held.check(reading)  # a copy that slept while a run wrote into the source would be of two states
+    return counts
+
+
+def _tables() -> list[Table]:
+    return [table for table in metadata.sorted_tables if table is not lease]
+
+
+def _refuse_itself(target: Store, reading: Connection, writing: Connection) -> None:
+    identity = select(installation.c.uuid)
+    if reading.execute(identity).scalar_one() == writing.execute(identity).scalar_one():
+        raise StoreError(f"{target.label} is this store, or a copy of it. Nothing was copied: name an empty one.")
+
+
+def _refuse_used(target: Store, writing: Connection) -> None:
+    """Whatever is in it, a list of suppressed users for instance, would be gone."""
+    used = {table.name: count for table in _tables() if table is not installation and (count := _count(writing, table))}
+    if used:
+        found = ", ".join(f"{name} ({count:,})" for name, count in used.items())
+        raise StoreError(f"The store {target.label} is in use: {found}. Nothing was copied: name an empty one.")
+    writing.execute(delete(installation))  # what a fresh schema brings
+
+
+def _copy(reading: Connection, writing: Connection, table: Table) -> int:
+    size = LARGE_BATCH if "body" in table.c else BATCH
+    query = select(table).order_by(*table.primary_key).execution_options(yield_per=size)
+    with reading.execute(query) as result:
+        for rows in result.partitions():
+            writing.execute(insert(table), [dict(row._mapping) for row in rows])
+    (read, sum_before), (written, sum_after) = (_sum(connection, table) for connection in (reading, writing))
+    if read != written:
+        raise StoreError(f"The copy of {table.name} has {written} rows instead of {read}. Nothing was kept.")
+    if sum_before != sum_after:
+        raise StoreError(f"The copy of {table.name} has other contents (its checksum differs). Nothing was kept.")
+    return written
+
+
+def _sum(connection: Connection, table: Table) -> tuple[int, int]:
+    """The rows, and a checksum of their contents in whatever order: databases sort texts in their own ways."""
+    size = LARGE_BATCH if "body" in table.c else BATCH
+    count, total = 0, 0
+    with connection.execute(select(table).execution_options(yield_per=size)) as result:
+        for row in result:
+            digest = hashlib.blake2b(digest_size=16)
+            for value in row:
+                part = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
+                digest.update(len(part).to_bytes(8, "big") + part)
+            count, total = count + 1, (total + int.from_bytes(digest.digest(), "big")) % 2**128
+    return count, total
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _continue_numbers(connection: Connection) -> None:
+    """PostgreSQL counts new ids by itself: from the highest one on."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in _tables():
+        if "id" in table.c and table.name != "installation":
+            connection.execute(
+                text(
+                    f"select setval(pg_get_serial_sequence('{table.name}', 'id'), "
+                    f"(select coalesce(max(id), 0) + 1 from {table.name}), false)"
+                )
+            )

@@ -1,0 +1,163 @@
+"""Is the store's schema the program's? And how does it become that?"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, insert, inspect, select, text
+
+from audience_sync.errors import StoreError, StoreNewerError, StoreOutdatedError
+from audience_sync.store.connection.engine import Store, restrict
+from audience_sync.store.maintenance.backup import copy_whole
+from audience_sync.store.maintenance.grants import grant_again, rights
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+#: The newest revision in migrations/; known here so that an up-to-date store needs no Alembic.
+HEAD = "0022"
+#: Since this revision the lease has a time to live.
+LEASE_LIVES_SINCE = "0019"
+
+
+def folder() -> Path:
+    """The migrations: inside the package when installed, beside it in a checkout."""
+    packaged = Path(__file__).parent / "migrations"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
+
+
+def is_new(store: Store) -> bool:
+    """Whether it is a SQLite file that isn't there yet."""
+    return store.file is not None and not store.file.exists()
+
+
+def current(store: Store) -> str | None:
+    """The store's revision; None where there is no schema yet."""
+    if is_new(store):
+        return None
+    with store.reading() as connection:
+        return _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("select version_num from alembic_version")).scalar()
+
+
+def ensure(store: Store, *, upgrade_allowed: bool) -> None:
+    """Make sure that the schema is the program's, upgrading where that is allowed.
+
+    Raises StoreOutdatedError or StoreNewerError, with the command to run.
+    """
+    if store.is_sqlite or upgrade_allowed:
+        upgrade(store)
+    else:
+        refuse_other(store)
+
+
+def refuse_other(store: Store) -> None:
+    """Raise StoreOutdatedError or StoreNewerError unless the schema is the program's."""
+    revision = current(store)
+    refuse_newer(store, revision)
+    if revision != HEAD:
+        state = "has no schema yet" if revision is None else f"is of an older version ({revision})"
+        raise StoreOutdatedError(f"The store {store.label} {state}. Nothing was done. Run: audience-sync db upgrade")
+
+
+def refuse_newer(store: Store, revision: str | None) -> None:
+    if revision is not None and revision > HEAD:
+        raise StoreNewerError(
+            f"The store {store.label} was made by a newer version of audience-sync (schema {revision}; this "
+            f"program knows {HEAD}). Nothing was done. Install the newer version, or point `store:` elsewhere."
+        )
+
+
+def upgrade(store: Store) -> Path | None:
+    """Bring the schema up to date, in one transaction. Returns the backup made of a SQLite store, if any.
+
+    Raises RunInProgressError while a run is at work. Of two processes that upgrade at once the second waits,
+    and finds it done.
+    """
+    revision = current(store)
+    refuse_newer(store, revision)
+    if revision == HEAD:
+        return None
+    if store.file:
+        restrict(store.file)
+    return _move(store, "upgrade", "head")
+
+
+def downgrade(store: Store, revision: str) -> None:
+    """Take the schema back to an older revision (``base`` = nothing). Raises RunInProgressError."""
+    _move(store, "downgrade", revision)
+
+
+def _move(store: Store, direction: str, target: str) -> Path | None:
+    from alembic import command
+
+    from audience_sync.store.connection.lease import give_back, take
+
+    backup = None
+    with store.migrating() as connection:
+        before = _revision(connection)
+        if direction == "upgrade":
+            refuse_newer(store, before)
+            if before == HEAD:  # another process was faster
+                return None
+        token = None
+        if before:
+            token = take(connection, is_old=before < LEASE_LIVES_SINCE)
+            backup = _back_up(store, before) if direction == "upgrade" else None
+        granted = rights(connection)
+        getattr(command, direction)(alembic_config(connection), target)
+        grant_again(connection, granted)
+        _refuse_orphans(store, connection)
+        _furnish(connection)
+        if token is not None and inspect(connection).has_table("lease"):
+            give_back(connection, token)
+    return backup
+
+
+def alembic_config(connection: Connection) -> Config:
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(folder()).replace("%", "%%"))
+    return config
+
+
+def _refuse_orphans(store: Store, connection: Connection) -> None:
+    if not store.is_sqlite:
+        return
+    orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if orphans:
+        raise StoreError(
+            f"The migration would leave {len(orphans)} rows without the row they refer to (first: {orphans[0]}). "
+            "The store was left as it was. Please report this."
+        )
+
+
+def _furnish(connection: Connection) -> None:
+    """The two rows that every store has."""
+    from audience_sync.store.tables import installation, lease
+
+    if not inspect(connection).has_table("installation"):
+        return
+    if connection.execute(select(installation.c.id)).first() is None:
+        identity = {"id": 1, "uuid": uuid.uuid4().hex, "created_at": datetime.now(UTC), "members_table": True}
+        connection.execute(insert(installation).values(identity))
+        connection.execute(insert(lease).values(id=1, token=0, holder="", acquired_at=0.0, expires_at=0.0))
+
+
+def _back_up(store: Store, revision: str) -> Path | None:
+    """A copy of a SQLite store beside it, made while the migration's transaction lets nobody else write."""
+    if not store.file:
+        return None
+    backup = store.file.with_name(f"{store.file.name}.before-{HEAD}-from-{revision}")
+    restrict(backup)
+    copy_whole(store.file, backup)
+    return backup

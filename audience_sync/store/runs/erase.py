@@ -1,0 +1,149 @@
+"""How is a user removed from the store, history included? Everything that names them goes, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
+
+from audience_sync.errors import StoreError
+from audience_sync.model import ALIAS_KEY
+from audience_sync.store.audiences.properties import read_chains, read_properties
+from audience_sync.store.audiences.suppressions import bury
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.connection.lease import acquire
+from audience_sync.store.maintenance.grants import is_owner
+from audience_sync.store.snapshots.chain import Chain, Segment, current, fetch, replace_segment, trait_column, write
+from audience_sync.store.tables import (
+    absences,
+    chains,
+    changes,
+    held_out,
+    hold_samples,
+    members,
+    past_suppressions,
+    refusals,
+    refused_values,
+    rejections,
+    requests,
+    suppressions,
+    told_ranges,
+    untaken_calls,
+    withheld_values,
+)
+from audience_sync.text import form, plural
+from audience_sync.workspace import Workspace, literal
+
+#: Tables with a row (or several) about a user.
+ABOUT_USERS = (
+    *(absences, changes, members, refused_values, refusals, untaken_calls, rejections, hold_samples),
+    *(held_out, withheld_values, suppressions, past_suppressions),
+)
+
+
+def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
+    """Remove users everywhere and leave a tombstone of each; returns how many the store knew.
+
+    Raises RunInProgressError, StoreError, also for a role that could not make PostgreSQL let go of what was deleted.
+    """
+    with store.reading() as connection:
+        if not is_owner(connection):
+            raise StoreError(
+                f"Only the owner of the store {store.label} can erase: for other roles PostgreSQL keeps what was "
+                "deleted in its files. Nothing was erased. Run it as the owner."
+            )
+    with acquire(store) as lease, Workspace(memory_limit) as workspace, lease.transaction() as connection:
+        stored = [fetch(connection, workspace, chain) for chain in _chains(connection)]
+        users = _every_id(workspace, stored, users)
+        known = {user for user in users if _knows(connection, workspace, stored, user)}
+        for chain in stored:
+            _rewrite(connection, workspace, chain, users)
+        for user in users:
+            _move_bounds(connection, workspace, stored, user)
+        for table in ABOUT_USERS:
+            for user in users:
+                connection.execute(delete(table).where(table.c.user_id == user))
+        bury(connection, users)
+    try:
+        store.compact()
+    except StoreError as error:
+        removed = f"{plural(len(users), 'user')} {form(len(users), 'was')} removed from every table of {store.label}"
+        raise StoreError(
+            f"{removed}, but what was deleted can still be read out of its file: {error} "
+            "To remove that, too, run the same erase again."
+        ) from None
+    return len(known)
+
+
+def _every_id(workspace: Workspace, stored: Sequence[Chain], users: Sequence[str]) -> list[str]:
+    """These users under all of their ids."""
+    found = set(users)
+    for chain in stored:
+        if chain.keys == (ALIAS_KEY,):
+            ids = f"""list_append(from_json({trait_column(ALIAS_KEY)}, '["VARCHAR"]'), user_id)"""
+            mine = f"select {ids} as ids from ({current(chain)})"
+            for (each,) in workspace.all(f"from ({mine}) where list_has_any(ids, [{_list(users)}])"):
+                found.update(each)
+    return sorted(found)
+
+
+def _chains(connection: Connection) -> list[Chain]:
+    return list(read_chains(connection, read_properties(connection).values()).values())
+
+
+def _list(users: Sequence[str]) -> str:
+    return ", ".join(literal(user) for user in users)
+
+
+def _knows(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> bool:
+    in_rows = any(
+        connection.execute(select(func.count()).select_from(table).where(table.c.user_id == user)).scalar_one()
+        for table in ABOUT_USERS
+    )
+    return in_rows or any(_rows(workspace, segment.path, [user]) for chain in stored for segment in chain.segments)
+
+
+def _rows(workspace: Workspace, path: Path, users: Sequence[str]) -> int:
+    query = f"select count(*) from read_parquet({literal(str(path))}) where user_id in ({_list(users)})"
+    return int(workspace.one(query)[0])
+
+
+def _rewrite(connection: Connection, workspace: Workspace, chain: Chain, users: Sequence[str]) -> None:
+    """The segments that name these users, without them."""
+    if not any(_rows(workspace, segment.path, users) for segment in chain.segments):
+        return
+    gone = workspace.one(f"select count(*) from ({current(chain)}) where user_id in ({_list(users)})")[0]
+    connection.execute(update(chains).where(chains.c.id == chain.id).values(users=chains.c.users - gone))
+    for place, segment in enumerate(chain.segments):
+        if _rows(workspace, segment.path, users):
+            replace_segment(connection, chain, place, _without(workspace, segment, users))
+
+
+def _without(workspace: Workspace, segment: Segment, users: Sequence[str]) -> Segment:
+    rest = f"select * from read_parquet({literal(str(segment.path))}) where user_id not in ({_list(users)})"
+    return write(workspace, segment.kind, rest)
+
+
+def _move_bounds(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> None:
+    """Where a delivery got to, or a request's users began or ended, may be named by this user: the one before
+    stands for them. Nobody lies between the two but users who come later, whose changes are newer than both."""
+    before = _before(workspace, stored, user)
+    ends_here = (told_ranges.c.through_user == user) & (told_ranges.c.after_user >= before)
+    connection.execute(delete(told_ranges).where(ends_here))
+    for table in (told_ranges, requests):
+        for column in ("after_user", "through_user"):
+            _replace(connection, table, table.c[column] == user, column, before)
+
+
+def _replace(connection: Connection, table: Table, where: ColumnElement[bool], column: str, value: str) -> None:
+    connection.execute(update(table).where(where).values({column: value}))
+
+
+def _before(workspace: Workspace, stored: Sequence[Chain], user: str) -> str:
+    paths = [str(segment.path) for chain in stored for segment in chain.segments]
+    if not paths:
+        return ""
+    files = ", ".join(literal(path) for path in paths)
+    query = f"select max(user_id) from read_parquet([{files}], union_by_name = true) where user_id < {literal(user)}"
+    return str(workspace.one(query)[0] or "")

@@ -1,0 +1,1 @@
+"""Keep snapshots as chains of segments: a base and the changes since."""

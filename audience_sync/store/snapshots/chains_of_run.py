@@ -1,0 +1,35 @@
+"""Who are the members of several audiences? Their chains as one query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, Segment
+from audience_sync.workspace import literal
+
+
+def members_of(chains: Sequence[Chain]) -> str:
+    """A query for the members as they are now: ``place`` (the chain's in the sequence, from 0) and ``user_id``."""
+    base, deltas = _rows(chains, BASE), _rows(chains, DELTA)
+    if deltas is None:
+        return f"select place, user_id from ({base})"
+    newest = f"{deltas} qualify row_number() over (partition by place, user_id order by number desc) = 1"
+    older = f"select place, user_id from ({base}) anti join newest using (place, user_id) union all " if base else ""
+    return f"with newest as materialized ({newest}) {older}select place, user_id from newest where present"
+
+
+def _rows(chains: Sequence[Chain], kind: str) -> str | None:
+    """The rows of all segments of a kind; ``number`` counts a chain's segments in the order they were written."""
+    found = [(place, number, each) for place, number, each in _numbered(chains) if each.kind == kind]
+    if not found:
+        return None
+    paths = ", ".join(literal(str(each.path)) for _, _, each in found)
+    known = ", ".join(f"({literal(str(each.path))}, {place}, {number})" for place, number, each in found)
+    return (
+        f"select place, number, user_id, present from read_parquet([{paths}], filename = true) "
+        f"join (values {known}) files(filename, place, number) using (filename)"
+    )
+
+
+def _numbered(chains: Sequence[Chain]) -> list[tuple[int, int, Segment]]:
+    return [(place, number, each) for place, chain in enumerate(chains) for number, each in enumerate(chain.segments)]

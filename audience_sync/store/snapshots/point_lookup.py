@@ -1,0 +1,117 @@
+"""What does a stored snapshot say of one user? Only the few rows around the user are read of each file.
+
+A base is sorted by user id and in groups of rows, each with its first and last id in the file's footer: the footer
+and one group are fetched, into a file that is empty elsewhere. So no checksum is verified here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from audience_sync.errors import StoreDamagedError
+from audience_sync.store.snapshots.chain import BASE, PART_BYTES
+from audience_sync.store.tables import segment_parts, segments
+from audience_sync.workspace import Workspace, literal
+
+#: The end of a Parquet file: four bytes for the length of its footer, and four that say what it is.
+TAIL_BYTES = 8
+#: The row groups that may hold a user, and where they lie; what has no bounds may hold anyone.
+_GROUPS = """
+    select file_name, min(first_byte), max(first_byte + total_compressed_size)
+    from (
+        select *, coalesce(dictionary_page_offset, data_page_offset) as first_byte
+        from parquet_metadata({files})
+    )
+    group by file_name, row_group_id
+    having coalesce(
+        max(stats_min_value <= {user} and stats_max_value >= {user}) filter (where path_in_schema = 'user_id'), true
+    )
+"""
+
+
+def base_rows(
+    connection: Connection, workspace: Workspace, chain_ids: Iterable[int], user: str
+) -> dict[int, Mapping[str, Any]]:
+    """The user's row in the base of each of these chains, for those in which they have one: columns and values.
+
+    Raises StoreDamagedError where a file can't be read.
+    """
+    import duckdb
+
+    files = [_File(connection, workspace, *row) for row in _bases(connection, chain_ids)]
+    if not files:
+        return {}
+    try:
+        found = _rows(workspace, files, user)
+    except duckdb.Error:
+        keys = ", ".join(str(each.segment) for each in files)
+        raise StoreDamagedError(
+            f"The store is damaged: of the segments {keys} one can't be read. Restore the store from a backup, or "
+            "tell every destination everything again from the sources: audience-sync resync"
+        ) from None
+    return {each.chain: found[str(each.path)] for each in files if str(each.path) in found}
+
+
+def _bases(connection: Connection, chain_ids: Iterable[int]) -> Sequence[Any]:
+    columns = (segments.c.id, segments.c.chain_id, segments.c.bytes)
+    mine = segments.c.chain_id.in_(list(chain_ids)) & (segments.c.kind == BASE)
+    return connection.execute(select(*columns).where(mine).order_by(segments.c.id)).all()
+
+
+class _File:
+    """A segment's file with only those of its parts that were asked for; nothing but zeros elsewhere."""
+
+    def __init__(self, connection: Connection, workspace: Workspace, segment: int, chain: int, size: int) -> None:
+        self.segment, self.chain = segment, chain
+        self.path: Path = workspace.path(".parquet")
+        self._connection = connection
+        self._size = size
+        self._fetched: set[int] = set()
+        with self.path.open("wb") as file:
+            file.truncate(size)
+        self._fetch_footer()
+
+    def _fetch_footer(self) -> None:
+        self.fetch(self._size - TAIL_BYTES, self._size)
+        with self.path.open("rb") as file:
+            file.seek(self._size - TAIL_BYTES)
+            length = int.from_bytes(file.read(4), "little")
+        self.fetch(self._size - TAIL_BYTES - length, self._size)
+
+    def fetch(self, first: int, end: int) -> None:
+        """Have the bytes from ``first`` on, before ``end``."""
+        for number in range(max(first, 0) // PART_BYTES, (end - 1) // PART_BYTES + 1):
+            if number not in self._fetched:
+                self._fetch(number)
+
+    def _fetch(self, number: int) -> None:
+        self._fetched.add(number)
+        mine = (segment_parts.c.segment_id == self.segment) & (segment_parts.c.number == number)
+        body = self._connection.execute(select(segment_parts.c.body).where(mine)).scalar() or b""
+        with self.path.open("r+b") as file:
+            file.seek(number * PART_BYTES)
+            file.write(body)
+
+
+def _rows(workspace: Workspace, files: Sequence[_File], user: str) -> dict[str, dict[str, Any]]:
+    by_path = {str(each.path): each for each in files}
+    groups = workspace.all(_GROUPS.format(files=_list(by_path), user=literal(user)))
+    for path, first, end in groups:
+        by_path[path].fetch(first, end)
+    found = {path: _row(workspace, path, user) for path in dict.fromkeys(path for path, _, _ in groups)}
+    return {path: row for path, row in found.items() if row is not None}
+
+
+def _row(workspace: Workspace, path: str, user: str) -> dict[str, Any] | None:
+    rows = workspace.connection.execute(f"from read_parquet({literal(path)}) where user_id = {literal(user)}")
+    names = [column[0] for column in rows.description or ()]
+    row = rows.fetchone()
+    return None if row is None else dict(zip(names, row, strict=True))
+
+
+def _list(paths: Iterable[str]) -> str:
+    return f"[{', '.join(map(literal, paths))}]"

@@ -1,0 +1,34 @@
+"""What is left of a chain whose segments are damaged? Enough to tell everything again from the source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection, select
+
+from audience_sync.model import PropertyKind
+from audience_sync.store.snapshots.chain import BASE, Chain, write
+from audience_sync.store.tables import members, properties
+from audience_sync.workspace import Workspace
+
+
+def salvage(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
+    """The chain with a base made of what other tables still know; the next change replaces all its segments.
+
+    Of an audience that is the table of members, so that whoever is no member now is told ``false``. Of traits
+    nothing: every value counts as new. The caller tells everything again.
+    """
+    base = write(workspace, BASE, _members(connection, workspace, chain))
+    return replace(chain, segments=(base,), users=base.rows, salvaged=True)
+
+
+def _members(connection: Connection, workspace: Workspace, chain: Chain) -> str:
+    query = (
+        select(members.c.user_id, members.c.run_id)
+        .join_from(members, properties, members.c.property_id == properties.c.id)
+        .where(properties.c.key == chain.keys[0])
+        .execution_options(yield_per=10_000)
+    )
+    table = workspace.load({"user_id": "varchar", "run_id": "integer"}, connection.execute(query).partitions())
+    value = "true" if chain.kind is PropertyKind.AUDIENCE else "null::varchar"
+    return f"select user_id, run_id, {', '.join(f'{value} as {column}' for column in chain.columns)} from {table}"

@@ -1,0 +1,1 @@
+"""Commit the changes of a run, and its own row, to the store."""

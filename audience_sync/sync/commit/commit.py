@@ -1,0 +1,238 @@
+"""How does what a run found become durable? In one transaction: segments, changes, members, and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Table, delete, insert, select, update
+
+from audience_sync.config.models import Settings
+from audience_sync.delivery.state.cursors import Ledger, save_feed, save_ledger
+from audience_sync.delivery.state.subscription_history import Terms, note_terms
+from audience_sync.model import PropertyKind, RunId
+from audience_sync.store.audiences import holds
+from audience_sync.store.audiences.properties import (
+    create_property,
+    move_property,
+    note_held_out,
+    rename_property,
+    retire_properties,
+    set_holdouts,
+    set_places,
+    set_stays,
+    set_taken,
+)
+from audience_sync.store.connection.bulk import Rows, delete_rows, insert_rows
+from audience_sync.store.snapshots.chain import Chain, current, fetch, save
+from audience_sync.store.tables import (
+    absences,
+    changes,
+    held_out,
+    installation,
+    members,
+    properties,
+    refusals,
+    refused_values,
+    rejections,
+    run_audiences,
+    runs,
+    withheld_values,
+)
+from audience_sync.sync.values.change_set import Absences, ChainChange, Findings, HeldOut
+from audience_sync.workspace import Workspace, literal
+
+
+def commit(
+    connection: Connection,
+    workspace: Workspace,
+    settings: Settings,
+    findings: Findings,
+    ledgers: Mapping[str, Ledger],
+    run: RunId,
+) -> dict[str, Ledger]:
+    """Write everything a run found. Returns the ledgers with their ids."""
+    chain_ids = [save(connection, change.chain, change.new, run) for change in findings.changes]
+    for new in findings.created:
+        row = {"kind": new.kind.value, "key": new.key, "name": new.name, "origin": new.origin}
+        place = {"definition": new.definition, "chain_id": chain_ids[new.chain], "created_run_id": run}
+        create_property(connection, {**row, **place})
+    for moved in findings.moved:
+        move_property(connection, moved.old, moved.new, chain_ids[moved.chain], run)
+    for key, (name, definition) in findings.renamed.items():
+        rename_property(connection, key, name, definition)
+    retire_properties(connection, findings.retired, datetime.now(UTC))
+    set_taken(connection, findings.taken)
+    set_places(connection, findings.places, run)
+    set_stays(connection, findings.stays)
+    set_holdouts(connection, findings.holdouts)
+    ids = property_ids(connection)
+    _keep_holds(connection, findings, run)
+    _log_changes(connection, workspace, findings, ids, run)
+    _move_members(connection, workspace, settings, findings, ids, run)
+    _move_users(connection, workspace, absences, findings.absences, ids, run)
+    _move_users(connection, workspace, held_out, findings.held_out, ids, run)
+    note_held_out(connection, findings.held_out, run)
+    _describe(connection, findings, run)
+    connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
+    saved = {name: _save_ledger(connection, settings, ledger, ids, run) for name, ledger in ledgers.items()}
+    if findings.joined is not None:
+        joining = [ledger.id for name, ledger in saved.items() if name in findings.joined.destinations]
+        _forget_unsent(connection, workspace, findings.joined.users, joining)
+    return saved
+
+
+def _forget_unsent(connection: Connection, workspace: Workspace, users: str, ids: Sequence[int | None]) -> None:
+    """Of these users nothing is owed any more to the destinations with these ids."""
+    for table in (refusals, refused_values, withheld_values):
+        for batch in workspace.stream(users):
+            rows = [(destination, user) for (user,) in batch for destination in ids]
+            delete_rows(connection, table, ("destination_id", "user_id"), [rows])
+
+
+def _keep_holds(connection: Connection, findings: Findings, run: RunId) -> None:
+    now = datetime.now(UTC)
+    holds.end(connection, findings.ended, run, now)
+    holds.meet_again(connection, findings.met_again, run)
+    holds.hold(connection, findings.held_anew, run, now)
+
+
+def property_ids(connection: Connection) -> dict[str, int]:
+    return {row.key: row.id for row in connection.execute(select(properties.c.key, properties.c.id))}
+
+
+def _save_ledger(
+    connection: Connection, settings: Settings, ledger: Ledger, ids: Mapping[str, int], run: RunId
+) -> Ledger:
+    values = {"type": settings.destinations[ledger.name].type, "created_at": datetime.now(UTC)}
+    saved = save_ledger(connection, ledger, ids, values)
+    assert saved.id is not None
+    terms = [Terms(run, each, seeding=key in saved.seeds) for key, each in saved.subscriptions.items()]
+    note_terms(connection, saved.id, terms, ids)
+    seeds = {
+        key: feed if feed.id is not None else save_feed(connection, saved.id, feed, ids[key])
+        for key, feed in saved.seeds.items()
+    }
+    return Ledger(saved.name, saved.id, saved.feed, seeds, saved.subscriptions)
+
+
+def _log_changes(
+    connection: Connection, workspace: Workspace, findings: Findings, ids: Mapping[str, int], run: RunId
+) -> None:
+    if not findings.logs:
+        return
+    log = " union all ".join(f"select user_id, key, value, before from {table}" for table in findings.logs)
+    batches = workspace.stream(f"from ({log}) order by user_id, key")
+    rows = ([(run, user, ids[key], value, before) for user, key, value, before in batch] for batch in batches)
+    insert_rows(connection, changes, ("run_id", "user_id", "property_id", "value", "before"), rows)
+
+
+def _move_members(
+    connection: Connection,
+    workspace: Workspace,
+    settings: Settings,
+    findings: Findings,
+    ids: Mapping[str, int],
+    run: RunId,
+) -> None:
+    """Keep the table of members beside the segments, or clear it where the config no longer wants it."""
+    kept = connection.execute(select(installation.c.members_table)).scalar_one()
+    if kept != settings.members_table:
+        connection.execute(update(installation).values(members_table=settings.members_table))
+    if not settings.members_table:
+        if kept:
+            connection.execute(delete(members))
+        return
+    if not kept:
+        rebuild_members(connection, workspace)
+        return
+    for change in findings.changes:
+        if change.members:
+            _move_audience(connection, workspace, change, ids[change.chain.keys[0]], run)
+
+
+def _move_audience(
+    connection: Connection, workspace: Workspace, change: ChainChange, audience: int, run: RunId
+) -> None:
+    if change.log:  # not a first creation: whoever changed is taken out, then whoever entered put in
+        changed = workspace.stream(f"select user_id from {change.members} order by user_id")
+        keys = ([(audience, user) for (user,) in batch] for batch in changed)
+        delete_rows(connection, members, ("property_id", "user_id"), keys)
+    entered = f"select {audience}, user_id, {run} from {change.members} where present order by user_id"
+    insert_rows(connection, members, ("property_id", "user_id", "run_id"), workspace.stream(entered))
+
+
+def _move_users(
+    connection: Connection,
+    workspace: Workspace,
+    table: Table,
+    moves: Mapping[str, Absences | HeldOut],
+    ids: Mapping[str, int],
+    run: RunId,
+) -> None:
+    """Users of whom something is over, or has begun with this run, beside their membership."""
+    for key, each in moves.items():
+        over = ([(ids[key], user) for (user,) in batch] for batch in workspace.stream(each.over))
+        delete_rows(connection, table, ("property_id", "user_id"), over)
+        begun = ([(ids[key], user, run) for (user,) in batch] for batch in workspace.stream(each.begun))
+        insert_rows(connection, table, ("property_id", "user_id", "run_id"), begun)
+
+
+def rebuild_members(connection: Connection, workspace: Workspace) -> None:
+    """Make the table of members anew from the segments."""
+    connection.execute(delete(members))
+    audiences = select(properties.c.id, properties.c.chain_id, properties.c.key).where(
+        properties.c.kind == PropertyKind.AUDIENCE.value
+    )
+    for row in connection.execute(audiences).all():
+        chain = fetch(connection, workspace, Chain(row.chain_id, PropertyKind.AUDIENCE, (row.key,), 0))
+        insert_rows(connection, members, ("property_id", "user_id", "run_id"), _members(workspace, chain, row.id))
+
+
+def _members(workspace: Workspace, chain: Chain, audience: int) -> Iterator[Rows]:
+    query = f"select {literal(str(audience))}::integer, user_id, run_id from ({current(chain)}) order by user_id"
+    return workspace.stream(query)
+
+
+def storable(text: str) -> str:
+    """Text that both databases can keep: what was rejected may hold what PostgreSQL refuses."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def _describe(connection: Connection, findings: Findings, run: RunId) -> None:
+    """The run's rows for people: audiences, rejected rows, traits."""
+    found = [
+        {
+            "run_id": run,
+            "audience_key": each.key,
+            "status": each.status.value,
+            "members_before": each.before,
+            "members_after": each.after,
+            "entered": each.entered,
+            "left": each.left,
+            "invalid": each.invalid,
+            "error": each.error,
+            "absent": each.absent,
+            "returned": each.returned,
+            "held_out": each.held_out,
+        }
+        for each in findings.audiences
+    ]
+    if found:
+        connection.execute(insert(run_audiences), found)
+    rejected = [
+        {
+            "run_id": run,
+            "number": number,
+            "audience_key": each.audience_key,
+            "file": each.file,
+            "row": each.row,
+            "user_id": each.user_id and storable(each.user_id),
+            "reason": each.reason,
+        }
+        for number, each in enumerate(findings.rejected, 1)
+    ]
+    if rejected:
+        connection.execute(insert(rejections), rejected)
+    counts = {"trait_users": findings.traits.users, "trait_users_changed": findings.traits.changed}
+    connection.execute(update(runs).where(runs.c.id == run).values(counts))

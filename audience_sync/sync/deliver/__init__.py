@@ -1,0 +1,1 @@
+"""Deliver the committed changes to all destinations."""

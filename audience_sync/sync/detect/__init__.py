@@ -1,0 +1,1 @@
+"""Detect the changes of all audiences and computed traits: load, diff, guard."""

@@ -1,0 +1,108 @@
+"""Which computed traits are held? Those that too many users would lose the value of: each, or all of an entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from audience_sync.config.models import ComputedTraitsConfig
+from audience_sync.model import Counts, HoldKind
+from audience_sync.store.snapshots.chain import Chain
+from audience_sync.sync.detect.collector import Collector
+from audience_sync.sync.diff.traits import ALL, TraitsDiff
+from audience_sync.sync.guard.holds import Difference, repeats
+from audience_sync.sync.guard.limits import trait_reason, traits_reason
+from audience_sync.workspace import literal
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTraits:
+    """What an entry's snapshot would change of those of its traits that are in one chain."""
+
+    chain: Chain
+    keys: Sequence[str]
+    diff: TraitsDiff
+
+
+def judge(
+    collector: Collector,
+    config: ComputedTraitsConfig,
+    compared: Sequence[ComparedTraits],
+    *,
+    is_empty: bool,
+    is_part: bool,
+) -> set[str]:
+    """The keys that are held, which the findings tell of; new traits never are.
+
+    All or nothing per trait: of one that is held every value stays as it is. Where too many users are missing all
+    traits of the entry are. ``is_empty``: the snapshot has no users. ``is_part``: only some of an entry's traits were
+    compared, so that what was held together stays held.
+    """
+    stored = [each for each in compared if each.diff.log]
+    differences = list(_differences(collector, config, stored))
+    whole = _reason_together(collector, config, stored, is_empty=is_empty)
+    again = _reasons_undone(collector, differences)
+    held = set()
+    for each in differences:
+        if each.key in again:
+            words, several = again[each.key]
+            if _is_held(collector, each, words, together=several, repeated=True):
+                held.add(each.key)
+            continue
+        together = whole if len(differences) > 1 else None
+        if is_part:
+            together = _held_together(collector, each) or together
+        reason = together or whole or trait_reason(each.key, each.counts, collector.settings.guard_of(config))
+        if _is_held(collector, each, reason, together=together is not None):
+            held.add(each.key)
+    return held
+
+
+def _differences(
+    collector: Collector, config: ComputedTraitsConfig, stored: Sequence[ComparedTraits]
+) -> Iterator[Difference]:
+    tolerance = collector.settings.guard_of(config).tolerance
+    for each in stored:
+        for key in each.keys:
+            counts = each.diff.lost.get(key, Counts(0, 0, 0))
+            mine = f"from {each.diff.log} where key = {literal(key)}"
+            users = f"select user_id, false as present {mine} and value is null"
+            changed = f"select user_id, value is not null as present {mine}"
+            yield Difference(HoldKind.COMPUTED_TRAIT, key, counts, users, tolerance, changed)
+
+
+def _reason_together(
+    collector: Collector, config: ComputedTraitsConfig, stored: Sequence[ComparedTraits], *, is_empty: bool
+) -> str | None:
+    """Why all of the entry's traits are held."""
+    keys = [key for each in stored for key in each.keys]
+    guard = collector.settings.guard_of(config)
+    lost = [each.diff.lost[ALL] for each in stored if ALL in each.diff.lost]
+    reasons = (traits_reason(keys, counts, guard, is_empty=is_empty) for counts in lost)
+    return next((reason for reason in reasons if reason), None)
+
+
+def _held_together(collector: Collector, difference: Difference) -> str | None:
+    hold = collector.decisions.waiting(difference.subject)
+    return hold.reason if hold and hold.together and difference.counts.left else None
+
+
+def _reasons_undone(collector: Collector, differences: Sequence[Difference]) -> dict[str, tuple[str, bool]]:
+    """By key, the reason of traits whose undone changes the snapshot repeats, and whether several have the same."""
+    repeated: dict[tuple[int, int], list[Difference]] = {}
+    for each in differences:
+        hold = collector.decisions.undone(each)
+        if hold is not None and not collector.decisions.is_approved(each):
+            repeated.setdefault(collector.decisions.undone_by(hold), []).append(each)
+    return {each.key: (repeats(group, *runs), len(group) > 1) for runs, group in repeated.items() for each in group}
+
+
+def _is_held(
+    collector: Collector, difference: Difference, reason: str | None, *, together: bool, repeated: bool = False
+) -> bool:
+    held = collector.decisions.rule(difference, reason, together=together, repeated=repeated)
+    if held is None:
+        return False
+    found = collector.findings.traits
+    collector.findings.traits = replace(found, held=(*found.held, (difference.key, held)))
+    return True

@@ -1,0 +1,111 @@
+"""Who is never sent anything in this run? The store's list, and the lists of the config, read anew each time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, select
+
+from audience_sync.config.models import Settings
+from audience_sync.errors import SourceError
+from audience_sync.model import Counts, HoldKind
+from audience_sync.redaction.secrets import masked
+from audience_sync.sources.base import Source
+from audience_sync.store.audiences.suppressions import COMMAND, CONFIG, suppress, unsuppress
+from audience_sync.store.tables import suppressions
+from audience_sync.sync.guard.holds import Decisions, Difference
+from audience_sync.sync.guard.limits import suppression_reason
+from audience_sync.sync.load.resolve_ids import Aliases
+from audience_sync.sync.load.snapshot import rejected_rows, scanning, wanted_of
+from audience_sync.sync.values.change_set import Findings
+from audience_sync.workspace import Workspace
+
+#: What `--accept` calls the lists together.
+KEY = "suppressed"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """``table`` (``user_id``): nobody in it is sent anything. ``added`` and ``removed``: tables of what changed on
+    the config's lists, as they were read ``at``. ``error``: a list can't be read, so nobody may be sent anything."""
+
+    table: str
+    added: str
+    removed: str
+    at: datetime
+    error: str | None = None
+
+    def commit(self, connection: Connection, workspace: Workspace) -> None:
+        """Keep the config's lists as they are now."""
+        if self.error:
+            return
+        for rows in workspace.stream(f"select user_id from {self.removed}"):
+            unsuppress(connection, [user for (user,) in rows], CONFIG, self.at)
+        for rows in workspace.stream(f"select user_id from {self.added}"):
+            suppress(connection, [user for (user,) in rows], CONFIG, self.at)
+
+
+def read_suppressed(
+    connection: Connection,
+    workspace: Workspace,
+    settings: Settings,
+    sources: Mapping[str, Source],
+    findings: Findings,
+    decisions: Decisions,
+    *,
+    erased: str,
+    aliases: Aliases,
+) -> Suppressed:
+    """The lists as they are now, for every id of a user. Of a list that shrinks suspiciously nobody is taken off."""
+    stored, at = _stored(connection, workspace), datetime.now(UTC)
+    listed, error = workspace.name("listed"), None
+    workspace.run(f"create table {listed} (user_id varchar)")
+    try:
+        for entry in settings.suppressed:
+            rows = sources[entry.source].read(workspace, wanted_of(entry))
+            with scanning(rows):
+                workspace.run(f"insert into {listed} select distinct user_id from ({rows.select})")
+            if workspace.one(f"select count(*) from {listed} where user_id is null")[0]:
+                findings.rejected += rejected_rows(workspace, rows, None)
+                workspace.run(f"delete from {listed} where user_id is null")
+    except SourceError as failure:
+        error = masked(f"the list of suppressed users can't be read: {failure}", settings.secrets)
+        findings.errors.append(f"{error}. Nothing was sent to any user; pending calls stay pending")
+    before = f"select user_id from {stored} where origin = '{CONFIG}'"
+    added = _table(workspace, f"select distinct user_id from {listed} where not {erased} except {before}")
+    removed = _table(workspace, f"{before} except select user_id from {listed}")
+    if error is None:
+        _guard(workspace, settings, findings, decisions, before, removed)
+    everyone = aliases.ids_of(
+        workspace,
+        f"select user_id from {stored} where origin = '{COMMAND}' union select user_id from {added} "
+        f"union ({before} except select user_id from {removed})",
+    )
+    return Suppressed(everyone, added, removed, at, error)
+
+
+def _stored(connection: Connection, workspace: Workspace) -> str:
+    query = select(suppressions.c.user_id, suppressions.c.origin)
+    with connection.execution_options(yield_per=10_000).execute(query) as result:
+        return workspace.load({"user_id": "varchar", "origin": "varchar"}, result.partitions())
+
+
+def _table(workspace: Workspace, query: str) -> str:
+    table = workspace.name("suppressed")
+    workspace.run(f"create table {table} as {query}")
+    return table
+
+
+def _guard(
+    workspace: Workspace, settings: Settings, findings: Findings, decisions: Decisions, before: str, removed: str
+) -> None:
+    """Take nobody off the lists where too many would be."""
+    known, gone = (workspace.one(f"select count(*) from ({query})")[0] for query in (before, f"from {removed}"))
+    users = f"select user_id, false as present from {removed}"
+    difference = Difference(HoldKind.SUPPRESSED, KEY, Counts(known, 0, gone), users, settings.guard.tolerance)
+    held = decisions.rule(difference, suppression_reason(known, gone, settings.guard))
+    if held:
+        workspace.run(f"delete from {removed}")
+        findings.held.append(held.words)

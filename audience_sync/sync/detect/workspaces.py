@@ -1,0 +1,32 @@
+"""Look at everything in a workspace, and in another one where an entry has broken the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from audience_sync.sources.boundary import Barred, WorkspaceBrokenError, barring
+from audience_sync.sync.values.request import Parts
+from audience_sync.workspace import Workspace
+
+Found = TypeVar("Found")
+
+
+@contextmanager
+def looking(parts: Parts, look: Callable[[Parts, Workspace], Found]) -> Iterator[tuple[Workspace, Found]]:
+    """A workspace, open for as long as it is used, and what was found in it.
+
+    Each time one more entry fails without being read, so it ends.
+    """
+    barred: list[Barred] = []
+    while True:
+        with Workspace(parts.settings.memory_limit, parts.readable) as workspace:
+            try:
+                found = look(replace(parts, sources=barring(parts.sources, barred)), workspace)
+            except WorkspaceBrokenError as error:
+                barred.append(error.barred)
+                continue
+            yield workspace, found
+            return

@@ -1,0 +1,1 @@
+"""Compare snapshots with the stored ones."""

@@ -1,0 +1,102 @@
+"""Who of a snapshot is never told ``true``? A share of its users, by a hash of their ids and the audience's salt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from audience_sync.config.models import AudienceConfig
+from audience_sync.store.snapshots.chain import Chain, current
+from audience_sync.sync.diff.members import MembersDiff
+from audience_sync.sync.load.resolve_audiences import Target
+from audience_sync.sync.values.change_set import HeldOut
+from audience_sync.workspace import Workspace, literal
+
+#: Of the hash so many hexadecimal digits count (docs/holdout.md promises them: people compute it in their own SQL).
+DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """``told``: what differs for those who are told. ``held_out`` is None where nothing changes of it. ``at_once``: an
+    SQL condition on ``user_id`` for those who may stay members no longer, whatever `min_stay` says."""
+
+    told: MembersDiff
+    held_out: HeldOut | None = None
+    at_once: str = "false"
+
+
+def share_of(target: Target) -> float | None:
+    """What the config says (0 to 1); None where nobody is held out."""
+    return target.config.holdout or None
+
+
+def salt_of(target: Target) -> str:
+    """The key that the audience had when somebody was first held out of it."""
+    return (target.stored and target.stored.holdout_salt) or target.key
+
+
+def is_held_out(salt: str, share: float) -> str:
+    """An SQL condition on ``user_id``. With a larger ``share`` (0 to 1) the same users are held out, and more."""
+    return f"left(md5({literal(salt + ':')} || user_id), {DIGITS}) < {literal(_threshold(share))}"
+
+
+def _threshold(share: float) -> str:
+    """The first hash that is not held out: digits compare as numbers do."""
+    most = 16**DIGITS
+    return f"{min(math.ceil(share * most), most - 1):0{DIGITS}x}"
+
+
+def mark_with(mark: str | None, config: AudienceConfig, ahead: str = "") -> str | None:
+    """A source's mark, as far as it says what is told: with another share everyone is looked at again, and so they are
+    when anything else is ``ahead`` of it in its group."""
+    if mark is None:
+        return None
+    return " ".join(filter(None, (mark, f"holdout {config.holdout}" if config.holdout else "", ahead)))
+
+
+def part(
+    workspace: Workspace, target: Target, chain: Chain, diff: MembersDiff, beside: str | None, *, known: int
+) -> Parted:
+    """``diff``: the snapshot against the members and those who were held out: ``beside`` is a query for these,
+    ``known`` their number."""
+    share = share_of(target)
+    if share is None and beside is None:
+        return Parted(diff)
+    out = "false" if share is None else is_held_out(salt_of(target), share)
+    was_out = workspace.name("held_out")
+    workspace.run(f"create view {was_out} as {beside or 'select null::varchar as user_id where false'}")
+    told, moved = workspace.name("told"), workspace.name("held_out")
+    gone = f"select user_id from {diff.table} where not present"
+    taken_out = let_in = "select null::varchar as user_id where false"
+    if target.stored is not None and target.stored.holdout != share:
+        taken_out = f"select user_id from ({current(chain)}) anti join ({gone}) using (user_id) where {out}"
+        let_in = f"select user_id from {was_out} anti join ({gone}) using (user_id) where not ({out})"
+    workspace.run(
+        f"create table {told} as select user_id, true as present from {diff.table} where present and not ({out}) "
+        f"union all select user_id, false from ({gone}) anti join {was_out} using (user_id) "
+        f"union all select user_id, true from ({let_in}) union all select user_id, false from ({taken_out})"
+    )
+    workspace.run(
+        f"create table {moved} as select user_id, true as present from {diff.table} where present and {out} "
+        f"union all select user_id, false from {was_out} semi join ({gone}) using (user_id) "
+        f"union all select user_id, false from ({let_in}) union all select user_id, true from ({taken_out})"
+    )
+    begun, over = _counts(workspace, moved)
+    parted = Parted(MembersDiff(told, *_counts(workspace, told), diff.invalid), at_once=out)
+    if not begun + over:
+        return parted
+    held_out = HeldOut(
+        f"select user_id from {moved} where present order by user_id",
+        f"select user_id from {moved} where not present",
+        known + begun - over,
+    )
+    return replace(parted, held_out=held_out)
+
+
+def _counts(workspace: Workspace, table: str) -> tuple[int, int]:
+    """How many are there now, and how many no longer."""
+    come, go = workspace.one(
+        f"select count(*) filter (where present), count(*) filter (where not present) from {table}"
+    )
+    return come, go

@@ -1,0 +1,59 @@
+"""How does a difference become a chain's next segments? A delta, or a new base when deltas have piled up."""
+
+from __future__ import annotations
+
+from audience_sync.model import PropertyKind
+from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, current, write
+from audience_sync.sync.diff.members import MembersDiff
+from audience_sync.sync.diff.traits import TraitsDiff
+from audience_sync.sync.values.change_set import ChainChange
+from audience_sync.workspace import Workspace, literal
+
+#: A chain is folded into a new base when it has this many deltas, or these hold this share of its users.
+MOST_DELTAS = 12
+MOST_DELTA_SHARE = 0.25
+#: What the value of a membership was, in SQL.
+_BEFORE = "case when present then 'false' else 'true' end"
+
+
+def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: int) -> ChainChange | None:
+    """The audience's chain after the difference; None where nothing changed."""
+    users = chain.users + diff.entered - diff.left
+    if chain.id is None:
+        base = write(workspace, BASE, f"select user_id, {run} as run_id, true as present from {diff.table}")
+        return ChainChange(chain.with_base(base, users), (base,), members=diff.table)
+    if not (diff.entered + diff.left or chain.salvaged):
+        return None
+    delta = write(workspace, DELTA, f"select user_id, {run} as run_id, present from {diff.table}")
+    log, before = workspace.name("members_log"), "null" if chain.salvaged else _BEFORE
+    workspace.run(
+        f"create view {log} as select user_id, {literal(chain.keys[0])} as key, "
+        f"case when present then 'true' else 'false' end as value, {before} as before from {diff.table}"
+    )
+    change = ChainChange(chain.with_delta(delta, users), (delta,), log, diff.table)
+    return _fold(workspace, change)
+
+
+def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: int) -> ChainChange | None:
+    """The traits' chain after the difference; None where nothing changed."""
+    columns = ", ".join(chain.columns)
+    rows = f"select user_id, {run} as run_id, {columns} from {diff.table}"
+    users = chain.users + diff.entered - diff.left
+    if chain.id is None and not chain.segments:
+        base = write(workspace, BASE, rows)
+        return ChainChange(chain.with_base(base, users), (base,))
+    if not (diff.users or chain.salvaged):
+        return None
+    delta = write(workspace, DELTA, rows)
+    return _fold(workspace, ChainChange(chain.with_delta(delta, users), (delta,), diff.log))
+
+
+def _fold(workspace: Workspace, change: ChainChange) -> ChainChange:
+    chain = change.chain
+    rows = sum(delta.rows for delta in chain.deltas)
+    few = len(chain.deltas) < MOST_DELTAS and rows <= MOST_DELTA_SHARE * max(chain.users, 1000)
+    if few and not chain.salvaged:
+        return change
+    present = ", true as present" if chain.kind is PropertyKind.AUDIENCE else ", " + ", ".join(chain.columns)
+    base = write(workspace, BASE, f"select user_id, run_id{present} from ({current(chain)})")
+    return ChainChange(chain.with_base(base, chain.users), (base,), change.log, change.members)

@@ -1,0 +1,191 @@
+"""Which values changed? The snapshot of traits against the stored one, by columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from audience_sync.model import Counts
+from audience_sync.store.snapshots.chain import Chain, current, trait_column
+from audience_sync.workspace import Workspace, literal, quoted
+
+#: No trait's key: all traits that were compared.
+ALL = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TraitsDiff:
+    """Whose values changed: a table with ``user_id`` and each of the chain's columns, as they are now.
+
+    ``log`` is a table with ``user_id``, ``key`` and ``value``: one row a changed value (NULL = gone); there is none
+    of traits that are created.
+    ``entered`` and ``left`` count the users who have values for the first time, and no more. ``lost``: of each trait
+    that some users would lose the value of, how many had one and how many would lose it; as ``ALL``, how many had any
+    value and would have none.
+    """
+
+    table: str
+    log: str | None
+    users: int
+    entered: int
+    left: int
+    lost: Mapping[str, Counts] = field(default_factory=dict)
+
+
+def diff_traits(
+    workspace: Workspace,
+    snapshot: str,
+    chain: Chain,
+    keys: Sequence[str],
+    *,
+    erased: str = "false",
+    aliases: str | None = None,
+) -> TraitsDiff:
+    """The chain's values against a snapshot table, which has ``user_id`` and a column per key of ``keys``.
+
+    ``aliases``: a table of ``previous_id`` and ``user_id``. Who has moved with the values has lost none.
+
+    Values of the chain that the snapshot doesn't bring stay as they are.
+    """
+    if chain.id is None:
+        return _first_values(workspace, snapshot, keys, erased)
+    wide = _changed_users(workspace, snapshot, chain, keys)
+    lost = _lost(workspace, snapshot, _unmoved(snapshot, wide, aliases), {key: [key] for key in keys} | {ALL: keys})
+    if erased != "false":
+        workspace.run(f"delete from {wide} where {erased}")
+    log = workspace.name("trait_log")
+    parts = [
+        f"select user_id, {literal(key)} as key, {_new(key)} as value, {_before(chain, key)} as before from {wide} "
+        f"where {_new(key)} is distinct from {_old(key)}"
+        for key in keys
+    ]
+    workspace.run(f"create table {log} as {' union all '.join(parts)}")
+    table = workspace.name("traits")
+    columns = ", ".join(f"{_new(key) if key in keys else _old(key)} as {trait_column(key)}" for key in chain.keys)
+    workspace.run(f"create table {table} as select user_id, {columns} from {wide}")
+    there, was = _any(chain.keys, keys, new=True), _any(chain.keys, keys, new=False)
+    users, entered, left = workspace.one(
+        f"select count(*), count(*) filter (where ({there}) and not ({was})), "
+        f"count(*) filter (where ({was}) and not ({there})) from {wide}"
+    )
+    workspace.run(f"drop table {wide}")
+    return TraitsDiff(table, log, users, entered, left, lost)
+
+
+def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], erased: str) -> TraitsDiff:
+    """Of traits that are new everything is: there is nothing to compare, and no change to log."""
+    table = workspace.name("traits")
+    columns = ", ".join(f"{quoted(key)} as {trait_column(key)}" for key in keys)
+    there = " or ".join(f"{quoted(key)} is not null" for key in keys)
+    workspace.run(
+        f"create view {table} as select user_id, {columns} from {snapshot} "
+        f"where user_id is not null and ({there}) and not {erased}"
+    )
+    users = workspace.one(f"select count(*) from {table}")[0]
+    return TraitsDiff(table, None, users, users, 0)
+
+
+def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> str:
+    wide = workspace.name("changed")
+    new = ", ".join(f"s.{quoted(key)} as {_new(key)}" for key in keys)
+    old = ", ".join(f"c.{trait_column(key)} as {_old(key)}" for key in chain.keys)
+    differs = " or ".join(f"s.{quoted(key)} is distinct from c.{trait_column(key)}" for key in keys)
+    workspace.run(
+        f"create table {wide} as select coalesce(s.user_id, c.user_id) as user_id, {new}, {old} "
+        f"from (select * from {snapshot} where user_id is not null) s "
+        f"full join ({current(chain)}) c on s.user_id = c.user_id where {differs}"
+    )
+    return wide
+
+
+def _unmoved(snapshot: str, wide: str, aliases: str | None) -> str:
+    """Of the changed users those who are not the same under another id."""
+    if aliases is None:
+        return wide
+    there = f"select previous_id, user_id from {aliases} semi join {snapshot} using (user_id)"
+    moved = f"from ({there}) where previous_id in (select user_id from {wide})"
+    return f"{wide} where user_id not in (select previous_id {moved} union all select user_id {moved})"
+
+
+def _lost(workspace: Workspace, snapshot: str, wide: str, groups: Mapping[str, Sequence[str]]) -> dict[str, Counts]:
+    """By the name of each group of traits that some users would lose all values of: how many had one.
+
+    Who had follows from who has now and whose values changed: the stored ones need not be read again.
+    """
+    sides = {name: [f"count({_first(side, keys)})" for side in (_old, _new)] for name, keys in groups.items()}
+    gone = {name: f"{old} filter (where {_first(_new, groups[name])} is null)" for name, (old, _) in sides.items()}
+    counts = ", ".join(f"{gone[name]}, {old} - {new}" for name, (old, new) in sides.items())
+    found = workspace.one(f"select {counts} from {wide}")
+    moved = {name: (left, fewer) for name, left, fewer in zip(groups, found[::2], found[1::2], strict=True) if left}
+    if not moved:
+        return {}
+    values = ", ".join(f"count({_first(quoted, groups[name])})" for name in moved)
+    now = workspace.one(f"select {values} from {snapshot} where user_id is not null")
+    return {
+        name: Counts(before=there + fewer, entered=0, left=left)
+        for there, (name, (left, fewer)) in zip(now, moved.items(), strict=True)
+    }
+
+
+def _first(side: Callable[[str], str], keys: Sequence[str]) -> str:
+    """A value of some of these traits, NULL where there is none."""
+    return f"coalesce({', '.join(map(side, keys))})"
+
+
+def _before(chain: Chain, key: str) -> str:
+    return "null" if chain.salvaged else f"coalesce({_old(key)}, 'null')"
+
+
+def _new(key: str) -> str:
+    return quoted(f"new_{key}")
+
+
+def _old(key: str) -> str:
+    return quoted(f"old_{key}")
+
+
+def _any(chain_keys: Sequence[str], keys: Sequence[str], *, new: bool) -> str:
+    columns = [_new(key) if new and key in keys else _old(key) for key in chain_keys]
+    return " or ".join(f"{column} is not null" for column in columns)
+
+
+def one_row_a_user(
+    workspace: Workspace, snapshot: str, keys: Sequence[str], *, moved: str | None = None, odd: str | None = None
+) -> tuple[str, int]:
+    """A table of a traits snapshot with one row a user, and how many users had several that differ.
+
+    Of rows that differ the greatest wins, so that the same snapshot always gives the same values. ``moved``: a column
+    that says whether a row came under a previous id of the user; then the user's own go first, and differ alone.
+    ``odd``: a column that is true of a user where it is true of any row.
+    """
+    table = workspace.name("snapshot")
+    workspace.run(f"create table {table} as {snapshot}")
+    # Numbers are counted in half the time of texts; two users with one hash only cost a closer look.
+    users, hashes = workspace.one(
+        f"select count(*), count(distinct hash(user_id)) from {table} where user_id is not null"
+    )
+    if users == hashes:
+        return table, 0
+    twice = workspace.name("twice")
+    workspace.run(
+        f"create table {twice} as select user_id, count(*) as rows from {table} "
+        "where user_id is not null group by user_id having count(*) > 1"
+    )
+    columns = ", ".join(quoted(key) for key in keys)
+    kept = workspace.name("snapshot")
+    first, own = (quoted(moved), f"where not {quoted(moved)}") if moved else ("true", "")
+    order = ", ".join([first, *(f"{quoted(key)} desc nulls last" for key in keys)])
+    differing = workspace.one(
+        f"select count(*) from (select user_id from (select distinct user_id, {columns} from {table} "
+        f"semi join {twice} using (user_id) {own}) group by user_id having count(*) > 1)"
+    )[0]
+    workspace.run(
+        f"create table {kept} as select * from {table} anti join {twice} using (user_id) union all "
+        f"select {_all_with(odd)} from {table} semi join {twice} using (user_id) "
+        f"qualify row_number() over (partition by user_id order by {order}) = 1"
+    )
+    return kept, differing
+
+
+def _all_with(odd: str | None) -> str:
+    return f"* replace (bool_or({quoted(odd)}) over (partition by user_id) as {quoted(odd)})" if odd else "*"

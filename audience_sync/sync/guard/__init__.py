@@ -1,0 +1,1 @@
+"""Hold changes that are larger than the limits."""

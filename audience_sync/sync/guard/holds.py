@@ -1,0 +1,198 @@
+"""May a difference go through? What its guard says, what was held before, and what a person decided about that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from audience_sync.model import Counts, HoldKind, HoldStatus
+from audience_sync.store.audiences.holds import Hold, NewHold, Sample, Subject, first_to_hold, read_sample
+from audience_sync.store.connection.engine import Store
+from audience_sync.sync.guard.limits import is_same
+from audience_sync.sync.guard.messages import commands, is_held, named, nothing_done, would, would_be_held
+from audience_sync.sync.values.change_set import Findings, Held
+from audience_sync.workspace import Workspace
+
+#: Users who are kept of those who would enter, and of those who would leave.
+SAMPLED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a snapshot would change. ``users`` is a query with ``user_id`` and ``present`` (false = would leave, or lose
+    the value). It is the same as another while no more than the share ``tolerance`` of them are others. ``changed``:
+    the same of everyone whose value changes, where ``users`` are only those who lose it."""
+
+    kind: HoldKind
+    key: str
+    counts: Counts
+    users: str
+    tolerance: float
+    changed: str | None = None
+
+    @property
+    def subject(self) -> Subject:
+        return self.kind, self.key
+
+
+@dataclass(slots=True)
+class Decisions:
+    """Rules on differences; what becomes of the holds goes into the findings.
+
+    ``last``: the last hold of everything that was ever held. ``run`` is None for a plan, which holds nothing.
+    ``accept``: keys whose guard is lifted this once. ``approves``: the holds that a person lets through.
+    """
+
+    workspace: Workspace
+    store: Store
+    last: Mapping[Subject, Hold]
+    findings: Findings
+    run: int | None
+    accept: Collection[str] = ()
+    approves: Collection[int] = ()
+    _same: dict[Subject, bool] = field(default_factory=dict)
+
+    def waiting(self, subject: Subject) -> Hold | None:
+        """What is held of it and waits for a person."""
+        hold = self.last.get(subject)
+        return hold if hold and hold.waits else None
+
+    def is_approved(self, difference: Difference) -> bool:
+        """Whether a person has said beforehand that it may go through: this one, or whatever comes."""
+        hold = self.waiting(difference.subject)
+        approved = hold is not None and hold.id in self.approves and self._is_same(hold, difference)
+        return approved or difference.key in self.accept
+
+    def rule(
+        self, difference: Difference, reason: str | None, *, together: bool = False, repeated: bool = False
+    ) -> Held | None:
+        """Accept it (None), or return why not. ``reason``: what its guard has against it, alone or ``together``;
+        ``repeated``: the reason is already that it repeats what was undone, which comes before the guard's."""
+        hold = self.waiting(difference.subject)
+        if self.is_approved(difference):
+            self._end(hold, HoldStatus.APPROVED)
+            return None
+        undone = self.undone(difference)
+        if undone is not None and not repeated:
+            reason = repeats([difference], *self.undone_by(undone))
+        if reason is None:
+            self.is_healthy(difference.subject)
+            return None
+        if hold and self._is_same(hold, difference):
+            self.findings.met_again.append(hold)
+            since = f"It is held since run {hold.first_run}."
+            met = replace(hold, together=together) if repeated else hold
+            words = self._words(met, reason, since)
+            return Held(words, hold.first_run, difference.counts, self.run or hold.last_run)
+        self._end(hold, HoldStatus.SUPERSEDED)
+        sample = self._read_sample(undone) if undone else _sample(self.workspace, difference.users)
+        undone_run = undone.undone_run if undone else None
+        new = NewHold(difference.kind, difference.key, reason, difference.counts, sample, together, undone_run)
+        self.findings.held_anew.append(new)
+        before = self._before(difference)
+        return Held(self._words(new, reason, before), self.run, difference.counts, self.run, before)
+
+    def hold_undone(self, difference: Difference, undone_run: int) -> None:
+        """What the undone run had changed is held from now on, as long as a snapshot would change it again."""
+        self._end(self.waiting(difference.subject), HoldStatus.SUPERSEDED)
+        reason = repeats([difference], undone_run, self.run)
+        sample = _sample(self.workspace, difference.users)
+        self.findings.held_anew.append(
+            NewHold(difference.kind, difference.key, reason, difference.counts, sample, undone_run=undone_run)
+        )
+
+    def undone_by(self, hold: Hold) -> tuple[int, int]:
+        """The run that was undone, and the run that undid it: the first that held its changes."""
+        assert hold.undone_run is not None
+        with self.store.reading() as connection:
+            return hold.undone_run, first_to_hold(connection, hold)
+
+    def undone(self, difference: Difference) -> Hold | None:
+        """The last hold, if it is for an undone run whose changes would be made again, and was not approved."""
+        last = self.last.get(difference.subject)
+        if last is None or last.undone_run is None or last.status not in (HoldStatus.HELD, HoldStatus.REJECTED):
+            return None
+        return last if self._is_same(last, difference) else None
+
+    def is_healthy(self, subject: Subject) -> None:
+        """The snapshot passes its guard: a hold of another one ends."""
+        self.supersede(subject, "The new snapshot is within the limits")
+
+    def forget(self, kind: HoldKind, known: Collection[str]) -> None:
+        """What is held of anything else is over: the config has it no more."""
+        for each, key in self.last:
+            if each is kind and key not in known:
+                self.supersede((each, key), "It is no longer in the config")
+
+    def supersede(self, subject: Subject, why: str) -> None:
+        """If something is held of it, the hold ends; in a preview it would end."""
+        hold = self.waiting(subject)
+        if hold:
+            self._end(hold, HoldStatus.SUPERSEDED)
+            ends = "would end" if self.run is None else "has ended"
+            self.findings.warnings.append(f"{named(*subject)}: the hold of run {hold.first_run} {ends}. {why}.")
+
+    def _end(self, hold: Hold | None, status: HoldStatus) -> None:
+        if hold:
+            self.findings.ended[hold] = status
+
+    def _is_same(self, hold: Hold, difference: Difference) -> bool:
+        if hold.subject not in self._same:
+            sample = self._read_sample(hold)
+            if hold.undone_run is not None:  # whatever else a snapshot changes beside it
+                others = _others(self.workspace, difference.changed or difference.users, sample)
+                same = others <= difference.tolerance
+            else:
+                others = _others(self.workspace, difference.users, sample)
+                same = is_same(hold.counts, difference.counts, others=others, tolerance=difference.tolerance)
+            self._same[hold.subject] = same
+        return self._same[hold.subject]
+
+    def _read_sample(self, hold: Hold) -> Sample:
+        with self.store.reading() as connection:
+            return read_sample(connection, hold.id)
+
+    def _before(self, difference: Difference) -> str:
+        """What a new hold has to do with the last one."""
+        last = self.last.get(difference.subject)
+        if last is None:
+            return ""
+        if last.waits:
+            then = would(last.kind, last.counts)
+            share = f"{difference.tolerance * 100:g}%"
+            return f"Run {last.last_run} held another difference, more than {share} apart: {then}."
+        if last.status is HoldStatus.REJECTED and self._is_same(last, difference):
+            return f"Run {last.last_run} held the same, and a person rejected it."
+        return ""
+
+    def _words(self, hold: Hold | NewHold, reason: str, before: str) -> str:
+        run = self.run or (hold.last_run if isinstance(hold, Hold) else None)
+        if run is None:
+            reason = would_be_held(reason)
+        decide = commands(hold, run) if run else "`sync` would hold it."
+        return " ".join(part for part in (f"{reason}.", nothing_done(hold.kind), before, decide) if part)
+
+
+def repeats(differences: Sequence[Difference], undone_run: int, by: int | None) -> str:
+    """The reason for a hold of changes that a person had undone; of several traits it is one reason."""
+    what = is_held(differences[0].kind, *(each.key for each in differences))
+    undoing = f"run {by} undid" if by else "would be undone"
+    return f"{what}: the snapshot repeats changes of run {undone_run}, which {undoing}"
+
+
+def _sample(workspace: Workspace, users: str) -> Sample:
+    """As if by chance, so that it stands for all of them."""
+    query = f"select present, arg_min(user_id, hash(user_id), {SAMPLED}) from ({users}) group by present"
+    found = dict(workspace.all(query))
+    return Sample(tuple(sorted(found.get(True, ()))), tuple(sorted(found.get(False, ()))))
+
+
+def _others(workspace: Workspace, users: str, sample: Sample) -> float:
+    """The share of a sample whom the difference doesn't change in the same way."""
+    sampled = len(sample.entered) + len(sample.left)
+    still = workspace.one(
+        f"select count(*) from ({users}) where (present and user_id in (select unnest(?::varchar[]))) "
+        "or (not present and user_id in (select unnest(?::varchar[])))",
+        [list(sample.entered), list(sample.left)],
+    )[0]
+    return 1 - still / sampled if sampled else 0.0

@@ -1,0 +1,59 @@
+"""Which holds does a person mean, and may they still be decided?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import Connection
+
+from audience_sync.errors import RetiredError, UnknownNameError
+from audience_sync.model import HoldStatus
+from audience_sync.store.audiences.holds import Hold, Subject, read_holds_of, read_last
+from audience_sync.store.audiences.properties import read_properties
+from audience_sync.sync.guard.messages import retired
+
+
+def choose(connection: Connection, run: int, keys: Collection[str]) -> list[Hold]:
+    """What the run held and still waits: all of it, or what has these keys.
+
+    Raises UnknownNameError, with what there is instead, where nothing does, or one of the keys doesn't; RetiredError
+    where one of them is closed for good.
+    """
+    of_run, last, properties = read_holds_of(connection, run), read_last(connection), read_properties(connection)
+    if not of_run:
+        waiting = [hold for hold in last.values() if hold.waits]
+        if not waiting:
+            raise UnknownNameError(f"Run {run} held nothing, and no other run is waiting for a decision.")
+        raise UnknownNameError(f"Run {run} held nothing.{_waiting(waiting)}")
+    unknown = sorted(set(keys) - {hold.key for hold in of_run})
+    if unknown:
+        held = ", ".join(hold.key for hold in of_run)
+        raise UnknownNameError(f"Run {run} held no {', '.join(unknown)}. It held: {held}")
+    meant = [hold for hold in of_run if not keys or hold.key in keys]
+    waiting = [hold for hold in meant if hold.waits]
+    if not waiting or (keys and len(waiting) < len(meant)):
+        closed = [hold.key for hold in meant if (known := properties.get(hold.key)) and known.retired]
+        if closed:
+            raise RetiredError(retired(*closed))
+        fates = "; ".join(f"{hold.key} was {_fate(hold, last)}" for hold in meant if not hold.waits)
+        raise UnknownNameError(f"{fates}. Nothing was done.{_waiting(last.values())}")
+    return waiting
+
+
+def _fate(hold: Hold, last: Mapping[Subject, Hold]) -> str:
+    newest = last[hold.subject]
+    match hold.status:
+        case HoldStatus.APPROVED:
+            return f"approved already, by run {hold.ended_run}"
+        case HoldStatus.SUPERSEDED:
+            return f"superseded: run {hold.ended_run} met another snapshot"
+        case _ if newest.waits:
+            return f"rejected already (run {newest.first_run} held it again)"
+        case _:
+            return "rejected already (if it is right after all, `audience-sync sync` holds it again)"
+
+
+def _waiting(last: Collection[Hold]) -> str:
+    """What there is to decide."""
+    commands = [f"audience-sync approve {hold.last_run} {hold.key}" for hold in last if hold.waits]
+    return "".join(f"\n  To decide: {each}" for each in commands) or " No run is waiting for a decision."

@@ -1,0 +1,1 @@
+"""Load the snapshots of the configured audiences and computed traits."""

@@ -1,0 +1,181 @@
+"""Which audience of the config is which audience of the store? A key, once stored, never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
+from audience_sync.errors import ConfigError, Problem
+from audience_sync.keys import snake_key
+from audience_sync.model import PropertyKind
+from audience_sync.store.audiences.properties import Property
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One audience as a run sees it. ``stored`` is None before its first creation."""
+
+    key: str
+    name: str
+    config: AudienceConfig
+    stored: Property | None
+    definition: str | None = None
+    origin: str | None = None
+
+    @property
+    def store_key(self) -> str:
+        """The key under which the store has it before the run."""
+        return (self.stored and self.stored.moved_from) or self.key
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether its name, or the place it is loaded from, is another than the store knows."""
+        stored = self.stored
+        return stored is not None and (stored.name, stored.definition) != (self.name, self.definition)
+
+
+def definition(config: AudienceConfig) -> str:
+    """Recognises an audience whose name changed: a hash of where it is loaded from."""
+    query = config.query and " ".join(config.query.split())
+    where = [config.source, config.file, query, config.ids or config.user_id]
+    return hashlib.blake2b(json.dumps(where).encode(), digest_size=16).hexdigest()
+
+
+def origin(config: AudienceConfig) -> str:
+    """Names a ``names_from`` entry: an audience that came from it is found again by it."""
+    return f"{config.source}:{config.names_from}"
+
+
+def named_targets(
+    audiences: Sequence[AudienceConfig], stored: Mapping[str, Property], *, leaving: str | None = None
+) -> list[Target]:
+    """The audiences that the config names, with their stored keys, without those that are retired. Nothing is said
+    against the one that is ``leaving``.
+
+    Raises ConfigError for a key that is a computed trait's, and two audiences with one key.
+    """
+    named = [
+        (index, config)
+        for index, config in enumerate(audiences)
+        if config.names_from is None and retired_key(config, stored) in (None, leaving)
+    ]
+    known = [_known(config, stored) for _, config in named]
+    claimed = {each.key for each in known if each}
+    targets, problems = list[Target](), list[Problem]()
+    for (index, config), found in zip(named, known, strict=True):
+        target = _target(config, found or _renamed(config, stored, claimed), stored)
+        claimed.add(target.key)
+        if target.key != leaving:
+            problems += _problems(f"audiences[{index}]", target, stored, targets)
+        targets.append(target)
+    places = zip((index for index, _ in named), targets, strict=True)
+    problems += [
+        Problem(f"audiences[{index}]", _new_key(target, old))
+        for index, target in places
+        if target.stored is None and (old := _old_key(target, stored, {*claimed, leaving}))
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return targets
+
+
+def retired_key(config: AudienceConfig, stored: Mapping[str, Property]) -> str | None:
+    """The key of the retired audience, or computed trait, that this is still the entry of; None of a live one."""
+    found = None if config.names_from else _known(config, stored)
+    return found.key if found and found.retired else None
+
+
+def _old_key(target: Target, stored: Mapping[str, Property], claimed: Collection[str | None]) -> str | None:
+    """The key of the stored audience that is loaded from the very same place, and that the config has no more."""
+    left = [each for each in stored.values() if _is_live(each) and each.key not in claimed]
+    return next((each.key for each in left if each.definition == target.definition), None)
+
+
+def _new_key(target: Target, old: str) -> str:
+    new = target.key
+    ways = {
+        f"To rename the key {old} to {new}:": f"audience-sync sync --move-key {old}={new}",
+        f"To set {old} to false, then start {new}:": f"audience-sync retire {old}",
+        f"To keep the key {old}:": f"add `key: {old}` to the audience",
+    }
+    width = max(map(len, ways))
+    lines = "".join(f"\n    {what:{width}}  {how}" for what, how in ways.items())
+    return (
+        f"audience '{old}' was removed from config.yaml, and '{new}' reads the same source. Nothing was changed or "
+        f"sent.{lines}"
+    )
+
+
+def _known(config: AudienceConfig, stored: Mapping[str, Property]) -> Property | None:
+    """The stored audience with this key, or with this name; or the retired one that this is the entry of."""
+    if config.key is not None:
+        return stored.get(config.key)
+    by_name = [each for each in stored.values() if _is_of_its_own(each) and each.name == config.name]
+    live = [each for each in by_name if not each.retired]
+    same = [each for each in by_name if each.definition == definition(config)]
+    return next(iter(live), None) or stored.get(snake_key(config.name or "")) or next(iter(same), None)
+
+
+def _renamed(config: AudienceConfig, stored: Mapping[str, Property], claimed: set[str]) -> Property | None:
+    """A stored audience that nothing in the config claims, loaded from the very same place."""
+    if config.key is not None:
+        return None
+    same = [each for each in stored.values() if _is_live(each) and each.definition == definition(config)]
+    return next((each for each in same if each.key not in claimed), None)
+
+
+def _is_live(stored: Property) -> bool:
+    return _is_of_its_own(stored) and not stored.retired
+
+
+def _is_of_its_own(stored: Property) -> bool:
+    return stored.kind is PropertyKind.AUDIENCE and stored.origin is None
+
+
+def _target(config: AudienceConfig, found: Property | None, stored: Mapping[str, Property]) -> Target:
+    name = config.name or config.key or ""
+    key = found.key if found else config.key or snake_key(name)
+    return Target(key, name, config, stored.get(key), definition(config))
+
+
+def _problems(path: str, target: Target, stored: Mapping[str, Property], others: Sequence[Target]) -> list[Problem]:
+    message = refusal(target.key, stored)
+    if message:
+        return [Problem(path, message)]
+    twin = next((each for each in others if each.key == target.key), None)
+    if twin:
+        return [Problem(path, f"'{target.name}' and '{twin.name}' both have the key '{target.key}'; give one a `key:`")]
+    return []
+
+
+def refuse_traits(
+    entries: Sequence[ComputedTraitsConfig], stored: Mapping[str, Property], *, leaving: str | None = None
+) -> None:
+    """Raise ConfigError for computed traits whose key is a stored audience's; not for one ``leaving``."""
+    problems = [
+        Problem(f"computed_traits[{index}].traits", f"the key '{key}' is {taken}")
+        for index, entry in enumerate(entries)
+        for key in entry.columns
+        if key != leaving and (taken := _taken(stored.get(key)))
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _taken(known: Property | None) -> str | None:
+    if known is None or known.retired or known.kind is PropertyKind.COMPUTED_TRAIT:
+        return None
+    return "an audience's. Give the trait another `key:`"
+
+
+def refusal(key: str, stored: Mapping[str, Property]) -> str | None:
+    """Why no audience may have this key in this store; None when it may."""
+    known = stored.get(key)
+    if known is None or known.retired:
+        return None
+    if known.kind is not PropertyKind.AUDIENCE:
+        return f"the key '{key}' is a computed trait's. Give the audience another `key:`"
+    return None

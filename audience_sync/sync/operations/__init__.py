@@ -1,0 +1,1 @@
+"""Undo, retire, move and merge: changes that no snapshot brings."""

@@ -1,0 +1,115 @@
+"""How does an audience get another key? What is known of its members goes over to the new one; the old one is closed.
+
+Everyone who is in it is told `false` of the old key and `true` of the new one, in one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from audience_sync.config.models import AudienceConfig
+from audience_sync.config.read.suggestions import there_is_no
+from audience_sync.errors import ConfigError, Problem, UnknownKeyError
+from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
+from audience_sync.store.audiences.properties import Property
+from audience_sync.store.snapshots.chain import BASE, Chain, current, write
+from audience_sync.sync.detect.collector import Collector
+from audience_sync.sync.guard.messages import frozen
+from audience_sync.sync.values.change_set import AudienceFinding, ChainChange, MovedKey
+from audience_sync.sync.values.stored_state import Known
+from audience_sync.workspace import literal
+
+
+def moved(known: Known, moves: Mapping[str, str], seeding: frozenset[str]) -> Known:
+    """What the store would know if the new keys (the values of ``moves``) had been there from the start. What was
+    moved before is left as it is. ``seeding``: audiences that are being seeded by hand.
+
+    Raises ConfigError and, for an audience that there isn't, UnknownKeyError.
+    """
+    waiting = {old: new for old, new in moves.items() if not _is_done(known, old, new)}
+    movable = sorted(each.key for each in known.properties.values() if _may_move(each))
+    if absent := [old for old in waiting if not _has_entry(known.properties.get(old))]:
+        there = f"Audiences that can be moved: {', '.join(movable) or 'none yet'}"
+        raise UnknownKeyError(f"{there_is_no('audience', absent, movable)} Nothing was changed or sent.\n  {there}")
+    problems = [Problem("", words) for old, new in waiting.items() if (words := _refusal(known, old, new, seeding))]
+    if problems:
+        raise ConfigError(problems)
+    properties, chains = dict(known.properties), dict(known.chains)
+    for old, new in waiting.items():
+        stored = properties[old]
+        properties[new] = replace(stored, key=new, moved_from=old)
+        properties[old] = replace(stored, retired=True)
+        chains[stored.chain_id] = replace(chains[stored.chain_id], keys=(new,))
+    missing, held_out = (
+        {waiting.get(key, key): users for key, users in counts.items()} for counts in (known.absent, known.held_out)
+    )
+    return replace(known, properties=properties, chains=chains, absent=missing, held_out=held_out, moves=waiting)
+
+
+def _is_done(known: Known, old: str, new: str) -> bool:
+    before, after = known.properties.get(old), known.properties.get(new)
+    return before is not None and after is not None and before.retired and before.definition == after.definition
+
+
+def _refusal(known: Known, old: str, new: str, seeding: frozenset[str]) -> str | None:
+    move = f"--move-key {old}={new}"
+    if known.properties[old].retired:
+        return f"{move}: the key '{old}' is retired and has no members"
+    if new in known.properties:
+        return f"{move}: the key '{new}' is there already. A key can only be moved to a new one"
+    if old in known.frozen:
+        return f"{move}: audience '{old}' is {frozen(known.frozen[old])}"
+    if old in seeding:
+        return f"{move}: audience '{old}' is being seeded by hand. Finish that first: audience-sync seed {old}"
+    return None
+
+
+def _has_entry(stored: Property | None) -> bool:
+    """Whether it is an audience of an entry of its own."""
+    return stored is not None and stored.kind is PropertyKind.AUDIENCE and stored.origin is None
+
+
+def _may_move(stored: Property) -> bool:
+    return _has_entry(stored) and not stored.retired
+
+
+def refuse_unfitting(moves: Mapping[str, str], audiences: Sequence[AudienceConfig]) -> None:
+    """Raise ConfigError where the config still has an old key, or doesn't have a new one."""
+    keys = {config.property_key for config in audiences}
+    problems = [
+        Problem("", f"--move-key {old}={new}: the config {words}")
+        for old, new in moves.items()
+        for words in (
+            f"still has the key '{old}'" if old in keys else "",
+            "" if new in keys else f"has no audience with the key '{new}': give it `key: {new}`",
+        )
+        if words
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def move_keys(collector: Collector) -> None:
+    """Note that everyone leaves the old keys; the new ones have their members already."""
+    for old, new in collector.known.moves.items():
+        _move(collector, old, new)
+
+
+def _move(collector: Collector, old: str, new: str) -> None:
+    workspace, findings, stored = collector.workspace, collector.findings, collector.known.properties[new]
+    chain, left, log = collector.stored_chain(stored.chain_id), workspace.name("left"), workspace.name("members_log")
+    workspace.run(f"create table {left} as select user_id, false as present from ({current(chain)})")
+    workspace.run(
+        f"create view {log} as select user_id, {literal(old)} as key, 'false' as value, 'true' as before from {left}"
+    )
+    nobody = write(workspace, BASE, f"select user_id, {collector.run} as run_id, present from {left} where present")
+    empty = Chain(None, PropertyKind.AUDIENCE, (old,), 0).with_base(nobody, 0)
+    findings.changes.append(ChainChange(empty, (nobody,), log, left))
+    findings.moved.append(MovedKey(old, new, len(findings.changes) - 1))
+    findings.retired.append(old)
+    findings.audiences.append(AudienceFinding(old, stored.name, AudienceStatus.RETIRED, chain.users, left=chain.users))
+    findings.warnings.append(
+        f"audience '{stored.name}' moves from the key '{old}' to '{new}'; '{old}' closes for good."
+    )
+    collector.decisions.supersede((HoldKind.AUDIENCE, old), f"The audience moves to the key '{new}'")

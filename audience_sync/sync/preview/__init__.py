@@ -1,0 +1,1 @@
+"""Preview a run: changes, calls, requests and time, without sending anything."""

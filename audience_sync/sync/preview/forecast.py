@@ -1,0 +1,144 @@
+"""What would one destination be sent? Every call is made and every request filled; none is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from audience_sync.delivery.send.batches import Batch, Calls, EncodedCall, batches, limited, requests_of
+from audience_sync.delivery.send.partial_refusals import partly
+from audience_sync.delivery.send.user_rate import most_at_once
+from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
+from audience_sync.destinations.boundary import Contained, own_error
+from audience_sync.errors import BrokenDestinationError
+from audience_sync.model import IdentifyCall
+from audience_sync.sync.deliver.pending import Owed
+from audience_sync.workspace import Workspace
+
+#: Calls shown of each destination, and calls that it would refuse.
+SAMPLES = 3
+MOST_REFUSED = 100
+
+
+@dataclass(slots=True)
+class Forecast:
+    """``refused`` counts the calls that can never be sent, of ``calls``; ``refusals`` are the first of them, by user.
+
+    ``withheld``: users who are sent nothing, since they are suppressed. ``rate_limit``: requests a second, ``rate``:
+    users a second; both hold where both are set. ``request``: as the first calls, so many of
+    the ``samples``, would go out in one; for a destination without HTTP there is only its ``body``.
+    """
+
+    name: str
+    address: str
+    rate_limit: float | None
+    rate: float | None = None
+    calls: int = 0
+    requests: int = 0
+    refused: int = 0
+    withheld: int = 0
+    refusals: dict[str, str] = field(default_factory=dict)
+    samples: list[IdentifyCall] = field(default_factory=list)
+    in_request: int = 0
+    request: HttpRequest | None = None
+    body: bytes = b""
+
+    @property
+    def seconds(self) -> float | None:
+        """At the rate limit of requests; None without one."""
+        return self.requests / self.rate_limit if self.rate_limit else None
+
+    @property
+    def seconds_at_rate(self) -> float | None:
+        """At the rate of users; None without one."""
+        return self.calls / self.rate if self.rate else None
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds that it takes at least; None without a limit."""
+        return max((each for each in (self.seconds, self.seconds_at_rate) if each is not None), default=None)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "calls": self.calls,
+            "requests": self.requests,
+            "seconds_at_rate_limit": self.seconds,
+            "rate_limit": self.rate_limit,
+            "rate": self.rate,
+            "seconds_at_rate": self.seconds_at_rate,
+            "refused": self.refused,
+            "refusals": [{"user_id": user, "reason": why} for user, why in self.refusals.items()],
+            "withheld": self.withheld,
+            "samples": [{"user_id": call.user_id, "traits": call.traits} for call in self.samples],
+        }
+
+
+def forecast(
+    workspace: Workspace,
+    destination: Destination,
+    name: str,
+    installation: str,
+    shares: Sequence[Owed],
+    times: Mapping[int, str],
+    nonces: Mapping[int, str],
+    *,
+    rate: float | None = None,
+    most: int | None = None,
+) -> Forecast:
+    """``times``: when each run started, the planned one included. ``nonces``: see ``Calls``. ``rate``: users a second.
+    ``most``: calls."""
+    found = Forecast(name, destination.address, destination.options.rate_limit, rate)
+    sizes = [each for each in (most, most_at_once(rate)) if each is not None]
+    for share in shares:
+        calls = Calls(workspace, share.table, installation, name, times, share.told_since(destination), nonces)
+        found.calls += share.calls if most is None else min(most, share.calls)
+        found.withheld += share.kept_calls
+        filled = batches(calls.encoded(destination), destination, most=min(sizes, default=None))
+        for batch in limited(_until_broken(filled, found), most):
+            sendable = _without_refused(batch, found)
+            requests = requests_of(sendable, destination.parts, destination.limits) if sendable else ()
+            found.requests += sum(1 for _ in requests)
+            if sendable and len(found.samples) < SAMPLES:
+                _take_samples(found, destination, calls, sendable[: SAMPLES - len(found.samples)])
+    return found
+
+
+def _until_broken(filled: Iterator[Batch], found: Forecast) -> Iterator[Batch]:
+    """The batches until the destination's own code fails at all calls, which is said in their place."""
+    try:
+        yield from filled
+    except BrokenDestinationError as error:
+        found.body = str(error).encode()
+
+
+def _without_refused(batch: Batch, found: Forecast) -> Sequence[EncodedCall]:
+    """The calls of which something can be sent. One that is sent without some of its properties is refused too."""
+    odd = [call for call in batch.calls if call.odd is not None and (call.unsendable or call.left_out)]
+    if not odd:
+        return batch.calls
+    found.refused += len(odd)
+    for call in odd[: MOST_REFUSED - len(found.refusals)]:
+        without = partly("; ".join(call.left_out.values()), call.left_out) if call.left_out else ""
+        found.refusals[call.user_id] = call.unsendable or without
+    return [call for call in batch.calls if not call.unsendable]
+
+
+def _take_samples(found: Forecast, destination: Destination, calls: Calls, sendable: Sequence[EncodedCall]) -> None:
+    is_first = not found.samples
+    by_user = calls.of([call.user_id for call in sendable])
+    found.samples += [by_user[call.user_id] for call in sendable]
+    if not is_first:
+        return
+    found.in_request, messages = len(sendable), next(iter(requests_of(sendable, destination.parts, destination.limits)))
+    if isinstance(destination, Contained):
+        destination = destination.inner or destination
+    if isinstance(destination, HttpDestination):
+        try:
+            found.request = destination.signed(destination.request(messages), datetime.now(UTC))
+        except Exception as error:  # whatever another package's code raises
+            found.body = own_error(error, destination.about.secrets).encode()
+    else:
+        found.body = b"\n".join(message.body for message in messages)

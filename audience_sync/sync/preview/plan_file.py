@@ -1,0 +1,144 @@
+"""Does a run find what a person saw in a plan? Counts and digests of all changes, in a file that names no user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from audience_sync.errors import PlanError
+from audience_sync.model import AudienceStatus
+from audience_sync.sync.deliver.pending import Owed
+from audience_sync.sync.plan_run import Outlook
+from audience_sync.sync.values.change_set import AudienceFinding, ChainChange
+from audience_sync.sync.values.request import Order
+from audience_sync.text import plural
+from audience_sync.workspace import Workspace, literal
+
+FORMAT = 1
+#: Differences that are named.
+MOST = 10
+#: Statuses that go without saying.
+_USUAL = (AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the changes: for people, and a digest of every row."""
+
+    what: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """``changes``: all that the order would do, by what it concerns."""
+
+    order: Order
+    changes: Mapping[str, Part]
+    made_at: datetime
+
+    @property
+    def _looking(self) -> str:
+        """The command that makes such a plan: one that asks before it does anything makes its own."""
+        return "plan" if self.order.command in ("plan", "sync", "seed") else self.order.command
+
+    def text(self) -> str:
+        asked = {name: getattr(self.order, name) for name in ("keys", "accept", "seed", "moves", "accept_clock")}
+        changes = {of: asdict(part) for of, part in self.changes.items()}
+        document = {"format": FORMAT, "made_at": self.made_at.isoformat(), **asked, "changes": changes}
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    def refuse_other(self, workspace: Workspace, outlook: Outlook) -> None:
+        """Raise PlanError, with what is different, where the run would do anything else."""
+        owed = outlook.owed(workspace, self.order, outlook.ledgers)
+        now = changes_of(workspace, outlook, owed)
+        for each in owed:
+            workspace.run(f"drop table {each.table}")
+        found = list(_differences(self.changes, now))
+        if found:
+            more = [f"... and {len(found) - MOST:,} more"] if len(found) > MOST else []
+            lines = "".join(f"\n  {text}" for text in [*found[:MOST], *more])
+            raise PlanError(
+                f"The plan of {self.made_at:%Y-%m-%d %H:%M:%S} UTC is not what a run would do now. Nothing was changed "
+                f"or sent. Look again: audience-sync {self._looking}{lines}"
+            )
+
+
+def saved_plan(text: str) -> SavedPlan:
+    """A plan from the text of its file. Raises PlanError where that is none of this version."""
+    try:
+        document: dict[str, Any] = json.loads(text)
+        if document["format"] != FORMAT:
+            raise PlanError(f"it is of format {document['format']}, this version knows {FORMAT}. Make it anew")
+        seed, keys, moves = document["seed"], document["keys"], dict(document.get("moves", {}))
+        order = Order(
+            "seed" if seed else "sync",
+            keys and tuple(keys),
+            tuple(document["accept"]),
+            seed=seed,
+            moves=moves,
+            accept_clock=bool(document.get("accept_clock", False)),
+        )
+        changes = {of: Part(**part) for of, part in document["changes"].items()}
+        return SavedPlan(order, changes, datetime.fromisoformat(document["made_at"]).astimezone(UTC))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise PlanError("it is not a plan. Make one: audience-sync plan --out FILE") from None
+
+
+def changes_of(workspace: Workspace, outlook: Outlook, owed: Sequence[Owed]) -> dict[str, Part]:
+    """All that a run would do, whatever number the run has."""
+    findings, suppressed = outlook.findings, outlook.suppressed
+    audiences = {each.chain.keys[0]: _rows(each) for each in findings.changes if each.members}
+    traits = [_rows(each) for each in findings.changes if not each.members]
+    lists = [f"from {suppressed.added}", f"from {suppressed.removed}"]
+    added, removed = (workspace.one(f"select count(*) from ({query})")[0] for query in lists)
+    parts = {
+        f"audience {each.key}": Part(_what(each), _digest(workspace, *filter(None, [audiences.get(each.key)])))
+        for each in findings.audiences
+    }
+    changed = f"{plural(findings.traits.changed, 'user')} with changes"
+    parts["computed traits"] = Part(changed, _digest(workspace, *traits))
+    parts["lists of suppressed users"] = Part(f"{added:,} added, {removed:,} taken off", _digest(workspace, *lists))
+    for name, ledger in outlook.ledgers.items():
+        shares = [each for each in owed if each.ledger.name == ledger.name]
+        calls = [f"select user_id, traits from {each.table}" for each in shares]
+        number = plural(sum(each.calls for each in shares), "call")
+        parts[f"destination {name}"] = Part(number, _digest(workspace, *calls))
+        parts[f"address of {name}"] = Part(outlook.destinations[name].address, "")
+    return parts
+
+
+def _what(finding: AudienceFinding) -> str:
+    counts = finding.held.counts if finding.held else finding
+    state = "" if finding.status in _USUAL else f"{finding.status}: "
+    return f"{state}{counts.entered:,} entered, {counts.left:,} left"
+
+
+def _rows(change: ChainChange) -> str:
+    if change.log is not None:
+        return f"select user_id, key, value from {change.log}"
+    if change.members is not None:
+        return f"select user_id, present from {change.members}"
+    (first,) = change.new
+    return f"select * exclude (run_id) from read_parquet({literal(str(first.path))})"
+
+
+def _digest(workspace: Workspace, *queries: str) -> str:
+    """The same for the same rows, in whatever order."""
+    rows = (f"select bit_xor(md5_number(row::varchar)) from ({query}) row" for query in queries)
+    return " ".join(f"{workspace.one(query)[0] or 0:x}" for query in rows)
+
+
+def _differences(planned: Mapping[str, Part], now: Mapping[str, Part]) -> Iterator[str]:
+    for of in sorted(planned.keys() | now.keys()):
+        before, after = planned.get(of), now.get(of)
+        if before == after:
+            continue
+        if before and after and before.what == after.what:
+            yield f"{of}: as many as planned ({after.what}), but other users or values"
+        else:
+            words = (part.what if part else "nothing" for part in (before, after))
+            yield "{}: planned {}, now {}".format(of, *words)

@@ -1,0 +1,195 @@
+"""What became of a run? The summary that people read and ``--json`` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audience_sync.delivery.deliver import Tally
+from audience_sync.model import AudienceStatus, RunStatus
+from audience_sync.sync.values.change_set import AudienceFinding, Findings, Held, LeftAlone, RejectedRow, TraitsFinding
+
+#: Exit codes (product.md, section 5); where several apply, the highest of these in this order.
+EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationReport:
+    """One destination in a run: ``delivered + refused + pending`` = the calls it was owed.
+
+    ``withheld`` counts the users who were not sent what they would have been, since they are suppressed.
+    ``still_refused`` counts the calls, of this and earlier runs, that it has refused and not taken since.
+    ``rate_limited``: the ``error`` is that it takes no more at present, which is no failure.
+    """
+
+    name: str
+    address: str
+    calls: int
+    delivered: int
+    refused: int
+    pending: int
+    requests: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    still_refused: int = 0
+    withheld: int = 0
+    rate_limited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    run: int
+    audiences: Sequence[AudienceFinding]
+    traits: TraitsFinding
+    destinations: Sequence[DestinationReport]
+    seconds: float
+    warnings: Sequence[str] = ()
+    rejected: int = 0
+    store_is_new: bool = False
+    errors: Sequence[str] = ()
+    held: Sequence[str] = ()
+    left_alone: Sequence[LeftAlone] | None = None  # of an undoing
+    invalid_rows: Sequence[RejectedRow] = ()
+
+    @property
+    def status(self) -> RunStatus:
+        failed = any(each.status is AudienceStatus.FAILED for each in self.audiences)
+        if failed or self.traits.errors or self.errors or self._every_destination_failed():
+            return RunStatus.FAILED
+        if self.held or self.traits.held or any(each.status is AudienceStatus.HELD for each in self.audiences):
+            return RunStatus.HELD
+        if any(each.still_refused or each.pending for each in self.destinations):
+            return RunStatus.PARTIAL
+        return RunStatus.SUCCEEDED
+
+    def _every_destination_failed(self) -> bool:
+        """Nothing at all went out although there was something to send."""
+        owed = [each for each in self.destinations if each.calls]
+        return bool(owed) and all(each.error and not each.rate_limited and not each.delivered for each in owed)
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.status]
+
+    @property
+    def error(self) -> str | None:
+        """Everything that went wrong, in lines; None where nothing did."""
+        destinations = [f"destination {each.name}: {each.error}" for each in self.destinations if each.error]
+        return "\n".join([*failures(self.audiences), *self.traits.errors, *self.errors, *destinations]) or None
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of ``sync --json`` (product.md, section 5)."""
+        return {
+            "run": self.run,
+            "status": self.status.value,
+            "audiences": [audience_json(each) for each in self.audiences],
+            "traits": traits_json(self.traits),
+            "destinations": [_destination(each) for each in self.destinations],
+            "seconds": round(self.seconds, 3),
+            "warnings": list(self.warnings),
+            "errors": list(self.errors),
+            "held": list(self.held),
+            **left_alone_json(self.left_alone),
+        }
+
+
+def failures(audiences: Sequence[AudienceFinding]) -> Iterator[str]:
+    """A line for each reason why audiences failed, with their keys."""
+    by_reason: dict[str, list[str]] = {}
+    for each in audiences:
+        if each.status is AudienceStatus.FAILED and each.error:
+            reason = " ".join(each.error.split()).removeprefix(f"audience '{each.key}': ")
+            by_reason.setdefault(reason, []).append(each.key)
+    for reason, keys in by_reason.items():
+        who = f"audience '{keys[0]}'" if len(keys) == 1 else f"{len(keys):,} audiences ({', '.join(keys)})"
+        yield f"{who}: {reason}"
+
+
+def left_alone_json(left_alone: Sequence[LeftAlone] | None) -> dict[str, Any]:
+    return {} if left_alone is None else {"left_alone": [each._asdict() for each in left_alone]}
+
+
+def audience_json(finding: AudienceFinding) -> dict[str, Any]:
+    return {
+        "key": finding.key,
+        "name": finding.name,
+        "status": finding.status.value,
+        "members": finding.after,
+        "entered": finding.entered,
+        "left": finding.left,
+        "invalid": finding.invalid,
+        "error": finding.error,
+        "held": finding.held and _held(finding.held),
+        "absent": finding.absent,
+        "returned": finding.returned,
+        "held_out": finding.held_out,
+    }
+
+
+def _held(held: Held) -> dict[str, Any]:
+    """What would have changed: a held audience's own ``entered`` and ``left`` are 0."""
+    return {"since_run": held.since, "entered": held.counts.entered, "left": held.counts.left}
+
+
+def traits_json(finding: TraitsFinding) -> dict[str, Any]:
+    return {
+        "users": finding.users,
+        "changed": finding.changed,
+        "invalid": finding.invalid,
+        "errors": list(finding.errors),
+        "held": [{"key": key, **_held(held), "error": held.words} for key, held in finding.held],
+    }
+
+
+def _destination(report: DestinationReport) -> dict[str, Any]:
+    return {
+        "name": report.name,
+        "calls": report.calls,
+        "delivered": report.delivered,
+        "refused": report.refused,
+        "still_refused": report.still_refused,
+        "pending": report.pending,
+        "withheld": report.withheld,
+        "requests": report.requests,
+        "retries": report.retries,
+        "seconds": round(report.seconds, 3),
+        "error": report.error or None,
+        "rate_limited": report.rate_limited,
+    }
+
+
+def destination_report(address: str, tallies: Sequence[Tally], still_refused: int) -> DestinationReport:
+    """One destination's feeds added up."""
+    return DestinationReport(
+        tallies[0].name,
+        address,
+        sum(each.calls for each in tallies),
+        sum(each.delivered for each in tallies),
+        sum(each.refused for each in tallies),
+        sum(each.pending for each in tallies),
+        sum(each.requests for each in tallies),
+        sum(each.retries for each in tallies),
+        sum(each.seconds for each in tallies),
+        "; ".join(each.error for each in tallies if each.error),
+        still_refused,
+        sum(each.withheld for each in tallies),
+        any(each.rate_limited for each in tallies),
+    )
+
+
+def found_report(run: int, findings: Findings, destinations: Sequence[DestinationReport], seconds: float) -> Report:
+    return Report(
+        run,
+        findings.audiences,
+        findings.traits,
+        destinations,
+        seconds,
+        findings.warnings,
+        len(findings.rejected),
+        errors=findings.errors,
+        held=findings.held,
+        left_alone=findings.left_alone,
+        invalid_rows=findings.rejected,
+    )

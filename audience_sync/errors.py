@@ -63,7 +63,7 @@ class StoreError(AudienceSyncError):
     """The store can't be used: the run stops."""
 
 
-class StoreAwayError(StoreError):
+class StoreUnavailableError(StoreError):
     """The store's database went away in the middle of a transaction, or is not there."""
 
 
@@ -87,7 +87,7 @@ class UnknownKeyError(UnknownNameError):
     """No audience or computed trait has a key that the command was given: nothing was changed or sent."""
 
 
-class ForgottenError(AudienceSyncError):
+class HistoryPrunedError(AudienceSyncError):
     """The store no longer keeps the history that was asked for."""
 
 
@@ -153,7 +153,7 @@ def is_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
 
 
-def in_short(error: BaseException, mask: Callable[[str], str], *, place: bool = True) -> str:
+def summarize_error(error: BaseException, mask: Callable[[str], str], *, place: bool = True) -> str:
     """An unexpected error in one line: its kind, its place in our code, and its first words.
 
     Libraries go on with rows of the data, which are people's. ``mask`` takes out the secrets, before anything is cut.

@@ -37,7 +37,7 @@ class HoldStatus(StrEnum):
     SUPERSEDED = "superseded"
 
 
-class Initial(StrEnum):
+class InitialSync(StrEnum):
     """What happens when an audience is first created (``initial:`` in the config)."""
 
     ALL = "all"
@@ -75,7 +75,7 @@ class AlertKind(StrEnum):
     LATE = "late"  # a run began long after its time
 
 
-class History(StrEnum):
+class HistoryKind(StrEnum):
     """What ``retention`` lets go of when it has grown old; what is so now is kept always."""
 
     CHANGES = "changes"
@@ -84,7 +84,7 @@ class History(StrEnum):
     RUNS = "runs"  # what they found and delivered; each run's own row stays
 
 
-class Counts(NamedTuple):
+class ChangeCounts(NamedTuple):
     """What a snapshot would change: members (or users with a value) before, who would enter, and who would leave."""
 
     before: int

@@ -12,7 +12,7 @@ DATA = Path("examples/shop")
 _PACKAGE = Path(__file__).parent
 
 
-def copy_example(target: Path) -> list[Path]:
+def copy_project_template(target: Path) -> list[Path]:
     """Copy ``config.yaml`` and ``examples/shop`` into the folder, which is created if need be.
 
     Returns the new files, the config first. Raises AudienceSyncError, having changed nothing, where either is

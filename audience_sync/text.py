@@ -5,7 +5,7 @@ from __future__ import annotations
 _IRREGULAR = {"entry": "entries", "query": "queries", "is": "are", "was": "were", "has": "have"}
 
 
-def plural(count: int, thing: str) -> str:
+def pluralize(count: int, thing: str) -> str:
     """``1 call``, ``1,234 calls``."""
     return f"{count:,} {form(count, thing)}"
 

@@ -41,7 +41,9 @@ def set_up() -> None:
 
 @contextmanager
 def span(name: str, *, parent: Any = None, **attributes: str | int | float) -> Iterator[None]:
-    """Something that takes its time. ``parent``: the ``here`` of another thread, of which this is a part.
+    """Something that takes its time.
+
+    ``parent``: the ``current_span_context`` of another thread, of which this is a part.
 
     Attributes are counts, keys and names: no user's id, property or secret."""
     if "opentelemetry.sdk.trace" not in sys.modules:
@@ -55,7 +57,7 @@ def span(name: str, *, parent: Any = None, **attributes: str | int | float) -> I
         yield
 
 
-def note(**attributes: str | int | float) -> None:
+def set_span_attributes(**attributes: str | int | float) -> None:
     """Say more of the span that is open."""
     if "opentelemetry.sdk.trace" in sys.modules:
         from opentelemetry import trace
@@ -63,7 +65,7 @@ def note(**attributes: str | int | float) -> None:
         trace.get_current_span().set_attributes({f"audience_sync.{key}": each for key, each in attributes.items()})
 
 
-def here() -> Any:
+def current_span_context() -> Any:
     """The open span, for a thread that does a part of it."""
     if "opentelemetry.sdk.trace" not in sys.modules:
         return None

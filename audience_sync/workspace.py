@@ -62,12 +62,12 @@ def _refuse_scarce_memory() -> None:
     )
 
 
-def quoted(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """An SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def literal(text: str) -> str:
+def quote_literal(text: str) -> str:
     """An SQL string."""
     return "'" + text.replace("'", "''") + "'"
 
@@ -121,7 +121,7 @@ def _plain_folder(folder: Path) -> tuple[int | None, Path]:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible_query() -> Iterator[None]:
     """While DuckDB is at work it looks for signals itself, and makes an error of its own of what the handler raises."""
     try:
         yield
@@ -165,7 +165,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     def _shut_in(self, places: Sequence[str]) -> None:
         """DuckDB follows links before it looks whether a file may be opened; once shut, nothing opens it again."""
         for setting, wanted in (("allowed_directories", os.path.isdir), ("allowed_paths", os.path.isfile)):
-            listed = ", ".join(literal(place) for place in places if wanted(place) and not _CLOSED.search(place))
+            listed = ", ".join(quote_literal(place) for place in places if wanted(place) and not _CLOSED.search(place))
             self.connection.execute(f"SET {setting} = [{listed}]")
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
@@ -214,16 +214,16 @@ class Workspace(AbstractContextManager["Workspace"]):
         return False
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        with interruptible():
+        with interruptible_query():
             self.connection.execute(statement, list(parameters) or None)
 
     def all(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with interruptible():
+        with interruptible_query():
             return self.connection.execute(query, list(parameters) or None).fetchall()
 
     def one(self, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
         """The first row; the query is one that always has a row (an aggregate)."""
-        with interruptible():
+        with interruptible_query():
             row: tuple[Any, ...] | None = self.connection.execute(query, list(parameters) or None).fetchone()
         assert row is not None, query
         return row
@@ -232,7 +232,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         """The rows in lists of at most ``size``, on a connection of its own."""
         cursor = self.cursor()
         try:
-            with interruptible():
+            with interruptible_query():
                 cursor.execute(query)
                 while rows := cursor.fetchmany(size):
                     yield rows
@@ -247,9 +247,9 @@ class Workspace(AbstractContextManager["Workspace"]):
         """
         path, table = self.path(".csv"), self.name("rows")
         line = _write(path, batches)
-        types = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in columns.items())
+        types = ", ".join(f"{quote_literal(name)}: {quote_literal(kind)}" for name, kind in columns.items())
         self.run(
-            f"create table {table} as from read_csv({literal(str(path))}, columns = {{{types}}}, header = false, "
+            f"create table {table} as from read_csv({quote_literal(str(path))}, columns = {{{types}}}, header = false, "
             "auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', "
             # Looking for the line end, DuckDB would take one within quotes.
             f"new_line = '\\r\\n', max_line_size = {line}, buffer_size = {max(line, 16 * LINE_BYTES)})"

@@ -13,7 +13,7 @@ from audience_sync import project_template as starter
 from audience_sync.config.loader import load
 from audience_sync.destinations.file import FileDestination
 from audience_sync.errors import AudienceSyncError
-from audience_sync.project_template import copy_example, example_folder
+from audience_sync.project_template import copy_project_template, example_folder
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "examples" / "shop"
@@ -58,45 +58,45 @@ class TestTheConfig:
 class TestCopyingTheExample:
     def test_gives_a_folder_with_config_and_data_and_names_its_files(self, tmp_path: Path) -> None:
         target = tmp_path / "new" / "project"
-        assert copy_example(target) == [target / name for name in COPIED]
+        assert copy_project_template(target) == [target / name for name in COPIED]
         assert filecmp.cmpfiles(ROOT, target, COPIED, shallow=False) == (COPIED, [], [])
 
     def test_leaves_what_else_is_in_the_folder(self, tmp_path: Path) -> None:
         (tmp_path / "examples").mkdir()
         (tmp_path / "examples" / "mine.csv").write_text("user_id\n7\n")
-        copy_example(tmp_path)
+        copy_project_template(tmp_path)
         assert (tmp_path / "examples" / "mine.csv").read_text() == "user_id\n7\n"
 
     def test_never_overwrites_a_config(self, tmp_path: Path) -> None:
         (tmp_path / "config.yaml").write_text("mine")
         with pytest.raises(AudienceSyncError, match=r"config\.yaml exists already\. Nothing was copied"):
-            copy_example(tmp_path)
+            copy_project_template(tmp_path)
         assert (tmp_path / "config.yaml").read_text() == "mine"
         assert not (tmp_path / "examples").exists()
 
     def test_never_mixes_with_a_data_folder(self, tmp_path: Path) -> None:
         (tmp_path / "examples" / "shop").mkdir(parents=True)
         with pytest.raises(AudienceSyncError, match=r"shop exists already\. Nothing was copied"):
-            copy_example(tmp_path)
+            copy_project_template(tmp_path)
         assert [path.name for path in tmp_path.rglob("*")] == ["examples", "shop"]
 
     def test_never_follows_a_link_that_stands_for_the_config(self, tmp_path: Path) -> None:
         (tmp_path / "config.yaml").symlink_to(tmp_path / "elsewhere.yaml")
         with pytest.raises(AudienceSyncError, match="exists already"):
-            copy_example(tmp_path)
+            copy_project_template(tmp_path)
         assert not (tmp_path / "elsewhere.yaml").exists()
 
     def test_says_so_when_the_target_is_no_folder(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(AudienceSyncError, match=r"can't be copied into .*file"):
-            copy_example(tmp_path / "file")
+            copy_project_template(tmp_path / "file")
 
     def test_gives_files_that_can_be_edited_though_the_installed_ones_are_read_only(
         self, tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (installed / "example" / "config.yaml").chmod(0o444)
         monkeypatch.setattr(starter, "example_folder", lambda: installed / "example")
-        config, *_ = copy_example(tmp_path / "project")
+        config, *_ = copy_project_template(tmp_path / "project")
         assert config.stat().st_mode & 0o200
 
     @pytest.fixture
@@ -146,4 +146,4 @@ class TestFindingTheExample:
 
 
 def test_the_copies_are_for_their_owner_alone(tmp_path: Path) -> None:
-    assert {stat.S_IMODE(each.stat().st_mode) for each in copy_example(tmp_path)} == {0o600}
+    assert {stat.S_IMODE(each.stat().st_mode) for each in copy_project_template(tmp_path)} == {0o600}

@@ -7,8 +7,18 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from audience_sync.alerts import store_unreachable as unreached
-from audience_sync.alerts.conditions import CONFIG, RUN, TRAITS, begun, conditions, gone, of_interest, other_words, over
-from audience_sync.alerts.notify import tell, way_out, words_of
+from audience_sync.alerts.conditions import (
+    CONFIG,
+    RUN,
+    TRAITS,
+    begun,
+    changed_texts,
+    conditions,
+    of_interest,
+    over,
+    without_subject,
+)
+from audience_sync.alerts.notify import notify, way_out, words_of
 from audience_sync.alerts.send import ping
 from audience_sync.config.models import Settings
 from audience_sync.errors import NotifyError
@@ -16,7 +26,7 @@ from audience_sync.model import RunStatus
 from audience_sync.store.alerts import alerts
 from audience_sync.store.connection.engine import Store
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import Order
+from audience_sync.sync.values.request import RunRequest
 
 log = logging.getLogger("audience_sync.alerts")
 
@@ -26,58 +36,58 @@ USUAL_RUNS = 30
 WHOLE = ("sync", "schedule")
 
 
-def after_run(settings: Settings, store: Store, order: Order, report: Report) -> None:
+def after_run(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
     """Note what needs a look since this run, and what no longer does, and tell people. A run is what it was, whatever
     comes of that: what goes wrong here is a warning, and told after the next run."""
     for step in (_ping, _tell, _recover):  # none keeps another from being done
         try:
-            step(settings, store, order, report)
+            step(settings, store, request, report)
         except Exception as error:
             words = words_of(error, settings)
             log.warning("an alert of this run was not sent: %s. It is sent again after the next run", words)
 
 
-def _ping(settings: Settings, _store: Store, _order: Order, report: Report) -> None:
+def _ping(settings: Settings, _store: Store, _order: RunRequest, report: Report) -> None:
     url = settings.notify.ping
     if url and report.status is not RunStatus.FAILED and (problem := ping(url, way_out(settings))):
         raise NotifyError(f"`notify.ping` {problem}")
 
 
-def _tell(settings: Settings, store: Store, order: Order, report: Report) -> None:
-    _note(settings, store, order, report)
-    tell(settings, store, report.run)
+def _tell(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
+    _note(settings, store, request, report)
+    notify(settings, store, report.run)
 
 
-def _recover(settings: Settings, _store: Store, _order: Order, _report: Report) -> None:
+def _recover(settings: Settings, _store: Store, _order: RunRequest, _report: Report) -> None:
     unreached.recover(settings)
 
 
-def _note(settings: Settings, store: Store, order: Order, report: Report) -> None:
+def _note(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
     now = datetime.now(UTC)
     with store.reading() as connection:
         known = alerts.open_alerts(connection)
-        sizes = alerts.sizes_before(connection, of_interest(report, known), report.run, USUAL_RUNS)
+        sizes = alerts.previous_sizes(connection, of_interest(report, known), report.run, USUAL_RUNS)
     found = conditions(
         report,
         settings.notify,
-        slots=order.slots,
+        slots=request.slots,
         began_at=now - timedelta(seconds=report.seconds),
         open_before=known,
         sizes=sizes,
     )
-    found |= dict.fromkeys(gone(known, subjects_of(settings, order, report)))
-    if begun(found, known) or over(found, known) or other_words(found, known):
+    found |= dict.fromkeys(without_subject(known, subjects_of(settings, request, report)))
+    if begun(found, known) or over(found, known) or changed_texts(found, known):
         with store.writing() as connection:
             known = alerts.open_alerts(connection, lock=True)  # another run may have ended meanwhile
             alerts.begin(connection, begun(found, known), report.run, now)
             alerts.end(connection, [known[each].id for each in over(found, known)], report.run, now)
-            alerts.reword(connection, other_words(found, known))
+            alerts.update_text(connection, changed_texts(found, known))
 
 
-def subjects_of(settings: Settings, order: Order, report: Report) -> Collection[str] | None:
+def subjects_of(settings: Settings, request: RunRequest, report: Report) -> Collection[str] | None:
     """All that an alert of a run may be about, as things are; None where a run over some can't know that."""
     listed = [each.property_key for each in settings.audiences if each.property_key is not None]
-    whole = order.command in WHOLE and order.keys is None and order.due is None
+    whole = request.command in WHOLE and request.keys is None and request.only_entries is None
     if not whole and len(listed) < len(settings.audiences):
         return None
     return {*listed, *(each.key for each in report.audiences), *settings.destinations, RUN, TRAITS, CONFIG}

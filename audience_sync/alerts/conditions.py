@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from audience_sync.config.sections.notify import Notify
 from audience_sync.model import AlertKind, AudienceStatus
-from audience_sync.store.alerts.alerts import Alert, Open, Subject
+from audience_sync.store.alerts.alerts import Alert, OpenAlert, Subject
 from audience_sync.store.runs.schedule_slots import Slot
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 
 #: Fewer sizes than this say nothing of what is usual; a smaller difference than that, in members, is none.
 FEWEST_SIZES, SMALLEST_DIFFERENCE = 5, 100
@@ -56,14 +56,14 @@ def of_interest(report: Report, open_before: Collection[Subject]) -> list[str]:
     ]
 
 
-def gone(open_before: Collection[Subject], subjects: Collection[str] | None) -> list[Subject]:
+def without_subject(open_before: Collection[Subject], subjects: Collection[str] | None) -> list[Subject]:
     """What was about an audience or destination that there isn't any more."""
     if subjects is None:
         return []
     return [each for each in open_before if each[0] is not AlertKind.LATE and each[1] not in subjects]
 
 
-def other_words(found: Found, open_before: Mapping[Subject, Open]) -> dict[int, str]:
+def changed_texts(found: Found, open_before: Mapping[Subject, OpenAlert]) -> dict[int, str]:
     """Of what goes on, in other numbers than before: by the alert's id."""
     both = {subject: words for subject, words in found.items() if words and subject in open_before}
     return {open_before[each].id: words for each, words in both.items() if open_before[each].words != words}
@@ -105,11 +105,11 @@ def _destinations(
 
 
 def _undelivered(each: DestinationReport) -> str:
-    return f"{each.error}. {plural(each.pending, 'call')} pending; the next run sends them"
+    return f"{each.error}. {pluralize(each.pending, 'call')} pending; the next run sends them"
 
 
 def _refused(report: Report, each: DestinationReport) -> str:
-    refused = f"{each.refused:,} of {plural(each.calls, 'call')} refused"
+    refused = f"{each.refused:,} of {pluralize(each.calls, 'call')} refused"
     return f"{refused}. The reasons: audience-sync show {report.run}"
 
 
@@ -125,7 +125,7 @@ def _sizes(
         usual = round(median(known))
         away = abs(each.after - usual)
         unusual = away >= SMALLEST_DIFFERENCE and away > notify.size * usual
-        words = f"{plural(each.after, 'member')}; usually there are about {usual:,}"
+        words = f"{pluralize(each.after, 'member')}; usually there are about {usual:,}"
         yield AlertKind.SIZE, each.key, words if unusual else None
 
 
@@ -135,7 +135,7 @@ def _late(slots: Sequence[Slot], notify: Notify, began_at: datetime) -> Iterator
         late = began_at - first
         words = f"due at {first:%Y-%m-%d %H:%M} UTC, it began {_rough(late)} late"
         if each.missed:
-            words += f", for {plural(each.missed + 1, 'time')} at once"
+            words += f", for {pluralize(each.missed + 1, 'time')} at once"
         yield AlertKind.LATE, each.schedule, words if late > notify.late else None
 
 

@@ -8,10 +8,15 @@ from datetime import UTC, datetime
 from audience_sync.alerts.send import send
 from audience_sync.config.models import Settings
 from audience_sync.destinations.http.egress import Egress
-from audience_sync.errors import AudienceSyncError, NotifyError, in_short
+from audience_sync.errors import AudienceSyncError, NotifyError, summarize_error
 from audience_sync.model import AlertKind
-from audience_sync.redaction.secrets import masked
-from audience_sync.store.alerts.notifications import Letter, News, note_told, untold
+from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.store.alerts.notifications import (
+    Notification,
+    NotificationResult,
+    pending_notifications,
+    record_notified,
+)
 from audience_sync.store.connection.engine import Store
 
 #: Of so many things a message has the words; of more it gives the number.
@@ -25,19 +30,19 @@ HEADINGS = {
 }
 
 
-def tell(settings: Settings, store: Store, run: int) -> None:
+def notify(settings: Settings, store: Store, run: int) -> None:
     """Tell every address what it has yet to be told, and note who was. Raises NotifyError where one did not take it."""
     with store.reading() as connection:
-        owed = untold(connection)
+        pending = pending_notifications(connection)
     problems: list[str | None] = []
     letters = []
     for place, address in enumerate(settings.notify.to, 1):
-        news = [each for each in owed.of(place) if each.alert.kind in settings.notify.of]
-        problems.append(post(settings, address, news, run) if news else None)
-        letters.append(Letter(place, news, was_taken=not problems[-1]))
+        news = [each for each in pending.of(place) if each.alert.kind in settings.notify.of]
+        problems.append(notify_address(settings, address, news, run) if news else None)
+        letters.append(NotificationResult(place, news, was_taken=not problems[-1]))
     if any(each.news for each in letters):
         with store.writing() as connection:
-            note_told(connection, owed, letters, datetime.now(UTC))
+            record_notified(connection, pending, letters, datetime.now(UTC))
     refuse_untold(problems)
 
 
@@ -48,13 +53,13 @@ def refuse_untold(problems: Sequence[str | None]) -> None:
         raise NotifyError(f"of `notify.to` {', '.join(wrong)}")
 
 
-def post(settings: Settings, address: str, news: Sequence[News], run: int) -> str | None:
+def notify_address(settings: Settings, address: str, news: Sequence[Notification], run: int) -> str | None:
     """One message. Returns what is wrong with the address, if anything, without the address."""
-    heading, text = (masked(part, settings.secrets) for part in (title(news, run), body(news)))
+    heading, text = (mask_secrets(part, settings.secrets) for part in (title(news, run), body(news)))
     return send(address, heading, text, way_out(settings), is_good=all(each.is_over for each in news))
 
 
-def title(news: Sequence[News], run: int) -> str:
+def title(news: Sequence[Notification], run: int) -> str:
     """`audience-sync run 7: 2 held, 1 recovered`; without the run where it is 0."""
     counts = {kind: sum(each.alert.kind is kind and not each.is_over for each in news) for kind in AlertKind}
     words = [f"{count:,} {HEADINGS[kind].lower()}" for kind, count in counts.items() if count]
@@ -63,13 +68,13 @@ def title(news: Sequence[News], run: int) -> str:
     return f"audience-sync{f' run {run}' if run else ''}: {', '.join(words)}"
 
 
-def body(news: Sequence[News]) -> str:
+def body(news: Sequence[Notification]) -> str:
     lines = [_line(each) for each in sorted(news, key=lambda each: each.is_over)]
     more = len(lines) - MOST_LINES
     return "\n".join([*lines[:MOST_LINES], *([f"... and {more:,} more: audience-sync history"] if more > 0 else [])])
 
 
-def _line(news: News) -> str:
+def _line(news: Notification) -> str:
     kind, subject, words = news.alert
     if news.is_over:
         return f"RECOVERED {subject} (was: {HEADINGS[kind].lower()})"
@@ -85,9 +90,9 @@ def words_of(error: Exception, settings: Settings) -> str:
     """What is said of an error, without secrets."""
 
     def mask(text: str) -> str:
-        return masked(text, settings.secrets)
+        return mask_secrets(text, settings.secrets)
 
-    return mask(str(error)) if isinstance(error, AudienceSyncError) else in_short(error, mask)
+    return mask(str(error)) if isinstance(error, AudienceSyncError) else summarize_error(error, mask)
 
 
 def ordinal(place: int) -> str:

@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from audience_sync.alerts.conditions import RUN
-from audience_sync.alerts.notify import post, refuse_untold
+from audience_sync.alerts.notify import notify_address, refuse_untold
 from audience_sync.config.models import Settings
 from audience_sync.model import AlertKind
 from audience_sync.store.alerts.alerts import Alert
-from audience_sync.store.alerts.notifications import News
+from audience_sync.store.alerts.notifications import Notification
 from audience_sync.store.connection.engine import Store
 
 NAME = "audience-sync"
@@ -25,20 +25,20 @@ NAME = "audience-sync"
 
 def fail(settings: Settings, alert: Alert) -> None:
     """Tell people, unless they know. Raises NotifyError where somebody can't be told."""
-    if AlertKind.FAILED in settings.notify.of and not any(each.is_file() for each in _marks(settings)):
-        _tell(settings, News(0, alert, is_over=False), _mark)
+    if AlertKind.FAILED in settings.notify.of and not any(each.is_file() for each in _marker_paths(settings)):
+        _tell(settings, Notification(0, alert, is_over=False), _mark)
 
 
 def recover(settings: Settings) -> None:
     """A run was carried out: tell people, if they think otherwise. Raises NotifyError where somebody can't be told."""
-    if any(each.is_file() for each in _marks(settings)):
-        _tell(settings, News(0, Alert(AlertKind.FAILED, RUN, ""), is_over=True), _unmark)
+    if any(each.is_file() for each in _marker_paths(settings)):
+        _tell(settings, Notification(0, Alert(AlertKind.FAILED, RUN, ""), is_over=True), _unmark)
 
 
-def _tell(settings: Settings, news: News, note: Callable[[Settings], None]) -> None:
+def _tell(settings: Settings, news: Notification, note: Callable[[Settings], None]) -> None:
     """Noted is what at least one address took."""
     addresses = settings.notify.to
-    problems = [post(settings, address, [news], 0) for address in addresses]
+    problems = [notify_address(settings, address, [news], 0) for address in addresses]
     if not all(problems) or not addresses:
         note(settings)
     refuse_untold(problems)
@@ -46,7 +46,7 @@ def _tell(settings: Settings, news: News, note: Callable[[Settings], None]) -> N
 
 def _mark(settings: Settings) -> None:
     """Where it can be left nowhere, people are rather told again than never."""
-    for mark in _marks(settings):
+    for mark in _marker_paths(settings):
         with suppress(OSError):
             mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if mark.parent.stat().st_uid == os.getuid():
@@ -55,11 +55,11 @@ def _mark(settings: Settings) -> None:
 
 
 def _unmark(settings: Settings) -> None:
-    for mark in _marks(settings):
+    for mark in _marker_paths(settings):
         mark.unlink(missing_ok=True)
 
 
-def _marks(settings: Settings) -> Iterator[Path]:
+def _marker_paths(settings: Settings) -> Iterator[Path]:
     """Where it may be, the best place first: systemd's folder for what a service keeps, the user's, the host's."""
     label = Store(settings.store).label
     name = f"unreached-{hashlib.sha256(label.encode()).hexdigest()[:16]}"

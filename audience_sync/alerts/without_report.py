@@ -7,24 +7,24 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from audience_sync.alerts import store_unreachable as unreached
-from audience_sync.alerts.notify import tell, words_of
+from audience_sync.alerts.notify import notify, words_of
 from audience_sync.config.models import Settings
 from audience_sync.errors import AudienceSyncError
 from audience_sync.model import AlertKind
-from audience_sync.redaction.secrets import masked
+from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.store.alerts import alerts
 from audience_sync.store.alerts.alerts import Alert
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
-from audience_sync.store.runs.runs import last_run_by
+from audience_sync.store.runs.runs import last_run_started_by
 from audience_sync.store.runs.schedule_slots import Slot
 
 log = logging.getLogger("audience_sync.alerts")
 
 
-def failed(settings: Settings, subject: str, words: str) -> None:
+def raise_alert(settings: Settings, subject: str, words: str) -> None:
     """Note and tell that something failed. What goes wrong here is a warning: the failure itself is said elsewhere."""
-    _tried(settings, Alert(AlertKind.FAILED, subject, masked(words, settings.secrets)), is_over=False)
+    _tried(settings, Alert(AlertKind.FAILED, subject, mask_secrets(words, settings.secrets)), is_over=False)
 
 
 def recovered(settings: Settings, subject: str) -> None:
@@ -32,7 +32,7 @@ def recovered(settings: Settings, subject: str) -> None:
     _tried(settings, Alert(AlertKind.FAILED, subject, ""), is_over=True)
 
 
-def late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None:
+def raise_late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None:
     """Note and tell of times that were due long ago and still have to wait for another run."""
     for each in slots:
         first = each.since or each.due_at
@@ -41,14 +41,14 @@ def late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None:
             _tried(settings, Alert(AlertKind.LATE, each.schedule, words), is_over=False)
 
 
-def only_late(settings: Settings, schedules: Collection[str]) -> None:
+def end_stale_late(settings: Settings, schedules: Collection[str]) -> None:
     """No other schedule can be late any more: there is none. Told with the next news."""
     store = Store(settings.store)
     try:
         with store.writing() as connection:
             now, known = datetime.now(UTC), alerts.open_alerts(connection, lock=True)
             over = [known[each].id for each in known if each[0] is AlertKind.LATE and each[1] not in schedules]
-            alerts.end(connection, over, last_run_by(connection, now), now)
+            alerts.end(connection, over, last_run_started_by(connection, now), now)
     except AudienceSyncError as error:
         log.warning("what was late could not be looked at: %s", words_of(error, settings))
     finally:
@@ -72,15 +72,15 @@ def _carry_out(settings: Settings, store: Store, alert: Alert, *, is_over: bool)
         if not is_over:
             unreached.fail(settings, alert)
     else:
-        tell(settings, store, run)
+        notify(settings, store, run)
 
 
 def _note(store: Store, alert: Alert, *, is_over: bool) -> int:
     """Returns the number of the last run."""
-    migrate.refuse_other(store)
+    migrate.require_current_schema(store)
     now, subject = datetime.now(UTC), (alert.kind, alert.subject)
     with store.reading() as connection:
-        run = last_run_by(connection, now)
+        run = last_run_started_by(connection, now)
         if (subject in alerts.open_alerts(connection)) is not is_over:
             return run  # it is as it was
     with store.writing() as connection:

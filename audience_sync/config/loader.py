@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from audience_sync.config.models import ConfigFile, Settings, StoreConfig, StoreSettings
 from audience_sync.config.read import yaml_file as text
 from audience_sync.config.read.environments import for_environment
-from audience_sync.config.read.paths import absolute, database_url, folder_url
-from audience_sync.config.read.problems import Finding, Place, Tree, children, config_error
-from audience_sync.config.read.suggestions import unknown
+from audience_sync.config.read.paths import absolute_path, database_url, folder_url
+from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children, config_error
+from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.read.variables import Resolver
 from audience_sync.config.sections import egress
 from audience_sync.config.sections.base import DestinationOptions
@@ -25,7 +25,7 @@ from audience_sync.config.validate import priority_groups as groups
 from audience_sync.config.validate import property_keys as properties
 from audience_sync.config.validate.pydantic_errors import as_mapping, validated
 from audience_sync.errors import ConfigError, Problem
-from audience_sync.redaction.secrets import keys, passwords, secrets_of
+from audience_sync.redaction.secrets import api_keys_in_url, collect_secrets, passwords_in_url
 
 OptionTypes = Mapping[str, type[DestinationOptions]]
 _PARTS = frozenset(ConfigFile.model_fields) - {"environments"}
@@ -67,7 +67,7 @@ def load(
     )
     found += [finding for finding in later if finding.place not in unresolved]
     if found or file is None:
-        raise config_error(_in_order(found, tree), secrets_of(resolver.values))
+        raise config_error(_in_order(found, tree), collect_secrets(resolver.values))
     return _settings(file, folder, environment, resolver)
 
 
@@ -85,9 +85,9 @@ def load_store(path: Path, *, environment: str | None, variables: Mapping[str, s
     wrong = [] if resolver.findings else checks.store_findings(mine)
     everything = [*found, *overridden, *resolver.findings, *invalid, *wrong]
     if settings is None or everything:
-        raise config_error(_in_order(everything, tree), secrets_of(resolver.values))
+        raise config_error(_in_order(everything, tree), collect_secrets(resolver.values))
     store = database_url(settings.store, folder)
-    secrets = secrets_of([*resolver.values, *passwords(store)])
+    secrets = collect_secrets([*resolver.values, *passwords_in_url(store)])
     return settings.model_copy(update={"store": store, "secrets": secrets})
 
 
@@ -96,13 +96,13 @@ def read_store_url(text: str, folder: Path, variables: Mapping[str, str]) -> str
     resolver = Resolver(variables, folder)
     tree = resolver.tree({"store": text})
     if found := resolver.findings or list(checks.store_findings(tree)):
-        raise config_error(found, secrets_of(resolver.values))
+        raise config_error(found, collect_secrets(resolver.values))
     return database_url(tree["store"], folder)
 
 
-def _checked(tree: Tree, types: OptionTypes) -> tuple[ConfigFile | None, list[Finding]]:
+def _checked(tree: RawConfig, types: OptionTypes) -> tuple[ConfigFile | None, list[ConfigProblem]]:
     destinations: dict[str, DestinationOptions] = {}
-    found: list[Finding] = []
+    found: list[ConfigProblem] = []
     for name, options in as_mapping(tree.get("destinations")).items():
         checked, wrong = _destination(name, options, types)
         found += wrong
@@ -115,29 +115,29 @@ def _checked(tree: Tree, types: OptionTypes) -> tuple[ConfigFile | None, list[Fi
     return file, found + wrong
 
 
-def _destination(name: str, options: Any, types: OptionTypes) -> tuple[DestinationOptions | None, list[Finding]]:
+def _destination(name: str, options: Any, types: OptionTypes) -> tuple[DestinationOptions | None, list[ConfigProblem]]:
     place = ("destinations", name)
     if not isinstance(options, Mapping):
         return validated(DestinationOptions, options, place)
     kind = options.get("type")
     if kind is None:
-        return None, [Finding((*place, "type"), f"it is missing; one of {', '.join(sorted(types))}")]
+        return None, [ConfigProblem((*place, "type"), f"it is missing; one of {', '.join(sorted(types))}")]
     if kind not in types:
-        return None, [Finding((*place, "type"), unknown("type of destination", str(kind), types))]
+        return None, [ConfigProblem((*place, "type"), unknown_name_message("type of destination", str(kind), types))]
     return validated(types[kind], options, place)
 
 
-def _reserved(tree: Tree, profile_fields: Mapping[str, frozenset[str]]) -> frozenset[str]:
+def _reserved(tree: RawConfig, profile_fields: Mapping[str, frozenset[str]]) -> frozenset[str]:
     used = {str(as_mapping(options).get("type")) for options in as_mapping(tree.get("destinations")).values()}
     return frozenset().union(*(fields for kind, fields in profile_fields.items() if kind in used))
 
 
-def _in_order(found: list[Finding], tree: Tree) -> list[Finding]:
+def _in_order(found: list[ConfigProblem], tree: RawConfig) -> list[ConfigProblem]:
     """As in the file; what is not in it comes before its neighbours."""
     return sorted(found, key=lambda finding: _position(finding.place, tree))
 
 
-def _position(place: Place, value: Any) -> tuple[int, ...]:
+def _position(place: ConfigPath, value: Any) -> tuple[int, ...]:
     if not place:
         return ()
     inner = dict(children(value))
@@ -147,7 +147,7 @@ def _position(place: Place, value: Any) -> tuple[int, ...]:
 
 def _settings(file: ConfigFile, folder: Path, environment: str | None, resolver: Resolver) -> Settings:
     parts = dict(file)
-    parts["ca_file"] = absolute(file.ca_file, folder) if file.ca_file else None
+    parts["ca_file"] = absolute_path(file.ca_file, folder) if file.ca_file else None
     parts["store"] = database_url(file.store, folder)
     parts["sources"] = {name: _located(source, folder) for name, source in file.sources.items()}
     parts["destinations"] = {
@@ -156,7 +156,7 @@ def _settings(file: ConfigFile, folder: Path, environment: str | None, resolver:
     }
     if file.metrics.file is not None:
         parts["metrics"] = file.metrics.model_copy(update={"file": str(folder / file.metrics.file)})
-    secrets = secrets_of([*resolver.values, *_written_secrets(file), *_proxy_secrets(file, resolver.variables)])
+    secrets = collect_secrets([*resolver.values, *_written_secrets(file), *_proxy_secrets(file, resolver.variables)])
     read = tuple(resolver.files)
     return Settings(**parts, folder=folder, environment=environment, secrets=secrets, files_read=read)
 
@@ -170,19 +170,19 @@ def _located(source: SourceConfig, folder: Path) -> SourceConfig:
 def _written_secrets(file: ConfigFile) -> Iterator[str]:
     """Secrets that stand in the file itself: passwords in URLs, and the destinations' secret options."""
     for url in (file.store, *(source.database or source.files or "" for source in file.sources.values())):
-        yield from passwords(url)
+        yield from passwords_in_url(url)
     for address in filter(None, [*file.notify.to, file.notify.ping]):
-        yield from (address, address.partition("://")[2], *keys(address))
+        yield from (address, address.partition("://")[2], *api_keys_in_url(address))
     for options in file.destinations.values():
         for name, value in options:
             texts = value.values() if isinstance(value, Mapping) else (value,)
             yield from (text.get_secret_value() for text in texts if isinstance(text, SecretStr))
             if isinstance(value, str) and not type(options).model_fields[name].repr:
-                yield from (*passwords(value), *keys(value))
+                yield from (*passwords_in_url(value), *api_keys_in_url(value))
 
 
 def _proxy_secrets(file: ConfigFile, variables: Mapping[str, str]) -> Iterator[str]:
     """Users and passwords of proxies."""
     options = [file.proxy, *(each.proxy for each in file.destinations.values())]
     for url in filter(None, [*options, *egress.environment_secrets(options, variables)]):
-        yield from passwords(url)
+        yield from passwords_in_url(url)

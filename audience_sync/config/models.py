@@ -19,18 +19,18 @@ from audience_sync.config.sections.guard import (
     Guard,
     GuardOverride,
     HoldoutText,
+    MinStayField,
     Retention,
     RetentionText,
     Schedule,
     ScheduleText,
-    StayText,
     TraitsGuard,
 )
 from audience_sync.config.sections.metrics import Metrics
 from audience_sync.config.sections.notify import Notify
-from audience_sync.config.sections.snapshot import Origin, SnapshotConfig, SourceConfig, Text
+from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig, SourceConfig, Text
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
-from audience_sync.model import Initial
+from audience_sync.model import InitialSync
 
 TraitType = Literal["text", "number", "boolean", "date", "json"]
 
@@ -58,13 +58,13 @@ class AudienceConfig(SnapshotConfig):
     destinations: list[Text] | None = Field(
         default=None, description="The destinations that are told; default: all of them."
     )
-    initial: Initial = Field(
-        default=Initial.ALL,
+    initial: InitialSync = Field(
+        default=InitialSync.ALL,
         description="What the first creation does: `all` sends `true` to every member, `none` records them "
         "without sending, `manual` waits for `audience-sync seed KEY`.",
     )
 
-    min_stay: StayText | None = Field(
+    min_stay: MinStayField | None = Field(
         default=None,
         description="Who is missing from a snapshot stays a member for so many runs more, or so long: `false` is only "
         "sent to those who don't come back within it.",
@@ -106,11 +106,11 @@ def _trait(value: object) -> object:
 TraitText = Annotated[TraitConfig, BeforeValidator(_trait, json_schema_input_type=str | TraitConfig)]
 
 
-class SuppressedConfig(Origin):
+class SuppressedConfig(RowsConfig):
     """A list of users who are never sent anything."""
 
 
-class AliasConfig(Origin):
+class AliasConfig(RowsConfig):
     """A list of ids that users had before: of each row's `previous_id` everything goes to its `user_id`."""
 
     previous_id: Text = Field(default="previous_id", description="The column of the ids that are left.")

@@ -22,7 +22,7 @@ _LINKS = {
     "GuardOverride": "[guard](#guard)",
     "TraitsGuard": "[guard](#guard)",
     "Expect": "[expect](#expect)",
-    "Together": "[limits](#guard)",
+    "TotalGuard": "[limits](#guard)",
     "Schedule": "[schedule](#schedule)",
     "Notify": "[notify](#notify)",
     "Metrics": "[metrics](#metrics)",

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from audience_sync.config.models import ConfigFile
+from audience_sync.config.read.units import duration_text, size_text
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.config.sections.guard import Threshold
-from audience_sync.config.sections.units import duration_text, size_text
 
 Schema = dict[str, Any]
 

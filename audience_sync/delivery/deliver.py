@@ -12,16 +12,22 @@ from functools import partial
 from sqlalchemy import Connection
 
 from audience_sync.delivery.send.acknowledge import acknowledge
-from audience_sync.delivery.send.batches import Batch, Calls, batches, limited
+from audience_sync.delivery.send.batches import Batch, CallReader, batches, limited
 from audience_sync.delivery.send.body_limit import BodyLimit
-from audience_sync.delivery.send.prefetch import ahead
-from audience_sync.delivery.send.rate_limiter import Pace
-from audience_sync.delivery.send.sender import BatchSender, Outcome, Progress
-from audience_sync.delivery.send.sender_pool import INTERRUPTED, Senders
+from audience_sync.delivery.send.prefetch import prefetch
+from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
+from audience_sync.delivery.send.sender import BatchResult, BatchSender, StallTimer
+from audience_sync.delivery.send.sender_pool import INTERRUPTED, SenderPool
 from audience_sync.delivery.send.user_rate import UserRate, most_at_once
-from audience_sync.delivery.send.withheld import keep_withheld
-from audience_sync.delivery.state.cursors import Feed, begin, complete, end_seeding, is_seeded
-from audience_sync.delivery.state.subscription_history import Terms, note_terms
+from audience_sync.delivery.send.withheld import store_withheld
+from audience_sync.delivery.state.cursors import (
+    DeliveryCursor,
+    advance_position,
+    end_seeding,
+    is_seeded,
+    mark_in_flight,
+)
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
 from audience_sync.destinations.base import Destination, Transport
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import RunId
@@ -36,25 +42,25 @@ GROUP_SECONDS = 0.025
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryJob:
     """One destination's share of a run, ready to be sent.
 
     ``table``: what is owed. ``whole``: to everyone, not only to those whom the feed has reached. ``most``: send
     no more calls than this, and leave the rest pending. ``rate``: at most so many users a second. ``kept_back``,
     ``kept_calls``: what suppressed users are not sent; ``releases``: some of the calls carry what was withheld before;
-    ``retries``: refused ones are among them. ``told_since``: see ``Calls``.
+    ``retries``: refused ones are among them. ``told_since``: see ``CallReader``.
     """
 
     name: str
     destination_id: int
     destination: Destination
-    feed: Feed
+    cursor: DeliveryCursor
     table: str
     calls: int
-    whole: bool = True
-    most: int | None = None
+    includes_everyone: bool = True
+    max_calls: int | None = None
     rate: float | None = None
-    kept_back: str | None = None
+    withheld_table: str | None = None
     kept_calls: int = 0
     releases: bool = False
     retries: bool = False
@@ -62,7 +68,7 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class Tally:
+class DeliveryStats:
     """What became of a destination's calls: ``delivered + refused + pending = calls``.
 
     ``withheld`` counts the users who are not sent what they would be, since they are suppressed.
@@ -86,11 +92,11 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class DeliveryContext:
     """What all deliveries of a run share.
 
-    ``times``: when each run started (ISO 8601). ``nonces``: see ``Calls``. ``latecomers``: users who were suppressed
-    since.
+    ``times``: when each run started (ISO 8601). ``nonces``: see ``CallReader``. ``recently_suppressed``: users who were
+    suppressed since.
     """
 
     lease: Lease
@@ -98,14 +104,14 @@ class Context:
     installation: str
     times: Mapping[int, str]
     property_ids: Mapping[str, int]
-    watch: Callable[[Tally], None] = field(default=lambda tally: None)
-    under_way: list[Progress] = field(default_factory=list)
+    progress: Callable[[DeliveryStats], None] = field(default=lambda stats: None)
+    under_way: list[StallTimer] = field(default_factory=list)
     interrupted: threading.Event = field(default_factory=threading.Event)
-    latecomers: Callable[[], Collection[str]] = tuple
+    recently_suppressed: Callable[[], Collection[str]] = tuple
     mask: Callable[[str], str] = str
     nonces: Mapping[int, str] = field(default_factory=dict)
 
-    def begin(self, progress: Progress) -> None:
+    def begin(self, progress: StallTimer) -> None:
         """A delivery starts; after an interruption it ends at once."""
         self.under_way.append(progress)
         if self.interrupted.is_set():
@@ -118,51 +124,57 @@ class Context:
             progress.stop(INTERRUPTED)
 
 
-def deliver(workspace: Workspace, context: Context, work: Delivery) -> Tally:
+def deliver(workspace: Workspace, context: DeliveryContext, work: DeliveryJob) -> DeliveryStats:
     """Send what is owed until all is answered, or the destination has stopped. Raises LeaseLostError."""
     started = time.monotonic()
-    tally = Tally(work.name, work.calls, withheld=work.kept_calls)
-    feed = work.feed
-    if work.kept_back and work.kept_calls:
-        feed = context.lease.carry_out(partial(_keep_back, workspace=workspace, context=context, work=work, feed=feed))
+    stats = DeliveryStats(work.name, work.calls, withheld=work.kept_calls)
+    cursor = work.cursor
+    if work.withheld_table and work.kept_calls:
+        cursor = context.lease.transact(
+            partial(_keep_back, workspace=workspace, context=context, work=work, cursor=cursor)
+        )
     if work.calls:
-        feed, progress = _send(workspace, context, work, feed, tally)
-        tally.error = progress.reason or tally.error
-        tally.rate_limited = progress.rate_limited
-    if work.whole and not tally.pending:
-        _finish(context, work, feed)
-        tally.complete = True
-    tally.seconds = time.monotonic() - started
-    return tally
+        cursor, progress = _send(workspace, context, work, cursor, stats)
+        stats.error = progress.reason or stats.error
+        stats.rate_limited = progress.rate_limited
+    if work.includes_everyone and not stats.pending:
+        _finish(context, work, cursor)
+        stats.complete = True
+    stats.seconds = time.monotonic() - started
+    return stats
 
 
-def _finish(context: Context, work: Delivery, feed: Feed) -> None:
-    if feed.seeding is None:
-        context.lease.carry_out(partial(complete, feed=feed, run=context.run))
+def _finish(context: DeliveryContext, work: DeliveryJob, cursor: DeliveryCursor) -> None:
+    if cursor.seeding is None:
+        context.lease.transact(partial(advance_position, cursor=cursor, run=context.run))
         return
 
     def end(connection: Connection) -> bool:
-        terms = Terms(context.run + 1, end_seeding(connection, feed, context.run), seeding=False)
-        note_terms(connection, work.destination_id, [terms], context.property_ids)
+        terms = SubscriptionVersion(context.run + 1, end_seeding(connection, cursor, context.run), seeding=False)
+        record_versions(connection, work.destination_id, [terms], context.property_ids)
         return True
 
-    context.lease.carry_out(end, partial(is_seeded, feed=feed))
+    context.lease.transact(end, partial(is_seeded, cursor=cursor))
 
 
-def _keep_back(connection: Connection, *, workspace: Workspace, context: Context, work: Delivery, feed: Feed) -> Feed:
+def _keep_back(
+    connection: Connection, *, workspace: Workspace, context: DeliveryContext, work: DeliveryJob, cursor: DeliveryCursor
+) -> DeliveryCursor:
     """What suppressed users are not sent is owed, as if it had been sent."""
-    assert work.kept_back is not None
-    keep_withheld(connection, workspace, work.kept_back, work.destination_id, context.property_ids)
-    return begin(connection, feed, context.run)
+    assert work.withheld_table is not None
+    store_withheld(connection, workspace, work.withheld_table, work.destination_id, context.property_ids)
+    return mark_in_flight(connection, cursor, context.run)
 
 
-def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, tally: Tally) -> tuple[Feed, Progress]:
+def _send(
+    workspace: Workspace, context: DeliveryContext, work: DeliveryJob, cursor: DeliveryCursor, stats: DeliveryStats
+) -> tuple[DeliveryCursor, StallTimer]:
     options = work.destination.options
-    progress = Progress(options.give_up_after.total_seconds())
+    progress = StallTimer(options.give_up_after.total_seconds())
     context.begin(progress)
-    pace = Pace(options.rate_limit, wait=progress.stopped.wait)
+    pace = AdaptiveRateLimiter(options.rate_limit, wait=progress.stopped.wait)
     user_rate = UserRate(work.rate, wait=progress.stopped.wait)
-    feed = context.lease.carry_out(partial(begin, feed=feed, run=context.run))
+    cursor = context.lease.transact(partial(mark_in_flight, cursor=cursor, run=context.run))
 
     def sender(transport: Transport) -> BatchSender:
         return BatchSender(
@@ -170,7 +182,7 @@ def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, ta
             pace,
             progress,
             context.lease.confirm,
-            suppressed=context.latecomers,
+            suppressed=context.recently_suppressed,
             parts=work.destination.parts,
             limits=work.destination.limits,
             bodies=bodies,
@@ -178,42 +190,42 @@ def _send(workspace: Workspace, context: Context, work: Delivery, feed: Feed, ta
             mask=context.mask,
         )
 
-    calls = Calls(
+    calls = CallReader(
         workspace, work.table, context.installation, work.name, context.times, work.told_since, context.nonces
     )
     bodies = BodyLimit(progress.stopped.is_set)
-    with Senders(work.destination, progress, sender, user_rate) as senders:
-        for outcomes in _answers(senders, limited(_batches(calls, work), work.most), progress):
-            feed = acknowledge(
+    with SenderPool(work.destination, progress, sender, user_rate) as senders:
+        for outcomes in _answers(senders, limited(_batches(calls, work), work.max_calls), progress):
+            cursor = acknowledge(
                 context.lease,
-                feed,
+                cursor,
                 work.destination_id,
                 context.run,
                 outcomes,
                 context.property_ids,
                 calls.of,
-                whole=work.whole,
+                whole=work.includes_everyone,
                 releases=work.releases,
                 retries=work.retries,
             )
-            _count(tally, outcomes)
-            context.watch(tally)
-    return feed, progress
+            _count(stats, outcomes)
+            context.progress(stats)
+    return cursor, progress
 
 
-def _batches(calls: Calls, work: Delivery) -> Iterator[Batch]:
-    sizes = [each for each in (work.most, most_at_once(work.rate)) if each is not None]
-    return batches(ahead(calls.encoded(work.destination)), work.destination, most=min(sizes, default=None))
+def _batches(calls: CallReader, work: DeliveryJob) -> Iterator[Batch]:
+    sizes = [each for each in (work.max_calls, most_at_once(work.rate)) if each is not None]
+    return batches(prefetch(calls.encoded(work.destination)), work.destination, most=min(sizes, default=None))
 
 
-def _answers(senders: Senders, found: Iterator[Batch], progress: Progress) -> Iterator[Sequence[Outcome]]:
+def _answers(senders: SenderPool, found: Iterator[Batch], progress: StallTimer) -> Iterator[Sequence[BatchResult]]:
     """Yield outcomes in groups, each to be acknowledged in one transaction; submit no more batches after a stop.
 
     An error of a sender is raised once everything that was answered before has been yielded.
     """
     batches = _until_broken(found, progress)
-    under_way: set[Future[Outcome]] = set()
-    group: list[Outcome] = []
+    under_way: set[Future[BatchResult]] = set()
+    group: list[BatchResult] = []
     due = time.monotonic()
     while True:
         batch = None if progress.stopped.is_set() else next(batches, None)
@@ -235,7 +247,7 @@ def _answers(senders: Senders, found: Iterator[Batch], progress: Progress) -> It
         yield group
 
 
-def _until_broken(found: Iterator[Batch], progress: Progress) -> Iterator[Batch]:
+def _until_broken(found: Iterator[Batch], progress: StallTimer) -> Iterator[Batch]:
     """The batches until the destination's own code fails at all calls: what is under way is still answered."""
     try:
         yield from found
@@ -243,14 +255,14 @@ def _until_broken(found: Iterator[Batch], progress: Progress) -> Iterator[Batch]
         progress.stop(str(error))
 
 
-def _count(tally: Tally, outcomes: Sequence[Outcome]) -> None:
+def _count(stats: DeliveryStats, outcomes: Sequence[BatchResult]) -> None:
     for outcome in outcomes:
-        tally.requests += outcome.requests
-        tally.retries += outcome.retries
+        stats.requests += outcome.requests
+        stats.retries += outcome.retries
         if outcome.answered:
-            tally.delivered += outcome.delivered
-            tally.refused += len(outcome.refusals)
-            tally.withheld += len(outcome.withheld)
-            tally.calls -= len(outcome.withheld)
+            stats.delivered += outcome.delivered
+            stats.refused += len(outcome.refusals)
+            stats.withheld += len(outcome.withheld)
+            stats.calls -= len(outcome.withheld)
         else:
-            tally.error = f"no answer to some calls, last: {outcome.reason}"
+            stats.error = f"no answer to some calls, last: {outcome.reason}"

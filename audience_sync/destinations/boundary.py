@@ -26,10 +26,17 @@ from audience_sync.destinations.base import (
     Message,
     Transport,
 )
-from audience_sync.destinations.http.statuses import named, shortened
-from audience_sync.errors import AudienceSyncError, OwnCodeError, StoreError, UnsendableError, in_short, is_of_memory
+from audience_sync.destinations.http.statuses import named, truncate
+from audience_sync.errors import (
+    AudienceSyncError,
+    OwnCodeError,
+    StoreError,
+    UnsendableError,
+    is_of_memory,
+    summarize_error,
+)
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
-from audience_sync.redaction.secrets import masked
+from audience_sync.redaction.secrets import mask_secrets
 
 log = logging.getLogger("audience_sync")
 
@@ -171,19 +178,19 @@ def own_error(error: BaseException, secrets: Sequence[str]) -> str:
     """What a destination's own code raised, and where, in one line."""
 
     def plain(words: str) -> str:
-        return masked(words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode(), secrets)
+        return mask_secrets(words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode(), secrets)
 
     if isinstance(error, AudienceSyncError):  # meant for people already
-        return shortened(plain(str(error)))
+        return truncate(plain(str(error)))
     try:
-        words = in_short(error, plain, place=False)
+        words = summarize_error(error, plain, place=False)
     except Exception:  # its own __str__ may fail too
         words = type(error).__name__
     frames = extract_tb(error.__traceback__)
     if is_of_memory(error) and frames and Path(frames[-1].filename).is_relative_to(_PACKAGE):
         return "there was not enough memory: give the process more (`ulimit -v`, a container's limit)"
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return shortened(f"error in the destination's own code: {words}") + where
+    return truncate(f"error in the destination's own code: {words}") + where
 
 
 def _of(name: str, destination: Destination) -> Destination:

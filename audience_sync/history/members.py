@@ -7,10 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from audience_sync.history.horizon import run_known_by
+from audience_sync.history.horizon import run_at
 from audience_sync.store.audiences.properties import Property, audience_called, read_chains
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots.chain import current, fetch
+from audience_sync.store.snapshots.chain import current_rows_query, download_segments
 from audience_sync.store.tables import changes, runs
 from audience_sync.workspace import Workspace
 
@@ -28,7 +28,7 @@ def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int
             audience = audience_called(connection, key)
             members = _members(connection, workspace, audience)
             if at is not None:
-                members = _as_of(connection, workspace, audience, members, run_known_by(connection, at))
+                members = _as_of(connection, workspace, audience, members, run_at(connection, at))
             times = {row.id: _text(row.started_at) for row in connection.execute(select(runs.c.id, runs.c.started_at))}
         for rows in workspace.stream(f"select user_id, run_id from ({members}) order by user_id"):
             yield [(user, times[run]) for user, run in rows]
@@ -40,7 +40,7 @@ def _text(moment: datetime) -> str:
 
 def _members(connection: Connection, workspace: Workspace, audience: Property) -> str:
     chain = read_chains(connection, [audience])[audience.chain_id]
-    return current(fetch(connection, workspace, chain))
+    return current_rows_query(download_segments(connection, workspace, chain))
 
 
 def _as_of(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:

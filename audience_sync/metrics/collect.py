@@ -24,7 +24,7 @@ from audience_sync.store.tables import (
 Sample = tuple[tuple[str, ...], float]
 
 
-class Number(NamedTuple):
+class Metric(NamedTuple):
     """``kind`` is `gauge` or `counter`; each sample has a value for every label."""
 
     name: str
@@ -108,45 +108,45 @@ def _alerts(connection: Connection) -> Iterator[Sample]:
 
 
 NUMBERS = (
-    Number("runs_total", "counter", "Runs that ended, by how.", ("status",), _runs),
-    Number(
+    Metric("runs_total", "counter", "Runs that ended, by how.", ("status",), _runs),
+    Metric(
         "last_run_timestamp_seconds",
         "gauge",
         "When the last run ended.",
         (),
         _last_run(lambda row: row.finished_at.timestamp()),
     ),
-    Number("last_run_seconds", "gauge", "How long the last run took.", (), _last_run(lambda row: row.seconds)),
-    Number(
+    Metric("last_run_seconds", "gauge", "How long the last run took.", (), _last_run(lambda row: row.seconds)),
+    Metric(
         "last_success_timestamp_seconds",
         "gauge",
         "When the last run ended that left nothing undone.",
         (),
         _last_success,
     ),
-    Number("run_at_work", "gauge", "1 while a run is in progress.", (), _at_work),
-    Number("members", "gauge", "Members of each audience.", ("audience",), _members),
-    Number(
+    Metric("run_at_work", "gauge", "1 while a run is in progress.", (), _at_work),
+    Metric("members", "gauge", "Members of each audience.", ("audience",), _members),
+    Metric(
         "last_run_changes",
         "gauge",
         "Users who entered and left in the last run.",
         ("audience", "change"),
         _of_last_run(run_audiences, run_audiences.c.audience_key, ("entered", "left")),
     ),
-    Number(
+    Metric(
         "last_run_calls",
         "gauge",
         "Identify calls in the last run: delivered, refused, still pending at its end.",
         ("destination", "outcome"),
         _of_last_run(run_destinations, destinations.c.name, ("delivered", "refused", "pending")),
     ),
-    Number(
+    Metric(
         "last_run_retries",
         "gauge",
         "Requests that the last run had to send again.",
         ("destination", "of"),
         _of_last_run(run_destinations, destinations.c.name, ("retries", "requests")),
     ),
-    Number("refused_calls", "gauge", "Calls refused and not accepted since.", ("destination",), _refused),
-    Number("alerts", "gauge", "What needs attention now, by kind.", ("kind",), _alerts),
+    Metric("refused_calls", "gauge", "Calls refused and not accepted since.", ("destination",), _refused),
+    Metric("alerts", "gauge", "What needs attention now, by kind.", ("kind",), _alerts),
 )

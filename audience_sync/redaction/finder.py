@@ -30,7 +30,7 @@ _BASE64 = re.compile(r"(?:[a-z0-9+/_-]|\\/|%2[bf]){6,}(?:=|%3d)*", re.IGNORECASE
 Span = tuple[int, int]
 
 
-class Hidden:
+class Redactor:
     """Values that are to be seen in no text."""
 
     def __init__(self, values: Iterable[str]) -> None:
@@ -38,7 +38,7 @@ class Hidden:
         self._letters = {letters for value in plain for letters in _readings(value)} - {""}
         self._bytes = {_folded(value.encode(errors="replace")) for value in plain if len(value) >= _SHORTEST_PACKED}
 
-    def masked(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text with a mask in the place of each value; values that overlap are one."""
         if not self._letters:
             return text
@@ -50,7 +50,7 @@ class Hidden:
 
     def _in_letters(self, text: str) -> Iterator[Span]:
         """As it stands, too: what comes before a value may look like the beginning of an escape."""
-        for reading in (_Reading(text, _LETTER), _Reading(text, _MEANT)):
+        for reading in (_DecodedText(text, _LETTER), _DecodedText(text, _MEANT)):
             for value in self._letters:
                 yield from reading.spans(value)
 
@@ -61,7 +61,7 @@ class Hidden:
                 yield run.span()
 
 
-class _Reading:
+class _DecodedText:
     """A text as it is meant, and where in the text each letter of that stands."""
 
     def __init__(self, text: str, pattern: re.Pattern[str]) -> None:
@@ -83,7 +83,7 @@ class _Reading:
 def _readings(value: str) -> Iterator[str]:
     yield _alike(value)
     if not _ESCAPES.isdisjoint(value):
-        yield _Reading(value, _MEANT).text
+        yield _DecodedText(value, _MEANT).text
 
 
 def _alike(text: str) -> str:

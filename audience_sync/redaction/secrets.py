@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
-from audience_sync.redaction.finder import MASK, Hidden
+from audience_sync.redaction.finder import MASK, Redactor
 
-__all__ = ["MASK", "SHORTEST", "keys", "masked", "passwords", "secrets_of"]
+__all__ = ["MASK", "SHORTEST", "api_keys_in_url", "collect_secrets", "mask_secrets", "passwords_in_url"]
 
 #: Shorter values (a port, `true`) would mask half of every output; no service gives such a key. Characters.
 SHORTEST = 4
@@ -31,7 +31,7 @@ _PARAMETER = re.compile(
 _HEADER = re.compile(r"(?:bearer|basic|token|apikey|digest) +(\S.*)|whsec_(.+)", re.IGNORECASE)
 
 
-def secrets_of(values: Iterable[str]) -> tuple[str, ...]:
+def collect_secrets(values: Iterable[str]) -> tuple[str, ...]:
     """The values, and the keys and passwords that are a part of them; the longest come first."""
     plain = {part for value in values for text in (value, *value.splitlines()) for part in _parts(text.strip())}
     found = {text for text in plain if len(text) >= SHORTEST}
@@ -39,7 +39,7 @@ def secrets_of(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    yield from (text, *passwords(text), *keys(text))
+    yield from (text, *passwords_in_url(text), *api_keys_in_url(text))
     if header := _HEADER.fullmatch(text):
         key = (header[1] or header[2]).strip()
         yield from (key, *_user_and_password(key))
@@ -54,12 +54,12 @@ def _user_and_password(key: str) -> list[str]:
     return [both, both.partition(":")[2]] if both.isprintable() else []
 
 
-def passwords(url: str) -> list[str]:
+def passwords_in_url(url: str) -> list[str]:
     """The passwords in a URL, as written and as meant."""
     return _as_meant([found for pattern in (*_PASSWORDS, _PARAMETER) for found in pattern.findall(url)])
 
 
-def keys(url: str) -> list[str]:
+def api_keys_in_url(url: str) -> list[str]:
     """What may be a key in the URL of a service: the user, path and query, and each part that is long enough."""
     found = [found for pattern in _KEYS for found in pattern.findall(url)]
     return _as_meant([*found, *(part for each in found for part in re.split("[/&=]", each) if len(part) >= _LONG)])
@@ -69,11 +69,11 @@ def _as_meant(written: list[str]) -> list[str]:
     return [*written, *map(unquote, written), *map(unquote_plus, written)]
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
+def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     """The text without the secrets, however they are spelled in it."""
-    return _hidden(tuple(secrets)).masked(text)
+    return _hidden(tuple(secrets)).redact(text)
 
 
 @lru_cache(maxsize=64)
-def _hidden(secrets: tuple[str, ...]) -> Hidden:
-    return Hidden(secret for secret in secrets if len(secret) >= SHORTEST)
+def _hidden(secrets: tuple[str, ...]) -> Redactor:
+    return Redactor(secret for secret in secrets if len(secret) >= SHORTEST)

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.config.sections.guard import Schedule
 from audience_sync.errors import ConfigError, Problem
-from audience_sync.schedule.times import due, first_after, words
+from audience_sync.schedule.times import due, first_after, schedule_name
 from audience_sync.store.runs.schedule_slots import LastSlot, Slot
-from audience_sync.sync.values.request import Order
+from audience_sync.sync.values.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ScheduleEntry:
     """A schedule, and whose turn it is then. Every run brings the computed traits up to date."""
 
     schedule: Schedule
@@ -24,7 +24,7 @@ class Entry:
     @property
     def name(self) -> str:
         """By which the store knows it."""
-        return words(self.schedule)
+        return schedule_name(self.schedule)
 
 
 _NO_SCHEDULE = """no schedule is set. Nothing was run.
@@ -33,26 +33,28 @@ _NO_SCHEDULE = """no schedule is set. Nothing was run.
     Or let cron run: audience-sync sync"""
 
 
-def entries(settings: Settings) -> list[Entry]:
+def entries(settings: Settings) -> list[ScheduleEntry]:
     """Every schedule of the config, once. Raises ConfigError where there is none."""
     found: dict[str, tuple[Schedule, list[AudienceConfig]]] = {}
     for config in settings.audiences:
         schedule = settings.schedule_of(config)
         if schedule is not None:
-            found.setdefault(words(schedule), (schedule, []))[1].append(config)
+            found.setdefault(schedule_name(schedule), (schedule, []))[1].append(config)
     general = settings.general_schedule
     if general is not None:
-        found.setdefault(words(general), (general, []))
+        found.setdefault(schedule_name(general), (general, []))
     if not found:
         raise ConfigError([Problem("", _NO_SCHEDULE)])
-    return [Entry(schedule, tuple(audiences)) for schedule, audiences in found.values()]
+    return [ScheduleEntry(schedule, tuple(audiences)) for schedule, audiences in found.values()]
 
 
-def next_time(found: Sequence[Entry], after: datetime) -> datetime:
+def next_time(found: Sequence[ScheduleEntry], after: datetime) -> datetime:
     return min(first_after(each.schedule, after) for each in found)
 
 
-def order_of(settings: Settings, found: Sequence[Entry], last: Mapping[str, LastSlot], now: datetime) -> Order | None:
+def due_run(
+    settings: Settings, found: Sequence[ScheduleEntry], last: Mapping[str, LastSlot], now: datetime
+) -> RunRequest | None:
     """The run that is due by now, of everything that is; None where nothing is. ``last``: of each schedule, by name."""
     slots, audiences = list[Slot](), list[AudienceConfig]()
     for each in found:
@@ -64,4 +66,4 @@ def order_of(settings: Settings, found: Sequence[Entry], last: Mapping[str, Last
     if not slots:
         return None
     whole = len(audiences) == len(settings.audiences)
-    return Order("schedule", due=None if whole else audiences, slots=slots)
+    return RunRequest("schedule", only_entries=None if whole else audiences, slots=slots)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from audience_sync.config.models import Settings
-from audience_sync.errors import AudienceSyncError, LeaseLostError, RunInProgressError, SlotsTakenError, in_short
-from audience_sync.schedule.entries import Entry, next_time, order_of
+from audience_sync.errors import AudienceSyncError, LeaseLostError, RunInProgressError, SlotsTakenError, summarize_error
+from audience_sync.schedule.entries import ScheduleEntry, due_run, next_time
 from audience_sync.schedule.times import first_after
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs import schedule_slots as slots
 from audience_sync.store.runs.schedule_slots import LastSlot
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import Order, Parts
+from audience_sync.sync.values.request import RunDependencies, RunRequest
 
 log = logging.getLogger("audience_sync.schedule")
 
@@ -27,22 +27,22 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ScheduledConfig:
     """What a config says: its schedules, how a run by it is opened and carried out, and how people are told of a run
     that gives no report, and of times that have to wait for too long."""
 
     settings: Settings
-    entries: Sequence[Entry]
-    opened: Callable[[], AbstractContextManager[Parts]]
-    run: Callable[[Parts, Order], Report]
+    entries: Sequence[ScheduleEntry]
+    opened: Callable[[], AbstractContextManager[RunDependencies]]
+    run: Callable[[RunDependencies, RunRequest], Report]
     tell: Callable[[Exception], None]
     waits: Callable[[Sequence[slots.Slot], datetime], None]
 
 
-class Keeper:
+class Scheduler:
     """``say`` is told of every run that has ended."""
 
-    def __init__(self, program: Program, say: Callable[[Report], None]) -> None:
+    def __init__(self, program: ScheduledConfig, say: Callable[[Report], None]) -> None:
         self.program = program
         self._say = say
         self._pause = FIRST_PAUSE
@@ -70,15 +70,15 @@ class Keeper:
         found = {each.name: each.schedule for each in self.program.entries}
         with store.writing() as connection:
             last = slots.last_slots(connection, found, now)
-            others = slots.newest_others(connection, found, now)
+            others = slots.latest_other_slots(connection, found, now)
             new = [
                 name
                 for name, schedule in found.items()
                 if name not in last or (name in others and first_after(schedule, last[name].at) < others[name])
             ]
-            slots.watch(connection, [name for name in new if name not in last or last[name].at < now], now)
+            slots.start_schedules(connection, [name for name in new if name not in last or last[name].at < now], now)
 
-    def take_turn(self, now: datetime) -> float | None:
+    def run_due(self, now: datetime) -> float | None:
         """Run what is due by now, if anything is. Returns in how many seconds to try again; None where there is no
         need before the next time. Raises KeyboardInterrupt alone."""
         order = None
@@ -102,7 +102,7 @@ class Keeper:
             log.error("the run could not be carried out: %s", error)
             return self._failed(error)
         except Exception as error:
-            words = f"an error that audience-sync did not expect: {in_short(error, str)}"
+            words = f"an error that audience-sync did not expect: {summarize_error(error, str)}"
             log.error("the run could not be carried out: %s. The schedule continues", words)
             return self._failed(error)
         self._pause = FIRST_PAUSE
@@ -112,7 +112,7 @@ class Keeper:
     def next_time(self, after: datetime) -> datetime:
         return next_time(self.program.entries, after)
 
-    def _due(self, store: Store, now: datetime) -> Order | None:
+    def _due(self, store: Store, now: datetime) -> RunRequest | None:
         found = self.program.entries
         if self._was_set_back:
             self._forget_later(store, now)
@@ -121,18 +121,18 @@ class Keeper:
         if any(each.name not in last for each in found):  # it is another store, or an older one, than at the start
             self._watch(store, now)
             last = self._last(store, now)
-        return order_of(self.program.settings, found, last, now)
+        return due_run(self.program.settings, found, last, now)
 
     def _last(self, store: Store, now: datetime) -> Mapping[str, LastSlot]:
         with store.reading() as connection:
             return slots.last_slots(connection, [each.name for each in self.program.entries], now)
 
-    def _announce(self, order: Order) -> None:
+    def _announce(self, request: RunRequest) -> None:
         """Once, however often another run has to be waited for."""
-        if order.slots == self._announced:
+        if request.slots == self._announced:
             return
-        self._announced = order.slots
-        for each in order.slots:
+        self._announced = request.slots
+        for each in request.slots:
             if each.missed:
                 words = "%s: due at %s; %s missed since %s, for which the same run makes up"
                 log.warning(words, each.schedule, _text(each.due_at), f"{each.missed:,}", _text(each.since))
@@ -144,7 +144,7 @@ class Keeper:
         try:
             self._say(report)
         except (Exception, SystemExit) as error:  # rich ends a program whose pipe has no reader any more
-            log.warning("run %d can't be shown on stdout: %s", report.run, in_short(error, str))
+            log.warning("run %d can't be shown on stdout: %s", report.run, summarize_error(error, str))
 
     def _failed(self, error: Exception) -> float:
         """Returns the seconds until the next try."""

@@ -62,7 +62,7 @@ class _Next(BaseTrigger):  # type: ignore[misc]  # it has no types
         return self._after(max(previous_fire_time or now, now))
 
 
-class Clock:
+class Timer:
     """A context. Waits until something is due, and notices when the wall clock is set.
 
     APScheduler wakes it on time. It waits by the wall clock, though: one that was set would keep it asleep for as long

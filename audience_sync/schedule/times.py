@@ -11,8 +11,8 @@ from itertools import islice, takewhile
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from audience_sync.config.read.units import duration_text
 from audience_sync.config.sections.guard import Schedule
-from audience_sync.config.sections.units import duration_text
 from audience_sync.schedule.crontab import crontab_times
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ class Due(NamedTuple):
     since: datetime | None
 
 
-def words(schedule: Schedule) -> str:
+def schedule_name(schedule: Schedule) -> str:
     """As people know it, and the store: `cron 0 6 * * * Europe/Berlin`, `every 15m`."""
     if schedule.every is not None:
         return f"every {duration_text(schedule.every)}"

@@ -23,7 +23,7 @@ class TraitColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class Expectations:
     """What a source must show before its rows are used.
 
     ``since``: something of it was written then or later; a database says when by the query ``modified``. ``marker``
@@ -38,7 +38,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SnapshotRequest:
     """What a snapshot needs of a source: one of ``file`` or ``query``, and the columns' names there.
 
     ``traits`` maps a trait's key to its column; ``name`` is the column of ``names_from``; ``probe`` is a query
@@ -54,7 +54,7 @@ class Wanted:
     sheet: str | None = None
     probe: str | None = None
     partitions: str | None = None
-    expected: Expected = Expected()
+    expected: Expectations = Expectations()
     #: A look at the columns: of a database so many rows are fetched, of a text file its beginning is read. None: all.
     most: int | None = None
 
@@ -71,7 +71,7 @@ ODD = "has a rejected value"
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SnapshotRows:
     """Rows that DuckDB can scan, not yet read.
 
     ``select`` is a query with the columns ``user_id`` (text as written, NULL where it can't be used), ``name``
@@ -103,7 +103,7 @@ class Source(ABC):
     """A place snapshots come from. It keeps nothing between reads."""
 
     @abstractmethod
-    def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+    def read(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
         """Find the rows and check that the columns are there.
 
         Raises SourceError, with the file, line or column and the remedy, where they aren't, and IncompleteError where
@@ -111,7 +111,7 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def mark(self, wanted: Wanted) -> str | None:
+    def mark(self, wanted: SnapshotRequest) -> str | None:
         """What the rows depend on, without reading them: while it is the same they are too. None where that can't
         be known cheaply, or where something is missing or not as expected (``read`` says what)."""
 

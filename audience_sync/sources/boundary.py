@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
+from audience_sync.config.read.units import duration_text
 from audience_sync.config.sections.snapshot import TIMEOUT
-from audience_sync.config.sections.units import duration_text
-from audience_sync.errors import AudienceSyncError, SourceError, in_short, is_of_memory
-from audience_sync.sources.base import Rows, Source, Wanted
+from audience_sync.errors import AudienceSyncError, SourceError, is_of_memory, summarize_error
+from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.sources.timeout import Deadline, OverdueError, in_time, watched
 from audience_sync.workspace import Workspace
 
@@ -31,7 +31,7 @@ class Barred:
     """An entry that is not read, since it has broken a workspace of this run."""
 
     source: str
-    wanted: Wanted
+    wanted: SnapshotRequest
     problem: SourceError
 
 
@@ -59,20 +59,20 @@ class Bounded(Source):
     def barring(self, barred: Sequence[Barred]) -> Bounded:
         return Bounded(self._name, self._opened, self._timeout, barred)
 
-    def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+    def read(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
         entry = _entry(wanted)
         for each in self._barred:
             if (each.source, each.wanted) == (self._name, entry):
                 raise each.problem
         return self._rows(workspace, wanted)
 
-    def mark(self, wanted: Wanted) -> str | None:
+    def mark(self, wanted: SnapshotRequest) -> str | None:
         return self._asked(lambda source: source.mark(wanted))
 
     def check(self) -> str:
         return self._asked(lambda source: source.check())
 
-    def _rows(self, workspace: Workspace, wanted: Wanted) -> Rows:
+    def _rows(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
         deadline, interrupt = Deadline(self._timeout), workspace.connection.interrupt
         with self._sparing(workspace, wanted), self._owning():
             source = self._opened()
@@ -96,7 +96,7 @@ class Bounded(Source):
             return in_time(Deadline(self._timeout), lambda: question(source), source.stop)
 
     @contextmanager
-    def _sparing(self, workspace: Workspace, wanted: Wanted) -> Iterator[None]:
+    def _sparing(self, workspace: Workspace, wanted: SnapshotRequest) -> Iterator[None]:
         """Raises WorkspaceBrokenError where an error of this entry would be all others' as well."""
         try:
             yield
@@ -125,7 +125,7 @@ class Bounded(Source):
             case RecursionError():
                 what, remedy = "a value is nested too deeply", "Leave the value out, or have it written as text"
             case _:
-                what, remedy = in_short(error, str, place=False), "Correct the data or the query"
+                what, remedy = summarize_error(error, str, place=False), "Correct the data or the query"
         return SourceError(f"source '{self._name}' can't be read: {what}. Nothing of it was used. {remedy}.")
 
     def _too_long(self) -> SourceError:
@@ -149,7 +149,7 @@ def _of(name: str, source: Source) -> Bounded:
     return Bounded(name, lambda: source)
 
 
-def _entry(wanted: Wanted) -> Wanted:
+def _entry(wanted: SnapshotRequest) -> SnapshotRequest:
     """What is asked for, whenever it is asked."""
     return replace(wanted, expected=replace(wanted.expected, since=None))
 

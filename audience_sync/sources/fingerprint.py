@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from audience_sync import __version__
-from audience_sync.sources.base import Wanted
+from audience_sync.sources.base import SnapshotRequest
 
 #: Seconds for which a file that was just written is not trusted: within one tick of a file system's clock it may be
 #: written again, and look the same.
-SETTLED = 2.0
+MTIME_GRACE_SECONDS = 2.0
 
 
-def mark_of(wanted: Wanted, *versions: Sequence[str] | None) -> str | None:
+def fingerprint(wanted: SnapshotRequest, *versions: Sequence[str] | None) -> str | None:
     """Of what is asked, by which version of the program, of what: files' versions, or a probe's answer."""
     known = [found for found in versions if found]
     if not known or len(known) < len(versions):
@@ -34,7 +34,7 @@ def file_version(path: str, now: float | None = None) -> str | None:
         stat = os.stat(path)
     except OSError:
         return None
-    settled = stat.st_mtime < (time.time() if now is None else now) - SETTLED
+    settled = stat.st_mtime < (time.time() if now is None else now) - MTIME_GRACE_SECONDS
     return f"{path}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}" if settled else None
 
 

@@ -8,14 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from audience_sync.errors import IncompleteError
-from audience_sync.sources.base import Expected, Unsendable
-from audience_sync.sources.storage.locate import Written
+from audience_sync.sources.base import Expectations, Unsendable
+from audience_sync.sources.storage.locate import FileMtime
 
 #: Characters of a value that is not a time.
 MOST_SHOWN = 40
 
 
-def unready(expected: Expected, files: Sequence[Written], marker: Sequence[Written]) -> str | None:
+def not_ready_reason(expected: Expectations, files: Sequence[FileMtime], marker: Sequence[FileMtime]) -> str | None:
     """What stands against using these files; None when nothing does. ``marker``: the marker, if it is there."""
     newest = max(files, key=lambda file: file.at or 0)
     if expected.since:
@@ -31,7 +31,7 @@ def unready(expected: Expected, files: Sequence[Written], marker: Sequence[Writt
     return None
 
 
-def _too_old(newest: Written, since: datetime) -> str | None:
+def _too_old(newest: FileMtime, since: datetime) -> str | None:
     if newest.at is None:
         return f"when {newest.name} was written is unclear here, so that `max_age` can't be checked"
     return stale(newest.name, datetime.fromtimestamp(newest.at, UTC), since)
@@ -47,7 +47,7 @@ def _shown(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def moment(value: Any) -> datetime:
+def parse_time(value: Any) -> datetime:
     """What a database says of a time: one without a zone is UTC, a number is seconds since 1970.
 
     Raises IncompleteError for what is not a time, such as infinity.

@@ -11,105 +11,115 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from audience_sync.delivery.state.cursors import Ledger, read_ledgers
+from audience_sync.delivery.state.cursors import DestinationState, read_ledgers
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
-    ForgottenError,
     FrozenError,
+    HistoryPrunedError,
     LeaseLostError,
     RetiredError,
-    StoreAwayError,
+    StoreUnavailableError,
     UnknownNameError,
-    in_short,
+    summarize_error,
 )
 from audience_sync.model import RunId, RunStatus
-from audience_sync.redaction.secrets import masked
+from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.store.connection.lease import MOST_ATTEMPTS, Lease, acquire
 from audience_sync.store.integrity.quick_check import refuse_damaged
 from audience_sync.store.runs import schedule_slots as slots
 from audience_sync.sync.commit.commit import commit
-from audience_sync.sync.commit.retention import keep_recent
+from audience_sync.sync.commit.retention import apply_retention
 from audience_sync.sync.commit.run_record import (
     begin_run,
-    break_off,
     end_run,
     forget_run,
     has_ended,
     is_committed,
     new_nonce,
     plan_deliveries,
+    record_interrupted,
     run_begun,
 )
-from audience_sync.sync.deliver.dispatch import context_of, tell_all
-from audience_sync.sync.deliver.pending import Owed
+from audience_sync.sync.deliver.dispatch import deliver_all, delivery_context
+from audience_sync.sync.deliver.pending import PendingDelivery
+from audience_sync.sync.deliver.run_plan import RunPlan
 from audience_sync.sync.detect.workspaces import looking
-from audience_sync.sync.plan_run import Outlook, look
-from audience_sync.sync.values.report import Report, found_report
-from audience_sync.sync.values.request import Order, Parts, Watch
-from audience_sync.tracing import note, span
+from audience_sync.sync.plan_run import plan_run
+from audience_sync.sync.values.report import Report, build_report
+from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
+from audience_sync.tracing import set_span_attributes, span
 from audience_sync.workspace import Workspace
 
 #: The command was given what it can't be about: that is no run.
-WRONG_USES = (ConfigError, ForgottenError, FrozenError, RetiredError, UnknownNameError)
+WRONG_USES = (ConfigError, HistoryPrunedError, FrozenError, RetiredError, UnknownNameError)
 
-Review = Callable[[Workspace, Outlook], None]
+PlanReview = Callable[[Workspace, RunPlan], None]
 
 
-def sync(parts: Parts, order: Order, watch: Watch, *, review: Review | None = None) -> Report:
+def sync(
+    dependencies: RunDependencies, request: RunRequest, progress: ProgressListener, *, review: PlanReview | None = None
+) -> Report:
     """Carry out one run. ``review`` sees what it found before anything of it is written, and may refuse it (raise).
 
     Raises RunInProgressError, SlotsTakenError, StoreError and ConfigError; whatever else goes wrong is in the report.
     """
     started, now = time.monotonic(), datetime.now(UTC)
-    refuse_damaged(parts.store)
-    with acquire(parts.store) as lease:
-        run = _begin(lease, order, now)
+    refuse_damaged(dependencies.store)
+    with acquire(dependencies.store) as lease:
+        run = _begin(lease, request, now)
         try:
             with (
-                span("run", run=run, command=order.command),
-                looking(parts, partial(_look, order, watch, run, now)) as (workspace, outlook),
+                span("run", run=run, command=request.command),
+                looking(dependencies, partial(_plan, request, progress, run, now)) as (workspace, plan),
             ):
                 if review is not None:
-                    review(workspace, outlook)
-                report = _carry_out(parts, order, watch, workspace, lease, outlook, started)
-                note(status=report.status.value)
+                    review(workspace, plan)
+                report = _commit_and_deliver(dependencies, request, progress, workspace, lease, plan, started)
+                set_span_attributes(status=report.status.value)
         except LeaseLostError:
             raise
         except WRONG_USES as error:
-            if order.slots:  # nobody typed it: the schedule's time has had its run
-                _break_off(parts, lease, run, started, error)
+            if request.slots:  # nobody typed it: the schedule's time has had its run
+                _record_failure(dependencies, lease, run, started, error)
             else:
-                lease.carry_out(partial(_forget, run=run))
+                lease.transact(partial(_forget, run=run))
             raise
         except BaseException as error:
-            _break_off(parts, lease, run, started, error)
+            _record_failure(dependencies, lease, run, started, error)
             raise
-        if outlook.clock.counted_at is not None:
+        if plan.clock.counted_at is not None:
             took = timedelta(seconds=time.monotonic() - started)
-            keep_recent(lease, parts.settings, outlook.clock.counted_at + took)
+            apply_retention(lease, dependencies.settings, plan.clock.counted_at + took)
         return report
 
 
-def _begin(lease: Lease, order: Order, now: datetime) -> RunId:
+def _begin(lease: Lease, request: RunRequest, now: datetime) -> RunId:
     nonce = new_nonce()
 
     def write(connection: Connection) -> RunId:
-        free = slots.refuse_taken(connection, order.slots)
-        run = begin_run(connection, order.command, now, nonce=nonce, accept_clock=order.accept_clock)
+        free = slots.free_slots(connection, request.slots)
+        run = begin_run(connection, request.command, now, nonce=nonce, accept_clock=request.accept_clock)
         slots.claim(connection, free, run)
         return run
 
-    return lease.carry_out(write, partial(run_begun, nonce=nonce))
+    return lease.transact(write, partial(run_begun, nonce=nonce))
 
 
-def _look(order: Order, watch: Watch, run: int, now: datetime, parts: Parts, workspace: Workspace) -> Outlook:
+def _plan(
+    request: RunRequest,
+    progress: ProgressListener,
+    run: int,
+    now: datetime,
+    dependencies: RunDependencies,
+    workspace: Workspace,
+) -> RunPlan:
     """It only reads: where the database went away in the middle, it is done again, from the start."""
     with span("load and compare"):
         for _ in range(MOST_ATTEMPTS - 1):
-            with suppress(StoreAwayError):
-                return look(parts, order, watch, workspace, now, run)
-        return look(parts, order, watch, workspace, now, run)
+            with suppress(StoreUnavailableError):
+                return plan_run(dependencies, request, progress, workspace, now, run)
+        return plan_run(dependencies, request, progress, workspace, now, run)
 
 
 def _words(error: BaseException, mask: Callable[[str], str]) -> str:
@@ -117,53 +127,58 @@ def _words(error: BaseException, mask: Callable[[str], str]) -> str:
         return mask(str(error))
     if isinstance(error, KeyboardInterrupt):
         return "The run was interrupted. Every answer received so far is recorded. The next run sends the rest."
-    return in_short(error, mask)
+    return summarize_error(error, mask)
 
 
-def _carry_out(
-    parts: Parts,
-    order: Order,
-    watch: Watch,
+def _commit_and_deliver(
+    dependencies: RunDependencies,
+    request: RunRequest,
+    progress: ProgressListener,
     workspace: Workspace,
     lease: Lease,
-    outlook: Outlook,
+    plan: RunPlan,
     started: float,
 ) -> Report:
-    run = RunId(outlook.run)
-    planned = outlook.owed(workspace, order, outlook.ledgers)
-    ledgers = _commit(parts, workspace, lease, outlook, planned, run)
-    owed = [each.of(ledgers[each.ledger.name]) for each in planned]
-    context = context_of(parts, watch, workspace, lease, outlook, owed)
-    reports = tell_all(workspace, context, order, outlook, owed)
-    report = found_report(run, outlook.findings, reports, time.monotonic() - started)
-    lease.carry_out(partial(_end, report=report, ledgers=ledgers), partial(has_ended, run=run))
+    run = RunId(plan.run)
+    planned = plan.owed(workspace, request, plan.states)
+    states = _commit(dependencies, workspace, lease, plan, planned, run)
+    pending = [each.of(states[each.state.name]) for each in planned]
+    context = delivery_context(dependencies, progress, workspace, lease, plan, pending)
+    reports = deliver_all(workspace, context, request, plan, pending)
+    report = build_report(run, plan.changes, reports, time.monotonic() - started)
+    lease.transact(partial(_end, report=report, states=states), partial(has_ended, run=run))
     return report
 
 
 def _commit(
-    parts: Parts, workspace: Workspace, lease: Lease, outlook: Outlook, planned: Sequence[Owed], run: RunId
-) -> Mapping[str, Ledger]:
+    dependencies: RunDependencies,
+    workspace: Workspace,
+    lease: Lease,
+    plan: RunPlan,
+    planned: Sequence[PendingDelivery],
+    run: RunId,
+) -> Mapping[str, DestinationState]:
     """Make what was found durable, whole or not at all, and with it how many calls are to be delivered. Returns the
     ledgers with their ids."""
     calls = Counter[str]()
     for each in planned:
-        calls[each.ledger.name] += each.calls
+        calls[each.state.name] += each.calls
 
-    def write(connection: Connection) -> Mapping[str, Ledger]:
-        ledgers = commit(connection, workspace, parts.settings, outlook.findings, outlook.ledgers, run)
-        outlook.suppressed.commit(connection, workspace)
-        plan_deliveries(connection, run, {ledgers[name].id or 0: count for name, count in calls.items()})
-        return ledgers
+    def write(connection: Connection) -> Mapping[str, DestinationState]:
+        states = commit(connection, workspace, dependencies.settings, plan.changes, plan.states, run)
+        plan.suppressed.commit(connection, workspace)
+        plan_deliveries(connection, run, {states[name].id or 0: count for name, count in calls.items()})
+        return states
 
-    def done(connection: Connection) -> Mapping[str, Ledger] | None:
-        return read_ledgers(connection, parts.settings.destinations) if is_committed(connection, run) else None
+    def done(connection: Connection) -> Mapping[str, DestinationState] | None:
+        return read_ledgers(connection, dependencies.settings.destinations) if is_committed(connection, run) else None
 
     with span("commit"):
-        return lease.carry_out(write, done)
+        return lease.transact(write, done)
 
 
-def _end(connection: Connection, *, report: Report, ledgers: Mapping[str, Ledger]) -> bool:
-    end_run(connection, report, {name: ledger.id or 0 for name, ledger in ledgers.items()})
+def _end(connection: Connection, *, report: Report, states: Mapping[str, DestinationState]) -> bool:
+    end_run(connection, report, {name: state.id or 0 for name, state in states.items()})
     slots.end(connection, report.run)
     return True
 
@@ -173,17 +188,19 @@ def _forget(connection: Connection, *, run: int) -> bool:
     return True
 
 
-def _break_off(parts: Parts, lease: Lease, run: int, started: float, error: BaseException) -> None:
-    words = _words(error, partial(masked, secrets=parts.settings.secrets))
+def _record_failure(
+    dependencies: RunDependencies, lease: Lease, run: int, started: float, error: BaseException
+) -> None:
+    words = _words(error, partial(mask_secrets, secrets=dependencies.settings.secrets))
     interrupted = isinstance(error, KeyboardInterrupt)
     status = RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED
     seconds = time.monotonic() - started
 
     def write(connection: Connection) -> bool:
         if not has_ended(connection, run):
-            break_off(connection, run, status, seconds, words)
+            record_interrupted(connection, run, status, seconds, words)
             if not interrupted:  # what was interrupted is still due
                 slots.end(connection, run)
         return True
 
-    lease.carry_out(write)
+    lease.transact(write)

@@ -14,16 +14,16 @@ import pytest
 from audience_sync.cli.base.layout import Screen
 from audience_sync.cli.wiring import confirm as confirmed
 from audience_sync.sync.preview.forecast import Forecast
-from audience_sync.sync.preview.plan import Plan
-from audience_sync.sync.preview.plan_file import SavedPlan
+from audience_sync.sync.preview.plan import RunPreview
+from audience_sync.sync.preview.plan_file import PlanFile
 from audience_sync.sync.preview.value_counts import Sends
-from audience_sync.sync.values.change_set import Findings
-from audience_sync.sync.values.request import Order
+from audience_sync.sync.values.change_set import ChangeSet
+from audience_sync.sync.values.request import RunRequest
 
 FORECASTS = [Forecast("log", "s3://calls", 50.0, calls=3, requests=3), Forecast("late", "s3://late", None)]
-FOUND = Plan(
-    cast(SavedPlan, SimpleNamespace(refuse_other=None)),
-    Findings(),
+FOUND = RunPreview(
+    cast(PlanFile, SimpleNamespace(refuse_other=None)),
+    ChangeSet(),
     FORECASTS,
     [],
     {"log": [Sends("vip", "false", 2), Sends("vip", "true", 1)]},
@@ -52,12 +52,12 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         monkeypatch.setattr(sys, "stdin", typed)
         monkeypatch.setattr(confirmed, "_look_ahead", lambda context, order: FOUND)
         monkeypatch.setattr(
-            confirmed, "carry_out", lambda *order, **options: done.append(order) or SimpleNamespace(exit_code=1)
+            confirmed, "execute_run", lambda *order, **options: done.append(order) or SimpleNamespace(exit_code=1)
         )
         context: Any = SimpleNamespace(obj=SimpleNamespace(as_json=as_json), info_name="undo")
-        code = confirmed.carry_out_if_meant(
+        code = confirmed.confirm_and_run(
             context,
-            Order("undo 1"),
+            RunRequest("undo 1"),
             "Do it?",
             lambda found, screen: [["It is for good."], confirmed.sends_table(found, screen)],
             yes=yes,

@@ -6,7 +6,7 @@ import pytest
 
 from audience_sync.cli.base.layout import PIPE, Column, Screen, json_lines, labelled, listed, prose, table
 from audience_sync.cli.views.summary import merged, warning_text
-from audience_sync.text import duration, form, plural, share_of
+from audience_sync.text import duration, form, pluralize, share_of
 
 AUDIENCES = (
     Column("audience"),
@@ -240,7 +240,7 @@ def test_a_duration_has_its_units(seconds: float, text: str) -> None:
 
 
 def test_one_is_singular() -> None:
-    assert (plural(1, "call"), plural(1234, "call"), form(1, "was"), form(2, "was")) == (
+    assert (pluralize(1, "call"), pluralize(1234, "call"), form(1, "was"), form(2, "was")) == (
         "1 call",
         "1,234 calls",
         "was",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.cli.base.user_id_option import shown_id
+from audience_sync.cli.base.user_id_option import display_id
 
 from .conftest import STUCK, Project
 
@@ -113,4 +113,4 @@ def test_an_unknown_audience_writes_no_header(project: Project) -> None:
     ],
 )
 def test_an_id_for_people_has_no_sign_that_controls_a_terminal(user: str, shown: str) -> None:
-    assert shown_id(user) == shown
+    assert display_id(user) == shown

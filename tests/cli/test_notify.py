@@ -17,7 +17,7 @@ import audience_sync.sync.run as run
 def look(*parts):
     raise RuntimeError("no 'ada'")
 
-run.look = look
+run.plan_run = look
 """
 MANY = [f"user-{number}" for number in range(300)]
 

@@ -104,17 +104,17 @@ def test_a_memory_limit_that_no_machine_has_is_no_limit(vip: Project) -> None:
 def test_a_value_that_is_stored_too_deep_is_explained_as_its_text(vip: Project, deep: str) -> None:
     """As an earlier version stored it."""
     from audience_sync.history.explain.as_json import value_json
-    from audience_sync.history.explain.value_history import Version
+    from audience_sync.history.explain.value_history import ValueChange
 
-    assert value_json(Version(run=1, value=deep)) == {"value": deep}
+    assert value_json(ValueChange(run=1, value=deep)) == {"value": deep}
 
 
 def test_a_value_within_the_limit_is_explained_as_json() -> None:
     from audience_sync.history.explain.as_json import value_json
-    from audience_sync.history.explain.value_history import Version
+    from audience_sync.history.explain.value_history import ValueChange
 
     brackets_in_text = '{"a": "[[[\\"[", "b": [[1]]}'
-    assert value_json(Version(run=1, value=brackets_in_text)) == {"value": {"a": '[[["[', "b": [[1]]}}
+    assert value_json(ValueChange(run=1, value=brackets_in_text)) == {"value": {"a": '[[["[', "b": [[1]]}}
 
 
 #: Statements that put bytes into a store which are no text.
@@ -168,7 +168,7 @@ def limited(memory: int) -> None:
     ],
 )
 def test_a_lack_of_memory_is_said_with_what_to_do(vip: Project, error: str) -> None:
-    bug = "import audience_sync.sync.run as run\n\ndef look(*parts):\n    raise {}\n\nrun.look = look\n"
+    bug = "import audience_sync.sync.run as run\n\ndef plan_run(*parts):\n    raise {}\n\nrun.plan_run = plan_run\n"
     vip.write("sitecustomize.py", bug.replace("{}", error))
     vip.environment["PYTHONPATH"] = str(vip.folder)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from audience_sync.cli import group
-from audience_sync.sources.base import Rows, Wanted
+from audience_sync.sources.base import SnapshotRequest, SnapshotRows
 from audience_sync.sources.database.source import DatabaseSource
 from audience_sync.sources.files.source import FilesSource
 from audience_sync.workspace import Workspace
@@ -28,9 +28,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     for kind in (FilesSource, DatabaseSource):
         read = kind.read
 
-        def spied(self: Any, workspace: Workspace, wanted: Wanted, read: Any = read) -> Rows:
+        def spied(self: Any, workspace: Workspace, wanted: SnapshotRequest, read: Any = read) -> SnapshotRows:
             asked.append(wanted.file or wanted.query)
-            rows: Rows = read(self, workspace, wanted)
+            rows: SnapshotRows = read(self, workspace, wanted)
             return rows
 
         monkeypatch.setattr(kind, "read", spied)

@@ -21,17 +21,17 @@ def look(*parts):
     secret, person = KEY, EMAIL
     {{}}
 
-run.look = look
+run.plan_run = look
 """
 WORDS = {
-    "a secret": ('fail("no " + KEY)', "RuntimeError in _look (run.py, line N): no ***"),
-    "a secret in quotes": ("fail(f\"no '{KEY}' and\")", "RuntimeError in _look (run.py, line N): no '...' and"),
-    "a secret on a later line": ('fail("no\\n" + KEY)', "RuntimeError in _look (run.py, line N): no"),
-    "a person in quotes": ("fail(f'no {EMAIL!r}, sorry')", "RuntimeError in _look (run.py, line N): no '...', sorry"),
-    "an address": ("fail(f'no {EMAIL}, sorry')", "RuntimeError in _look (run.py, line N): no ..., sorry"),
+    "a secret": ('fail("no " + KEY)', "RuntimeError in _plan (run.py, line N): no ***"),
+    "a secret in quotes": ("fail(f\"no '{KEY}' and\")", "RuntimeError in _plan (run.py, line N): no '...' and"),
+    "a secret on a later line": ('fail("no\\n" + KEY)', "RuntimeError in _plan (run.py, line N): no"),
+    "a person in quotes": ("fail(f'no {EMAIL!r}, sorry')", "RuntimeError in _plan (run.py, line N): no '...', sorry"),
+    "an address": ("fail(f'no {EMAIL}, sorry')", "RuntimeError in _plan (run.py, line N): no ..., sorry"),
     "a person as a key": ("{}[EMAIL]", "KeyError in _look (run.py, line N): '...'"),
-    "a long number": ("fail(f'no {PHONE}')", "RuntimeError in _look (run.py, line N): no ..."),
-    "nothing": ("fail('')", "RuntimeError in _look (run.py, line N)"),
+    "a long number": ("fail(f'no {PHONE}')", "RuntimeError in _plan (run.py, line N): no ..."),
+    "nothing": ("fail('')", "RuntimeError in _plan (run.py, line N)"),
 }
 
 

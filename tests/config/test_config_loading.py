@@ -9,7 +9,7 @@ import pytest
 
 from audience_sync.config.models import Settings
 from audience_sync.config.sections.guard import Guard, Schedule, Threshold
-from audience_sync.model import Initial
+from audience_sync.model import InitialSync
 
 from .conftest import ConnectOptions, FileOptions, Load, SegmentOptions
 
@@ -98,7 +98,7 @@ def test_the_products_example_has_its_audiences(product: Settings) -> None:
     ]
     assert [audience.names_from for audience in product.audiences] == [None, None, None, "audience"]
     assert [audience.user_id for audience in product.audiences] == ["customer_id", *["user_id"] * 3]
-    assert product.audiences[0].initial is Initial.ALL
+    assert product.audiences[0].initial is InitialSync.ALL
 
 
 def test_the_products_example_has_its_traits_by_key(product: Settings) -> None:

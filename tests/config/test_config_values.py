@@ -6,9 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from audience_sync.config.sections.cron import parse_cron
-from audience_sync.config.sections.guard import Threshold
-from audience_sync.config.sections.units import (
+from audience_sync.config.read.units import (
     duration_text,
     parse_duration,
     parse_rate,
@@ -16,6 +14,8 @@ from audience_sync.config.sections.units import (
     parse_size,
     size_text,
 )
+from audience_sync.config.sections.cron import parse_cron
+from audience_sync.config.sections.guard import Threshold
 
 
 @pytest.mark.parametrize(

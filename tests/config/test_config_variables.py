@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.redaction.secrets import masked, secrets_of
+from audience_sync.redaction.secrets import collect_secrets, mask_secrets
 
 from .conftest import ConnectOptions, Load, Problems
 
@@ -137,12 +137,12 @@ def test_a_password_in_a_url_is_a_secret_as_written_and_as_meant(load_text: Load
 
 
 def test_a_password_among_a_urls_parameters_is_a_secret() -> None:
-    assert "par-pw-1" in secrets_of(["postgresql://db/sync?sslmode=require&password=par-pw-1"])
+    assert "par-pw-1" in collect_secrets(["postgresql://db/sync?sslmode=require&password=par-pw-1"])
 
 
 def test_the_longest_secret_is_masked_first() -> None:
-    secrets = secrets_of(["abcd", "abcdefgh", "abc"])
-    assert masked("abcdefgh abcd abc", secrets) == "*** *** abc"
+    secrets = collect_secrets(["abcd", "abcdefgh", "abc"])
+    assert mask_secrets("abcdefgh abcd abc", secrets) == "*** *** abc"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from audience_sync.redaction.finder import Hidden
+from audience_sync.redaction.finder import Redactor
 
 KEY = 'Wk"k/4f&0c+2A=9d%7'
 
@@ -39,7 +39,7 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_a_value_is_hidden_however_it_is_spelled(spelling: str) -> None:
-    assert Hidden([KEY]).masked(f"no key {spelling} here") == "no key *** here"
+    assert Redactor([KEY]).redact(f"no key {spelling} here") == "no key *** here"
 
 
 CASES = {
@@ -64,4 +64,4 @@ CASES = {
 
 @pytest.mark.parametrize(("values", "text", "shown"), CASES.values(), ids=CASES.keys())
 def test_values_are_hidden_and_nothing_else(values: list[str], text: str, shown: str) -> None:
-    assert Hidden(values).masked(text) == shown
+    assert Redactor(values).redact(text) == shown

@@ -9,8 +9,8 @@ from typing import Any
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.delivery.send.batches import Batch, encode
-from audience_sync.delivery.send.rate_limiter import Pace
-from audience_sync.delivery.send.sender import BatchSender, Progress
+from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
+from audience_sync.delivery.send.sender import BatchSender, StallTimer
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
@@ -143,8 +143,8 @@ def a_sender(
     confirm: Callable[[], None] = lambda: None,
     pause: Callable[[int], float] = float,
     limits: Limits | None = None,
-) -> tuple[BatchSender, Progress, Clock]:
+) -> tuple[BatchSender, StallTimer, Clock]:
     clock = Clock()
-    progress = Progress(give_up_after, clock, Stopped(clock))
-    pace = Pace(None, clock=clock, wait=progress.stopped.wait)
+    progress = StallTimer(give_up_after, clock, Stopped(clock))
+    pace = AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait)
     return BatchSender(destination.open(), pace, progress, confirm, pause=pause, limits=limits), progress, clock

@@ -9,13 +9,19 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
-from audience_sync.delivery.state.cursors import Feed, Ledger, Subscription, read_ledgers, save_ledger
+from audience_sync.delivery.deliver import DeliveryContext, DeliveryJob, DeliveryStats, deliver
+from audience_sync.delivery.state.cursors import (
+    DeliveryCursor,
+    DestinationState,
+    Subscription,
+    read_ledgers,
+    save_ledger,
+)
 from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import chains, properties, refusals, refused_values, requests, runs
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 from .doubles import ScriptedDestination
 
@@ -47,17 +53,17 @@ class House:
         self._run = add_run(store, 1)
         add_properties(store)
         with lease.transaction() as connection:
-            told = Ledger("connect", subscriptions={"vip": Subscription("vip", 1)})
+            told = DestinationState("connect", subscriptions={"vip": Subscription("vip", 1)})
             save_ledger(connection, told, IDS, {"type": "scripted", "created_at": NOW})
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> DestinationState:
         with self.store.reading() as connection:
             return read_ledgers(connection, ["connect"])["connect"]
 
     @property
-    def feed(self) -> Feed:
-        return self.ledger.feed
+    def feed(self) -> DeliveryCursor:
+        return self.ledger.cursor
 
     def next_run(self) -> None:
         self._run = add_run(self.store, self._run + 1)
@@ -69,7 +75,9 @@ class House:
         for user, told in calls.items():
             versions = ",".join(f"{key}@1" for key in sorted(told))
             traits = json.dumps(told, sort_keys=True, separators=(",", ":"))
-            self.workspace.run(f"insert into {table} values ({literal(user)}, {literal(traits)}, '{versions}', 1)")
+            self.workspace.run(
+                f"insert into {table} values ({quote_literal(user)}, {quote_literal(traits)}, '{versions}', 1)"
+            )
         return table
 
     def deliver(
@@ -78,17 +86,19 @@ class House:
         calls: Mapping[str, Mapping[str, Any]] | Sequence[str],
         *,
         lease: Any = None,
-        watch: Callable[[Tally], None] = lambda tally: None,
+        watch: Callable[[DeliveryStats], None] = lambda tally: None,
         **options: Any,
-    ) -> Tally:
+    ) -> DeliveryStats:
         """``calls``: user -> what they are told; a list of users is told ``vip: true``."""
         told = calls if isinstance(calls, Mapping) else {user: {"vip": True} for user in calls}
         context = self.context(lease=lease, watch=watch)
-        work = Delivery("connect", 1, destination, self.feed, self.table(told), len(told), **options)
+        work = DeliveryJob("connect", 1, destination, self.feed, self.table(told), len(told), **options)
         return deliver(self.workspace, context, work)
 
-    def context(self, *, lease: Any = None, watch: Callable[[Tally], None] = lambda tally: None) -> Context:
-        return Context(lease or self.lease, self._run, "here", {1: "2026-03-01T06:00:00.000Z"}, IDS, watch)
+    def context(
+        self, *, lease: Any = None, watch: Callable[[DeliveryStats], None] = lambda tally: None
+    ) -> DeliveryContext:
+        return DeliveryContext(lease or self.lease, self._run, "here", {1: "2026-03-01T06:00:00.000Z"}, IDS, watch)
 
     def requests(self) -> list[tuple[Any, ...]]:
         columns = requests.c

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from audience_sync.delivery.send.prefetch import ahead
+from audience_sync.delivery.send.prefetch import prefetch
 
 
 def test_everything_comes_in_its_order() -> None:
-    assert list(ahead(iter(range(1000)))) == list(range(1000))
+    assert list(prefetch(iter(range(1000)))) == list(range(1000))
 
 
 def test_nothing_stays_nothing() -> None:
-    assert list(ahead(iter([]))) == []
+    assert list(prefetch(iter([]))) == []
 
 
 def test_the_next_one_is_made_while_one_is_worked_on() -> None:
@@ -26,7 +26,7 @@ def test_the_next_one_is_made_while_one_is_worked_on() -> None:
             event.set()
             yield number
 
-    items = ahead(making())
+    items = prefetch(making())
     assert next(items) == 0
     assert made[1].wait(10)
 
@@ -36,7 +36,7 @@ def test_an_error_comes_after_what_was_made_before_it() -> None:
         yield 1
         raise ValueError("the second one")
 
-    items = ahead(making())
+    items = prefetch(making())
     assert next(items) == 1
     with pytest.raises(ValueError, match="the second one"):
         next(items)
@@ -44,7 +44,7 @@ def test_an_error_comes_after_what_was_made_before_it() -> None:
 
 def test_whoever_stops_early_leaves_no_thread_behind() -> None:
     before = threading.active_count()
-    items = ahead(iter(range(1000)))
+    items = prefetch(iter(range(1000)))
     next(items)
     items.close()
     assert threading.active_count() == before

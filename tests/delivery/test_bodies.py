@@ -10,8 +10,8 @@ import pytest
 
 from audience_sync.delivery.send.batches import Batch, EncodedCall, Odd, encode, part_of
 from audience_sync.delivery.send.body_limit import FORGET_AFTER, GROW_AFTER, BodyLimit
-from audience_sync.delivery.send.rate_limiter import Pace
-from audience_sync.delivery.send.sender import BatchSender, Outcome, Progress
+from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
+from audience_sync.delivery.send.sender import BatchResult, BatchSender, StallTimer
 from audience_sync.destinations.base import Judgement, Meaning, Message
 from audience_sync.model import IdentifyCall
 
@@ -117,11 +117,11 @@ def over(most: int, judgement: Judgement) -> Answers:
     return lambda users: judgement if len(users) > most else DELIVERED
 
 
-def sent(destination: ScriptedDestination, *batches: int) -> tuple[list[Outcome], Clock]:
+def sent(destination: ScriptedDestination, *batches: int) -> tuple[list[BatchResult], Clock]:
     """Batches of so many calls, one after the other, by one sender."""
     clock = Clock()
-    progress = Progress(300.0, clock, Stopped(clock))
-    pace = Pace(None, clock=clock, wait=progress.stopped.wait)
+    progress = StallTimer(300.0, clock, Stopped(clock))
+    pace = AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait)
     sender = BatchSender(destination.open(), pace, progress, lambda: None, pause=lambda attempt: 1.0)
     outcomes = []
     for batch, size in enumerate(batches):
@@ -182,12 +182,12 @@ class Limited(ScriptedDestination):
         return BAD_GATEWAY if sum(len(message.body) for message in messages) > 5_000 else answer
 
 
-def sent_large(destination: ScriptedDestination, *batches: Sequence[str]) -> tuple[list[Outcome], Clock]:
+def sent_large(destination: ScriptedDestination, *batches: Sequence[str]) -> tuple[list[BatchResult], Clock]:
     clock = Clock()
-    progress = Progress(60.0, clock, Stopped(clock))
+    progress = StallTimer(60.0, clock, Stopped(clock))
     sender = BatchSender(
         destination.open(),
-        Pace(None, clock=clock, wait=progress.stopped.wait),
+        AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait),
         progress,
         lambda: None,
         pause=lambda attempt: 1.0,

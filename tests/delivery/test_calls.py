@@ -7,7 +7,7 @@ import hashlib
 import duckdb
 import pytest
 
-from audience_sync.delivery.send.batches import Batch, Calls, batches, encode
+from audience_sync.delivery.send.batches import Batch, CallReader, batches, encode
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.file import FileDestination, FileOptions
 from audience_sync.workspace import Workspace
@@ -31,7 +31,7 @@ def owed(workspace: Workspace, *calls: tuple[str, str, str]) -> str:
 def message_id(workspace: Workspace, installation: str, destination: str, *call: str) -> str:
     user, traits, versions = call
     table = owed(workspace, (user, traits, versions))
-    [made] = Calls(workspace, table, installation, destination, TIMES)
+    [made] = CallReader(workspace, table, installation, destination, TIMES)
     return made.message_id
 
 
@@ -74,7 +74,7 @@ def test_a_message_id_has_at_most_100_characters(workspace: Workspace, user: str
 
 def test_calls_come_in_user_order_with_the_time_of_their_newest_run(workspace: Workspace) -> None:
     table = owed(workspace, ("bob", '{"vip":false}', "vip@2"), ("Ann", '{"vip":true}', "vip@1"))
-    calls = Calls(workspace, table, "here", "connect", TIMES)
+    calls = CallReader(workspace, table, "here", "connect", TIMES)
     assert [(call.user_id, call.traits_json, call.timestamp, call.versions) for call in calls] == [
         ("Ann", '{"vip":true}', "2026-03-01", "vip@1"),
         ("bob", '{"vip":false}', "2026-03-02", "vip@2"),
@@ -83,7 +83,7 @@ def test_calls_come_in_user_order_with_the_time_of_their_newest_run(workspace: W
 
 def test_a_call_of_a_run_whose_time_is_unknown_is_not_left_out(workspace: Workspace) -> None:
     table = owed(workspace, ("ann", '{"vip":true}', "vip@9"))
-    calls = Calls(workspace, table, "here", "connect", TIMES)
+    calls = CallReader(workspace, table, "here", "connect", TIMES)
     with pytest.raises(duckdb.Error, match="no time is known of run 9"):
         list(calls)
 
@@ -94,7 +94,7 @@ def test_a_hundred_thousand_calls_keep_their_order_on_the_way(workspace: Workspa
         "from range(100000) t(i)"
     )
     destination = FileDestination(FileOptions(path="out"), Audiencing("here"))
-    made = Calls(workspace, "many", "here", "log", TIMES).encoded(destination)
+    made = CallReader(workspace, "many", "here", "log", TIMES).encoded(destination)
     users = [call.user_id for calls in made for call in calls]
     assert len(users) == 100_000
     assert users == sorted(users)

@@ -9,13 +9,13 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import Connection
 
-from audience_sync.delivery.deliver import Delivery, Tally, deliver
-from audience_sync.delivery.state.cursors import Feed, Subscription, move, save_feed
+from audience_sync.delivery.deliver import DeliveryJob, DeliveryStats, deliver
+from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription, save_feed, save_ranges
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.tables import requests, told_ranges
+from audience_sync.store.tables import delivered_ranges, requests
 
 from .doubles import DELIVERED, NO, WRONG_KEY, Answers, ScriptedDestination, in_turn, refusing
 from .house import IDS, House
@@ -23,7 +23,7 @@ from .house import IDS, House
 FOUR = ("ann", "bob", "cem", "dan")
 
 
-def counts(tally: Tally) -> tuple[int, int, int, int]:
+def counts(tally: DeliveryStats) -> tuple[int, int, int, int]:
     """Calls, delivered, refused, pending."""
     return tally.calls, tally.delivered, tally.refused, tally.pending
 
@@ -39,7 +39,7 @@ def test_when_all_is_answered_the_position_is_the_run(house: House) -> None:
     tally = house.deliver(in_batches_of(3), FOUR)
     assert counts(tally) == (4, 4, 0, 0)
     assert (tally.complete, tally.error, tally.requests) == (True, "", 2)
-    assert house.feed == Feed(1, position=1)
+    assert house.feed == DeliveryCursor(1, position=1)
 
 
 def test_every_request_leaves_one_row(house: House) -> None:
@@ -52,27 +52,27 @@ def test_nothing_owed_moves_the_position_without_a_request(house: House) -> None
     tally = house.deliver(destination, [])
     assert counts(tally) == (0, 0, 0, 0)
     assert tally.complete
-    assert (house.feed, destination.received) == (Feed(1, position=1), [])
+    assert (house.feed, destination.received) == (DeliveryCursor(1, position=1), [])
 
 
 def test_refused_calls_do_not_keep_the_position(house: House) -> None:
     tally = house.deliver(in_batches_of(2, refusing("bob", "cem")), FOUR)
     assert counts(tally) == (4, 2, 2, 0)
     assert tally.complete
-    assert house.feed == Feed(1, position=1)
+    assert house.feed == DeliveryCursor(1, position=1)
 
 
 def test_a_stop_keeps_who_was_told_and_leaves_the_rest_owed(house: House) -> None:
     tally = house.deliver(in_batches_of(1, in_turn(DELIVERED, NO, WRONG_KEY)), FOUR)
     assert counts(tally) == (4, 1, 1, 2)
     assert (tally.complete, tally.error) == (False, "HTTP 401: the key is not accepted")
-    assert house.feed == Feed(1, position=0, attempted_run=1, ranges=(Range("", "bob", 1),))
+    assert house.feed == DeliveryCursor(1, position=0, attempted_run=1, ranges=(Range("", "bob", 1),))
 
 
 def test_a_batch_answered_in_part_leaves_all_of_it_owed(house: House) -> None:
     tally = house.deliver(in_batches_of(4, in_turn(NO, DELIVERED, NO, NO, WRONG_KEY)), FOUR)
     assert counts(tally) == (4, 0, 0, 4)
-    assert house.feed == Feed(1, position=0, attempted_run=1)
+    assert house.feed == DeliveryCursor(1, position=0, attempted_run=1)
     assert (house.requests(), house.refusals()) == ([], [])
 
 
@@ -83,7 +83,7 @@ def test_the_next_run_completes_what_a_stop_has_left(house: House) -> None:
     tally = house.deliver(destination, ["cem", "dan"])
     assert (counts(tally), tally.complete) == ((2, 2, 0, 0), True)
     assert destination.received == [["cem"], ["dan"]]
-    assert house.feed == Feed(1, position=2)
+    assert house.feed == DeliveryCursor(1, position=2)
 
 
 def test_since_when_calls_went_unanswered_is_kept_from_the_first_attempt(house: House) -> None:
@@ -106,7 +106,7 @@ def test_that_calls_are_attempted_is_durable_before_the_first_is_sent(house: Hou
 
 def test_a_person_may_send_only_so_many(house: House) -> None:
     destination = in_batches_of(2)
-    tally = house.deliver(destination, FOUR, most=3)
+    tally = house.deliver(destination, FOUR, max_calls=3)
     assert (counts(tally), tally.complete) == ((4, 3, 0, 1), False)
     assert destination.received == [["ann", "bob"], ["cem"]]
     assert house.feed.ranges == (Range("", "cem", 1),)
@@ -114,7 +114,7 @@ def test_a_person_may_send_only_so_many(house: House) -> None:
 
 @pytest.mark.parametrize("most", [4, 5])
 def test_as_many_as_there_are_is_all(house: House, most: int) -> None:
-    assert house.deliver(in_batches_of(3), FOUR, most=most).complete
+    assert house.deliver(in_batches_of(3), FOUR, max_calls=most).complete
 
 
 def test_every_transport_is_closed(house: House) -> None:
@@ -140,14 +140,14 @@ def test_the_position_never_runs_ahead_of_an_answer(house: House) -> None:
         assert users != ["ann"] or others_done.wait(30)
         return DELIVERED
 
-    def watch(tally: Tally) -> None:
+    def watch(tally: DeliveryStats) -> None:
         if tally.delivered == 3:
             seen.append(house.feed.ranges)
             others_done.set()
 
     tally = house.deliver(in_batches_of(1, last_for_ann, concurrency=4), FOUR, watch=watch)
     assert seen == [(Range("ann", "dan", 1),)]
-    assert (tally.delivered, house.feed) == (4, Feed(1, position=1))
+    assert (tally.delivered, house.feed) == (4, DeliveryCursor(1, position=1))
 
 
 def test_answers_that_come_close_together_are_recorded_in_one_transaction(house: House) -> None:
@@ -239,7 +239,7 @@ class LostAtRequest:
     """A lease that is lost when the second request is about to be sent."""
 
     def __init__(self, lease: Lease) -> None:
-        self.transaction, self.carry_out = lease.transaction, lease.carry_out
+        self.transaction, self.transact = lease.transaction, lease.transact
         self._left = 1
 
     def confirm(self) -> None:
@@ -253,7 +253,7 @@ def test_a_lease_lost_in_a_sender_ends_the_delivery(house: House) -> None:
     with pytest.raises(LeaseLostError):
         house.deliver(destination, FOUR, lease=LostAtRequest(house.lease))
     assert destination.received == [["ann"]]
-    assert house.feed == Feed(1, position=0, attempted_run=1, ranges=(Range("", "ann", 1),))
+    assert house.feed == DeliveryCursor(1, position=0, attempted_run=1, ranges=(Range("", "ann", 1),))
     assert destination.closed == 1
 
 
@@ -266,7 +266,7 @@ def test_after_the_lease_is_lost_no_answer_is_written(house: House, take_over: C
     with pytest.raises(LeaseLostError):
         house.deliver(destination, FOUR)
     assert destination.received[0] == ["ann"]
-    assert (house.count(requests), house.count(told_ranges)) == (0, 0)
+    assert (house.count(requests), house.count(delivered_ranges)) == (0, 0)
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_an_interruption_lets_requests_under_way_be_answered(house: House) -> No
         context.interrupt()
         return DELIVERED
 
-    work = Delivery(
+    work = DeliveryJob(
         "connect", 1, in_batches_of(1, interrupted), house.feed, house.table({u: {"vip": True} for u in FOUR}), 4
     )
     tally = deliver(house.workspace, context, work)
@@ -297,7 +297,7 @@ def test_after_an_interruption_no_other_delivery_begins(house: House) -> None:
     context = house.context()
     context.interrupt()
     destination = in_batches_of(1)
-    work = Delivery("connect", 1, destination, house.feed, house.table({"ann": {"vip": True}}), 1)
+    work = DeliveryJob("connect", 1, destination, house.feed, house.table({"ann": {"vip": True}}), 1)
     tally = deliver(house.workspace, context, work)
     assert (counts(tally), destination.received) == ((1, 0, 0, 1), [])
 
@@ -305,9 +305,9 @@ def test_after_an_interruption_no_other_delivery_begins(house: House) -> None:
 # An audience that a person seeds has a feed of its own.
 
 
-def seeding(connection: Connection, house: House, *ranges: Range) -> Feed:
-    feed = save_feed(connection, 1, Feed(None, 0, seeding="vip"), IDS["vip"])
-    return move(connection, feed, ranges)
+def seeding(connection: Connection, house: House, *ranges: Range) -> DeliveryCursor:
+    feed = save_feed(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
+    return save_ranges(connection, feed, ranges)
 
 
 def test_keeping_whom_a_seed_has_reached_up_to_date_reaches_nobody_else(house: House) -> None:
@@ -316,7 +316,7 @@ def test_keeping_whom_a_seed_has_reached_up_to_date_reaches_nobody_else(house: H
         feed = seeding(connection, house, Range("", "ann", 1), Range("bob", "cem", 1))
     house.next_run()
     table = house.table({"ann": {"vip": False}, "cem": {"vip": False}})
-    work = Delivery("connect", 1, in_batches_of(9), feed, table, 2, whole=False)
+    work = DeliveryJob("connect", 1, in_batches_of(9), feed, table, 2, includes_everyone=False)
     tally = deliver(house.workspace, house.context(), work)
     assert (tally.delivered, tally.complete) == (2, False)
     assert house.ledger.seeds["vip"].ranges == (Range("", "ann", 2), Range("bob", "cem", 2))
@@ -326,8 +326,8 @@ def test_when_a_seed_is_complete_the_main_feed_carries_the_audience_on(house: Ho
     with house.lease.transaction() as connection:
         feed = seeding(connection, house)
     house.next_run()
-    work = Delivery("connect", 1, in_batches_of(2), feed, house.table({"ann": {"vip": True}}), 1)
+    work = DeliveryJob("connect", 1, in_batches_of(2), feed, house.table({"ann": {"vip": True}}), 1)
     assert deliver(house.workspace, house.context(), work).complete
     assert house.ledger.seeds == {}
     assert house.ledger.active() == [Subscription("vip", since_run=2, tell_everyone=False)]
-    assert house.feed == Feed(1, position=0)
+    assert house.feed == DeliveryCursor(1, position=0)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from audience_sync.delivery.state.cursors import (
-    Feed,
-    Ledger,
+    DeliveryCursor,
+    DestinationState,
     Subscription,
-    begin,
-    complete,
+    advance_position,
     end_seeding,
-    move,
+    mark_in_flight,
     read_ledgers,
     save_feed,
     save_ledger,
+    save_ranges,
 )
 from audience_sync.delivery.state.ranges import Range
-from audience_sync.delivery.state.subscriptions import retell, subscribe
+from audience_sync.delivery.state.subscriptions import resync, subscribe
 
 from .house import IDS, NOW, House
 
@@ -25,7 +25,7 @@ from .house import IDS, NOW, House
 
 
 def test_what_is_wanted_is_told_from_this_run_on() -> None:
-    ledger = subscribe(Ledger("connect"), {"vip": True, "name": False}, run=3)
+    ledger = subscribe(DestinationState("connect"), {"vip": True, "name": False}, run=3)
     assert ledger.subscriptions == {
         "vip": Subscription("vip", 3, tell_everyone=True),
         "name": Subscription("name", 3, tell_everyone=False),
@@ -33,42 +33,50 @@ def test_what_is_wanted_is_told_from_this_run_on() -> None:
 
 
 def test_a_subscription_stays_as_it_is_while_it_is_wanted() -> None:
-    first = subscribe(Ledger("connect"), {"vip": True}, run=3)
+    first = subscribe(DestinationState("connect"), {"vip": True}, run=3)
     assert subscribe(first, {"vip": False}, run=4) == first
 
 
 def test_what_is_no_longer_wanted_ends_and_is_not_told() -> None:
-    told = Ledger("connect", 1, Feed(1, 7), subscriptions={"vip": Subscription("vip", 1)})
+    told = DestinationState("connect", 1, DeliveryCursor(1, 7), subscriptions={"vip": Subscription("vip", 1)})
     ended = subscribe(told, {}, run=8)
     assert ended.subscriptions == {"vip": Subscription("vip", 1, tell_everyone=False, told_before=7, ended_run=8)}
     assert ended.active() == []
 
 
 def test_what_has_ended_stays_as_it_ended() -> None:
-    ended = Ledger("connect", 1, Feed(1, 9), subscriptions={"vip": Subscription("vip", 1, True, 7, 8)})
+    ended = DestinationState(
+        "connect", 1, DeliveryCursor(1, 9), subscriptions={"vip": Subscription("vip", 1, True, 7, 8)}
+    )
     assert subscribe(ended, {}, run=10) == ended
 
 
 def test_what_comes_back_after_everyone_was_told_brings_only_the_changes_since() -> None:
-    told = Ledger("connect", 1, Feed(1, 7), subscriptions={"vip": Subscription("vip", 1)})
+    told = DestinationState("connect", 1, DeliveryCursor(1, 7), subscriptions={"vip": Subscription("vip", 1)})
     back = subscribe(subscribe(told, {}, run=8), {"vip": True}, run=10)
     assert back.subscriptions == {"vip": Subscription("vip", 10, tell_everyone=False, told_before=7)}
 
 
 def test_what_comes_back_before_everyone_was_told_is_told_to_everyone() -> None:
-    ended = Ledger("connect", 1, Feed(1, 9), subscriptions={"vip": Subscription("vip", 1, True, 7, 8)})
+    ended = DestinationState(
+        "connect", 1, DeliveryCursor(1, 9), subscriptions={"vip": Subscription("vip", 1, True, 7, 8)}
+    )
     assert subscribe(ended, {"vip": True}, run=10).subscriptions == {"vip": Subscription("vip", 10, True, 7)}
 
 
 def test_an_audience_that_is_being_seeded_is_not_told_with_the_others() -> None:
     subscriptions = {"vip": Subscription("vip", 1), "name": Subscription("name", 1)}
-    ledger = Ledger("connect", 1, Feed(1, 0), {"vip": Feed(2, 0, seeding="vip")}, subscriptions)
+    ledger = DestinationState(
+        "connect", 1, DeliveryCursor(1, 0), {"vip": DeliveryCursor(2, 0, seeding="vip")}, subscriptions
+    )
     assert ledger.active() == [Subscription("name", 1)]
 
 
 def test_what_is_to_be_told_again_starts_where_it_was_first_told() -> None:
     subscriptions = {"vip": Subscription("vip", 4), "name": Subscription("name", 1)}
-    ledger = retell(Ledger("connect", 1, Feed(1, 9), subscriptions=subscriptions), {"vip": 4}, run=10)
+    ledger = resync(
+        DestinationState("connect", 1, DeliveryCursor(1, 9), subscriptions=subscriptions), {"vip": 4}, run=10
+    )
     assert ledger.subscriptions == {
         "vip": Subscription("vip", 10, told_before=4),
         "name": Subscription("name", 1),
@@ -76,32 +84,34 @@ def test_what_is_to_be_told_again_starts_where_it_was_first_told() -> None:
 
 
 def test_what_has_ended_is_not_told_again() -> None:
-    ended = Ledger("connect", 1, Feed(1, 9), subscriptions={"vip": Subscription("vip", 1, True, 7, 8)})
-    assert retell(ended, {"vip": 1}, run=10) == ended
+    ended = DestinationState(
+        "connect", 1, DeliveryCursor(1, 9), subscriptions={"vip": Subscription("vip", 1, True, 7, 8)}
+    )
+    assert resync(ended, {"vip": 1}, run=10) == ended
 
 
 @pytest.mark.parametrize(
     ("feed", "told"),
     [
-        pytest.param(Feed(1, 3), Subscription("vip", 10, told_before=10), id="nothing was ever sent"),
-        pytest.param(Feed(1, 3, 4), Subscription("vip", 10, told_before=4), id="a call may have been sent"),
+        pytest.param(DeliveryCursor(1, 3), Subscription("vip", 10, told_before=10), id="nothing was ever sent"),
+        pytest.param(DeliveryCursor(1, 3, 4), Subscription("vip", 10, told_before=4), id="a call may have been sent"),
     ],
 )
-def test_what_was_never_told_is_a_change_of_the_resync(feed: Feed, told: Subscription) -> None:
+def test_what_was_never_told_is_a_change_of_the_resync(feed: DeliveryCursor, told: Subscription) -> None:
     """With message ids of its own: the store may be a restored backup, and the receiver knows the old ones."""
-    ledger = Ledger("connect", 1, feed, subscriptions={"vip": Subscription("vip", 4)})
-    assert retell(ledger, {"vip": 4}, run=10).subscriptions == {"vip": told}
+    ledger = DestinationState("connect", 1, feed, subscriptions={"vip": Subscription("vip", 4)})
+    assert resync(ledger, {"vip": 4}, run=10).subscriptions == {"vip": told}
 
 
 @pytest.mark.parametrize(
     ("feed", "lowest"),
     [
-        pytest.param(Feed(1, 3), 3, id="nothing under way"),
-        pytest.param(Feed(1, 3, 5, (Range("", "m", 5),)), 3, id="some are further"),
+        pytest.param(DeliveryCursor(1, 3), 3, id="nothing under way"),
+        pytest.param(DeliveryCursor(1, 3, 5, (Range("", "m", 5),)), 3, id="some are further"),
     ],
 )
-def test_everyone_has_been_told_up_to_the_lowest_run(feed: Feed, lowest: int) -> None:
-    assert feed.lowest == lowest
+def test_everyone_has_been_told_up_to_the_lowest_run(feed: DeliveryCursor, lowest: int) -> None:
+    assert feed.low_watermark == lowest
 
 
 # What the store keeps of it.
@@ -109,7 +119,7 @@ def test_everyone_has_been_told_up_to_the_lowest_run(feed: Feed, lowest: int) ->
 
 def test_a_destination_that_nobody_knows_has_been_told_nothing(house: House) -> None:
     with house.store.reading() as connection:
-        assert read_ledgers(connection, ["segment"]) == {"segment": Ledger("segment")}
+        assert read_ledgers(connection, ["segment"]) == {"segment": DestinationState("segment")}
 
 
 def test_only_the_ledgers_that_are_asked_for_are_read(house: House) -> None:
@@ -124,7 +134,7 @@ def test_a_ledger_is_read_back_as_it_was_saved(house: House) -> None:
         "name": Subscription("name", 4),
     }
     with house.lease.transaction() as connection:
-        new = Ledger("segment", subscriptions=subscriptions)
+        new = DestinationState("segment", subscriptions=subscriptions)
         saved = save_ledger(connection, new, IDS, {"type": "segment", "created_at": NOW})
     with house.store.reading() as connection:
         assert read_ledgers(connection, ["segment"]) == {"segment": saved}
@@ -141,37 +151,39 @@ def test_saving_a_ledger_again_replaces_its_subscriptions(house: House) -> None:
 
 def test_the_first_attempt_is_kept(house: House) -> None:
     with house.lease.transaction() as connection:
-        begun = begin(connection, house.feed, run=4)
-        again = begin(connection, begun, run=5)
-    assert house.feed == begun == again == Feed(1, position=0, attempted_run=4)
+        begun = mark_in_flight(connection, house.feed, run=4)
+        again = mark_in_flight(connection, begun, run=5)
+    assert house.feed == begun == again == DeliveryCursor(1, position=0, attempted_run=4)
 
 
 def test_users_keep_their_place_in_the_order_of_bytes_on_both_databases(house: House) -> None:
     """PostgreSQL's own order would put é before z, and a before Z."""
     ranges = (Range("", "Z", 1), Range("a", "z", 2), Range("é", "日本", 3), Range("日本", "😀", 4))
     with house.lease.transaction() as connection:
-        move(connection, house.feed, ranges)
+        save_ranges(connection, house.feed, ranges)
     assert house.feed.ranges == ranges
 
 
 def test_when_everyone_has_been_told_only_the_position_is_left(house: House) -> None:
     with house.lease.transaction() as connection:
-        feed = move(connection, begin(connection, house.feed, run=4), [Range("", "m", 4)])
-        assert complete(connection, feed, run=5) == Feed(1, position=5)
-    assert house.feed == Feed(1, position=5)
+        feed = save_ranges(connection, mark_in_flight(connection, house.feed, run=4), [Range("", "m", 4)])
+        assert advance_position(connection, feed, run=5) == DeliveryCursor(1, position=5)
+    assert house.feed == DeliveryCursor(1, position=5)
 
 
 def test_a_seed_has_a_feed_of_its_own(house: House) -> None:
     with house.lease.transaction() as connection:
-        seed = save_feed(connection, 1, Feed(None, 0, seeding="vip"), IDS["vip"])
-        move(connection, seed, [Range("", "m", 1)])
-    assert house.feed == Feed(1, position=0)
-    assert house.ledger.seeds == {"vip": Feed(2, 0, None, (Range("", "m", 1),), "vip")}
+        seed = save_feed(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
+        save_ranges(connection, seed, [Range("", "m", 1)])
+    assert house.feed == DeliveryCursor(1, position=0)
+    assert house.ledger.seeds == {"vip": DeliveryCursor(2, 0, None, (Range("", "m", 1),), "vip")}
 
 
 def test_a_seed_that_is_complete_leaves_its_audience_to_the_main_feed(house: House) -> None:
     with house.lease.transaction() as connection:
-        seed = save_feed(connection, 1, Feed(None, 0, seeding="vip"), IDS["vip"])
-        move(connection, seed, [Range("", "m", 1)])
+        seed = save_feed(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
+        save_ranges(connection, seed, [Range("", "m", 1)])
         end_seeding(connection, seed, run=6)
-    assert house.ledger == Ledger("connect", 1, Feed(1, 0), {}, {"vip": Subscription("vip", 6, tell_everyone=False)})
+    assert house.ledger == DestinationState(
+        "connect", 1, DeliveryCursor(1, 0), {}, {"vip": Subscription("vip", 6, tell_everyone=False)}
+    )

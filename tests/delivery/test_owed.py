@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from audience_sync.delivery.pending.pending import NEVER, Facts, needed_after, owed
-from audience_sync.delivery.state.cursors import Feed, Ledger, Subscription
+from audience_sync.delivery.pending.pending import MAX_RUN, DeliveryInputs, log_floor, pending_calls
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.delivery.state.subscriptions import subscribe
 from audience_sync.model import PropertyKind
-from audience_sync.store.snapshots.chain import BASE, Chain, trait_column, write
-from audience_sync.workspace import Workspace, literal
+from audience_sync.store.snapshots.chain import BASE, Chain, trait_column, write_segment
+from audience_sync.workspace import Workspace, quote_literal
 
 #: user, key, value as JSON (None = gone), run.
 Change = tuple[str, str, str | None, int]
@@ -23,7 +23,7 @@ Told = dict[str, dict[str, Any]]
 
 def rows(changes: Sequence[Change]) -> str:
     values = ", ".join(
-        f"({literal(user)}, {literal(key)}, {'null' if value is None else literal(value)}, {run})"
+        f"({quote_literal(user)}, {quote_literal(key)}, {'null' if value is None else quote_literal(value)}, {run})"
         for user, key, value, run in [("nobody", "nothing", None, 0), *changes]
     )
     columns = "user_id, key, value::varchar as value, run_id"
@@ -32,20 +32,22 @@ def rows(changes: Sequence[Change]) -> str:
 
 def audience(workspace: Workspace, key: str, members: Mapping[str, int]) -> Chain:
     """``members``: since which run."""
-    values = ", ".join(f"({literal(user)}, {run}, {str(run > 0).lower()})" for user, run in {"": 0, **members}.items())
+    values = ", ".join(
+        f"({quote_literal(user)}, {run}, {str(run > 0).lower()})" for user, run in {"": 0, **members}.items()
+    )
     query = f"select * from (values {values}) t(user_id, run_id, present) where present"
-    return Chain(1, PropertyKind.AUDIENCE, (key,), len(members), (write(workspace, BASE, query),))
+    return Chain(1, PropertyKind.AUDIENCE, (key,), len(members), (write_segment(workspace, BASE, query),))
 
 
 def traits(workspace: Workspace, keys: Sequence[str], values: Mapping[str, tuple[int, Sequence[str | None]]]) -> Chain:
     """``values``: the run of the last change, and the values as JSON."""
     columns = ", ".join(trait_column(key) for key in keys)
     table = ", ".join(
-        f"({literal(user)}, {run}, {', '.join('null' if each is None else literal(each) for each in row)})"
+        f"({quote_literal(user)}, {run}, {', '.join('null' if each is None else quote_literal(each) for each in row)})"
         for user, (run, row) in values.items()
     )
     query = f"select * from (values {table}) t(user_id, run_id, {columns})"
-    return Chain(2, PropertyKind.COMPUTED_TRAIT, tuple(keys), len(values), (write(workspace, BASE, query),))
+    return Chain(2, PropertyKind.COMPUTED_TRAIT, tuple(keys), len(values), (write_segment(workspace, BASE, query),))
 
 
 class Store:
@@ -63,21 +65,23 @@ class Store:
 
     def table(
         self,
-        feed: Feed,
+        feed: DeliveryCursor,
         *subscriptions: Subscription,
         log: Sequence[Change] = (),
         refused: Sequence[Change] = (),
         suppressed: str | None = None,
         **options: Any,
     ) -> str:
-        facts = Facts(rows(log), rows(refused), self.chains, suppressed)
-        return owed(self.workspace, facts, feed, subscriptions, **options)
+        facts = DeliveryInputs(rows(log), rows(refused), self.chains, suppressed)
+        return pending_calls(self.workspace, facts, feed, subscriptions, **options)
 
-    def owed(self, feed: Feed, *subscriptions: Subscription, **options: Any) -> Told:
+    def owed(self, feed: DeliveryCursor, *subscriptions: Subscription, **options: Any) -> Told:
         table = self.table(feed, *subscriptions, **options)
         return {user: json.loads(told) for user, told in self.workspace.all(f"select user_id, traits from {table}")}
 
-    def versions(self, feed: Feed, *subscriptions: Subscription, **options: Any) -> list[tuple[str, str, int]]:
+    def versions(
+        self, feed: DeliveryCursor, *subscriptions: Subscription, **options: Any
+    ) -> list[tuple[str, str, int]]:
         table = self.table(feed, *subscriptions, **options)
         return self.workspace.all(f"select user_id, versions, run_id from {table} order by user_id")
 
@@ -87,7 +91,7 @@ def store(workspace: Workspace) -> Store:
     return Store(workspace)
 
 
-NEW = Feed(1, position=0)
+NEW = DeliveryCursor(1, position=0)
 VIP_SINCE_1 = Subscription("vip", since_run=1)
 NAME_SINCE_1 = Subscription("name", since_run=1)
 
@@ -110,19 +114,22 @@ def test_at_the_first_creation_every_value_is_told_and_a_missing_one_is_not(stor
 
 def test_after_everyone_was_told_nothing_is_owed(store: Store) -> None:
     store.members("vip", ann=1, bob=1)
-    assert store.owed(Feed(1, position=1), VIP_SINCE_1) == {}
+    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1) == {}
 
 
 def test_afterwards_only_changes_are_told(store: Store) -> None:
     store.members("vip", ann=1, cem=2)
     log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 2)]
-    assert store.owed(Feed(1, position=1), VIP_SINCE_1, log=log) == {"bob": {"vip": False}, "cem": {"vip": True}}
+    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, log=log) == {
+        "bob": {"vip": False},
+        "cem": {"vip": True},
+    }
 
 
 def test_a_change_that_was_told_is_not_told_again(store: Store) -> None:
     store.members("vip", ann=1, cem=2)
     log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 2)]
-    assert store.owed(Feed(1, position=2), VIP_SINCE_1, log=log) == {}
+    assert store.owed(DeliveryCursor(1, position=2), VIP_SINCE_1, log=log) == {}
 
 
 def test_all_properties_of_a_user_travel_in_one_call(store: Store) -> None:
@@ -152,14 +159,19 @@ def test_a_new_audience_and_a_change_of_an_old_one_travel_together(store: Store)
     store.members("vip")
     store.members("buyers", ann=2)
     told = store.owed(
-        Feed(1, position=1), VIP_SINCE_1, Subscription("buyers", since_run=2), log=[("ann", "vip", "false", 2)]
+        DeliveryCursor(1, position=1),
+        VIP_SINCE_1,
+        Subscription("buyers", since_run=2),
+        log=[("ann", "vip", "false", 2)],
     )
     assert told == {"ann": {"vip": False, "buyers": True}}
 
 
 def test_a_trait_that_disappeared_is_null(store: Store) -> None:
     store.traits("name", bob=(1, ['"Bob"']))
-    assert store.owed(Feed(1, position=1), NAME_SINCE_1, log=[("ann", "name", None, 2)]) == {"ann": {"name": None}}
+    assert store.owed(DeliveryCursor(1, position=1), NAME_SINCE_1, log=[("ann", "name", None, 2)]) == {
+        "ann": {"name": None}
+    }
 
 
 def test_values_keep_their_json_types(store: Store) -> None:
@@ -188,7 +200,7 @@ def test_with_a_baseline_only_later_changes_are_told(store: Store) -> None:
     store.members("vip", ann=1, bob=3)
     log: list[Change] = [("ann", "vip", "true", 2), ("bob", "vip", "true", 3), ("cem", "vip", "false", 3)]
     baseline = Subscription("vip", since_run=2, tell_everyone=False)
-    assert store.owed(Feed(1, position=1), baseline, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
+    assert store.owed(DeliveryCursor(1, position=1), baseline, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
 
 
 # Nothing lost, nothing stale.
@@ -197,12 +209,12 @@ def test_with_a_baseline_only_later_changes_are_told(store: Store) -> None:
 def test_of_several_changes_the_newest_is_told(store: Store) -> None:
     store.members("vip")
     log: list[Change] = [("ann", "vip", "false", 2), ("ann", "vip", "true", 3), ("ann", "vip", "false", 4)]
-    assert store.owed(Feed(1, position=1), VIP_SINCE_1, log=log) == {"ann": {"vip": False}}
+    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, log=log) == {"ann": {"vip": False}}
 
 
 def test_of_a_value_that_changed_before_everyone_was_told_the_newest_is_told(store: Store) -> None:
     store.traits("name", ann=(3, ['"Anna"']), bob=(1, ['"Bob"']))
-    feed = Feed(1, position=0, attempted_run=1)
+    feed = DeliveryCursor(1, position=0, attempted_run=1)
     assert store.owed(feed, NAME_SINCE_1, log=[("ann", "name", '"Anna"', 3)]) == {
         "ann": {"name": "Anna"},
         "bob": {"name": "Bob"},
@@ -211,7 +223,7 @@ def test_of_a_value_that_changed_before_everyone_was_told_the_newest_is_told(sto
 
 def test_who_left_after_an_attempt_without_an_answer_is_told_false(store: Store) -> None:
     store.members("vip", bob=1)
-    feed = Feed(1, position=0, attempted_run=1)
+    feed = DeliveryCursor(1, position=0, attempted_run=1)
     assert store.owed(feed, VIP_SINCE_1, log=[("ann", "vip", "false", 2)]) == {
         "ann": {"vip": False},
         "bob": {"vip": True},
@@ -225,7 +237,7 @@ def test_who_left_before_anything_was_attempted_is_told_nothing(store: Store) ->
 
 def test_who_left_before_the_first_attempt_is_told_nothing_by_the_second(store: Store) -> None:
     store.members("vip", bob=1)
-    feed = Feed(1, position=0, attempted_run=3)
+    feed = DeliveryCursor(1, position=0, attempted_run=3)
     log: list[Change] = [("ann", "vip", "false", 2), ("cem", "vip", "false", 4)]
     assert store.owed(feed, VIP_SINCE_1, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
 
@@ -235,7 +247,7 @@ def test_a_repeat_is_made_of_the_same_versions(store: Store) -> None:
     store.traits("name", ann=(3, ['"Ann"']))
     log: list[Change] = [("ann", "name", '"Ann"', 3)]
     subscriptions = VIP_SINCE_1, NAME_SINCE_1
-    feeds = NEW, Feed(1, position=0, attempted_run=3), Feed(1, position=0, attempted_run=1)
+    feeds = NEW, DeliveryCursor(1, position=0, attempted_run=3), DeliveryCursor(1, position=0, attempted_run=1)
     versions = [store.versions(feed, *subscriptions, log=log) for feed in feeds]
     assert versions == [[("ann", "name@3,vip@1", 3)]] * 3
 
@@ -257,24 +269,30 @@ def test_the_text_of_a_call_does_not_depend_on_the_order_of_what_is_told(store: 
 @pytest.mark.parametrize(
     ("feed", "subscriptions", "run"),
     [
-        pytest.param(NEW, [], NEVER, id="nothing is told"),
-        pytest.param(NEW, [VIP_SINCE_1], NEVER, id="everyone is still to be told, nothing was attempted"),
-        pytest.param(Feed(1, 0, 4), [VIP_SINCE_1], 4, id="since the first attempt"),
-        pytest.param(Feed(1, 7), [VIP_SINCE_1], 7, id="everyone was told"),
-        pytest.param(Feed(1, 7, 8, (Range("", "m", 8),)), [VIP_SINCE_1], 7, id="some are further"),
-        pytest.param(Feed(1, 7), [Subscription("vip", 8)], NEVER, id="a new one"),
-        pytest.param(Feed(1, 7), [VIP_SINCE_1, Subscription("buyers", 8)], 7, id="a new one beside an old one"),
-        pytest.param(Feed(1, 7), [Subscription("vip", 8, told_before=3)], 3, id="one that came back"),
-        pytest.param(Feed(1, 7), [Subscription("vip", 5, told_before=3)], 7, id="one that came back and was told"),
+        pytest.param(NEW, [], MAX_RUN, id="nothing is told"),
+        pytest.param(NEW, [VIP_SINCE_1], MAX_RUN, id="everyone is still to be told, nothing was attempted"),
+        pytest.param(DeliveryCursor(1, 0, 4), [VIP_SINCE_1], 4, id="since the first attempt"),
+        pytest.param(DeliveryCursor(1, 7), [VIP_SINCE_1], 7, id="everyone was told"),
+        pytest.param(DeliveryCursor(1, 7, 8, (Range("", "m", 8),)), [VIP_SINCE_1], 7, id="some are further"),
+        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8)], MAX_RUN, id="a new one"),
+        pytest.param(
+            DeliveryCursor(1, 7), [VIP_SINCE_1, Subscription("buyers", 8)], 7, id="a new one beside an old one"
+        ),
+        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8, told_before=3)], 3, id="one that came back"),
+        pytest.param(
+            DeliveryCursor(1, 7), [Subscription("vip", 5, told_before=3)], 7, id="one that came back and was told"
+        ),
         pytest.param(NEW, [Subscription("vip", 2, tell_everyone=False)], 2, id="a baseline, nothing told yet"),
-        pytest.param(Feed(1, 0, 4), [Subscription("vip", 2, tell_everyone=False)], 2, id="a baseline, then an attempt"),
-        pytest.param(Feed(1, 7), [Subscription("vip", 8, tell_everyone=False)], 8, id="a new baseline"),
+        pytest.param(
+            DeliveryCursor(1, 0, 4), [Subscription("vip", 2, tell_everyone=False)], 2, id="a baseline, then an attempt"
+        ),
+        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8, tell_everyone=False)], 8, id="a new baseline"),
     ],
 )
 def test_the_log_is_needed_as_far_back_as_something_may_be_owed(
-    feed: Feed, subscriptions: list[Subscription], run: int
+    feed: DeliveryCursor, subscriptions: list[Subscription], run: int
 ) -> None:
-    assert needed_after(feed, subscriptions) == run
+    assert log_floor(feed, subscriptions) == run
 
 
 # Interrupted.
@@ -287,7 +305,7 @@ def interrupted(store: Store) -> Store:
     return store
 
 
-HALF = Feed(1, position=3, attempted_run=5, ranges=(Range("", "m", 5),))
+HALF = DeliveryCursor(1, position=3, attempted_run=5, ranges=(Range("", "m", 5),))
 
 
 @pytest.mark.parametrize(
@@ -306,18 +324,18 @@ def test_after_an_interruption_each_user_is_told_the_rest(interrupted: Store, ch
 
 
 def test_an_interrupted_first_telling_goes_on_where_it_was(interrupted: Store) -> None:
-    feed = Feed(1, position=3, attempted_run=4, ranges=(Range("", "m", 4),))
+    feed = DeliveryCursor(1, position=3, attempted_run=4, ranges=(Range("", "m", 4),))
     assert interrupted.owed(feed, Subscription("vip", since_run=4)) == {"zoe": {"vip": True}}
 
 
 def test_an_interrupted_first_telling_fills_the_gaps_between_answers(store: Store) -> None:
     store.members("vip", ann=4, bob=4, cem=4)
-    feed = Feed(1, position=3, attempted_run=4, ranges=(Range("", "ann", 4), Range("bob", "cem", 4)))
+    feed = DeliveryCursor(1, position=3, attempted_run=4, ranges=(Range("", "ann", 4), Range("bob", "cem", 4)))
     assert store.owed(feed, Subscription("vip", since_run=4)) == {"bob": {"vip": True}}
 
 
 def test_whom_an_interrupted_telling_has_reached_can_be_kept_up_to_date_alone(interrupted: Store) -> None:
-    feed = Feed(1, position=0, attempted_run=4, ranges=(Range("", "m", 4),), seeding="vip")
+    feed = DeliveryCursor(1, position=0, attempted_run=4, ranges=(Range("", "m", 4),), seeding="vip")
     log: list[Change] = [("ann", "vip", "false", 5), ("tom", "vip", "false", 5)]
     told = interrupted.owed(feed, Subscription("vip", since_run=4), log=log, only_told=True)
     assert told == {"ann": {"vip": False}}
@@ -327,18 +345,20 @@ def test_whom_an_interrupted_telling_has_reached_can_be_kept_up_to_date_alone(in
 
 
 def test_refused_values_wait(store: Store) -> None:
-    assert store.owed(Feed(1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)]) == {}
+    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)]) == {}
 
 
 def test_refused_values_travel_again_when_they_are_retried(store: Store) -> None:
-    told = store.owed(Feed(1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)], retry_refused=True)
+    told = store.owed(
+        DeliveryCursor(1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)], retry_refused=True
+    )
     assert told == {"ann": {"vip": True}}
 
 
 def test_refused_values_travel_again_when_the_user_changes(store: Store) -> None:
     refused: list[Change] = [("ann", "vip", "true", 1), ("bob", "vip", "true", 1)]
     log: list[Change] = [("ann", "name", '"Ann"', 2)]
-    assert store.owed(Feed(1, position=1), VIP_SINCE_1, NAME_SINCE_1, log=log, refused=refused) == {
+    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, NAME_SINCE_1, log=log, refused=refused) == {
         "ann": {"vip": True, "name": "Ann"}
     }
 
@@ -346,7 +366,10 @@ def test_refused_values_travel_again_when_the_user_changes(store: Store) -> None
 def test_refused_values_travel_again_when_the_user_enters_a_new_audience(store: Store) -> None:
     store.members("buyers", ann=2)
     told = store.owed(
-        Feed(1, position=1), VIP_SINCE_1, Subscription("buyers", since_run=2), refused=[("ann", "vip", "true", 1)]
+        DeliveryCursor(1, position=1),
+        VIP_SINCE_1,
+        Subscription("buyers", since_run=2),
+        refused=[("ann", "vip", "true", 1)],
     )
     assert told == {"ann": {"vip": True, "buyers": True}}
 
@@ -355,7 +378,7 @@ def test_refused_values_travel_again_when_the_user_enters_a_new_audience(store: 
 def test_refused_values_travel_with_the_newest(store: Store, retry: bool) -> None:
     refused: list[Change] = [("ann", "vip", "true", 1)]
     log: list[Change] = [("ann", "vip", "false", 2)]
-    told = store.owed(Feed(1, position=1), VIP_SINCE_1, log=log, refused=refused, retry_refused=retry)
+    told = store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, log=log, refused=refused, retry_refused=retry)
     assert told == {"ann": {"vip": False}}
 
 
@@ -363,7 +386,7 @@ def test_refused_values_travel_with_the_newest(store: Store, retry: bool) -> Non
 def test_refused_values_of_a_property_that_is_not_told_wait(store: Store, retry: bool) -> None:
     refused: list[Change] = [("ann", "vip", "true", 1)]
     log: list[Change] = [("ann", "name", '"Ann"', 2)]
-    told = store.owed(Feed(1, position=1), NAME_SINCE_1, log=log, refused=refused, retry_refused=retry)
+    told = store.owed(DeliveryCursor(1, position=1), NAME_SINCE_1, log=log, refused=refused, retry_refused=retry)
     assert told == {"ann": {"name": "Ann"}}
 
 
@@ -404,12 +427,12 @@ DEVICE_TRAITS = Subscription("device_token", 1), Subscription("device_type", 1),
     ],
 )
 def test_traits_that_mean_something_only_together_travel_together(devices: Store, change: Change, told: Told) -> None:
-    assert devices.owed(Feed(1, position=1), *DEVICE_TRAITS, log=[change], companions=DEVICE) == told
+    assert devices.owed(DeliveryCursor(1, position=1), *DEVICE_TRAITS, log=[change], companions=DEVICE) == told
 
 
 def test_a_companion_that_is_not_told_does_not_join(devices: Store) -> None:
     told = devices.owed(
-        Feed(1, position=1),
+        DeliveryCursor(1, position=1),
         Subscription("device_token", 1),
         log=[("ann", "device_token", '"t2"', 2)],
         companions=DEVICE,
@@ -423,22 +446,22 @@ def test_a_companion_that_is_not_told_does_not_join(devices: Store) -> None:
 def test_a_subscription_that_came_back_after_everyone_was_told_brings_only_the_changes_since(store: Store) -> None:
     log: list[Change] = [("ann", "vip", "false", 4), ("bob", "vip", "false", 6), ("cleo", "vip", "true", 7)]
     back = Subscription("vip", since_run=8, tell_everyone=False, told_before=5)
-    assert store.owed(Feed(1, position=7), back, log=log) == {"bob": {"vip": False}, "cleo": {"vip": True}}
+    assert store.owed(DeliveryCursor(1, position=7), back, log=log) == {"bob": {"vip": False}, "cleo": {"vip": True}}
 
 
 def test_a_subscription_that_came_back_tells_everyone_and_false_to_who_left_meanwhile(store: Store) -> None:
     store.members("vip", ann=1, bob=7)
     log: list[Change] = [("old", "vip", "false", 4), ("cem", "vip", "false", 6), ("bob", "vip", "true", 7)]
     back = Subscription("vip", since_run=8, told_before=5)
-    assert store.owed(Feed(1, position=7), back, log=log) == {
+    assert store.owed(DeliveryCursor(1, position=7), back, log=log) == {
         "ann": {"vip": True},
         "bob": {"vip": True},
         "cem": {"vip": False},
     }
 
 
-def told_at(position: int, attempted: int | None = None, **subscriptions: Subscription) -> Ledger:
-    return Ledger("connect", 1, Feed(1, position, attempted), subscriptions=subscriptions)
+def told_at(position: int, attempted: int | None = None, **subscriptions: Subscription) -> DestinationState:
+    return DestinationState("connect", 1, DeliveryCursor(1, position, attempted), subscriptions=subscriptions)
 
 
 @pytest.mark.parametrize(
@@ -453,7 +476,9 @@ def told_at(position: int, attempted: int | None = None, **subscriptions: Subscr
         pytest.param(told_at(5, vip=Subscription("vip", 5, tell_everyone=False)), 5, id="a baseline"),
     ],
 )
-def test_a_subscription_that_ends_remembers_how_far_it_was_told(ledger: Ledger, told_before: int | None) -> None:
+def test_a_subscription_that_ends_remembers_how_far_it_was_told(
+    ledger: DestinationState, told_before: int | None
+) -> None:
     assert subscribe(ledger, {}, run=9).subscriptions["vip"].told_before == told_before
 
 
@@ -462,4 +487,6 @@ def test_who_left_before_a_second_pause_is_told_false_after_it(store: Store) -> 
     store.members("vip")
     ledger = told_at(5, vip=Subscription("vip", since_run=6, told_before=2))
     back = subscribe(subscribe(ledger, {}, run=7), {"vip": True}, run=9)
-    assert store.owed(Feed(1, position=8), *back.active(), log=[("ann", "vip", "false", 4)]) == {"ann": {"vip": False}}
+    assert store.owed(DeliveryCursor(1, position=8), *back.active(), log=[("ann", "vip", "false", 4)]) == {
+        "ann": {"vip": False}
+    }

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from audience_sync.delivery.send.rate_limiter import Pace, backoff
+from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
 from tests.delivery.virtual import (
     SAYS,
     Changing,
@@ -27,7 +27,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = 100.0
         self.meanwhile: list[tuple[float, float | None]] = []
-        self.pace: Pace
+        self.pace: AdaptiveRateLimiter
 
     def __call__(self) -> float:
         return self.now
@@ -36,19 +36,19 @@ class Clock:
         until = self.now + seconds
         while self.meanwhile and self.meanwhile[0][0] <= until:
             self.now, retry_after = self.meanwhile.pop(0)
-            self.pace.limited(retry_after, self.now)
+            self.pace.on_rate_limited(retry_after, self.now)
         self.now = until
         return False
 
 
-def paced(rate: float | None) -> tuple[Pace, Clock]:
+def paced(rate: float | None) -> tuple[AdaptiveRateLimiter, Clock]:
     clock = Clock()
-    clock.pace = Pace(rate, clock=clock, wait=clock.wait)
+    clock.pace = AdaptiveRateLimiter(rate, clock=clock, wait=clock.wait)
     return clock.pace, clock
 
 
-def entered(pace: Pace, clock: Clock) -> float:
-    pace.enter()
+def entered(pace: AdaptiveRateLimiter, clock: Clock) -> float:
+    pace.acquire()
     return round(clock.now, 3)
 
 
@@ -59,7 +59,7 @@ def test_requests_keep_the_distance_of_the_rate() -> None:
 
 def test_a_long_pause_earns_no_burst() -> None:
     pace, clock = paced(4)
-    pace.enter()
+    pace.acquire()
     clock.now = 200.0
     assert [entered(pace, clock) for _ in range(3)] == [200.0, 200.23, 200.48]
 
@@ -80,19 +80,25 @@ def test_without_a_rate_nobody_waits() -> None:
 
 def test_after_too_many_requests_nobody_goes_before_the_destination_allows() -> None:
     pace, clock = paced(None)
-    pace.limited(30, pace.enter())
+    pace.on_rate_limited(30, pace.acquire())
     assert entered(pace, clock) == 130.0
 
 
 def refuse(
-    pace: Pace, clock: Clock, retry_after: float | None, times: int, *, most: float = 60.0, after: float = 1.0
+    pace: AdaptiveRateLimiter,
+    clock: Clock,
+    retry_after: float | None,
+    times: int,
+    *,
+    most: float = 60.0,
+    after: float = 1.0,
 ) -> list[float]:
     """When so many requests entered that are refused one after the other, each so many seconds after it entered."""
     entries = []
     for _ in range(times):
         entries.append(entered(pace, clock))
         clock.now += after
-        pace.limited(retry_after, entries[-1], most)
+        pace.on_rate_limited(retry_after, entries[-1], most)
     return entries
 
 
@@ -104,8 +110,8 @@ def test_a_destination_that_does_not_say_how_long_gets_half_a_second_and_then_tw
 def test_a_success_ends_the_doubling_of_the_wait() -> None:
     pace, clock = paced(None)
     refuse(pace, clock, None, 5)
-    pace.enter()
-    pace.succeeded()
+    pace.acquire()
+    pace.on_success()
     first, second = refuse(pace, clock, None, 2)
     assert second - first == pytest.approx(1.5)
 
@@ -127,52 +133,52 @@ def test_a_wait_of_our_own_is_no_longer_than_the_run_allows() -> None:
 
 def test_the_gate_closes_for_a_sender_that_is_already_waiting_for_its_turn() -> None:
     pace, clock = paced(2)
-    pace.enter()
+    pace.acquire()
     clock.meanwhile = [(100.2, 30.0)]
     assert entered(pace, clock) == 130.2
 
 
 def test_a_gate_that_closes_for_longer_while_one_waits_holds_for_longer() -> None:
     pace, clock = paced(2)
-    pace.enter()
+    pace.acquire()
     clock.meanwhile = [(100.2, 30.0), (120.0, 60.0)]
     assert entered(pace, clock) == 180.0
 
 
 def test_when_the_gate_opens_senders_keep_their_distance() -> None:
     pace, clock = paced(10)
-    pace.limited(30, pace.enter())
+    pace.on_rate_limited(30, pace.acquire())
     assert [entered(pace, clock) for _ in range(3)] == [130.0, 130.1, 130.2]
 
 
-def gaps(pace: Pace, clock: Clock, count: int = 3) -> list[float]:
+def gaps(pace: AdaptiveRateLimiter, clock: Clock, count: int = 3) -> list[float]:
     """Seconds between entries."""
     times = [entered(pace, clock) for _ in range(count + 1)]
     return [round(later - earlier, 4) for earlier, later in pairwise(times)]
 
 
-def sent(pace: Pace, clock: Clock, count: int, rate: float) -> None:
+def sent(pace: AdaptiveRateLimiter, clock: Clock, count: int, rate: float) -> None:
     """So many successes in a row, at that rate."""
     for _ in range(count):
-        pace.enter()
+        pace.acquire()
         clock.now += 1 / rate
-        pace.succeeded()
+        pace.on_success()
 
 
 def test_a_refusal_for_the_rate_shows_the_rate_and_senders_go_on_below_it() -> None:
     pace, clock = paced(None)
     sent(pace, clock, 300, rate=100)
-    pace.limited(0, pace.enter())
+    pace.on_rate_limited(0, pace.acquire())
     assert gaps(pace, clock)[1] == pytest.approx(1 / 85, rel=0.05)
 
 
 def test_several_refusals_for_the_rate_at_once_slow_down_once() -> None:
     pace, clock = paced(None)
     sent(pace, clock, 300, rate=100)
-    at = pace.enter()
+    at = pace.acquire()
     for _ in range(20):
         clock.now += 0.01
-        pace.limited(1, at)
+        pace.on_rate_limited(1, at)
     assert gaps(pace, clock)[1] == pytest.approx(1 / 85, rel=0.05)
 
 
@@ -186,7 +192,7 @@ def test_refusals_without_a_success_between_say_nothing_about_the_rate() -> None
 def test_the_rate_comes_back_and_never_over_the_limit() -> None:
     pace, clock = paced(10)
     sent(pace, clock, 100, rate=10)
-    pace.limited(0, pace.enter())
+    pace.on_rate_limited(0, pace.acquire())
     sent(pace, clock, 3000, rate=20)
     assert gaps(pace, clock) == [0.1, 0.1, 0.1]
 
@@ -198,9 +204,9 @@ def test_a_stop_ends_the_waiting() -> None:
         pauses.append(seconds)
         return True
 
-    pace = Pace(None, clock=lambda: 100.0, wait=stopped)
-    pace.limited(300, 100.0)
-    pace.enter()
+    pace = AdaptiveRateLimiter(None, clock=lambda: 100.0, wait=stopped)
+    pace.on_rate_limited(300, 100.0)
+    pace.acquire()
     assert pauses == [300.0]
 
 
@@ -308,7 +314,7 @@ def test_where_the_server_says_when_to_come_back_the_rate_stays_close_to_the_ref
     for retry_after in (None, 0.5):
         pace, clock = paced(None)
         sent(pace, clock, 300, rate=100)
-        pace.limited(retry_after, pace.enter())
+        pace.on_rate_limited(retry_after, pace.acquire())
         clock.now += 0.5 + 6
         sent(pace, clock, 1, rate=100)
         paces.append(sum(gaps(pace, clock, 100)))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_sync.delivery.state.ranges import Range, mark, told_run, within
-from audience_sync.workspace import Workspace, literal
+from audience_sync.delivery.state.ranges import Range, delivered_run_sql, merge_range, within
+from audience_sync.workspace import Workspace, quote_literal
 
 POSITION = 3
 USERS = ("Anna", "O'Neil", "a", "b", "ba", "c", "z", "é", "日本", "😀")
@@ -29,7 +29,7 @@ HISTORIES = st.lists(new_ranges(), max_size=8)
 def laid(history: list[Range]) -> tuple[Range, ...]:
     ranges: tuple[Range, ...] = ()
     for each in history:
-        ranges = mark(ranges, each)
+        ranges = merge_range(ranges, each)
     return ranges
 
 
@@ -64,12 +64,12 @@ def test_neighbours_of_one_run_are_one_range(history: list[Range]) -> None:
 
 
 def test_the_database_and_python_agree_on_whom_a_range_covers() -> None:
-    users = ", ".join(f"({literal(user)})" for user in USERS)
+    users = ", ".join(f"({quote_literal(user)})" for user in USERS)
     with Workspace(0, ["/"]) as workspace:
 
         @given(HISTORIES)
         def agree(history: list[Range]) -> None:
-            query = f"select user_id, {told_run(laid(history), POSITION)} from (values {users}) t(user_id)"
+            query = f"select user_id, {delivered_run_sql(laid(history), POSITION)} from (values {users}) t(user_id)"
             assert dict(workspace.all(query)) == modelled(history)
 
         agree()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audience_sync.delivery.send.batches import Batch, EncodedCall, Odd
-from audience_sync.delivery.send.sender import Outcome
+from audience_sync.delivery.send.sender import BatchResult
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
 
@@ -28,11 +28,11 @@ FULL = Judgement(Meaning.SLOW_DOWN, "HTTP 429", 429, retry_after=20.0)
 FULL_WITHOUT_A_WORD = Judgement(Meaning.SLOW_DOWN, "HTTP 429", 429)
 
 
-def sent(destination: ScriptedDestination, *users: str) -> Outcome:
+def sent(destination: ScriptedDestination, *users: str) -> BatchResult:
     return a_sender(destination)[0].send(a_batch(destination, *users))
 
 
-def refused(outcome: Outcome) -> dict[str, str]:
+def refused(outcome: BatchResult) -> dict[str, str]:
     return {refusal.call.user_id: refusal.reason for refusal in outcome.refusals}
 
 

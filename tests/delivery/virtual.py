@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from audience_sync.delivery.send.rate_limiter import Pace
+from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
 
 
 class Limit(Protocol):
@@ -149,11 +149,11 @@ def simulate(
 ) -> list[Seen]:
     """What a server saw of senders that send all the time, as the product's do."""
     world, chance, seen = World(), random.Random(seed), list[Seen]()
-    pace = Pace(rate, clock=world.clock, wait=world.sleep)
+    pace = AdaptiveRateLimiter(rate, clock=world.clock, wait=world.sleep)
 
     def send() -> None:
         while True:
-            entered = pace.enter()
+            entered = pace.acquire()
             if world.now >= seconds:
                 return
             world.sleep(chance.uniform(*round_trip) / 2)
@@ -161,9 +161,9 @@ def simulate(
             seen.append(Seen(world.now, not wait))
             world.sleep(chance.uniform(*round_trip) / 2)
             if wait:
-                pace.limited(SAYS[says](wait), entered)
+                pace.on_rate_limited(SAYS[says](wait), entered)
             else:
-                pace.succeeded()
+                pace.on_success()
 
     world.run(send, senders)
     return seen

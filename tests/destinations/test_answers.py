@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from audience_sync.destinations.base import Answer, Meaning
-from audience_sync.destinations.http.statuses import StatusTable, excerpt, judge_status, retry_after, shortened
+from audience_sync.destinations.http.statuses import StatusTable, excerpt, judge_status, retry_after, truncate
 
 NOW = datetime(2026, 3, 1, 6, 0, 0, tzinfo=UTC)
 DATE = {"date": "Sun, 01 Mar 2026 06:00:00 GMT"}
@@ -134,8 +134,8 @@ def test_an_excerpt_is_one_printable_line(body: bytes, text: str) -> None:
 
 
 def test_of_an_answer_300_characters_are_shown() -> None:
-    assert shortened("x" * 300) == "x" * 300
-    assert shortened("x" * 301) == "x" * 299 + "…"
+    assert truncate("x" * 300) == "x" * 300
+    assert truncate("x" * 301) == "x" * 299 + "…"
 
 
 def test_of_an_answer_that_was_cut_the_end_is_not_trusted() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from audience_sync.destinations.zendesk_connect.user import connect_user, with_iso_dates
+from audience_sync.destinations.zendesk_connect.user import connect_user, normalize_dates
 
 from .examples import cases
 
@@ -193,7 +193,7 @@ DATES = [
 
 @pytest.mark.parametrize(("text", "rewritten"), DATES)
 def test_iso_dates_become_utc_with_milliseconds(text: str, rewritten: str) -> None:
-    assert with_iso_dates({"a": [text]}) == {"a": [rewritten]}
+    assert normalize_dates({"a": [text]}) == {"a": [rewritten]}
 
 
 def test_booleans_and_numbers_stay_what_they_are() -> None:

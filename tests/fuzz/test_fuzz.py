@@ -23,7 +23,7 @@ from audience_sync.destinations.base import Audiencing, Judgement, Meaning, Mess
 from audience_sync.destinations.http.transport import HttpTransport
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError
-from audience_sync.sources.base import Wanted
+from audience_sync.sources.base import SnapshotRequest
 from audience_sync.sources.files.source import FilesSource
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_a_file_is_read_or_its_problem_is_said(tmp_path: Path, workspace: Worksp
     file = tmp_path / name
     file.write_bytes(b"user_id\n" + content if name.endswith(("csv", "tsv")) else content)
     with suppress(AudienceSyncError, duckdb.Error):  # a scan's own error is explained by whoever scans
-        rows = FilesSource(tmp_path).read(workspace, Wanted(user_id="user_id", file=name, traits={}))
+        rows = FilesSource(tmp_path).read(workspace, SnapshotRequest(user_id="user_id", file=name, traits={}))
         workspace.one(f"select count(*), count(user_id) from ({rows.select})")
 
 

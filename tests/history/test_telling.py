@@ -9,15 +9,23 @@ from typing import Any
 import pytest
 
 from audience_sync.delivery.state.cursors import Subscription
-from audience_sync.delivery.state.subscription_history import Terms
-from audience_sync.history.explain.replay import Outcome, Request, Story, Suppression, Told, Untaken, replay
-from audience_sync.history.explain.value_history import Version, Versions
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion
+from audience_sync.history.explain.replay import (
+    CallOutcome,
+    RejectedCall,
+    ReplayInput,
+    ReplayState,
+    Request,
+    Suppression,
+    replay,
+)
+from audience_sync.history.explain.value_history import ValueChange, ValueHistory
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.audiences.properties import Property
 
 NEW_YEAR = datetime(2026, 1, 1, 6, tzinfo=UTC)
-REFUSED, SUPPRESSED_MEANWHILE = Untaken("no such profile", 400), Untaken(None, None)
-TOLD, NOT_TAKEN, KEPT = Outcome.DELIVERED, Outcome.REFUSED, Outcome.WITHHELD
+REFUSED, SUPPRESSED_MEANWHILE = RejectedCall("no such profile", 400), RejectedCall(None, None)
+TOLD, NOT_TAKEN, KEPT = CallOutcome.DELIVERED, CallOutcome.REFUSED, CallOutcome.WITHHELD
 
 
 def day(run: int, hour: int = 0) -> datetime:
@@ -25,22 +33,22 @@ def day(run: int, hour: int = 0) -> datetime:
     return NEW_YEAR + timedelta(days=run - 1, hours=hour)
 
 
-def known(key: str, kind: PropertyKind, first: str | None, *changes: tuple[int, str | None]) -> Versions:
+def known(key: str, kind: PropertyKind, first: str | None, *changes: tuple[int, str | None]) -> ValueHistory:
     """A property that run 1 created, with this value, and its changes."""
     of = Property(PropertyId(1), kind, key, key, None, None, 1, RunId(1), False)
-    return Versions(of, Version(1, first), tuple(Version(*change) for change in changes))
+    return ValueHistory(of, ValueChange(1, first), tuple(ValueChange(*change) for change in changes))
 
 
-def audience(first: str | None, *changes: tuple[int, str | None], key: str = "vip") -> Versions:
+def audience(first: str | None, *changes: tuple[int, str | None], key: str = "vip") -> ValueHistory:
     return known(key, PropertyKind.AUDIENCE, first, *changes)
 
 
-def trait(key: str, first: str | None, *changes: tuple[int, str | None]) -> Versions:
+def trait(key: str, first: str | None, *changes: tuple[int, str | None]) -> ValueHistory:
     return known(key, PropertyKind.COMPUTED_TRAIT, first, *changes)
 
 
-def terms(from_run: int = 1, *, key: str = "vip", seeding: bool = False, **how: Any) -> Terms:
-    return Terms(from_run, Subscription(key, **{"since_run": from_run, **how}), seeding)
+def terms(from_run: int = 1, *, key: str = "vip", seeding: bool = False, **how: Any) -> SubscriptionVersion:
+    return SubscriptionVersion(from_run, Subscription(key, **{"since_run": from_run, **how}), seeding)
 
 
 def request(run: int, command: str = "sync", **how: Any) -> Request:
@@ -49,11 +57,11 @@ def request(run: int, command: str = "sync", **how: Any) -> Request:
     return Request(run, run, command, day(run), day(run, 1), **{**usual, **how})
 
 
-def played(story: Story, *requests: Request) -> Told:
+def played(story: ReplayInput, *requests: Request) -> ReplayState:
     return replay(story, requests, day(99))
 
 
-def calls(told: Told) -> list[tuple[int, dict[str, str | None], Outcome]]:
+def calls(told: ReplayState) -> list[tuple[int, dict[str, str | None], CallOutcome]]:
     return [
         (call.request.run, {key: each.value for key, each in call.values.items()}, call.outcome) for call in told.calls
     ]
@@ -62,7 +70,7 @@ def calls(told: Told) -> list[tuple[int, dict[str, str | None], Outcome]]:
 MEMBER, LEAVER = audience("true"), audience("true", (3, "false"))
 
 #: Name -> what the user had, on which terms, in which requests they were, and the calls about them.
-HISTORIES: dict[str, tuple[Versions, list[Terms], list[Request], list[Any]]] = {
+HISTORIES: dict[str, tuple[ValueHistory, list[SubscriptionVersion], list[Request], list[Any]]] = {
     "a member is told once": (MEMBER, [terms()], [request(1), request(2)], [(1, "true", TOLD)]),
     "who left is told false": (LEAVER, [terms()], [request(1), request(3)], [(1, "true", TOLD), (3, "false", TOLD)]),
     "who entered is told true": (audience(None, (2, "true")), [terms()], [request(1), request(2)], [(2, "true", TOLD)]),
@@ -163,13 +171,13 @@ HISTORIES: dict[str, tuple[Versions, list[Terms], list[Request], list[Any]]] = {
 @pytest.mark.parametrize("name", HISTORIES)
 def test_a_user_is_told(name: str) -> None:
     versions, history, requests, expected = HISTORIES[name]
-    story = Story({"vip": versions}, {history[0].key: history})
+    story = ReplayInput({"vip": versions}, {history[0].key: history})
     assert calls(played(story, *requests)) == [(run, {"vip": value}, outcome) for run, value, outcome in expected]
 
 
 def test_all_that_changed_travels_in_one_call() -> None:
     versions = {"vip": LEAVER, "plan": trait("plan", '"free"', (3, '"pro"'))}
-    story = Story(versions, {key: [terms(key=key)] for key in versions})
+    story = ReplayInput(versions, {key: [terms(key=key)] for key in versions})
     told = played(story, request(1), request(3))
     assert calls(told) == [
         (1, {"vip": "true", "plan": '"free"'}, TOLD),
@@ -180,7 +188,7 @@ def test_all_that_changed_travels_in_one_call() -> None:
 
 def test_what_was_refused_goes_along_with_any_change_and_is_then_forgotten() -> None:
     versions = {"vip": MEMBER, "plan": trait("plan", '"free"', (3, '"pro"'))}
-    story = Story(versions, {key: [terms(key=key)] for key in versions})
+    story = ReplayInput(versions, {key: [terms(key=key)] for key in versions})
     refused = played(story, request(1, untaken=REFUSED))
     assert {key: each.value for key, each in refused.refused.items()} == {"vip": "true", "plan": '"free"'}
     told = played(story, request(1, untaken=REFUSED), request(3))
@@ -190,22 +198,22 @@ def test_what_was_refused_goes_along_with_any_change_and_is_then_forgotten() -> 
 
 def test_of_a_call_sent_without_a_property_the_rest_is_delivered() -> None:
     versions = {"vip": MEMBER, "bio": trait("bio", '"long"'), "plan": trait("plan", '"free"')}
-    story = Story(versions, {key: [terms(key=key)] for key in versions})
-    replayed = played(story, request(1, untaken=Untaken("too large", None, frozenset({"bio"}))))
+    story = ReplayInput(versions, {key: [terms(key=key)] for key in versions})
+    replayed = played(story, request(1, untaken=RejectedCall("too large", None, frozenset({"bio"}))))
     outcomes = [(sorted(call.values), call.outcome) for call in replayed.calls]
-    assert outcomes == [(["plan", "vip"], Outcome.DELIVERED), (["bio"], Outcome.REFUSED)]
+    assert outcomes == [(["plan", "vip"], CallOutcome.DELIVERED), (["bio"], CallOutcome.REFUSED)]
     assert replayed.refused.keys() == {"bio"}
 
 
 def test_traits_that_travel_together_join_a_changed_one_unless_they_are_gone() -> None:
     versions = {"token": trait("token", '"a"', (2, '"b"')), "type": trait("type", '"ios"'), "os": trait("os", None)}
-    story = Story(versions, {key: [terms(key=key)] for key in versions}, companions=[("token", "type", "os")])
+    story = ReplayInput(versions, {key: [terms(key=key)] for key in versions}, companions=[("token", "type", "os")])
     assert calls(played(story, request(1), request(2)))[1:] == [(2, {"token": '"b"', "type": '"ios"'}, TOLD)]
 
 
 class TestSuppressed:
     SINCE_RUN_2 = Suppression("command", day(2), day(5))
-    STORY = Story({"vip": LEAVER}, {"vip": [terms()]}, [SINCE_RUN_2])
+    STORY = ReplayInput({"vip": LEAVER}, {"vip": [terms()]}, [SINCE_RUN_2])
     KEPT_BACK = replace(request(3), id=None)
 
     def test_users_are_told_afterwards_what_was_kept_back(self) -> None:

@@ -41,8 +41,8 @@ def a_new_message_id_for_every_attempt() -> None:
 
     from audience_sync.delivery.send import batches as calls
 
-    text = calls.Calls._rows.fget
-    calls.Calls._rows = property(lambda found: text(found).replace("sha1(", f"sha1('{uuid4()}' || "))
+    text = calls.CallReader._rows.fget
+    calls.CallReader._rows = property(lambda found: text(found).replace("sha1(", f"sha1('{uuid4()}' || "))
 
 
 def refusals_are_forgotten() -> None:
@@ -57,13 +57,13 @@ def suppression_is_not_asked() -> None:
     from audience_sync.delivery.send.sender import BatchSender
     from audience_sync.sync.deliver import pending as outlook
 
-    owed = outlook.owed
+    owed = outlook.pending_calls
 
     def bad(workspace: Any, facts: Any, *arguments: Any, **options: Any) -> Any:
         workspace.run(f"create table {options.pop('kept_back')} (user_id varchar, key varchar)")
         return owed(workspace, replace(facts, suppressed=None), *arguments, **options)
 
-    outlook.owed = bad
+    outlook.pending_calls = bad
     BatchSender._allowed = lambda sender, calls, outcome=None: calls
 
 
@@ -76,22 +76,22 @@ def guards_are_asleep() -> None:
 
 def approval_is_blind() -> None:
     """What was approved goes through, whatever its source says by now."""
-    from audience_sync.sync.guard.holds import Decisions
+    from audience_sync.sync.guard.holds import HoldPolicy
 
-    Decisions._is_same = lambda *arguments: True
+    HoldPolicy._is_same = lambda *arguments: True
 
 
 def what_is_held_is_not_left_alone() -> None:
     """It is said to be held, and taken all the same."""
     from audience_sync.sync.detect import guard_audiences as settle
 
-    leave = settle._leave
+    leave = settle._hold
 
     def bad(collector: Any, each: Any, held: Any) -> None:
-        settle._take(collector, each)
+        settle._accept(collector, each)
         leave(collector, each, held)
 
-    settle._leave = bad
+    settle._hold = bad
 
 
 def freezes_are_forgotten() -> None:
@@ -104,9 +104,11 @@ def freezes_are_forgotten() -> None:
 def nobody_stays() -> None:
     """Who is missing leaves at once."""
     from audience_sync.sync.detect import collector as collect
-    from audience_sync.sync.diff.min_stay import Damped
+    from audience_sync.sync.diff.min_stay import DelayedExits
 
-    collect.damp = lambda workspace, store, target, diff, **options: Damped(diff, f"from {diff.table}", diff.left)
+    collect.apply_min_stay = lambda workspace, store, target, diff, **options: DelayedExits(
+        diff, f"from {diff.table}", diff.left
+    )
 
 
 def nobody_is_held_out() -> None:
@@ -120,35 +122,35 @@ def members_are_not_held_out_any_more() -> None:
     """A larger holdout takes nobody out who is a member already."""
     from audience_sync.sync.diff import holdout
 
-    holdout.current = lambda chain: "select null::varchar as user_id where false"
+    holdout.current_rows_query = lambda chain: "select null::varchar as user_id where false"
 
 
 def a_user_is_in_all_audiences_of_a_group() -> None:
     """None goes before another."""
-    from audience_sync.sync.diff.priority_groups import Ahead
+    from audience_sync.sync.diff.priority_groups import PriorityGroups
 
-    Ahead.taken = lambda ahead, target: None
+    PriorityGroups.claimed_users = lambda ahead, target: None
 
 
 def who_leaves_the_first_audience_of_a_group_is_forgotten() -> None:
     """Later audiences are not looked at again because another has changed."""
-    from audience_sync.sync.diff.priority_groups import Ahead
+    from audience_sync.sync.diff.priority_groups import PriorityGroups
 
-    Ahead.versions = lambda ahead, target: "as ever"
+    PriorityGroups.versions = lambda ahead, target: "as ever"
 
 
 def what_was_undone_is_done_again() -> None:
     """The next run takes what its source still says."""
-    from audience_sync.sync.guard.holds import Decisions
+    from audience_sync.sync.guard.holds import HoldPolicy
 
-    Decisions._undone = lambda *arguments: None
+    HoldPolicy._undone = lambda *arguments: None
 
 
 def undoing_overwrites_what_is_newer() -> None:
     """Whatever a run changed is taken back, though a later run changed it again."""
-    from audience_sync.sync.operations.run_changes import Change
+    from audience_sync.sync.operations.run_changes import RevertibleChange
 
-    Change.rows = property(lambda change: f"select user_id, value, before from {change.table}")
+    RevertibleChange.rows = property(lambda change: f"select user_id, value, before from {change.table}")
 
 
 def what_is_retired_is_forgotten() -> None:
@@ -159,7 +161,7 @@ def what_is_retired_is_forgotten() -> None:
         kept = {key: each for key, each in ledger.subscriptions.items() if key not in closed}
         return replace(ledger, subscriptions=kept)
 
-    subscribed.keep_closing = bad
+    subscribed.keep_retired = bad
 
 
 def the_old_key_stays_true() -> None:
@@ -181,7 +183,7 @@ def what_was_lost_is_not_passed_on() -> None:
     """Who has left under a previous id, and is not in it under the new one, stays in it where the two were joined."""
     from audience_sync.sync import plan_run as look
 
-    look.pass_on = lambda *arguments: None
+    look.carry_over = lambda *arguments: None
 
 
 WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED = (

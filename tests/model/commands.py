@@ -17,15 +17,15 @@ KILLED = -signal.SIGKILL
 
 #: Where a child is killed: before or after a function, wherever that is called.
 POINTS: dict[str, tuple[str, str, str]] = {
-    "before the snapshots are read": ("audience_sync.sync.run", "look", "before"),
-    "after the snapshots are read": ("audience_sync.sync.run", "look", "after"),
+    "before the snapshots are read": ("audience_sync.sync.run", "plan_run", "before"),
+    "after the snapshots are read": ("audience_sync.sync.run", "plan_run", "after"),
     "before the run is written": ("audience_sync.sync.run", "commit", "before"),
     "before the run is committed": ("audience_sync.sync.run", "commit", "after"),
     "before a request": ("audience_sync.destinations.http.transport.HttpTransport", "send", "before"),
     "after an answer": ("audience_sync.destinations.http.transport.HttpTransport", "send", "after"),
     "before the position moves": ("audience_sync.delivery.deliver", "acknowledge", "before"),
     "after the position has moved": ("audience_sync.delivery.deliver", "acknowledge", "after"),
-    "before everyone is told": ("audience_sync.delivery.deliver", "complete", "before"),
+    "before everyone is told": ("audience_sync.delivery.deliver", "advance_position", "before"),
     "before a transaction": ("audience_sync.store.connection.lease.Lease", "transaction", "before"),
     "after a transaction": ("audience_sync.store.connection.lease.Lease", "transaction", "after"),
 }

@@ -8,13 +8,20 @@ from typing import Any
 from sqlalchemy import Table, select
 
 from audience_sync.history.explain.explain import DestinationView, explain
-from audience_sync.history.explain.status import State
+from audience_sync.history.explain.status import DeliveryState
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import destinations, properties, refused_values, withheld_values
 
 from .receiver import Destination
 
-SETTLED = {State.JOINED, State.TOLD, State.BASELINE, State.NOT_TOLD_OF, State.ENDED, State.NOTHING}
+SETTLED = {
+    DeliveryState.JOINED,
+    DeliveryState.TOLD,
+    DeliveryState.BASELINE,
+    DeliveryState.NOT_TOLD_OF,
+    DeliveryState.ENDED,
+    DeliveryState.NOTHING,
+}
 
 
 def wrong(
@@ -53,7 +60,7 @@ def _wrong(
 ) -> list[str]:
     """``is_certain``: no call was sent whose answer may have been lost. (What was refused or is no
     longer told after such a call, or not sent since the user was suppressed, never becomes certain.)"""
-    open_ended = {each.key for each in view.lines if each.state in (State.ENDED, State.REFUSED)}
+    open_ended = {each.key for each in view.lines if each.state in (DeliveryState.ENDED, DeliveryState.REFUSED)}
     told = {key: call.values[key].value for key, call in view.told.believed.items()}
     open_ended |= inherited
     if forgetful:
@@ -66,7 +73,9 @@ def _wrong(
     refused = {key: each.value for key, each in view.told.refused.items()}
     if refused != (stored := _stored(store, refused_values, user, view.name)):
         problems.append(f"refused are {stored}, said to be {refused}")
-    due = {each.key for each in view.lines if each.due or each.state in (State.ENDED, State.NOT_TOLD_OF)}
+    due = {
+        each.key for each in view.lines if each.due or each.state in (DeliveryState.ENDED, DeliveryState.NOT_TOLD_OF)
+    }
     if not due.issuperset(stored := _stored(store, withheld_values, user, view.name)):
         problems.append(f"withheld are {stored}, not said to be due")
     if settled and (unsettled := [each for each in view.lines if each.state not in SETTLED]):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from audience_sync.schedule.timer import Clock, Instant, jump, pause
+from audience_sync.schedule.timer import Instant, Timer, jump, pause
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -29,7 +29,7 @@ def test_no_wait_is_long(most: float | None, seconds: float) -> None:
 
 def test_a_wait_ends_when_something_is_due() -> None:
     due = datetime.now(UTC) + timedelta(seconds=0.3)
-    with Clock(lambda after: due if after < due else due + HOUR) as clock:
+    with Timer(lambda after: due if after < due else due + HOUR) as clock:
         clock.wait()
         ended = datetime.now(UTC)
 
@@ -42,7 +42,7 @@ def test_after_a_jump_the_next_time_counts_from_the_present() -> None:
     soon = begun + timedelta(seconds=0.3)
     moments = iter([Instant(begun + 2 * HOUR, 0.0), Instant(begun, 1.0)])
     times = iter([begun + 2 * HOUR])
-    with Clock(lambda after: next(times, soon if after < soon else soon + HOUR), lambda: next(moments)) as clock:
+    with Timer(lambda after: next(times, soon if after < soon else soon + HOUR), lambda: next(moments)) as clock:
         clock.look()
         clock.wait()
         ended = datetime.now(UTC)
@@ -70,7 +70,7 @@ def test_a_clock_that_was_set_is_found_by_the_steady_one(wall: float, steady: fl
 def test_a_clock_that_is_set_ends_a_wait_within_seconds() -> None:
     begun = Instant(NOON, 0.0)
     moments = iter([begun, Instant(NOON - 2 * HOUR + SECOND, 1.0)])
-    with Clock(lambda after: datetime.now(UTC) + HOUR, lambda: next(moments)) as clock:
+    with Timer(lambda after: datetime.now(UTC) + HOUR, lambda: next(moments)) as clock:
         waited_from = time.monotonic()
         clock.wait()
 
@@ -89,15 +89,15 @@ def test_a_clock_that_is_set_ends_a_wait_within_seconds() -> None:
 def test_the_size_of_a_jump_back_is_passed_on(wall: int, sizes: list[timedelta]) -> None:
     moments = iter([Instant(NOON, 0.0), Instant(NOON + wall * SECOND, 1.0)])
     found: list[timedelta] = []
-    clock = Clock(lambda after: after + HOUR, lambda: next(moments), found.append)
+    clock = Timer(lambda after: after + HOUR, lambda: next(moments), found.append)
     clock.look()
     assert found == sizes
 
 
-def looks(*instants: Instant) -> Clock:
+def looks(*instants: Instant) -> Timer:
     """A clock of a schedule that comes round every hour."""
     coming: Iterator[Instant] = iter(instants)
-    return Clock(lambda after: after.replace(minute=0, second=0) + HOUR, lambda: next(coming))
+    return Timer(lambda after: after.replace(minute=0, second=0) + HOUR, lambda: next(coming))
 
 
 def test_a_jump_is_logged_once_with_both_times_and_the_next_one(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ import pytest
 from audience_sync.config.loader import load
 from audience_sync.config.models import Settings
 from audience_sync.errors import ConfigError
-from audience_sync.schedule.entries import entries, next_time, order_of
+from audience_sync.schedule.entries import due_run, entries, next_time
 from audience_sync.store.runs.schedule_slots import LastSlot, Slot
 
 BEFORE = datetime(2026, 2, 1, 5, 50, tzinfo=UTC)
@@ -42,18 +42,18 @@ def known(found: Settings, at: datetime = BEFORE) -> dict[str, LastSlot]:
 
 def test_what_is_due_together_is_one_run(settings: Callable[[str], Settings]) -> None:
     found = settings("schedule: {every: 15m}")
-    order = order_of(found, entries(found), known(found), SIX)
+    order = due_run(found, entries(found), known(found), SIX)
     assert order is not None
     assert order.slots == [Slot("every 15m", SIX), Slot("cron 0 6 * * * UTC", SIX)]
-    assert order.due is not None
-    assert [each.name for each in order.due] == ["VIP", "Daily"]
+    assert order.only_entries is not None
+    assert [each.name for each in order.only_entries] == ["VIP", "Daily"]
 
 
 def test_what_all_are_due_for_is_a_whole_run(settings: Callable[[str], Settings]) -> None:
     found = settings("schedule: {every: 15m}")
-    order = order_of(found, entries(found), known(found), SIX + timedelta(hours=6))
+    order = due_run(found, entries(found), known(found), SIX + timedelta(hours=6))
     assert order is not None
-    assert order.due is None
+    assert order.only_entries is None
     assert [(each.schedule, each.missed) for each in order.slots] == [
         ("every 15m", 24),
         ("cron 0 6 * * * UTC", 0),
@@ -63,22 +63,22 @@ def test_what_all_are_due_for_is_a_whole_run(settings: Callable[[str], Settings]
 
 def test_those_without_a_schedule_are_left_to_people(settings: Callable[[str], Settings]) -> None:
     found = settings("")
-    order = order_of(found, entries(found), known(found), SIX + timedelta(hours=2))
+    order = due_run(found, entries(found), known(found), SIX + timedelta(hours=2))
     assert order is not None
-    assert order.due is not None
-    assert [each.name or each.names_from for each in order.due] == ["Daily", "audience"]
+    assert order.only_entries is not None
+    assert [each.name or each.names_from for each in order.only_entries] == ["Daily", "audience"]
 
 
 def test_nothing_is_due_before_its_time(settings: Callable[[str], Settings]) -> None:
     found = settings("")
-    assert order_of(found, entries(found), known(found), SIX - timedelta(seconds=1)) is None
+    assert due_run(found, entries(found), known(found), SIX - timedelta(seconds=1)) is None
     assert next_time(entries(found), BEFORE) == SIX
 
 
 def test_what_a_killed_run_was_to_make_up_for_is_not_forgotten(settings: Callable[[str], Settings]) -> None:
     found = settings("")
     killed = {each.name: LastSlot(SIX, 7, False, 3, BEFORE) for each in entries(found)}
-    order = order_of(found, entries(found), killed, SIX + timedelta(minutes=1))
+    order = due_run(found, entries(found), killed, SIX + timedelta(minutes=1))
     assert order is not None
     assert order.slots == [Slot("cron 0 6 * * * UTC", SIX, 3, BEFORE)]
 

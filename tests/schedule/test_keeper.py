@@ -11,14 +11,14 @@ import yaml
 
 from audience_sync.cli.base.options import GlobalOptions
 from audience_sync.cli.commands.schedule import program_of
-from audience_sync.schedule.scheduler import BUSY_FOR, Keeper
+from audience_sync.schedule.scheduler import BUSY_FOR, Scheduler
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire
 from audience_sync.sync.values.report import Report
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
-Keep = Callable[..., Keeper]
+Keep = Callable[..., Scheduler]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vip.csv").write_text("user_id\nada\n", "utf-8")
 
-    def start(now: datetime, *every: str, say: Callable[[Report], None] = lambda report: None) -> Keeper:
+    def start(now: datetime, *every: str, say: Callable[[Report], None] = lambda report: None) -> Scheduler:
         shop = {"source": "shop", "file": "vip.csv"}
         config = {
             "sources": {"shop": {"files": "."}},
@@ -35,15 +35,15 @@ def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
             "destinations": {"log": {"type": "file", "path": "calls.jsonl"}},
         }
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
-        keeper = Keeper(program_of(GlobalOptions()), say)
+        keeper = Scheduler(program_of(GlobalOptions()), say)
         keeper.watch(now)
         return keeper
 
     return start
 
 
-def all_turns(keeper: Keeper, now: datetime) -> None:
-    while keeper.take_turn(now) is not None:
+def all_turns(keeper: Scheduler, now: datetime) -> None:
+    while keeper.run_due(now) is not None:
         pass
 
 
@@ -68,7 +68,7 @@ def test_what_another_schedule_stood_in_for_was_not_missed(keep: Keep, tmp_path:
     for hours in (2, 4):
         all_turns(other, NOON + hours * HOUR)
     back = keep(NOON + 5.5 * HOUR, "1h")
-    assert back.take_turn(NOON + 5.5 * HOUR) is None
+    assert back.run_due(NOON + 5.5 * HOUR) is None
     all_turns(back, NOON + 6 * HOUR)
     assert runs(tmp_path) == [("every 1h", 1, 0), ("every 2h", 2, 0), ("every 2h", 4, 0), ("every 1h", 6, 0)]
 
@@ -77,10 +77,10 @@ def test_what_waits_for_too_long_is_noted_while_it_waits(keep: Keep, tmp_path: P
     keeper = keep(NOON, "1h")
     store = Store(f"sqlite:///{tmp_path / 'audience_sync.db'}")
     with acquire(store):
-        assert keeper.take_turn(NOON + HOUR) == BUSY_FOR
+        assert keeper.run_due(NOON + HOUR) == BUSY_FOR
         assert late(store) == []
         for minutes in (16, 17):
-            assert keeper.take_turn(NOON + HOUR + timedelta(minutes=minutes)) == BUSY_FOR
+            assert keeper.run_due(NOON + HOUR + timedelta(minutes=minutes)) == BUSY_FOR
     ((words, ended),) = late(store)
     assert "it still waits for another run to end" in words
     assert ended is None
@@ -100,7 +100,7 @@ def test_a_store_that_is_made_anew_is_taken_up(keep: Keep, tmp_path: Path) -> No
     keeper = keep(NOON, "1h")
     all_turns(keeper, NOON + HOUR)
     (tmp_path / "audience_sync.db").unlink()
-    assert keeper.take_turn(NOON + 1.5 * HOUR) is None
+    assert keeper.run_due(NOON + 1.5 * HOUR) is None
     all_turns(keeper, NOON + 2 * HOUR)
     assert runs(tmp_path) == [("every 1h", 2, 0)]
 
@@ -111,7 +111,7 @@ def test_a_run_that_nobody_hears_of_is_none_that_failed(
     def full(_report: Report) -> None:
         raise OSError("no space left")
 
-    assert keep(NOON, "1h", say=full).take_turn(NOON + HOUR) == 0.0
+    assert keep(NOON, "1h", say=full).run_due(NOON + HOUR) == 0.0
     assert "can't be shown on stdout" in caplog.text
     assert runs(tmp_path) == [("every 1h", 1, 0)]
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from audience_sync.errors import SlotsTakenError
-from audience_sync.model import History
+from audience_sync.model import HistoryKind
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs import schedule_slots as slots
-from audience_sync.store.runs.pruning import let_go, prune
+from audience_sync.store.runs.pruning import mark_pruned, prune
 from audience_sync.store.runs.schedule_slots import LastSlot, Slot
 from audience_sync.sync.commit.run_record import begin_run
 
@@ -21,7 +21,7 @@ OFTEN, DAILY = "every 15m", "cron 0 6 * * * UTC"
 
 def run_for(store: Store, *wanted: Slot, ends: bool = True) -> int:
     with store.writing() as connection:
-        free = slots.refuse_taken(connection, wanted)
+        free = slots.free_slots(connection, wanted)
         run = begin_run(connection, "schedule", NOON)
         slots.claim(connection, free, run)
         if ends:
@@ -60,14 +60,14 @@ def test_of_several_times_one_that_is_free_is_enough(store: Store) -> None:
 
 def test_a_schedule_counts_since_it_is_known(store: Store) -> None:
     with store.writing() as connection:
-        slots.watch(connection, [OFTEN], NOON)
-        slots.watch(connection, [DAILY], NOON + QUARTER)
+        slots.start_schedules(connection, [OFTEN], NOON)
+        slots.start_schedules(connection, [DAILY], NOON + QUARTER)
     assert last(store) == {OFTEN: LastSlot(NOON, None, True), DAILY: LastSlot(NOON + QUARTER, None, True)}
 
 
 def test_the_view_says_what_was_missed(store: Store) -> None:
     with store.writing() as connection:
-        slots.watch(connection, [OFTEN], NOON)
+        slots.start_schedules(connection, [OFTEN], NOON)
     run = run_for(store, Slot(OFTEN, NOON + 3 * QUARTER, 2, NOON + QUARTER))
     with store.reading() as connection:
         rows = connection.exec_driver_sql("select schedule, run, status, missed from scheduled_runs").all()
@@ -79,8 +79,8 @@ def test_what_is_old_goes_and_the_last_of_each_schedule_stays(store: Store) -> N
         run_for(store, Slot(OFTEN, NOON + hours * QUARTER))
     run_for(store, Slot(DAILY, NOON))
     with store.writing() as connection:
-        let_go(connection, History.RUNS, 5)
-        prune(connection, History.RUNS, 1_000)
+        mark_pruned(connection, HistoryKind.RUNS, 5)
+        prune(connection, HistoryKind.RUNS, 1_000)
         left = connection.exec_driver_sql("select schedule, run_id from schedule_slots order by run_id").all()
     assert [tuple(row) for row in left] == [(OFTEN, 4), (DAILY, 5)]
     assert last(store)[OFTEN].at == NOON + 3 * QUARTER

@@ -25,7 +25,7 @@ from model.receiver import FAULTS, Receivers
 from sqlalchemy import text
 
 from audience_sync.config.sections.guard import Schedule
-from audience_sync.schedule.times import times_after, words
+from audience_sync.schedule.times import schedule_name, times_after
 from audience_sync.store.connection.engine import Store
 
 BERLIN = "Europe/Berlin"
@@ -151,14 +151,14 @@ def _explained(week: Week, schedule: Schedule, last: datetime) -> None:
     """A time has a run of its own that ended, or a later one says that it makes up for it."""
     rows = week.query(
         "select due_at, missed, missed_since, ended_at from schedule_slots "
-        f"where schedule = '{words(schedule)}' and run_id is not null order by due_at"
+        f"where schedule = '{schedule_name(schedule)}' and run_id is not null order by due_at"
     )
     found = [(_moment(row[0]), row[1], row[2] and _moment(row[2]), row[3] is not None) for row in rows]
     of_their_own = {due for due, *_, ended in found if ended}
     made_up_for = [(since, due) for due, missed, since, ended in found if missed and ended]
     for each in expected(schedule, BEGIN, last):
         is_late = any(since <= each < due for since, due in made_up_for)
-        assert (each in of_their_own) != is_late, f"{words(schedule)} at {each}: run for twice, or not at all"
+        assert (each in of_their_own) != is_late, f"{schedule_name(schedule)} at {each}: run for twice, or not at all"
 
 
 def _moment(value: Any) -> datetime:

@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from audience_sync.sources.base import Rows, Source, TraitColumn, Wanted
+from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source, TraitColumn
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.workspace import Workspace, quoted
+from audience_sync.workspace import Workspace, quote_identifier
 
 
 @pytest.fixture
@@ -52,15 +52,15 @@ def read(workspace: Workspace, tmp_path: Path) -> Read:
             key: trait if isinstance(trait, TraitColumn) else TraitColumn(trait)
             for key, trait in (traits or {}).items()
         }
-        asked = Wanted(**({"user_id": "user_id"} | wanted), traits=columns)
+        asked = SnapshotRequest(**({"user_id": "user_id"} | wanted), traits=columns)
         rows = (source or FilesSource(tmp_path)).read(workspace, asked)
         return _scanned(workspace, rows, [*(["name"] if asked.name else []), *columns])
 
     return scan
 
 
-def _scanned(workspace: Workspace, rows: Rows, columns: list[str]) -> Snapshot:
-    names = ", ".join(quoted(name) for name in ["user_id", *columns])
+def _scanned(workspace: Workspace, rows: SnapshotRows, columns: list[str]) -> Snapshot:
+    names = ", ".join(quote_identifier(name) for name in ["user_id", *columns])
     try:
         found = workspace.all(f"select {names} from ({rows.select})")
         rejects = workspace.all(f"select file, row, user_id, reason from ({rows.rejects}) order by file, row")

@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 
 from audience_sync.errors import IncompleteError, SourceError
-from audience_sync.sources.base import Expected, Source, Wanted
+from audience_sync.sources.base import Expectations, SnapshotRequest, Source
 from audience_sync.sources.database.source import DatabaseSource
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.sources.readiness import moment
+from audience_sync.sources.readiness import parse_time
 from audience_sync.workspace import Workspace
 
 from .conftest import Write
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-MARKED = Expected(marker="_SUCCESS")
-SINCE_NOON = Expected(since=NOON)
+MARKED = Expectations(marker="_SUCCESS")
+SINCE_NOON = Expectations(since=NOON)
 
 
 def written(path: Path, *, hours: float = 0) -> None:
@@ -34,7 +34,7 @@ def written(path: Path, *, hours: float = 0) -> None:
     os.utime(path, (at, at))
 
 
-def refusal(source: Source, wanted: Wanted) -> str | None:
+def refusal(source: Source, wanted: SnapshotRequest) -> str | None:
     """What ``read`` says; the mark must agree that there is nothing to rely on."""
     with Workspace(0, ["/"]) as workspace:
         try:
@@ -57,17 +57,17 @@ def members(write: Write) -> Path:
 class TestFiles:
     def test_count_as_old_as_the_newest(self, asked: Mapping[str, str], members: Path, tmp_path: Path) -> None:
         source = FilesSource(tmp_path)
-        assert refusal(source, Wanted("user_id", **asked, expected=SINCE_NOON)) is None
+        assert refusal(source, SnapshotRequest("user_id", **asked, expected=SINCE_NOON)) is None
         written(members / "2.csv", hours=-1)
         written(members / "1.csv", hours=-2)
-        assert refusal(source, Wanted("user_id", **asked, expected=SINCE_NOON)) == (
+        assert refusal(source, SnapshotRequest("user_id", **asked, expected=SINCE_NOON)) == (
             "members/2.csv is of 2026-05-01 11:00:00 UTC, and expected is something since 2026-05-01 12:00:00 UTC"
         )
 
     def test_are_complete_when_a_marker_was_written_after_them(
         self, asked: Mapping[str, str], members: Path, tmp_path: Path
     ) -> None:
-        wanted = Wanted("user_id", **asked, expected=Expected(marker="members/_SUCCESS"))
+        wanted = SnapshotRequest("user_id", **asked, expected=Expectations(marker="members/_SUCCESS"))
         assert refusal(FilesSource(tmp_path), wanted) == (
             "there is no members/_SUCCESS, which says that the files are complete"
         )
@@ -82,7 +82,7 @@ class TestFiles:
 
 
 def test_a_file_that_is_missing_is_said_to_be_missing(tmp_path: Path) -> None:
-    wanted = Wanted("user_id", file="vip.csv", expected=Expected(since=NOON, marker="_SUCCESS"))
+    wanted = SnapshotRequest("user_id", file="vip.csv", expected=Expectations(since=NOON, marker="_SUCCESS"))
     with pytest.raises(SourceError, match=r"no file 'vip\.csv'"), Workspace(0, ["/"]) as workspace:
         FilesSource(tmp_path).read(workspace, wanted)
 
@@ -92,11 +92,13 @@ def test_remote_files_are_asked_for_their_times(tmp_path: Path) -> None:
     fsspec.filesystem("memory").pipe("/complete/vip.csv", b"user_id\nada\n")
     source = FilesSource("memory://complete")
     before, after = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)
-    assert refusal(source, Wanted("user_id", file="vip.csv", expected=Expected(since=before))) is None
-    assert "vip.csv is of" in str(refusal(source, Wanted("user_id", file="vip.csv", expected=Expected(since=after))))
-    assert "there is no _SUCCESS" in str(refusal(source, Wanted("user_id", file="vip.csv", expected=MARKED)))
+    assert refusal(source, SnapshotRequest("user_id", file="vip.csv", expected=Expectations(since=before))) is None
+    assert "vip.csv is of" in str(
+        refusal(source, SnapshotRequest("user_id", file="vip.csv", expected=Expectations(since=after)))
+    )
+    assert "there is no _SUCCESS" in str(refusal(source, SnapshotRequest("user_id", file="vip.csv", expected=MARKED)))
     fsspec.filesystem("memory").pipe("/complete/_SUCCESS", b"")
-    assert refusal(source, Wanted("user_id", file="vip.csv", expected=MARKED)) is None
+    assert refusal(source, SnapshotRequest("user_id", file="vip.csv", expected=MARKED)) is None
 
 
 @pytest.fixture
@@ -127,12 +129,12 @@ def predictions(tmp_path: Path) -> DatabaseSource:
     ],
 )
 def test_a_database_says_when_it_changed_last(predictions: DatabaseSource, modified: str, says: str | None) -> None:
-    expected = Expected(since=NOON, modified=modified)
+    expected = Expectations(since=NOON, modified=modified)
     query = "select user_id from predictions"
-    assert _database_refusal(predictions, Wanted("user_id", query=query, expected=expected)) == says
+    assert _database_refusal(predictions, SnapshotRequest("user_id", query=query, expected=expected)) == says
 
 
-def _database_refusal(source: DatabaseSource, wanted: Wanted) -> str | None:
+def _database_refusal(source: DatabaseSource, wanted: SnapshotRequest) -> str | None:
     with Workspace(0, ["/"]) as workspace:
         try:
             source.read(workspace, wanted)
@@ -143,15 +145,15 @@ def _database_refusal(source: DatabaseSource, wanted: Wanted) -> str | None:
 
 def test_a_database_that_is_too_old_has_no_mark(predictions: DatabaseSource) -> None:
     def mark(modified: str) -> str | None:
-        expected = Expected(since=NOON, modified=modified)
-        return predictions.mark(Wanted("user_id", query="select 1", probe="select 1", expected=expected))
+        expected = Expectations(since=NOON, modified=modified)
+        return predictions.mark(SnapshotRequest("user_id", query="select 1", probe="select 1", expected=expected))
 
     assert mark("select max(at) from predictions") is not None
     assert mark("select '2026-04-30'") is None
 
 
 def test_a_query_for_the_time_that_fails_says_so(predictions: DatabaseSource) -> None:
-    wanted = Wanted("user_id", query="select 1", expected=Expected(since=NOON, modified="select nothing"))
+    wanted = SnapshotRequest("user_id", query="select 1", expected=Expectations(since=NOON, modified="select nothing"))
     with pytest.raises(SourceError, match="the query `modified` failed"), Workspace(0, ["/"]) as workspace:
         predictions.read(workspace, wanted)
 
@@ -168,13 +170,13 @@ def test_a_query_for_the_time_that_fails_says_so(predictions: DatabaseSource) ->
     ],
 )
 def test_a_time_without_a_zone_is_utc(value: Any, time: datetime) -> None:
-    assert moment(value) == time
+    assert parse_time(value) == time
 
 
 @pytest.mark.parametrize("value", [True, b"x", []])
 def test_what_is_no_time_is_refused(value: Any) -> None:
     with pytest.raises(IncompleteError, match=r"returns a value of the type \w+, which is not a time"):
-        moment(value)
+        parse_time(value)
 
 
 @pytest.mark.parametrize(
@@ -182,4 +184,4 @@ def test_what_is_no_time_is_refused(value: Any) -> None:
 )
 def test_a_time_outside_of_the_years_is_not_complete(value: Any) -> None:
     with pytest.raises(IncompleteError, match="which is not a valid time"):
-        moment(value)
+        parse_time(value)

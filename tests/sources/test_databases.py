@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import create_engine, make_url
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Expected, Wanted
-from audience_sync.sources.database.redact_errors import Masking
+from audience_sync.sources.base import Expectations, SnapshotRequest
+from audience_sync.sources.database.redact_errors import ErrorRedactor
 from audience_sync.sources.database.source import DatabaseSource
 from audience_sync.sources.rows.spool import ROWS_AT_ONCE
 from audience_sync.sources.rows.type_inference import FIRST_ROWS
@@ -186,7 +186,7 @@ def test_secrets_of_the_url_are_in_no_error(url: str) -> None:
 @pytest.mark.parametrize("spelling", ["hush@secret", "hush%40secret"])
 def test_a_driver_that_repeats_a_secret_is_masked(url: str, spelling: str) -> None:
     error = RuntimeError(f"no login with {spelling}")
-    assert Masking(make_url(url)).words(error) == "no login with ***"
+    assert ErrorRedactor(make_url(url)).message(error) == "no login with ***"
 
 
 @pytest.mark.parametrize("url", ["hush secret", "://hush:secret@", ""])
@@ -275,8 +275,8 @@ def test_postgresql_probes_are_read_only_too(
 ) -> None:
     query = form.format(change)
     with pytest.raises(SourceError, match="the probe failed"):
-        postgresql_warehouse.mark(Wanted(user_id="user_id", query="select user_id from members", probe=query))
-    expected = Expected(since=datetime(2020, 1, 1, tzinfo=UTC), modified=query)
+        postgresql_warehouse.mark(SnapshotRequest(user_id="user_id", query="select user_id from members", probe=query))
+    expected = Expectations(since=datetime(2020, 1, 1, tzinfo=UTC), modified=query)
     with pytest.raises(SourceError, match="the query `modified` failed"):
         read(postgresql_warehouse, query="select user_id from members", expected=expected)
     assert read(postgresql_warehouse, query="select user_id from members").ids == ["007"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Rows, TraitColumn, Wanted
+from audience_sync.sources.base import SnapshotRequest, SnapshotRows, TraitColumn
 from audience_sync.sources.files.source import FilesSource
 from audience_sync.workspace import Workspace
 
@@ -91,8 +91,10 @@ def test_the_names_of_many_audiences_come_with_their_users(write: Write, read: R
     assert [reject[1:] for reject in snapshot.rejects] == [(3, "cyd", "no audience name"), (4, "", "empty user id")]
 
 
-def rows_of_vip(tmp_path: Path, workspace: Workspace, **wanted: object) -> Rows:
-    return FilesSource(tmp_path).read(workspace, Wanted(**({"user_id": "user_id", "file": "vip.csv"} | wanted)))
+def rows_of_vip(tmp_path: Path, workspace: Workspace, **wanted: object) -> SnapshotRows:
+    return FilesSource(tmp_path).read(
+        workspace, SnapshotRequest(**({"user_id": "user_id", "file": "vip.csv"} | wanted))
+    )
 
 
 def test_a_file_that_grows_while_it_is_read_is_an_error(
@@ -113,7 +115,7 @@ def test_a_file_that_is_gone_after_the_scan_is_an_error(tmp_path: Path, workspac
 
 
 def test_equal_marks_mean_the_same_files_and_the_same_question(tmp_path: Path, members: None) -> None:
-    source, wanted = FilesSource(tmp_path), Wanted(user_id="user_id", file="vip.csv")
+    source, wanted = FilesSource(tmp_path), SnapshotRequest(user_id="user_id", file="vip.csv")
     os.utime(tmp_path / "vip.csv", (1, 1))
     first = source.mark(wanted)
     assert first is not None
@@ -125,7 +127,7 @@ def test_equal_marks_mean_the_same_files_and_the_same_question(tmp_path: Path, m
 
 
 def test_a_file_that_was_just_written_has_no_mark(tmp_path: Path, members: None) -> None:
-    source, wanted = FilesSource(tmp_path), Wanted(user_id="user_id", file="vip.csv")
+    source, wanted = FilesSource(tmp_path), SnapshotRequest(user_id="user_id", file="vip.csv")
     assert source.mark(wanted) is None
     later = time.time() + 3600
     os.utime(tmp_path / "vip.csv", (later, later))
@@ -133,7 +135,7 @@ def test_a_file_that_was_just_written_has_no_mark(tmp_path: Path, members: None)
 
 
 def test_a_file_that_is_not_there_has_no_mark(tmp_path: Path, members: None) -> None:
-    assert FilesSource(tmp_path).mark(Wanted(user_id="user_id", file="vpi.csv")) is None
+    assert FilesSource(tmp_path).mark(SnapshotRequest(user_id="user_id", file="vpi.csv")) is None
 
 
 def test_one_more_file_in_a_folder_is_another_mark(tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_one_more_file_in_a_folder_is_another_mark(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / "parts" / name).write_text("user_id\nada\n")
         os.utime(tmp_path / "parts" / name, (1, 1))
-    source, wanted = FilesSource(tmp_path), Wanted(user_id="user_id", file="parts")
+    source, wanted = FilesSource(tmp_path), SnapshotRequest(user_id="user_id", file="parts")
     both = source.mark(wanted)
     (tmp_path / "parts" / "b.csv").unlink()
     assert None not in (both, source.mark(wanted))

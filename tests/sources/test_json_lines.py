@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Rows, TraitColumn, Wanted
+from audience_sync.sources.base import SnapshotRequest, SnapshotRows, TraitColumn
 from audience_sync.sources.files.source import FilesSource
 from audience_sync.workspace import Workspace
 
@@ -37,7 +37,7 @@ def test_lines_and_arrays_are_read(name: str, content: bytes, write: Write, read
 def test_duckdb_is_told_that_lines_are_records(write: Write, workspace: Workspace, tmp_path: Path) -> None:
     """Left alone, it takes the whole object for the value of a single column: not always, so no value shows it."""
     write("a.jsonl", '{"user_id": "ada"}\n')
-    rows = FilesSource(tmp_path).read(workspace, Wanted(user_id="user_id", file="a.jsonl"))
+    rows = FilesSource(tmp_path).read(workspace, SnapshotRequest(user_id="user_id", file="a.jsonl"))
     assert "records = 'true'" in rows.select
 
 
@@ -119,10 +119,10 @@ def roomy() -> Iterator[Workspace]:
         yield opened
 
 
-def many(tmp_path: Path, write: Write, workspace: Workspace) -> Rows:
+def many(tmp_path: Path, write: Write, workspace: Workspace) -> SnapshotRows:
     for number in range(40):
         write(f"m/{number:02}.jsonl", f'{{"user_id": "u{number}", "plan": {number}}}\n{{"plan": 1}}\n')
-    wanted = Wanted("user_id", file="m", traits={"plan": TraitColumn("plan")})
+    wanted = SnapshotRequest("user_id", file="m", traits={"plan": TraitColumn("plan")})
     return FilesSource(tmp_path).read(workspace, wanted)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from audience_sync.errors import IncompleteError
-from audience_sync.sources.base import Expected, Rows, Wanted
+from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRows
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.sources.storage.manifest import Entry, parsed
+from audience_sync.sources.storage.manifest import ManifestEntry, parsed
 from audience_sync.workspace import Workspace
 
 from .conftest import Write
@@ -27,11 +27,11 @@ def members(write: Write) -> Path:
     return write("members/1.csv", ONE).parent
 
 
-def read(folder: Path, manifest: str, **asked: str) -> Rows:
+def read(folder: Path, manifest: str, **asked: str) -> SnapshotRows:
     with Workspace(0, ["/"]) as workspace:
-        expected = Expected(manifest=manifest)
+        expected = Expectations(manifest=manifest)
         return FilesSource(folder).read(
-            workspace, Wanted("user_id", **(asked or {"file": "members"}), expected=expected)
+            workspace, SnapshotRequest("user_id", **(asked or {"file": "members"}), expected=expected)
         )
 
 
@@ -128,7 +128,7 @@ def test_remote_files_are_compared_with_a_remote_manifest() -> None:
     memory.pipe("/listed/1.csv", ONE.encode())
     memory.pipe("/listed/manifest", listed({"name": "1.csv", "bytes": 16, "rows": 2}).encode())
     with Workspace(0, ["/"]) as workspace:
-        wanted = Wanted("user_id", file="1.csv", expected=Expected(manifest="manifest"))
+        wanted = SnapshotRequest("user_id", file="1.csv", expected=Expectations(manifest="manifest"))
         assert FilesSource("memory://listed").read(workspace, wanted).promised == 2
         memory.pipe("/listed/1.csv", ONE[:8].encode())
         with pytest.raises(IncompleteError, match="has 8 bytes"):
@@ -136,4 +136,4 @@ def test_remote_files_are_compared_with_a_remote_manifest() -> None:
 
 
 def test_a_manifest_may_begin_with_a_byte_order_mark() -> None:
-    assert parsed("m", b'\xef\xbb\xbf{"files": ["1.csv"]}') == [Entry("1.csv")]
+    assert parsed("m", b'\xef\xbb\xbf{"files": ["1.csv"]}') == [ManifestEntry("1.csv")]

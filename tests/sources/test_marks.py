@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Wanted
+from audience_sync.sources.base import SnapshotRequest
 from audience_sync.sources.database.source import DatabaseSource
 from audience_sync.sources.files.source import FilesSource
 from audience_sync.sources.fingerprint import remote_version
@@ -34,8 +34,8 @@ def test_a_remote_file_system_that_says_no_more_than_a_size_gives_no_mark() -> N
     fsspec = pytest.importorskip("fsspec")
     fsspec.filesystem("memory").pipe("/marks/vip.csv", b"user_id\nada\n")
     source = FilesSource("memory://marks")
-    assert source.mark(Wanted(user_id="user_id", file="vip.csv")) is None
-    assert source.mark(Wanted(user_id="user_id", file="nothing.csv")) is None
+    assert source.mark(SnapshotRequest(user_id="user_id", file="vip.csv")) is None
+    assert source.mark(SnapshotRequest(user_id="user_id", file="nothing.csv")) is None
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def predictions(tmp_path: Path) -> Path:
 
 
 def mark(path: Path, probe: str | None) -> str | None:
-    wanted = Wanted(user_id="user_id", query="select user_id from predictions", probe=probe)
+    wanted = SnapshotRequest(user_id="user_id", query="select user_id from predictions", probe=probe)
     return DatabaseSource(f"sqlite:///{path}").mark(wanted)
 
 

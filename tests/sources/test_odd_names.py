@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from audience_sync.config.models import Settings
-from audience_sync.sources.base import Wanted
-from audience_sync.sources.files.allowed_paths import readable
+from audience_sync.sources.base import SnapshotRequest
+from audience_sync.sources.files.allowed_paths import allowed_paths
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 from .conftest import Read, Write
 from .files_of import write_file
@@ -76,8 +76,8 @@ def test_a_name_means_one_file_and_a_folder_its_files(odd: str, folder: str, sou
             }
         )
         name = f"{folder}/{odd}.{ending}"
-        quoted_name = literal(name)
-        with Workspace(400_000_000, readable(config)) as workspace:
+        quoted_name = quote_literal(name)
+        with Workspace(400_000_000, allowed_paths(config)) as workspace:
             asked = [{"file": name}, {"file": folder}, {"query": f"select user_id from {quoted_name}"}]
             found = [ids(workspace, place, **each) for each in asked]
         assert found == [["ada"], ["ada"], ["ada"]]
@@ -98,16 +98,16 @@ def test_an_odd_file_and_a_plain_one_are_both_read_once_by_a_glob_a_folder_and_f
         write_members(place / folder / f"plain of b.{ending}", "bob")
         write_members(place / folder / f".hidden.{ending}", "eve")
         os.symlink(place / folder / f"{odd}.{ending}", place / f"link.{ending}")
-        odd_name = literal(f"{folder}/{odd}.{ending}")
+        odd_name = quote_literal(f"{folder}/{odd}.{ending}")
         both = [
             {"file": folder},
             {"file": f"{folder}/*.{ending}"},
-            {"query": f"select user_id from {literal(f'{folder}/')}"},
+            {"query": f"select user_id from {quote_literal(f'{folder}/')}"},
         ]
         one = [{"file": f"link.{ending}"}, {"query": f"select user_id from 'link.{ending}'"}]
         if function := FUNCTION.get(ending):
             one += [{"query": f"select user_id from {function.format(odd_name)}"}]
-            plain_name = literal(f"{folder}/plain of b.{ending}")
+            plain_name = quote_literal(f"{folder}/plain of b.{ending}")
             both += [{"query": f"select user_id from {function.format(f'[{odd_name}, {plain_name}]')}"}]
         with Workspace(400_000_000, [top]) as workspace:
             assert [ids(workspace, place, **each) for each in both] == [["ada", "bob"]] * len(both)
@@ -115,7 +115,7 @@ def test_an_odd_file_and_a_plain_one_are_both_read_once_by_a_glob_a_folder_and_f
 
 
 def ids(workspace: Workspace, place: Path, **asked: str) -> list[str]:
-    rows = FilesSource(place).read(workspace, Wanted(user_id="user_id", **asked))
+    rows = FilesSource(place).read(workspace, SnapshotRequest(user_id="user_id", **asked))
     rejects = workspace.all(rows.rejects)
     assert rejects == []
     rows.verify()
@@ -189,8 +189,8 @@ def test_the_folder_for_temporary_files_may_be_called_anything(temporary: Path, 
     with Workspace(400_000_000, [str(tmp_path / "in")]) as workspace:
         table = workspace.load({"user_id": "VARCHAR"}, [[("bob",)]])
         path = workspace.path(".parquet")
-        workspace.run(f"copy {table} to {literal(str(path))} (format parquet)")
-        assert workspace.all(f"from read_parquet({literal(str(path))})") == [("bob",)]
+        workspace.run(f"copy {table} to {quote_literal(str(path))} (format parquet)")
+        assert workspace.all(f"from read_parquet({quote_literal(str(path))})") == [("bob",)]
         assert ids(workspace, tmp_path / "in", file="vip[1].csv.gz") == ["ada"]
 
 

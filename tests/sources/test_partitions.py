@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import TraitColumn, Wanted
-from audience_sync.sources.files.hive_partitions import partition_values
+from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.sources.files.source import FilesSource
+from audience_sync.sources.storage.hive_partitions import partition_values
 
 from .conftest import Read, Write
 from .files_of import write_file
@@ -131,9 +131,9 @@ def test_with_the_option_the_question_is_another(tmp_path: Path, write: Write) -
     import os
 
     os.utime(write("audience=vip/a.csv", "user_id\nada\n"), (1, 1))
-    wanted = Wanted(user_id="user_id", file="audience=vip/a.csv")
+    wanted = SnapshotRequest(user_id="user_id", file="audience=vip/a.csv")
     plain, hive = FilesSource(tmp_path), FilesSource(tmp_path, partitions="hive")
-    asked = Wanted(user_id="user_id", file="audience=vip/a.csv", partitions="hive")
+    asked = SnapshotRequest(user_id="user_id", file="audience=vip/a.csv", partitions="hive")
     assert None not in (plain.mark(wanted), hive.mark(wanted))
     assert plain.mark(wanted) != hive.mark(wanted)
     assert plain.mark(asked) == hive.mark(wanted)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Wanted
+from audience_sync.sources.base import SnapshotRequest
 from audience_sync.sources.files.source import FilesSource
 from audience_sync.workspace import Workspace
 
@@ -76,7 +76,7 @@ def test_rejects_of_a_query_carry_the_row_of_its_answer(read: Read) -> None:
 def test_two_sources_with_files_of_one_name_do_not_meet(tmp_path: Path, workspace: Workspace, write: Write) -> None:
     write("one/a.csv", "user_id\nada\n")
     write("two/a.csv", "user_id\nbob\n")
-    wanted = Wanted(user_id="user_id", query="select user_id from 'a.csv'")
+    wanted = SnapshotRequest(user_id="user_id", query="select user_id from 'a.csv'")
     one = FilesSource(tmp_path / "one").read(workspace, wanted)
     two = FilesSource(tmp_path / "two").read(workspace, wanted)
     assert workspace.all(one.select) == [("ada",)]
@@ -138,7 +138,7 @@ def test_only_a_query_that_gives_the_same_answer_again_has_a_mark(
     query: str, is_known: bool, tmp_path: Path, shop: None
 ) -> None:
     os.utime(tmp_path / "events" / "1.csv", (1, 1))
-    assert (FilesSource(tmp_path).mark(Wanted(user_id="user_id", query=query)) is not None) is is_known
+    assert (FilesSource(tmp_path).mark(SnapshotRequest(user_id="user_id", query=query)) is not None) is is_known
 
 
 def test_a_quote_in_the_name_of_a_file_is_written_twice(write: Write, read: Read) -> None:

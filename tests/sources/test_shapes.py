@@ -9,22 +9,22 @@ import duckdb
 import pytest
 from conftest import PostgreSQL
 
-from audience_sync.sources.base import Expected, TraitColumn, Wanted
+from audience_sync.sources.base import Expectations, SnapshotRequest, TraitColumn
 from audience_sync.sources.database.source import DatabaseSource
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.sources.rows.column_schema import changed_columns, plain_type
+from audience_sync.sources.rows.column_schema import generic_type, schema_changes
 from audience_sync.workspace import Workspace
 
 from .conftest import Write
 
-WATCHED = Expected(columns=True)
+WATCHED = Expectations(columns=True)
 TYPES = {"user_id": "text", "age": "number", "joined": "time", "is_new": "boolean"}
 ROW = "select 'ada' as user_id, 36 as age, date '2026-01-02' as joined, true as is_new"
 
 
 def columns(source: Any, **asked: Any) -> Any:
     with Workspace(0, ["/"]) as workspace:
-        return source.read(workspace, Wanted("user_id", **asked, expected=WATCHED)).columns
+        return source.read(workspace, SnapshotRequest("user_id", **asked, expected=WATCHED)).columns
 
 
 def test_of_text_the_types_are_known_of_what_is_a_trait(write: Write, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_of_a_database_they_are_what_its_driver_says(postgresql: PostgreSQL, tmp
 def test_they_are_not_looked_for_where_nobody_asks(write: Write, tmp_path: Path) -> None:
     write("a.csv", "user_id\nada\n")
     with Workspace(0, ["/"]) as workspace:
-        assert FilesSource(tmp_path).read(workspace, Wanted("user_id", file="a.csv")).columns is None
+        assert FilesSource(tmp_path).read(workspace, SnapshotRequest("user_id", file="a.csv")).columns is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_they_are_not_looked_for_where_nobody_asks(write: Write, tmp_path: Path)
     ],
 )
 def test_a_type_is_said_in_plain_words(name: str, plain: str) -> None:
-    assert plain_type(name) == plain
+    assert generic_type(name) == plain
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_a_type_is_said_in_plain_words(name: str, plain: str) -> None:
     ],
 )
 def test_what_changed_is_said_without_values(now: dict[str, str], changed: str | None) -> None:
-    assert changed_columns({"id": "text", "age": "number"}, now) == changed
+    assert schema_changes({"id": "text", "age": "number"}, now) == changed

@@ -13,7 +13,7 @@ from audience_sync.store.snapshots import chain as chains
 from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, Segment
 from audience_sync.store.tables import chains as chains_table
 from audience_sync.store.tables import properties, runs
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 #: Runs start every morning at six, the first on this day.
 FIRST_MORNING = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
@@ -52,25 +52,25 @@ def delta(workspace: Workspace, run: int, changes: Mapping[str, bool]) -> Segmen
 
 
 def _segment(workspace: Workspace, kind: str, run: int, changes: Mapping[str, bool]) -> Segment:
-    rows = ", ".join(f"({literal(user)}, {run}, {present})" for user, present in changes.items())
+    rows = ", ".join(f"({quote_literal(user)}, {run}, {present})" for user, present in changes.items())
     values = f"values {rows}" if rows else "select '', 0, true where false"
-    return chains.write(workspace, kind, f"select * from ({values}) as t(user_id, run_id, present)")
+    return chains.write_segment(workspace, kind, f"select * from ({values}) as t(user_id, run_id, present)")
 
 
 def save(store: Store, chain: Chain, *new: Segment, run: int = 1) -> int:
     """Store the segments in a transaction of their own; the chain's id."""
     with store.writing() as connection:
-        return chains.save(connection, chain, new, RunId(run))
+        return chains.save_segments(connection, chain, new, RunId(run))
 
 
 def fetch(store: Store, workspace: Workspace, chain: Chain) -> Chain:
     with store.reading() as connection:
-        return chains.fetch(connection, workspace, chain)
+        return chains.download_segments(connection, workspace, chain)
 
 
 def members(store: Store, workspace: Workspace, chain: Chain) -> list[tuple[str, int]]:
     """What the stored chain says now: user ids, each with the run that last changed it."""
-    query = chains.current(fetch(store, workspace, chain))
+    query = chains.current_rows_query(fetch(store, workspace, chain))
     return workspace.all(f"select user_id, run_id from ({query}) order by user_id")
 
 

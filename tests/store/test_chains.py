@@ -93,13 +93,15 @@ class TestTraitValues:
 
     def test_are_those_of_the_newest_row_and_gone_when_all_are(self, store: Store, workspace: Workspace) -> None:
         a_store_with(store, runs_so_far=2)
-        first = chains.write(workspace, BASE, self.values(workspace, "('ann', 1, '7', '\"a\"'), ('ben', 1, '8', null)"))
-        then = chains.write(
+        first = chains.write_segment(
+            workspace, BASE, self.values(workspace, "('ann', 1, '7', '\"a\"'), ('ben', 1, '8', null)")
+        )
+        then = chains.write_segment(
             workspace, DELTA, self.values(workspace, "('ann', 2, '9', '\"a\"'), ('ben', 2, null, null)")
         )
         chain = replace(self.CHAIN, id=save(store, self.CHAIN, first))
         save(store, chain, then, run=2)
-        now = workspace.all(chains.current(fetch(store, workspace, chain)))
+        now = workspace.all(chains.current_rows_query(fetch(store, workspace, chain)))
         assert now == [("ann", 2, "9", '"a"')]
 
 
@@ -145,7 +147,7 @@ class TestALargeSegment:
     ) -> None:
         monkeypatch.setattr(chains, "PART_BYTES", 1_000)
         a_store_with(store)
-        segment = chains.write(
+        segment = chains.write_segment(
             workspace, BASE, "select md5(i::varchar) as user_id, 1 as run_id, true as present from range(1000) t(i)"
         )
         chain = the_audience(id=save(store, the_audience(users=1000), segment))
@@ -161,7 +163,7 @@ class TestALargeSegment:
         a_store_with(store)
         chain = the_audience(id=save(store, the_audience(), base(workspace, 1, ["ann"])))
         with store.writing() as connection:
-            chains.fetch(connection, workspace, chain)
+            chains.download_segments(connection, workspace, chain)
             assert "yield_per" not in connection.get_execution_options()
             add_run(connection, 2)
 
@@ -191,7 +193,7 @@ class TestSaving:
     def test_keeps_the_count_of_users(self, store: Store, workspace: Workspace) -> None:
         a_store_with(store)
         chain = the_audience(id=save(store, the_audience(users=1), base(workspace, 1, ["ann"])))
-        save(store, replace(chain, users=42))
+        save(store, replace(chain, user_count=42))
         with store.reading() as connection:
             assert connection.execute(select(chains_table.c.users)).scalar_one() == 42
 

@@ -11,7 +11,7 @@ from audience_sync.store.audiences.absences import times_of_absences
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.runs.clock import read_run_clock, run_clock
-from audience_sync.store.runs.runs import last_run_by
+from audience_sync.store.runs.runs import last_run_started_by
 from audience_sync.store.tables import absences, chains, properties, runs
 from audience_sync.sync.commit.run_record import begin_run
 
@@ -63,8 +63,8 @@ def test_a_wrong_clock_is_forgotten_when_the_right_one_returns(store: Store) -> 
             (year + 3 * DAY + timedelta(milliseconds=1), MAY + DAY),
         ]
         assert read_run_clock(connection, MAY + 2 * DAY).warnings() == []
-        assert last_run_by(connection, MAY + 12 * timedelta(hours=1)) == 1
-        assert last_run_by(connection, MAY + 2 * DAY) == 4
+        assert last_run_started_by(connection, MAY + 12 * timedelta(hours=1)) == 1
+        assert last_run_started_by(connection, MAY + 2 * DAY) == 4
 
 
 def test_an_accepted_clock_brings_back_runs_that_count_as_later(store: Store) -> None:

@@ -11,7 +11,7 @@ from audience_sync.errors import StoreError
 from audience_sync.store.audiences.suppressions import erased_among
 from audience_sync.store.connection import engine
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.runs.erase import erase
+from audience_sync.store.maintenance.erase import erase
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -102,7 +102,7 @@ def test_the_next_audience_and_segment_have_the_next_numbers(store: Store, targe
     fill(store)
     copy(store, target)
     with target.writing() as connection:
-        assert chains.save(connection, the_audience("vip"), [base(workspace, 43, ["ann"])], RunId(43)) == 4
+        assert chains.save_segments(connection, the_audience("vip"), [base(workspace, 43, ["ann"])], RunId(43)) == 4
 
 
 def test_the_new_store_is_free_for_the_next_run(store: Store, target: Store) -> None:

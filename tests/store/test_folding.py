@@ -13,7 +13,7 @@ from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.diff.members import diff_members
 from audience_sync.sync.diff.new_segments import members_change
 from audience_sync.sync.values.change_set import ChainChange
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 from .examples import a_store_with, members, save, the_audience
 
@@ -27,7 +27,7 @@ def take(workspace: Workspace, chain: Chain, snapshot: str, run: int) -> ChainCh
 
 
 def these(*users: str) -> str:
-    return f"select * from (values {', '.join(f'({literal(user)})' for user in users)}) as t(user_id)"
+    return f"select * from (values {', '.join(f'({quote_literal(user)})' for user in users)}) as t(user_id)"
 
 
 def kinds(change: ChainChange) -> list[str]:
@@ -38,13 +38,13 @@ def kinds(change: ChainChange) -> list[str]:
 def known(workspace: Workspace) -> Chain:
     """An audience of 10,000 users, as run 1 created it."""
     chain = take(workspace, the_audience(), THOUSANDS, 1).chain
-    return Chain(1, chain.kind, chain.keys, chain.users, chain.segments)
+    return Chain(1, chain.kind, chain.keys, chain.user_count, chain.segments)
 
 
 def test_a_first_creation_is_a_base(workspace: Workspace) -> None:
     change = take(workspace, the_audience(), these("ann", "ben"), 1)
     assert kinds(change) == ["base"]
-    assert change.chain.users == 2
+    assert change.chain.user_count == 2
 
 
 def test_nothing_changed_is_nothing_written(workspace: Workspace, known: Chain) -> None:
@@ -54,7 +54,7 @@ def test_nothing_changed_is_nothing_written(workspace: Workspace, known: Chain) 
 def test_a_few_changes_are_a_delta(workspace: Workspace, known: Chain) -> None:
     change = take(workspace, known, f"{THOUSANDS} union all {these('ann')}", 2)
     assert kinds(change) == ["base", "delta"]
-    assert change.chain.users == 10_001
+    assert change.chain.user_count == 10_001
 
 
 def test_the_twelfth_delta_is_folded(workspace: Workspace, known: Chain) -> None:

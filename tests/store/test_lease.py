@@ -14,7 +14,7 @@ from sqlalchemy import event, insert, select, update
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import TIME_TO_LIVE_VARIABLE, Lease, acquire
-from audience_sync.store.connection.process_identity import holder
+from audience_sync.store.connection.process_identity import current_process
 from audience_sync.store.tables import lease, runs
 from audience_sync.store.tables.types import database_clock
 
@@ -120,7 +120,7 @@ class TestASecondRun:
         [
             "process 4711 on batch-2 (another-machine/815)",
             "process 4711 on batch-2 (/)",
-            f"process {os.getpid()} on here ({holder().partition(' (')[2]}",
+            f"process {os.getpid()} on here ({current_process().partition(' (')[2]}",
         ],
         ids=["another machine's", "a system that says nothing of its processes", "alive"],
     )
@@ -130,7 +130,7 @@ class TestASecondRun:
             acquire(store)
 
     def test_takes_over_a_process_number_that_another_program_has_now(self, store: Store) -> None:
-        machine = holder().partition(" (")[2].partition("/")[0]
+        machine = current_process().partition(" (")[2].partition("/")[0]
         held_by(store, f"process {os.getpid()} on here ({machine}/1)")
         acquire(store).release()
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 UPGRADES = """
 import sys
-from audience_sync.store import migrate
+from audience_sync.store.maintenance import migrate
 from audience_sync.store.connection.engine import Store
 migrate.upgrade(Store(sys.argv[1]))
 """
@@ -96,7 +96,7 @@ class TestTheProgram:
     def test_says_that_there_is_no_schema(self, empty_store: Store) -> None:
         assert migrate.current(empty_store) is None
         with pytest.raises(StoreOutdatedError, match=r"has no schema yet.*Run: audience-sync db upgrade"):
-            migrate.refuse_other(empty_store)
+            migrate.require_current_schema(empty_store)
 
     def test_creates_an_sqlite_store_itself(self, new_store: Callable[..., Store]) -> None:
         store = new_store("sqlite")
@@ -132,7 +132,8 @@ class TestTheProgram:
         build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
         place = tmp_path / build["targets"]["wheel"]["force-include"]["migrations"]
         place.mkdir(parents=True)
-        monkeypatch.setattr(migrate, "__file__", str(tmp_path / "audience_sync" / "store" / "migrate.py"))
+        module = tmp_path / "audience_sync" / "store" / "maintenance" / "migrate.py"
+        monkeypatch.setattr(migrate, "__file__", str(module))
         assert migrate.folder() == place
 
     def test_started_three_times_at_once_makes_one_schema(self, empty_store: Store) -> None:

@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert, select
 
-from audience_sync.model import History
+from audience_sync.model import HistoryKind
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.runs.pruning import let_go, prune, pruned_through, told_through
+from audience_sync.store.runs.pruning import delivered_through, mark_pruned, prune, pruned_through
 from audience_sync.store.tables import (
     changes,
+    delivery_cursors,
     destinations,
-    feeds,
     refusals,
+    rejected_calls,
     rejections,
     requests,
     run_audiences,
     run_destinations,
-    untaken_calls,
 )
 
 from .examples import FIRST_MORNING, a_store_with
@@ -52,10 +52,10 @@ def log_of(store: Store) -> list[Change]:
         return sorted((row.run_id, row.user_id, row.property_id, row.value) for row in connection.execute(query))
 
 
-def steps(store: Store, history: History, through: int, *, rows: int) -> int:
+def steps(store: Store, history: HistoryKind, through: int, *, rows: int) -> int:
     """Delete all that may go; returns in how many steps."""
     with store.writing() as connection:
-        let_go(connection, history, through)
+        mark_pruned(connection, history, through)
     for step in range(1, 100):
         with store.writing() as connection:
             if not prune(connection, history, rows):
@@ -67,7 +67,7 @@ def steps(store: Store, history: History, through: int, *, rows: int) -> int:
 def test_of_old_changes_the_newest_of_each_user_and_property_stays(store: Store, rows: int) -> None:
     a_store_with(store, runs_so_far=5, audiences=["vip", "dog"])
     keep(store, LOG)
-    steps(store, History.CHANGES, 4, rows=rows)
+    steps(store, HistoryKind.CHANGES, 4, rows=rows)
     assert log_of(store) == [
         (2, "bob", 1, "false"),
         (3, "ada", 2, "true"),
@@ -82,7 +82,7 @@ def test_day_by_day_the_same_is_left_as_at_once(store: Store, rows: int) -> None
     a_store_with(store, runs_so_far=5, audiences=["vip", "dog"])
     keep(store, LOG)
     for run in range(1, 6):
-        steps(store, History.CHANGES, run, rows=rows)
+        steps(store, HistoryKind.CHANGES, run, rows=rows)
     assert log_of(store) == [
         (2, "bob", 1, "false"),
         (3, "ada", 2, "true"),
@@ -95,29 +95,29 @@ def test_a_large_run_goes_in_steps_and_each_goes_on_where_the_last_one_ended(sto
     a_store_with(store, runs_so_far=3, audiences=["vip"])
     users = [f"user-{number:02}" for number in range(25)]
     keep(store, [(2, user, 1, "false") for user in users] + [(3, user, 1, "true") for user in users])
-    assert steps(store, History.CHANGES, 3, rows=10) == 6
+    assert steps(store, HistoryKind.CHANGES, 3, rows=10) == 6
     assert log_of(store) == [(3, user, 1, "true") for user in users]
     with store.writing() as connection:
-        assert not prune(connection, History.CHANGES, 10)
+        assert not prune(connection, HistoryKind.CHANGES, 10)
 
 
 def test_it_is_known_before_anything_goes_how_much_is_no_longer_kept(store: Store) -> None:
     a_store_with(store, runs_so_far=5, audiences=["vip", "dog"])
     keep(store, LOG)
     with store.writing() as connection:
-        let_go(connection, History.CHANGES, 4)
+        mark_pruned(connection, HistoryKind.CHANGES, 4)
     with store.reading() as connection:
-        assert pruned_through(connection)[History.CHANGES] == 4
-        assert pruned_through(connection)[History.REQUESTS] == 0
+        assert pruned_through(connection)[HistoryKind.CHANGES] == 4
+        assert pruned_through(connection)[HistoryKind.REQUESTS] == 0
     assert log_of(store) == sorted(LOG)
 
 
 def test_a_longer_retention_brings_nothing_back(store: Store) -> None:
     a_store_with(store, runs_so_far=5, audiences=["vip", "dog"])
     with store.writing() as connection:
-        let_go(connection, History.CHANGES, 4)
-        let_go(connection, History.CHANGES, 2)
-        assert pruned_through(connection)[History.CHANGES] == 4
+        mark_pruned(connection, HistoryKind.CHANGES, 4)
+        mark_pruned(connection, HistoryKind.CHANGES, 2)
+        assert pruned_through(connection)[HistoryKind.CHANGES] == 4
 
 
 def a_destination(store: Store, name: str, *positions: int) -> None:
@@ -126,7 +126,7 @@ def a_destination(store: Store, name: str, *positions: int) -> None:
         key = connection.execute(insert(destinations).values(row)).inserted_primary_key
         assert key is not None
         for position in positions:
-            connection.execute(insert(feeds).values(destination_id=key[0], position=position))
+            connection.execute(insert(delivery_cursors).values(destination_id=key[0], position=position))
 
 
 def test_what_a_destination_was_told_is_what_all_its_feeds_were(store: Store) -> None:
@@ -135,9 +135,9 @@ def test_what_a_destination_was_told_is_what_all_its_feeds_were(store: Store) ->
     a_destination(store, "log", 7)
     a_destination(store, "gone", 1)
     with store.reading() as connection:
-        assert told_through(connection, ["log"], 9) == 7
-        assert told_through(connection, ["connect", "log"], 9) == 5
-        assert told_through(connection, [], 9) == 9
+        assert delivered_through(connection, ["log"], 9) == 7
+        assert delivered_through(connection, ["connect", "log"], 9) == 5
+        assert delivered_through(connection, [], 9) == 9
 
 
 def a_request(store: Store, number: int, run: int) -> None:
@@ -146,7 +146,7 @@ def a_request(store: Store, number: int, run: int) -> None:
         row = {"id": number, "destination_id": 1, "run_id": run, **ends, "answered_at": FIRST_MORNING}
         connection.execute(insert(requests).values(row))
         untaken = {"request_id": number, "user_id": f"user-{number}", "reason": "no such user"}
-        connection.execute(insert(untaken_calls).values(untaken))
+        connection.execute(insert(rejected_calls).values(untaken))
 
 
 def test_requests_go_with_their_refused_calls_but_not_while_one_is_still_refused(store: Store) -> None:
@@ -157,10 +157,10 @@ def test_requests_go_with_their_refused_calls_but_not_while_one_is_still_refused
     with store.writing() as connection:
         row = {"destination_id": 1, "user_id": "user-2", "run_id": 2, "reason": "no such user", "attempts": 1}
         connection.execute(insert(refusals).values(**row, refused_at=datetime.now(UTC)))
-    steps(store, History.REQUESTS, 2, rows=1)
+    steps(store, HistoryKind.REQUESTS, 2, rows=1)
     with store.reading() as connection:
         assert connection.execute(select(requests.c.id).order_by(requests.c.id)).scalars().all() == [2, 4]
-        assert connection.execute(select(untaken_calls.c.user_id).order_by("user_id")).scalars().all() == [
+        assert connection.execute(select(rejected_calls.c.user_id).order_by("user_id")).scalars().all() == [
             "user-2",
             "user-4",
         ]
@@ -177,8 +177,8 @@ def test_what_runs_found_and_delivered_goes_run_by_run(store: Store) -> None:
             connection.execute(insert(run_destinations).values(run_id=run, destination_id=1, **sums))
             row = {"run_id": run, "number": 1, "file": "vip.csv", "row": 7, "reason": "empty"}
             connection.execute(insert(rejections).values(row))
-    steps(store, History.RUNS, 2, rows=1)
-    steps(store, History.REJECTED_ROWS, 1, rows=1)
+    steps(store, HistoryKind.RUNS, 2, rows=1)
+    steps(store, HistoryKind.REJECTED_ROWS, 1, rows=1)
     with store.reading() as connection:
         assert connection.execute(select(run_audiences.c.run_id)).scalars().all() == [3]
         assert connection.execute(select(run_destinations.c.run_id)).scalars().all() == [3]

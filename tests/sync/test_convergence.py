@@ -20,13 +20,13 @@ from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Se
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.config.sections.snapshot import SourceConfig
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
-from audience_sync.model import IdentifyCall, Initial
-from audience_sync.sources.base import Rows, Source, Wanted
+from audience_sync.model import IdentifyCall, InitialSync
+from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.store.connection.engine import Store
 from audience_sync.sync.run import sync
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import Order, Parts, Watch
-from audience_sync.workspace import Workspace, literal, quoted
+from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
+from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 USERS = ("a", "b", "c", "d", "e")
 AUDIENCES = ("vip", "buyers")
@@ -35,10 +35,10 @@ REFUSED = Judgement(Meaning.REFUSED, "HTTP 400", 400)
 STOP = Judgement(Meaning.STOP, "HTTP 401", 401)
 
 ACCEPTED = (*AUDIENCES, "city")
-SYNC = Order(accept=ACCEPTED)
-RETRY = Order(accept=ACCEPTED, retry=True)
-SEED = Order("seed", ("vip",), accept=ACCEPTED, seed="vip")
-SEED_TWO = replace(SEED, most=2)
+SYNC = RunRequest(accept_keys=ACCEPTED)
+RETRY = RunRequest(accept_keys=ACCEPTED, retry=True)
+SEED = RunRequest("seed", ("vip",), accept_keys=ACCEPTED, seed="vip")
+SEED_TWO = replace(SEED, max_calls=2)
 
 Members = Mapping[str, frozenset[str]]
 #: A store without data.
@@ -57,7 +57,7 @@ class Step:
     cities: Mapping[str, str]
     told: frozenset[str] = frozenset(AUDIENCES)
     faults: tuple[str, ...] = ()
-    order: Order = SYNC
+    order: RunRequest = SYNC
     vip_is_seeded: bool = False
 
 
@@ -84,15 +84,15 @@ class Snapshots(Source):
     def __init__(self, step: Step) -> None:
         self._step = step
 
-    def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+    def read(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
         if wanted.traits:
             rows = [(user, json.dumps(city)) for user, city in self._step.cities.items()]
             select = _values(rows, "user_id", "city")
         else:
             select = _values([(user,) for user in self._step.members[wanted.file or ""]], "user_id")
-        return Rows(select, "select 1 where false", explain=lambda error: AssertionError(str(error)))  # type: ignore
+        return SnapshotRows(select, "select 1 where false", explain=lambda error: AssertionError(str(error)))  # type: ignore
 
-    def mark(self, wanted: Wanted) -> str | None:
+    def mark(self, wanted: SnapshotRequest) -> str | None:
         return None
 
     def check(self) -> str:
@@ -100,8 +100,8 @@ class Snapshots(Source):
 
 
 def _values(rows: Sequence[tuple[str, ...]], *columns: str) -> str:
-    names = ", ".join(f"null::varchar as {quoted(column)}" for column in columns)
-    selects = [f"select {', '.join(literal(value) for value in row)}" for row in rows]
+    names = ", ".join(f"null::varchar as {quote_identifier(column)}" for column in columns)
+    selects = [f"select {', '.join(quote_literal(value) for value in row)}" for row in rows]
     return " union all ".join([f"(select {names} where false)", *selects])
 
 
@@ -155,7 +155,7 @@ def run(store: Store, receiver: Receiver, step: Step) -> Report:
             source="shop",
             file=key,
             destinations=None if key in step.told else [],
-            initial=Initial.MANUAL if step.vip_is_seeded and key == "vip" else Initial.ALL,
+            initial=InitialSync.MANUAL if step.vip_is_seeded and key == "vip" else InitialSync.ALL,
         )
         for key in AUDIENCES
     ]
@@ -167,8 +167,8 @@ def run(store: Store, receiver: Receiver, step: Step) -> Report:
         destinations={"connect": DestinationOptions(type="scripted")},
     )
     destination = Connect(receiver, step.faults)
-    parts = Parts(config, store, {"shop": Snapshots(step)}, lambda about: {"connect": destination})
-    return sync(parts, step.order, Watch())
+    parts = RunDependencies(config, store, {"shop": Snapshots(step)}, lambda about: {"connect": destination})
+    return sync(parts, step.order, ProgressListener())
 
 
 def truth(step: Step) -> dict[str, dict[str, Any]]:
@@ -196,7 +196,7 @@ def converges(store: Store, steps: Sequence[Step], last: Sequence[Step]) -> None
     store.close()
 
 
-def healthy(step: Step, *orders: Order) -> list[Step]:
+def healthy(step: Step, *orders: RunRequest) -> list[Step]:
     return [replace(step, told=frozenset(AUDIENCES), faults=(), order=order) for order in orders]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from audience_sync.errors import StoreAwayError
+from audience_sync.errors import StoreUnavailableError
 from audience_sync.store.connection.engine import Store
 
 from .test_convergence import RETRY, SEED, Receiver, Step, members, run
@@ -46,9 +46,9 @@ class Cut(Store):
         with super().writing() as connection:
             yield connection
             if mine and not self._is_kept:
-                raise StoreAwayError("the connection was lost")
+                raise StoreUnavailableError("the connection was lost")
         if mine:
-            raise StoreAwayError("the connection was lost")
+            raise StoreUnavailableError("the connection was lost")
 
 
 @pytest.fixture

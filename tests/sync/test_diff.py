@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audience_sync.model import Counts, PropertyKind
-from audience_sync.store.snapshots.chain import Chain, current, trait_column
+from audience_sync.model import ChangeCounts, PropertyKind
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.diff import new_segments as prepare
 from audience_sync.sync.diff.members import diff_members
 from audience_sync.sync.diff.new_segments import members_change, traits_change
-from audience_sync.sync.diff.traits import ALL, diff_traits, one_row_a_user
+from audience_sync.sync.diff.traits import ALL_TRAITS, deduplicate_users, diff_traits
 from audience_sync.sync.values.change_set import ChainChange
-from audience_sync.workspace import Workspace, quoted
+from audience_sync.workspace import Workspace, quote_identifier
 
 ODD_IDS = (
     *("", " ", "a", " a", "a ", "A", "007", "7", "1e5", "100000", "-0", "0", "NULL", "null", "NaN", "None"),
@@ -51,7 +51,7 @@ def ids_table(workspace: Workspace, users: Collection[str | None]) -> str:
 def traits_table(workspace: Workspace, keys: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
     """``rows``: a user id, and a value for each key."""
     table = workspace.name("source")
-    columns = ", ".join(f"{quoted(key)} varchar" for key in keys)
+    columns = ", ".join(f"{quote_identifier(key)} varchar" for key in keys)
     workspace.run(f"create table {table} (user_id varchar, {columns})")
     marks = ", ".join("?" for _ in ("user_id", *keys))
     if rows:
@@ -64,7 +64,7 @@ def committed(change: ChainChange | None, before: Chain) -> Chain:
 
 
 def members(workspace: Workspace, chain: Chain) -> list[str]:
-    return sorted(user for (user,) in workspace.all(f"select user_id from ({current(chain)})"))
+    return sorted(user for (user,) in workspace.all(f"select user_id from ({current_rows_query(chain)})"))
 
 
 def members_run(
@@ -79,14 +79,14 @@ def members_run(
 
 def values(workspace: Workspace, chain: Chain) -> dict[str, tuple[str | None, ...]]:
     columns = ", ".join(trait_column(key) for key in chain.keys)
-    rows = workspace.all(f"select user_id, {columns} from ({current(chain)})")
+    rows = workspace.all(f"select user_id, {columns} from ({current_rows_query(chain)})")
     assert len(rows) == len({row[0] for row in rows})
     return {user: row for user, *found in rows for row in [tuple(found)]}
 
 
 def traits_run(
     workspace: Workspace, chain: Chain, keys: Sequence[str], snapshot: Snapshot, run: int
-) -> tuple[Chain, list[tuple[Any, ...]], Mapping[str, Counts]]:
+) -> tuple[Chain, list[tuple[Any, ...]], Mapping[str, ChangeCounts]]:
     """The chain after a run over this snapshot, what the run logged, and who would lose values."""
     table = traits_table(workspace, keys, [(user, *row) for user, row in snapshot.items()])
     diff = diff_traits(workspace, table, chain, keys)
@@ -120,7 +120,7 @@ def test_after_any_runs_the_stored_members_are_the_last_snapshot(snapshots: list
             assert log == ([] if run == 1 else sorted(changed))
             before = snapshot
         assert members(workspace, chain) == sorted(snapshots[-1])
-        assert chain.users == len(snapshots[-1])
+        assert chain.user_count == len(snapshots[-1])
 
 
 def test_rows_without_an_id_are_counted_and_change_nothing(workspace: Workspace) -> None:
@@ -131,7 +131,7 @@ def test_rows_without_an_id_are_counted_and_change_nothing(workspace: Workspace)
 
 def test_a_duplicate_counts_once(workspace: Workspace) -> None:
     chain, _ = members_run(workspace, AUDIENCE, ["ann", "ann"], 1)
-    assert chain.users == 1
+    assert chain.user_count == 1
     diff = diff_members(workspace, ids_table(workspace, ["ann", "ann", "bob", "bob", "bob"]), chain)
     assert (diff.entered, diff.left) == (1, 0)
 
@@ -144,14 +144,14 @@ def test_an_unchanged_audience_writes_nothing(workspace: Workspace) -> None:
 
 def test_an_empty_first_creation_is_stored(workspace: Workspace) -> None:
     chain, log = members_run(workspace, AUDIENCE, [], 1)
-    assert (len(chain.segments), chain.users, log) == (1, 0, [])
+    assert (len(chain.segments), chain.user_count, log) == (1, 0, [])
 
 
 def test_a_member_is_one_since_the_run_it_entered(workspace: Workspace) -> None:
     chain = AUDIENCE
     for run, snapshot in enumerate((["ann", "bob"], ["ann"], ["ann", "bob"]), 1):
         chain, _ = members_run(workspace, chain, snapshot, run)
-    rows = workspace.all(f"select user_id, run_id from ({current(chain)}) order by user_id")
+    rows = workspace.all(f"select user_id, run_id from ({current_rows_query(chain)}) order by user_id")
     assert rows == [("ann", 1), ("bob", 3)]
 
 
@@ -163,7 +163,7 @@ def test_a_few_deltas_become_a_new_base(workspace: Workspace) -> None:
         kinds.append([segment.kind for segment in chain.segments])
     assert kinds[-3:] == [["base", *["delta"] * (prepare.MOST_DELTAS - 1)], ["base"], ["base", "delta"]]
     assert members(workspace, chain) == ["ann", f"user {prepare.MOST_DELTAS + 2}"]
-    since = workspace.all(f"select run_id from ({current(chain)}) where user_id = 'ann'")
+    since = workspace.all(f"select run_id from ({current_rows_query(chain)}) where user_id = 'ann'")
     assert since == [(1,)]  # folding keeps since when
 
 
@@ -201,9 +201,9 @@ def differences(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> list[tuple
     )
 
 
-def losses(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> dict[str, Counts]:
+def losses(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> dict[str, ChangeCounts]:
     """Of each trait, and of all together, how many users had values, and how many lose the last."""
-    groups = {key: [place] for place, key in enumerate(keys)} | {ALL: list(range(len(keys)))}
+    groups = {key: [place] for place, key in enumerate(keys)} | {ALL_TRAITS: list(range(len(keys)))}
     had, has = (
         {
             name: {user for user, row in side.items() if any(row[at] is not None for at in group)}
@@ -211,7 +211,9 @@ def losses(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> dict[str, Count
         }
         for side in (old, new)
     )
-    return {name: Counts(len(had[name]), 0, len(had[name] - has[name])) for name in groups if had[name] - has[name]}
+    return {
+        name: ChangeCounts(len(had[name]), 0, len(had[name] - has[name])) for name in groups if had[name] - has[name]
+    }
 
 
 @given(snapshots=st.lists(rows_of(KEYS), min_size=1, max_size=5))
@@ -226,7 +228,7 @@ def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[
             assert lost == ({} if run == 1 else losses(before, snapshot, KEYS))
             before = snapshot
         assert values(workspace, chain) == said(snapshots[-1])
-        assert chain.users == len(said(snapshots[-1]))
+        assert chain.user_count == len(said(snapshots[-1]))
 
 
 @given(first=rows_of(("a", "b")), left=rows_of(("a",)), right=rows_of(("b",)))
@@ -240,7 +242,7 @@ def test_two_entries_may_feed_one_chain_in_one_run(first: Snapshot, left: Snapsh
         chain, *_ = traits_run(workspace, chain, ("b",), right, 2)
         both = {user: (*left.get(user, [None]), *right.get(user, [None])) for user in left.keys() | right.keys()}
         assert values(workspace, chain) == said(both)
-        assert chain.users == len(said(both))
+        assert chain.user_count == len(said(both))
 
 
 def test_a_value_of_another_type_is_another_value(workspace: Workspace) -> None:
@@ -268,7 +270,7 @@ def test_users_with_values_are_counted_by_whether_they_have_any(workspace: Works
 
 
 def test_a_user_with_equal_rows_counts_once(workspace: Workspace) -> None:
-    table, differing = one_row_a_user(
+    table, differing = deduplicate_users(
         workspace, f"select * from {traits_table(workspace, ['a'], [('ann', '1'), ('ann', '1')])}", ["a"]
     )
     assert (workspace.all(f"select * from {table}"), differing) == ([("ann", "1")], 0)
@@ -280,13 +282,13 @@ def test_a_user_with_equal_rows_counts_once(workspace: Workspace) -> None:
 def test_of_rows_that_differ_the_greatest_counts_in_whatever_order(
     workspace: Workspace, rows: list[tuple[str, str]]
 ) -> None:
-    table, differing = one_row_a_user(workspace, f"select * from {traits_table(workspace, ['a'], rows)}", ["a"])
+    table, differing = deduplicate_users(workspace, f"select * from {traits_table(workspace, ['a'], rows)}", ["a"])
     assert sorted(workspace.all(f"select user_id, a from {table}")) == [("ann", "2"), ("bob", "3")]
     assert differing == 1
 
 
 def test_rows_without_an_id_stay_to_be_counted(workspace: Workspace) -> None:
     rows = [(None, "1"), (None, "2"), ("ann", "1"), ("ann", "1")]
-    table, differing = one_row_a_user(workspace, f"select * from {traits_table(workspace, ['a'], rows)}", ["a"])
+    table, differing = deduplicate_users(workspace, f"select * from {traits_table(workspace, ['a'], rows)}", ["a"])
     assert workspace.one(f"select count(*), count(user_id) from {table}") == (3, 1)
     assert differing == 0

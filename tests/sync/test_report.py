@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from audience_sync.delivery.deliver import Tally
-from audience_sync.model import AudienceStatus, Counts, RunStatus
-from audience_sync.sync.values.change_set import AudienceFinding, Held, TraitsFinding
+from audience_sync.delivery.deliver import DeliveryStats
+from audience_sync.model import AudienceStatus, ChangeCounts, RunStatus
+from audience_sync.sync.values.change_set import AudienceResult, HeldDifference, TraitsResult
 from audience_sync.sync.values.report import DestinationReport, Report, destination_report
 
-SYNCED = AudienceFinding("vip", "VIP", AudienceStatus.SYNCED, before=10, entered=3, left=1, invalid=2)
-UNCHANGED = AudienceFinding("vip", "VIP", AudienceStatus.UNCHANGED, before=10)
-HELD = AudienceFinding("vip", "VIP", AudienceStatus.HELD, before=10, error="the new snapshot is empty")
-FAILED = AudienceFinding("vip", "VIP", AudienceStatus.FAILED, before=10, error="no such file")
-WAITING = AudienceFinding("vip", "VIP", AudienceStatus.WAITING, error="waiting for `audience-sync seed vip`")
+SYNCED = AudienceResult("vip", "VIP", AudienceStatus.SYNCED, before=10, entered=3, left=1, invalid=2)
+UNCHANGED = AudienceResult("vip", "VIP", AudienceStatus.UNCHANGED, before=10)
+HELD = AudienceResult("vip", "VIP", AudienceStatus.HELD, before=10, error="the new snapshot is empty")
+FAILED = AudienceResult("vip", "VIP", AudienceStatus.FAILED, before=10, error="no such file")
+WAITING = AudienceResult("vip", "VIP", AudienceStatus.WAITING, error="waiting for `audience-sync seed vip`")
 
 DELIVERED = DestinationReport("connect", "api", calls=5, delivered=5, refused=0, pending=0)
 NOTHING_OWED = DestinationReport("connect", "api", calls=0, delivered=0, refused=0, pending=0)
@@ -26,16 +26,18 @@ DOWN = DestinationReport("segment", "api", calls=5, delivered=0, refused=0, pend
 DOWN_WITHOUT_CALLS = DestinationReport("segment", "api", calls=0, delivered=0, refused=0, pending=0, error="HTTP 401")
 CUT_SHORT = DestinationReport("connect", "api", calls=5, delivered=0, refused=0, pending=5)
 
-HELD_TRAITS = TraitsFinding(held=(("plan", Held("too many would lose it", since=7, counts=Counts(9, 0, 5))),))
-BAD_TRAITS = TraitsFinding(errors=("computed_traits[0]: no such file",))
+HELD_TRAITS = TraitsResult(
+    held=(("plan", HeldDifference("too many would lose it", since=7, counts=ChangeCounts(9, 0, 5))),)
+)
+BAD_TRAITS = TraitsResult(errors=("computed_traits[0]: no such file",))
 
 
 def report(
-    *parts: AudienceFinding | DestinationReport | TraitsFinding,
+    *parts: AudienceResult | DestinationReport | TraitsResult,
 ) -> Report:
-    audiences = [part for part in parts if isinstance(part, AudienceFinding)]
+    audiences = [part for part in parts if isinstance(part, AudienceResult)]
     destinations = [part for part in parts if isinstance(part, DestinationReport)]
-    traits = next((part for part in parts if isinstance(part, TraitsFinding)), TraitsFinding())
+    traits = next((part for part in parts if isinstance(part, TraitsResult)), TraitsResult())
     return Report(7, audiences, traits, destinations, seconds=1.23456)
 
 
@@ -84,7 +86,7 @@ def test_audiences_that_failed_for_one_reason_share_a_line() -> None:
 
 
 def test_the_json_of_a_run_is_a_contract() -> None:
-    found = report(SYNCED, TraitsFinding(users=9, changed=2, invalid=1), REFUSED)
+    found = report(SYNCED, TraitsResult(users=9, changed=2, invalid=1), REFUSED)
     assert found.as_json() == {
         "run": 7,
         "status": "partial",
@@ -129,7 +131,7 @@ def test_the_json_of_a_run_is_a_contract() -> None:
 
 
 def test_the_json_of_a_held_audience_says_what_it_would_have_done() -> None:
-    held = replace(HELD, held=Held("the new snapshot is empty", since=5, counts=Counts(10, 0, 10)))
+    held = replace(HELD, held=HeldDifference("the new snapshot is empty", since=5, counts=ChangeCounts(10, 0, 10)))
     (audience,) = report(held).as_json()["audiences"]
     assert (audience["members"], audience["entered"], audience["left"]) == (10, 0, 0)
     assert audience["held"] == {"since_run": 5, "entered": 0, "left": 10}
@@ -147,8 +149,8 @@ def test_what_concerns_the_whole_run_decides_its_exit_code(field: str, code: int
 
 
 def test_the_feeds_of_a_destination_are_added_up() -> None:
-    main = Tally("connect", 5, delivered=3, refused=1, requests=2, retries=1, seconds=1.5, error="HTTP 401")
-    seed = Tally("connect", 2, delivered=2, requests=1, seconds=0.5)
+    main = DeliveryStats("connect", 5, delivered=3, refused=1, requests=2, retries=1, seconds=1.5, error="HTTP 401")
+    seed = DeliveryStats("connect", 2, delivered=2, requests=1, seconds=0.5)
     assert destination_report("api", [main, seed], still_refused=4) == DestinationReport(
         "connect", "api", 7, 5, 1, 1, requests=3, retries=1, seconds=2.0, error="HTTP 401", still_refused=4
     )

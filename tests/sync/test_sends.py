@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from audience_sync.delivery.state.cursors import Feed, Ledger
-from audience_sync.sync.deliver.pending import Owed
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState
+from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.preview.value_counts import Sends, count_sends
 from audience_sync.workspace import Workspace
 
 
-def owed(workspace: Workspace, destination: str, *traits: str) -> Owed:
+def owed(workspace: Workspace, destination: str, *traits: str) -> PendingDelivery:
     table = workspace.load({"traits": "varchar"}, [[(each,) for each in traits]])
-    return Owed(Ledger(destination), Feed(None, 0), table, len(traits))
+    return PendingDelivery(DestinationState(destination), DeliveryCursor(None, 0), table, len(traits))
 
 
 def test_users_are_counted_by_destination_key_and_value(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from audience_sync.model import PropertyKind
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.diff import members
-from audience_sync.sync.diff.bucket_prefilter import narrowed
+from audience_sync.sync.diff.bucket_prefilter import drop_unchanged_buckets
 from audience_sync.sync.diff.members import MembersDiff, diff_members, diff_several
 from audience_sync.sync.diff.new_segments import members_change
 from audience_sync.workspace import Workspace
@@ -88,7 +88,7 @@ def test_few_users_are_left_to_join(workspace: Workspace) -> None:
     """What buckets are for: of 100,000 users, two of whom changed, some sixteen are joined."""
     old = "select 'user ' || i as user_id from range(100_000) t(i)"
     new = "select 'user ' || i as user_id from range(1, 100_001) t(i)"
-    sides = narrowed(workspace, new, old, ("user_id",), 100_000)
+    sides = drop_unchanged_buckets(workspace, new, old, ("user_id",), 100_000)
     left = [workspace.one(f"select count(*) from ({each})")[0] for each in sides]
     assert all(1 <= each < 100 for each in left)
 

@@ -10,7 +10,7 @@ from audience_sync.config.models import AudienceConfig
 from audience_sync.errors import ConfigError
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.audiences.properties import Property
-from audience_sync.sync.load.resolve_audiences import definition, named_targets
+from audience_sync.sync.load.resolve_audiences import resolve_audiences, source_hash
 
 
 def config(name: str | None = None, *, file: str = "buyers.csv", **options: Any) -> AudienceConfig:
@@ -18,7 +18,7 @@ def config(name: str | None = None, *, file: str = "buyers.csv", **options: Any)
 
 
 def stored(key: str, name: str, **options: Any) -> Property:
-    loaded_from = definition(config(name, file=options.pop("file", f"{key}.csv")))
+    loaded_from = source_hash(config(name, file=options.pop("file", f"{key}.csv")))
     values: dict[str, Any] = {"kind": PropertyKind.AUDIENCE, "origin": None, "retired": False} | options
     return Property(
         PropertyId(1), key=key, name=name, definition=loaded_from, chain_id=1, created_run=RunId(1), **values
@@ -30,12 +30,12 @@ def known(*properties: Property) -> dict[str, Property]:
 
 
 def keys(audiences: list[AudienceConfig], *properties: Property) -> list[str]:
-    return [target.key for target in named_targets(audiences, known(*properties))]
+    return [target.key for target in resolve_audiences(audiences, known(*properties))]
 
 
 def refused(audiences: list[AudienceConfig], *properties: Property) -> list[str]:
     with pytest.raises(ConfigError) as error:
-        named_targets(audiences, known(*properties))
+        resolve_audiences(audiences, known(*properties))
     return [str(problem) for problem in error.value.problems]
 
 
@@ -52,11 +52,11 @@ BUYERS = stored("order_completed", "Order Completed", file="buyers.csv")
 )
 def test_a_new_audience_gets_its_key(audience: AudienceConfig, key: str) -> None:
     assert keys([audience]) == [key]
-    assert named_targets([audience], {})[0].stored is None
+    assert resolve_audiences([audience], {})[0].stored is None
 
 
 def test_a_stored_audience_is_found_by_its_name() -> None:
-    [target] = named_targets([config("Order Completed", file="other.csv")], known(BUYERS))
+    [target] = resolve_audiences([config("Order Completed", file="other.csv")], known(BUYERS))
     assert (target.key, target.stored) == ("order_completed", BUYERS)
 
 
@@ -66,13 +66,13 @@ def test_a_stored_key_is_never_derived_again() -> None:
 
 
 def test_a_renamed_audience_keeps_its_key() -> None:
-    [target] = named_targets([config("Recent Buyers")], known(BUYERS))
+    [target] = resolve_audiences([config("Recent Buyers")], known(BUYERS))
     assert (target.key, target.name, target.stored) == ("order_completed", "Recent Buyers", BUYERS)
 
 
 def test_another_query_with_other_spaces_is_the_same_audience() -> None:
-    loaded_from = definition(AudienceConfig(name="x", source="shop", query="select  user_id\nfrom buyers"))
-    assert definition(AudienceConfig(name="y", source="shop", query="select user_id from buyers")) == loaded_from
+    loaded_from = source_hash(AudienceConfig(name="x", source="shop", query="select  user_id\nfrom buyers"))
+    assert source_hash(AudienceConfig(name="y", source="shop", query="select user_id from buyers")) == loaded_from
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_new_key_for_an_audience_that_the_config_has_no_more_is_refused() -> N
 
 
 def test_an_explicit_key_finds_the_stored_audience_under_any_name() -> None:
-    [target] = named_targets([config("Recent Buyers", key="order_completed", file="other.csv")], known(BUYERS))
+    [target] = resolve_audiences([config("Recent Buyers", key="order_completed", file="other.csv")], known(BUYERS))
     assert (target.key, target.stored) == ("order_completed", BUYERS)
 
 

@@ -16,16 +16,16 @@ from audience_sync.cli.base.streams import for_programs
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
-    ForgottenError,
     FrozenError,
+    HistoryPrunedError,
     NoConfigError,
     PlanError,
     Problem,
     RetiredError,
     RunInProgressError,
     UnknownNameError,
-    in_short,
     is_of_memory,
+    summarize_error,
 )
 
 OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
@@ -40,7 +40,7 @@ _INTERRUPTED = "Interrupted. Every answer received so far is recorded. The next 
 _secrets: list[str] = []
 
 
-def keep_secret(values: Iterable[str]) -> None:
+def add_secrets(values: Iterable[str]) -> None:
     """From now on these values are masked in every message, too: of several configs, one may not have been taken."""
     _secrets[:] = sorted({*_secrets, *values}, key=len, reverse=True)
 
@@ -61,11 +61,11 @@ def run(command: click.Command) -> int:
         return USAGE
     except click.ClickException as error:
         message, help_of = _of_usage(error)
-        say(labelled(f"{message}\n{help_of}" if help_of else message))
+        print_error(labelled(f"{message}\n{help_of}" if help_of else message))
         _answer(message, USAGE)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
-        say(_INTERRUPTED, logging.WARNING)
+        print_error(_INTERRUPTED, logging.WARNING)
         _answer(_INTERRUPTED, INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has seen enough
@@ -74,14 +74,14 @@ def run(command: click.Command) -> int:
     except AudienceSyncError as error:
         if _folder_is_gone() and not isinstance(error, ConfigError):
             return _without_a_folder()
-        say(message_of(error))
-        _answer(str(error), code_of(error), getattr(error, "problems", ()))
-        return code_of(error)
+        print_error(message_of(error))
+        _answer(str(error), exit_code_of(error), getattr(error, "problems", ()))
+        return exit_code_of(error)
     except Exception as error:
         return _without_a_folder() if _folder_is_gone() else _unexpected(error)
 
 
-def say(message: str, level: int = logging.ERROR) -> None:
+def print_error(message: str, level: int = logging.ERROR) -> None:
     """A message on stderr, without secrets; a line of the log where that is for programs."""
     if os.environ.get("AUDIENCE_SYNC_LOG") == "json" and logging.getLogger().handlers:
         logging.getLogger("audience_sync").log(level, message)  # masked by the handler
@@ -120,19 +120,19 @@ def _as_a_fact(message: str) -> str:
 
 def masked_text(message: str) -> str:
     """The message without the config's secrets."""
-    from audience_sync.redaction.secrets import masked
+    from audience_sync.redaction.secrets import mask_secrets
 
-    return masked(message, _secrets)
+    return mask_secrets(message, _secrets)
 
 
 def _terminate(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def code_of(error: AudienceSyncError) -> int:
+def exit_code_of(error: AudienceSyncError) -> int:
     """The exit code that says what the caller is to do."""
     match error:
-        case ConfigError() | ForgottenError() | FrozenError() | PlanError() | RetiredError() | UnknownNameError():
+        case ConfigError() | HistoryPrunedError() | FrozenError() | PlanError() | RetiredError() | UnknownNameError():
             return USAGE
         case RunInProgressError():
             return BUSY
@@ -175,7 +175,9 @@ def _answer(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
 def _in_a_thread(ended: threading.ExceptHookArgs) -> None:
     """Python would print the error as it is, with whatever it quotes."""
     if ended.exc_value is not None:
-        say(labelled(f"a thread ended by an unexpected error: {in_short(ended.exc_value, masked_text)}."))
+        print_error(
+            labelled(f"a thread ended by an unexpected error: {summarize_error(ended.exc_value, masked_text)}.")
+        )
 
 
 def _folder_is_gone() -> bool:
@@ -188,25 +190,28 @@ def _folder_is_gone() -> bool:
 
 def _without_a_folder() -> int:
     what = "the folder that the command was started in was removed. Nothing was loaded or sent."
-    say(labelled(f"{what}\nChange into one that is there, and run again."))
+    print_error(labelled(f"{what}\nChange into one that is there, and run again."))
     _answer(what, USAGE)
     return USAGE
 
 
 def _unexpected(error: Exception) -> int:
-    what, remedy = f"unexpected error: {in_short(error, masked_text)}", "Run again with -v and report the output."
+    what, remedy = (
+        f"unexpected error: {summarize_error(error, masked_text)}",
+        "Run again with -v and report the output.",
+    )
     if is_of_memory(error):
-        what = f"there was not enough memory: {in_short(error, masked_text)}"
+        what = f"there was not enough memory: {summarize_error(error, masked_text)}"
         remedy = (
             "Give the process more memory (`ulimit -v`, a container's limit), or lower `memory_limit` in the config."
         )
     elif isinstance(error, RecursionError):
-        what = f"a value is nested too deeply: {in_short(error, masked_text)}"
+        what = f"a value is nested too deeply: {summarize_error(error, masked_text)}"
     effect = "Committed changes are kept; the next run continues from them."
-    say(labelled(f"{what}. {effect}\n{remedy}"))
+    print_error(labelled(f"{what}. {effect}\n{remedy}"))
     _answer(what, FAILED)
     if logging.getLogger("audience_sync").isEnabledFor(logging.DEBUG):
         import traceback
 
-        say("".join(traceback.format_tb(error.__traceback__)))
+        print_error("".join(traceback.format_tb(error.__traceback__)))
     return FAILED

@@ -14,10 +14,10 @@ import click
 from audience_sync.cli.base.errors import masked_text
 from audience_sync.cli.base.streams import for_programs
 from audience_sync.model import AudienceStatus
-from audience_sync.text import form, plural
+from audience_sync.text import form, pluralize
 
 if TYPE_CHECKING:
-    from audience_sync.sync.values.change_set import AudienceFinding
+    from audience_sync.sync.values.change_set import AudienceResult
     from audience_sync.sync.values.report import DestinationReport, Report
 
 FORMAT_VARIABLE = "AUDIENCE_SYNC_LOG"
@@ -99,11 +99,11 @@ def _refused(destination: DestinationReport) -> list[str]:
     """How many calls of this and earlier runs are refused, with the remedy."""
     if not destination.still_refused:
         return []
-    count = f"{plural(destination.still_refused, 'call')} {form(destination.still_refused, 'is')} refused"
+    count = f"{pluralize(destination.still_refused, 'call')} {form(destination.still_refused, 'is')} refused"
     return [f"{count}. After correcting the data: audience-sync retry --destination {destination.name}"]
 
 
-def _why(audience: AudienceFinding) -> str:
+def _why(audience: AudienceResult) -> str:
     """Its reason, which begins with its name."""
     reason = audience.held.words if audience.held else audience.error or audience.status.value
     return reason if reason.startswith(f"audience '{audience.key}'") else f"audience '{audience.key}': {reason}"

@@ -83,7 +83,7 @@ def print_table(columns: Mapping[str, str], rows: Sequence[Sequence[object]]) ->
         last = heading == list(columns)[-1]
         table.add_column(heading, justify="right" if alignment == "right" else "left", no_wrap=not last)
     for row in rows:
-        table.add_row(*(Text(show(value), style=STYLES.get(str(value), "")) for value in row))
+        table.add_row(*(Text(format_value(value), style=STYLES.get(str(value), "")) for value in row))
     _print_without_ends(table)
 
 
@@ -116,7 +116,7 @@ def _cell(name: str, value: object) -> object:
             return value
 
 
-def show(value: object) -> str:
+def format_value(value: object) -> str:
     """A value for people: counts with thousands, times to the second in UTC."""
     match value:
         case None:
@@ -144,6 +144,15 @@ def line(text: str, *, error: bool = False) -> None:
     console(error=error).print(text, markup=False)
 
 
-def sample(text: str) -> None:
+def print_truncated(text: str) -> None:
     """A line that may be long: cut at the end of a terminal's line, whole elsewhere."""
     console().print(text, markup=False, no_wrap=True, overflow="ellipsis")
+
+
+def short_duration(seconds: float | None) -> str:
+    """``0.1 s``, ``10 s``, ``3 min``; empty where it is not stored."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"

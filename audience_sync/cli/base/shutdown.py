@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 
-from audience_sync.cli.base.errors import INTERRUPTED, say
+from audience_sync.cli.base.errors import INTERRUPTED, print_error
 
 #: Seconds after SIGTERM or Ctrl-C; those who start us wait for 20 (docs/scheduling/) before they kill.
 PATIENCE = 15.0
@@ -29,5 +29,7 @@ def _watch(signals: int, seconds: float) -> None:
     while os.read(signals, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
         pass
     time.sleep(seconds)
-    say(f"Stopped at once: the work in progress did not end within {seconds:g} s. The next run continues from it.")
+    print_error(
+        f"Stopped at once: the work in progress did not end within {seconds:g} s. The next run continues from it."
+    )
     os._exit(INTERRUPTED)

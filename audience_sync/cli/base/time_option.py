@@ -12,7 +12,7 @@ import click
 _TO_THE_MINUTE = re.compile(r".+[Tt ]\d{2}:?\d{2}(Z|z|[+-].+)?")
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """A time with its zone; without one it is UTC. Raises ValueError.
 
     To the second it means the end of that second: runs start at fractions of one, and a time that was copied from
@@ -24,13 +24,13 @@ def moment(text: str) -> datetime:
 
 
 def moment_to_look_back(text: str) -> datetime:
-    """As ``moment``, but to the minute it means the end of that minute, as ``history`` lists runs by the minute."""
-    found = moment(text)
+    """As ``parse_time``, but to the minute it means the end of that minute, as ``history`` lists runs by the minute."""
+    found = parse_time(text)
     return found + timedelta(seconds=59) if _TO_THE_MINUTE.fullmatch(text.strip()) else found
 
 
 def moment_of(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    return _read(moment, value)
+    return _read(parse_time, value)
 
 
 def _to_look_back(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:

@@ -8,7 +8,7 @@ import os
 import click
 
 
-def usable_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
+def validate_user_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """A callback that refuses what can't be the id of any source."""
     value = in_utf8(value)
     if not value:
@@ -29,7 +29,7 @@ def _has_bytes(argument: str) -> bool:
     return any("\udc80" <= sign <= "\udcff" for sign in argument)
 
 
-def shown_id(value: str) -> str:
+def display_id(value: str) -> str:
     """An id for people: one with signs that can't be seen is written as in JSON."""
     if value.isprintable() and value == value.strip():
         return value

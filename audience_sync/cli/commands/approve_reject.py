@@ -12,7 +12,7 @@ from audience_sync.cli.base.options import RUN, common, quiet
 if TYPE_CHECKING:
     from audience_sync.cli.views.run_details import Details
     from audience_sync.cli.views.summary import Wording
-    from audience_sync.model import Counts
+    from audience_sync.model import ChangeCounts
     from audience_sync.store.audiences.holds import Hold
     from audience_sync.sync.values.report import Report
 
@@ -29,21 +29,21 @@ def approve(context: click.Context, run: int, keys: tuple[str, ...]) -> int:
     If the source has changed since, the change is shown, and held for another decision.
     """
     from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
-    from audience_sync.cli.wiring.run_command import carry_out
+    from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.model import HoldKind
-    from audience_sync.sync.guard.select_holds import choose
-    from audience_sync.sync.values.request import Order
+    from audience_sync.sync.guard.select_holds import select_holds
+    from audience_sync.sync.values.request import RunRequest
 
     settings = read_store_settings(options_of(context))
     with store_to_read(settings.store) as store, store.reading() as connection:
-        holds = choose(connection, run, keys)
-    order = Order(
+        holds = select_holds(connection, run, keys)
+    order = RunRequest(
         "approve",
         keys=_keys(holds, HoldKind.AUDIENCE),
         traits=_keys(holds, HoldKind.COMPUTED_TRAIT),
         approves=frozenset(hold.id for hold in holds),
     )
-    return carry_out(context, order, say=lambda report, details: _approved(report, details, run, holds)).exit_code
+    return execute_run(context, order, say=lambda report, details: _approved(report, details, run, holds)).exit_code
 
 
 @click.command()
@@ -64,12 +64,12 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
     from audience_sync.store.audiences.holds import reject as reject_holds
     from audience_sync.store.connection.lease import acquire
     from audience_sync.sync.guard.messages import changes
-    from audience_sync.sync.guard.select_holds import choose
+    from audience_sync.sync.guard.select_holds import select_holds
 
     options = options_of(context)
     url = settings_of_written_store(options).store
     with store_to_read(url) as store, acquire(store) as lease, lease.transaction() as connection:
-        holds = choose(connection, run, keys)
+        holds = select_holds(connection, run, keys)
         reject_holds(connection, holds, datetime.now(UTC))
     if options.as_json:
         print_json({"run": run, "rejected": [_as_json(hold) for hold in holds]})
@@ -106,11 +106,11 @@ def _approved(report: Report, details: Details, run: int, holds: Sequence[Hold])
     return Wording(f"Run {report.run} approved what run {run} held: {counts_text(report)}.", after=undo)
 
 
-def _differences(holds: Sequence[Hold], now: Mapping[str, Counts]) -> list[tuple[str, str]]:
+def _differences(holds: Sequence[Hold], now: Mapping[str, ChangeCounts]) -> list[tuple[str, str]]:
     """What was held and what would change now; of several holds with their keys."""
-    from audience_sync.sync.guard.messages import would
+    from audience_sync.sync.guard.messages import effect
 
-    texts = [(hold.key, would(hold.kind, hold.counts), would(hold.kind, now[hold.key])) for hold in holds]
+    texts = [(hold.key, effect(hold.kind, hold.counts), effect(hold.kind, now[hold.key])) for hold in holds]
     named = [(key, then, f"{after}, but for other users" if after == then else after) for key, then, after in texts]
     if len(named) == 1:
         ((_, then, after),) = named

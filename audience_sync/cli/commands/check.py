@@ -10,10 +10,10 @@ import click
 from audience_sync.cli.base.layout import Screen, command, prose
 from audience_sync.cli.base.options import common
 from audience_sync.cli.views.checks import marked
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 
 if TYPE_CHECKING:
-    from audience_sync.cli.wiring.checks import Line
+    from audience_sync.cli.wiring.checks import CheckResult
 
 
 @click.command()
@@ -41,14 +41,14 @@ def check(context: click.Context, notify: bool) -> int:
     return USAGE if any(each.part == "config" and not each.good for each in lines) else FAILED
 
 
-def check_lines(checks: Sequence[Line], screen: Screen, *, notified: bool = False) -> list[str]:
+def check_lines(checks: Sequence[CheckResult], screen: Screen, *, notified: bool = False) -> list[str]:
     """The outcome, one line for each check, and the next command."""
     failed = [each.part for each in checks if not each.good]
     if failed:
         parts = ", ".join(_count(part, failed.count(part)) for part in dict.fromkeys(failed))
-        outcome = f"{len(failed):,} of {plural(len(checks), 'check')} failed: {parts}."
+        outcome = f"{len(failed):,} of {pluralize(len(checks), 'check')} failed: {parts}."
     else:
-        outcome = f"{plural(len(checks), 'check')} passed. Nothing was changed or sent"
+        outcome = f"{pluralize(len(checks), 'check')} passed. Nothing was changed or sent"
         outcome += ", except test messages." if notified else "."
     found = [(each.good, each.part, f"{each.name}: {each.message}" if each.name else each.message) for each in checks]
     lines = [*prose(outcome, screen), "", *marked(found, screen)]
@@ -60,4 +60,4 @@ def check_lines(checks: Sequence[Line], screen: Screen, *, notified: bool = Fals
 def _count(part: str, count: int) -> str:
     if part in ("config", "notify", "traits"):
         return {"config": "the config", "notify": "notify", "traits": "computed traits"}[part]
-    return plural(count, part)
+    return pluralize(count, part)

@@ -11,7 +11,7 @@ import click
 from audience_sync.cli.base.layout import Screen, command, labelled, prose
 from audience_sync.cli.base.options import common
 from audience_sync.cli.views.checks import marked
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 
 if TYPE_CHECKING:
     from audience_sync.store.integrity.result import Examined
@@ -124,25 +124,25 @@ def copy_to(context: click.Context, url: str) -> None:
     Anyone on this machine can read a command line: give an address with a password as '${NEW_STORE}', in quotes, which
     stands for the environment variable, or as '${file:/run/secrets/store}'.
     """
-    from audience_sync.cli.base.errors import keep_secret
+    from audience_sync.cli.base.errors import add_secrets
     from audience_sync.cli.base.output import path_text, print_json, screen, write
     from audience_sync.cli.wiring.dependencies import options_of, settings_of_written_store
     from audience_sync.config.validate.shared_files import database_uses
-    from audience_sync.redaction.secrets import passwords, secrets_of
+    from audience_sync.redaction.secrets import collect_secrets, passwords_in_url
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.maintenance.copy import copy
 
     options = options_of(context)
-    keep_secret(passwords(url))
+    add_secrets(passwords_in_url(url))
     written, url = url, _store_url(url)
-    keep_secret(passwords(url) if url == written else secrets_of([url]))
+    add_secrets(passwords_in_url(url) if url == written else collect_secrets([url]))
     settings = settings_of_written_store(options, list(database_uses("URL", url, is_written=True)))
     target = Store(url)
     counts = copy(Store(settings.store), target)
     if options.as_json:
         print_json({"store": target.label, "rows": counts})
         return
-    rows = plural(sum(counts.values()), "row")
+    rows = pluralize(sum(counts.values()), "row")
     copied = f"Copied {rows} of {len(counts)} tables to {path_text(target.label)}. Counts and checksums match."
     lines = [*prose(copied, screen()), "", *prose("Set `store:` in the config to the new store. Then:", screen())]
     write([*lines, command("audience-sync check")])
@@ -164,9 +164,11 @@ def _current_lines(label: str, revision: str | None, needed: str, screen: Screen
 def _check_lines(found: Sequence[Examined], screen: Screen) -> list[str]:
     """The outcome, then one line for each part."""
     failed = sum(not each.good for each in found)
-    outcome = f"The store is intact: {plural(len(found), 'check')} passed."
+    outcome = f"The store is intact: {pluralize(len(found), 'check')} passed."
     if failed:
-        outcome = f"The store is damaged: {failed} of {plural(len(found), 'check')} failed. Stop scheduled runs first."
+        outcome = (
+            f"The store is damaged: {failed} of {pluralize(len(found), 'check')} failed. Stop scheduled runs first."
+        )
     lines = [*prose(outcome, screen), "", *marked([(each.good, each.part, each.message) for each in found], screen)]
     if failed:  # each says what to do
         return lines

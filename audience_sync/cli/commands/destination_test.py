@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audience_sync.cli.base.options import common
-from audience_sync.cli.base.user_id_option import usable_id
+from audience_sync.cli.base.user_id_option import validate_user_id
 
 if TYPE_CHECKING:
     from audience_sync.cli.base.layout import Screen
-    from audience_sync.cli.wiring.live_call import Trial
+    from audience_sync.cli.wiring.live_call import LiveCall
     from audience_sync.config.models import Settings
     from audience_sync.destinations.base import Audiencing, Destination
     from audience_sync.model import IdentifyCall
@@ -45,7 +45,7 @@ def _no_number(name: str) -> None:
 
 @click.command()
 @click.argument("destination", metavar="DESTINATION")
-@click.option("--user", "user_id", required=True, metavar="ID", callback=usable_id, help="The user of the call.")
+@click.option("--user", "user_id", required=True, metavar="ID", callback=validate_user_id, help="The user of the call.")
 @click.option(
     "--trait",
     "traits",
@@ -64,14 +64,14 @@ def test_destination(context: click.Context, destination: str, user_id: str, tra
     """
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.wiring.dependencies import options_of, read_settings
-    from audience_sync.cli.wiring.live_call import try_out
+    from audience_sync.cli.wiring.live_call import send_live_call
 
     options = options_of(context)
     settings = read_settings(options)
     tried = _destination(destination, settings)
     _refuse_suppressed(settings.store, user_id)
     told = dict(traits or [DEFAULT_TRAIT])
-    trial = try_out(tried, _call(user_id, told), settings.secrets, name=destination)
+    trial = send_live_call(tried, _call(user_id, told), settings.secrets, name=destination)
     if options.as_json:
         about = {"destination": destination, "type": tried.options.type, "user_id": user_id, "traits": told}
         print_json({**about, **trial.as_json()})
@@ -82,12 +82,14 @@ def test_destination(context: click.Context, destination: str, user_id: str, tra
 
 
 def _destination(name: str, settings: Settings) -> Destination:
-    from audience_sync.config.read.suggestions import unknown
+    from audience_sync.config.read.suggestions import unknown_name_message
     from audience_sync.destinations.registry import destination_types
 
     options = settings.destinations.get(name)
     if options is None:
-        raise click.BadParameter(unknown("destination", name, settings.destinations), param_hint="DESTINATION")
+        raise click.BadParameter(
+            unknown_name_message("destination", name, settings.destinations), param_hint="DESTINATION"
+        )
     return destination_types()[options.type](options, _about(settings))
 
 
@@ -131,7 +133,7 @@ def _refuse_suppressed(url: str, user_id: str) -> None:
     try:
         if migrate.current(store) is None:
             return
-        migrate.refuse_other(store)
+        migrate.require_current_schema(store)
         with store.reading() as connection:
             suppressed = is_suppressed(connection, user_id)
     finally:
@@ -152,14 +154,14 @@ def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
     return IdentifyCall(user_id, traits_json, uuid4().hex, now)
 
 
-def _lines(trial: Trial, destination: str, user_id: str, screen: Screen, *, is_default: bool) -> list[str]:
+def _lines(trial: LiveCall, destination: str, user_id: str, screen: Screen, *, is_default: bool) -> list[str]:
     """The outcome, then the request and its response."""
     from audience_sync.cli.base.layout import prose
-    from audience_sync.cli.base.user_id_option import shown_id
+    from audience_sync.cli.base.user_id_option import display_id
     from audience_sync.cli.views.attention import joined
     from audience_sync.destinations.base import Meaning
 
-    said = (f"{trial.verdict}.", f"One real call to {destination}, for user {shown_id(user_id)}.")
+    said = (f"{trial.verdict}.", f"One real call to {destination}, for user {display_id(user_id)}.")
     first = [text for each in said for text in prose(each, screen)]
     if is_default:
         first += prose("It sends the trait audience_sync_test: true. For others: --trait KEY=JSON", screen)
@@ -169,7 +171,7 @@ def _lines(trial: Trial, destination: str, user_id: str, screen: Screen, *, is_d
     return joined([first, _request(trial), _response(trial, screen), look])
 
 
-def _request(trial: Trial) -> list[str]:
+def _request(trial: LiveCall) -> list[str]:
     """As it went out, unwrapped: it is to be compared and pasted."""
     if trial.request is None:
         return []
@@ -179,7 +181,7 @@ def _request(trial: Trial) -> list[str]:
     return ["Request:" if trial.request.method else "Written:", *start, *headers, *([""] if headers else []), *body]
 
 
-def _response(trial: Trial, screen: Screen) -> list[str]:
+def _response(trial: LiveCall, screen: Screen) -> list[str]:
     from audience_sync.cli.base.layout import prose
 
     if trial.response is None:

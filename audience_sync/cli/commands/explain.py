@@ -8,11 +8,11 @@ import click
 
 from audience_sync.cli.base.options import common
 from audience_sync.cli.base.time_option import at_option
-from audience_sync.cli.base.user_id_option import usable_id
+from audience_sync.cli.base.user_id_option import validate_user_id
 
 
 @click.command()
-@click.argument("user", metavar="USER", callback=usable_id)
+@click.argument("user", metavar="USER", callback=validate_user_id)
 @at_option
 @common
 @click.pass_context

@@ -10,7 +10,8 @@ import click
 
 from audience_sync.cli.base.layout import PIPE, Column, Screen, table, width_of
 from audience_sync.cli.base.options import MOST, common
-from audience_sync.text import plural
+from audience_sync.cli.base.output import short_duration
+from audience_sync.text import pluralize
 
 Row = Mapping[str, Any]
 
@@ -138,7 +139,7 @@ def _row(run: Row, columns: Sequence[Column]) -> list[object]:
     values = {
         _RUN: str(run["run"]),
         _STARTED: f"{run['started_at']:%Y-%m-%d %H:%M}",
-        _TIME: duration(run["seconds"]),
+        _TIME: short_duration(run["seconds"]),
         _COMMAND: run["command"],
         _STATUS: run["status"],
         _ENTERED: run["entered"],
@@ -146,15 +147,6 @@ def _row(run: Row, columns: Sequence[Column]) -> list[object]:
         _DELIVERED: run["delivered"],
     }
     return [values[each] for each in columns]
-
-
-def duration(seconds: float | None) -> str:
-    """``0.1 s``, ``10 s``, ``3 min``; empty where it is not stored."""
-    if seconds is None:
-        return ""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"
 
 
 def _note(run: Row, columns: Sequence[Column]) -> str:
@@ -165,14 +157,14 @@ def _note(run: Row, columns: Sequence[Column]) -> str:
 
 
 def _of_run(run: Row) -> Iterator[str]:
-    held = [plural(run[name], thing) for name, thing in _HELD if run[name]]
+    held = [pluralize(run[name], thing) for name, thing in _HELD if run[name]]
     if held:
         yield f"{' and '.join(held)} held"
     for name in ("refused", "pending"):
         if run[name]:
-            yield f"{plural(run[name], 'call')} {name}"
+            yield f"{pluralize(run[name], 'call')} {name}"
     if run["trait_users_changed"]:
-        yield f"{plural(run['trait_users_changed'], 'user')} with changed traits"
+        yield f"{pluralize(run['trait_users_changed'], 'user')} with changed traits"
     if run["error"]:
         yield _without_kind(run["error"])
 
@@ -185,7 +177,7 @@ def _without_kind(error: str) -> str:
 
 def _of_audience(run: Row) -> Iterator[str]:
     if run["invalid"]:
-        yield plural(run["invalid"], "invalid row")
+        yield pluralize(run["invalid"], "invalid row")
     if run["absent"]:
         yield f"{run['absent']:,} missing, still members"
     if run["returned"]:

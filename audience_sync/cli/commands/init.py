@@ -19,15 +19,15 @@ def init(context: click.Context, folder: Path) -> None:
     from audience_sync.cli.base.layout import command, prose
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.wiring.dependencies import options_of
-    from audience_sync.project_template import copy_example
-    from audience_sync.text import plural
+    from audience_sync.project_template import copy_project_template
+    from audience_sync.text import pluralize
 
-    created = copy_example(folder)
+    created = copy_project_template(folder)
     if options_of(context).as_json:
         print_json({"created": [str(path) for path in created]})
         return
     where = "this folder" if folder == Path() else str(folder)
-    outcome = prose(f"Created a project in {where}: {plural(len(created), 'file')}.", screen())
+    outcome = prose(f"Created a project in {where}: {pluralize(len(created), 'file')}.", screen())
     files = [command(str(path.relative_to(folder))) for path in created]
     change = "" if folder == Path() else f"cd {quote(str(folder))} && "
     write([*outcome, *files, "", "Next:", command(f"{change}audience-sync sync")])

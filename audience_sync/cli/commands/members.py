@@ -10,7 +10,7 @@ import click
 
 from audience_sync.cli.base.options import common
 from audience_sync.cli.base.time_option import at_option
-from audience_sync.cli.base.user_id_option import shown_id
+from audience_sync.cli.base.user_id_option import display_id
 
 Batch = list[tuple[str, str]]
 
@@ -56,7 +56,7 @@ def _csv(*, for_terminal: bool) -> Callable[[Batch], str]:
         everything = "".join([user for user, _ in rows])
         if everything.isprintable() and not any(sign in everything for sign in ' ,"'):
             return "".join([f"{user},{since}\n" for user, since in rows])
-        return "".join([f"{_field(shown_id(user) if for_terminal else user)},{since}\n" for user, since in rows])
+        return "".join([f"{_field(display_id(user) if for_terminal else user)},{since}\n" for user, since in rows])
 
     return lines
 
@@ -78,7 +78,7 @@ def _json_lines() -> Callable[[Batch], str]:
 def _say_as_file(key: str, count: int) -> None:
     from audience_sync.cli.base.layout import intro_and_command
     from audience_sync.cli.base.output import screen, write
-    from audience_sync.text import plural
+    from audience_sync.text import pluralize
 
-    intro = f"{plural(count, 'member')} of {key}. As a file:"
+    intro = f"{pluralize(count, 'member')} of {key}. As a file:"
     write(intro_and_command(intro, f"audience-sync members {key} > {key}.csv", screen(error=True)), error=True)

@@ -12,7 +12,7 @@ from audience_sync.cli.base.options import accept_clock_option, common, move_key
 if TYPE_CHECKING:
     from audience_sync.cli.views.run_details import Details
     from audience_sync.config.models import Settings
-    from audience_sync.sync.preview.plan import Plan
+    from audience_sync.sync.preview.plan import RunPreview
 
 
 @click.command()
@@ -47,18 +47,18 @@ def plan(
     from audience_sync.cli.views.progress import RunProgress
     from audience_sync.cli.wiring.dependencies import opened_to_read, options_of, read_settings
     from audience_sync.cli.wiring.plan_file import refuse_other_file, write_plan
-    from audience_sync.config.sections.units import parse_rate
-    from audience_sync.sync.preview.plan import make_plan
-    from audience_sync.sync.values.request import Order
+    from audience_sync.config.read.units import parse_rate
+    from audience_sync.sync.preview.plan import preview_run
+    from audience_sync.sync.values.request import RunRequest
 
     options = options_of(context)
     asked_rate = parsed("--rate", rate, parse_rate)
-    order = Order("plan", keys or None, accept, moves=moves, rate=asked_rate, accept_clock=accept_clock)
+    order = RunRequest("plan", keys or None, accept, moves=moves, rate=asked_rate, accept_clock=accept_clock)
     settings = read_settings(options)
     if out is not None:
         refuse_other_file(out, settings, options.config)
     with opened_to_read(settings) as parts, RunProgress() as progress:
-        found = make_plan(parts, order, progress.watch)
+        found = preview_run(parts, order, progress.watch)
     if out is not None:
         write_plan(out, found.saved.text())
     if options.as_json:
@@ -69,7 +69,7 @@ def plan(
     return found.exit_code
 
 
-def _details(settings: Settings, found: Plan, config: str) -> Details:
+def _details(settings: Settings, found: RunPreview, config: str) -> Details:
     """What is held, with the samples of what a run holds already."""
     from dataclasses import replace
 

@@ -18,8 +18,8 @@ def resync(context: click.Context, keys: tuple[str, ...], destination: str | Non
 
     For a destination that lost its data, and for a damaged store.
     """
-    from audience_sync.cli.wiring.run_command import carry_out
-    from audience_sync.sync.values.request import Order
+    from audience_sync.cli.wiring.run_command import execute_run
+    from audience_sync.sync.values.request import RunRequest
 
-    order = Order("resync", keys or None, resync=True, destination=destination)
-    return carry_out(context, order).exit_code
+    order = RunRequest("resync", keys or None, resync=True, destination=destination)
+    return execute_run(context, order).exit_code

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from audience_sync.cli.base.layout import Screen
     from audience_sync.cli.views.run_details import Details
     from audience_sync.cli.views.summary import Wording
-    from audience_sync.sync.preview.plan import Plan
+    from audience_sync.sync.preview.plan import RunPreview
     from audience_sync.sync.values.report import Report
 
 
@@ -29,12 +29,12 @@ def retire(context: click.Context, key: str, yes: bool, dry_run: bool) -> int:
 
     Shows how many users would be sent what, and asks. Safe to interrupt and to repeat: it continues where it stopped.
     """
-    from audience_sync.cli.wiring.confirm import carry_out_if_meant
-    from audience_sync.sync.values.request import Order
+    from audience_sync.cli.wiring.confirm import confirm_and_run
+    from audience_sync.sync.values.request import RunRequest
 
-    return carry_out_if_meant(
+    return confirm_and_run(
         context,
-        Order("retire", retire=key),
+        RunRequest("retire", retire=key),
         f"Retire {key}?",
         lambda found, screen: preview(found, key, screen),
         yes=yes,
@@ -43,18 +43,18 @@ def retire(context: click.Context, key: str, yes: bool, dry_run: bool) -> int:
     )
 
 
-def preview(found: Plan, key: str, screen: Screen) -> Iterator[Sequence[str]]:
+def preview(found: RunPreview, key: str, screen: Screen) -> Iterator[Sequence[str]]:
     """What would be sent to how many users, and what closing the key means."""
     from audience_sync.cli.base.layout import prose
     from audience_sync.cli.views.summary import notes
     from audience_sync.cli.wiring.confirm import sends_table, withheld_lines
-    from audience_sync.text import plural
+    from audience_sync.text import pluralize
 
     own = {name: [one for one in each if one.key == key] for name, each in found.sends.items()}
     sends = [one for each in own.values() for one in each]
     values = " and ".join(dict.fromkeys(one.value for one in sends))
     users = max((sum(one.users for one in each) for each in own.values()), default=0)
-    what = f"sends {values} to {plural(users, 'user')}" if sends else "sends nothing"
+    what = f"sends {values} to {pluralize(users, 'user')}" if sends else "sends nothing"
     closing = "closes the key for good" if found.findings.retired else "the key is closed already"
     yield prose(f"Retire {key}: {what}{' and ' if found.findings.retired else '; '}{closing}.", screen)
     yield sends_table(found, screen, key=key)

@@ -14,7 +14,7 @@ from audience_sync.cli.base.options import common, quiet
 @click.pass_context
 def retry(context: click.Context, destination: str | None) -> int:
     """One run that also sends refused calls again, with the newest values."""
-    from audience_sync.cli.wiring.run_command import carry_out
-    from audience_sync.sync.values.request import Order
+    from audience_sync.cli.wiring.run_command import execute_run
+    from audience_sync.sync.values.request import RunRequest
 
-    return carry_out(context, Order("retry", retry=True, destination=destination)).exit_code
+    return execute_run(context, RunRequest("retry", retry=True, destination=destination)).exit_code

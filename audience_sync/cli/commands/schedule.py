@@ -17,12 +17,12 @@ import click
 from audience_sync.cli.base.options import GlobalOptions, common, quiet
 
 if TYPE_CHECKING:
-    from audience_sync.cli.wiring.metrics_server import Port
+    from audience_sync.cli.wiring.metrics_server import MetricsServer
     from audience_sync.config.models import Settings
-    from audience_sync.schedule.scheduler import Keeper, Program
-    from audience_sync.schedule.timer import Clock
+    from audience_sync.schedule.scheduler import ScheduledConfig, Scheduler
+    from audience_sync.schedule.timer import Timer
     from audience_sync.sync.values.report import Report
-    from audience_sync.sync.values.request import Order, Parts
+    from audience_sync.sync.values.request import RunDependencies, RunRequest
 
 log = logging.getLogger("audience_sync.schedule")
 
@@ -53,65 +53,67 @@ def schedule(context: click.Context, only_list: bool, upgrade: bool) -> int:
 
 
 def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
-    from audience_sync.cli.base.errors import say
+    from audience_sync.cli.base.errors import print_error
     from audience_sync.cli.base.shutdown import stop_within
-    from audience_sync.cli.wiring.after_run import told_if_it_breaks_off
-    from audience_sync.cli.wiring.metrics_server import Port
+    from audience_sync.cli.wiring.after_run import alert_on_failure
+    from audience_sync.cli.wiring.metrics_server import MetricsServer
     from audience_sync.cli.wiring.schedule_view import say_report
-    from audience_sync.schedule.scheduler import Keeper
-    from audience_sync.schedule.timer import Clock
+    from audience_sync.schedule.scheduler import Scheduler
+    from audience_sync.schedule.timer import Timer
 
     stop_within(STOPS_WITHIN)
     try:
-        with Hangups() as hangups, Port() as port:
-            keeper = Keeper(
+        with Hangups() as hangups, MetricsServer() as port:
+            keeper = Scheduler(
                 program_of(options, upgrade=upgrade), lambda report: say_report(report, settings(), options)
             )
 
             def settings() -> Settings:
                 return keeper.program.settings
 
-            with told_if_it_breaks_off(keeper.program.settings):
+            with alert_on_failure(keeper.program.settings):
                 keeper.watch(datetime.now(UTC))
             port.serve(keeper.program.settings)
-            with Clock(keeper.next_time, set_back=keeper.set_back) as clock:
+            with Timer(keeper.next_time, set_back=keeper.set_back) as clock:
                 hangups.wake = clock.wake
                 _in_force(keeper)
                 while True:
-                    pause = keeper.take_turn(clock.look())
+                    pause = keeper.run_due(clock.look())
                     if pause != 0 and not hangups.came:
                         clock.wait(pause)
                     if hangups.heed():
                         _reload(options, keeper, clock, port)
     except KeyboardInterrupt:
-        say("Stopped. Every answer received so far is recorded. The next run sends the rest.", logging.INFO)
+        print_error("Stopped. Every answer received so far is recorded. The next run sends the rest.", logging.INFO)
     return 0
 
 
-def program_of(options: GlobalOptions, *, upgrade: bool = False) -> Program:
+def program_of(options: GlobalOptions, *, upgrade: bool = False) -> ScheduledConfig:
     """What the config says now. Raises ConfigError with every problem."""
-    from audience_sync.alerts.without_report import late
+    from audience_sync.alerts.without_report import raise_late
     from audience_sync.cli.views.progress import RunProgress
     from audience_sync.cli.wiring.after_run import afterwards, run_failed
     from audience_sync.cli.wiring.dependencies import opened_for_run, read_settings
     from audience_sync.schedule.entries import entries
-    from audience_sync.schedule.scheduler import Program
+    from audience_sync.schedule.scheduler import ScheduledConfig
     from audience_sync.sync.run import sync
 
     settings = read_settings(options)
 
     @contextmanager
-    def opened() -> Iterator[Parts]:
+    def opened() -> Iterator[RunDependencies]:
         with opened_for_run(settings, upgrade=upgrade) as (parts, _):
             yield parts
 
-    def run(parts: Parts, order: Order) -> Report:
+    def run(dependencies: RunDependencies, request: RunRequest) -> Report:
         with RunProgress(quiet=options.quiet) as progress:
-            report = sync(parts, order, progress.watch)
-        afterwards(settings, parts.store, order, report)
+            report = sync(dependencies, request, progress.watch)
+        afterwards(settings, dependencies.store, request, report)
         return report
 
-    return Program(settings, entries(settings), opened, run, partial(run_failed, settings), partial(late, settings))
+    return ScheduledConfig(
+        settings, entries(settings), opened, run, partial(run_failed, settings), partial(raise_late, settings)
+    )
 
 
 class Hangups:
@@ -140,25 +142,25 @@ class Hangups:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it has nothing to read any more
 
 
-def _in_force(keeper: Keeper) -> None:
+def _in_force(keeper: Scheduler) -> None:
     """From now on."""
     from audience_sync.alerts.conditions import CONFIG
-    from audience_sync.alerts.without_report import only_late, recovered
-    from audience_sync.cli.wiring.schedule_view import say_schedules
+    from audience_sync.alerts.without_report import end_stale_late, recovered
+    from audience_sync.cli.wiring.schedule_view import log_schedules
 
     settings, found = keeper.program.settings, keeper.program.entries
-    only_late(settings, [each.name for each in found])
+    end_stale_late(settings, [each.name for each in found])
     recovered(settings, CONFIG)
-    say_schedules(found)
+    log_schedules(found)
 
 
-def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) -> None:
+def _reload(options: GlobalOptions, keeper: Scheduler, clock: Timer, port: MetricsServer) -> None:
     """The config as it is now; one that has problems is not used."""
     from audience_sync.alerts.conditions import CONFIG
-    from audience_sync.alerts.without_report import failed
+    from audience_sync.alerts.without_report import raise_alert
     from audience_sync.cli.base.errors import masked_text
-    from audience_sync.errors import AudienceSyncError, ConfigError, in_short
-    from audience_sync.text import plural
+    from audience_sync.errors import AudienceSyncError, ConfigError, summarize_error
+    from audience_sync.text import pluralize
 
     before = keeper.program
     try:
@@ -169,14 +171,14 @@ def _reload(options: GlobalOptions, keeper: Keeper, clock: Clock, port: Port) ->
         keeper.program = before
         name = Path(options.config).name
         expected = isinstance(error, AudienceSyncError)
-        fact, problems = "can't be used", [masked_text(str(error)) if expected else in_short(error, masked_text)]
+        fact, problems = "can't be used", [masked_text(str(error)) if expected else summarize_error(error, masked_text)]
         if isinstance(error, ConfigError):
-            fact = f"has {plural(len(error.problems), 'problem')}"
+            fact = f"has {pluralize(len(error.problems), 'problem')}"
             problems = [masked_text(str(problem)) for problem in error.problems]
         words = f"{name} was reloaded and {fact}. The scheduler keeps the previous config."
         words = "\n".join([words, *(f"  {problem}" for problem in problems)])
         log.warning("%s", words)
-        failed(before.settings, CONFIG, words)
+        raise_alert(before.settings, CONFIG, words)
         return
     clock.count_again()
     log.info("the config was read again")

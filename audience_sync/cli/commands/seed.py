@@ -44,12 +44,14 @@ def seed(
     """
     from audience_sync.cli.views.seed import seeded
     from audience_sync.cli.wiring.confirm import may_seed
-    from audience_sync.cli.wiring.ramp import MOST_REFUSED, climb, parse_shares
-    from audience_sync.cli.wiring.run_command import carry_out
-    from audience_sync.config.sections.units import parse_rate, parse_share
-    from audience_sync.sync.values.request import Order
+    from audience_sync.cli.wiring.ramp import MOST_REFUSED, parse_shares, run_ramp
+    from audience_sync.cli.wiring.run_command import execute_run
+    from audience_sync.config.read.units import parse_rate, parse_share
+    from audience_sync.sync.values.request import RunRequest
 
-    order = Order("seed", (key,), seed=key, baseline=no_send, most=limit, rate=parsed("--rate", rate, parse_rate))
+    order = RunRequest(
+        "seed", (key,), seed=key, baseline=no_send, max_calls=limit, rate=parsed("--rate", rate, parse_rate)
+    )
     if ramp is not None and (limit or no_send):
         raise click.UsageError("--ramp sets how many users are sent to: give it without --limit and --no-send")
     if ramp is None and max_refused is not None:
@@ -59,8 +61,8 @@ def seed(
     if not (yes or no_send) and not may_seed(context, order):
         return 0
     if ramp is not None:
-        return climb(context, order, shares, MOST_REFUSED if most_refused is None else most_refused, upgrade=upgrade)
-    report = carry_out(
+        return run_ramp(context, order, shares, MOST_REFUSED if most_refused is None else most_refused, upgrade=upgrade)
+    report = execute_run(
         context, order, upgrade=upgrade, say=lambda report, details: seeded(report, details, order, rate)
     )
     return exit_code_of(report, limit)

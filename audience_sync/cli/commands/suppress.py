@@ -60,7 +60,7 @@ def unsuppress(context: click.Context, users: tuple[str, ...]) -> None:
 
     ids = _ids(users)
     with _store(context) as (store, _), store.writing() as connection:
-        lifted = suppressions.unsuppress(connection, ids, "command") + suppressions.exhume(connection, ids)
+        lifted = suppressions.unsuppress(connection, ids, "command") + suppressions.remove_tombstones(connection, ids)
         still = sum(suppressions.is_suppressed(connection, user) for user in ids)
     document = {"unsuppressed": lifted, "still_on_a_list_of_the_config": still}
     lines = [f"{_users(lifted)} no longer suppressed. The next run sends what they missed."]
@@ -84,7 +84,7 @@ def erase(context: click.Context, users: tuple[str, ...]) -> None:
     """
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.views.erasure import destinations_left, erased_lines
-    from audience_sync.store.runs.erase import erase as erase_users
+    from audience_sync.store.maintenance.erase import erase as erase_users
 
     ids = _ids(users)
     with _store(context) as (store, settings):
@@ -147,9 +147,9 @@ def _wait_for_a_run(store: Store) -> None:
 
 
 def _users(count: int) -> str:
-    from audience_sync.text import plural
+    from audience_sync.text import pluralize
 
-    return plural(count, "user")
+    return pluralize(count, "user")
 
 
 def _were(count: int) -> str:

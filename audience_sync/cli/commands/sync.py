@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from audience_sync.cli.base.options import accept_clock_option, common, move_key, quiet
-
-if TYPE_CHECKING:
-    from audience_sync.sync.preview.plan_file import SavedPlan
-
-#: Bytes.
-LARGEST_PLAN = 50_000_000
 
 
 @click.command()
@@ -50,27 +43,17 @@ def sync(
 
     Also sends what earlier runs left pending.
     """
-    from audience_sync.cli.wiring.run_command import carry_out
-    from audience_sync.sync.values.request import Order
+    from audience_sync.cli.wiring.run_command import execute_run
+    from audience_sync.sync.values.request import RunRequest
 
     if plan_file is None:
-        order = Order("sync", keys or None, accept, moves=moves, accept_clock=accept_clock)
-        return carry_out(context, order, upgrade=upgrade).exit_code
+        order = RunRequest("sync", keys or None, accept, moves=moves, accept_clock=accept_clock)
+        return execute_run(context, order, upgrade=upgrade).exit_code
     if keys or accept or moves or accept_clock:
         raise click.UsageError(
             "the plan has the audiences, the guards that are lifted, the moves and the clock: give --plan alone"
         )
-    plan = _read(plan_file)
-    return carry_out(context, plan.order, upgrade=upgrade, review=plan.refuse_other).exit_code
+    from audience_sync.cli.wiring.plan_file import read_plan
 
-
-def _read(file: Path) -> SavedPlan:
-    from audience_sync.errors import PlanError
-    from audience_sync.sync.preview.plan_file import saved_plan
-
-    try:
-        if file.stat().st_size > LARGEST_PLAN:
-            raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes, which no plan is")
-        return saved_plan(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, PlanError) as error:
-        raise click.BadParameter(f"{file} can't be used: {error}", param_hint="--plan") from None
+    plan = read_plan(plan_file)
+    return execute_run(context, plan.order, upgrade=upgrade, review=plan.refuse_other).exit_code

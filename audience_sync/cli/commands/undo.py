@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from audience_sync.cli.base.layout import Screen
     from audience_sync.cli.views.run_details import Details
     from audience_sync.cli.views.summary import Wording
-    from audience_sync.sync.preview.plan import Plan
+    from audience_sync.sync.preview.plan import RunPreview
     from audience_sync.sync.values.report import Report
 
 
@@ -30,12 +30,12 @@ def undo(context: click.Context, run: int, yes: bool, dry_run: bool) -> int:
 
     If the sources still have the undone changes, the next run holds them for a person to decide.
     """
-    from audience_sync.cli.wiring.confirm import carry_out_if_meant
-    from audience_sync.sync.values.request import Order
+    from audience_sync.cli.wiring.confirm import confirm_and_run
+    from audience_sync.sync.values.request import RunRequest
 
-    return carry_out_if_meant(
+    return confirm_and_run(
         context,
-        Order(f"undo {run}", undoes=run),
+        RunRequest(f"undo {run}", undoes=run),
         f"Undo run {run}?",
         lambda found, screen: preview(found, run, _which(context, run), screen),
         yes=yes,
@@ -44,17 +44,17 @@ def undo(context: click.Context, run: int, yes: bool, dry_run: bool) -> int:
     )
 
 
-def preview(found: Plan, run: int, which: tuple[str, datetime] | None, screen: Screen) -> Iterator[Sequence[str]]:
+def preview(found: RunPreview, run: int, which: tuple[str, datetime] | None, screen: Screen) -> Iterator[Sequence[str]]:
     """``which``: the command of the run to undo, and its start."""
     from audience_sync.cli.base.layout import Column, prose, table
     from audience_sync.cli.views.summary import notes
     from audience_sync.cli.wiring.confirm import forecast_table, withheld_lines
-    from audience_sync.text import plural
+    from audience_sync.text import pluralize
 
     audiences, traits = found.findings.audiences, found.findings.traits
     changes = sum(each.entered + each.left for each in audiences) + traits.changed
     of = f" ({which[0]}, {which[1]:%Y-%m-%d %H:%M} UTC)" if which else ""
-    yield prose(f"Undo run {run}{of}: reverses {plural(changes, 'change')}.", screen)
+    yield prose(f"Undo run {run}{of}: reverses {pluralize(changes, 'change')}.", screen)
     columns = (
         Column("audience"),
         Column("true to", right=True, keep=True),
@@ -63,7 +63,7 @@ def preview(found: Plan, run: int, which: tuple[str, datetime] | None, screen: S
     rows = [(each.key, each.entered, each.left) for each in audiences]
     yield table(columns, rows, screen, stack_if_narrow=True)
     if traits.changed:
-        yield prose(f"Computed traits: {plural(traits.changed, 'user')} would get their earlier values.", screen)
+        yield prose(f"Computed traits: {pluralize(traits.changed, 'user')} would get their earlier values.", screen)
     yield forecast_table(found.forecasts, screen)
     yield list(withheld_lines(found.forecasts, screen))
     yield notes((), found.findings.warnings, screen)

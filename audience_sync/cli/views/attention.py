@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from audience_sync.cli.base.layout import INDENT, Screen, command, labelled, listed, printable, prose, width_of
 from audience_sync.cli.views.run_details import MOST_REASONS, Details, Held, RefusedFor
 from audience_sync.errors import ANYWAY
-from audience_sync.model import AudienceStatus, Counts, HoldKind
-from audience_sync.sync.guard.limits import empties
-from audience_sync.sync.values.change_set import AudienceFinding, RejectedRow
+from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
+from audience_sync.sync.guard.limits import removes_everyone
+from audience_sync.sync.values.change_set import AudienceResult, RejectedRow
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.text import plural, share_of
+from audience_sync.text import pluralize, share_of
 
 #: Reasons of invalid rows that are shown, and rows of each.
 MOST_ROWS = 5
@@ -52,7 +52,7 @@ def blocks(report: Report, details: Details, screen: Screen, *, by_hand: bool = 
 
 
 def failure_blocks(
-    audiences: Sequence[AudienceFinding],
+    audiences: Sequence[AudienceResult],
     trait_errors: Sequence[str],
     errors: Sequence[str],
     details: Details,
@@ -62,7 +62,7 @@ def failure_blocks(
 ) -> Iterator[list[str]]:
     """Audiences that could not be loaded, by reason; computed traits; what keeps the ``whole`` run from sending."""
     failed = [each for each in audiences if each.status is AudienceStatus.FAILED]
-    by_reason: dict[str, list[AudienceFinding]] = {}
+    by_reason: dict[str, list[AudienceResult]] = {}
     for each in failed:
         by_reason.setdefault(of_audience(each.error or "it failed", each.key), []).append(each)
     for reason, found in by_reason.items():
@@ -73,13 +73,13 @@ def failure_blocks(
         yield _general(whole, error, "nothing was sent", screen)
 
 
-def _failed(reason: str, audiences: Sequence[AudienceFinding], details: Details, screen: Screen) -> list[str]:
+def _failed(reason: str, audiences: Sequence[AudienceResult], details: Details, screen: Screen) -> list[str]:
     keys = [each.key for each in audiences]
-    what = keys[0] if len(keys) == 1 else plural(len(keys), "audience")
+    what = keys[0] if len(keys) == 1 else pluralize(len(keys), "audience")
     known = dict.fromkeys(details.source_names[key] for key in keys if key in details.source_names)
     members = sum(each.before for each in audiences)
     its = "its" if len(keys) == 1 else "their"
-    kept = f"{its} {plural(members, 'member')}" if members else f"{its} members"
+    kept = f"{its} {pluralize(members, 'member')}" if members else f"{its} members"
     verb = "is" if members == 1 else "are"
     why, _, accept = reason.partition(f" {ANYWAY}")
     anyway = [*prose("If the snapshot is right anyway:", screen, indent=INDENT), command(accept, indent=DEEPER)]
@@ -114,7 +114,7 @@ def _general(what: str, reason: str, effect: str, screen: Screen) -> list[str]:
 
 
 def _stopped(each: DestinationReport, details: Details, screen: Screen) -> list[str]:
-    pending = f"{plural(each.pending, 'call')} {'is' if each.pending == 1 else 'are'} pending"
+    pending = f"{pluralize(each.pending, 'call')} {'is' if each.pending == 1 else 'are'} pending"
     pairs = [
         ("Reason", printable_lines(each.error)),
         ("Address", each.address),
@@ -145,14 +145,14 @@ def held_name(held: Held) -> str:
         return held.keys[0]
     what = "audience" if held.kind is HoldKind.AUDIENCE else "computed trait"
     source = f" of {held.source}" if held.source and held.kind is HoldKind.COMPUTED_TRAIT else ""
-    return f"{plural(len(held.keys), what)}{source}"
+    return f"{pluralize(len(held.keys), what)}{source}"
 
 
 def held_pairs(held: Held) -> list[tuple[str, str]]:
     several, counts = len(held.keys) > 1, held.counts
     change = "" if several else change_text(held.kind, counts)
     reason = held.reason if several or not held.limit else ""
-    if not several and held.kind is HoldKind.AUDIENCE and empties(counts):
+    if not several and held.kind is HoldKind.AUDIENCE and removes_everyone(counts):
         reason = "the new snapshot is empty"
     at = f", {held.since_at:%Y-%m-%d %H:%M} UTC" if held.since_at else ""
     names = "Traits" if held.kind is HoldKind.COMPUTED_TRAIT else "Audiences"
@@ -170,17 +170,19 @@ def held_pairs(held: Held) -> list[tuple[str, str]]:
     ]
 
 
-def change_text(kind: HoldKind, counts: Counts) -> str:
+def change_text(kind: HoldKind, counts: ChangeCounts) -> str:
     """What a held snapshot would change, the larger change with its share."""
     before, entered, left = counts
     if kind is HoldKind.COMPUTED_TRAIT:
-        return f"{left:,} of {plural(before, 'user')} ({share_of(left, before)}) would lose their value" if left else ""
+        return (
+            f"{left:,} of {pluralize(before, 'user')} ({share_of(left, before)}) would lose their value" if left else ""
+        )
     if kind is HoldKind.SUPPRESSED:
-        return f"{left:,} of {plural(before, 'user')} ({share_of(left, before)}) would be sent to again"
-    leave = f"{left:,} of {plural(before, 'member')} ({share_of(left, before)}) would leave" if left else ""
-    enter = f"{plural(entered, 'user')} would enter" if entered else ""
+        return f"{left:,} of {pluralize(before, 'user')} ({share_of(left, before)}) would be sent to again"
+    leave = f"{left:,} of {pluralize(before, 'member')} ({share_of(left, before)}) would leave" if left else ""
+    enter = f"{pluralize(entered, 'user')} would enter" if entered else ""
     if entered and not left:
-        enter += f"; it has {plural(before, 'member')}"
+        enter += f"; it has {pluralize(before, 'member')}"
     return ", ".join(part for part in (leave, enter) if part)
 
 
@@ -206,7 +208,7 @@ def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Scr
     now = sum(one.calls for one in reasons)
     retry = command(f"audience-sync retry --destination {each.name}", indent=DEEPER)
     if now:
-        lines = [f"Refused by {each.name}: {plural(now, 'call')}"]
+        lines = [f"Refused by {each.name}: {pluralize(now, 'call')}"]
         width = max(len(f"{one.calls:,}") for one in reasons)
         for one in reasons[:MOST_REASONS]:
             start = f"{INDENT}{one.calls:>{width},}{INDENT}"
@@ -218,14 +220,14 @@ def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Scr
         old = f"These users keep their old values at {each.name}. After correcting the data:"
         yield [*lines, "", *prose(old, screen, indent=INDENT), retry]
     if each.still_refused > now:
-        earlier = plural(each.still_refused - now, "call")
+        earlier = pluralize(each.still_refused - now, "call")
         yield [*prose(f"Refused by {each.name} in earlier runs: {earlier}", screen), retry]
 
 
 def _pending(each: DestinationReport, screen: Screen) -> list[str]:
     what = "no call is lost: the next run sends them with the newest values"
     return [
-        f"Pending at {each.name}: {plural(each.pending, 'call')}",
+        f"Pending at {each.name}: {pluralize(each.pending, 'call')}",
         *labelled([("Reason", printable_lines(each.error)), ("Effect", what)], screen),
         "",
         *prose("Nothing to do if sync runs on a schedule. To send them now:", screen, indent=INDENT),
@@ -233,7 +235,7 @@ def _pending(each: DestinationReport, screen: Screen) -> list[str]:
     ]
 
 
-def standing(audiences: Sequence[AudienceFinding], details: Details, screen: Screen) -> Iterator[list[str]]:
+def standing(audiences: Sequence[AudienceResult], details: Details, screen: Screen) -> Iterator[list[str]]:
     """Audiences that wait for their seed, or that a person has frozen."""
     for each in audiences:
         if each.status is AudienceStatus.WAITING:
@@ -253,20 +255,20 @@ def standing(audiences: Sequence[AudienceFinding], details: Details, screen: Scr
 def invalid_block(rows: Sequence[RejectedRow], screen: Screen) -> list[str]:
     """Rows that were left out, by file and reason."""
     files = dict.fromkeys(each.file for each in rows)
-    of = f" of {next(iter(files))}" if len(files) == 1 else f" of {plural(len(files), 'file')}"
-    lines = prose(f"Invalid: {plural(len(rows), 'row')}{of} {'was' if len(rows) == 1 else 'were'} left out.", screen)
+    of = f" of {next(iter(files))}" if len(files) == 1 else f" of {pluralize(len(files), 'file')}"
+    lines = prose(f"Invalid: {pluralize(len(rows), 'row')}{of} {'was' if len(rows) == 1 else 'were'} left out.", screen)
     reasons: dict[tuple[str, str], list[int]] = {}
     for each in rows:
         reasons.setdefault((each.file, each.reason), []).append(each.row)
     found = sorted(reasons.items(), key=lambda item: -len(item[1]))
     pairs = [(label, text) for label, text in _reasons(found[:MOST_ROWS], one_file=len(files) == 1)]
-    more = [("More", f"{plural(len(found) - MOST_ROWS, 'reason')}")] if len(found) > MOST_ROWS else []
+    more = [("More", f"{pluralize(len(found) - MOST_ROWS, 'reason')}")] if len(found) > MOST_ROWS else []
     return [*lines, *labelled([*pairs, *more], screen)]
 
 
 def invalid_lines(rows: Sequence[RejectedRow], screen: Screen, *, most: int) -> list[str]:
     """Rows that would be left out, one by one."""
-    lines = [f"Invalid: {plural(len(rows), 'row')} would be left out."]
+    lines = [f"Invalid: {pluralize(len(rows), 'row')} would be left out."]
     for each in rows[:most]:
         text = f"{each.file}, row {each.row}: {printable_lines(each.reason)}"
         lines += prose(text, screen, indent=INDENT, hanging=DEEPER)

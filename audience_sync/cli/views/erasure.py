@@ -11,7 +11,7 @@ from audience_sync.cli.base.layout import Screen, labelled, prose
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.registry import destination_types
 from audience_sync.store.tables import destinations
-from audience_sync.text import form, plural
+from audience_sync.text import form, pluralize
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ def erased_lines(users: int, known: int, left: Sequence[Left], screen: Screen) -
     unknown = "" if known == users else f" ({known:,} of them known)"
     ids = "its id" if users == 1 else "each id"
     lines = [
-        *prose(f"{plural(users, 'user')} erased{unknown}. The store keeps only a hash of {ids}.", screen),
+        *prose(f"{pluralize(users, 'user')} erased{unknown}. The store keeps only a hash of {ids}.", screen),
         *prose(f"{'The user is' if users == 1 else 'These users are'} neither loaded nor sent again.", screen),
     ]
     if not left:
         return lines
-    keep = f"{plural(len(left), 'destination')} still {form(len(left), 'has')} what was sent. Delete the "
+    keep = f"{pluralize(len(left), 'destination')} still {form(len(left), 'has')} what was sent. Delete the "
     them = form(users, "user")
     return [*lines, "", *prose(f"{keep}{them} there as well:", screen), *labelled(_rows(left), screen)]
 

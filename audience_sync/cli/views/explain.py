@@ -19,17 +19,17 @@ from audience_sync.cli.base.layout import (
     table,
     width_of,
 )
-from audience_sync.cli.base.output import show
-from audience_sync.cli.base.user_id_option import shown_id
+from audience_sync.cli.base.output import format_value
+from audience_sync.cli.base.user_id_option import display_id
 from audience_sync.history.explain.as_json import http_status, reason
 from audience_sync.history.explain.explain import DestinationView, Explanation
-from audience_sync.history.explain.replay import Call, Outcome
-from audience_sync.history.explain.status import Line, State
-from audience_sync.history.explain.value_history import UNKNOWN, Version, Versions
+from audience_sync.history.explain.replay import Call, CallOutcome
+from audience_sync.history.explain.status import DeliveryState, PropertyStatus
+from audience_sync.history.explain.value_history import UNKNOWN, ValueChange, ValueHistory
 from audience_sync.model import PropertyKind
 from audience_sync.store.audiences.absences import Absence
 from audience_sync.store.audiences.holdouts import Holdout
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 
 #: Where the remedy of a problem begins, and its commands.
 _REMEDY = re.compile(r" (?=If this is right: |If all that run |If it is right anyway: |To sync it again: )")
@@ -42,30 +42,30 @@ MOST_CHARACTERS = 200
 _DEEPEST = 12
 #: How many properties are how, in the first line on a destination.
 COUNTED = {
-    State.OWED: "pending",
-    State.WAITING: "waiting for seed",
-    State.REFUSED: "refused",
-    State.WITHHELD: "not sent (the user is suppressed)",
+    DeliveryState.OWED: "pending",
+    DeliveryState.WAITING: "waiting for seed",
+    DeliveryState.REFUSED: "refused",
+    DeliveryState.WITHHELD: "not sent (the user is suppressed)",
 }
 #: How a destination is named in the second line, by the first of these states that some property is in.
 STANDING = {
-    State.REFUSED: "Refused by",
-    State.OWED: "Pending at",
-    State.WAITING: "Waiting for seed at",
-    State.WITHHELD: "Nothing is sent to",
-    State.TOLD: "Up to date at",
+    DeliveryState.REFUSED: "Refused by",
+    DeliveryState.OWED: "Pending at",
+    DeliveryState.WAITING: "Waiting for seed at",
+    DeliveryState.WITHHELD: "Nothing is sent to",
+    DeliveryState.TOLD: "Up to date at",
 }
 #: Why properties were never sent.
 UNSENT = {
-    State.BASELINE: ("Baseline", "recorded, only later changes are sent"),
-    State.NOT_TOLD_OF: ("Elsewhere", "not sent to this destination"),
-    State.JOINED: ("Joined", "sent under the new id"),
+    DeliveryState.BASELINE: ("Baseline", "recorded, only later changes are sent"),
+    DeliveryState.NOT_TOLD_OF: ("Elsewhere", "not sent to this destination"),
+    DeliveryState.JOINED: ("Joined", "sent under the new id"),
 }
-SENT = {Outcome.DELIVERED: "Sent", Outcome.REFUSED: "Refused", Outcome.WITHHELD: "Not sent"}
+SENT = {CallOutcome.DELIVERED: "Sent", CallOutcome.REFUSED: "Refused", CallOutcome.WITHHELD: "Not sent"}
 
 
 def explanation_lines(found: Explanation, screen: Screen, *, at: datetime | None) -> list[str]:
-    user, when = shown_id(found.user_id), f" at {show(at)} UTC" if at else ""
+    user, when = display_id(found.user_id), f" at {format_value(at)} UTC" if at else ""
     if found.erased_at:
         return _erased(found, user, screen)
     if not found.is_known:
@@ -83,7 +83,7 @@ def explanation_lines(found: Explanation, screen: Screen, *, at: datetime | None
 
 def _erased(found: Explanation, user: str, screen: Screen) -> list[str]:
     texts = (
-        f"User {user} was erased on {show(found.erased_at)} UTC.",
+        f"User {user} was erased on {format_value(found.erased_at)} UTC.",
         "Only a hash of the id is kept. The user is neither loaded nor sent.",
         "Destinations keep what they had: delete the user there as well.",
     )
@@ -96,7 +96,7 @@ def _argument(user: str) -> str:
     return f"-- {quote(user)}" if user.startswith("-") else quote(user)
 
 
-def _of_kind(found: Explanation, kind: PropertyKind) -> list[Versions]:
+def _of_kind(found: Explanation, kind: PropertyKind) -> list[ValueHistory]:
     return [each for each in found.versions.values() if each.of.kind is kind]
 
 
@@ -104,18 +104,24 @@ def _in_short(found: Explanation) -> str:
     audiences = _of_kind(found, PropertyKind.AUDIENCE)
     inside = sum(each.is_there for each in audiences)
     traits = sum(each.is_there for each in _of_kind(found, PropertyKind.COMPUTED_TRAIT))
-    return f"in {inside:,} of {plural(len(audiences), 'audience')}, {plural(traits, 'computed trait')}."
+    return f"in {inside:,} of {pluralize(len(audiences), 'audience')}, {pluralize(traits, 'computed trait')}."
 
 
 def _where(found: Explanation) -> str:
     """How the destinations stand, in one line."""
-    by_state: dict[State, list[str]] = {}
+    by_state: dict[DeliveryState, list[str]] = {}
     for view in found.destinations:
         states = {each.state for each in view.lines}
         state = next((each for each in STANDING if each in states), None)
         if state:
             by_state.setdefault(state, []).append(view.name)
-    order = (State.TOLD, State.OWED, State.WAITING, State.REFUSED, State.WITHHELD)
+    order = (
+        DeliveryState.TOLD,
+        DeliveryState.OWED,
+        DeliveryState.WAITING,
+        DeliveryState.REFUSED,
+        DeliveryState.WITHHELD,
+    )
     return " ".join(f"{STANDING[state]} {_and(by_state[state])}." for state in order if state in by_state)
 
 
@@ -126,13 +132,13 @@ def _and(names: Sequence[str]) -> str:
 
 def _remarks(found: Explanation) -> Iterator[str]:
     if found.joined is not None:
-        yield f"A previous id of {shown_id(found.joined.new_id)} (`aliases`), since run {found.joined.run}."
+        yield f"A previous id of {display_id(found.joined.new_id)} (`aliases`), since run {found.joined.run}."
     for each in found.suppressions:
         where = "by hand" if each.origin == "command" else "by a list of the config"
         if each.holds_at(found.at):
-            yield f"Suppressed {where} since {show(each.since)} UTC: nothing is sent."
+            yield f"Suppressed {where} since {format_value(each.since)} UTC: nothing is sent."
         else:
-            yield f"Was suppressed {where} from {show(each.since)} to {show(each.until)} UTC."
+            yield f"Was suppressed {where} from {format_value(each.since)} to {format_value(each.until)} UTC."
 
 
 def _blocks(found: Explanation, screen: Screen) -> Iterator[list[str]]:
@@ -166,11 +172,11 @@ def _problems(found: Explanation) -> Iterator[str]:
     for key, each in found.absences.items():
         yield f"{key}: {_missing(each)}"
     for key, out in found.holdouts.items():
-        yield f"Held out of {key}{_share(out)} since run {out.run} ({show(out.since)} UTC): never sent `true`."
+        yield f"Held out of {key}{_share(out)} since run {out.run} ({format_value(out.since)} UTC): never sent `true`."
 
 
 def _missing(absence: Absence) -> str:
-    since = f"missing from its source since run {absence.run} ({show(absence.since)} UTC)"
+    since = f"missing from its source since run {absence.run} ({format_value(absence.since)} UTC)"
     if absence.stay is None:
         return f"{since}. The next run sends `false`, unless the user comes back"
     return f"{since}, still a member for now: `false` is sent {absence.stay} after that, unless the user comes back"
@@ -205,7 +211,7 @@ def _traits(found: Explanation, screen: Screen) -> list[str]:
 
 
 def _values(
-    heading: str, found: Explanation, versions: Sequence[Versions], notes: Sequence[list[str]], screen: Screen
+    heading: str, found: Explanation, versions: Sequence[ValueHistory], notes: Sequence[list[str]], screen: Screen
 ) -> list[str]:
     """A table of values; one that does not fit moves under its row, before the row's note."""
     times = [_short(found.times[each.now.run], screen) for each in versions]
@@ -224,10 +230,10 @@ def _values(
 
 
 def _short(moment: datetime, screen: Screen) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}" if screen.is_narrow else show(moment)
+    return f"{moment:%Y-%m-%d %H:%M}" if screen.is_narrow else format_value(moment)
 
 
-def _value(version: Version) -> str:
+def _value(version: ValueChange) -> str:
     return "(not stored)" if version.value == UNKNOWN else version.value or "(none)"
 
 
@@ -245,15 +251,15 @@ def shortened(text: str, screen: Screen) -> str:
     return f"{text[:most]} and {left:,} more characters" if left > 0 else text
 
 
-def _seen(found: Explanation, versions: Versions) -> str:
+def _seen(found: Explanation, versions: ValueHistory) -> str:
     by = found.snapshots[versions.of.key].confirmed_by
     confirmed = None if by is None else f"last confirmed by run {by}"
     return ", ".join(filter(None, [_snapshot(found, versions, "members", "member"), confirmed]))
 
 
-def _snapshot(found: Explanation, versions: Versions, count: str, thing: str) -> str:
+def _snapshot(found: Explanation, versions: ValueHistory, count: str, thing: str) -> str:
     counts, place = found.snapshots[versions.of.key].counts, versions.now_from
-    return ", ".join(filter(None, [place, plural(counts[count], thing) if count in counts else None]))
+    return ", ".join(filter(None, [place, pluralize(counts[count], thing) if count in counts else None]))
 
 
 def _destination(found: Explanation, view: DestinationView, screen: Screen) -> list[str]:
@@ -264,15 +270,15 @@ def _destination(found: Explanation, view: DestinationView, screen: Screen) -> l
     ]
     older = len(view.told.calls) - MOST_ROWS
     if older > 0:
-        lines += prose(f"and {plural(older, 'older request')}: --json", screen, indent="  ")
+        lines += prose(f"and {pluralize(older, 'older request')}: --json", screen, indent="  ")
     for title, text in _commands(view):
         lines += ["", f"  {title}", command(text, indent="    ")]
     return lines
 
 
 def _standing(view: DestinationView) -> str:
-    counts = {state: sum(each.state is state for each in view.lines) for state in State}
-    accepted = counts[State.TOLD]
+    counts = {state: sum(each.state is state for each in view.lines) for state in DeliveryState}
+    accepted = counts[DeliveryState.TOLD]
     found = [f"{counts[state]:,} {what}" for state, what in COUNTED.items() if counts[state]]
     if not found:
         return f"{_properties(accepted)} accepted, nothing pending" if accepted else "nothing pending"
@@ -291,13 +297,13 @@ def _due(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[
     states = {each.state for each in view.lines if each.due}
     if not due:
         return
-    told, waits = view.told, bool(states & {State.OWED, State.WAITING})
-    if State.REFUSED in states and told.refusals:
+    told, waits = view.told, bool(states & {DeliveryState.OWED, DeliveryState.WAITING})
+    if DeliveryState.REFUSED in states and told.refusals:
         last = told.refusals[-1]
         yield "Reason", printable(_answer(last))
-        yield "Request", f"{_request(last)}, refused {plural(len(told.refusals), 'time')}"
+        yield "Request", f"{_request(last)}, refused {pluralize(len(told.refusals), 'time')}"
     if waits and view.last and view.last.error:
-        calls = plural(view.last.pending, "call")
+        calls = pluralize(view.last.pending, "call")
         yield "Reason", f"run {view.last.run} left {calls} pending: {printable(' '.join(view.last.error.split()))}"
     runs = sorted({each.run for each in due.values()})
     yield "Since", f"run {runs[0]}" + (f" to {runs[-1]}" if len(runs) > 1 else "")
@@ -314,21 +320,21 @@ def _calls(found: Explanation, view: DestinationView, screen: Screen) -> Iterato
     """The calls about the user, the newest first; of the last refusal the reason stands above."""
     known = view.told.refusals[-1] if view.told.refusals else None
     for call in view.told.calls[: -MOST_ROWS - 1 : -1]:
-        if call is known and any(each.state is State.REFUSED for each in view.lines):
+        if call is known and any(each.state is DeliveryState.REFUSED for each in view.lines):
             continue
         yield "Request", _request(call)
         yield SENT[call.outcome], _said(found, call.values, screen)
-        answer = "" if call.outcome is Outcome.WITHHELD else _answer(call)
+        answer = "" if call.outcome is CallOutcome.WITHHELD else _answer(call)
         if answer:
             yield "Answer", printable(answer)
 
 
 def _request(call: Call) -> str:
-    request, at = call.request, f"{show(call.request.answered_at)} UTC"
+    request, at = call.request, f"{format_value(call.request.answered_at)} UTC"
     return f"run {request.run}, {at}" if request.id is None else f"{request.id} of run {request.run}, {at}"
 
 
-def _said(found: Explanation, values: Mapping[str, Version], screen: Screen) -> str:
+def _said(found: Explanation, values: Mapping[str, ValueChange], screen: Screen) -> str:
     """Properties with their values; ``the 8 values above`` where they are all those that the tables show."""
     above = {key: each.now.value for key, each in found.versions.items() if each.ever}
     if len(values) > 1 and {key: each.value for key, each in values.items()} == above:
@@ -350,21 +356,21 @@ def _unsent(view: DestinationView) -> Iterator[tuple[str, str]]:
         yield "Accepted", f"{listed(gone)}: the request is no longer stored"
 
 
-def _is_forgotten(line: Line) -> bool:
-    return line.state is State.TOLD and line.told is None
+def _is_forgotten(line: PropertyStatus) -> bool:
+    return line.state is DeliveryState.TOLD and line.told is None
 
 
 def _commands(view: DestinationView) -> Iterator[tuple[str, str]]:
-    if any(each.state is State.REFUSED for each in view.lines):
+    if any(each.state is DeliveryState.REFUSED for each in view.lines):
         yield "After correcting the data:", f"audience-sync retry --destination {view.name}"
     for each in view.lines:
-        if each.state is State.WAITING:
+        if each.state is DeliveryState.WAITING:
             yield "To send it:", f"audience-sync seed {each.key}"
 
 
 def _answer(call: Call) -> str:
     """What the destination answered; empty where it accepted the call and said nothing more."""
     status, why = http_status(call), reason(call) or ""
-    if call.outcome is Outcome.DELIVERED and not why:
+    if call.outcome is CallOutcome.DELIVERED and not why:
         return ""
     return ": ".join(filter(None, ["" if not status or f"HTTP {status}" in why else f"HTTP {status}", why]))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from audience_sync.destinations.base import Answer, HttpRequest
-from audience_sync.destinations.http.statuses import excerpt, is_page, shortened
-from audience_sync.redaction.secrets import MASK, masked, secrets_of
+from audience_sync.destinations.http.statuses import excerpt, is_html_answer, truncate
+from audience_sync.redaction.secrets import MASK, collect_secrets, mask_secrets
 
 #: Any other header may hold a key. A signature is none: it is what one compares when a receiver refuses it.
-PLAIN_HEADERS = frozenset(
+SAFE_HEADERS = frozenset(
     {"accept", "accept-encoding", "content-encoding", "content-type", "user-agent"}
     | {"webhook-id", "webhook-timestamp", "webhook-signature", "x-outbound-client", "x-outbound-guid"}
 )
@@ -39,24 +39,24 @@ class ShownResponse:
 
 def all_secrets(known: Iterable[str], headers: Mapping[str, str]) -> tuple[str, ...]:
     """The config's secrets, and what was made of them for the headers."""
-    return secrets_of([*known, *(value for name, value in headers.items() if name.lower() not in PLAIN_HEADERS)])
+    return collect_secrets([*known, *(value for name, value in headers.items() if name.lower() not in SAFE_HEADERS)])
 
 
-def shown_request(request: HttpRequest, headers: Mapping[str, str], secrets: Iterable[str]) -> ShownRequest:
+def redact_request(request: HttpRequest, headers: Mapping[str, str], secrets: Iterable[str]) -> ShownRequest:
     """``headers``: all that went, with those that the transport adds."""
     known = all_secrets(secrets, headers)
     return ShownRequest(
-        masked(_text(request), known),
+        mask_secrets(_text(request), known),
         request.method,
-        masked(_without_query(request.url), known),
-        {name: masked(_header(name, value), known) for name, value in headers.items()},
+        mask_secrets(_without_query(request.url), known),
+        {name: mask_secrets(_header(name, value), known) for name, value in headers.items()},
     )
 
 
 def shown_response(answer: Answer, headers: Mapping[str, str], secrets: Iterable[str]) -> ShownResponse:
     """``headers``: the request's, which the answer may repeat."""
-    body = "(a page of HTML)" if is_page(answer.body) else excerpt(answer.body, all_secrets(secrets, headers))
-    return ShownResponse(answer.status, shortened(body))
+    body = "(a page of HTML)" if is_html_answer(answer.body) else excerpt(answer.body, all_secrets(secrets, headers))
+    return ShownResponse(answer.status, truncate(body))
 
 
 def _text(request: HttpRequest) -> str:
@@ -72,7 +72,7 @@ def _without_query(url: str) -> str:
 
 
 def _header(name: str, value: str) -> str:
-    if name.lower() in PLAIN_HEADERS:
+    if name.lower() in SAFE_HEADERS:
         return value
     scheme, _, key = value.partition(" ")
     return f"{scheme} {MASK}" if key and scheme in SCHEMES else MASK

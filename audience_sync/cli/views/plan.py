@@ -20,17 +20,17 @@ from audience_sync.cli.base.layout import (
     table,
 )
 from audience_sync.cli.base.output import path_text
-from audience_sync.cli.base.user_id_option import shown_id
+from audience_sync.cli.base.user_id_option import display_id
 from audience_sync.cli.views.attention import held_block, invalid_lines, joined, standing
-from audience_sync.cli.views.http_exchange import ShownRequest, shown_request
+from audience_sync.cli.views.http_exchange import ShownRequest, redact_request
 from audience_sync.cli.views.run_details import Details
 from audience_sync.cli.views.summary import notes, traits_lines
 from audience_sync.model import AudienceStatus, IdentifyCall, PropertyKind
-from audience_sync.redaction.secrets import masked
+from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sync.preview.forecast import Forecast
-from audience_sync.sync.preview.plan import Plan
-from audience_sync.sync.values.change_set import AudienceFinding, Findings
-from audience_sync.text import duration, form, plural
+from audience_sync.sync.preview.plan import RunPreview
+from audience_sync.sync.values.change_set import AudienceResult, ChangeSet
+from audience_sync.text import duration, form, pluralize
 
 #: The largest changes, invalid rows and refused calls that are shown; `--json` has more.
 MOST = 5
@@ -63,7 +63,7 @@ class Shown:
     saved_as: str | None = None
 
 
-def plan_json(found: Plan, secrets: Sequence[str]) -> dict[str, Any]:
+def plan_json(found: RunPreview, secrets: Sequence[str]) -> dict[str, Any]:
     """The contract of ``plan --json`` (docs/commands/plan.md). ``secrets``: the config's."""
     document = found.as_json()
     for each, forecast in zip(document["destinations"], found.forecasts, strict=True):
@@ -71,7 +71,7 @@ def plan_json(found: Plan, secrets: Sequence[str]) -> dict[str, Any]:
     return document
 
 
-def plan_lines(found: Plan, shown: Shown, screen: Screen) -> list[str]:
+def plan_lines(found: RunPreview, shown: Shown, screen: Screen) -> list[str]:
     """All lines of the answer of ``plan``."""
     findings, details = found.findings, shown.details
     return joined(
@@ -96,28 +96,28 @@ def plan_lines(found: Plan, shown: Shown, screen: Screen) -> list[str]:
     )
 
 
-def headline(found: Plan) -> str:
+def headline(found: RunPreview) -> str:
     """What would happen, and how much."""
     findings = found.findings
     entered, left = (sum(getattr(each, name) for each in findings.audiences) for name in ("entered", "left"))
     changes = [
-        f"{plural(count, 'user')} would {verb}" for count, verb in ((entered, "enter"), (left, "leave")) if count
+        f"{pluralize(count, 'user')} would {verb}" for count, verb in ((entered, "enter"), (left, "leave")) if count
     ]
     if not changes and findings.traits.changed:
-        changes = [f"{plural(findings.traits.changed, 'user')} with changed traits"]
+        changes = [f"{pluralize(findings.traits.changed, 'user')} with changed traits"]
     calls, to = sum(each.calls for each in found.forecasts), sum(each.calls > 0 for each in found.forecasts)
-    sends = f"{plural(calls, 'call')} to {plural(to, 'destination')}" if calls else "nothing to send"
+    sends = f"{pluralize(calls, 'call')} to {pluralize(to, 'destination')}" if calls else "nothing to send"
     held = sum(each.status is AudienceStatus.HELD for each in findings.audiences)
     traits = len(findings.traits.held)
     failed = sum(each.status is AudienceStatus.FAILED for each in findings.audiences)
-    trouble = [f"{plural(failed, 'audience')} could not be loaded"] if failed else []
+    trouble = [f"{pluralize(failed, 'audience')} could not be loaded"] if failed else []
     trouble += ["computed traits could not be loaded"] if findings.traits.errors else []
-    trouble += [f"{plural(held, 'audience')} would be held"] if held else []
-    trouble += [f"{plural(traits, 'computed trait')} would be held"] if traits else []
+    trouble += [f"{pluralize(held, 'audience')} would be held"] if held else []
+    trouble += [f"{pluralize(traits, 'computed trait')} would be held"] if traits else []
     return f"Plan: {', '.join([*trouble, *(changes or ['no changes']), sends])}. Nothing was changed."
 
 
-def _audiences(audiences: Sequence[AudienceFinding], screen: Screen) -> list[str]:
+def _audiences(audiences: Sequence[AudienceResult], screen: Screen) -> list[str]:
     none = "-" if any(_share(each) for each in audiences) else None
     rows = [
         (each.key, each.status.value, each.after, each.entered, each.left, _share(each) or none, each.invalid)
@@ -126,17 +126,17 @@ def _audiences(audiences: Sequence[AudienceFinding], screen: Screen) -> list[str
     return table(AUDIENCES, rows, screen, stack_if_narrow=True)
 
 
-def _share(each: AudienceFinding) -> str | None:
+def _share(each: AudienceResult) -> str | None:
     """Of the members before, how many would enter or leave."""
     moved = each.entered + each.left
     return f"{moved / each.before:.1%}" if moved and each.before else None
 
 
-def _largest_traits(found: Plan, screen: Screen) -> list[str]:
+def _largest_traits(found: RunPreview, screen: Screen) -> list[str]:
     changes = [each for each in found.largest if each.kind is PropertyKind.COMPUTED_TRAIT]
     if not changes:
         return []
-    names = [f"{each.key} {plural(each.users, 'user')}" for each in changes]
+    names = [f"{each.key} {pluralize(each.users, 'user')}" for each in changes]
     return prose(f"Largest changes of computed traits: {listed(names, most=MOST)}.", screen)
 
 
@@ -149,7 +149,7 @@ def _destinations(forecasts: Sequence[Forecast], screen: Screen) -> list[str]:
         lines += prose(f"Destinations without calls: {', '.join(none)}.", screen)
     for each in forecasts:
         if each.withheld:
-            lines += prose(f"{plural(each.withheld, 'suppressed user')} would be left out at {each.name}.", screen)
+            lines += prose(f"{pluralize(each.withheld, 'suppressed user')} would be left out at {each.name}.", screen)
     return lines
 
 
@@ -194,7 +194,7 @@ def _calls(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[str]]
 
 
 def _call(call: IdentifyCall, screen: Screen) -> list[str]:
-    user = shown_id(call.user_id)
+    user = display_id(call.user_id)
     if fills_half(user, screen):
         return [INDENT + user, *json_lines(call.traits_json, screen, start=INDENT * 2, most=CALL_LINES)]
     start = f"{INDENT}{user}  "
@@ -220,7 +220,7 @@ def _requests(forecasts: Sequence[Forecast], secrets: Sequence[str], screen: Scr
 def _request_lines(each: Forecast, secrets: Sequence[str], screen: Screen) -> tuple[list[str], bool]:
     """The first request, and whether its end was left out."""
     request = _request(each, secrets)
-    what = f"for the first {plural(each.in_request, 'call')}"
+    what = f"for the first {pluralize(each.in_request, 'call')}"
     if request.method is None:
         what = f"Line for {path_text(each.address)}" if each.in_request == 1 else f"Lines for {path_text(each.address)}"
         title = f"{what}:"
@@ -251,9 +251,11 @@ def _escaped(text: str) -> str:
 def _refusals(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[str]]:
     for each in forecasts:
         if each.refused:
-            lines = prose(f"{plural(each.refused, 'call')} to {each.name} can't be sent, and would be refused:", screen)
+            lines = prose(
+                f"{pluralize(each.refused, 'call')} to {each.name} can't be sent, and would be refused:", screen
+            )
             for user, why in list(each.refusals.items())[:MOST]:
-                lines += prose(f"{shown_id(user)}: {printable(why)}", screen, indent=INDENT, hanging=INDENT * 2)
+                lines += prose(f"{display_id(user)}: {printable(why)}", screen, indent=INDENT, hanging=INDENT * 2)
             more = each.refused - min(MOST, len(each.refusals))
             yield [*lines, *([f"{INDENT}and {more:,} more"] if more else [])]
 
@@ -261,24 +263,24 @@ def _refusals(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[st
 def _request(forecast: Forecast, secrets: Sequence[str]) -> ShownRequest:
     """As it would go out, without secrets."""
     if forecast.request is None:
-        return ShownRequest(masked(forecast.body.decode("utf-8", "replace"), secrets))
+        return ShownRequest(mask_secrets(forecast.body.decode("utf-8", "replace"), secrets))
     from audience_sync.destinations.http.transport import HEADERS
 
-    return shown_request(forecast.request, {**HEADERS, **forecast.request.headers}, secrets)
+    return redact_request(forecast.request, {**HEADERS, **forecast.request.headers}, secrets)
 
 
-def _failures(findings: Findings, details: Details, screen: Screen) -> Iterator[list[str]]:
+def _failures(changes: ChangeSet, details: Details, screen: Screen) -> Iterator[list[str]]:
     from audience_sync.cli.views.attention import failure_blocks
 
-    yield from failure_blocks(findings.audiences, findings.traits.errors, findings.errors, details, screen)
+    yield from failure_blocks(changes.audiences, changes.traits.errors, changes.errors, details, screen)
 
 
-def _general(findings: Findings, screen: Screen) -> Iterator[list[str]]:
-    for text in findings.held:
+def _general(changes: ChangeSet, screen: Screen) -> Iterator[list[str]]:
+    for text in changes.held:
         yield prose(f"Held: {text}", screen)
 
 
-def _standing(found: Plan, details: Details, screen: Screen) -> Iterator[list[str]]:
+def _standing(found: RunPreview, details: Details, screen: Screen) -> Iterator[list[str]]:
     """Audiences that wait are no part of the plan, unless it is of their seed."""
     for each in found.findings.audiences:
         if each.status is AudienceStatus.WAITING:
@@ -288,7 +290,7 @@ def _standing(found: Plan, details: Details, screen: Screen) -> Iterator[list[st
     yield from standing(frozen, details, screen)
 
 
-def _ends(found: Plan, shown: Shown, screen: Screen) -> Iterator[list[str]]:
+def _ends(found: RunPreview, shown: Shown, screen: Screen) -> Iterator[list[str]]:
     """The commands that would do it."""
     if shown.saved_as is not None:
         yield ["To do exactly this, or nothing:", command(f"audience-sync sync --plan {shown.saved_as}")]

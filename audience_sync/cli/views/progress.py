@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from audience_sync.cli.base.layout import NORMAL, Screen
-from audience_sync.delivery.deliver import Tally
-from audience_sync.sync.values.request import Watch
+from audience_sync.delivery.deliver import DeliveryStats
+from audience_sync.sync.values.request import ProgressListener
 from audience_sync.text import duration
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class RunProgress:
         self._lock = threading.Lock()
 
     @property
-    def watch(self) -> Watch:
-        return Watch(self._load, self._deliver)
+    def watch(self) -> ProgressListener:
+        return ProgressListener(self._load, self._deliver)
 
     def _load(self, what: str) -> None:
         log.debug("loading %s", what)
@@ -55,25 +55,25 @@ class RunProgress:
                 self._loading = self._bars.add_task("", total=None, text="", is_loading=True)
             self._bars.update(self._loading, description=loading_text(self._loaded, what, self._screen))
 
-    def _deliver(self, tally: Tally) -> None:
+    def _deliver(self, stats: DeliveryStats) -> None:
         with self._lock:
             now = time.monotonic()
-            began = self._began.setdefault(tally.name, now)
+            began = self._began.setdefault(stats.name, now)
             if self._bars:
-                self._advance(self._bars, tally, now - began)
-            elif now - self._lines.setdefault(tally.name, now) > LINE_EVERY:
-                self._lines[tally.name] = now
-                log.info(progress_line(tally, now - began), extra={"destination": tally.name})
+                self._advance(self._bars, stats, now - began)
+            elif now - self._lines.setdefault(stats.name, now) > LINE_EVERY:
+                self._lines[stats.name] = now
+                log.info(progress_line(stats, now - began), extra={"destination": stats.name})
 
-    def _advance(self, bars: Progress, tally: Tally, seconds: float) -> None:
+    def _advance(self, bars: Progress, stats: DeliveryStats, seconds: float) -> None:
         if self._loading is not None:
             bars.remove_task(self._loading)
             self._loading = None
-        if tally.name not in self._tasks:
-            name = sending_text(tally.name, self._screen)
-            self._tasks[tally.name] = bars.add_task(name, total=tally.calls, text="", is_loading=False)
-        text = f"{_answered(tally):,} of {tally.calls:,}  {progress_text(tally, seconds)}"
-        bars.update(self._tasks[tally.name], completed=_answered(tally), total=tally.calls, text=text)
+        if stats.name not in self._tasks:
+            name = sending_text(stats.name, self._screen)
+            self._tasks[stats.name] = bars.add_task(name, total=stats.calls, text="", is_loading=False)
+        text = f"{_answered(stats):,} of {stats.calls:,}  {progress_text(stats, seconds)}"
+        bars.update(self._tasks[stats.name], completed=_answered(stats), total=stats.calls, text=text)
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and not self._quiet:
@@ -107,27 +107,27 @@ def sending_text(name: str, screen: Screen) -> str:
     return "\n".join(text[at : at + room] for at in range(0, len(text), room))
 
 
-def progress_text(tally: Tally, seconds: float) -> str:
+def progress_text(stats: DeliveryStats, seconds: float) -> str:
     """``200/s, 18 s left, 0 refused``; ``done`` at the end."""
-    answered = _answered(tally)
-    if answered >= tally.calls:
-        return "done" if not tally.refused else f"done, {tally.refused:,} refused"
+    answered = _answered(stats)
+    if answered >= stats.calls:
+        return "done" if not stats.refused else f"done, {stats.refused:,} refused"
     rate = answered / seconds if seconds > 0 else 0.0
     speed = [f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min"] if rate else []
-    left = [f"{duration((tally.calls - answered) / rate)} left"] if rate else []
-    return ", ".join([*speed, *left, f"{tally.refused:,} refused"])
+    left = [f"{duration((stats.calls - answered) / rate)} left"] if rate else []
+    return ", ".join([*speed, *left, f"{stats.refused:,} refused"])
 
 
-def progress_line(tally: Tally, seconds: float) -> str:
+def progress_line(stats: DeliveryStats, seconds: float) -> str:
     """``segment: 2,200 of 4,700 calls answered, 0 refused, 13 s left``."""
-    answered = _answered(tally)
+    answered = _answered(stats)
     rate = answered / seconds if seconds > 0 else 0.0
-    left = f", {duration((tally.calls - answered) / rate)} left" if rate and answered < tally.calls else ""
-    return f"{tally.name}: {answered:,} of {tally.calls:,} calls answered, {tally.refused:,} refused{left}"
+    left = f", {duration((stats.calls - answered) / rate)} left" if rate and answered < stats.calls else ""
+    return f"{stats.name}: {answered:,} of {stats.calls:,} calls answered, {stats.refused:,} refused{left}"
 
 
-def _answered(tally: Tally) -> int:
-    return tally.delivered + tally.refused
+def _answered(stats: DeliveryStats) -> int:
+    return stats.delivered + stats.refused
 
 
 def _bars(screen: Screen) -> Progress:

@@ -8,12 +8,12 @@ from operator import itemgetter
 from typing import Any
 
 from audience_sync.cli.base.layout import Column, Screen, command, labelled, listed, printable, prose, table
-from audience_sync.cli.base.user_id_option import shown_id
-from audience_sync.cli.commands.history import duration
+from audience_sync.cli.base.output import short_duration
+from audience_sync.cli.base.user_id_option import display_id
 from audience_sync.cli.views.attention import change_text, of_audience
-from audience_sync.model import Counts, HoldKind
+from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.sync.guard.messages import limit_then, without_subject
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 
 Row = Mapping[str, Any]
 
@@ -62,7 +62,7 @@ def run_lines(run: Row, screen: Screen, *, ask: Callable[[str], str]) -> list[st
     """``ask``: the command that puts a query to the store."""
     lines = prose(screen.coloured(_outcome(run), run["status"]), screen)
     started = f"{run['started_at']:%Y-%m-%d %H:%M:%S} UTC"
-    took = duration(run["seconds"])
+    took = short_duration(run["seconds"])
     lines += labelled(
         [
             ("Command", run["command"]),
@@ -79,7 +79,7 @@ def run_lines(run: Row, screen: Screen, *, ask: Callable[[str], str]) -> list[st
 def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[list[str]]:
     yield _audiences(run["audience_syncs"], screen)
     if run["trait_users_changed"] is not None:
-        yield [f"Computed traits: {plural(run['trait_users_changed'], 'user')} changed."]
+        yield [f"Computed traits: {pluralize(run['trait_users_changed'], 'user')} changed."]
     yield _destinations(run["deliveries"], screen)
     yield from (_failed(each, screen) for each in run["audience_syncs"] if each["status"] == "failed")
     if error := _of_the_run(run):
@@ -103,7 +103,7 @@ def _outcome(run: Row) -> str:
     number, counts = f"Run {run['run']}", ", ".join(_counts(run))
     match run["status"]:
         case "interrupted":
-            after = f" after {duration(run['seconds'])}" if run["seconds"] else ""
+            after = f" after {short_duration(run['seconds'])}" if run["seconds"] else ""
             if not run["audience_syncs"] and not counts:
                 return f"{number} was interrupted{after}. It had stored and sent nothing."
             return f"{number} was interrupted{after}. Its changes are stored" + (f"; {counts}." if counts else ".")
@@ -115,11 +115,11 @@ def _outcome(run: Row) -> str:
             done = f". {counts[:1].upper()}{counts[1:]}" if counts else ""
             return f"{number} held {held}. Nothing of {which} was changed or sent{done}."
         case "failed" if run["failed"]:
-            many = plural(run["audiences"], "audience")
+            many = pluralize(run["audiences"], "audience")
             found = f"{number} failed: {run['failed']:,} of {many} could not be loaded"
             return f"{found}; {counts}." if counts else f"{found}."
         case "failed" if stopped := sum(bool(each["error"]) for each in run["deliveries"]):
-            many = plural(len(run["deliveries"]), "destination")
+            many = pluralize(len(run["deliveries"]), "destination")
             found = f"{number} failed: {stopped:,} of {many} stopped"
             return f"{found}; {counts}." if counts else f"{found}."
         case "failed" if not counts:
@@ -132,7 +132,7 @@ def _held_in(run: Row) -> str:
     kinds = [each["kind"] for each in run["holds"] if each["run"] <= run["run"] <= each["last_run"]]
     audiences = max(kinds.count("audience"), run["held"] or 0)
     counts = ((audiences, "audience"), (kinds.count("computed_trait"), "computed trait"))
-    found = [plural(count, thing) for count, thing in counts if count]
+    found = [pluralize(count, thing) for count, thing in counts if count]
     if "suppressed" in kinds:
         found.append("the lists of suppressed users")
     return " and ".join(found) or "a snapshot"
@@ -140,16 +140,16 @@ def _held_in(run: Row) -> str:
 
 def _counts(run: Row) -> Iterator[str]:
     if run["held"] and run["status"] != "held":
-        yield f"{plural(run['held'], 'audience')} held"
+        yield f"{pluralize(run['held'], 'audience')} held"
     for name in ("entered", "left"):
         if run[name]:
             yield f"{run[name]:,} {name}"
     if run["delivered"]:
-        yield f"{plural(run['delivered'], 'call')} delivered"
+        yield f"{pluralize(run['delivered'], 'call')} delivered"
     for name in ("refused", "pending"):
         if run[name]:
             what = f"{run[name]:,} {name}"
-            yield what if run["delivered"] else f"{plural(run[name], 'call')} {name}"
+            yield what if run["delivered"] else f"{pluralize(run[name], 'call')} {name}"
 
 
 def _audiences(audiences: Sequence[Row], screen: Screen) -> list[str]:
@@ -176,7 +176,7 @@ def _destinations(deliveries: Sequence[Row], screen: Screen) -> list[str]:
             *(each[name] for name in names),
             _UNANSWERED if each["requests"] is None else each["requests"],
             each["retries"],
-            duration(each["seconds"]),
+            short_duration(each["seconds"]),
         ]
         for each in deliveries
     ]
@@ -189,7 +189,7 @@ def _plain(text: str) -> str:
 
 
 def _failed(audience: Row, screen: Screen) -> list[str]:
-    effect = f"its {plural(audience['members_after'], 'member')} are unchanged" if audience["members_after"] else ""
+    effect = f"its {pluralize(audience['members_after'], 'member')} are unchanged" if audience["members_after"] else ""
     reason = of_audience(_plain(audience["error"] or "not stored"), audience["audience_key"])
     pairs = [("Reason", reason), ("Effect", effect)]
     return [f"Failed: {audience['audience_key']}", *labelled(pairs, screen)]
@@ -207,11 +207,11 @@ def _of_the_run(run: Row) -> str:
 def _stopped(delivery: Row, screen: Screen) -> list[str]:
     """A delivery that ended early; the calls of one that only asked to wait are pending."""
     pending = delivery["pending"]
-    effect = f"{plural(pending, 'call')} pending after this run" if pending else "no call was pending after this run"
+    effect = f"{pluralize(pending, 'call')} pending after this run" if pending else "no call was pending after this run"
     pairs = [("Reason", _plain(delivery["error"])), ("Effect", effect)]
     name = delivery["destination"]
     title = (
-        f"Pending at {name}: {plural(pending, 'call')}"
+        f"Pending at {name}: {pluralize(pending, 'call')}"
         if "HTTP 429" in delivery["error"] and pending
         else f"Stopped: {name}"
     )
@@ -258,7 +258,7 @@ def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
 
 
 def _change(hold: Row) -> str:
-    return change_text(HoldKind(hold["kind"]), Counts(hold["members_before"], hold["entered"], hold["left"]))
+    return change_text(HoldKind(hold["kind"]), ChangeCounts(hold["members_before"], hold["entered"], hold["left"]))
 
 
 def _reason(hold: Row) -> str:
@@ -270,7 +270,7 @@ def _sampled(hold: Row) -> Iterator[tuple[str, str]]:
     """Some of the users that the held snapshot would change."""
     away = "Leaving" if hold["kind"] == "audience" else "Losing"
     for name, label in (("left", away), ("entered", "Entering")):
-        users = [shown_id(each) for each in hold["sample"][name]]
+        users = [display_id(each) for each in hold["sample"][name]]
         if users:
             yield label, listed(users, most=MOST_SAMPLED, count=hold[name])
 
@@ -289,9 +289,9 @@ def _decision(hold: Row) -> str:
 def _refused(name: str, calls: Sequence[Row], run: int, screen: Screen, ask: Callable[[str], str]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for each in calls:
-        by_reason.setdefault(_answer(each), []).append(shown_id(each["user_id"]))
+        by_reason.setdefault(_answer(each), []).append(display_id(each["user_id"]))
     found = sorted(by_reason.items(), key=lambda reason: -len(reason[1]))
-    lines = [f"Refused by {name}: {plural(len(calls), 'call')}, {plural(len(found), 'reason')}"]
+    lines = [f"Refused by {name}: {pluralize(len(calls), 'call')}, {pluralize(len(found), 'reason')}"]
     width = len(f"{len(found[0][1]):,}")
     hanging = " " * (width + 4)
     for reason, users in found:
@@ -323,7 +323,7 @@ def _answer(call: Row) -> str:
 
 
 def _invalid(key: str, rows: Sequence[Row], run: int, screen: Screen, ask: Callable[[str], str]) -> list[str]:
-    lines = [f"Invalid: {plural(len(rows), 'row')} of {key}"]
+    lines = [f"Invalid: {pluralize(len(rows), 'row')} of {key}"]
     for each in rows[:MOST_ROWS]:
         lines += prose(_where(each), screen, indent="  ", hanging="    ")
     if len(rows) > MOST_ROWS:
@@ -334,7 +334,7 @@ def _invalid(key: str, rows: Sequence[Row], run: int, screen: Screen, ask: Calla
 
 def _where(row: Row) -> str:
     place = ", ".join(_parts(row))
-    user = f" (user {shown_id(row['user_id'])})" if (row["user_id"] or "").strip() else ""
+    user = f" (user {display_id(row['user_id'])})" if (row["user_id"] or "").strip() else ""
     return f"{place}: {_plain(row['reason'])}{user}"
 
 

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, func, select
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
 from audience_sync.config.sections.guard import Guard
 from audience_sync.delivery.state.cursors import Subscription, read_ledgers
-from audience_sync.delivery.state.subscription_history import Terms, read_first_terms
-from audience_sync.model import Counts, HoldKind
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_versions
+from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.store.audiences.holds import Hold, Sample, read_holds_of, read_sample
 from audience_sync.store.tables import destinations, refusals, runs
-from audience_sync.sync.guard.limits import empties, exceeds
+from audience_sync.sync.guard.limits import exceeds, removes_everyone
 from audience_sync.sync.guard.messages import limit_text, without_subject
-from audience_sync.sync.values.change_set import AudienceFinding, TraitsFinding
+from audience_sync.sync.values.change_set import AudienceResult, TraitsResult
 from audience_sync.sync.values.report import Report
 
 #: Reasons shown of a destination's refused calls, and users of each; `show` has more.
@@ -34,7 +34,7 @@ class Held:
 
     kind: HoldKind
     keys: tuple[str, ...]
-    counts: Counts
+    counts: ChangeCounts
     reason: str
     limit: str = ""
     source: str = ""
@@ -75,16 +75,16 @@ def read_details(connection: Connection, settings: Settings, report: Report, con
     refused = {
         each.name: _refused(connection, each.name, report.run) for each in report.destinations if each.still_refused
     }
-    keys, first = {each.key for each in report.audiences}, read_first_terms(connection)
+    keys, first = {each.key for each in report.audiences}, first_versions(connection)
     baselines = frozenset(
         name
-        for name, ledger in read_ledgers(connection, settings.destinations).items()
-        if any(_is_recorded_only(first.get(name, {}).get(key), ledger.subscriptions.get(key)) for key in keys)
+        for name, state in read_ledgers(connection, settings.destinations).items()
+        if any(_is_recorded_only(first.get(name, {}).get(key), state.subscriptions.get(key)) for key in keys)
     )
     return replace(details_of(settings, config), held=held, refused=refused, baselines=baselines)
 
 
-def _is_recorded_only(first: Terms | None, now: Subscription | None) -> bool:
+def _is_recorded_only(first: SubscriptionVersion | None, now: Subscription | None) -> bool:
     """Whether an audience was recorded without sending, and has neither been seeded nor undone since."""
     return bool(first and first.is_baseline and now and now.since_run == first.subscription.since_run)
 
@@ -109,8 +109,8 @@ def _source(config: AudienceConfig | ComputedTraitsConfig) -> str:
 def held_of(
     connection: Connection,
     settings: Settings,
-    audiences: Sequence[AudienceFinding],
-    traits: TraitsFinding,
+    audiences: Sequence[AudienceResult],
+    traits: TraitsResult,
     run: int | None,
     *,
     whole_run: bool = False,
@@ -144,7 +144,7 @@ def _held(
     hold: Hold | None,
     kind: HoldKind,
     key: str,
-    counts: Counts,
+    counts: ChangeCounts,
     words: str,
     config: AudienceConfig | ComputedTraitsConfig | None,
     settings: Settings,
@@ -175,9 +175,9 @@ def _reason(words: str) -> str:
     return words.partition(". ")[0]
 
 
-def _limit(kind: HoldKind, counts: Counts, guard: Guard) -> str:
+def _limit(kind: HoldKind, counts: ChangeCounts, guard: Guard) -> str:
     """What the guard allows, where the counts exceed it."""
-    if empties(counts):
+    if removes_everyone(counts):
         return ""
     if exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
         return limit_text(kind, guard.max_removed, removed=True)
@@ -190,7 +190,7 @@ def _grouped(found: Sequence[Held]) -> Iterator[Held]:
     """Those of one kind, reason and run as one, unless the reason is a limit of their own."""
     groups: dict[object, list[Held]] = {}
     for each in found:
-        alone = each.limit or (each.kind is HoldKind.AUDIENCE and empties(each.counts))
+        alone = each.limit or (each.kind is HoldKind.AUDIENCE and removes_everyone(each.counts))
         source = each.source if each.kind is HoldKind.COMPUTED_TRAIT else None
         same = each.keys if alone else (each.kind, each.reason, each.since, source)
         groups.setdefault(same, []).append(each)

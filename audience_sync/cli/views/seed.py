@@ -10,18 +10,18 @@ from audience_sync.cli.views.attention import change_text
 from audience_sync.cli.views.run_details import Details
 from audience_sync.cli.views.summary import Wording, held_what
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.values.change_set import AudienceFinding
+from audience_sync.sync.values.change_set import AudienceResult
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.sync.values.request import Order
-from audience_sync.text import plural, seconds_text
+from audience_sync.sync.values.request import RunRequest
+from audience_sync.text import pluralize, seconds_text
 
 #: Users a second that the next command names where none were given.
 SLOWLY = "500/s"
 
 
-def seeded(report: Report, details: Details, order: Order, rate: str | None) -> Wording:
+def seeded(report: Report, details: Details, request: RunRequest, rate: str | None) -> Wording:
     """The headline of a seed, and what comes next."""
-    key, audience = order.seed or "", _audience(report, order.seed or "")
+    key, audience = request.seed or "", _audience(report, request.seed or "")
     if audience is None or report.status is RunStatus.FAILED:
         return Wording()
     took = f"in {seconds_text(report.seconds)}"
@@ -29,8 +29,8 @@ def seeded(report: Report, details: Details, order: Order, rate: str | None) -> 
         held = next(each for each in details.held if key in each.keys)
         change = change_text(held.kind, held.counts) or held_what(report)
         return Wording(f"Run {report.run} held {key}: {change}. Nothing was sent.")
-    if order.baseline:
-        members = plural(audience.after, "member")
+    if request.baseline:
+        members = pluralize(audience.after, "member")
         recorded = f"Run {report.run} recorded {members} of {key} without sending."
         return Wording(recorded, prose("From now on `sync` sends only who enters or leaves.", screen()))
     if not any(each.calls for each in report.destinations):
@@ -40,31 +40,30 @@ def seeded(report: Report, details: Details, order: Order, rate: str | None) -> 
     if trouble:
         return Wording(addresses=False)
     if pending:
-        return _part(report, order, audience, pending, took, rate)
-    where = plural(len(report.destinations), "destination")
-    words = f"Run {report.run} finished seeding {key} {took}: {plural(audience.after, 'member')} at {where}."
+        return _part(report, request, audience, pending, took, rate)
+    where = pluralize(len(report.destinations), "destination")
+    words = f"Run {report.run} finished seeding {key} {took}: {pluralize(audience.after, 'member')} at {where}."
     return Wording(words, prose("From now on `sync` sends only who enters or leaves.", screen()), addresses=False)
 
 
 def _part(
-    report: Report, order: Order, audience: AudienceFinding, pending: int, took: str, rate: str | None
+    report: Report, request: RunRequest, audience: AudienceResult, pending: int, took: str, rate: str | None
 ) -> Wording:
     sent = max((each.delivered for each in report.destinations), default=0)
     everyone = audience.after - max((each.withheld for each in report.destinations), default=0)
     before = everyone - pending - sent
     so_far = f", {everyone - pending:,} so far" if before > 0 else ""
-    words = (
-        f"Run {report.run} seeded {sent:,} of {plural(everyone, 'member')} of {order.seed} {took}{so_far}, as limited."
-    )
+    of_all = f"{sent:,} of {pluralize(everyone, 'member')} of {request.seed}"
+    words = f"Run {report.run} seeded {of_all} {took}{so_far}, as limited."
     if screen().width is None:
         return Wording(words, (), addresses=False)
     users = "this user" if sent == 1 else f"these {sent:,} users"
     look = prose(f"Next: look at {users} in the destinations. Then continue:", screen())
-    again = command(f"audience-sync seed {order.seed} --rate {rate or SLOWLY}")
+    again = command(f"audience-sync seed {request.seed} --rate {rate or SLOWLY}")
     return Wording(words, [*look, again], addresses=False)
 
 
-def _nothing_sent(report: Report, details: Details, audience: AudienceFinding) -> str:
+def _nothing_sent(report: Report, details: Details, audience: AudienceResult) -> str:
     withheld = sum(each.withheld for each in report.destinations)
     if not audience.after:
         return f"{audience.key} has no members."
@@ -80,7 +79,7 @@ def _and(names: str) -> str:
     return f"{first} and {last}" if comma else names
 
 
-def _audience(report: Report, key: str) -> AudienceFinding | None:
+def _audience(report: Report, key: str) -> AudienceResult | None:
     return next((each for each in report.audiences if each.key == key), None)
 
 

@@ -11,9 +11,9 @@ from audience_sync.cli.base.output import path_text
 from audience_sync.cli.views.attention import blocks, joined, printable_lines
 from audience_sync.cli.views.run_details import Details
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.values.change_set import AudienceFinding, TraitsFinding
+from audience_sync.sync.values.change_set import AudienceResult, TraitsResult
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.text import plural, seconds_text
+from audience_sync.text import pluralize, seconds_text
 
 AUDIENCES = (
     Column("audience"),
@@ -120,7 +120,7 @@ def headline(report: Report) -> str:
 def held_what(report: Report) -> str:
     audiences = sum(each.status is AudienceStatus.HELD for each in report.audiences)
     parts = [
-        plural(count, what)
+        pluralize(count, what)
         for count, what in ((audiences, "audience"), (len(report.traits.held), "computed trait"))
         if count
     ]
@@ -141,7 +141,7 @@ def _beside(report: Report) -> str:
 def failed_causes(report: Report) -> Iterator[str]:
     failed = sum(each.status is AudienceStatus.FAILED for each in report.audiences)
     if failed:
-        yield f"{failed:,} of {plural(len(report.audiences), 'audience')} could not be loaded"
+        yield f"{failed:,} of {pluralize(len(report.audiences), 'audience')} could not be loaded"
     if report.traits.errors:
         yield "computed traits could not be loaded"
     if report.errors:
@@ -149,8 +149,8 @@ def failed_causes(report: Report) -> Iterator[str]:
     stopped = [each for each in report.destinations if each.error and not each.rate_limited]
     if stopped and not report.errors:
         pending = sum(each.pending for each in stopped)
-        count = f"{len(stopped):,} of {plural(len(report.destinations), 'destination')} stopped"
-        yield f"{count}, {plural(pending, 'call')} pending"
+        count = f"{len(stopped):,} of {pluralize(len(report.destinations), 'destination')} stopped"
+        yield f"{count}, {pluralize(pending, 'call')} pending"
 
 
 def counts_text(report: Report) -> str:
@@ -175,7 +175,7 @@ def _changed(report: Report) -> list[str]:
     )
     parts = [f"{count:,} {word}" for count, word in moved if count]
     if not parts and report.traits.changed:
-        parts = [f"{plural(report.traits.changed, 'user')} with changed traits"]
+        parts = [f"{pluralize(report.traits.changed, 'user')} with changed traits"]
     return parts
 
 
@@ -185,12 +185,12 @@ def _calls(report: Report) -> list[str]:
     }
     if not any(sums.values()):
         return []
-    parts = [f"{plural(sums['delivered'], 'call')} delivered"]
+    parts = [f"{pluralize(sums['delivered'], 'call')} delivered"]
     return parts + [f"{sums[name]:,} {name}" for name in ("refused", "pending") if sums[name]]
 
 
 def audience_table(
-    audiences: Sequence[AudienceFinding],
+    audiences: Sequence[AudienceResult],
     screen: Screen,
     *,
     run: int | None = None,
@@ -206,13 +206,13 @@ def audience_table(
     if not left_out:
         return lines
     all_of_them = f" All of them: audience-sync show {run}" if run is not None else ""
-    return [*lines, f"{plural(left_out, 'audience')} {'is' if left_out == 1 else 'are'} unchanged.{all_of_them}"]
+    return [*lines, f"{pluralize(left_out, 'audience')} {'is' if left_out == 1 else 'are'} unchanged.{all_of_them}"]
 
 
-def traits_lines(traits: TraitsFinding, screen: Screen, *, changed: str = "changed") -> list[str]:
+def traits_lines(traits: TraitsResult, screen: Screen, *, changed: str = "changed") -> list[str]:
     if not (traits.users or traits.changed):
         return []
-    return prose(f"Computed traits: {plural(traits.users, 'user')}, {traits.changed:,} {changed}.", screen)
+    return prose(f"Computed traits: {pluralize(traits.users, 'user')}, {traits.changed:,} {changed}.", screen)
 
 
 def destination_lines(
@@ -223,7 +223,7 @@ def destination_lines(
         text
         for each in destinations
         if each.withheld
-        for text in prose(f"{plural(each.withheld, 'suppressed user')} left out at {each.name}.", screen)
+        for text in prose(f"{pluralize(each.withheld, 'suppressed user')} left out at {each.name}.", screen)
     ]
     if not any(each.calls or each.requests for each in destinations):
         names = ", ".join(each.name for each in destinations)
@@ -236,19 +236,19 @@ def destination_lines(
     return [*table(columns, rows, screen), *withheld]
 
 
-def notes(audiences: Sequence[AudienceFinding], warnings: Sequence[str], screen: Screen) -> list[str]:
+def notes(audiences: Sequence[AudienceResult], warnings: Sequence[str], screen: Screen) -> list[str]:
     """Who is missing for now or held out, and warnings."""
     lines = list[str]()
     for each in audiences:
         if each.absent:
-            text = f"{each.key}: {plural(each.absent, 'member')} missing from its source, for now still in it."
+            text = f"{each.key}: {pluralize(each.absent, 'member')} missing from its source, for now still in it."
             lines += prose(text, screen)
         if each.returned:
             lines += prose(
-                f"{each.key}: {plural(each.returned, 'member')} came back in time; nothing was sent.", screen
+                f"{each.key}: {pluralize(each.returned, 'member')} came back in time; nothing was sent.", screen
             )
         if each.held_out:
-            text = f"{each.key}: {plural(each.held_out, 'user')} held out: not members, and never sent `true`."
+            text = f"{each.key}: {pluralize(each.held_out, 'user')} held out: not members, and never sent `true`."
             lines += prose(text, screen)
     for warning in merged(warnings):
         text = warning_text(warning)

@@ -11,20 +11,20 @@ import click
 
 from audience_sync.alerts.after_run import after_run
 from audience_sync.alerts.conditions import RUN
-from audience_sync.cli.base.errors import FAILED, code_of, masked_text
+from audience_sync.cli.base.errors import FAILED, exit_code_of, masked_text
 from audience_sync.cli.base.logging import log_report
 from audience_sync.config.models import Settings
-from audience_sync.errors import AudienceSyncError, LeaseLostError, MetricsError, in_short
+from audience_sync.errors import AudienceSyncError, LeaseLostError, MetricsError, summarize_error
 from audience_sync.store.connection.engine import Store
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import Order
+from audience_sync.sync.values.request import RunRequest
 
 log = logging.getLogger("audience_sync")
 
 
-def afterwards(settings: Settings, store: Store, order: Order, report: Report) -> None:
+def afterwards(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
     log_report(report)
-    after_run(settings, store, order, report)
+    after_run(settings, store, request, report)
     write_numbers(settings)
 
 
@@ -40,24 +40,26 @@ def write_numbers(settings: Settings) -> None:
 
 
 @contextmanager
-def told_if_it_breaks_off(settings: Settings) -> Iterator[None]:
+def alert_on_failure(settings: Settings) -> Iterator[None]:
     """People are told of a run that gives no report, unless whoever began it asked for what can't be."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, BrokenPipeError, LeaseLostError):
         raise  # what was overtaken is the other run's to tell of
     except Exception as error:
-        if not isinstance(error, AudienceSyncError) or code_of(error) == FAILED:
+        if not isinstance(error, AudienceSyncError) or exit_code_of(error) == FAILED:
             run_failed(settings, error)
         raise
 
 
 def run_failed(settings: Settings, error: Exception) -> None:
-    from audience_sync.alerts.without_report import failed
+    from audience_sync.alerts.without_report import raise_alert
 
     expected = isinstance(error, AudienceSyncError)
-    words = str(error) if expected else f"an error that audience-sync did not expect: {in_short(error, masked_text)}"
-    failed(settings, RUN, words)
+    words = (
+        str(error) if expected else f"an error that audience-sync did not expect: {summarize_error(error, masked_text)}"
+    )
+    raise_alert(settings, RUN, words)
     write_numbers(settings)
 
 

@@ -27,9 +27,9 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.runs.schedule_slots import last_slots
 from audience_sync.sync.diff.priority_groups import grouped
-from audience_sync.sync.load.resolve_audiences import named_targets, refuse_traits, retired_key
+from audience_sync.sync.load.resolve_audiences import refuse_traits, resolve_audiences, retired_key
 from audience_sync.sync.load.retired import retired_warnings, without_retired_traits
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 
 #: Of a snapshot, which may have millions.
 FEW_ROWS = 100
@@ -38,7 +38,7 @@ TRIAL = ("audience-sync: a test", "Test message. Real alerts arrive here when a 
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CheckResult:
     """One part that was looked at. ``part``: config, source, store, audience, traits, destination, schedule, notify."""
 
     part: str
@@ -50,7 +50,7 @@ class Line:
         return asdict(self)
 
 
-def check_config(options: GlobalOptions) -> tuple[Settings | None, list[Line]]:
+def check_config(options: GlobalOptions) -> tuple[Settings | None, list[CheckResult]]:
     try:
         settings = read_settings(options)
     except ConfigError as error:
@@ -58,11 +58,11 @@ def check_config(options: GlobalOptions) -> tuple[Settings | None, list[Line]]:
     traits = sum(len(entry.columns) for entry in settings.computed_traits)
     parts = [(len(settings.audiences), "audience"), (traits, "computed trait")]
     parts.append((len(settings.destinations), "destination"))
-    count = ", ".join(plural(number, thing) for number, thing in parts)
-    return settings, [Line("config", options.config, True, count)]
+    count = ", ".join(pluralize(number, thing) for number, thing in parts)
+    return settings, [CheckResult("config", options.config, True, count)]
 
 
-def check_everything(settings: Settings) -> list[Line]:
+def check_everything(settings: Settings) -> list[CheckResult]:
     store_line, stored = _store(settings)
     sources = list(_sources(settings))
     failed = {each.name for each in sources if not each.good}
@@ -71,7 +71,7 @@ def check_everything(settings: Settings) -> list[Line]:
     return [store_line, *(line for look in looks for line in look), *schedules]
 
 
-def _schedules(settings: Settings) -> Iterator[Line]:
+def _schedules(settings: Settings) -> Iterator[CheckResult]:
     """Whether each schedule's last time had its run; it is unknown for one that no scheduler has run yet."""
     if settings.general_schedule is None and all(each.schedule is None for each in settings.audiences):
         return
@@ -81,17 +81,17 @@ def _schedules(settings: Settings) -> Iterator[Line]:
     for each in found:
         coming = f"next {first_after(each.schedule, now):%Y-%m-%d %H:%M} UTC"
         if each.name not in last:
-            yield Line("schedule", each.name, True, f"{coming}, once `audience-sync schedule` runs")
+            yield CheckResult("schedule", each.name, True, f"{coming}, once `audience-sync schedule` runs")
             continue
         missed = due(each.schedule, last[each.name].at, now - settings.notify.late)
         if missed is None:
-            yield Line("schedule", each.name, True, coming)
+            yield CheckResult("schedule", each.name, True, coming)
         else:
             words = f"nothing has run for {missed.at:%Y-%m-%d %H:%M} UTC. Is `audience-sync schedule` alive?"
-            yield Line("schedule", each.name, False, words)
+            yield CheckResult("schedule", each.name, False, words)
 
 
-def check_notify(settings: Settings) -> list[Line]:
+def check_notify(settings: Settings) -> list[CheckResult]:
     """Send a test message to every address of `notify`, and call the dead-man's switch."""
     from audience_sync.alerts.notify import ordinal, way_out
     from audience_sync.alerts.send import ping, send
@@ -104,16 +104,16 @@ def check_notify(settings: Settings) -> list[Line]:
     if settings.notify.ping:
         tried.append(("ping", ping(settings.notify.ping, way)))
     return [
-        _failed("notify", name, problem) if problem else Line("notify", name, True, "accepted a test message")
+        _failed("notify", name, problem) if problem else CheckResult("notify", name, True, "accepted a test message")
         for name, problem in tried
     ]
 
 
-def _failed(part: str, name: str, message: object) -> Line:
-    return Line(part, name, False, _from_here(masked_text(" ".join(str(message).split()))))
+def _failed(part: str, name: str, message: object) -> CheckResult:
+    return CheckResult(part, name, False, _from_here(masked_text(" ".join(str(message).split()))))
 
 
-def _store(settings: Settings) -> tuple[Line, dict[str, Property]]:
+def _store(settings: Settings) -> tuple[CheckResult, dict[str, Property]]:
     store = Store(settings.store)
     try:
         if store.is_sqlite and migrate.current(store) is None:
@@ -121,11 +121,11 @@ def _store(settings: Settings) -> tuple[Line, dict[str, Property]]:
                 return _failed(
                     "store", path_text(store.label), "can't be created: this user may not write to its folder"
                 ), {}
-            return Line("store", path_text(store.label), True, "will be created by the first run"), {}
-        migrate.refuse_other(store)
+            return CheckResult("store", path_text(store.label), True, "will be created by the first run"), {}
+        migrate.require_current_schema(store)
         with store.reading() as connection:
             stored = read_properties(connection)
-        return Line("store", path_text(store.label), True, f"schema {migrate.HEAD}{_advice(store)}"), stored
+        return CheckResult("store", path_text(store.label), True, f"schema {migrate.HEAD}{_advice(store)}"), stored
     except AudienceSyncError as error:
         return _failed("store", path_text(store.label), error), {}
     finally:
@@ -147,30 +147,30 @@ def _advice(store: Store) -> str:
     return f", SQLite {sqlite3.sqlite_version} ({journal})"
 
 
-def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[Line]:
+def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[CheckResult]:
     try:
-        targets = named_targets(settings.audiences, stored)
+        targets = resolve_audiences(settings.audiences, stored)
         refuse_traits(settings.computed_traits, stored)
         grouped(settings, targets, stored)
     except ConfigError as error:
         yield from (_failed("config", problem.path, problem.message) for problem in error.problems)
         return
     for place, words in retired_warnings(settings, stored):
-        yield Line("config", place, True, words)
+        yield CheckResult("config", place, True, words)
     claimed = {target.key for target in targets}
     names_from = any(config.names_from for config in settings.audiences)
     for each in stored.values():
         if each.kind == "audience" and each.origin is None and each.key not in claimed and not each.retired:
             message = "in the store but no longer in the config: nothing is sent for it"
-            yield Line("audience", each.key, True, message)
+            yield CheckResult("audience", each.key, True, message)
     if not claimed and not names_from:
-        yield Line("config", "", True, "no audiences")
+        yield CheckResult("config", "", True, "no audiences")
 
 
-def _sources(settings: Settings) -> Iterator[Line]:
+def _sources(settings: Settings) -> Iterator[CheckResult]:
     for name, config in settings.sources.items():
         try:
-            yield Line("source", name, True, _from_here(open_source(name, config).check()))
+            yield CheckResult("source", name, True, _from_here(open_source(name, config).check()))
         except AudienceSyncError as error:
             yield _failed("source", name, error)
 
@@ -181,14 +181,14 @@ def _from_here(text: str) -> str:
     return text.replace(f"folder {here},", "folder .,").replace(f"{here}{os.sep}", "")
 
 
-def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]) -> Iterator[Line]:
+def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]) -> Iterator[CheckResult]:
     """Whether the columns of every audience and trait are there that is not retired. Only a few rows are read."""
-    from audience_sync.sources.files.allowed_paths import readable
-    from audience_sync.sync.load.snapshot import wanted_of
+    from audience_sync.sources.files.allowed_paths import allowed_paths
+    from audience_sync.sync.load.snapshot import snapshot_request
     from audience_sync.workspace import Workspace
 
     sources = {name: open_source(name, config) for name, config in settings.sources.items()}
-    with Workspace(settings.memory_limit, readable(settings)) as workspace:
+    with Workspace(settings.memory_limit, allowed_paths(settings)) as workspace:
         for audience in settings.audiences:
             if retired_key(audience, stored):
                 continue
@@ -197,8 +197,8 @@ def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]
                 yield _failed("audience", name, f"its source {audience.source} failed")
                 continue
             try:
-                sources[audience.source].read(workspace, replace(wanted_of(audience), most=FEW_ROWS))
-                yield Line("audience", name, True, f"readable from {audience.source}")
+                sources[audience.source].read(workspace, replace(snapshot_request(audience), most=FEW_ROWS))
+                yield CheckResult("audience", name, True, f"readable from {audience.source}")
             except AudienceSyncError as error:
                 yield _failed("audience", name, error)
         for entry in without_retired_traits(settings, stored).computed_traits:
@@ -208,13 +208,13 @@ def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]
                 yield _failed("traits", entry.source, f"the source {entry.source} failed")
                 continue
             try:
-                sources[entry.source].read(workspace, replace(wanted_of(entry), most=FEW_ROWS))
-                yield Line("traits", entry.source, True, ", ".join(entry.columns))
+                sources[entry.source].read(workspace, replace(snapshot_request(entry), most=FEW_ROWS))
+                yield CheckResult("traits", entry.source, True, ", ".join(entry.columns))
             except AudienceSyncError as error:
                 yield _failed("traits", entry.source, error)
 
 
-def _destinations(settings: Settings) -> Iterator[Line]:
+def _destinations(settings: Settings) -> Iterator[CheckResult]:
     types = destination_types()
     for name, options in settings.destinations.items():
         about = Audiencing("check", secrets=settings.secrets)
@@ -225,7 +225,7 @@ def _destinations(settings: Settings) -> Iterator[Line]:
             yield _failed("destination", name, problem.reason)
         else:
             where = f"{options.type} {path_text(address)}{_by_way_of(destination.inner)}"
-            yield Line("destination", name, True, where)
+            yield CheckResult("destination", name, True, where)
 
 
 def _by_way_of(destination: Destination | None) -> str:

@@ -14,22 +14,22 @@ from audience_sync.cli.views.attention import joined
 from audience_sync.cli.views.plan import DESTINATIONS, limits_lines, time_of
 from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.wiring.dependencies import opened_to_read, options_of, read_settings
-from audience_sync.cli.wiring.run_command import Say, carry_out
+from audience_sync.cli.wiring.run_command import Say, execute_run
 from audience_sync.sync.preview.forecast import Forecast
-from audience_sync.sync.preview.plan import Plan, make_plan
+from audience_sync.sync.preview.plan import RunPreview, preview_run
 from audience_sync.sync.preview.value_counts import Sends
-from audience_sync.sync.values.request import Order
-from audience_sync.text import plural
+from audience_sync.sync.values.request import RunRequest
+from audience_sync.text import pluralize
 
 #: A seed of more users than this asks on a terminal.
 MOST_UNASKED = 10_000
 
-Preview = Callable[[Plan, Screen], Iterable[Sequence[str]]]
+Preview = Callable[[RunPreview, Screen], Iterable[Sequence[str]]]
 
 
-def carry_out_if_meant(
+def confirm_and_run(
     context: click.Context,
-    order: Order,
+    request: RunRequest,
     question: str,
     preview: Preview,
     *,
@@ -43,8 +43,8 @@ def carry_out_if_meant(
     ClickException where there is no terminal to ask at.
     """
     if yes and not dry_run:
-        return carry_out(context, order, say=say).exit_code
-    found = _look_ahead(context, order)
+        return execute_run(context, request, say=say).exit_code
+    found = _look_ahead(context, request)
     if dry_run and context.obj.as_json:
         print_json(sends_json(found))
         return 0
@@ -56,31 +56,31 @@ def carry_out_if_meant(
         return 0
     write(joined(parts), error=to_stderr)
     if agrees(context, question):
-        return carry_out(context, order, review=found.saved.refuse_other, say=say).exit_code
+        return execute_run(context, request, review=found.saved.refuse_other, say=say).exit_code
     return 0
 
 
-def may_seed(context: click.Context, order: Order) -> bool:
+def may_seed(context: click.Context, request: RunRequest) -> bool:
     """Whether a seed may begin: of many users a person at a terminal is asked first."""
-    if not sys.stdin.isatty() or (order.most is not None and order.most <= MOST_UNASKED):
+    if not sys.stdin.isatty() or (request.max_calls is not None and request.max_calls <= MOST_UNASKED):
         return True
-    found = _look_ahead(context, order, count=False)
+    found = _look_ahead(context, request, count=False)
     users = max((each.calls for each in found.forecasts), default=0)
     if users <= MOST_UNASKED:
         return True
     where = screen(error=True)
     # One part after another: what it does, to whom, what that means.
-    first = f"Seed '{order.seed}' now? It sends one call for each of {plural(users, 'user')}."
+    first = f"Seed '{request.seed}' now? It sends one call for each of {pluralize(users, 'user')}."
     careful = "Users may get a welcome message for each of these calls. To try 100 users first:"
-    try_first = [*prose(careful, where), command(f"audience-sync seed {order.seed} --limit 100")]
+    try_first = [*prose(careful, where), command(f"audience-sync seed {request.seed} --limit 100")]
     tables = [forecast_table(found.forecasts, where, addresses=False), limits_lines(found.forecasts, where)]
     write(joined([prose(first, where), *tables, try_first]), error=True)
     return agrees(context, "Continue?")
 
 
-def _look_ahead(context: click.Context, order: Order, *, count: bool = True) -> Plan:
+def _look_ahead(context: click.Context, request: RunRequest, *, count: bool = True) -> RunPreview:
     with opened_to_read(read_settings(options_of(context))) as parts, RunProgress() as progress:
-        return make_plan(parts, order, progress.watch, counts_sends=count)
+        return preview_run(parts, request, progress.watch, counts_sends=count)
 
 
 def agrees(context: click.Context, question: str) -> bool:
@@ -114,7 +114,7 @@ def _forecast_cells(each: Forecast) -> tuple[object, ...]:
     return each.name, each.calls, each.requests, time_of(each)
 
 
-def sends_table(found: Plan, screen: Screen, *, key: str | None = None) -> list[str]:
+def sends_table(found: RunPreview, screen: Screen, *, key: str | None = None) -> list[str]:
     """The same with what each destination would be sent: in a column where that fits, otherwise under its row.
 
     ``key``: only of this audience or trait; that others have pending calls, too, is noted.
@@ -149,10 +149,10 @@ def _send_text(one: Sends, *, counted: bool) -> str:
 def withheld_lines(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[str]:
     for each in forecasts:
         if each.withheld:
-            yield from prose(f"{plural(each.withheld, 'suppressed user')} would be left out at {each.name}.", screen)
+            yield from prose(f"{pluralize(each.withheld, 'suppressed user')} would be left out at {each.name}.", screen)
 
 
-def sends_json(found: Plan) -> dict[str, Any]:
+def sends_json(found: RunPreview) -> dict[str, Any]:
     """The same for programs: the plan's document, and what is sent by destination."""
     document = found.as_json()
     for each in document["destinations"]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from audience_sync import tracing
-from audience_sync.cli.base.errors import keep_secret
+from audience_sync.cli.base.errors import add_secrets
 from audience_sync.cli.base.garbage import freeze_imports
 from audience_sync.cli.base.logging import set_up_log
 from audience_sync.cli.base.options import GlobalOptions
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from audience_sync.config.validate.shared_files import Use
     from audience_sync.destinations.base import Audiencing, Destination
     from audience_sync.sources.base import Source
-    from audience_sync.sync.values.request import Parts
+    from audience_sync.sync.values.request import RunDependencies
 
 
 def options_of(context: click.Context) -> GlobalOptions:
@@ -58,7 +58,7 @@ def _loaded(options: GlobalOptions) -> Settings:
         destination_types={name: kind.Options for name, kind in types.items()},
         profile_fields={name: kind.profile_fields for name, kind in types.items()},
     )
-    keep_secret(settings.secrets)
+    add_secrets(settings.secrets)
     return settings
 
 
@@ -67,7 +67,7 @@ def read_store_settings(options: GlobalOptions) -> StoreSettings:
     from audience_sync.config.validate.shared_files import refuse_store_as_config
 
     settings = load_store(Path(options.config), environment=options.environment, variables=os.environ)
-    keep_secret(settings.secrets)
+    add_secrets(settings.secrets)
     refuse_store_as_config(settings.store, options.config)
     return settings
 
@@ -91,12 +91,12 @@ def settings_of_written_store(options: GlobalOptions, outputs: Sequence[Use] = (
 
 
 @contextmanager
-def opened(settings: Settings, store: Store) -> Iterator[Parts]:
+def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependencies]:
     """The parts of a run. The store's schema is the caller's business."""
     from audience_sync.destinations.boundary import Contained
     from audience_sync.destinations.registry import destination_types
-    from audience_sync.sources.files.allowed_paths import readable
-    from audience_sync.sync.values.request import Parts
+    from audience_sync.sources.files.allowed_paths import allowed_paths
+    from audience_sync.sync.values.request import RunDependencies
 
     freeze_imports()
     types = destination_types()
@@ -111,7 +111,7 @@ def opened(settings: Settings, store: Store) -> Iterator[Parts]:
     reserved = frozenset[str]().union(*(types[name].profile_fields for name in used))
     sources = {name: open_source(name, source) for name, source in settings.sources.items()}
     try:
-        yield Parts(settings, store, sources, destinations, reserved, readable(settings))
+        yield RunDependencies(settings, store, sources, destinations, reserved, allowed_paths(settings))
     finally:
         store.close()
 
@@ -134,12 +134,12 @@ def _source(config: SourceConfig) -> Source:
 
 
 @contextmanager
-def opened_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tuple[Parts, bool]]:
+def opened_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tuple[RunDependencies, bool]]:
     """The parts for a run, with the store's schema up to date; and whether the store is new."""
     store = Store(settings.store)
     is_new = migrate.current(store) is None
     migrate.ensure(store, upgrade_allowed=upgrade)
-    with opened(settings, store) as parts:
+    with open_dependencies(settings, store) as parts:
         yield parts, is_new
 
 
@@ -152,7 +152,7 @@ def store_to_read(url: str) -> Iterator[Store]:
         store = Store("sqlite://")
         migrate.upgrade(store)
     try:
-        migrate.refuse_other(store)
+        migrate.require_current_schema(store)
         yield store
     finally:
         store.close()
@@ -170,7 +170,7 @@ def store_to_write(context: click.Context) -> Iterator[Store]:
 
 
 @contextmanager
-def opened_to_read(settings: Settings) -> Iterator[Parts]:
+def opened_to_read(settings: Settings) -> Iterator[RunDependencies]:
     """The parts for looking at what a run would do."""
-    with store_to_read(settings.store) as store, opened(settings, store) as parts:
+    with store_to_read(settings.store) as store, open_dependencies(settings, store) as parts:
         yield parts

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from audience_sync.cli.base.errors import FAILED, OK, UNDELIVERED
-from audience_sync.cli.views.http_exchange import ShownRequest, ShownResponse, shown_request, shown_response
+from audience_sync.cli.views.http_exchange import ShownRequest, ShownResponse, redact_request, shown_response
 from audience_sync.destinations.base import Destination, HttpDestination, Judgement, Meaning, Message, Transport
 from audience_sync.destinations.boundary import own_error
-from audience_sync.destinations.http.statuses import named, shortened
+from audience_sync.destinations.http.statuses import named, truncate
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
-from audience_sync.redaction.secrets import masked
+from audience_sync.redaction.secrets import mask_secrets
 
 VERDICTS = {
     Meaning.DELIVERED: "Delivered",
@@ -26,7 +26,7 @@ VERDICTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class LiveCall:
     """One call's way. Request and response are None where there was none."""
 
     judgement: Judgement
@@ -62,18 +62,18 @@ class Trial:
         }
 
 
-def try_out(destination: Destination, call: IdentifyCall, secrets: Sequence[str], *, name: str) -> Trial:
+def send_live_call(destination: Destination, call: IdentifyCall, secrets: Sequence[str], *, name: str) -> LiveCall:
     """Send the call to the destination of this ``name``, in one request. ``secrets``: those of the config."""
     try:
         trial = _tried(destination, call, secrets)
         return replace(trial, judgement=replace(trial.judgement, reason=named(trial.judgement.reason, name)))
     except UnsendableError as error:
-        return Trial(Judgement(Meaning.REFUSED, f"it was not sent: {error}"))
+        return LiveCall(Judgement(Meaning.REFUSED, f"it was not sent: {error}"))
     except (Exception, SystemExit) as error:  # whatever another package's code raises
-        return Trial(Judgement(Meaning.STOP, own_error(error, secrets)))
+        return LiveCall(Judgement(Meaning.STOP, own_error(error, secrets)))
 
 
-def _tried(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> Trial:
+def _tried(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> LiveCall:
     messages = destination.encode(call)
     transport = destination.open()
     started = time.monotonic()
@@ -82,11 +82,11 @@ def _tried(destination: Destination, call: IdentifyCall, secrets: Sequence[str])
     finally:
         transport.close()
     judgement = _of_the_call(trial.judgement)
-    judgement = replace(judgement, reason=shortened(masked(judgement.reason, secrets)))
+    judgement = replace(judgement, reason=truncate(mask_secrets(judgement.reason, secrets)))
     return replace(trial, judgement=judgement, seconds=time.monotonic() - started)
 
 
-def _sent(destination: Destination, transport: Transport, messages: list[Message], secrets: Sequence[str]) -> Trial:
+def _sent(destination: Destination, transport: Transport, messages: list[Message], secrets: Sequence[str]) -> LiveCall:
     if isinstance(destination, HttpDestination):
         from audience_sync.destinations.http.transport import HEADERS, HttpTransport
 
@@ -94,9 +94,9 @@ def _sent(destination: Destination, transport: Transport, messages: list[Message
             made = transport.exchange(messages)
             headers = {**HEADERS, **made.request.headers}
             response = made.answer.status and shown_response(made.answer, headers, secrets)
-            return Trial(made.judgement, shown_request(made.request, headers, secrets), response or None)
+            return LiveCall(made.judgement, redact_request(made.request, headers, secrets), response or None)
     body = "\n".join(message.body.decode("utf-8", "replace") for message in messages)
-    return Trial(transport.send(messages), ShownRequest(masked(body, secrets)))
+    return LiveCall(transport.send(messages), ShownRequest(mask_secrets(body, secrets)))
 
 
 def _of_the_call(judgement: Judgement) -> Judgement:

@@ -11,7 +11,7 @@ from audience_sync.cli.wiring.after_run import store_of
 from audience_sync.config.models import Settings
 
 
-class Port:
+class MetricsServer:
     """A context, within which the numbers of the store are served."""
 
     def __init__(self) -> None:

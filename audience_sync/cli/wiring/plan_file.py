@@ -1,4 +1,4 @@
-"""Write a plan to the file of `--out`, which may replace another plan and nothing else."""
+"""Read a saved plan, and write one to the file of `--out`, which may replace another plan and nothing else."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.commands.sync import LARGEST_PLAN
-
 if TYPE_CHECKING:
     from audience_sync.config.models import Settings
+    from audience_sync.sync.preview.plan_file import PlanFile
 
 _HINT = "--out"
+LARGEST_PLAN = 50_000_000  # bytes
 
 
 def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
@@ -68,3 +68,16 @@ def _replace(file: Path, text: str) -> None:
         with suppress(OSError):
             os.unlink(unfinished)
         raise
+
+
+def read_plan(file: Path) -> PlanFile:
+    """Read a saved plan. Raises click.BadParameter where it can't be used."""
+    from audience_sync.errors import PlanError
+    from audience_sync.sync.preview.plan_file import saved_plan
+
+    try:
+        if file.stat().st_size > LARGEST_PLAN:
+            raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes, which no plan is")
+        return saved_plan(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, PlanError) as error:
+        raise click.BadParameter(f"{file} can't be used: {error}", param_hint="--plan") from None

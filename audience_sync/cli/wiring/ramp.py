@@ -14,13 +14,13 @@ from audience_sync.cli.views.run_details import read_details
 from audience_sync.cli.views.seed import names_of, seeded
 from audience_sync.cli.views.summary import summary
 from audience_sync.cli.wiring.dependencies import read_settings, read_store_settings, store_to_read
-from audience_sync.cli.wiring.run_command import carry_out, mail
-from audience_sync.config.sections.units import parse_share
+from audience_sync.cli.wiring.run_command import execute_run, mail
+from audience_sync.config.read.units import parse_share
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.operations.ramp import Step, refused_of, why_to_stop
+from audience_sync.sync.operations.ramp import RampStep, refused_of, why_to_stop
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import Order
-from audience_sync.text import plural, seconds_text
+from audience_sync.sync.values.request import RunRequest
+from audience_sync.text import pluralize, seconds_text
 
 #: The share of the members that were reached whose calls may be refused (0 to 1).
 MOST_REFUSED = 0.05
@@ -42,31 +42,33 @@ def parse_shares(text: str) -> Sequence[float]:
     return shares
 
 
-def climb(context: click.Context, order: Order, shares: Sequence[float], most_refused: float, *, upgrade: bool) -> int:
+def run_ramp(
+    context: click.Context, request: RunRequest, shares: Sequence[float], most_refused: float, *, upgrade: bool
+) -> int:
     """Send to these shares of the members, one after another; the exit code. One that is to be the last ends it."""
-    steps, key = list[Step](), order.seed or ""
+    steps, key = list[RampStep](), request.seed or ""
     speaks = not (context.obj.as_json or context.obj.quiet)
     for share in shares:
-        report = carry_out(context, replace(order, share=share), upgrade=upgrade, silent=True)
+        report = execute_run(context, replace(request, share=share), upgrade=upgrade, silent=True)
         with store_to_read(read_store_settings(context.obj).store) as store, store.reading() as connection:
             refused = refused_of(connection, key)
-        steps.append(Step(share, report, why_to_stop(report, key, refused, most_refused)))
+        steps.append(RampStep(share, report, why_to_stop(report, key, refused, most_refused)))
         if speaks:
             write(step_lines(steps, key, shares, screen()))
         if steps[-1].stopped:
             break
     if speaks:
-        end = _end(context, steps[-1], order, shares, screen())
+        end = _end(context, steps[-1], request, shares, screen())
         write(end if _did_nothing(steps[0].report, key) else ["", *end])
     elif context.obj.as_json and (steps[-1].stopped or not context.obj.quiet):
         print_json({**steps[-1].report.as_json(), "ramp": [_as_json(each) for each in steps]})
     if steps[-1].stopped:
         shown = context.obj.as_json or context.obj.quiet
-        mail(_end(context, steps[-1], order, shares, PIPE, urgent=True), shown=not shown)
+        mail(_end(context, steps[-1], request, shares, PIPE, urgent=True), shown=not shown)
     return _exit_code(steps[-1])
 
 
-def _exit_code(last: Step) -> int:
+def _exit_code(last: RampStep) -> int:
     """A ramp whose last share was sent did all that was asked, also where that was not everyone."""
     if last.stopped:
         return max(last.report.exit_code, 1)
@@ -76,7 +78,7 @@ def _exit_code(last: Step) -> int:
     return 0 if did_as_asked else last.report.exit_code
 
 
-def step_lines(steps: Sequence[Step], key: str, shares: Sequence[float], screen: Screen) -> list[str]:
+def step_lines(steps: Sequence[RampStep], key: str, shares: Sequence[float], screen: Screen) -> list[str]:
     """The row of the last step; before that of the first one the heading. All rows are as wide as the first needs."""
     first, last = steps[0].report, steps[-1]
     if _did_nothing(last.report, key):
@@ -87,11 +89,11 @@ def step_lines(steps: Sequence[Step], key: str, shares: Sequence[float], screen:
     if len(steps) > 1:
         return [row]
     members = next((each.after for each in first.audiences if each.key == key), 0)
-    said = f"Seeding {key} in {plural(len(shares), 'step')}: {', '.join(map(_text, shares))} of "
-    return [*prose(f"{said}{plural(members, 'member')}.", screen), "", heading, row]
+    said = f"Seeding {key} in {pluralize(len(shares), 'step')}: {', '.join(map(_text, shares))} of "
+    return [*prose(f"{said}{pluralize(members, 'member')}.", screen), "", heading, row]
 
 
-def _row(step: Step) -> tuple[object, ...]:
+def _row(step: RampStep) -> tuple[object, ...]:
     sums = [
         sum(getattr(each, name) for each in step.report.destinations) for name in ("delivered", "refused", "pending")
     ]
@@ -106,15 +108,15 @@ def _did_nothing(report: Report, key: str) -> bool:
 
 def _end(
     context: click.Context,
-    step: Step,
-    order: Order,
+    step: RampStep,
+    request: RunRequest,
     shares: Sequence[float],
     screen: Screen,
     *,
     urgent: bool = False,
 ) -> list[str]:
     """``urgent``: only what needs a person."""
-    key, report = order.seed or "", step.report
+    key, report = request.seed or "", step.report
     if not step.stopped:
         return _reached(step, key, screen)
     if _did_nothing(report, key):
@@ -123,9 +125,9 @@ def _end(
             details = read_details(connection, settings, report, "config.yaml")
         if urgent:
             return urgent_lines(list(blocks(report, details, screen)))
-        return summary(report, details, screen, wording=seeded(report, details, order, None))
+        return summary(report, details, screen, wording=seeded(report, details, request, None))
     pending = max((each.pending for each in report.destinations), default=0)
-    rest = f"{plural(pending, 'member')} {'is' if pending == 1 else 'are'} pending. " if pending else ""
+    rest = f"{pluralize(pending, 'member')} {'is' if pending == 1 else 'are'} pending. " if pending else ""
     repeat = f"audience-sync seed {key} --ramp {','.join(map(_text, shares))}"
     refusing = [each.name for each in report.destinations if each.still_refused]
     return [
@@ -140,12 +142,12 @@ def _end(
     ]
 
 
-def _reached(step: Step, key: str, screen: Screen) -> list[str]:
+def _reached(step: RampStep, key: str, screen: Screen) -> list[str]:
     refused = sum(each.still_refused for each in step.report.destinations)
     calls = (
         "No call was refused."
         if not refused
-        else f"{plural(refused, 'call')} {'is' if refused == 1 else 'are'} refused."
+        else f"{pluralize(refused, 'call')} {'is' if refused == 1 else 'are'} refused."
     )
     see = [command(f"audience-sync show {step.report.run}")] if refused else []
     where = names_of(step.report.destinations)
@@ -159,5 +161,5 @@ def _text(share: float) -> str:
     return f"{round(share * 100, 6):g}%"
 
 
-def _as_json(step: Step) -> dict[str, object]:
+def _as_json(step: RampStep) -> dict[str, object]:
     return {"share": step.share, "run": step.report.run, "stopped": step.stopped}

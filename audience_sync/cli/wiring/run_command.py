@@ -19,23 +19,23 @@ from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.views.run_details import Details, read_details
 from audience_sync.cli.views.summary import Wording, summary
-from audience_sync.cli.wiring.after_run import afterwards, told_if_it_breaks_off
+from audience_sync.cli.wiring.after_run import afterwards, alert_on_failure
 from audience_sync.cli.wiring.dependencies import opened_for_run, options_of, read_settings
 from audience_sync.config.models import Settings
-from audience_sync.config.read.suggestions import unknown
-from audience_sync.sync.run import Review, sync
+from audience_sync.config.read.suggestions import unknown_name_message
+from audience_sync.sync.run import PlanReview, sync
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import Order
+from audience_sync.sync.values.request import RunRequest
 
 Say = Callable[[Report, Details], Wording]
 
 
-def carry_out(
+def execute_run(
     context: click.Context,
-    order: Order,
+    request: RunRequest,
     *,
     upgrade: bool = False,
-    review: Review | None = None,
+    review: PlanReview | None = None,
     silent: bool = False,
     say: Say | None = None,
 ) -> Report:
@@ -45,11 +45,11 @@ def carry_out(
     """
     options = options_of(context)
     settings = read_settings(options)
-    _refuse_unknown(order.destination, settings)
-    with told_if_it_breaks_off(settings), opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
+    _refuse_unknown(request.destination, settings)
+    with alert_on_failure(settings), opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress(quiet=options.quiet) as progress:
-            report = replace(sync(parts, order, progress.watch, review=review), store_is_new=is_new)
-        afterwards(settings, parts.store, order, report)
+            report = replace(sync(parts, request, progress.watch, review=review), store_is_new=is_new)
+        afterwards(settings, parts.store, request, report)
         if silent:
             return report
         with parts.store.reading() as connection:
@@ -88,4 +88,6 @@ def _is_same_file() -> bool:
 
 def _refuse_unknown(destination: str | None, settings: Settings) -> None:
     if destination is not None and destination not in settings.destinations:
-        raise click.BadParameter(unknown("destination", destination, settings.destinations), param_hint="--destination")
+        raise click.BadParameter(
+            unknown_name_message("destination", destination, settings.destinations), param_hint="--destination"
+        )

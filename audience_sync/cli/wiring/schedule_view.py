@@ -23,11 +23,11 @@ from audience_sync.cli.views.summary import in_short
 from audience_sync.cli.wiring.dependencies import read_settings, store_to_read
 from audience_sync.cli.wiring.run_command import mail
 from audience_sync.config.models import Settings
-from audience_sync.schedule.entries import Entry, entries
+from audience_sync.schedule.entries import ScheduleEntry, entries
 from audience_sync.schedule.times import first_after, times_after
 from audience_sync.store.runs.schedule_slots import LastSlot, last_slots
 from audience_sync.sync.values.report import Report
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 
 log = logging.getLogger("audience_sync.schedule")
 
@@ -36,7 +36,7 @@ COMING = 3
 COLUMNS = ("schedule", "next", "last", "run", "syncs")
 
 
-def say_schedules(found: Sequence[Entry]) -> None:
+def log_schedules(found: Sequence[ScheduleEntry]) -> None:
     now = datetime.now(UTC)
     for each in found:
         log.info("%s: %s; next %s", each.name, ", ".join(_whose(each)), _local(each, first_after(each.schedule, now)))
@@ -78,7 +78,7 @@ class Shown:
     syncs: Sequence[str]
 
     @staticmethod
-    def of(entry: Entry, last: LastSlot | None, now: datetime) -> Shown:
+    def of(entry: ScheduleEntry, last: LastSlot | None, now: datetime) -> Shown:
         coming = _local(entry, first_after(entry.schedule, now))
         return Shown(entry.name, coming, last and _local(entry, last.at), last and last.run, _whose(entry))
 
@@ -92,7 +92,7 @@ def schedule_lines(schedules: Sequence[Shown], screen: Screen) -> list[str]:
         ]
         return table([Column(name, right=name == "run") for name in COLUMNS], rows, screen)
     coming = f", next run {schedules[0].coming}" if len(schedules) == 1 else ""
-    lines = prose(f"{plural(len(schedules), 'schedule')}{coming}.", screen)
+    lines = prose(f"{pluralize(len(schedules), 'schedule')}{coming}.", screen)
     for each in schedules:
         last = f"{each.last}, run {each.run}" if each.last else "never"
         pairs = [("Next", each.coming), ("Last", last), ("Syncs", ", ".join(each.syncs))]
@@ -102,7 +102,7 @@ def schedule_lines(schedules: Sequence[Shown], screen: Screen) -> list[str]:
     return lines
 
 
-def _json(entry: Entry, last: LastSlot | None, now: datetime) -> dict[str, Any]:
+def _json(entry: ScheduleEntry, last: LastSlot | None, now: datetime) -> dict[str, Any]:
     return {
         "schedule": entry.name,
         "cron": entry.schedule.cron,
@@ -115,12 +115,12 @@ def _json(entry: Entry, last: LastSlot | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _whose(entry: Entry) -> list[str]:
+def _whose(entry: ScheduleEntry) -> list[str]:
     """The audiences by their keys, and what every run is for."""
     return [*(each.property_key or f"all {each.names_from}" for each in entry.audiences), "computed traits"]
 
 
-def _local(entry: Entry, moment: datetime) -> str:
+def _local(entry: ScheduleEntry, moment: datetime) -> str:
     """In the schedule's own time zone."""
     local = moment.astimezone(ZoneInfo(entry.schedule.timezone or "UTC"))
     return f"{local:%Y-%m-%d %H:%M:%S %Z}" if local.second else f"{local:%Y-%m-%d %H:%M %Z}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from audience_sync.config.read.problems import Finding, Tree
-from audience_sync.config.read.suggestions import unknown, unknown_option
+from audience_sync.config.read.problems import ConfigProblem, RawConfig
+from audience_sync.config.read.suggestions import unknown_name_message, unknown_option
 
 
-def for_environment(tree: Tree, name: str | None, parts: frozenset[str]) -> tuple[Tree, list[Finding]]:
+def for_environment(tree: RawConfig, name: str | None, parts: frozenset[str]) -> tuple[RawConfig, list[ConfigProblem]]:
     """The config with the environment's overrides; ``parts`` are the names a config may have at its top.
 
     Mappings merge, lists are replaced, null removes; a destination of another type replaces the whole.
@@ -17,29 +17,32 @@ def for_environment(tree: Tree, name: str | None, parts: frozenset[str]) -> tupl
     rest = {part: value for part, value in tree.items() if part != "environments"}
     environments = tree.get("environments") or {}
     if not isinstance(environments, dict):
-        return rest, [Finding(("environments",), "it must be a mapping: environment names to overrides")]
+        return rest, [ConfigProblem(("environments",), "it must be a mapping: environment names to overrides")]
     findings = list(_checked(environments, parts))
     if name is not None and name not in environments:
-        return rest, [*findings, Finding(("environments",), unknown("environment", name, environments))]
+        return rest, [
+            *findings,
+            ConfigProblem(("environments",), unknown_name_message("environment", name, environments)),
+        ]
     overrides = environments.get(name) if name is not None else None
     return (_laid_over(rest, _only(parts, overrides)) if isinstance(overrides, dict) else rest), findings
 
 
-def _only(parts: frozenset[str], overrides: Tree) -> Tree:
+def _only(parts: frozenset[str], overrides: RawConfig) -> RawConfig:
     """Without the unknown parts, which have been found already."""
     return {part: value for part, value in overrides.items() if part in parts}
 
 
-def _checked(environments: Tree, parts: frozenset[str]) -> Iterator[Finding]:
+def _checked(environments: RawConfig, parts: frozenset[str]) -> Iterator[ConfigProblem]:
     for name, overrides in environments.items():
         if overrides is not None and not isinstance(overrides, dict):
-            yield Finding(("environments", name), "it must be a mapping, like the config itself")
+            yield ConfigProblem(("environments", name), "it must be a mapping, like the config itself")
         for part in overrides if isinstance(overrides, dict) else ():
             if part not in parts:
-                yield Finding(("environments", name, part), unknown_option(part, parts))
+                yield ConfigProblem(("environments", name, part), unknown_option(part, parts))
 
 
-def _laid_over(base: Tree, overrides: Tree) -> Tree:
+def _laid_over(base: RawConfig, overrides: RawConfig) -> RawConfig:
     merged = {part: _value(base.get(part), value) for part, value in overrides.items()}
     return {part: value for part, value in {**base, **merged}.items() if overrides.get(part, 0) is not None}
 
@@ -50,5 +53,5 @@ def _value(base: Any, override: Any) -> Any:
     return override
 
 
-def _of_another_type(base: Tree, override: Tree) -> bool:
+def _of_another_type(base: RawConfig, override: RawConfig) -> bool:
     return "type" in base and override.get("type", base["type"]) != base["type"]

@@ -16,7 +16,7 @@ _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
 def folder_url(text: str, folder: Path) -> str:
     """A `files:` source: URLs (``s3://``) as they are, paths absolute."""
-    return text if "://" in text else absolute(text, folder)
+    return text if "://" in text else absolute_path(text, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def database_url(url: str, folder: Path) -> str:
     if sqlite := SqliteUrl.parsed(url):
         if not sqlite.is_file:
             return url
-        return SqliteUrl(sqlite.driver, absolute(sqlite.path, folder), sqlite.query).text
+        return SqliteUrl(sqlite.driver, absolute_path(sqlite.path, folder), sqlite.query).text
     return _POSTGRESQL.sub("postgresql+psycopg://", url, count=1) if _POSTGRESQL.match(url) else url
 
 
@@ -84,5 +84,5 @@ def password_problem(url: str) -> str | None:
     return None
 
 
-def absolute(path: str, folder: Path) -> str:
+def absolute_path(path: str, folder: Path) -> str:
     return os.path.abspath(folder / os.path.expanduser(path))

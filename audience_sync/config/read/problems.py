@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from audience_sync.errors import ConfigError, Problem
-from audience_sync.redaction.secrets import masked
+from audience_sync.redaction.secrets import mask_secrets
 
-Place = tuple[str | int, ...]
-Tree = dict[str, Any]
+ConfigPath = tuple[str | int, ...]
+RawConfig = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    place: Place
+class ConfigProblem:
+    place: ConfigPath
     message: str
 
 
-def dotted(place: Place) -> str:
+def dotted(place: ConfigPath) -> str:
     """``audiences[2].guard.max_removed``"""
     text = ""
     for part in place:
@@ -27,10 +27,10 @@ def dotted(place: Place) -> str:
     return text
 
 
-def config_error(findings: Iterable[Finding], secrets: Iterable[str] = ()) -> ConfigError:
+def config_error(findings: Iterable[ConfigProblem], secrets: Iterable[str] = ()) -> ConfigError:
     """Every finding once, in its order; a secret in a message is masked."""
     known = tuple(secrets)
-    problems = (Problem(dotted(found.place), masked(found.message, known)) for found in findings)
+    problems = (Problem(dotted(found.place), mask_secrets(found.message, known)) for found in findings)
     return ConfigError(list(dict.fromkeys(problems)))
 
 

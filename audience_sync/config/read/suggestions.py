@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def unknown(what: str, name: str, known: Iterable[str], *, listed: bool = True) -> str:
+def unknown_name_message(what: str, name: str, known: Iterable[str], *, listed: bool = True) -> str:
     """The problem with ``name``, and the nearest known one; where none is near, all of them (``listed``)."""
     return _unknown(f"unknown {what} `{name}`", name, known, _several(what) if listed else "")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audience_sync.config.read.problems import Finding, Place, Tree, children
+from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children
 from audience_sync.config.read.references import BrokenReferenceError, FileContent, Text, Variable, parse
 
 #: A secret in a file is no longer.
@@ -23,15 +23,15 @@ class Resolver:
 
     variables: Mapping[str, str]
     folder: Path
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ConfigProblem] = field(default_factory=list)
     values: list[str] = field(default_factory=list, repr=False)
     files: list[str] = field(default_factory=list)
 
-    def tree(self, tree: Tree) -> Tree:
-        resolved: Tree = self._resolved(tree, ())
+    def tree(self, tree: RawConfig) -> RawConfig:
+        resolved: RawConfig = self._resolved(tree, ())
         return resolved
 
-    def _resolved(self, value: Any, place: Place) -> Any:
+    def _resolved(self, value: Any, place: ConfigPath) -> Any:
         if isinstance(value, str):
             return self._filled_in(value, place)
         parts = {part: self._resolved(inner, (*place, part)) for part, inner in children(value)}
@@ -39,21 +39,21 @@ class Resolver:
             return list(parts.values())
         return parts if isinstance(value, dict) else value
 
-    def _filled_in(self, text: str, place: Place) -> str:
+    def _filled_in(self, text: str, place: ConfigPath) -> str:
         """The text with what its references stand for; as written where one of them can't be resolved."""
         try:
             parts = parse(text)
         except BrokenReferenceError as error:
-            self.findings.append(Finding(place, str(error)))
+            self.findings.append(ConfigProblem(place, str(error)))
             return text
         found = [self._found(part, place) for part in parts]
         return text if None in found else "".join(filter(None, found))
 
-    def _found(self, part: str | Variable | FileContent, place: Place) -> str | None:
+    def _found(self, part: str | Variable | FileContent, place: ConfigPath) -> str | None:
         try:
             return self._value(part)
         except LookupError as error:
-            self.findings.append(Finding(place, str(error.args[0])))
+            self.findings.append(ConfigProblem(place, str(error.args[0])))
             return None
 
     def _value(self, part: str | Variable | FileContent) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from audience_sync.config.read.problems import Finding, Place, Tree, config_error
-from audience_sync.config.sections.units import MOST_DIGITS, TOO_LONG
+from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, config_error
+from audience_sync.config.read.units import MOST_DIGITS, TOO_LONG
 from audience_sync.errors import NoConfigError
 
 _STR, _MERGE, _TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
@@ -31,34 +31,36 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read(path: Path) -> tuple[Tree, list[Finding]]:
+def read(path: Path) -> tuple[RawConfig, list[ConfigProblem]]:
     """The file's values, and which names are there twice. Raises ConfigError where it can't be read."""
     try:
         with path.open("rb") as file:
             return parsed(file.read(MOST_BYTES + 1))
     except FileNotFoundError:
-        raise NoConfigError(config_error([Finding((str(path),), _MISSING)]).problems) from None
+        raise NoConfigError(config_error([ConfigProblem((str(path),), _MISSING)]).problems) from None
     except OSError as error:
-        raise config_error([Finding((str(path),), f"it can't be read: {error.strerror}")]) from None
+        raise config_error([ConfigProblem((str(path),), f"it can't be read: {error.strerror}")]) from None
 
 
-def parsed(content: bytes) -> tuple[Tree, list[Finding]]:
+def parsed(content: bytes) -> tuple[RawConfig, list[ConfigProblem]]:
     """As `read`, from the file's bytes."""
     if len(content) > MOST_BYTES:
-        raise config_error([Finding((), f"it is larger than {MOST_BYTES:,} bytes: is this the config?")])
+        raise config_error([ConfigProblem((), f"it is larger than {MOST_BYTES:,} bytes: is this the config?")])
     try:
         loader = _Loader(content)
         root = loader.get_single_node()
         findings = list(_checked_names(root, (), set(), count()))
         tree = loader.construct_document(root) if root else {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise config_error([Finding((), _syntax(error))]) from None
+        raise config_error([ConfigProblem((), _syntax(error))]) from None
     if tree is not None and not isinstance(tree, dict):
-        raise config_error([Finding((), "the config must be a mapping: `store: ...`, `sources: ...` and so on")])
+        raise config_error([ConfigProblem((), "the config must be a mapping: `store: ...`, `sources: ...` and so on")])
     return tree or {}, findings
 
 
-def _checked_names(node: yaml.Node | None, place: Place, above: set[int], counted: Iterator[int]) -> Iterator[Finding]:
+def _checked_names(
+    node: yaml.Node | None, place: ConfigPath, above: set[int], counted: Iterator[int]
+) -> Iterator[ConfigProblem]:
     """Finds names that are there twice and texts that can't be stored, and makes every name text on the way."""
     if next(counted) > MOST_PARTS:
         raise ValueError(f"with its aliases written out it has more than {MOST_PARTS:,} parts")
@@ -70,16 +72,16 @@ def _checked_names(node: yaml.Node | None, place: Place, above: set[int], counte
             yield from _checked_names(item, (*place, index), inner, counted)
     elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > MOST_DIGITS:
         node.tag = _STR  # Python would refuse to read it
-        yield Finding(place, f"{_line(node)}{TOO_LONG}; where it is text, write it in quotes")
+        yield ConfigProblem(place, f"{_line(node)}{TOO_LONG}; where it is text, write it in quotes")
     elif isinstance(node, yaml.ScalarNode) and "\0" in node.value:
-        yield Finding(place, "it contains a NUL character, which no store can keep: remove it")
+        yield ConfigProblem(place, "it contains a NUL character, which no store can keep: remove it")
     elif isinstance(node, yaml.MappingNode):
         yield from _repeated(node, place)
         for name, value in node.value:
             yield from _checked_names(value, (*place, str(name.value)), inner, counted)
 
 
-def _repeated(node: yaml.MappingNode, place: Place) -> Iterator[Finding]:
+def _repeated(node: yaml.MappingNode, place: ConfigPath) -> Iterator[ConfigProblem]:
     first: dict[str, yaml.Node] = {}
     for name, _ in node.value:
         if not isinstance(name, yaml.ScalarNode):
@@ -88,7 +90,7 @@ def _repeated(node: yaml.MappingNode, place: Place) -> Iterator[Finding]:
             name.tag = _STR
         if name.value in first and name.tag != _MERGE:
             lines = f"lines {_number(first[name.value])} and {_number(name)}"
-            yield Finding((*place, name.value), f"it is there twice, on {lines}: keep one")
+            yield ConfigProblem((*place, name.value), f"it is there twice, on {lines}: keep one")
         first.setdefault(name.value, name)
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from audience_sync.config.read.paths import absolute
+from audience_sync.config.read.paths import absolute_path
+from audience_sync.config.read.units import parse_duration, parse_rate, parse_size
 from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
-from audience_sync.config.sections.units import parse_duration, parse_rate, parse_size
 
 #: The most that ``max_answer`` may be (bytes): every sender may hold one answer in memory.
 MOST_ANSWER = 4 * 1024 * 1024
@@ -117,5 +117,5 @@ class DestinationOptions(StrictModel):
 
     def reached(self, folder: Path, ca_file: str | None, proxy: str | None) -> Self:
         """The options with the whole config's `ca_file` and `proxy` where they have none of their own."""
-        own = absolute(self.ca_file, folder) if self.ca_file else ca_file
+        own = absolute_path(self.ca_file, folder) if self.ca_file else ca_file
         return self.model_copy(update={"ca_file": own, "proxy": self.proxy or proxy})

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 
-from audience_sync.config.read.paths import absolute, password_problem
-from audience_sync.config.read.problems import Finding, Place, Tree
+from audience_sync.config.read.paths import absolute_path, password_problem
+from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig
 
 #: Values of `proxy` that are not an address.
 ENVIRONMENT, NO_PROXY = "environment", "none"
@@ -60,19 +60,19 @@ PROXY = (
 PROXY_EXAMPLES = ["http://user:password@proxy.example.com:3128", "environment"]
 
 
-def findings(tree: Tree, folder: Path, variables: Mapping[str, str]) -> Iterator[Finding]:
+def findings(tree: RawConfig, folder: Path, variables: Mapping[str, str]) -> Iterator[ConfigProblem]:
     """Files of CAs that can't be used, by where the config names them."""
     for place, part in _parts(tree):
         file = part.get("ca_file")
-        if isinstance(file, str) and file and (problem := ca_problem(absolute(file, folder))):
-            yield Finding((*place, "ca_file"), problem)
+        if isinstance(file, str) and file and (problem := ca_problem(absolute_path(file, folder))):
+            yield ConfigProblem((*place, "ca_file"), problem)
         if part.get("proxy") == ENVIRONMENT and file is None and (named := ca_variable(variables)):
             name, path = named
             if problem := ca_problem(path):
-                yield Finding((*place, "proxy"), f"of the environment's {name}: {problem}")
+                yield ConfigProblem((*place, "proxy"), f"of the environment's {name}: {problem}")
 
 
-def _parts(tree: Tree) -> Iterator[tuple[Place, Mapping[str, object]]]:
+def _parts(tree: RawConfig) -> Iterator[tuple[ConfigPath, Mapping[str, object]]]:
     yield (), tree
     destinations = tree.get("destinations")
     for name, options in destinations.items() if isinstance(destinations, Mapping) else ():

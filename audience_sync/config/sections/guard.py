@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from audience_sync.config.read.suggestions import unknown
+from audience_sync.config.read.suggestions import unknown_name_message
+from audience_sync.config.read.units import duration_text, parse_duration, parse_share, parse_whole
 from audience_sync.config.sections.base import Duration, StrictModel
 from audience_sync.config.sections.cron import parse_cron
-from audience_sync.config.sections.units import duration_text, parse_duration, parse_share, parse_whole
-from audience_sync.model import History
+from audience_sync.model import HistoryKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class MinStay:
     """How long a member who is missing stays: a number of runs, or a time."""
 
     runs: int | None = None
@@ -72,7 +72,7 @@ def _known_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(unknown("time zone", name, available_timezones(), listed=False)) from None
+        raise ValueError(unknown_name_message("time zone", name, available_timezones(), listed=False)) from None
     return name
 
 
@@ -105,10 +105,10 @@ _SHARE = WithJsonSchema(
     {"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?\s*%$", "minimum": 0, "maximum": 1, "examples": ["5%"]}
 )
 ShareText = Annotated[float, BeforeValidator(parse_share), _SHARE]
-ThresholdText = Annotated[Threshold, BeforeValidator(Threshold.parse), _COUNT_OR_SHARE]
-StayText = Annotated[
-    Stay,
-    BeforeValidator(Stay.parse),
+ThresholdField = Annotated[Threshold, BeforeValidator(Threshold.parse), _COUNT_OR_SHARE]
+MinStayField = Annotated[
+    MinStay,
+    BeforeValidator(MinStay.parse),
     WithJsonSchema(
         {"type": "string", "pattern": r"^([1-9]\d*\s*runs?|\d+(\.\d+)?(ms|s|m|h|d))$", "examples": ["3 runs", "2d"]}
     ),
@@ -141,31 +141,31 @@ _TOLERANCE = (
 )
 
 
-class Together(StrictModel):
+class TotalGuard(StrictModel):
     """What all audiences of a run may change together."""
 
-    max_removed: ThresholdText | None = Field(
+    max_removed: ThresholdField | None = Field(
         default=None, description="Most members that may leave: a share of the members of all, or a count."
     )
-    max_added: ThresholdText | None = Field(default=None, description="Most users that may enter, likewise.")
+    max_added: ThresholdField | None = Field(default=None, description="Most users that may enter, likewise.")
 
 
 class Guard(StrictModel):
     """Snapshots that would change too much are held until a person decides."""
 
-    max_removed: ThresholdText = Field(default=Threshold(share=0.3), description=_MAX_REMOVED)
-    max_added: ThresholdText = Field(default=Threshold(share=1.0), description=_MAX_ADDED)
+    max_removed: ThresholdField = Field(default=Threshold(share=0.3), description=_MAX_REMOVED)
+    max_added: ThresholdField = Field(default=Threshold(share=1.0), description=_MAX_ADDED)
     at_least: int = Field(default=100, ge=0, description=_AT_LEAST)
     tolerance: ShareText = Field(default=0.05, description=_TOLERANCE)
-    together: Together = Field(
-        default=Together(), description="Limits for all audiences of a run together, beside those of each."
+    together: TotalGuard = Field(
+        default=TotalGuard(), description="Limits for all audiences of a run together, beside those of each."
     )
 
 
 class TraitsGuard(StrictModel):
     """The own guard of computed traits; what is not given here is as in the config's `guard`."""
 
-    max_removed: ThresholdText | None = Field(default=None, description=_MAX_REMOVED)
+    max_removed: ThresholdField | None = Field(default=None, description=_MAX_REMOVED)
     at_least: int | None = Field(default=None, ge=0, description=_AT_LEAST)
     tolerance: ShareText | None = Field(default=None, description=_TOLERANCE)
 
@@ -177,11 +177,11 @@ class TraitsGuard(StrictModel):
 class GuardOverride(TraitsGuard):
     """An audience's own guard; what is not given here is as in the config's `guard`."""
 
-    max_added: ThresholdText | None = Field(default=None, description=_MAX_ADDED)
+    max_added: ThresholdField | None = Field(default=None, description=_MAX_ADDED)
 
 
 def _retention(value: object) -> object:
-    return dict.fromkeys(History, value) if isinstance(value, str | timedelta) else value
+    return dict.fromkeys(HistoryKind, value) if isinstance(value, str | timedelta) else value
 
 
 class Retention(StrictModel):
@@ -200,7 +200,7 @@ class Retention(StrictModel):
         "alerts that are over. The runs themselves stay.",
     )
 
-    def of(self, history: History) -> timedelta | None:
+    def of(self, history: HistoryKind) -> timedelta | None:
         found: timedelta | None = getattr(self, history.value)
         return found
 

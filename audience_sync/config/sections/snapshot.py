@@ -55,7 +55,7 @@ class SourceConfig(StrictModel):
     )
 
 
-class Origin(StrictModel):
+class RowsConfig(StrictModel):
     """Where a snapshot's rows are."""
 
     source: Text = Field(description="The name of one of `sources`.")
@@ -82,7 +82,7 @@ class Origin(StrictModel):
     partitions: Partitions | None = Field(default=None, description=_PARTITIONS + "as the source says.")
 
 
-class SnapshotConfig(Origin):
+class SnapshotConfig(RowsConfig):
     """Where the rows of a snapshot are, and how it is known to be the last one still."""
 
     ids: list[Text] | None = Field(

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from audience_sync.config.read.paths import store_problem, url_problem
-from audience_sync.config.read.problems import Finding, Place, Tree, dotted
-from audience_sync.config.read.suggestions import unknown
+from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, dotted
+from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
 
 #: Computed traits of one config: each takes memory while it is compared, beside what DuckDB counts.
@@ -29,18 +29,18 @@ _PARTITIONS_OF_DATABASE = "`partitions` is for `files` sources, and `{source}` i
 _PROBE_OF_FILES = "remove it. Changed files of `{source}` are detected automatically; `probe` is for databases."
 
 
-def findings(tree: Tree) -> Iterator[Finding]:
+def findings(tree: RawConfig) -> Iterator[ConfigProblem]:
     audiences, traits = as_list(tree.get("audiences")), as_list(tree.get("computed_traits"))
     if not tree.get("audiences") and not tree.get("computed_traits"):
-        yield Finding(("audiences",), _NOTHING)
+        yield ConfigProblem(("audiences",), _NOTHING)
     yield from store_findings(tree)
     sources = as_mapping(tree.get("sources"))
     for name, source in sources.items():
         yield from _one_of(source, ("files", "database"), ("sources", name))
         if as_mapping(source).get("partitions") is not None and "database" in as_mapping(source):
-            yield Finding(("sources", name, "partitions"), _PARTITIONS_OF_DATABASE.format(source=name))
+            yield ConfigProblem(("sources", name, "partitions"), _PARTITIONS_OF_DATABASE.format(source=name))
         if isinstance(url := as_mapping(source).get("database"), str) and (problem := url_problem(url)):
-            yield Finding(("sources", name, "database"), problem)
+            yield ConfigProblem(("sources", name, "database"), problem)
     for place, entry in (*entries(audiences, "audiences"), *entries(traits, "computed_traits")):
         yield from _ids(entry, place)
         yield from _expect(entry, sources, (*place, "expect"))
@@ -51,7 +51,9 @@ def findings(tree: Tree) -> Iterator[Finding]:
         yield from _origin(entry, sources, place)
     count = sum(len(as_list(entry.get("traits"))) for _, entry in entries(traits, "computed_traits"))
     if count > MOST_TRAITS:
-        yield Finding(("computed_traits",), f"{count:,} traits are too many: at most {MOST_TRAITS} go into a config")
+        yield ConfigProblem(
+            ("computed_traits",), f"{count:,} traits are too many: at most {MOST_TRAITS} go into a config"
+        )
     for part in ("suppressed", "aliases"):
         for place, entry in entries(as_list(tree.get(part)), part):
             yield from _origin(entry, sources, place)
@@ -59,94 +61,96 @@ def findings(tree: Tree) -> Iterator[Finding]:
     yield from _repeated_names_from(audiences)
 
 
-def store_findings(tree: Tree) -> Iterator[Finding]:
+def store_findings(tree: RawConfig) -> Iterator[ConfigProblem]:
     if isinstance(store := tree.get("store"), str) and (problem := store_problem(store)):
-        yield Finding(("store",), problem)
+        yield ConfigProblem(("store",), problem)
 
 
-def entries(values: Sequence[Any], part: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+def entries(values: Sequence[Any], part: str) -> Iterator[tuple[ConfigPath, Mapping[str, Any]]]:
     """The entries of a list that are mappings, with their places."""
     for index, value in enumerate(values):
         if isinstance(value, Mapping):
             yield (part, index), value
 
 
-def _origin(entry: Mapping[str, Any], sources: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+def _origin(entry: Mapping[str, Any], sources: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
     yield from _one_of(entry, ("file", "query"), place)
     source = entry.get("source")
     if not isinstance(source, str):
         return
     if source not in sources:
-        yield Finding((*place, "source"), unknown("source", source, sources))
+        yield ConfigProblem((*place, "source"), unknown_name_message("source", source, sources))
     elif entry.get("file") is not None and "database" in as_mapping(sources[source]):
-        yield Finding((*place, "file"), _FILE_OF_DATABASE.format(source=source))
+        yield ConfigProblem((*place, "file"), _FILE_OF_DATABASE.format(source=source))
     elif entry.get("partitions") is not None and "database" in as_mapping(sources[source]):
-        yield Finding((*place, "partitions"), _PARTITIONS_OF_DATABASE.format(source=source))
+        yield ConfigProblem((*place, "partitions"), _PARTITIONS_OF_DATABASE.format(source=source))
     elif entry.get("probe") is not None and "files" in as_mapping(sources[source]):
-        yield Finding((*place, "probe"), _PROBE_OF_FILES.format(source=source))
+        yield ConfigProblem((*place, "probe"), _PROBE_OF_FILES.format(source=source))
 
 
-def _ids(entry: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+def _ids(entry: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
     """Several columns, each once, instead of one."""
     ids = entry.get("ids")
     if not isinstance(ids, list):
         return
     if entry.get("user_id") is not None:
-        yield Finding((*place, "ids"), _BOTH_IDS)
+        yield ConfigProblem((*place, "ids"), _BOTH_IDS)
     if len(ids) < 2:
-        yield Finding((*place, "ids"), _ONE_ID)
+        yield ConfigProblem((*place, "ids"), _ONE_ID)
     for index, column in enumerate(ids):
         if column in ids[:index]:
-            yield Finding((*place, "ids", index), f"`{column}` is there twice: leave it out here")
+            yield ConfigProblem((*place, "ids", index), f"`{column}` is there twice: leave it out here")
 
 
-def _expect(entry: Mapping[str, Any], sources: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+def _expect(entry: Mapping[str, Any], sources: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
     """What can be known of files, and of databases."""
     expect, source = as_mapping(entry.get("expect")), entry.get("source")
     if "files" in as_mapping(sources.get(str(source))):
         if expect.get("modified") is not None:
-            yield Finding((*place, "modified"), _MODIFIED_OF_FILES.format(source=source))
+            yield ConfigProblem((*place, "modified"), _MODIFIED_OF_FILES.format(source=source))
         return
     for option in ("marker", "manifest"):
         if expect.get(option) is not None:
-            yield Finding((*place, option), _FILE_EXPECTED.format(option=option, source=source))
+            yield ConfigProblem((*place, option), _FILE_EXPECTED.format(option=option, source=source))
     if expect.get("max_age") is not None and expect.get("modified") is None:
-        yield Finding(place, _MODIFIED_MISSING)
+        yield ConfigProblem(place, _MODIFIED_MISSING)
 
 
-def _audience(entry: Mapping[str, Any], destinations: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+def _audience(entry: Mapping[str, Any], destinations: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
     yield from _one_of(entry, ("name", "names_from"), place)
     if entry.get("names_from") is not None and entry.get("key") is not None:
-        yield Finding((*place, "key"), "`names_from` gives many audiences, each its own key: leave `key` out")
+        yield ConfigProblem((*place, "key"), "`names_from` gives many audiences, each its own key: leave `key` out")
     for index, name in enumerate(as_list(entry.get("destinations"))):
         if isinstance(name, str) and name not in destinations:
-            yield Finding((*place, "destinations", index), unknown("destination", name, destinations))
+            yield ConfigProblem(
+                (*place, "destinations", index), unknown_name_message("destination", name, destinations)
+            )
     yield from _schedule(entry, place)
 
 
-def _schedule(entry: Mapping[str, Any], place: Place) -> Iterator[Finding]:
+def _schedule(entry: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
     yield from _one_of(entry.get("schedule"), ("cron", "every"), (*place, "schedule"))
 
 
-def _one_of(entry: object, names: tuple[str, str], place: Place) -> Iterator[Finding]:
+def _one_of(entry: object, names: tuple[str, str], place: ConfigPath) -> Iterator[ConfigProblem]:
     if not isinstance(entry, Mapping):
         return
     given = [name for name in names if entry.get(name) is not None]
     if not given:
-        yield Finding(place, f"it needs `{names[0]}` or `{names[1]}`")
+        yield ConfigProblem(place, f"it needs `{names[0]}` or `{names[1]}`")
     if len(given) > 1:
-        yield Finding(
+        yield ConfigProblem(
             place, f"it has both `{names[0]}` and `{names[1]}`: keep one, leave out the other or make it null"
         )
 
 
-def _repeated_names_from(audiences: Sequence[Any]) -> Iterator[Finding]:
-    first: dict[tuple[str, str], Place] = {}
+def _repeated_names_from(audiences: Sequence[Any]) -> Iterator[ConfigProblem]:
+    first: dict[tuple[str, str], ConfigPath] = {}
     for place, entry in entries(audiences, "audiences"):
         if entry.get("names_from") is None:
             continue
         pair = (str(entry.get("source")), str(entry["names_from"]))
         if pair in first:
             message = f"{dotted(first[pair])} already reads this column of this source: make one query of both"
-            yield Finding((*place, "names_from"), message)
+            yield ConfigProblem((*place, "names_from"), message)
         first.setdefault(pair, place)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from audience_sync.config.read.problems import Finding, Place, Tree, dotted
-from audience_sync.config.read.suggestions import unknown
+from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, dotted
+from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.validate.cross_checks import entries
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
 from audience_sync.keys import KeyRefusedError, snake_key, trait_key
@@ -16,7 +16,7 @@ from audience_sync.keys import KeyRefusedError, snake_key, trait_key
 Called = Iterable[tuple[str | None, str | None]]
 
 
-def places(audiences: Called) -> dict[str, int]:
+def audience_positions(audiences: Called) -> dict[str, int]:
     """Which of the audiences a name or a key is that of; ``audiences`` are their names and keys. Keys go before names,
     and what has no name (`names_from`) can't be called."""
     called = list(audiences)
@@ -24,10 +24,10 @@ def places(audiences: Called) -> dict[str, int]:
     return by_name | {key: place for place, (_, key) in enumerate(called) if key}
 
 
-def findings(tree: Tree) -> Iterator[Finding]:
+def findings(tree: RawConfig) -> Iterator[ConfigProblem]:
     called = list(_audiences(as_list(tree.get("audiences"))))
-    known, names, traits = places(called), [name for name, _ in called if name], set(_traits(tree))
-    first: dict[int, Place] = {}
+    known, names, traits = audience_positions(called), [name for name, _ in called if name], set(_traits(tree))
+    first: dict[int, ConfigPath] = {}
     for group, members in as_mapping(tree.get("priority_groups")).items():
         for index, text in enumerate(as_list(members)):
             place = ("priority_groups", str(group), index)
@@ -36,9 +36,9 @@ def findings(tree: Tree) -> Iterator[Finding]:
             if text not in known and text not in traits and _may_be_stored(text):
                 continue
             if text not in known:
-                yield Finding(place, _unknown(text, names, traits))
+                yield ConfigProblem(place, _unknown(text, names, traits))
             elif known[text] in first:
-                yield Finding(place, repeated(text, first[known[text]]))
+                yield ConfigProblem(place, repeated(text, first[known[text]]))
             else:
                 first[known[text]] = place
 
@@ -50,10 +50,10 @@ def _may_be_stored(text: str) -> bool:
 
 def unknown_audience(text: str, names: Iterable[str]) -> str:
     """What is wrong about an entry of a group that no audience has."""
-    return f"{unknown('audience', text, names)} (audiences of `names_from` can't be in a group)"
+    return f"{unknown_name_message('audience', text, names)} (audiences of `names_from` can't be in a group)"
 
 
-def repeated(text: str, there: Place) -> str:
+def repeated(text: str, there: ConfigPath) -> str:
     return f"`{text}` is already {dotted(there)}: an audience is in one group, and once"
 
 
@@ -73,7 +73,7 @@ def _audiences(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:
         yield name, key
 
 
-def _traits(tree: Tree) -> Iterator[str]:
+def _traits(tree: RawConfig) -> Iterator[str]:
     """Their columns, names and keys."""
     for _, entry in entries(as_list(tree.get("computed_traits")), "computed_traits"):
         for trait in as_list(entry.get("traits")):

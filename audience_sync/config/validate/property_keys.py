@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from audience_sync.config.read.problems import Finding, Place, Tree, dotted
+from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, dotted
 from audience_sync.config.validate.cross_checks import entries
 from audience_sync.config.validate.pydantic_errors import as_list
 from audience_sync.keys import (
@@ -18,43 +18,43 @@ from audience_sync.keys import (
     trait_key,
 )
 
-Wish = tuple[Place, str, Callable[[str], str]]  # where a key or a name stands, what it says, and how it is read
+Wish = tuple[ConfigPath, str, Callable[[str], str]]  # where a key or a name stands, what it says, and how it is read
 
 
-def findings(tree: Tree, profile_fields: frozenset[str]) -> Iterator[Finding]:
+def findings(tree: RawConfig, profile_fields: frozenset[str]) -> Iterator[ConfigProblem]:
     """``profile_fields``: what the config's destinations keep for the user's profile, normalised."""
-    first: dict[str, Place] = {}
+    first: dict[str, ConfigPath] = {}
     for wish in _audiences(tree):
         yield from _found(wish, first, lambda key: reserved_reason(key, profile_fields))
     for wish in _traits(tree):
         yield from _found(wish, first, reserved_trait_reason)
 
 
-def _found(wish: Wish, first: dict[str, Place], reserved: Callable[[str], str | None]) -> Iterator[Finding]:
+def _found(wish: Wish, first: dict[str, ConfigPath], reserved: Callable[[str], str | None]) -> Iterator[ConfigProblem]:
     place, text, read = wish
     try:
         key = read(text)
     except KeyRefusedError as error:
-        yield Finding(place, str(error))
+        yield ConfigProblem(place, str(error))
         return
     if reason := reserved(key):
-        yield Finding(place, reason)
+        yield ConfigProblem(place, reason)
     # `firstName` and `firstname` are one column to a database, and to some receivers one property.
     folded = key.casefold()
     if folded in first:
-        yield Finding(
+        yield ConfigProblem(
             place, f"its key `{key}` is already that of {dotted(first[folded])}: give one of them another `key:`"
         )
     first.setdefault(folded, place[:-1] if isinstance(place[-1], str) else place)
 
 
-def _audiences(tree: Tree) -> Iterator[Wish]:
+def _audiences(tree: RawConfig) -> Iterator[Wish]:
     for place, entry in entries(as_list(tree.get("audiences")), "audiences"):
         if entry.get("names_from") is None:
             yield from _wish(entry, place, {"key": explicit_key, "name": snake_key})
 
 
-def _traits(tree: Tree) -> Iterator[Wish]:
+def _traits(tree: RawConfig) -> Iterator[Wish]:
     for place, entry in entries(as_list(tree.get("computed_traits")), "computed_traits"):
         for index, trait in enumerate(as_list(entry.get("traits"))):
             at = (*place, "traits", index)
@@ -65,7 +65,7 @@ def _traits(tree: Tree) -> Iterator[Wish]:
                 yield from _wish(trait, at, readers)
 
 
-def _wish(entry: Mapping[str, Any], place: Place, readers: Mapping[str, Callable[[str], str]]) -> Iterator[Wish]:
+def _wish(entry: Mapping[str, Any], place: ConfigPath, readers: Mapping[str, Callable[[str], str]]) -> Iterator[Wish]:
     """The first of the names that is given, which is the one that counts."""
     given = next((name for name in readers if entry.get(name) is not None), None)
     if given is not None and isinstance(entry[given], str):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from audience_sync.config.read.problems import Finding, Place
+from audience_sync.config.read.problems import ConfigPath, ConfigProblem
 from audience_sync.config.read.suggestions import unknown_option
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -36,7 +36,7 @@ _MESSAGES = {
 }
 
 
-def validated(model: type[Model], value: object, place: Place = ()) -> tuple[Model | None, list[Finding]]:
+def validated(model: type[Model], value: object, place: ConfigPath = ()) -> tuple[Model | None, list[ConfigProblem]]:
     """The checked part that stands at ``place``, or None and everything that is wrong with it."""
     try:
         return model.model_validate(value), []
@@ -44,10 +44,10 @@ def validated(model: type[Model], value: object, place: Place = ()) -> tuple[Mod
         return None, list(_findings(model, error, place))
 
 
-def _findings(model: type[BaseModel], error: ValidationError, place: Place) -> Iterator[Finding]:
+def _findings(model: type[BaseModel], error: ValidationError, place: ConfigPath) -> Iterator[ConfigProblem]:
     for details in error.errors(include_url=False):
         # pydantic marks a wrong name in a mapping by a part of its own.
-        yield Finding((*place, *(part for part in details["loc"] if part != "[key]")), _message(model, details))
+        yield ConfigProblem((*place, *(part for part in details["loc"] if part != "[key]")), _message(model, details))
 
 
 def _message(model: type[BaseModel], details: ErrorDetails) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from audience_sync.delivery.state.cursors import Feed, Subscription
+from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.model import PropertyKind
-from audience_sync.store.snapshots.chain import Chain, current, trait_column
-from audience_sync.workspace import literal
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
+from audience_sync.workspace import quote_literal
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class Backfill:
     """All users of one snapshot: a query with ``user_id``, and for each key its value and its run in SQL.
 
     Where there is nothing to tell of a key, the run is NULL.
@@ -31,27 +31,33 @@ class Walk:
     def items(self) -> str:
         """One row a user and key: ``user_id``, ``key``, ``value``, ``run_id``."""
         return " union all ".join(
-            f"select user_id, {literal(key)} as key, {value} as value, {run} as run_id from ({self.rows}) "
+            f"select user_id, {quote_literal(key)} as key, {value} as value, {run} as run_id from ({self.rows}) "
             f"where {run} is not null"
             for key, (value, run) in self.values.items()
         )
 
-    def without(self, table: str) -> Walk:
+    def without(self, table: str) -> Backfill:
         return replace(self, rows=f"from ({self.rows}) anti join {table} using (user_id)")
 
 
-def is_walked(subscription: Subscription, feed: Feed) -> bool:
-    return subscription.tell_everyone and subscription.since_run > feed.lowest
+def needs_backfill(subscription: Subscription, cursor: DeliveryCursor) -> bool:
+    return subscription.tell_everyone and subscription.since_run > cursor.low_watermark
 
 
-def walks_of(chains: Mapping[str, Chain], told: str, walked: Sequence[Subscription], only: str = "true") -> list[Walk]:
+def backfills(
+    chains: Mapping[str, Chain], told: str, walked: Sequence[Subscription], only: str = "true"
+) -> list[Backfill]:
     """``told``: SQL for the run up to which a user has been told everything. ``only``: SQL for who is walked."""
     found: dict[Chain, list[Subscription]] = {}
     for each in walked:
         found.setdefault(chains[each.key], []).append(each)
     return [
-        Walk(f"from ({current(chain)}) where {only}", {each.key: _told(chain, each, told) for each in members})
-        for chain, members in sorted(found.items(), key=lambda pair: -pair[0].users)  # the greatest is joined first
+        Backfill(
+            f"from ({current_rows_query(chain)}) where {only}", {each.key: _told(chain, each, told) for each in members}
+        )
+        for chain, members in sorted(
+            found.items(), key=lambda pair: -pair[0].user_count
+        )  # the greatest is joined first
     ]
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from audience_sync.delivery.pending.backfill import Walk
-from audience_sync.workspace import Workspace, literal
+from audience_sync.delivery.pending.backfill import Backfill
+from audience_sync.workspace import Workspace, quote_literal
 
 #: Keys, and then tables, that are joined in one statement: each has its place in memory.
 WIDTH = 16
 
 
-def merge_per_user(workspace: Workspace, items: str, walks: Sequence[Walk]) -> str:
+def merge_per_user(workspace: Workspace, items: str, walks: Sequence[Backfill]) -> str:
     """A table with one row a user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
     ``items`` (``user_id``, ``key``, ``value``, ``run_id``, one row a user and key) goes before the walks. Keys are in
@@ -42,7 +42,7 @@ def _table(workspace: Workspace, query: str) -> str:
     return table
 
 
-def _part(items: str, changed: set[str], walks: Sequence[Walk], keys: Sequence[str]) -> str:
+def _part(items: str, changed: set[str], walks: Sequence[Backfill], keys: Sequence[str]) -> str:
     """One row a user with these keys' values."""
     places = {key: place for place, key in enumerate(keys)}
     sources = [_pivot(items, {key: place for key, place in places.items() if key in changed})]
@@ -58,20 +58,20 @@ def _part(items: str, changed: set[str], walks: Sequence[Walk], keys: Sequence[s
         for key, place in places.items()
     )
     joined = " full join ".join([tables[0], *(f"{table} using (user_id)" for table in tables[1:])])
-    return _spelled(places, f"select user_id, {values} from {joined}")
+    return _json_object(places, f"select user_id, {values} from {joined}")
 
 
 def _pivot(items: str, places: Mapping[str, int]) -> tuple[str, Sequence[str]]:
     columns = "".join(
-        f", max(value) filter (where key = {literal(key)}) as v{place}"
-        f", max(run_id) filter (where key = {literal(key)}) as r{place}"
+        f", max(value) filter (where key = {quote_literal(key)}) as v{place}"
+        f", max(run_id) filter (where key = {quote_literal(key)}) as r{place}"
         for key, place in places.items()
     )
-    names = ", ".join(literal(key) for key in places) or "null"
+    names = ", ".join(quote_literal(key) for key in places) or "null"
     return f"select user_id{columns} from {items} where key in ({names}) group by user_id", list(places)
 
 
-def _walked(walk: Walk, places: Mapping[str, int]) -> tuple[str, Sequence[str]]:
+def _walked(walk: Backfill, places: Mapping[str, int]) -> tuple[str, Sequence[str]]:
     mine = {key: place for key, place in places.items() if key in walk.values}
     columns = "".join(
         f", {walk.values[key][0]} as v{place}, {walk.values[key][1]} as r{place}" for key, place in mine.items()
@@ -89,12 +89,12 @@ def _first(tables: Sequence[str], place: int) -> str:
     return f"case {cases} end"
 
 
-def _spelled(places: Mapping[str, int], query: str) -> str:
+def _json_object(places: Mapping[str, int], query: str) -> str:
     pairs = ", ".join(
         f"case when r{place} is not null then {_name(key)} || coalesce(v{place}, 'null') end"
         for key, place in places.items()
     )
-    versions = ", ".join(f"{literal(key + '@')} || r{place}" for key, place in places.items())
+    versions = ", ".join(f"{quote_literal(key + '@')} || r{place}" for key, place in places.items())
     runs = ", ".join(f"r{place}" for place in places.values())
     return (
         f"select user_id, concat_ws(',', {pairs}) as traits, concat_ws(',', {versions}) as versions, "
@@ -103,7 +103,7 @@ def _spelled(places: Mapping[str, int], query: str) -> str:
 
 
 def _name(key: str) -> str:
-    return literal(f'"{key}":')
+    return quote_literal(f'"{key}":')
 
 
 def _joined(tables: Sequence[str]) -> str:

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audience_sync.delivery.pending.backfill import Walk, is_walked, walks_of
+from audience_sync.delivery.pending.backfill import Backfill, backfills, needs_backfill
 from audience_sync.delivery.pending.merge import merge_per_user
-from audience_sync.delivery.state.cursors import Feed, Subscription
-from audience_sync.delivery.state.ranges import told_run
+from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
+from audience_sync.delivery.state.ranges import delivered_run_sql
 from audience_sync.model import ALIAS_KEY
-from audience_sync.store.snapshots.chain import Chain, current, trait_column
-from audience_sync.workspace import Workspace, literal
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
+from audience_sync.workspace import Workspace, quote_literal
 
 #: Greater than any run.
-NEVER = 2**31 - 1
+MAX_RUN = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DeliveryInputs:
     """What there is to tell: tables in the workspace, and the stored snapshots by key.
 
     ``log`` holds the changes after first creations, ``refused`` what refused calls carried; both have the
@@ -39,10 +39,10 @@ class Facts:
     aliases: str | None = None
 
 
-def owed(
+def pending_calls(
     workspace: Workspace,
-    facts: Facts,
-    feed: Feed,
+    inputs: DeliveryInputs,
+    cursor: DeliveryCursor,
     subscriptions: Sequence[Subscription],
     *,
     companions: Sequence[Sequence[str]] = (),
@@ -56,75 +56,75 @@ def owed(
     of them. ``only_told`` leaves out the users whom the feed has not reached yet. ``kept_back`` names a table that
     is made of what suppressed users would have been sent.
     """
-    items, told = workspace.name("items"), told_run(feed.ranges, feed.position)
-    reached = f"{told} > {feed.position}" if only_told else "true"
-    walked = [each for each in subscriptions if is_walked(each, feed)]
-    walks = walks_of(facts.chains, told, walked, reached)
-    log = _from_log(facts, feed, subscriptions)
+    items, told = workspace.name("items"), delivered_run_sql(cursor.ranges, cursor.position)
+    reached = f"{told} > {cursor.position}" if only_told else "true"
+    walked = [each for each in subscriptions if needs_backfill(each, cursor)]
+    walks = backfills(inputs.chains, told, walked, reached)
+    log = _from_log(inputs, cursor, subscriptions)
     touched = [f"select user_id from ({log})", *(walk.users for walk in walks)]
-    known = [log, _refused(facts, subscriptions, touched, retry_refused), *_withheld(facts, subscriptions)]
+    known = [log, _refused(inputs, subscriptions, touched, retry_refused), *_withheld(inputs, subscriptions)]
     workspace.run(f"create table {items} as select * from ({_newest(known)}) where {reached}")
-    told_walks = _leave_out_moved(workspace, items, walks, facts)
-    _renew(workspace, items, feed, subscriptions)
-    walks = _spell_out(workspace, items, told_walks, facts, companions)
-    _keep_back(workspace, items, facts, kept_back)
-    _add_companions(workspace, items, facts, subscriptions, companions)
+    told_walks = _leave_out_moved(workspace, items, walks, inputs)
+    _renew(workspace, items, cursor, subscriptions)
+    walks = _spell_out(workspace, items, told_walks, inputs, companions)
+    _keep_back(workspace, items, inputs, kept_back)
+    _add_companions(workspace, items, inputs, subscriptions, companions)
     calls = merge_per_user(workspace, items, walks)
     workspace.run(f"drop table {items}")
     return calls
 
 
-def _from_log(facts: Facts, feed: Feed, subscriptions: Sequence[Subscription]) -> str:
+def _from_log(inputs: DeliveryInputs, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> str:
     """The changes that came after what each user was told.
 
     Of a property that everyone is still to be told, the log matters only since the first attempt: who left
     after it may have been told ``true`` by a call whose answer was lost.
     """
-    told = told_run(feed.ranges, feed.position)
+    told = delivered_run_sql(cursor.ranges, cursor.position)
     floors = ", ".join(
-        f"({literal(each.key)}, {each.since_run}, {str(each.catches_up(feed)).lower()}, {_floor(feed, each)})"
+        f"({quote_literal(each.key)}, {each.since_run}, {str(each.catches_up(cursor)).lower()}, {_floor(cursor, each)})"
         for each in subscriptions
     )
     if not floors:
-        return f"select user_id, key, value, run_id from {facts.log} where false"
+        return f"select user_id, key, value, run_id from {inputs.log} where false"
     return (
-        f"select user_id, key, value, run_id from {facts.log} "
+        f"select user_id, key, value, run_id from {inputs.log} "
         f"join (values {floors}) s(key, since_run, catches_up, floor) using (key) "
         f"where run_id > case when catches_up and since_run > {told} then floor else greatest({told}, since_run) end"
     )
 
 
-def needed_after(feed: Feed, subscriptions: Sequence[Subscription]) -> int:
+def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> int:
     """The run after which the log is needed: no change up to it can be owed. NEVER where none is."""
-    return min((_needed_after(feed, each) for each in subscriptions), default=NEVER)
+    return min((_needed_after(cursor, each) for each in subscriptions), default=MAX_RUN)
 
 
-def _needed_after(feed: Feed, subscription: Subscription) -> int:
-    if subscription.catches_up(feed):
-        return _floor(feed, subscription)
-    return max(feed.lowest, subscription.since_run)
+def _needed_after(cursor: DeliveryCursor, subscription: Subscription) -> int:
+    if subscription.catches_up(cursor):
+        return _floor(cursor, subscription)
+    return max(cursor.low_watermark, subscription.since_run)
 
 
-def _floor(feed: Feed, subscription: Subscription) -> int:
-    known = [run for run in (feed.attempted_run, subscription.told_before) if run is not None]
-    return min(known, default=NEVER)
+def _floor(cursor: DeliveryCursor, subscription: Subscription) -> int:
+    known = [run for run in (cursor.attempted_run, subscription.told_before) if run is not None]
+    return min(known, default=MAX_RUN)
 
 
-def _refused(facts: Facts, subscriptions: Sequence[Subscription], touched: Sequence[str], retry: bool) -> str:
+def _refused(inputs: DeliveryInputs, subscriptions: Sequence[Subscription], touched: Sequence[str], retry: bool) -> str:
     """What refused calls carried, of the users who changed again or when they are to be retried."""
-    keys = ", ".join(literal(each.key) for each in subscriptions) or "null"
-    everything = f"select user_id, key, value, run_id from {facts.refused} where key in ({keys})"
+    keys = ", ".join(quote_literal(each.key) for each in subscriptions) or "null"
+    everything = f"select user_id, key, value, run_id from {inputs.refused} where key in ({keys})"
     if retry:
         return everything
     return f"{everything} and user_id in ({' union all '.join(touched)})"
 
 
-def _withheld(facts: Facts, subscriptions: Sequence[Subscription]) -> list[str]:
+def _withheld(inputs: DeliveryInputs, subscriptions: Sequence[Subscription]) -> list[str]:
     """What users were not sent while they were suppressed; of those who still are it is kept back again."""
-    if facts.withheld is None:
+    if inputs.withheld is None:
         return []
-    keys = ", ".join(literal(each.key) for each in subscriptions) or "null"
-    return [f"select user_id, key, value, run_id from {facts.withheld} where key in ({keys})"]
+    keys = ", ".join(quote_literal(each.key) for each in subscriptions) or "null"
+    return [f"select user_id, key, value, run_id from {inputs.withheld} where key in ({keys})"]
 
 
 def _newest(queries: Sequence[str]) -> str:
@@ -135,8 +135,12 @@ def _newest(queries: Sequence[str]) -> str:
 
 
 def _spell_out(
-    workspace: Workspace, items: str, walks: Sequence[Walk], facts: Facts, companions: Sequence[Sequence[str]]
-) -> list[Walk]:
+    workspace: Workspace,
+    items: str,
+    walks: Sequence[Backfill],
+    inputs: DeliveryInputs,
+    companions: Sequence[Sequence[str]],
+) -> list[Backfill]:
     """Put into ``items`` what has to be seen value by value: traits that travel together, and what suppressed users
     would be told. Returns the walks without it."""
     together = {key for group in companions for key in group}
@@ -146,21 +150,23 @@ def _spell_out(
             rest.append(walk)
         else:
             _insert(workspace, items, walk.items)
-    if facts.suppressed is None:
+    if inputs.suppressed is None:
         return rest
     for walk in rest:
-        _insert(workspace, items, f"from ({walk.items}) semi join {facts.suppressed} using (user_id)")
-    return [walk.without(facts.suppressed) for walk in rest]
+        _insert(workspace, items, f"from ({walk.items}) semi join {inputs.suppressed} using (user_id)")
+    return [walk.without(inputs.suppressed) for walk in rest]
 
 
-def _leave_out_moved(workspace: Workspace, items: str, walks: Sequence[Walk], facts: Facts) -> Sequence[Walk]:
+def _leave_out_moved(
+    workspace: Workspace, items: str, walks: Sequence[Backfill], inputs: DeliveryInputs
+) -> Sequence[Backfill]:
     """Under a previous id nobody is told anything more. That someone has none any more is nothing to tell."""
-    if facts.aliases is None:
+    if inputs.aliases is None:
         return walks
     moved = workspace.name("moved")
-    workspace.run(f"create table {moved} as select distinct previous_id as user_id from {facts.aliases}")
+    workspace.run(f"create table {moved} as select distinct previous_id as user_id from {inputs.aliases}")
     workspace.run(
-        f"delete from {items} where user_id in (from {moved}) or (key = {literal(ALIAS_KEY)} and value is null)"
+        f"delete from {items} where user_id in (from {moved}) or (key = {quote_literal(ALIAS_KEY)} and value is null)"
     )
     return [walk.without(moved) for walk in walks]
 
@@ -170,51 +176,51 @@ def _insert(workspace: Workspace, items: str, query: str) -> None:
     workspace.run(f"insert into {items} from ({query}) anti join {items} using (user_id, key)")
 
 
-def _keep_back(workspace: Workspace, items: str, facts: Facts, kept_back: str | None) -> None:
-    if facts.suppressed is None:
+def _keep_back(workspace: Workspace, items: str, inputs: DeliveryInputs, kept_back: str | None) -> None:
+    if inputs.suppressed is None:
         return
     if kept_back is not None:
-        workspace.run(f"create table {kept_back} as from {items} semi join {facts.suppressed} using (user_id)")
-    workspace.run(f"delete from {items} where user_id in (select user_id from {facts.suppressed})")
+        workspace.run(f"create table {kept_back} as from {items} semi join {inputs.suppressed} using (user_id)")
+    workspace.run(f"delete from {items} where user_id in (select user_id from {inputs.suppressed})")
 
 
-def _renew(workspace: Workspace, items: str, feed: Feed, subscriptions: Sequence[Subscription]) -> None:
+def _renew(workspace: Workspace, items: str, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> None:
     """What is told again on purpose is a change of the run that wants it: its message ids are new ones."""
-    told = told_run(feed.ranges, feed.position)
+    told = delivered_run_sql(cursor.ranges, cursor.position)
     for each in subscriptions:
-        if each.told_before is not None and is_walked(each, feed):
+        if each.told_before is not None and needs_backfill(each, cursor):
             workspace.run(
                 f"update {items} set run_id = {each.since_run} "
-                f"where key = {literal(each.key)} and run_id < {each.since_run} and {each.since_run} > {told}"
+                f"where key = {quote_literal(each.key)} and run_id < {each.since_run} and {each.since_run} > {told}"
             )
 
 
 def _add_companions(
     workspace: Workspace,
     items: str,
-    facts: Facts,
+    inputs: DeliveryInputs,
     subscriptions: Sequence[Subscription],
     companions: Sequence[Sequence[str]],
 ) -> None:
     """Traits that mean something only together travel together: the unchanged ones join the changed ones."""
-    known = {each.key for each in subscriptions if each.key in facts.chains}
+    known = {each.key for each in subscriptions if each.key in inputs.chains}
     for group in companions:
         keys = [key for key in group if key in known]
         if len(keys) > 1:
-            _join_group(workspace, items, facts, keys)
+            _join_group(workspace, items, inputs, keys)
 
 
-def _join_group(workspace: Workspace, items: str, facts: Facts, keys: Sequence[str]) -> None:
-    names = ", ".join(literal(key) for key in keys)
+def _join_group(workspace: Workspace, items: str, inputs: DeliveryInputs, keys: Sequence[str]) -> None:
+    names = ", ".join(quote_literal(key) for key in keys)
     touched = workspace.name("touched")
     workspace.run(f"create table {touched} as select distinct user_id from {items} where key in ({names})")
     if not workspace.one(f"select count(*) from {touched}")[0]:
         return
     for key in keys:
-        chain = facts.chains[key]
+        chain = inputs.chains[key]
         workspace.run(
-            f"insert into {items} select user_id, {literal(key)} as key, {trait_column(key)} as value, run_id "
-            f"from ({current(chain)}) semi join {touched} using (user_id) "
-            f"anti join (select user_id from {items} where key = {literal(key)}) using (user_id) "
+            f"insert into {items} select user_id, {quote_literal(key)} as key, {trait_column(key)} as value, run_id "
+            f"from ({current_rows_query(chain)}) semi join {touched} using (user_id) "
+            f"anti join (select user_id from {items} where key = {quote_literal(key)}) using (user_id) "
             "where value is not null"
         )

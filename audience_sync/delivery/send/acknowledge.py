@@ -11,31 +11,31 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, insert, select, update
 
 from audience_sync.delivery.send.partial_refusals import partly
-from audience_sync.delivery.send.sender import Outcome, Refusal
+from audience_sync.delivery.send.sender import BatchResult, RefusedCall
 from audience_sync.delivery.send.withheld import release, withheld_users
-from audience_sync.delivery.state.cursors import Feed, move
-from audience_sync.delivery.state.ranges import Range, mark, within
+from audience_sync.delivery.state.cursors import DeliveryCursor, save_ranges
+from audience_sync.delivery.state.ranges import Range, merge_range, within
 from audience_sync.model import IdentifyCall, RunId
 from audience_sync.store.audiences.suppressions import withhold
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.tables import refusals, refused_values, requests, untaken_calls, withheld_values
+from audience_sync.store.tables import refusals, refused_values, rejected_calls, requests, withheld_values
 
 CallsOf = Callable[[Collection[str]], Mapping[str, IdentifyCall]]
 
 
 def acknowledge(
     lease: Lease,
-    feed: Feed,
+    cursor: DeliveryCursor,
     destination: int,
     run: RunId,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[BatchResult],
     property_ids: Mapping[str, int],
     calls_of: CallsOf,
     *,
     whole: bool = True,
     releases: bool = False,
     retries: bool = False,
-) -> Feed:
+) -> DeliveryCursor:
     """Make the answers durable, in one transaction; a batch without a full answer moves nothing.
 
     ``calls_of`` looks up the calls of a few users: those that were refused, or are to be forgotten.
@@ -45,15 +45,15 @@ def acknowledge(
     """
     answered = [outcome for outcome in outcomes if outcome.answered]
     if not answered:
-        return feed
-    ranges = feed.ranges
+        return cursor
+    ranges = cursor.ranges
     for outcome in answered:
         told = Range(outcome.batch.after, outcome.batch.through, run)
-        for part in [told] if whole else within(told, feed.ranges):
-            ranges = mark(ranges, part)
+        for part in [told] if whole else within(told, cursor.ranges):
+            ranges = merge_range(ranges, part)
 
-    def write(connection: Connection) -> Feed:
-        _keep_requests(connection, feed, destination, run, answered, property_ids, calls_of, retries)
+    def write(connection: Connection) -> DeliveryCursor:
+        _keep_requests(connection, cursor, destination, run, answered, property_ids, calls_of, retries)
         for outcome in answered:
             if releases:
                 _release(connection, destination, outcome, property_ids, calls_of)
@@ -62,25 +62,25 @@ def acknowledge(
             if outcome.withheld:
                 calls = calls_of([each.user_id for each in outcome.withheld]).values()
                 withhold(connection, [row for call in calls for row in _values(destination, call, property_ids)])
-        return move(connection, feed, ranges)
+        return save_ranges(connection, cursor, ranges)
 
-    def done(connection: Connection) -> Feed | None:
-        known = _is_kept(connection, feed, destination, run, answered[0], property_ids)
-        return replace(feed, ranges=ranges) if known else None
+    def done(connection: Connection) -> DeliveryCursor | None:
+        known = _is_kept(connection, cursor, destination, run, answered[0], property_ids)
+        return replace(cursor, ranges=ranges) if known else None
 
-    return lease.carry_out(write, done)
+    return lease.transact(write, done)
 
 
 def _is_kept(
     connection: Connection,
-    feed: Feed,
+    cursor: DeliveryCursor,
     destination: int,
     run: RunId,
-    outcome: Outcome,
+    outcome: BatchResult,
     property_ids: Mapping[str, int],
 ) -> bool:
     """Whether the store has this request already."""
-    seeding = property_ids[feed.seeding] if feed.seeding else None
+    seeding = property_ids[cursor.seeding] if cursor.seeding else None
     mine = (requests.c.destination_id == destination) & (requests.c.run_id == run)
     same = (requests.c.after_user == outcome.batch.after) & (requests.c.through_user == outcome.batch.through)
     query = select(requests.c.id).where(mine, same, requests.c.seeding_id.is_not_distinct_from(seeding))
@@ -89,19 +89,19 @@ def _is_kept(
 
 def _keep_requests(
     connection: Connection,
-    feed: Feed,
+    cursor: DeliveryCursor,
     destination: int,
     run: RunId,
-    answered: Sequence[Outcome],
+    answered: Sequence[BatchResult],
     property_ids: Mapping[str, int],
     calls_of: CallsOf,
     retries: bool,
 ) -> None:
     """One row a request, and one a call that was not taken: what each user was told follows from these."""
     terms = {
-        "seeding_id": property_ids[feed.seeding] if feed.seeding else None,
-        "position": feed.position,
-        "attempted_run": feed.attempted_run,
+        "seeding_id": property_ids[cursor.seeding] if cursor.seeding else None,
+        "position": cursor.position,
+        "attempted_run": cursor.attempted_run,
         "retried": retries,
     }
     rows = [{**_request(outcome, destination, run), **terms} for outcome in answered]
@@ -113,11 +113,11 @@ def _keep_requests(
         for row in _untaken(number, each, property_ids, calls_of)
     ]
     if untaken:
-        connection.execute(insert(untaken_calls), untaken)
+        connection.execute(insert(rejected_calls), untaken)
 
 
 def _untaken(
-    request: int, outcome: Outcome, property_ids: Mapping[str, int], calls_of: CallsOf
+    request: int, outcome: BatchResult, property_ids: Mapping[str, int], calls_of: CallsOf
 ) -> list[dict[str, Any]]:
     parts = _refused_parts(outcome.refusals, calls_of)
     ids = {user: json.dumps(sorted(property_ids[key] for key in keys)) for user, keys in parts.items()}
@@ -137,19 +137,19 @@ def _untaken(
     return list({**withheld, **refused}.values())
 
 
-def _refused_parts(refused: Sequence[Refusal], calls_of: CallsOf) -> dict[str, frozenset[str]]:
+def _refused_parts(refused: Sequence[RefusedCall], calls_of: CallsOf) -> dict[str, frozenset[str]]:
     """The properties that each user's call was sent without, where the rest of it was sent."""
     parts = {each.call.user_id: each.properties for each in refused if each.properties}
     calls = calls_of(parts.keys()) if parts else {}
     return {user: keys for user, keys in parts.items() if calls[user].traits.keys() - keys}
 
 
-def _reason(refusal: Refusal, parts: Mapping[str, frozenset[str]]) -> str:
+def _reason(refusal: RefusedCall, parts: Mapping[str, frozenset[str]]) -> str:
     user = refusal.call.user_id
     return partly(refusal.reason, parts[user]) if user in parts else refusal.reason
 
 
-def _request(outcome: Outcome, destination: int, run: RunId) -> dict[str, Any]:
+def _request(outcome: BatchResult, destination: int, run: RunId) -> dict[str, Any]:
     return {
         "destination_id": destination,
         "run_id": run,
@@ -168,7 +168,7 @@ def _forget_refusals(
     connection: Connection,
     destination: int,
     run: RunId,
-    outcome: Outcome,
+    outcome: BatchResult,
     property_ids: Mapping[str, int],
     calls_of: CallsOf,
 ) -> dict[str, int]:
@@ -196,13 +196,13 @@ def _forget_refusals(
     return {call.user_id: waiting[call.user_id] for call in calls}
 
 
-def _told(outcome: Outcome) -> set[str]:
+def _told(outcome: BatchResult) -> set[str]:
     """The users whose calls got an answer: none of those who were suppressed meanwhile."""
     return {each.user_id for each in outcome.batch.calls}.difference(each.user_id for each in outcome.withheld)
 
 
 def _release(
-    connection: Connection, destination: int, outcome: Outcome, property_ids: Mapping[str, int], calls_of: CallsOf
+    connection: Connection, destination: int, outcome: BatchResult, property_ids: Mapping[str, int], calls_of: CallsOf
 ) -> None:
     user = withheld_values.c.user_id
     between = (user > outcome.batch.after) & (user <= outcome.batch.through)
@@ -210,12 +210,12 @@ def _release(
     release(connection, destination, list(calls_of(waiting).values()), between, property_ids)
 
 
-def _refused_before(connection: Connection, destination: int, outcome: Outcome) -> dict[str, int]:
+def _refused_before(connection: Connection, destination: int, outcome: BatchResult) -> dict[str, int]:
     query = select(refusals.c.user_id, refusals.c.attempts).where(_here(refusals, destination, outcome))
     return {row.user_id: row.attempts for row in connection.execute(query)}
 
 
-def _with_values_left(connection: Connection, destination: int, outcome: Outcome) -> set[str]:
+def _with_values_left(connection: Connection, destination: int, outcome: BatchResult) -> set[str]:
     query = select(refused_values.c.user_id).where(_here(refused_values, destination, outcome))
     return set(connection.execute(query).scalars())
 
@@ -230,13 +230,13 @@ def _note_accepted(connection: Connection, destination: int, run: RunId, users: 
     """The history of these users' refusals: this run's calls went through in their place."""
     if not users:
         return
-    here = exists().where(requests.c.id == untaken_calls.c.request_id, requests.c.destination_id == destination)
-    open_ones = untaken_calls.c.reason.is_not(None) & untaken_calls.c.accepted_run.is_(None)
-    mine = update(untaken_calls).where(untaken_calls.c.user_id == bindparam("user"), open_ones, here)
+    here = exists().where(requests.c.id == rejected_calls.c.request_id, requests.c.destination_id == destination)
+    open_ones = rejected_calls.c.reason.is_not(None) & rejected_calls.c.accepted_run.is_(None)
+    mine = update(rejected_calls).where(rejected_calls.c.user_id == bindparam("user"), open_ones, here)
     connection.execute(mine.values(accepted_run=run), [{"user": user} for user in users])
 
 
-def _here(table: Table, destination: int, outcome: Outcome) -> ColumnElement[bool]:
+def _here(table: Table, destination: int, outcome: BatchResult) -> ColumnElement[bool]:
     user = table.c.user_id
     return (table.c.destination_id == destination) & (user > outcome.batch.after) & (user <= outcome.batch.through)
 
@@ -245,7 +245,7 @@ def _keep_refusals(
     connection: Connection,
     destination: int,
     run: RunId,
-    found: Sequence[Refusal],
+    found: Sequence[RefusedCall],
     property_ids: Mapping[str, int],
     earlier: Mapping[str, int],
     calls_of: CallsOf,

@@ -12,10 +12,10 @@ from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
 from audience_sync.destinations.base import Destination, Limits, Message
-from audience_sync.destinations.messages.identify import object_json, part_id, properties
+from audience_sync.destinations.messages.identify import derived_message_id, object_json, split_traits
 from audience_sync.errors import BrokenDestinationError, OwnCodeError, UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 #: What the program's own SQL raises, of a run that the store doesn't have.
 NO_TIME = "no time is known of run "
@@ -81,7 +81,7 @@ FEW = 100
 _call: Callable[[Iterable[Any]], EncodedCall] = partial(tuple.__new__, EncodedCall)
 
 
-def messages_of(calls: Sequence[EncodedCall]) -> Sequence[Message]:
+def batch_messages(calls: Sequence[EncodedCall]) -> Sequence[Message]:
     """The messages of all calls, in their order."""
     if not [call for call in calls if call.odd is not None]:
         return cast(Sequence[Message], calls)  # it has what a message has
@@ -94,7 +94,7 @@ Parts = Callable[[Sequence[Message]], Sequence[Sequence[Message]]]
 
 def requests_of(calls: Sequence[EncodedCall], parts: Parts, limits: Limits | None) -> Iterator[Sequence[Message]]:
     """The messages of each request. Several calls are a batch that fits already; a single one may be too much."""
-    for messages in parts(messages_of(calls)):
+    for messages in parts(batch_messages(calls)):
         if limits is None or len(calls) > 1 or len(messages) < 2:
             yield messages
         else:
@@ -125,7 +125,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
+class CallReader:
     """The calls of an ``owed`` table. ``times``: when each run started (ISO 8601). ``told_since``: of each audience
     whose events are told, the run since which the destination is told of it: what everyone is told then is no event.
     ``nonces``: the random value of each run; a run of a version without has none."""
@@ -147,7 +147,7 @@ class Calls:
         """The calls of these few users."""
         if not users:
             return {}
-        names = ", ".join(map(literal, users))
+        names = ", ".join(map(quote_literal, users))
         rows = self.workspace.stream(f"{self._sql} where user_id in ({names})")
         return {row[0]: self._call(row) for batch in rows for row in batch}
 
@@ -177,7 +177,7 @@ class Calls:
         own = destination.encode_sql()
         body = own or "null"
         if destination.has_alias:  # so is one with previous ids
-            body = f"case when not contains(versions, {literal(ALIAS_KEY + '@')}) then {body} end"
+            body = f"case when not contains(versions, {quote_literal(ALIAS_KEY + '@')}) then {body} end"
         if self.told_since:  # a call that may come with events is one that ``encode`` has to see
             body = f"case when run_id <= {min(self.told_since.values())} then {body} end"
         ordered = f"{self._rows} order by user_id"
@@ -200,7 +200,7 @@ class Calls:
         Traits that mean something only together stay together.
         """
         whole = self.of([call.user_id])[call.user_id]
-        found = {key: value for key, value in properties(whole.traits_json) if key not in call.left_out}
+        found = {key: value for key, value in split_traits(whole.traits_json) if key not in call.left_out}
         units = _units([key for key in found if call.only is None or key in call.only], destination.companions)
         if len(units) < 2:
             return []
@@ -225,9 +225,16 @@ class Calls:
         run behind every value, so that true -> false -> true gives three ids. The nonce of the newest run tells two
         histories apart: two copies of a store that both have that run have the same runs before it. SHA-1, as in
         name-based UUIDs, takes half the time of SHA-256; the id names a change, it protects nothing."""
-        parts = (literal(self.installation), literal(self.destination), "user_id", "traits", "versions", "nonce")
+        parts = (
+            quote_literal(self.installation),
+            quote_literal(self.destination),
+            "user_id",
+            "traits",
+            "versions",
+            "nonce",
+        )
         change = ", ".join(parts)
-        runs = ", ".join(f"({run}, {literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
+        runs = ", ".join(f"({run}, {quote_literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
         started = f"coalesce(started, error('{NO_TIME}' || run_id))"
         return (
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
@@ -236,7 +243,7 @@ class Calls:
         )
 
     def _nonce(self, run: int) -> str:
-        return literal(self.nonces[run]) if run in self.nonces else "null"
+        return quote_literal(self.nonces[run]) if run in self.nonces else "null"
 
 
 def _contained(stream: Iterator[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
@@ -310,8 +317,8 @@ def _unsendable_alone(call: IdentifyCall, destination: Destination) -> dict[str,
 def part_of(call: IdentifyCall, keys: Collection[str]) -> IdentifyCall:
     """A call of these properties of it alone, with an id of its own: the same for the same ones."""
     return call._replace(
-        traits_json=object_json((key, value) for key, value in properties(call.traits_json) if key in keys),
-        message_id=part_id(call.message_id, "\0".join(("part", *sorted(keys)))),
+        traits_json=object_json((key, value) for key, value in split_traits(call.traits_json) if key in keys),
+        message_id=derived_message_id(call.message_id, "\0".join(("part", *sorted(keys)))),
         versions=",".join(each for each in call.versions.split(",") if each.rpartition("@")[0] in keys),
         events=tuple(each for each in call.events if each.key in keys),
     )
@@ -332,7 +339,7 @@ def _aliases(call: IdentifyCall) -> tuple[IdentifyCall, Sequence[Alias]]:
     """The call without the previous ids, and these: they are told before it."""
     if f"{ALIAS_KEY}@" not in call.versions:
         return call, ()
-    found = properties(call.traits_json)
+    found = split_traits(call.traits_json)
     versions = call.versions.split(",")
     (version,) = (each for each in versions if each.startswith(f"{ALIAS_KEY}@"))
     plain = call._replace(
@@ -340,7 +347,9 @@ def _aliases(call: IdentifyCall) -> tuple[IdentifyCall, Sequence[Alias]]:
         versions=",".join(each for each in versions if each != version),
     )
     ids = json.loads(dict(found)[ALIAS_KEY])
-    return plain, [Alias(each, part_id(call.message_id, f"{version}\0{each}"), call.timestamp) for each in ids]
+    return plain, [
+        Alias(each, derived_message_id(call.message_id, f"{version}\0{each}"), call.timestamp) for each in ids
+    ]
 
 
 def batches(

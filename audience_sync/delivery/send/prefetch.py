@@ -10,7 +10,7 @@ T = TypeVar("T")
 _END = object()
 
 
-def ahead(items: Iterator[T]) -> Generator[T]:
+def prefetch(items: Iterator[T]) -> Generator[T]:
     """The same items; while one is worked on the next one is made. What making raises is raised in its turn."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as maker:
         coming = maker.submit(next, items, _END)

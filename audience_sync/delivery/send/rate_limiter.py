@@ -33,7 +33,7 @@ SPAN, SPAN_UNSAID, SPAN_REQUESTS = 1.0, 0.3, 4
 CREDIT = 0.02
 
 
-class Pace:
+class AdaptiveRateLimiter:
     """Lets one request through at a time, no faster than the rate.
 
     ``rate`` (requests a second) is never exceeded; None starts without a limit. A destination that says "too many
@@ -67,7 +67,7 @@ class Pace:
         self._fruitless = 0
         self._successes: deque[float] = deque()
 
-    def enter(self) -> float:
+    def acquire(self) -> float:
         """Wait for one's turn, and say when it was; who waits while the gate is closed waits for another turn."""
         turn = self._next_turn()
         while True:
@@ -92,7 +92,7 @@ class Pace:
             self._asked_until = now + LONGEST_QUESTION
             return True
 
-    def succeeded(self) -> None:
+    def on_success(self) -> None:
         with self._lock:
             now, times = self._clock(), self._successes
             self._fruitless, self._asked_until = 0, now
@@ -101,7 +101,7 @@ class Pace:
             while len(times) > SPAN_REQUESTS and times[0] <= now - SPAN:
                 times.popleft()
 
-    def limited(self, retry_after: float | None, entered: float, most: float = LONGEST_WAIT) -> None:
+    def on_rate_limited(self, retry_after: float | None, entered: float, most: float = LONGEST_WAIT) -> None:
         """The destination refused the request that entered then: too many. Nobody goes before it allows.
 
         ``retry_after``: seconds, None where it doesn't say. ``most``: where it doesn't, wait for no longer.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from audience_sync.delivery.send.batches import Batch, EncodedCall, Parts, requests_of
 from audience_sync.delivery.send.body_limit import BodyLimit
-from audience_sync.delivery.send.rate_limiter import Pace, backoff
+from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
 from audience_sync.destinations.base import Judgement, Limits, Meaning, Message, Transport
 
 #: Failed attempts at the same request after which a server's error (5xx) may be about one of its calls: a batch is
@@ -24,7 +24,7 @@ TOO_LARGE = 413
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedCall:
     """A call that the destination refuses for good, and why. ``properties``: those alone, where not the whole call."""
 
     call: EncodedCall
@@ -34,19 +34,19 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Outcome:
+class BatchResult:
     """What became of a batch: every call was delivered, refused or withheld (its user was suppressed meanwhile), or
     (``answered`` false) some have no answer. ``settled`` counts the requests that got a final one; ``suspects`` are
     the calls at which the server kept failing before it took any other of the batch."""
 
     batch: Batch
     answered: bool = True
-    refusals: list[Refusal] = field(default_factory=list)
-    suspects: list[Refusal] = field(default_factory=list)
+    refusals: list[RefusedCall] = field(default_factory=list)
+    suspects: list[RefusedCall] = field(default_factory=list)
     withheld: list[EncodedCall] = field(default_factory=list)
     requests: int = 0
     retries: int = 0
-    settled: int = 0
+    final_responses: int = 0
     http_status: int | None = None
     reason: str = ""
     started: float = 0.0
@@ -57,7 +57,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Progress:
+class StallTimer:
     """Shared by a destination's senders: when it last answered for good, and whether to stop.
 
     ``rate_limited``: the reason to stop is that it takes no more at present, which is no failure.
@@ -120,8 +120,8 @@ class BatchSender:
     def __init__(
         self,
         transport: Transport,
-        pace: Pace,
-        progress: Progress,
+        pace: AdaptiveRateLimiter,
+        progress: StallTimer,
         confirm: Callable[[], None],
         *,
         pause: Callable[[int], float] = backoff,
@@ -144,31 +144,31 @@ class BatchSender:
         self._suppressed = suppressed
         self._mask = mask
 
-    def send(self, batch: Batch) -> Outcome:
-        outcome = Outcome(batch, started=self._progress.clock())
+    def send(self, batch: Batch) -> BatchResult:
+        outcome = BatchResult(batch, started=self._progress.clock())
         calls = self._allowed(batch.calls, outcome)
         odd = [call for call in calls if call.odd is not None]
         unsendable = [call for call in odd if call.unsendable]
-        outcome.refusals += [Refusal(call, call.unsendable, None) for call in unsendable]
-        self._settle([call for call in calls if not call.unsendable] if unsendable else calls, outcome)
+        outcome.refusals += [RefusedCall(call, call.unsendable, None) for call in unsendable]
+        self._send_or_split([call for call in calls if not call.unsendable] if unsendable else calls, outcome)
         self._judge_suspects(outcome)
         withheld = {call.user_id for call in outcome.withheld}
         outcome.refusals += [
-            Refusal(call, "; ".join(call.left_out.values()), None, frozenset(call.left_out))
+            RefusedCall(call, "; ".join(call.left_out.values()), None, frozenset(call.left_out))
             for call in odd
             if call.left_out and call.user_id not in withheld
         ]
         outcome.refusals = _one_a_user(outcome.refusals)
         return outcome
 
-    def _judge_suspects(self, outcome: Outcome) -> None:
+    def _judge_suspects(self, outcome: BatchResult) -> None:
         """Where others of the batch went through the server works, and fails at these; otherwise it is just down."""
-        if outcome.suspects and outcome.settled:
+        if outcome.suspects and outcome.final_responses:
             outcome.refusals += outcome.suspects
         elif outcome.suspects:
             outcome.answered = False
 
-    def _allowed(self, calls: Sequence[EncodedCall], outcome: Outcome | None = None) -> Sequence[EncodedCall]:
+    def _allowed(self, calls: Sequence[EncodedCall], outcome: BatchResult | None = None) -> Sequence[EncodedCall]:
         """The calls without those of users who were suppressed meanwhile, which the outcome is told of."""
         suppressed = self._suppressed()
         if not suppressed:
@@ -177,7 +177,7 @@ class BatchSender:
             outcome.withheld += [call for call in calls if call.user_id in suppressed]
         return [call for call in calls if call.user_id not in suppressed]
 
-    def _settle(self, calls: Sequence[EncodedCall], outcome: Outcome) -> None:
+    def _send_or_split(self, calls: Sequence[EncodedCall], outcome: BatchResult) -> None:
         """Bring every call to a final answer, or note that there is none."""
         waiting = [_Share(calls)]
         while waiting and outcome.answered:
@@ -187,7 +187,9 @@ class BatchSender:
             elif share.of:
                 share.of.is_size = False
 
-    def _settle_first(self, calls: Sequence[EncodedCall], failure: _Failure | None, outcome: Outcome) -> list[_Share]:
+    def _settle_first(
+        self, calls: Sequence[EncodedCall], failure: _Failure | None, outcome: BatchResult
+    ) -> list[_Share]:
         """Send as many of the calls as may go in one request. Returns what is still to be sent, in order."""
         with self._bodies.turn(lambda: [call.size for call in calls]) as count:
             first, rest = (calls, ()) if count is None else (calls[:count], calls[count:])
@@ -199,7 +201,7 @@ class BatchSender:
                 shares = [_Share(first, failure)]
         return [*shares, _Share(rest, failure)] if rest else shares
 
-    def _settled(self, calls: Sequence[EncodedCall], failure: _Failure | None, outcome: Outcome) -> list[_Share]:
+    def _settled(self, calls: Sequence[EncodedCall], failure: _Failure | None, outcome: BatchResult) -> list[_Share]:
         """Send the calls in one request. Returns the parts of it that have to be sent by themselves."""
         judgement = self._answer(calls, outcome, self._most_attempts(calls, failure))
         if judgement is None:
@@ -222,9 +224,9 @@ class BatchSender:
         if parts := self._parts_of(calls, judgement):
             whole = _Failure(_size(calls), left=len(parts)) if fails else None
             return self._sendable([_Share([part], whole) for part in parts], outcome)
-        if fails and failure and calls[0].only is not None and outcome.settled:
+        if fails and failure and calls[0].only is not None and outcome.final_responses:
             self._bodies.failed(min(failure.size, _size(calls)))
-        refusal = Refusal(calls[0], _reason(judgement, calls[0]), judgement.status, calls[0].only)
+        refusal = RefusedCall(calls[0], _reason(judgement, calls[0]), judgement.status, calls[0].only)
         (outcome.suspects if fails else outcome.refusals).append(refusal)
         return []
 
@@ -243,10 +245,10 @@ class BatchSender:
             return ()
         return self._divide(calls[0]) if judgement.status == TOO_LARGE or judgement.meaning is Meaning.RETRY else ()
 
-    def _sendable(self, parts: Sequence[_Share], outcome: Outcome) -> list[_Share]:
+    def _sendable(self, parts: Sequence[_Share], outcome: BatchResult) -> list[_Share]:
         """The parts of a call that was divided, without those that can't be sent."""
         for call in (call for part in parts for call in part.calls if call.unsendable):
-            outcome.refusals.append(Refusal(call, call.unsendable, None, call.only))
+            outcome.refusals.append(RefusedCall(call, call.unsendable, None, call.only))
         return [part for part in parts if not any(call.unsendable for call in part.calls)]
 
     def _passed(self, calls: Sequence[EncodedCall], failure: _Failure | None) -> None:
@@ -257,14 +259,14 @@ class BatchSender:
         if self._bodies.is_known:
             self._bodies.passed(_size(calls))
 
-    def _refuse_single(self, calls: Sequence[EncodedCall], judgement: Judgement, outcome: Outcome) -> None:
+    def _refuse_single(self, calls: Sequence[EncodedCall], judgement: Judgement, outcome: BatchResult) -> None:
         if not judgement.refused:
             return
         owners = [call for call in calls for _ in call.messages]
         refused = {owners[index].user_id: (owners[index], why) for index, why in judgement.refused.items()}
-        outcome.refusals += [Refusal(call, why, judgement.status) for call, why in refused.values()]
+        outcome.refusals += [RefusedCall(call, why, judgement.status) for call, why in refused.values()]
 
-    def _answer(self, calls: Sequence[EncodedCall], outcome: Outcome, attempts: int) -> Judgement | None:
+    def _answer(self, calls: Sequence[EncodedCall], outcome: BatchResult, attempts: int) -> Judgement | None:
         """A final answer to these calls: they are accepted when every request that has a part of them was."""
         judgement = None
         for messages in requests_of(calls, self._parts, self._limits):
@@ -274,7 +276,7 @@ class BatchSender:
         return judgement
 
     def _answer_to(
-        self, messages: Sequence[Message], calls: Sequence[EncodedCall], outcome: Outcome, most_attempts: int
+        self, messages: Sequence[Message], calls: Sequence[EncodedCall], outcome: BatchResult, most_attempts: int
     ) -> Judgement | None:
         """A final answer to one request, tried as often as it takes; None when the destination has stopped.
 
@@ -282,7 +284,7 @@ class BatchSender:
         """
         attempt, begun = 0, self._progress.clock()
         while not self._progress.stopped.is_set():
-            entered = self._pace.enter()
+            entered = self._pace.acquire()
             if self._progress.stopped.is_set():
                 return None
             self._confirm()
@@ -292,14 +294,16 @@ class BatchSender:
             outcome.requests += 1
             outcome.http_status, outcome.reason = judgement.status, judgement.reason
             if judgement.meaning in (Meaning.DELIVERED, Meaning.REFUSED):
-                outcome.settled += 1
+                outcome.final_responses += 1
                 self._progress.made()
-                self._pace.succeeded()
+                self._pace.on_success()
                 return judgement
             outcome.retries += 1
             attempt += judgement.meaning is Meaning.RETRY
             if judgement.meaning is Meaning.RETRY and judgement.status is not None and attempt >= most_attempts:
-                is_rest = calls[0].only is not None and outcome.settled > 0  # another part of the call went through
+                is_rest = (
+                    calls[0].only is not None and outcome.final_responses > 0
+                )  # another part of the call went through
                 if len(outcome.batch.calls) > 1 or is_rest or self._parts_of(calls, judgement):
                     return judgement
                 if self._progress.last > begun:  # others go through, but nothing says that this call is bad
@@ -329,7 +333,7 @@ class BatchSender:
                 rate_limited=True,
             )
         elif limited:
-            self._pace.limited(judgement.retry_after, entered, progress.left())
+            self._pace.on_rate_limited(judgement.retry_after, entered, progress.left())
         else:
             pause = self._pause(attempt) if judgement.retry_after is None else judgement.retry_after
             progress.stopped.wait(min(pause, progress.left()))
@@ -344,9 +348,9 @@ def _reason(judgement: Judgement, call: EncodedCall) -> str:
     return judgement.reason if call.only is None else f"{judgement.reason}, at a message of {call.size:,} bytes"
 
 
-def _one_a_user(refusals: Sequence[Refusal]) -> list[Refusal]:
+def _one_a_user(refusals: Sequence[RefusedCall]) -> list[RefusedCall]:
     """What was refused of each user's call: all of it, or the properties of every part that was."""
-    found: dict[str, Refusal] = {}
+    found: dict[str, RefusedCall] = {}
     for each in refusals:
         known = found.get(each.call.user_id)
         if known is None or each.properties is None:
@@ -354,5 +358,5 @@ def _one_a_user(refusals: Sequence[Refusal]) -> list[Refusal]:
         elif known.properties is not None:
             reason = "; ".join(dict.fromkeys([known.reason, each.reason]))
             properties = known.properties | each.properties
-            found[each.call.user_id] = Refusal(each.call, reason, known.http_status or each.http_status, properties)
+            found[each.call.user_id] = RefusedCall(each.call, reason, known.http_status or each.http_status, properties)
     return list(found.values())

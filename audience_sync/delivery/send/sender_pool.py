@@ -8,14 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
 from audience_sync.delivery.send.batches import Batch
-from audience_sync.delivery.send.sender import BatchSender, Outcome, Progress
+from audience_sync.delivery.send.sender import BatchResult, BatchSender, StallTimer
 from audience_sync.delivery.send.user_rate import UserRate
 from audience_sync.destinations.base import Destination, Transport
 
 INTERRUPTED = "the run was interrupted"
 
 
-class Senders:
+class SenderPool:
     """As many threads as the destination's ``concurrency``; ``sender`` makes each one's, over its transport.
 
     Each batch waits for its turn at the rate of users first.
@@ -24,7 +24,7 @@ class Senders:
     def __init__(
         self,
         destination: Destination,
-        progress: Progress,
+        progress: StallTimer,
         sender: Callable[[Transport], BatchSender],
         user_rate: UserRate,
     ) -> None:
@@ -37,10 +37,10 @@ class Senders:
         self._opened: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._pool = ThreadPoolExecutor(self.size, thread_name_prefix="sender")
 
-    def submit(self, batch: Batch) -> Future[Outcome]:
+    def submit(self, batch: Batch) -> Future[BatchResult]:
         return self._pool.submit(self._send, batch)
 
-    def _send(self, batch: Batch) -> Outcome:
+    def _send(self, batch: Batch) -> BatchResult:
         try:
             if self._user_rate.enter(len(batch.calls)):
                 self._progress.made()  # waiting for one's own rate is no lack of progress
@@ -57,7 +57,7 @@ class Senders:
         sender: BatchSender = self._local.sender
         return sender
 
-    def __enter__(self) -> Senders:
+    def __enter__(self) -> SenderPool:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:

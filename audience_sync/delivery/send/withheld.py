@@ -20,7 +20,7 @@ _KEY = ("destination_id", "user_id", "property_id")
 _COLUMNS = (*_KEY, "value", "run_id")
 
 
-class Latecomers:
+class RecentSuppressions:
     """The users who were suppressed while a run was at work, known to all its senders.
 
     ``read`` asks the store; it raises where that fails, and then nothing is sent.
@@ -40,7 +40,7 @@ class Latecomers:
             return self._users
 
 
-def keep_withheld(
+def store_withheld(
     connection: Connection, workspace: Workspace, table: str, destination: int, property_ids: Mapping[str, int]
 ) -> None:
     """Store what suppressed users are owed (``user_id``, ``key``, ``value``, ``run_id``), before anything is sent."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, delete, insert, select, update
 
 from audience_sync.delivery.state.ranges import Range
-from audience_sync.store.tables import destinations, feeds, properties, subscriptions, told_ranges
+from audience_sync.store.tables import delivered_ranges, delivery_cursors, destinations, properties, subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Subscription:
     told_before: int | None = None
     ended_run: int | None = None
 
-    def catches_up(self, feed: Feed) -> bool:
+    def catches_up(self, cursor: DeliveryCursor) -> bool:
         """Whether the log matters from before ``since_run`` on, for users who have not been told that far."""
         again = self.tell_everyone or self.told_before is not None
-        return again and self.since_run > feed.lowest
+        return again and self.since_run > cursor.low_watermark
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class DeliveryCursor:
     """How far a destination has been told; an audience being seeded by hand has a feed of its own.
 
     ``position``: everything up to this run. ``ranges``: users who are further. ``attempted_run``: since this
@@ -46,19 +46,19 @@ class Feed:
     seeding: str | None = None
 
     @property
-    def lowest(self) -> int:
+    def low_watermark(self) -> int:
         """Every user has been told everything up to this run."""
         return min([self.position, *(each.run for each in self.ranges)])
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class DestinationState:
     """All that is known of one destination. ``id`` is None until it is first committed."""
 
     name: str
     id: int | None = None
-    feed: Feed = field(default_factory=lambda: Feed(None, 0))
-    seeds: Mapping[str, Feed] = field(default_factory=dict)
+    cursor: DeliveryCursor = field(default_factory=lambda: DeliveryCursor(None, 0))
+    seeds: Mapping[str, DeliveryCursor] = field(default_factory=dict)
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
 
     def active(self) -> list[Subscription]:
@@ -66,33 +66,33 @@ class Ledger:
         return [each for each in self.subscriptions.values() if each.ended_run is None and each.key not in self.seeds]
 
 
-def read_ledgers(connection: Connection, names: Iterable[str]) -> dict[str, Ledger]:
+def read_ledgers(connection: Connection, names: Iterable[str]) -> dict[str, DestinationState]:
     """The named destinations' ledgers; an unknown one has been told nothing yet."""
     known = {row.name: row.id for row in connection.execute(select(destinations.c.name, destinations.c.id))}
-    return {name: _read(connection, name, known[name]) if name in known else Ledger(name) for name in names}
+    return {name: _read(connection, name, known[name]) if name in known else DestinationState(name) for name in names}
 
 
-def _read(connection: Connection, name: str, destination: int) -> Ledger:
+def _read(connection: Connection, name: str, destination: int) -> DestinationState:
     found = _feeds(connection, destination)
-    main = next(feed for feed in found if feed.seeding is None)
-    seeds = {feed.seeding: feed for feed in found if feed.seeding is not None}
-    return Ledger(name, destination, main, seeds, _subscriptions(connection, destination))
+    main = next(cursor for cursor in found if cursor.seeding is None)
+    seeds = {cursor.seeding: cursor for cursor in found if cursor.seeding is not None}
+    return DestinationState(name, destination, main, seeds, _subscriptions(connection, destination))
 
 
-def _feeds(connection: Connection, destination: int) -> list[Feed]:
+def _feeds(connection: Connection, destination: int) -> list[DeliveryCursor]:
     query = (
-        select(feeds, properties.c.key)
-        .join_from(feeds, properties, feeds.c.seeding_id == properties.c.id, isouter=True)
-        .where(feeds.c.destination_id == destination)
+        select(delivery_cursors, properties.c.key)
+        .join_from(delivery_cursors, properties, delivery_cursors.c.seeding_id == properties.c.id, isouter=True)
+        .where(delivery_cursors.c.destination_id == destination)
     )
     return [
-        Feed(row.id, row.position, row.attempted_run, _ranges(connection, row.id), row.key)
+        DeliveryCursor(row.id, row.position, row.attempted_run, _ranges(connection, row.id), row.key)
         for row in connection.execute(query).all()
     ]
 
 
-def _ranges(connection: Connection, feed: int) -> tuple[Range, ...]:
-    query = select(told_ranges).where(told_ranges.c.feed_id == feed).order_by(told_ranges.c.after_user)
+def _ranges(connection: Connection, cursor: int) -> tuple[Range, ...]:
+    query = select(delivered_ranges).where(delivered_ranges.c.feed_id == cursor).order_by(delivered_ranges.c.after_user)
     return tuple(Range(row.after_user, row.through_user, row.run_id) for row in connection.execute(query))
 
 
@@ -109,10 +109,10 @@ def _subscriptions(connection: Connection, destination: int) -> dict[str, Subscr
 
 
 def save_ledger(
-    connection: Connection, ledger: Ledger, property_ids: Mapping[str, int], values: Mapping[str, object]
-) -> Ledger:
+    connection: Connection, state: DestinationState, property_ids: Mapping[str, int], values: Mapping[str, object]
+) -> DestinationState:
     """Store a destination, its feed and its subscriptions. ``values``: the other columns of a new one."""
-    saved = ledger if ledger.id is not None else _create(connection, ledger, values)
+    saved = state if state.id is not None else _create(connection, state, values)
     _delete_feeds(connection, *_closed_seeds(connection, saved))
     connection.execute(delete(subscriptions).where(subscriptions.c.destination_id == saved.id))
     rows = [
@@ -131,71 +131,82 @@ def save_ledger(
     return saved
 
 
-def _closed_seeds(connection: Connection, ledger: Ledger) -> Sequence[int]:
+def _closed_seeds(connection: Connection, state: DestinationState) -> Sequence[int]:
     """The stored feeds of seeds that the ledger no longer has."""
-    kept = [feed.id for feed in ledger.seeds.values() if feed.id is not None]
-    mine = (feeds.c.destination_id == ledger.id) & feeds.c.seeding_id.is_not(None)
-    return connection.execute(select(feeds.c.id).where(mine, feeds.c.id.not_in(kept))).scalars().all()
+    kept = [cursor.id for cursor in state.seeds.values() if cursor.id is not None]
+    mine = (delivery_cursors.c.destination_id == state.id) & delivery_cursors.c.seeding_id.is_not(None)
+    return (
+        connection.execute(select(delivery_cursors.c.id).where(mine, delivery_cursors.c.id.not_in(kept)))
+        .scalars()
+        .all()
+    )
 
 
 def _delete_feeds(connection: Connection, *ids: int | None) -> None:
-    connection.execute(delete(told_ranges).where(told_ranges.c.feed_id.in_(ids)))
-    connection.execute(delete(feeds).where(feeds.c.id.in_(ids)))
+    connection.execute(delete(delivered_ranges).where(delivered_ranges.c.feed_id.in_(ids)))
+    connection.execute(delete(delivery_cursors).where(delivery_cursors.c.id.in_(ids)))
 
 
-def _create(connection: Connection, ledger: Ledger, values: Mapping[str, object]) -> Ledger:
-    key = connection.execute(insert(destinations).values(name=ledger.name, **values)).inserted_primary_key
+def _create(connection: Connection, state: DestinationState, values: Mapping[str, object]) -> DestinationState:
+    key = connection.execute(insert(destinations).values(name=state.name, **values)).inserted_primary_key
     assert key is not None
-    created = replace(ledger, id=int(key[0]))
-    return replace(created, feed=save_feed(connection, int(key[0]), ledger.feed, None))
+    created = replace(state, id=int(key[0]))
+    return replace(created, cursor=save_feed(connection, int(key[0]), state.cursor, None))
 
 
-def save_feed(connection: Connection, destination: int, feed: Feed, seeding_id: int | None) -> Feed:
+def save_feed(
+    connection: Connection, destination: int, cursor: DeliveryCursor, seeding_id: int | None
+) -> DeliveryCursor:
     """Store a new feed."""
-    row = {"destination_id": destination, "seeding_id": seeding_id, "position": feed.position}
-    key = connection.execute(insert(feeds).values(**row)).inserted_primary_key
+    row = {"destination_id": destination, "seeding_id": seeding_id, "position": cursor.position}
+    key = connection.execute(insert(delivery_cursors).values(**row)).inserted_primary_key
     assert key is not None
-    return replace(feed, id=int(key[0]))
+    return replace(cursor, id=int(key[0]))
 
 
-def begin(connection: Connection, feed: Feed, run: int) -> Feed:
+def mark_in_flight(connection: Connection, cursor: DeliveryCursor, run: int) -> DeliveryCursor:
     """Before the first request: from now on calls may have been sent whose answers never come."""
-    if feed.attempted_run is not None:
-        return feed
-    connection.execute(update(feeds).where(feeds.c.id == feed.id).values(attempted_run=run))
-    return replace(feed, attempted_run=run)
+    if cursor.attempted_run is not None:
+        return cursor
+    connection.execute(update(delivery_cursors).where(delivery_cursors.c.id == cursor.id).values(attempted_run=run))
+    return replace(cursor, attempted_run=run)
 
 
-def move(connection: Connection, feed: Feed, ranges: Sequence[Range]) -> Feed:
+def save_ranges(connection: Connection, cursor: DeliveryCursor, ranges: Sequence[Range]) -> DeliveryCursor:
     """After answers: these users are further than the feed's position."""
-    connection.execute(delete(told_ranges).where(told_ranges.c.feed_id == feed.id))
+    connection.execute(delete(delivered_ranges).where(delivered_ranges.c.feed_id == cursor.id))
     rows = [
-        {"feed_id": feed.id, "after_user": each.after, "through_user": each.through, "run_id": each.run}
+        {"feed_id": cursor.id, "after_user": each.after, "through_user": each.through, "run_id": each.run}
         for each in ranges
     ]
     if rows:
-        connection.execute(insert(told_ranges), rows)
-    return replace(feed, ranges=tuple(ranges))
+        connection.execute(insert(delivered_ranges), rows)
+    return replace(cursor, ranges=tuple(ranges))
 
 
-def complete(connection: Connection, feed: Feed, run: int) -> Feed:
+def advance_position(connection: Connection, cursor: DeliveryCursor, run: int) -> DeliveryCursor:
     """Everyone has been told everything up to this run."""
-    connection.execute(delete(told_ranges).where(told_ranges.c.feed_id == feed.id))
-    connection.execute(update(feeds).where(feeds.c.id == feed.id).values(position=run, attempted_run=None))
-    return Feed(feed.id, run, seeding=feed.seeding)
+    connection.execute(delete(delivered_ranges).where(delivered_ranges.c.feed_id == cursor.id))
+    connection.execute(
+        update(delivery_cursors).where(delivery_cursors.c.id == cursor.id).values(position=run, attempted_run=None)
+    )
+    return DeliveryCursor(cursor.id, run, seeding=cursor.seeding)
 
 
-def is_seeded(connection: Connection, feed: Feed) -> bool | None:
+def is_seeded(connection: Connection, cursor: DeliveryCursor) -> bool | None:
     """True or None, as a repeated transaction asks."""
-    return connection.execute(select(feeds.c.id).where(feeds.c.id == feed.id)).first() is None or None
+    return (
+        connection.execute(select(delivery_cursors.c.id).where(delivery_cursors.c.id == cursor.id)).first() is None
+        or None
+    )
 
 
-def end_seeding(connection: Connection, feed: Feed, run: int) -> Subscription:
+def end_seeding(connection: Connection, cursor: DeliveryCursor, run: int) -> Subscription:
     """Everyone has been told of a seeded audience: from the next run on the main feed carries its changes, on the
     terms that are returned."""
-    row = connection.execute(select(feeds).where(feeds.c.id == feed.id)).one()
-    _delete_feeds(connection, feed.id)
+    row = connection.execute(select(delivery_cursors).where(delivery_cursors.c.id == cursor.id)).one()
+    _delete_feeds(connection, cursor.id)
     mine = (subscriptions.c.destination_id == row.destination_id) & (subscriptions.c.property_id == row.seeding_id)
     told = {"since_run": run, "tell_everyone": False, "told_before": None}
     connection.execute(update(subscriptions).where(mine).values(told))
-    return Subscription(feed.seeding or "", run, tell_everyone=False)
+    return Subscription(cursor.seeding or "", run, tell_everyone=False)

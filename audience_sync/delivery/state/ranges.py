@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from audience_sync.workspace import literal
+from audience_sync.workspace import quote_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Range:
     run: int
 
 
-def mark(ranges: Sequence[Range], new: Range) -> tuple[Range, ...]:
+def merge_range(ranges: Sequence[Range], new: Range) -> tuple[Range, ...]:
     """The ranges with a newer one laid over them; neighbours of one run become one."""
     rest = [part for old in ranges for part in _outside(old, new)]
     merged: list[Range] = []
@@ -43,12 +43,12 @@ def _outside(old: Range, new: Range) -> list[Range]:
     return [piece for piece in pieces if piece.after < piece.through]
 
 
-def told_run(ranges: Sequence[Range], position: int) -> str:
+def delivered_run_sql(ranges: Sequence[Range], position: int) -> str:
     """SQL for the run up to which ``user_id`` has been told everything."""
     if not ranges:
         return str(position)
     cases = " ".join(
-        f"when user_id > {literal(each.after)} and user_id <= {literal(each.through)} then {each.run}"
+        f"when user_id > {quote_literal(each.after)} and user_id <= {quote_literal(each.through)} then {each.run}"
         for each in ranges
     )
     return f"case {cases} else {position} end"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from audience_sync.delivery.state.cursors import Subscription
-from audience_sync.store.tables import destinations, properties, subscription_terms
+from audience_sync.store.tables import destinations, properties, subscription_history
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SubscriptionVersion:
     """A subscription as it was from a run on; ``seeding``: its audience was being seeded by hand, over its own feed."""
 
     from_run: int
@@ -29,8 +29,8 @@ class Terms:
         return not (self.seeding or self.subscription.tell_everyone)
 
 
-def note_terms(
-    connection: Connection, destination: int, terms: Iterable[Terms], property_ids: Mapping[str, int]
+def record_versions(
+    connection: Connection, destination: int, terms: Iterable[SubscriptionVersion], property_ids: Mapping[str, int]
 ) -> None:
     """Keep what is different from the terms before."""
     before = {key: history[-1] for key, history in read_terms(connection, destination, latest=True).items()}
@@ -41,42 +41,44 @@ def note_terms(
             continue
         row = {"destination_id": destination, "property_id": property_ids[each.key], "from_run": each.from_run}
         if last and last.from_run == each.from_run:
-            same = [subscription_terms.c[name] == value for name, value in row.items()]
-            connection.execute(delete(subscription_terms).where(*same))
+            same = [subscription_history.c[name] == value for name, value in row.items()]
+            connection.execute(delete(subscription_history).where(*same))
         told = each.subscription
         how = {"tell_everyone": told.tell_everyone, "told_before": told.told_before, "seeding": each.seeding}
         rows.append({**row, "since_run": told.since_run, "ended_run": told.ended_run, **how})
     if rows:
-        connection.execute(insert(subscription_terms), rows)
+        connection.execute(insert(subscription_history), rows)
 
 
-def read_terms(connection: Connection, destination: int, *, latest: bool = False) -> dict[str, list[Terms]]:
+def read_terms(
+    connection: Connection, destination: int, *, latest: bool = False
+) -> dict[str, list[SubscriptionVersion]]:
     """By key, in the order of runs; ``latest``: only those that hold now."""
     query = (
-        select(subscription_terms, properties.c.key)
-        .join_from(subscription_terms, properties)
-        .where(subscription_terms.c.destination_id == destination)
-        .order_by(subscription_terms.c.from_run)
+        select(subscription_history, properties.c.key)
+        .join_from(subscription_history, properties)
+        .where(subscription_history.c.destination_id == destination)
+        .order_by(subscription_history.c.from_run)
     )
-    found: dict[str, list[Terms]] = {}
+    found: dict[str, list[SubscriptionVersion]] = {}
     for row in connection.execute(query.where(_is_latest()) if latest else query):
         told = Subscription(row.key, row.since_run, row.tell_everyone, row.told_before, row.ended_run)
-        found.setdefault(row.key, []).append(Terms(row.from_run, told, row.seeding))
+        found.setdefault(row.key, []).append(SubscriptionVersion(row.from_run, told, row.seeding))
     return found
 
 
-def read_first_terms(connection: Connection) -> dict[str, dict[str, Terms]]:
+def first_versions(connection: Connection) -> dict[str, dict[str, SubscriptionVersion]]:
     """By destination's name and property's key: how it was told of it for the first time."""
-    found: dict[str, dict[str, Terms]] = {}
+    found: dict[str, dict[str, SubscriptionVersion]] = {}
     for row in connection.execute(select(destinations.c.id, destinations.c.name)).all():
         found[row.name] = {key: history[0] for key, history in read_terms(connection, row.id).items()}
     return found
 
 
 def _is_latest() -> ColumnElement[bool]:
-    later = subscription_terms.alias()
-    same = (later.c.destination_id == subscription_terms.c.destination_id) & (
-        later.c.property_id == subscription_terms.c.property_id
+    later = subscription_history.alias()
+    same = (later.c.destination_id == subscription_history.c.destination_id) & (
+        later.c.property_id == subscription_history.c.property_id
     )
-    newest = select(func.max(later.c.from_run)).where(same).correlate(subscription_terms).scalar_subquery()
-    return subscription_terms.c.from_run == newest
+    newest = select(func.max(later.c.from_run)).where(same).correlate(subscription_history).scalar_subquery()
+    return subscription_history.c.from_run == newest

@@ -108,7 +108,7 @@ class _Lines(io.BufferedReader):
         super().close()
 
 
-class WholeResponse(HTTPResponse):
+class CompleteResponse(HTTPResponse):
     """An answer whose headers have an end, after the interim ones."""
 
     def __init__(
@@ -145,7 +145,7 @@ class _Timed(HTTPConnection):
         self._is_out_of_step = False
         self._is_past_the_proxy = False
         # Declared as a class, but only ever called.
-        self.response_class = partial(WholeResponse, deadline=deadline, stray=self._lose_step)  # type: ignore[assignment]
+        self.response_class = partial(CompleteResponse, deadline=deadline, stray=self._lose_step)  # type: ignore[assignment]
 
     def connect(self) -> None:
         """Raises ProxyError for what happens before the proxy on the way has opened a tunnel."""
@@ -252,7 +252,7 @@ def _trusting(ca_file: str | None) -> ssl.SSLContext | None:
     return context
 
 
-class PlainSession(requests.Session):
+class IsolatedSession(requests.Session):
     """Takes nothing from its surroundings (proxies, .netrc), keeps no cookies, follows no redirects."""
 
     def __init__(self, adapter: HTTPAdapter) -> None:

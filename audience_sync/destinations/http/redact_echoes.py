@@ -10,7 +10,7 @@ from typing import Any
 
 from audience_sync import __version__
 from audience_sync.destinations.base import Judgement, Meaning, Message
-from audience_sync.redaction.finder import Hidden
+from audience_sync.redaction.finder import Redactor
 
 #: Shorter values are in every text by chance; masking them would hide the reason and no person.
 SHORTEST = 3
@@ -18,15 +18,15 @@ SHORTEST = 3
 OURS = frozenset({"identify", "audience-sync", __version__})
 
 
-def without_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgement:
+def redact_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgement:
     """The judgement, with every value of the messages masked in its reasons, however it is spelled there."""
     if judgement.meaning is Meaning.DELIVERED and not judgement.refused:
         return judgement
-    values = Hidden(_values_of(messages))
+    values = Redactor(_values_of(messages))
     return replace(
         judgement,
-        reason=values.masked(judgement.reason),
-        refused={index: values.masked(reason) for index, reason in judgement.refused.items()},
+        reason=values.redact(judgement.reason),
+        refused={index: values.redact(reason) for index, reason in judgement.refused.items()},
     )
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from audience_sync.config.sections.base import MOST_ANSWER
 from audience_sync.destinations.base import Answer, Judgement, Meaning
-from audience_sync.redaction.secrets import masked
+from audience_sync.redaction.secrets import mask_secrets
 
 #: A server that asks for more is asked again after this (seconds): its own clock may be wrong.
 LONGEST_WAIT = 300.0
@@ -114,13 +114,13 @@ def status_reason(status: int, detail: str, hints: Mapping[int, str] = HINTS) ->
 def _wait(answer: Answer, meaning: Meaning) -> float | None:
     """A reset time is sent with every answer by some servers: it counts where it says "too many"."""
     if meaning is Meaning.SLOW_DOWN:
-        return retry_after(answer.headers, answered_at(answer.headers))
+        return retry_after(answer.headers, server_time(answer.headers))
     if meaning is Meaning.RETRY:
-        return retry_after({"retry-after": answer.headers.get("retry-after", "")}, answered_at(answer.headers))
+        return retry_after({"retry-after": answer.headers.get("retry-after", "")}, server_time(answer.headers))
     return None
 
 
-def answered_at(headers: Mapping[str, str]) -> datetime | None:
+def server_time(headers: Mapping[str, str]) -> datetime | None:
     """The server's time, on which its other dates rest."""
     return _http_date(headers.get("date", ""))
 
@@ -166,7 +166,7 @@ def _http_date(text: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def is_page(body: bytes) -> bool:
+def is_html_answer(body: bytes) -> bool:
     """Whether a proxy or a log-in page answered instead of a destination that never begins with `<`."""
     return body.lstrip().startswith(b"<")
 
@@ -190,13 +190,13 @@ def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
 
     Not shortened: what else has to be masked in it could not be found any more where it was cut.
     """
-    if is_page(body):
+    if is_html_answer(body):
         return ""
-    text = masked(body[:EXCERPT_BYTES].decode("utf-8", "replace"), secrets)
+    text = mask_secrets(body[:EXCERPT_BYTES].decode("utf-8", "replace"), secrets)
     text = text[:-UNSURE_CHARACTERS] if len(body) >= EXCERPT_BYTES else text
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def shortened(text: str) -> str:
+def truncate(text: str) -> str:
     """At most so many characters of what has been masked."""
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"

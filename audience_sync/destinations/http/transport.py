@@ -19,13 +19,13 @@ from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest
 from audience_sync.destinations.http.deadline import (
     Deadline,
     DeadlineAdapter,
-    PlainSession,
+    IsolatedSession,
     ProxyError,
     ProxyRefusedError,
 )
 from audience_sync.destinations.http.egress import Egress
 from audience_sync.destinations.http.proxy_errors import is_final, proxy_words, through, tunnel_words
-from audience_sync.destinations.http.redact_echoes import without_echoes
+from audience_sync.destinations.http.redact_echoes import redact_echoes
 
 HEADERS = {
     "User-Agent": f"audience-sync/{__version__}",
@@ -63,7 +63,7 @@ UNKNOWN_CA = (18, 19, 20, 21)
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class HttpExchange:
     """A request, the answer to it, and what that means."""
 
     request: HttpRequest
@@ -85,17 +85,17 @@ class HttpTransport:
         self._now = now
         self._deadline = Deadline(clock)
         self._egress = Egress.of(destination.options.ca_file, destination.options.proxy)
-        self._session = PlainSession(DeadlineAdapter(self._deadline, self._egress.ca_file))
+        self._session = IsolatedSession(DeadlineAdapter(self._deadline, self._egress.ca_file))
         self._session.headers.update(HEADERS)
 
     def send(self, messages: Sequence[Message]) -> Judgement:
         return self.exchange(messages).judgement
 
-    def exchange(self, messages: Sequence[Message]) -> Exchange:
+    def exchange(self, messages: Sequence[Message]) -> HttpExchange:
         """What ``send`` does, with all that was said."""
         request = self._destination.signed(self._destination.request(messages), self._now())
         answer = self.answer(request)
-        return Exchange(request, answer, without_echoes(self._judged(request, answer), messages))
+        return HttpExchange(request, answer, redact_echoes(self._judged(request, answer), messages))
 
     def _judged(self, request: HttpRequest, answer: Answer) -> Judgement:
         """Of what a proxy refuses no destination has heard: it is for the person who set the proxy up."""
@@ -171,11 +171,11 @@ def no_answer(error: BaseException, proxy: str | None, url: str) -> Answer:
         words = tunnel_words(proxy, refused.status, url)
         return Answer(None, error=words, is_of_proxy=is_final(refused.status))
     if proxy and any(isinstance(cause, ProxyError) for cause in causes):
-        return Answer(None, error=proxy_words(proxy, f"can't be used: {explain(error)}"))
-    return Answer(None, error=explain(error))
+        return Answer(None, error=proxy_words(proxy, f"can't be used: {connection_error_message(error)}"))
+    return Answer(None, error=connection_error_message(error))
 
 
-def explain(error: BaseException) -> str:
+def connection_error_message(error: BaseException) -> str:
     """What happened, in words that carry no secret."""
     causes = tuple(_causes(error))
     for cause in causes:

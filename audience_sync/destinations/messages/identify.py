@@ -15,7 +15,7 @@ import orjson
 from audience_sync import __version__
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
-from audience_sync.workspace import literal
+from audience_sync.workspace import quote_literal
 
 LIBRARY = {"name": "audience-sync", "version": __version__}
 MESSAGE_ID_CHARACTERS = 100
@@ -79,7 +79,7 @@ def identify_sql(tail: str, *, most_bytes: int = sys.maxsize, most_traits: int =
     user = "cast(to_json(user_id) as varchar)"
     texts = ('{"type":"identify","messageId":"', '","userId":', ',"traits":', ',"timestamp":"', f'",{tail}')
     columns = ("message_id", user, "traits", '"timestamp"')
-    begin, *others = map(literal, texts)
+    begin, *others = map(quote_literal, texts)
     body = f"concat({begin}, {', '.join(f'{column}, {text}' for column, text in zip(columns, others, strict=True))})"
     plain = [f"not contains({user}, '\\')", "not contains(traits, chr(10))", "user_id != ''"]
     if most_traits < sys.maxsize:  # a text of that few bytes has no more of them
@@ -96,7 +96,7 @@ def message_tail(context: Mapping[str, Any], more: Mapping[str, Any]) -> str:
     return json_text({"context": {"library": LIBRARY, **context}, **more})[1:]
 
 
-def properties(traits_json: str) -> list[tuple[str, str]]:
+def split_traits(traits_json: str) -> list[tuple[str, str]]:
     """The properties of a JSON object, each value as the JSON text it has there.
 
     Numbers that no float can hold stay as they were written. Raises UnsendableError for a value that is nested
@@ -127,11 +127,11 @@ def _gap(text: str, at: int) -> int:
 
 
 def object_json(parts: Iterable[tuple[str, str]]) -> str:
-    """The inverse of ``properties``."""
+    """The inverse of ``split_traits``."""
     return "{" + ",".join(f"{json_text(key)}:{value}" for key, value in parts) + "}"
 
 
-def part_id(message_id: str, part: str) -> str:
+def derived_message_id(message_id: str, part: str) -> str:
     """The id of one of several messages that tell one call: the same for the same part, at most 100
     characters, and different for every other call and part."""
     digest = blake2b(f"{len(message_id)}:{message_id}{part}".encode(), digest_size=20).digest()

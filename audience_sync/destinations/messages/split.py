@@ -7,13 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audience_sync.destinations.base import Message
-from audience_sync.destinations.messages.identify import identify_bytes, identify_sql, object_json, part_id, properties
+from audience_sync.destinations.messages.identify import (
+    derived_message_id,
+    identify_bytes,
+    identify_sql,
+    object_json,
+    split_traits,
+)
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class MessageLimits:
     """What a service takes in one message: bytes of plain text, and traits."""
 
     service: str
@@ -21,7 +27,7 @@ class Bounds:
     message_traits: int = sys.maxsize
 
 
-def whole_or_split(call: IdentifyCall, tail: str, bounds: Bounds) -> list[Message]:
+def encode_within_limits(call: IdentifyCall, tail: str, bounds: MessageLimits) -> list[Message]:
     """``tail`` is the end of every message, see ``message_tail``."""
     if call.traits_json.count(",") < bounds.message_traits:  # that few commas part at most so many traits
         body = identify_bytes(call, call.message_id, call.traits_json, tail)
@@ -30,15 +36,15 @@ def whole_or_split(call: IdentifyCall, tail: str, bounds: Bounds) -> list[Messag
     return list(_split(call, tail, bounds))
 
 
-def whole_sql(tail: str, bounds: Bounds) -> str:
+def whole_sql(tail: str, bounds: MessageLimits) -> str:
     """The same for ``Destination.encode_sql``, where one message is enough."""
     return identify_sql(tail, most_bytes=bounds.message_bytes, most_traits=bounds.message_traits)
 
 
-def _split(call: IdentifyCall, tail: str, bounds: Bounds) -> Iterator[Message]:
+def _split(call: IdentifyCall, tail: str, bounds: MessageLimits) -> Iterator[Message]:
     """As many messages as the limits need, each known by its first trait."""
-    found = properties(call.traits_json)
-    empty = len(identify_bytes(call, part_id(call.message_id, ""), "{}", tail))
+    found = split_traits(call.traits_json)
+    empty = len(identify_bytes(call, derived_message_id(call.message_id, ""), "{}", tail))
     sizes = {key: empty - len("{}") + len(object_json([(key, value)]).encode()) for key, value in found}
     refuse_large(sizes, bounds)
     for traits in _packed(found, bounds.message_bytes - empty, bounds.message_traits):
@@ -47,11 +53,11 @@ def _split(call: IdentifyCall, tail: str, bounds: Bounds) -> Iterator[Message]:
 
 def part(call: IdentifyCall, traits: Sequence[tuple[str, str]], tail: str) -> Message:
     """The message of these traits alone."""
-    message_id = part_id(call.message_id, traits[0][0])
+    message_id = derived_message_id(call.message_id, traits[0][0])
     return Message(message_id, identify_bytes(call, message_id, object_json(traits), tail))
 
 
-def refuse_large(sizes: Mapping[str, int], bounds: Bounds) -> None:
+def refuse_large(sizes: Mapping[str, int], bounds: MessageLimits) -> None:
     """Raise UnsendableError that names every trait whose message, of so many bytes, has no other and is too large."""
     reasons = {
         key: f"'{key}' makes a message of {size:,} bytes and {bounds.service} takes {bounds.message_bytes:,}: "

@@ -9,8 +9,8 @@ from pydantic import Field, JsonValue
 from audience_sync.destinations.base import Audiencing, Event, Meaning, Message
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import HINTS, STATUSES, StatusTable
-from audience_sync.destinations.messages.identify import json_bytes, message_tail, properties, track_bytes
-from audience_sync.destinations.messages.split import Bounds, part, refuse_large
+from audience_sync.destinations.messages.identify import json_bytes, message_tail, split_traits, track_bytes
+from audience_sync.destinations.messages.split import MessageLimits, part, refuse_large
 from audience_sync.destinations.segment.personas import personas_context
 from audience_sync.destinations.segment.tracking_api import PROFILE_FIELDS, TrackingDestination, TrackingOptions
 from audience_sync.model import AudienceEvent, IdentifyCall
@@ -42,7 +42,7 @@ class SegmentDestination(TrackingDestination):
     options: SegmentOptions
     #: Segment documents 32 KB, and its own clients take it for 32 KiB. What is larger gets a 200 and is dropped; so is,
     #: silently, an identify of 300 traits and more.
-    bounds = Bounds("Segment", message_bytes=32_768, message_traits=299)
+    bounds = MessageLimits("Segment", message_bytes=32_768, message_traits=299)
     batch_bytes = 500_000
     batch_messages = 2_500
     #: By Segment's own clients; 400, 413 and 422 are final.
@@ -60,7 +60,7 @@ class SegmentDestination(TrackingDestination):
     def encode(self, call: IdentifyCall) -> list[Message]:
         if self.options.envelope == "plain":
             return super().encode(call)
-        found = {key: self._about_one(call, key, value) for key, value in properties(call.traits_json)}
+        found = {key: self._about_one(call, key, value) for key, value in split_traits(call.traits_json)}
         refuse_large({key: len(message.body) for key, message in found.items()}, self.bounds)
         return list(found.values())
 

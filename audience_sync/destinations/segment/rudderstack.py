@@ -8,7 +8,7 @@ from pydantic import Field
 
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import HINTS, StatusTable
-from audience_sync.destinations.messages.split import Bounds
+from audience_sync.destinations.messages.split import MessageLimits
 from audience_sync.destinations.segment.tracking_api import TrackingDestination, TrackingOptions
 
 DISABLED = "the source is switched off in RudderStack, or nothing accepts calls at this address. Check both"
@@ -37,7 +37,7 @@ class RudderStackDestination(TrackingDestination):
         "own destinations that the regulation names"
     )
     options: RudderStackOptions
-    bounds = Bounds("RudderStack", message_bytes=32_768)
+    bounds = MessageLimits("RudderStack", message_bytes=32_768)
     batch_bytes = 4_000_000
     #: RudderStack names no number. Segment's: finding one bad call in so many takes 24 requests at most.
     batch_messages = 2_500

@@ -27,13 +27,13 @@ from audience_sync.destinations.http.statuses import (
     A_PAGE,
     StatusTable,
     excerpt,
-    is_page,
+    is_html_answer,
     judge_status,
     status_reason,
     too_long,
 )
 from audience_sync.destinations.messages.identify import alias_bytes, message_tail, track_bytes
-from audience_sync.destinations.messages.split import Bounds, whole_or_split, whole_sql
+from audience_sync.destinations.messages.split import MessageLimits, encode_within_limits, whole_sql
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 #: The traits that Segment's identify gives a meaning (docs: spec/identify), and its ids.
@@ -60,7 +60,7 @@ class TrackingDestination(HttpDestination):
     """
 
     options: TrackingOptions
-    bounds: ClassVar[Bounds]
+    bounds: ClassVar[MessageLimits]
     batch_bytes: ClassVar[int]
     batch_messages: ClassVar[int]
     statuses: ClassVar[StatusTable] = StatusTable()
@@ -88,7 +88,7 @@ class TrackingDestination(HttpDestination):
         return f"{self.options.url.removesuffix('/v1')}/v1/batch"
 
     def encode(self, call: IdentifyCall) -> list[Message]:
-        return whole_or_split(call, self._tail, self.bounds)
+        return encode_within_limits(call, self._tail, self.bounds)
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         return Event(event.message_id, track_bytes(user_id, self.event_name(event), event, self._tail))
@@ -110,10 +110,10 @@ class TrackingDestination(HttpDestination):
         judgement = judge_status(answer, self.statuses, said)
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
-        if answer.is_cut and not is_page(answer.body):
+        if answer.is_cut and not is_html_answer(answer.body):
             return too_long(answer)
         meaning, reason = judge_body(answer.body)
-        words = A_PAGE if is_page(answer.body) else f"{reason} ({said})"
+        words = A_PAGE if is_html_answer(answer.body) else f"{reason} ({said})"
         return Judgement(meaning, reason and status_reason(answer.status, words), answer.status)
 
 

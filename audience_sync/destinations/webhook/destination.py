@@ -24,7 +24,7 @@ from audience_sync.destinations.messages.identify import identify_bytes, identif
 from audience_sync.destinations.webhook.options import WebhookOptions, status_table
 from audience_sync.destinations.webhook.signature import ID, signature_headers, signing_key
 from audience_sync.model import AudienceEvent, IdentifyCall
-from audience_sync.redaction.secrets import secrets_of
+from audience_sync.redaction.secrets import collect_secrets
 
 #: What small services take, whose limits nobody wrote down.
 BATCH_MESSAGES = 100
@@ -44,7 +44,7 @@ class WebhookDestination(HttpDestination):
         self._table = status_table(options.answers)
         self._headers = _headers({name: value.get_secret_value() for name, value in options.headers.items()})
         self._key = signing_key(options.secret) if options.secret else None
-        self._secrets = secrets_of([*about.secrets, *_secrets(options)])
+        self._secrets = collect_secrets([*about.secrets, *_secrets(options)])
 
     @property
     def limits(self) -> Limits:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema, model_validator
 
-from audience_sync.config.read.suggestions import unknown
+from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import Meaning
 from audience_sync.destinations.http.option_types import WholeUrl
@@ -25,7 +25,7 @@ _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", 
 def _answer(text: str) -> str:
     status = text.strip().lower()
     if not _STATUS.fullmatch(status):
-        raise ValueError(unknown("answer", text, _KNOWN))
+        raise ValueError(unknown_name_message("answer", text, _KNOWN))
     return status
 
 

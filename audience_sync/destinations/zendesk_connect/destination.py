@@ -29,7 +29,7 @@ from audience_sync.destinations.http.statuses import (
     A_PAGE,
     StatusTable,
     excerpt,
-    is_page,
+    is_html_answer,
     judge_status,
     status_reason,
     too_long,
@@ -152,7 +152,7 @@ class ZendeskConnectDestination(HttpDestination):
         judgement = judge_status(answer, CONNECT_STATUSES, error_text(answer.body, self._secrets) or said)
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
-        if is_page(answer.body):
+        if is_html_answer(answer.body):
             return Judgement(Meaning.RETRY, status_reason(answer.status, A_PAGE), answer.status)
         if answer.is_cut:
             return too_long(answer)

@@ -16,7 +16,7 @@ from zoneinfo import available_timezones
 AndroidToken = Literal["fcm", "gcm"]
 
 #: Traits that are told in the profile, or not at all, instead of in the attributes (normalised).
-LIFTED = ("firstname", "lastname", "userid", "phone", "email", "id", "devicetoken", "devicetype")
+PROFILE_TRAITS = ("firstname", "lastname", "userid", "phone", "email", "id", "devicetoken", "devicetype")
 #: Zone names that mean nothing on another machine.
 LOCAL_ZONES = frozenset({"Factory", "localtime"})
 
@@ -46,8 +46,8 @@ def connect_user(
         | _timezone(values)
         | _devices(values, android_token)
     )
-    lifted = {named[name] for name in (*LIFTED, *profile) if name in named}
-    attributes = {key: with_iso_dates(value) for key, value in traits.items() if key not in lifted}
+    lifted = {named[name] for name in (*PROFILE_TRAITS, *profile) if name in named}
+    attributes = {key: normalize_dates(value) for key, value in traits.items() if key not in lifted}
     return {"user_id": user_id, **profile, "attributes": attributes}
 
 
@@ -129,14 +129,14 @@ def _devices(values: Mapping[str, Any], android_token: AndroidToken) -> dict[str
     return {android_token: [token]} if "android" in system else {}
 
 
-def with_iso_dates(value: Any) -> Any:
+def normalize_dates(value: Any) -> Any:
     """The value with every ISO 8601 date in it, at any depth, as UTC with milliseconds."""
     if isinstance(value, str):
         return _iso_date(value)
     if isinstance(value, list):
-        return [with_iso_dates(part) for part in value]
+        return [normalize_dates(part) for part in value]
     if isinstance(value, dict):
-        return {key: with_iso_dates(part) for key, part in value.items()}
+        return {key: normalize_dates(part) for key, part in value.items()}
     return value
 
 

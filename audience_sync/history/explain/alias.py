@@ -8,24 +8,24 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from audience_sync.history.explain.value_history import UNKNOWN, Version, read_versions
+from audience_sync.history.explain.value_history import UNKNOWN, ValueChange, read_versions
 from audience_sync.model import ALIAS_KEY
 from audience_sync.store.audiences.properties import Property, read_chains
-from audience_sync.store.snapshots.chain import current, fetch, trait_column
-from audience_sync.workspace import Workspace, literal
+from audience_sync.store.snapshots.chain import current_rows_query, download_segments, trait_column
+from audience_sync.workspace import Workspace, quote_literal
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class CurrentId:
     """``run``: since which a previous id is left alone where users can be joined; ``new_id``: who it is now."""
 
     new_id: str
     run: int
 
 
-def joined_to(
+def current_id(
     connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str, run: int
-) -> Joined | None:
+) -> CurrentId | None:
     """Whose previous id ``user`` was after a run; None where it was nobody's, as far as the store knows.
 
     ``properties``: all that the store has, by key. Reads all aliases: of each new id they name the previous ones. On
@@ -34,9 +34,11 @@ def joined_to(
     if ALIAS_KEY not in properties:
         return None
     stored = properties[ALIAS_KEY]
-    chain = fetch(connection, workspace, read_chains(connection, [stored])[stored.chain_id])
+    chain = download_segments(connection, workspace, read_chains(connection, [stored])[stored.chain_id])
     ids = f"""from_json({trait_column(ALIAS_KEY)}, '["VARCHAR"]')"""
-    query = f"select user_id, {ids} from ({current(chain)}) where list_contains({ids}, {literal(user)})"
+    query = (
+        f"select user_id, {ids} from ({current_rows_query(chain)}) where list_contains({ids}, {quote_literal(user)})"
+    )
     since, then = list[int](), list[str]()
     for last, previous in workspace.all(query):
         for each in (last, *previous):
@@ -44,8 +46,8 @@ def joined_to(
             if found is not None:
                 since += [version.run for version in (found.first, *found.changes) if _names(version, user)]
                 then += [each] if _names(found.now, user) else []
-    return Joined(then[0], min(since)) if then else None
+    return CurrentId(then[0], min(since)) if then else None
 
 
-def _names(version: Version, user: str) -> bool:
+def _names(version: ValueChange, user: str) -> bool:
     return version.value not in (None, UNKNOWN) and user in json.loads(version.value or "[]")

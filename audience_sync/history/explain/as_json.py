@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from audience_sync.history.explain.explain import DestinationView, Explanation
-from audience_sync.history.explain.replay import Call, Outcome
-from audience_sync.history.explain.status import Line
-from audience_sync.history.explain.value_history import UNKNOWN, Version, Versions
+from audience_sync.history.explain.replay import Call, CallOutcome
+from audience_sync.history.explain.status import PropertyStatus
+from audience_sync.history.explain.value_history import UNKNOWN, ValueChange, ValueHistory
 from audience_sync.model import PropertyKind
 
 #: Runs reject deeper values, an earlier version accepted them; Python can neither read nor write them.
@@ -42,7 +42,7 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
     }
 
 
-def value_json(version: Version) -> dict[str, Any]:
+def value_json(version: ValueChange) -> dict[str, Any]:
     """``value_kept`` is false where the store no longer has the value."""
     if version.value == UNKNOWN:
         return {"value": None, "value_kept": False}
@@ -68,7 +68,7 @@ def _levels(text: str) -> int:
     return deepest
 
 
-def _property(found: Explanation, versions: Versions) -> dict[str, Any]:
+def _property(found: Explanation, versions: ValueHistory) -> dict[str, Any]:
     snapshot, now = found.snapshots[versions.of.key], versions.now
     confirmed, missing = snapshot.confirmed_by, found.absences.get(versions.of.key)
     history = [each for each in (versions.first, *versions.changes) if each.value is not None or each.run == now.run]
@@ -86,7 +86,7 @@ def _property(found: Explanation, versions: Versions) -> dict[str, Any]:
     }
 
 
-def _since(found: Explanation, version: Version) -> dict[str, Any]:
+def _since(found: Explanation, version: ValueChange) -> dict[str, Any]:
     return {"since": found.times[version.run], "run": version.run}
 
 
@@ -103,7 +103,7 @@ def _destination(view: DestinationView) -> dict[str, Any]:
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: PropertyStatus) -> dict[str, Any]:
     told = line.told and {**value_json(line.told.values[line.key]), **_answer(line.told)}
     due = line.due and {**value_json(line.due), "since_run": line.due.run}
     return {"key": line.key, "state": line.state, "told": told, "due": due, "ended_run": line.ended_run}
@@ -122,13 +122,13 @@ def _answer(call: Call) -> dict[str, Any]:
 
 def http_status(call: Call) -> int | None:
     """That of the user's own call: a request some of whose calls were refused has had several answers."""
-    if call.request.untaken and call.outcome is not Outcome.DELIVERED:
+    if call.request.untaken and call.outcome is not CallOutcome.DELIVERED:
         return call.request.untaken.http_status
     return None if call.request.refused else call.request.http_status
 
 
 def reason(call: Call) -> str | None:
     """What the destination said of the call, where it said something."""
-    if call.request.untaken and call.outcome is not Outcome.DELIVERED:
+    if call.request.untaken and call.outcome is not CallOutcome.DELIVERED:
         return call.request.untaken.reason
     return None if call.request.refused else call.request.answer

@@ -9,17 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, null, select, text
 
-from audience_sync.delivery.pending.pending import NEVER
-from audience_sync.delivery.state.cursors import Feed, Ledger, read_ledgers
-from audience_sync.delivery.state.subscription_history import Terms, read_terms
-from audience_sync.history.explain.alias import Joined, joined_to
-from audience_sync.history.explain.provenance import SnapshotOf, snapshots_of
-from audience_sync.history.explain.replay import Story, Suppression, Told, in_force, replay
-from audience_sync.history.explain.requests import Reach, read_requests
-from audience_sync.history.explain.status import Line, passed_on, standing
-from audience_sync.history.explain.value_history import Version, Versions, read_versions
-from audience_sync.history.horizon import run_known_by
-from audience_sync.model import ALIAS_KEY, History
+from audience_sync.delivery.pending.pending import MAX_RUN
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, read_ledgers
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_terms
+from audience_sync.history.explain.alias import CurrentId, current_id
+from audience_sync.history.explain.provenance import Provenance, snapshots_of
+from audience_sync.history.explain.replay import ReplayInput, ReplayState, Suppression, in_force, replay
+from audience_sync.history.explain.requests import RequestQuery, read_requests
+from audience_sync.history.explain.status import PropertyStatus, delivery_status, passed_on
+from audience_sync.history.explain.value_history import ValueChange, ValueHistory, read_versions
+from audience_sync.history.horizon import run_at
+from audience_sync.model import ALIAS_KEY, HistoryKind
 from audience_sync.store.audiences.absences import Absence, absences_of
 from audience_sync.store.audiences.holdouts import Holdout, holdouts_of
 from audience_sync.store.audiences.properties import read_properties
@@ -55,8 +55,8 @@ class DestinationView:
 
     name: str
     type: str
-    lines: Sequence[Line]
-    told: Told
+    lines: Sequence[PropertyStatus]
+    told: ReplayState
     last: LastDelivery | None
     unanswered_since: int | None
 
@@ -73,14 +73,14 @@ class Explanation:
     at: datetime
     erased_at: datetime | None = None
     suppressions: Sequence[Suppression] = ()
-    versions: Mapping[str, Versions] = field(default_factory=dict)
-    snapshots: Mapping[str, SnapshotOf] = field(default_factory=dict)
+    versions: Mapping[str, ValueHistory] = field(default_factory=dict)
+    snapshots: Mapping[str, Provenance] = field(default_factory=dict)
     destinations: Sequence[DestinationView] = ()
     times: Mapping[int, datetime] = field(default_factory=dict)
     forgotten: int = 0
     absences: Mapping[str, Absence] = field(default_factory=dict)
     holdouts: Mapping[str, Holdout] = field(default_factory=dict)
-    joined: Joined | None = None
+    joined: CurrentId | None = None
 
     @property
     def is_known(self) -> bool:
@@ -93,7 +93,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Question:
     """Who is asked about, as of when (after which run), and what they had and were until then.
 
     ``forgotten``: the run up to which requests are no longer kept.
@@ -102,11 +102,11 @@ class _Asked:
     user: str
     moment: datetime
     run: int
-    versions: Mapping[str, Versions]
+    versions: Mapping[str, ValueHistory]
     suppressions: Sequence[Suppression]
     companions: Mapping[str, Companions]
     forgotten: int
-    joined: Joined | None
+    joined: CurrentId | None
 
 
 def explain(
@@ -122,16 +122,16 @@ def explain(
         erased = erased_at(connection, user)
         if erased is not None:
             return Explanation(user, moment, erased)
-        run = NEVER if at is None else run_known_by(connection, at)
+        run = MAX_RUN if at is None else run_at(connection, at)
         pruned = pruned_through(connection)
-        forgotten = max(pruned[History.CHANGES], pruned[History.REQUESTS])
+        forgotten = max(pruned[HistoryKind.CHANGES], pruned[HistoryKind.REQUESTS])
         known = read_properties(connection)
-        everything = read_versions(connection, workspace, known, user, forgotten=pruned[History.CHANGES])
+        everything = read_versions(connection, workspace, known, user, forgotten=pruned[HistoryKind.CHANGES])
         versions = {key: each for key, known in everything.items() if (each := known.until(run))}
         ever = {key: each for key, each in versions.items() if each.ever}
-        joined = joined_to(connection, workspace, known, user, run)
+        joined = current_id(connection, workspace, known, user, run)
         on_lists = _suppressions(connection, user, moment)
-        asked = _Asked(user, moment, run, ever, on_lists, companions, forgotten, joined)
+        asked = _Question(user, moment, run, ever, on_lists, companions, forgotten, joined)
         snapshots = snapshots_of(connection, versions.values(), run, moment)
         return Explanation(
             user,
@@ -154,48 +154,52 @@ def _destinations(connection: Connection, moment: datetime) -> Sequence[Row[Any]
     return connection.execute(query).all()
 
 
-def _view(connection: Connection, destination: int, name: str, kind: str, asked: _Asked) -> DestinationView:
+def _view(connection: Connection, destination: int, name: str, kind: str, asked: _Question) -> DestinationView:
     terms = read_terms(connection, destination)
     ids = {key: each.of.id for key, each in asked.versions.items()}
     seeded = {key: ids[key] for key, history in terms.items() if key in ids and any(each.seeding for each in history)}
-    reach = Reach(connection, destination, asked.user, asked.moment, asked.forgotten, terms, seeded)
+    reach = RequestQuery(connection, destination, asked.user, asked.moment, asked.forgotten, terms, seeded)
     joined = asked.joined.run if asked.joined is not None and ALIAS_KEY in terms else None
-    story = Story(asked.versions, terms, asked.suppressions, asked.companions.get(kind, ()), joined)
+    story = ReplayInput(asked.versions, terms, asked.suppressions, asked.companions.get(kind, ()), joined)
     told = replay(story, read_requests(reach, story.runs_with_news(), asked.suppressions), asked.moment)
-    if asked.forgotten and asked.run == NEVER:
+    if asked.forgotten and asked.run == MAX_RUN:
         told.refused = _kept(connection, refused_values, destination, asked.user)
         told.withheld = _kept(connection, withheld_values, destination, asked.user)
-    feeds = _feeds(read_ledgers(connection, [name])[name], terms, asked)
+    cursors = _feeds(read_ledgers(connection, [name])[name], terms, asked)
     suppressed = any(each.holds_at(asked.moment) for each in asked.suppressions)
-    lines = standing(asked.versions, terms, told, feeds, asked.run, suppressed=suppressed, forgotten=asked.forgotten)
+    lines = delivery_status(
+        asked.versions, terms, told, cursors, asked.run, suppressed=suppressed, forgotten=asked.forgotten
+    )
     return DestinationView(
         name,
         kind,
         lines if joined is None else passed_on(lines),
         told,
         _last(connection, name, asked.run),
-        min((each.attempted_run for each in feeds.values() if each.attempted_run), default=None),
+        min((each.attempted_run for each in cursors.values() if each.attempted_run), default=None),
     )
 
 
-def _kept(connection: Connection, table: Table, destination: int, user: str) -> dict[str, Version]:
+def _kept(connection: Connection, table: Table, destination: int, user: str) -> dict[str, ValueChange]:
     """What did not get through, now: of runs whose requests are no longer kept only these tables say it."""
     mine = (table.c.destination_id == destination) & (table.c.user_id == user)
     columns = (properties.c.key, table.c.run_id, table.c.value)
     query = select(*columns).join_from(table, properties).where(mine)
-    return {row.key: Version(row.run_id, row.value) for row in connection.execute(query)}
+    return {row.key: ValueChange(row.run_id, row.value) for row in connection.execute(query)}
 
 
-def _feeds(ledger: Ledger, terms: Mapping[str, Sequence[Terms]], asked: _Asked) -> dict[str | None, Feed]:
+def _feeds(
+    state: DestinationState, terms: Mapping[str, Sequence[SubscriptionVersion]], asked: _Question
+) -> dict[str | None, DeliveryCursor]:
     """How far each feed had got after a run; of a past one only the requests say it, and what is let go of of them
     had been answered."""
-    feeds, run = {each.seeding: each for each in (ledger.feed, *ledger.seeds.values())}, asked.run
-    if run == NEVER:
-        return feeds
+    cursors, run = {each.seeding: each for each in (state.cursor, *state.seeds.values())}, asked.run
+    if run == MAX_RUN:
+        return cursors
     keys = [None, *(key for key, history in terms.items() if (then := in_force(history, run)) and then.seeding)]
-    attempted = {key: each.attempted_run for key, each in feeds.items() if (each.attempted_run or NEVER) <= run}
-    position = min(asked.forgotten, ledger.feed.position)
-    return {key: Feed(None, 0 if key else position, attempted.get(key), seeding=key) for key in keys}
+    attempted = {key: each.attempted_run for key, each in cursors.items() if (each.attempted_run or MAX_RUN) <= run}
+    position = min(asked.forgotten, state.cursor.position)
+    return {key: DeliveryCursor(None, 0 if key else position, attempted.get(key), seeding=key) for key in keys}
 
 
 def _last(connection: Connection, name: str, run: int) -> LastDelivery | None:
@@ -216,7 +220,7 @@ def _suppressions(connection: Connection, user: str, moment: datetime) -> list[S
 
 
 def _times(
-    connection: Connection, versions: Iterable[Versions], snapshots: Iterable[SnapshotOf]
+    connection: Connection, versions: Iterable[ValueHistory], snapshots: Iterable[Provenance]
 ) -> dict[int, datetime]:
     wanted = {change.run for each in versions for change in (each.first, *each.changes)}
     wanted |= {each.confirmed_by for each in snapshots if each.confirmed_by is not None}

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, select, true, tuple_
 
-from audience_sync.history.explain.value_history import Versions
+from audience_sync.history.explain.value_history import ValueHistory
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.tables import held_snapshots, properties, run_audiences, runs
 
@@ -22,7 +22,7 @@ _FROZEN = AudienceStatus.FROZEN.value
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotOf:
+class Provenance:
     """What a value rests on: counts of the snapshot that brought it, by name; the last run that found it still so (None
     where no run says); and why a later snapshot was not taken, if one wasn't."""
 
@@ -32,8 +32,8 @@ class SnapshotOf:
 
 
 def snapshots_of(
-    connection: Connection, versions: Iterable[Versions], until: int, moment: datetime
-) -> dict[str, SnapshotOf]:
+    connection: Connection, versions: Iterable[ValueHistory], until: int, moment: datetime
+) -> dict[str, Provenance]:
     """By key, of the values as they were after the run ``until``, at this moment."""
     audiences, traits = dict[str, int](), dict[str, int]()
     for each in versions:
@@ -41,7 +41,7 @@ def snapshots_of(
     return _of_members(connection, audiences, until) | _of_traits(connection, traits, moment)
 
 
-def _of_traits(connection: Connection, since: Mapping[str, int], moment: datetime) -> dict[str, SnapshotOf]:
+def _of_traits(connection: Connection, since: Mapping[str, int], moment: datetime) -> dict[str, Provenance]:
     """``since``: by key, the run that brought the value."""
     columns = (runs.c.trait_users.label("users"), runs.c.trait_users_changed.label("changed"))
     rows = connection.execute(select(runs.c.id, *columns).where(runs.c.id.in_(set(since.values()))))
@@ -50,17 +50,17 @@ def _of_traits(connection: Connection, since: Mapping[str, int], moment: datetim
     waits = (held.held_at <= moment) & (held.decided_at.is_(None) | (held.decided_at > moment))
     query = select(held.key, held.run_id, held.reason).where(held.kind == HoldKind.COMPUTED_TRAIT.value, waits)
     problems = {row.key: f"held since run {row.run_id}: {row.reason}" for row in connection.execute(query)}
-    return {key: SnapshotOf(found.get(run, {}), problem=problems.get(key)) for key, run in since.items()}
+    return {key: Provenance(found.get(run, {}), problem=problems.get(key)) for key, run in since.items()}
 
 
-def _of_members(connection: Connection, since: Mapping[str, int], until: int) -> dict[str, SnapshotOf]:
+def _of_members(connection: Connection, since: Mapping[str, int], until: int) -> dict[str, Provenance]:
     """``since``: by key, the run that brought the value."""
     taken = _newest(until, run_audiences.c.status.in_(_TAKEN)).label("taken")
     query = select(properties.c.key, _newest(until).label("last"), taken).where(properties.c.key.in_(since))
     newest = connection.execute(query).all()
     found = _found(connection, [*since.items(), *((row.key, row.last) for row in newest)])
     return {
-        row.key: SnapshotOf(
+        row.key: Provenance(
             _counts(found.get((row.key, since[row.key])), "members", "entered", "left", "invalid"),
             row.taken,
             _problem(found.get((row.key, row.last))),

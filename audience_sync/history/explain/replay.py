@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from audience_sync.delivery.pending.pending import NEVER
-from audience_sync.delivery.state.subscription_history import Terms
-from audience_sync.history.explain.value_history import Version, Versions
+from audience_sync.delivery.pending.pending import MAX_RUN
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion
+from audience_sync.history.explain.value_history import ValueChange, ValueHistory
 
 SEED, RETRY = "seed", "retry"
 
 
 @dataclass(frozen=True, slots=True)
-class Untaken:
+class RejectedCall:
     """A call that was not accepted. ``reason`` None: it was not sent, since the user had just been suppressed.
 
     ``properties``: those that were refused, where the rest was sent; none where it was the whole call.
@@ -53,10 +53,10 @@ class Request:
     refused: int = 0
     http_status: int | None = None
     answer: str | None = None
-    untaken: Untaken | None = None
+    untaken: RejectedCall | None = None
 
 
-class Outcome(StrEnum):
+class CallOutcome(StrEnum):
     """What became of a call; a withheld one was not sent."""
 
     DELIVERED = "delivered"
@@ -69,12 +69,12 @@ class Call:
     """A call about the user that got an answer, or was kept back."""
 
     request: Request
-    values: Mapping[str, Version]
-    outcome: Outcome
+    values: Mapping[str, ValueChange]
+    outcome: CallOutcome
 
 
 @dataclass(slots=True)
-class Told:
+class ReplayState:
     """How one destination stands with one user.
 
     ``believed``: by key, the call that told it last. ``refused`` and ``withheld``: what is kept of calls that didn't
@@ -84,8 +84,8 @@ class Told:
 
     calls: list[Call] = field(default_factory=list)
     believed: dict[str, Call] = field(default_factory=dict)
-    refused: dict[str, Version] = field(default_factory=dict)
-    withheld: dict[str, Version] = field(default_factory=dict)
+    refused: dict[str, ValueChange] = field(default_factory=dict)
+    withheld: dict[str, ValueChange] = field(default_factory=dict)
     refusals: list[Call] = field(default_factory=list)
     reached: dict[str | None, int] = field(default_factory=dict)
 
@@ -103,7 +103,7 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class ReplayInput:
     """What the calls of one destination about one user were made of.
 
     ``versions``: of the properties of which the user ever had a value. ``terms``: on which the destination is told of
@@ -111,8 +111,8 @@ class Story:
     more, since the user has another id.
     """
 
-    versions: Mapping[str, Versions]
-    terms: Mapping[str, Sequence[Terms]]
+    versions: Mapping[str, ValueHistory]
+    terms: Mapping[str, Sequence[SubscriptionVersion]]
     suppressions: Sequence[Suppression] = ()
     companions: Sequence[Sequence[str]] = ()
     joined_run: int | None = None
@@ -123,9 +123,9 @@ class Story:
         return sorted(runs | {each.from_run for history in self.terms.values() for each in history})
 
 
-def replay(story: Story, requests: Iterable[Request], until: datetime) -> Told:
+def replay(story: ReplayInput, requests: Iterable[Request], until: datetime) -> ReplayState:
     """Go through the requests in their order, those until then."""
-    told, news_at = Told(), story.runs_with_news()
+    told, news_at = ReplayState(), story.runs_with_news()
     seen: dict[str | None, int] = {}
     for request in requests:
         if story.joined_run is not None and request.run >= story.joined_run:
@@ -147,14 +147,14 @@ def replay(story: Story, requests: Iterable[Request], until: datetime) -> Told:
     return told
 
 
-def _tell(told: Told, request: Request, reached: int, story: Story) -> None:
+def _tell(told: ReplayState, request: Request, reached: int, story: ReplayInput) -> None:
     here = {
         key: each for key, each in active(story.terms, request.run, request.seeding).items() if key in story.versions
     }
     values = {
         key: version
         for key, each in here.items()
-        if (version := news(story.versions[key], each, reached, request.run, request.attempted_run))
+        if (version := pending_version(story.versions[key], each, reached, request.run, request.attempted_run))
     }
     if values or request.retried:
         _add(values, told.refused, here)
@@ -166,7 +166,7 @@ def _tell(told: Told, request: Request, reached: int, story: Story) -> None:
             _settle(told, Call(request, part, outcome))
 
 
-def _join_companions(values: dict[str, Version], here: Collection[str], run: int, story: Story) -> None:
+def _join_companions(values: dict[str, ValueChange], here: Collection[str], run: int, story: ReplayInput) -> None:
     """Traits that mean something only together travel together: the unchanged ones join the changed ones."""
     for group in story.companions:
         known = {key: then for key in group if key in here and (then := story.versions[key].until(run))}
@@ -175,51 +175,51 @@ def _join_companions(values: dict[str, Version], here: Collection[str], run: int
 
 
 def _outcomes(
-    values: Mapping[str, Version], request: Request, story: Story
-) -> Iterator[tuple[Mapping[str, Version], Outcome]]:
+    values: Mapping[str, ValueChange], request: Request, story: ReplayInput
+) -> Iterator[tuple[Mapping[str, ValueChange], CallOutcome]]:
     """What became of the call: of all of it, or of what was sent and of what it was sent without."""
     outcome = _outcome(request, story)
     without = request.untaken.properties if request.untaken else frozenset[str]()
     refused = {key: version for key, version in values.items() if key in without}
-    if outcome is Outcome.REFUSED and refused:
+    if outcome is CallOutcome.REFUSED and refused:
         if sent := {key: version for key, version in values.items() if key not in without}:
-            yield sent, Outcome.DELIVERED
+            yield sent, CallOutcome.DELIVERED
         yield refused, outcome
     else:
         yield values, outcome
 
 
-def _outcome(request: Request, story: Story) -> Outcome:
+def _outcome(request: Request, story: ReplayInput) -> CallOutcome:
     if _is_suppressed(request, story):
-        return Outcome.WITHHELD
+        return CallOutcome.WITHHELD
     if request.untaken is None:
-        return Outcome.DELIVERED
-    return Outcome.WITHHELD if request.untaken.reason is None else Outcome.REFUSED
+        return CallOutcome.DELIVERED
+    return CallOutcome.WITHHELD if request.untaken.reason is None else CallOutcome.REFUSED
 
 
-def _is_suppressed(request: Request, story: Story) -> bool:
+def _is_suppressed(request: Request, story: ReplayInput) -> bool:
     moment = request.committed_at
     return request.id is None or (moment is not None and any(each.holds_at(moment) for each in story.suppressions))
 
 
-def _settle(told: Told, call: Call) -> None:
+def _settle(told: ReplayState, call: Call) -> None:
     told.calls.append(call)
     for key in call.values:
         told.refused.pop(key, None)
         told.withheld.pop(key, None)
     match call.outcome:
-        case Outcome.DELIVERED:
+        case CallOutcome.DELIVERED:
             told.believed.update(dict.fromkeys(call.values, call))
-        case Outcome.WITHHELD:
+        case CallOutcome.WITHHELD:
             told.withheld.update(call.values)
-        case Outcome.REFUSED:
+        case CallOutcome.REFUSED:
             told.refused.update(call.values)
             told.refusals.append(call)
     if not told.refused:
         told.refusals.clear()
 
 
-def _set_aside(told: Told, suppressions: Sequence[Suppression], until: datetime) -> None:
+def _set_aside(told: ReplayState, suppressions: Sequence[Suppression], until: datetime) -> None:
     """What a user was refused before they were suppressed is kept for the day when they no longer are."""
     if not told.refused:
         return
@@ -230,7 +230,7 @@ def _set_aside(told: Told, suppressions: Sequence[Suppression], until: datetime)
         told.refusals.clear()
 
 
-def _add(values: dict[str, Version], others: Mapping[str, Version], keys: Iterable[str]) -> None:
+def _add(values: dict[str, ValueChange], others: Mapping[str, ValueChange], keys: Iterable[str]) -> None:
     """Put values among these, those of the given keys; the newer one stays."""
     for key in keys:
         other = others.get(key)
@@ -238,7 +238,9 @@ def _add(values: dict[str, Version], others: Mapping[str, Version], keys: Iterab
             values[key] = other
 
 
-def active(terms: Mapping[str, Sequence[Terms]], run: int, seeding: str | None) -> dict[str, Terms]:
+def active(
+    terms: Mapping[str, Sequence[SubscriptionVersion]], run: int, seeding: str | None
+) -> dict[str, SubscriptionVersion]:
     """What a feed tells in a run, by key."""
     found = {key: in_force(history, run) for key, history in terms.items()}
     return {
@@ -250,11 +252,13 @@ def active(terms: Mapping[str, Sequence[Terms]], run: int, seeding: str | None) 
     }
 
 
-def in_force(history: Sequence[Terms], run: int) -> Terms | None:
+def in_force(history: Sequence[SubscriptionVersion], run: int) -> SubscriptionVersion | None:
     return next((each for each in reversed(history) if each.from_run <= run), None)
 
 
-def news(versions: Versions, terms: Terms, reached: int, run: int, attempted_run: int | None) -> Version | None:
+def pending_version(
+    versions: ValueHistory, terms: SubscriptionVersion, reached: int, run: int, attempted_run: int | None
+) -> ValueChange | None:
     """What a run has to tell of a property, to a user who has been told everything up to the run ``reached``."""
     known = versions.until(run)
     if known is None:
@@ -262,9 +266,9 @@ def news(versions: Versions, terms: Terms, reached: int, run: int, attempted_run
     told = terms.subscription
     behind = told.since_run > reached and (told.tell_everyone or told.told_before is not None)
     floors = [each for each in (attempted_run, told.told_before) if each is not None]
-    floor = min(floors, default=NEVER) if behind else max(reached, told.since_run)
+    floor = min(floors, default=MAX_RUN) if behind else max(reached, told.since_run)
     everyone = behind and told.tell_everyone
     if not (known.changes and known.now.run > floor) and not (everyone and known.is_there):
         return None
     again = everyone and told.told_before is not None
-    return Version(max(known.now.run, told.since_run) if again else known.now.run, known.now.value)
+    return ValueChange(max(known.now.run, told.since_run) if again else known.now.run, known.now.value)

@@ -15,10 +15,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, literal, select
 
-from audience_sync.delivery.state.subscription_history import Terms
-from audience_sync.history.explain.replay import RETRY, SEED, Request, Suppression, Untaken, in_force
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion
+from audience_sync.history.explain.replay import RETRY, SEED, RejectedCall, Request, Suppression, in_force
 from audience_sync.model import RunStatus
-from audience_sync.store.tables import properties, requests, run_audiences, run_destinations, runs, untaken_calls
+from audience_sync.store.tables import properties, rejected_calls, requests, run_audiences, run_destinations, runs
 
 #: How a run that was not broken off may end: of one that was, nobody had counted what was left.
 _ENDED = (RunStatus.SUCCEEDED.value, RunStatus.PARTIAL.value, RunStatus.HELD.value)
@@ -26,7 +26,7 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class RequestQuery:
     """What a destination told a user until a moment. ``forgotten``: the run up to which requests are no longer kept.
     ``terms``: the destination's. ``seeded``: the ids of the audiences that were ever seeded by hand, by key."""
 
@@ -35,7 +35,7 @@ class Reach:
     user: str
     until: datetime
     forgotten: int
-    terms: Mapping[str, Sequence[Terms]]
+    terms: Mapping[str, Sequence[SubscriptionVersion]]
     seeded: Mapping[str, int]
 
 
@@ -47,21 +47,21 @@ class _Feed:
     requests: ColumnElement[bool]
 
 
-def read_requests(reach: Reach, news: Collection[int], suppressions: Sequence[Suppression]) -> list[Request]:
+def read_requests(reach: RequestQuery, news: Collection[int], suppressions: Sequence[Suppression]) -> list[Request]:
     """In the order of time. ``news``: the runs at which something to tell the user may have come up."""
     connection, here = reach.connection, requests.c.destination_id == reach.destination
     found, again = list[Request](), _second_chances(reach, suppressions)
     for seeding, audience in [(None, None), *reach.seeded.items()]:
         mine = requests.c.seeding_id.is_(None) if audience is None else requests.c.seeding_id == audience
-        feed = _Feed(seeding, here & mine)
+        cursor = _Feed(seeding, here & mine)
         occasions = sorted({*news, *again, *(_runs_by(connection, SEED) if seeding else ())})
-        found += _first_after_each(occasions, partial(_sent, reach, feed))
+        found += _first_after_each(occasions, partial(_sent, reach, cursor))
         for each in suppressions:
-            found += _first_after_each(occasions, partial(_kept_back, reach, feed, each))
+            found += _first_after_each(occasions, partial(_kept_back, reach, cursor, each))
     return sorted(found, key=lambda each: (each.run, each.id or 0))
 
 
-def _second_chances(reach: Reach, suppressions: Sequence[Suppression]) -> set[int]:
+def _second_chances(reach: RequestQuery, suppressions: Sequence[Suppression]) -> set[int]:
     """Runs that may have told what was refused or withheld before, without any news."""
     connection = reach.connection
     first = select(func.min(runs.c.id))
@@ -70,7 +70,7 @@ def _second_chances(reach: Reach, suppressions: Sequence[Suppression]) -> set[in
         for each in suppressions
         if each.until
     }
-    refused = select(untaken_calls.c.user_id).where(untaken_calls.c.user_id == reach.user).limit(1)
+    refused = select(rejected_calls.c.user_id).where(rejected_calls.c.user_id == reach.user).limit(1)
     retries = _runs_by(connection, RETRY) if connection.execute(refused).first() else ()
     return {run for run in (*freed, *retries) if run is not None}
 
@@ -92,8 +92,8 @@ def _first_after_each(occasions: Sequence[int], first: Callable[[int], Request |
     return found
 
 
-def _sent(reach: Reach, feed: _Feed, run: int) -> Request | None:
-    row = reach.connection.execute(_in_range(reach, feed).where(runs.c.id >= run)).first()
+def _sent(reach: RequestQuery, cursor: _Feed, run: int) -> Request | None:
+    row = reach.connection.execute(_in_range(reach, cursor).where(runs.c.id >= run)).first()
     if row is None:
         return None
     return Request(
@@ -102,7 +102,7 @@ def _sent(reach: Reach, feed: _Feed, run: int) -> Request | None:
         row.command,
         row.committed_at,
         row.answered_at,
-        feed.seeding,
+        cursor.seeding,
         row.position or 0,
         row.attempted_run,
         bool(row.retried),
@@ -113,59 +113,61 @@ def _sent(reach: Reach, feed: _Feed, run: int) -> Request | None:
     )
 
 
-def _untaken(reach: Reach, row: Row[Any]) -> Untaken:
+def _untaken(reach: RequestQuery, row: Row[Any]) -> RejectedCall:
     if not row.refused_properties:
-        return Untaken(row.reason, row.their_status)
+        return RejectedCall(row.reason, row.their_status)
     ids = json.loads(row.refused_properties)
     keys = reach.connection.execute(select(properties.c.key).where(properties.c.id.in_(ids))).scalars()
-    return Untaken(row.reason, row.their_status, frozenset(keys))
+    return RejectedCall(row.reason, row.their_status, frozenset(keys))
 
 
-def _in_range(reach: Reach, feed: _Feed) -> Select[Any]:
+def _in_range(reach: RequestQuery, cursor: _Feed) -> Select[Any]:
     """Of a run's requests the first that ends at the user or later: no other can have them in its range."""
     candidate = (
         select(requests.c.id)
-        .where(requests.c.run_id == runs.c.id, feed.requests, requests.c.through_user >= reach.user)
+        .where(requests.c.run_id == runs.c.id, cursor.requests, requests.c.through_user >= reach.user)
         .order_by(requests.c.through_user, requests.c.after_user)  # where a user was erased two may end at one
         .limit(1)
         .correlate(runs)
         .scalar_subquery()
     )
-    theirs = (untaken_calls.c.request_id == requests.c.id) & (untaken_calls.c.user_id == reach.user)
-    untaken = (untaken_calls.c.user_id.label("untaken"), untaken_calls.c.http_status.label("their_status"))
+    theirs = (rejected_calls.c.request_id == requests.c.id) & (rejected_calls.c.user_id == reach.user)
+    untaken = (rejected_calls.c.user_id.label("untaken"), rejected_calls.c.http_status.label("their_status"))
     return (
-        select(requests, runs.c.command, runs.c.committed_at, untaken_calls.c.reason, *untaken)
-        .add_columns(untaken_calls.c.refused_properties)
+        select(requests, runs.c.command, runs.c.committed_at, rejected_calls.c.reason, *untaken)
+        .add_columns(rejected_calls.c.refused_properties)
         .select_from(runs)
         .join(requests, requests.c.id == candidate)
-        .outerjoin(untaken_calls, theirs)
+        .outerjoin(rejected_calls, theirs)
         .where(requests.c.after_user < reach.user, requests.c.answered_at <= reach.until)
-        .where((runs.c.id > reach.forgotten) | untaken_calls.c.user_id.is_not(None))
+        .where((runs.c.id > reach.forgotten) | rejected_calls.c.user_id.is_not(None))
         .order_by(runs.c.id)
         .limit(1)
     )
 
 
-def _kept_back(reach: Reach, feed: _Feed, suppression: Suppression, run: int) -> Request | None:
+def _kept_back(reach: RequestQuery, cursor: _Feed, suppression: Suppression, run: int) -> Request | None:
     """What a run did while the user was suppressed: over each feed it kept back what there was to tell."""
-    while row := reach.connection.execute(_while_suppressed(reach, feed, suppression).where(runs.c.id >= run)).first():
-        if feed.seeding in _feeds_of(row, reach.terms):
+    while row := reach.connection.execute(
+        _while_suppressed(reach, cursor, suppression).where(runs.c.id >= run)
+    ).first():
+        if cursor.seeding in _feeds_of(row, reach.terms):
             since = row.attempted_run if row.attempted_run and row.attempted_run <= row.id else None
             at = row.committed_at
-            return Request(None, row.id, row.command, at, at, feed.seeding, row.told or 0, since)
+            return Request(None, row.id, row.command, at, at, cursor.seeding, row.told or 0, since)
         run = row.id + 1
     return None
 
 
-def _while_suppressed(reach: Reach, feed: _Feed, suppression: Suppression) -> Select[Any]:
+def _while_suppressed(reach: RequestQuery, cursor: _Feed, suppression: Suppression) -> Select[Any]:
     """The runs that delivered then. What had been attempted over the feed, the next request over it knows; ``told``:
     the run up to which everyone had been told before."""
-    known = select(requests.c.attempted_run).where(feed.requests, requests.c.run_id >= runs.c.id)
+    known = select(requests.c.attempted_run).where(cursor.requests, requests.c.run_id >= runs.c.id)
     attempted = known.order_by(requests.c.run_id).limit(1).correlate(runs).scalar_subquery()
     committed = runs.c.committed_at
     return (
         select(runs.c.id, runs.c.command, committed, run_audiences.c.audience_key, attempted.label("attempted_run"))
-        .add_columns((_told_before(reach) if feed.seeding is None else literal(0)).label("told"))
+        .add_columns((_told_before(reach) if cursor.seeding is None else literal(0)).label("told"))
         .join_from(runs, run_destinations, run_destinations.c.run_id == runs.c.id)
         .outerjoin(run_audiences, (run_audiences.c.run_id == runs.c.id) & (runs.c.command == SEED))
         .where(run_destinations.c.destination_id == reach.destination, committed <= reach.until)
@@ -182,7 +184,7 @@ def _delivered() -> ColumnElement[bool]:
     return (planned.requests > 0) | (planned.pending == 0) | runs.c.status.in_(_ENDED)
 
 
-def _told_before(reach: Reach) -> ScalarSelect[Any]:
+def _told_before(reach: RequestQuery) -> ScalarSelect[Any]:
     """The last run that told this destination all it had to."""
     earlier, delivered = runs.alias("earlier"), run_destinations.alias("delivered")
     whole = (delivered.c.pending == 0) & delivered.c.error.is_(None) & earlier.c.status.in_(_ENDED)
@@ -198,7 +200,7 @@ def _told_before(reach: Reach) -> ScalarSelect[Any]:
     )
 
 
-def _feeds_of(row: Row[Any], terms: Mapping[str, Sequence[Terms]]) -> list[str | None]:
+def _feeds_of(row: Row[Any], terms: Mapping[str, Sequence[SubscriptionVersion]]) -> list[str | None]:
     """Those over which a run tells: that of the audience it seeds, or all."""
     open_seeds = [key for key, history in terms.items() if (now := in_force(history, row.id)) and now.seeding]
     if row.command == SEED:

@@ -21,7 +21,7 @@ TRUE, FALSE = "true", "false"
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ValueChange:
     """A value (JSON text; None = there is none, or UNKNOWN) since a run."""
 
     run: int
@@ -29,21 +29,21 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
+class ValueHistory:
     """What one user had of a property: as the run that created it found it, and every change since."""
 
     of: Property
-    first: Version
-    changes: tuple[Version, ...] = ()
+    first: ValueChange
+    changes: tuple[ValueChange, ...] = ()
 
-    def until(self, run: int) -> Versions | None:
+    def until(self, run: int) -> ValueHistory | None:
         """The same as it was known after a run; None where that was before the property's creation."""
         if run < self.first.run:
             return None
-        return Versions(self.of, self.first, tuple(each for each in self.changes if each.run <= run))
+        return ValueHistory(self.of, self.first, tuple(each for each in self.changes if each.run <= run))
 
     @property
-    def now(self) -> Version:
+    def now(self) -> ValueChange:
         return self.changes[-1] if self.changes else self.first
 
     @property
@@ -66,7 +66,7 @@ class Versions:
 
 def read_versions(
     connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str, *, forgotten: int = 0
-) -> dict[str, Versions]:
+) -> dict[str, ValueHistory]:
     """By key. The log tells what changed; of what never did, the members table and the snapshots know the value.
     ``forgotten``: of the changes up to this run only the newest are kept."""
     log = _changes(connection, user)
@@ -78,7 +78,7 @@ def read_versions(
     return {
         key: _logged(each, log[each.id], forgotten)
         if each.id in log
-        else Versions(each, Version(each.created_run, values[each.id]))
+        else ValueHistory(each, ValueChange(each.created_run, values[each.id]))
         for key, each in properties.items()
     }
 
@@ -91,7 +91,7 @@ def _changes(connection: Connection, user: str) -> dict[int, list[Row[Any]]]:
     return found
 
 
-def _logged(of: Property, log: Sequence[Row[Any]], forgotten: int) -> Versions:
+def _logged(of: Property, log: Sequence[Row[Any]], forgotten: int) -> ValueHistory:
     """The first change says what was before it: whoever left an audience had been in it from the start."""
     before: str | None = log[0].before
     first: str | None
@@ -101,7 +101,9 @@ def _logged(of: Property, log: Sequence[Row[Any]], forgotten: int) -> Versions:
         first = TRUE if log[0].value == FALSE else None
     else:
         first = UNKNOWN if before is None else None if before == "null" else before
-    return Versions(of, Version(of.created_run, first), tuple(Version(row.run_id, row.value) for row in log))
+    return ValueHistory(
+        of, ValueChange(of.created_run, first), tuple(ValueChange(row.run_id, row.value) for row in log)
+    )
 
 
 def _from_members(connection: Connection, properties: Sequence[Property], user: str) -> dict[int, str | None]:

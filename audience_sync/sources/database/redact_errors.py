@@ -6,7 +6,7 @@ import re
 
 from sqlalchemy import URL
 
-from audience_sync.redaction.secrets import MASK, masked, secrets_of
+from audience_sync.redaction.secrets import MASK, collect_secrets, mask_secrets
 
 MOST_LINES = 3
 _SECRET_NAME = re.compile("pass|pwd|secret|token|key|credential|auth", re.IGNORECASE)
@@ -21,17 +21,17 @@ _OF_THE_QUERY = "42"
 _OF_A_FUNCTION = "P0"
 
 
-class Masking:
+class ErrorRedactor:
     """What may be shown of a URL, and of errors that may repeat it, or the data."""
 
     def __init__(self, url: URL) -> None:
-        self._secrets = secrets_of(_secrets(url))
+        self._secrets = collect_secrets(_secrets(url))
         shown = url.set(query={name: _shown(name, value) for name, value in url.query.items()})
-        self.url = masked(shown.render_as_string(hide_password=True).replace("%2A%2A%2A", MASK), self._secrets)
+        self.url = mask_secrets(shown.render_as_string(hide_password=True).replace("%2A%2A%2A", MASK), self._secrets)
 
-    def words(self, error: BaseException, query: str | None = None) -> str:
+    def message(self, error: BaseException, query: str | None = None) -> str:
         """The error's first lines, on one line. Of an error of a ``query`` no value that the query doesn't name."""
-        text = masked(_CURSOR.sub("", _said(error, of_query=query is not None)), self._secrets)
+        text = mask_secrets(_CURSOR.sub("", _said(error, of_query=query is not None)), self._secrets)
         lines = [" ".join(line.split()) for line in text.splitlines() if line.strip(" ^")]
         words = " ".join(lines[:MOST_LINES]).rstrip(". ")
         return words if query is None or _state(error) == _OF_THE_QUERY else _without_values(words, query)

@@ -15,17 +15,17 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from audience_sync.config.read.paths import SqliteUrl
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.poolers import pooler_refusal
-from audience_sync.sources.base import Rows, Source, Wanted
+from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.sources.database.drivers import Stopper, arguments, is_damaged, keep_odd_texts, prepare
-from audience_sync.sources.database.redact_errors import Masking
-from audience_sync.sources.files.sql_errors import shown_place
-from audience_sync.sources.fingerprint import mark_of
-from audience_sync.sources.readiness import moment, stale
-from audience_sync.sources.rows.column_schema import plain_type
-from audience_sync.sources.rows.scan import Part
-from audience_sync.sources.rows.scan_errors import Problems
-from audience_sync.sources.rows.snapshot_query import rows_of
+from audience_sync.sources.database.redact_errors import ErrorRedactor
+from audience_sync.sources.fingerprint import fingerprint
+from audience_sync.sources.readiness import parse_time, stale
+from audience_sync.sources.rows.column_schema import generic_type
+from audience_sync.sources.rows.scan import SnapshotPart
+from audience_sync.sources.rows.scan_errors import ScanErrors
+from audience_sync.sources.rows.snapshot_query import snapshot_rows
 from audience_sync.sources.rows.spool import spool
+from audience_sync.sources.sql_errors import shown_place
 from audience_sync.workspace import Workspace
 
 THE_ANSWER = "the query"
@@ -52,7 +52,7 @@ class DatabaseSource(Source):
 
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
-        self._masking = Masking(self._url)
+        self._masking = ErrorRedactor(self._url)
         self._stopper = Stopper()
 
     def stop(self) -> None:
@@ -62,7 +62,7 @@ class DatabaseSource(Source):
         with self._connected():
             return f"database {self._masking.url}, connected"
 
-    def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+    def read(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
         if wanted.query is None:
             raise SourceError("a database is read by `query:`, not by `file:`. Correct the config.")
         with self._connected() as connection:
@@ -74,10 +74,10 @@ class DatabaseSource(Source):
             except _UndecodableError:
                 keep_odd_texts(connection)
                 part, columns = self._spooled(connection, workspace, wanted)
-        rows = rows_of(workspace, wanted, [part], Problems({}, what=THE_ANSWER))
+        rows = snapshot_rows(workspace, wanted, [part], ScanErrors({}, what=THE_ANSWER))
         return replace(rows, columns=columns if wanted.expected.columns else None)
 
-    def mark(self, wanted: Wanted) -> str | None:
+    def mark(self, wanted: SnapshotRequest) -> str | None:
         if wanted.probe is None:
             return None
         with self._connected() as connection:
@@ -86,7 +86,7 @@ class DatabaseSource(Source):
             rows = [repr(tuple(row)) for row in self._asked(connection, "the probe", wanted.probe)]
         if len(rows) > MOST_PROBED:
             raise SourceError(f"the probe gives more than {MOST_PROBED} rows: it is to be cheap. Correct it.")
-        return mark_of(wanted, rows)
+        return fingerprint(wanted, rows)
 
     def _asked(self, connection: Connection, what: str, query: str) -> Sequence[Any]:
         """The answer of a cheap query; as a cursor, which on PostgreSQL is one SELECT and nothing else."""
@@ -98,15 +98,17 @@ class DatabaseSource(Source):
         except SQLAlchemyError as error:
             raise self._problem(f"{what} failed", error, CORRECT, query) from None
 
-    def _stale(self, connection: Connection, wanted: Wanted) -> str | None:
+    def _stale(self, connection: Connection, wanted: SnapshotRequest) -> str | None:
         """Why what is there is too old."""
         expected = wanted.expected
         if expected.since is None or expected.modified is None:
             return None
         answer = self._asked(connection, "the query `modified`", expected.modified)
-        return stale("the newest change", moment(answer[0][0] if answer else None), expected.since)
+        return stale("the newest change", parse_time(answer[0][0] if answer else None), expected.since)
 
-    def _spooled(self, connection: Connection, workspace: Workspace, wanted: Wanted) -> tuple[Part, Mapping[str, str]]:
+    def _spooled(
+        self, connection: Connection, workspace: Workspace, wanted: SnapshotRequest
+    ) -> tuple[SnapshotPart, Mapping[str, str]]:
         """The rows, and the answer's columns."""
         query = wanted.query or ""
         at_once = wanted.most or ROWS_AT_ONCE
@@ -183,7 +185,7 @@ class DatabaseSource(Source):
             return SourceError(f"database {self._masking.url}: can't be read: {reason}. {advice}")
         if is_damaged(cause):
             what, remedy = "the file is damaged, or is not a SQLite database", REPLACE
-        return SourceError(f"database {self._masking.url}: {what}: {self._masking.words(cause, query)}. {remedy}")
+        return SourceError(f"database {self._masking.url}: {what}: {self._masking.message(cause, query)}. {remedy}")
 
 
 def _few(connection: Connection, query: str, most: int) -> CursorResult[Any] | None:
@@ -201,7 +203,7 @@ def _few(connection: Connection, query: str, most: int) -> CursorResult[Any] | N
 def _columns(answer: CursorResult[Any]) -> dict[str, str]:
     """Of types what the driver says; SQLite's says nothing."""
     description = answer.cursor.description if answer.cursor else ()
-    return {column[0]: plain_type(getattr(column, "type_display", str(column[1] or ""))) for column in description}
+    return {column[0]: generic_type(getattr(column, "type_display", str(column[1] or ""))) for column in description}
 
 
 def _parsed(text: str) -> URL:
@@ -219,7 +221,7 @@ def _parsed(text: str) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername in _POSTGRESQL else url
 
 
-def _refuse(wanted: Wanted) -> Callable[[Any], SourceError]:
+def _refuse(wanted: SnapshotRequest) -> Callable[[Any], SourceError]:
     def refuse(value: Any) -> SourceError:
         return SourceError(
             f"{THE_ANSWER}: column {wanted.user_id!r} has the type {type(value).__name__}, which holds no user ids. "

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 
 from audience_sync.config.models import Settings
-from audience_sync.config.sections.snapshot import Origin
-from audience_sync.sources.storage.locate import Folder
+from audience_sync.config.sections.snapshot import RowsConfig
+from audience_sync.sources.storage.locate import FileLocation
 from audience_sync.sources.storage.resolve_names import file_words
 
 
-def readable(settings: Settings) -> list[str]:
+def allowed_paths(settings: Settings) -> list[str]:
     """Folders and files, without links: those of local sources, whatever `file` names outside of them, and where the
     links in them lead. What is remote is copied into the workspace."""
     local = {
@@ -21,11 +21,11 @@ def readable(settings: Settings) -> list[str]:
     for entry in (*settings.audiences, *settings.computed_traits, *settings.suppressed, *settings.aliases):
         if entry.source in local:
             hive = bool(entry.partitions or settings.sources[entry.source].partitions)
-            found.update(_meant(Folder(local[entry.source], hive=hive), entry))
+            found.update(_meant(FileLocation(local[entry.source], hive=hive), entry))
     return sorted(found)
 
 
-def _meant(folder: Folder, entry: Origin) -> Iterator[str]:
+def _meant(folder: FileLocation, entry: RowsConfig) -> Iterator[str]:
     """`file` may name a place outside of the folder, a query may not."""
     for word in [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or "")):
         if "://" not in word:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.formats.csv import csv_table
-from audience_sync.sources.formats.json import bad_line, check_columns, json_table, keys_of, typed
+from audience_sync.sources.formats.json import bad_line, check_columns, json_table, record_keys, typed
 from audience_sync.sources.formats.parquet import parquet_table
-from audience_sync.sources.rows.scan import Column, Table, listed, same_columns
-from audience_sync.sources.rows.scan_errors import Problems
+from audience_sync.sources.rows.scan import Column, Scan, listed, same_columns
+from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.rows.spool import spool_text
 from audience_sync.sources.rows.type_inference import infer, kinds_for_sql
-from audience_sync.sources.storage.decode import plain
-from audience_sync.sources.storage.locate import Found
+from audience_sync.sources.storage.decode import decoded_copy
+from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.storage.resolve_names import SUFFIXES
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 CSV = (".csv", ".tsv")
 JSON = (".jsonl", ".ndjson", ".json")
@@ -27,10 +27,10 @@ MOST_COLUMNS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenFiles:
     """Files of one format, with the paths that DuckDB reads: themselves, links, or plain copies."""
 
-    found: Sequence[Found]
+    found: Sequence[FoundFile]
     paths: Sequence[Path]
     suffix: str
 
@@ -46,19 +46,21 @@ class Opened:
         return list(dict.fromkeys(name for found in self.found for name in found.partitions))
 
     @property
-    def problems(self) -> Problems:
-        return Problems(self.names, bad_line=bad_line)
+    def problems(self) -> ScanErrors:
+        return ScanErrors(self.names, bad_line=bad_line)
 
 
-def opened(workspace: Workspace, found: Sequence[Found], encoding: str) -> Opened:
+def open_files(workspace: Workspace, found: Sequence[FoundFile], encoding: str) -> OpenFiles:
     """Raises SourceError for an unknown format, several formats, or a file that can't be unpacked."""
     suffix = _one_format(found)
     if suffix in CSV + JSON:
-        return Opened(found, [workspace.scannable(plain(workspace, file, encoding)) for file in found], suffix)
-    return Opened(found, [workspace.scannable(file.path) for file in found], suffix)
+        return OpenFiles(
+            found, [workspace.scannable(decoded_copy(workspace, file, encoding)) for file in found], suffix
+        )
+    return OpenFiles(found, [workspace.scannable(file.path) for file in found], suffix)
 
 
-def _one_format(found: Sequence[Found]) -> str:
+def _one_format(found: Sequence[FoundFile]) -> str:
     for file in found:
         if not file.name.lower().endswith(SUFFIXES):
             raise SourceError(
@@ -73,7 +75,7 @@ def _one_format(found: Sequence[Found]) -> str:
     return suffixes[0]
 
 
-def tables_with(workspace: Workspace, files: Opened, names: Sequence[str]) -> list[Table]:
+def tables_with(workspace: Workspace, files: OpenFiles, names: Sequence[str]) -> list[Scan]:
     """Tables (no Excel) that are checked to have those columns, as far as records tell. Raises SourceError."""
     if files.suffix in JSON:
         own = [name for name in names if name not in files.partitions]
@@ -86,13 +88,13 @@ def tables_with(workspace: Workspace, files: Opened, names: Sequence[str]) -> li
     return tables
 
 
-def tables_for_sql(workspace: Workspace, files: Opened, sheet: str | None) -> list[Table]:
+def tables_for_sql(workspace: Workspace, files: OpenFiles, sheet: str | None) -> list[Scan]:
     """Tables with all their columns, none where there are no records; of text and JSON without types.
 
     Raises SourceError.
     """
     if files.suffix in JSON:
-        keys = [key for key in keys_of(workspace, files.paths) if key not in files.partitions]
+        keys = [key for key in record_keys(workspace, files.paths) if key not in files.partitions]
         _refuse_wide(files.found[0].name, keys)
         return _in_folders(files, _json_tables(files, keys)) if keys else []
     own = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _typed_by_file(workspace, files)
@@ -102,7 +104,7 @@ def tables_for_sql(workspace: Workspace, files: Opened, sheet: str | None) -> li
     return tables
 
 
-def typed_for_sql(workspace: Workspace, files: Opened, tables: Sequence[Table], text: Collection[str]) -> list[Table]:
+def typed_for_sql(workspace: Workspace, files: OpenFiles, tables: Sequence[Scan], text: Collection[str]) -> list[Scan]:
     """These tables with types that SQL can reckon with, but for the columns of ``text``, which become user ids."""
     names = [name for name in tables[0].columns if name not in files.partitions]
     if files.suffix in JSON:
@@ -110,7 +112,7 @@ def typed_for_sql(workspace: Workspace, files: Opened, tables: Sequence[Table], 
     return infer(workspace, tables, [name for name in names if name not in text], kinds_for_sql)
 
 
-def _in_folders(files: Opened, tables: Sequence[Table]) -> list[Table]:
+def _in_folders(files: OpenFiles, tables: Sequence[Scan]) -> list[Scan]:
     """The tables with the columns of their files' folders, in the place of their own of the same names."""
     return [
         replace(
@@ -121,7 +123,7 @@ def _in_folders(files: Opened, tables: Sequence[Table]) -> list[Table]:
 
 
 def _constant(value: str | None) -> Column:
-    return Column("cast(null as VARCHAR)" if value is None else literal(value), "VARCHAR")
+    return Column("cast(null as VARCHAR)" if value is None else quote_literal(value), "VARCHAR")
 
 
 def _refuse_wide(file: str, columns: Collection[str]) -> None:
@@ -132,17 +134,17 @@ def _refuse_wide(file: str, columns: Collection[str]) -> None:
         )
 
 
-def _json_tables(files: Opened, names: Sequence[str]) -> list[Table]:
+def _json_tables(files: OpenFiles, names: Sequence[str]) -> list[Scan]:
     return [json_table(found, path, names) for found, path in zip(files.found, files.paths, strict=True)]
 
 
-def _typed_by_file(workspace: Workspace, files: Opened) -> list[Table]:
+def _typed_by_file(workspace: Workspace, files: OpenFiles) -> list[Scan]:
     if files.suffix in CSV:
         return [csv_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
     return [parquet_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
 
 
-def _excel_tables(workspace: Workspace, files: Opened, sheet: str | None) -> list[Table]:
+def _excel_tables(workspace: Workspace, files: OpenFiles, sheet: str | None) -> list[Scan]:
     from audience_sync.sources.formats.excel import read_sheet
 
     sheets = [(found, read_sheet(found, sheet)) for found in files.found]

@@ -9,19 +9,19 @@ from pathlib import Path
 import duckdb
 
 from audience_sync.errors import IncompleteError, SourceError
-from audience_sync.sources.base import Rows, Source, Wanted
-from audience_sync.sources.files.open import EXCEL, JSON, Opened, opened, tables_with
+from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
+from audience_sync.sources.files.open import EXCEL, JSON, OpenFiles, open_files, tables_with
 from audience_sync.sources.files.sql import is_repeatable, query_rows
-from audience_sync.sources.fingerprint import mark_of
-from audience_sync.sources.formats.json import keys_of
-from audience_sync.sources.readiness import unready
-from audience_sync.sources.rows.column_schema import plain_type
-from audience_sync.sources.rows.scan import Part, Table, part_of, wanted_columns
-from audience_sync.sources.rows.snapshot_query import rows_of
+from audience_sync.sources.fingerprint import fingerprint
+from audience_sync.sources.formats.json import record_keys
+from audience_sync.sources.readiness import not_ready_reason
+from audience_sync.sources.rows.column_schema import generic_type
+from audience_sync.sources.rows.scan import Scan, SnapshotPart, part_of, wanted_columns
+from audience_sync.sources.rows.snapshot_query import snapshot_rows
 from audience_sync.sources.rows.spool import spool
 from audience_sync.sources.rows.type_inference import Kind, infer, stays_text
 from audience_sync.sources.storage.head import heads
-from audience_sync.sources.storage.locate import Folder, Found
+from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.manifest import promised_rows
 from audience_sync.sources.storage.resolve_names import file_words
 from audience_sync.workspace import Workspace
@@ -37,10 +37,10 @@ class FilesSource(Source):
     """
 
     def __init__(self, folder: str | Path, *, partitions: str | None = None) -> None:
-        self._folder = Folder(folder, hive=partitions is not None)
+        self._folder = FileLocation(folder, hive=partitions is not None)
 
-    def _folder_of(self, wanted: Wanted) -> Folder:
-        return Folder(self._folder.place, hive=self._folder.hive or wanted.partitions is not None)
+    def _folder_of(self, wanted: SnapshotRequest) -> FileLocation:
+        return FileLocation(self._folder.place, hive=self._folder.hive or wanted.partitions is not None)
 
     def check(self) -> str:
         if "://" in self._folder.place:
@@ -48,7 +48,7 @@ class FilesSource(Source):
         count = len(self._folder.files())
         return f"folder {self._folder.place}, {count} file{'' if count == 1 else 's'}"
 
-    def read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+    def read(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
         if wanted.most is None:
             return self._read(workspace, wanted)
         try:
@@ -59,40 +59,40 @@ class FilesSource(Source):
             # A JSON key may come late, a quote may open nothing: whether it is wrong, the whole file says.
             return self._read(workspace, replace(wanted, most=None))
 
-    def _read(self, workspace: Workspace, wanted: Wanted) -> Rows:
+    def _read(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
         if wanted.query is not None:
             return self._answer(workspace, wanted)
         found = self._folder_of(wanted).find(wanted.file or "", workspace)
         self._require(wanted)
         looked_at = found if wanted.most is None else heads(workspace, found, wanted.encoding)
-        files = opened(workspace, looked_at, wanted.encoding)
+        files = open_files(workspace, looked_at, wanted.encoding)
         parts, columns = _read_parts(workspace, files, wanted)
         rereadable = files.suffix == ".parquet"
-        rows = rows_of(workspace, wanted, parts, files.problems, verify(found), rereadable=rereadable)
+        rows = snapshot_rows(workspace, wanted, parts, files.problems, verify(found), rereadable=rereadable)
         return replace(rows, promised=self._promised(workspace, wanted, found), columns=columns)
 
-    def _answer(self, workspace: Workspace, wanted: Wanted) -> Rows:
+    def _answer(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
         answer = query_rows(workspace, self._folder_of(wanted), wanted)
         self._require(wanted)
         self._promised(workspace, wanted, answer.found)  # of the files: nobody promised how many rows the answer has
-        rows = rows_of(workspace, wanted, [answer.part], answer.problems, verify(answer.found))
+        rows = snapshot_rows(workspace, wanted, [answer.part], answer.problems, verify(answer.found))
         return replace(rows, columns=answer.columns if wanted.expected.columns else None)
 
-    def mark(self, wanted: Wanted) -> str | None:
+    def mark(self, wanted: SnapshotRequest) -> str | None:
         if wanted.query is not None and not is_repeatable(wanted.query):
             return None
         if self._unready(wanted):
             return None
         folder = self._folder_of(wanted)
         asked = replace(wanted, partitions="hive") if folder.hive else wanted
-        return mark_of(asked, *(folder.versions(name) for name in _names(wanted)))
+        return fingerprint(asked, *(folder.versions(name) for name in _names(wanted)))
 
-    def _require(self, wanted: Wanted) -> None:
+    def _require(self, wanted: SnapshotRequest) -> None:
         problem = self._unready(wanted)
         if problem:
             raise IncompleteError(problem)
 
-    def _unready(self, wanted: Wanted) -> str | None:
+    def _unready(self, wanted: SnapshotRequest) -> str | None:
         expected = wanted.expected
         if expected.since is None and expected.marker is None:
             return None
@@ -100,19 +100,21 @@ class FilesSource(Source):
         files = [file for name in _names(wanted) for file in folder.times(name)]
         if not files:
             return None  # that they are missing is what ``read`` says
-        return unready(expected, files, folder.times(expected.marker) if expected.marker else [])
+        return not_ready_reason(expected, files, folder.times(expected.marker) if expected.marker else [])
 
-    def _promised(self, workspace: Workspace, wanted: Wanted, found: Sequence[Found]) -> int | None:
+    def _promised(self, workspace: Workspace, wanted: SnapshotRequest, found: Sequence[FoundFile]) -> int | None:
         manifest = wanted.expected.manifest
         return None if manifest is None else promised_rows(workspace, self._folder, manifest, found)
 
 
-def _names(wanted: Wanted) -> list[str]:
+def _names(wanted: SnapshotRequest) -> list[str]:
     """What may be files, globs and folders."""
     return [wanted.file or ""] if wanted.query is None else file_words(wanted.query)
 
 
-def _read_parts(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[list[Part], Columns | None]:
+def _read_parts(
+    workspace: Workspace, files: OpenFiles, wanted: SnapshotRequest
+) -> tuple[list[SnapshotPart], Columns | None]:
     """The parts of the snapshot, and the columns that the files have, where they are expected."""
     if files.suffix in EXCEL:
         return _read_excel(workspace, files, wanted)
@@ -127,16 +129,16 @@ def _read_parts(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[li
         raise files.problems.explain(error) from None
 
 
-def _columns(workspace: Workspace, files: Opened, table: Table) -> Columns:
+def _columns(workspace: Workspace, files: OpenFiles, table: Scan) -> Columns:
     """Of JSON the keys of all records: their types differ from record to record."""
     if files.suffix in JSON:
-        return dict.fromkeys(keys_of(workspace, files.paths), "") | dict.fromkeys(files.partitions, "text")
-    return {name: plain_type(column.type) for name, column in table.columns.items()}
+        return dict.fromkeys(record_keys(workspace, files.paths), "") | dict.fromkeys(files.partitions, "text")
+    return {name: generic_type(column.type) for name, column in table.columns.items()}
 
 
 def _inferred(
-    workspace: Workspace, tables: Sequence[Table], wanted: Wanted, partitions: Collection[str]
-) -> list[Table]:
+    workspace: Workspace, tables: Sequence[Scan], wanted: SnapshotRequest, partitions: Collection[str]
+) -> list[Scan]:
     """CSV tables with the types of the trait columns whose type nobody says."""
     said = {trait.column for trait in wanted.traits.values() if trait.type or trait.is_id}
     said |= {wanted.user_id, wanted.name or wanted.user_id}
@@ -149,7 +151,9 @@ def _inferred(
     return infer(workspace, tables, sorted(guessed), lambda name: tuple(Kind))
 
 
-def _read_excel(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[list[Part], Columns | None]:
+def _read_excel(
+    workspace: Workspace, files: OpenFiles, wanted: SnapshotRequest
+) -> tuple[list[SnapshotPart], Columns | None]:
     from audience_sync.sources.formats.excel import read_sheet
 
     sheets = [(found.name, read_sheet(found, wanted.sheet).beside(found.partitions)) for found in files.found]
@@ -158,7 +162,7 @@ def _read_excel(workspace: Workspace, files: Opened, wanted: Wanted) -> tuple[li
     return parts, columns if wanted.expected.columns else None
 
 
-def verify(found: Sequence[Found]) -> Callable[[], None]:
+def verify(found: Sequence[FoundFile]) -> Callable[[], None]:
     """A check that the files are as they were when they were found."""
 
     def unchanged() -> None:

@@ -17,19 +17,27 @@ from pathlib import Path
 import duckdb
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Wanted
+from audience_sync.sources.base import SnapshotRequest
 from audience_sync.sources.files.column_lineage import GUESSED, Origins, text_columns
-from audience_sync.sources.files.open import Opened, opened, tables_for_sql, typed_for_sql
-from audience_sync.sources.files.sql_errors import DESCRIBE, file_problem, query_problem
+from audience_sync.sources.files.open import OpenFiles, open_files, tables_for_sql, typed_for_sql
 from audience_sync.sources.formats.json import bad_line
-from audience_sync.sources.rows.column_schema import plain_type
-from audience_sync.sources.rows.scan import Column, Part, Table, are_values, column_twice, part_of, wanted_columns
-from audience_sync.sources.rows.scan_errors import Problems
+from audience_sync.sources.rows.column_schema import generic_type
+from audience_sync.sources.rows.scan import (
+    Column,
+    Scan,
+    SnapshotPart,
+    column_twice,
+    looks_like_data,
+    part_of,
+    wanted_columns,
+)
+from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.rows.type_inference import stays_text
+from audience_sync.sources.sql_errors import DESCRIBE, file_problem, query_problem
 from audience_sync.sources.storage.head import heads
-from audience_sync.sources.storage.locate import Folder, Found
+from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.resolve_names import file_words
-from audience_sync.workspace import Workspace, interruptible, literal, quoted
+from audience_sync.workspace import Workspace, interruptible_query, quote_identifier, quote_literal
 
 THE_QUERY = "the query"
 _TEXT = r"'(?:[^']|'')+'"
@@ -51,12 +59,12 @@ _CHANGING = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """``columns``: those of the answer, with their types in plain words."""
 
-    part: Part
-    problems: Problems
-    found: Sequence[Found]
+    part: SnapshotPart
+    problems: ScanErrors
+    found: Sequence[FoundFile]
     columns: Mapping[str, str]
 
 
@@ -65,7 +73,7 @@ def is_repeatable(query: str) -> bool:
     return not _CHANGING.search(query)
 
 
-def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
+def query_rows(workspace: Workspace, folder: FileLocation, wanted: SnapshotRequest) -> QueryResult:
     """Raises SourceError with the place in the query, or the file, that is wrong."""
     query = _from_folder(wanted.query or "", folder, workspace)
     schema = workspace.name("query")
@@ -87,12 +95,12 @@ def query_rows(workspace: Workspace, folder: Folder, wanted: Wanted) -> Answer:
     if guessing := [name.split()[0] for name in read_by if not name.startswith("read_csv")]:
         raise _types_guessed(guessing[0])
     raises = bool(_RAISING.search(query))
-    problems = Problems(views.names, what=THE_QUERY, bad_line=bad_line, raises=raises)
-    columns = {name: plain_type(column.type) for name, column in table.table.columns.items()}
-    return Answer(part_of(replace(table.table, marks=views.marks), wanted), problems, views.found, columns)
+    problems = ScanErrors(views.names, what=THE_QUERY, bad_line=bad_line, raises=raises)
+    columns = {name: generic_type(column.type) for name, column in table.table.columns.items()}
+    return QueryResult(part_of(replace(table.table, marks=views.marks), wanted), problems, views.found, columns)
 
 
-def _texts(workspace: Workspace, query: str, tables: Mapping[str, Sequence[str]], wanted: Wanted) -> Origins:
+def _texts(workspace: Workspace, query: str, tables: Mapping[str, Sequence[str]], wanted: SnapshotRequest) -> Origins:
     """The files' columns that become user ids, names or texts; none of a query that is no SELECT, and is refused."""
     ids = [wanted.user_id, *([wanted.name] if wanted.name else [])]
     ids += [trait.column for trait in wanted.traits.values() if trait.is_id]
@@ -138,8 +146,8 @@ class _Opened:
     """Files that a query names by one word, as tables without guessed types."""
 
     word: str
-    files: Opened
-    tables: Sequence[Table]
+    files: OpenFiles
+    tables: Sequence[Scan]
     names: Mapping[str, str]
 
 
@@ -150,10 +158,10 @@ class Views:
     ``marks``: what the files' texts may have in them.
     """
 
-    def __init__(self, workspace: Workspace, folder: Folder, wanted: Wanted, schema: str) -> None:
+    def __init__(self, workspace: Workspace, folder: FileLocation, wanted: SnapshotRequest, schema: str) -> None:
         self._workspace, self._folder, self._wanted, self._schema = workspace, folder, wanted, schema
         self._opened: list[_Opened] = []
-        self.found: list[Found] = []
+        self.found: list[FoundFile] = []
         self.names: dict[str, str] = {}
         self.texts: list[str] = []
         self.headless = False
@@ -171,7 +179,7 @@ class Views:
         if not found:
             return
         looked_at = found if self._wanted.most is None else heads(self._workspace, found, self._wanted.encoding)
-        files = opened(self._workspace, looked_at, self._wanted.encoding)
+        files = open_files(self._workspace, looked_at, self._wanted.encoding)
         self.names |= files.names
         self.found += found
         try:
@@ -182,7 +190,7 @@ class Views:
         if not tables:
             raise SourceError(f"{word} has no records, so that a query can't know its columns. Is it complete?")
         names = list(tables[0].columns)
-        self.headless |= are_values(names)
+        self.headless |= looks_like_data(names)
         self._opened.append(_Opened(word, files, tables, _sql_names(names)))
 
     def create(self, texts: Origins) -> None:
@@ -196,10 +204,10 @@ class Views:
                 raise each.files.problems.explain(error) from None
             self._create(each, tables)
 
-    def _create(self, opened: _Opened, tables: Sequence[Table]) -> None:
+    def _create(self, opened: _Opened, tables: Sequence[Scan]) -> None:
         rows, word = " union all ".join(_select(table, opened.names) for table in tables), opened.word
         try:
-            self._workspace.run(f"create view {self._schema}.{quoted(word)} as {rows}")
+            self._workspace.run(f"create view {self._schema}.{quote_identifier(word)} as {rows}")
         except duckdb.CatalogException:
             raise SourceError(
                 f"the query reads {word!r} and another file whose name differs in case only, which are one name in "
@@ -221,13 +229,13 @@ def _sql_names(names: Sequence[str]) -> Mapping[str, str]:
     return found
 
 
-def _select(table: Table, names: Mapping[str, str]) -> str:
-    columns = ", ".join(f"{table.columns[name].sql} as {quoted(own)}" for name, own in names.items())
+def _select(table: Scan, names: Mapping[str, str]) -> str:
+    columns = ", ".join(f"{table.columns[name].sql} as {quote_identifier(own)}" for name, own in names.items())
     rows = f" where not ({table.again})" if table.again else ""
     return f"select {columns} from {table.scan}{rows}"
 
 
-def _from_folder(query: str, folder: Folder, workspace: Workspace) -> str:
+def _from_folder(query: str, folder: FileLocation, workspace: Workspace) -> str:
     """Names in ``read_csv('...')`` and its like mean what they do in ``file:``, in the source's folder too."""
 
     def paths(name: str, *, listed: bool, is_whole: bool) -> list[str]:
@@ -245,7 +253,7 @@ def _from_folder(query: str, folder: Folder, workspace: Workspace) -> str:
         # DuckDB takes a missing file for no rows there, which would mean that everyone left.
         is_whole = listed and bool(_WHOLE.match(match[1]))
         names = [text[1:-1].replace("''", "'") for text in re.findall(_TEXT, match[2])]
-        found = [literal(path) for name in names for path in paths(name, listed=listed, is_whole=is_whole)]
+        found = [quote_literal(path) for name in names for path in paths(name, listed=listed, is_whole=is_whole)]
         return match[1] + (found[0] if len(found) == 1 else f"[{', '.join(found)}]")
 
     return _FILE_FUNCTION.sub(argument, query)
@@ -253,14 +261,14 @@ def _from_folder(query: str, folder: Folder, workspace: Workspace) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    table: Table
+    table: Scan
     names: list[str]
 
 
 def _answer(workspace: Workspace, schema: str, query: str) -> _Answered:
     cursor = workspace.cursor()
     try:
-        with interruptible():
+        with interruptible_query():
             cursor.execute(f"use {schema}")
             return _bound(cursor, schema, query)
     finally:
@@ -276,7 +284,7 @@ def _bound(cursor: duckdb.DuckDBPyConnection, schema: str, query: str) -> _Answe
     columns = {row[0]: Column(f"c{place}", row[1]) for place, row in enumerate(described)}
     listed = ", ".join(f"c{place}" for place in range(len(names)))
     cursor.execute(f"create view {schema}.answer({listed}) as\n{_trimmed(query)}\n")
-    return _Answered(Table(THE_QUERY, f"{schema}.answer", columns), names)
+    return _Answered(Scan(THE_QUERY, f"{schema}.answer", columns), names)
 
 
 def _trimmed(query: str) -> str:

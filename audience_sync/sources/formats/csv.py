@@ -13,9 +13,9 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.rows.scan import Column, Table, refuse_doubles
-from audience_sync.sources.storage.locate import Found
-from audience_sync.workspace import LINE_BYTES, Workspace, literal
+from audience_sync.sources.rows.scan import Column, Scan, refuse_doubles
+from audience_sync.sources.storage.locate import FoundFile
+from audience_sync.workspace import LINE_BYTES, Workspace, quote_literal
 
 #: Bytes of it in which the delimiter is looked for.
 LONGEST_HEADER = 1 << 20
@@ -54,7 +54,7 @@ class Header:
         return not self.before and not _LINE_END.search(self.text)
 
 
-def csv_table(workspace: Workspace, found: Found, path: Path) -> Table:
+def csv_table(workspace: Workspace, found: FoundFile, path: Path) -> Scan:
     """``path`` is the plain file. Raises SourceError where the header can't be used, or a line is too long."""
     _refuse_long_lines(found, path)
     header = _header(found, path)
@@ -63,7 +63,7 @@ def csv_table(workspace: Workspace, found: Found, path: Path) -> Table:
     if not header.is_plain:
         path, skipped = _with_plain_header(workspace, path, header)
     scan = _scan(path, header.delimiter, len(header.names), skipped)
-    table = Table(found.name, scan, columns, is_text=True)
+    table = Scan(found.name, scan, columns, is_text=True)
     return _without_headers(table, header) if _is_repeated(path, header, skipped) else table
 
 
@@ -111,11 +111,11 @@ def _starts(header: Header) -> set[str]:
     }
 
 
-def _without_headers(table: Table, header: Header) -> Table:
+def _without_headers(table: Scan, header: Header) -> Scan:
     """No value comes from a row that is the header word for word, a byte order mark aside, or is its line `sep=;`."""
     mark = "chr(65279)"
     again = " and ".join(
-        f"coalesce({f'ltrim(c{place}, {mark})' if place == 0 else f'c{place}'}, '') = {literal(name)}"
+        f"coalesce({f'ltrim(c{place}, {mark})' if place == 0 else f'c{place}'}, '') = {quote_literal(name)}"
         for place, name in enumerate(header.names)
     )
     if header.before and len(header.names) == 2:
@@ -127,7 +127,7 @@ def _without_headers(table: Table, header: Header) -> Table:
     return replace(table, columns=columns, again=again)
 
 
-def _refuse_long_lines(found: Found, path: Path) -> None:
+def _refuse_long_lines(found: FoundFile, path: Path) -> None:
     """DuckDB takes none either; but a last one of more than 32 MB it passes over without a word."""
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as text:
         start = 0
@@ -143,7 +143,7 @@ def _refuse_long_lines(found: Found, path: Path) -> None:
             start = end + 1
 
 
-def _header(found: Found, path: Path) -> Header:
+def _header(found: FoundFile, path: Path) -> Header:
     with path.open("rb") as file:
         start = file.read(LONGEST_HEADER).decode(errors="ignore")
     separator = _SEPARATOR.match(start)
@@ -163,7 +163,7 @@ def _delimiter(header: str) -> str:
     return max(DELIMITERS, key=lambda delimiter: counts[delimiter])
 
 
-def _names(found: Found, text: str, delimiter: str) -> list[str]:
+def _names(found: FoundFile, text: str, delimiter: str) -> list[str]:
     try:
         header = next(csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
     except csv.Error:
@@ -184,10 +184,10 @@ def _names(found: Found, text: str, delimiter: str) -> list[str]:
 def _scan(path: Path, delimiter: str, width: int, skipped: int) -> str:
     columns = ", ".join(f"c{place}: 'VARCHAR'" for place in range(width))
     options = (
-        f"auto_detect = false, header = true, columns = {{{columns}}}, delim = {literal(delimiter)},"
+        f"auto_detect = false, header = true, columns = {{{columns}}}, delim = {quote_literal(delimiter)},"
         " quote = '\"', escape = '\"', nullstr = '', strict_mode = true,"
         f" hive_partitioning = false, skip = {skipped}"
     )
-    rows = f"read_csv({literal(str(path))}, {options}"
+    rows = f"read_csv({quote_literal(str(path))}, {options}"
     # With one column, DuckDB takes a blank line for an unquoted empty value.
     return f"{rows})" if width > 1 else f"(from {rows}, allow_quoted_nulls = false) where c0 is not null)"

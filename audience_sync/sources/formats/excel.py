@@ -11,7 +11,7 @@ from typing import Any
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.rows.scan import did_you_mean, listed, refuse_doubles
-from audience_sync.sources.storage.locate import Found
+from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.values.user_ids import LARGEST_WHOLE_DOUBLE
 
 #: Of a workbook, unpacked.
@@ -33,7 +33,7 @@ class Sheet:
         return Sheet([*own, *partitions], [(*row, *partitions.values()) for row in self.rows])
 
 
-def read_sheet(found: Found, sheet: str | None) -> Sheet:
+def read_sheet(found: FoundFile, sheet: str | None) -> Sheet:
     """A sheet (default: the first), whole in memory: Excel ends at 1,048,576 rows. Raises SourceError."""
     import pandas
 
@@ -53,7 +53,7 @@ def read_sheet(found: Found, sheet: str | None) -> Sheet:
     return _sheet(found.name, frame.itertuples(index=False, name=None))
 
 
-def _refuse_large(found: Found) -> None:
+def _refuse_large(found: FoundFile) -> None:
     """Of a zipped workbook what it unpacks to counts. What is no workbook at all is said by whoever reads it."""
     size = found.path.stat().st_size
     with suppress(zipfile.BadZipFile), zipfile.ZipFile(found.path) as packed:

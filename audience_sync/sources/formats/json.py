@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from audience_sync.sources.rows.scan import Column, Table, batched, column_missing
+from audience_sync.sources.rows.scan import Column, Scan, batched, column_missing
 from audience_sync.sources.storage.decode import is_marked
-from audience_sync.sources.storage.locate import Found
+from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.values.json_sql import HALF_PAIR
-from audience_sync.workspace import Workspace, literal, quoted
+from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
 #: DuckDB's words for a record that is no object.
@@ -25,19 +25,23 @@ _WHOLE_NUMBERS = {"UBIGINT", "BIGINT", "LONGER"}
 _WHOLE = "'-?[0-9]{1,38}'"
 
 
-def json_table(found: Found, path: Path, names: Sequence[str]) -> Table:
+def json_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
     """Whether the names are there, only the records can tell: ``check_columns``."""
-    columns = ", ".join(f"{literal(name)}: 'JSON'" for name in names or ("-",))
+    columns = ", ".join(f"{quote_literal(name)}: 'JSON'" for name in names or ("-",))
     # Records: with one column, DuckDB would take a line that is no object for that column's value.
     options = (
         f"auto_detect = false, format = '{_format(path)}', records = 'true', columns = {{{columns}}},"
         f" hive_partitioning = false, {_object_size(path)}"
     )
-    scan = f"read_json({literal(str(path))}, {options})"
+    scan = f"read_json({quote_literal(str(path))}, {options})"
     if len({name.lower() for name in names}) < len(names):
         return _by_case(found, path, names)
-    return Table(
-        found.name, scan, {name: Column(quoted(name), "JSON") for name in names}, is_parsed=True, marks=_marks(path)
+    return Scan(
+        found.name,
+        scan,
+        {name: Column(quote_identifier(name), "JSON") for name in names},
+        is_parsed=True,
+        marks=_marks(path),
     )
 
 
@@ -45,7 +49,7 @@ def _marks(path: Path) -> tuple[str, ...]:
     return (HALF_PAIR,) if is_marked(path) else ()
 
 
-def _by_case(found: Found, path: Path, names: Sequence[str]) -> Table:
+def _by_case(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
     """Names that differ in case only are one for DuckDB's tables, and two for its JSON."""
     keys = "json_keys(json)"
     problem = (
@@ -53,18 +57,18 @@ def _by_case(found: Found, path: Path, names: Sequence[str]) -> Table:
         f" when len({keys}) <> len(list_distinct({keys})) then error('{NO_OBJECT}: duplicate key') else json end"
     )
     scan = f"(select {problem} as record from {_objects(path)})"
-    return Table(
+    return Scan(
         found.name, scan, {name: Column(_value(name), "JSON") for name in names}, is_parsed=True, marks=_marks(path)
     )
 
 
 def _value(name: str) -> str:
     pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-    return f"json_extract(record, {literal(pointer)})"
+    return f"json_extract(record, {quote_literal(pointer)})"
 
 
 def _objects(path: Path) -> str:
-    return f"read_json_objects({literal(str(path))}, format = '{_format(path)}', {_object_size(path)})"
+    return f"read_json_objects({quote_literal(str(path))}, format = '{_format(path)}', {_object_size(path)})"
 
 
 def _object_size(path: Path) -> str:
@@ -78,24 +82,24 @@ def _format(path: Path) -> str:
         return "array" if file.read(4096).lstrip().startswith(b"[") else "newline_delimited"
 
 
-def keys_of(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
+def record_keys(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
     """All keys of all records, in alphabetical order; reads the whole files."""
     records = " union all ".join(f"select json_keys(json) as keys from {_objects(path)}" for path in paths)
     return [key for (key,) in workspace.all(f"select distinct unnest(keys) as key from ({records}) order by key")]
 
 
-def check_columns(workspace: Workspace, tables: Sequence[Table], paths: Sequence[Path], names: Sequence[str]) -> None:
+def check_columns(workspace: Workspace, tables: Sequence[Scan], paths: Sequence[Path], names: Sequence[str]) -> None:
     """Raises SourceError for a name that no record of the files has, where there are records."""
     unseen = [name for name in names if not _any_value(workspace, tables, name)]
     if not unseen or not _any_record(workspace, [table.scan for table in tables]):
         return
-    keys = keys_of(workspace, paths)
+    keys = record_keys(workspace, paths)
     for name in unseen:
         if name not in keys:
             raise column_missing(" and ".join(table.name for table in tables[:3]), name, keys)
 
 
-def _any_value(workspace: Workspace, tables: Sequence[Table], name: str) -> bool:
+def _any_value(workspace: Workspace, tables: Sequence[Scan], name: str) -> bool:
     return _any_record(workspace, [f"{each.scan} where {each.columns[name].sql} is not null" for each in tables])
 
 
@@ -104,7 +108,7 @@ def _any_record(workspace: Workspace, scans: Sequence[str]) -> bool:
     return bool(workspace.all(f"{rows} limit 1"))
 
 
-def typed(workspace: Workspace, tables: Sequence[Table], names: Sequence[str], text: Collection[str]) -> list[Table]:
+def typed(workspace: Workspace, tables: Sequence[Scan], names: Sequence[str], text: Collection[str]) -> list[Scan]:
     """Those columns with the types that all their values have, for SQL; JSON where they differ.
 
     The columns of ``text`` are text, also where they hold whole numbers: they become user ids.
@@ -127,7 +131,7 @@ def typed(workspace: Workspace, tables: Sequence[Table], names: Sequence[str], t
     ]
 
 
-def _values(table: Table, names: Sequence[str]) -> str:
+def _values(table: Scan, names: Sequence[str]) -> str:
     values = ", ".join(f"{table.columns[name].sql} as v{place}" for place, name in enumerate(names))
     return f"select {values} from {table.scan}"
 

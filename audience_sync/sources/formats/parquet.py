@@ -6,25 +6,25 @@ from pathlib import Path
 
 import duckdb
 
-from audience_sync.sources.rows.scan import Column, Table, refuse_doubles
-from audience_sync.sources.rows.scan_errors import Problems
-from audience_sync.sources.storage.locate import Found
-from audience_sync.workspace import Workspace, literal, quoted
+from audience_sync.sources.rows.scan import Column, Scan, refuse_doubles
+from audience_sync.sources.rows.scan_errors import ScanErrors
+from audience_sync.sources.storage.locate import FoundFile
+from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 
-def parquet_table(workspace: Workspace, found: Found, file: Path) -> Table:
+def parquet_table(workspace: Workspace, found: FoundFile, file: Path) -> Scan:
     """Raises SourceError where the file is not whole, or two of its columns have one name."""
-    path = literal(str(file))
+    path = quote_literal(str(file))
     scan = f"read_parquet({path}, hive_partitioning = false)"
     try:
         described = workspace.all(f"describe from {scan}")
         names = _names(workspace, path)
     except duckdb.Error as error:
-        raise Problems({str(file): found.name, str(found.path): found.name}).explain(error) from None
+        raise ScanErrors({str(file): found.name, str(found.path): found.name}).explain(error) from None
     refuse_doubles(found.name, names)
     # DuckDB renames one of two columns whose names differ in case only: their order is the file's.
-    columns = {name: Column(quoted(row[0]), row[1]) for name, row in zip(names, described, strict=True)}
-    return Table(found.name, scan, columns)
+    columns = {name: Column(quote_identifier(row[0]), row[1]) for name, row in zip(names, described, strict=True)}
+    return Scan(found.name, scan, columns)
 
 
 def _names(workspace: Workspace, path: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from audience_sync.sources.rows.scan import are_values, listed
+from audience_sync.sources.rows.scan import listed, looks_like_data
 
 #: What the names of types begin with, in DuckDB and in databases.
 _PLAIN = (
@@ -16,7 +16,7 @@ _PLAIN = (
 )
 
 
-def plain_type(name: str) -> str:
+def generic_type(name: str) -> str:
     """Of a list the element's type says nothing: it is a list."""
     lower = name.lower()
     if lower.endswith("[]"):
@@ -24,10 +24,10 @@ def plain_type(name: str) -> str:
     return next((word for pattern, word in _PLAIN if pattern.match(lower)), lower)
 
 
-def changed_columns(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+def schema_changes(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     """In words; None where they are the same, in whatever order. A type that isn't known ("") is like any."""
     gone, new = [name for name in before if name not in now], [name for name in now if name not in before]
-    if are_values([*gone, *new]):
+    if looks_like_data([*gone, *new]):
         return "the columns have other names"
     other = [
         f"{name!r} was {before[name]} and is {now[name]}"

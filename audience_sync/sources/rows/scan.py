@@ -11,10 +11,10 @@ from itertools import islice
 from typing import TypeVar
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import TraitColumn, Wanted
+from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.sources.values.json_sql import HALF_PAIR, marks_of, may_reject, sql_json
 from audience_sync.sources.values.user_ids import HAS_SURROGATE, sql_id, usable_type
-from audience_sync.workspace import literal
+from audience_sync.workspace import quote_literal
 
 Item = TypeVar("Item")
 MOST_NAMED = 12
@@ -35,7 +35,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Scan:
     """``scan`` stands after FROM; ``name`` is what people call the file. In text (CSV), NULL is an empty cell.
 
     ``again`` is a condition: the row is the header once more, and no user's.
@@ -53,7 +53,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SnapshotPart:
     """One scan in canonical SQL expressions: a user id and why it can't be used, the name, JSON text per trait.
 
     ``raw`` is the user id as people would look for it. ``odd``: the traits that may have values that are rejected, and
@@ -80,24 +80,24 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield some
 
 
-def wanted_columns(wanted: Wanted) -> list[str]:
+def wanted_columns(wanted: SnapshotRequest) -> list[str]:
     """Names of the columns, each once."""
     names = [wanted.user_id, *([wanted.name] if wanted.name else [])]
     return list(dict.fromkeys(names + [trait.column for trait in wanted.traits.values()]))
 
 
-def column_missing(file: str, name: str, there: Collection[str], wanted: Wanted | None = None) -> SourceError:
+def column_missing(file: str, name: str, there: Collection[str], wanted: SnapshotRequest | None = None) -> SourceError:
     """``wanted``: where the column may be the config's option `user_id`."""
     meant = nearest(name, there)
     known = f" Columns: {listed(there)}." + (f" Did you mean {meant!r}?" if meant else "")
     is_id = wanted is not None and wanted.user_id == name and not any(each.is_id for each in wanted.traits.values())
     remedy = f"Set `user_id: {meant}`" if meant and is_id else "Correct the column's name"
-    if are_values(there):
+    if looks_like_data(there):
         known, remedy = " The first row has no names of columns, but values.", "Correct the column's name"
     return SourceError(f"{file}: there is no column {name!r}.{known} {remedy} in config.yaml, or correct the file.")
 
 
-def are_values(names: Iterable[str]) -> bool:
+def looks_like_data(names: Iterable[str]) -> bool:
     """Whether a file without a header was taken to have one: its first row is a person, who is shown nowhere."""
     return any(_VALUE.search(name) for name in names)
 
@@ -125,7 +125,7 @@ def refuse_doubles(file: str, names: Iterable[str]) -> None:
     """Raises SourceError for a name that is there twice; columns without a name are nobody's."""
     double = next((name for name, times in Counter(names).items() if name and times > 1), None)
     if double is not None:
-        raise column_twice(file, "..." if are_values([double]) else double)
+        raise column_twice(file, "..." if looks_like_data([double]) else double)
 
 
 def listed(words: Collection[str]) -> str:
@@ -139,14 +139,14 @@ def same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
     first_name, first = tables[0]
     for name, columns in tables[1:]:
         if odd := sorted(set(first) ^ set(columns)):
-            only = "some columns" if are_values(odd) else listed(odd)
+            only = "some columns" if looks_like_data(odd) else listed(odd)
             raise SourceError(
                 f"{name} and {first_name} are read as one, but only one of them has {only}. "
                 "Nothing of them was used. Write them with the same columns, or name fewer files."
             )
 
 
-def part_of(table: Table, wanted: Wanted) -> Part:
+def part_of(table: Scan, wanted: SnapshotRequest) -> SnapshotPart:
     """Raises SourceError where a column is missing or can't hold what is wanted of it."""
     if wanted.user_id not in table.columns:
         raise column_missing(table.name, wanted.user_id, table.columns, wanted)
@@ -154,12 +154,12 @@ def part_of(table: Table, wanted: Wanted) -> Part:
     raw = user_id
     if table.again:
         reason = f"case when {table.again} then '{HEADER_AGAIN}' else {reason} end"
-        raw = f"case when {table.again} then {literal(wanted.user_id)} else {user_id} end"
+        raw = f"case when {table.again} then {quote_literal(wanted.user_id)} else {user_id} end"
     name = None
     if wanted.name:
         name, problem = _name_of(table, wanted.name)
         reason = f"coalesce({reason}, {problem})"
-    return Part(
+    return SnapshotPart(
         file=table.name,
         scan=table.scan,
         row="row_number() over ()",
@@ -177,13 +177,13 @@ def part_of(table: Table, wanted: Wanted) -> Part:
     )
 
 
-def _column_of(table: Table, name: str) -> Column:
+def _column_of(table: Scan, name: str) -> Column:
     if name not in table.columns:
         raise column_missing(table.name, name, table.columns)
     return table.columns[name]
 
 
-def _id_of(table: Table, name: str) -> tuple[str, str]:
+def _id_of(table: Scan, name: str) -> tuple[str, str]:
     column = _column_of(table, name)
     if not usable_type(column.type):
         raise SourceError(
@@ -196,7 +196,7 @@ def _id_of(table: Table, name: str) -> tuple[str, str]:
     return user_id, reason
 
 
-def _name_of(table: Table, name: str) -> tuple[str, str]:
+def _name_of(table: Scan, name: str) -> tuple[str, str]:
     """An audience's name as text, NULL where it can't be used, and why (NULL if it can)."""
     column = _column_of(table, name)
     text = f"({column.sql} ->> '$')" if column.type == "JSON" else f"cast({column.sql} as VARCHAR)"
@@ -205,7 +205,7 @@ def _name_of(table: Table, name: str) -> tuple[str, str]:
     return f"case when {reason} is null then {text} end", reason
 
 
-def _trait_of(table: Table, trait: TraitColumn) -> str:
+def _trait_of(table: Scan, trait: TraitColumn) -> str:
     if trait.is_id:
         user_id, reason = _id_of(table, trait.column)
         return f"case when {reason} is null then {user_id} end"

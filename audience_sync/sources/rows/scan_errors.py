@@ -17,7 +17,7 @@ _QUOTED_VALUE = re.compile(r"'[^']*'")
 
 
 @dataclass(frozen=True, slots=True)
-class Problems:
+class ScanErrors:
     """Explains errors of one read. ``files`` maps the paths that DuckDB was given to what people call them."""
 
     files: Mapping[str, str]

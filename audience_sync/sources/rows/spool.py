@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import Unsendable, Wanted
+from audience_sync.sources.base import SnapshotRequest, Unsendable
 from audience_sync.sources.rows.scan import (
     HEADER_AGAIN,
     NAME_HAS_NUL,
     NAME_HAS_SURROGATE,
-    Part,
+    SnapshotPart,
     bytes_column,
     column_missing,
     column_twice,
@@ -30,7 +30,7 @@ from audience_sync.sources.rows.scan import (
 from audience_sync.sources.values.json_python import json_text, json_texts
 from audience_sync.sources.values.json_sql import ARE_BYTES, REJECTED
 from audience_sync.sources.values.user_ids import MISSING, NOT_TEXT, python_ids
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 MOST_RAW = 200
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -38,7 +38,7 @@ ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ColumnPositions:
     """Where in a row the wanted columns are."""
 
     user_id: int
@@ -48,14 +48,14 @@ class Places:
     again: tuple[str, ...] | None = None  # the header, where a row that repeats it is invalid
 
 
-def places(file: str, header: Sequence[str], wanted: Wanted) -> Places:
+def places(file: str, header: Sequence[str], wanted: SnapshotRequest) -> ColumnPositions:
     """Raises SourceError for a column that is missing, or wanted and there twice."""
     for name in wanted_columns(wanted):
         if name not in header:
             raise column_missing(file, name, header, wanted)
         if list(header).count(name) > 1:
             raise column_twice(file, name)
-    return Places(
+    return ColumnPositions(
         header.index(wanted.user_id),
         header.index(wanted.name) if wanted.name else None,
         {key: header.index(trait.column) for key, trait in wanted.traits.items()},
@@ -68,11 +68,11 @@ def spool(
     file: str,
     header: Sequence[str],
     rows: Iterable[Sequence[Any]],
-    wanted: Wanted,
+    wanted: SnapshotRequest,
     refuse: Callable[[Any], SourceError] | None = None,
     *,
     is_sheet: bool = False,
-) -> Part:
+) -> SnapshotPart:
     """Write the rows down. ``refuse`` makes an error of a value whose type is no user id's (else: a reject).
 
     ``is_sheet``: people may have put sheets together, so that a row may be the header again.
@@ -93,7 +93,7 @@ def spool(
 def _cells(
     start: int,
     rows: Sequence[Sequence[Any]],
-    where: Places,
+    where: ColumnPositions,
     refuse: Callable[[Any], SourceError] | None,
     odd: set[str],
 ) -> list[Sequence[Any]]:
@@ -125,7 +125,7 @@ def _is_header(row: Sequence[Any], header: Sequence[str]) -> bool:
     return all(("" if cell is None else str(cell).strip()) == name for cell, name in zip(row, header, strict=True))
 
 
-def _refuse_bytes(file: str, wanted: Wanted, traits: Mapping[str, Sequence[str | None]]) -> None:
+def _refuse_bytes(file: str, wanted: SnapshotRequest, traits: Mapping[str, Sequence[str | None]]) -> None:
     """Raises SourceError for a column whose first values are bytes, all of them."""
     for key, texts in traits.items():
         if {text for text in texts if text is not None} == {REJECTED + ARE_BYTES}:
@@ -169,7 +169,7 @@ def _sendable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
-def _part(path: Path, file: str, where: Places, odd: Collection[str]) -> Part:
+def _part(path: Path, file: str, where: ColumnPositions, odd: Collection[str]) -> SnapshotPart:
     traits = {key: f"t{place}" for place, key in enumerate(where.traits)}
     names = ["user_id", "reason", "raw", *(["name"] if where.name is not None else []), *traits.values()]
     columns = "row: 'BIGINT', " + ", ".join(f"{name}: 'VARCHAR'" for name in names)
@@ -177,10 +177,10 @@ def _part(path: Path, file: str, where: Places, odd: Collection[str]) -> Part:
         f"auto_detect = false, header = false, columns = {{{columns}}}, delim = ',', quote = '\"',"
         " escape = '\"', nullstr = '', new_line = '\\r\\n'"
     )
-    scan = f"read_csv({literal(str(path))}, {options})"
+    scan = f"read_csv({quote_literal(str(path))}, {options})"
     raw = f"case when reason is null then user_id when reason <> '{MISSING}' then coalesce(raw, '') end"
     name = "name" if where.name is not None else None
-    return Part(file, scan, '"row"', "user_id", "reason", raw, name, traits, dict.fromkeys(odd, ()))
+    return SnapshotPart(file, scan, '"row"', "user_id", "reason", raw, name, traits, dict.fromkeys(odd, ()))
 
 
 def spool_text(workspace: Workspace, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:

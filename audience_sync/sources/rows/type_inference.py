@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 
-from audience_sync.sources.rows.scan import Column, Table, batched
+from audience_sync.sources.rows.scan import Column, Scan, batched
 from audience_sync.sources.values.casts import ISO_DATE, ISO_TIME, JSON_NUMBER
 from audience_sync.workspace import Workspace
 
@@ -69,10 +69,10 @@ def looks_like_id(name: str) -> bool:
 
 def infer(
     workspace: Workspace,
-    tables: Sequence[Table],
+    tables: Sequence[Scan],
     names: Sequence[str],
     may_be: Callable[[str], Sequence[Kind]] = lambda name: tuple(Kind),
-) -> list[Table]:
+) -> list[Scan]:
     """The tables with types for those columns, where they are text; the files are read once, all as one."""
     if not tables[0].is_text:
         return list(tables)
@@ -90,7 +90,7 @@ def kinds_for_sql(name: str) -> Sequence[Kind]:
     return _EXACT if looks_like_id(name) else tuple(Kind)
 
 
-def _kinds(workspace: Workspace, tables: Sequence[Table], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
+def _kinds(workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
     rows = " union all ".join(_columns(table, list(kinds)) for table in tables)
     # The first rows rule out most kinds; only what is left is tried on all rows.
     first = _tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
@@ -114,12 +114,12 @@ def _tests(workspace: Workspace, rows: str, kinds: Mapping[str, Sequence[Kind]])
     return found
 
 
-def _columns(table: Table, names: Sequence[str]) -> str:
+def _columns(table: Scan, names: Sequence[str]) -> str:
     values = ", ".join(f"{table.columns[name].sql} as v{place}" for place, name in enumerate(names))
     return f"select {values} from {table.scan}"
 
 
-def _typed(table: Table, kinds: Mapping[str, Kind]) -> Table:
+def _typed(table: Scan, kinds: Mapping[str, Kind]) -> Scan:
     columns = {
         name: Column(f"cast({column.sql} as {kinds[name].type})", kinds[name].type) if name in kinds else column
         for name, column in table.columns.items()

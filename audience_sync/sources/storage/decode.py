@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 
 from audience_sync.encodings import EBCDIC, codec_of, encoding_advice
 from audience_sync.errors import SourceError
-from audience_sync.sources.storage.locate import Found
+from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.values.surrogates import Halves, marked
 from audience_sync.workspace import Workspace
 
@@ -31,7 +31,7 @@ _HEADER_ONLY = " For an audience without members, write the header and no rows."
 _NEXT_LINE = "\x85"
 
 
-def plain(workspace: Workspace, found: Found, encoding: str) -> Path:
+def decoded_copy(workspace: Workspace, found: FoundFile, encoding: str) -> Path:
     """The file itself where it is plain UTF-8 without a byte order mark, else a copy. Raises SourceError.
 
     Every byte is checked, also of columns that nobody wants: a file in another encoding than it is said to be
@@ -44,17 +44,17 @@ def plain(workspace: Workspace, found: Found, encoding: str) -> Path:
         if name in _UTF_16_HALVES and start.startswith(_UTF_16):
             name = "utf-16"  # the mark says the order of the bytes, and is no text
         if name == UTF_8 and not start.startswith(codecs.BOM_UTF8) and not _is_packed(found):
-            return _marked(workspace, found.path) if _pour(found, None, name) else found.path
+            return _marked(workspace, found.path) if _transcode(found, None, name) else found.path
         copy = workspace.path("-plain")
         with copy.open("wb") as out:
-            has_halves = _pour(found, out, "utf-8-sig" if name == UTF_8 else name)
+            has_halves = _transcode(found, out, "utf-8-sig" if name == UTF_8 else name)
         if not copy.stat().st_size:
             raise _empty(found, "has a byte order mark and no text")
         return _marked(workspace, copy) if has_halves else copy
 
 
 def is_marked(path: Path) -> bool:
-    """Whether halves of surrogate pairs were replaced by marks in what ``plain`` gave."""
+    """Whether halves of surrogate pairs were replaced by marks in what ``decoded_copy`` gave."""
     return path.name.endswith(_MARKED)
 
 
@@ -65,7 +65,7 @@ def _marked(workspace: Workspace, path: Path) -> Path:
     return copy
 
 
-def _refuse_start(found: Found, start: bytes, encoding: str) -> None:
+def _refuse_start(found: FoundFile, start: bytes, encoding: str) -> None:
     if not start:
         raise _empty(found, "is empty (0 bytes)")
     if not encoding.startswith("utf") and start.startswith(codecs.BOM_UTF8):
@@ -77,7 +77,7 @@ def _refuse_start(found: Found, start: bytes, encoding: str) -> None:
         raise SourceError(f"{found.name} is UTF-16, not {encoding.upper()}. Say so in the config: `encoding: utf-16`.")
 
 
-def _empty(found: Found, what: str) -> SourceError:
+def _empty(found: FoundFile, what: str) -> SourceError:
     return SourceError(
         f"{found.name} {what}, so the members are unknown. It may still be being written. "
         f"The audience is unchanged.{_HEADER_ONLY if found.suffix in _NOT_JSON else ''}"
@@ -91,21 +91,21 @@ def _codec(encoding: str) -> str:
         raise SourceError(f"{error}. Correct `encoding:` in the config.") from None
 
 
-def _is_packed(found: Found) -> bool:
+def _is_packed(found: FoundFile) -> bool:
     return found.name.lower().endswith(".gz")
 
 
-def _open(found: Found) -> BinaryIO:
+def _open(found: FoundFile) -> BinaryIO:
     return cast(BinaryIO, gzip.open(found.path) if _is_packed(found) else found.path.open("rb"))
 
 
-def _start(found: Found) -> bytes:
+def _start(found: FoundFile) -> bytes:
     with _open(found) as file:
         return file.read(4)
 
 
 @contextmanager
-def _unpacking(found: Found) -> Iterator[None]:
+def _unpacking(found: FoundFile) -> Iterator[None]:
     try:
         yield
     except EOFError:
@@ -122,7 +122,7 @@ def _unpacking(found: Found) -> Iterator[None]:
         raise SourceError(f"{found.name} can't be read: {error.strerror or type(error).__name__}.") from None
 
 
-def _pour(found: Found, out: BinaryIO | None, encoding: str) -> bool:
+def _transcode(found: FoundFile, out: BinaryIO | None, encoding: str) -> bool:
     """Decode the whole file and write it as UTF-8, or only check it. Whether it is JSON that may have halves of
     surrogate pairs in it."""
     text = _Text(found, encoding)
@@ -145,7 +145,7 @@ def _pour(found: Found, out: BinaryIO | None, encoding: str) -> bool:
 class _Text:
     """The text of one file, decoded chunk by chunk, and how far into it the decoder is."""
 
-    def __init__(self, found: Found, encoding: str) -> None:
+    def __init__(self, found: FoundFile, encoding: str) -> None:
         self._found, self._encoding = found, encoding
         self._decoder = codecs.getincrementaldecoder(encoding)()
         self._lines, self._bytes = 1, 0

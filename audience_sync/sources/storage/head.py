@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from audience_sync.encodings import codec_of
-from audience_sync.sources.storage.locate import Found
+from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.workspace import Workspace
 
 #: Bytes, unpacked. Shorter files are read whole.
@@ -21,13 +21,13 @@ _LINES = (".jsonl", ".ndjson", ".json")
 _QUOTE_OR_LINE = re.compile('["\\n]')
 
 
-def heads(workspace: Workspace, found: Sequence[Found], encoding: str) -> list[Found]:
+def heads(workspace: Workspace, found: Sequence[FoundFile], encoding: str) -> list[FoundFile]:
     """The files, and of those that are long a copy of the first rows. Of other formats, and of text that can't be cut
     between two rows, the file itself."""
     return [_head(workspace, each, encoding) if each.suffix in _ROWS + _LINES else each for each in found]
 
 
-def _head(workspace: Workspace, found: Found, encoding: str) -> Found:
+def _head(workspace: Workspace, found: FoundFile, encoding: str) -> FoundFile:
     is_packed = found.name.lower().endswith(".gz")
     try:
         with gzip.open(found.path) if is_packed else found.path.open("rb") as file:

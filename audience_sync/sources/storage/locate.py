@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.files.hive_partitions import is_partition, partition_values
 from audience_sync.sources.fingerprint import file_version, remote_version
 from audience_sync.sources.rows.scan import did_you_mean, listed
+from audience_sync.sources.storage.hive_partitions import is_partition, partition_values
 from audience_sync.sources.storage.resolve_names import LocalFolder, is_data, literal_start
 from audience_sync.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file: what people call it, where it can be read, and (local ones) its size and time when it was found.
 
     ``partitions``: the columns that its folders give it, where they are asked for.
@@ -41,7 +41,7 @@ class Found:
         return _state(self.path) if self.state else None
 
 
-class Written(NamedTuple):
+class FileMtime(NamedTuple):
     """A file, and when it was written last: seconds since 1970, None where its file system doesn't say."""
 
     name: str
@@ -56,7 +56,7 @@ def _state(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-class Folder(LocalFolder):
+class FileLocation(LocalFolder):
     """Where a source's files lie, here or remote."""
 
     def files(self) -> list[str]:
@@ -90,16 +90,16 @@ class Folder(LocalFolder):
         folders = sorted(f"{self._named(path)}/" for path in parent.iterdir() if path.is_dir())
         return files + folders
 
-    def find(self, name: str, workspace: Workspace) -> list[Found]:
+    def find(self, name: str, workspace: Workspace) -> list[FoundFile]:
         """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError."""
         if "://" in name or "://" in self.place:
             return self._remote(name).fetch(workspace, name)
         paths = self.paths(name)
         if not paths:
             raise self._missing(name)
-        return [Found(self._named(path), path, _state(path), self._partitions(path)) for path in paths]
+        return [FoundFile(self._named(path), path, _state(path), self._partitions(path)) for path in paths]
 
-    def find_any(self, name: str, workspace: Workspace) -> list[Found]:
+    def find_any(self, name: str, workspace: Workspace) -> list[FoundFile]:
         """The same, and nothing where there is none. Raises SourceError for remote files only."""
         if "://" in name or "://" in self.place or self.paths(name):
             return self.find(name, workspace)
@@ -112,14 +112,14 @@ class Folder(LocalFolder):
         found = [file_version(str(path)) for path in self.paths(name)]
         return [version for version in found if version] if all(found) else None
 
-    def times(self, name: str) -> list[Written]:
+    def times(self, name: str) -> list[FileMtime]:
         """When each of the files was written that a name means; nothing where there is none."""
         if "://" in name or "://" in self.place:
             return self._remote(name).times()
-        return [Written(self._named(path), path.stat().st_mtime) for path in self.paths(name)]
+        return [FileMtime(self._named(path), path.stat().st_mtime) for path in self.paths(name)]
 
-    def _remote(self, name: str) -> Remote:
-        return Remote(name if "://" in name else f"{self.place.rstrip('/')}/{name}", self)
+    def _remote(self, name: str) -> RemoteFiles:
+        return RemoteFiles(name if "://" in name else f"{self.place.rstrip('/')}/{name}", self)
 
     def _partitions(self, path: Path) -> Mapping[str, str | None]:
         """Those of the folders below this one; of a file that lies elsewhere, those of its whole path."""
@@ -139,15 +139,15 @@ class Folder(LocalFolder):
         )
 
 
-class Remote:
+class RemoteFiles:
     """Files behind a URL, through fsspec. They are copied into the workspace, so that what is scanned (more than
     once, where types are inferred) is the same all the time."""
 
-    def __init__(self, url: str, folder: Folder) -> None:
+    def __init__(self, url: str, folder: FileLocation) -> None:
         self.url = url
         self._folder = folder
 
-    def fetch(self, workspace: Workspace, name: str) -> list[Found]:
+    def fetch(self, workspace: Workspace, name: str) -> list[FoundFile]:
         """Raises SourceError, naming the package that is missing where one is."""
         try:
             return self._fetch(workspace, name)
@@ -169,22 +169,24 @@ class Remote:
             return [version for version in found if version] if all(found) else None
         return None
 
-    def times(self) -> list[Written]:
+    def times(self) -> list[FileMtime]:
         with suppress(Exception):  # every file system has errors of its own
             system, path = _file_system(self.url)
-            return [Written(_last(each), _modified(system, each)) for each in self._paths(system, path)]
+            return [FileMtime(_last(each), _modified(system, each)) for each in self._paths(system, path)]
         return []
 
     @property
     def _scheme(self) -> str:
         return self.url.split("://", 1)[0]
 
-    def _fetch(self, workspace: Workspace, name: str) -> list[Found]:
+    def _fetch(self, workspace: Workspace, name: str) -> list[FoundFile]:
         system, path = _file_system(self.url)
         paths = self._paths(system, path)
         if not paths:
             raise SourceError(f"no file {name!r} at {self._scheme}://. Correct the name in the config.")
-        return [Found(_last(path), self._copy(workspace, system, path), None, self._partitions(path)) for path in paths]
+        return [
+            FoundFile(_last(path), self._copy(workspace, system, path), None, self._partitions(path)) for path in paths
+        ]
 
     def _partitions(self, path: str) -> Mapping[str, str | None]:
         below = path.removeprefix(_place_of(self._folder.place))

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audience_sync.errors import IncompleteError
-from audience_sync.sources.storage.locate import Folder, Found
+from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.workspace import Workspace
 
 _CHECKSUM = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
@@ -23,7 +23,7 @@ _FORMS = 'JSON with a list "files", or what `sha256sum` writes'
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """A file as a manifest lists it; None is what it doesn't say."""
 
     name: str
@@ -32,7 +32,7 @@ class Entry:
     sha256: str | None = None
 
 
-def promised_rows(workspace: Workspace, folder: Folder, manifest: str, found: Sequence[Found]) -> int | None:
+def promised_rows(workspace: Workspace, folder: FileLocation, manifest: str, found: Sequence[FoundFile]) -> int | None:
     """How many rows the manifest says that the found files have; None where it doesn't say.
 
     Raises SourceError where there is no manifest, and IncompleteError where the files are not as it says.
@@ -52,7 +52,7 @@ def promised_rows(workspace: Workspace, folder: Folder, manifest: str, found: Se
     return None if None in rows else sum(number or 0 for number in rows)
 
 
-def parsed(manifest: str, content: bytes) -> list[Entry]:
+def parsed(manifest: str, content: bytes) -> list[ManifestEntry]:
     """Raises IncompleteError for what is none, or is cut off."""
     text = content.decode("utf-8", "replace").removeprefix("\ufeff").strip()
     try:
@@ -64,34 +64,38 @@ def parsed(manifest: str, content: bytes) -> list[Entry]:
     return found
 
 
-def _of_json(manifest: Any) -> list[Entry]:
+def _of_json(manifest: Any) -> list[ManifestEntry]:
     if "entries" in manifest:  # Amazon Redshift: UNLOAD ... MANIFEST VERBOSE
         return [_of_redshift(each) for each in manifest["entries"]]
-    return [Entry(each) if isinstance(each, str) else _of_file(each) for each in manifest["files"]]
+    return [ManifestEntry(each) if isinstance(each, str) else _of_file(each) for each in manifest["files"]]
 
 
-def _of_file(said: Mapping[str, Any]) -> Entry:
-    return Entry(str(said["name"]), _number(said.get("rows")), _number(said.get("bytes")), said.get("sha256"))
+def _of_file(said: Mapping[str, Any]) -> ManifestEntry:
+    return ManifestEntry(str(said["name"]), _number(said.get("rows")), _number(said.get("bytes")), said.get("sha256"))
 
 
-def _of_redshift(said: Mapping[str, Any]) -> Entry:
+def _of_redshift(said: Mapping[str, Any]) -> ManifestEntry:
     meta = said.get("meta", {})
-    return Entry(said["url"].rsplit("/", 1)[-1], _number(meta.get("record_count")), _number(meta.get("content_length")))
+    return ManifestEntry(
+        said["url"].rsplit("/", 1)[-1], _number(meta.get("record_count")), _number(meta.get("content_length"))
+    )
 
 
 def _number(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def _of_checksums(text: str) -> list[Entry]:
+def _of_checksums(text: str) -> list[ManifestEntry]:
     """Raises ValueError for a line that is none."""
     found = [_CHECKSUM.fullmatch(line) for line in text.splitlines()]
     if None in found:
         raise ValueError(text)
-    return [Entry(match[2], sha256=match[1]) for match in found if match]
+    return [ManifestEntry(match[2], sha256=match[1]) for match in found if match]
 
 
-def _entry_of(found: Found, entries: Sequence[Entry], manifest: str, parent: PurePosixPath) -> Entry:
+def _entry_of(
+    found: FoundFile, entries: Sequence[ManifestEntry], manifest: str, parent: PurePosixPath
+) -> ManifestEntry:
     """Of a file that was copied from elsewhere only the last part of its name is known."""
     name = PurePosixPath(found.name.replace("\\", "/"))
     for entry in entries:
@@ -101,7 +105,7 @@ def _entry_of(found: Found, entries: Sequence[Entry], manifest: str, parent: Pur
     raise IncompleteError(f"{found.name} isn't listed in {manifest}")
 
 
-def _compare(manifest: str, entry: Entry, found: Found) -> None:
+def _compare(manifest: str, entry: ManifestEntry, found: FoundFile) -> None:
     size = found.path.stat().st_size
     if entry.bytes is not None and size != entry.bytes:
         raise IncompleteError(f"{found.name} has {size} bytes, and {manifest} says {entry.bytes}")

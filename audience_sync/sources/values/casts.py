@@ -23,7 +23,7 @@ _YES = "('true', 't', 'yes', 'y', '1')"
 _NO = "('false', 'f', 'no', 'n', '0')"
 
 
-def converted(json_text: str, wanted_type: str) -> str:
+def cast_json(json_text: str, wanted_type: str) -> str:
     """SQL for the JSON text as that type: ``null`` where the value is none, NULL where it can't be converted."""
     return _CONVERSIONS[wanted_type](json_text)
 

@@ -36,7 +36,7 @@ class _UnsendableError(ValueError):
 
 def json_text(value: Any) -> str | None:
     """The value as JSON text, None where there is none; of a rejected value ``!`` and the reason."""
-    write = _WRITERS.get(type(value))
+    write = _ENCODERS.get(type(value))
     return write(value) if write else _other(value)
 
 
@@ -130,14 +130,14 @@ def _bytes(value: object) -> str:
 
 
 def _other(value: Any) -> str | None:
-    for kind in _WRITERS:
+    for kind in _ENCODERS:
         if isinstance(value, kind):
-            return _WRITERS[kind](value)
+            return _ENCODERS[kind](value)
     return _nested(value) if isinstance(value, Mapping) else _string(str(value))
 
 
 # bool before int and datetime before date: the first that fits a subclass is taken.
-_WRITERS: dict[type, Callable[[Any], str | None]] = {
+_ENCODERS: dict[type, Callable[[Any], str | None]] = {
     str: _string,
     bool: lambda value: "true" if value else "false",
     int: _integer,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audience_sync.sources.values.user_ids import INTEGER_TYPES
-from audience_sync.workspace import literal, quoted
+from audience_sync.workspace import quote_identifier, quote_literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,7 +91,7 @@ def _other_json(expression: str, duckdb_type: str, *, is_checked: bool) -> str:
 
 
 def rejected(reason: str) -> str:
-    return literal(REJECTED + reason)
+    return quote_literal(REJECTED + reason)
 
 
 def number_json(number: str) -> str:
@@ -189,15 +189,15 @@ class _Leaves:
             case "union":
                 return self._union(value, kind)
             case "blob":
-                return f"case when {value} is not null then {literal(BYTES)} end"
-        return _time(value, str(kind), "", literal(NO_TIME)) if is_time(str(kind)) else None
+                return f"case when {value} is not null then {quote_literal(BYTES)} end"
+        return _time(value, str(kind), "", quote_literal(NO_TIME)) if is_time(str(kind)) else None
 
     def _struct(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
-        fields = {name: f"struct_extract({value}, {literal(name)})" for name in _parts(kind)}
+        fields = {name: f"struct_extract({value}, {quote_literal(name)})" for name in _parts(kind)}
         texts = {name: self.of(fields[name], inner) for name, inner in _parts(kind).items()}
         if not any(texts.values()):
             return None
-        made = ", ".join(f"{quoted(name)} := {text or fields[name]}" for name, text in texts.items())
+        made = ", ".join(f"{quote_identifier(name)} := {text or fields[name]}" for name, text in texts.items())
         return f"case when {value} is not null then struct_pack({made}) end"
 
     def _list(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
@@ -214,12 +214,12 @@ class _Leaves:
         return f"map_from_entries(list_transform(map_entries({value}), lambda {each}: {entry}))"
 
     def _union(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
-        members = {name: f"union_extract({value}, {literal(name)})" for name in _parts(kind)}
+        members = {name: f"union_extract({value}, {quote_literal(name)})" for name in _parts(kind)}
         texts = {name: self.of(members[name], inner) for name, inner in _parts(kind).items()}
         if not any(texts.values()):
             return None
         cases = (
-            f"when {literal(name)} then to_json(struct_pack({quoted(name)} := {text or members[name]}))"
+            f"when {quote_literal(name)} then to_json(struct_pack({quote_identifier(name)} := {text or members[name]}))"
             for name, text in texts.items()
         )
         return f"case cast(union_tag({value}) as VARCHAR) {' '.join(cases)} end"
@@ -285,11 +285,14 @@ def _finite(json_text: str) -> str:
 def is_rejected(json_text: str, marks: Iterable[str]) -> str:
     """An SQL condition; ``marks``: those that may be in the text."""
     return " or ".join(
-        [f"starts_with({json_text}, '{REJECTED}')", *(f"contains({json_text}, {literal(mark)})" for mark in marks)]
+        [
+            f"starts_with({json_text}, '{REJECTED}')",
+            *(f"contains({json_text}, {quote_literal(mark)})" for mark in marks),
+        ]
     )
 
 
 def reason_of(json_text: str, marks: Iterable[str]) -> str:
     """SQL for the reason of a rejected value."""
-    cases = (f" when contains({json_text}, {literal(mark)}) then {literal(MARKS[mark])}" for mark in marks)
+    cases = (f" when contains({json_text}, {quote_literal(mark)}) then {quote_literal(MARKS[mark])}" for mark in marks)
     return f"case when starts_with({json_text}, '{REJECTED}') then substr({json_text}, 2){''.join(cases)} end"

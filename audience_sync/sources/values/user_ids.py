@@ -23,7 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from audience_sync.sources.base import Unsendable
-from audience_sync.workspace import literal
+from audience_sync.workspace import quote_literal
 
 MOST_BYTES = 2_500
 LARGEST_WHOLE_DOUBLE = 2**53
@@ -88,7 +88,7 @@ def _text_reason(text: str) -> str:
     plain_start = f"{text} >= '!' and {text} < '\x7f'"
     return (
         f"case when {text} is null then '{MISSING}'"
-        f" when not ({plain_start}) and trim({text}, {literal(WHITESPACE)}) = '' then '{EMPTY}'"
+        f" when not ({plain_start}) and trim({text}, {quote_literal(WHITESPACE)}) = '' then '{EMPTY}'"
         f" when contains({text}, chr(0)) then '{HAS_NUL}'"
         f" when strlen({text}) > {MOST_BYTES} then '{TOO_LONG}' end"
     )

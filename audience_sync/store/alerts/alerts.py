@@ -22,19 +22,19 @@ class Alert(NamedTuple):
     words: str
 
 
-class Open(NamedTuple):
+class OpenAlert(NamedTuple):
     """One that goes on."""
 
     id: int
     words: str
 
 
-def open_alerts(connection: Connection, *, lock: bool = False) -> dict[Subject, Open]:
+def open_alerts(connection: Connection, *, lock: bool = False) -> dict[Subject, OpenAlert]:
     """What needs a look now. ``lock``: nobody else may begin or end any until the transaction's end."""
     if lock:
         connection.execute(select(installation.c.uuid).with_for_update())
     query = select(alerts).where(alerts.c.ended_at.is_(None))
-    return {(AlertKind(row.kind), row.subject): Open(row.id, row.words) for row in connection.execute(query)}
+    return {(AlertKind(row.kind), row.subject): OpenAlert(row.id, row.words) for row in connection.execute(query)}
 
 
 def begin(connection: Connection, found: Sequence[Alert], run: int, now: datetime) -> None:
@@ -46,7 +46,7 @@ def begin(connection: Connection, found: Sequence[Alert], run: int, now: datetim
         connection.execute(insert(alerts), rows)
 
 
-def reword(connection: Connection, words: Mapping[int, str]) -> None:
+def update_text(connection: Connection, words: Mapping[int, str]) -> None:
     """What is so now, of alerts that go on; nobody is told again."""
     for alert, now in words.items():
         connection.execute(update(alerts).where(alerts.c.id == alert).values(words=now))
@@ -57,7 +57,7 @@ def end(connection: Connection, ids: Collection[int], run: int, now: datetime) -
         connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values(ended_run=run, ended_at=now))
 
 
-def sizes_before(connection: Connection, keys: Collection[str], run: int, most: int) -> Mapping[str, Sequence[int]]:
+def previous_sizes(connection: Connection, keys: Collection[str], run: int, most: int) -> Mapping[str, Sequence[int]]:
     """How many members the last runs before this one found, at ``most`` so many of each audience."""
     found: dict[str, Sequence[int]] = {}
     for key in keys:

@@ -15,7 +15,7 @@ from audience_sync.store.alerts.alerts import Alert
 from audience_sync.store.tables import alerts, missed_alerts
 
 
-class News(NamedTuple):
+class Notification(NamedTuple):
     """That something began, or is over. ``id``: the alert's."""
 
     id: int
@@ -23,30 +23,30 @@ class News(NamedTuple):
     is_over: bool
 
 
-class Letter(NamedTuple):
+class NotificationResult(NamedTuple):
     """What one address, by its ``place`` in `notify.to` from 1, was sent."""
 
     place: int
-    news: Sequence[News]
+    news: Sequence[Notification]
     was_taken: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class PendingNotifications:
     """``new``: what nobody has been told yet. ``missed``: what others were told, but not the address at a place.
     ``unheard``: the alerts whose beginning such an address has not heard of."""
 
-    new: Sequence[News]
-    missed: Mapping[int, Sequence[News]]
+    new: Sequence[Notification]
+    missed: Mapping[int, Sequence[Notification]]
     unheard: Collection[tuple[int, int]]
 
-    def of(self, place: int) -> Sequence[News]:
+    def of(self, place: int) -> Sequence[Notification]:
         """What the address there has yet to be told: the end of something only where it knows of the beginning."""
         fresh = [news for news in self.new if not (news.is_over and (place, news.id) in self.unheard)]
         return [*self.missed.get(place, ()), *fresh]
 
 
-def untold(connection: Connection) -> Untold:
+def pending_notifications(connection: Connection) -> PendingNotifications:
     """What began and goes on, and what was told and is over."""
     begun = alerts.c.told_at.is_(None) & alerts.c.ended_at.is_(None)
     over = alerts.c.told_at.is_not(None) & alerts.c.ended_at.is_not(None) & alerts.c.end_told_at.is_(None)
@@ -54,18 +54,20 @@ def untold(connection: Connection) -> Untold:
     query = select(alerts, missed_alerts.c.place, missed_alerts.c.is_over).join_from(missed_alerts, alerts)
     rows = connection.execute(query.order_by(missed_alerts.c.place, alerts.c.id, missed_alerts.c.is_over)).all()
     matters = [row for row in rows if row.is_over or row.ended_at is None]
-    return Untold(
+    return PendingNotifications(
         [_news(row, row.ended_at is not None) for row in new],
         {place: [_news(row, row.is_over) for row in mine] for place, mine in groupby(matters, lambda row: row.place)},
         {(row.place, row.id) for row in rows if not row.is_over},
     )
 
 
-def _news(row: Row[Any], is_over: bool) -> News:
-    return News(row.id, Alert(AlertKind(row.kind), row.subject, row.words), is_over)
+def _news(row: Row[Any], is_over: bool) -> Notification:
+    return Notification(row.id, Alert(AlertKind(row.kind), row.subject, row.words), is_over)
 
 
-def note_told(connection: Connection, before: Untold, letters: Sequence[Letter], now: datetime) -> None:
+def record_notified(
+    connection: Connection, before: PendingNotifications, letters: Sequence[NotificationResult], now: datetime
+) -> None:
     """What nobody took stays new; what some took, the others have missed."""
     told = {news for letter in letters if letter.was_taken for news in letter.news}
     for column, is_over in ((alerts.c.told_at, False), (alerts.c.end_told_at, True)):

@@ -39,7 +39,7 @@ def read_absent(connection: Connection, workspace: Workspace, key: str) -> str:
     return workspace.load({"user_id": "varchar", "run_id": "integer"}, rows)
 
 
-def before_absences(connection: Connection, otherwise: int) -> int:
+def run_before_first_absence(connection: Connection, otherwise: int) -> int:
     """The last run before the first that missed a member who still stays; ``otherwise`` where nobody does."""
     first: int | None = connection.execute(select(func.min(absences.c.run_id))).scalar()
     return otherwise if first is None else first - 1
@@ -56,7 +56,7 @@ def times_of_absences(connection: Connection, key: str) -> dict[int, datetime]:
     return {row.id: row.counted_at for row in connection.execute(query) if row.counted_at is not None}
 
 
-def last_looks(connection: Connection, key: str, most: int) -> Sequence[int]:
+def last_loaded_runs(connection: Connection, key: str, most: int) -> Sequence[int]:
     """The last runs that looked at who is missing, the newest first."""
     mine = (run_audiences.c.audience_key == key) & run_audiences.c.status.in_(LOOKED)
     query = select(run_audiences.c.run_id).where(mine).order_by(run_audiences.c.run_id.desc()).limit(most)

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from audience_sync.model import Counts, HoldKind, HoldStatus
+from audience_sync.model import ChangeCounts, HoldKind, HoldStatus
 from audience_sync.store.tables import held_snapshots, hold_samples
 
-Subject = tuple[HoldKind, str]
+HoldKey = tuple[HoldKind, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class NewHold:
     kind: HoldKind
     key: str
     reason: str
-    counts: Counts
+    counts: ChangeCounts
     sample: Sample
     together: bool = False
     undone_run: int | None = None
@@ -49,14 +49,14 @@ class Hold:
     first_run: int
     last_run: int
     status: HoldStatus
-    counts: Counts
+    counts: ChangeCounts
     reason: str
     together: bool = False
     ended_run: int | None = None
     undone_run: int | None = None
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> HoldKey:
         return self.kind, self.key
 
     @property
@@ -65,7 +65,7 @@ class Hold:
         return self.status is HoldStatus.HELD
 
 
-def read_last(connection: Connection) -> dict[Subject, Hold]:
+def latest_holds(connection: Connection) -> dict[HoldKey, Hold]:
     """The last hold of everything that was ever held; only that one can still wait for a person."""
     last = select(func.max(held_snapshots.c.id)).group_by(held_snapshots.c.kind, held_snapshots.c.key)
     query = select(held_snapshots).where(held_snapshots.c.id.in_(last))
@@ -98,7 +98,7 @@ def _hold(row: Row[tuple[object, ...]]) -> Hold:
         row.run_id,
         row.last_run_id,
         HoldStatus(row.status),
-        Counts(row.members_before, row.entered, row.left),
+        ChangeCounts(row.members_before, row.entered, row.left),
         row.reason,
         row.together,
         row.ended_run_id,
@@ -139,7 +139,7 @@ def _keep_sample(connection: Connection, hold_id: int, sample: Sample) -> None:
         connection.execute(insert(hold_samples), rows)
 
 
-def meet_again(connection: Connection, holds: Iterable[Hold], run: int) -> None:
+def touch_holds(connection: Connection, holds: Iterable[Hold], run: int) -> None:
     """The run has met the very snapshots that are held."""
     for each in holds:
         _set(connection, each, {"last_run_id": run})

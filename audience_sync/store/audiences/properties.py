@@ -29,7 +29,7 @@ class Property:
     chain_id: int
     created_run: RunId
     retired: bool
-    mark: str | None = None
+    fingerprint: str | None = None
     invalid: int = 0
     loaded_from: str | None = None
     loaded_from_run: int | None = None
@@ -94,7 +94,7 @@ def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, 
     }
 
 
-def set_taken(connection: Connection, taken: Mapping[str, tuple[str | None, int, str | None]]) -> None:
+def set_source_state(connection: Connection, taken: Mapping[str, tuple[str | None, int, str | None]]) -> None:
     """By key: the source's mark when its snapshot was taken, the rows without a usable id in it, and its columns."""
     mine = properties.c.key == bindparam("of")
     rows = [
@@ -105,7 +105,7 @@ def set_taken(connection: Connection, taken: Mapping[str, tuple[str | None, int,
         connection.execute(update(properties).where(mine), rows)
 
 
-def set_places(connection: Connection, places: Mapping[str, str], run: RunId) -> None:
+def set_loaded_from(connection: Connection, places: Mapping[str, str], run: RunId) -> None:
     """By key: where its snapshots are, for people; and since when, where that is another place than before."""
     known = {row.key: row.loaded_from for row in connection.execute(select(properties.c.key, properties.c.loaded_from))}
     for key, place in places.items():
@@ -114,7 +114,7 @@ def set_places(connection: Connection, places: Mapping[str, str], run: RunId) ->
             connection.execute(moved.values(loaded_from=place, loaded_from_run=run))
 
 
-def set_stays(connection: Connection, stays: Mapping[str, str | None]) -> None:
+def set_min_stays(connection: Connection, stays: Mapping[str, str | None]) -> None:
     """By key: how long a missing member stays, for people."""
     for key, stay in stays.items():
         connection.execute(update(properties).where(properties.c.key == key).values(min_stay=stay))
@@ -134,7 +134,7 @@ def note_held_out(connection: Connection, keys: Iterable[str], run: RunId) -> No
         connection.execute(update(chains).where(chains.c.id == mine).values(changed_run_id=run))
 
 
-def forget_marks(connection: Connection) -> None:
+def clear_fingerprints(connection: Connection) -> None:
     """Every source is to be read again."""
     connection.execute(update(properties).values(mark=None))
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select
 
-from audience_sync.store.audiences.properties import forget_marks
+from audience_sync.store.audiences.properties import clear_fingerprints
 from audience_sync.store.tables import (
     erasures,
     installation,
@@ -99,7 +99,7 @@ def withhold(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
         connection.execute(insert(withheld_values).values(row))
 
 
-def suppressed_lately(connection: Connection, since: datetime) -> set[str]:
+def suppressed_since(connection: Connection, since: datetime) -> set[str]:
     """Users who were suppressed by hand since a moment, whichever host's clock it was."""
     query = select(suppressions.c.user_id).where(
         suppressions.c.origin == COMMAND, suppressions.c.since >= since - _CLOCKS
@@ -131,7 +131,7 @@ def erased_at(connection: Connection, user: str) -> datetime | None:
     return connection.execute(query).scalar()
 
 
-def bury(connection: Connection, users: Collection[str]) -> None:
+def add_tombstones(connection: Connection, users: Collection[str]) -> None:
     """Leave a tombstone for each user who has none."""
     uuid = connection.execute(select(installation.c.uuid)).scalar_one()
     new = set(users) - erased_among(connection, users)
@@ -139,10 +139,10 @@ def bury(connection: Connection, users: Collection[str]) -> None:
         now = datetime.now(UTC)
         rows = [{"user_hash": user_hash(uuid, user), "erased_at": now} for user in sorted(new)]
         connection.execute(insert(erasures), rows)
-        forget_marks(connection)
+        clear_fingerprints(connection)
 
 
-def exhume(connection: Connection, users: Collection[str]) -> int:
+def remove_tombstones(connection: Connection, users: Collection[str]) -> int:
     """Take away the tombstones of these users, who come back with the next snapshot, also of a source that is as it
     was; returns how many had one."""
     uuid = connection.execute(select(installation.c.uuid)).scalar_one()
@@ -152,5 +152,5 @@ def exhume(connection: Connection, users: Collection[str]) -> int:
         for chunk in _chunks(hashes)
     )
     if exhumed:
-        forget_marks(connection)
+        clear_fingerprints(connection)
     return exhumed

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from audience_sync.config.read.paths import SqliteUrl
-from audience_sync.errors import StoreAwayError, StoreDamagedError, StoreError
+from audience_sync.errors import StoreDamagedError, StoreError, StoreUnavailableError
 from audience_sync.poolers import pooler_refusal
 from audience_sync.store.connection import sqlite
 
@@ -24,7 +24,7 @@ Found = TypeVar("Found")
 #: Seconds for which another program's lock on an SQLite file is waited for; after two it is said.
 BUSY_TIMEOUT = 600.0
 #: Seconds for which a server that was there is waited for, and between two tries.
-PATIENCE, PAUSE = 90.0, 1.0
+RECONNECT_SECONDS, PAUSE = 90.0, 1.0
 #: Seconds that a server has to answer at all, unless the address says otherwise (`?connect_timeout=`).
 CONNECT_TIMEOUT = 10
 _WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
@@ -62,7 +62,7 @@ class Store:
     @property
     def label(self) -> str:
         """The store's address for people, without a password."""
-        return str(self.file) if self.file else label(self.url)
+        return str(self.file) if self.file else display_url(self.url)
 
     @property
     def is_wal(self) -> bool:
@@ -75,12 +75,12 @@ class Store:
         with self._errors(), self._connected(self.engine) as connection, connection.begin():
             yield connection
 
-    def look(self, read: Callable[[Connection], Found]) -> Found:
+    def read_with_retry(self, read: Callable[[Connection], Found]) -> Found:
         """What a function reads; once more, where the database went away in the middle of it."""
         try:
             with self.reading() as connection:
                 return read(connection)
-        except StoreAwayError:
+        except StoreUnavailableError:
             with self.reading() as connection:  # waits for the database
                 return read(connection)
 
@@ -127,7 +127,7 @@ class Store:
 
     def _connected(self, engine: Engine) -> Connection:
         """A connection; to a server that was there before, and restarts, one is waited for."""
-        until = time.monotonic() + (PATIENCE if self._was_there else 0)
+        until = time.monotonic() + (RECONNECT_SECONDS if self._was_there else 0)
         while True:
             try:
                 connection = engine.connect()
@@ -173,8 +173,8 @@ class Store:
         except (SQLAlchemyError, driver.Error) as error:  # the driver's own: COPY goes past SQLAlchemy
             if _NO_TEXT in str(error):
                 raise self._damaged("text in it is not UTF-8") from None  # the driver quotes it
-            kind = StoreAwayError if _is_away(error) else StoreError
-            failed = "can't be reached" if kind is StoreAwayError else "failed"
+            kind = StoreUnavailableError if _is_away(error) else StoreError
+            failed = "can't be reached" if kind is StoreUnavailableError else "failed"
             words = f"The store {self.label} {failed}: {_reason(error)}. What was not committed was rolled back"
             remedy = "; see what is wrong with: audience-sync check"
             if self.is_sqlite and sqlite.is_busy(getattr(error, "orig", None) or error):
@@ -247,7 +247,7 @@ def database_address(url: str) -> URL:
 def _is_of_the_driver(error: Exception) -> bool:
     """Whether the driver raised an error, asked by this package or by SQLAlchemy, and not who uses a connection."""
     file = Path(extract_tb(error.__traceback__)[-1].filename)
-    return file.parent == Path(__file__).parent or "sqlalchemy" in file.parts
+    return Path(__file__).parents[1] in file.parents or "sqlalchemy" in file.parts
 
 
 def _is_away(error: Exception) -> bool:
@@ -275,7 +275,7 @@ def _reason(error: Exception) -> str:
     return str((diagnosis and diagnosis.message_primary) or cause).strip()
 
 
-def label(url: URL) -> str:
+def display_url(url: URL) -> str:
     """A database's address for people: without driver, password and parameters, which may hold one too."""
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string()
 
@@ -295,7 +295,7 @@ def _commit_sqlite(connection: Connection) -> None:
         sqlite.commit(connection.connection.driver_connection, BUSY_TIMEOUT)
 
 
-def restrict(file: Path) -> None:
+def create_private_file(file: Path) -> None:
     """Create a file that only its owner can read, and the folders on the way. Raises StoreError."""
     try:
         for folder in reversed(file.absolute().parents):

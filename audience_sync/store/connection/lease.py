@@ -12,9 +12,9 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Row, Select, null, select, update
 
-from audience_sync.errors import LeaseLostError, RunInProgressError, StoreAwayError, StoreError
-from audience_sync.store.connection.engine import PATIENCE, Store
-from audience_sync.store.connection.process_identity import held_by, holder, is_dead
+from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError, StoreUnavailableError
+from audience_sync.store.connection.engine import RECONNECT_SECONDS, Store
+from audience_sync.store.connection.process_identity import busy_message, current_process, is_dead
 from audience_sync.store.tables import lease
 from audience_sync.store.tables.types import database_clock
 
@@ -84,7 +84,7 @@ class Lease:
             yield connection
         self._renewed = renewed
 
-    def carry_out(
+    def transact(
         self,
         write: Callable[[Connection], Done],
         done: Callable[[Connection], Done | None] = lambda connection: None,
@@ -109,7 +109,7 @@ class Lease:
     def release(self) -> None:
         self._stopped.set()
         self._heart.join()
-        _repeated(self._store.writing, partial(give_back, token=self._token), lambda connection: None)
+        _repeated(self._store.writing, partial(release_row, token=self._token), lambda connection: None)
 
     def check(self, connection: Connection) -> None:
         """Raise LeaseLostError when another run has taken over, as this reading transaction sees it."""
@@ -153,12 +153,12 @@ def acquire(store: Store, *, time_to_live: float | None = None, clock: Callable[
 
     def write(connection: Connection) -> tuple[float, int]:
         renewed = clock()
-        tokens.append(take(connection, seconds))
+        tokens.append(acquire_row(connection, seconds))
         return renewed, tokens[-1]
 
     def done(connection: Connection) -> tuple[float, int] | None:
         row = _row(connection)
-        is_mine = row.holder == holder() and row.token in tokens
+        is_mine = row.holder == current_process() and row.token in tokens
         return (clock() - (seconds - (row.expires_at - row.now)), row.token) if is_mine else None
 
     renewed, token = _repeated(store.writing, write, done)
@@ -171,19 +171,19 @@ def _repeated(
     done: Callable[[Connection], Done | None],
 ) -> Done:
     """See ``carry_out``. A database that stays away is waited for once."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + RECONNECT_SECONDS
     for attempt in range(MOST_ATTEMPTS):
         try:
             with begin() as connection:  # waits for the database
                 kept = done(connection) if attempt else None
                 return write(connection) if kept is None else kept
-        except StoreAwayError:
+        except StoreUnavailableError:
             if attempt == MOST_ATTEMPTS - 1 or time.monotonic() >= until:
                 raise
     raise AssertionError("unreachable")
 
 
-def take(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old: bool = False) -> int:
+def acquire_row(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old: bool = False) -> int:
     """Take the lease within a writing transaction; returns the token. Raises RunInProgressError.
 
     Until the transaction ends nobody else can take it, however long that is. ``is_old``: the schema is of before the
@@ -193,7 +193,7 @@ def take(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old: bool 
     _refuse_held(row)
     values = {
         "token": row.token + 1,
-        "holder": holder(),
+        "holder": current_process(),
         "acquired_at": row.now,
         "expires_at": row.now + seconds,
         **({} if is_old else {"time_to_live": seconds}),
@@ -206,8 +206,8 @@ def take(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old: bool 
     return int(values["token"])
 
 
-def give_back(connection: Connection, token: int) -> None:
-    """Free what ``take`` took, in the same transaction or a later one."""
+def release_row(connection: Connection, token: int) -> None:
+    """Free what ``acquire_row`` took, in the same transaction or a later one."""
     mine = (lease.c.id == 1) & (lease.c.token == token)
     connection.execute(update(lease).where(mine).values(holder="", expires_at=0))
 
@@ -232,4 +232,4 @@ def _is_held(row: Row[Any]) -> bool:
 
 def _refuse_held(row: Row[Any]) -> None:
     if _is_held(row):
-        raise RunInProgressError(held_by(row.holder, row.acquired_at))
+        raise RunInProgressError(busy_message(row.holder, row.acquired_at))

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 
-def holder() -> str:
+def current_process() -> str:
     """This process for people and for ``is_dead``: host, process id, and what makes them unique."""
     return f"process {os.getpid()} on {socket.gethostname()} ({_machine()}/{_started(os.getpid())})"
 
 
-def held_by(name: str, since: float) -> str:
+def busy_message(name: str, since: float) -> str:
     when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
         f"Another run is in progress ({name.partition(' (')[0]}, since {when}). Nothing was done.\n"

@@ -27,7 +27,7 @@ def examine(store: Store, *, memory_limit: int) -> Iterator[Examined]:
     if not database.good:  # what else it says would be by chance
         yield database
         return
-    migrate.refuse_other(store)
+    migrate.require_current_schema(store)
     yield database
     yield _tried(store, "schema", schema)
     with Workspace(memory_limit) as workspace:

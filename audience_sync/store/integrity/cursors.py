@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, func, select
 
 from audience_sync.store.integrity.result import RESYNC, Examined, said
-from audience_sync.store.tables import destinations, feeds, runs, told_ranges
-from audience_sync.text import plural
+from audience_sync.store.tables import delivered_ranges, delivery_cursors, destinations, runs
+from audience_sync.text import pluralize
 
 
 def positions(connection: Connection) -> Examined:
@@ -18,18 +18,18 @@ def positions(connection: Connection) -> Examined:
     names = {row.id: row.name for row in connection.execute(select(destinations.c.id, destinations.c.name))}
     problems = [*_feeds(connection, names, last), *_ranges(connection, names, last)]
     consistent = "position is consistent" if len(names) == 1 else "positions are consistent"
-    return said("positions", problems, f"{plural(len(names), 'destination')}: {consistent}", RESYNC)
+    return said("positions", problems, f"{pluralize(len(names), 'destination')}: {consistent}", RESYNC)
 
 
 def _feeds(connection: Connection, names: dict[int, str], last: int) -> Iterator[str]:
-    found = connection.execute(select(feeds)).all()
+    found = connection.execute(select(delivery_cursors)).all()
     for row in found:
         if not 0 <= row.position <= last or not 0 <= (row.attempted_run or 0) <= last:
             yield f"{names.get(row.destination_id)} has a position outside the runs 1 to {last}"
     counts = Counter((row.destination_id, row.seeding_id) for row in found)
     for destination, name in names.items():
         if counts[destination, None] != 1:
-            yield f"{name} has {plural(counts[destination, None], 'position')} instead of one"
+            yield f"{name} has {pluralize(counts[destination, None], 'position')} instead of one"
     for (destination, seeding), count in counts.items():
         if seeding is not None and count > 1:
             yield f"{names.get(destination)} has {count:,} positions of one seed"
@@ -37,10 +37,12 @@ def _feeds(connection: Connection, names: dict[int, str], last: int) -> Iterator
 
 def _ranges(connection: Connection, names: dict[int, str], last: int) -> Iterator[str]:
     """In the order of their users they don't meet, and each goes further than the feed's position."""
-    query = select(told_ranges, feeds.c.position, feeds.c.destination_id).join_from(told_ranges, feeds)
-    feed, after = None, ""
-    for row in connection.execute(query.order_by(told_ranges.c.feed_id, told_ranges.c.after_user)):
-        after = after if row.feed_id == feed else ""
+    query = select(delivered_ranges, delivery_cursors.c.position, delivery_cursors.c.destination_id).join_from(
+        delivered_ranges, delivery_cursors
+    )
+    cursor, after = None, ""
+    for row in connection.execute(query.order_by(delivered_ranges.c.feed_id, delivered_ranges.c.after_user)):
+        after = after if row.feed_id == cursor else ""
         if row.after_user < after or row.through_user <= row.after_user or not row.position < row.run_id <= last:
             yield f"{names.get(row.destination_id)} has a range of users that can't be"
-        feed, after = row.feed_id, row.through_user
+        cursor, after = row.feed_id, row.through_user

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, sel
 from audience_sync.store.integrity.result import RESTORE, Examined, said
 from audience_sync.store.tables import (
     changes,
+    delivery_cursors,
     destinations,
-    feeds,
     installation,
     lease,
     members,
@@ -20,11 +20,11 @@ from audience_sync.store.tables import (
     refused_values,
     segment_parts,
     segments,
-    subscription_terms,
+    subscription_history,
     subscriptions,
     withheld_values,
 )
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 
 #: Too many to read each, and of types that take whatever there is.
 _MANY = (segment_parts, members, changes)
@@ -50,12 +50,12 @@ def _alone(connection: Connection) -> Iterator[str]:
     for table in (installation, lease):
         count = connection.execute(select(func.count()).select_from(table)).scalar_one()
         if count != 1:
-            yield f"{table.name} has {plural(count, 'row')} instead of one"
+            yield f"{table.name} has {pluralize(count, 'row')} instead of one"
 
 
 def _lost(connection: Connection) -> Iterator[str]:
     """Rows without what they belong to, also where no foreign key says so."""
-    values, terms = refused_values.c, subscription_terms.c
+    values, terms = refused_values.c, subscription_history.c
     refused = and_(values.destination_id == refusals.c.destination_id, values.user_id == refusals.c.user_id)
     told = and_(
         terms.destination_id == subscriptions.c.destination_id, terms.property_id == subscriptions.c.property_id
@@ -63,8 +63,13 @@ def _lost(connection: Connection) -> Iterator[str]:
     pairs: list[tuple[Table, ColumnElement[bool], Table, str]] = [
         (segment_parts, segment_parts.c.segment_id == segments.c.id, segments, "part of no segment"),
         (refused_values, refused, refusals, "value of no refused call"),
-        (subscription_terms, told, subscriptions, "term of no subscription"),
-        (feeds, feeds.c.destination_id == destinations.c.id, destinations, "feed of no destination"),
+        (subscription_history, told, subscriptions, "term of no subscription"),
+        (
+            delivery_cursors,
+            delivery_cursors.c.destination_id == destinations.c.id,
+            destinations,
+            "feed of no destination",
+        ),
     ]
     for table in (members, refused_values, withheld_values):
         belongs = table.c.property_id == properties.c.id

@@ -10,11 +10,11 @@ from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.integrity.result import RESYNC, Examined, said
-from audience_sync.store.snapshots.chain import BASE, Chain, current, fetch
+from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, download_segments
 from audience_sync.store.tables import absences, held_out, segment_parts, segments
 from audience_sync.store.tables import members as members_table
-from audience_sync.text import plural
-from audience_sync.workspace import Workspace, literal
+from audience_sync.text import pluralize
+from audience_sync.workspace import Workspace, quote_literal
 
 REMAKE = "One run with `members_table: false` and another with `true` make it anew"
 
@@ -26,7 +26,7 @@ def fetched(
     found, damaged = {}, []
     for chain_id, chain in chains.items():
         try:
-            found[chain_id] = fetch(connection, workspace, chain)
+            found[chain_id] = download_segments(connection, workspace, chain)
         except StoreDamagedError:
             damaged.append(f"the snapshot of {', '.join(chain.keys)} is damaged (its checksum does not match)")
     return found, damaged
@@ -39,7 +39,7 @@ def snapshots(
     problems = [*damaged, *_sizes(connection)]
     for chain in chains.values():
         problems += _chain(workspace, chain)
-    good = f"{plural(len(chains), 'snapshot')}, {plural(count, 'file')}: all checksums match"
+    good = f"{pluralize(len(chains), 'snapshot')}, {pluralize(count, 'file')}: all checksums match"
     return said("snapshots", problems, good, RESYNC)
 
 
@@ -48,12 +48,12 @@ def _chain(workspace: Workspace, chain: Chain) -> Iterator[str]:
     if any(each.kind == BASE for each in chain.segments[1:]):
         yield f"the snapshot of {keys} has a base that is not its first segment"
     for each in chain.segments:
-        rows = workspace.one(f"select count(*) from read_parquet({literal(str(each.path))})")[0]
+        rows = workspace.one(f"select count(*) from read_parquet({quote_literal(str(each.path))})")[0]
         if rows != each.rows:
             yield f"a segment of {keys} has {rows:,} rows instead of {each.rows:,}"
-    users = workspace.one(f"select count(*) from ({current(chain)})")[0]
-    if users != chain.users:
-        yield f"the snapshot of {keys} has {users:,} users instead of {chain.users:,}"
+    users = workspace.one(f"select count(*) from ({current_rows_query(chain)})")[0]
+    if users != chain.user_count:
+        yield f"the snapshot of {keys} has {users:,} users instead of {chain.user_count:,}"
 
 
 def _sizes(connection: Connection) -> Iterator[str]:
@@ -89,7 +89,7 @@ def members(
     for each in known.values():
         if each.kind is not PropertyKind.AUDIENCE or each.chain_id not in chains:
             continue
-        snapshot = f"select user_id from ({current(chains[each.chain_id])})"
+        snapshot = f"select user_id from ({current_rows_query(chains[each.chain_id])})"
         problems += _said_of(workspace, each, snapshot, absent)
         if kept:
             table = _loaded(connection, workspace, each)
@@ -97,7 +97,7 @@ def members(
             problems += _different(workspace, each, snapshot, table)
             workspace.run(f"drop table {table}")
     good = (
-        f"{plural(rows, 'row')} match the snapshots"
+        f"{pluralize(rows, 'row')} match the snapshots"
         if kept
         else "the table of members is not stored (`members_table: false`)"
     )
@@ -108,10 +108,10 @@ def _said_of(workspace: Workspace, audience: Property, snapshot: str, absent: tu
     missing, held_out = (f"select user_id from {table} where property_id = {audience.id}" for table in absent)
     strangers = workspace.one(f"select count(*) from ({missing}) anti join ({snapshot}) using (user_id)")[0]
     if strangers:
-        yield f"of {audience.key} {plural(strangers, 'user')} stay for now who are no members"
+        yield f"of {audience.key} {pluralize(strangers, 'user')} stay for now who are no members"
     both = workspace.one(f"select count(*) from ({held_out}) semi join ({snapshot}) using (user_id)")[0]
     if both:
-        yield f"of {audience.key} {plural(both, 'user')} are members and held out at once"
+        yield f"of {audience.key} {pluralize(both, 'user')} are members and held out at once"
 
 
 def _loaded(connection: Connection, workspace: Workspace, audience: Property) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audience_sync.config.read.paths import sqlite_url
 from audience_sync.errors import StoreError
-from audience_sync.store.connection.engine import Store, restrict
+from audience_sync.store.connection.engine import Store, create_private_file
 
 
 def back_up(store: Store, target: Path) -> int:
@@ -30,9 +30,9 @@ def back_up(store: Store, target: Path) -> int:
     if target.exists() or target.is_symlink():
         raise StoreError(f"{target} is there already. Nothing was copied: name another file.")
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    restrict(unfinished)
+    create_private_file(unfinished)
     try:
-        copy_whole(store.file, unfinished)
+        backup_sqlite(store.file, unfinished)
         os.replace(unfinished, target)
     except sqlite3.Error as error:
         raise StoreError(f"The store {store.label} could not be copied: {error}. Nothing was kept.") from None
@@ -41,7 +41,7 @@ def back_up(store: Store, target: Path) -> int:
     return target.stat().st_size
 
 
-def copy_whole(source: Path, target: Path) -> None:
+def backup_sqlite(source: Path, target: Path) -> None:
     """SQLite's copy of a file as it is at one moment. Raises sqlite3.Error, also where the copy is not whole."""
     with closing(sqlite3.connect(source, timeout=60)) as reading, closing(sqlite3.connect(target)) as writing:
         reading.backup(writing)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from audience_sync.errors import StoreError
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.connection.lease import Lease, acquire, give_back, take
+from audience_sync.store.connection.lease import Lease, acquire, acquire_row, release_row
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import installation, lease, metadata
 
@@ -24,7 +24,7 @@ def copy(source: Store, target: Store) -> dict[str, int]:
     Raises StoreError when the target isn't empty or a count or checksum differs, RunInProgressError when a run is at
     work.
     """
-    migrate.refuse_other(source)
+    migrate.require_current_schema(source)
     with acquire(source) as held, source.reading() as reading:
         migrate.upgrade(target)
         return _copy_all(held, target, reading)
@@ -33,11 +33,11 @@ def copy(source: Store, target: Store) -> dict[str, int]:
 def _copy_all(held: Lease, target: Store, reading: Connection) -> dict[str, int]:
     with target.writing() as writing:
         _refuse_itself(target, reading, writing)
-        token = take(writing)
+        token = acquire_row(writing)
         _refuse_used(target, writing)
         counts = {table.name: _copy(reading, writing, table) for table in _tables()}
         _continue_numbers(writing)
-        give_back(writing, token)
+        release_row(writing, token)
         held.check(reading)  # a copy that slept while a run wrote into the source would be of two states
     return counts
 

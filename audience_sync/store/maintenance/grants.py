@@ -21,14 +21,14 @@ _OWNED = text(
 ).bindparams(bindparam("names", expanding=True))
 
 
-def rights(connection: Connection) -> Sequence[tuple[str, str]]:
+def read_grants(connection: Connection) -> Sequence[tuple[str, str]]:
     """Those to the views, which a migration may make anew."""
     if connection.dialect.name != "postgresql":
         return []
     return [(row[0], row[1]) for row in connection.execute(_RIGHTS)]
 
 
-def grant_again(connection: Connection, granted: Sequence[tuple[str, str]]) -> None:
+def restore_grants(connection: Connection, granted: Sequence[tuple[str, str]]) -> None:
     """To those of the views that there still are."""
     there = set(inspect(connection).get_view_names()) if granted else set()
     for view, statement in granted:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from audience_sync.errors import StoreError, StoreNewerError, StoreOutdatedError
-from audience_sync.store.connection.engine import Store, restrict
-from audience_sync.store.maintenance.backup import copy_whole
-from audience_sync.store.maintenance.grants import grant_again, rights
+from audience_sync.store.connection.engine import Store, create_private_file
+from audience_sync.store.maintenance.backup import backup_sqlite
+from audience_sync.store.maintenance.grants import read_grants, restore_grants
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -25,8 +25,8 @@ LEASE_LIVES_SINCE = "0019"
 
 def folder() -> Path:
     """The migrations: inside the package when installed, beside it in a checkout."""
-    packaged = Path(__file__).parent / "migrations"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
+    packaged = Path(__file__).parents[1] / "migrations"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "migrations"
 
 
 def is_new(store: Store) -> bool:
@@ -56,10 +56,10 @@ def ensure(store: Store, *, upgrade_allowed: bool) -> None:
     if store.is_sqlite or upgrade_allowed:
         upgrade(store)
     else:
-        refuse_other(store)
+        require_current_schema(store)
 
 
-def refuse_other(store: Store) -> None:
+def require_current_schema(store: Store) -> None:
     """Raise StoreOutdatedError or StoreNewerError unless the schema is the program's."""
     revision = current(store)
     refuse_newer(store, revision)
@@ -87,19 +87,19 @@ def upgrade(store: Store) -> Path | None:
     if revision == HEAD:
         return None
     if store.file:
-        restrict(store.file)
-    return _move(store, "upgrade", "head")
+        create_private_file(store.file)
+    return _run_alembic(store, "upgrade", "head")
 
 
 def downgrade(store: Store, revision: str) -> None:
     """Take the schema back to an older revision (``base`` = nothing). Raises RunInProgressError."""
-    _move(store, "downgrade", revision)
+    _run_alembic(store, "downgrade", revision)
 
 
-def _move(store: Store, direction: str, target: str) -> Path | None:
+def _run_alembic(store: Store, direction: str, target: str) -> Path | None:
     from alembic import command
 
-    from audience_sync.store.connection.lease import give_back, take
+    from audience_sync.store.connection.lease import acquire_row, release_row
 
     backup = None
     with store.migrating() as connection:
@@ -110,15 +110,15 @@ def _move(store: Store, direction: str, target: str) -> Path | None:
                 return None
         token = None
         if before:
-            token = take(connection, is_old=before < LEASE_LIVES_SINCE)
+            token = acquire_row(connection, is_old=before < LEASE_LIVES_SINCE)
             backup = _back_up(store, before) if direction == "upgrade" else None
-        granted = rights(connection)
+        granted = read_grants(connection)
         getattr(command, direction)(alembic_config(connection), target)
-        grant_again(connection, granted)
+        restore_grants(connection, granted)
         _refuse_orphans(store, connection)
         _furnish(connection)
         if token is not None and inspect(connection).has_table("lease"):
-            give_back(connection, token)
+            release_row(connection, token)
     return backup
 
 
@@ -158,6 +158,6 @@ def _back_up(store: Store, revision: str) -> Path | None:
     if not store.file:
         return None
     backup = store.file.with_name(f"{store.file.name}.before-{HEAD}-from-{revision}")
-    restrict(backup)
-    copy_whole(store.file, backup)
+    create_private_file(backup)
+    backup_sqlite(store.file, backup)
     return backup

@@ -11,49 +11,51 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, exists, func, insert, or_, select, tuple_, update
 
-from audience_sync.model import History
+from audience_sync.model import HistoryKind
 from audience_sync.store.tables import (
     alerts,
     changes,
+    delivery_cursors,
     destinations,
-    feeds,
     held_snapshots,
     hold_samples,
     missed_alerts,
     pruned_history,
     refusals,
+    rejected_calls,
     rejections,
     requests,
     run_audiences,
     run_destinations,
     schedule_slots,
-    untaken_calls,
     withheld_values,
 )
 
 #: What goes whole, run by run.
-_BY_RUN: Mapping[History, tuple[Table, ...]] = {
-    History.REQUESTS: (requests,),
-    History.REJECTED_ROWS: (rejections,),
-    History.RUNS: (run_audiences, run_destinations),
+_BY_RUN: Mapping[HistoryKind, tuple[Table, ...]] = {
+    HistoryKind.REQUESTS: (requests,),
+    HistoryKind.REJECTED_ROWS: (rejections,),
+    HistoryKind.RUNS: (run_audiences, run_destinations),
 }
 
 
-def pruned_through(connection: Connection) -> dict[History, int]:
+def pruned_through(connection: Connection) -> dict[HistoryKind, int]:
     """The last run of which not all is kept any more; 0 where everything is."""
     query = select(pruned_history.c.history, pruned_history.c.through_run)
-    return dict.fromkeys(History, 0) | {History(row.history): row.through_run for row in connection.execute(query)}
+    return dict.fromkeys(HistoryKind, 0) | {
+        HistoryKind(row.history): row.through_run for row in connection.execute(query)
+    }
 
 
-def told_through(connection: Connection, names: Collection[str], otherwise: int) -> int:
+def delivered_through(connection: Connection, names: Collection[str], otherwise: int) -> int:
     """The run up to which the named destinations have been told everything; ``otherwise`` where there are none."""
     mine = destinations.c.name.in_(names)
-    lowest = select(func.min(feeds.c.position)).join_from(feeds, destinations).where(mine)
+    lowest = select(func.min(delivery_cursors.c.position)).join_from(delivery_cursors, destinations).where(mine)
     found: int | None = connection.execute(lowest).scalar()
     return otherwise if found is None else found
 
 
-def let_go(connection: Connection, history: History, through: int) -> None:
+def mark_pruned(connection: Connection, history: HistoryKind, through: int) -> None:
     """Note, before anything is deleted, that up to this run not all is kept any more."""
     known = connection.execute(select(pruned_history).where(pruned_history.c.history == history.value)).first()
     if known is None:
@@ -63,15 +65,15 @@ def let_go(connection: Connection, history: History, through: int) -> None:
         _set(connection, history, through_run=through)
 
 
-def prune(connection: Connection, history: History, rows: int) -> bool:
+def prune(connection: Connection, history: HistoryKind, rows: int) -> bool:
     """Delete some of what may go, for about so many ``rows``. Returns whether there is more."""
     state = connection.execute(select(pruned_history).where(pruned_history.c.history == history.value)).first()
     if state is None:
         return False
-    if history is History.CHANGES:
+    if history is HistoryKind.CHANGES:
         return _prune_changes(connection, state, rows)
     more = [_prune_table(connection, table, state.through_run, rows) for table in _BY_RUN[history]]
-    if history is History.RUNS:
+    if history is HistoryKind.RUNS:
         _prune_samples(connection, state.through_run)
         _prune_slots(connection, state.through_run)
         _prune_alerts(connection, state.through_run)
@@ -99,16 +101,16 @@ def _prune_changes(connection: Connection, state: Row[Any], rows: int) -> bool:
     gone = select(old.c.run_id, old.c.user_id, old.c.property_id).join_from(by, old, replaced)
     connection.execute(delete(changes).where(_key(changes).in_(gone)))
     if last is None:
-        _set(connection, History.CHANGES, next_run=state.through_run + 1, after_user="")
+        _set(connection, HistoryKind.CHANGES, next_run=state.through_run + 1, after_user="")
     else:
-        _set(connection, History.CHANGES, next_run=last.run_id, after_user=last.user_id)
+        _set(connection, HistoryKind.CHANGES, next_run=last.run_id, after_user=last.user_id)
     return last is not None
 
 
 def _prune_table(connection: Connection, table: Table, through: int, rows: int) -> bool:
     old = table.c.run_id <= through
     if table is requests:
-        old &= ~exists().where(untaken_calls.c.request_id == requests.c.id, _is_owed())
+        old &= ~exists().where(rejected_calls.c.request_id == requests.c.id, _is_owed())
     oldest = select(*table.primary_key).where(old).order_by(table.c.run_id).limit(rows)
     return connection.execute(delete(table).where(_key(table).in_(oldest))).rowcount >= rows
 
@@ -118,7 +120,7 @@ def _is_owed() -> ColumnElement[bool]:
     return or_(
         *(
             exists().where(
-                kept.c.destination_id == requests.c.destination_id, kept.c.user_id == untaken_calls.c.user_id
+                kept.c.destination_id == requests.c.destination_id, kept.c.user_id == rejected_calls.c.user_id
             )
             for kept in (refusals, withheld_values)
         )
@@ -151,5 +153,5 @@ def _key(table: Table) -> ColumnElement[Any]:
     return columns[0] if len(columns) == 1 else tuple_(*columns)
 
 
-def _set(connection: Connection, history: History, **values: object) -> None:
+def _set(connection: Connection, history: HistoryKind, **values: object) -> None:
     connection.execute(update(pruned_history).where(pruned_history.c.history == history.value).values(values))

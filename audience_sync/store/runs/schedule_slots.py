@@ -54,7 +54,7 @@ def _last(row: Row[Any]) -> LastSlot:
     return LastSlot(row.due_at, row.run_id, False, row.missed, row.missed_since)
 
 
-def newest_others(connection: Connection, schedules: Collection[str], now: datetime) -> dict[str, datetime]:
+def latest_other_slots(connection: Connection, schedules: Collection[str], now: datetime) -> dict[str, datetime]:
     """Of each schedule: when another one last came round for a run, or was taken up in its place."""
     table = schedule_slots.c
     witness = table.run_id.is_not(None) | table.schedule.not_in(schedules)
@@ -70,14 +70,14 @@ def forget_later(connection: Connection, schedules: Collection[str], now: dateti
     connection.execute(delete(schedule_slots).where(later))
 
 
-def watch(connection: Connection, schedules: Collection[str], now: datetime) -> None:
+def start_schedules(connection: Connection, schedules: Collection[str], now: datetime) -> None:
     """From now on the times of these schedules count, and none before."""
     rows = [{"schedule": each, "due_at": now, "ended_at": now, "missed": 0} for each in schedules]
     if rows:
         connection.execute(insert(schedule_slots), rows)
 
 
-def refuse_taken(connection: Connection, slots: Sequence[Slot]) -> Sequence[Slot]:
+def free_slots(connection: Connection, slots: Sequence[Slot]) -> Sequence[Slot]:
     """Those of the times for which there was no run. Raises SlotsTakenError where there was one for all of them."""
     now = max([datetime.now(UTC), *(each.due_at for each in slots)])
     last = last_slots(connection, [each.schedule for each in slots], now)

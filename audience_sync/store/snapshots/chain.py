@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.tables import chains, segment_parts, segments
-from audience_sync.workspace import Workspace, literal, quoted
+from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 #: Bytes of a segment that are in memory at once.
 PART_BYTES = 4_000_000
@@ -43,9 +43,9 @@ class Chain:
     id: int | None
     kind: PropertyKind
     keys: tuple[str, ...]
-    users: int
+    user_count: int
     segments: tuple[Segment, ...] = ()
-    salvaged: bool = False
+    rebuilt: bool = False
     changed: int = 0
 
     @property
@@ -60,10 +60,10 @@ class Chain:
         return tuple(trait_column(key) for key in self.keys)
 
     def with_delta(self, delta: Segment, users: int) -> Chain:
-        return replace(self, segments=(*self.segments, delta), users=users)
+        return replace(self, segments=(*self.segments, delta), user_count=users)
 
     def with_base(self, base: Segment, users: int) -> Chain:
-        return replace(self, segments=(base,), users=users, salvaged=False)
+        return replace(self, segments=(base,), user_count=users, rebuilt=False)
 
 
 def trait_name(key: str) -> str:
@@ -73,10 +73,10 @@ def trait_name(key: str) -> str:
 
 def trait_column(key: str) -> str:
     """The same as an SQL identifier."""
-    return quoted(trait_name(key))
+    return quote_identifier(trait_name(key))
 
 
-def current(chain: Chain) -> str:
+def current_rows_query(chain: Chain) -> str:
     """A query for what the chain says now: one row a user, with the run that last changed it.
 
     Of each user the row in the newest segment counts (one run may write two, of several sources of traits);
@@ -102,7 +102,7 @@ def current(chain: Chain) -> str:
 
 def _paths(chain: Chain, kind: str) -> str:
     """The files in the order they were written, as an SQL list."""
-    return f"[{', '.join(literal(str(segment.path)) for segment in chain.segments if segment.kind == kind)}]"
+    return f"[{', '.join(quote_literal(str(segment.path)) for segment in chain.segments if segment.kind == kind)}]"
 
 
 def _nobody(chain: Chain) -> str:
@@ -117,18 +117,18 @@ def _is_there(chain: Chain) -> str:
     return f"coalesce({', '.join(chain.columns)}) is not null"
 
 
-def write(workspace: Workspace, kind: str, query: str) -> Segment:
+def write_segment(workspace: Workspace, kind: str, query: str) -> Segment:
     """A segment from the rows of a query."""
     path = workspace.path(".parquet")
     workspace.run(
-        f"copy ({query} order by user_id) to {literal(str(path))} "
+        f"copy ({query} order by user_id) to {quote_literal(str(path))} "
         "(format parquet, compression zstd, compression_level 1)"
     )
-    rows = workspace.one(f"select count(*) from read_parquet({literal(str(path))})")[0]
+    rows = workspace.one(f"select count(*) from read_parquet({quote_literal(str(path))})")[0]
     return Segment(kind, path, rows)
 
 
-def fetch(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
+def download_segments(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
     """The chain with its segments as files in the workspace.
 
     Raises StoreDamagedError where one is not what was written.
@@ -164,10 +164,10 @@ def _damaged(chain: Chain, segment: int) -> str:
     )
 
 
-def save(connection: Connection, chain: Chain, new: Sequence[Segment], run: RunId) -> int:
+def save_segments(connection: Connection, chain: Chain, new: Sequence[Segment], run: RunId) -> int:
     """Store new segments; a new base replaces all that was before. Returns the chain's id."""
     chain_id = chain.id if chain.id is not None else _create(connection, chain)
-    connection.execute(update(chains).where(chains.c.id == chain_id).values(users=chain.users, changed_run_id=run))
+    connection.execute(update(chains).where(chains.c.id == chain_id).values(users=chain.user_count, changed_run_id=run))
     if any(segment.kind == BASE for segment in new):
         clear(connection, chain_id)
     for segment in new:
@@ -182,7 +182,7 @@ def clear(connection: Connection, chain_id: int) -> None:
 
 
 def _create(connection: Connection, chain: Chain) -> int:
-    created = connection.execute(insert(chains).values(kind=chain.kind.value, users=chain.users))
+    created = connection.execute(insert(chains).values(kind=chain.kind.value, users=chain.user_count))
     assert created.inserted_primary_key is not None
     return int(created.inserted_primary_key[0])
 

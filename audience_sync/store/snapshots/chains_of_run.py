@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, Segment
-from audience_sync.workspace import literal
+from audience_sync.workspace import quote_literal
 
 
-def members_of(chains: Sequence[Chain]) -> str:
+def members_query(chains: Sequence[Chain]) -> str:
     """A query for the members as they are now: ``place`` (the chain's in the sequence, from 0) and ``user_id``."""
     base, deltas = _rows(chains, BASE), _rows(chains, DELTA)
     if deltas is None:
@@ -23,8 +23,8 @@ def _rows(chains: Sequence[Chain], kind: str) -> str | None:
     found = [(place, number, each) for place, number, each in _numbered(chains) if each.kind == kind]
     if not found:
         return None
-    paths = ", ".join(literal(str(each.path)) for _, _, each in found)
-    known = ", ".join(f"({literal(str(each.path))}, {place}, {number})" for place, number, each in found)
+    paths = ", ".join(quote_literal(str(each.path)) for _, _, each in found)
+    known = ", ".join(f"({quote_literal(str(each.path))}, {place}, {number})" for place, number, each in found)
     return (
         f"select place, number, user_id, present from read_parquet([{paths}], filename = true) "
         f"join (values {known}) files(filename, place, number) using (filename)"

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from audience_sync.errors import StoreDamagedError
 from audience_sync.store.snapshots.chain import BASE, PART_BYTES
 from audience_sync.store.tables import segment_parts, segments
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 #: The end of a Parquet file: four bytes for the length of its footer, and four that say what it is.
 TAIL_BYTES = 8
@@ -42,7 +42,7 @@ def base_rows(
     """
     import duckdb
 
-    files = [_File(connection, workspace, *row) for row in _bases(connection, chain_ids)]
+    files = [_SparseFile(connection, workspace, *row) for row in _bases(connection, chain_ids)]
     if not files:
         return {}
     try:
@@ -62,7 +62,7 @@ def _bases(connection: Connection, chain_ids: Iterable[int]) -> Sequence[Any]:
     return connection.execute(select(*columns).where(mine).order_by(segments.c.id)).all()
 
 
-class _File:
+class _SparseFile:
     """A segment's file with only those of its parts that were asked for; nothing but zeros elsewhere."""
 
     def __init__(self, connection: Connection, workspace: Workspace, segment: int, chain: int, size: int) -> None:
@@ -97,9 +97,9 @@ class _File:
             file.write(body)
 
 
-def _rows(workspace: Workspace, files: Sequence[_File], user: str) -> dict[str, dict[str, Any]]:
+def _rows(workspace: Workspace, files: Sequence[_SparseFile], user: str) -> dict[str, dict[str, Any]]:
     by_path = {str(each.path): each for each in files}
-    groups = workspace.all(_GROUPS.format(files=_list(by_path), user=literal(user)))
+    groups = workspace.all(_GROUPS.format(files=_list(by_path), user=quote_literal(user)))
     for path, first, end in groups:
         by_path[path].fetch(first, end)
     found = {path: _row(workspace, path, user) for path in dict.fromkeys(path for path, _, _ in groups)}
@@ -107,11 +107,13 @@ def _rows(workspace: Workspace, files: Sequence[_File], user: str) -> dict[str, 
 
 
 def _row(workspace: Workspace, path: str, user: str) -> dict[str, Any] | None:
-    rows = workspace.connection.execute(f"from read_parquet({literal(path)}) where user_id = {literal(user)}")
+    rows = workspace.connection.execute(
+        f"from read_parquet({quote_literal(path)}) where user_id = {quote_literal(user)}"
+    )
     names = [column[0] for column in rows.description or ()]
     row = rows.fetchone()
     return None if row is None else dict(zip(names, row, strict=True))
 
 
 def _list(paths: Iterable[str]) -> str:
-    return f"[{', '.join(map(literal, paths))}]"
+    return f"[{', '.join(map(quote_literal, paths))}]"

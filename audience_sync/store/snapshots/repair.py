@@ -7,19 +7,19 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from audience_sync.model import PropertyKind
-from audience_sync.store.snapshots.chain import BASE, Chain, write
+from audience_sync.store.snapshots.chain import BASE, Chain, write_segment
 from audience_sync.store.tables import members, properties
 from audience_sync.workspace import Workspace
 
 
-def salvage(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
+def rebuild_chain(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
     """The chain with a base made of what other tables still know; the next change replaces all its segments.
 
     Of an audience that is the table of members, so that whoever is no member now is told ``false``. Of traits
     nothing: every value counts as new. The caller tells everything again.
     """
-    base = write(workspace, BASE, _members(connection, workspace, chain))
-    return replace(chain, segments=(base,), users=base.rows, salvaged=True)
+    base = write_segment(workspace, BASE, _members(connection, workspace, chain))
+    return replace(chain, segments=(base,), user_count=base.rows, rebuilt=True)
 
 
 def _members(connection: Connection, workspace: Workspace, chain: Chain) -> str:

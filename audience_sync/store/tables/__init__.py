@@ -6,15 +6,15 @@ People are promised the views (``docs/database.md``); these tables may change wi
 from audience_sync.store.tables.alerts import alerts, missed_alerts
 from audience_sync.store.tables.base import metadata
 from audience_sync.store.tables.deliveries import (
+    delivered_ranges,
+    delivery_cursors,
     destinations,
-    feeds,
     refusals,
     refused_values,
+    rejected_calls,
     requests,
-    subscription_terms,
+    subscription_history,
     subscriptions,
-    told_ranges,
-    untaken_calls,
 )
 from audience_sync.store.tables.freezes import freezes
 from audience_sync.store.tables.holds import held_snapshots, hold_samples
@@ -52,9 +52,10 @@ __all__ = [
     "alerts",
     "chains",
     "changes",
+    "delivered_ranges",
+    "delivery_cursors",
     "destinations",
     "erasures",
-    "feeds",
     "freezes",
     "held_out",
     "held_snapshots",
@@ -69,6 +70,7 @@ __all__ = [
     "pruned_history",
     "refusals",
     "refused_values",
+    "rejected_calls",
     "rejections",
     "requests",
     "run_audiences",
@@ -77,10 +79,8 @@ __all__ = [
     "schedule_slots",
     "segment_parts",
     "segments",
-    "subscription_terms",
+    "subscription_history",
     "subscriptions",
     "suppressions",
-    "told_ranges",
-    "untaken_calls",
     "withheld_values",
 ]

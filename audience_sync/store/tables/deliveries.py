@@ -29,7 +29,7 @@ subscriptions = Table(
     comment="Which destination is told of which property",
 )
 
-subscription_terms = Table(
+subscription_history = Table(
     "subscription_terms",
     metadata,
     Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="The destination"),
@@ -43,7 +43,7 @@ subscription_terms = Table(
     comment="What subscriptions said at every run (append-only)",
 )
 
-feeds = Table(
+delivery_cursors = Table(
     "feeds",
     metadata,
     Column("id", Integer, primary_key=True, comment="The feed"),
@@ -56,7 +56,7 @@ feeds = Table(
     comment="How far a destination has been told",
 )
 
-told_ranges = Table(
+delivered_ranges = Table(
     "told_ranges",
     metadata,
     Column("feed_id", ForeignKey("feeds.id", ondelete="CASCADE"), primary_key=True, comment="The feed"),
@@ -88,7 +88,7 @@ requests = Table(
     comment="One row a request that was answered for good",
 )
 
-untaken_calls = Table(
+rejected_calls = Table(
     "untaken_calls",
     metadata,
     Column("request_id", ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True, comment="The request"),

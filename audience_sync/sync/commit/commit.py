@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from audience_sync.config.models import Settings
-from audience_sync.delivery.state.cursors import Ledger, save_feed, save_ledger
-from audience_sync.delivery.state.subscription_history import Terms, note_terms
+from audience_sync.delivery.state.cursors import DestinationState, save_feed, save_ledger
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.audiences import holds
 from audience_sync.store.audiences.properties import (
@@ -19,12 +19,12 @@ from audience_sync.store.audiences.properties import (
     rename_property,
     retire_properties,
     set_holdouts,
-    set_places,
-    set_stays,
-    set_taken,
+    set_loaded_from,
+    set_min_stays,
+    set_source_state,
 )
 from audience_sync.store.connection.bulk import Rows, delete_rows, insert_rows
-from audience_sync.store.snapshots.chain import Chain, current, fetch, save
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_segments, save_segments
 from audience_sync.store.tables import (
     absences,
     changes,
@@ -39,46 +39,46 @@ from audience_sync.store.tables import (
     runs,
     withheld_values,
 )
-from audience_sync.sync.values.change_set import Absences, ChainChange, Findings, HeldOut
-from audience_sync.workspace import Workspace, literal
+from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut
+from audience_sync.workspace import Workspace, quote_literal
 
 
 def commit(
     connection: Connection,
     workspace: Workspace,
     settings: Settings,
-    findings: Findings,
-    ledgers: Mapping[str, Ledger],
+    changes: ChangeSet,
+    states: Mapping[str, DestinationState],
     run: RunId,
-) -> dict[str, Ledger]:
+) -> dict[str, DestinationState]:
     """Write everything a run found. Returns the ledgers with their ids."""
-    chain_ids = [save(connection, change.chain, change.new, run) for change in findings.changes]
-    for new in findings.created:
+    chain_ids = [save_segments(connection, change.chain, change.new, run) for change in changes.changes]
+    for new in changes.created:
         row = {"kind": new.kind.value, "key": new.key, "name": new.name, "origin": new.origin}
         place = {"definition": new.definition, "chain_id": chain_ids[new.chain], "created_run_id": run}
         create_property(connection, {**row, **place})
-    for moved in findings.moved:
+    for moved in changes.moved:
         move_property(connection, moved.old, moved.new, chain_ids[moved.chain], run)
-    for key, (name, definition) in findings.renamed.items():
+    for key, (name, definition) in changes.renamed.items():
         rename_property(connection, key, name, definition)
-    retire_properties(connection, findings.retired, datetime.now(UTC))
-    set_taken(connection, findings.taken)
-    set_places(connection, findings.places, run)
-    set_stays(connection, findings.stays)
-    set_holdouts(connection, findings.holdouts)
+    retire_properties(connection, changes.retired, datetime.now(UTC))
+    set_source_state(connection, changes.taken)
+    set_loaded_from(connection, changes.places, run)
+    set_min_stays(connection, changes.stays)
+    set_holdouts(connection, changes.holdouts)
     ids = property_ids(connection)
-    _keep_holds(connection, findings, run)
-    _log_changes(connection, workspace, findings, ids, run)
-    _move_members(connection, workspace, settings, findings, ids, run)
-    _move_users(connection, workspace, absences, findings.absences, ids, run)
-    _move_users(connection, workspace, held_out, findings.held_out, ids, run)
-    note_held_out(connection, findings.held_out, run)
-    _describe(connection, findings, run)
+    _keep_holds(connection, changes, run)
+    _log_changes(connection, workspace, changes, ids, run)
+    _move_members(connection, workspace, settings, changes, ids, run)
+    _move_users(connection, workspace, absences, changes.absences, ids, run)
+    _move_users(connection, workspace, held_out, changes.held_out, ids, run)
+    note_held_out(connection, changes.held_out, run)
+    _write_run_details(connection, changes, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
-    saved = {name: _save_ledger(connection, settings, ledger, ids, run) for name, ledger in ledgers.items()}
-    if findings.joined is not None:
-        joining = [ledger.id for name, ledger in saved.items() if name in findings.joined.destinations]
-        _forget_unsent(connection, workspace, findings.joined.users, joining)
+    saved = {name: _save_ledger(connection, settings, state, ids, run) for name, state in states.items()}
+    if changes.joined is not None:
+        joining = [state.id for name, state in saved.items() if name in changes.joined.destinations]
+        _forget_unsent(connection, workspace, changes.joined.users, joining)
     return saved
 
 
@@ -90,11 +90,11 @@ def _forget_unsent(connection: Connection, workspace: Workspace, users: str, ids
             delete_rows(connection, table, ("destination_id", "user_id"), [rows])
 
 
-def _keep_holds(connection: Connection, findings: Findings, run: RunId) -> None:
+def _keep_holds(connection: Connection, changes: ChangeSet, run: RunId) -> None:
     now = datetime.now(UTC)
-    holds.end(connection, findings.ended, run, now)
-    holds.meet_again(connection, findings.met_again, run)
-    holds.hold(connection, findings.held_anew, run, now)
+    holds.end(connection, changes.ended, run, now)
+    holds.touch_holds(connection, changes.met_again, run)
+    holds.hold(connection, changes.held_anew, run, now)
 
 
 def property_ids(connection: Connection) -> dict[str, int]:
@@ -102,22 +102,22 @@ def property_ids(connection: Connection) -> dict[str, int]:
 
 
 def _save_ledger(
-    connection: Connection, settings: Settings, ledger: Ledger, ids: Mapping[str, int], run: RunId
-) -> Ledger:
-    values = {"type": settings.destinations[ledger.name].type, "created_at": datetime.now(UTC)}
-    saved = save_ledger(connection, ledger, ids, values)
+    connection: Connection, settings: Settings, state: DestinationState, ids: Mapping[str, int], run: RunId
+) -> DestinationState:
+    values = {"type": settings.destinations[state.name].type, "created_at": datetime.now(UTC)}
+    saved = save_ledger(connection, state, ids, values)
     assert saved.id is not None
-    terms = [Terms(run, each, seeding=key in saved.seeds) for key, each in saved.subscriptions.items()]
-    note_terms(connection, saved.id, terms, ids)
+    terms = [SubscriptionVersion(run, each, seeding=key in saved.seeds) for key, each in saved.subscriptions.items()]
+    record_versions(connection, saved.id, terms, ids)
     seeds = {
-        key: feed if feed.id is not None else save_feed(connection, saved.id, feed, ids[key])
-        for key, feed in saved.seeds.items()
+        key: cursor if cursor.id is not None else save_feed(connection, saved.id, cursor, ids[key])
+        for key, cursor in saved.seeds.items()
     }
-    return Ledger(saved.name, saved.id, saved.feed, seeds, saved.subscriptions)
+    return DestinationState(saved.name, saved.id, saved.cursor, seeds, saved.subscriptions)
 
 
 def _log_changes(
-    connection: Connection, workspace: Workspace, findings: Findings, ids: Mapping[str, int], run: RunId
+    connection: Connection, workspace: Workspace, findings: ChangeSet, ids: Mapping[str, int], run: RunId
 ) -> None:
     if not findings.logs:
         return
@@ -131,7 +131,7 @@ def _move_members(
     connection: Connection,
     workspace: Workspace,
     settings: Settings,
-    findings: Findings,
+    changes: ChangeSet,
     ids: Mapping[str, int],
     run: RunId,
 ) -> None:
@@ -146,7 +146,7 @@ def _move_members(
     if not kept:
         rebuild_members(connection, workspace)
         return
-    for change in findings.changes:
+    for change in changes.changes:
         if change.members:
             _move_audience(connection, workspace, change, ids[change.chain.keys[0]], run)
 
@@ -185,21 +185,22 @@ def rebuild_members(connection: Connection, workspace: Workspace) -> None:
         properties.c.kind == PropertyKind.AUDIENCE.value
     )
     for row in connection.execute(audiences).all():
-        chain = fetch(connection, workspace, Chain(row.chain_id, PropertyKind.AUDIENCE, (row.key,), 0))
+        chain = download_segments(connection, workspace, Chain(row.chain_id, PropertyKind.AUDIENCE, (row.key,), 0))
         insert_rows(connection, members, ("property_id", "user_id", "run_id"), _members(workspace, chain, row.id))
 
 
 def _members(workspace: Workspace, chain: Chain, audience: int) -> Iterator[Rows]:
-    query = f"select {literal(str(audience))}::integer, user_id, run_id from ({current(chain)}) order by user_id"
+    number, rows = quote_literal(str(audience)), current_rows_query(chain)
+    query = f"select {number}::integer, user_id, run_id from ({rows}) order by user_id"
     return workspace.stream(query)
 
 
-def storable(text: str) -> str:
+def sanitize_text(text: str) -> str:
     """Text that both databases can keep: what was rejected may hold what PostgreSQL refuses."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
-def _describe(connection: Connection, findings: Findings, run: RunId) -> None:
+def _write_run_details(connection: Connection, changes: ChangeSet, run: RunId) -> None:
     """The run's rows for people: audiences, rejected rows, traits."""
     found = [
         {
@@ -216,7 +217,7 @@ def _describe(connection: Connection, findings: Findings, run: RunId) -> None:
             "returned": each.returned,
             "held_out": each.held_out,
         }
-        for each in findings.audiences
+        for each in changes.audiences
     ]
     if found:
         connection.execute(insert(run_audiences), found)
@@ -227,12 +228,12 @@ def _describe(connection: Connection, findings: Findings, run: RunId) -> None:
             "audience_key": each.audience_key,
             "file": each.file,
             "row": each.row,
-            "user_id": each.user_id and storable(each.user_id),
+            "user_id": each.user_id and sanitize_text(each.user_id),
             "reason": each.reason,
         }
-        for number, each in enumerate(findings.rejected, 1)
+        for number, each in enumerate(changes.rejected, 1)
     ]
     if rejected:
         connection.execute(insert(rejections), rejected)
-    counts = {"trait_users": findings.traits.users, "trait_users_changed": findings.traits.changed}
+    counts = {"trait_users": changes.traits.users, "trait_users_changed": changes.traits.changed}
     connection.execute(update(runs).where(runs.c.id == run).values(counts))

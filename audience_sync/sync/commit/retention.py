@@ -9,21 +9,21 @@ from datetime import datetime
 
 from audience_sync.config.models import Settings
 from audience_sync.errors import StoreError
-from audience_sync.model import History
-from audience_sync.store.audiences.absences import before_absences
+from audience_sync.model import HistoryKind
+from audience_sync.store.audiences.absences import run_before_first_absence
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.runs.pruning import let_go, prune, told_through
-from audience_sync.store.runs.runs import last_run_by
+from audience_sync.store.runs.pruning import delivered_through, mark_pruned, prune
+from audience_sync.store.runs.runs import last_run_started_by
 
 log = logging.getLogger("audience_sync")
 
 #: Rows looked at in one transaction: nobody who reads or writes waits for longer.
 STEP = 10_000
 #: Seconds of a run; where more has to go, the next runs go on.
-PATIENCE = 5.0
+MAX_SECONDS = 5.0
 
 
-def keep_recent(
+def apply_retention(
     lease: Lease, settings: Settings, counted_at: datetime, *, clock: Callable[[], float] = time.monotonic
 ) -> None:
     """Delete what has become too old, when everything a run had to do is done. ``counted_at``: the time that ages
@@ -31,9 +31,9 @@ def keep_recent(
 
     A store that fails meanwhile doesn't make a failure of the run: the next one goes on.
     """
-    ends = clock() + PATIENCE
+    ends = clock() + MAX_SECONDS
     try:
-        for history in History:
+        for history in HistoryKind:
             age = settings.retention.of(history)
             if age is not None and _let_go(lease, settings, history, counted_at - age):
                 _delete(lease, history, clock, ends)
@@ -41,23 +41,23 @@ def keep_recent(
         log.warning("History that is too old could not be deleted; the next run tries again. %s", error)
 
 
-def _let_go(lease: Lease, settings: Settings, history: History, before: datetime) -> bool:
+def _let_go(lease: Lease, settings: Settings, history: HistoryKind, before: datetime) -> bool:
     """Whether there is anything old enough. What a destination has not been told is kept with what led to it, and so
     are the runs that count for how long a member is missing."""
     with lease.reading() as connection:
-        through = last_run_by(connection, before)
-        if history in (History.CHANGES, History.REQUESTS):
-            through = min(through, told_through(connection, settings.destinations, through))
-        if history is History.RUNS:
-            through = min(through, before_absences(connection, through))
+        through = last_run_started_by(connection, before)
+        if history in (HistoryKind.CHANGES, HistoryKind.REQUESTS):
+            through = min(through, delivered_through(connection, settings.destinations, through))
+        if history is HistoryKind.RUNS:
+            through = min(through, run_before_first_absence(connection, through))
     if not through:
         return False
     with lease.transaction() as connection:
-        let_go(connection, history, through)
+        mark_pruned(connection, history, through)
     return True
 
 
-def _delete(lease: Lease, history: History, clock: Callable[[], float], ends: float) -> None:
+def _delete(lease: Lease, history: HistoryKind, clock: Callable[[], float], ends: float) -> None:
     more = True
     while more and clock() < ends:
         with lease.transaction() as connection:

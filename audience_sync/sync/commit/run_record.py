@@ -10,9 +10,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from audience_sync import __version__
 from audience_sync.model import RunId, RunStatus
-from audience_sync.store.connection.process_identity import holder
+from audience_sync.store.connection.process_identity import current_process
 from audience_sync.store.runs.clock import count_from, read_run_clock
-from audience_sync.store.tables import requests, run_destinations, runs, untaken_calls
+from audience_sync.store.tables import rejected_calls, requests, run_destinations, runs
 from audience_sync.sync.values.report import DestinationReport, Report
 
 #: Times in calls have milliseconds: by one at least a run starts after the one before it, whatever the clock says.
@@ -44,7 +44,9 @@ def begin_run(
         "clock_doubted": clock.counted_at is None,
         "counted_at": None if clock.counted_at == started else clock.counted_at,
     }
-    key = connection.execute(insert(runs).values(**row, holder=holder(), version=__version__)).inserted_primary_key
+    key = connection.execute(
+        insert(runs).values(**row, holder=current_process(), version=__version__)
+    ).inserted_primary_key
     assert key is not None
     return RunId(int(key[0]))
 
@@ -114,7 +116,7 @@ def finish(connection: Connection, run: int, status: RunStatus, seconds: float, 
     connection.execute(update(runs).where(runs.c.id == run).values(**values, error=error))
 
 
-def break_off(connection: Connection, run: int, status: RunStatus, seconds: float, error: str) -> None:
+def record_interrupted(connection: Connection, run: int, status: RunStatus, seconds: float, error: str) -> None:
     """A run that ends before its deliveries did: what was answered until then is counted all the same."""
     finish(connection, run, status, seconds, error)
     _count_answers(connection, run)
@@ -171,8 +173,8 @@ def _withheld(connection: Connection, run: int) -> dict[int, int]:
     """By destination's id, the calls that were not sent since their users had just been suppressed."""
     query = (
         select(requests.c.destination_id, func.count().label("calls"))
-        .join_from(requests, untaken_calls)
-        .where(requests.c.run_id == run, untaken_calls.c.reason.is_(None))
+        .join_from(requests, rejected_calls)
+        .where(requests.c.run_id == run, rejected_calls.c.reason.is_(None))
         .group_by(requests.c.destination_id)
     )
     return {row.destination_id: row.calls for row in connection.execute(query)}
@@ -193,7 +195,7 @@ def _row(run: int, destination: int, each: DestinationReport) -> dict[str, objec
     }
 
 
-def times_of(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
+def start_times(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
     """When runs started, as identify calls say it: ISO 8601, UTC, milliseconds."""
     query = select(runs.c.id, runs.c.started_at).where(runs.c.id.in_(wanted))
     return {row.id: timestamp(row.started_at) for row in connection.execute(query)}

@@ -11,92 +11,96 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from audience_sync.delivery.deliver import Context, Delivery, Tally, deliver
+from audience_sync.delivery.deliver import DeliveryContext, DeliveryJob, DeliveryStats, deliver
 from audience_sync.delivery.send.acknowledge import count_refused
-from audience_sync.delivery.send.withheld import Latecomers
+from audience_sync.delivery.send.withheld import RecentSuppressions
 from audience_sync.destinations.base import Destination
-from audience_sync.destinations.http.statuses import shortened
+from audience_sync.destinations.http.statuses import truncate
 from audience_sync.model import RunId
-from audience_sync.redaction.secrets import masked
-from audience_sync.store.audiences.suppressions import suppressed_lately
+from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.store.audiences.suppressions import suppressed_since
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease
 from audience_sync.sync.commit.commit import property_ids
-from audience_sync.sync.commit.run_record import nonces_of, times_of
-from audience_sync.sync.deliver.pending import Owed
-from audience_sync.sync.plan_run import Outlook
+from audience_sync.sync.commit.run_record import nonces_of, start_times
+from audience_sync.sync.deliver.pending import PendingDelivery
+from audience_sync.sync.deliver.run_plan import RunPlan
 from audience_sync.sync.values.report import DestinationReport, destination_report
-from audience_sync.sync.values.request import Order, Parts, Watch
-from audience_sync.tracing import here, note, span
+from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
+from audience_sync.tracing import current_span_context, set_span_attributes, span
 from audience_sync.workspace import Workspace
 
 
-def context_of(
-    parts: Parts,
-    watch: Watch,
+def delivery_context(
+    dependencies: RunDependencies,
+    progress: ProgressListener,
     workspace: Workspace,
     lease: Lease,
-    outlook: Outlook,
-    owed: Sequence[Owed],
-) -> Context:
+    plan: RunPlan,
+    pending: Sequence[PendingDelivery],
+) -> DeliveryContext:
     """What all deliveries of the run share."""
-    runs = sorted({run for each in owed for run in _runs_told(workspace, each, outlook.destinations[each.ledger.name])})
-    times = parts.store.look(partial(times_of, wanted=runs))
-    nonces = parts.store.look(partial(nonces_of, wanted=runs))
-    ids = parts.store.look(property_ids)
-    latecomers = Latecomers(partial(_suppressed_lately, parts.store, datetime.now(UTC)))
-    return Context(
+    runs = sorted({run for each in pending for run in _runs_told(workspace, each, plan.destinations[each.state.name])})
+    times = dependencies.store.read_with_retry(partial(start_times, wanted=runs))
+    nonces = dependencies.store.read_with_retry(partial(nonces_of, wanted=runs))
+    ids = dependencies.store.read_with_retry(property_ids)
+    latecomers = RecentSuppressions(partial(_suppressed_lately, dependencies.store, datetime.now(UTC)))
+    return DeliveryContext(
         lease,
-        RunId(outlook.run),
-        outlook.known.installation,
+        RunId(plan.run),
+        plan.stored.installation,
         times,
         ids,
-        watch.delivering,
+        progress.delivering,
         nonces=nonces,
-        latecomers=latecomers,
-        mask=lambda text: shortened(masked(text, parts.settings.secrets)),
+        recently_suppressed=latecomers,
+        mask=lambda text: truncate(mask_secrets(text, dependencies.settings.secrets)),
     )
 
 
-def _runs_told(workspace: Workspace, owed: Owed, destination: Destination) -> Iterator[int]:
+def _runs_told(workspace: Workspace, pending: PendingDelivery, destination: Destination) -> Iterator[int]:
     """The runs whose times calls carry: of each call the newest, and of each event its own."""
-    newest = f"select run_id from {owed.table}"
-    own = f"select unnest(regexp_extract_all(versions, '@(\\d+)', 1))::integer from {owed.table}"
-    queries = [newest, own] if owed.told_since(destination) else [newest]
+    newest = f"select run_id from {pending.table}"
+    own = f"select unnest(regexp_extract_all(versions, '@(\\d+)', 1))::integer from {pending.table}"
+    queries = [newest, own] if pending.told_since(destination) else [newest]
     return (run for query in queries for (run,) in workspace.all(f"select distinct * from ({query})"))
 
 
 def _suppressed_lately(store: Store, since: datetime) -> set[str]:
-    return store.look(partial(suppressed_lately, since=since))
+    return store.read_with_retry(partial(suppressed_since, since=since))
 
 
-def tell_all(
-    workspace: Workspace, context: Context, order: Order, outlook: Outlook, owed: Sequence[Owed]
+def deliver_all(
+    workspace: Workspace,
+    context: DeliveryContext,
+    request: RunRequest,
+    plan: RunPlan,
+    pending: Sequence[PendingDelivery],
 ) -> list[DestinationReport]:
     """All destinations side by side, so that none delays another; the feeds of one in turn."""
-    by_name: dict[str, list[Owed]] = {}
-    for each in owed:
-        by_name.setdefault(each.ledger.name, []).append(each)
+    by_name: dict[str, list[PendingDelivery]] = {}
+    for each in pending:
+        by_name.setdefault(each.state.name, []).append(each)
     if not by_name:
         return []
     with ThreadPoolExecutor(len(by_name), thread_name_prefix="destination") as pool:
         futures = {
-            name: pool.submit(_deliver_one, workspace, context, order, outlook, shares, here())
+            name: pool.submit(_deliver_one, workspace, context, request, plan, shares, current_span_context())
             for name, shares in by_name.items()
         }
         _wait(context, list(futures.values()))
 
     def count(connection: Connection) -> dict[str, int]:
-        return {each.ledger.name: count_refused(connection, each.ledger.id or 0) for each in owed}
+        return {each.state.name: count_refused(connection, each.state.id or 0) for each in pending}
 
-    refused = context.lease.carry_out(count)
+    refused = context.lease.transact(count)
     return [
-        destination_report(outlook.destinations[name].address, future.result(), refused[name])
+        destination_report(plan.destinations[name].address, future.result(), refused[name])
         for name, future in futures.items()
     ]
 
 
-def _wait(context: Context, futures: Sequence[Future[list[Tally]]]) -> None:
+def _wait(context: DeliveryContext, futures: Sequence[Future[list[DeliveryStats]]]) -> None:
     try:
         wait(futures)
     except BaseException:  # a person or the system ends the run: requests under way are still answered
@@ -106,42 +110,49 @@ def _wait(context: Context, futures: Sequence[Future[list[Tally]]]) -> None:
 
 
 def _deliver_one(
-    workspace: Workspace, context: Context, order: Order, outlook: Outlook, shares: Sequence[Owed], within: Any
-) -> list[Tally]:
-    if outlook.suppressed.error:
-        return [Tally(each.ledger.name, each.calls, error=outlook.suppressed.error) for each in shares]
-    with span("deliver", parent=within, run=outlook.run, destination=shares[0].ledger.name):
-        tallies = [deliver(workspace, context, _delivery(each, order, outlook)) for each in shares]
-        note(calls=sum(each.calls for each in tallies), delivered=sum(each.delivered for each in tallies))
+    workspace: Workspace,
+    context: DeliveryContext,
+    request: RunRequest,
+    plan: RunPlan,
+    shares: Sequence[PendingDelivery],
+    within: Any,
+) -> list[DeliveryStats]:
+    if plan.suppressed.error:
+        return [DeliveryStats(each.state.name, each.calls, error=plan.suppressed.error) for each in shares]
+    with span("deliver", parent=within, run=plan.run, destination=shares[0].state.name):
+        tallies = [deliver(workspace, context, _delivery(each, request, plan)) for each in shares]
+        set_span_attributes(
+            calls=sum(each.calls for each in tallies), delivered=sum(each.delivered for each in tallies)
+        )
         return tallies
 
 
-def _delivery(owed: Owed, order: Order, outlook: Outlook) -> Delivery:
-    ledger = owed.ledger
-    assert ledger.id is not None
-    return Delivery(
-        ledger.name,
-        ledger.id,
-        outlook.destinations[ledger.name],
-        owed.feed,
-        owed.table,
-        owed.calls,
-        whole=owed.whole,
-        most=_most(owed, order, outlook),
-        rate=order.rate,
-        kept_back=owed.kept_back,
-        kept_calls=owed.kept_calls,
-        releases=owed.releases,
-        retries=owed.retries,
-        told_since=owed.told_since(outlook.destinations[ledger.name]),
+def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> DeliveryJob:
+    state = pending.state
+    assert state.id is not None
+    return DeliveryJob(
+        state.name,
+        state.id,
+        plan.destinations[state.name],
+        pending.cursor,
+        pending.table,
+        pending.calls,
+        includes_everyone=pending.whole,
+        max_calls=_max_calls(pending, request, plan),
+        rate=request.rate,
+        withheld_table=pending.kept_back,
+        kept_calls=pending.kept_calls,
+        releases=pending.releases,
+        retries=pending.retries,
+        told_since=pending.told_since(plan.destinations[state.name]),
     )
 
 
-def _most(owed: Owed, order: Order, outlook: Outlook) -> int | None:
+def _max_calls(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> int | None:
     """How many calls may be sent, where not all: of a share, those that are still missing of it."""
-    if order.share is None or owed.feed.seeding is None:
-        return order.most
-    members = next(each.after for each in outlook.findings.audiences if each.key == order.seed)
-    everyone = members - owed.kept_calls
-    told = everyone - owed.calls
-    return max(0, math.ceil(round(order.share * everyone, 6)) - told)
+    if request.share is None or pending.cursor.seeding is None:
+        return request.max_calls
+    members = next(each.after for each in plan.changes.audiences if each.key == request.seed)
+    everyone = members - pending.kept_calls
+    told = everyone - pending.calls
+    return max(0, math.ceil(round(request.share * everyone, 6)) - told)

@@ -9,29 +9,29 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from audience_sync.config.models import AudienceConfig, Settings
-from audience_sync.delivery.pending.pending import NEVER, Facts, needed_after, owed
-from audience_sync.delivery.state.cursors import Feed, Ledger, Subscription
+from audience_sync.delivery.pending.pending import MAX_RUN, DeliveryInputs, log_floor, pending_calls
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
-from audience_sync.model import Initial
+from audience_sync.model import InitialSync
 from audience_sync.store.tables import changes, destinations, properties
-from audience_sync.sync.load.resolve_audiences import Target, origin
-from audience_sync.sync.values.change_set import Findings
-from audience_sync.sync.values.stored_state import Known
-from audience_sync.workspace import Workspace, literal
+from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
+from audience_sync.sync.values.change_set import ChangeSet
+from audience_sync.sync.values.stored_state import StoredState
+from audience_sync.workspace import Workspace, quote_literal
 
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id": "integer"}
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class PendingDelivery:
     """What one destination is owed over one feed: a table of calls in the workspace, and their number.
 
     ``kept_back``: a table of what ``kept_calls`` suppressed users are not sent. ``releases``: some users are sent
     what was withheld from them. ``retries``: what was refused is among it.
     """
 
-    ledger: Ledger
-    feed: Feed
+    state: DestinationState
+    cursor: DeliveryCursor
     table: str
     calls: int
     whole: bool = True
@@ -40,47 +40,47 @@ class Owed:
     releases: bool = False
     retries: bool = False
 
-    def of(self, ledger: Ledger) -> Owed:
+    def of(self, state: DestinationState) -> PendingDelivery:
         """The same by the ledger as it was stored, with its ids."""
-        seeding = self.feed.seeding
-        return replace(self, ledger=ledger, feed=ledger.feed if seeding is None else ledger.seeds[seeding])
+        seeding = self.cursor.seeding
+        return replace(self, state=state, cursor=state.cursor if seeding is None else state.seeds[seeding])
 
     def told_since(self, destination: Destination) -> dict[str, int]:
         """Of each audience whose events the destination is told, the run since which it is told of it."""
         if destination.options.events is None:
             return {}
-        known = self.ledger.subscriptions.values()
+        known = self.state.subscriptions.values()
         return {each.key: each.since_run for each in known if each.key in destination.about.audience_keys}
 
 
 def configs_by_key(
-    settings: Settings, known: Known, findings: Findings, targets: Sequence[Target]
+    settings: Settings, known: StoredState, changes: ChangeSet, targets: Sequence[ResolvedAudience]
 ) -> dict[str, AudienceConfig]:
     """The config of every audience that exists after the run, those from ``names_from`` too."""
     named = {target.key: target.config for target in targets}
     entries = {origin(config): config for config in settings.audiences if config.names_from}
     stored = {key: entries[each.origin] for key, each in known.properties.items() if each.origin in entries}
-    created = {each.key: entries[each.origin] for each in findings.created if each.origin in entries}
-    exists = known.properties.keys() | {each.key for each in findings.created}
+    created = {each.key: entries[each.origin] for each in changes.created if each.origin in entries}
+    exists = known.properties.keys() | {each.key for each in changes.created}
     return {key: config for key, config in (named | stored | created).items() if key in exists}
 
 
-def wanted(
-    settings: Settings, known: Known, findings: Findings, configs: Mapping[str, AudienceConfig], name: str
+def wanted_properties(
+    settings: Settings, stored: StoredState, changes: ChangeSet, configs: Mapping[str, AudienceConfig], name: str
 ) -> dict[str, bool]:
     """The properties a destination is to be told of; the value says whether everyone is told at first."""
-    exists = known.properties.keys() | {each.key for each in findings.created}
+    exists = stored.properties.keys() | {each.key for each in changes.created}
     keys = {
-        key: config.initial is not Initial.NONE
+        key: config.initial is not InitialSync.NONE
         for key, config in configs.items()
         if name in settings.destinations_of(config)
     }
     return keys | {key: True for each in settings.computed_traits for key in each.columns if key in exists}
 
 
-def read_log(connection: Connection, workspace: Workspace, ledgers: Mapping[str, Ledger]) -> str:
+def read_log(connection: Connection, workspace: Workspace, states: Mapping[str, DestinationState]) -> str:
     """The stored changes that some destination has not been told, as a workspace table."""
-    floor = min([needed_after(*share) for ledger in ledgers.values() for share in _shares(ledger)], default=NEVER)
+    floor = min([log_floor(*share) for state in states.values() for share in _shares(state)], default=MAX_RUN)
     query = (
         select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
         .join_from(changes, properties)
@@ -89,13 +89,13 @@ def read_log(connection: Connection, workspace: Workspace, ledgers: Mapping[str,
     return workspace.load(_COLUMNS, _batches(connection, query))
 
 
-def _shares(ledger: Ledger) -> list[tuple[Feed, list[Subscription]]]:
+def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscription]]]:
     """Every feed of a destination, with what it is told of over it."""
-    seeds = [(feed, [ledger.subscriptions[key]]) for key, feed in ledger.seeds.items() if key in ledger.subscriptions]
-    return [(ledger.feed, ledger.active()), *seeds]
+    seeds = [(cursor, [state.subscriptions[key]]) for key, cursor in state.seeds.items() if key in state.subscriptions]
+    return [(state.cursor, state.active()), *seeds]
 
 
-def read_kept(connection: Connection, workspace: Workspace, table: Table) -> str:
+def read_undelivered(connection: Connection, workspace: Workspace, table: Table) -> str:
     """What refused or withheld calls carried, by destination, as a workspace table."""
     query = select(destinations.c.name, table.c.user_id, properties.c.key, table.c.value, table.c.run_id).select_from(
         table.join(destinations).join(properties)
@@ -108,47 +108,47 @@ def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[A
     yield from result.partitions()
 
 
-def gather(workspace: Workspace, known: Facts, findings: Findings, run: int) -> Facts:
+def add_run_changes(workspace: Workspace, known: DeliveryInputs, changes: ChangeSet, run: int) -> DeliveryInputs:
     """Everything there is to tell: what was owed before, and what this run found."""
-    for table in findings.logs:
+    for table in changes.logs:
         workspace.run(f"insert into {known.log} select user_id, key, value, {run} as run_id from {table}")
     return known
 
 
-def owed_to(
+def pending_for(
     workspace: Workspace,
-    facts: Facts,
-    ledger: Ledger,
+    inputs: DeliveryInputs,
+    state: DestinationState,
     destination: Destination,
     *,
-    feed: Feed,
+    cursor: DeliveryCursor,
     only_told: bool = False,
     retry: bool = False,
-) -> Owed:
+) -> PendingDelivery:
     """What one destination is owed over one of its feeds."""
-    refused, withheld = (_of(workspace, table, ledger) for table in (facts.refused, facts.withheld or ""))
+    refused, withheld = (_of(workspace, table, state) for table in (inputs.refused, inputs.withheld or ""))
     kept_back = workspace.name("kept_back")
-    subscriptions = ledger.active() if feed.seeding is None else [ledger.subscriptions[feed.seeding]]
-    table = owed(
+    subscriptions = state.active() if cursor.seeding is None else [state.subscriptions[cursor.seeding]]
+    table = pending_calls(
         workspace,
-        Facts(
-            facts.log,
+        DeliveryInputs(
+            inputs.log,
             refused,
-            facts.chains,
-            facts.suppressed,
+            inputs.chains,
+            inputs.suppressed,
             withheld,
-            facts.aliases if destination.has_alias else None,
+            inputs.aliases if destination.has_alias else None,
         ),
-        feed,
+        cursor,
         subscriptions,
         companions=destination.companions,
         retry_refused=retry,
         only_told=only_told,
         kept_back=kept_back,
     )
-    return Owed(
-        ledger,
-        feed,
+    return PendingDelivery(
+        state,
+        cursor,
         table,
         workspace.one(f"select count(*) from {table}")[0],
         whole=not only_told,
@@ -159,8 +159,8 @@ def owed_to(
     )
 
 
-def _of(workspace: Workspace, table: str, ledger: Ledger) -> str:
+def _of(workspace: Workspace, table: str, state: DestinationState) -> str:
     """One destination's rows of a table."""
     mine = workspace.name("mine")
-    workspace.run(f"create view {mine} as from {table} where destination = {literal(ledger.name)}")
+    workspace.run(f"create view {mine} as from {table} where destination = {quote_literal(state.name)}")
     return mine

@@ -6,101 +6,103 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
-from audience_sync.sync.detect.collector import Collector
-from audience_sync.sync.diff.audience_diff import Compared
+from audience_sync.sync.detect.collector import ChangeDetector
+from audience_sync.sync.diff.audience_diff import AudienceDiff
 from audience_sync.sync.diff.holdout import salt_of, share_of
 from audience_sync.sync.diff.new_segments import members_change
 from audience_sync.sync.guard.holds import Difference
 from audience_sync.sync.guard.limits import audience_reason, reasons_together
-from audience_sync.sync.load.snapshot import place_of
-from audience_sync.sync.values.change_set import Held, NewProperty
+from audience_sync.sync.load.snapshot import loaded_from
+from audience_sync.sync.values.change_set import HeldDifference, NewProperty
 
 
-def settle(collector: Collector) -> None:
+def guard_audiences(detector: ChangeDetector) -> None:
     """Judge all audiences that were compared since this was done last, and take over those that may go through."""
-    settled, fresh = collector.compared[: collector.settled], collector.compared[collector.settled :]
-    collector.settled = len(collector.compared)
-    alone = {each.target.key: reason for each in fresh if (reason := _alone(collector, each))}
-    gone_through = [each for each in settled if each.target.key in collector.findings.taken]
-    together = _together(collector, [*gone_through, *fresh], alone)
+    settled, fresh = detector.compared[: detector.settled], detector.compared[detector.settled :]
+    detector.settled = len(detector.compared)
+    alone = {each.target.key: reason for each in fresh if (reason := _alone(detector, each))}
+    gone_through = [each for each in settled if each.target.key in detector.changes.taken]
+    together = _together(detector, [*gone_through, *fresh], alone)
     for each in fresh:
-        held = _judge(collector, each, alone, together)
+        held = _judge(detector, each, alone, together)
         if held:
-            _leave(collector, each, held)
+            _hold(detector, each, held)
         else:
-            _take(collector, each)
+            _accept(detector, each)
 
 
-def finish(collector: Collector) -> None:
+def finish_audiences(detector: ChangeDetector) -> None:
     """What can be said once all audiences are settled."""
-    _mark(collector)
-    _count_held_out(collector)
-    if collector.is_whole:
-        known = {each.key for each in collector.findings.audiences}
-        collector.decisions.forget(HoldKind.AUDIENCE, known)
+    _mark(detector)
+    _count_held_out(detector)
+    if detector.is_whole:
+        known = {each.key for each in detector.changes.audiences}
+        detector.decisions.supersede_missing(HoldKind.AUDIENCE, known)
 
 
-def _judge(collector: Collector, each: Compared, alone: Mapping[str, str], together: Mapping[str, str]) -> Held | None:
+def _judge(
+    detector: ChangeDetector, each: AudienceDiff, alone: Mapping[str, str], together: Mapping[str, str]
+) -> HeldDifference | None:
     if each.target.stored is None:  # a first creation is not guarded
         return None
     key = each.target.key
     reason = alone.get(key) or together.get(key)
-    return collector.decisions.rule(_difference(collector, each), reason, together=key not in alone)
+    return detector.decisions.decide(_difference(detector, each), reason, together=key not in alone)
 
 
-def _difference(collector: Collector, each: Compared) -> Difference:
-    guard = collector.settings.guard_of(each.target.config)
-    return Difference(HoldKind.AUDIENCE, each.target.key, each.counts, each.news, guard.tolerance)
+def _difference(detector: ChangeDetector, each: AudienceDiff) -> Difference:
+    guard = detector.settings.guard_of(each.target.config)
+    return Difference(HoldKind.AUDIENCE, each.target.key, each.counts, each.new_difference, guard.tolerance)
 
 
-def _alone(collector: Collector, each: Compared) -> str | None:
+def _alone(detector: ChangeDetector, each: AudienceDiff) -> str | None:
     """What stands against an audience by itself."""
     if each.target.stored is None:
         return None
-    guard = collector.settings.guard_of(each.target.config)
+    guard = detector.settings.guard_of(each.target.config)
     return audience_reason(each.target.key, each.counts, guard, moved=each.moved)
 
 
-def _together(collector: Collector, moving: Sequence[Compared], alone: Mapping[str, str]) -> dict[str, str]:
+def _together(detector: ChangeDetector, moving: Sequence[AudienceDiff], alone: Mapping[str, str]) -> dict[str, str]:
     """What stands against audiences together. A run over some of them knows too little: what is held stays held."""
     rest = [each for each in moving if each.target.stored is not None and each.target.key not in alone]
-    judged = [each for each in rest if not collector.decisions.is_approved(_difference(collector, each))]
-    settings = collector.settings
+    judged = [each for each in rest if not detector.decisions.is_approved(_difference(detector, each))]
+    settings = detector.settings
     guarded = {each.target.key: (each.counts, settings.guard_of(each.target.config)) for each in judged}
     reasons = reasons_together(guarded, settings.guard)
-    return reasons if collector.is_whole else _held_together(collector, judged) | reasons
+    return reasons if detector.is_whole else _held_together(detector, judged) | reasons
 
 
-def _held_together(collector: Collector, judged: list[Compared]) -> dict[str, str]:
+def _held_together(detector: ChangeDetector, judged: list[AudienceDiff]) -> dict[str, str]:
     holds = {
-        each.target.key: collector.decisions.waiting((HoldKind.AUDIENCE, each.target.key))
+        each.target.key: detector.decisions.waiting((HoldKind.AUDIENCE, each.target.key))
         for each in judged
         if each.counts.entered + each.counts.left
     }
     return {key: hold.reason for key, hold in holds.items() if hold and hold.together}
 
 
-def _leave(collector: Collector, each: Compared, held: Held) -> None:
+def _hold(detector: ChangeDetector, each: AudienceDiff, held: HeldDifference) -> None:
     """Its finding says why; nothing else comes of it."""
-    found = collector.findings.audiences[each.place]
-    absent = collector.known.absent.get(each.target.key, 0)
-    collector.findings.audiences[each.place] = replace(
+    found = detector.changes.audiences[each.result_index]
+    absent = detector.stored.absent.get(each.target.key, 0)
+    detector.changes.audiences[each.result_index] = replace(
         found, status=AudienceStatus.HELD, entered=0, left=0, error=held.words, held=held, absent=absent, returned=0
     )
     if each.target.origin is not None:
-        collector.incomplete.add(each.target.origin)
+        detector.incomplete.add(each.target.origin)
 
 
-def _take(collector: Collector, each: Compared) -> None:
-    target, findings = each.target, collector.findings
+def _accept(detector: ChangeDetector, each: AudienceDiff) -> None:
+    target, findings = each.target, detector.changes
     chain = each.chain
     if chain.id is not None and each.diff.entered + each.diff.left:  # of an unchanged source it is not fetched yet
-        chain = collector.stored_chain(chain.id)
-    change = members_change(collector.workspace, chain, each.diff, collector.run)
+        chain = detector.stored_chain(chain.id)
+    change = members_change(detector.workspace, chain, each.diff, detector.run)
     if change:
         findings.changes.append(change)
         if each.chain.id is not None:
-            collector.fetched[each.chain.id] = change.chain
+            detector.fetched[each.chain.id] = change.chain
     stay = None if target.config.min_stay is None else str(target.config.min_stay)
     if stay != (target.stored and target.stored.min_stay):
         findings.stays[target.key] = stay
@@ -112,7 +114,7 @@ def _take(collector: Collector, each: Compared) -> None:
     if each.absences:
         findings.absences[target.key] = each.absences
     findings.taken[target.key] = each.taken
-    findings.places[target.key] = place_of(target.config)
+    findings.places[target.key] = loaded_from(target.config)
     if target.stored is None:
         place = len(findings.changes) - 1
         findings.created.append(
@@ -126,16 +128,16 @@ def _take(collector: Collector, each: Compared) -> None:
             )
 
 
-def _mark(collector: Collector) -> None:
+def _mark(detector: ChangeDetector) -> None:
     """What many audiences come from is known as unchanged only where each of them was taken."""
-    for each in collector.compared:
-        if each.target.origin in collector.incomplete:
-            collector.findings.taken[each.target.key] = each.taken._replace(mark=None, invalid=0)
+    for each in detector.compared:
+        if each.target.origin in detector.incomplete:
+            detector.changes.taken[each.target.key] = each.taken._replace(mark=None, invalid=0)
 
 
-def _count_held_out(collector: Collector) -> None:
+def _count_held_out(detector: ChangeDetector) -> None:
     """Of every audience the findings say how many are held out, also of those that stay as they are."""
-    known, found = collector.known.held_out, collector.findings
+    known, found = detector.stored.held_out, detector.changes
     for place, each in enumerate(found.audiences):
         users = found.held_out[each.key].users if each.key in found.held_out else known.get(each.key, 0)
         if users:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from audience_sync.config.models import ComputedTraitsConfig
-from audience_sync.model import Counts, HoldKind
+from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.store.snapshots.chain import Chain
-from audience_sync.sync.detect.collector import Collector
-from audience_sync.sync.diff.traits import ALL, TraitsDiff
+from audience_sync.sync.detect.collector import ChangeDetector
+from audience_sync.sync.diff.traits import ALL_TRAITS, TraitsDiff
 from audience_sync.sync.guard.holds import Difference, repeats
 from audience_sync.sync.guard.limits import trait_reason, traits_reason
-from audience_sync.workspace import literal
+from audience_sync.workspace import quote_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class ComparedTraits:
     diff: TraitsDiff
 
 
-def judge(
-    collector: Collector,
+def guard_traits(
+    detector: ChangeDetector,
     config: ComputedTraitsConfig,
     compared: Sequence[ComparedTraits],
     *,
@@ -39,70 +39,70 @@ def judge(
     compared, so that what was held together stays held.
     """
     stored = [each for each in compared if each.diff.log]
-    differences = list(_differences(collector, config, stored))
-    whole = _reason_together(collector, config, stored, is_empty=is_empty)
-    again = _reasons_undone(collector, differences)
+    differences = list(_differences(detector, config, stored))
+    whole = _reason_together(detector, config, stored, is_empty=is_empty)
+    again = _reasons_undone(detector, differences)
     held = set()
     for each in differences:
         if each.key in again:
             words, several = again[each.key]
-            if _is_held(collector, each, words, together=several, repeated=True):
+            if _is_held(detector, each, words, together=several, repeated=True):
                 held.add(each.key)
             continue
         together = whole if len(differences) > 1 else None
         if is_part:
-            together = _held_together(collector, each) or together
-        reason = together or whole or trait_reason(each.key, each.counts, collector.settings.guard_of(config))
-        if _is_held(collector, each, reason, together=together is not None):
+            together = _held_together(detector, each) or together
+        reason = together or whole or trait_reason(each.key, each.counts, detector.settings.guard_of(config))
+        if _is_held(detector, each, reason, together=together is not None):
             held.add(each.key)
     return held
 
 
 def _differences(
-    collector: Collector, config: ComputedTraitsConfig, stored: Sequence[ComparedTraits]
+    detector: ChangeDetector, config: ComputedTraitsConfig, stored: Sequence[ComparedTraits]
 ) -> Iterator[Difference]:
-    tolerance = collector.settings.guard_of(config).tolerance
+    tolerance = detector.settings.guard_of(config).tolerance
     for each in stored:
         for key in each.keys:
-            counts = each.diff.lost.get(key, Counts(0, 0, 0))
-            mine = f"from {each.diff.log} where key = {literal(key)}"
+            counts = each.diff.lost.get(key, ChangeCounts(0, 0, 0))
+            mine = f"from {each.diff.log} where key = {quote_literal(key)}"
             users = f"select user_id, false as present {mine} and value is null"
             changed = f"select user_id, value is not null as present {mine}"
             yield Difference(HoldKind.COMPUTED_TRAIT, key, counts, users, tolerance, changed)
 
 
 def _reason_together(
-    collector: Collector, config: ComputedTraitsConfig, stored: Sequence[ComparedTraits], *, is_empty: bool
+    detector: ChangeDetector, config: ComputedTraitsConfig, stored: Sequence[ComparedTraits], *, is_empty: bool
 ) -> str | None:
     """Why all of the entry's traits are held."""
     keys = [key for each in stored for key in each.keys]
-    guard = collector.settings.guard_of(config)
-    lost = [each.diff.lost[ALL] for each in stored if ALL in each.diff.lost]
+    guard = detector.settings.guard_of(config)
+    lost = [each.diff.lost[ALL_TRAITS] for each in stored if ALL_TRAITS in each.diff.lost]
     reasons = (traits_reason(keys, counts, guard, is_empty=is_empty) for counts in lost)
     return next((reason for reason in reasons if reason), None)
 
 
-def _held_together(collector: Collector, difference: Difference) -> str | None:
-    hold = collector.decisions.waiting(difference.subject)
+def _held_together(detector: ChangeDetector, difference: Difference) -> str | None:
+    hold = detector.decisions.waiting(difference.subject)
     return hold.reason if hold and hold.together and difference.counts.left else None
 
 
-def _reasons_undone(collector: Collector, differences: Sequence[Difference]) -> dict[str, tuple[str, bool]]:
+def _reasons_undone(detector: ChangeDetector, differences: Sequence[Difference]) -> dict[str, tuple[str, bool]]:
     """By key, the reason of traits whose undone changes the snapshot repeats, and whether several have the same."""
     repeated: dict[tuple[int, int], list[Difference]] = {}
     for each in differences:
-        hold = collector.decisions.undone(each)
-        if hold is not None and not collector.decisions.is_approved(each):
-            repeated.setdefault(collector.decisions.undone_by(hold), []).append(each)
+        hold = detector.decisions.undone(each)
+        if hold is not None and not detector.decisions.is_approved(each):
+            repeated.setdefault(detector.decisions.undone_by(hold), []).append(each)
     return {each.key: (repeats(group, *runs), len(group) > 1) for runs, group in repeated.items() for each in group}
 
 
 def _is_held(
-    collector: Collector, difference: Difference, reason: str | None, *, together: bool, repeated: bool = False
+    detector: ChangeDetector, difference: Difference, reason: str | None, *, together: bool, repeated: bool = False
 ) -> bool:
-    held = collector.decisions.rule(difference, reason, together=together, repeated=repeated)
+    held = detector.decisions.decide(difference, reason, together=together, repeated=repeated)
     if held is None:
         return False
-    found = collector.findings.traits
-    collector.findings.traits = replace(found, held=(*found.held, (difference.key, held)))
+    found = detector.changes.traits
+    detector.changes.traits = replace(found, held=(*found.held, (difference.key, held)))
     return True

@@ -10,16 +10,16 @@ from sqlalchemy import Connection, select
 
 from audience_sync.config.models import Settings
 from audience_sync.errors import SourceError
-from audience_sync.model import Counts, HoldKind
-from audience_sync.redaction.secrets import masked
+from audience_sync.model import ChangeCounts, HoldKind
+from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import Source
 from audience_sync.store.audiences.suppressions import COMMAND, CONFIG, suppress, unsuppress
 from audience_sync.store.tables import suppressions
-from audience_sync.sync.guard.holds import Decisions, Difference
+from audience_sync.sync.guard.holds import Difference, HoldPolicy
 from audience_sync.sync.guard.limits import suppression_reason
-from audience_sync.sync.load.resolve_ids import Aliases
-from audience_sync.sync.load.snapshot import rejected_rows, scanning, wanted_of
-from audience_sync.sync.values.change_set import Findings
+from audience_sync.sync.load.resolve_ids import AliasMap
+from audience_sync.sync.load.snapshot import rejected_rows, scanning, snapshot_request
+from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.workspace import Workspace
 
 #: What `--accept` calls the lists together.
@@ -27,7 +27,7 @@ KEY = "suppressed"
 
 
 @dataclass(frozen=True, slots=True)
-class Suppressed:
+class SuppressionUpdate:
     """``table`` (``user_id``): nobody in it is sent anything. ``added`` and ``removed``: tables of what changed on
     the config's lists, as they were read ``at``. ``error``: a list can't be read, so nobody may be sent anything."""
 
@@ -52,38 +52,38 @@ def read_suppressed(
     workspace: Workspace,
     settings: Settings,
     sources: Mapping[str, Source],
-    findings: Findings,
-    decisions: Decisions,
+    changes: ChangeSet,
+    decisions: HoldPolicy,
     *,
     erased: str,
-    aliases: Aliases,
-) -> Suppressed:
+    aliases: AliasMap,
+) -> SuppressionUpdate:
     """The lists as they are now, for every id of a user. Of a list that shrinks suspiciously nobody is taken off."""
     stored, at = _stored(connection, workspace), datetime.now(UTC)
     listed, error = workspace.name("listed"), None
     workspace.run(f"create table {listed} (user_id varchar)")
     try:
         for entry in settings.suppressed:
-            rows = sources[entry.source].read(workspace, wanted_of(entry))
+            rows = sources[entry.source].read(workspace, snapshot_request(entry))
             with scanning(rows):
                 workspace.run(f"insert into {listed} select distinct user_id from ({rows.select})")
             if workspace.one(f"select count(*) from {listed} where user_id is null")[0]:
-                findings.rejected += rejected_rows(workspace, rows, None)
+                changes.rejected += rejected_rows(workspace, rows, None)
                 workspace.run(f"delete from {listed} where user_id is null")
     except SourceError as failure:
-        error = masked(f"the list of suppressed users can't be read: {failure}", settings.secrets)
-        findings.errors.append(f"{error}. Nothing was sent to any user; pending calls stay pending")
+        error = mask_secrets(f"the list of suppressed users can't be read: {failure}", settings.secrets)
+        changes.errors.append(f"{error}. Nothing was sent to any user; pending calls stay pending")
     before = f"select user_id from {stored} where origin = '{CONFIG}'"
     added = _table(workspace, f"select distinct user_id from {listed} where not {erased} except {before}")
     removed = _table(workspace, f"{before} except select user_id from {listed}")
     if error is None:
-        _guard(workspace, settings, findings, decisions, before, removed)
+        _guard(workspace, settings, changes, decisions, before, removed)
     everyone = aliases.ids_of(
         workspace,
         f"select user_id from {stored} where origin = '{COMMAND}' union select user_id from {added} "
         f"union ({before} except select user_id from {removed})",
     )
-    return Suppressed(everyone, added, removed, at, error)
+    return SuppressionUpdate(everyone, added, removed, at, error)
 
 
 def _stored(connection: Connection, workspace: Workspace) -> str:
@@ -99,13 +99,13 @@ def _table(workspace: Workspace, query: str) -> str:
 
 
 def _guard(
-    workspace: Workspace, settings: Settings, findings: Findings, decisions: Decisions, before: str, removed: str
+    workspace: Workspace, settings: Settings, changes: ChangeSet, decisions: HoldPolicy, before: str, removed: str
 ) -> None:
     """Take nobody off the lists where too many would be."""
     known, gone = (workspace.one(f"select count(*) from ({query})")[0] for query in (before, f"from {removed}"))
     users = f"select user_id, false as present from {removed}"
-    difference = Difference(HoldKind.SUPPRESSED, KEY, Counts(known, 0, gone), users, settings.guard.tolerance)
-    held = decisions.rule(difference, suppression_reason(known, gone, settings.guard))
+    difference = Difference(HoldKind.SUPPRESSED, KEY, ChangeCounts(known, 0, gone), users, settings.guard.tolerance)
+    held = decisions.decide(difference, suppression_reason(known, gone, settings.guard))
     if held:
         workspace.run(f"delete from {removed}")
-        findings.held.append(held.words)
+        changes.held.append(held.words)

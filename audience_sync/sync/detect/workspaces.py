@@ -8,23 +8,25 @@ from dataclasses import replace
 from typing import TypeVar
 
 from audience_sync.sources.boundary import Barred, WorkspaceBrokenError, barring
-from audience_sync.sync.values.request import Parts
+from audience_sync.sync.values.request import RunDependencies
 from audience_sync.workspace import Workspace
 
 Found = TypeVar("Found")
 
 
 @contextmanager
-def looking(parts: Parts, look: Callable[[Parts, Workspace], Found]) -> Iterator[tuple[Workspace, Found]]:
+def looking(
+    dependencies: RunDependencies, look: Callable[[RunDependencies, Workspace], Found]
+) -> Iterator[tuple[Workspace, Found]]:
     """A workspace, open for as long as it is used, and what was found in it.
 
     Each time one more entry fails without being read, so it ends.
     """
     barred: list[Barred] = []
     while True:
-        with Workspace(parts.settings.memory_limit, parts.readable) as workspace:
+        with Workspace(dependencies.settings.memory_limit, dependencies.readable) as workspace:
             try:
-                found = look(replace(parts, sources=barring(parts.sources, barred)), workspace)
+                found = look(replace(dependencies, sources=barring(dependencies.sources, barred)), workspace)
             except WorkspaceBrokenError as error:
                 barred.append(error.barred)
                 continue

@@ -16,7 +16,7 @@ USERS_A_BUCKET = 8
 MOST_BITS = 21
 
 
-def narrowed(workspace: Workspace, new: str, old: str, by: Sequence[str], users: int) -> tuple[str, str]:
+def drop_unchanged_buckets(workspace: Workspace, new: str, old: str, by: Sequence[str], users: int) -> tuple[str, str]:
     """Both queries without what is surely the same in both. ``by``: the columns that tell their rows apart."""
     bits = min(max((users // USERS_A_BUCKET).bit_length() - 1, 1), MOST_BITS)
     # DuckDB puts the hashes of two columns together by exclusive or: only hashed again they can't cancel each other.

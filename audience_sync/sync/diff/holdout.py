@@ -6,18 +6,18 @@ import math
 from dataclasses import dataclass, replace
 
 from audience_sync.config.models import AudienceConfig
-from audience_sync.store.snapshots.chain import Chain, current
+from audience_sync.store.snapshots.chain import Chain, current_rows_query
 from audience_sync.sync.diff.members import MembersDiff
-from audience_sync.sync.load.resolve_audiences import Target
+from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import HeldOut
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 #: Of the hash so many hexadecimal digits count (docs/holdout.md promises them: people compute it in their own SQL).
 DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Parted:
+class HoldoutSplit:
     """``told``: what differs for those who are told. ``held_out`` is None where nothing changes of it. ``at_once``: an
     SQL condition on ``user_id`` for those who may stay members no longer, whatever `min_stay` says."""
 
@@ -26,19 +26,19 @@ class Parted:
     at_once: str = "false"
 
 
-def share_of(target: Target) -> float | None:
+def share_of(target: ResolvedAudience) -> float | None:
     """What the config says (0 to 1); None where nobody is held out."""
     return target.config.holdout or None
 
 
-def salt_of(target: Target) -> str:
+def salt_of(target: ResolvedAudience) -> str:
     """The key that the audience had when somebody was first held out of it."""
     return (target.stored and target.stored.holdout_salt) or target.key
 
 
 def is_held_out(salt: str, share: float) -> str:
     """An SQL condition on ``user_id``. With a larger ``share`` (0 to 1) the same users are held out, and more."""
-    return f"left(md5({literal(salt + ':')} || user_id), {DIGITS}) < {literal(_threshold(share))}"
+    return f"left(md5({quote_literal(salt + ':')} || user_id), {DIGITS}) < {quote_literal(_threshold(share))}"
 
 
 def _threshold(share: float) -> str:
@@ -47,7 +47,7 @@ def _threshold(share: float) -> str:
     return f"{min(math.ceil(share * most), most - 1):0{DIGITS}x}"
 
 
-def mark_with(mark: str | None, config: AudienceConfig, ahead: str = "") -> str | None:
+def extended_fingerprint(mark: str | None, config: AudienceConfig, ahead: str = "") -> str | None:
     """A source's mark, as far as it says what is told: with another share everyone is looked at again, and so they are
     when anything else is ``ahead`` of it in its group."""
     if mark is None:
@@ -55,14 +55,14 @@ def mark_with(mark: str | None, config: AudienceConfig, ahead: str = "") -> str 
     return " ".join(filter(None, (mark, f"holdout {config.holdout}" if config.holdout else "", ahead)))
 
 
-def part(
-    workspace: Workspace, target: Target, chain: Chain, diff: MembersDiff, beside: str | None, *, known: int
-) -> Parted:
+def split_holdout(
+    workspace: Workspace, target: ResolvedAudience, chain: Chain, diff: MembersDiff, beside: str | None, *, known: int
+) -> HoldoutSplit:
     """``diff``: the snapshot against the members and those who were held out: ``beside`` is a query for these,
     ``known`` their number."""
     share = share_of(target)
     if share is None and beside is None:
-        return Parted(diff)
+        return HoldoutSplit(diff)
     out = "false" if share is None else is_held_out(salt_of(target), share)
     was_out = workspace.name("held_out")
     workspace.run(f"create view {was_out} as {beside or 'select null::varchar as user_id where false'}")
@@ -70,7 +70,7 @@ def part(
     gone = f"select user_id from {diff.table} where not present"
     taken_out = let_in = "select null::varchar as user_id where false"
     if target.stored is not None and target.stored.holdout != share:
-        taken_out = f"select user_id from ({current(chain)}) anti join ({gone}) using (user_id) where {out}"
+        taken_out = f"select user_id from ({current_rows_query(chain)}) anti join ({gone}) using (user_id) where {out}"
         let_in = f"select user_id from {was_out} anti join ({gone}) using (user_id) where not ({out})"
     workspace.run(
         f"create table {told} as select user_id, true as present from {diff.table} where present and not ({out}) "
@@ -83,7 +83,7 @@ def part(
         f"union all select user_id, false from ({let_in}) union all select user_id, true from ({taken_out})"
     )
     begun, over = _counts(workspace, moved)
-    parted = Parted(MembersDiff(told, *_counts(workspace, told), diff.invalid), at_once=out)
+    parted = HoldoutSplit(MembersDiff(told, *_counts(workspace, told), diff.invalid), at_once=out)
     if not begun + over:
         return parted
     held_out = HeldOut(

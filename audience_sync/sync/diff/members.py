@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audience_sync.store.snapshots.chain import Chain, current
-from audience_sync.store.snapshots.chains_of_run import members_of
-from audience_sync.sync.diff.bucket_prefilter import narrowed
+from audience_sync.store.snapshots.chain import Chain, current_rows_query
+from audience_sync.store.snapshots.chains_of_run import members_query
+from audience_sync.sync.diff.bucket_prefilter import drop_unchanged_buckets
 from audience_sync.workspace import Workspace
 
 #: From so many users on both sides are narrowed before they are joined: fewer are joined in memory anyway.
@@ -42,10 +42,10 @@ def diff_members(
     Rows without a usable id have NULL there and match nobody. ``erased``: an SQL condition on ``user_id``, true for
     users who are not to come back. ``rereadable``: whether the query may be run twice.
     """
-    old = _with(f"select user_id from ({current(chain)})" if chain.segments else None, beside)
-    if old and rereadable and chain.users >= MANY_USERS:
-        snapshot, old = narrowed(workspace, snapshot, old, ("user_id",), chain.users)
-    raw = _differing(workspace, snapshot, old, ("user_id",))
+    old = _with(f"select user_id from ({current_rows_query(chain)})" if chain.segments else None, beside)
+    if old and rereadable and chain.user_count >= MANY_USERS:
+        snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, ("user_id",), chain.user_count)
+    raw = _full_join(workspace, snapshot, old, ("user_id",))
     invalid = workspace.one(f"select count(*) from {raw} where user_id is null")[0]
     table = workspace.name("members")
     distinct = _distinct(workspace, raw, "user_id")
@@ -70,11 +70,11 @@ def diff_several(
     It is run twice; ``beside`` is a query likewise. All of them go through one join, and each gets its part of what
     differs.
     """
-    by, users = ("place", "user_id"), sum(chain.users for chain in chains)
-    old = _with(members_of(chains) if any(chain.segments for chain in chains) else None, beside)
+    by, users = ("place", "user_id"), sum(chain.user_count for chain in chains)
+    old = _with(members_query(chains) if any(chain.segments for chain in chains) else None, beside)
     if old and users >= MANY_USERS:
-        snapshot, old = narrowed(workspace, snapshot, old, by, users)
-    raw, table = _differing(workspace, snapshot, old, by), workspace.name("members")
+        snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, by, users)
+    raw, table = _full_join(workspace, snapshot, old, by), workspace.name("members")
     invalid = dict(workspace.all(f"select place, count(*) from {raw} where user_id is null group by place"))
     # Sorted, each audience's part is found without a look at the others'.
     workspace.run(
@@ -103,7 +103,7 @@ def _part(workspace: Workspace, table: str, place: int) -> str:
     return view
 
 
-def _differing(workspace: Workspace, new: str, old: str | None, by: Sequence[str]) -> str:
+def _full_join(workspace: Workspace, new: str, old: str | None, by: Sequence[str]) -> str:
     """A table of what is only on one side: the columns of ``by``, and ``present`` for what is new.
 
     Users who are twice in the snapshot are twice in it.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from audience_sync.model import PropertyKind
-from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, current, write
+from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, current_rows_query, write_segment
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.diff.traits import TraitsDiff
 from audience_sync.sync.values.change_set import ChainChange
-from audience_sync.workspace import Workspace, literal
+from audience_sync.workspace import Workspace, quote_literal
 
 #: A chain is folded into a new base when it has this many deltas, or these hold this share of its users.
 MOST_DELTAS = 12
@@ -18,42 +18,42 @@ _BEFORE = "case when present then 'false' else 'true' end"
 
 def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: int) -> ChainChange | None:
     """The audience's chain after the difference; None where nothing changed."""
-    users = chain.users + diff.entered - diff.left
+    users = chain.user_count + diff.entered - diff.left
     if chain.id is None:
-        base = write(workspace, BASE, f"select user_id, {run} as run_id, true as present from {diff.table}")
+        base = write_segment(workspace, BASE, f"select user_id, {run} as run_id, true as present from {diff.table}")
         return ChainChange(chain.with_base(base, users), (base,), members=diff.table)
-    if not (diff.entered + diff.left or chain.salvaged):
+    if not (diff.entered + diff.left or chain.rebuilt):
         return None
-    delta = write(workspace, DELTA, f"select user_id, {run} as run_id, present from {diff.table}")
-    log, before = workspace.name("members_log"), "null" if chain.salvaged else _BEFORE
+    delta = write_segment(workspace, DELTA, f"select user_id, {run} as run_id, present from {diff.table}")
+    log, before = workspace.name("members_log"), "null" if chain.rebuilt else _BEFORE
     workspace.run(
-        f"create view {log} as select user_id, {literal(chain.keys[0])} as key, "
+        f"create view {log} as select user_id, {quote_literal(chain.keys[0])} as key, "
         f"case when present then 'true' else 'false' end as value, {before} as before from {diff.table}"
     )
     change = ChainChange(chain.with_delta(delta, users), (delta,), log, diff.table)
-    return _fold(workspace, change)
+    return _compact(workspace, change)
 
 
 def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: int) -> ChainChange | None:
     """The traits' chain after the difference; None where nothing changed."""
     columns = ", ".join(chain.columns)
     rows = f"select user_id, {run} as run_id, {columns} from {diff.table}"
-    users = chain.users + diff.entered - diff.left
+    users = chain.user_count + diff.entered - diff.left
     if chain.id is None and not chain.segments:
-        base = write(workspace, BASE, rows)
+        base = write_segment(workspace, BASE, rows)
         return ChainChange(chain.with_base(base, users), (base,))
-    if not (diff.users or chain.salvaged):
+    if not (diff.users or chain.rebuilt):
         return None
-    delta = write(workspace, DELTA, rows)
-    return _fold(workspace, ChainChange(chain.with_delta(delta, users), (delta,), diff.log))
+    delta = write_segment(workspace, DELTA, rows)
+    return _compact(workspace, ChainChange(chain.with_delta(delta, users), (delta,), diff.log))
 
 
-def _fold(workspace: Workspace, change: ChainChange) -> ChainChange:
+def _compact(workspace: Workspace, change: ChainChange) -> ChainChange:
     chain = change.chain
     rows = sum(delta.rows for delta in chain.deltas)
-    few = len(chain.deltas) < MOST_DELTAS and rows <= MOST_DELTA_SHARE * max(chain.users, 1000)
-    if few and not chain.salvaged:
+    few = len(chain.deltas) < MOST_DELTAS and rows <= MOST_DELTA_SHARE * max(chain.user_count, 1000)
+    if few and not chain.rebuilt:
         return change
     present = ", true as present" if chain.kind is PropertyKind.AUDIENCE else ", " + ", ".join(chain.columns)
-    base = write(workspace, BASE, f"select user_id, run_id{present} from ({current(chain)})")
-    return ChainChange(chain.with_base(base, chain.users), (base,), change.log, change.members)
+    base = write_segment(workspace, BASE, f"select user_id, run_id{present} from ({current_rows_query(chain)})")
+    return ChainChange(chain.with_base(base, chain.user_count), (base,), change.log, change.members)

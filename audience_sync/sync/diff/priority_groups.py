@@ -6,29 +6,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audience_sync.config.models import Settings
-from audience_sync.config.read.problems import Place, dotted
-from audience_sync.config.validate.priority_groups import places, repeated, unknown_audience
+from audience_sync.config.read.problems import ConfigPath, dotted
+from audience_sync.config.validate.priority_groups import audience_positions, repeated, unknown_audience
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.store.audiences.properties import Property
-from audience_sync.store.snapshots.chain import Chain, current
-from audience_sync.sync.load.resolve_audiences import Target
-from audience_sync.sync.values.change_set import Findings
-from audience_sync.sync.values.stored_state import Known
+from audience_sync.store.snapshots.chain import Chain, current_rows_query
+from audience_sync.sync.load.resolve_audiences import ResolvedAudience
+from audience_sync.sync.values.change_set import ChangeSet
+from audience_sync.sync.values.stored_state import StoredState
 
 #: By key, the audiences that go before one in its group.
-Earlier = Mapping[str, Sequence[Target]]
+Earlier = Mapping[str, Sequence[ResolvedAudience]]
 
 
 def grouped(
-    settings: Settings, targets: Sequence[Target], stored: Mapping[str, Property]
-) -> Sequence[Sequence[Target]]:
+    settings: Settings, targets: Sequence[ResolvedAudience], stored: Mapping[str, Property]
+) -> Sequence[Sequence[ResolvedAudience]]:
     """The audiences of each priority group, the first one first, without those that are retired.
 
     An entry is a name or a key of the config, or the key under which the store has an audience that was renamed since.
     Raises ConfigError.
     """
     by_config = {id(target.config): target for target in targets}
-    called = places((audience.name, audience.property_key) for audience in settings.audiences)
+    called = audience_positions((audience.name, audience.property_key) for audience in settings.audiences)
     by_text = {target.key: target for target in targets} | {
         text: by_config[id(config)]
         for text, place in called.items()
@@ -36,7 +36,7 @@ def grouped(
     }
     closed = {text for text in called if text not in by_text} | {key for key, each in stored.items() if each.retired}
     names = [target.name for target in targets]
-    groups, problems, first = list[list[Target]](), list[Problem](), dict[str, Place]()
+    groups, problems, first = list[list[ResolvedAudience]](), list[Problem](), dict[str, ConfigPath]()
     for group, texts in settings.priority_groups.items():
         groups.append([])
         for index, text in enumerate(texts):
@@ -53,11 +53,11 @@ def grouped(
     return groups
 
 
-def earlier_in_groups(groups: Sequence[Sequence[Target]]) -> Earlier:
+def earlier_in_groups(groups: Sequence[Sequence[ResolvedAudience]]) -> Earlier:
     return {target.key: group[:place] for group in groups for place, target in enumerate(group) if place}
 
 
-def waves(targets: Sequence[Target], earlier: Earlier) -> Iterator[Sequence[Target]]:
+def processing_waves(targets: Sequence[ResolvedAudience], earlier: Earlier) -> Iterator[Sequence[ResolvedAudience]]:
     """The targets in turns, at least one: each comes after all that go before it in its group."""
     turns = {target.key: len(earlier.get(target.key, ())) for target in targets}
     for turn in range(max(turns.values(), default=0) + 1):
@@ -65,7 +65,7 @@ def waves(targets: Sequence[Target], earlier: Earlier) -> Iterator[Sequence[Targ
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class PriorityGroups:
     """The audiences of the groups, as the run has left them so far: taken over, or (held, failed, frozen, not looked
     at) as they are stored.
 
@@ -73,42 +73,42 @@ class Ahead:
     """
 
     earlier: Earlier
-    findings: Findings
-    known: Known
+    findings: ChangeSet
+    known: StoredState
     run: int
     chain: Callable[[int], Chain]
-    held_out: Callable[[Target], str | None]
+    held_out: Callable[[ResolvedAudience], str | None]
 
-    def taken(self, target: Target) -> str | None:
+    def claimed_users(self, target: ResolvedAudience) -> str | None:
         """A query for the users who can't be in the audience, since one that goes before has them: also those whom it
         holds out, or they would be told of the next one. None where nobody goes before."""
         queries = [query for each in self.earlier.get(target.key, ()) for query in self._users(each)]
         return " union all ".join(queries) or None
 
-    def versions(self, target: Target) -> str:
+    def versions(self, target: ResolvedAudience) -> str:
         """Another text whenever other users may be taken."""
         return " ".join(f"{each.key}@{self._changed(each)}" for each in self.earlier.get(target.key, ()))
 
-    def moves(self, target: Target) -> bool:
+    def moves(self, target: ResolvedAudience) -> bool:
         """Whether this run has changed one that goes before."""
         return any(self._changed(each) == self.run for each in self.earlier.get(target.key, ()))
 
-    def _users(self, target: Target) -> Iterator[str]:
+    def _users(self, target: ResolvedAudience) -> Iterator[str]:
         chain, before = self._chain(target), self.held_out(target)
         if chain is not None:
-            yield f"select user_id from ({current(chain)})"
+            yield f"select user_id from ({current_rows_query(chain)})"
         if target.key in self.findings.held_out:
             yield self.findings.held_out[target.key].after(before)
         elif before is not None:
             yield before
 
-    def _chain(self, target: Target) -> Chain | None:
+    def _chain(self, target: ResolvedAudience) -> Chain | None:
         for change in self.findings.changes:
             if target.key in change.chain.keys:
                 return change.chain
         return None if target.stored is None else self.chain(target.stored.chain_id)
 
-    def _changed(self, target: Target) -> int:
+    def _changed(self, target: ResolvedAudience) -> int:
         changed = any(target.key in change.chain.keys for change in self.findings.changes)
         if changed or target.key in self.findings.held_out:
             return self.run

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audience_sync.model import Counts
-from audience_sync.store.snapshots.chain import Chain, current, trait_column
-from audience_sync.workspace import Workspace, literal, quoted
+from audience_sync.model import ChangeCounts
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
+from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 #: No trait's key: all traits that were compared.
-ALL = ""
+ALL_TRAITS = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class TraitsDiff:
     ``log`` is a table with ``user_id``, ``key`` and ``value``: one row a changed value (NULL = gone); there is none
     of traits that are created.
     ``entered`` and ``left`` count the users who have values for the first time, and no more. ``lost``: of each trait
-    that some users would lose the value of, how many had one and how many would lose it; as ``ALL``, how many had any
+    that some users would lose the value of, how many had one and how many would lose it; as ``ALL_TRAITS``, how many
+    had any
     value and would have none.
     """
 
@@ -29,7 +30,7 @@ class TraitsDiff:
     users: int
     entered: int
     left: int
-    lost: Mapping[str, Counts] = field(default_factory=dict)
+    lost: Mapping[str, ChangeCounts] = field(default_factory=dict)
 
 
 def diff_traits(
@@ -50,12 +51,15 @@ def diff_traits(
     if chain.id is None:
         return _first_values(workspace, snapshot, keys, erased)
     wide = _changed_users(workspace, snapshot, chain, keys)
-    lost = _lost(workspace, snapshot, _unmoved(snapshot, wide, aliases), {key: [key] for key in keys} | {ALL: keys})
+    lost = _lost(
+        workspace, snapshot, _unmoved(snapshot, wide, aliases), {key: [key] for key in keys} | {ALL_TRAITS: keys}
+    )
     if erased != "false":
         workspace.run(f"delete from {wide} where {erased}")
     log = workspace.name("trait_log")
     parts = [
-        f"select user_id, {literal(key)} as key, {_new(key)} as value, {_before(chain, key)} as before from {wide} "
+        f"select user_id, {quote_literal(key)} as key, {_new(key)} as value, {_before(chain, key)} as before "
+        f"from {wide} "
         f"where {_new(key)} is distinct from {_old(key)}"
         for key in keys
     ]
@@ -75,8 +79,8 @@ def diff_traits(
 def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], erased: str) -> TraitsDiff:
     """Of traits that are new everything is: there is nothing to compare, and no change to log."""
     table = workspace.name("traits")
-    columns = ", ".join(f"{quoted(key)} as {trait_column(key)}" for key in keys)
-    there = " or ".join(f"{quoted(key)} is not null" for key in keys)
+    columns = ", ".join(f"{quote_identifier(key)} as {trait_column(key)}" for key in keys)
+    there = " or ".join(f"{quote_identifier(key)} is not null" for key in keys)
     workspace.run(
         f"create view {table} as select user_id, {columns} from {snapshot} "
         f"where user_id is not null and ({there}) and not {erased}"
@@ -87,13 +91,13 @@ def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], eras
 
 def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> str:
     wide = workspace.name("changed")
-    new = ", ".join(f"s.{quoted(key)} as {_new(key)}" for key in keys)
+    new = ", ".join(f"s.{quote_identifier(key)} as {_new(key)}" for key in keys)
     old = ", ".join(f"c.{trait_column(key)} as {_old(key)}" for key in chain.keys)
-    differs = " or ".join(f"s.{quoted(key)} is distinct from c.{trait_column(key)}" for key in keys)
+    differs = " or ".join(f"s.{quote_identifier(key)} is distinct from c.{trait_column(key)}" for key in keys)
     workspace.run(
         f"create table {wide} as select coalesce(s.user_id, c.user_id) as user_id, {new}, {old} "
         f"from (select * from {snapshot} where user_id is not null) s "
-        f"full join ({current(chain)}) c on s.user_id = c.user_id where {differs}"
+        f"full join ({current_rows_query(chain)}) c on s.user_id = c.user_id where {differs}"
     )
     return wide
 
@@ -107,7 +111,9 @@ def _unmoved(snapshot: str, wide: str, aliases: str | None) -> str:
     return f"{wide} where user_id not in (select previous_id {moved} union all select user_id {moved})"
 
 
-def _lost(workspace: Workspace, snapshot: str, wide: str, groups: Mapping[str, Sequence[str]]) -> dict[str, Counts]:
+def _lost(
+    workspace: Workspace, snapshot: str, wide: str, groups: Mapping[str, Sequence[str]]
+) -> dict[str, ChangeCounts]:
     """By the name of each group of traits that some users would lose all values of: how many had one.
 
     Who had follows from who has now and whose values changed: the stored ones need not be read again.
@@ -119,10 +125,10 @@ def _lost(workspace: Workspace, snapshot: str, wide: str, groups: Mapping[str, S
     moved = {name: (left, fewer) for name, left, fewer in zip(groups, found[::2], found[1::2], strict=True) if left}
     if not moved:
         return {}
-    values = ", ".join(f"count({_first(quoted, groups[name])})" for name in moved)
+    values = ", ".join(f"count({_first(quote_identifier, groups[name])})" for name in moved)
     now = workspace.one(f"select {values} from {snapshot} where user_id is not null")
     return {
-        name: Counts(before=there + fewer, entered=0, left=left)
+        name: ChangeCounts(before=there + fewer, entered=0, left=left)
         for there, (name, (left, fewer)) in zip(now, moved.items(), strict=True)
     }
 
@@ -133,15 +139,15 @@ def _first(side: Callable[[str], str], keys: Sequence[str]) -> str:
 
 
 def _before(chain: Chain, key: str) -> str:
-    return "null" if chain.salvaged else f"coalesce({_old(key)}, 'null')"
+    return "null" if chain.rebuilt else f"coalesce({_old(key)}, 'null')"
 
 
 def _new(key: str) -> str:
-    return quoted(f"new_{key}")
+    return quote_identifier(f"new_{key}")
 
 
 def _old(key: str) -> str:
-    return quoted(f"old_{key}")
+    return quote_identifier(f"old_{key}")
 
 
 def _any(chain_keys: Sequence[str], keys: Sequence[str], *, new: bool) -> str:
@@ -149,7 +155,7 @@ def _any(chain_keys: Sequence[str], keys: Sequence[str], *, new: bool) -> str:
     return " or ".join(f"{column} is not null" for column in columns)
 
 
-def one_row_a_user(
+def deduplicate_users(
     workspace: Workspace, snapshot: str, keys: Sequence[str], *, moved: str | None = None, odd: str | None = None
 ) -> tuple[str, int]:
     """A table of a traits snapshot with one row a user, and how many users had several that differ.
@@ -171,10 +177,10 @@ def one_row_a_user(
         f"create table {twice} as select user_id, count(*) as rows from {table} "
         "where user_id is not null group by user_id having count(*) > 1"
     )
-    columns = ", ".join(quoted(key) for key in keys)
+    columns = ", ".join(quote_identifier(key) for key in keys)
     kept = workspace.name("snapshot")
-    first, own = (quoted(moved), f"where not {quoted(moved)}") if moved else ("true", "")
-    order = ", ".join([first, *(f"{quoted(key)} desc nulls last" for key in keys)])
+    first, own = (quote_identifier(moved), f"where not {quote_identifier(moved)}") if moved else ("true", "")
+    order = ", ".join([first, *(f"{quote_identifier(key)} desc nulls last" for key in keys)])
     differing = workspace.one(
         f"select count(*) from (select user_id from (select distinct user_id, {columns} from {table} "
         f"semi join {twice} using (user_id) {own}) group by user_id having count(*) > 1)"
@@ -188,4 +194,8 @@ def one_row_a_user(
 
 
 def _all_with(odd: str | None) -> str:
-    return f"* replace (bool_or({quoted(odd)}) over (partition by user_id) as {quoted(odd)})" if odd else "*"
+    return (
+        f"* replace (bool_or({quote_identifier(odd)}) over (partition by user_id) as {quote_identifier(odd)})"
+        if odd
+        else "*"
+    )

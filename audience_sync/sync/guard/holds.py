@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from audience_sync.model import Counts, HoldKind, HoldStatus
-from audience_sync.store.audiences.holds import Hold, NewHold, Sample, Subject, first_to_hold, read_sample
+from audience_sync.model import ChangeCounts, HoldKind, HoldStatus
+from audience_sync.store.audiences.holds import Hold, HoldKey, NewHold, Sample, first_to_hold, read_sample
 from audience_sync.store.connection.engine import Store
-from audience_sync.sync.guard.limits import is_same
-from audience_sync.sync.guard.messages import commands, is_held, named, nothing_done, would, would_be_held
-from audience_sync.sync.values.change_set import Findings, Held
+from audience_sync.sync.guard.limits import same_difference
+from audience_sync.sync.guard.messages import (
+    decision_commands,
+    effect,
+    is_held,
+    nothing_done,
+    subject_name,
+    would_be_held,
+)
+from audience_sync.sync.values.change_set import ChangeSet, HeldDifference
 from audience_sync.workspace import Workspace
 
 #: Users who are kept of those who would enter, and of those who would leave.
@@ -25,18 +32,18 @@ class Difference:
 
     kind: HoldKind
     key: str
-    counts: Counts
+    counts: ChangeCounts
     users: str
     tolerance: float
     changed: str | None = None
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> HoldKey:
         return self.kind, self.key
 
 
 @dataclass(slots=True)
-class Decisions:
+class HoldPolicy:
     """Rules on differences; what becomes of the holds goes into the findings.
 
     ``last``: the last hold of everything that was ever held. ``run`` is None for a plan, which holds nothing.
@@ -45,14 +52,14 @@ class Decisions:
 
     workspace: Workspace
     store: Store
-    last: Mapping[Subject, Hold]
-    findings: Findings
+    last: Mapping[HoldKey, Hold]
+    findings: ChangeSet
     run: int | None
     accept: Collection[str] = ()
     approves: Collection[int] = ()
-    _same: dict[Subject, bool] = field(default_factory=dict)
+    _same: dict[HoldKey, bool] = field(default_factory=dict)
 
-    def waiting(self, subject: Subject) -> Hold | None:
+    def waiting(self, subject: HoldKey) -> Hold | None:
         """What is held of it and waits for a person."""
         hold = self.last.get(subject)
         return hold if hold and hold.waits else None
@@ -63,9 +70,9 @@ class Decisions:
         approved = hold is not None and hold.id in self.approves and self._is_same(hold, difference)
         return approved or difference.key in self.accept
 
-    def rule(
+    def decide(
         self, difference: Difference, reason: str | None, *, together: bool = False, repeated: bool = False
-    ) -> Held | None:
+    ) -> HeldDifference | None:
         """Accept it (None), or return why not. ``reason``: what its guard has against it, alone or ``together``;
         ``repeated``: the reason is already that it repeats what was undone, which comes before the guard's."""
         hold = self.waiting(difference.subject)
@@ -76,21 +83,21 @@ class Decisions:
         if undone is not None and not repeated:
             reason = repeats([difference], *self.undone_by(undone))
         if reason is None:
-            self.is_healthy(difference.subject)
+            self.release(difference.subject)
             return None
         if hold and self._is_same(hold, difference):
             self.findings.met_again.append(hold)
             since = f"It is held since run {hold.first_run}."
             met = replace(hold, together=together) if repeated else hold
             words = self._words(met, reason, since)
-            return Held(words, hold.first_run, difference.counts, self.run or hold.last_run)
+            return HeldDifference(words, hold.first_run, difference.counts, self.run or hold.last_run)
         self._end(hold, HoldStatus.SUPERSEDED)
         sample = self._read_sample(undone) if undone else _sample(self.workspace, difference.users)
         undone_run = undone.undone_run if undone else None
         new = NewHold(difference.kind, difference.key, reason, difference.counts, sample, together, undone_run)
         self.findings.held_anew.append(new)
         before = self._before(difference)
-        return Held(self._words(new, reason, before), self.run, difference.counts, self.run, before)
+        return HeldDifference(self._words(new, reason, before), self.run, difference.counts, self.run, before)
 
     def hold_undone(self, difference: Difference, undone_run: int) -> None:
         """What the undone run had changed is held from now on, as long as a snapshot would change it again."""
@@ -114,23 +121,23 @@ class Decisions:
             return None
         return last if self._is_same(last, difference) else None
 
-    def is_healthy(self, subject: Subject) -> None:
+    def release(self, subject: HoldKey) -> None:
         """The snapshot passes its guard: a hold of another one ends."""
         self.supersede(subject, "The new snapshot is within the limits")
 
-    def forget(self, kind: HoldKind, known: Collection[str]) -> None:
+    def supersede_missing(self, kind: HoldKind, known: Collection[str]) -> None:
         """What is held of anything else is over: the config has it no more."""
         for each, key in self.last:
             if each is kind and key not in known:
                 self.supersede((each, key), "It is no longer in the config")
 
-    def supersede(self, subject: Subject, why: str) -> None:
+    def supersede(self, subject: HoldKey, why: str) -> None:
         """If something is held of it, the hold ends; in a preview it would end."""
         hold = self.waiting(subject)
         if hold:
             self._end(hold, HoldStatus.SUPERSEDED)
             ends = "would end" if self.run is None else "has ended"
-            self.findings.warnings.append(f"{named(*subject)}: the hold of run {hold.first_run} {ends}. {why}.")
+            self.findings.warnings.append(f"{subject_name(*subject)}: the hold of run {hold.first_run} {ends}. {why}.")
 
     def _end(self, hold: Hold | None, status: HoldStatus) -> None:
         if hold:
@@ -144,7 +151,7 @@ class Decisions:
                 same = others <= difference.tolerance
             else:
                 others = _others(self.workspace, difference.users, sample)
-                same = is_same(hold.counts, difference.counts, others=others, tolerance=difference.tolerance)
+                same = same_difference(hold.counts, difference.counts, others=others, tolerance=difference.tolerance)
             self._same[hold.subject] = same
         return self._same[hold.subject]
 
@@ -158,7 +165,7 @@ class Decisions:
         if last is None:
             return ""
         if last.waits:
-            then = would(last.kind, last.counts)
+            then = effect(last.kind, last.counts)
             share = f"{difference.tolerance * 100:g}%"
             return f"Run {last.last_run} held another difference, more than {share} apart: {then}."
         if last.status is HoldStatus.REJECTED and self._is_same(last, difference):
@@ -169,7 +176,7 @@ class Decisions:
         run = self.run or (hold.last_run if isinstance(hold, Hold) else None)
         if run is None:
             reason = would_be_held(reason)
-        decide = commands(hold, run) if run else "`sync` would hold it."
+        decide = decision_commands(hold, run) if run else "`sync` would hold it."
         return " ".join(part for part in (f"{reason}.", nothing_done(hold.kind), before, decide) if part)
 
 

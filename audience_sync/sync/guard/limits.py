@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from audience_sync.config.sections.guard import Guard, Threshold, Together
-from audience_sync.model import Counts
-from audience_sync.text import plural, share_of
+from audience_sync.config.sections.guard import Guard, Threshold, TotalGuard
+from audience_sync.model import ChangeCounts
+from audience_sync.text import pluralize, share_of
 
 
-def audience_reason(key: str, counts: Counts, guard: Guard, *, moved: int = 0) -> str | None:
+def audience_reason(key: str, counts: ChangeCounts, guard: Guard, *, moved: int = 0) -> str | None:
     """Why the snapshot of an audience that exists is held; None when it may go through.
 
     Of no members there is no share: whoever enters such an audience is more than any. ``moved``: of those who left, who
     is held out now, or in another audience of the group: an audience that only they have left has no empty snapshot.
     """
-    if empties(counts) and moved < counts.left:
+    if removes_everyone(counts) and moved < counts.left:
         return f"{_held_audience(key)}: the new snapshot is empty, and the last one had {_members(counts.before)}"
     if exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
         return _too_many_leave(key, counts, guard.max_removed)
@@ -26,30 +26,30 @@ def audience_reason(key: str, counts: Counts, guard: Guard, *, moved: int = 0) -
     return None
 
 
-def trait_reason(key: str, counts: Counts, guard: Guard) -> str | None:
+def trait_reason(key: str, counts: ChangeCounts, guard: Guard) -> str | None:
     """Why the values of a computed trait are held: too many users would lose theirs."""
     return _too_many_lose(f"computed trait '{key}' is held", "the value", counts, guard)
 
 
-def traits_reason(keys: Sequence[str], counts: Counts, guard: Guard, *, is_empty: bool) -> str | None:
+def traits_reason(keys: Sequence[str], counts: ChangeCounts, guard: Guard, *, is_empty: bool) -> str | None:
     """Why all traits that are read together are held: too many users would have none of them any more.
 
     ``is_empty``: the snapshot has no users at all.
     """
     traits = f"computed traits {', '.join(keys)} are held" if len(keys) > 1 else f"computed trait '{keys[0]}' is held"
     if is_empty:
-        return f"{traits}: the new snapshot is empty, and the last one had values of {plural(counts.before, 'user')}"
+        return f"{traits}: the new snapshot is empty, and the last one had values of {pluralize(counts.before, 'user')}"
     return _too_many_lose(traits, "all values", counts, guard) if len(keys) > 1 else None
 
 
-def _too_many_lose(traits: str, values: str, counts: Counts, guard: Guard) -> str | None:
+def _too_many_lose(traits: str, values: str, counts: ChangeCounts, guard: Guard) -> str | None:
     if exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
-        users = f"{counts.left:,} of {plural(counts.before, 'user')} ({share_of(counts.left, counts.before)})"
+        users = f"{counts.left:,} of {pluralize(counts.before, 'user')} ({share_of(counts.left, counts.before)})"
         return f"{traits}: the new snapshot removes {values} of {users}, and the limit is {guard.max_removed}"
     return None
 
 
-def empties(counts: Counts) -> bool:
+def removes_everyone(counts: ChangeCounts) -> bool:
     """Whether nobody would be left of those who were there."""
     return counts.before > 0 and counts.left == counts.before and counts.entered == 0
 
@@ -61,13 +61,13 @@ def exceeds(changed: int, before: int, limit: Threshold, at_least: int) -> bool:
     return changed >= at_least and changed > (limit.share or 0) * before
 
 
-def _too_many_leave(key: str, counts: Counts, limit: Threshold) -> str:
+def _too_many_leave(key: str, counts: ChangeCounts, limit: Threshold) -> str:
     members = f"{counts.left:,} of {_members(counts.before)} ({share_of(counts.left, counts.before)})"
     return f"{_held_audience(key)}: the new snapshot removes {members}, and the limit is {limit}"
 
 
-def _too_many_enter(key: str, counts: Counts, limit: Threshold) -> str:
-    users = f"{plural(counts.entered, 'user')} to its {_members(counts.before)}"
+def _too_many_enter(key: str, counts: ChangeCounts, limit: Threshold) -> str:
+    users = f"{pluralize(counts.entered, 'user')} to its {_members(counts.before)}"
     return f"{_held_audience(key)}: the new snapshot adds {users}, and the limit is {limit}"
 
 
@@ -76,15 +76,15 @@ def _held_audience(key: str) -> str:
 
 
 def _members(count: int) -> str:
-    return plural(count, "member")
+    return pluralize(count, "member")
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Direction:
     """One of the two ways in which members move: a field of the counts, its limit, and how it is written."""
 
-    changed: Callable[[Counts], int]
-    limit: Callable[[Guard | Together], Threshold | None]
+    changed: Callable[[ChangeCounts], int]
+    limit: Callable[[Guard | TotalGuard], Threshold | None]
     text: Callable[[int, int], str]
 
     def moved(self, audiences: Guarded) -> int:
@@ -99,13 +99,13 @@ def _all_leave(changed: int, before: int) -> str:
 
 
 def _all_enter(changed: int, before: int) -> str:
-    return f"the new snapshots add {plural(changed, 'user')} to {_members(before)}"
+    return f"the new snapshots add {pluralize(changed, 'user')} to {_members(before)}"
 
 
-Guarded = Mapping[str, tuple[Counts, Guard]]
+Guarded = Mapping[str, tuple[ChangeCounts, Guard]]
 _WAYS = (
-    _Way(lambda counts: counts.left, lambda guard: guard.max_removed, _all_leave),
-    _Way(lambda counts: counts.entered, lambda guard: guard.max_added, _all_enter),
+    _Direction(lambda counts: counts.left, lambda guard: guard.max_removed, _all_leave),
+    _Direction(lambda counts: counts.entered, lambda guard: guard.max_added, _all_enter),
 )
 
 
@@ -118,7 +118,7 @@ def reasons_together(audiences: Guarded, guard: Guard) -> dict[str, str]:
     return reasons
 
 
-def _small_together(way: _Way, audiences: Guarded, guard: Guard) -> tuple[Guarded, str]:
+def _small_together(way: _Direction, audiences: Guarded, guard: Guard) -> tuple[Guarded, str]:
     """Where an audience's limit is less than ``at_least`` users, shares don't apply to it alone: such audiences are
     guarded as if they were one. Not those that may move more users by an ``at_least`` of their own."""
     allowed = {key: _allowed(way.limit(own), counts) for key, (counts, own) in audiences.items()}
@@ -131,14 +131,14 @@ def _small_together(way: _Way, audiences: Guarded, guard: Guard) -> tuple[Guarde
     return small, f"{len(small)} small audiences together: {way.said(small)}, and their limits allow {limit:.0f}"
 
 
-def _all_together(way: _Way, audiences: Guarded, guard: Guard) -> tuple[Guarded, str]:
+def _all_together(way: _Direction, audiences: Guarded, guard: Guard) -> tuple[Guarded, str]:
     limit = way.limit(guard.together)
     if limit is None or not exceeds(way.moved(audiences), _before(audiences), limit, guard.at_least):
         return {}, ""
     return audiences, f"all audiences together: {way.said(audiences)}, and the limit is {limit}"
 
 
-def _allowed(limit: Threshold | None, counts: Counts) -> float:
+def _allowed(limit: Threshold | None, counts: ChangeCounts) -> float:
     """Users who may move by a share; where a count is the limit it always applies."""
     return inf if limit is None or limit.share is None else limit.share * counts.before
 
@@ -147,13 +147,16 @@ def _before(audiences: Guarded) -> int:
     return sum(counts.before for counts, _ in audiences.values())
 
 
-def is_same(held: Counts, now: Counts, *, others: float, tolerance: float) -> bool:
+def same_difference(held: ChangeCounts, now: ChangeCounts, *, others: float, tolerance: float) -> bool:
     """Whether a difference is still the one that was held: to the same users, give or take a share of them.
 
     ``others``: the share of the users who were sampled then and whom it doesn't change now.
     """
     moved = abs(now.entered - held.entered) + abs(now.left - held.left)
-    return empties(now) == empties(held) and max(moved / max(held.entered + held.left, 1), others) <= tolerance
+    return (
+        removes_everyone(now) == removes_everyone(held)
+        and max(moved / max(held.entered + held.left, 1), others) <= tolerance
+    )
 
 
 def suppression_reason(before: int, removed: int, guard: Guard) -> str | None:
@@ -162,8 +165,8 @@ def suppression_reason(before: int, removed: int, guard: Guard) -> str | None:
         return None
     lists = "the lists of suppressed users are held: the new lists remove"
     if removed == before:
-        return f"{lists} all {plural(before, 'user')}"
+        return f"{lists} all {pluralize(before, 'user')}"
     if exceeds(removed, before, guard.max_removed, guard.at_least):
         share = share_of(removed, before)
-        return f"{lists} {removed:,} of {plural(before, 'user')} ({share}), and the limit is {guard.max_removed}"
+        return f"{lists} {removed:,} of {pluralize(before, 'user')} ({share}), and the limit is {guard.max_removed}"
     return None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from audience_sync.model import Counts, HoldKind
+from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.store.audiences.freezes import Freeze
 from audience_sync.store.audiences.holds import Hold, NewHold
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 
 _NAMES = {
     HoldKind.AUDIENCE: "audience '{key}'",
@@ -21,7 +21,7 @@ _LIMIT = re.compile(r" is held: the new snapshot (?P<way>removes|adds) .*, and t
 _NOTHING_DONE = {HoldKind.SUPPRESSED: "No user was removed from them."}
 
 
-def named(kind: HoldKind, key: str) -> str:
+def subject_name(kind: HoldKind, key: str) -> str:
     return _NAMES[kind].format(key=key)
 
 
@@ -29,7 +29,7 @@ def is_held(kind: HoldKind, *keys: str) -> str:
     """``audience 'vip' is held``: how every reason for a hold begins."""
     if len(keys) > 1:
         return f"computed traits {', '.join(keys)} are held"
-    return f"{named(kind, keys[0])} {'are' if kind is HoldKind.SUPPRESSED else 'is'} held"
+    return f"{subject_name(kind, keys[0])} {'are' if kind is HoldKind.SUPPRESSED else 'is'} held"
 
 
 def would_be_held(reason: str) -> str:
@@ -55,33 +55,33 @@ def without_subject(reason: str) -> str:
     return _SUBJECT.sub("", reason, count=1)
 
 
-def would(kind: HoldKind, counts: Counts) -> str:
+def effect(kind: HoldKind, counts: ChangeCounts) -> str:
     """What a held snapshot would change, as a clause: ``1 would enter, 878 would leave``."""
     match kind:
         case HoldKind.AUDIENCE:
             return f"{counts.entered:,} would enter, {counts.left:,} would leave"
         case HoldKind.COMPUTED_TRAIT:
-            return f"{plural(counts.left, 'user')} would lose their value"
+            return f"{pluralize(counts.left, 'user')} would lose their value"
         case HoldKind.SUPPRESSED:
-            return f"{plural(counts.left, 'user')} would be removed from the lists"
+            return f"{pluralize(counts.left, 'user')} would be removed from the lists"
 
 
-def changes(kind: HoldKind, counts: Counts) -> str:
+def changes(kind: HoldKind, counts: ChangeCounts) -> str:
     """The same changes as a list, for a hold that ends: ``1 entering, 878 leaving``."""
     match kind:
         case HoldKind.AUDIENCE:
             return f"{counts.entered:,} entering, {counts.left:,} leaving"
         case HoldKind.COMPUTED_TRAIT:
-            return f"{plural(counts.left, 'user')} losing their value"
+            return f"{pluralize(counts.left, 'user')} losing their value"
         case HoldKind.SUPPRESSED:
-            return f"{plural(counts.left, 'user')} removed from the lists"
+            return f"{pluralize(counts.left, 'user')} removed from the lists"
 
 
 def nothing_done(kind: HoldKind) -> str:
     return _NOTHING_DONE.get(kind, "Nothing of it was changed or sent.")
 
 
-def commands(hold: Hold | NewHold, run: int) -> str:
+def decision_commands(hold: Hold | NewHold, run: int) -> str:
     """The commands that decide; of what is held together the words are the same for all."""
     right, which = ("this", f"{run} {hold.key}")
     if hold.together:

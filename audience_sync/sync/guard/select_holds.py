@@ -8,18 +8,18 @@ from sqlalchemy import Connection
 
 from audience_sync.errors import RetiredError, UnknownNameError
 from audience_sync.model import HoldStatus
-from audience_sync.store.audiences.holds import Hold, Subject, read_holds_of, read_last
+from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds, read_holds_of
 from audience_sync.store.audiences.properties import read_properties
 from audience_sync.sync.guard.messages import retired
 
 
-def choose(connection: Connection, run: int, keys: Collection[str]) -> list[Hold]:
+def select_holds(connection: Connection, run: int, keys: Collection[str]) -> list[Hold]:
     """What the run held and still waits: all of it, or what has these keys.
 
     Raises UnknownNameError, with what there is instead, where nothing does, or one of the keys doesn't; RetiredError
     where one of them is closed for good.
     """
-    of_run, last, properties = read_holds_of(connection, run), read_last(connection), read_properties(connection)
+    of_run, last, properties = read_holds_of(connection, run), latest_holds(connection), read_properties(connection)
     if not of_run:
         waiting = [hold for hold in last.values() if hold.waits]
         if not waiting:
@@ -40,7 +40,7 @@ def choose(connection: Connection, run: int, keys: Collection[str]) -> list[Hold
     return waiting
 
 
-def _fate(hold: Hold, last: Mapping[Subject, Hold]) -> str:
+def _fate(hold: Hold, last: Mapping[HoldKey, Hold]) -> str:
     newest = last[hold.subject]
     match hold.status:
         case HoldStatus.APPROVED:

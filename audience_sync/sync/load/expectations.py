@@ -7,15 +7,17 @@ from collections.abc import Collection, Iterable
 
 from audience_sync.config.sections.snapshot import SnapshotConfig
 from audience_sync.errors import ANYWAY, IncompleteError
-from audience_sync.sources.base import Rows
-from audience_sync.sources.rows.column_schema import changed_columns
+from audience_sync.sources.base import SnapshotRows
+from audience_sync.sources.rows.column_schema import schema_changes
 from audience_sync.store.audiences.properties import Property
 from audience_sync.sync.load.snapshot import scanning
-from audience_sync.text import plural
+from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace
 
 
-def admit(workspace: Workspace, rows: Rows, config: SnapshotConfig, known: Iterable[Property | None]) -> None:
+def check_expectations(
+    workspace: Workspace, rows: SnapshotRows, config: SnapshotConfig, known: Iterable[Property | None]
+) -> None:
     """``known``: the audiences or traits that the snapshot is of, as they were when they were taken last.
 
     Raises IncompleteError; SourceError where the rows can't be read.
@@ -29,24 +31,26 @@ def admit(workspace: Workspace, rows: Rows, config: SnapshotConfig, known: Itera
     if rows.promised not in (None, count):
         raise IncompleteError(f"there are {count} rows, and the manifest says {rows.promised}")
     if count < least:
-        raise IncompleteError(f"the snapshot has {plural(count, 'row')}, and `expect.rows` requires at least {least:,}")
+        raise IncompleteError(
+            f"the snapshot has {pluralize(count, 'row')}, and `expect.rows` requires at least {least:,}"
+        )
 
 
-def _require_columns(rows: Rows, known: Collection[str]) -> None:
+def _require_columns(rows: SnapshotRows, known: Collection[str]) -> None:
     """They may not all have been taken last in one run: those of any will do."""
     if rows.columns is None:
         return
-    changed = [changed_columns(json.loads(columns), rows.columns) for columns in known]
+    changed = [schema_changes(json.loads(columns), rows.columns) for columns in known]
     if changed and all(changed):
         raise IncompleteError(f"the columns are not those of the last snapshot: {changed[0]}")
 
 
-def columns_text(rows: Rows) -> str | None:
+def columns_text(rows: SnapshotRows) -> str | None:
     """What is kept of the columns; None where nobody asks for them."""
     return None if rows.columns is None else json.dumps(rows.columns, ensure_ascii=False)
 
 
-def in_full(error: Exception, keys: Iterable[str], *, of: str = "") -> str:
+def failure_message(error: Exception, keys: Iterable[str], *, of: str = "") -> str:
     """What to say of a source that failed, which has these audiences or traits; ``of`` is what people call them."""
     if not isinstance(error, IncompleteError):
         return str(error)

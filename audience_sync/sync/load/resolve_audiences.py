@@ -15,7 +15,7 @@ from audience_sync.store.audiences.properties import Property
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResolvedAudience:
     """One audience as a run sees it. ``stored`` is None before its first creation."""
 
     key: str
@@ -37,7 +37,7 @@ class Target:
         return stored is not None and (stored.name, stored.definition) != (self.name, self.definition)
 
 
-def definition(config: AudienceConfig) -> str:
+def source_hash(config: AudienceConfig) -> str:
     """Recognises an audience whose name changed: a hash of where it is loaded from."""
     query = config.query and " ".join(config.query.split())
     where = [config.source, config.file, query, config.ids or config.user_id]
@@ -49,9 +49,9 @@ def origin(config: AudienceConfig) -> str:
     return f"{config.source}:{config.names_from}"
 
 
-def named_targets(
+def resolve_audiences(
     audiences: Sequence[AudienceConfig], stored: Mapping[str, Property], *, leaving: str | None = None
-) -> list[Target]:
+) -> list[ResolvedAudience]:
     """The audiences that the config names, with their stored keys, without those that are retired. Nothing is said
     against the one that is ``leaving``.
 
@@ -64,7 +64,7 @@ def named_targets(
     ]
     known = [_known(config, stored) for _, config in named]
     claimed = {each.key for each in known if each}
-    targets, problems = list[Target](), list[Problem]()
+    targets, problems = list[ResolvedAudience](), list[Problem]()
     for (index, config), found in zip(named, known, strict=True):
         target = _target(config, found or _renamed(config, stored, claimed), stored)
         claimed.add(target.key)
@@ -88,13 +88,13 @@ def retired_key(config: AudienceConfig, stored: Mapping[str, Property]) -> str |
     return found.key if found and found.retired else None
 
 
-def _old_key(target: Target, stored: Mapping[str, Property], claimed: Collection[str | None]) -> str | None:
+def _old_key(target: ResolvedAudience, stored: Mapping[str, Property], claimed: Collection[str | None]) -> str | None:
     """The key of the stored audience that is loaded from the very same place, and that the config has no more."""
     left = [each for each in stored.values() if _is_live(each) and each.key not in claimed]
     return next((each.key for each in left if each.definition == target.definition), None)
 
 
-def _new_key(target: Target, old: str) -> str:
+def _new_key(target: ResolvedAudience, old: str) -> str:
     new = target.key
     ways = {
         f"To rename the key {old} to {new}:": f"audience-sync sync --move-key {old}={new}",
@@ -115,7 +115,7 @@ def _known(config: AudienceConfig, stored: Mapping[str, Property]) -> Property |
         return stored.get(config.key)
     by_name = [each for each in stored.values() if _is_of_its_own(each) and each.name == config.name]
     live = [each for each in by_name if not each.retired]
-    same = [each for each in by_name if each.definition == definition(config)]
+    same = [each for each in by_name if each.definition == source_hash(config)]
     return next(iter(live), None) or stored.get(snake_key(config.name or "")) or next(iter(same), None)
 
 
@@ -123,7 +123,7 @@ def _renamed(config: AudienceConfig, stored: Mapping[str, Property], claimed: se
     """A stored audience that nothing in the config claims, loaded from the very same place."""
     if config.key is not None:
         return None
-    same = [each for each in stored.values() if _is_live(each) and each.definition == definition(config)]
+    same = [each for each in stored.values() if _is_live(each) and each.definition == source_hash(config)]
     return next((each for each in same if each.key not in claimed), None)
 
 
@@ -135,13 +135,15 @@ def _is_of_its_own(stored: Property) -> bool:
     return stored.kind is PropertyKind.AUDIENCE and stored.origin is None
 
 
-def _target(config: AudienceConfig, found: Property | None, stored: Mapping[str, Property]) -> Target:
+def _target(config: AudienceConfig, found: Property | None, stored: Mapping[str, Property]) -> ResolvedAudience:
     name = config.name or config.key or ""
     key = found.key if found else config.key or snake_key(name)
-    return Target(key, name, config, stored.get(key), definition(config))
+    return ResolvedAudience(key, name, config, stored.get(key), source_hash(config))
 
 
-def _problems(path: str, target: Target, stored: Mapping[str, Property], others: Sequence[Target]) -> list[Problem]:
+def _problems(
+    path: str, target: ResolvedAudience, stored: Mapping[str, Property], others: Sequence[ResolvedAudience]
+) -> list[Problem]:
     message = refusal(target.key, stored)
     if message:
         return [Problem(path, message)]

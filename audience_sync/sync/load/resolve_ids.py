@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from audience_sync.errors import SourceError
-from audience_sync.model import Counts
-from audience_sync.sources.base import ODD, Rows, Wanted
-from audience_sync.workspace import Workspace, quoted
+from audience_sync.model import ChangeCounts
+from audience_sync.sources.base import ODD, SnapshotRequest, SnapshotRows
+from audience_sync.workspace import Workspace, quote_identifier
 
 #: The column of a snapshot of traits that says whether a row came under a previous id.
 MOVED = "came under a previous id"
 
 
 @dataclass(frozen=True, slots=True)
-class Aliases:
+class AliasMap:
     """``pairs`` and ``told`` are tables with ``previous_id`` and ``user_id``, the id that the user has now: all of
     them, and those that destinations are told; ``joined``: of these the ones that are told from this run on.
     ``version`` is another text whenever the pairs are others. ``error``: why they are not known."""
@@ -59,9 +59,9 @@ def erased_persons(erased: str, pairs: str | None) -> str:
     return f"({erased} or user_id in ({now}))"
 
 
-def without_moved(
-    workspace: Workspace, aliases: Aliases, difference: str, members: str, news: str, counts: Counts
-) -> tuple[str, Counts]:
+def ignore_renamed_users(
+    workspace: Workspace, aliases: AliasMap, difference: str, members: str, news: str, counts: ChangeCounts
+) -> tuple[str, ChangeCounts]:
     """``news`` (a query for ``user_id`` and ``present``) and its counts without those who only have another id: they
     are who they were, and no guard counts them.
 
@@ -76,7 +76,7 @@ def without_moved(
     return rest, counts._replace(entered=entered, left=left)
 
 
-def _moved(workspace: Workspace, aliases: Aliases, difference: str, members: str) -> str | None:
+def _moved(workspace: Workspace, aliases: AliasMap, difference: str, members: str) -> str | None:
     """Who only has another id: a table with ``user_id``, under the previous ids and the new ones. None where nobody
     has."""
     if aliases.pairs is None:
@@ -97,14 +97,14 @@ def _moved(workspace: Workspace, aliases: Aliases, difference: str, members: str
     return table
 
 
-def identified(rows: Rows, wanted: Wanted, aliases: Aliases) -> Rows:
+def resolve_ids(rows: SnapshotRows, wanted: SnapshotRequest, aliases: AliasMap) -> SnapshotRows:
     """The rows once for each of their ids (`ids` of the config), all in one read, and under the ids that the users
     have now. A row without the first id stays one row without any: it is rejected. Of traits a row says whether it came
     under a previous id (``MOVED``)."""
-    further = [quoted(key) for key, trait in wanted.traits.items() if trait.is_id]
+    further = [quote_identifier(key) for key, trait in wanted.traits.items() if trait.is_id]
     columns = ["name"] if wanted.name else []
-    columns += [quoted(key) for key, trait in wanted.traits.items() if not trait.is_id]
-    columns += [quoted(ODD)] if rows.may_reject_values else []
+    columns += [quote_identifier(key) for key, trait in wanted.traits.items() if not trait.is_id]
+    columns += [quote_identifier(ODD)] if rows.may_reject_values else []
     if further:
         ids = f"list_filter([user_id, {', '.join(further)}], lambda each: each is not null)"
         each = f"unnest(case when user_id is null then [null::varchar] else {ids} end) as user_id"
@@ -113,6 +113,6 @@ def identified(rows: Rows, wanted: Wanted, aliases: Aliases) -> Rows:
         return rows
     names = ["coalesce(a.user_id, s.user_id) as user_id", *(f"s.{column}" for column in columns)]
     if wanted.traits:
-        names.append(f"a.user_id is not null as {quoted(MOVED)}")
+        names.append(f"a.user_id is not null as {quote_identifier(MOVED)}")
     joined = f"({rows.select}) s left join {aliases.pairs} a on s.user_id = a.previous_id"
     return replace(rows, select=f"select {', '.join(names)} from {joined}")

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
-from audience_sync.config.sections.snapshot import Origin, SnapshotConfig
-from audience_sync.sources.base import Expected, Rows, TraitColumn, Wanted
+from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig
+from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRows, TraitColumn
 from audience_sync.sync.values.change_set import RejectedRow
 from audience_sync.workspace import Workspace
 
@@ -16,14 +16,14 @@ from audience_sync.workspace import Workspace
 MOST_REJECTED = 10_000
 
 
-def wanted_of(config: Origin, *, is_accepted: bool = False) -> Wanted:
+def snapshot_request(config: RowsConfig, *, is_accepted: bool = False) -> SnapshotRequest:
     """What an entry of the config asks its source for: user ids, and audiences' names or traits where it has some.
 
     ``is_accepted``: a person takes it as it is, whatever is expected.
     """
     traits = config.columns if isinstance(config, ComputedTraitsConfig) else {}
     user_id, *others = (isinstance(config, SnapshotConfig) and config.ids) or [config.user_id]
-    return Wanted(
+    return SnapshotRequest(
         user_id=user_id,
         file=config.file,
         query=config.query,
@@ -36,25 +36,25 @@ def wanted_of(config: Origin, *, is_accepted: bool = False) -> Wanted:
         sheet=config.sheet,
         partitions=config.partitions,
         probe=config.probe if isinstance(config, SnapshotConfig) else None,
-        expected=Expected() if is_accepted else _expected(config),
+        expected=Expectations() if is_accepted else _expected(config),
     )
 
 
-def _expected(config: Origin) -> Expected:
+def _expected(config: RowsConfig) -> Expectations:
     expect = config.expect if isinstance(config, SnapshotConfig) else None
     if expect is None:
-        return Expected()
+        return Expectations()
     since = datetime.now(UTC) - expect.max_age if expect.max_age else None
-    return Expected(since, expect.modified, expect.marker, expect.manifest, expect.columns is not None)
+    return Expectations(since, expect.modified, expect.marker, expect.manifest, expect.columns is not None)
 
 
-def place_of(config: Origin) -> str:
+def loaded_from(config: RowsConfig) -> str:
     """Where a snapshot is loaded from, for people. A query is not repeated: it may name persons."""
     return f"{config.file or 'a query'} of {config.source}"
 
 
 @contextmanager
-def scanning(rows: Rows) -> Iterator[None]:
+def scanning(rows: SnapshotRows) -> Iterator[None]:
     """While a snapshot is read: errors are said in the source's words, and what was read must be whole.
 
     Raises SourceError.
@@ -69,7 +69,7 @@ def scanning(rows: Rows) -> Iterator[None]:
         rows.verify()
 
 
-def rejected_rows(workspace: Workspace, rows: Rows, key: str | None) -> list[RejectedRow]:
+def rejected_rows(workspace: Workspace, rows: SnapshotRows, key: str | None) -> list[RejectedRow]:
     """The first rows whose user id can't be used; reads the source again."""
     with scanning(rows):
         found = workspace.all(f"select file, row, user_id, reason from ({rows.rejects}) limit {MOST_REJECTED}")

@@ -5,54 +5,52 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from audience_sync.delivery.pending.pending import Facts
+from audience_sync.delivery.pending.pending import DeliveryInputs
 from audience_sync.model import ALIAS_KEY, PropertyKind
-from audience_sync.store.snapshots.chain import Chain, current, trait_column
-from audience_sync.sync.detect.collector import Collector
-from audience_sync.sync.values.change_set import ChainChange, Joined
-from audience_sync.workspace import literal
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
+from audience_sync.sync.detect.collector import ChangeDetector
+from audience_sync.sync.values.change_set import ChainChange, MergedUsers
+from audience_sync.workspace import quote_literal
 
 _COLUMNS = "user_id, key, value, before"
 
 
-def pass_on(collector: Collector, stored: Facts, joining: Collection[str]) -> None:
+def carry_over(detector: ChangeDetector, stored: DeliveryInputs, joining: Collection[str]) -> None:
     """Whoever lost a membership or value under a previous id, in this run or one that destinations have yet to be told
     of (``stored``), and doesn't have it under the new one, is told so there too: a destination that has joined the two
     knows it of the new id. Of the previous one the destinations ``joining`` are owed nothing more."""
-    workspace, aliases = collector.workspace, collector.aliases
+    workspace, aliases = detector.workspace, detector.aliases
     if aliases.told is None:
         return
-    collector.findings.joined = Joined(f"select previous_id from {aliases.joined}", joining)
-    owed = workspace.name("owed")
+    detector.changes.joined = MergedUsers(f"select previous_id from {aliases.joined}", joining)
+    pending = workspace.name("owed")
     workspace.run(
-        f"create table {owed} as select a.user_id, key, max_by(value, run_id) as value "
+        f"create table {pending} as select a.user_id, key, max_by(value, run_id) as value "
         f"from ({_owed(stored)}) o join {aliases.joined} a on o.user_id = a.previous_id group by a.user_id, key "
         "having coalesce(max_by(value, run_id), 'false') = 'false'"
     )
-    changes = {change.chain.keys: place for place, change in enumerate(collector.findings.changes)}
-    waiting = {stored.chains[key].keys for (key,) in workspace.all(f"select distinct key from {owed}")}
+    changes = {change.chain.keys: place for place, change in enumerate(detector.changes.changes)}
+    waiting = {stored.chains[key].keys for (key,) in workspace.all(f"select distinct key from {pending}")}
     for keys in {*changes, *waiting} - {(ALIAS_KEY,)}:
-        change = (
-            collector.findings.changes[changes[keys]] if keys in changes else ChainChange(stored.chains[keys[0]], ())
-        )
-        if change.chain.id is None or (log := _log(collector, change, owed)) is None:
+        change = detector.changes.changes[changes[keys]] if keys in changes else ChainChange(stored.chains[keys[0]], ())
+        if change.chain.id is None or (log := _log(detector, change, pending)) is None:
             continue
         if keys in changes:
-            collector.findings.changes[changes[keys]] = replace(change, log=log)
+            detector.changes.changes[changes[keys]] = replace(change, log=log)
         else:
-            collector.findings.changes.append(replace(change, log=log))
+            detector.changes.changes.append(replace(change, log=log))
 
 
-def _owed(stored: Facts) -> str:
+def _owed(stored: DeliveryInputs) -> str:
     tables = [table for table in (stored.log, stored.refused, stored.withheld) if table]
     return " union all ".join(f"select user_id, key, value, run_id from {table}" for table in tables)
 
 
-def _log(collector: Collector, change: ChainChange, owed: str) -> str | None:
+def _log(detector: ChangeDetector, change: ChainChange, pending: str) -> str | None:
     """The change's log, with what is passed on."""
-    workspace, told, log = collector.workspace, collector.aliases.told, change.log
+    workspace, told, log = detector.workspace, detector.aliases.told, change.log
     before = "'true'" if change.chain.kind is PropertyKind.AUDIENCE else "null"
-    lost = f"select user_id, key, value, {before} as before from {owed}"
+    lost = f"select user_id, key, value, {before} as before from {pending}"
     if log:
         lost += (
             f" union all select a.user_id, key, value, before from {log} l join {told} a on l.user_id = a.previous_id "
@@ -62,7 +60,8 @@ def _log(collector: Collector, change: ChainChange, owed: str) -> str | None:
     passed = workspace.name("passed_on")
     rows = " union all ".join(
         f"select user_id, key, any_value(value) as value, any_value(before) as before from ({lost}) "
-        f"where key = {literal(key)} and user_id not in ({_has(change.chain, key)}){known.format(key=literal(key))} "
+        f"where key = {quote_literal(key)} and user_id not in ({_has(change.chain, key)})"
+        f"{known.format(key=quote_literal(key))} "
         "group by user_id, key"
         for key in change.chain.keys
     )
@@ -76,4 +75,4 @@ def _log(collector: Collector, change: ChainChange, owed: str) -> str | None:
 
 def _has(chain: Chain, key: str) -> str:
     value = "" if chain.kind is PropertyKind.AUDIENCE else f" where {trait_column(key)} is not null"
-    return f"select user_id from ({current(chain)}){value}"
+    return f"select user_id from ({current_rows_query(chain)}){value}"

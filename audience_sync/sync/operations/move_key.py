@@ -13,15 +13,15 @@ from audience_sync.config.read.suggestions import there_is_no
 from audience_sync.errors import ConfigError, Problem, UnknownKeyError
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.audiences.properties import Property
-from audience_sync.store.snapshots.chain import BASE, Chain, current, write
-from audience_sync.sync.detect.collector import Collector
+from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, write_segment
+from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.guard.messages import frozen
-from audience_sync.sync.values.change_set import AudienceFinding, ChainChange, MovedKey
-from audience_sync.sync.values.stored_state import Known
-from audience_sync.workspace import literal
+from audience_sync.sync.values.change_set import AudienceResult, ChainChange, MovedKey
+from audience_sync.sync.values.stored_state import StoredState
+from audience_sync.workspace import quote_literal
 
 
-def moved(known: Known, moves: Mapping[str, str], seeding: frozenset[str]) -> Known:
+def with_moved_keys(known: StoredState, moves: Mapping[str, str], seeding: frozenset[str]) -> StoredState:
     """What the store would know if the new keys (the values of ``moves``) had been there from the start. What was
     moved before is left as it is. ``seeding``: audiences that are being seeded by hand.
 
@@ -47,19 +47,19 @@ def moved(known: Known, moves: Mapping[str, str], seeding: frozenset[str]) -> Kn
     return replace(known, properties=properties, chains=chains, absent=missing, held_out=held_out, moves=waiting)
 
 
-def _is_done(known: Known, old: str, new: str) -> bool:
-    before, after = known.properties.get(old), known.properties.get(new)
+def _is_done(stored: StoredState, old: str, new: str) -> bool:
+    before, after = stored.properties.get(old), stored.properties.get(new)
     return before is not None and after is not None and before.retired and before.definition == after.definition
 
 
-def _refusal(known: Known, old: str, new: str, seeding: frozenset[str]) -> str | None:
+def _refusal(stored: StoredState, old: str, new: str, seeding: frozenset[str]) -> str | None:
     move = f"--move-key {old}={new}"
-    if known.properties[old].retired:
+    if stored.properties[old].retired:
         return f"{move}: the key '{old}' is retired and has no members"
-    if new in known.properties:
+    if new in stored.properties:
         return f"{move}: the key '{new}' is there already. A key can only be moved to a new one"
-    if old in known.frozen:
-        return f"{move}: audience '{old}' is {frozen(known.frozen[old])}"
+    if old in stored.frozen:
+        return f"{move}: audience '{old}' is {frozen(stored.frozen[old])}"
     if old in seeding:
         return f"{move}: audience '{old}' is being seeded by hand. Finish that first: audience-sync seed {old}"
     return None
@@ -74,7 +74,7 @@ def _may_move(stored: Property) -> bool:
     return _has_entry(stored) and not stored.retired
 
 
-def refuse_unfitting(moves: Mapping[str, str], audiences: Sequence[AudienceConfig]) -> None:
+def check_moves(moves: Mapping[str, str], audiences: Sequence[AudienceConfig]) -> None:
     """Raise ConfigError where the config still has an old key, or doesn't have a new one."""
     keys = {config.property_key for config in audiences}
     problems = [
@@ -90,26 +90,31 @@ def refuse_unfitting(moves: Mapping[str, str], audiences: Sequence[AudienceConfi
         raise ConfigError(problems)
 
 
-def move_keys(collector: Collector) -> None:
+def move_keys(detector: ChangeDetector) -> None:
     """Note that everyone leaves the old keys; the new ones have their members already."""
-    for old, new in collector.known.moves.items():
-        _move(collector, old, new)
+    for old, new in detector.stored.moves.items():
+        _move(detector, old, new)
 
 
-def _move(collector: Collector, old: str, new: str) -> None:
-    workspace, findings, stored = collector.workspace, collector.findings, collector.known.properties[new]
-    chain, left, log = collector.stored_chain(stored.chain_id), workspace.name("left"), workspace.name("members_log")
-    workspace.run(f"create table {left} as select user_id, false as present from ({current(chain)})")
+def _move(detector: ChangeDetector, old: str, new: str) -> None:
+    workspace, findings, stored = detector.workspace, detector.changes, detector.stored.properties[new]
+    chain, left, log = detector.stored_chain(stored.chain_id), workspace.name("left"), workspace.name("members_log")
+    workspace.run(f"create table {left} as select user_id, false as present from ({current_rows_query(chain)})")
     workspace.run(
-        f"create view {log} as select user_id, {literal(old)} as key, 'false' as value, 'true' as before from {left}"
+        f"create view {log} as select user_id, {quote_literal(old)} as key, 'false' as value, 'true' as before "
+        f"from {left}"
     )
-    nobody = write(workspace, BASE, f"select user_id, {collector.run} as run_id, present from {left} where present")
+    nobody = write_segment(
+        workspace, BASE, f"select user_id, {detector.run} as run_id, present from {left} where present"
+    )
     empty = Chain(None, PropertyKind.AUDIENCE, (old,), 0).with_base(nobody, 0)
     findings.changes.append(ChainChange(empty, (nobody,), log, left))
     findings.moved.append(MovedKey(old, new, len(findings.changes) - 1))
     findings.retired.append(old)
-    findings.audiences.append(AudienceFinding(old, stored.name, AudienceStatus.RETIRED, chain.users, left=chain.users))
+    findings.audiences.append(
+        AudienceResult(old, stored.name, AudienceStatus.RETIRED, chain.user_count, left=chain.user_count)
+    )
     findings.warnings.append(
         f"audience '{stored.name}' moves from the key '{old}' to '{new}'; '{old}' closes for good."
     )
-    collector.decisions.supersede((HoldKind.AUDIENCE, old), f"The audience moves to the key '{new}'")
+    detector.decisions.supersede((HoldKind.AUDIENCE, old), f"The audience moves to the key '{new}'")

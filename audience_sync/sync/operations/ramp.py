@@ -10,11 +10,11 @@ from sqlalchemy import Connection, func, select
 from audience_sync.model import AudienceStatus
 from audience_sync.store.tables import destinations, properties, refused_values
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.text import plural, share_of
+from audience_sync.text import pluralize, share_of
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RampStep:
     """A run of a ramp: until ``share`` (0 to 1) of the members had been told. ``stopped``: why it is the last one."""
 
     share: float
@@ -52,6 +52,6 @@ def _reasons(each: DestinationReport, members: int, refused: dict[str, int], mos
     reached, count = max(members - each.pending, 1), refused.get(each.name, 0)
     if count > most_refused * reached:
         yield (
-            f"{each.name} refused {count:,} of {plural(reached, 'call')} ({share_of(count, reached)}; limit "
+            f"{each.name} refused {count:,} of {pluralize(reached, 'call')} ({share_of(count, reached)}; limit "
             f"{most_refused * 100:g}%)"
         )

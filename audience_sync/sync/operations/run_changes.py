@@ -8,21 +8,21 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from audience_sync.errors import ForgottenError, UnknownNameError
-from audience_sync.model import ALIAS_KEY, History, PropertyKind, RunStatus
+from audience_sync.errors import HistoryPrunedError, UnknownNameError
+from audience_sync.model import ALIAS_KEY, HistoryKind, PropertyKind, RunStatus
 from audience_sync.store.audiences.properties import Property
-from audience_sync.store.connection.process_identity import holder
+from audience_sync.store.connection.process_identity import current_process
 from audience_sync.store.runs.pruning import pruned_through
-from audience_sync.store.snapshots.chain import Chain, current, trait_column
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.store.tables import changes, properties, runs
-from audience_sync.sync.detect.collector import Collector
-from audience_sync.workspace import Workspace, literal
+from audience_sync.sync.detect.collector import ChangeDetector
+from audience_sync.workspace import Workspace, quote_literal
 
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "before": "varchar", "run_id": "integer"}
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RevertibleChange:
     """What a run changed of one property: a table with ``user_id``, the ``value`` it made of ``before`` (JSON; NULL =
     none) and ``newer``, the run whose change stands since (NULL: nothing newer does). ``unknown``: users whose value
     before is not known."""
@@ -42,22 +42,22 @@ class Change:
         return f"select user_id, newer from {self.table} where newer is not null"
 
 
-def changes_of_run(collector: Collector, run: int) -> list[Change]:
+def changes_of_run(detector: ChangeDetector, run: int) -> list[RevertibleChange]:
     """What the run changed of each property. Raises UnknownNameError and ForgottenError."""
-    with collector.store.reading() as connection:
+    with detector.store.reading() as connection:
         _refuse(connection, run)
-        touched = _touched(connection, run, list(collector.known.properties.values()))
-        log = _log(connection, collector.workspace, run, touched)
-    return [_change(collector, run, log, each) for each in touched]
+        touched = _touched(connection, run, list(detector.stored.properties.values()))
+        log = _log(connection, detector.workspace, run, touched)
+    return [_change(detector, run, log, each) for each in touched]
 
 
 def _refuse(connection: Connection, run: int) -> None:
     query = select(runs.c.status, runs.c.committed_at, runs.c.holder).where(runs.c.id == run)
     row = connection.execute(query).one_or_none()
-    if row is None or (row.status == RunStatus.RUNNING and row.holder == holder()):  # the undoing itself
+    if row is None or (row.status == RunStatus.RUNNING and row.holder == current_process()):  # the undoing itself
         raise UnknownNameError(f"There is no run {run}. See them: audience-sync history")
-    if run <= pruned_through(connection)[History.CHANGES]:
-        raise ForgottenError(
+    if run <= pruned_through(connection)[HistoryKind.CHANGES]:
+        raise HistoryPrunedError(
             f"Run {run} can't be undone: what it changed is not kept any more (`retention` in the config)."
         )
     if row.committed_at is None:
@@ -82,26 +82,26 @@ def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[A
     yield from connection.execution_options(yield_per=10_000).execute(query).partitions()
 
 
-def _change(collector: Collector, run: int, log: str, each: Property) -> Change:
-    workspace, table = collector.workspace, collector.workspace.name("changed")
-    mine = f"from {log} where key = {literal(each.key)}"
+def _change(detector: ChangeDetector, run: int, log: str, each: Property) -> RevertibleChange:
+    workspace, table = detector.workspace, detector.workspace.name("changed")
+    mine = f"from {log} where key = {quote_literal(each.key)}"
     made = f"select user_id, value, before {mine} and run_id = {run}"
     if each.created_run == run:
-        made = f"{made} union all {_created(collector.stored_chain(each.chain_id), each.key, run, mine)}"
+        made = f"{made} union all {_created(detector.stored_chain(each.chain_id), each.key, run, mine)}"
     later = f"select user_id, max(run_id) as newer {mine} and run_id > {run} group by user_id"
     workspace.run(f"create table {table} as select * from ({made}) left join ({later}) using (user_id)")
     unknown = workspace.one(f"select count(*) from {table} where before is null and newer is null")[0]
     if each.kind is PropertyKind.AUDIENCE:  # what it was follows from what it is
         workspace.run(f"update {table} set before = case value when 'true' then 'false' else 'true' end")
         unknown = 0
-    told = collector.aliases.told
+    told = detector.aliases.told
     if told is not None:  # who has another id now keeps it, and so does what went with it
         now = f"select user_id from {told} where previous_id in (select user_id from {table})"
         ids = f"select previous_id from {told} union all {now}"
         workspace.run(f"update {table} set newer = {run} where newer is null and user_id in ({ids})")
     workspace.run(f"delete from {table} where before is null and newer is null")
     workspace.run(f"update {table} set before = nullif(before, 'null')")
-    return Change(each, table, unknown)
+    return RevertibleChange(each, table, unknown)
 
 
 def _created(chain: Chain, key: str, run: int, mine: str) -> str:
@@ -109,7 +109,7 @@ def _created(chain: Chain, key: str, run: int, mine: str) -> str:
     found them with it. Not who had been in it before, under another key."""
     value = "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(key)
     never = (
-        f"select user_id, {value} as value from ({current(chain)}) "
+        f"select user_id, {value} as value from ({current_rows_query(chain)}) "
         f"where {value} is not null and run_id >= {run} and user_id not in (select user_id {mine})"
     )
     lost = (

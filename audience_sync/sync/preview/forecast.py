@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from audience_sync.delivery.send.batches import Batch, Calls, EncodedCall, batches, limited, requests_of
+from audience_sync.delivery.send.batches import Batch, CallReader, EncodedCall, batches, limited, requests_of
 from audience_sync.delivery.send.partial_refusals import partly
 from audience_sync.delivery.send.user_rate import most_at_once
 from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
 from audience_sync.destinations.boundary import Contained, own_error
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import IdentifyCall
-from audience_sync.sync.deliver.pending import Owed
+from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.workspace import Workspace
 
 #: Calls shown of each destination, and calls that it would refuse.
@@ -81,19 +81,19 @@ def forecast(
     destination: Destination,
     name: str,
     installation: str,
-    shares: Sequence[Owed],
+    shares: Sequence[PendingDelivery],
     times: Mapping[int, str],
     nonces: Mapping[int, str],
     *,
     rate: float | None = None,
     most: int | None = None,
 ) -> Forecast:
-    """``times``: when each run started, the planned one included. ``nonces``: see ``Calls``. ``rate``: users a second.
-    ``most``: calls."""
+    """``times``: when each run started, the planned one included. ``nonces``: see ``CallReader``. ``rate``: users a
+    second. ``most``: calls."""
     found = Forecast(name, destination.address, destination.options.rate_limit, rate)
     sizes = [each for each in (most, most_at_once(rate)) if each is not None]
     for share in shares:
-        calls = Calls(workspace, share.table, installation, name, times, share.told_since(destination), nonces)
+        calls = CallReader(workspace, share.table, installation, name, times, share.told_since(destination), nonces)
         found.calls += share.calls if most is None else min(most, share.calls)
         found.withheld += share.kept_calls
         filled = batches(calls.encoded(destination), destination, most=min(sizes, default=None))
@@ -126,7 +126,9 @@ def _without_refused(batch: Batch, found: Forecast) -> Sequence[EncodedCall]:
     return [call for call in batch.calls if not call.unsendable]
 
 
-def _take_samples(found: Forecast, destination: Destination, calls: Calls, sendable: Sequence[EncodedCall]) -> None:
+def _take_samples(
+    found: Forecast, destination: Destination, calls: CallReader, sendable: Sequence[EncodedCall]
+) -> None:
     is_first = not found.samples
     by_user = calls.of([call.user_id for call in sendable])
     found.samples += [by_user[call.user_id] for call in sendable]

@@ -8,12 +8,12 @@ from typing import Any
 
 from audience_sync.model import PropertyKind
 from audience_sync.store.snapshots.chain import trait_column
-from audience_sync.sync.values.change_set import AudienceFinding, ChainChange, Findings
-from audience_sync.workspace import Workspace, literal
+from audience_sync.sync.values.change_set import AudienceResult, ChainChange, ChangeSet
+from audience_sync.workspace import Workspace, quote_literal
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeSize:
     """``users``: whose membership or value changes. ``before``: the members before, None on a first creation; of a
     trait it isn't counted."""
 
@@ -32,17 +32,17 @@ class Change:
         return {"key": self.key, "kind": self.kind, "users": self.users, "share": share}
 
 
-def changes_by_size(workspace: Workspace, findings: Findings) -> list[Change]:
+def changes_by_size(workspace: Workspace, changes: ChangeSet) -> list[ChangeSize]:
     """All that would change, the largest first."""
-    found = [each for each in map(_audience, findings.audiences) if each.users]
-    for change in findings.changes:
+    found = [each for each in map(_audience, changes.audiences) if each.users]
+    for change in changes.changes:
         if change.chain.kind is PropertyKind.COMPUTED_TRAIT:
-            found += [Change(key, PropertyKind.COMPUTED_TRAIT, users) for key, users in _traits(workspace, change)]
+            found += [ChangeSize(key, PropertyKind.COMPUTED_TRAIT, users) for key, users in _traits(workspace, change)]
     return sorted(found, key=lambda each: (-each.users, each.key))
 
 
-def _audience(finding: AudienceFinding) -> Change:
-    return Change(finding.key, PropertyKind.AUDIENCE, finding.entered + finding.left, finding.before or None)
+def _audience(finding: AudienceResult) -> ChangeSize:
+    return ChangeSize(finding.key, PropertyKind.AUDIENCE, finding.entered + finding.left, finding.before or None)
 
 
 def _traits(workspace: Workspace, change: ChainChange) -> Iterator[tuple[str, int]]:
@@ -50,6 +50,6 @@ def _traits(workspace: Workspace, change: ChainChange) -> Iterator[tuple[str, in
         yield from workspace.all(f"select key, count(*) from {change.log} group by key")
         return
     (first,) = change.new
-    file = literal(str(first.path))
+    file = quote_literal(str(first.path))
     for key in change.chain.keys:
         yield key, workspace.one(f"select count({trait_column(key)}) from read_parquet({file})")[0]

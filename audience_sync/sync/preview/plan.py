@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audience_sync.model import AudienceStatus
-from audience_sync.sync.commit.run_record import nonces_of, times_of, timestamp
-from audience_sync.sync.deliver.pending import Owed
+from audience_sync.sync.commit.run_record import nonces_of, start_times, timestamp
+from audience_sync.sync.deliver.pending import PendingDelivery
+from audience_sync.sync.deliver.run_plan import RunPlan
 from audience_sync.sync.detect.workspaces import looking
-from audience_sync.sync.plan_run import Outlook, look
+from audience_sync.sync.plan_run import plan_run
 from audience_sync.sync.preview.forecast import Forecast, forecast
-from audience_sync.sync.preview.largest_changes import Change, changes_by_size
-from audience_sync.sync.preview.plan_file import SavedPlan, changes_of
+from audience_sync.sync.preview.largest_changes import ChangeSize, changes_by_size
+from audience_sync.sync.preview.plan_file import PlanFile, changes_of
 from audience_sync.sync.preview.value_counts import Sends, count_sends
-from audience_sync.sync.values.change_set import Findings
-from audience_sync.sync.values.report import audience_json, found_report, left_alone_json, traits_json
-from audience_sync.sync.values.request import Order, Parts, Watch
+from audience_sync.sync.values.change_set import ChangeSet
+from audience_sync.sync.values.report import audience_json, build_report, left_alone_json, traits_json
+from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
 from audience_sync.workspace import Workspace
 
 #: Statuses of an audience that a run would write, also where it has no members.
@@ -28,19 +29,19 @@ MOST_REJECTED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPreview:
     """What was found, without having been done. ``saved``: the same to be carried out, with the seed that it turned
     out to be. ``sends``: by destination, how many users would be sent what, if that was asked for."""
 
-    saved: SavedPlan
-    findings: Findings
+    saved: PlanFile
+    findings: ChangeSet
     forecasts: Sequence[Forecast]
-    largest: Sequence[Change]
+    largest: Sequence[ChangeSize]
     sends: Mapping[str, Sequence[Sends]] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
-        return found_report(0, self.findings, [], 0).exit_code
+        return build_report(0, self.findings, [], 0).exit_code
 
     @property
     def command(self) -> str:
@@ -105,62 +106,68 @@ class Plan:
         }
 
 
-def _lifted(order: Order) -> list[str]:
-    accepted = [word for key in order.accept for word in ("--accept", key)]
-    moved = [word for old, new in order.moves.items() for word in ("--move-key", f"{old}={new}")]
-    return accepted + moved + (["--accept-clock"] if order.accept_clock else [])
+def _lifted(request: RunRequest) -> list[str]:
+    accepted = [word for key in request.accept_keys for word in ("--accept", key)]
+    moved = [word for old, new in request.moves.items() for word in ("--move-key", f"{old}={new}")]
+    return accepted + moved + (["--accept-clock"] if request.accept_clock else [])
 
 
-def make_plan(parts: Parts, order: Order, watch: Watch, *, counts_sends: bool = False) -> Plan:
+def preview_run(
+    dependencies: RunDependencies, request: RunRequest, progress: ProgressListener, *, counts_sends: bool = False
+) -> RunPreview:
     """Look at everything that a run would look at. Raises StoreError and ConfigError."""
     now = datetime.now(UTC)
 
-    def seen(parts: Parts, workspace: Workspace) -> tuple[Order, Outlook]:
-        outlook = look(parts, order, watch, workspace, now)
-        seed = _seed(order, outlook)
+    def seen(dependencies: RunDependencies, workspace: Workspace) -> tuple[RunRequest, RunPlan]:
+        plan = plan_run(dependencies, request, progress, workspace, now)
+        seed = _seed(request, plan)
         if seed is None:
-            return order, outlook
-        seeding = replace(order, seed=seed)
-        return seeding, look(parts, seeding, watch, workspace, now)
+            return request, plan
+        seeding = replace(request, seed=seed)
+        return seeding, plan_run(dependencies, seeding, progress, workspace, now)
 
-    with looking(parts, seen) as (workspace, (order, outlook)):
-        owed = outlook.owed(workspace, order, outlook.ledgers)
-        return Plan(
-            SavedPlan(order, changes_of(workspace, outlook, owed), now),
-            outlook.findings,
-            _forecasts(parts, workspace, order, outlook, owed),
-            changes_by_size(workspace, outlook.findings),
-            count_sends(workspace, owed) if counts_sends else {},
+    with looking(dependencies, seen) as (workspace, (request, plan)):
+        pending = plan.owed(workspace, request, plan.states)
+        return RunPreview(
+            PlanFile(request, changes_of(workspace, plan, pending), now),
+            plan.changes,
+            _forecasts(dependencies, workspace, request, plan, pending),
+            changes_by_size(workspace, plan.changes),
+            count_sends(workspace, pending) if counts_sends else {},
         )
 
 
-def _seed(order: Order, outlook: Outlook) -> str | None:
+def _seed(request: RunRequest, plan: RunPlan) -> str | None:
     """The one audience that was asked for, where it is a person who seeds it."""
-    if order.keys is None or len(order.keys) != 1:
+    if request.keys is None or len(request.keys) != 1:
         return None
-    (key,) = order.keys
-    waits = any(each.key == key and each.status is AudienceStatus.WAITING for each in outlook.findings.audiences)
-    return key if waits or any(key in ledger.seeds for ledger in outlook.ledgers.values()) else None
+    (key,) = request.keys
+    waits = any(each.key == key and each.status is AudienceStatus.WAITING for each in plan.changes.audiences)
+    return key if waits or any(key in state.seeds for state in plan.states.values()) else None
 
 
 def _forecasts(
-    parts: Parts, workspace: Workspace, order: Order, outlook: Outlook, owed: Sequence[Owed]
+    dependencies: RunDependencies,
+    workspace: Workspace,
+    request: RunRequest,
+    plan: RunPlan,
+    pending: Sequence[PendingDelivery],
 ) -> list[Forecast]:
-    runs = {run for each in owed for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
-    with parts.store.reading() as connection:
-        times = {outlook.run: timestamp(datetime.now(UTC)), **times_of(connection, sorted(runs))}
+    runs = {run for each in pending for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
+    with dependencies.store.reading() as connection:
+        times = {plan.run: timestamp(datetime.now(UTC)), **start_times(connection, sorted(runs))}
         nonces = nonces_of(connection, sorted(runs))
     return [
         forecast(
             workspace,
-            outlook.destinations[name],
+            plan.destinations[name],
             name,
-            outlook.known.installation,
-            [each for each in owed if each.ledger.name == name],
+            plan.stored.installation,
+            [each for each in pending if each.state.name == name],
             times,
             nonces,
-            rate=order.rate,
-            most=order.most,
+            rate=request.rate,
+            most=request.max_calls,
         )
-        for name in outlook.ledgers
+        for name in plan.states
     ]

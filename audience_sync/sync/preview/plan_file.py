@@ -10,12 +10,12 @@ from typing import Any
 
 from audience_sync.errors import PlanError
 from audience_sync.model import AudienceStatus
-from audience_sync.sync.deliver.pending import Owed
-from audience_sync.sync.plan_run import Outlook
-from audience_sync.sync.values.change_set import AudienceFinding, ChainChange
-from audience_sync.sync.values.request import Order
-from audience_sync.text import plural
-from audience_sync.workspace import Workspace, literal
+from audience_sync.sync.deliver.pending import PendingDelivery
+from audience_sync.sync.deliver.run_plan import RunPlan
+from audience_sync.sync.values.change_set import AudienceResult, ChainChange
+from audience_sync.sync.values.request import RunRequest
+from audience_sync.text import pluralize
+from audience_sync.workspace import Workspace, quote_literal
 
 FORMAT = 1
 #: Differences that are named.
@@ -25,7 +25,7 @@ _USUAL = (AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PlanEntry:
     """Some of the changes: for people, and a digest of every row."""
 
     what: str
@@ -33,11 +33,11 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedPlan:
+class PlanFile:
     """``changes``: all that the order would do, by what it concerns."""
 
-    order: Order
-    changes: Mapping[str, Part]
+    order: RunRequest
+    changes: Mapping[str, PlanEntry]
     made_at: datetime
 
     @property
@@ -51,11 +51,11 @@ class SavedPlan:
         document = {"format": FORMAT, "made_at": self.made_at.isoformat(), **asked, "changes": changes}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
-    def refuse_other(self, workspace: Workspace, outlook: Outlook) -> None:
+    def refuse_other(self, workspace: Workspace, plan: RunPlan) -> None:
         """Raise PlanError, with what is different, where the run would do anything else."""
-        owed = outlook.owed(workspace, self.order, outlook.ledgers)
-        now = changes_of(workspace, outlook, owed)
-        for each in owed:
+        pending = plan.owed(workspace, self.order, plan.states)
+        now = changes_of(workspace, plan, pending)
+        for each in pending:
             workspace.run(f"drop table {each.table}")
         found = list(_differences(self.changes, now))
         if found:
@@ -67,14 +67,14 @@ class SavedPlan:
             )
 
 
-def saved_plan(text: str) -> SavedPlan:
+def saved_plan(text: str) -> PlanFile:
     """A plan from the text of its file. Raises PlanError where that is none of this version."""
     try:
         document: dict[str, Any] = json.loads(text)
         if document["format"] != FORMAT:
             raise PlanError(f"it is of format {document['format']}, this version knows {FORMAT}. Make it anew")
         seed, keys, moves = document["seed"], document["keys"], dict(document.get("moves", {}))
-        order = Order(
+        order = RunRequest(
             "seed" if seed else "sync",
             keys and tuple(keys),
             tuple(document["accept"]),
@@ -82,36 +82,38 @@ def saved_plan(text: str) -> SavedPlan:
             moves=moves,
             accept_clock=bool(document.get("accept_clock", False)),
         )
-        changes = {of: Part(**part) for of, part in document["changes"].items()}
-        return SavedPlan(order, changes, datetime.fromisoformat(document["made_at"]).astimezone(UTC))
+        changes = {of: PlanEntry(**part) for of, part in document["changes"].items()}
+        return PlanFile(order, changes, datetime.fromisoformat(document["made_at"]).astimezone(UTC))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise PlanError("it is not a plan. Make one: audience-sync plan --out FILE") from None
 
 
-def changes_of(workspace: Workspace, outlook: Outlook, owed: Sequence[Owed]) -> dict[str, Part]:
+def changes_of(workspace: Workspace, plan: RunPlan, pending: Sequence[PendingDelivery]) -> dict[str, PlanEntry]:
     """All that a run would do, whatever number the run has."""
-    findings, suppressed = outlook.findings, outlook.suppressed
+    findings, suppressed = plan.changes, plan.suppressed
     audiences = {each.chain.keys[0]: _rows(each) for each in findings.changes if each.members}
     traits = [_rows(each) for each in findings.changes if not each.members]
     lists = [f"from {suppressed.added}", f"from {suppressed.removed}"]
     added, removed = (workspace.one(f"select count(*) from ({query})")[0] for query in lists)
     parts = {
-        f"audience {each.key}": Part(_what(each), _digest(workspace, *filter(None, [audiences.get(each.key)])))
+        f"audience {each.key}": PlanEntry(_what(each), _digest(workspace, *filter(None, [audiences.get(each.key)])))
         for each in findings.audiences
     }
-    changed = f"{plural(findings.traits.changed, 'user')} with changes"
-    parts["computed traits"] = Part(changed, _digest(workspace, *traits))
-    parts["lists of suppressed users"] = Part(f"{added:,} added, {removed:,} taken off", _digest(workspace, *lists))
-    for name, ledger in outlook.ledgers.items():
-        shares = [each for each in owed if each.ledger.name == ledger.name]
+    changed = f"{pluralize(findings.traits.changed, 'user')} with changes"
+    parts["computed traits"] = PlanEntry(changed, _digest(workspace, *traits))
+    parts["lists of suppressed users"] = PlanEntry(
+        f"{added:,} added, {removed:,} taken off", _digest(workspace, *lists)
+    )
+    for name, state in plan.states.items():
+        shares = [each for each in pending if each.state.name == state.name]
         calls = [f"select user_id, traits from {each.table}" for each in shares]
-        number = plural(sum(each.calls for each in shares), "call")
-        parts[f"destination {name}"] = Part(number, _digest(workspace, *calls))
-        parts[f"address of {name}"] = Part(outlook.destinations[name].address, "")
+        number = pluralize(sum(each.calls for each in shares), "call")
+        parts[f"destination {name}"] = PlanEntry(number, _digest(workspace, *calls))
+        parts[f"address of {name}"] = PlanEntry(plan.destinations[name].address, "")
     return parts
 
 
-def _what(finding: AudienceFinding) -> str:
+def _what(finding: AudienceResult) -> str:
     counts = finding.held.counts if finding.held else finding
     state = "" if finding.status in _USUAL else f"{finding.status}: "
     return f"{state}{counts.entered:,} entered, {counts.left:,} left"
@@ -123,7 +125,7 @@ def _rows(change: ChainChange) -> str:
     if change.members is not None:
         return f"select user_id, present from {change.members}"
     (first,) = change.new
-    return f"select * exclude (run_id) from read_parquet({literal(str(first.path))})"
+    return f"select * exclude (run_id) from read_parquet({quote_literal(str(first.path))})"
 
 
 def _digest(workspace: Workspace, *queries: str) -> str:
@@ -132,7 +134,7 @@ def _digest(workspace: Workspace, *queries: str) -> str:
     return " ".join(f"{workspace.one(query)[0] or 0:x}" for query in rows)
 
 
-def _differences(planned: Mapping[str, Part], now: Mapping[str, Part]) -> Iterator[str]:
+def _differences(planned: Mapping[str, PlanEntry], now: Mapping[str, PlanEntry]) -> Iterator[str]:
     for of in sorted(planned.keys() | now.keys()):
         before, after = planned.get(of), now.get(of)
         if before == after:

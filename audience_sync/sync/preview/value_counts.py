@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audience_sync.sync.deliver.pending import Owed
+from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.workspace import Workspace
 
 #: Stands for a value that is neither true nor false nor gone: each user has their own.
@@ -21,11 +21,11 @@ class Sends:
     users: int
 
 
-def count_sends(workspace: Workspace, owed: Sequence[Owed]) -> dict[str, list[Sends]]:
+def count_sends(workspace: Workspace, pending: Sequence[PendingDelivery]) -> dict[str, list[Sends]]:
     """By destination, in the order of keys and values; the audiences that are seeded by hand are among them."""
     found: dict[str, list[str]] = {}
-    for each in owed:
-        found.setdefault(each.ledger.name, []).append(f"select traits from {each.table}")
+    for each in pending:
+        found.setdefault(each.state.name, []).append(f"select traits from {each.table}")
     return {name: _count(workspace, " union all ".join(queries)) for name, queries in found.items()}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from audience_sync.model import AudienceStatus, Counts, HoldStatus, PropertyKind
+from audience_sync.model import AudienceStatus, ChangeCounts, HoldStatus, PropertyKind
 from audience_sync.store.audiences.holds import Hold, NewHold
 from audience_sync.store.snapshots.chain import Chain, Segment
 
@@ -85,7 +85,7 @@ class HeldOut:
         return f"{stay}select user_id from ({self.begun})"
 
 
-class Taken(NamedTuple):
+class SourceState(NamedTuple):
     """What a source looked like when its snapshot was taken: its mark, the rows without a usable id in it, and the
     columns it had, where they are expected to stay the same."""
 
@@ -95,19 +95,19 @@ class Taken(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldDifference:
     """A difference that may not pass, ``since`` this run (None: in a plan), and the words for people. ``last``: the
     newest run that held it, None in a plan of what no run has held yet. ``before``: what it has to do with the hold
     before it."""
 
     words: str
     since: int | None
-    counts: Counts
+    counts: ChangeCounts
     last: int | None = None
     before: str = ""
 
 
-class LeftAlone(NamedTuple):
+class SkippedUser(NamedTuple):
     """A user whom the undoing of a run passes over, since a newer run's change stands."""
 
     key: str
@@ -115,7 +115,7 @@ class LeftAlone(NamedTuple):
     run: int
 
 
-class Joined(NamedTuple):
+class MergedUsers(NamedTuple):
     """Users who are told of under another id from this run on: a query for the previous ids, and the destinations that
     join the two."""
 
@@ -124,7 +124,7 @@ class Joined(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class AudienceFinding:
+class AudienceResult:
     """One audience in a run. Nothing of it is changed or sent when it is held or failed.
 
     ``absent``: members who are missing from the snapshot and stay for now; ``returned``: who came back in time.
@@ -139,7 +139,7 @@ class AudienceFinding:
     left: int = 0
     invalid: int = 0
     error: str | None = None
-    held: Held | None = None
+    held: HeldDifference | None = None
     absent: int = 0
     returned: int = 0
     held_out: int = 0
@@ -150,32 +150,32 @@ class AudienceFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class TraitsFinding:
+class TraitsResult:
     """All computed traits in a run: users who have some, users whose values changed, and what is held."""
 
     users: int = 0
     changed: int = 0
     invalid: int = 0
     errors: tuple[str, ...] = ()
-    held: tuple[tuple[str, Held], ...] = ()  # by key
+    held: tuple[tuple[str, HeldDifference], ...] = ()  # by key
 
 
 @dataclass(slots=True)
-class Findings:
+class ChangeSet:
     """Everything a run found, in the order it was found."""
 
-    audiences: list[AudienceFinding] = field(default_factory=list)
-    traits: TraitsFinding = field(default_factory=TraitsFinding)
+    audiences: list[AudienceResult] = field(default_factory=list)
+    traits: TraitsResult = field(default_factory=TraitsResult)
     changes: list[ChainChange] = field(default_factory=list)
     created: list[NewProperty] = field(default_factory=list)
     renamed: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # key -> name, definition
-    taken: dict[str, Taken] = field(default_factory=dict)  # by key
+    taken: dict[str, SourceState] = field(default_factory=dict)  # by key
     places: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
     absences: dict[str, Absences] = field(default_factory=dict)  # by key
     held_out: dict[str, HeldOut] = field(default_factory=dict)  # by key
     holdouts: dict[str, tuple[float | None, str]] = field(default_factory=dict)  # key -> another share, and the salt
     stays: dict[str, str | None] = field(default_factory=dict)  # key -> its min_stay, where it is another one
-    joined: Joined | None = None
+    joined: MergedUsers | None = None
     moved: list[MovedKey] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)  # keys that are closed for good with this run
     rejected: list[RejectedRow] = field(default_factory=list)
@@ -185,7 +185,7 @@ class Findings:
     held_anew: list[NewHold] = field(default_factory=list)
     met_again: list[Hold] = field(default_factory=list)  # what stood before, and the source still says
     ended: dict[Hold, HoldStatus] = field(default_factory=dict)
-    left_alone: list[LeftAlone] | None = None  # by an undoing
+    left_alone: list[SkippedUser] | None = None  # by an undoing
     unmade: list[str] = field(default_factory=list)  # what the undone run had created
 
     @property

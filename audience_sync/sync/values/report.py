@@ -6,9 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audience_sync.delivery.deliver import Tally
+from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.values.change_set import AudienceFinding, Findings, Held, LeftAlone, RejectedRow, TraitsFinding
+from audience_sync.sync.values.change_set import (
+    AudienceResult,
+    ChangeSet,
+    HeldDifference,
+    RejectedRow,
+    SkippedUser,
+    TraitsResult,
+)
 
 #: Exit codes (product.md, section 5); where several apply, the highest of these in this order.
 EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}
@@ -41,8 +48,8 @@ class DestinationReport:
 @dataclass(frozen=True, slots=True)
 class Report:
     run: int
-    audiences: Sequence[AudienceFinding]
-    traits: TraitsFinding
+    audiences: Sequence[AudienceResult]
+    traits: TraitsResult
     destinations: Sequence[DestinationReport]
     seconds: float
     warnings: Sequence[str] = ()
@@ -50,7 +57,7 @@ class Report:
     store_is_new: bool = False
     errors: Sequence[str] = ()
     held: Sequence[str] = ()
-    left_alone: Sequence[LeftAlone] | None = None  # of an undoing
+    left_alone: Sequence[SkippedUser] | None = None  # of an undoing
     invalid_rows: Sequence[RejectedRow] = ()
 
     @property
@@ -66,8 +73,8 @@ class Report:
 
     def _every_destination_failed(self) -> bool:
         """Nothing at all went out although there was something to send."""
-        owed = [each for each in self.destinations if each.calls]
-        return bool(owed) and all(each.error and not each.rate_limited and not each.delivered for each in owed)
+        pending = [each for each in self.destinations if each.calls]
+        return bool(pending) and all(each.error and not each.rate_limited and not each.delivered for each in pending)
 
     @property
     def exit_code(self) -> int:
@@ -95,7 +102,7 @@ class Report:
         }
 
 
-def failures(audiences: Sequence[AudienceFinding]) -> Iterator[str]:
+def failures(audiences: Sequence[AudienceResult]) -> Iterator[str]:
     """A line for each reason why audiences failed, with their keys."""
     by_reason: dict[str, list[str]] = {}
     for each in audiences:
@@ -107,11 +114,11 @@ def failures(audiences: Sequence[AudienceFinding]) -> Iterator[str]:
         yield f"{who}: {reason}"
 
 
-def left_alone_json(left_alone: Sequence[LeftAlone] | None) -> dict[str, Any]:
+def left_alone_json(left_alone: Sequence[SkippedUser] | None) -> dict[str, Any]:
     return {} if left_alone is None else {"left_alone": [each._asdict() for each in left_alone]}
 
 
-def audience_json(finding: AudienceFinding) -> dict[str, Any]:
+def audience_json(finding: AudienceResult) -> dict[str, Any]:
     return {
         "key": finding.key,
         "name": finding.name,
@@ -128,12 +135,12 @@ def audience_json(finding: AudienceFinding) -> dict[str, Any]:
     }
 
 
-def _held(held: Held) -> dict[str, Any]:
+def _held(held: HeldDifference) -> dict[str, Any]:
     """What would have changed: a held audience's own ``entered`` and ``left`` are 0."""
     return {"since_run": held.since, "entered": held.counts.entered, "left": held.counts.left}
 
 
-def traits_json(finding: TraitsFinding) -> dict[str, Any]:
+def traits_json(finding: TraitsResult) -> dict[str, Any]:
     return {
         "users": finding.users,
         "changed": finding.changed,
@@ -160,7 +167,7 @@ def _destination(report: DestinationReport) -> dict[str, Any]:
     }
 
 
-def destination_report(address: str, tallies: Sequence[Tally], still_refused: int) -> DestinationReport:
+def destination_report(address: str, tallies: Sequence[DeliveryStats], still_refused: int) -> DestinationReport:
     """One destination's feeds added up."""
     return DestinationReport(
         tallies[0].name,
@@ -179,17 +186,17 @@ def destination_report(address: str, tallies: Sequence[Tally], still_refused: in
     )
 
 
-def found_report(run: int, findings: Findings, destinations: Sequence[DestinationReport], seconds: float) -> Report:
+def build_report(run: int, changes: ChangeSet, destinations: Sequence[DestinationReport], seconds: float) -> Report:
     return Report(
         run,
-        findings.audiences,
-        findings.traits,
+        changes.audiences,
+        changes.traits,
         destinations,
         seconds,
-        findings.warnings,
-        len(findings.rejected),
-        errors=findings.errors,
-        held=findings.held,
-        left_alone=findings.left_alone,
-        invalid_rows=findings.rejected,
+        changes.warnings,
+        len(changes.rejected),
+        errors=changes.errors,
+        held=changes.held,
+        left_alone=changes.left_alone,
+        invalid_rows=changes.rejected,
     )

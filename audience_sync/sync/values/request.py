@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audience_sync.config.models import AudienceConfig, Settings
-from audience_sync.delivery.deliver import Tally
+from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.destinations.base import Audiencing, Destination
 from audience_sync.sources.base import Source
 from audience_sync.store.connection.engine import Store
@@ -14,7 +14,7 @@ from audience_sync.store.runs.schedule_slots import Slot
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class RunDependencies:
     """What a run works with: put together once, by the command line.
 
     ``destinations`` makes the configured destinations, by name. ``readable``: the places whose files SQL may read.
@@ -29,7 +29,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RunRequest:
     """What a person or the clock asked for.
 
     ``keys``: only these audiences (None = all), ``traits``: only the computed traits read together with one of these.
@@ -47,7 +47,7 @@ class Order:
 
     command: str = "sync"
     keys: Collection[str] | None = None
-    accept: Collection[str] = ()
+    accept_keys: Collection[str] = ()
     approves: Collection[int] = ()
     traits: Collection[str] | None = None
     resync: bool = False
@@ -57,21 +57,21 @@ class Order:
     moves: Mapping[str, str] = field(default_factory=dict)
     seed: str | None = None
     baseline: bool = False
-    most: int | None = None
+    max_calls: int | None = None
     share: float | None = None
     rate: float | None = None
     undoes: int | None = None
     accept_clock: bool = False
     slots: Sequence[Slot] = ()
-    due: Sequence[AudienceConfig] | None = None
+    only_entries: Sequence[AudienceConfig] | None = None
 
     def resyncs(self, key: str) -> bool:
         return self.resync and (self.keys is None or key in self.keys)
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class ProgressListener:
     """Who is told how a run is getting on: what is loaded, and each destination's tally."""
 
     loading: Callable[[str], None] = field(default=lambda what: None)
-    delivering: Callable[[Tally], None] = field(default=lambda tally: None)
+    delivering: Callable[[DeliveryStats], None] = field(default=lambda stats: None)

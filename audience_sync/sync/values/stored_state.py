@@ -11,14 +11,14 @@ from sqlalchemy import Connection, func, select
 from audience_sync.store.audiences.absences import count_absent
 from audience_sync.store.audiences.freezes import Freeze, read_ended, read_frozen
 from audience_sync.store.audiences.holdouts import count_held_out
-from audience_sync.store.audiences.holds import Hold, Subject, read_last
+from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds
 from audience_sync.store.audiences.properties import Property, read_chains, read_properties
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.tables import erasures, installation, runs
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredState:
     """``absent`` and ``held_out`` count users, by key, where there are any. ``thawed``: freezes that have ended by
     themselves since the last run. ``moves``: from the keys that are closed with this run to those that take over, and
     are known here already."""
@@ -27,7 +27,7 @@ class Known:
     chains: Mapping[int, Chain]
     last_run: int
     installation: str
-    last_holds: Mapping[Subject, Hold]
+    last_holds: Mapping[HoldKey, Hold]
     erased: Sequence[str] = ()
     trait_users: int = 0
     frozen: Mapping[str, Freeze] = field(default_factory=dict)
@@ -40,15 +40,15 @@ class Known:
 _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
 
 
-def read_known(connection: Connection, now: datetime) -> Known:
+def read_known(connection: Connection, now: datetime) -> StoredState:
     """``now``: by which freezes end."""
     known = read_properties(connection)
-    return Known(
+    return StoredState(
         known,
         read_chains(connection, known.values()),
         connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
         connection.execute(select(installation.c.uuid)).scalar_one(),
-        read_last(connection),
+        latest_holds(connection),
         connection.execute(select(erasures.c.user_hash)).scalars().all(),
         connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
         read_frozen(connection, now),

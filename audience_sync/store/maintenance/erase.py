@@ -10,34 +10,42 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, u
 from audience_sync.errors import StoreError
 from audience_sync.model import ALIAS_KEY
 from audience_sync.store.audiences.properties import read_chains, read_properties
-from audience_sync.store.audiences.suppressions import bury
+from audience_sync.store.audiences.suppressions import add_tombstones
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire
 from audience_sync.store.maintenance.grants import is_owner
-from audience_sync.store.snapshots.chain import Chain, Segment, current, fetch, replace_segment, trait_column, write
+from audience_sync.store.snapshots.chain import (
+    Chain,
+    Segment,
+    current_rows_query,
+    download_segments,
+    replace_segment,
+    trait_column,
+    write_segment,
+)
 from audience_sync.store.tables import (
     absences,
     chains,
     changes,
+    delivered_ranges,
     held_out,
     hold_samples,
     members,
     past_suppressions,
     refusals,
     refused_values,
+    rejected_calls,
     rejections,
     requests,
     suppressions,
-    told_ranges,
-    untaken_calls,
     withheld_values,
 )
-from audience_sync.text import form, plural
-from audience_sync.workspace import Workspace, literal
+from audience_sync.text import form, pluralize
+from audience_sync.workspace import Workspace, quote_literal
 
 #: Tables with a row (or several) about a user.
 ABOUT_USERS = (
-    *(absences, changes, members, refused_values, refusals, untaken_calls, rejections, hold_samples),
+    *(absences, changes, members, refused_values, refusals, rejected_calls, rejections, hold_samples),
     *(held_out, withheld_values, suppressions, past_suppressions),
 )
 
@@ -54,21 +62,21 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
                 "deleted in its files. Nothing was erased. Run it as the owner."
             )
     with acquire(store) as lease, Workspace(memory_limit) as workspace, lease.transaction() as connection:
-        stored = [fetch(connection, workspace, chain) for chain in _chains(connection)]
+        stored = [download_segments(connection, workspace, chain) for chain in _chains(connection)]
         users = _every_id(workspace, stored, users)
         known = {user for user in users if _knows(connection, workspace, stored, user)}
         for chain in stored:
             _rewrite(connection, workspace, chain, users)
         for user in users:
-            _move_bounds(connection, workspace, stored, user)
+            _rename_range_bounds(connection, workspace, stored, user)
         for table in ABOUT_USERS:
             for user in users:
                 connection.execute(delete(table).where(table.c.user_id == user))
-        bury(connection, users)
+        add_tombstones(connection, users)
     try:
         store.compact()
     except StoreError as error:
-        removed = f"{plural(len(users), 'user')} {form(len(users), 'was')} removed from every table of {store.label}"
+        removed = f"{pluralize(len(users), 'user')} {form(len(users), 'was')} removed from every table of {store.label}"
         raise StoreError(
             f"{removed}, but what was deleted can still be read out of its file: {error} "
             "To remove that, too, run the same erase again."
@@ -82,7 +90,7 @@ def _every_id(workspace: Workspace, stored: Sequence[Chain], users: Sequence[str
     for chain in stored:
         if chain.keys == (ALIAS_KEY,):
             ids = f"""list_append(from_json({trait_column(ALIAS_KEY)}, '["VARCHAR"]'), user_id)"""
-            mine = f"select {ids} as ids from ({current(chain)})"
+            mine = f"select {ids} as ids from ({current_rows_query(chain)})"
             for (each,) in workspace.all(f"from ({mine}) where list_has_any(ids, [{_list(users)}])"):
                 found.update(each)
     return sorted(found)
@@ -93,7 +101,7 @@ def _chains(connection: Connection) -> list[Chain]:
 
 
 def _list(users: Sequence[str]) -> str:
-    return ", ".join(literal(user) for user in users)
+    return ", ".join(quote_literal(user) for user in users)
 
 
 def _knows(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> bool:
@@ -105,7 +113,7 @@ def _knows(connection: Connection, workspace: Workspace, stored: Sequence[Chain]
 
 
 def _rows(workspace: Workspace, path: Path, users: Sequence[str]) -> int:
-    query = f"select count(*) from read_parquet({literal(str(path))}) where user_id in ({_list(users)})"
+    query = f"select count(*) from read_parquet({quote_literal(str(path))}) where user_id in ({_list(users)})"
     return int(workspace.one(query)[0])
 
 
@@ -113,7 +121,7 @@ def _rewrite(connection: Connection, workspace: Workspace, chain: Chain, users: 
     """The segments that name these users, without them."""
     if not any(_rows(workspace, segment.path, users) for segment in chain.segments):
         return
-    gone = workspace.one(f"select count(*) from ({current(chain)}) where user_id in ({_list(users)})")[0]
+    gone = workspace.one(f"select count(*) from ({current_rows_query(chain)}) where user_id in ({_list(users)})")[0]
     connection.execute(update(chains).where(chains.c.id == chain.id).values(users=chains.c.users - gone))
     for place, segment in enumerate(chain.segments):
         if _rows(workspace, segment.path, users):
@@ -121,17 +129,17 @@ def _rewrite(connection: Connection, workspace: Workspace, chain: Chain, users: 
 
 
 def _without(workspace: Workspace, segment: Segment, users: Sequence[str]) -> Segment:
-    rest = f"select * from read_parquet({literal(str(segment.path))}) where user_id not in ({_list(users)})"
-    return write(workspace, segment.kind, rest)
+    rest = f"select * from read_parquet({quote_literal(str(segment.path))}) where user_id not in ({_list(users)})"
+    return write_segment(workspace, segment.kind, rest)
 
 
-def _move_bounds(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> None:
+def _rename_range_bounds(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> None:
     """Where a delivery got to, or a request's users began or ended, may be named by this user: the one before
     stands for them. Nobody lies between the two but users who come later, whose changes are newer than both."""
     before = _before(workspace, stored, user)
-    ends_here = (told_ranges.c.through_user == user) & (told_ranges.c.after_user >= before)
-    connection.execute(delete(told_ranges).where(ends_here))
-    for table in (told_ranges, requests):
+    ends_here = (delivered_ranges.c.through_user == user) & (delivered_ranges.c.after_user >= before)
+    connection.execute(delete(delivered_ranges).where(ends_here))
+    for table in (delivered_ranges, requests):
         for column in ("after_user", "through_user"):
             _replace(connection, table, table.c[column] == user, column, before)
 
@@ -144,6 +152,8 @@ def _before(workspace: Workspace, stored: Sequence[Chain], user: str) -> str:
     paths = [str(segment.path) for chain in stored for segment in chain.segments]
     if not paths:
         return ""
-    files = ", ".join(literal(path) for path in paths)
-    query = f"select max(user_id) from read_parquet([{files}], union_by_name = true) where user_id < {literal(user)}"
+    files = ", ".join(quote_literal(path) for path in paths)
+    query = (
+        f"select max(user_id) from read_parquet([{files}], union_by_name = true) where user_id < {quote_literal(user)}"
+    )
     return str(workspace.one(query)[0] or "")

@@ -10,7 +10,7 @@ from pathlib import Path
 from audience_sync.errors import SourceError
 from audience_sync.sources.rows.scan import did_you_mean, listed
 from audience_sync.sources.rows.scan_errors import first_words
-from audience_sync.sources.storage.locate import Folder
+from audience_sync.sources.storage.locate import FileLocation
 from audience_sync.sources.storage.resolve_names import SUFFIXES
 
 #: Put before a query to learn its columns: a line of its own, so that the columns of errors are the query's.
@@ -32,7 +32,7 @@ _REMEDY = "Nothing was read. Correct the query in the config."
 _SHUT = "disabled by configuration"
 
 
-def query_problem(error: Exception, folder: Folder, *, headless: bool, texts: Sequence[str] = ()) -> SourceError:
+def query_problem(error: Exception, folder: FileLocation, *, headless: bool, texts: Sequence[str] = ()) -> SourceError:
     """``headless``: the columns are called as the values of a file's first row, which are shown nowhere. ``texts``:
     those that are text since they become user ids."""
     message = str(error)
@@ -64,7 +64,7 @@ def _place(message: str) -> str:
     return f"{place} near {near[0]!r}" if near else place
 
 
-def _no_file(missing: re.Match[str], folder: Folder) -> SourceError | None:
+def _no_file(missing: re.Match[str], folder: FileLocation) -> SourceError | None:
     """What is wrong with a file that the query names; nothing where it is no file of the folder."""
     name = next(word for word in missing.groups() if word)
     if "://" in name or "://" in folder.place or not folder.holds(name):
@@ -76,12 +76,12 @@ def _no_file(missing: re.Match[str], folder: Folder) -> SourceError | None:
     return file_problem(word, folder)
 
 
-def file_problem(word: str, folder: Folder) -> SourceError:
+def file_problem(word: str, folder: FileLocation) -> SourceError:
     """Why a query can't read a file, glob or folder of its source's folder."""
     return SourceError(f"the query reads {word!r}, {_why(word, folder)} {_REMEDY}")
 
 
-def _why(word: str, folder: Folder) -> str:
+def _why(word: str, folder: FileLocation) -> str:
     if folder.has(word) and not word.endswith("/"):
         if folder.paths(word) and word.lower().endswith(SUFFIXES):
             return f"a file's name that is not in quotes. Write '{word}'."

@@ -76,10 +76,12 @@ def sentences(text: Text) -> Iterator[str]:
 
 
 def repository_texts(root: Path) -> Iterator[Text]:
-    """All texts of the program and of its documents; decisions are history and stay as they were written."""
+    """All texts of the program and its documents, without decisions (history) and the glossary (it lists old words)."""
     for path in sorted((root / "audience_sync").rglob("*.py")):
         yield from python_texts(path)
     documents = [root / name for name in ("README.md", "CONTRIBUTING.md")]
-    documents += sorted(path for path in (root / "docs").rglob("*.md") if "decisions" not in path.parts)
+    documents += sorted(
+        path for path in (root / "docs").rglob("*.md") if "decisions" not in path.parts and path.name != "glossary.md"
+    )
     for path in documents:
         yield from document_texts(path)

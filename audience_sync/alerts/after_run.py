@@ -87,7 +87,7 @@ def _note(settings: Settings, store: Store, request: RunRequest, report: Report)
 def subjects_of(settings: Settings, request: RunRequest, report: Report) -> Collection[str] | None:
     """All that an alert of a run may be about, as things are; None where a run over some can't know that."""
     listed = [each.property_key for each in settings.audiences if each.property_key is not None]
-    whole = request.command in WHOLE and request.keys is None and request.only_entries is None
+    whole = request.command in WHOLE and request.selection.is_whole
     if not whole and len(listed) < len(settings.audiences):
         return None
     return {*listed, *(each.key for each in report.audiences), *settings.destinations, RUN, TRAITS, CONFIG}

@@ -11,7 +11,7 @@ from audience_sync.config.sections.guard import Schedule
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.schedule.times import due, first_after, schedule_name
 from audience_sync.store.runs.schedule_slots import LastSlot, Slot
-from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.request import Selection, Sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def next_time(found: Sequence[ScheduleEntry], after: datetime) -> datetime:
 
 def due_run(
     settings: Settings, found: Sequence[ScheduleEntry], last: Mapping[str, LastSlot], now: datetime
-) -> RunRequest | None:
+) -> Sync | None:
     """The run that is due by now, of everything that is; None where nothing is. ``last``: of each schedule, by name."""
     slots, audiences = list[Slot](), list[AudienceConfig]()
     for each in found:
@@ -66,4 +66,4 @@ def due_run(
     if not slots:
         return None
     whole = len(audiences) == len(settings.audiences)
-    return RunRequest("schedule", only_entries=None if whole else audiences, slots=slots)
+    return Sync(command="schedule", selection=Selection(entries=None if whole else audiences), slots=slots)

@@ -18,7 +18,7 @@ from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.operations.move_key import move_keys
 from audience_sync.sync.operations.retire import retire
 from audience_sync.sync.operations.undo import undo
-from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.request import Retire, RunRequest, Undo
 
 _PLURALS = {
     "audience": "Audiences",
@@ -33,12 +33,17 @@ def detect_changes(detector: ChangeDetector, targets: Sequence[ResolvedAudience]
     Those of a priority group one after another: what each is left with depends on what became of those before.
     Raises UnknownKeyError for a key that nothing has, before anything is read where the config alone says so.
     """
-    if request.retire is not None:
-        retire(detector, request.retire, targets)
-        return
-    if request.undoes is not None:
-        undo(detector, request.undoes)
-        return
+    match request:
+        case Retire(key=key):
+            retire(detector, key, targets)
+        case Undo(undone_run=undone_run):
+            undo(detector, undone_run)
+        case _:
+            _detect_from_sources(detector, targets, request)
+
+
+def _detect_from_sources(detector: ChangeDetector, targets: Sequence[ResolvedAudience], request: RunRequest) -> None:
+    asked = request.selection.audiences
     named = {target.key for target in targets}
     if not any(config.names_from for config in detector.settings.audiences):
         _refuse_unknown(detector, request, named)
@@ -51,14 +56,14 @@ def detect_changes(detector: ChangeDetector, targets: Sequence[ResolvedAudience]
         guard_audiences(detector)
     _process_wave(detector, turns[-1])
     for config in detector.settings.audiences:
-        named_alone = request.keys is not None and named.issuperset(request.keys)
+        named_alone = asked is not None and named.issuperset(asked)
         if config.names_from is not None and detector.is_due(config) and not named_alone:
             detect_names_from(detector, config)
     _refuse_unfound(detector, request, named)
     guard_audiences(detector)
     finish_audiences(detector)
-    if request.seed is None:
-        detect_traits(detector, request.traits)
+    if request.seeded_key is None:
+        detect_traits(detector, request.selection.traits)
 
 
 def _process_wave(detector: ChangeDetector, turn: Sequence[ResolvedAudience]) -> None:
@@ -80,9 +85,9 @@ def _refuse_unknown(detector: ChangeDetector, request: RunRequest, audiences: Co
     traits = {key for config in detector.settings.computed_traits for key in config.columns}
     accepted = {*audiences, *traits, *detector.stored.properties, SUPPRESSED}
     by_name = {key for key, each in detector.stored.properties.items() if each.origin and not each.retired}
-    _require("audience", request.keys, audiences, also=by_name)
-    _require("computed trait", request.traits, traits)
-    _require("audience or computed trait", request.accept_keys, accepted - {ALIAS_KEY})
+    _require("audience", request.selection.audiences, audiences, also=by_name)
+    _require("computed trait", request.selection.traits, traits)
+    _require("audience or computed trait", request.exceptions.accepted, accepted - {ALIAS_KEY})
 
 
 def _require(what: str, named: Collection[str] | None, known: Collection[str], *, also: Collection[str] = ()) -> None:

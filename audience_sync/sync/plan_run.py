@@ -33,7 +33,16 @@ from audience_sync.sync.operations.merge_users import carry_over
 from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
 from audience_sync.sync.operations.retire import refuse_unretirable
 from audience_sync.sync.values.change_set import ChangeSet
-from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
+from audience_sync.sync.values.request import (
+    ProgressListener,
+    Resync,
+    Retire,
+    RunDependencies,
+    RunRequest,
+    Seed,
+    Sync,
+    Undo,
+)
 from audience_sync.sync.values.stored_state import StoredState, read_known
 from audience_sync.workspace import Workspace
 
@@ -48,23 +57,23 @@ def plan_run(
 ) -> RunPlan:
     """Load and compare everything that was asked for. ``run`` is None for a run that doesn't exist yet."""
     with dependencies.store.reading() as connection:
-        clock = read_run_clock(connection, now, before=run, accept=request.accept_clock)
+        clock = read_run_clock(connection, now, before=run, accept=request.exceptions.accept_clock)
         known = read_known(connection, clock.accepted_now)
         before = read_ledgers(connection, dependencies.settings.destinations)
         known = with_moved_keys(
             known, request.moves, frozenset(key for state in before.values() for key in state.seeds)
         )
-        first = first_versions(connection) if request.resync or request.undoes else {}
+        first = first_versions(connection) if isinstance(request, Resync | Undo) else {}
     _refuse_retired(request, known)
     _refuse_frozen(request, known)
     check_moves(request.moves, dependencies.settings.audiences)
-    targets = resolve_audiences(dependencies.settings.audiences, known.properties, leaving=request.retire)
-    refuse_traits(dependencies.settings.computed_traits, known.properties, leaving=request.retire)
+    targets = resolve_audiences(dependencies.settings.audiences, known.properties, leaving=request.retired_key)
+    refuse_traits(dependencies.settings.computed_traits, known.properties, leaving=request.retired_key)
     skipped = [f"{place}: {words}" for place, words in retired_warnings(dependencies.settings, known.properties)]
     dependencies = replace(dependencies, settings=without_retired_traits(dependencies.settings, known.properties))
     detector = _collector(dependencies, request, progress, workspace, known, clock, run)
     detector.changes.warnings += [*clock.warnings(), *skipped]
-    detector.aliases = read_aliases(detector, sources=request.retire is None and request.undoes is None)
+    detector.aliases = read_aliases(detector, sources=request.reads_sources)
     detector.erased = erased_persons(detector.erased, detector.aliases.pairs)
     detect_changes(detector, targets, request)
     findings = detector.changes
@@ -114,7 +123,13 @@ def _collector(
 ) -> ChangeDetector:
     findings = ChangeSet()
     decisions = HoldPolicy(
-        workspace, dependencies.store, stored.last_holds, findings, run, request.accept_keys, request.approves
+        workspace,
+        dependencies.store,
+        stored.last_holds,
+        findings,
+        run,
+        request.exceptions.accepted,
+        request.exceptions.approved_holds,
     )
     return ChangeDetector(
         workspace,
@@ -128,10 +143,10 @@ def _collector(
         decisions,
         profile_fields=dependencies.profile_fields,
         erased=_erased(workspace, stored),
-        keys=request.keys,
-        due=request.only_entries,
-        seeding=request.seed,
-        repairing=request.resyncs,
+        keys=request.selection.audiences,
+        due=request.selection.entries,
+        seeding=request.seeded_key,
+        repairing=request.resends,
         watch=progress.loading,
     )
 
@@ -146,9 +161,10 @@ def _erased(workspace: Workspace, stored: StoredState) -> str:
 
 def _refuse_retired(request: RunRequest, stored: StoredState) -> None:
     """Raise RetiredError where a person wants something of a key in particular that is closed for good."""
-    if request.retire is not None:
-        refuse_unretirable(request.retire, stored)
-    named = {*(request.keys or ()), *(request.traits or ()), *request.accept_keys}
+    if request.retired_key is not None:
+        refuse_unretirable(request.retired_key, stored)
+    selection = request.selection
+    named = {*(selection.audiences or ()), *(selection.traits or ()), *request.exceptions.accepted}
     found = [key for key in sorted(named) if key in stored.properties and stored.properties[key].retired]
     if found:
         raise RetiredError(retired(*found))
@@ -156,8 +172,15 @@ def _refuse_retired(request: RunRequest, stored: StoredState) -> None:
 
 def _refuse_frozen(request: RunRequest, stored: StoredState) -> None:
     """Raise FrozenError where a person wants something of an audience in particular that is frozen."""
-    wanted = set(request.keys or ()) if request.seed or request.resync or request.approves else set()
-    wanted |= {request.retire or ""}
+    match request:
+        case Seed() | Resync():
+            wanted = set(request.selection.audiences or ())
+        case Sync() if request.exceptions.approved_holds:
+            wanted = set(request.selection.audiences or ())
+        case Retire(key=key):
+            wanted = {key}
+        case _:
+            return
     found = [f"audience '{key}' is {frozen(stored.frozen[key])}" for key in sorted(wanted & stored.frozen.keys())]
     if found:
         raise FrozenError(f"{'; '.join(found)}. Nothing was changed or sent.")

@@ -99,7 +99,7 @@ def _begin(lease: Lease, request: RunRequest, now: datetime) -> RunId:
 
     def write(connection: Connection) -> RunId:
         free = slots.free_slots(connection, request.slots)
-        run = begin_run(connection, request.command, now, nonce=nonce, accept_clock=request.accept_clock)
+        run = begin_run(connection, request.command, now, nonce=nonce, accept_clock=request.exceptions.accept_clock)
         slots.claim(connection, free, run)
         return run
 

@@ -18,7 +18,7 @@ from audience_sync.sync.preview.plan import RunPreview
 from audience_sync.sync.preview.plan_file import PlanFile
 from audience_sync.sync.preview.value_counts import Sends
 from audience_sync.sync.values.change_set import ChangeSet
-from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.request import Undo
 
 FORECASTS = [Forecast("log", "s3://calls", 50.0, calls=3, requests=3), Forecast("late", "s3://late", None)]
 FOUND = RunPreview(
@@ -57,7 +57,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         context: Any = SimpleNamespace(obj=SimpleNamespace(as_json=as_json), info_name="undo")
         code = confirmed.confirm_and_run(
             context,
-            RunRequest("undo 1"),
+            Undo(command="undo 1", undone_run=1),
             "Do it?",
             lambda found, screen: [["It is for good."], confirmed.sends_table(found, screen)],
             yes=yes,

@@ -42,19 +42,19 @@ def known(found: Settings, at: datetime = BEFORE) -> dict[str, LastSlot]:
 
 def test_what_is_due_together_is_one_run(settings: Callable[[str], Settings]) -> None:
     found = settings("schedule: {every: 15m}")
-    order = due_run(found, entries(found), known(found), SIX)
-    assert order is not None
-    assert order.slots == [Slot("every 15m", SIX), Slot("cron 0 6 * * * UTC", SIX)]
-    assert order.only_entries is not None
-    assert [each.name for each in order.only_entries] == ["VIP", "Daily"]
+    request = due_run(found, entries(found), known(found), SIX)
+    assert request is not None
+    assert request.slots == [Slot("every 15m", SIX), Slot("cron 0 6 * * * UTC", SIX)]
+    assert request.selection.entries is not None
+    assert [each.name for each in request.selection.entries] == ["VIP", "Daily"]
 
 
 def test_what_all_are_due_for_is_a_whole_run(settings: Callable[[str], Settings]) -> None:
     found = settings("schedule: {every: 15m}")
-    order = due_run(found, entries(found), known(found), SIX + timedelta(hours=6))
-    assert order is not None
-    assert order.only_entries is None
-    assert [(each.schedule, each.missed) for each in order.slots] == [
+    request = due_run(found, entries(found), known(found), SIX + timedelta(hours=6))
+    assert request is not None
+    assert request.selection.entries is None
+    assert [(each.schedule, each.missed) for each in request.slots] == [
         ("every 15m", 24),
         ("cron 0 6 * * * UTC", 0),
         ("every 4h", 1),
@@ -63,10 +63,10 @@ def test_what_all_are_due_for_is_a_whole_run(settings: Callable[[str], Settings]
 
 def test_those_without_a_schedule_are_left_to_people(settings: Callable[[str], Settings]) -> None:
     found = settings("")
-    order = due_run(found, entries(found), known(found), SIX + timedelta(hours=2))
-    assert order is not None
-    assert order.only_entries is not None
-    assert [each.name or each.names_from for each in order.only_entries] == ["Daily", "audience"]
+    request = due_run(found, entries(found), known(found), SIX + timedelta(hours=2))
+    assert request is not None
+    assert request.selection.entries is not None
+    assert [each.name or each.names_from for each in request.selection.entries] == ["Daily", "audience"]
 
 
 def test_nothing_is_due_before_its_time(settings: Callable[[str], Settings]) -> None:
@@ -78,9 +78,9 @@ def test_nothing_is_due_before_its_time(settings: Callable[[str], Settings]) -> 
 def test_what_a_killed_run_was_to_make_up_for_is_not_forgotten(settings: Callable[[str], Settings]) -> None:
     found = settings("")
     killed = {each.name: LastSlot(SIX, 7, False, 3, BEFORE) for each in entries(found)}
-    order = due_run(found, entries(found), killed, SIX + timedelta(minutes=1))
-    assert order is not None
-    assert order.slots == [Slot("cron 0 6 * * * UTC", SIX, 3, BEFORE)]
+    request = due_run(found, entries(found), killed, SIX + timedelta(minutes=1))
+    assert request is not None
+    assert request.slots == [Slot("cron 0 6 * * * UTC", SIX, 3, BEFORE)]
 
 
 def test_a_config_without_a_schedule_has_none(tmp_path: Path) -> None:

@@ -25,7 +25,16 @@ from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.store.connection.engine import Store
 from audience_sync.sync.run import sync
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
+from audience_sync.sync.values.request import (
+    GuardExceptions,
+    ProgressListener,
+    Retry,
+    RunDependencies,
+    RunRequest,
+    Seed,
+    SendLimits,
+    Sync,
+)
 from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 USERS = ("a", "b", "c", "d", "e")
@@ -34,11 +43,11 @@ DELIVERED = Judgement(Meaning.DELIVERED, status=200)
 REFUSED = Judgement(Meaning.REFUSED, "HTTP 400", 400)
 STOP = Judgement(Meaning.STOP, "HTTP 401", 401)
 
-ACCEPTED = (*AUDIENCES, "city")
-SYNC = RunRequest(accept_keys=ACCEPTED)
-RETRY = RunRequest(accept_keys=ACCEPTED, retry=True)
-SEED = RunRequest("seed", ("vip",), accept_keys=ACCEPTED, seed="vip")
-SEED_TWO = replace(SEED, max_calls=2)
+ACCEPT_ALL = GuardExceptions(accepted=(*AUDIENCES, "city"))
+SYNC = Sync(exceptions=ACCEPT_ALL)
+RETRY = Retry(exceptions=ACCEPT_ALL)
+SEED = Seed(key="vip", exceptions=ACCEPT_ALL)
+SEED_TWO = replace(SEED, limits=SendLimits(calls=2))
 
 Members = Mapping[str, frozenset[str]]
 #: A store without data.
@@ -57,7 +66,7 @@ class Step:
     cities: Mapping[str, str]
     told: frozenset[str] = frozenset(AUDIENCES)
     faults: tuple[str, ...] = ()
-    order: RunRequest = SYNC
+    request: RunRequest = SYNC
     vip_is_seeded: bool = False
 
 
@@ -75,7 +84,7 @@ SEEDINGS = st.builds(
     members=st.fixed_dictionaries(dict.fromkeys(AUDIENCES, SETS)),
     cities=st.dictionaries(st.sampled_from(USERS), st.sampled_from(["Oslo", "Rom"])),
     faults=FAULTS,
-    order=st.sampled_from([SYNC, RETRY, SEED_TWO, SEED]),
+    request=st.sampled_from([SYNC, RETRY, SEED_TWO, SEED]),
     vip_is_seeded=st.just(True),
 )
 
@@ -168,7 +177,7 @@ def run(store: Store, receiver: Receiver, step: Step) -> Report:
     )
     destination = Connect(receiver, step.faults)
     parts = RunDependencies(config, store, {"shop": Snapshots(step)}, lambda about: {"connect": destination})
-    return sync(parts, step.order, ProgressListener())
+    return sync(parts, step.request, ProgressListener())
 
 
 def truth(step: Step) -> dict[str, dict[str, Any]]:
@@ -196,8 +205,8 @@ def converges(store: Store, steps: Sequence[Step], last: Sequence[Step]) -> None
     store.close()
 
 
-def healthy(step: Step, *orders: RunRequest) -> list[Step]:
-    return [replace(step, told=frozenset(AUDIENCES), faults=(), order=order) for order in orders]
+def healthy(step: Step, *requests: RunRequest) -> list[Step]:
+    return [replace(step, told=frozenset(AUDIENCES), faults=(), request=request) for request in requests]
 
 
 @pytest.fixture
@@ -245,14 +254,14 @@ def test_after_any_faults_a_seed_by_hand_comes_to_the_truth(fresh: Fresh) -> Non
     @given(steps=st.lists(SEEDINGS, max_size=6), last=SEEDINGS)
     @example(  # the seed of an audience without members is complete; who enters is not told, for a fault
         steps=[
-            Step(members(), {}, order=SEED, vip_is_seeded=True),
+            Step(members(), {}, request=SEED, vip_is_seeded=True),
             Step(members("a"), {}, faults=("stop",), vip_is_seeded=True),
         ],
         last=Step(members("a"), {}, vip_is_seeded=True),
     )
     @example(  # two of four are told; one of them leaves
         steps=[
-            Step(members("abcd"), {}, order=SEED_TWO, vip_is_seeded=True),
+            Step(members("abcd"), {}, request=SEED_TWO, vip_is_seeded=True),
             Step(members("bcd"), {}, vip_is_seeded=True),
         ],
         last=Step(members("bcd"), {}, vip_is_seeded=True),

@@ -32,18 +32,17 @@ def approve(context: click.Context, run: int, keys: tuple[str, ...]) -> int:
     from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.model import HoldKind
     from audience_sync.sync.guard.select_holds import select_holds
-    from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
 
     settings = read_store_settings(options_of(context))
     with store_to_read(settings.store) as store, store.reading() as connection:
         holds = select_holds(connection, run, keys)
-    order = RunRequest(
-        "approve",
-        keys=_keys(holds, HoldKind.AUDIENCE),
-        traits=_keys(holds, HoldKind.COMPUTED_TRAIT),
-        approves=frozenset(hold.id for hold in holds),
+    request = Sync(
+        command="approve",
+        selection=Selection(audiences=_keys(holds, HoldKind.AUDIENCE), traits=_keys(holds, HoldKind.COMPUTED_TRAIT)),
+        exceptions=GuardExceptions(approved_holds=frozenset(hold.id for hold in holds)),
     )
-    return execute_run(context, order, say=lambda report, details: _approved(report, details, run, holds)).exit_code
+    return execute_run(context, request, say=lambda report, details: _approved(report, details, run, holds)).exit_code
 
 
 @click.command()

@@ -49,16 +49,21 @@ def plan(
     from audience_sync.cli.wiring.plan_file import refuse_other_file, write_plan
     from audience_sync.config.read.units import parse_rate
     from audience_sync.sync.preview.plan import preview_run
-    from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.values.request import GuardExceptions, Selection, SendLimits, Sync
 
     options = options_of(context)
-    asked_rate = parsed("--rate", rate, parse_rate)
-    order = RunRequest("plan", keys or None, accept, moves=moves, rate=asked_rate, accept_clock=accept_clock)
+    request = Sync(
+        command="plan",
+        selection=Selection(audiences=keys or None),
+        exceptions=GuardExceptions(accepted=accept, accept_clock=accept_clock),
+        limits=SendLimits(users_per_second=parsed("--rate", rate, parse_rate)),
+        moves=moves,
+    )
     settings = read_settings(options)
     if out is not None:
         refuse_other_file(out, settings, options.config)
     with opened_to_read(settings) as parts, RunProgress() as progress:
-        found = preview_run(parts, order, progress.watch)
+        found = preview_run(parts, request, progress.watch)
     if out is not None:
         write_plan(out, found.saved.text())
     if options.as_json:

@@ -19,7 +19,7 @@ def resync(context: click.Context, keys: tuple[str, ...], destination: str | Non
     For a destination that lost its data, and for a damaged store.
     """
     from audience_sync.cli.wiring.run_command import execute_run
-    from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.values.request import Resync, Selection
 
-    order = RunRequest("resync", keys or None, resync=True, destination=destination)
-    return execute_run(context, order).exit_code
+    request = Resync(selection=Selection(audiences=keys or None), destination=destination)
+    return execute_run(context, request).exit_code

@@ -30,11 +30,11 @@ def retire(context: click.Context, key: str, yes: bool, dry_run: bool) -> int:
     Shows how many users would be sent what, and asks. Safe to interrupt and to repeat: it continues where it stopped.
     """
     from audience_sync.cli.wiring.confirm import confirm_and_run
-    from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.values.request import Retire
 
     return confirm_and_run(
         context,
-        RunRequest("retire", retire=key),
+        Retire(key=key),
         f"Retire {key}?",
         lambda found, screen: preview(found, key, screen),
         yes=yes,

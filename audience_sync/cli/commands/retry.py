@@ -15,6 +15,6 @@ from audience_sync.cli.base.options import common, quiet
 def retry(context: click.Context, destination: str | None) -> int:
     """One run that also sends refused calls again, with the newest values."""
     from audience_sync.cli.wiring.run_command import execute_run
-    from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.values.request import Retry
 
-    return execute_run(context, RunRequest("retry", retry=True, destination=destination)).exit_code
+    return execute_run(context, Retry(destination=destination)).exit_code

@@ -47,23 +47,23 @@ def seed(
     from audience_sync.cli.wiring.ramp import MOST_REFUSED, parse_shares, run_ramp
     from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.config.read.units import parse_rate, parse_share
-    from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.values.request import Seed, SendLimits
 
-    order = RunRequest(
-        "seed", (key,), seed=key, baseline=no_send, max_calls=limit, rate=parsed("--rate", rate, parse_rate)
-    )
+    limits = SendLimits(calls=limit, users_per_second=parsed("--rate", rate, parse_rate))
+    request = Seed(key=key, baseline=no_send, limits=limits)
     if ramp is not None and (limit or no_send):
         raise click.UsageError("--ramp sets how many users are sent to: give it without --limit and --no-send")
     if ramp is None and max_refused is not None:
         raise click.UsageError("--max-refused is the limit of a --ramp")
     shares = parsed("--ramp", ramp, parse_shares) or ()
-    most_refused = parsed("--max-refused", max_refused, parse_share)
-    if not (yes or no_send) and not may_seed(context, order):
+    asked = parsed("--max-refused", max_refused, parse_share)
+    most_refused = MOST_REFUSED if asked is None else asked
+    if not (yes or no_send) and not may_seed(context, request):
         return 0
     if ramp is not None:
-        return run_ramp(context, order, shares, MOST_REFUSED if most_refused is None else most_refused, upgrade=upgrade)
+        return run_ramp(context, request, shares, most_refused, upgrade=upgrade)
     report = execute_run(
-        context, order, upgrade=upgrade, say=lambda report, details: seeded(report, details, order, rate)
+        context, request, upgrade=upgrade, say=lambda report, details: seeded(report, details, request, rate)
     )
     return exit_code_of(report, limit)
 

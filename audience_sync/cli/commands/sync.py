@@ -44,11 +44,15 @@ def sync(
     Also sends what earlier runs left pending.
     """
     from audience_sync.cli.wiring.run_command import execute_run
-    from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
 
     if plan_file is None:
-        order = RunRequest("sync", keys or None, accept, moves=moves, accept_clock=accept_clock)
-        return execute_run(context, order, upgrade=upgrade).exit_code
+        request = Sync(
+            selection=Selection(audiences=keys or None),
+            exceptions=GuardExceptions(accepted=accept, accept_clock=accept_clock),
+            moves=moves,
+        )
+        return execute_run(context, request, upgrade=upgrade).exit_code
     if keys or accept or moves or accept_clock:
         raise click.UsageError(
             "the plan has the audiences, the guards that are lifted, the moves and the clock: give --plan alone"
@@ -56,4 +60,4 @@ def sync(
     from audience_sync.cli.wiring.plan_file import read_plan
 
     plan = read_plan(plan_file)
-    return execute_run(context, plan.order, upgrade=upgrade, review=plan.refuse_other).exit_code
+    return execute_run(context, plan.request, upgrade=upgrade, review=plan.refuse_other).exit_code

@@ -31,11 +31,11 @@ def undo(context: click.Context, run: int, yes: bool, dry_run: bool) -> int:
     If the sources still have the undone changes, the next run holds them for a person to decide.
     """
     from audience_sync.cli.wiring.confirm import confirm_and_run
-    from audience_sync.sync.values.request import RunRequest
+    from audience_sync.sync.values.request import Undo
 
     return confirm_and_run(
         context,
-        RunRequest(f"undo {run}", undoes=run),
+        Undo(command=f"undo {run}", undone_run=run),
         f"Undo run {run}?",
         lambda found, screen: preview(found, run, _which(context, run), screen),
         yes=yes,

@@ -12,16 +12,16 @@ from audience_sync.cli.views.summary import Wording, held_what
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.sync.values.change_set import AudienceResult
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.request import Seed
 from audience_sync.text import pluralize, seconds_text
 
 #: Users a second that the next command names where none were given.
 SLOWLY = "500/s"
 
 
-def seeded(report: Report, details: Details, request: RunRequest, rate: str | None) -> Wording:
+def seeded(report: Report, details: Details, request: Seed, rate: str | None) -> Wording:
     """The headline of a seed, and what comes next."""
-    key, audience = request.seed or "", _audience(report, request.seed or "")
+    key, audience = request.key, _audience(report, request.key)
     if audience is None or report.status is RunStatus.FAILED:
         return Wording()
     took = f"in {seconds_text(report.seconds)}"
@@ -47,19 +47,19 @@ def seeded(report: Report, details: Details, request: RunRequest, rate: str | No
 
 
 def _part(
-    report: Report, request: RunRequest, audience: AudienceResult, pending: int, took: str, rate: str | None
+    report: Report, request: Seed, audience: AudienceResult, pending: int, took: str, rate: str | None
 ) -> Wording:
     sent = max((each.delivered for each in report.destinations), default=0)
     everyone = audience.after - max((each.withheld for each in report.destinations), default=0)
     before = everyone - pending - sent
     so_far = f", {everyone - pending:,} so far" if before > 0 else ""
-    of_all = f"{sent:,} of {pluralize(everyone, 'member')} of {request.seed}"
+    of_all = f"{sent:,} of {pluralize(everyone, 'member')} of {request.key}"
     words = f"Run {report.run} seeded {of_all} {took}{so_far}, as limited."
     if screen().width is None:
         return Wording(words, (), addresses=False)
     users = "this user" if sent == 1 else f"these {sent:,} users"
     look = prose(f"Next: look at {users} in the destinations. Then continue:", screen())
-    again = command(f"audience-sync seed {request.seed} --rate {rate or SLOWLY}")
+    again = command(f"audience-sync seed {request.key} --rate {rate or SLOWLY}")
     return Wording(words, [*look, again], addresses=False)
 
 

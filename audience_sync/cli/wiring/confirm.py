@@ -18,7 +18,7 @@ from audience_sync.cli.wiring.run_command import Say, execute_run
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview, preview_run
 from audience_sync.sync.preview.value_counts import Sends
-from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.request import RunRequest, Seed
 from audience_sync.text import pluralize
 
 #: A seed of more users than this asks on a terminal.
@@ -60,9 +60,9 @@ def confirm_and_run(
     return 0
 
 
-def may_seed(context: click.Context, request: RunRequest) -> bool:
+def may_seed(context: click.Context, request: Seed) -> bool:
     """Whether a seed may begin: of many users a person at a terminal is asked first."""
-    if not sys.stdin.isatty() or (request.max_calls is not None and request.max_calls <= MOST_UNASKED):
+    if not sys.stdin.isatty() or (request.limits.calls is not None and request.limits.calls <= MOST_UNASKED):
         return True
     found = _look_ahead(context, request, count=False)
     users = max((each.calls for each in found.forecasts), default=0)
@@ -70,9 +70,9 @@ def may_seed(context: click.Context, request: RunRequest) -> bool:
         return True
     where = screen(error=True)
     # One part after another: what it does, to whom, what that means.
-    first = f"Seed '{request.seed}' now? It sends one call for each of {pluralize(users, 'user')}."
+    first = f"Seed '{request.key}' now? It sends one call for each of {pluralize(users, 'user')}."
     careful = "Users may get a welcome message for each of these calls. To try 100 users first:"
-    try_first = [*prose(careful, where), command(f"audience-sync seed {request.seed} --limit 100")]
+    try_first = [*prose(careful, where), command(f"audience-sync seed {request.key} --limit 100")]
     tables = [forecast_table(found.forecasts, where, addresses=False), limits_lines(found.forecasts, where)]
     write(joined([prose(first, where), *tables, try_first]), error=True)
     return agrees(context, "Continue?")

@@ -19,7 +19,7 @@ from audience_sync.config.read.units import parse_share
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.sync.operations.ramp import RampStep, refused_of, why_to_stop
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.request import Seed
 from audience_sync.text import pluralize, seconds_text
 
 #: The share of the members that were reached whose calls may be refused (0 to 1).
@@ -43,13 +43,14 @@ def parse_shares(text: str) -> Sequence[float]:
 
 
 def run_ramp(
-    context: click.Context, request: RunRequest, shares: Sequence[float], most_refused: float, *, upgrade: bool
+    context: click.Context, request: Seed, shares: Sequence[float], most_refused: float, *, upgrade: bool
 ) -> int:
     """Send to these shares of the members, one after another; the exit code. One that is to be the last ends it."""
-    steps, key = list[RampStep](), request.seed or ""
+    steps, key = list[RampStep](), request.key
     speaks = not (context.obj.as_json or context.obj.quiet)
     for share in shares:
-        report = execute_run(context, replace(request, share=share), upgrade=upgrade, silent=True)
+        limits = replace(request.limits, share=share)
+        report = execute_run(context, replace(request, limits=limits), upgrade=upgrade, silent=True)
         with store_to_read(read_store_settings(context.obj).store) as store, store.reading() as connection:
             refused = refused_of(connection, key)
         steps.append(RampStep(share, report, why_to_stop(report, key, refused, most_refused)))
@@ -109,14 +110,14 @@ def _did_nothing(report: Report, key: str) -> bool:
 def _end(
     context: click.Context,
     step: RampStep,
-    request: RunRequest,
+    request: Seed,
     shares: Sequence[float],
     screen: Screen,
     *,
     urgent: bool = False,
 ) -> list[str]:
     """``urgent``: only what needs a person."""
-    key, report = request.seed or "", step.report
+    key, report = request.key, step.report
     if not step.stopped:
         return _reached(step, key, screen)
     if _did_nothing(report, key):

@@ -25,7 +25,7 @@ from audience_sync.config.models import Settings
 from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.sync.run import PlanReview, sync
 from audience_sync.sync.values.report import Report
-from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.request import Resync, Retry, RunRequest
 
 Say = Callable[[Report, Details], Wording]
 
@@ -45,7 +45,7 @@ def execute_run(
     """
     options = options_of(context)
     settings = read_settings(options)
-    _refuse_unknown(request.destination, settings)
+    _refuse_unknown_destination(request, settings)
     with alert_on_failure(settings), opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress(quiet=options.quiet) as progress:
             report = replace(sync(parts, request, progress.watch, review=review), store_is_new=is_new)
@@ -86,8 +86,8 @@ def _is_same_file() -> bool:
     return False
 
 
-def _refuse_unknown(destination: str | None, settings: Settings) -> None:
-    if destination is not None and destination not in settings.destinations:
-        raise click.BadParameter(
-            unknown_name_message("destination", destination, settings.destinations), param_hint="--destination"
-        )
+def _refuse_unknown_destination(request: RunRequest, settings: Settings) -> None:
+    match request:
+        case Resync(destination=str(name)) | Retry(destination=str(name)) if name not in settings.destinations:
+            message = unknown_name_message("destination", name, settings.destinations)
+            raise click.BadParameter(message, param_hint="--destination")

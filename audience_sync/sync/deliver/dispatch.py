@@ -139,7 +139,7 @@ def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> D
         pending.calls,
         includes_everyone=pending.whole,
         max_calls=_max_calls(pending, request, plan),
-        rate=request.rate,
+        rate=request.limits.users_per_second,
         withheld_table=pending.kept_back,
         kept_calls=pending.kept_calls,
         releases=pending.releases,
@@ -150,9 +150,10 @@ def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> D
 
 def _max_calls(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> int | None:
     """How many calls may be sent, where not all: of a share, those that are still missing of it."""
-    if request.share is None or pending.cursor.seeding is None:
-        return request.max_calls
-    members = next(each.after for each in plan.changes.audiences if each.key == request.seed)
+    limits = request.limits
+    if limits.share is None or pending.cursor.seeding is None:
+        return limits.calls
+    members = next(each.after for each in plan.changes.audiences if each.key == pending.cursor.seeding)
     everyone = members - pending.kept_calls
     told = everyone - pending.calls
-    return max(0, math.ceil(round(request.share * everyone, 6)) - told)
+    return max(0, math.ceil(round(limits.share * everyone, 6)) - told)

@@ -42,7 +42,7 @@ class RunPlan:
                 self.destinations[name],
                 cursor=cursor,
                 only_told=only_told,
-                retry=request.retry and request.destination in (None, name),
+                retry=request.retries(name),
             )
             for name, state in states.items()
             for cursor, only_told in _feeds(state, request)
@@ -52,8 +52,8 @@ class RunPlan:
 def _feeds(state: DestinationState, request: RunRequest) -> list[tuple[DeliveryCursor, bool]]:
     """An audience that a person is seeding is told further by ``seed`` alone; ``sync`` keeps whom it has
     reached up to date."""
-    if request.seed is not None and request.seed in state.seeds:
-        return [(state.seeds[request.seed], False)]
+    if (key := request.seeded_key) and key in state.seeds:
+        return [(state.seeds[key], False)]
     told = {key for key, each in state.subscriptions.items() if each.ended_run is None}
     reached = [(cursor, True) for key, cursor in state.seeds.items() if cursor.ranges and key in told]
     return [(state.cursor, False), *reached]

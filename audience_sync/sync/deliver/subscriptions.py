@@ -13,7 +13,7 @@ from audience_sync.sync.deliver.pending import configs_by_key, wanted_properties
 from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import ChangeSet
-from audience_sync.sync.values.request import RunDependencies, RunRequest
+from audience_sync.sync.values.request import Resync, RunDependencies, RunRequest, Seed
 
 
 def states_after_run(
@@ -44,26 +44,29 @@ def states_after_run(
             closed & told_of, True
         )
         keys |= {new: True for old, new in known.moves.items() if new in keys and old in state.subscriptions}
-        if request.seed in keys and request.baseline:
-            keys[request.seed] = False
-        told = _open_seed(subscribe(state, keys, detector.run), findings, request)
         terms = first.get(name, {})
-        if request.resync and request.destination in (None, name):
-            again = [
-                key for key in keys if request.resyncs(key) and key not in known.frozen and (key in terms or keys[key])
-            ]
-            since = {key: terms[key].subscription.since_run if key in terms else detector.run for key in again}
-            told = resync(told, since, detector.run)
+        match request:
+            case Seed(key=key, baseline=True) if key in keys:
+                keys[key] = False
+        told = subscribe(state, keys, detector.run)
+        match request:
+            case Seed(key=key, baseline=False):
+                told = _open_seed(told, findings, key)
+            case Resync(destination=only) if only in (None, name):
+                again = [
+                    key
+                    for key in keys
+                    if request.resends(key) and key not in known.frozen and (key in terms or keys[key])
+                ]
+                since = {key: terms[key].subscription.since_run if key in terms else detector.run for key in again}
+                told = resync(told, since, detector.run)
         unmade = [key for key in findings.unmade if key in terms and terms[key].is_baseline]
         after[name] = undo_baseline(told, unmade, detector.run)
     return after
 
 
-def _open_seed(state: DestinationState, changes: ChangeSet, request: RunRequest) -> DestinationState:
-    """An audience created by hand is told over a feed of its own, until everyone has been told."""
-    created = {each.key for each in changes.created}
-    if request.seed is None or request.seed not in created or request.baseline:
+def _open_seed(state: DestinationState, changes: ChangeSet, key: str) -> DestinationState:
+    """Give an audience that a seed has created a cursor of its own, until its backfill is complete."""
+    if key not in {each.key for each in changes.created} or key not in state.subscriptions:
         return state
-    if request.seed not in state.subscriptions:
-        return state
-    return replace(state, seeds={**state.seeds, request.seed: DeliveryCursor(None, 0, seeding=request.seed)})
+    return replace(state, seeds={**state.seeds, key: DeliveryCursor(None, 0, seeding=key)})

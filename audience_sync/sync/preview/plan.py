@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,16 @@ from audience_sync.sync.preview.plan_file import PlanFile, changes_of
 from audience_sync.sync.preview.value_counts import Sends, count_sends
 from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.sync.values.report import audience_json, build_report, left_alone_json, traits_json
-from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
+from audience_sync.sync.values.request import (
+    ProgressListener,
+    Retire,
+    RunDependencies,
+    RunRequest,
+    Seed,
+    Selection,
+    Sync,
+    Undo,
+)
 from audience_sync.workspace import Workspace
 
 #: Statuses of an audience that a run would write, also where it has no members.
@@ -51,7 +60,7 @@ class RunPreview:
     @property
     def does_something(self) -> bool:
         """Whether a run would change or send anything."""
-        findings, moves = self.findings, self.saved.order.moves
+        findings, moves = self.findings, self.saved.request.moves
         changed = any(each.entered or each.left or each.status in _NEW for each in findings.audiences)
         return bool(changed or moves or findings.traits.changed or any(each.calls for each in self.forecasts))
 
@@ -64,8 +73,7 @@ class RunPreview:
     @property
     def saving(self) -> str:
         """The same plan, written to a file."""
-        order = self.saved.order
-        return " ".join(["audience-sync", "plan", *(order.keys or ()), *_lifted(order), "--out", "plan.json"])
+        return " ".join(["audience-sync", "plan", *_arguments(self.saved.request), "--out", "plan.json"])
 
     @property
     def _lets_pass(self) -> list[str]:
@@ -81,14 +89,15 @@ class RunPreview:
 
     @property
     def _does_it(self) -> str:
-        order = self.saved.order
-        if order.undoes is not None:
-            return f"audience-sync undo {order.undoes}"
-        if order.seed is not None:
-            return f"audience-sync seed {order.seed}"
-        if order.retire is not None:
-            return f"audience-sync retire {order.retire}"
-        return " ".join(["audience-sync", "sync", *(order.keys or ()), *_lifted(order)])
+        match self.saved.request:
+            case Undo(undone_run=run):
+                return f"audience-sync undo {run}"
+            case Seed(key=key):
+                return f"audience-sync seed {key}"
+            case Retire(key=key):
+                return f"audience-sync retire {key}"
+            case request:
+                return " ".join(["audience-sync", "sync", *_arguments(request)])
 
     def as_json(self) -> dict[str, Any]:
         found = self.findings
@@ -106,10 +115,13 @@ class RunPreview:
         }
 
 
-def _lifted(request: RunRequest) -> list[str]:
-    accepted = [word for key in request.accept_keys for word in ("--accept", key)]
-    moved = [word for old, new in request.moves.items() for word in ("--move-key", f"{old}={new}")]
-    return accepted + moved + (["--accept-clock"] if request.accept_clock else [])
+def _arguments(request: RunRequest) -> list[str]:
+    """The arguments with which `plan` and `sync` make the same request."""
+    exceptions = request.exceptions
+    accepted = [argument for key in exceptions.accepted for argument in ("--accept", key)]
+    moved = [argument for old, new in request.moves.items() for argument in ("--move-key", f"{old}={new}")]
+    clock = ["--accept-clock"] if exceptions.accept_clock else []
+    return [*(request.selection.audiences or ()), *accepted, *moved, *clock]
 
 
 def preview_run(
@@ -120,10 +132,9 @@ def preview_run(
 
     def seen(dependencies: RunDependencies, workspace: Workspace) -> tuple[RunRequest, RunPlan]:
         plan = plan_run(dependencies, request, progress, workspace, now)
-        seed = _seed(request, plan)
-        if seed is None:
+        seeding = _as_seed(request, plan)
+        if seeding is None:
             return request, plan
-        seeding = replace(request, seed=seed)
         return seeding, plan_run(dependencies, seeding, progress, workspace, now)
 
     with looking(dependencies, seen) as (workspace, (request, plan)):
@@ -137,13 +148,20 @@ def preview_run(
         )
 
 
-def _seed(request: RunRequest, plan: RunPlan) -> str | None:
-    """The one audience that was asked for, where it is a person who seeds it."""
-    if request.keys is None or len(request.keys) != 1:
-        return None
-    (key,) = request.keys
-    waits = any(each.key == key and each.status is AudienceStatus.WAITING for each in plan.changes.audiences)
-    return key if waits or any(key in state.seeds for state in plan.states.values()) else None
+def _as_seed(request: RunRequest, plan: RunPlan) -> Seed | None:
+    """The same request as a seed, if its only audience waits for its first seed or for the rest of one."""
+    match request:
+        case Sync(selection=Selection(audiences=[key])):
+            waits = any(each.key == key and each.status is AudienceStatus.WAITING for each in plan.changes.audiences)
+            if waits or any(key in state.seeds for state in plan.states.values()):
+                return Seed(
+                    command=request.command,
+                    key=key,
+                    exceptions=request.exceptions,
+                    limits=request.limits,
+                    moves=request.moves,
+                )
+    return None
 
 
 def _forecasts(
@@ -166,8 +184,8 @@ def _forecasts(
             [each for each in pending if each.state.name == name],
             times,
             nonces,
-            rate=request.rate,
-            most=request.max_calls,
+            rate=request.limits.users_per_second,
+            most=request.limits.calls,
         )
         for name in plan.states
     ]

@@ -13,7 +13,7 @@ from audience_sync.model import AudienceStatus
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.deliver.run_plan import RunPlan
 from audience_sync.sync.values.change_set import AudienceResult, ChainChange
-from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.request import GuardExceptions, RunRequest, Seed, Selection, Sync
 from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace, quote_literal
 
@@ -36,24 +36,30 @@ class PlanEntry:
 class PlanFile:
     """``changes``: all that the order would do, by what it concerns."""
 
-    order: RunRequest
+    request: RunRequest
     changes: Mapping[str, PlanEntry]
     made_at: datetime
 
     @property
     def _looking(self) -> str:
         """The command that makes such a plan: one that asks before it does anything makes its own."""
-        return "plan" if self.order.command in ("plan", "sync", "seed") else self.order.command
+        return "plan" if self.request.command in ("plan", "sync", "seed") else self.request.command
 
     def text(self) -> str:
-        asked = {name: getattr(self.order, name) for name in ("keys", "accept", "seed", "moves", "accept_clock")}
+        asked = {
+            "keys": self.request.selection.audiences,
+            "accept": self.request.exceptions.accepted,
+            "seed": self.request.seeded_key,
+            "moves": self.request.moves,
+            "accept_clock": self.request.exceptions.accept_clock,
+        }
         changes = {of: asdict(part) for of, part in self.changes.items()}
         document = {"format": FORMAT, "made_at": self.made_at.isoformat(), **asked, "changes": changes}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def refuse_other(self, workspace: Workspace, plan: RunPlan) -> None:
         """Raise PlanError, with what is different, where the run would do anything else."""
-        pending = plan.owed(workspace, self.order, plan.states)
+        pending = plan.owed(workspace, self.request, plan.states)
         now = changes_of(workspace, plan, pending)
         for each in pending:
             workspace.run(f"drop table {each.table}")
@@ -74,16 +80,15 @@ def saved_plan(text: str) -> PlanFile:
         if document["format"] != FORMAT:
             raise PlanError(f"it is of format {document['format']}, this version knows {FORMAT}. Make it anew")
         seed, keys, moves = document["seed"], document["keys"], dict(document.get("moves", {}))
-        order = RunRequest(
-            "seed" if seed else "sync",
-            keys and tuple(keys),
-            tuple(document["accept"]),
-            seed=seed,
-            moves=moves,
-            accept_clock=bool(document.get("accept_clock", False)),
+        accept_clock = bool(document.get("accept_clock", False))
+        exceptions = GuardExceptions(accepted=tuple(document["accept"]), accept_clock=accept_clock)
+        request = (
+            Seed(key=seed, exceptions=exceptions, moves=moves)
+            if seed
+            else Sync(selection=Selection(audiences=keys and tuple(keys)), exceptions=exceptions, moves=moves)
         )
         changes = {of: PlanEntry(**part) for of, part in document["changes"].items()}
-        return PlanFile(order, changes, datetime.fromisoformat(document["made_at"]).astimezone(UTC))
+        return PlanFile(request, changes, datetime.fromisoformat(document["made_at"]).astimezone(UTC))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise PlanError("it is not a plan. Make one: audience-sync plan --out FILE") from None
 

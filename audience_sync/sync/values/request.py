@@ -1,4 +1,4 @@
-"""What is a run asked to do, and with what?"""
+"""What a run is asked to do, and the ports it works with."""
 
 from __future__ import annotations
 
@@ -28,45 +28,165 @@ class RunDependencies:
     readable: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What a person or the clock asked for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The part of the config that a run loads; None is all of it.
 
-    ``keys``: only these audiences (None = all), ``traits``: only the computed traits read together with one of these.
-    ``accept``: keys whose guard is lifted this once. ``approves``: the holds that a person lets through, by id.
-    ``resync``: tell everything again, of ``keys`` and (``destination``) to this one alone.
-    ``retry``: send what (``destination``) has refused again, with the newest values.
-    ``retire``: the one audience or computed trait that is closed for good; nothing else is loaded.
-    ``moves``: from keys that are closed for good to the new ones of the same audiences.
-    ``seed``: the one audience to seed; with ``baseline`` nothing is sent, with ``most`` only so many calls
-    are, at ``rate`` users a second; with ``share`` (0 to 1) until that share of the members has been told.
-    ``undoes``: take back what this run changed, instead of asking the sources.
-    ``accept_clock``: the clock is right, however far it is from the newest run.
-    ``slots``: the times of schedules that the run is for, ``due``: only the audiences of these entries of the config.
+    ``audiences``: their keys. ``traits``: each computed trait is loaded with all others of its entry.
+    ``entries``: the audience entries that are due on a schedule.
     """
 
-    command: str = "sync"
-    keys: Collection[str] | None = None
-    accept_keys: Collection[str] = ()
-    approves: Collection[int] = ()
-    traits: Collection[str] | None = None
-    resync: bool = False
-    destination: str | None = None
-    retry: bool = False
-    retire: str | None = None
-    moves: Mapping[str, str] = field(default_factory=dict)
-    seed: str | None = None
-    baseline: bool = False
-    max_calls: int | None = None
-    share: float | None = None
-    rate: float | None = None
-    undoes: int | None = None
-    accept_clock: bool = False
-    slots: Sequence[Slot] = ()
-    only_entries: Sequence[AudienceConfig] | None = None
+    audiences: Sequence[str] | None = None
+    traits: Sequence[str] | None = None
+    entries: Sequence[AudienceConfig] | None = None
 
-    def resyncs(self, key: str) -> bool:
-        return self.resync and (self.keys is None or key in self.keys)
+    @property
+    def is_whole(self) -> bool:
+        """Whether the run covers every audience of the config."""
+        return self.audiences is None and self.entries is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardExceptions:
+    """What a person lifts for this run alone.
+
+    ``accepted``: keys whose guard and expectations do not apply. ``approved_holds``: ids of holds.
+    ``accept_clock``: the clock is right, however far it is from the newest run.
+    """
+
+    accepted: Sequence[str] = ()
+    approved_holds: Collection[int] = ()
+    accept_clock: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendLimits:
+    """Limits on sending to each destination; None is no limit.
+
+    ``share``: end the backfill when this share of the members (0 to 1) has been sent.
+    """
+
+    calls: int | None = None
+    share: float | None = None
+    users_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What every run is asked, by a person or by a schedule.
+
+    ``moves``: from retired keys to the new keys of the same audiences. ``slots``: the scheduled times that the run
+    serves. The properties below answer for one kind of request what others have not.
+    """
+
+    command: str
+    exceptions: GuardExceptions = field(default_factory=GuardExceptions)
+    limits: SendLimits = field(default_factory=SendLimits)
+    moves: Mapping[str, str] = field(default_factory=dict)
+    slots: Sequence[Slot] = ()
+
+    @property
+    def selection(self) -> Selection:
+        return Selection()
+
+    @property
+    def reads_sources(self) -> bool:
+        """Whether snapshots are loaded; retire and undo work with stored data alone."""
+        return True
+
+    @property
+    def seeded_key(self) -> str | None:
+        return None
+
+    @property
+    def retired_key(self) -> str | None:
+        return None
+
+    def resends(self, key: str) -> bool:
+        """Whether everything of this property is sent again, so that its damaged snapshot files may be rebuilt."""
+        return False
+
+    def retries(self, destination: str) -> bool:
+        """Whether the calls that this destination has refused are sent again."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync(Request):
+    """Load, diff and deliver what is selected; also for a schedule, an approval and a plan."""
+
+    command: str = "sync"
+    selection: Selection = field(default_factory=Selection)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed(Request):
+    """Backfill one audience. ``baseline``: record its members and send nothing."""
+
+    command: str = "seed"
+    key: str
+    baseline: bool = False
+
+    @property
+    def selection(self) -> Selection:
+        return Selection(audiences=(self.key,))
+
+    @property
+    def seeded_key(self) -> str:
+        return self.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resync(Request):
+    """Send everything of the selected audiences (all of them: of every property) again, to one or all destinations."""
+
+    command: str = "resync"
+    selection: Selection = field(default_factory=Selection)
+    destination: str | None = None
+
+    def resends(self, key: str) -> bool:
+        return self.selection.audiences is None or key in self.selection.audiences
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry(Request):
+    """A sync that also sends refused calls again, with the newest values, to one or all destinations."""
+
+    command: str = "retry"
+    destination: str | None = None
+
+    def retries(self, destination: str) -> bool:
+        return self.destination in (None, destination)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire(Request):
+    """Send `false` (`null` for a computed trait) to everyone who has one property, and close its key for good."""
+
+    command: str = "retire"
+    key: str
+
+    @property
+    def reads_sources(self) -> bool:
+        return False
+
+    @property
+    def retired_key(self) -> str:
+        return self.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo(Request):
+    """Reverse the changes of one run."""
+
+    undone_run: int
+
+    @property
+    def reads_sources(self) -> bool:
+        return False
+
+
+RunRequest = Sync | Seed | Resync | Retry | Retire | Undo
 
 
 @dataclass(frozen=True, slots=True)

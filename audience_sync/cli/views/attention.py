@@ -276,7 +276,8 @@ def invalid_lines(rows: Sequence[RejectedRow], screen: Screen, *, most: int) -> 
 
 
 def _reasons(found: Sequence[tuple[tuple[str, str], Sequence[int]]], *, one_file: bool) -> Iterator[tuple[str, str]]:
-    for (file, reason), numbers in found:
+    for (file, reason), each in found:
+        numbers = sorted(set(each))  # several audiences may read one file
         word = "row" if len(numbers) == 1 else "rows"
         where = listed([str(number) for number in numbers], most=MOST_ROWS)
         yield "Reason", f"{printable_lines(reason)} ({'' if one_file else f'{file}, '}{word} {where})"

@@ -124,11 +124,11 @@ def main() -> None:
     if "schedule" in sys.argv[1:]:  # until it can read its config again, SIGHUP is none that ends it
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from audience_sync.cli.base.errors import run
-    from audience_sync.cli.base.garbage import look_for_cycles_rarely
+    from audience_sync.cli.base.garbage import collect_garbage_rarely
     from audience_sync.cli.base.shutdown import stop_within
     from audience_sync.cli.base.streams import set_up_streams
 
     set_up_streams()
-    look_for_cycles_rarely()
+    collect_garbage_rarely()
     stop_within()
     raise SystemExit(run(group))

@@ -50,7 +50,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
     def asked(typed: io.StringIO, *, yes: bool = False, as_json: bool = False) -> bool:
         done = []
         monkeypatch.setattr(sys, "stdin", typed)
-        monkeypatch.setattr(confirmed, "_look_ahead", lambda context, order: FOUND)
+        monkeypatch.setattr(confirmed, "_preview", lambda context, order: FOUND)
         monkeypatch.setattr(
             confirmed, "execute_run", lambda *order, **options: done.append(order) or SimpleNamespace(exit_code=1)
         )

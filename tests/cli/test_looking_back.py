@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.cli.base.time_option import moment_to_look_back
+from audience_sync.cli.base.time_option import parse_past_time
 from audience_sync.store.maintenance import migrate
 
 from .conftest import Project
@@ -45,7 +45,7 @@ def members_at(project: Project, time: str) -> list[str]:
 
 def as_sql(time: str) -> str:
     """The moment as SQLite keeps times."""
-    return f"{moment_to_look_back(time):%Y-%m-%d %H:%M:%S.%f}"
+    return f"{parse_past_time(time):%Y-%m-%d %H:%M:%S.%f}"
 
 
 @pytest.fixture

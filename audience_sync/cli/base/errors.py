@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 import click
 
-from audience_sync.cli.base.streams import for_programs
+from audience_sync.cli.base.streams import write_utf8
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
@@ -48,7 +48,7 @@ def add_secrets(values: Iterable[str]) -> None:
 def run(command: click.Command) -> int:
     """Run a command; every error becomes a message on stderr and a code."""
     signal.signal(signal.SIGTERM, _terminate)
-    threading.excepthook = _in_a_thread
+    threading.excepthook = _report_thread_error
     try:
         result = command.main(standalone_mode=False)
         sys.stdout.flush()
@@ -57,28 +57,28 @@ def run(command: click.Command) -> int:
         return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
-        _answer("no command was given", USAGE)
+        _print_failure_document("no command was given", USAGE)
         return USAGE
     except click.ClickException as error:
-        message, help_of = _of_usage(error)
+        message, help_of = _usage_message(error)
         print_error(labelled(f"{message}\n{help_of}" if help_of else message))
-        _answer(message, USAGE)
+        _print_failure_document(message, USAGE)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
         print_error(_INTERRUPTED, logging.WARNING)
-        _answer(_INTERRUPTED, INTERRUPTED)
+        _print_failure_document(_INTERRUPTED, INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except AudienceSyncError as error:
-        if _folder_is_gone() and not isinstance(error, ConfigError):
-            return _without_a_folder()
+        if _folder_was_removed() and not isinstance(error, ConfigError):
+            return _report_removed_folder()
         print_error(message_of(error))
-        _answer(str(error), exit_code_of(error), getattr(error, "problems", ()))
+        _print_failure_document(str(error), exit_code_of(error), getattr(error, "problems", ()))
         return exit_code_of(error)
     except Exception as error:
-        return _without_a_folder() if _folder_is_gone() else _unexpected(error)
+        return _report_removed_folder() if _folder_was_removed() else _report_unexpected_error(error)
 
 
 def print_error(message: str, level: int = logging.ERROR) -> None:
@@ -91,11 +91,11 @@ def print_error(message: str, level: int = logging.ERROR) -> None:
 
 def labelled(message: str, label: str = "error") -> str:
     """The form of every message on stderr: ``error: fact. effect.``, with the fix (further lines) indented below."""
-    first, *others = _as_a_fact(message.strip()).splitlines() or [""]
+    first, *others = _without_capital(message.strip()).splitlines() or [""]
     return "\n".join([f"{label}: {first}", *(line if line.startswith("  ") else f"  {line}" for line in others)])
 
 
-def _of_usage(error: click.ClickException) -> tuple[str, str]:
+def _usage_message(error: click.ClickException) -> tuple[str, str]:
     """The message about a wrong option, argument or command, and the help that lists the right ones."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else ""
@@ -110,10 +110,10 @@ def _of_usage(error: click.ClickException) -> tuple[str, str]:
                 message += f" Did you mean one of {', '.join(f'`{each}`' for each in close)}?"
         case _:
             message = error.format_message()
-    return _as_a_fact(message), f"Help: {path} --help" if path else ""
+    return _without_capital(message), f"Help: {path} --help" if path else ""
 
 
-def _as_a_fact(message: str) -> str:
+def _without_capital(message: str) -> str:
     """A message as it follows a label: without the capital letter of a sentence."""
     return message[0].lower() + message[1:] if message.partition(" ")[0] in _OPENINGS else message
 
@@ -159,20 +159,20 @@ def message_of(error: AudienceSyncError) -> str:
     return labelled(str(error))
 
 
-def _answer(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
+def _print_failure_document(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
     """A program that asked for JSON gets one document, also when there is no answer."""
     if "--json" not in sys.argv:
         return
     import json
 
     found = [{"path": each.path, "message": masked_text(each.message)} for each in problems]
-    for_programs(sys.stdout)
-    words = " ".join(masked_text(message).split()) if "\n" in message else masked_text(message)
-    document = {"status": "failed", "exit_code": code, "error": words, "problems": found}
+    write_utf8(sys.stdout)
+    message = " ".join(masked_text(message).split()) if "\n" in message else masked_text(message)
+    document = {"status": "failed", "exit_code": code, "error": message, "problems": found}
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _in_a_thread(ended: threading.ExceptHookArgs) -> None:
+def _report_thread_error(ended: threading.ExceptHookArgs) -> None:
     """Python would print the error as it is, with whatever it quotes."""
     if ended.exc_value is not None:
         print_error(
@@ -180,7 +180,7 @@ def _in_a_thread(ended: threading.ExceptHookArgs) -> None:
         )
 
 
-def _folder_is_gone() -> bool:
+def _folder_was_removed() -> bool:
     try:
         os.getcwd()
     except FileNotFoundError:
@@ -188,14 +188,14 @@ def _folder_is_gone() -> bool:
     return False
 
 
-def _without_a_folder() -> int:
+def _report_removed_folder() -> int:
     what = "the folder that the command was started in was removed. Nothing was loaded or sent."
     print_error(labelled(f"{what}\nChange into one that is there, and run again."))
-    _answer(what, USAGE)
+    _print_failure_document(what, USAGE)
     return USAGE
 
 
-def _unexpected(error: Exception) -> int:
+def _report_unexpected_error(error: Exception) -> int:
     what, remedy = (
         f"unexpected error: {summarize_error(error, masked_text)}",
         "Run again with -v and report the output.",
@@ -209,7 +209,7 @@ def _unexpected(error: Exception) -> int:
         what = f"a value is nested too deeply: {summarize_error(error, masked_text)}"
     effect = "Committed changes are kept; the next run continues from them."
     print_error(labelled(f"{what}. {effect}\n{remedy}"))
-    _answer(what, FAILED)
+    _print_failure_document(what, FAILED)
     if logging.getLogger("audience_sync").isEnabledFor(logging.DEBUG):
         import traceback
 

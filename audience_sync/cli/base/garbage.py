@@ -11,7 +11,7 @@ import sys
 YOUNG = 500_000
 
 
-def look_for_cycles_rarely() -> None:
+def collect_garbage_rarely() -> None:
     """Let Python look for cycles rarely while the command runs, and at its end not among what was imported."""
     gc.set_threshold(YOUNG)
     atexit.register(freeze_imports)

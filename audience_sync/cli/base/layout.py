@@ -118,20 +118,20 @@ def table(
     cells = [[cell(value) for value in row] for row in rows]
     shown = list(range(len(columns)))
     if screen.width is None:
-        return _in_rows(columns, cells, shown, screen, notes, indent)
-    shown = [i for i in shown if i == 0 or columns[i].keep or any(_says(row[i]) for row in rows)]
+        return _rows_table(columns, cells, shown, screen, notes, indent)
+    shown = [i for i in shown if i == 0 or columns[i].keep or any(_has_content(row[i]) for row in rows)]
     fits = _width(columns, cells, shown, indent) <= screen.width
     if not fits and not (stack_if_narrow and screen.is_narrow):
-        for place in sorted((i for i in shown if columns[i].lost), key=lambda i: columns[i].lost or 0):
-            shown.remove(place)
+        for index in sorted((i for i in shown if columns[i].lost), key=lambda i: columns[i].lost or 0):
+            shown.remove(index)
             fits = _width(columns, cells, shown, indent) <= screen.width
             if fits:
                 break
-    lay = _in_rows if fits else _stacked
+    lay = _rows_table if fits else _stacked_table
     return lay(columns, cells, shown, screen, notes, indent)
 
 
-def _says(value: object) -> bool:
+def _has_content(value: object) -> bool:
     return value is not None and value != "" and value is not False and value != 0
 
 
@@ -144,7 +144,7 @@ def _width(columns: Sequence[Column], cells: Sequence[Sequence[str]], shown: Seq
     return len(indent) + sum(widths.values()) + len(GAP) * (len(shown) - 1)
 
 
-def _in_rows(
+def _rows_table(
     columns: Sequence[Column],
     cells: Sequence[Sequence[str]],
     shown: Sequence[int],
@@ -164,7 +164,7 @@ def _in_rows(
     return lines
 
 
-def _stacked(
+def _stacked_table(
     columns: Sequence[Column],
     cells: Sequence[Sequence[str]],
     shown: Sequence[int],
@@ -257,13 +257,13 @@ def json_lines(text: str, screen: Screen, *, start: str, most: int | None = None
     if screen.width is None or width_of(start) + width_of(text) <= screen.width:
         return [start + text]
     hanging = " " * (width_of(start) + 1)
-    pieces = _pieces(text)
+    pieces = _json_pieces(text)
     lines, current, shown = list[str](), start, 0
     for number, piece in enumerate(pieces):
         empty = current in (start, hanging)
         if not empty and width_of(current) + width_of(piece) > screen.width:
             if most is not None and len(lines) == most - 1:
-                return [*lines, *_cut(current, len(pieces) - shown, screen, hanging)]
+                return [*lines, *_truncated(current, len(pieces) - shown, screen, hanging)]
             lines.append(current)
             current = hanging
         current += piece
@@ -271,14 +271,14 @@ def json_lines(text: str, screen: Screen, *, start: str, most: int | None = None
     return [*lines, current]
 
 
-def _cut(current: str, left: int, screen: Screen, hanging: str) -> list[str]:
+def _truncated(current: str, left: int, screen: Screen, hanging: str) -> list[str]:
     more = f"... {left} more}}"
     if width_of(current) + 1 + len(more) <= (screen.width or 0):
         return [f"{current} {more}"]
     return [current, hanging + more]
 
 
-def _pieces(text: str) -> list[str]:
+def _json_pieces(text: str) -> list[str]:
     """Parts of a JSON text, each ending with a comma between two values (not with one in a string)."""
     pieces, begin, quoted, escaped = list[str](), 0, False, False
     for at, character in enumerate(text):

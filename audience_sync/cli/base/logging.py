@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from audience_sync.cli.base.errors import masked_text
-from audience_sync.cli.base.streams import for_programs
+from audience_sync.cli.base.streams import write_utf8
 from audience_sync.model import AudienceStatus
 from audience_sync.text import form, pluralize
 
@@ -53,7 +53,7 @@ def set_up_log(*, verbose: bool, quiet: bool = False) -> None:
     if wanted not in FORMATS:
         raise click.UsageError(f"{FORMAT_VARIABLE} is {wanted!r}: it has to be {' or '.join(FORMATS)}.")
     if wanted == "json":
-        for_programs(sys.stderr)
+        write_utf8(sys.stderr)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if wanted == "json" else _Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     # Libraries only warn: what they say of each request holds its address, and of many services that is the key.
@@ -65,7 +65,7 @@ def set_up_log(*, verbose: bool, quiet: bool = False) -> None:
     _runs.setLevel((logging.WARNING if quiet else logging.INFO) if wanted == "json" or verbose else logging.CRITICAL)
 
 
-def is_for_programs() -> bool:
+def is_json_log() -> bool:
     """Whether the log is JSON, one document a line: then nothing else goes to stderr."""
     return os.environ.get(FORMAT_VARIABLE) == "json"
 
@@ -78,24 +78,24 @@ def log_report(report: Report) -> None:
     )
     for each in report.destinations:
         counts = {name: getattr(each, name) for name in ("calls", "delivered", "refused", "pending")}
-        problems = [*filter(None, [each.error]), *_refused(each)]
-        words = f"destination {each.name}" + (f": {'; '.join(problems)}" if problems else "")
+        problems = [*filter(None, [each.error]), *_refused_text(each)]
+        message = f"destination {each.name}" + (f": {'; '.join(problems)}" if problems else "")
         level = logging.WARNING if problems else logging.INFO
-        _runs.log(level, words, extra={**run, "destination": each.name, **counts})
+        _runs.log(level, message, extra={**run, "destination": each.name, **counts})
     for audience in report.audiences:
         if audience.entered or audience.left or audience.error:
-            words = f"audience {audience.key}: {audience.entered} entered, {audience.left} left"
+            message = f"audience {audience.key}: {audience.entered} entered, {audience.left} left"
             extra = {**run, "audience": audience.key, "status": audience.status.value}
             if audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD):
-                _runs.warning(_why(audience), extra=extra)
+                _runs.warning(_audience_reason(audience), extra=extra)
             else:
-                _runs.info(words, extra=extra)
+                _runs.info(message, extra=extra)
     held = [f"computed trait {key}: {each.words}" for key, each in report.traits.held]
-    for words in (*report.traits.errors, *held, *report.errors, *report.held):
-        _runs.warning(words, extra=run)
+    for message in (*report.traits.errors, *held, *report.errors, *report.held):
+        _runs.warning(message, extra=run)
 
 
-def _refused(destination: DestinationReport) -> list[str]:
+def _refused_text(destination: DestinationReport) -> list[str]:
     """How many calls of this and earlier runs are refused, with the remedy."""
     if not destination.still_refused:
         return []
@@ -103,7 +103,7 @@ def _refused(destination: DestinationReport) -> list[str]:
     return [f"{count}. After correcting the data: audience-sync retry --destination {destination.name}"]
 
 
-def _why(audience: AudienceResult) -> str:
+def _audience_reason(audience: AudienceResult) -> str:
     """Its reason, which begins with its name."""
     reason = audience.held.words if audience.held else audience.error or audience.status.value
     return reason if reason.startswith(f"audience '{audience.key}'") else f"audience '{audience.key}': {reason}"

@@ -22,15 +22,15 @@ class GlobalOptions:
 
 
 #: The largest number that a run, or a count of runs or calls, may have.
-MOST = 2**31 - 1
+LARGEST_NUMBER = 2**31 - 1
 
 #: ``plan`` and ``sync``: an audience gets another key.
-move_key = click.option(
+move_key_option = click.option(
     "--move-key",
     "moves",
     multiple=True,
     metavar="OLD=NEW",
-    callback=lambda context, parameter, values: _moves(values),
+    callback=lambda context, parameter, values: _parse_moves(values),
     help="Give this audience another key: sends OLD false and closes it for good, NEW true, in one call a user.",
 )
 #: ``plan`` and ``sync``: a person confirms the clock.
@@ -41,7 +41,7 @@ accept_clock_option = click.option(
 )
 
 
-def _moves(values: Sequence[str]) -> dict[str, str]:
+def _parse_moves(values: Sequence[str]) -> dict[str, str]:
     moves = dict[str, str]()
     for value in values:
         old, equals, new = value.partition("=")
@@ -56,7 +56,7 @@ class _RunNumber(click.types.IntParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         number: int = super().convert(value, param, ctx)
-        if number > MOST:
+        if number > LARGEST_NUMBER:
             raise click.UsageError(f"there is no run {number}. The last ones: audience-sync history", ctx)
         return number
 
@@ -70,7 +70,7 @@ def _override(context: click.Context, parameter: click.Parameter, value: Any) ->
         context.obj = replace(context.obj, **{str(parameter.name): value})
 
 
-def quiet(command: Command) -> Command:
+def quiet_option(command: Command) -> Command:
     """``--quiet``: of commands that make runs."""
     return click.option(
         "-q",
@@ -83,7 +83,7 @@ def quiet(command: Command) -> Command:
     )(command)
 
 
-def common(command: Command) -> Command:
+def common_options(command: Command) -> Command:
     """``--config``, ``--env``, ``--json`` and ``-v`` after the subcommand's name, too."""
     names: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         (("-v", "--verbose", "verbose"), {"is_flag": True, "help": "Log more on stderr."}),
@@ -97,7 +97,7 @@ def common(command: Command) -> Command:
     return command
 
 
-def parsed(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
+def parse_option(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
     """The value of an option that people write as a short text. Raises click.BadParameter."""
     try:
         return None if text is None else parse(text)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from audience_sync.cli.base.layout import PIPE, Screen
-from audience_sync.cli.base.streams import for_programs
+from audience_sync.cli.base.streams import write_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +63,7 @@ def console(*, error: bool = False) -> Console:
 
 
 def print_json(value: Any) -> None:
-    for_programs(sys.stdout)
+    write_utf8(sys.stdout)
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 

@@ -22,10 +22,10 @@ def stop_within(seconds: float = PATIENCE) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reading, seconds), name="stopping", daemon=True).start()
+    threading.Thread(target=_exit_after_signal, args=(reading, seconds), name="stopping", daemon=True).start()
 
 
-def _watch(signals: int, seconds: float) -> None:
+def _exit_after_signal(signals: int, seconds: float) -> None:
     while os.read(signals, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
         pass
     time.sleep(seconds)

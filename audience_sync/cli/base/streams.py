@@ -22,7 +22,7 @@ def set_up_streams() -> None:
         _reconfigure(getattr(sys, name), errors="replace")
 
 
-def for_programs(stream: TextIO) -> None:
+def write_utf8(stream: TextIO) -> None:
     """Write UTF-8 from now on, whatever the locale is.
 
     Half a surrogate pair (from a file name that is not UTF-8) becomes an escape, which is valid in JSON.

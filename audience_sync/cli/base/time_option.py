@@ -23,31 +23,31 @@ def parse_time(text: str) -> datetime:
     return found if found.microsecond else found.replace(microsecond=999_999)
 
 
-def moment_to_look_back(text: str) -> datetime:
+def parse_past_time(text: str) -> datetime:
     """As ``parse_time``, but to the minute it means the end of that minute, as ``history`` lists runs by the minute."""
     found = parse_time(text)
     return found + timedelta(seconds=59) if _TO_THE_MINUTE.fullmatch(text.strip()) else found
 
 
-def moment_of(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    return _read(parse_time, value)
+def parse_time_option(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    return _parse_option(parse_time, value)
 
 
-def _to_look_back(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    return _read(moment_to_look_back, value)
+def _parse_past_time_option(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    return _parse_option(parse_past_time, value)
 
 
-def _read(read: Callable[[str], datetime], value: str | None) -> datetime | None:
+def _parse_option(read: Callable[[str], datetime], value: str | None) -> datetime | None:
     try:
         return None if value is None else read(value)
     except (ValueError, OverflowError):
-        words = f"'{value}' is not a valid time. Examples: 2026-05-01, 2026-05-01T12:00, 2026-05-01T12:00:00Z"
-        raise click.BadParameter(words) from None
+        message = f"'{value}' is not a valid time. Examples: 2026-05-01, 2026-05-01T12:00, 2026-05-01T12:00:00Z"
+        raise click.BadParameter(message) from None
 
 
 at_option = click.option(
     "--at",
-    callback=_to_look_back,
+    callback=_parse_past_time_option,
     metavar="TIME",
     help="As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00.",
 )

@@ -10,13 +10,13 @@ import click
 
 def validate_user_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """A callback that refuses what can't be the id of any source."""
-    value = in_utf8(value)
+    value = decode_utf8(value)
     if not value:
         raise click.BadParameter("the id is empty")
     return value
 
 
-def in_utf8(argument: str) -> str:
+def decode_utf8(argument: str) -> str:
     """The argument read as UTF-8, also where the locale is ASCII. Raises click.BadParameter where it is not UTF-8."""
     try:
         return os.fsencode(argument).decode() if _has_bytes(argument) else argument

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.options import RUN, common, quiet
+from audience_sync.cli.base.options import RUN, common_options, quiet_option
 
 if TYPE_CHECKING:
     from audience_sync.cli.views.run_details import Details
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=RUN)
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
-@quiet
-@common
+@quiet_option
+@common_options
 @click.pass_context
 def approve(context: click.Context, run: int, keys: tuple[str, ...]) -> int:
     """Let a held snapshot pass: all that RUN held, or only these keys. It is a run over them, with its own calls.
@@ -42,13 +42,15 @@ def approve(context: click.Context, run: int, keys: tuple[str, ...]) -> int:
         selection=Selection(audiences=_keys(holds, HoldKind.AUDIENCE), traits=_keys(holds, HoldKind.COMPUTED_TRAIT)),
         exceptions=GuardExceptions(approved_holds=frozenset(hold.id for hold in holds)),
     )
-    return execute_run(context, request, say=lambda report, details: _approved(report, details, run, holds)).exit_code
+    return execute_run(
+        context, request, describe=lambda report, details: _approve_wording(report, details, run, holds)
+    ).exit_code
 
 
 @click.command()
 @click.argument("run", type=RUN)
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
-@common
+@common_options
 @click.pass_context
 def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
     """Drop a held snapshot: all that RUN held, or only these keys. Reads no source and sends nothing.
@@ -74,19 +76,19 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
         print_json({"run": run, "rejected": [_as_json(hold) for hold in holds]})
         return
     where = screen()
-    texts = [f"Rejected for {_name(hold)}: {changes(hold.kind, hold.counts)}." for hold in holds]
+    texts = [f"Rejected for {_hold_name(hold)}: {changes(hold.kind, hold.counts)}." for hold in holds]
     lines = [line for text in texts for line in prose(text, where)]
     same = "Nothing was changed or sent. If the source is still the same, the next run holds it again."
     write([*lines, *prose(same, where)])
 
 
-def _name(hold: Hold) -> str:
+def _hold_name(hold: Hold) -> str:
     from audience_sync.model import HoldKind
 
     return "the lists of suppressed users" if hold.kind is HoldKind.SUPPRESSED else hold.key
 
 
-def _approved(report: Report, details: Details, run: int, holds: Sequence[Hold]) -> Wording:
+def _approve_wording(report: Report, details: Details, run: int, holds: Sequence[Hold]) -> Wording:
     from audience_sync.cli.base.layout import INDENT, command, labelled, prose
     from audience_sync.cli.base.output import screen
     from audience_sync.cli.views.summary import Wording, counts_text

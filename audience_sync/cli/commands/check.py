@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from audience_sync.cli.base.layout import Screen, command, prose
-from audience_sync.cli.base.options import common
-from audience_sync.cli.views.checks import marked
+from audience_sync.cli.base.options import common_options
+from audience_sync.cli.views.checks import check_rows
 from audience_sync.text import pluralize
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--notify", is_flag=True, help="Send a test message to every address of `notify`, and call its `ping`.")
-@common
+@common_options
 @click.pass_context
 def check(context: click.Context, notify: bool) -> int:
     """Check config, sources, store and destinations. Changes nothing, and sends users nothing."""
@@ -45,19 +45,19 @@ def check_lines(checks: Sequence[CheckResult], screen: Screen, *, notified: bool
     """The outcome, one line for each check, and the next command."""
     failed = [each.part for each in checks if not each.good]
     if failed:
-        parts = ", ".join(_count(part, failed.count(part)) for part in dict.fromkeys(failed))
+        parts = ", ".join(_part_count(part, failed.count(part)) for part in dict.fromkeys(failed))
         outcome = f"{len(failed):,} of {pluralize(len(checks), 'check')} failed: {parts}."
     else:
         outcome = f"{pluralize(len(checks), 'check')} passed. Nothing was changed or sent"
         outcome += ", except test messages." if notified else "."
     found = [(each.good, each.part, f"{each.name}: {each.message}" if each.name else each.message) for each in checks]
-    lines = [*prose(outcome, screen), "", *marked(found, screen)]
+    lines = [*prose(outcome, screen), "", *check_rows(found, screen)]
     if failed:
         return [*lines, "", "After correcting this:", command("audience-sync check")]
     return [*lines, "", "Next:", command("audience-sync plan")] if screen.width is not None else lines
 
 
-def _count(part: str, count: int) -> str:
+def _part_count(part: str, count: int) -> str:
     if part in ("config", "notify", "traits"):
         return {"config": "the config", "notify": "notify", "traits": "computed traits"}[part]
     return pluralize(count, part)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from audience_sync.cli.base.layout import Screen, command, labelled, prose
-from audience_sync.cli.base.options import common
-from audience_sync.cli.views.checks import marked
+from audience_sync.cli.base.options import common_options
+from audience_sync.cli.views.checks import check_rows
 from audience_sync.text import pluralize
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def db() -> None:
 
 
 @db.command(short_help="Bring the store's schema up to date.")
-@common
+@common_options
 @click.pass_context
 def upgrade(context: click.Context) -> None:
     """Bring the store's schema up to date; a SQLite store is backed up first."""
@@ -50,7 +50,7 @@ def upgrade(context: click.Context) -> None:
 
 
 @db.command(short_help="Show the store's schema.")
-@common
+@common_options
 @click.pass_context
 def current(context: click.Context) -> int:
     """Show which schema the store has, and which this program needs."""
@@ -71,7 +71,7 @@ def current(context: click.Context) -> int:
 
 
 @db.command(short_help="Check the store for damage.")
-@common
+@common_options
 @click.pass_context
 def check(context: click.Context) -> int:
     """Check the database, every snapshot's checksum, the members, and the position of each destination."""
@@ -93,7 +93,7 @@ def check(context: click.Context) -> int:
 
 @db.command(short_help="Copy a SQLite store into FILE.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@common
+@common_options
 @click.pass_context
 def backup(context: click.Context, file: Path) -> None:
     """Copy a SQLite store into FILE, as it is at one moment; runs may continue."""
@@ -116,7 +116,7 @@ def backup(context: click.Context, file: Path) -> None:
 
 @db.command("copy", short_help="Move everything to another store.")
 @click.argument("url")
-@common
+@common_options
 @click.pass_context
 def copy_to(context: click.Context, url: str) -> None:
     """Move everything to another, empty store: sqlite:///new.db or postgresql://user@host/database.
@@ -169,7 +169,7 @@ def _check_lines(found: Sequence[Examined], screen: Screen) -> list[str]:
         outcome = (
             f"The store is damaged: {failed} of {pluralize(len(found), 'check')} failed. Stop scheduled runs first."
         )
-    lines = [*prose(outcome, screen), "", *marked([(each.good, each.part, each.message) for each in found], screen)]
+    lines = [*prose(outcome, screen), "", *check_rows([(each.good, each.part, each.message) for each in found], screen)]
     if failed:  # each says what to do
         return lines
     restored = "If it was restored from a backup, destinations have newer values than it has on record:"

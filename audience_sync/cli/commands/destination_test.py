@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audience_sync.cli.base.options import common
+from audience_sync.cli.base.options import common_options
 from audience_sync.cli.base.user_id_option import validate_user_id
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ _WRITE_JSON = "write KEY=JSON, texts in quotes: --trait vip=true --trait 'plan=\
 Pair = tuple[str, Any]
 
 
-def _pair(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> list[Pair]:
-    return [_trait(value) for value in values]
+def _parse_traits(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> list[Pair]:
+    return [_parse_trait(value) for value in values]
 
 
-def _trait(text: str) -> Pair:
+def _parse_trait(text: str) -> Pair:
     key, _, value = text.partition("=")
     try:
         if not key:
@@ -51,10 +51,10 @@ def _no_number(name: str) -> None:
     "traits",
     multiple=True,
     metavar="KEY=JSON",
-    callback=_pair,
+    callback=_parse_traits,
     help="A property to send, as often as needed; default: audience_sync_test=true.",
 )
-@common
+@common_options
 @click.pass_context
 def test_destination(context: click.Context, destination: str, user_id: str, traits: list[Pair]) -> int:
     """Send one real call, and show request and response with secrets masked.
@@ -68,17 +68,17 @@ def test_destination(context: click.Context, destination: str, user_id: str, tra
 
     options = options_of(context)
     settings = read_settings(options)
-    tried = _destination(destination, settings)
+    target = _destination(destination, settings)
     _refuse_suppressed(settings.store, user_id)
-    told = dict(traits or [DEFAULT_TRAIT])
-    trial = send_live_call(tried, _call(user_id, told), settings.secrets, name=destination)
+    sent_traits = dict(traits or [DEFAULT_TRAIT])
+    call = send_live_call(target, _call(user_id, sent_traits), settings.secrets, name=destination)
     if options.as_json:
-        about = {"destination": destination, "type": tried.options.type, "user_id": user_id, "traits": told}
-        print_json({**about, **trial.as_json()})
+        about = {"destination": destination, "type": target.options.type, "user_id": user_id, "traits": sent_traits}
+        print_json({**about, **call.as_json()})
     else:
-        title = f"{destination} ({tried.options.type})"
-        write(_lines(trial, title, user_id, screen(), is_default=not traits))
-    return trial.exit_code
+        title = f"{destination} ({target.options.type})"
+        write(_result_lines(call, title, user_id, screen(), is_default=not traits))
+    return call.exit_code
 
 
 def _destination(name: str, settings: Settings) -> Destination:
@@ -90,18 +90,18 @@ def _destination(name: str, settings: Settings) -> Destination:
         raise click.BadParameter(
             unknown_name_message("destination", name, settings.destinations), param_hint="DESTINATION"
         )
-    return destination_types()[options.type](options, _about(settings))
+    return destination_types()[options.type](options, _destination_context(settings))
 
 
-def _about(settings: Settings) -> Audiencing:
+def _destination_context(settings: Settings) -> Audiencing:
     from audience_sync.destinations.base import Audiencing
 
     audiences = frozenset(audience.property_key or "" for audience in settings.audiences)
     traits = frozenset(key for entry in settings.computed_traits for key in entry.columns)
-    return Audiencing(_installation(settings.store), audiences, traits, settings.secrets)
+    return Audiencing(_installation_id(settings.store), audiences, traits, settings.secrets)
 
 
-def _installation(url: str) -> str:
+def _installation_id(url: str) -> str:
     """This installation's id, as runs use it; without a store, or while it is down, a passing one."""
     from sqlalchemy import select
 
@@ -124,7 +124,7 @@ def _installation(url: str) -> str:
 
 
 def _refuse_suppressed(url: str, user_id: str) -> None:
-    """Not even a trial goes to a suppressed user; while the store can't say who is, none goes to anyone."""
+    """Not even a call goes to a suppressed user; while the store can't say who is, none goes to anyone."""
     from audience_sync.store.audiences.suppressions import is_suppressed
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.maintenance import migrate
@@ -154,38 +154,38 @@ def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
     return IdentifyCall(user_id, traits_json, uuid4().hex, now)
 
 
-def _lines(trial: LiveCall, destination: str, user_id: str, screen: Screen, *, is_default: bool) -> list[str]:
+def _result_lines(call: LiveCall, destination: str, user_id: str, screen: Screen, *, is_default: bool) -> list[str]:
     """The outcome, then the request and its response."""
     from audience_sync.cli.base.layout import prose
     from audience_sync.cli.base.user_id_option import display_id
     from audience_sync.cli.views.attention import joined
     from audience_sync.destinations.base import Meaning
 
-    said = (f"{trial.verdict}.", f"One real call to {destination}, for user {display_id(user_id)}.")
-    first = [text for each in said for text in prose(each, screen)]
+    outcome = (f"{call.verdict}.", f"One real call to {destination}, for user {display_id(user_id)}.")
+    first = [text for each in outcome for text in prose(each, screen)]
     if is_default:
         first += prose("It sends the trait audience_sync_test: true. For others: --trait KEY=JSON", screen)
     look = []
-    if trial.judgement.meaning is Meaning.DELIVERED and trial.response is not None:
+    if call.judgement.meaning is Meaning.DELIVERED and call.response is not None:
         look = prose("Now look for the user there: some services accept calls with a wrong key, and drop them.", screen)
-    return joined([first, _request(trial), _response(trial, screen), look])
+    return joined([first, _request_lines(call), _response_lines(call, screen), look])
 
 
-def _request(trial: LiveCall) -> list[str]:
+def _request_lines(call: LiveCall) -> list[str]:
     """As it went out, unwrapped: it is to be compared and pasted."""
-    if trial.request is None:
+    if call.request is None:
         return []
-    start = [f"  {trial.request.method} {trial.request.url}"] if trial.request.method else []
-    headers = [f"  {name}: {value}" for name, value in (trial.request.headers or {}).items()]
-    body = [f"  {text}" for text in trial.request.body.splitlines()]
-    return ["Request:" if trial.request.method else "Written:", *start, *headers, *([""] if headers else []), *body]
+    start = [f"  {call.request.method} {call.request.url}"] if call.request.method else []
+    headers = [f"  {name}: {value}" for name, value in (call.request.headers or {}).items()]
+    body = [f"  {text}" for text in call.request.body.splitlines()]
+    return ["Request:" if call.request.method else "Written:", *start, *headers, *([""] if headers else []), *body]
 
 
-def _response(trial: LiveCall, screen: Screen) -> list[str]:
+def _response_lines(call: LiveCall, screen: Screen) -> list[str]:
     from audience_sync.cli.base.layout import prose
 
-    if trial.response is None:
+    if call.response is None:
         return []
-    body = trial.response.body or "(no body)"
+    body = call.response.body or "(no body)"
     lines = [text for part in body.splitlines() for text in prose(part, screen, indent="  ")]
-    return [f"Response after {trial.seconds:.2f} s:", f"  HTTP {trial.response.status}", *lines]
+    return [f"Response after {call.seconds:.2f} s:", f"  HTTP {call.response.status}", *lines]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from audience_sync.cli.base.options import common
+from audience_sync.cli.base.options import common_options
 from audience_sync.cli.base.time_option import at_option
 from audience_sync.cli.base.user_id_option import validate_user_id
 
@@ -14,7 +14,7 @@ from audience_sync.cli.base.user_id_option import validate_user_id
 @click.command()
 @click.argument("user", metavar="USER", callback=validate_user_id)
 @at_option
-@common
+@common_options
 @click.pass_context
 def explain(context: click.Context, user: str, at: datetime | None) -> None:
     """Show one user: values, since when, by which run, and what each destination was sent and answered.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.options import common
-from audience_sync.cli.base.time_option import moment_of
+from audience_sync.cli.base.options import common_options
+from audience_sync.cli.base.time_option import parse_time_option
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("key")
-@click.option("--until", callback=moment_of, metavar="TIME", help="End by itself then (UTC), such as 2026-05-01T12:00.")
+@click.option(
+    "--until", callback=parse_time_option, metavar="TIME", help="End by itself then (UTC), such as 2026-05-01T12:00."
+)
 @click.option("--reason", metavar="TEXT", help="Why; shown wherever the freeze is.")
-@common
+@common_options
 @click.pass_context
 def freeze(context: click.Context, key: str, until: datetime | None, reason: str | None) -> None:
     """Skip an audience until it is unfrozen: no run loads it, and nothing new of it is sent.
@@ -35,11 +37,11 @@ def freeze(context: click.Context, key: str, until: datetime | None, reason: str
 
     now = datetime.now(UTC)
     if until is not None and until <= now:
-        words = f"{until:%Y-%m-%d %H:%M:%S} UTC is in the past (now: {now:%Y-%m-%d %H:%M:%S} UTC)"
-        raise click.BadParameter(words, param_hint="--until")
+        message = f"{until:%Y-%m-%d %H:%M:%S} UTC is in the past (now: {now:%Y-%m-%d %H:%M:%S} UTC)"
+        raise click.BadParameter(message, param_hint="--until")
     new = Freeze(key, now, until, reason)
     with store_to_write(context) as store, store.writing() as connection:
-        begin(connection, _audience(connection, key), new, _who())
+        begin(connection, _audience_id(connection, key), new, _user_and_host())
         is_running = is_held(connection)
     if context.obj.as_json:
         print_json({"key": key, "frozen": True, "frozen_at": now, "frozen_until": until, "reason": reason})
@@ -58,7 +60,7 @@ def freeze(context: click.Context, key: str, until: datetime | None, reason: str
 
 @click.command()
 @click.argument("key")
-@common
+@common_options
 @click.pass_context
 def unfreeze(context: click.Context, key: str) -> None:
     """Sync a frozen audience again: the next run loads it, and its guard checks what has changed meanwhile."""
@@ -68,7 +70,7 @@ def unfreeze(context: click.Context, key: str) -> None:
     from audience_sync.store.audiences.freezes import unfreeze as end
 
     with store_to_write(context) as store, store.writing() as connection:
-        was_frozen = end(connection, _audience(connection, key)[key], datetime.now(UTC), _who())
+        was_frozen = end(connection, _audience_id(connection, key)[key], datetime.now(UTC), _user_and_host())
     if context.obj.as_json:
         print_json({"key": key, "frozen": False, "was_frozen": was_frozen})
     elif was_frozen:
@@ -77,7 +79,7 @@ def unfreeze(context: click.Context, key: str) -> None:
         write(prose(f"{key} was not frozen. Nothing was changed.", screen()))
 
 
-def _audience(connection: Connection, key: str) -> Mapping[str, int]:
+def _audience_id(connection: Connection, key: str) -> Mapping[str, int]:
     """The audience's id, by its key. Raises UnknownNameError and RetiredError."""
     from audience_sync.config.read.suggestions import there_is_no
     from audience_sync.errors import RetiredError, UnknownNameError
@@ -96,7 +98,7 @@ def _audience(connection: Connection, key: str) -> Mapping[str, int]:
     return {key: audiences[key]}
 
 
-def _who() -> str:
+def _user_and_host() -> str:
     """For people: the user, and the host."""
     import getpass
     import socket

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from audience_sync.cli.base.layout import PIPE, Column, Screen, table, width_of
-from audience_sync.cli.base.options import MOST, common
+from audience_sync.cli.base.options import LARGEST_NUMBER, common_options
 from audience_sync.cli.base.output import short_duration
 from audience_sync.text import pluralize
 
@@ -61,13 +61,13 @@ _AUDIENCE_PIPED = {
 }
 
 #: What a line of a run's error begins with before a name that is clear without it.
-_KIND = re.compile(r"\Adestination |\Aaudience '([^']+)'(?=: )")
+_SUBJECT = re.compile(r"\Adestination |\Aaudience '([^']+)'(?=: )")
 
 
 @click.command()
 @click.argument("key", required=False)
-@click.option("--limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="How many runs.")
-@common
+@click.option("--limit", type=click.IntRange(1, LARGEST_NUMBER), default=20, show_default=True, help="How many runs.")
+@common_options
 @click.pass_context
 def history(context: click.Context, key: str | None, limit: int) -> None:
     """List the last runs; with KEY what they found of that audience."""
@@ -92,7 +92,7 @@ def history_lines(runs: Sequence[Row], screen: Screen) -> list[str]:
     if not runs:
         return ["No runs yet. Start one: audience-sync sync"]
     if screen.width is None:
-        return _piped(_PIPED, runs, screen)
+        return _pipe_table(_PIPED, runs, screen)
     forms = [each for each in _FORMS if _fits(each, runs, screen)]
     columns = forms[0] if forms else _FORMS[-1]
     notes = [[note] if (note := _note(run, columns)) else [] for run in runs]
@@ -110,18 +110,18 @@ def audience_lines(key: str, runs: Sequence[Row], screen: Screen) -> list[str]:
     if not runs:
         return [f"No run has an audience '{key}'."]
     if screen.width is None:
-        return _piped(_AUDIENCE_PIPED, runs, screen)
-    rows = [[_shown(name, run[name], minutes=True) for name in _AUDIENCE] for run in runs]
-    notes = [[note] if (note := "; ".join(_of_audience(run))) else [] for run in runs]
+        return _pipe_table(_AUDIENCE_PIPED, runs, screen)
+    rows = [[_cell_text(name, run[name], minutes=True) for name in _AUDIENCE] for run in runs]
+    notes = [[note] if (note := "; ".join(_audience_notes(run))) else [] for run in runs]
     lines = table(list(_AUDIENCE.values()), rows, screen, notes=notes)
     return [*lines, "", "One run in full: audience-sync show RUN"]
 
 
-def _piped(columns: Mapping[str, Column], runs: Sequence[Row], screen: Screen) -> list[str]:
-    return table(list(columns.values()), [[_shown(name, run[name]) for name in columns] for run in runs], screen)
+def _pipe_table(columns: Mapping[str, Column], runs: Sequence[Row], screen: Screen) -> list[str]:
+    return table(list(columns.values()), [[_cell_text(name, run[name]) for name in columns] for run in runs], screen)
 
 
-def _shown(name: str, value: Any, *, minutes: bool = False) -> object:
+def _cell_text(name: str, value: Any, *, minutes: bool = False) -> object:
     match name:
         case "run":
             return str(value)
@@ -153,10 +153,10 @@ def _note(run: Row, columns: Sequence[Column]) -> str:
     """The line under a run: what has no column, what needs a person, and the error."""
     cells = dict(zip(_FORMS[0], _row(run, _FORMS[0]), strict=True))
     start = ", ".join(str(cells[each]) for each in (_STARTED, _COMMAND, _TIME) if each not in columns and cells[each])
-    return "; ".join(filter(None, [start, *_of_run(run)]))
+    return "; ".join(filter(None, [start, *_run_notes(run)]))
 
 
-def _of_run(run: Row) -> Iterator[str]:
+def _run_notes(run: Row) -> Iterator[str]:
     held = [pluralize(run[name], thing) for name, thing in _HELD if run[name]]
     if held:
         yield f"{' and '.join(held)} held"
@@ -166,16 +166,16 @@ def _of_run(run: Row) -> Iterator[str]:
     if run["trait_users_changed"]:
         yield f"{pluralize(run['trait_users_changed'], 'user')} with changed traits"
     if run["error"]:
-        yield _without_kind(run["error"])
+        yield _error_line(run["error"])
 
 
-def _without_kind(error: str) -> str:
+def _error_line(error: str) -> str:
     """All lines of a run's error as one, audiences and destinations by their names alone."""
-    lines = [_KIND.sub(r"\1", line).rstrip(".") for line in error.splitlines() if line.strip()]
+    lines = [_SUBJECT.sub(r"\1", line).rstrip(".") for line in error.splitlines() if line.strip()]
     return "; ".join(lines)
 
 
-def _of_audience(run: Row) -> Iterator[str]:
+def _audience_notes(run: Row) -> Iterator[str]:
     if run["invalid"]:
         yield pluralize(run["invalid"], "invalid row")
     if run["absent"]:
@@ -185,4 +185,4 @@ def _of_audience(run: Row) -> Iterator[str]:
     if run["held_out"]:
         yield f"{run['held_out']:,} held out"
     if run["error"]:
-        yield str(_shown("error", run["error"]))
+        yield str(_cell_text("error", run["error"]))

@@ -7,12 +7,12 @@ from shlex import quote
 
 import click
 
-from audience_sync.cli.base.options import common
+from audience_sync.cli.base.options import common_options
 
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
-@common
+@common_options
 @click.pass_context
 def init(context: click.Context, folder: Path) -> None:
     """Put a working project (config and sample data) into FOLDER, by default this one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.options import accept_clock_option, common, move_key, parsed
+from audience_sync.cli.base.options import accept_clock_option, common_options, move_key_option, parse_option
 
 if TYPE_CHECKING:
     from audience_sync.cli.views.run_details import Details
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--accept", multiple=True, metavar="KEY", help="Accept this snapshot, as `sync --accept` would.")
-@move_key
+@move_key_option
 @accept_clock_option
 @click.option("--rate", metavar="N/s", help="For a seed: at most so many users in a time, as `seed --rate`.")
 @click.option(
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Also write the plan to this file, for `sync --plan FILE`.",
 )
-@common
+@common_options
 @click.pass_context
 def plan(
     context: click.Context,
@@ -43,7 +43,7 @@ def plan(
     Changes nothing and sends nothing. KEY of an audience that waits to be seeded by hand: what `seed` would do.
     """
     from audience_sync.cli.base.output import print_json, screen, write
-    from audience_sync.cli.views.plan import Shown, plan_json, plan_lines
+    from audience_sync.cli.views.plan import PlanContext, plan_json, plan_lines
     from audience_sync.cli.views.progress import RunProgress
     from audience_sync.cli.wiring.dependencies import opened_to_read, options_of, read_settings
     from audience_sync.cli.wiring.plan_file import refuse_other_file, write_plan
@@ -56,7 +56,7 @@ def plan(
         command="plan",
         selection=Selection(audiences=keys or None),
         exceptions=GuardExceptions(accepted=accept, accept_clock=accept_clock),
-        limits=SendLimits(users_per_second=parsed("--rate", rate, parse_rate)),
+        limits=SendLimits(users_per_second=parse_option("--rate", rate, parse_rate)),
         moves=moves,
     )
     settings = read_settings(options)
@@ -69,7 +69,9 @@ def plan(
     if options.as_json:
         print_json(plan_json(found, settings.secrets))
     else:
-        shown = Shown(_details(settings, found, Path(options.config).name), settings.secrets, str(out) if out else None)
+        shown = PlanContext(
+            _details(settings, found, Path(options.config).name), settings.secrets, str(out) if out else None
+        )
         write(plan_lines(found, shown, screen()))
     return found.exit_code
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from audience_sync.cli.base.options import common, quiet
+from audience_sync.cli.base.options import common_options, quiet_option
 
 
 @click.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--destination", metavar="NAME", help="Only this destination; default: all.")
-@quiet
-@common
+@quiet_option
+@common_options
 @click.pass_context
 def resync(context: click.Context, keys: tuple[str, ...], destination: str | None) -> int:
     """Send everything again: `true` to the members, and `false` to everyone who left since.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.options import common, quiet
+from audience_sync.cli.base.options import common_options, quiet_option
 
 if TYPE_CHECKING:
     from audience_sync.cli.base.layout import Screen
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @click.argument("key")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and end.")
-@quiet
-@common
+@quiet_option
+@common_options
 @click.pass_context
 def retire(context: click.Context, key: str, yes: bool, dry_run: bool) -> int:
     """Send `false` to everyone who may have been sent `true` (of a computed trait: `null`), and close KEY for good.
@@ -39,7 +39,7 @@ def retire(context: click.Context, key: str, yes: bool, dry_run: bool) -> int:
         lambda found, screen: preview(found, key, screen),
         yes=yes,
         dry_run=dry_run,
-        say=lambda report, details: _said(report, details, key),
+        describe=lambda report, details: _retire_wording(report, details, key),
     )
 
 
@@ -63,7 +63,7 @@ def preview(found: RunPreview, key: str, screen: Screen) -> Iterator[Sequence[st
     yield [*closed, *notes((), found.findings.warnings, screen)]
 
 
-def _said(report: Report, details: Details, key: str) -> Wording:
+def _retire_wording(report: Report, details: Details, key: str) -> Wording:
     from audience_sync.cli.views.summary import Wording, counts_text
     from audience_sync.model import RunStatus
     from audience_sync.text import seconds_text

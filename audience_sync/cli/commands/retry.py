@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from audience_sync.cli.base.options import common, quiet
+from audience_sync.cli.base.options import common_options, quiet_option
 
 
 @click.command()
 @click.option("--destination", metavar="NAME", help="Only this destination's; default: all.")
-@quiet
-@common
+@quiet_option
+@common_options
 @click.pass_context
 def retry(context: click.Context, destination: str | None) -> int:
     """One run that also sends refused calls again, with the newest values."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from audience_sync.cli.base.options import GlobalOptions, common, quiet
+from audience_sync.cli.base.options import GlobalOptions, common_options, quiet_option
 
 if TYPE_CHECKING:
     from audience_sync.cli.wiring.metrics_server import MetricsServer
@@ -33,8 +33,8 @@ STOPS_WITHIN = 6.0
 @click.command()
 @click.option("--list", "only_list", is_flag=True, help="Show the schedules and their next times, and end.")
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
-@quiet
-@common
+@quiet_option
+@common_options
 @click.pass_context
 def schedule(context: click.Context, only_list: bool, upgrade: bool) -> int:
     """Stay and run by the config's schedules until stopped.
@@ -49,50 +49,51 @@ def schedule(context: click.Context, only_list: bool, upgrade: bool) -> int:
     if only_list:
         list_schedules(options)
         return 0
-    return _stay(options, upgrade=upgrade)
+    return _run_scheduler(options, upgrade=upgrade)
 
 
-def _stay(options: GlobalOptions, *, upgrade: bool) -> int:
+def _run_scheduler(options: GlobalOptions, *, upgrade: bool) -> int:
     from audience_sync.cli.base.errors import print_error
     from audience_sync.cli.base.shutdown import stop_within
     from audience_sync.cli.wiring.after_run import alert_on_failure
     from audience_sync.cli.wiring.metrics_server import MetricsServer
-    from audience_sync.cli.wiring.schedule_view import say_report
+    from audience_sync.cli.wiring.schedule_view import print_report
     from audience_sync.schedule.scheduler import Scheduler
     from audience_sync.schedule.timer import Timer
 
     stop_within(STOPS_WITHIN)
     try:
-        with Hangups() as hangups, MetricsServer() as port:
-            keeper = Scheduler(
-                program_of(options, upgrade=upgrade), lambda report: say_report(report, settings(), options)
+        with HangupSignal() as hangup, MetricsServer() as port:
+            scheduler = Scheduler(
+                load_scheduled_config(options, upgrade=upgrade),
+                lambda report: print_report(report, settings(), options),
             )
 
             def settings() -> Settings:
-                return keeper.program.settings
+                return scheduler.program.settings
 
-            with alert_on_failure(keeper.program.settings):
-                keeper.watch(datetime.now(UTC))
-            port.serve(keeper.program.settings)
-            with Timer(keeper.next_time, set_back=keeper.set_back) as clock:
-                hangups.wake = clock.wake
-                _in_force(keeper)
+            with alert_on_failure(scheduler.program.settings):
+                scheduler.watch(datetime.now(UTC))
+            port.serve(scheduler.program.settings)
+            with Timer(scheduler.next_time, set_back=scheduler.set_back) as clock:
+                hangup.wake = clock.wake
+                _announce_config(scheduler)
                 while True:
-                    pause = keeper.run_due(clock.look())
-                    if pause != 0 and not hangups.came:
+                    pause = scheduler.run_due(clock.look())
+                    if pause != 0 and not hangup.received:
                         clock.wait(pause)
-                    if hangups.heed():
-                        _reload(options, keeper, clock, port)
+                    if hangup.consume():
+                        _reload(options, scheduler, clock, port)
     except KeyboardInterrupt:
         print_error("Stopped. Every answer received so far is recorded. The next run sends the rest.", logging.INFO)
     return 0
 
 
-def program_of(options: GlobalOptions, *, upgrade: bool = False) -> ScheduledConfig:
+def load_scheduled_config(options: GlobalOptions, *, upgrade: bool = False) -> ScheduledConfig:
     """What the config says now. Raises ConfigError with every problem."""
     from audience_sync.alerts.without_report import raise_late
     from audience_sync.cli.views.progress import RunProgress
-    from audience_sync.cli.wiring.after_run import afterwards, run_failed
+    from audience_sync.cli.wiring.after_run import alert_failed_run, finish_run
     from audience_sync.cli.wiring.dependencies import opened_for_run, read_settings
     from audience_sync.schedule.entries import entries
     from audience_sync.schedule.scheduler import ScheduledConfig
@@ -108,32 +109,32 @@ def program_of(options: GlobalOptions, *, upgrade: bool = False) -> ScheduledCon
     def run(dependencies: RunDependencies, request: RunRequest) -> Report:
         with RunProgress(quiet=options.quiet) as progress:
             report = sync(dependencies, request, progress.watch)
-        afterwards(settings, dependencies.store, request, report)
+        finish_run(settings, dependencies.store, request, report)
         return report
 
     return ScheduledConfig(
-        settings, entries(settings), opened, run, partial(run_failed, settings), partial(raise_late, settings)
+        settings, entries(settings), opened, run, partial(alert_failed_run, settings), partial(raise_late, settings)
     )
 
 
-class Hangups:
+class HangupSignal:
     """A context, within which SIGHUP is kept in mind, and wakes whoever waits."""
 
     def __init__(self) -> None:
-        self.came = False
+        self.received = False
         self.wake: Callable[[], None] = lambda: None
 
-    def heed(self) -> bool:
+    def consume(self) -> bool:
         """Whether one came since this was last asked."""
-        came, self.came = self.came, False
-        return came
+        received, self.received = self.received, False
+        return received
 
-    def _ask(self, *_: object) -> None:
-        self.came = True
+    def _receive(self, *_: object) -> None:
+        self.received = True
         self.wake()
 
     def __enter__(self) -> Self:
-        signal.signal(signal.SIGHUP, self._ask)
+        signal.signal(signal.SIGHUP, self._receive)
         return self
 
     def __exit__(
@@ -142,19 +143,19 @@ class Hangups:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it has nothing to read any more
 
 
-def _in_force(keeper: Scheduler) -> None:
+def _announce_config(scheduler: Scheduler) -> None:
     """From now on."""
     from audience_sync.alerts.conditions import CONFIG
     from audience_sync.alerts.without_report import end_stale_late, recovered
     from audience_sync.cli.wiring.schedule_view import log_schedules
 
-    settings, found = keeper.program.settings, keeper.program.entries
+    settings, found = scheduler.program.settings, scheduler.program.entries
     end_stale_late(settings, [each.name for each in found])
     recovered(settings, CONFIG)
     log_schedules(found)
 
 
-def _reload(options: GlobalOptions, keeper: Scheduler, clock: Timer, port: MetricsServer) -> None:
+def _reload(options: GlobalOptions, scheduler: Scheduler, clock: Timer, port: MetricsServer) -> None:
     """The config as it is now; one that has problems is not used."""
     from audience_sync.alerts.conditions import CONFIG
     from audience_sync.alerts.without_report import raise_alert
@@ -162,24 +163,24 @@ def _reload(options: GlobalOptions, keeper: Scheduler, clock: Timer, port: Metri
     from audience_sync.errors import AudienceSyncError, ConfigError, summarize_error
     from audience_sync.text import pluralize
 
-    before = keeper.program
+    before = scheduler.program
     try:
-        keeper.program = program_of(options)
-        keeper.watch(datetime.now(UTC))
-        port.serve(keeper.program.settings)
+        scheduler.program = load_scheduled_config(options)
+        scheduler.watch(datetime.now(UTC))
+        port.serve(scheduler.program.settings)
     except Exception as error:
-        keeper.program = before
+        scheduler.program = before
         name = Path(options.config).name
         expected = isinstance(error, AudienceSyncError)
         fact, problems = "can't be used", [masked_text(str(error)) if expected else summarize_error(error, masked_text)]
         if isinstance(error, ConfigError):
             fact = f"has {pluralize(len(error.problems), 'problem')}"
             problems = [masked_text(str(problem)) for problem in error.problems]
-        words = f"{name} was reloaded and {fact}. The scheduler keeps the previous config."
-        words = "\n".join([words, *(f"  {problem}" for problem in problems)])
-        log.warning("%s", words)
-        raise_alert(before.settings, CONFIG, words)
+        message = f"{name} was reloaded and {fact}. The scheduler keeps the previous config."
+        message = "\n".join([message, *(f"  {problem}" for problem in problems)])
+        log.warning("%s", message)
+        raise_alert(before.settings, CONFIG, message)
         return
     clock.count_again()
     log.info("the config was read again")
-    _in_force(keeper)
+    _announce_config(scheduler)

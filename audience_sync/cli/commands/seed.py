@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.options import MOST, common, parsed, quiet
+from audience_sync.cli.base.options import LARGEST_NUMBER, common_options, parse_option, quiet_option
 from audience_sync.model import RunStatus
 
 if TYPE_CHECKING:
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("key")
 @click.option("--rate", metavar="N/s", help="At most so many users in a time, such as 500/s.")
-@click.option("--limit", type=click.IntRange(1, MOST), metavar="N", help="Send N calls; continue with `seed` again.")
+@click.option(
+    "--limit", type=click.IntRange(1, LARGEST_NUMBER), metavar="N", help="Send N calls; continue with `seed` again."
+)
 @click.option("--ramp", metavar="SHARES", help="Share by share, such as 1%,10%,100%; stops when too many are refused.")
 @click.option("--max-refused", metavar="SHARE", help="With --ramp: the limit of refused calls; default 5%.")
 @click.option("--no-send", is_flag=True, help="Record the members and send nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask before more than 10,000 users are sent to.")
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
-@quiet
-@common
+@quiet_option
+@common_options
 @click.pass_context
 def seed(
     context: click.Context,
@@ -42,28 +44,28 @@ def seed(
     Safe to interrupt and to repeat: it continues where it stopped. On a terminal it asks before it sends to more than
     10,000 users.
     """
-    from audience_sync.cli.views.seed import seeded
+    from audience_sync.cli.views.seed import seed_wording
     from audience_sync.cli.wiring.confirm import may_seed
-    from audience_sync.cli.wiring.ramp import MOST_REFUSED, parse_shares, run_ramp
+    from audience_sync.cli.wiring.ramp import MAX_REFUSED_SHARE, parse_shares, run_ramp
     from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.config.read.units import parse_rate, parse_share
     from audience_sync.sync.values.request import Seed, SendLimits
 
-    limits = SendLimits(calls=limit, users_per_second=parsed("--rate", rate, parse_rate))
+    limits = SendLimits(calls=limit, users_per_second=parse_option("--rate", rate, parse_rate))
     request = Seed(key=key, baseline=no_send, limits=limits)
     if ramp is not None and (limit or no_send):
         raise click.UsageError("--ramp sets how many users are sent to: give it without --limit and --no-send")
     if ramp is None and max_refused is not None:
         raise click.UsageError("--max-refused is the limit of a --ramp")
-    shares = parsed("--ramp", ramp, parse_shares) or ()
-    asked = parsed("--max-refused", max_refused, parse_share)
-    most_refused = MOST_REFUSED if asked is None else asked
+    shares = parse_option("--ramp", ramp, parse_shares) or ()
+    asked = parse_option("--max-refused", max_refused, parse_share)
+    most_refused = MAX_REFUSED_SHARE if asked is None else asked
     if not (yes or no_send) and not may_seed(context, request):
         return 0
     if ramp is not None:
         return run_ramp(context, request, shares, most_refused, upgrade=upgrade)
     report = execute_run(
-        context, request, upgrade=upgrade, say=lambda report, details: seeded(report, details, request, rate)
+        context, request, upgrade=upgrade, describe=lambda report, details: seed_wording(report, details, request, rate)
     )
     return exit_code_of(report, limit)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audience_sync.cli.base.options import RUN, common
+from audience_sync.cli.base.options import RUN, common_options
 
 if TYPE_CHECKING:
     from audience_sync.store.connection.engine import Store
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=RUN)
-@common
+@common_options
 @click.pass_context
 def show(context: click.Context, run: int) -> None:
     """Show one run in full, with refused calls and invalid rows and their reasons."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.options import common
+from audience_sync.cli.base.options import common_options
 from audience_sync.cli.base.streams import read_utf8
-from audience_sync.cli.base.user_id_option import in_utf8
+from audience_sync.cli.base.user_id_option import decode_utf8
 
 if TYPE_CHECKING:
     from audience_sync.config.models import StoreSettings
@@ -23,7 +23,7 @@ MOST_CHARACTERS = 100_000_000
 
 @click.command()
 @click.argument("users", nargs=-1, required=True, metavar="ID...")
-@common
+@common_options
 @click.pass_context
 def suppress(context: click.Context, users: tuple[str, ...]) -> None:
     """Never send anything to these users, not even `false`; `-` reads ids from stdin, one a line.
@@ -39,8 +39,8 @@ def suppress(context: click.Context, users: tuple[str, ...]) -> None:
             added = suppressions.suppress(connection, [user for user in ids if user not in erased], "command")
         _wait_for_a_run(store)
     already = len(ids) - added
-    also = f", {already:,} already {_were(already)}" if already else ""
-    _answer(
+    also = f", {already:,} already {_was_or_were(already)}" if already else ""
+    _print_answer(
         context,
         {"suppressed": added, "already": already},
         [f"{_users(added)} suppressed{also}. Nothing is sent to suppressed users, not even `false`."],
@@ -49,7 +49,7 @@ def suppress(context: click.Context, users: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("users", nargs=-1, required=True, metavar="ID...")
-@common
+@common_options
 @click.pass_context
 def unsuppress(context: click.Context, users: tuple[str, ...]) -> None:
     """Send to these users again; the next run sends what they missed, with the newest values.
@@ -69,12 +69,12 @@ def unsuppress(context: click.Context, users: tuple[str, ...]) -> None:
     if still:
         them = "the id" if still == 1 else "the ids"
         lines.append(f"{_users(still)} still on a list under `suppressed` in the config: remove {them} there.")
-    _answer(context, document, lines)
+    _print_answer(context, document, lines)
 
 
 @click.command()
 @click.argument("users", nargs=-1, required=True, metavar="ID...")
-@common
+@common_options
 @click.pass_context
 def erase(context: click.Context, users: tuple[str, ...]) -> None:
     """Remove users from the store, history included; `-` reads ids from stdin, one a line.
@@ -83,14 +83,14 @@ def erase(context: click.Context, users: tuple[str, ...]) -> None:
     the answer names each, and how to delete a user there.
     """
     from audience_sync.cli.base.output import print_json, screen, write
-    from audience_sync.cli.views.erasure import destinations_left, erased_lines
+    from audience_sync.cli.views.erasure import destinations_with_data, erased_lines
     from audience_sync.store.maintenance.erase import erase as erase_users
 
     ids = _ids(users)
     with _store(context) as (store, settings):
         known = erase_users(store, ids, settings.memory_limit)
         with store.reading() as connection:
-            left = destinations_left(connection)
+            left = destinations_with_data(connection)
     if context.obj.as_json:
         destinations = [{"name": each.name, "type": each.type, "deletion": each.deletion} for each in left]
         print_json({"erased": len(ids), "known": known, "destinations": destinations})
@@ -104,7 +104,7 @@ def _ids(users: Sequence[str]) -> list[str]:
     if len(text) > MOST_CHARACTERS:
         raise click.BadParameter(f"more than {MOST_CHARACTERS:,} characters: give the ids in parts", param_hint="-")
     lines = text.splitlines()
-    ids = [*(in_utf8(user) for user in users if user != "-"), *(line for line in lines if line.strip())]
+    ids = [*(decode_utf8(user) for user in users if user != "-"), *(line for line in lines if line.strip())]
     if not all(user.strip() for user in ids) or not ids:
         raise click.BadParameter("an id is empty", param_hint="ID")
     return list(dict.fromkeys(ids))
@@ -152,11 +152,11 @@ def _users(count: int) -> str:
     return pluralize(count, "user")
 
 
-def _were(count: int) -> str:
+def _was_or_were(count: int) -> str:
     return "was" if count == 1 else "were"
 
 
-def _answer(context: click.Context, document: dict[str, int], sentences: Sequence[str]) -> None:
+def _print_answer(context: click.Context, document: dict[str, int], sentences: Sequence[str]) -> None:
     from audience_sync.cli.base.layout import prose
     from audience_sync.cli.base.output import print_json, screen, write
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from audience_sync.cli.base.options import accept_clock_option, common, move_key, quiet
+from audience_sync.cli.base.options import accept_clock_option, common_options, move_key_option, quiet_option
 
 
 @click.command()
@@ -24,11 +24,11 @@ from audience_sync.cli.base.options import accept_clock_option, common, move_key
     metavar="FILE",
     help="Do exactly what this plan has (`plan --out FILE`), or nothing.",
 )
-@move_key
+@move_key_option
 @accept_clock_option
 @click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
-@quiet
-@common
+@quiet_option
+@common_options
 @click.pass_context
 def sync(
     context: click.Context,

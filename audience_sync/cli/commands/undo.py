@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.options import RUN, common, quiet
+from audience_sync.cli.base.options import RUN, common_options, quiet_option
 
 if TYPE_CHECKING:
     from audience_sync.cli.base.layout import Screen
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @click.argument("run", type=RUN)
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and end.")
-@quiet
-@common
+@quiet_option
+@common_options
 @click.pass_context
 def undo(context: click.Context, run: int, yes: bool, dry_run: bool) -> int:
     """Reverse what RUN changed, where there is no newer change, and send that. Shows it first, and asks.
@@ -37,10 +37,10 @@ def undo(context: click.Context, run: int, yes: bool, dry_run: bool) -> int:
         context,
         Undo(command=f"undo {run}", undone_run=run),
         f"Undo run {run}?",
-        lambda found, screen: preview(found, run, _which(context, run), screen),
+        lambda found, screen: preview(found, run, _command_and_start(context, run), screen),
         yes=yes,
         dry_run=dry_run,
-        say=lambda report, details: _said(report, details, run),
+        describe=lambda report, details: _undo_wording(report, details, run),
     )
 
 
@@ -69,7 +69,7 @@ def preview(found: RunPreview, run: int, which: tuple[str, datetime] | None, scr
     yield notes((), found.findings.warnings, screen)
 
 
-def _which(context: click.Context, run: int) -> tuple[str, datetime] | None:
+def _command_and_start(context: click.Context, run: int) -> tuple[str, datetime] | None:
     from sqlalchemy import select
 
     from audience_sync.cli.wiring.dependencies import read_store_settings, store_to_read
@@ -80,7 +80,7 @@ def _which(context: click.Context, run: int) -> tuple[str, datetime] | None:
     return None if row is None else (row.command, row.started_at)
 
 
-def _said(report: Report, details: Details, run: int) -> Wording:
+def _undo_wording(report: Report, details: Details, run: int) -> Wording:
     from audience_sync.cli.views.summary import Wording, counts_text
     from audience_sync.model import RunStatus
     from audience_sync.text import seconds_text

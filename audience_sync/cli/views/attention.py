@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from audience_sync.cli.base.layout import INDENT, Screen, command, labelled, listed, printable, prose, width_of
-from audience_sync.cli.views.run_details import MOST_REASONS, Details, Held, RefusedFor
+from audience_sync.cli.views.run_details import MAX_REASONS, Details, Held, RefusedFor
 from audience_sync.errors import ANYWAY
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
 from audience_sync.sync.guard.limits import removes_everyone
@@ -15,7 +15,7 @@ from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import pluralize, share_of
 
 #: Reasons of invalid rows that are shown, and rows of each.
-MOST_ROWS = 5
+MAX_LISTED = 5
 DEEPER = INDENT + INDENT
 
 
@@ -46,7 +46,7 @@ def blocks(report: Report, details: Details, screen: Screen, *, by_hand: bool = 
     for each in report.destinations:
         if each.pending and each not in stopped and (each.error or not by_hand):
             yield Block(_pending(each, screen))
-    yield from map(Block, standing(report.audiences, details, screen))
+    yield from map(Block, waiting_and_frozen(report.audiences, details, screen))
     if report.invalid_rows:
         yield Block(invalid_block(report.invalid_rows, screen))
 
@@ -64,16 +64,16 @@ def failure_blocks(
     failed = [each for each in audiences if each.status is AudienceStatus.FAILED]
     by_reason: dict[str, list[AudienceResult]] = {}
     for each in failed:
-        by_reason.setdefault(of_audience(each.error or "it failed", each.key), []).append(each)
+        by_reason.setdefault(without_audience_name(each.error or "it failed", each.key), []).append(each)
     for reason, found in by_reason.items():
-        yield _failed(reason, found, details, screen)
+        yield _failed_audiences(reason, found, details, screen)
     for error in trait_errors:
-        yield _general("computed traits", error, "their values are unchanged; nothing was sent for them", screen)
+        yield _failed_part("computed traits", error, "their values are unchanged; nothing was sent for them", screen)
     for error in errors:
-        yield _general(whole, error, "nothing was sent", screen)
+        yield _failed_part(whole, error, "nothing was sent", screen)
 
 
-def _failed(reason: str, audiences: Sequence[AudienceResult], details: Details, screen: Screen) -> list[str]:
+def _failed_audiences(reason: str, audiences: Sequence[AudienceResult], details: Details, screen: Screen) -> list[str]:
     keys = [each.key for each in audiences]
     what = keys[0] if len(keys) == 1 else pluralize(len(keys), "audience")
     known = dict.fromkeys(details.source_names[key] for key in keys if key in details.source_names)
@@ -99,12 +99,12 @@ def _failed(reason: str, audiences: Sequence[AudienceResult], details: Details, 
     ]
 
 
-def of_audience(reason: str, key: str) -> str:
+def without_audience_name(reason: str, key: str) -> str:
     """Its reason without the name that stands above it."""
     return reason.removeprefix(f"audience '{key}': ")
 
 
-def _general(what: str, reason: str, effect: str, screen: Screen) -> list[str]:
+def _failed_part(what: str, reason: str, effect: str, screen: Screen) -> list[str]:
     why, _, accept = reason.partition(f" {ANYWAY}")
     lines = [f"Failed: {what}", *labelled([("Reason", printable_lines(why)), ("Effect", effect)], screen), ""]
     if not accept:
@@ -135,7 +135,7 @@ def held_block(held: Held, details: Details, screen: Screen) -> list[str]:
     lines = [f"Held: {held_name(held)}", *labelled(held_pairs(held), screen), ""]
     if held.run is None:
         return [*lines[:-1]]
-    return [*lines, *decide(held, details, screen)]
+    return [*lines, *decision_commands(held, details, screen)]
 
 
 def held_name(held: Held) -> str:
@@ -187,10 +187,10 @@ def change_text(kind: HoldKind, counts: ChangeCounts) -> str:
 
 
 def _users(users: Sequence[str], count: int) -> str:
-    return listed([printable(each) for each in users], most=MOST_ROWS, count=count)
+    return listed([printable(each) for each in users], most=MAX_LISTED, count=count)
 
 
-def decide(held: Held, details: Details, screen: Screen, *, keys: bool | None = None) -> Iterator[str]:
+def decision_commands(held: Held, details: Details, screen: Screen, *, keys: bool | None = None) -> Iterator[str]:
     """The commands that decide; without keys where the run held nothing else."""
     alone = len(details.held) == 1 and len(held.keys) > 1
     named = "" if alone else f" {' '.join(held.keys)}"
@@ -210,13 +210,13 @@ def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Scr
     if now:
         lines = [f"Refused by {each.name}: {pluralize(now, 'call')}"]
         width = max(len(f"{one.calls:,}") for one in reasons)
-        for one in reasons[:MOST_REASONS]:
+        for one in reasons[:MAX_REASONS]:
             start = f"{INDENT}{one.calls:>{width},}{INDENT}"
             hanging = " " * width_of(start)
             lines += prose(printable_lines(one.reason), screen, indent=start, hanging=hanging)
             lines += prose(_users(one.users, one.calls), screen, indent=hanging)
-        if len(reasons) > MOST_REASONS:
-            lines += prose(f"{len(reasons) - MOST_REASONS:,} more reasons: audience-sync show", screen, indent=INDENT)
+        if len(reasons) > MAX_REASONS:
+            lines += prose(f"{len(reasons) - MAX_REASONS:,} more reasons: audience-sync show", screen, indent=INDENT)
         old = f"These users keep their old values at {each.name}. After correcting the data:"
         yield [*lines, "", *prose(old, screen, indent=INDENT), retry]
     if each.still_refused > now:
@@ -235,7 +235,7 @@ def _pending(each: DestinationReport, screen: Screen) -> list[str]:
     ]
 
 
-def standing(audiences: Sequence[AudienceResult], details: Details, screen: Screen) -> Iterator[list[str]]:
+def waiting_and_frozen(audiences: Sequence[AudienceResult], details: Details, screen: Screen) -> Iterator[list[str]]:
     """Audiences that wait for their seed, or that a person has frozen."""
     for each in audiences:
         if each.status is AudienceStatus.WAITING:
@@ -261,8 +261,8 @@ def invalid_block(rows: Sequence[RejectedRow], screen: Screen) -> list[str]:
     for each in rows:
         reasons.setdefault((each.file, each.reason), []).append(each.row)
     found = sorted(reasons.items(), key=lambda item: -len(item[1]))
-    pairs = [(label, text) for label, text in _reasons(found[:MOST_ROWS], one_file=len(files) == 1)]
-    more = [("More", f"{pluralize(len(found) - MOST_ROWS, 'reason')}")] if len(found) > MOST_ROWS else []
+    pairs = [(label, text) for label, text in _reasons(found[:MAX_LISTED], one_file=len(files) == 1)]
+    more = [("More", f"{pluralize(len(found) - MAX_LISTED, 'reason')}")] if len(found) > MAX_LISTED else []
     return [*lines, *labelled([*pairs, *more], screen)]
 
 
@@ -279,7 +279,7 @@ def _reasons(found: Sequence[tuple[tuple[str, str], Sequence[int]]], *, one_file
     for (file, reason), each in found:
         numbers = sorted(set(each))  # several audiences may read one file
         word = "row" if len(numbers) == 1 else "rows"
-        where = listed([str(number) for number in numbers], most=MOST_ROWS)
+        where = listed([str(number) for number in numbers], most=MAX_LISTED)
         yield "Reason", f"{printable_lines(reason)} ({'' if one_file else f'{file}, '}{word} {where})"
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from audience_sync.cli.base.layout import Screen, prose
 
 #: Whether it passed, which part was checked, and what was found.
-Mark = tuple[bool, str, str]
+CheckRow = tuple[bool, str, str]
 
 
-def marked(marks: Sequence[Mark], screen: Screen) -> list[str]:
+def check_rows(marks: Sequence[CheckRow], screen: Screen) -> list[str]:
     width, lines = max((len(part) for _, part, _ in marks), default=0), list[str]()
     for good, part, text in marks:
         mark = "ok" if good else "FAILED"

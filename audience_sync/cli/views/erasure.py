@@ -15,7 +15,7 @@ from audience_sync.text import form, pluralize
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class RemainingData:
     """A destination that keeps what it was sent. ``deletion``: how a user is deleted there."""
 
     name: str
@@ -23,14 +23,17 @@ class Left:
     deletion: str
 
 
-def destinations_left(connection: Connection) -> list[Left]:
+def destinations_with_data(connection: Connection) -> list[RemainingData]:
     """All that were ever sent anything, also those that the config no longer has."""
     types = destination_types()
     rows = connection.execute(select(destinations.c.name, destinations.c.type).order_by(destinations.c.id))
-    return [Left(row.name, row.type, getattr(types.get(row.type), "deletion", Destination.deletion)) for row in rows]
+    return [
+        RemainingData(row.name, row.type, getattr(types.get(row.type), "deletion", Destination.deletion))
+        for row in rows
+    ]
 
 
-def erased_lines(users: int, known: int, left: Sequence[Left], screen: Screen) -> list[str]:
+def erased_lines(users: int, known: int, left: Sequence[RemainingData], screen: Screen) -> list[str]:
     """``known``: how many of them the store had."""
     unknown = "" if known == users else f" ({known:,} of them known)"
     ids = "its id" if users == 1 else "each id"
@@ -45,5 +48,5 @@ def erased_lines(users: int, known: int, left: Sequence[Left], screen: Screen) -
     return [*lines, "", *prose(f"{keep}{them} there as well:", screen), *labelled(_rows(left), screen)]
 
 
-def _rows(left: Sequence[Left]) -> list[tuple[str, str]]:
+def _rows(left: Sequence[RemainingData]) -> list[tuple[str, str]]:
     return [(each.name, f"{each.type}: {each.deletion}") for each in left]

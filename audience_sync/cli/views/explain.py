@@ -35,20 +35,20 @@ from audience_sync.text import pluralize
 _REMEDY = re.compile(r" (?=If this is right: |If all that run |If it is right anyway: |To sync it again: )")
 _COMMAND = re.compile(r"audience-sync [a-z-]+(?: [^\s.]+)+")
 #: Calls that are shown, the newest; `--json` has them all.
-MOST_ROWS = 10
+MAX_CALLS = 10
 #: Characters that are shown of one value; `--json` has it whole.
-MOST_CHARACTERS = 200
+MAX_CHARACTERS = 200
 #: Characters before the text of the widest label, and a comma after it.
 _DEEPEST = 12
 #: How many properties are how, in the first line on a destination.
-COUNTED = {
+STATE_NAMES = {
     DeliveryState.OWED: "pending",
     DeliveryState.WAITING: "waiting for seed",
     DeliveryState.REFUSED: "refused",
     DeliveryState.WITHHELD: "not sent (the user is suppressed)",
 }
 #: How a destination is named in the second line, by the first of these states that some property is in.
-STANDING = {
+STATE_HEADINGS = {
     DeliveryState.REFUSED: "Refused by",
     DeliveryState.OWED: "Pending at",
     DeliveryState.WAITING: "Waiting for seed at",
@@ -56,12 +56,12 @@ STANDING = {
     DeliveryState.TOLD: "Up to date at",
 }
 #: Why properties were never sent.
-UNSENT = {
+NEVER_SENT = {
     DeliveryState.BASELINE: ("Baseline", "recorded, only later changes are sent"),
     DeliveryState.NOT_TOLD_OF: ("Elsewhere", "not sent to this destination"),
     DeliveryState.JOINED: ("Joined", "sent under the new id"),
 }
-SENT = {CallOutcome.DELIVERED: "Sent", CallOutcome.REFUSED: "Refused", CallOutcome.WITHHELD: "Not sent"}
+OUTCOME_LABELS = {CallOutcome.DELIVERED: "Sent", CallOutcome.REFUSED: "Refused", CallOutcome.WITHHELD: "Not sent"}
 
 
 def explanation_lines(found: Explanation, screen: Screen, *, at: datetime | None) -> list[str]:
@@ -72,8 +72,8 @@ def explanation_lines(found: Explanation, screen: Screen, *, at: datetime | None
         there_is = f"There is no user '{user}' in the store{when}." if user == found.user_id else ""
         there_is = there_is or f"There is no user {user} in the store{when}."
         return prose(f"{there_is}\nIds are compared exactly as written: 007 and 7 are two users.", screen)
-    lines = prose(f"User {user}{when}: {_in_short(found)}", screen)
-    for text in (_where(found), *_remarks(found)):
+    lines = prose(f"User {user}{when}: {_membership_counts(found)}", screen)
+    for text in (_destinations_line(found), *_remarks(found)):
         lines += prose(text, screen) if text else []
     for block in _blocks(found, screen):
         if block:
@@ -88,10 +88,10 @@ def _erased(found: Explanation, user: str, screen: Screen) -> list[str]:
         "Destinations keep what they had: delete the user there as well.",
     )
     lines = [line for text in texts for line in prose(text, screen)]
-    return [*lines, "", "To allow this user again:", command(f"audience-sync unsuppress {_argument(found.user_id)}")]
+    return [*lines, "", "To allow this user again:", command(f"audience-sync unsuppress {_quoted_id(found.user_id)}")]
 
 
-def _argument(user: str) -> str:
+def _quoted_id(user: str) -> str:
     """The id as it is written on a command line."""
     return f"-- {quote(user)}" if user.startswith("-") else quote(user)
 
@@ -100,19 +100,19 @@ def _of_kind(found: Explanation, kind: PropertyKind) -> list[ValueHistory]:
     return [each for each in found.versions.values() if each.of.kind is kind]
 
 
-def _in_short(found: Explanation) -> str:
+def _membership_counts(found: Explanation) -> str:
     audiences = _of_kind(found, PropertyKind.AUDIENCE)
     inside = sum(each.is_there for each in audiences)
     traits = sum(each.is_there for each in _of_kind(found, PropertyKind.COMPUTED_TRAIT))
     return f"in {inside:,} of {pluralize(len(audiences), 'audience')}, {pluralize(traits, 'computed trait')}."
 
 
-def _where(found: Explanation) -> str:
+def _destinations_line(found: Explanation) -> str:
     """How the destinations stand, in one line."""
     by_state: dict[DeliveryState, list[str]] = {}
     for view in found.destinations:
         states = {each.state for each in view.lines}
-        state = next((each for each in STANDING if each in states), None)
+        state = next((each for each in STATE_HEADINGS if each in states), None)
         if state:
             by_state.setdefault(state, []).append(view.name)
     order = (
@@ -122,10 +122,12 @@ def _where(found: Explanation) -> str:
         DeliveryState.REFUSED,
         DeliveryState.WITHHELD,
     )
-    return " ".join(f"{STANDING[state]} {_and(by_state[state])}." for state in order if state in by_state)
+    return " ".join(
+        f"{STATE_HEADINGS[state]} {_joined_names(by_state[state])}." for state in order if state in by_state
+    )
 
 
-def _and(names: Sequence[str]) -> str:
+def _joined_names(names: Sequence[str]) -> str:
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
 
@@ -150,7 +152,7 @@ def _blocks(found: Explanation, screen: Screen) -> Iterator[list[str]]:
     if found.forgotten:
         yield prose(f"Calls of the runs up to {found.forgotten} are no longer stored (`retention`).", screen)
     if found.destinations:
-        each = f"audience-sync explain {_argument(found.user_id)} --json"
+        each = f"audience-sync explain {_quoted_id(found.user_id)} --json"
         yield intro_and_command("Each property at each destination:", each, screen)
 
 
@@ -170,12 +172,12 @@ def _problems(found: Explanation) -> Iterator[str]:
             problem = snapshot.problem.replace(f"audience '{key}' is held: ", "").replace(f"audience '{key}': ", "")
             yield f"{key}: {printable(' '.join(problem.split()))}"
     for key, each in found.absences.items():
-        yield f"{key}: {_missing(each)}"
+        yield f"{key}: {_absence_text(each)}"
     for key, out in found.holdouts.items():
         yield f"Held out of {key}{_share(out)} since run {out.run} ({format_value(out.since)} UTC): never sent `true`."
 
 
-def _missing(absence: Absence) -> str:
+def _absence_text(absence: Absence) -> str:
     since = f"missing from its source since run {absence.run} ({format_value(absence.since)} UTC)"
     if absence.stay is None:
         return f"{since}. The next run sends `false`, unless the user comes back"
@@ -189,7 +191,7 @@ def _share(holdout: Holdout) -> str:
 def _audiences(found: Explanation, screen: Screen) -> list[str]:
     audiences = _of_kind(found, PropertyKind.AUDIENCE)
     ever = [each for each in audiences if each.ever]
-    notes = [[note] if (note := _seen(found, each)) else [] for each in ever]
+    notes = [[note] if (note := _snapshot_note(found, each)) else [] for each in ever]
     lines = _values("audience", found, ever, notes, screen)
     never = [each.of.key for each in audiences if not each.ever]
     return [*lines, *prose(f"Never in: {listed(never)}", screen, hanging="  ")] if never else lines
@@ -214,7 +216,7 @@ def _values(
     heading: str, found: Explanation, versions: Sequence[ValueHistory], notes: Sequence[list[str]], screen: Screen
 ) -> list[str]:
     """A table of values; one that does not fit moves under its row, before the row's note."""
-    times = [_short(found.times[each.now.run], screen) for each in versions]
+    times = [_time_text(found.times[each.now.run], screen) for each in versions]
     names = [each.of.key + (" (retired)" if each.of.retired else "") for each in versions]
     runs = [str(each.now.run) for each in versions]
     values = [shortened(_value(each.now), screen) for each in versions]
@@ -229,7 +231,7 @@ def _values(
     return table(columns, list(zip(names, cells, times, runs, strict=True)), screen, notes=under, stack_if_narrow=True)
 
 
-def _short(moment: datetime, screen: Screen) -> str:
+def _time_text(moment: datetime, screen: Screen) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if screen.is_narrow else format_value(moment)
 
 
@@ -242,7 +244,7 @@ def shortened(text: str, screen: Screen) -> str:
 
     On a terminal a word that is wider than a line makes a value long, too.
     """
-    most = MOST_CHARACTERS
+    most = MAX_CHARACTERS
     if screen.width is not None:
         room = max(screen.width - _DEEPEST, 1)
         if any(width_of(word) > room for word in text.split(" ")):
@@ -251,24 +253,24 @@ def shortened(text: str, screen: Screen) -> str:
     return f"{text[:most]} and {left:,} more characters" if left > 0 else text
 
 
-def _seen(found: Explanation, versions: ValueHistory) -> str:
+def _snapshot_note(found: Explanation, versions: ValueHistory) -> str:
     by = found.snapshots[versions.of.key].confirmed_by
     confirmed = None if by is None else f"last confirmed by run {by}"
     return ", ".join(filter(None, [_snapshot(found, versions, "members", "member"), confirmed]))
 
 
 def _snapshot(found: Explanation, versions: ValueHistory, count: str, thing: str) -> str:
-    counts, place = found.snapshots[versions.of.key].counts, versions.now_from
-    return ", ".join(filter(None, [place, pluralize(counts[count], thing) if count in counts else None]))
+    counts, origin = found.snapshots[versions.of.key].counts, versions.now_from
+    return ", ".join(filter(None, [origin, pluralize(counts[count], thing) if count in counts else None]))
 
 
 def _destination(found: Explanation, view: DestinationView, screen: Screen) -> list[str]:
-    pairs = [*_due(found, view, screen), *_calls(found, view, screen), *_unsent(view)]
+    pairs = [*_pending_and_refused(found, view, screen), *_calls(found, view, screen), *_unsent(view)]
     lines = [
-        *prose(f"{view.name} ({view.type}): {_standing(view)}", screen, hanging="  "),
+        *prose(f"{view.name} ({view.type}): {_state_counts(view)}", screen, hanging="  "),
         *labelled(pairs, screen),
     ]
-    older = len(view.told.calls) - MOST_ROWS
+    older = len(view.told.calls) - MAX_CALLS
     if older > 0:
         lines += prose(f"and {pluralize(older, 'older request')}: --json", screen, indent="  ")
     for title, text in _commands(view):
@@ -276,22 +278,22 @@ def _destination(found: Explanation, view: DestinationView, screen: Screen) -> l
     return lines
 
 
-def _standing(view: DestinationView) -> str:
+def _state_counts(view: DestinationView) -> str:
     counts = {state: sum(each.state is state for each in view.lines) for state in DeliveryState}
     accepted = counts[DeliveryState.TOLD]
-    found = [f"{counts[state]:,} {what}" for state, what in COUNTED.items() if counts[state]]
+    found = [f"{counts[state]:,} {what}" for state, what in STATE_NAMES.items() if counts[state]]
     if not found:
-        return f"{_properties(accepted)} accepted, nothing pending" if accepted else "nothing pending"
-    first = next(counts[state] for state in COUNTED if counts[state])
-    found[0] = found[0].replace(f"{first:,}", _properties(first), 1)
+        return f"{_property_count(accepted)} accepted, nothing pending" if accepted else "nothing pending"
+    first = next(counts[state] for state in STATE_NAMES if counts[state])
+    found[0] = found[0].replace(f"{first:,}", _property_count(first), 1)
     return ", ".join([*found, f"{accepted:,} accepted" if accepted else "none accepted"])
 
 
-def _properties(count: int) -> str:
+def _property_count(count: int) -> str:
     return f"{count:,} {'property' if count == 1 else 'properties'}"
 
 
-def _due(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
+def _pending_and_refused(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
     """What is pending or refused, since when, and why."""
     due = {each.key: each.due for each in view.lines if each.due}
     states = {each.state for each in view.lines if each.due}
@@ -307,7 +309,7 @@ def _due(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[
         yield "Reason", f"run {view.last.run} left {calls} pending: {printable(' '.join(view.last.error.split()))}"
     runs = sorted({each.run for each in due.values()})
     yield "Since", f"run {runs[0]}" + (f" to {runs[-1]}" if len(runs) > 1 else "")
-    yield "To send", _said(found, due, screen)
+    yield "To send", _properties_text(found, due, screen)
     if waits and view.unanswered_since is not None:
         yield (
             "Note",
@@ -319,11 +321,11 @@ def _due(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[
 def _calls(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
     """The calls about the user, the newest first; of the last refusal the reason stands above."""
     known = view.told.refusals[-1] if view.told.refusals else None
-    for call in view.told.calls[: -MOST_ROWS - 1 : -1]:
+    for call in view.told.calls[: -MAX_CALLS - 1 : -1]:
         if call is known and any(each.state is DeliveryState.REFUSED for each in view.lines):
             continue
         yield "Request", _request(call)
-        yield SENT[call.outcome], _said(found, call.values, screen)
+        yield OUTCOME_LABELS[call.outcome], _properties_text(found, call.values, screen)
         answer = "" if call.outcome is CallOutcome.WITHHELD else _answer(call)
         if answer:
             yield "Answer", printable(answer)
@@ -334,7 +336,7 @@ def _request(call: Call) -> str:
     return f"run {request.run}, {at}" if request.id is None else f"{request.id} of run {request.run}, {at}"
 
 
-def _said(found: Explanation, values: Mapping[str, ValueChange], screen: Screen) -> str:
+def _properties_text(found: Explanation, values: Mapping[str, ValueChange], screen: Screen) -> str:
     """Properties with their values; ``the 8 values above`` where they are all those that the tables show."""
     above = {key: each.now.value for key, each in found.versions.items() if each.ever}
     if len(values) > 1 and {key: each.value for key, each in values.items()} == above:
@@ -344,7 +346,7 @@ def _said(found: Explanation, values: Mapping[str, ValueChange], screen: Screen)
 
 def _unsent(view: DestinationView) -> Iterator[tuple[str, str]]:
     """Properties of which no call has anything."""
-    for state, (label, why) in UNSENT.items():
+    for state, (label, why) in NEVER_SENT.items():
         keys = [each.key for each in view.lines if each.state is state]
         if keys:
             yield label, f"{listed(keys)}: {why}"

@@ -21,7 +21,7 @@ from audience_sync.cli.base.layout import (
 )
 from audience_sync.cli.base.output import path_text
 from audience_sync.cli.base.user_id_option import display_id
-from audience_sync.cli.views.attention import held_block, invalid_lines, joined, standing
+from audience_sync.cli.views.attention import held_block, invalid_lines, joined, waiting_and_frozen
 from audience_sync.cli.views.http_exchange import ShownRequest, redact_request
 from audience_sync.cli.views.run_details import Details
 from audience_sync.cli.views.summary import notes, traits_lines
@@ -33,7 +33,7 @@ from audience_sync.sync.values.change_set import AudienceResult, ChangeSet
 from audience_sync.text import duration, form, pluralize
 
 #: The largest changes, invalid rows and refused calls that are shown; `--json` has more.
-MOST = 5
+MAX_LISTED = 5
 #: Lines of a sample call and of a request on a terminal; `--json` has them whole.
 CALL_LINES, REQUEST_LINES = 4, 6
 AUDIENCES = (
@@ -55,7 +55,7 @@ DESTINATIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PlanContext:
     """What is shown of a plan in addition to its findings. ``saved_as``: the file that has it."""
 
     details: Details
@@ -71,7 +71,7 @@ def plan_json(found: RunPreview, secrets: Sequence[str]) -> dict[str, Any]:
     return document
 
 
-def plan_lines(found: RunPreview, shown: Shown, screen: Screen) -> list[str]:
+def plan_lines(found: RunPreview, shown: PlanContext, screen: Screen) -> list[str]:
     """All lines of the answer of ``plan``."""
     findings, details = found.findings, shown.details
     return joined(
@@ -86,12 +86,12 @@ def plan_lines(found: RunPreview, shown: Shown, screen: Screen) -> list[str]:
             *_requests(found.forecasts, shown.secrets, screen),
             *_refusals(found.forecasts, screen),
             notes(findings.audiences, findings.warnings, screen),
-            *_failures(findings, details, screen),
+            *_failed(findings, details, screen),
             *(held_block(replace(each, run=None), details, screen) for each in details.held),
-            *_general(findings, screen),
-            *_standing(found, details, screen),
-            invalid_lines(findings.rejected, screen, most=MOST) if findings.rejected else [],
-            *_ends(found, shown, screen),
+            *_held_suppressed_lists(findings, screen),
+            *_waiting_and_frozen(found, details, screen),
+            invalid_lines(findings.rejected, screen, most=MAX_LISTED) if findings.rejected else [],
+            *_next_commands(found, shown, screen),
         ]
     )
 
@@ -137,7 +137,7 @@ def _largest_traits(found: RunPreview, screen: Screen) -> list[str]:
     if not changes:
         return []
     names = [f"{each.key} {pluralize(each.users, 'user')}" for each in changes]
-    return prose(f"Largest changes of computed traits: {listed(names, most=MOST)}.", screen)
+    return prose(f"Largest changes of computed traits: {listed(names, most=MAX_LISTED)}.", screen)
 
 
 def _destinations(forecasts: Sequence[Forecast], screen: Screen) -> list[str]:
@@ -254,9 +254,9 @@ def _refusals(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[st
             lines = prose(
                 f"{pluralize(each.refused, 'call')} to {each.name} can't be sent, and would be refused:", screen
             )
-            for user, why in list(each.refusals.items())[:MOST]:
+            for user, why in list(each.refusals.items())[:MAX_LISTED]:
                 lines += prose(f"{display_id(user)}: {printable(why)}", screen, indent=INDENT, hanging=INDENT * 2)
-            more = each.refused - min(MOST, len(each.refusals))
+            more = each.refused - min(MAX_LISTED, len(each.refusals))
             yield [*lines, *([f"{INDENT}and {more:,} more"] if more else [])]
 
 
@@ -269,28 +269,28 @@ def _request(forecast: Forecast, secrets: Sequence[str]) -> ShownRequest:
     return redact_request(forecast.request, {**HEADERS, **forecast.request.headers}, secrets)
 
 
-def _failures(changes: ChangeSet, details: Details, screen: Screen) -> Iterator[list[str]]:
+def _failed(changes: ChangeSet, details: Details, screen: Screen) -> Iterator[list[str]]:
     from audience_sync.cli.views.attention import failure_blocks
 
     yield from failure_blocks(changes.audiences, changes.traits.errors, changes.errors, details, screen)
 
 
-def _general(changes: ChangeSet, screen: Screen) -> Iterator[list[str]]:
+def _held_suppressed_lists(changes: ChangeSet, screen: Screen) -> Iterator[list[str]]:
     for text in changes.held:
         yield prose(f"Held: {text}", screen)
 
 
-def _standing(found: RunPreview, details: Details, screen: Screen) -> Iterator[list[str]]:
+def _waiting_and_frozen(found: RunPreview, details: Details, screen: Screen) -> Iterator[list[str]]:
     """Audiences that wait are no part of the plan, unless it is of their seed."""
     for each in found.findings.audiences:
         if each.status is AudienceStatus.WAITING:
             text = f"Waiting: {each.key} is not part of this plan (`initial: manual`)."
             yield [*prose(text, screen), command(f"audience-sync plan {each.key}")]
     frozen = [each for each in found.findings.audiences if each.status is AudienceStatus.FROZEN]
-    yield from standing(frozen, details, screen)
+    yield from waiting_and_frozen(frozen, details, screen)
 
 
-def _ends(found: RunPreview, shown: Shown, screen: Screen) -> Iterator[list[str]]:
+def _next_commands(found: RunPreview, shown: PlanContext, screen: Screen) -> Iterator[list[str]]:
     """The commands that would do it."""
     if shown.saved_as is not None:
         yield ["To do exactly this, or nothing:", command(f"audience-sync sync --plan {shown.saved_as}")]

@@ -72,8 +72,8 @@ class RunProgress:
         if stats.name not in self._tasks:
             name = sending_text(stats.name, self._screen)
             self._tasks[stats.name] = bars.add_task(name, total=stats.calls, text="", is_loading=False)
-        text = f"{_answered(stats):,} of {stats.calls:,}  {progress_text(stats, seconds)}"
-        bars.update(self._tasks[stats.name], completed=_answered(stats), total=stats.calls, text=text)
+        text = f"{_answered_calls(stats):,} of {stats.calls:,}  {progress_text(stats, seconds)}"
+        bars.update(self._tasks[stats.name], completed=_answered_calls(stats), total=stats.calls, text=text)
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and not self._quiet:
@@ -109,7 +109,7 @@ def sending_text(name: str, screen: Screen) -> str:
 
 def progress_text(stats: DeliveryStats, seconds: float) -> str:
     """``200/s, 18 s left, 0 refused``; ``done`` at the end."""
-    answered = _answered(stats)
+    answered = _answered_calls(stats)
     if answered >= stats.calls:
         return "done" if not stats.refused else f"done, {stats.refused:,} refused"
     rate = answered / seconds if seconds > 0 else 0.0
@@ -120,13 +120,13 @@ def progress_text(stats: DeliveryStats, seconds: float) -> str:
 
 def progress_line(stats: DeliveryStats, seconds: float) -> str:
     """``segment: 2,200 of 4,700 calls answered, 0 refused, 13 s left``."""
-    answered = _answered(stats)
+    answered = _answered_calls(stats)
     rate = answered / seconds if seconds > 0 else 0.0
     left = f", {duration((stats.calls - answered) / rate)} left" if rate and answered < stats.calls else ""
     return f"{stats.name}: {answered:,} of {stats.calls:,} calls answered, {stats.refused:,} refused{left}"
 
 
-def _answered(stats: DeliveryStats) -> int:
+def _answered_calls(stats: DeliveryStats) -> int:
     return stats.delivered + stats.refused
 
 

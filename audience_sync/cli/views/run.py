@@ -10,7 +10,7 @@ from typing import Any
 from audience_sync.cli.base.layout import Column, Screen, command, labelled, listed, printable, prose, table
 from audience_sync.cli.base.output import short_duration
 from audience_sync.cli.base.user_id_option import display_id
-from audience_sync.cli.views.attention import change_text, of_audience
+from audience_sync.cli.views.attention import change_text, without_audience_name
 from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.sync.guard.messages import limit_then, without_subject
 from audience_sync.text import pluralize
@@ -18,13 +18,13 @@ from audience_sync.text import pluralize
 Row = Mapping[str, Any]
 
 #: Invalid rows that are shown; the view has them all.
-MOST_ROWS = 50
+MAX_INVALID_ROWS = 50
 #: Users that are shown of a held snapshot; the JSON answer has up to a hundred each way.
-MOST_SAMPLED = 5
+MAX_SAMPLED_USERS = 5
 #: Users that are shown of those with one reason; the view has them all.
-MOST_REFUSED = 10
+MAX_REFUSED_USERS = 10
 #: What `retention` deletes, in the words of an answer.
-FORGOTTEN = {
+PRUNED = {
     "changes": "changes that later ones replaced",
     "requests": "requests",
     "rejected_rows": "invalid rows",
@@ -82,20 +82,22 @@ def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[lis
         yield [f"Computed traits: {pluralize(run['trait_users_changed'], 'user')} changed."]
     yield _destinations(run["deliveries"], screen)
     yield from (_failed(each, screen) for each in run["audience_syncs"] if each["status"] == "failed")
-    if error := _of_the_run(run):
-        yield ["Failed: the run", *labelled([("Reason", _plain(error))], screen)]
+    if error := _run_error(run):
+        yield ["Failed: the run", *labelled([("Reason", _one_line(error))], screen)]
     yield from (_stopped(each, screen) for each in run["deliveries"] if each["error"])
-    groups = [list(found) for _, found in groupby(run["holds"], _held_as)]
+    groups = [list(found) for _, found in groupby(run["holds"], _hold_group)]
     yield from (_held(each, run, screen) for each in groups)
     for name, calls in groupby(run["refusals"] or run["refused_calls"], itemgetter("destination")):
         yield _refused(name, list(calls), run["run"], screen, ask)
     if run["status"] == "interrupted" and run["pending"]:
         yield ["The next run sends the pending calls:", command("audience-sync sync")]
-    yield from (_left_out(each, screen) for each in run["audience_syncs"] if each["status"] in ("waiting", "frozen"))
+    yield from (
+        _waiting_or_frozen(each, screen) for each in run["audience_syncs"] if each["status"] in ("waiting", "frozen")
+    )
     for key, rows in groupby(run["rejected_rows"], itemgetter("audience_key")):
         yield _invalid(key, list(rows), run["run"], screen, ask)
     if run["no_longer_kept"]:
-        gone = ", ".join(FORGOTTEN[each] for each in run["no_longer_kept"])
+        gone = ", ".join(PRUNED[each] for each in run["no_longer_kept"])
         yield prose(f"No longer stored (`retention`): {gone}.", screen)
 
 
@@ -183,21 +185,23 @@ def _destinations(deliveries: Sequence[Row], screen: Screen) -> list[str]:
     return table(_DESTINATIONS, rows, screen, stack_if_narrow=True)
 
 
-def _plain(text: str) -> str:
+def _one_line(text: str) -> str:
     """An error on one line, with characters that a terminal would act on escaped."""
     return printable(" ".join(text.split()))
 
 
 def _failed(audience: Row, screen: Screen) -> list[str]:
     effect = f"its {pluralize(audience['members_after'], 'member')} are unchanged" if audience["members_after"] else ""
-    reason = of_audience(_plain(audience["error"] or "not stored"), audience["audience_key"])
+    reason = without_audience_name(_one_line(audience["error"] or "not stored"), audience["audience_key"])
     pairs = [("Reason", reason), ("Effect", effect)]
     return [f"Failed: {audience['audience_key']}", *labelled(pairs, screen)]
 
 
-def _of_the_run(run: Row) -> str:
+def _run_error(run: Row) -> str:
     """The lines of its error that no audience or destination has of its own."""
-    audiences = {of_audience(_plain(each["error"] or ""), each["audience_key"]) for each in run["audience_syncs"]}
+    audiences = {
+        without_audience_name(_one_line(each["error"] or ""), each["audience_key"]) for each in run["audience_syncs"]
+    }
     destinations = "\n".join(f"destination {each['destination']}: {each['error']}" for each in run["deliveries"])
     own = set(destinations.splitlines())
     lines = [line for line in (run["error"] or "").splitlines() if line not in own]
@@ -208,7 +212,7 @@ def _stopped(delivery: Row, screen: Screen) -> list[str]:
     """A delivery that ended early; the calls of one that only asked to wait are pending."""
     pending = delivery["pending"]
     effect = f"{pluralize(pending, 'call')} pending after this run" if pending else "no call was pending after this run"
-    pairs = [("Reason", _plain(delivery["error"])), ("Effect", effect)]
+    pairs = [("Reason", _one_line(delivery["error"])), ("Effect", effect)]
     name = delivery["destination"]
     title = (
         f"Pending at {name}: {pluralize(pending, 'call')}"
@@ -218,16 +222,16 @@ def _stopped(delivery: Row, screen: Screen) -> list[str]:
     return [title, *labelled(pairs, screen)]
 
 
-def _left_out(audience: Row, screen: Screen) -> list[str]:
+def _waiting_or_frozen(audience: Row, screen: Screen) -> list[str]:
     """An audience that waits for its seed, or that a person has frozen."""
     key = audience["audience_key"]
     if audience["status"] == "waiting":
         return [f"Waiting: {key}", command(f"audience-sync seed {key}")]
     title = f"{audience['status'].capitalize()}: {key}"
-    return [title, *prose(_plain(audience["error"] or ""), screen, indent="  ")] if audience["error"] else []
+    return [title, *prose(_one_line(audience["error"] or ""), screen, indent="  ")] if audience["error"] else []
 
 
-def _held_as(hold: Row) -> tuple[object, ...]:
+def _hold_group(hold: Row) -> tuple[object, ...]:
     """What computed traits that share a block have in common; of anything else each has a block of its own."""
     own = None if hold["kind"] == "computed_trait" else hold["key"]
     return (hold["kind"], own, _reason(hold), hold["status"], hold["run"], hold["last_run"], hold["ended_run"])
@@ -244,7 +248,7 @@ def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
         ("Limit", limit),
         ("Since", f"run {hold['run']}" if hold["run"] != run["run"] else ""),
         ("Traits", listed([each["key"] for each in holds]) if several else ""),
-        *([] if several else _sampled(hold)),
+        *([] if several else _sample_pairs(hold)),
         ("Decision", _decision(hold)),
     ]
     lines = [f"Held: {title}", *labelled(pairs, screen)]
@@ -263,16 +267,16 @@ def _change(hold: Row) -> str:
 
 def _reason(hold: Row) -> str:
     """Without the name that stands above it."""
-    return without_subject(_plain(str(hold["reason"])))
+    return without_subject(_one_line(str(hold["reason"])))
 
 
-def _sampled(hold: Row) -> Iterator[tuple[str, str]]:
+def _sample_pairs(hold: Row) -> Iterator[tuple[str, str]]:
     """Some of the users that the held snapshot would change."""
     away = "Leaving" if hold["kind"] == "audience" else "Losing"
     for name, label in (("left", away), ("entered", "Entering")):
         users = [display_id(each) for each in hold["sample"][name]]
         if users:
-            yield label, listed(users, most=MOST_SAMPLED, count=hold[name])
+            yield label, listed(users, most=MAX_SAMPLED_USERS, count=hold[name])
 
 
 def _decision(hold: Row) -> str:
@@ -296,12 +300,12 @@ def _refused(name: str, calls: Sequence[Row], run: int, screen: Screen, ask: Cal
     hanging = " " * (width + 4)
     for reason, users in found:
         lines += prose(reason, screen, indent=f"  {len(users):>{width},}  ", hanging=hanging)
-        lines += prose(listed(users, most=MOST_REFUSED), screen, indent=hanging)
-    later = "; ".join(_later(calls))
+        lines += prose(listed(users, most=MAX_REFUSED_USERS), screen, indent=hanging)
+    later = "; ".join(_later_outcomes(calls))
     if later:
         lines += prose(f"Since then: {later}", screen, indent="  ", hanging="    ")
     asks = []
-    if any(len(users) > MOST_REFUSED for users in by_reason.values()):
+    if any(len(users) > MAX_REFUSED_USERS for users in by_reason.values()):
         asks += ["  All of them:", command(ask(f"select * from refusals where run = {run}"), indent="    ")]
     if any(each.get("outcome", "refused") == "refused" for each in calls):
         retry = command(f"audience-sync retry --destination {name}", indent="    ")
@@ -309,7 +313,7 @@ def _refused(name: str, calls: Sequence[Row], run: int, screen: Screen, ask: Cal
     return [*lines, "", *asks] if asks else lines
 
 
-def _later(calls: Sequence[Row]) -> Iterator[str]:
+def _later_outcomes(calls: Sequence[Row]) -> Iterator[str]:
     """What became of refused calls."""
     outcomes = [each.get("outcome") for each in calls]
     for outcome, what in _OUTCOMES.items():
@@ -318,27 +322,27 @@ def _later(calls: Sequence[Row]) -> Iterator[str]:
 
 
 def _answer(call: Row) -> str:
-    status, reason = call["http_status"], _plain(call["reason"] or "no reason given")
+    status, reason = call["http_status"], _one_line(call["reason"] or "no reason given")
     return reason if not status or f"HTTP {status}" in reason else f"HTTP {status}: {reason}"
 
 
 def _invalid(key: str, rows: Sequence[Row], run: int, screen: Screen, ask: Callable[[str], str]) -> list[str]:
     lines = [f"Invalid: {pluralize(len(rows), 'row')} of {key}"]
-    for each in rows[:MOST_ROWS]:
-        lines += prose(_where(each), screen, indent="  ", hanging="    ")
-    if len(rows) > MOST_ROWS:
+    for each in rows[:MAX_INVALID_ROWS]:
+        lines += prose(_row_text(each), screen, indent="  ", hanging="    ")
+    if len(rows) > MAX_INVALID_ROWS:
         query = f"select * from rejected_rows where run = {run}"
-        lines += [f"  and {len(rows) - MOST_ROWS:,} more:", command(ask(query), indent="    ")]
+        lines += [f"  and {len(rows) - MAX_INVALID_ROWS:,} more:", command(ask(query), indent="    ")]
     return lines
 
 
-def _where(row: Row) -> str:
-    place = ", ".join(_parts(row))
+def _row_text(row: Row) -> str:
+    location = ", ".join(_location(row))
     user = f" (user {display_id(row['user_id'])})" if (row["user_id"] or "").strip() else ""
-    return f"{place}: {_plain(row['reason'])}{user}"
+    return f"{location}: {_one_line(row['reason'])}{user}"
 
 
-def _parts(row: Row) -> Iterable[str]:
+def _location(row: Row) -> Iterable[str]:
     if row["file"]:
         yield printable(row["file"])
     if row["row"] is not None:

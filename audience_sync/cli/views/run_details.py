@@ -21,7 +21,7 @@ from audience_sync.sync.values.change_set import AudienceResult, TraitsResult
 from audience_sync.sync.values.report import Report
 
 #: Reasons shown of a destination's refused calls, and users of each; `show` has more.
-MOST_REASONS, MOST_USERS = 5, 5
+MAX_REASONS, MAX_USERS = 5, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ def read_details(connection: Connection, settings: Settings, report: Report, con
     baselines = frozenset(
         name
         for name, state in read_ledgers(connection, settings.destinations).items()
-        if any(_is_recorded_only(first.get(name, {}).get(key), state.subscriptions.get(key)) for key in keys)
+        if any(_is_baseline(first.get(name, {}).get(key), state.subscriptions.get(key)) for key in keys)
     )
     return replace(details_of(settings, config), held=held, refused=refused, baselines=baselines)
 
 
-def _is_recorded_only(first: SubscriptionVersion | None, now: Subscription | None) -> bool:
+def _is_baseline(first: SubscriptionVersion | None, now: Subscription | None) -> bool:
     """Whether an audience was recorded without sending, and has neither been seeded nor undone since."""
     return bool(first and first.is_baseline and now and now.since_run == first.subscription.since_run)
 
@@ -145,12 +145,12 @@ def _held(
     kind: HoldKind,
     key: str,
     counts: ChangeCounts,
-    words: str,
+    message: str,
     config: AudienceConfig | ComputedTraitsConfig | None,
     settings: Settings,
     run: int | None,
 ) -> Held:
-    reason = without_subject(hold.reason if hold else _reason(words))
+    reason = without_subject(hold.reason if hold else _reason(message))
     own = config is not None and not (hold and (hold.together or hold.undone_run)) and "together" not in reason
     limit = _limit(kind, counts, settings.guard_of(config)) if config is not None and own else ""
     earlier = hold is not None and hold.first_run != run
@@ -170,9 +170,9 @@ def _held(
     )
 
 
-def _reason(words: str) -> str:
+def _reason(message: str) -> str:
     """The first sentence of a hold that no run has made yet."""
-    return words.partition(". ")[0]
+    return message.partition(". ")[0]
 
 
 def _limit(kind: HoldKind, counts: ChangeCounts, guard: Guard) -> str:
@@ -209,4 +209,4 @@ def _refused(connection: Connection, name: str, run: int) -> list[RefusedFor]:
 def _users(connection: Connection, name: str, run: int, reason: str) -> tuple[str, ...]:
     mine = (destinations.c.name == name) & (refusals.c.run_id == run) & (refusals.c.reason == reason)
     query = select(refusals.c.user_id).select_from(refusals.join(destinations)).where(mine)
-    return tuple(connection.execute(query.order_by(refusals.c.user_id).limit(MOST_USERS)).scalars())
+    return tuple(connection.execute(query.order_by(refusals.c.user_id).limit(MAX_USERS)).scalars())

@@ -8,7 +8,7 @@ from audience_sync.cli.base.layout import command, prose
 from audience_sync.cli.base.output import screen
 from audience_sync.cli.views.attention import change_text
 from audience_sync.cli.views.run_details import Details
-from audience_sync.cli.views.summary import Wording, held_what
+from audience_sync.cli.views.summary import Wording, held_text
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.sync.values.change_set import AudienceResult
 from audience_sync.sync.values.report import DestinationReport, Report
@@ -16,10 +16,10 @@ from audience_sync.sync.values.request import Seed
 from audience_sync.text import pluralize, seconds_text
 
 #: Users a second that the next command names where none were given.
-SLOWLY = "500/s"
+DEFAULT_RATE = "500/s"
 
 
-def seeded(report: Report, details: Details, request: Seed, rate: str | None) -> Wording:
+def seed_wording(report: Report, details: Details, request: Seed, rate: str | None) -> Wording:
     """The headline of a seed, and what comes next."""
     key, audience = request.key, _audience(report, request.key)
     if audience is None or report.status is RunStatus.FAILED:
@@ -27,7 +27,7 @@ def seeded(report: Report, details: Details, request: Seed, rate: str | None) ->
     took = f"in {seconds_text(report.seconds)}"
     if audience.status is AudienceStatus.HELD:
         held = next(each for each in details.held if key in each.keys)
-        change = change_text(held.kind, held.counts) or held_what(report)
+        change = change_text(held.kind, held.counts) or held_text(report)
         return Wording(f"Run {report.run} held {key}: {change}. Nothing was sent.")
     if request.baseline:
         members = pluralize(audience.after, "member")
@@ -40,13 +40,13 @@ def seeded(report: Report, details: Details, request: Seed, rate: str | None) ->
     if trouble:
         return Wording(addresses=False)
     if pending:
-        return _part(report, request, audience, pending, took, rate)
+        return _partial_wording(report, request, audience, pending, took, rate)
     where = pluralize(len(report.destinations), "destination")
-    words = f"Run {report.run} finished seeding {key} {took}: {pluralize(audience.after, 'member')} at {where}."
-    return Wording(words, prose("From now on `sync` sends only who enters or leaves.", screen()), addresses=False)
+    message = f"Run {report.run} finished seeding {key} {took}: {pluralize(audience.after, 'member')} at {where}."
+    return Wording(message, prose("From now on `sync` sends only who enters or leaves.", screen()), addresses=False)
 
 
-def _part(
+def _partial_wording(
     report: Report, request: Seed, audience: AudienceResult, pending: int, took: str, rate: str | None
 ) -> Wording:
     sent = max((each.delivered for each in report.destinations), default=0)
@@ -54,13 +54,13 @@ def _part(
     before = everyone - pending - sent
     so_far = f", {everyone - pending:,} so far" if before > 0 else ""
     of_all = f"{sent:,} of {pluralize(everyone, 'member')} of {request.key}"
-    words = f"Run {report.run} seeded {of_all} {took}{so_far}, as limited."
+    message = f"Run {report.run} seeded {of_all} {took}{so_far}, as limited."
     if screen().width is None:
-        return Wording(words, (), addresses=False)
+        return Wording(message, (), addresses=False)
     users = "this user" if sent == 1 else f"these {sent:,} users"
     look = prose(f"Next: look at {users} in the destinations. Then continue:", screen())
-    again = command(f"audience-sync seed {request.key} --rate {rate or SLOWLY}")
-    return Wording(words, [*look, again], addresses=False)
+    again = command(f"audience-sync seed {request.key} --rate {rate or DEFAULT_RATE}")
+    return Wording(message, [*look, again], addresses=False)
 
 
 def _nothing_sent(report: Report, details: Details, audience: AudienceResult) -> str:
@@ -74,7 +74,7 @@ def _nothing_sent(report: Report, details: Details, audience: AudienceResult) ->
     return f"{audience.key} is already seeded at {names_of(report.destinations)}."
 
 
-def _and(names: str) -> str:
+def _with_and(names: str) -> str:
     first, comma, last = names.rpartition(", ")
     return f"{first} and {last}" if comma else names
 
@@ -85,4 +85,4 @@ def _audience(report: Report, key: str) -> AudienceResult | None:
 
 def names_of(destinations: Sequence[DestinationReport]) -> str:
     """``log``, ``log and segment``, ``a, b and c``."""
-    return _and(", ".join(each.name for each in destinations))
+    return _with_and(", ".join(each.name for each in destinations))

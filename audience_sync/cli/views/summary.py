@@ -32,12 +32,12 @@ DESTINATIONS = (
     Column("address", lost=1),
 )
 #: More audiences than this are shown on a terminal only where they changed or need a person.
-MOST_AUDIENCES = 20
+MAX_AUDIENCES = 20
 #: How warnings begin that are about one thing, or about a hold.
 _ABOUT_ONE = re.compile(r"(audience|computed trait) '|(audiences|computed traits) .+?: the hold of run |the lists of ")
 _OF_A_HOLD = re.compile(r"(?P<kind>audience|computed trait) '(?P<key>.+?)': (?P<rest>the hold of run .+)", re.DOTALL)
 #: Statuses of an audience that need no look.
-_USUAL = (AudienceStatus.UNCHANGED,)
+_QUIET_STATUSES = (AudienceStatus.UNCHANGED,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def summary(
     needs_a_person = [each for each in found if each.urgent] or report.status is not RunStatus.SUCCEEDED
     last = wording.after
     if last is None:
-        last = [] if needs_a_person or screen.width is None else list(_next(report, store))
+        last = [] if needs_a_person or screen.width is None else list(_next_commands(report, store))
     return joined(
         [
             _headline(report, wording, screen),
@@ -83,13 +83,13 @@ def _traits_and_destinations(report: Report, wording: Wording, screen: Screen) -
     return [traits, sent] if any(each.calls or each.requests for each in report.destinations) else [traits + sent]
 
 
-def in_short(report: Report, details: Details, screen: Screen) -> list[str]:
+def short_summary(report: Report, details: Details, screen: Screen) -> list[str]:
     """One line, and what needs a person."""
     found = [each.lines for each in blocks(report, details, screen) if each.urgent]
     sent = [each for each in report.destinations if each.calls]
-    said = [text for each in sent for text in prose(_sent(each), screen, indent=INDENT)]
+    deliveries = [text for each in sent for text in prose(_delivery_text(each), screen, indent=INDENT)]
     lines = prose(headline(report), screen)
-    return [*lines, *said, *joined([notes((), report.warnings, screen), *found])]
+    return [*lines, *deliveries, *joined([notes((), report.warnings, screen), *found])]
 
 
 def _headline(report: Report, wording: Wording, screen: Screen) -> list[str]:
@@ -97,7 +97,7 @@ def _headline(report: Report, wording: Wording, screen: Screen) -> list[str]:
     return [screen.coloured(first, report.status.value), *others, *wording.under]
 
 
-def _sent(each: DestinationReport) -> str:
+def _delivery_text(each: DestinationReport) -> str:
     parts = [f"{each.delivered:,} delivered"]
     parts += [f"{count:,} {word}" for count, word in ((each.refused, "refused"), (each.pending, "pending")) if count]
     return f"{each.name}: {', '.join(parts)}"
@@ -109,7 +109,7 @@ def headline(report: Report) -> str:
     took = f"in {seconds_text(report.seconds)}"
     match report.status:
         case RunStatus.HELD:
-            return f"{start} {held_what(report)} {took}. {_beside(report)}"
+            return f"{start} {held_text(report)} {took}. {_other_results(report)}"
         case RunStatus.FAILED:
             causes = "; ".join([*failed_causes(report), *([text] if (text := _counts(report)) else [])])
             return f"{start} {took}: {causes}."
@@ -117,7 +117,7 @@ def headline(report: Report) -> str:
             return f"{start} {took}: {counts_text(report)}."
 
 
-def held_what(report: Report) -> str:
+def held_text(report: Report) -> str:
     audiences = sum(each.status is AudienceStatus.HELD for each in report.audiences)
     parts = [
         pluralize(count, what)
@@ -129,7 +129,7 @@ def held_what(report: Report) -> str:
     return " and ".join(parts)
 
 
-def _beside(report: Report) -> str:
+def _other_results(report: Report) -> str:
     several = sum(each.status is AudienceStatus.HELD for each in report.audiences) + len(report.traits.held) > 1
     nothing = f"Nothing of {'them' if several else 'it'} was changed or sent."
     if report.held and not several:
@@ -198,8 +198,8 @@ def audience_table(
 ) -> list[str]:
     """All audiences; of many a terminal shows those that changed or need a person."""
     shown = list(audiences)
-    if screen.width is not None and len(shown) > MOST_AUDIENCES:
-        shown = [each for each in shown if each.status not in _USUAL]
+    if screen.width is not None and len(shown) > MAX_AUDIENCES:
+        shown = [each for each in shown if each.status not in _QUIET_STATUSES]
     rows = [(each.key, each.status.value, each.after, each.entered, each.left, each.invalid) for each in shown]
     lines = table(columns, rows, screen, stack_if_narrow=True)
     left_out = len(audiences) - len(shown)
@@ -264,10 +264,10 @@ def merged(warnings: Sequence[str]) -> list[str]:
         keys.setdefault((found["kind"], found["rest"]) if found else ("", each), []).append(
             found["key"] if found else ""
         )
-    return [_of_all(kind, named, rest) for (kind, rest), named in keys.items()]
+    return [_merged_text(kind, named, rest) for (kind, rest), named in keys.items()]
 
 
-def _of_all(kind: str, keys: Sequence[str], rest: str) -> str:
+def _merged_text(kind: str, keys: Sequence[str], rest: str) -> str:
     if not kind:
         return rest
     return f"{kind} '{keys[0]}': {rest}" if len(keys) == 1 else f"{kind}s {', '.join(keys)}: {rest}"
@@ -280,7 +280,7 @@ def warning_text(warning: str) -> str:
     return f"{'warning: ' if warning[0].islower() else ''}{printable_lines(warning)}"
 
 
-def _next(report: Report, store: str) -> Iterator[str]:
+def _next_commands(report: Report, store: str) -> Iterator[str]:
     """The commands that answer the next question."""
     found = list[str]()
     written = next((each for each in report.destinations if each.delivered and "://" not in each.address), None)

@@ -22,19 +22,19 @@ from audience_sync.sync.values.request import RunRequest
 log = logging.getLogger("audience_sync")
 
 
-def afterwards(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
+def finish_run(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
     log_report(report)
     after_run(settings, store, request, report)
-    write_numbers(settings)
+    write_metrics(settings)
 
 
-def write_numbers(settings: Settings) -> None:
+def write_metrics(settings: Settings) -> None:
     """For a monitor, where the config names a file."""
     if settings.metrics.file is not None:
         from audience_sync.metrics.prometheus import write
 
         try:
-            write(Path(settings.metrics.file), lambda: store_of(settings))
+            write(Path(settings.metrics.file), lambda: opened_store(settings))
         except MetricsError as error:
             log.warning("%s", error)
 
@@ -48,23 +48,23 @@ def alert_on_failure(settings: Settings) -> Iterator[None]:
         raise  # what was overtaken is the other run's to tell of
     except Exception as error:
         if not isinstance(error, AudienceSyncError) or exit_code_of(error) == FAILED:
-            run_failed(settings, error)
+            alert_failed_run(settings, error)
         raise
 
 
-def run_failed(settings: Settings, error: Exception) -> None:
+def alert_failed_run(settings: Settings, error: Exception) -> None:
     from audience_sync.alerts.without_report import raise_alert
 
     expected = isinstance(error, AudienceSyncError)
-    words = (
+    message = (
         str(error) if expected else f"an error that audience-sync did not expect: {summarize_error(error, masked_text)}"
     )
-    raise_alert(settings, RUN, words)
-    write_numbers(settings)
+    raise_alert(settings, RUN, message)
+    write_metrics(settings)
 
 
 @contextmanager
-def store_of(settings: Settings) -> Iterator[Store]:
+def opened_store(settings: Settings) -> Iterator[Store]:
     """The store for one look."""
     store = Store(settings.store)
     try:

@@ -34,7 +34,7 @@ from audience_sync.text import pluralize
 #: Of a snapshot, which may have millions.
 FEW_ROWS = 100
 #: The message that every address is sent by `check --notify`.
-TRIAL = ("audience-sync: a test", "Test message. Real alerts arrive here when a run needs attention.")
+TEST_MESSAGE = ("audience-sync: a test", "Test message. Real alerts arrive here when a run needs attention.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ def _schedules(settings: Settings) -> Iterator[CheckResult]:
         if missed is None:
             yield CheckResult("schedule", each.name, True, coming)
         else:
-            words = f"nothing has run for {missed.at:%Y-%m-%d %H:%M} UTC. Is `audience-sync schedule` alive?"
-            yield CheckResult("schedule", each.name, False, words)
+            message = f"nothing has run for {missed.at:%Y-%m-%d %H:%M} UTC. Is `audience-sync schedule` alive?"
+            yield CheckResult("schedule", each.name, False, message)
 
 
 def check_notify(settings: Settings) -> list[CheckResult]:
@@ -100,7 +100,7 @@ def check_notify(settings: Settings) -> list[CheckResult]:
     if not addresses and not settings.notify.ping:
         return [_failed("notify", "", "no alerts are configured: set `notify.to` or `notify.ping`")]
     way = way_out(settings)
-    tried = [(f"{ordinal(place)} address", send(each, *TRIAL, way)) for place, each in enumerate(addresses, 1)]
+    tried = [(f"{ordinal(index)} address", send(each, *TEST_MESSAGE, way)) for index, each in enumerate(addresses, 1)]
     if settings.notify.ping:
         tried.append(("ping", ping(settings.notify.ping, way)))
     return [
@@ -110,7 +110,7 @@ def check_notify(settings: Settings) -> list[CheckResult]:
 
 
 def _failed(part: str, name: str, message: object) -> CheckResult:
-    return CheckResult(part, name, False, _from_here(masked_text(" ".join(str(message).split()))))
+    return CheckResult(part, name, False, _relative_paths(masked_text(" ".join(str(message).split()))))
 
 
 def _store(settings: Settings) -> tuple[CheckResult, dict[str, Property]]:
@@ -125,7 +125,9 @@ def _store(settings: Settings) -> tuple[CheckResult, dict[str, Property]]:
         migrate.require_current_schema(store)
         with store.reading() as connection:
             stored = read_properties(connection)
-        return CheckResult("store", path_text(store.label), True, f"schema {migrate.HEAD}{_advice(store)}"), stored
+        return CheckResult(
+            "store", path_text(store.label), True, f"schema {migrate.HEAD}{_journal_text(store)}"
+        ), stored
     except AudienceSyncError as error:
         return _failed("store", path_text(store.label), error), {}
     finally:
@@ -137,7 +139,7 @@ def _may_write(file: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK)
 
 
-def _advice(store: Store) -> str:
+def _journal_text(store: Store) -> str:
     """How the journal is kept: a rollback journal lets readers and runs wait for each other."""
     import sqlite3
 
@@ -155,8 +157,8 @@ def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[CheckResu
     except ConfigError as error:
         yield from (_failed("config", problem.path, problem.message) for problem in error.problems)
         return
-    for place, words in retired_warnings(settings, stored):
-        yield CheckResult("config", place, True, words)
+    for path, message in retired_warnings(settings, stored):
+        yield CheckResult("config", path, True, message)
     claimed = {target.key for target in targets}
     names_from = any(config.names_from for config in settings.audiences)
     for each in stored.values():
@@ -170,12 +172,12 @@ def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[CheckResu
 def _sources(settings: Settings) -> Iterator[CheckResult]:
     for name, config in settings.sources.items():
         try:
-            yield CheckResult("source", name, True, _from_here(open_source(name, config).check()))
+            yield CheckResult("source", name, True, _relative_paths(open_source(name, config).check()))
         except AudienceSyncError as error:
             yield _failed("source", name, error)
 
 
-def _from_here(text: str) -> str:
+def _relative_paths(text: str) -> str:
     """Paths within the project as they are from its folder."""
     here = str(Path.cwd())
     return text.replace(f"folder {here},", "folder .,").replace(f"{here}{os.sep}", "")
@@ -224,11 +226,11 @@ def _destinations(settings: Settings) -> Iterator[CheckResult]:
         if problem := destination.stopped():
             yield _failed("destination", name, problem.reason)
         else:
-            where = f"{options.type} {path_text(address)}{_by_way_of(destination.inner)}"
+            where = f"{options.type} {path_text(address)}{_proxy_text(destination.inner)}"
             yield CheckResult("destination", name, True, where)
 
 
-def _by_way_of(destination: Destination | None) -> str:
+def _proxy_text(destination: Destination | None) -> str:
     """The proxy on the way, where the destination is reached over HTTP."""
     if not isinstance(destination, HttpDestination):
         return ""

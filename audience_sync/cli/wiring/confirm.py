@@ -14,7 +14,7 @@ from audience_sync.cli.views.attention import joined
 from audience_sync.cli.views.plan import DESTINATIONS, limits_lines, time_of
 from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.wiring.dependencies import opened_to_read, options_of, read_settings
-from audience_sync.cli.wiring.run_command import Say, execute_run
+from audience_sync.cli.wiring.run_command import DescribeRun, execute_run
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview, preview_run
 from audience_sync.sync.preview.value_counts import Sends
@@ -22,7 +22,7 @@ from audience_sync.sync.values.request import RunRequest, Seed
 from audience_sync.text import pluralize
 
 #: A seed of more users than this asks on a terminal.
-MOST_UNASKED = 10_000
+LARGEST_UNASKED_SEED = 10_000
 
 Preview = Callable[[RunPreview, Screen], Iterable[Sequence[str]]]
 
@@ -35,7 +35,7 @@ def confirm_and_run(
     *,
     yes: bool,
     dry_run: bool,
-    say: Say | None = None,
+    describe: DescribeRun | None = None,
 ) -> int:
     """Show what the order would send, ask, and carry out just that, or nothing; returns the exit code.
 
@@ -43,8 +43,8 @@ def confirm_and_run(
     ClickException where there is no terminal to ask at.
     """
     if yes and not dry_run:
-        return execute_run(context, request, say=say).exit_code
-    found = _look_ahead(context, request)
+        return execute_run(context, request, describe=describe).exit_code
+    found = _preview(context, request)
     if dry_run and context.obj.as_json:
         print_json(sends_json(found))
         return 0
@@ -55,18 +55,18 @@ def confirm_and_run(
         write(joined([*parts, end]))
         return 0
     write(joined(parts), error=to_stderr)
-    if agrees(context, question):
-        return execute_run(context, request, review=found.saved.refuse_other, say=say).exit_code
+    if confirms(context, question):
+        return execute_run(context, request, review=found.saved.refuse_other, describe=describe).exit_code
     return 0
 
 
 def may_seed(context: click.Context, request: Seed) -> bool:
     """Whether a seed may begin: of many users a person at a terminal is asked first."""
-    if not sys.stdin.isatty() or (request.limits.calls is not None and request.limits.calls <= MOST_UNASKED):
+    if not sys.stdin.isatty() or (request.limits.calls is not None and request.limits.calls <= LARGEST_UNASKED_SEED):
         return True
-    found = _look_ahead(context, request, count=False)
+    found = _preview(context, request, count=False)
     users = max((each.calls for each in found.forecasts), default=0)
-    if users <= MOST_UNASKED:
+    if users <= LARGEST_UNASKED_SEED:
         return True
     where = screen(error=True)
     # One part after another: what it does, to whom, what that means.
@@ -75,15 +75,15 @@ def may_seed(context: click.Context, request: Seed) -> bool:
     try_first = [*prose(careful, where), command(f"audience-sync seed {request.key} --limit 100")]
     tables = [forecast_table(found.forecasts, where, addresses=False), limits_lines(found.forecasts, where)]
     write(joined([prose(first, where), *tables, try_first]), error=True)
-    return agrees(context, "Continue?")
+    return confirms(context, "Continue?")
 
 
-def _look_ahead(context: click.Context, request: RunRequest, *, count: bool = True) -> RunPreview:
+def _preview(context: click.Context, request: RunRequest, *, count: bool = True) -> RunPreview:
     with opened_to_read(read_settings(options_of(context))) as parts, RunProgress() as progress:
         return preview_run(parts, request, progress.watch, counts_sends=count)
 
 
-def agrees(context: click.Context, question: str) -> bool:
+def confirms(context: click.Context, question: str) -> bool:
     """The person's answer; prompts go to stderr."""
     if not sys.stdin.isatty():
         what = str(context.info_name)
@@ -121,8 +121,8 @@ def sends_table(found: RunPreview, screen: Screen, *, key: str | None = None) ->
     """
     shown = [each for each in found.forecasts if each.calls]
     sends = {each.name: [one for one in found.sends.get(each.name, ()) if key in (None, one.key)] for each in shown}
-    lines = _with_sends(shown, sends, screen)
-    whole = max(map(width_of, _with_sends(shown, sends, PIPE)), default=0)
+    lines = _sends_column_table(shown, sends, screen)
+    whole = max(map(width_of, _sends_column_table(shown, sends, PIPE)), default=0)
     if screen.width is not None and whole > screen.width:
         notes = [[_send_text(one, counted=True) for one in sends[each.name]] for each in shown]
         lines = table(DESTINATIONS[:-1], [_forecast_cells(each) for each in shown], screen, notes=notes)
@@ -133,7 +133,9 @@ def sends_table(found: RunPreview, screen: Screen, *, key: str | None = None) ->
     return [*lines, *(prose(f"Destinations without calls: {', '.join(none)}.", screen) if none else [])]
 
 
-def _with_sends(forecasts: Sequence[Forecast], sends: Mapping[str, Sequence[Sends]], screen: Screen) -> list[str]:
+def _sends_column_table(
+    forecasts: Sequence[Forecast], sends: Mapping[str, Sequence[Sends]], screen: Screen
+) -> list[str]:
     rows = list[Sequence[object]]()
     for each in forecasts:
         texts = [_send_text(one, counted=len(sends[each.name]) > 1) for one in sends[each.name]]

@@ -42,12 +42,12 @@ def read_settings(options: GlobalOptions) -> Settings:
     """The checked config. Raises ConfigError with every problem."""
     from audience_sync.cli.wiring.project_files import refuse_project_files
 
-    settings = _loaded(options)
+    settings = _load_config(options)
     refuse_project_files(settings, options.config)
     return settings
 
 
-def _loaded(options: GlobalOptions) -> Settings:
+def _load_config(options: GlobalOptions) -> Settings:
     from audience_sync.destinations.registry import destination_types
 
     types = destination_types()
@@ -81,7 +81,7 @@ def settings_of_written_store(options: GlobalOptions, outputs: Sequence[Use] = (
 
     found = read_store_settings(options)
     try:
-        settings = _loaded(options)
+        settings = _load_config(options)
     except ConfigError:  # the rest of the config may lack its secrets here, too
         return found
     refuse_store_file(settings, options.config)

@@ -1,4 +1,4 @@
-"""What becomes of one real call? Sent over the destination's own transport, with all that was said."""
+"""What becomes of one real call? Sent over the destination's own transport, with all that was verdict."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class LiveCall:
     @property
     def verdict(self) -> str:
         """For people, with the reason where there is one."""
-        said = VERDICTS[self.judgement.meaning]
-        return f"{said}: {self.judgement.reason}" if self.judgement.reason else said
+        verdict = VERDICTS[self.judgement.meaning]
+        return f"{verdict}: {self.judgement.reason}" if self.judgement.reason else verdict
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -65,28 +65,30 @@ class LiveCall:
 def send_live_call(destination: Destination, call: IdentifyCall, secrets: Sequence[str], *, name: str) -> LiveCall:
     """Send the call to the destination of this ``name``, in one request. ``secrets``: those of the config."""
     try:
-        trial = _tried(destination, call, secrets)
-        return replace(trial, judgement=replace(trial.judgement, reason=named(trial.judgement.reason, name)))
+        sent = _send(destination, call, secrets)
+        return replace(sent, judgement=replace(sent.judgement, reason=named(sent.judgement.reason, name)))
     except UnsendableError as error:
         return LiveCall(Judgement(Meaning.REFUSED, f"it was not sent: {error}"))
     except (Exception, SystemExit) as error:  # whatever another package's code raises
         return LiveCall(Judgement(Meaning.STOP, own_error(error, secrets)))
 
 
-def _tried(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> LiveCall:
+def _send(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> LiveCall:
     messages = destination.encode(call)
     transport = destination.open()
     started = time.monotonic()
     try:
-        trial = _sent(destination, transport, messages, secrets)
+        sent = _exchange(destination, transport, messages, secrets)
     finally:
         transport.close()
-    judgement = _of_the_call(trial.judgement)
+    judgement = _single_call_judgement(sent.judgement)
     judgement = replace(judgement, reason=truncate(mask_secrets(judgement.reason, secrets)))
-    return replace(trial, judgement=judgement, seconds=time.monotonic() - started)
+    return replace(sent, judgement=judgement, seconds=time.monotonic() - started)
 
 
-def _sent(destination: Destination, transport: Transport, messages: list[Message], secrets: Sequence[str]) -> LiveCall:
+def _exchange(
+    destination: Destination, transport: Transport, messages: list[Message], secrets: Sequence[str]
+) -> LiveCall:
     if isinstance(destination, HttpDestination):
         from audience_sync.destinations.http.transport import HEADERS, HttpTransport
 
@@ -99,7 +101,7 @@ def _sent(destination: Destination, transport: Transport, messages: list[Message
     return LiveCall(transport.send(messages), ShownRequest(mask_secrets(body, secrets)))
 
 
-def _of_the_call(judgement: Judgement) -> Judgement:
+def _single_call_judgement(judgement: Judgement) -> Judgement:
     """A batch that went through may name calls that did not; here that is the one."""
     if not judgement.refused:
         return judgement

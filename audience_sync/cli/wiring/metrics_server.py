@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from audience_sync.cli.wiring.after_run import store_of
+from audience_sync.cli.wiring.after_run import opened_store
 from audience_sync.config.models import Settings
 
 
@@ -34,7 +34,7 @@ class MetricsServer:
         if settings.metrics.port is not None:
             from audience_sync.metrics.prometheus import served
 
-            opened = partial(store_of, settings)
+            opened = partial(opened_store, settings)
             self._open.enter_context(served(settings.metrics.host, settings.metrics.port, opened))
         self._settings = settings
 

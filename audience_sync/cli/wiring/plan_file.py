@@ -28,8 +28,8 @@ def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
     if problem := output_problem(settings, config, [Use(_HINT, str(out), is_written=True)]):
         raise click.BadParameter(problem.message, param_hint=_HINT)
     if out.is_file() and not _may_be_replaced(out):
-        words = f"{out} exists and is not a saved plan. It was not changed, and no plan was made. Name another file"
-        raise click.BadParameter(words, param_hint=_HINT)
+        message = f"{out} exists and is not a saved plan. It was not changed, and no plan was made. Name another file"
+        raise click.BadParameter(message, param_hint=_HINT)
 
 
 def write_plan(out: Path, text: str) -> None:

@@ -50,8 +50,8 @@ def _foreign(settings: Settings) -> Iterator[Problem]:
         for option, reason in options.foreign_files():
             yield Problem(f"destinations.{name}.{option}", reason)
     if (file := settings.metrics.file) and holds_other_than_metrics(file):
-        words = "exists and does not hold metrics of audience-sync: a run would replace it"
-        yield Problem("metrics.file", f"`{short_path(file)}` {words}. Name another file, or move this one away")
+        message = "exists and does not hold metrics of audience-sync: a run would replace it"
+        yield Problem("metrics.file", f"`{short_path(file)}` {message}. Name another file, or move this one away")
 
 
 def _written(settings: Settings) -> Iterator[Use]:
@@ -80,7 +80,7 @@ def _read(settings: Settings, config: str) -> Iterator[Use]:
             for option, value in own
             if option not in options.written_files and value != settings.ca_file  # which every destination has
         )
-    for option, folder, word in _words(settings):
+    for option, folder, word in _local_names(settings):
         with suppress(OSError):  # a folder that can't be listed is the reader's to report
             yield from (Use(option, str(path)) for path in folder.paths(word))
 
@@ -89,12 +89,12 @@ def _entries_that_would_read(settings: Settings, path: str) -> Iterator[Use]:
     """Those that read a file which isn't there yet, once it is."""
     if os.path.exists(path):
         return
-    for option, folder, word in _words(settings):
+    for option, folder, word in _local_names(settings):
         if folder.would_mean(word, path):
             yield Use(option, path)
 
 
-def _words(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:
+def _local_names(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:
     """Names, globs and folders of local files, by the option that has them."""
     for part in ("audiences", "computed_traits", "suppressed", "aliases"):
         for index, entry in enumerate(getattr(settings, part)):
@@ -102,6 +102,6 @@ def _words(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:
             if source is None or not source.files or "://" in source.files:
                 continue
             folder = LocalFolder(source.files, hive=bool(entry.partitions or source.partitions))
-            words = [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or ""))
+            names = [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or ""))
             option = f"{part}[{index}].{'file' if entry.file else 'query'}"
-            yield from ((option, folder, word) for word in words if "://" not in word)
+            yield from ((option, folder, word) for word in names if "://" not in word)

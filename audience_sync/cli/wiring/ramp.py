@@ -11,10 +11,10 @@ from audience_sync.cli.base.layout import INDENT, PIPE, Column, Screen, command,
 from audience_sync.cli.base.output import print_json, screen, write
 from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.run_details import read_details
-from audience_sync.cli.views.seed import names_of, seeded
+from audience_sync.cli.views.seed import names_of, seed_wording
 from audience_sync.cli.views.summary import summary
 from audience_sync.cli.wiring.dependencies import read_settings, read_store_settings, store_to_read
-from audience_sync.cli.wiring.run_command import execute_run, mail
+from audience_sync.cli.wiring.run_command import execute_run, print_urgent
 from audience_sync.config.read.units import parse_share
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.sync.operations.ramp import RampStep, refused_of, why_to_stop
@@ -23,7 +23,7 @@ from audience_sync.sync.values.request import Seed
 from audience_sync.text import pluralize, seconds_text
 
 #: The share of the members that were reached whose calls may be refused (0 to 1).
-MOST_REFUSED = 0.05
+MAX_REFUSED_SHARE = 0.05
 COLUMNS = (
     Column("run", right=True, keep=True),
     Column("step", right=True, keep=True),
@@ -59,13 +59,13 @@ def run_ramp(
         if steps[-1].stopped:
             break
     if speaks:
-        end = _end(context, steps[-1], request, shares, screen())
-        write(end if _did_nothing(steps[0].report, key) else ["", *end])
+        end = _end_lines(context, steps[-1], request, shares, screen())
+        write(end if _audience_failed_or_held(steps[0].report, key) else ["", *end])
     elif context.obj.as_json and (steps[-1].stopped or not context.obj.quiet):
         print_json({**steps[-1].report.as_json(), "ramp": [_as_json(each) for each in steps]})
     if steps[-1].stopped:
         shown = context.obj.as_json or context.obj.quiet
-        mail(_end(context, steps[-1], request, shares, PIPE, urgent=True), shown=not shown)
+        print_urgent(_end_lines(context, steps[-1], request, shares, PIPE, urgent=True), shown=not shown)
     return _exit_code(steps[-1])
 
 
@@ -82,7 +82,7 @@ def _exit_code(last: RampStep) -> int:
 def step_lines(steps: Sequence[RampStep], key: str, shares: Sequence[float], screen: Screen) -> list[str]:
     """The row of the last step; before that of the first one the heading. All rows are as wide as the first needs."""
     first, last = steps[0].report, steps[-1]
-    if _did_nothing(last.report, key):
+    if _audience_failed_or_held(last.report, key):
         return []
     everything = sum(each.calls for each in first.destinations)
     widest = (last.report.run, "100%", everything, 0, everything, "100.0 s")
@@ -90,24 +90,24 @@ def step_lines(steps: Sequence[RampStep], key: str, shares: Sequence[float], scr
     if len(steps) > 1:
         return [row]
     members = next((each.after for each in first.audiences if each.key == key), 0)
-    said = f"Seeding {key} in {pluralize(len(shares), 'step')}: {', '.join(map(_text, shares))} of "
-    return [*prose(f"{said}{pluralize(members, 'member')}.", screen), "", heading, row]
+    intro = f"Seeding {key} in {pluralize(len(shares), 'step')}: {', '.join(map(_share_text, shares))} of "
+    return [*prose(f"{intro}{pluralize(members, 'member')}.", screen), "", heading, row]
 
 
 def _row(step: RampStep) -> tuple[object, ...]:
     sums = [
         sum(getattr(each, name) for each in step.report.destinations) for name in ("delivered", "refused", "pending")
     ]
-    return (step.report.run, _text(step.share), *sums, seconds_text(step.report.seconds))
+    return (step.report.run, _share_text(step.share), *sums, seconds_text(step.report.seconds))
 
 
-def _did_nothing(report: Report, key: str) -> bool:
+def _audience_failed_or_held(report: Report, key: str) -> bool:
     """Whether the audience failed or is held, so that the step did nothing."""
     audience = next((each for each in report.audiences if each.key == key), None)
     return audience is None or audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD)
 
 
-def _end(
+def _end_lines(
     context: click.Context,
     step: RampStep,
     request: Seed,
@@ -119,20 +119,20 @@ def _end(
     """``urgent``: only what needs a person."""
     key, report = request.key, step.report
     if not step.stopped:
-        return _reached(step, key, screen)
-    if _did_nothing(report, key):
+        return _completed_lines(step, key, screen)
+    if _audience_failed_or_held(report, key):
         settings = read_settings(context.obj)
         with store_to_read(settings.store) as store, store.reading() as connection:
             details = read_details(connection, settings, report, "config.yaml")
         if urgent:
             return urgent_lines(list(blocks(report, details, screen)))
-        return summary(report, details, screen, wording=seeded(report, details, request, None))
+        return summary(report, details, screen, wording=seed_wording(report, details, request, None))
     pending = max((each.pending for each in report.destinations), default=0)
     rest = f"{pluralize(pending, 'member')} {'is' if pending == 1 else 'are'} pending. " if pending else ""
-    repeat = f"audience-sync seed {key} --ramp {','.join(map(_text, shares))}"
+    repeat = f"audience-sync seed {key} --ramp {','.join(map(_share_text, shares))}"
     refusing = [each.name for each in report.destinations if each.still_refused]
     return [
-        *prose(f"Stopped after {_text(step.share)} of {key}: {step.stopped}.", screen),
+        *prose(f"Stopped after {_share_text(step.share)} of {key}: {step.stopped}.", screen),
         *prose(f"{rest}Nothing more is sent until you continue.", screen),
         "",
         *prose("The reasons:", screen, indent=INDENT),
@@ -143,7 +143,7 @@ def _end(
     ]
 
 
-def _reached(step: RampStep, key: str, screen: Screen) -> list[str]:
+def _completed_lines(step: RampStep, key: str, screen: Screen) -> list[str]:
     refused = sum(each.still_refused for each in step.report.destinations)
     calls = (
         "No call was refused."
@@ -154,11 +154,11 @@ def _reached(step: RampStep, key: str, screen: Screen) -> list[str]:
     where = names_of(step.report.destinations)
     if step.share == 1:
         return [*prose(f"{key} is seeded at {where}. {calls}", screen), *see]
-    done = f"{_text(step.share)} of {key} is seeded at {where}. {calls} To send to all other members:"
+    done = f"{_share_text(step.share)} of {key} is seeded at {where}. {calls} To send to all other members:"
     return [*prose(done, screen), *see, command(f"audience-sync seed {key}")]
 
 
-def _text(share: float) -> str:
+def _share_text(share: float) -> str:
     return f"{round(share * 100, 6):g}%"
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 
 from audience_sync.cli.base.layout import PIPE
-from audience_sync.cli.base.logging import is_for_programs
+from audience_sync.cli.base.logging import is_json_log
 from audience_sync.cli.base.options import GlobalOptions
 from audience_sync.cli.base.output import print_json, screen, write
 from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.views.run_details import Details, read_details
 from audience_sync.cli.views.summary import Wording, summary
-from audience_sync.cli.wiring.after_run import afterwards, alert_on_failure
+from audience_sync.cli.wiring.after_run import alert_on_failure, finish_run
 from audience_sync.cli.wiring.dependencies import opened_for_run, options_of, read_settings
 from audience_sync.config.models import Settings
 from audience_sync.config.read.suggestions import unknown_name_message
@@ -27,7 +27,7 @@ from audience_sync.sync.run import PlanReview, sync
 from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import Resync, Retry, RunRequest
 
-Say = Callable[[Report, Details], Wording]
+DescribeRun = Callable[[Report, Details], Wording]
 
 
 def execute_run(
@@ -37,11 +37,11 @@ def execute_run(
     upgrade: bool = False,
     review: PlanReview | None = None,
     silent: bool = False,
-    say: Say | None = None,
+    describe: DescribeRun | None = None,
 ) -> Report:
     """One run by the config, with its summary (or JSON) on stdout, unless it is to be ``silent``.
 
-    ``say``: what the command says of its run instead of the usual lines.
+    ``describe``: what the command says of its run instead of the usual lines.
     """
     options = options_of(context)
     settings = read_settings(options)
@@ -49,16 +49,16 @@ def execute_run(
     with alert_on_failure(settings), opened_for_run(settings, upgrade=upgrade) as (parts, is_new):
         with RunProgress(quiet=options.quiet) as progress:
             report = replace(sync(parts, request, progress.watch, review=review), store_is_new=is_new)
-        afterwards(settings, parts.store, request, report)
+        finish_run(settings, parts.store, request, report)
         if silent:
             return report
         with parts.store.reading() as connection:
             details = read_details(connection, settings, report, Path(options.config).name)
-        answer(report, details, options, store=parts.store.label, wording=say and say(report, details))
+        print_answer(report, details, options, store=parts.store.label, wording=describe and describe(report, details))
     return report
 
 
-def answer(
+def print_answer(
     report: Report, details: Details, options: GlobalOptions, *, store: str = "", wording: Wording | None = None
 ) -> None:
     """The answer on stdout; what needs a person also on stderr, where stdout is no terminal or all is to be quiet."""
@@ -67,15 +67,15 @@ def answer(
         print_json(report.as_json())
     elif not options.quiet:
         write(summary(report, details, screen(), store=store, wording=wording))
-    mail(urgent, shown=not options.as_json and not options.quiet)
+    print_urgent(urgent, shown=not options.as_json and not options.quiet)
 
 
-def mail(urgent: Sequence[str], *, shown: bool) -> None:
+def print_urgent(urgent: Sequence[str], *, shown: bool) -> None:
     """What needs a person, on stderr, so that cron mails it; not twice into the same file.
 
     ``shown``: it is on stdout, too.
     """
-    if urgent and not is_for_programs() and not (shown and (sys.stdout.isatty() or _is_same_file())):
+    if urgent and not is_json_log() and not (shown and (sys.stdout.isatty() or _is_same_file())):
         write(urgent, error=True)
 
 

@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 from audience_sync.cli.base.layout import PIPE, Column, Screen, command, labelled, prose, table
 from audience_sync.cli.base.options import GlobalOptions
 from audience_sync.cli.base.output import print_json, screen, write
-from audience_sync.cli.base.streams import for_programs
+from audience_sync.cli.base.streams import write_utf8
 from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.run_details import read_details
-from audience_sync.cli.views.summary import in_short
+from audience_sync.cli.views.summary import short_summary
 from audience_sync.cli.wiring.dependencies import read_settings, store_to_read
-from audience_sync.cli.wiring.run_command import mail
+from audience_sync.cli.wiring.run_command import print_urgent
 from audience_sync.config.models import Settings
 from audience_sync.schedule.entries import ScheduleEntry, entries
 from audience_sync.schedule.times import first_after, times_after
@@ -32,27 +32,32 @@ from audience_sync.text import pluralize
 log = logging.getLogger("audience_sync.schedule")
 
 #: Times to come of each schedule that ``--json`` gives.
-COMING = 3
+UPCOMING_TIMES = 3
 COLUMNS = ("schedule", "next", "last", "run", "syncs")
 
 
 def log_schedules(found: Sequence[ScheduleEntry]) -> None:
     now = datetime.now(UTC)
     for each in found:
-        log.info("%s: %s; next %s", each.name, ", ".join(_whose(each)), _local(each, first_after(each.schedule, now)))
+        log.info(
+            "%s: %s; next %s",
+            each.name,
+            ", ".join(_synced_names(each)),
+            _local_time(each, first_after(each.schedule, now)),
+        )
 
 
-def say_report(report: Report, settings: Settings, options: GlobalOptions) -> None:
+def print_report(report: Report, settings: Settings, options: GlobalOptions) -> None:
     """One document a line, for programs; for people one line, and what needs a person, on stderr, too."""
     with store_to_read(settings.store) as store, store.reading() as connection:
         details = read_details(connection, settings, report, Path(options.config).name)
     urgent = urgent_lines(list(blocks(report, details, PIPE)))
     if options.as_json and (urgent or not options.quiet):
-        for_programs(sys.stdout)
+        write_utf8(sys.stdout)
         print(json.dumps(report.as_json(), ensure_ascii=False), flush=True)
     elif not options.quiet:
-        write(in_short(report, details, screen()))
-    mail(urgent, shown=not options.as_json and not options.quiet)
+        write(short_summary(report, details, screen()))
+    print_urgent(urgent, shown=not options.as_json and not options.quiet)
 
 
 def list_schedules(options: GlobalOptions) -> None:
@@ -79,8 +84,8 @@ class Shown:
 
     @staticmethod
     def of(entry: ScheduleEntry, last: LastSlot | None, now: datetime) -> Shown:
-        coming = _local(entry, first_after(entry.schedule, now))
-        return Shown(entry.name, coming, last and _local(entry, last.at), last and last.run, _whose(entry))
+        coming = _local_time(entry, first_after(entry.schedule, now))
+        return Shown(entry.name, coming, last and _local_time(entry, last.at), last and last.run, _synced_names(entry))
 
 
 def schedule_lines(schedules: Sequence[Shown], screen: Screen) -> list[str]:
@@ -111,16 +116,16 @@ def _json(entry: ScheduleEntry, last: LastSlot | None, now: datetime) -> dict[st
         "audiences": [each.property_key for each in entry.audiences if each.names_from is None],
         "names_from": [each.names_from for each in entry.audiences if each.names_from is not None],
         "last": last and {"due_at": last.at, "run": last.run},
-        "next": list(islice(times_after(entry.schedule, now), COMING)),
+        "next": list(islice(times_after(entry.schedule, now), UPCOMING_TIMES)),
     }
 
 
-def _whose(entry: ScheduleEntry) -> list[str]:
+def _synced_names(entry: ScheduleEntry) -> list[str]:
     """The audiences by their keys, and what every run is for."""
     return [*(each.property_key or f"all {each.names_from}" for each in entry.audiences), "computed traits"]
 
 
-def _local(entry: ScheduleEntry, moment: datetime) -> str:
+def _local_time(entry: ScheduleEntry, moment: datetime) -> str:
     """In the schedule's own time zone."""
     local = moment.astimezone(ZoneInfo(entry.schedule.timezone or "UTC"))
     return f"{local:%Y-%m-%d %H:%M:%S %Z}" if local.second else f"{local:%Y-%m-%d %H:%M %Z}"

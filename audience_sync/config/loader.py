@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from audience_sync.config.models import ConfigFile, Settings, StoreConfig, StoreSettings
 from audience_sync.config.read import yaml_file as text
-from audience_sync.config.read.environments import for_environment
+from audience_sync.config.read.environments import apply_environment
 from audience_sync.config.read.paths import absolute_path, database_url, folder_url
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children, config_error
 from audience_sync.config.read.suggestions import unknown_name_message
@@ -23,12 +23,12 @@ from audience_sync.config.sections.snapshot import SourceConfig
 from audience_sync.config.validate import cross_checks as checks
 from audience_sync.config.validate import priority_groups as groups
 from audience_sync.config.validate import property_keys as properties
-from audience_sync.config.validate.pydantic_errors import as_mapping, validated
+from audience_sync.config.validate.pydantic_errors import as_mapping, validate
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.redaction.secrets import api_keys_in_url, collect_secrets, passwords_in_url
 
 OptionTypes = Mapping[str, type[DestinationOptions]]
-_PARTS = frozenset(ConfigFile.model_fields) - {"environments"}
+_TOP_LEVEL = frozenset(ConfigFile.model_fields) - {"environments"}
 
 
 def load(
@@ -50,24 +50,24 @@ def load(
         words = "the folder that the command was started in was removed: change into one that is there, and run again"
         raise ConfigError([Problem("", words)]) from None
     tree, repeated = text.read(path)
-    tree, overridden = for_environment(tree, environment, _PARTS)
+    tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)
     resolver = Resolver(variables, folder)
-    tree = resolver.tree(tree)
-    reserved = _reserved(tree, profile_fields or {})
-    file, invalid = _checked(tree, destination_types)
-    found = [*repeated, *overridden, *resolver.findings]
+    tree = resolver.resolve(tree)
+    reserved = _reserved_keys(tree, profile_fields or {})
+    file, invalid = _validate(tree, destination_types)
+    found = [*repeated, *overridden, *resolver.problems]
     # A variable that is missing, or a number that can't be read, is one problem, not also a text of the wrong form.
-    unresolved = {finding.place for finding in (*resolver.findings, *repeated)}
+    unresolved = {finding.path for finding in (*resolver.problems, *repeated)}
     later = chain(
         invalid,
-        checks.findings(tree),
-        groups.findings(tree),
-        properties.findings(tree, reserved),
-        egress.findings(tree, folder, variables),
+        checks.find_problems(tree),
+        groups.find_problems(tree),
+        properties.find_problems(tree, reserved),
+        egress.find_problems(tree, folder, variables),
     )
-    found += [finding for finding in later if finding.place not in unresolved]
+    found += [finding for finding in later if finding.path not in unresolved]
     if found or file is None:
-        raise config_error(_in_order(found, tree), collect_secrets(resolver.values))
+        raise config_error(_in_file_order(found, tree), collect_secrets(resolver.values))
     return _settings(file, folder, environment, resolver)
 
 
@@ -78,14 +78,14 @@ def load_store(path: Path, *, environment: str | None, variables: Mapping[str, s
     """
     folder = Path(os.path.abspath(path)).parent
     tree, found = text.read(path)
-    tree, overridden = for_environment(tree, environment, _PARTS)
+    tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)
     resolver = Resolver(variables, folder)
-    mine = resolver.tree({part: tree[part] for part in StoreConfig.model_fields if tree.get(part) is not None})
-    settings, invalid = validated(StoreSettings, mine)
-    wrong = [] if resolver.findings else checks.store_findings(mine)
-    everything = [*found, *overridden, *resolver.findings, *invalid, *wrong]
+    mine = resolver.resolve({part: tree[part] for part in StoreConfig.model_fields if tree.get(part) is not None})
+    settings, invalid = validate(StoreSettings, mine)
+    wrong = [] if resolver.problems else checks.store_problems(mine)
+    everything = [*found, *overridden, *resolver.problems, *invalid, *wrong]
     if settings is None or everything:
-        raise config_error(_in_order(everything, tree), collect_secrets(resolver.values))
+        raise config_error(_in_file_order(everything, tree), collect_secrets(resolver.values))
     store = database_url(settings.store, folder)
     secrets = collect_secrets([*resolver.values, *passwords_in_url(store)])
     return settings.model_copy(update={"store": store, "secrets": secrets})
@@ -94,80 +94,82 @@ def load_store(path: Path, *, environment: str | None, variables: Mapping[str, s
 def read_store_url(text: str, folder: Path, variables: Mapping[str, str]) -> str:
     """The address of another store, as the config would say it. Raises ConfigError."""
     resolver = Resolver(variables, folder)
-    tree = resolver.tree({"store": text})
-    if found := resolver.findings or list(checks.store_findings(tree)):
+    tree = resolver.resolve({"store": text})
+    if found := resolver.problems or list(checks.store_problems(tree)):
         raise config_error(found, collect_secrets(resolver.values))
     return database_url(tree["store"], folder)
 
 
-def _checked(tree: RawConfig, types: OptionTypes) -> tuple[ConfigFile | None, list[ConfigProblem]]:
+def _validate(tree: RawConfig, types: OptionTypes) -> tuple[ConfigFile | None, list[ConfigProblem]]:
     destinations: dict[str, DestinationOptions] = {}
     found: list[ConfigProblem] = []
     for name, options in as_mapping(tree.get("destinations")).items():
-        checked, wrong = _destination(name, options, types)
+        checked, wrong = _validate_destination(name, options, types)
         found += wrong
         if checked is not None:
             destinations[name] = checked
     given = {part: value for part, value in tree.items() if value is not None}
     if isinstance(tree.get("destinations"), Mapping):
         given["destinations"] = destinations
-    file, wrong = validated(ConfigFile, given)
+    file, wrong = validate(ConfigFile, given)
     return file, found + wrong
 
 
-def _destination(name: str, options: Any, types: OptionTypes) -> tuple[DestinationOptions | None, list[ConfigProblem]]:
-    place = ("destinations", name)
+def _validate_destination(
+    name: str, options: Any, types: OptionTypes
+) -> tuple[DestinationOptions | None, list[ConfigProblem]]:
+    path = ("destinations", name)
     if not isinstance(options, Mapping):
-        return validated(DestinationOptions, options, place)
+        return validate(DestinationOptions, options, path)
     kind = options.get("type")
     if kind is None:
-        return None, [ConfigProblem((*place, "type"), f"it is missing; one of {', '.join(sorted(types))}")]
+        return None, [ConfigProblem((*path, "type"), f"it is missing; one of {', '.join(sorted(types))}")]
     if kind not in types:
-        return None, [ConfigProblem((*place, "type"), unknown_name_message("type of destination", str(kind), types))]
-    return validated(types[kind], options, place)
+        return None, [ConfigProblem((*path, "type"), unknown_name_message("type of destination", str(kind), types))]
+    return validate(types[kind], options, path)
 
 
-def _reserved(tree: RawConfig, profile_fields: Mapping[str, frozenset[str]]) -> frozenset[str]:
+def _reserved_keys(tree: RawConfig, profile_fields: Mapping[str, frozenset[str]]) -> frozenset[str]:
     used = {str(as_mapping(options).get("type")) for options in as_mapping(tree.get("destinations")).values()}
     return frozenset().union(*(fields for kind, fields in profile_fields.items() if kind in used))
 
 
-def _in_order(found: list[ConfigProblem], tree: RawConfig) -> list[ConfigProblem]:
+def _in_file_order(found: list[ConfigProblem], tree: RawConfig) -> list[ConfigProblem]:
     """As in the file; what is not in it comes before its neighbours."""
-    return sorted(found, key=lambda finding: _position(finding.place, tree))
+    return sorted(found, key=lambda finding: _position(finding.path, tree))
 
 
-def _position(place: ConfigPath, value: Any) -> tuple[int, ...]:
-    if not place:
+def _position(path: ConfigPath, value: Any) -> tuple[int, ...]:
+    if not path:
         return ()
     inner = dict(children(value))
-    here = list(inner).index(place[0]) if place[0] in inner else -1
-    return here, *_position(place[1:], inner.get(place[0]))
+    here = list(inner).index(path[0]) if path[0] in inner else -1
+    return here, *_position(path[1:], inner.get(path[0]))
 
 
 def _settings(file: ConfigFile, folder: Path, environment: str | None, resolver: Resolver) -> Settings:
     parts = dict(file)
     parts["ca_file"] = absolute_path(file.ca_file, folder) if file.ca_file else None
     parts["store"] = database_url(file.store, folder)
-    parts["sources"] = {name: _located(source, folder) for name, source in file.sources.items()}
+    parts["sources"] = {name: _with_absolute_paths(source, folder) for name, source in file.sources.items()}
     parts["destinations"] = {
         name: options.located(folder).reached(folder, parts["ca_file"], file.proxy)
         for name, options in file.destinations.items()
     }
     if file.metrics.file is not None:
         parts["metrics"] = file.metrics.model_copy(update={"file": str(folder / file.metrics.file)})
-    secrets = collect_secrets([*resolver.values, *_written_secrets(file), *_proxy_secrets(file, resolver.variables)])
+    secrets = collect_secrets([*resolver.values, *_secrets_in_file(file), *_proxy_secrets(file, resolver.variables)])
     read = tuple(resolver.files)
     return Settings(**parts, folder=folder, environment=environment, secrets=secrets, files_read=read)
 
 
-def _located(source: SourceConfig, folder: Path) -> SourceConfig:
+def _with_absolute_paths(source: SourceConfig, folder: Path) -> SourceConfig:
     if source.files is not None:
         return source.model_copy(update={"files": folder_url(source.files, folder)})
     return source.model_copy(update={"database": database_url(source.database or "", folder)})
 
 
-def _written_secrets(file: ConfigFile) -> Iterator[str]:
+def _secrets_in_file(file: ConfigFile) -> Iterator[str]:
     """Secrets that stand in the file itself: passwords in URLs, and the destinations' secret options."""
     for url in (file.store, *(source.database or source.files or "" for source in file.sources.values())):
         yield from passwords_in_url(url)

@@ -99,11 +99,11 @@ class TraitConfig(StrictModel):
         return trait_key(self.name or self.column) if self.key is None else explicit_trait_key(self.key)
 
 
-def _trait(value: object) -> object:
+def _parse_trait(value: object) -> object:
     return {"column": value} if isinstance(value, str) else value
 
 
-TraitText = Annotated[TraitConfig, BeforeValidator(_trait, json_schema_input_type=str | TraitConfig)]
+TraitText = Annotated[TraitConfig, BeforeValidator(_parse_trait, json_schema_input_type=str | TraitConfig)]
 
 
 class SuppressedConfig(RowsConfig):

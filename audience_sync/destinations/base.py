@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol
 
-from audience_sync.config.sections.base import MOST_ANSWER, DestinationOptions, Events
+from audience_sync.config.sections.base import MAX_ANSWER_BYTES, DestinationOptions, Events
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
@@ -176,7 +176,7 @@ class HttpDestination(Destination):
     @property
     def most_answer(self) -> int:
         """What is read of an answer (bytes); the rest never comes into memory."""
-        return min(self.options.max_answer or self.answer_bytes, MOST_ANSWER)
+        return min(self.options.max_answer or self.answer_bytes, MAX_ANSWER_BYTES)
 
     @abstractmethod
     def request(self, messages: Sequence[Message]) -> HttpRequest:

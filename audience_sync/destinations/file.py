@@ -14,7 +14,7 @@ import orjson
 from pydantic import Field
 
 from audience_sync.config.sections.base import DestinationOptions
-from audience_sync.config.validate.own_output import holds_other_than_calls
+from audience_sync.config.validate.own_output import contains_other_than_calls
 from audience_sync.config.validate.shared_files import short_path
 from audience_sync.destinations.base import (
     Audiencing,
@@ -53,7 +53,7 @@ class FileOptions(DestinationOptions):
     concurrency: int = Field(1, ge=1, le=1, description="Always 1: lines are written in order.")
 
     def foreign_files(self) -> Iterator[tuple[str, str]]:
-        if holds_other_than_calls(self.path):
+        if contains_other_than_calls(self.path):
             what = f"`{short_path(self.path)}` {OTHER_CONTENT}: a run would append to it"
             yield "path", f"{what}. Name another file, or move this one away"
 
@@ -129,7 +129,7 @@ def _opened(path: Path) -> Iterator[int]:
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
-        if holds_other_than_calls(file):
+        if contains_other_than_calls(file):
             raise OSError(errno.EINVAL, f"it {OTHER_CONTENT}")
         yield file
     finally:

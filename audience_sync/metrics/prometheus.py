@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from audience_sync import __version__
-from audience_sync.config.validate.own_output import holds_other_than_metrics
+from audience_sync.config.validate.own_output import contains_other_than_metrics
 from audience_sync.errors import AudienceSyncError, MetricsError
 from audience_sync.metrics.collect import NUMBERS
 from audience_sync.store.connection.engine import Store
@@ -61,7 +61,7 @@ def write(path: Path, opened: Opened) -> None:
     to, not replaced. Raises MetricsError where it can't be written."""
     registry, file = _registry(opened), Path(os.path.realpath(path))
     try:
-        if holds_other_than_metrics(file):
+        if contains_other_than_metrics(file):
             raise MetricsError(f"the metrics were not written to {path}: it holds something else. Name another file")
         if file.exists() and not file.is_file():
             _write_to_device(file, generate_latest(registry))

@@ -16,13 +16,13 @@ from urllib.parse import unquote_to_bytes
 
 MASK = "***"
 
-_LETTER = re.compile(r"(?s).")
-_MEANT = re.compile(
+_ONE_LETTER = re.compile(r"(?s).")
+_ESCAPED = re.compile(
     r"(?P<url>(?:%(?:25)*[0-9a-f]{2})+)|(?P<json>(?:\\+u[0-9a-f]{4})+)|(?P<html>&\#?\w+;)|(?P<escape>\\+)|.",
     re.IGNORECASE | re.DOTALL,
 )
 #: Shorter values are in any base64 by chance (characters).
-_SHORTEST_PACKED = 4
+_MIN_BASE64_LENGTH = 4
 _ESCAPES = frozenset("%\\&")
 #: The base64 of the shortest secret has so many letters; a slash and a plus may be escaped in it.
 _BASE64 = re.compile(r"(?:[a-z0-9+/_-]|\\/|%2[bf]){6,}(?:=|%3d)*", re.IGNORECASE)
@@ -35,28 +35,30 @@ class Redactor:
 
     def __init__(self, values: Iterable[str]) -> None:
         plain = set(values)
-        self._letters = {letters for value in plain for letters in _readings(value)} - {""}
-        self._bytes = {_folded(value.encode(errors="replace")) for value in plain if len(value) >= _SHORTEST_PACKED}
+        self._values = {letters for value in plain for letters in _spellings(value)} - {""}
+        self._bytes = {
+            _fold_bytes(value.encode(errors="replace")) for value in plain if len(value) >= _MIN_BASE64_LENGTH
+        }
 
     def redact(self, text: str) -> str:
         """The text with a mask in the place of each value; values that overlap are one."""
-        if not self._letters:
+        if not self._values:
             return text
         shown, end = [], 0
-        for start, stop in _merged(chain(self._in_letters(text), self._in_base64(text))):
+        for start, stop in _merge(chain(self._in_letters(text), self._in_base64(text))):
             shown += [text[end:start], MASK]
             end = stop
         return "".join([*shown, text[end:]])
 
     def _in_letters(self, text: str) -> Iterator[Span]:
         """As it stands, too: what comes before a value may look like the beginning of an escape."""
-        for reading in (_DecodedText(text, _LETTER), _DecodedText(text, _MEANT)):
-            for value in self._letters:
+        for reading in (_DecodedText(text, _ONE_LETTER), _DecodedText(text, _ESCAPED)):
+            for value in self._values:
                 yield from reading.spans(value)
 
     def _in_base64(self, text: str) -> Iterator[Span]:
         for run in _BASE64.finditer(text):
-            meant = "\n".join(_unpacked(run[0]))
+            meant = "\n".join(_base64_decoded(run[0]))
             if any(value in meant for value in self._bytes):
                 yield run.span()
 
@@ -66,35 +68,35 @@ class _DecodedText:
 
     def __init__(self, text: str, pattern: re.Pattern[str]) -> None:
         letters: list[str] = []
-        self._spans: list[Span] = []
+        self._positions: list[Span] = []
         for token in pattern.finditer(text):
-            meant = _alike(_meaning(token))
+            meant = _normalize(_decode(token))
             letters.append(meant)
-            self._spans += [token.span()] * len(meant)
+            self._positions += [token.span()] * len(meant)
         self.text = "".join(letters)
 
     def spans(self, value: str) -> Iterator[Span]:
         start = self.text.find(value)
         while start >= 0:
-            yield self._spans[start][0], self._spans[start + len(value) - 1][1]
+            yield self._positions[start][0], self._positions[start + len(value) - 1][1]
             start = self.text.find(value, start + 1)
 
 
-def _readings(value: str) -> Iterator[str]:
-    yield _alike(value)
+def _spellings(value: str) -> Iterator[str]:
+    yield _normalize(value)
     if not _ESCAPES.isdisjoint(value):
-        yield _DecodedText(value, _MEANT).text
+        yield _DecodedText(value, _ESCAPED).text
 
 
-def _alike(text: str) -> str:
+def _normalize(text: str) -> str:
     """Upper and lower case, and a space and how URLs write it."""
     return text.casefold().replace(" ", "+")
 
 
-def _meaning(token: re.Match[str]) -> str:
+def _decode(token: re.Match[str]) -> str:
     match token.lastgroup:
         case "url":
-            return _text(unquote_to_bytes(re.sub("%(?:25)+", "%", token[0])))
+            return _to_text(unquote_to_bytes(re.sub("%(?:25)+", "%", token[0])))
         case "json":
             units = re.findall(r"u(.{4})", token[0], re.IGNORECASE)
             return bytes.fromhex("".join(units)).decode("utf-16-be", "replace")
@@ -106,27 +108,27 @@ def _meaning(token: re.Match[str]) -> str:
             return token[0]
 
 
-def _text(content: bytes) -> str:
+def _to_text(content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
         return content.decode("latin-1")
 
 
-def _unpacked(run: str) -> Iterator[str]:
+def _base64_decoded(run: str) -> Iterator[str]:
     """What the base64 may mean; letters before it may belong to something else."""
-    letters = _text(unquote_to_bytes(run)).replace("\\", "").rstrip("=").replace("-", "+").replace("_", "/")
+    letters = _to_text(unquote_to_bytes(run)).replace("\\", "").rstrip("=").replace("-", "+").replace("_", "/")
     for skipped in range(4):
         whole = letters[skipped:]
         whole = whole[:-1] if len(whole) % 4 == 1 else whole
-        yield _folded(b64decode(whole + "=" * (-len(whole) % 4)))
+        yield _fold_bytes(b64decode(whole + "=" * (-len(whole) % 4)))
 
 
-def _folded(content: bytes) -> str:
+def _fold_bytes(content: bytes) -> str:
     return content.decode("latin-1").casefold()
 
 
-def _merged(spans: Iterable[Span]) -> list[Span]:
+def _merge(spans: Iterable[Span]) -> list[Span]:
     """In order, and what overlaps or touches as one."""
     found: list[Span] = []
     for start, stop in sorted(spans):

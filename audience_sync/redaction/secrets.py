@@ -10,10 +10,10 @@ from urllib.parse import unquote, unquote_plus
 
 from audience_sync.redaction.finder import MASK, Redactor
 
-__all__ = ["MASK", "SHORTEST", "api_keys_in_url", "collect_secrets", "mask_secrets", "passwords_in_url"]
+__all__ = ["MASK", "MIN_LENGTH", "api_keys_in_url", "collect_secrets", "mask_secrets", "passwords_in_url"]
 
 #: Shorter values (a port, `true`) would mask half of every output; no service gives such a key. Characters.
-SHORTEST = 4
+MIN_LENGTH = 4
 
 #: A password may hold a slash or an @: each reading of such a URL is masked.
 _PASSWORDS = (re.compile(r"://[^:/@\s]*:([^/\s]+)@"), re.compile(r"://[^:/@\s]*:([^@\s]+)@"))
@@ -24,7 +24,7 @@ _KEYS = (
     re.compile(r"https?://[^?#\s]+\?([^#\s]{8,})"),
 )
 #: So long is a part of a path or a query that may be a key alone (characters).
-_LONG = 8
+_MIN_KEY_LENGTH = 8
 _PARAMETER = re.compile(
     r"[?&][^=&#\s]*(?:pass|pwd|token|secret|key|auth|credential|sig)[^=&#\s]*=([^&#\s]+)", re.IGNORECASE
 )
@@ -33,12 +33,12 @@ _HEADER = re.compile(r"(?:bearer|basic|token|apikey|digest) +(\S.*)|whsec_(.+)",
 
 def collect_secrets(values: Iterable[str]) -> tuple[str, ...]:
     """The values, and the keys and passwords that are a part of them; the longest come first."""
-    plain = {part for value in values for text in (value, *value.splitlines()) for part in _parts(text.strip())}
-    found = {text for text in plain if len(text) >= SHORTEST}
+    plain = {part for value in values for text in (value, *value.splitlines()) for part in _secrets_in(text.strip())}
+    found = {text for text in plain if len(text) >= MIN_LENGTH}
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 
-def _parts(text: str) -> Iterator[str]:
+def _secrets_in(text: str) -> Iterator[str]:
     yield from (text, *passwords_in_url(text), *api_keys_in_url(text))
     if header := _HEADER.fullmatch(text):
         key = (header[1] or header[2]).strip()
@@ -56,24 +56,26 @@ def _user_and_password(key: str) -> list[str]:
 
 def passwords_in_url(url: str) -> list[str]:
     """The passwords in a URL, as written and as meant."""
-    return _as_meant([found for pattern in (*_PASSWORDS, _PARAMETER) for found in pattern.findall(url)])
+    return _with_decoded([found for pattern in (*_PASSWORDS, _PARAMETER) for found in pattern.findall(url)])
 
 
 def api_keys_in_url(url: str) -> list[str]:
     """What may be a key in the URL of a service: the user, path and query, and each part that is long enough."""
     found = [found for pattern in _KEYS for found in pattern.findall(url)]
-    return _as_meant([*found, *(part for each in found for part in re.split("[/&=]", each) if len(part) >= _LONG)])
+    return _with_decoded(
+        [*found, *(part for each in found for part in re.split("[/&=]", each) if len(part) >= _MIN_KEY_LENGTH)]
+    )
 
 
-def _as_meant(written: list[str]) -> list[str]:
+def _with_decoded(written: list[str]) -> list[str]:
     return [*written, *map(unquote, written), *map(unquote_plus, written)]
 
 
 def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     """The text without the secrets, however they are spelled in it."""
-    return _hidden(tuple(secrets)).redact(text)
+    return _redactor(tuple(secrets)).redact(text)
 
 
 @lru_cache(maxsize=64)
-def _hidden(secrets: tuple[str, ...]) -> Redactor:
-    return Redactor(secret for secret in secrets if len(secret) >= SHORTEST)
+def _redactor(secrets: tuple[str, ...]) -> Redactor:
+    return Redactor(secret for secret in secrets if len(secret) >= MIN_LENGTH)

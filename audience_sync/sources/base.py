@@ -56,7 +56,7 @@ class SnapshotRequest:
     partitions: str | None = None
     expected: Expectations = Expectations()
     #: A look at the columns: of a database so many rows are fetched, of a text file its beginning is read. None: all.
-    most: int | None = None
+    sample_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +66,37 @@ class Unsendable:
     reason: str
 
 
-#: The column of ``Rows.select`` that says whether a value of the row was rejected.
-ODD = "has a rejected value"
+#: The column of ``SnapshotRows.select`` that marks a row with an invalid value.
+HAS_INVALID_VALUE = "has a rejected value"
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRows:
     """Rows that DuckDB can scan, not yet read.
 
-    ``select`` is a query with the columns ``user_id`` (text as written, NULL where it can't be used), ``name``
-    (text, where ``names_from`` is wanted) and one column of JSON text per trait, called by the trait's key
-    (NULL where there is no value); of further ids it holds the id itself, where it can be used. ``rejects`` is a query
-    with the columns ``file``, ``row`` (counted from 1 = the first row of data, for a database the first row of the
-    answer), ``user_id`` and ``reason`` of the rows that can't be used, and of the rejected values of the others, which
-    are NULL in ``select``; it costs another read, so it is asked only when there are some. ``may_reject_values``:
-    ``select`` has the column ``ODD``. ``promised``: how many rows a manifest says there are. ``columns``: all that
-    there are, with types in plain words, where they are expected.
+    ``select`` is a query with these columns: ``user_id`` (text as written, NULL for an invalid id); ``name`` (text, if
+    ``names_from`` is requested); per trait one column of JSON text, named by the trait's key, NULL without a value.
+    A further id (``is_id``) stands there as text, NULL if it is invalid.
+
+    ``invalid_rows`` is a query with the columns ``file``, ``row``, ``user_id`` and ``reason``: one row for each row
+    with an invalid id, and one for each invalid value of the others, which is NULL in ``select``. Rows count from 1,
+    the first row of data or of the answer. The query reads the source again, so run it only if there are such rows.
+
+    ``may_have_invalid_values``: ``select`` has the column ``HAS_INVALID_VALUE``. ``manifest_rows``: the number of rows
+    that a manifest states. ``columns``: all columns of the source with their generic types, if they are expected.
     """
 
     select: str
-    rejects: str
-    #: Says in the source's words what an error met while scanning means; raises nothing itself.
+    invalid_rows: str
+    #: Translates an error met while scanning into a SourceError; raises nothing itself.
     explain: Callable[[Exception], SourceError]
     #: Called after the scan; raises SourceError if what was read was being written meanwhile.
     verify: Callable[[], None] = lambda: None
     #: Whether a second read costs little and gives the same rows, as that of Parquet files does.
     rereadable: bool = False
-    promised: int | None = None
+    manifest_rows: int | None = None
     columns: Mapping[str, str] | None = None
-    may_reject_values: bool = False
+    may_have_invalid_values: bool = False
     #: What surrounds every scan: errors of any kind become the source's, and the time is limited.
     scanning: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -103,7 +105,7 @@ class Source(ABC):
     """A place snapshots come from. It keeps nothing between reads."""
 
     @abstractmethod
-    def read(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
+    def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         """Find the rows and check that the columns are there.
 
         Raises SourceError, with the file, line or column and the remedy, where they aren't, and IncompleteError where
@@ -111,7 +113,7 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def mark(self, wanted: SnapshotRequest) -> str | None:
+    def fingerprint(self, request: SnapshotRequest) -> str | None:
         """What the rows depend on, without reading them: while it is the same they are too. None where that can't
         be known cheaply, or where something is missing or not as expected (``read`` says what)."""
 

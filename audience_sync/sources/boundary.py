@@ -1,11 +1,11 @@
-"""Keep whatever a source raises, and the time it takes, to the entry that is read from it.
+"""Limit the errors of a source and the time of a read to the entry that is read.
 
-Drivers, readers of formats and file systems are the code of others. All of it runs behind ``Bounded``: an error of any
-kind becomes a ``SourceError`` of the entry that is read, and what doesn't end is stopped. Three things pass, since they
-are the run's: an interruption by a person or a signal, an error of the store, and a lost lease.
+Drivers, readers of formats and file systems are code of others. All of it runs behind ``BoundedSource``: any error
+becomes a ``SourceError`` of the entry, and a read that takes too long is stopped. Three errors pass unchanged, since
+they concern the run: an interruption by a person or a signal, an error of the store, and a lost lease.
 
-An error of DuckDB's own may end the workspace, with all that was read before: ``WorkspaceBrokenError``. Then everything
-is read again in another one, but for the entry that broke it, which is ``Barred``.
+An internal error of DuckDB may destroy the workspace with everything loaded before: ``WorkspaceBrokenError``. The run
+then loads everything again in a new workspace, except the entry that broke it (``ExcludedEntry``).
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from datetime import timedelta
 from typing import TypeVar
 
 from audience_sync.config.read.units import duration_text
-from audience_sync.config.sections.snapshot import TIMEOUT
+from audience_sync.config.sections.snapshot import DEFAULT_TIMEOUT
 from audience_sync.errors import AudienceSyncError, SourceError, is_of_memory, summarize_error
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
-from audience_sync.sources.timeout import Deadline, OverdueError, in_time, watched
+from audience_sync.sources.timeout import Deadline, OverdueError, run_in_time, stop_when_overdue
 from audience_sync.workspace import Workspace
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Barred:
+class ExcludedEntry:
     """An entry that is not read, since it has broken a workspace of this run."""
 
     source: str
-    wanted: SnapshotRequest
-    problem: SourceError
+    request: SnapshotRequest
+    error: SourceError
 
 
 class WorkspaceBrokenError(AudienceSyncError):
     """An entry has broken the workspace, in which nothing can be used any more."""
 
-    def __init__(self, barred: Barred) -> None:
-        super().__init__(str(barred.problem))
-        self.barred = barred
+    def __init__(self, barred: ExcludedEntry) -> None:
+        super().__init__(str(barred.error))
+        self.entry = barred
 
 
-class Bounded(Source):
+class BoundedSource(Source):
     """A source behind the boundary, opened for each read. ``timeout`` is for all of it: finding the rows of one entry,
     and scanning them."""
 
@@ -51,74 +51,78 @@ class Bounded(Source):
         self,
         name: str,
         opened: Callable[[], Source],
-        timeout: timedelta = TIMEOUT,
-        barred: Sequence[Barred] = (),
+        timeout: timedelta = DEFAULT_TIMEOUT,
+        barred: Sequence[ExcludedEntry] = (),
     ) -> None:
-        self._name, self._opened, self._timeout, self._barred = name, opened, timeout, barred
+        self._name, self._open, self._timeout, self._excluded = name, opened, timeout, barred
 
-    def barring(self, barred: Sequence[Barred]) -> Bounded:
-        return Bounded(self._name, self._opened, self._timeout, barred)
+    def excluding(self, barred: Sequence[ExcludedEntry]) -> BoundedSource:
+        return BoundedSource(self._name, self._open, self._timeout, barred)
 
-    def read(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
-        entry = _entry(wanted)
-        for each in self._barred:
-            if (each.source, each.wanted) == (self._name, entry):
-                raise each.problem
-        return self._rows(workspace, wanted)
+    def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
+        entry = _entry_identity(request)
+        for each in self._excluded:
+            if (each.source, each.request) == (self._name, entry):
+                raise each.error
+        return self._read(workspace, request)
 
-    def mark(self, wanted: SnapshotRequest) -> str | None:
-        return self._asked(lambda source: source.mark(wanted))
+    def fingerprint(self, request: SnapshotRequest) -> str | None:
+        return self._ask(lambda source: source.fingerprint(request))
 
     def check(self) -> str:
-        return self._asked(lambda source: source.check())
+        return self._ask(lambda source: source.check())
 
-    def _rows(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
+    def _read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         deadline, interrupt = Deadline(self._timeout), workspace.connection.interrupt
-        with self._sparing(workspace, wanted), self._owning():
-            source = self._opened()
+        with self._detecting_broken_workspace(workspace, request), self._translating_errors():
+            source = self._open()
 
             def stop() -> None:
                 interrupt()
                 source.stop()
 
-            rows = in_time(deadline, lambda: source.read(workspace, wanted), stop)
+            rows = run_in_time(deadline, lambda: source.read(workspace, request), stop)
 
         @contextmanager
         def scanning() -> Iterator[None]:
-            with self._sparing(workspace, wanted), self._owning(), watched(deadline, interrupt):
+            with (
+                self._detecting_broken_workspace(workspace, request),
+                self._translating_errors(),
+                stop_when_overdue(deadline, interrupt),
+            ):
                 yield
 
         return replace(rows, scanning=scanning)
 
-    def _asked(self, question: Callable[[Source], Found]) -> Found:
-        with self._owning():
-            source = self._opened()
-            return in_time(Deadline(self._timeout), lambda: question(source), source.stop)
+    def _ask(self, question: Callable[[Source], Result]) -> Result:
+        with self._translating_errors():
+            source = self._open()
+            return run_in_time(Deadline(self._timeout), lambda: question(source), source.stop)
 
     @contextmanager
-    def _sparing(self, workspace: Workspace, wanted: SnapshotRequest) -> Iterator[None]:
+    def _detecting_broken_workspace(self, workspace: Workspace, request: SnapshotRequest) -> Iterator[None]:
         """Raises WorkspaceBrokenError where an error of this entry would be all others' as well."""
         try:
             yield
         except SourceError as error:
             if workspace.is_broken:
-                raise WorkspaceBrokenError(Barred(self._name, _entry(wanted), error)) from None
+                raise WorkspaceBrokenError(ExcludedEntry(self._name, _entry_identity(request), error)) from None
             raise
 
     @contextmanager
-    def _owning(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         try:
             yield
         except OverdueError:
-            raise self._too_long() from None
+            raise self._overdue_error() from None
         except SourceError as error:
-            raise _storable(error) from None
+            raise _storable_error(error) from None
         except AudienceSyncError:
             raise
         except Exception as error:
-            raise _storable(_first(error) or self._unexpected(error)) from None
+            raise _storable_error(_original_error(error) or self._unexpected_error(error)) from None
 
-    def _unexpected(self, error: Exception) -> SourceError:
+    def _unexpected_error(self, error: Exception) -> SourceError:
         match error:
             case _ if is_of_memory(error):
                 what, remedy = "there was not enough memory", "Let it give less, or give the run more memory"
@@ -128,33 +132,33 @@ class Bounded(Source):
                 what, remedy = summarize_error(error, str, place=False), "Correct the data or the query"
         return SourceError(f"source '{self._name}' can't be read: {what}. Nothing of it was used. {remedy}.")
 
-    def _too_long(self) -> SourceError:
+    def _overdue_error(self) -> SourceError:
         return SourceError(
             f"source '{self._name}' took longer than {duration_text(self._timeout)} and was stopped. Nothing of it was "
             "used. Make the query faster, see whether its server answers, or give the source a longer `timeout`."
         )
 
 
-def bounded(sources: Mapping[str, Source]) -> Mapping[str, Bounded]:
+def bound_sources(sources: Mapping[str, Source]) -> Mapping[str, BoundedSource]:
     """All of them behind the boundary, whoever made them."""
-    return {name: each if isinstance(each, Bounded) else _of(name, each) for name, each in sources.items()}
+    return {name: each if isinstance(each, BoundedSource) else _bound(name, each) for name, each in sources.items()}
 
 
-def barring(sources: Mapping[str, Source], barred: Sequence[Barred]) -> Mapping[str, Bounded]:
+def exclude_entries(sources: Mapping[str, Source], barred: Sequence[ExcludedEntry]) -> Mapping[str, BoundedSource]:
     """The same sources, where these entries fail without being read."""
-    return {name: each.barring(barred) for name, each in bounded(sources).items()}
+    return {name: each.excluding(barred) for name, each in bound_sources(sources).items()}
 
 
-def _of(name: str, source: Source) -> Bounded:
-    return Bounded(name, lambda: source)
+def _bound(name: str, source: Source) -> BoundedSource:
+    return BoundedSource(name, lambda: source)
 
 
-def _entry(wanted: SnapshotRequest) -> SnapshotRequest:
+def _entry_identity(request: SnapshotRequest) -> SnapshotRequest:
     """What is asked for, whenever it is asked."""
-    return replace(wanted, expected=replace(wanted.expected, since=None))
+    return replace(request, expected=replace(request.expected, since=None))
 
 
-def _first(error: BaseException) -> SourceError | None:
+def _original_error(error: BaseException) -> SourceError | None:
     """The problem in whose cleaning up the error was raised: a connection that broke often can't be closed either."""
     context = error.__context__
     while context is not None and not isinstance(context, SourceError):
@@ -162,7 +166,7 @@ def _first(error: BaseException) -> SourceError | None:
     return context
 
 
-def _storable(error: SourceError) -> SourceError:
+def _storable_error(error: SourceError) -> SourceError:
     """Its words without what PostgreSQL can't keep, which a driver may quote."""
     words = str(error)
     plain = words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

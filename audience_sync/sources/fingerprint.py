@@ -16,14 +16,14 @@ from audience_sync.sources.base import SnapshotRequest
 MTIME_GRACE_SECONDS = 2.0
 
 
-def fingerprint(wanted: SnapshotRequest, *versions: Sequence[str] | None) -> str | None:
+def request_fingerprint(request: SnapshotRequest, *versions: Sequence[str] | None) -> str | None:
     """Of what is asked, by which version of the program, of what: files' versions, or a probe's answer."""
     known = [found for found in versions if found]
     if not known or len(known) < len(versions):
         return None
-    traits = sorted(f"{key}={trait.column}:{trait.type}" for key, trait in wanted.traits.items())
-    asked = [__version__, wanted.file, wanted.query, wanted.probe, wanted.user_id, wanted.name, wanted.encoding]
-    asked += [wanted.sheet, wanted.partitions]
+    traits = sorted(f"{key}={trait.column}:{trait.type}" for key, trait in request.traits.items())
+    asked = [__version__, request.file, request.query, request.probe, request.user_id, request.name, request.encoding]
+    asked += [request.sheet, request.partitions]
     parts = [*map(repr, asked), *traits, *(each for found in known for each in found)]
     return hashlib.blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 

@@ -12,14 +12,14 @@ from audience_sync.sources.base import Expectations, Unsendable
 from audience_sync.sources.storage.locate import FileMtime
 
 #: Characters of a value that is not a time.
-MOST_SHOWN = 40
+MAX_SHOWN = 40
 
 
 def not_ready_reason(expected: Expectations, files: Sequence[FileMtime], marker: Sequence[FileMtime]) -> str | None:
     """What stands against using these files; None when nothing does. ``marker``: the marker, if it is there."""
     newest = max(files, key=lambda file: file.at or 0)
     if expected.since:
-        problem = _too_old(newest, expected.since)
+        problem = _too_old_reason(newest, expected.since)
         if problem:
             return problem
     if expected.marker is None:
@@ -31,19 +31,19 @@ def not_ready_reason(expected: Expectations, files: Sequence[FileMtime], marker:
     return None
 
 
-def _too_old(newest: FileMtime, since: datetime) -> str | None:
+def _too_old_reason(newest: FileMtime, since: datetime) -> str | None:
     if newest.at is None:
         return f"when {newest.name} was written is unclear here, so that `max_age` can't be checked"
-    return stale(newest.name, datetime.fromtimestamp(newest.at, UTC), since)
+    return stale_reason(newest.name, datetime.fromtimestamp(newest.at, UTC), since)
 
 
-def stale(what: str, at: datetime, since: datetime) -> str | None:
+def stale_reason(what: str, at: datetime, since: datetime) -> str | None:
     if at >= since:
         return None
-    return f"{what} is of {_shown(at)}, and expected is something since {_shown(since)}"
+    return f"{what} is of {_format_time(at)}, and expected is something since {_format_time(since)}"
 
 
-def _shown(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -53,13 +53,13 @@ def parse_time(value: Any) -> datetime:
     Raises IncompleteError for what is not a time, such as infinity.
     """
     try:
-        found = _moment(value)
+        found = _to_datetime(value)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ArithmeticError, ValueError, OSError):  # what is not a number, or outside of Python's years
-        raise IncompleteError(_not_valid(f"{str(value)[:MOST_SHOWN]!r}, which is not a valid time")) from None
+        raise IncompleteError(_invalid_answer(f"{str(value)[:MAX_SHOWN]!r}, which is not a valid time")) from None
 
 
-def _moment(value: Any) -> datetime:
+def _to_datetime(value: Any) -> datetime:
     match value:
         case datetime():
             return value
@@ -70,12 +70,12 @@ def _moment(value: Any) -> datetime:
         case str():
             return datetime.fromisoformat(value)
         case None:
-            raise IncompleteError(_not_valid("no time (NULL or infinity)"))
+            raise IncompleteError(_invalid_answer("no time (NULL or infinity)"))
         case Unsendable():
-            raise IncompleteError(_not_valid(f"a value that {value.reason}"))
+            raise IncompleteError(_invalid_answer(f"a value that {value.reason}"))
         case _:
-            raise IncompleteError(_not_valid(f"a value of the type {type(value).__name__}, which is not a time"))
+            raise IncompleteError(_invalid_answer(f"a value of the type {type(value).__name__}, which is not a time"))
 
 
-def _not_valid(what: str) -> str:
+def _invalid_answer(what: str) -> str:
     return f"the query `modified` returns {what}"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.rows.scan import did_you_mean, listed
-from audience_sync.sources.rows.scan_errors import first_words
+from audience_sync.sources.rows.scan import did_you_mean, join_names
+from audience_sync.sources.rows.scan_errors import first_line
 from audience_sync.sources.storage.locate import FileLocation
 from audience_sync.sources.storage.resolve_names import SUFFIXES
 
@@ -17,7 +17,7 @@ from audience_sync.sources.storage.resolve_names import SUFFIXES
 DESCRIBE = "describe\n"
 
 _KIND = re.compile(r"^(?:[A-Z]\w+ )+Error: ")
-_SHOWN = re.compile(r"LINE (\d+): (.*)\n( *)\^")
+_ERROR_LINE = re.compile(r"LINE (\d+): (.*)\n( *)\^")
 _CANDIDATES = re.compile(r"Candidate bindings: (.+)")
 #: A file that DuckDB doesn't find, may not open, or takes for a table.
 _NO_FILE = re.compile(
@@ -29,30 +29,30 @@ _REMEDY = "Nothing was read. Correct the query in the config."
 
 
 #: What DuckDB says of a file that it may not open.
-_SHUT = "disabled by configuration"
+_FORBIDDEN = "disabled by configuration"
 
 
 def query_problem(error: Exception, folder: FileLocation, *, headless: bool, texts: Sequence[str] = ()) -> SourceError:
     """``headless``: the columns are called as the values of a file's first row, which are shown nowhere. ``texts``:
     those that are text since they become user ids."""
     message = str(error)
-    if (missing := _NO_FILE.search(message)) and (problem := _no_file(missing, folder)):
+    if (missing := _NO_FILE.search(message)) and (problem := _missing_file_problem(missing, folder)):
         return problem
-    what = _KIND.sub("", first_words(message)).rstrip("!. ")
-    if _SHUT in what:
+    what = _KIND.sub("", first_line(message)).rstrip("!. ")
+    if _FORBIDDEN in what:
         what = f"{what.partition(' - ')[0]}: it may read the files of its source's folder alone"
     candidates = _CANDIDATES.search(message)
     known = f" The columns are {candidates[1].strip()}." if candidates and not headless else ""
     if texts and not headless and "VARCHAR" in message:
         known = (
-            f" A column that becomes a user id is text, as written: {listed(texts)}. To calculate with it or "
+            f" A column that becomes a user id is text, as written: {join_names(texts)}. To calculate with it or "
             f"compare it with numbers, say so: cast({texts[0]} as bigint)."
         )
-    return SourceError(f"the query{_place(message)}: {what}.{known} {_REMEDY}")
+    return SourceError(f"the query{_position(message)}: {what}.{known} {_REMEDY}")
 
 
-def _place(message: str) -> str:
-    shown = _SHOWN.search(message)
+def _position(message: str) -> str:
+    shown = _ERROR_LINE.search(message)
     if shown is None:
         return ""
     text = shown[2]
@@ -60,14 +60,14 @@ def _place(message: str) -> str:
     line = max(int(shown[1]) - DESCRIBE.count("\n"), 1)
     near = re.match(r"\S{1,40}", text[column - 1 :])
     # A long line is shown from its middle on: its columns can't be counted.
-    place = f", line {line}" if text.startswith("...") else f", line {line}, column {column}"
-    return f"{place} near {near[0]!r}" if near else place
+    index = f", line {line}" if text.startswith("...") else f", line {line}, column {column}"
+    return f"{index} near {near[0]!r}" if near else index
 
 
-def _no_file(missing: re.Match[str], folder: FileLocation) -> SourceError | None:
+def _missing_file_problem(missing: re.Match[str], folder: FileLocation) -> SourceError | None:
     """What is wrong with a file that the query names; nothing where it is no file of the folder."""
     name = next(word for word in missing.groups() if word)
-    if "://" in name or "://" in folder.place or not folder.holds(name):
+    if "://" in name or "://" in folder.root or not folder.holds(name):
         return None
     word = folder.relative(name)
     is_file = missing["table"] is None or word.lower().endswith((*SUFFIXES, "/"))
@@ -78,26 +78,26 @@ def _no_file(missing: re.Match[str], folder: FileLocation) -> SourceError | None
 
 def file_problem(word: str, folder: FileLocation) -> SourceError:
     """Why a query can't read a file, glob or folder of its source's folder."""
-    return SourceError(f"the query reads {word!r}, {_why(word, folder)} {_REMEDY}")
+    return SourceError(f"the query reads {word!r}, {_file_reason(word, folder)} {_REMEDY}")
 
 
-def _why(word: str, folder: FileLocation) -> str:
+def _file_reason(word: str, folder: FileLocation) -> str:
     if folder.has(word) and not word.endswith("/"):
         if folder.paths(word) and word.lower().endswith(SUFFIXES):
             return f"a file's name that is not in quotes. Write '{word}'."
         if folder.is_folder(word):
             return f"which is a folder. Write '{word}/' for all its data files."
         return "which has none of the formats that are read: CSV, TSV, JSON lines, JSON, Parquet and Excel."
-    there = folder.beside(word)
-    data = f"Data files there: {listed([each for each in there if not each.endswith('/')])}."
+    there = folder.neighbours(word)
+    data = f"Data files there: {join_names([each for each in there if not each.endswith('/')])}."
     if folder.is_folder(word):
-        return f"a folder in {shown_place(folder.place)} that has no data files."
+        return f"a folder in {display_path(folder.root)} that has no data files."
     if glob.has_magic(word):
-        return f"which matches no file in {shown_place(folder.place)}. {data}"
-    return f"which does not exist in {shown_place(folder.place)}.{_meant(word, there) or f' {data}'}"
+        return f"which matches no file in {display_path(folder.root)}. {data}"
+    return f"which does not exist in {display_path(folder.root)}.{_did_you_mean(word, there) or f' {data}'}"
 
 
-def _meant(word: str, there: Sequence[str]) -> str:
+def _did_you_mean(word: str, there: Sequence[str]) -> str:
     """The nearest file, or the nearest folder where the word's folder is the one that is not there."""
     if meant := did_you_mean(word, there):
         return meant
@@ -105,7 +105,7 @@ def _meant(word: str, there: Sequence[str]) -> str:
     return did_you_mean(f"{word.rpartition('/')[0]}/", folders) if "/" in word else ""
 
 
-def shown_place(place: str) -> str:
+def display_path(index: str) -> str:
     """As people write it: from the folder on that they are in, and whole where it is that folder."""
-    path, current = Path(place).absolute(), Path.cwd()
+    path, current = Path(index).absolute(), Path.cwd()
     return str(path.relative_to(current)) if current in path.parents else str(path)

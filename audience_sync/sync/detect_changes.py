@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from audience_sync.config.read.suggestions import there_is_no
+from audience_sync.config.read.suggestions import not_found_message
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus
 from audience_sync.sync.detect.collector import ChangeDetector
@@ -97,5 +97,5 @@ def _require(what: str, named: Collection[str] | None, known: Collection[str], *
         known = {*known, *also}.difference(missing)
         there = ", ".join(sorted(known)) or "none"
         raise UnknownKeyError(
-            f"{there_is_no(what, missing, known)} Nothing was changed or sent.\n  {_PLURALS[what]}: {there}"
+            f"{not_found_message(what, missing, known)} Nothing was changed or sent.\n  {_PLURALS[what]}: {there}"
         )

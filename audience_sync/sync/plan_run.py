@@ -13,7 +13,7 @@ from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.boundary import contained
 from audience_sync.errors import FrozenError, RetiredError
 from audience_sync.model import ALIAS_KEY, PropertyKind
-from audience_sync.sources.boundary import bounded
+from audience_sync.sources.boundary import bound_sources
 from audience_sync.store.runs.clock import RunClock, read_run_clock
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.tables import refused_values, withheld_values
@@ -135,7 +135,7 @@ def _collector(
         workspace,
         dependencies.store,
         dependencies.settings,
-        bounded(dependencies.sources),
+        bound_sources(dependencies.sources),
         stored,
         stored.last_run + 1 if run is None else run,
         clock.counted_at,

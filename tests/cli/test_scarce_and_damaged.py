@@ -16,7 +16,7 @@ import audience_sync.destinations.file
 from audience_sync.destinations.boundary import own_error
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Source
-from audience_sync.sources.boundary import Bounded
+from audience_sync.sources.boundary import BoundedSource
 
 from .conftest import Project
 
@@ -237,7 +237,7 @@ def test_a_source_that_lacks_memory_is_not_blamed_for_its_data(error: Exception)
         raise error
 
     with pytest.raises(SourceError, match=r"^source 'shop' can't be read: there was not enough memory"):
-        Bounded("shop", opened).check()
+        BoundedSource("shop", opened).check()
 
 
 @pytest.mark.parametrize(

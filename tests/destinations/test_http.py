@@ -139,11 +139,11 @@ def test_the_deadline_counts_from_the_start_of_each_request() -> None:
     ticks = count(100.0, 4.0)
     deadline = Deadline(lambda: next(ticks))
     deadline.start(10)  # at 100
-    assert [deadline.left(), deadline.left()] == [6, 2]  # at 104 and 108
+    assert [deadline.remaining(), deadline.remaining()] == [6, 2]  # at 104 and 108
     with pytest.raises(TimeoutError):
-        deadline.left()  # at 112
+        deadline.remaining()  # at 112
     deadline.start(10)
-    assert deadline.left() == 6
+    assert deadline.remaining() == 6
 
 
 def test_nobody_there_is_no_answer() -> None:

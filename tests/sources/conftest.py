@@ -63,7 +63,7 @@ def _scanned(workspace: Workspace, rows: SnapshotRows, columns: list[str]) -> Sn
     names = ", ".join(quote_identifier(name) for name in ["user_id", *columns])
     try:
         found = workspace.all(f"select {names} from ({rows.select})")
-        rejects = workspace.all(f"select file, row, user_id, reason from ({rows.rejects}) order by file, row")
+        rejects = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) order by file, row")
     except duckdb.Error as error:
         raise rows.explain(error) from None
     rows.verify()

@@ -34,13 +34,13 @@ def written(path: Path, *, hours: float = 0) -> None:
     os.utime(path, (at, at))
 
 
-def refusal(source: Source, wanted: SnapshotRequest) -> str | None:
+def refusal(source: Source, request: SnapshotRequest) -> str | None:
     """What ``read`` says; the mark must agree that there is nothing to rely on."""
     with Workspace(0, ["/"]) as workspace:
         try:
-            source.read(workspace, wanted)
+            source.read(workspace, request)
         except IncompleteError as error:
-            assert source.mark(wanted) is None
+            assert source.fingerprint(request) is None
             return str(error)
     return None
 
@@ -78,7 +78,7 @@ class TestFiles:
         )
         written(members / "_SUCCESS", hours=1)
         assert refusal(FilesSource(tmp_path), wanted) is None
-        assert FilesSource(tmp_path).mark(wanted) is not None
+        assert FilesSource(tmp_path).fingerprint(wanted) is not None
 
 
 def test_a_file_that_is_missing_is_said_to_be_missing(tmp_path: Path) -> None:
@@ -134,10 +134,10 @@ def test_a_database_says_when_it_changed_last(predictions: DatabaseSource, modif
     assert _database_refusal(predictions, SnapshotRequest("user_id", query=query, expected=expected)) == says
 
 
-def _database_refusal(source: DatabaseSource, wanted: SnapshotRequest) -> str | None:
+def _database_refusal(source: DatabaseSource, request: SnapshotRequest) -> str | None:
     with Workspace(0, ["/"]) as workspace:
         try:
-            source.read(workspace, wanted)
+            source.read(workspace, request)
         except IncompleteError as error:
             return str(error)
     return None
@@ -146,7 +146,9 @@ def _database_refusal(source: DatabaseSource, wanted: SnapshotRequest) -> str | 
 def test_a_database_that_is_too_old_has_no_mark(predictions: DatabaseSource) -> None:
     def mark(modified: str) -> str | None:
         expected = Expectations(since=NOON, modified=modified)
-        return predictions.mark(SnapshotRequest("user_id", query="select 1", probe="select 1", expected=expected))
+        return predictions.fingerprint(
+            SnapshotRequest("user_id", query="select 1", probe="select 1", expected=expected)
+        )
 
     assert mark("select max(at) from predictions") is not None
     assert mark("select '2026-04-30'") is None

@@ -15,7 +15,7 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.base import Expectations, SnapshotRequest
 from audience_sync.sources.database.redact_errors import ErrorRedactor
 from audience_sync.sources.database.source import DatabaseSource
-from audience_sync.sources.rows.spool import ROWS_AT_ONCE
+from audience_sync.sources.rows.spool import BATCH_ROWS
 from audience_sync.sources.rows.type_inference import FIRST_ROWS
 
 from .conftest import Read
@@ -71,7 +71,7 @@ def test_colons_and_percent_signs_of_a_query_are_its_own(warehouse: DatabaseSour
 
 
 def test_more_rows_than_a_batch_are_all_read_and_numbered(warehouse: DatabaseSource, read: Read) -> None:
-    count = 2 * ROWS_AT_ONCE + 1
+    count = 2 * BATCH_ROWS + 1
     query = (
         f"with recursive r(i) as (select 1 union all select i + 1 from r where i < {count})"
         f" select case when i = {count} then '' else 'u' || i end as user_id from r"
@@ -186,7 +186,7 @@ def test_secrets_of_the_url_are_in_no_error(url: str) -> None:
 @pytest.mark.parametrize("spelling", ["hush@secret", "hush%40secret"])
 def test_a_driver_that_repeats_a_secret_is_masked(url: str, spelling: str) -> None:
     error = RuntimeError(f"no login with {spelling}")
-    assert ErrorRedactor(make_url(url)).message(error) == "no login with ***"
+    assert ErrorRedactor(make_url(url)).error_message(error) == "no login with ***"
 
 
 @pytest.mark.parametrize("url", ["hush secret", "://hush:secret@", ""])
@@ -275,7 +275,9 @@ def test_postgresql_probes_are_read_only_too(
 ) -> None:
     query = form.format(change)
     with pytest.raises(SourceError, match="the probe failed"):
-        postgresql_warehouse.mark(SnapshotRequest(user_id="user_id", query="select user_id from members", probe=query))
+        postgresql_warehouse.fingerprint(
+            SnapshotRequest(user_id="user_id", query="select user_id from members", probe=query)
+        )
     expected = Expectations(since=datetime(2020, 1, 1, tzinfo=UTC), modified=query)
     with pytest.raises(SourceError, match="the query `modified` failed"):
         read(postgresql_warehouse, query="select user_id from members", expected=expected)
@@ -292,4 +294,4 @@ def test_postgresql_errors_have_their_place_and_no_values(postgresql_warehouse: 
 
 def test_a_look_fetches_no_more_rows_than_it_wants(tmp_path: Path, read: Read) -> None:
     endless = "with recursive e(i) as (select 1 union all select i + 1 from e) select i as user_id from e"
-    assert read(DatabaseSource("sqlite://"), query=endless, most=3).ids == ["1", "2", "3"]
+    assert read(DatabaseSource("sqlite://"), query=endless, sample_rows=3).ids == ["1", "2", "3"]

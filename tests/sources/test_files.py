@@ -117,25 +117,25 @@ def test_a_file_that_is_gone_after_the_scan_is_an_error(tmp_path: Path, workspac
 def test_equal_marks_mean_the_same_files_and_the_same_question(tmp_path: Path, members: None) -> None:
     source, wanted = FilesSource(tmp_path), SnapshotRequest(user_id="user_id", file="vip.csv")
     os.utime(tmp_path / "vip.csv", (1, 1))
-    first = source.mark(wanted)
+    first = source.fingerprint(wanted)
     assert first is not None
-    assert source.mark(wanted) == first
+    assert source.fingerprint(wanted) == first
     others = [replace(wanted, traits={"a": TraitColumn("user_id")}), replace(wanted, encoding="latin-1")]
-    assert first not in [source.mark(other) for other in others]
+    assert first not in [source.fingerprint(other) for other in others]
     os.utime(tmp_path / "vip.csv", (2, 2))
-    assert source.mark(wanted) not in (first, None)
+    assert source.fingerprint(wanted) not in (first, None)
 
 
 def test_a_file_that_was_just_written_has_no_mark(tmp_path: Path, members: None) -> None:
     source, wanted = FilesSource(tmp_path), SnapshotRequest(user_id="user_id", file="vip.csv")
-    assert source.mark(wanted) is None
+    assert source.fingerprint(wanted) is None
     later = time.time() + 3600
     os.utime(tmp_path / "vip.csv", (later, later))
-    assert source.mark(wanted) is None
+    assert source.fingerprint(wanted) is None
 
 
 def test_a_file_that_is_not_there_has_no_mark(tmp_path: Path, members: None) -> None:
-    assert FilesSource(tmp_path).mark(SnapshotRequest(user_id="user_id", file="vpi.csv")) is None
+    assert FilesSource(tmp_path).fingerprint(SnapshotRequest(user_id="user_id", file="vpi.csv")) is None
 
 
 def test_one_more_file_in_a_folder_is_another_mark(tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_one_more_file_in_a_folder_is_another_mark(tmp_path: Path) -> None:
         (tmp_path / "parts" / name).write_text("user_id\nada\n")
         os.utime(tmp_path / "parts" / name, (1, 1))
     source, wanted = FilesSource(tmp_path), SnapshotRequest(user_id="user_id", file="parts")
-    both = source.mark(wanted)
+    both = source.fingerprint(wanted)
     (tmp_path / "parts" / "b.csv").unlink()
-    assert None not in (both, source.mark(wanted))
-    assert both != source.mark(wanted)
+    assert None not in (both, source.fingerprint(wanted))
+    assert both != source.fingerprint(wanted)
 
 
 def test_check_says_what_is_there(tmp_path: Path, members: None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.formats.excel import _choose
+from audience_sync.sources.formats.excel import _choose_sheet
 
 from .conftest import Read
 
@@ -36,4 +36,4 @@ def test_a_hidden_sheet_is_passed_over_unless_it_is_named(state: str, tmp_path: 
 
 def test_a_workbook_of_hidden_sheets_is_an_error_that_names_them() -> None:
     with pytest.raises(SourceError, match=r"a\.xlsx: all its sheets are hidden: Old, Older\. Name one by `sheet:`"):
-        _choose("a.xlsx", ["Old", "Older"], [], None)
+        _choose_sheet("a.xlsx", ["Old", "Older"], [], None)

@@ -130,7 +130,7 @@ def test_of_many_files_each_row_keeps_its_file_and_its_number(tmp_path: Path, wr
     rows = many(tmp_path, write, roomy)
     found = roomy.all(f"select user_id, plan from ({rows.select}) where user_id is not null order by plan::int")
     assert found == [(f"u{number}", f"{number}") for number in range(40)]
-    rejected = roomy.all(f"select file, row, user_id, reason from ({rows.rejects}) order by file")
+    rejected = roomy.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) order by file")
     assert rejected == [(f"m/{number:02}.jsonl", 2, None, "no user id") for number in range(40)]
 
 

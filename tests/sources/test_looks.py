@@ -15,7 +15,7 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.sources.database.source import DatabaseSource
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.sources.storage.head import HEAD
+from audience_sync.sources.storage.head import HEAD_BYTES
 from audience_sync.workspace import Workspace
 
 PLAN = {"plan": TraitColumn("plan")}
@@ -46,8 +46,8 @@ RIGHT_AT_FIRST: dict[str, bytes] = {
 }
 
 
-def read_and_scan(folder: Path, workspace: Workspace, wanted: SnapshotRequest) -> int:
-    rows = FilesSource(folder).read(workspace, wanted)
+def read_and_scan(folder: Path, workspace: Workspace, request: SnapshotRequest) -> int:
+    rows = FilesSource(folder).read(workspace, request)
     usable = f"select user_id, plan from ({rows.select}) where user_id is not null and plan is not null"
     found: int = workspace.one(f"select count(*) from ({usable})")[0]
     return found
@@ -57,7 +57,7 @@ def read_and_scan(folder: Path, workspace: Workspace, wanted: SnapshotRequest) -
 def test_a_look_reads_the_beginning_of_a_long_text_file(tmp_path: Path, workspace: Workspace, file: str) -> None:
     (tmp_path / file).write_bytes(RIGHT_AT_FIRST[file])
 
-    looked_at = read_and_scan(tmp_path, workspace, SnapshotRequest("user_id", file=file, traits=PLAN, most=FEW))
+    looked_at = read_and_scan(tmp_path, workspace, SnapshotRequest("user_id", file=file, traits=PLAN, sample_rows=FEW))
 
     assert 10_000 < looked_at < USERS
     with pytest.raises(SourceError):
@@ -69,7 +69,9 @@ def test_a_look_at_a_query_reads_the_beginning_of_its_files(tmp_path: Path, work
     (tmp_path / file).write_bytes(RIGHT_AT_FIRST[file])
 
     query = f"select user_id, plan from '{file}'"
-    looked_at = read_and_scan(tmp_path, workspace, SnapshotRequest("user_id", query=query, traits=PLAN, most=FEW))
+    looked_at = read_and_scan(
+        tmp_path, workspace, SnapshotRequest("user_id", query=query, traits=PLAN, sample_rows=FEW)
+    )
 
     assert 10_000 < looked_at < USERS
 
@@ -78,7 +80,7 @@ def test_a_look_at_a_query_reads_the_beginning_of_its_files(tmp_path: Path, work
 def test_a_look_cuts_text_of_any_encoding_between_two_rows(tmp_path: Path, workspace: Workspace, encoding: str) -> None:
     (tmp_path / "users.csv").write_bytes(LONG_CSV.decode().encode(encoding))
 
-    looked_at = SnapshotRequest("user_id", file="users.csv", traits=PLAN, most=FEW, encoding=encoding)
+    looked_at = SnapshotRequest("user_id", file="users.csv", traits=PLAN, sample_rows=FEW, encoding=encoding)
 
     assert 5_000 < read_and_scan(tmp_path, workspace, looked_at) < USERS
 
@@ -88,23 +90,28 @@ def test_what_only_the_end_of_a_long_file_has_is_no_problem(tmp_path: Path, work
     late = LONG_JSON.replace(b'"plan": "free"', b'"tier": "free"') + b'{"user_id": "last", "plan": "pro"}\n'
     (tmp_path / "late.jsonl").write_bytes(late)
 
-    assert read_and_scan(tmp_path, workspace, SnapshotRequest("user_id", file="late.jsonl", traits=PLAN, most=FEW)) == 1
+    assert (
+        read_and_scan(tmp_path, workspace, SnapshotRequest("user_id", file="late.jsonl", traits=PLAN, sample_rows=FEW))
+        == 1
+    )
 
 
 def test_a_column_that_a_long_file_lacks_is_found_missing(tmp_path: Path, workspace: Workspace) -> None:
     (tmp_path / "users.csv").write_bytes(LONG_CSV)
 
-    wanted = SnapshotRequest("user_id", file="users.csv", traits={"tier": TraitColumn("tier")}, most=FEW)
+    wanted = SnapshotRequest("user_id", file="users.csv", traits={"tier": TraitColumn("tier")}, sample_rows=FEW)
     with pytest.raises(SourceError, match="tier"):
         FilesSource(tmp_path).read(workspace, wanted)
 
 
 def test_a_short_file_is_read_whole(tmp_path: Path, workspace: Workspace) -> None:
     (tmp_path / "users.csv").write_bytes(csv("ada,pro") + BROKEN)
-    assert len(csv("ada,pro") + BROKEN) < HEAD
+    assert len(csv("ada,pro") + BROKEN) < HEAD_BYTES
 
     with pytest.raises(SourceError, match="this is not UTF-8"):
-        FilesSource(tmp_path).read(workspace, SnapshotRequest("user_id", file="users.csv", traits=PLAN, most=FEW))
+        FilesSource(tmp_path).read(
+            workspace, SnapshotRequest("user_id", file="users.csv", traits=PLAN, sample_rows=FEW)
+        )
 
 
 class BufferingDialect(SQLiteDialect_pysqlite):
@@ -157,7 +164,7 @@ NUMBERS = "with recursive n(n) as (select 1 union all select n + 1 from n where 
 def test_a_look_at_a_database_whose_driver_buffers_asks_for_a_few_rows(
     workspace: Workspace, fetched: list[int], query: str
 ) -> None:
-    rows = DatabaseSource("buffering://").read(workspace, SnapshotRequest("user_id", query=query, most=FEW))
+    rows = DatabaseSource("buffering://").read(workspace, SnapshotRequest("user_id", query=query, sample_rows=FEW))
 
     assert workspace.one(f"select count(*) from ({rows.select})") == (FEW,)
     assert max(fetched) == FEW
@@ -172,7 +179,7 @@ def test_a_run_reads_all_rows_of_such_a_database(workspace: Workspace, fetched: 
 
 def test_a_wrong_query_is_reported_as_it_is_written(workspace: Workspace, fetched: list[int]) -> None:
     with pytest.raises(SourceError) as failed:
-        DatabaseSource("buffering://").read(workspace, SnapshotRequest("user_id", query="select nope", most=FEW))
+        DatabaseSource("buffering://").read(workspace, SnapshotRequest("user_id", query="select nope", sample_rows=FEW))
 
     assert "no such column: nope" in str(failed.value)
     assert "few_rows" not in str(failed.value)

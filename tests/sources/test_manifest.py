@@ -12,7 +12,7 @@ import pytest
 from audience_sync.errors import IncompleteError
 from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRows
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.sources.storage.manifest import ManifestEntry, parsed
+from audience_sync.sources.storage.manifest import ManifestEntry, parse_manifest
 from audience_sync.workspace import Workspace
 
 from .conftest import Write
@@ -69,7 +69,7 @@ def test_files_that_are_as_they_are_listed_are_read(
     manifest: str, rows: int | None, members: Path, write: Write
 ) -> None:
     write("members/_manifest", manifest)
-    assert read(members.parent, "members/_manifest").promised == rows
+    assert read(members.parent, "members/_manifest").manifest_rows == rows
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_files_that_are_not_as_they_are_listed_are_refused(
 
 def test_a_file_of_several_that_are_listed_is_read_when_all_are_there(members: Path, write: Write) -> None:
     write("members/_manifest", listed({"name": "1.csv", "rows": 2}, {"name": "2.csv", "rows": 1}))
-    assert read(members.parent, "members/_manifest", file="members/1.csv").promised == 2
+    assert read(members.parent, "members/_manifest", file="members/1.csv").manifest_rows == 2
     (members / "2.csv").unlink()
     with pytest.raises(IncompleteError, match=r"lists 2\.csv, which isn't there"):
         read(members.parent, "members/_manifest", file="members/1.csv")
@@ -115,7 +115,7 @@ def test_a_file_of_several_that_are_listed_is_read_when_all_are_there(members: P
 
 def test_of_a_query_nobody_promised_how_many_rows_it_finds(members: Path, write: Write) -> None:
     write("members/_manifest", listed({"name": "1.csv", "rows": 2}, {"name": "2.csv", "rows": 1}))
-    assert read(members.parent, "members/_manifest", query="from 'members/1.csv'").promised is None
+    assert read(members.parent, "members/_manifest", query="from 'members/1.csv'").manifest_rows is None
     write("members/1.csv", "user_id\nada\n")
     write("members/_manifest", listed({"name": "1.csv", "bytes": 16}, "2.csv"))
     with pytest.raises(IncompleteError, match=r"members/1\.csv has 12 bytes"):
@@ -129,11 +129,11 @@ def test_remote_files_are_compared_with_a_remote_manifest() -> None:
     memory.pipe("/listed/manifest", listed({"name": "1.csv", "bytes": 16, "rows": 2}).encode())
     with Workspace(0, ["/"]) as workspace:
         wanted = SnapshotRequest("user_id", file="1.csv", expected=Expectations(manifest="manifest"))
-        assert FilesSource("memory://listed").read(workspace, wanted).promised == 2
+        assert FilesSource("memory://listed").read(workspace, wanted).manifest_rows == 2
         memory.pipe("/listed/1.csv", ONE[:8].encode())
         with pytest.raises(IncompleteError, match="has 8 bytes"):
             FilesSource("memory://listed").read(workspace, wanted)
 
 
 def test_a_manifest_may_begin_with_a_byte_order_mark() -> None:
-    assert parsed("m", b'\xef\xbb\xbf{"files": ["1.csv"]}') == [ManifestEntry("1.csv")]
+    assert parse_manifest("m", b'\xef\xbb\xbf{"files": ["1.csv"]}') == [ManifestEntry("1.csv")]

@@ -34,8 +34,8 @@ def test_a_remote_file_system_that_says_no_more_than_a_size_gives_no_mark() -> N
     fsspec = pytest.importorskip("fsspec")
     fsspec.filesystem("memory").pipe("/marks/vip.csv", b"user_id\nada\n")
     source = FilesSource("memory://marks")
-    assert source.mark(SnapshotRequest(user_id="user_id", file="vip.csv")) is None
-    assert source.mark(SnapshotRequest(user_id="user_id", file="nothing.csv")) is None
+    assert source.fingerprint(SnapshotRequest(user_id="user_id", file="vip.csv")) is None
+    assert source.fingerprint(SnapshotRequest(user_id="user_id", file="nothing.csv")) is None
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def predictions(tmp_path: Path) -> Path:
 
 def mark(path: Path, probe: str | None) -> str | None:
     wanted = SnapshotRequest(user_id="user_id", query="select user_id from predictions", probe=probe)
-    return DatabaseSource(f"sqlite:///{path}").mark(wanted)
+    return DatabaseSource(f"sqlite:///{path}").fingerprint(wanted)
 
 
 def test_a_database_has_a_mark_where_a_probe_is_given(predictions: Path) -> None:

@@ -116,7 +116,7 @@ def test_an_odd_file_and_a_plain_one_are_both_read_once_by_a_glob_a_folder_and_f
 
 def ids(workspace: Workspace, place: Path, **asked: str) -> list[str]:
     rows = FilesSource(place).read(workspace, SnapshotRequest(user_id="user_id", **asked))
-    rejects = workspace.all(rows.rejects)
+    rejects = workspace.all(rows.invalid_rows)
     assert rejects == []
     rows.verify()
     return sorted(row[0] for row in workspace.all(rows.select))

@@ -138,7 +138,7 @@ def test_only_a_query_that_gives_the_same_answer_again_has_a_mark(
     query: str, is_known: bool, tmp_path: Path, shop: None
 ) -> None:
     os.utime(tmp_path / "events" / "1.csv", (1, 1))
-    assert (FilesSource(tmp_path).mark(SnapshotRequest(user_id="user_id", query=query)) is not None) is is_known
+    assert (FilesSource(tmp_path).fingerprint(SnapshotRequest(user_id="user_id", query=query)) is not None) is is_known
 
 
 def test_a_quote_in_the_name_of_a_file_is_written_twice(write: Write, read: Read) -> None:

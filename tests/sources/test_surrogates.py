@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_sync.sources.values.surrogates import Halves, marked
+from audience_sync.sources.values.surrogates import SurrogateScanner, replace_halves
 
 from .conftest import Read, Write
 
@@ -75,10 +75,10 @@ def test_however_a_text_is_cut_each_half_gets_a_mark_and_nothing_else(parts: lis
     text = "".join(parts).encode()
     chunks = [text[place : place + size] for place in range(0, len(text), size)]
     meant = json.loads(b'"' + text + b'"')
-    found = json.loads(b'"' + b"".join(marked(chunks)) + b'"')
+    found = json.loads(b'"' + b"".join(replace_halves(chunks)) + b'"')
     assert found == "".join("\ufdd0" if "\ud800" <= each <= "\udfff" else each for each in meant)
-    halves = Halves()
+    halves = SurrogateScanner()
     for chunk in chunks:
-        halves.see(chunk)
-    halves.see(b"", is_last=True)
-    assert halves.may_be or found == meant
+        halves.scan(chunk)
+    halves.scan(b"", is_last=True)
+    assert halves.found or found == meant

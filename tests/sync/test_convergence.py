@@ -101,7 +101,7 @@ class Snapshots(Source):
             select = _values([(user,) for user in self._step.members[wanted.file or ""]], "user_id")
         return SnapshotRows(select, "select 1 where false", explain=lambda error: AssertionError(str(error)))  # type: ignore
 
-    def mark(self, wanted: SnapshotRequest) -> str | None:
+    def fingerprint(self, wanted: SnapshotRequest) -> str | None:
         return None
 
     def check(self) -> str:

@@ -99,12 +99,12 @@ def backup(context: click.Context, file: Path) -> None:
     """Copy a SQLite store into FILE, as it is at one moment; runs may continue."""
     from audience_sync.cli.base.output import path_text, print_json, screen, write
     from audience_sync.cli.wiring.dependencies import options_of, settings_of_written_store
-    from audience_sync.config.validate.shared_files import Use
+    from audience_sync.config.validate.shared_files import FileUse
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.maintenance.backup import back_up
 
     options = options_of(context)
-    store = Store(settings_of_written_store(options, [Use("FILE", str(file), is_written=True)]).store)
+    store = Store(settings_of_written_store(options, [FileUse("FILE", str(file), is_written=True)]).store)
     size = back_up(store, file)
     if options.as_json:
         print_json({"file": str(file), "bytes": size})

@@ -81,7 +81,7 @@ def unfreeze(context: click.Context, key: str) -> None:
 
 def _audience_id(connection: Connection, key: str) -> Mapping[str, int]:
     """The audience's id, by its key. Raises UnknownNameError and RetiredError."""
-    from audience_sync.config.read.suggestions import there_is_no
+    from audience_sync.config.read.suggestions import not_found_message
     from audience_sync.errors import RetiredError, UnknownNameError
     from audience_sync.model import PropertyKind
     from audience_sync.store.audiences.properties import read_properties
@@ -94,7 +94,9 @@ def _audience_id(connection: Connection, key: str) -> Mapping[str, int]:
     audiences = {each.key: each.id for each in live if each.kind is PropertyKind.AUDIENCE}
     if key not in audiences:
         remedy = "Before its first run an audience can wait instead: `initial: manual`."
-        raise UnknownNameError(f"{there_is_no('audience', [key], audiences)} Nothing was changed or sent.\n  {remedy}")
+        raise UnknownNameError(
+            f"{not_found_message('audience', [key], audiences)} Nothing was changed or sent.\n  {remedy}"
+        )
     return {key: audiences[key]}
 
 

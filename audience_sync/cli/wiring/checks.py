@@ -199,7 +199,7 @@ def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]
                 yield _failed("audience", name, f"its source {audience.source} failed")
                 continue
             try:
-                sources[audience.source].read(workspace, replace(snapshot_request(audience), most=FEW_ROWS))
+                sources[audience.source].read(workspace, replace(snapshot_request(audience), sample_rows=FEW_ROWS))
                 yield CheckResult("audience", name, True, f"readable from {audience.source}")
             except AudienceSyncError as error:
                 yield _failed("audience", name, error)
@@ -210,7 +210,7 @@ def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]
                 yield _failed("traits", entry.source, f"the source {entry.source} failed")
                 continue
             try:
-                sources[entry.source].read(workspace, replace(snapshot_request(entry), most=FEW_ROWS))
+                sources[entry.source].read(workspace, replace(snapshot_request(entry), sample_rows=FEW_ROWS))
                 yield CheckResult("traits", entry.source, True, ", ".join(entry.columns))
             except AudienceSyncError as error:
                 yield _failed("traits", entry.source, error)

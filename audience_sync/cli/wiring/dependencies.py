@@ -24,7 +24,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
 
 if TYPE_CHECKING:
-    from audience_sync.config.validate.shared_files import Use
+    from audience_sync.config.validate.shared_files import FileUse
     from audience_sync.destinations.base import Audiencing, Destination
     from audience_sync.sources.base import Source
     from audience_sync.sync.values.request import RunDependencies
@@ -72,7 +72,7 @@ def read_store_settings(options: GlobalOptions) -> StoreSettings:
     return settings
 
 
-def settings_of_written_store(options: GlobalOptions, outputs: Sequence[Use] = ()) -> StoreSettings:
+def settings_of_written_store(options: GlobalOptions, outputs: Sequence[FileUse] = ()) -> StoreSettings:
     """As `read_store_settings`, for a command that writes the store, or ``outputs`` that its command line names.
 
     Neither may be a file that the project uses otherwise; of a config that can't be loaded whole that isn't clear.
@@ -118,9 +118,9 @@ def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependenc
 
 def open_source(name: str, config: SourceConfig) -> Source:
     """Nothing is opened yet, and what can't be is an error of each entry that is read from it."""
-    from audience_sync.sources.boundary import Bounded
+    from audience_sync.sources.boundary import BoundedSource
 
-    return Bounded(name, lambda: _source(config), config.timeout)
+    return BoundedSource(name, lambda: _source(config), config.timeout)
 
 
 def _source(config: SourceConfig) -> Source:

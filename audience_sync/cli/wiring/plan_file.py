@@ -23,9 +23,9 @@ LARGEST_PLAN = 50_000_000  # bytes
 def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
     """Raise click.BadParameter for a file of the project, and for one that is there and is no plan."""
     from audience_sync.cli.wiring.project_files import output_problem
-    from audience_sync.config.validate.shared_files import Use
+    from audience_sync.config.validate.shared_files import FileUse
 
-    if problem := output_problem(settings, config, [Use(_HINT, str(out), is_written=True)]):
+    if problem := output_problem(settings, config, [FileUse(_HINT, str(out), is_written=True)]):
         raise click.BadParameter(problem.message, param_hint=_HINT)
     if out.is_file() and not _may_be_replaced(out):
         message = f"{out} exists and is not a saved plan. It was not changed, and no plan was made. Name another file"

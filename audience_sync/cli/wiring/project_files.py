@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from audience_sync.config.models import Settings
-from audience_sync.config.validate.own_output import holds_other_than_metrics
-from audience_sync.config.validate.shared_files import Use, database_uses, shared_paths, short_path
+from audience_sync.config.validate.own_output import contains_other_than_metrics
+from audience_sync.config.validate.shared_files import FileUse, database_uses, shared_paths, short_path
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.sources.storage.resolve_names import LocalFolder, file_words
 
@@ -32,13 +32,13 @@ def refuse_store_file(settings: Settings, config: str) -> None:
         raise ConfigError(problems)
 
 
-def output_problem(settings: Settings, config: str, outputs: Sequence[Use]) -> Problem | None:
+def output_problem(settings: Settings, config: str, outputs: Sequence[FileUse]) -> Problem | None:
     """Why a command may not write these files, whether they exist or not. All have one option."""
     problems = shared_paths(_uses(settings, config, *outputs))
     return next((each for each in problems if outputs and each.path == outputs[0].option), None)
 
 
-def _uses(settings: Settings, config: str, *outputs: Use) -> list[Use]:
+def _uses(settings: Settings, config: str, *outputs: FileUse) -> list[FileUse]:
     written = [*_written(settings), *outputs]
     coming = (use for each in written for use in _entries_that_would_read(settings, each.path))
     return [*_read(settings, config), *coming, *written]
@@ -49,26 +49,26 @@ def _foreign(settings: Settings) -> Iterator[Problem]:
     for name, options in settings.destinations.items():
         for option, reason in options.foreign_files():
             yield Problem(f"destinations.{name}.{option}", reason)
-    if (file := settings.metrics.file) and holds_other_than_metrics(file):
+    if (file := settings.metrics.file) and contains_other_than_metrics(file):
         message = "exists and does not hold metrics of audience-sync: a run would replace it"
         yield Problem("metrics.file", f"`{short_path(file)}` {message}. Name another file, or move this one away")
 
 
-def _written(settings: Settings) -> Iterator[Use]:
+def _written(settings: Settings) -> Iterator[FileUse]:
     yield from database_uses("store", settings.store, is_written=True)
     for name, options in settings.destinations.items():
         for option in options.written_files:
             if path := getattr(options, option):
-                yield Use(f"destinations.{name}.{option}", str(path), True)
+                yield FileUse(f"destinations.{name}.{option}", str(path), True)
     if settings.metrics.file is not None:
-        yield Use("metrics.file", settings.metrics.file, True)
+        yield FileUse("metrics.file", settings.metrics.file, True)
 
 
-def _read(settings: Settings, config: str) -> Iterator[Use]:
-    yield Use("the config", config)
-    yield from (Use("${file:...} in the config", path) for path in settings.files_read)
+def _read(settings: Settings, config: str) -> Iterator[FileUse]:
+    yield FileUse("the config", config)
+    yield from (FileUse("${file:...} in the config", path) for path in settings.files_read)
     if settings.ca_file is not None:
-        yield Use("ca_file", settings.ca_file)
+        yield FileUse("ca_file", settings.ca_file)
     for name, source in settings.sources.items():
         yield from database_uses(f"sources.{name}.database", source.database or "", is_written=False)
     for name, options in settings.destinations.items():
@@ -76,22 +76,22 @@ def _read(settings: Settings, config: str) -> Iterator[Use]:
             (option, value) for option, value in options if option.endswith("_file") and isinstance(value, str | Path)
         ]
         yield from (
-            Use(f"destinations.{name}.{option}", str(value))
+            FileUse(f"destinations.{name}.{option}", str(value))
             for option, value in own
             if option not in options.written_files and value != settings.ca_file  # which every destination has
         )
     for option, folder, word in _local_names(settings):
         with suppress(OSError):  # a folder that can't be listed is the reader's to report
-            yield from (Use(option, str(path)) for path in folder.paths(word))
+            yield from (FileUse(option, str(path)) for path in folder.paths(word))
 
 
-def _entries_that_would_read(settings: Settings, path: str) -> Iterator[Use]:
+def _entries_that_would_read(settings: Settings, path: str) -> Iterator[FileUse]:
     """Those that read a file which isn't there yet, once it is."""
     if os.path.exists(path):
         return
     for option, folder, word in _local_names(settings):
-        if folder.would_mean(word, path):
-            yield Use(option, path)
+        if folder.would_match(word, path):
+            yield FileUse(option, path)
 
 
 def _local_names(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:

@@ -9,7 +9,9 @@ from audience_sync.config.read.problems import ConfigProblem, RawConfig
 from audience_sync.config.read.suggestions import unknown_name_message, unknown_option
 
 
-def for_environment(tree: RawConfig, name: str | None, parts: frozenset[str]) -> tuple[RawConfig, list[ConfigProblem]]:
+def apply_environment(
+    tree: RawConfig, name: str | None, parts: frozenset[str]
+) -> tuple[RawConfig, list[ConfigProblem]]:
     """The config with the environment's overrides; ``parts`` are the names a config may have at its top.
 
     Mappings merge, lists are replaced, null removes; a destination of another type replaces the whole.
@@ -18,14 +20,14 @@ def for_environment(tree: RawConfig, name: str | None, parts: frozenset[str]) ->
     environments = tree.get("environments") or {}
     if not isinstance(environments, dict):
         return rest, [ConfigProblem(("environments",), "it must be a mapping: environment names to overrides")]
-    findings = list(_checked(environments, parts))
+    problems = list(_problems(environments, parts))
     if name is not None and name not in environments:
         return rest, [
-            *findings,
+            *problems,
             ConfigProblem(("environments",), unknown_name_message("environment", name, environments)),
         ]
     overrides = environments.get(name) if name is not None else None
-    return (_laid_over(rest, _only(parts, overrides)) if isinstance(overrides, dict) else rest), findings
+    return (_merge(rest, _only(parts, overrides)) if isinstance(overrides, dict) else rest), problems
 
 
 def _only(parts: frozenset[str], overrides: RawConfig) -> RawConfig:
@@ -33,7 +35,7 @@ def _only(parts: frozenset[str], overrides: RawConfig) -> RawConfig:
     return {part: value for part, value in overrides.items() if part in parts}
 
 
-def _checked(environments: RawConfig, parts: frozenset[str]) -> Iterator[ConfigProblem]:
+def _problems(environments: RawConfig, parts: frozenset[str]) -> Iterator[ConfigProblem]:
     for name, overrides in environments.items():
         if overrides is not None and not isinstance(overrides, dict):
             yield ConfigProblem(("environments", name), "it must be a mapping, like the config itself")
@@ -42,16 +44,16 @@ def _checked(environments: RawConfig, parts: frozenset[str]) -> Iterator[ConfigP
                 yield ConfigProblem(("environments", name, part), unknown_option(part, parts))
 
 
-def _laid_over(base: RawConfig, overrides: RawConfig) -> RawConfig:
-    merged = {part: _value(base.get(part), value) for part, value in overrides.items()}
+def _merge(base: RawConfig, overrides: RawConfig) -> RawConfig:
+    merged = {part: _merge_value(base.get(part), value) for part, value in overrides.items()}
     return {part: value for part, value in {**base, **merged}.items() if overrides.get(part, 0) is not None}
 
 
-def _value(base: Any, override: Any) -> Any:
-    if isinstance(base, dict) and isinstance(override, dict) and not _of_another_type(base, override):
-        return _laid_over(base, override)
+def _merge_value(base: Any, override: Any) -> Any:
+    if isinstance(base, dict) and isinstance(override, dict) and not _has_another_type(base, override):
+        return _merge(base, override)
     return override
 
 
-def _of_another_type(base: RawConfig, override: RawConfig) -> bool:
+def _has_another_type(base: RawConfig, override: RawConfig) -> bool:
     return "type" in base and override.get("type", base["type"]) != base["type"]

@@ -28,7 +28,7 @@ class SqliteUrl:
     query: str = ""
 
     @classmethod
-    def parsed(cls, url: str) -> Self | None:
+    def parse(cls, url: str) -> Self | None:
         """None for every other database, and for an address without a file."""
         match = _SQLITE_FILE.fullmatch(url)
         return match and cls(match[1], unquote(match[2], errors="surrogateescape"), match[3] or "")
@@ -51,7 +51,7 @@ def sqlite_url(path: str | Path) -> str:
 
 def database_url(url: str, folder: Path) -> str:
     """SQLite's file made absolute; PostgreSQL by psycopg 3, whatever SQLAlchemy's version would take."""
-    if sqlite := SqliteUrl.parsed(url):
+    if sqlite := SqliteUrl.parse(url):
         if not sqlite.is_file:
             return url
         return SqliteUrl(sqlite.driver, absolute_path(sqlite.path, folder), sqlite.query).text
@@ -71,13 +71,13 @@ def store_problem(url: str) -> str | None:
 
 def url_problem(url: str) -> str | None:
     """Why a database's URL would mean another one than its writer meant, or None."""
-    sqlite = SqliteUrl.parsed(url)
+    sqlite = SqliteUrl.parse(url)
     if sqlite and not _OPTIONS.fullmatch(sqlite.query):
         return "a `?` in it begins options, `?timeout=30`; in a file's name write `%3F` instead"
-    return password_problem(url)
+    return password_problem_in_url(url)
 
 
-def password_problem(url: str) -> str | None:
+def password_problem_in_url(url: str) -> str | None:
     """Why the password can't be told from the host, or None: the rest of it would be looked up, and shown."""
     if re.match(r"[\w+.-]+://[^:/]*:[^@]*@[^/?]*@", url):
         return "the password in it has an `@`: write `%40` instead (and `%3A` for `:`, `%2F` for `/`, `%25` for `%`)"

@@ -15,14 +15,14 @@ RawConfig = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    place: ConfigPath
+    path: ConfigPath
     message: str
 
 
-def dotted(place: ConfigPath) -> str:
+def dotted(path: ConfigPath) -> str:
     """``audiences[2].guard.max_removed``"""
     text = ""
-    for part in place:
+    for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 
@@ -30,7 +30,7 @@ def dotted(place: ConfigPath) -> str:
 def config_error(findings: Iterable[ConfigProblem], secrets: Iterable[str] = ()) -> ConfigError:
     """Every finding once, in its order; a secret in a message is masked."""
     known = tuple(secrets)
-    problems = (Problem(dotted(found.place), mask_secrets(found.message, known)) for found in findings)
+    problems = (Problem(dotted(found.path), mask_secrets(found.message, known)) for found in findings)
     return ConfigError(list(dict.fromkeys(problems)))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 BROKEN = "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
 #: References within references: deeper ones are a mistake, or an attack on Python's stack.
-MOST_NESTED = 50
+MAX_NESTING = 50
 _TOKEN = re.compile(r"\$\$\{|\$\{|\}")
 _HEAD = re.compile(r"\$\{(?:(?P<file>file:)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-)?)")
 
@@ -21,35 +21,35 @@ class Variable:
     """``default``: None where the reference has none."""
 
     name: str
-    default: Text | None
+    default: ParsedText | None
 
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    path: Text
+    path: ParsedText
 
 
 #: Literal texts and references, in their order.
-Text = tuple[str | Variable | FileContent, ...]
+ParsedText = tuple[str | Variable | FileContent, ...]
 
 
-def parse(text: str) -> Text:
+def parse(text: str) -> ParsedText:
     """What a text of the config consists of. Raises BrokenReferenceError."""
-    parts, end = _text(text, 0, 0)
+    parts, end = _parse_text(text, 0, 0)
     assert end == len(text)
     return parts
 
 
-def _text(text: str, start: int, depth: int) -> tuple[Text, int]:
+def _parse_text(text: str, start: int, depth: int) -> tuple[ParsedText, int]:
     """The parts up to the brace that closes a reference (``depth`` > 0) or the end; and where that is."""
-    if depth > MOST_NESTED:
-        raise BrokenReferenceError(f"variables are nested deeper than {MOST_NESTED} times: write fewer")
+    if depth > MAX_NESTING:
+        raise BrokenReferenceError(f"variables are nested deeper than {MAX_NESTING} times: write fewer")
     parts, escaped = list[str | Variable | FileContent](), 0
     while token := _TOKEN.search(text, start):
         parts.append(text[start : token.start()])
         start = token.end()
         if token[0] == "${":
-            reference, start = _reference(text, token.start(), depth)
+            reference, start = _parse_reference(text, token.start(), depth)
             parts.append(reference)
         elif token[0] == "$${":
             parts.append("${")
@@ -64,7 +64,7 @@ def _text(text: str, start: int, depth: int) -> tuple[Text, int]:
     return tuple(filter(None, [*parts, text[start:]])), len(text)
 
 
-def _reference(text: str, start: int, depth: int) -> tuple[Variable | FileContent, int]:
+def _parse_reference(text: str, start: int, depth: int) -> tuple[Variable | FileContent, int]:
     """The reference that begins here, and where the text after it begins."""
     head = _HEAD.match(text, start)
     if head is None:
@@ -73,7 +73,7 @@ def _reference(text: str, start: int, depth: int) -> tuple[Variable | FileConten
         if text[head.end() : head.end() + 1] != "}":
             raise BrokenReferenceError(BROKEN)
         return Variable(head["name"], None), head.end() + 1
-    inner, end = _text(text, head.end(), depth + 1)
+    inner, end = _parse_text(text, head.end(), depth + 1)
     if head["name"]:
         return Variable(head["name"], inner), end + 1
     if not inner:

@@ -8,11 +8,11 @@ from difflib import get_close_matches
 
 def unknown_name_message(what: str, name: str, known: Iterable[str], *, listed: bool = True) -> str:
     """The problem with ``name``, and the nearest known one; where none is near, all of them (``listed``)."""
-    return _unknown(f"unknown {what} `{name}`", name, known, _several(what) if listed else "")
+    return _unknown(f"unknown {what} `{name}`", name, known, _plural_heading(what) if listed else "")
 
 
 def unknown_option(name: str, known: Iterable[str]) -> str:
-    """The same of an option, whose name stands in the problem's place already."""
+    """The same of an option, whose name stands in the problem's path already."""
     return _unknown("unknown option", name, known, "Options")
 
 
@@ -23,13 +23,13 @@ def _unknown(what: str, name: str, known: Iterable[str], heading: str) -> str:
     return f"{what}. {heading}: {', '.join(names) or 'none yet'}" if heading else what
 
 
-def _several(what: str) -> str:
+def _plural_heading(what: str) -> str:
     """``Types of destination`` for ``type of destination``."""
     first, *others = what.split(" ")
     return " ".join([f"{first.capitalize()}s", *others])
 
 
-def there_is_no(what: str, names: Iterable[str], known: Iterable[str]) -> str:
+def not_found_message(what: str, names: Iterable[str], known: Iterable[str]) -> str:
     """What a person typed and nothing has, with the nearest name there is: one or two sentences for each."""
     there = sorted(known)
     return " ".join(

@@ -9,8 +9,8 @@ import re
 from datetime import timedelta
 
 #: No option takes a number of more; Python refuses to read one of more than 4,300.
-MOST_DIGITS = 100
-TOO_LONG = f"a number has at most {MOST_DIGITS} digits"
+MAX_DIGITS = 100
+TOO_LONG = f"a number has at most {MAX_DIGITS} digits"
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {
@@ -87,7 +87,7 @@ def parse_size(value: object) -> int:
 
 def parse_whole(text: str) -> int:
     """Digits as a number."""
-    if len(text.strip()) > MOST_DIGITS:
+    if len(text.strip()) > MAX_DIGITS:
         raise ValueError(TOO_LONG)
     return int(text)
 
@@ -104,6 +104,6 @@ def _parts(pattern: str, value: object, remedy: str) -> tuple[str, ...]:
     match = re.fullmatch(pattern, value.strip(), re.IGNORECASE) if isinstance(value, str) else None
     if match is None:
         raise ValueError(remedy)
-    if any(len(part) > MOST_DIGITS for part in match.groups()):
+    if any(len(part) > MAX_DIGITS for part in match.groups()):
         raise ValueError(TOO_LONG)
     return match.groups()

@@ -9,13 +9,13 @@ from pathlib import Path
 import yaml
 
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, config_error
-from audience_sync.config.read.units import MOST_DIGITS, TOO_LONG
+from audience_sync.config.read.units import MAX_DIGITS, TOO_LONG
 from audience_sync.errors import NoConfigError
 
 _STR, _MERGE, _TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 #: No config is larger, in the file or with its aliases written out.
-MOST_BYTES, MOST_PARTS = 5_000_000, 200_000
+MAX_BYTES, MAX_PARTS = 5_000_000, 200_000
 _MISSING = (
     "the file does not exist. Create an example project: audience-sync init my-project; or name it: --config FILE"
 )
@@ -35,53 +35,53 @@ def read(path: Path) -> tuple[RawConfig, list[ConfigProblem]]:
     """The file's values, and which names are there twice. Raises ConfigError where it can't be read."""
     try:
         with path.open("rb") as file:
-            return parsed(file.read(MOST_BYTES + 1))
+            return parse(file.read(MAX_BYTES + 1))
     except FileNotFoundError:
         raise NoConfigError(config_error([ConfigProblem((str(path),), _MISSING)]).problems) from None
     except OSError as error:
         raise config_error([ConfigProblem((str(path),), f"it can't be read: {error.strerror}")]) from None
 
 
-def parsed(content: bytes) -> tuple[RawConfig, list[ConfigProblem]]:
+def parse(content: bytes) -> tuple[RawConfig, list[ConfigProblem]]:
     """As `read`, from the file's bytes."""
-    if len(content) > MOST_BYTES:
-        raise config_error([ConfigProblem((), f"it is larger than {MOST_BYTES:,} bytes: is this the config?")])
+    if len(content) > MAX_BYTES:
+        raise config_error([ConfigProblem((), f"it is larger than {MAX_BYTES:,} bytes: is this the config?")])
     try:
         loader = _Loader(content)
         root = loader.get_single_node()
-        findings = list(_checked_names(root, (), set(), count()))
+        problems = list(_check_names(root, (), set(), count()))
         tree = loader.construct_document(root) if root else {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise config_error([ConfigProblem((), _syntax(error))]) from None
+        raise config_error([ConfigProblem((), _syntax_message(error))]) from None
     if tree is not None and not isinstance(tree, dict):
         raise config_error([ConfigProblem((), "the config must be a mapping: `store: ...`, `sources: ...` and so on")])
-    return tree or {}, findings
+    return tree or {}, problems
 
 
-def _checked_names(
-    node: yaml.Node | None, place: ConfigPath, above: set[int], counted: Iterator[int]
+def _check_names(
+    node: yaml.Node | None, path: ConfigPath, above: set[int], counted: Iterator[int]
 ) -> Iterator[ConfigProblem]:
     """Finds names that are there twice and texts that can't be stored, and makes every name text on the way."""
-    if next(counted) > MOST_PARTS:
-        raise ValueError(f"with its aliases written out it has more than {MOST_PARTS:,} parts")
+    if next(counted) > MAX_PARTS:
+        raise ValueError(f"with its aliases written out it has more than {MAX_PARTS:,} parts")
     if id(node) in above:
         raise ValueError(f"{_line(node)}the alias contains itself")
     inner = above | {id(node)}
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _checked_names(item, (*place, index), inner, counted)
-    elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > MOST_DIGITS:
+            yield from _check_names(item, (*path, index), inner, counted)
+    elif isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
         node.tag = _STR  # Python would refuse to read it
-        yield ConfigProblem(place, f"{_line(node)}{TOO_LONG}; where it is text, write it in quotes")
+        yield ConfigProblem(path, f"{_line(node)}{TOO_LONG}; where it is text, write it in quotes")
     elif isinstance(node, yaml.ScalarNode) and "\0" in node.value:
-        yield ConfigProblem(place, "it contains a NUL character, which no store can keep: remove it")
+        yield ConfigProblem(path, "it contains a NUL character, which no store can keep: remove it")
     elif isinstance(node, yaml.MappingNode):
-        yield from _repeated(node, place)
+        yield from _repeated_names(node, path)
         for name, value in node.value:
-            yield from _checked_names(value, (*place, str(name.value)), inner, counted)
+            yield from _check_names(value, (*path, str(name.value)), inner, counted)
 
 
-def _repeated(node: yaml.MappingNode, place: ConfigPath) -> Iterator[ConfigProblem]:
+def _repeated_names(node: yaml.MappingNode, path: ConfigPath) -> Iterator[ConfigProblem]:
     first: dict[str, yaml.Node] = {}
     for name, _ in node.value:
         if not isinstance(name, yaml.ScalarNode):
@@ -89,12 +89,12 @@ def _repeated(node: yaml.MappingNode, place: ConfigPath) -> Iterator[ConfigProbl
         if name.tag != _MERGE:
             name.tag = _STR
         if name.value in first and name.tag != _MERGE:
-            lines = f"lines {_number(first[name.value])} and {_number(name)}"
-            yield ConfigProblem((*place, name.value), f"it is there twice, on {lines}: keep one")
+            lines = f"lines {_line_number(first[name.value])} and {_line_number(name)}"
+            yield ConfigProblem((*path, name.value), f"it is there twice, on {lines}: keep one")
         first.setdefault(name.value, name)
 
 
-def _syntax(error: Exception) -> str:
+def _syntax_message(error: Exception) -> str:
     """Where and what, without the line itself: it may hold a secret."""
     if isinstance(error, yaml.MarkedYAMLError):
         # {key: ${NAME}} is the mistake that this program's variables invite.
@@ -113,5 +113,5 @@ def _line(at: yaml.Node | yaml.MarkedYAMLError | None) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
 
 
-def _number(node: yaml.Node) -> int:
+def _line_number(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1

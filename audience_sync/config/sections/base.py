@@ -14,7 +14,7 @@ from audience_sync.config.read.units import parse_duration, parse_rate, parse_si
 from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
 
 #: The most that ``max_answer`` may be (bytes): every sender may hold one answer in memory.
-MOST_ANSWER = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class StrictModel(BaseModel):
@@ -50,16 +50,16 @@ class Events(StrictModel):
     exited: str = Field(default="Audience Exited", min_length=1, description="The name where a user left.")
 
 
-def _events(value: object) -> object:
+def _parse_events(value: object) -> object:
     """`true` is the names as they come, `false` none."""
     return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
-EventsText = Annotated[Events | None, BeforeValidator(_events, json_schema_input_type=bool | Events | None)]
+EventsText = Annotated[Events | None, BeforeValidator(_parse_events, json_schema_input_type=bool | Events | None)]
 
 
-def _answer_size(size: int) -> int:
-    if not 64_000 <= size <= MOST_ANSWER:
+def _check_answer_size(size: int) -> int:
+    if not 64_000 <= size <= MAX_ANSWER_BYTES:
         raise ValueError("must be between 64KB and 4MiB")
     return size
 
@@ -85,7 +85,7 @@ class DestinationOptions(StrictModel):
         description="End the run's delivery after so long without progress; its calls stay pending.",
     )
 
-    max_answer: Annotated[Size, AfterValidator(_answer_size)] | None = Field(
+    max_answer: Annotated[Size, AfterValidator(_check_answer_size)] | None = Field(
         default=None,
         description="Most that is read of an answer, `64KB` to `4MiB`; default: what the destination needs (1 MiB).",
         json_schema_extra={"examples": ["2MB"]},

@@ -53,7 +53,7 @@ def parse_cron(text: str) -> str:
         raise ValueError(f"a cron expression has five fields, {_EXAMPLE}")
     for field, part in zip(_FIELDS, parts, strict=True):
         for item in part.split(","):
-            _check(field, item)
+            _check_item(field, item)
     _refuse_never(" ".join(parts))
     return " ".join(parts)
 
@@ -65,7 +65,7 @@ def _refuse_never(text: str) -> None:
         raise ValueError("no month has such a day: it would never run") from None
 
 
-def _check(field: _Field, item: str) -> None:
+def _check_item(field: _Field, item: str) -> None:
     base, slash, step = item.partition("/")
     if slash and not re.fullmatch(r"[1-9][0-9]{0,3}", step):
         raise ValueError(f"the {field.name}'s step, after `/`, must be a number from 1 on")

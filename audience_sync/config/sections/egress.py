@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 
-from audience_sync.config.read.paths import absolute_path, password_problem
+from audience_sync.config.read.paths import absolute_path, password_problem_in_url
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig
 
 #: Values of `proxy` that are not an address.
@@ -22,7 +22,7 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _FORMS = "`http://proxy.example.com:3128`, `environment` or `none`"
 
 
-def _proxy(value: object) -> str:
+def _parse_proxy(value: object) -> str:
     """YAML reads `no`, `off` and `false` as one. Errors never repeat the address: it may carry a password."""
     if value is False:
         return NO_PROXY
@@ -33,7 +33,7 @@ def _proxy(value: object) -> str:
         return text
     if re.match(r"socks\w*:", text):
         raise ValueError("SOCKS proxies are not supported: use an HTTP proxy")
-    if problem := password_problem(text):
+    if problem := password_problem_in_url(text):
         raise ValueError(problem)
     if not re.match(r"https?://", text):
         raise ValueError(f"it must be {_FORMS}: an address begins with `http://` or `https://`")
@@ -51,7 +51,7 @@ def _proxy(value: object) -> str:
 
 
 CaFile = Annotated[str, Field(min_length=1)]
-ProxyText = Annotated[str, BeforeValidator(_proxy, json_schema_input_type=str)]
+ProxyText = Annotated[str, BeforeValidator(_parse_proxy, json_schema_input_type=str)]
 CA_FILE = "A file with certificates (PEM) of CAs that are trusted in addition to the public ones"
 PROXY = (
     "The proxy on the way: its address, `none`, or `environment` for the variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY "
@@ -60,16 +60,16 @@ PROXY = (
 PROXY_EXAMPLES = ["http://user:password@proxy.example.com:3128", "environment"]
 
 
-def findings(tree: RawConfig, folder: Path, variables: Mapping[str, str]) -> Iterator[ConfigProblem]:
+def find_problems(tree: RawConfig, folder: Path, variables: Mapping[str, str]) -> Iterator[ConfigProblem]:
     """Files of CAs that can't be used, by where the config names them."""
-    for place, part in _parts(tree):
+    for path, part in _parts(tree):
         file = part.get("ca_file")
         if isinstance(file, str) and file and (problem := ca_problem(absolute_path(file, folder))):
-            yield ConfigProblem((*place, "ca_file"), problem)
+            yield ConfigProblem((*path, "ca_file"), problem)
         if part.get("proxy") == ENVIRONMENT and file is None and (named := ca_variable(variables)):
-            name, path = named
-            if problem := ca_problem(path):
-                yield ConfigProblem((*place, "proxy"), f"of the environment's {name}: {problem}")
+            name, ca_file = named
+            if problem := ca_problem(ca_file):
+                yield ConfigProblem((*path, "proxy"), f"of the environment's {name}: {problem}")
 
 
 def _parts(tree: RawConfig) -> Iterator[tuple[ConfigPath, Mapping[str, object]]]:
@@ -97,13 +97,13 @@ def ca_problem(path: str) -> str | None:
     except FileNotFoundError:
         return f"{path} does not exist"
     except ssl.SSLError:
-        return f"{path} has no certificate in PEM form (`-----BEGIN CERTIFICATE-----`).{_convert(file)}"
+        return f"{path} has no certificate in PEM form (`-----BEGIN CERTIFICATE-----`).{_conversion_hint(file)}"
     except OSError as error:
         return f"{path} can't be read ({error.strerror or type(error).__name__})"
     return None
 
 
-def _convert(file: Path) -> str:
+def _conversion_hint(file: Path) -> str:
     """What to do with the other form in which certificates are handed out."""
     with file.open("rb") as content:
         is_der = content.read(2) == b"\x30\x82"

@@ -68,7 +68,7 @@ class MinStay:
         return "1 run" if self.runs == 1 else f"{self.runs} runs"
 
 
-def _known_timezone(name: str) -> str:
+def _check_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -76,20 +76,20 @@ def _known_timezone(name: str) -> str:
     return name
 
 
-def _at_most_a_year(time: timedelta) -> timedelta:
+def _check_interval(time: timedelta) -> timedelta:
     if time > timedelta(days=366):
         raise ValueError(f"'{duration_text(time)}' is too long. The longest interval is one year. Example: 15m")
     return time
 
 
-def _holdout(value: object) -> float:
+def _parse_holdout(value: object) -> float:
     share = parse_share(value)
     if share >= 1:
         raise ValueError(f"{share:.0%} would hold out every user. Use less than 100%.")
     return share
 
 
-def _schedule(value: object) -> object:
+def _parse_schedule(value: object) -> object:
     return {"cron": value} if isinstance(value, str) else value
 
 
@@ -115,7 +115,7 @@ MinStayField = Annotated[
 ]
 HoldoutText = Annotated[
     float,
-    BeforeValidator(_holdout),
+    BeforeValidator(_parse_holdout),
     WithJsonSchema(
         {
             "type": ["string", "number"],
@@ -127,7 +127,7 @@ HoldoutText = Annotated[
         }
     ),
 ]
-TimeZone = Annotated[str, AfterValidator(_known_timezone)]
+TimeZone = Annotated[str, AfterValidator(_check_timezone)]
 Cron = Annotated[str, AfterValidator(parse_cron), Field(examples=["*/15 * * * *"])]
 
 _MAX_REMOVED = (
@@ -180,7 +180,7 @@ class GuardOverride(TraitsGuard):
     max_added: ThresholdField | None = Field(default=None, description=_MAX_ADDED)
 
 
-def _retention(value: object) -> object:
+def _parse_retention(value: object) -> object:
     return dict.fromkeys(HistoryKind, value) if isinstance(value, str | timedelta) else value
 
 
@@ -205,14 +205,14 @@ class Retention(StrictModel):
         return found
 
 
-RetentionText = Annotated[Retention, BeforeValidator(_retention, json_schema_input_type=str | Retention)]
+RetentionText = Annotated[Retention, BeforeValidator(_parse_retention, json_schema_input_type=str | Retention)]
 
 
 class Schedule(StrictModel):
     """When to run: one of `cron` or `every`. A cron expression alone may stand in its place."""
 
     cron: Cron | None = Field(default=None, description="A crontab's five fields; `@hourly`, `@daily` and so on.")
-    every: Annotated[Duration, AfterValidator(_at_most_a_year)] | None = Field(
+    every: Annotated[Duration, AfterValidator(_check_interval)] | None = Field(
         default=None, description="The time between two runs, such as `15m`; at most a year."
     )
     timezone: TimeZone | None = Field(
@@ -222,4 +222,4 @@ class Schedule(StrictModel):
     )
 
 
-ScheduleText = Annotated[Schedule, BeforeValidator(_schedule, json_schema_input_type=str | Schedule)]
+ScheduleText = Annotated[Schedule, BeforeValidator(_parse_schedule, json_schema_input_type=str | Schedule)]

@@ -13,16 +13,16 @@ from audience_sync.encodings import codec_of
 
 Text = Annotated[str, Field(min_length=1)]
 #: For one entry's read, unless the source has its own.
-TIMEOUT = timedelta(hours=1)
+DEFAULT_TIMEOUT = timedelta(hours=1)
 
 
-def _encoding(name: str) -> str:
+def _check_encoding(name: str) -> str:
     codec_of(name)
     return name
 
 
 #: As written, so that a changed name reads the files again.
-Encoding = Annotated[str, AfterValidator(_encoding)]
+Encoding = Annotated[str, AfterValidator(_check_encoding)]
 
 Partitions = Literal["hive"]
 _PARTITIONS = (
@@ -48,7 +48,7 @@ class SourceConfig(StrictModel):
         default=None, description=_PARTITIONS + "a path gives no values. For everything that reads a `files` source."
     )
     timeout: Duration = Field(
-        default=TIMEOUT,
+        default=DEFAULT_TIMEOUT,
         description="Time for the read of one audience or one entry of computed traits, from connecting to the last "
         "row; also for a probe. What takes longer is stopped, and that entry alone fails.",
         examples=["15m"],

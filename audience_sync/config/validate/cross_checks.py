@@ -15,7 +15,7 @@ from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
 
 #: Computed traits of one config: each takes memory while it is compared, beside what DuckDB counts.
-MOST_TRAITS = 250
+MAX_TRAITS = 250
 _NOTHING = "there is nothing to sync: give at least one entry in `audiences` or `computed_traits`"
 _FILE_OF_DATABASE = "`file` is for `files` sources, and `{source}` is a database: give a `query`"
 _FILE_EXPECTED = "`{option}` is for `files` sources, and `{source}` is a database"
@@ -29,11 +29,11 @@ _PARTITIONS_OF_DATABASE = "`partitions` is for `files` sources, and `{source}` i
 _PROBE_OF_FILES = "remove it. Changed files of `{source}` are detected automatically; `probe` is for databases."
 
 
-def findings(tree: RawConfig) -> Iterator[ConfigProblem]:
+def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     audiences, traits = as_list(tree.get("audiences")), as_list(tree.get("computed_traits"))
     if not tree.get("audiences") and not tree.get("computed_traits"):
         yield ConfigProblem(("audiences",), _NOTHING)
-    yield from store_findings(tree)
+    yield from store_problems(tree)
     sources = as_mapping(tree.get("sources"))
     for name, source in sources.items():
         yield from _one_of(source, ("files", "database"), ("sources", name))
@@ -41,27 +41,27 @@ def findings(tree: RawConfig) -> Iterator[ConfigProblem]:
             yield ConfigProblem(("sources", name, "partitions"), _PARTITIONS_OF_DATABASE.format(source=name))
         if isinstance(url := as_mapping(source).get("database"), str) and (problem := url_problem(url)):
             yield ConfigProblem(("sources", name, "database"), problem)
-    for place, entry in (*entries(audiences, "audiences"), *entries(traits, "computed_traits")):
-        yield from _ids(entry, place)
-        yield from _expect(entry, sources, (*place, "expect"))
-    for place, entry in entries(audiences, "audiences"):
-        yield from _origin(entry, sources, place)
-        yield from _audience(entry, as_mapping(tree.get("destinations")), place)
-    for place, entry in entries(traits, "computed_traits"):
-        yield from _origin(entry, sources, place)
+    for path, entry in (*entries(audiences, "audiences"), *entries(traits, "computed_traits")):
+        yield from _ids_problems(entry, path)
+        yield from _expect_problems(entry, sources, (*path, "expect"))
+    for path, entry in entries(audiences, "audiences"):
+        yield from _source_problems(entry, sources, path)
+        yield from _audience_problems(entry, as_mapping(tree.get("destinations")), path)
+    for path, entry in entries(traits, "computed_traits"):
+        yield from _source_problems(entry, sources, path)
     count = sum(len(as_list(entry.get("traits"))) for _, entry in entries(traits, "computed_traits"))
-    if count > MOST_TRAITS:
+    if count > MAX_TRAITS:
         yield ConfigProblem(
-            ("computed_traits",), f"{count:,} traits are too many: at most {MOST_TRAITS} go into a config"
+            ("computed_traits",), f"{count:,} traits are too many: at most {MAX_TRAITS} go into a config"
         )
     for part in ("suppressed", "aliases"):
-        for place, entry in entries(as_list(tree.get(part)), part):
-            yield from _origin(entry, sources, place)
-    yield from _schedule(tree, ())
-    yield from _repeated_names_from(audiences)
+        for path, entry in entries(as_list(tree.get(part)), part):
+            yield from _source_problems(entry, sources, path)
+    yield from _schedule_problems(tree, ())
+    yield from _names_from_problems(audiences)
 
 
-def store_findings(tree: RawConfig) -> Iterator[ConfigProblem]:
+def store_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     if isinstance(store := tree.get("store"), str) and (problem := store_problem(store)):
         yield ConfigProblem(("store",), problem)
 
@@ -73,84 +73,84 @@ def entries(values: Sequence[Any], part: str) -> Iterator[tuple[ConfigPath, Mapp
             yield (part, index), value
 
 
-def _origin(entry: Mapping[str, Any], sources: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
-    yield from _one_of(entry, ("file", "query"), place)
+def _source_problems(entry: Mapping[str, Any], sources: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
+    yield from _one_of(entry, ("file", "query"), path)
     source = entry.get("source")
     if not isinstance(source, str):
         return
     if source not in sources:
-        yield ConfigProblem((*place, "source"), unknown_name_message("source", source, sources))
+        yield ConfigProblem((*path, "source"), unknown_name_message("source", source, sources))
     elif entry.get("file") is not None and "database" in as_mapping(sources[source]):
-        yield ConfigProblem((*place, "file"), _FILE_OF_DATABASE.format(source=source))
+        yield ConfigProblem((*path, "file"), _FILE_OF_DATABASE.format(source=source))
     elif entry.get("partitions") is not None and "database" in as_mapping(sources[source]):
-        yield ConfigProblem((*place, "partitions"), _PARTITIONS_OF_DATABASE.format(source=source))
+        yield ConfigProblem((*path, "partitions"), _PARTITIONS_OF_DATABASE.format(source=source))
     elif entry.get("probe") is not None and "files" in as_mapping(sources[source]):
-        yield ConfigProblem((*place, "probe"), _PROBE_OF_FILES.format(source=source))
+        yield ConfigProblem((*path, "probe"), _PROBE_OF_FILES.format(source=source))
 
 
-def _ids(entry: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
+def _ids_problems(entry: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
     """Several columns, each once, instead of one."""
     ids = entry.get("ids")
     if not isinstance(ids, list):
         return
     if entry.get("user_id") is not None:
-        yield ConfigProblem((*place, "ids"), _BOTH_IDS)
+        yield ConfigProblem((*path, "ids"), _BOTH_IDS)
     if len(ids) < 2:
-        yield ConfigProblem((*place, "ids"), _ONE_ID)
+        yield ConfigProblem((*path, "ids"), _ONE_ID)
     for index, column in enumerate(ids):
         if column in ids[:index]:
-            yield ConfigProblem((*place, "ids", index), f"`{column}` is there twice: leave it out here")
+            yield ConfigProblem((*path, "ids", index), f"`{column}` is there twice: leave it out here")
 
 
-def _expect(entry: Mapping[str, Any], sources: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
+def _expect_problems(entry: Mapping[str, Any], sources: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
     """What can be known of files, and of databases."""
     expect, source = as_mapping(entry.get("expect")), entry.get("source")
     if "files" in as_mapping(sources.get(str(source))):
         if expect.get("modified") is not None:
-            yield ConfigProblem((*place, "modified"), _MODIFIED_OF_FILES.format(source=source))
+            yield ConfigProblem((*path, "modified"), _MODIFIED_OF_FILES.format(source=source))
         return
     for option in ("marker", "manifest"):
         if expect.get(option) is not None:
-            yield ConfigProblem((*place, option), _FILE_EXPECTED.format(option=option, source=source))
+            yield ConfigProblem((*path, option), _FILE_EXPECTED.format(option=option, source=source))
     if expect.get("max_age") is not None and expect.get("modified") is None:
-        yield ConfigProblem(place, _MODIFIED_MISSING)
+        yield ConfigProblem(path, _MODIFIED_MISSING)
 
 
-def _audience(entry: Mapping[str, Any], destinations: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
-    yield from _one_of(entry, ("name", "names_from"), place)
+def _audience_problems(
+    entry: Mapping[str, Any], destinations: Mapping[str, Any], path: ConfigPath
+) -> Iterator[ConfigProblem]:
+    yield from _one_of(entry, ("name", "names_from"), path)
     if entry.get("names_from") is not None and entry.get("key") is not None:
-        yield ConfigProblem((*place, "key"), "`names_from` gives many audiences, each its own key: leave `key` out")
+        yield ConfigProblem((*path, "key"), "`names_from` gives many audiences, each its own key: leave `key` out")
     for index, name in enumerate(as_list(entry.get("destinations"))):
         if isinstance(name, str) and name not in destinations:
-            yield ConfigProblem(
-                (*place, "destinations", index), unknown_name_message("destination", name, destinations)
-            )
-    yield from _schedule(entry, place)
+            yield ConfigProblem((*path, "destinations", index), unknown_name_message("destination", name, destinations))
+    yield from _schedule_problems(entry, path)
 
 
-def _schedule(entry: Mapping[str, Any], place: ConfigPath) -> Iterator[ConfigProblem]:
-    yield from _one_of(entry.get("schedule"), ("cron", "every"), (*place, "schedule"))
+def _schedule_problems(entry: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
+    yield from _one_of(entry.get("schedule"), ("cron", "every"), (*path, "schedule"))
 
 
-def _one_of(entry: object, names: tuple[str, str], place: ConfigPath) -> Iterator[ConfigProblem]:
+def _one_of(entry: object, names: tuple[str, str], path: ConfigPath) -> Iterator[ConfigProblem]:
     if not isinstance(entry, Mapping):
         return
     given = [name for name in names if entry.get(name) is not None]
     if not given:
-        yield ConfigProblem(place, f"it needs `{names[0]}` or `{names[1]}`")
+        yield ConfigProblem(path, f"it needs `{names[0]}` or `{names[1]}`")
     if len(given) > 1:
         yield ConfigProblem(
-            place, f"it has both `{names[0]}` and `{names[1]}`: keep one, leave out the other or make it null"
+            path, f"it has both `{names[0]}` and `{names[1]}`: keep one, leave out the other or make it null"
         )
 
 
-def _repeated_names_from(audiences: Sequence[Any]) -> Iterator[ConfigProblem]:
+def _names_from_problems(audiences: Sequence[Any]) -> Iterator[ConfigProblem]:
     first: dict[tuple[str, str], ConfigPath] = {}
-    for place, entry in entries(audiences, "audiences"):
+    for path, entry in entries(audiences, "audiences"):
         if entry.get("names_from") is None:
             continue
         pair = (str(entry.get("source")), str(entry["names_from"]))
         if pair in first:
             message = f"{dotted(first[pair])} already reads this column of this source: make one query of both"
-            yield ConfigProblem((*place, "names_from"), message)
-        first.setdefault(pair, place)
+            yield ConfigProblem((*path, "names_from"), message)
+        first.setdefault(pair, path)

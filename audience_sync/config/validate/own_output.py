@@ -9,17 +9,17 @@ import stat
 from pathlib import Path
 
 #: What is read of a file (bytes): enough for the first line of nearly every file of calls.
-_BEGINNING = 64 * 1024
+_BEGINNING_BYTES = 64 * 1024
 _CALL_TYPES = ("identify", "track", "alias")
 #: How each line of a file of calls begins; a crash may have torn the first one anywhere.
-_CALLS = tuple(f'{{"type":"{each}","messageId":"'.encode() for each in _CALL_TYPES)
+_CALL_BEGINNINGS = tuple(f'{{"type":"{each}","messageId":"'.encode() for each in _CALL_TYPES)
 _METRICS = re.compile(rb"# (?:HELP|TYPE) audience_sync_")
 
 
-def holds_other_than_calls(file: int | str | Path) -> bool:
+def contains_other_than_calls(file: int | str | Path) -> bool:
     """Whether an existing file has content, and does not begin with a message of a `file` destination."""
     content = _beginning(file).lstrip()
-    if not content or any(content.startswith(each) or each.startswith(content) for each in _CALLS):
+    if not content or any(content.startswith(each) or each.startswith(content) for each in _CALL_BEGINNINGS):
         return False
     try:  # another program may have written the lines again, with other spaces
         first = json.loads(content.partition(b"\n")[0])
@@ -28,7 +28,7 @@ def holds_other_than_calls(file: int | str | Path) -> bool:
     return not (isinstance(first, dict) and first.get("type") in _CALL_TYPES and "messageId" in first)
 
 
-def holds_other_than_metrics(file: str | Path) -> bool:
+def contains_other_than_metrics(file: str | Path) -> bool:
     """Whether an existing file has content, and does not begin with a metric of this program."""
     content = _beginning(file).lstrip()
     return bool(content) and not _METRICS.match(content)
@@ -38,10 +38,10 @@ def _beginning(file: int | str | Path) -> bytes:
     """Nothing of a file that is missing, can't be read, or is a device: whoever writes it reports that."""
     try:
         if isinstance(file, int):
-            return os.pread(file, _BEGINNING, 0)
+            return os.pread(file, _BEGINNING_BYTES, 0)
         if not stat.S_ISREG(os.stat(file).st_mode):
             return b""
         with open(file, "rb") as opened:
-            return opened.read(_BEGINNING)
+            return opened.read(_BEGINNING_BYTES)
     except (OSError, ValueError):  # ValueError: a NUL character
         return b""

@@ -13,57 +13,57 @@ from audience_sync.config.validate.cross_checks import entries
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
 from audience_sync.keys import KeyRefusedError, snake_key, trait_key
 
-Called = Iterable[tuple[str | None, str | None]]
+NamesAndKeys = Iterable[tuple[str | None, str | None]]
 
 
-def audience_positions(audiences: Called) -> dict[str, int]:
+def audience_positions(audiences: NamesAndKeys) -> dict[str, int]:
     """Which of the audiences a name or a key is that of; ``audiences`` are their names and keys. Keys go before names,
     and what has no name (`names_from`) can't be called."""
     called = list(audiences)
-    by_name = {name: place for place, (name, _) in enumerate(called) if name}
-    return by_name | {key: place for place, (_, key) in enumerate(called) if key}
+    by_name = {name: index for index, (name, _) in enumerate(called) if name}
+    return by_name | {key: index for index, (_, key) in enumerate(called) if key}
 
 
-def findings(tree: RawConfig) -> Iterator[ConfigProblem]:
-    called = list(_audiences(as_list(tree.get("audiences"))))
-    known, names, traits = audience_positions(called), [name for name, _ in called if name], set(_traits(tree))
+def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
+    called = list(_audience_names(as_list(tree.get("audiences"))))
+    known, names, traits = audience_positions(called), [name for name, _ in called if name], set(_trait_names(tree))
     first: dict[int, ConfigPath] = {}
     for group, members in as_mapping(tree.get("priority_groups")).items():
         for index, text in enumerate(as_list(members)):
-            place = ("priority_groups", str(group), index)
+            path = ("priority_groups", str(group), index)
             if not isinstance(text, str):
                 continue
-            if text not in known and text not in traits and _may_be_stored(text):
+            if text not in known and text not in traits and _may_be_stored_key(text):
                 continue
             if text not in known:
-                yield ConfigProblem(place, _unknown(text, names, traits))
+                yield ConfigProblem(path, _unknown_message(text, names, traits))
             elif known[text] in first:
-                yield ConfigProblem(place, repeated(text, first[known[text]]))
+                yield ConfigProblem(path, repeated_message(text, first[known[text]]))
             else:
-                first[known[text]] = place
+                first[known[text]] = path
 
 
-def _may_be_stored(text: str) -> bool:
+def _may_be_stored_key(text: str) -> bool:
     """Whether it may be the stored key of an audience that has another name today: only the store can say."""
     return re.fullmatch(r"[a-z0-9_]+", text) is not None
 
 
-def unknown_audience(text: str, names: Iterable[str]) -> str:
+def unknown_audience_message(text: str, names: Iterable[str]) -> str:
     """What is wrong about an entry of a group that no audience has."""
     return f"{unknown_name_message('audience', text, names)} (audiences of `names_from` can't be in a group)"
 
 
-def repeated(text: str, there: ConfigPath) -> str:
+def repeated_message(text: str, there: ConfigPath) -> str:
     return f"`{text}` is already {dotted(there)}: an audience is in one group, and once"
 
 
-def _unknown(text: str, names: Sequence[str], traits: set[str]) -> str:
+def _unknown_message(text: str, names: Sequence[str], traits: set[str]) -> str:
     if text in traits:
         return f"`{text}` is a computed trait: only audiences are in a group"
-    return unknown_audience(text, names)
+    return unknown_audience_message(text, names)
 
 
-def _audiences(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:
+def _audience_names(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:
     for entry in audiences:
         given: Mapping[str, Any] = entry if isinstance(entry, Mapping) else {}
         name, key = (value if isinstance(value := given.get(part), str) else None for part in ("name", "key"))
@@ -73,7 +73,7 @@ def _audiences(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:
         yield name, key
 
 
-def _traits(tree: RawConfig) -> Iterator[str]:
+def _trait_names(tree: RawConfig) -> Iterator[str]:
     """Their columns, names and keys."""
     for _, entry in entries(as_list(tree.get("computed_traits")), "computed_traits"):
         for trait in as_list(entry.get("traits")):

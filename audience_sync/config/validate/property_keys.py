@@ -18,55 +18,61 @@ from audience_sync.keys import (
     trait_key,
 )
 
-Wish = tuple[ConfigPath, str, Callable[[str], str]]  # where a key or a name stands, what it says, and how it is read
+KeySource = tuple[
+    ConfigPath, str, Callable[[str], str]
+]  # where a key or a name stands, what it says, and how it is read
 
 
-def findings(tree: RawConfig, profile_fields: frozenset[str]) -> Iterator[ConfigProblem]:
+def find_problems(tree: RawConfig, profile_fields: frozenset[str]) -> Iterator[ConfigProblem]:
     """``profile_fields``: what the config's destinations keep for the user's profile, normalised."""
     first: dict[str, ConfigPath] = {}
     for wish in _audiences(tree):
-        yield from _found(wish, first, lambda key: reserved_reason(key, profile_fields))
+        yield from _problems_with_key(wish, first, lambda key: reserved_reason(key, profile_fields))
     for wish in _traits(tree):
-        yield from _found(wish, first, reserved_trait_reason)
+        yield from _problems_with_key(wish, first, reserved_trait_reason)
 
 
-def _found(wish: Wish, first: dict[str, ConfigPath], reserved: Callable[[str], str | None]) -> Iterator[ConfigProblem]:
-    place, text, read = wish
+def _problems_with_key(
+    wish: KeySource, first: dict[str, ConfigPath], reserved: Callable[[str], str | None]
+) -> Iterator[ConfigProblem]:
+    path, text, read = wish
     try:
         key = read(text)
     except KeyRefusedError as error:
-        yield ConfigProblem(place, str(error))
+        yield ConfigProblem(path, str(error))
         return
     if reason := reserved(key):
-        yield ConfigProblem(place, reason)
+        yield ConfigProblem(path, reason)
     # `firstName` and `firstname` are one column to a database, and to some receivers one property.
     folded = key.casefold()
     if folded in first:
         yield ConfigProblem(
-            place, f"its key `{key}` is already that of {dotted(first[folded])}: give one of them another `key:`"
+            path, f"its key `{key}` is already that of {dotted(first[folded])}: give one of them another `key:`"
         )
-    first.setdefault(folded, place[:-1] if isinstance(place[-1], str) else place)
+    first.setdefault(folded, path[:-1] if isinstance(path[-1], str) else path)
 
 
-def _audiences(tree: RawConfig) -> Iterator[Wish]:
-    for place, entry in entries(as_list(tree.get("audiences")), "audiences"):
+def _audiences(tree: RawConfig) -> Iterator[KeySource]:
+    for path, entry in entries(as_list(tree.get("audiences")), "audiences"):
         if entry.get("names_from") is None:
-            yield from _wish(entry, place, {"key": explicit_key, "name": snake_key})
+            yield from _key_source(entry, path, {"key": explicit_key, "name": snake_key})
 
 
-def _traits(tree: RawConfig) -> Iterator[Wish]:
-    for place, entry in entries(as_list(tree.get("computed_traits")), "computed_traits"):
+def _traits(tree: RawConfig) -> Iterator[KeySource]:
+    for path, entry in entries(as_list(tree.get("computed_traits")), "computed_traits"):
         for index, trait in enumerate(as_list(entry.get("traits"))):
-            at = (*place, "traits", index)
+            at = (*path, "traits", index)
             if isinstance(trait, str):
                 yield at, trait, trait_key
             elif isinstance(trait, Mapping):
                 readers = {"key": explicit_trait_key, "name": trait_key, "column": trait_key}
-                yield from _wish(trait, at, readers)
+                yield from _key_source(trait, at, readers)
 
 
-def _wish(entry: Mapping[str, Any], place: ConfigPath, readers: Mapping[str, Callable[[str], str]]) -> Iterator[Wish]:
+def _key_source(
+    entry: Mapping[str, Any], path: ConfigPath, readers: Mapping[str, Callable[[str], str]]
+) -> Iterator[KeySource]:
     """The first of the names that is given, which is the one that counts."""
     given = next((name for name in readers if entry.get(name) is not None), None)
     if given is not None and isinstance(entry[given], str):
-        yield (*place, given), entry[given], readers[given]
+        yield (*path, given), entry[given], readers[given]

@@ -36,18 +36,18 @@ _MESSAGES = {
 }
 
 
-def validated(model: type[Model], value: object, place: ConfigPath = ()) -> tuple[Model | None, list[ConfigProblem]]:
-    """The checked part that stands at ``place``, or None and everything that is wrong with it."""
+def validate(model: type[Model], value: object, path: ConfigPath = ()) -> tuple[Model | None, list[ConfigProblem]]:
+    """The checked part that stands at ``path``, or None and everything that is wrong with it."""
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        return None, list(_findings(model, error, place))
+        return None, list(_problems(model, error, path))
 
 
-def _findings(model: type[BaseModel], error: ValidationError, place: ConfigPath) -> Iterator[ConfigProblem]:
+def _problems(model: type[BaseModel], error: ValidationError, path: ConfigPath) -> Iterator[ConfigProblem]:
     for details in error.errors(include_url=False):
         # pydantic marks a wrong name in a mapping by a part of its own.
-        yield ConfigProblem((*place, *(part for part in details["loc"] if part != "[key]")), _message(model, details))
+        yield ConfigProblem((*path, *(part for part in details["loc"] if part != "[key]")), _message(model, details))
 
 
 def _message(model: type[BaseModel], details: ErrorDetails) -> str:
@@ -56,7 +56,7 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
         *above, name = details["loc"]
         return unknown_option(str(name), _model_at(model, above).model_fields)
     if kind in ("enum", "literal_error"):
-        return f"it must be {context['expected']}{_meant(str(details['input']), context['expected'])}"
+        return f"it must be {context['expected']}{_did_you_mean(str(details['input']), context['expected'])}"
     if kind == "value_error":
         return str(context["error"])
     if kind in _MESSAGES:
@@ -64,15 +64,15 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
     return details["msg"].replace("Input should", "it should")
 
 
-def _meant(value: str, expected: str) -> str:
+def _did_you_mean(value: str, expected: str) -> str:
     options = expected.replace("'", "").replace(" or ", ", ").split(", ")
     nearest = get_close_matches(value.lower(), options, n=1)
     return f"; did you mean `{nearest[0]}`?" if nearest else ""
 
 
-def _model_at(model: type[BaseModel], place: list[int | str]) -> type[BaseModel]:
-    """The model that stands at ``place`` inside ``model``: indexes and free names are passed over."""
-    for part in place:
+def _model_at(model: type[BaseModel], path: list[int | str]) -> type[BaseModel]:
+    """The model that stands at ``path`` inside ``model``: indexes and free names are passed over."""
+    for part in path:
         field = model.model_fields.get(str(part))
         model = (field and _model_in(field.annotation)) or model
     return model

@@ -17,7 +17,7 @@ _NEXT_TO_SQLITE = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class FileUse:
     """A file that an option of the config or of the command line names. ``part``: the suffix of a file that SQLite
     keeps next to a database. ``is_database``: SQLite reads and writes it, row by row, so that the store may be in a
     source's database.
@@ -26,35 +26,35 @@ class Use:
     option: str
     path: str
     is_written: bool = False
-    part: str = ""
+    suffix: str = ""
     is_database: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Identity:
+class _FileIdentity:
     """What distinguishes two files: the inode of one that is there, the real path of one that is not."""
 
     inode: tuple[int, int] | None
     path: str
 
 
-def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[Use]:
+def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[FileUse]:
     """An SQLite database, and the files next to it; nothing for other databases."""
-    found = SqliteUrl.parsed(url)
+    found = SqliteUrl.parse(url)
     if found and found.is_file:
-        yield from (Use(option, f"{found.path}{part}", is_written, part, True) for part in ("", *_NEXT_TO_SQLITE))
+        yield from (FileUse(option, f"{found.path}{part}", is_written, part, True) for part in ("", *_NEXT_TO_SQLITE))
 
 
 def refuse_store_as_config(store: str, config: str) -> None:
     """Raise ConfigError if they are one file. For commands that read only the store's part of the config."""
-    if problems := shared_paths([Use("the config", config), *database_uses("store", store, is_written=True)]):
+    if problems := shared_paths([FileUse("the config", config), *database_uses("store", store, is_written=True)]):
         raise ConfigError(problems)
 
 
-def shared_paths(uses: Sequence[Use]) -> list[Problem]:
+def shared_paths(uses: Sequence[FileUse]) -> list[Problem]:
     """A problem for every file that is written by one option and named by another: links are followed, symbolic and
     hard ones. Devices, pipes and folders are no files that could be lost."""
-    files = defaultdict[_Identity, list[Use]](list)
+    files = defaultdict[_FileIdentity, list[FileUse]](list)
     for use in uses:
         if identity := _identity(use.path):
             files[identity].append(use)
@@ -64,7 +64,7 @@ def shared_paths(uses: Sequence[Use]) -> list[Problem]:
     return list(found.values())
 
 
-def _pairs(group: Sequence[Use]) -> Iterator[tuple[Use, Use]]:
+def _pairs(group: Sequence[FileUse]) -> Iterator[tuple[FileUse, FileUse]]:
     """Of the uses of one file: the first that writes it with every other, each time one that writes it in front. Two
     databases may be one."""
     by_option = {use.option: use for use in group}
@@ -74,20 +74,20 @@ def _pairs(group: Sequence[Use]) -> Iterator[tuple[Use, Use]]:
             yield (use, first) if use.is_written else (first, use)
 
 
-def _identity(path: str) -> _Identity | None:
+def _identity(path: str) -> _FileIdentity | None:
     try:
         found = os.stat(path)
     except FileNotFoundError:
-        return _Identity(None, os.path.realpath(path))
+        return _FileIdentity(None, os.path.realpath(path))
     except (OSError, ValueError):  # ValueError: a NUL character
         return None
-    return _Identity((found.st_dev, found.st_ino), "") if stat.S_ISREG(found.st_mode) else None
+    return _FileIdentity((found.st_dev, found.st_ino), "") if stat.S_ISREG(found.st_mode) else None
 
 
-def _problem(written: Use, other: Use) -> Problem:
+def _problem(written: FileUse, other: FileUse) -> Problem:
     what = f"`{short_path(written.path)}` is also the file of {_quoted(other.option)}"
-    if other.part or written.part:
-        kept, what = (other, what) if other.part else (written, what)
+    if other.suffix or written.suffix:
+        kept, what = (other, what) if other.suffix else (written, what)
         what = f"`{short_path(written.path)}` lies next to the database of `{kept.option}`, and SQLite writes it"
     if os.path.abspath(written.path) != os.path.abspath(other.path):
         what += f" (`{short_path(other.path)}`, by a link)"

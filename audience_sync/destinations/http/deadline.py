@@ -55,7 +55,7 @@ class Deadline:
     def start(self, seconds: float) -> None:
         self._end = self._clock() + seconds
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds left, more than none; raises TimeoutError when the time is over."""
         left = self._end - self._clock()
         if left <= 0:
@@ -76,7 +76,7 @@ class _TimedSocket(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self.is_over:
             return 0
-        self._sock.settimeout(self._deadline.left())
+        self._sock.settimeout(self._deadline.remaining())
         return self._stream.readinto(buffer)
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ class _Timed(HTTPConnection):
     def connect(self) -> None:
         """Raises ProxyError for what happens before the proxy on the way has opened a tunnel."""
         self._is_past_the_proxy = self.proxy is None
-        self.timeout = self._deadline.left()
+        self.timeout = self._deadline.remaining()
         try:
             super().connect()
         except (OSError, HTTPException, HTTPError) as error:
@@ -167,7 +167,7 @@ class _Timed(HTTPConnection):
             raise
         self._is_past_the_proxy = True
         assert self.sock is not None
-        self.sock.settimeout(self._deadline.left())  # for the handshake
+        self.sock.settimeout(self._deadline.remaining())  # for the handshake
 
     def request(self, *args: Any, **options: Any) -> None:
         """Raises HTTPException where the server has spoken already: its words would count as the answer.
@@ -183,7 +183,7 @@ class _Timed(HTTPConnection):
 
     def send(self, data: Any) -> None:
         if self.sock:
-            self.sock.settimeout(self._deadline.left())
+            self.sock.settimeout(self._deadline.remaining())
         super().send(data)
 
     @property

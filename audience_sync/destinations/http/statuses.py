@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
-from audience_sync.config.sections.base import MOST_ANSWER
+from audience_sync.config.sections.base import MAX_ANSWER_BYTES
 from audience_sync.destinations.base import Answer, Judgement, Meaning
 from audience_sync.redaction.secrets import mask_secrets
 
@@ -181,7 +181,7 @@ def is_html(answer: Answer) -> bool:
 def too_long(answer: Answer) -> Judgement:
     """What an answer means that says success and can't be read to its end, where its words count."""
     said = f"but the answer is longer than {len(answer.body):,} bytes, so that its words can't be read"
-    more = "" if len(answer.body) >= MOST_ANSWER else "; raise `max_answer` in the config (4MiB at most)"
+    more = "" if len(answer.body) >= MAX_ANSWER_BYTES else "; raise `max_answer` in the config (4MiB at most)"
     return Judgement(Meaning.RETRY, status_reason(answer.status or 0, said + more), answer.status)
 
 

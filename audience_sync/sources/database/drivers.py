@@ -14,16 +14,24 @@ from audience_sync.sources.values.json_sql import NOT_UTF_8
 
 _READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
 #: What `query_only` of SQLite lets pass, and is more than reading: other files (VACUUM INTO attaches one), settings.
-_NOT_READING = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
+_FORBIDDEN_ACTIONS = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
 #: What full-text tables ask for themselves, or say of the schema.
-_PRAGMAS = {"data_version", "page_size", "table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list"}
+_ALLOWED_PRAGMAS = {
+    "data_version",
+    "page_size",
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "index_list",
+    "foreign_key_list",
+}
 #: SQLite's codes of a file that is damaged, or is something else.
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 #: Seconds that a server has to accept the wish to cancel.
 CANCEL_SECONDS = 2.0
 
 
-def arguments(url: URL) -> dict[str, Any]:
+def connect_arguments(url: URL) -> dict[str, Any]:
     """What a driver connects with, beyond the URL. A pooler gives each transaction another session, and a prepared
     statement belongs to one."""
     return {"prepare_threshold": None} if url.drivername == "postgresql+psycopg" else {}
@@ -38,21 +46,21 @@ def prepare(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         driver.set_authorizer(_authorize)
     if connection.dialect.driver == "psycopg":
-        from audience_sync.sources.database.postgresql import keep_odd_values
+        from audience_sync.sources.database.postgresql import accept_unsupported_values
 
-        keep_odd_values(driver)
+        accept_unsupported_values(driver)
 
 
-def keep_odd_texts(connection: Connection) -> None:
+def accept_undecodable_texts(connection: Connection) -> None:
     """From now on a text of SQLite that is not UTF-8 is ``Unsendable``, instead of an error of the whole answer.
 
     It costs a call of Python's for every text.
     """
     driver: Any = connection.connection.driver_connection
-    driver.text_factory = _text
+    driver.text_factory = _decode_text
 
 
-def _text(data: bytes) -> str | Unsendable:
+def _decode_text(data: bytes) -> str | Unsendable:
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -60,13 +68,13 @@ def _text(data: bytes) -> str | Unsendable:
 
 
 def _authorize(action: int, name: str | None, *_: object) -> int:
-    is_reading = action not in _NOT_READING or (action == sqlite3.SQLITE_PRAGMA and name in _PRAGMAS)
+    is_reading = action not in _FORBIDDEN_ACTIONS or (action == sqlite3.SQLITE_PRAGMA and name in _ALLOWED_PRAGMAS)
     return sqlite3.SQLITE_OK if is_reading else sqlite3.SQLITE_DENY
 
 
 def is_damaged(error: BaseException) -> bool:
     """Whether an error of SQLite's driver is about the file, whatever the query."""
-    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGE_CODES
 
 
 class Stopper:
@@ -75,16 +83,16 @@ class Stopper:
 
     def __init__(self) -> None:
         self._driver: Any = None
-        self._asked = False
+        self._was_asked = False
 
     def watch(self, connection: Connection) -> None:
-        self._driver, self._asked = connection.connection.driver_connection, False
+        self._driver, self._was_asked = connection.connection.driver_connection, False
 
     def stop(self) -> None:
-        driver, was_asked, self._asked = self._driver, self._asked, True
+        driver, was_asked, self._was_asked = self._driver, self._was_asked, True
         if hasattr(driver, "cancel_safe"):
             if was_asked:
-                _hang_up(driver.pgconn.socket)
+                _shut_down_socket(driver.pgconn.socket)
             else:
                 driver.cancel_safe(timeout=CANCEL_SECONDS)
             return
@@ -94,7 +102,7 @@ class Stopper:
                 return
 
 
-def _hang_up(number: int) -> None:
+def _shut_down_socket(number: int) -> None:
     """End a connection whose server may not answer any more: whoever waits for it learns of it at once."""
     with socket.socket(fileno=os.dup(number)) as connection:
         connection.shutdown(socket.SHUT_RDWR)

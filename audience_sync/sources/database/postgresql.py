@@ -19,37 +19,39 @@ from audience_sync.sources.base import Unsendable
 from audience_sync.sources.values.json_sql import OUT_OF_YEARS, TOO_DEEP, UNREADABLE
 
 #: Types whose loader raises for values that are valid in PostgreSQL.
-_MOMENTS = ("timestamp", "timestamptz", "date")
+_TIME_TYPES = ("timestamp", "timestamptz", "date")
 #: ... of which PostgreSQL's own words do (24:00:00).
-_WORDS = ("time", "timetz")
+_CLOCK_TYPES = ("time", "timetz")
 #: Types that Python has none for: it has no months, and their ends may be infinite or of any year.
 _RANGES = ("int4", "int8", "num", "ts", "tstz", "date")
-_AS_WRITTEN = (*(f"{kind}range" for kind in _RANGES), *(f"{kind}multirange" for kind in _RANGES))
+_RANGE_TYPES = (*(f"{kind}range" for kind in _RANGES), *(f"{kind}multirange" for kind in _RANGES))
 _TIME = re.compile(
     r"(?P<year>\d{4,})-(?P<month>\d\d)-(?P<day>\d\d)"
     r"(?: (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<part>\d+))?"
     r"(?P<zone>(?P<sign>[+-])(?P<hours>\d\d)(?::(?P<minutes>\d\d))?(?::(?P<seconds>\d\d))?)?)?(?P<bc> BC)?"
 )
 #: The calendar repeats itself after so many years: 146,097 days.
-_CYCLE, _CYCLE_DAYS = 400, 146_097
+_CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
 #: Python refuses to read longer integers, unless it is asked to.
-_LONGEST_INTEGER = 4_000
+_MAX_INTEGER_DIGITS = 4_000
 
 
-def keep_odd_values(connection: Connection[Any]) -> None:
+def accept_unsupported_values(connection: Connection[Any]) -> None:
     """From now on a value that Python can't hold is None or ``Unsendable``, instead of an error of the whole answer."""
-    for name in (*_MOMENTS, *_WORDS):
+    for name in (*_TIME_TYPES, *_CLOCK_TYPES):
         oid = connection.adapters.types[name].oid
         loader = connection.adapters.get_loader(oid, Format.TEXT)
         if loader is not None:
-            connection.adapters.register_loader(oid, _patient(loader, odd_moment if name in _MOMENTS else str))
-    for name in _AS_WRITTEN:
+            connection.adapters.register_loader(
+                oid, _lenient_loader(loader, unsupported_time if name in _TIME_TYPES else str)
+            )
+    for name in _RANGE_TYPES:
         connection.adapters.register_loader(name, TextLoader)
-    connection.adapters.register_loader("interval", _Interval)
-    set_json_loads(_json, connection)
+    connection.adapters.register_loader("interval", _IntervalLoader)
+    set_json_loads(_parse_json, connection)
 
 
-class _Interval(TextLoader):
+class _IntervalLoader(TextLoader):
     """As PostgreSQL writes it: ``1 mon 2 days 03:04:05``."""
 
     def load(self, data: Buffer) -> str | None:  # type: ignore[override]  # infinity is no value
@@ -57,7 +59,7 @@ class _Interval(TextLoader):
         return None if text.lstrip("-") == "infinity" else text
 
 
-def _patient(loader: Callable[..., Any], odd: Callable[[str], Any]) -> type[Loader]:
+def _lenient_loader(loader: Callable[..., Any], odd: Callable[[str], Any]) -> type[Loader]:
     class Patient(Loader):
         """The driver's own loader, and what is to be made of what it refuses."""
 
@@ -74,23 +76,23 @@ def _patient(loader: Callable[..., Any], odd: Callable[[str], Any]) -> type[Load
     return Patient
 
 
-def odd_moment(text: str) -> datetime | Unsendable | None:
+def unsupported_time(text: str) -> datetime | Unsendable | None:
     """What a time is that Python can't hold: none, outside of the years, or inside of them once it is in UTC."""
     if text.lstrip("-") == "infinity":
         return None
     found = _TIME.fullmatch(text)
-    return _moment(found) if found else Unsendable(UNREADABLE)
+    return _time_in_utc(found) if found else Unsendable(UNREADABLE)
 
 
-def _moment(found: re.Match[str]) -> datetime | Unsendable:
+def _time_in_utc(found: re.Match[str]) -> datetime | Unsendable:
     year = int(found["year"]) if not found["bc"] else 1 - int(found["year"])
     if not -1 <= year <= 10_001:
         return Unsendable(OUT_OF_YEARS)
     here = {name: int(found[name] or 0) for name in ("month", "day", "hour", "minute", "second")}
     microseconds = int((found["part"] or "0").ljust(6, "0")[:6])
     # Moved to where Python can reckon, and back.
-    cycles = 5 if year < _CYCLE else -5
-    local = datetime(year + cycles * _CYCLE, **here, microsecond=microseconds, tzinfo=UTC)
+    cycles = 5 if year < _CYCLE_YEARS else -5
+    local = datetime(year + cycles * _CYCLE_YEARS, **here, microsecond=microseconds, tzinfo=UTC)
     offset = timedelta(**{name: int(found[name] or 0) for name in ("hours", "minutes", "seconds")})
     moment = local + offset if found["sign"] == "-" else local - offset
     try:
@@ -99,12 +101,12 @@ def _moment(found: re.Match[str]) -> datetime | Unsendable:
         return Unsendable(OUT_OF_YEARS)
 
 
-def _json(text: str | bytes) -> Any:
+def _parse_json(text: str | bytes) -> Any:
     try:
-        return json.loads(text, parse_int=_integer)
+        return json.loads(text, parse_int=_parse_integer)
     except RecursionError:
         return Unsendable(TOO_DEEP)
 
 
-def _integer(digits: str) -> int | Decimal:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else Decimal(digits)
+def _parse_integer(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else Decimal(digits)

@@ -16,27 +16,33 @@ from audience_sync.config.read.paths import SqliteUrl
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.poolers import pooler_refusal
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
-from audience_sync.sources.database.drivers import Stopper, arguments, is_damaged, keep_odd_texts, prepare
+from audience_sync.sources.database.drivers import (
+    Stopper,
+    accept_undecodable_texts,
+    connect_arguments,
+    is_damaged,
+    prepare,
+)
 from audience_sync.sources.database.redact_errors import ErrorRedactor
-from audience_sync.sources.fingerprint import fingerprint
-from audience_sync.sources.readiness import parse_time, stale
+from audience_sync.sources.fingerprint import request_fingerprint
+from audience_sync.sources.readiness import parse_time, stale_reason
 from audience_sync.sources.rows.column_schema import generic_type
 from audience_sync.sources.rows.scan import SnapshotPart
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.rows.snapshot_query import snapshot_rows
 from audience_sync.sources.rows.spool import spool
-from audience_sync.sources.sql_errors import shown_place
+from audience_sync.sources.sql_errors import display_path
 from audience_sync.workspace import Workspace
 
-THE_ANSWER = "the query"
-CORRECT = "It may be one SELECT and nothing else. Correct it in the config."
-REPLACE = "Correct the path, or replace the file with a whole copy."
+QUERY_NAME = "the query"
+CORRECT_QUERY = "It may be one SELECT and nothing else. Correct it in the config."
+REPLACE_FILE = "Correct the path, or replace the file with a whole copy."
 CORRECT_DATA = "Correct the query in the config, or the data that it meets."
-ROWS_AT_ONCE = 10_000
+FETCH_ROWS = 10_000
 #: Rows that the answer of a probe may have.
-MOST_PROBED = 1_000
+MAX_PROBE_ROWS = 1_000
 #: Their drivers read the whole answer before the next statement, however few rows were fetched.
-_DRAINING = ("mysql", "mariadb")
+_READS_WHOLE_ANSWER = ("mysql", "mariadb")
 #: Both mean psycopg 3, whatever SQLAlchemy's default is.
 _POSTGRESQL = ("postgres", "postgresql")
 #: What SQLite's driver says of a text that is not UTF-8.
@@ -51,79 +57,79 @@ class DatabaseSource(Source):
     """Any database that SQLAlchemy has a URL for; SQLite's paths are relative to the working directory."""
 
     def __init__(self, url: str) -> None:
-        self._url = _parsed(url)
-        self._masking = ErrorRedactor(self._url)
+        self._url = _parse_url(url)
+        self._redactor = ErrorRedactor(self._url)
         self._stopper = Stopper()
 
     def stop(self) -> None:
         self._stopper.stop()
 
     def check(self) -> str:
-        with self._connected():
-            return f"database {self._masking.url}, connected"
+        with self._connect():
+            return f"database {self._redactor.url}, connected"
 
-    def read(self, workspace: Workspace, wanted: SnapshotRequest) -> SnapshotRows:
-        if wanted.query is None:
+    def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
+        if request.query is None:
             raise SourceError("a database is read by `query:`, not by `file:`. Correct the config.")
-        with self._connected() as connection:
-            problem = self._stale(connection, wanted)
+        with self._connect() as connection:
+            problem = self._stale_reason(connection, request)
             if problem:
                 raise IncompleteError(problem)
             try:
-                part, columns = self._spooled(connection, workspace, wanted)
+                part, columns = self._spool(connection, workspace, request)
             except _UndecodableError:
-                keep_odd_texts(connection)
-                part, columns = self._spooled(connection, workspace, wanted)
-        rows = snapshot_rows(workspace, wanted, [part], ScanErrors({}, what=THE_ANSWER))
-        return replace(rows, columns=columns if wanted.expected.columns else None)
+                accept_undecodable_texts(connection)
+                part, columns = self._spool(connection, workspace, request)
+        rows = snapshot_rows(workspace, request, [part], ScanErrors({}, what=QUERY_NAME))
+        return replace(rows, columns=columns if request.expected.columns else None)
 
-    def mark(self, wanted: SnapshotRequest) -> str | None:
-        if wanted.probe is None:
+    def fingerprint(self, request: SnapshotRequest) -> str | None:
+        if request.probe is None:
             return None
-        with self._connected() as connection:
-            if self._stale(connection, wanted):
+        with self._connect() as connection:
+            if self._stale_reason(connection, request):
                 return None
-            rows = [repr(tuple(row)) for row in self._asked(connection, "the probe", wanted.probe)]
-        if len(rows) > MOST_PROBED:
-            raise SourceError(f"the probe gives more than {MOST_PROBED} rows: it is to be cheap. Correct it.")
-        return fingerprint(wanted, rows)
+            rows = [repr(tuple(row)) for row in self._ask(connection, "the probe", request.probe)]
+        if len(rows) > MAX_PROBE_ROWS:
+            raise SourceError(f"the probe gives more than {MAX_PROBE_ROWS} rows: it is to be cheap. Correct it.")
+        return request_fingerprint(request, rows)
 
-    def _asked(self, connection: Connection, what: str, query: str) -> Sequence[Any]:
+    def _ask(self, connection: Connection, what: str, query: str) -> Sequence[Any]:
         """The answer of a cheap query; as a cursor, which on PostgreSQL is one SELECT and nothing else."""
         try:
             answer = connection.execution_options(stream_results=True, no_parameters=True).exec_driver_sql(query)
-            rows = answer.fetchmany(MOST_PROBED + 1)
+            rows = answer.fetchmany(MAX_PROBE_ROWS + 1)
             answer.close()
             return rows
         except SQLAlchemyError as error:
-            raise self._problem(f"{what} failed", error, CORRECT, query) from None
+            raise self._problem(f"{what} failed", error, CORRECT_QUERY, query) from None
 
-    def _stale(self, connection: Connection, wanted: SnapshotRequest) -> str | None:
+    def _stale_reason(self, connection: Connection, request: SnapshotRequest) -> str | None:
         """Why what is there is too old."""
-        expected = wanted.expected
+        expected = request.expected
         if expected.since is None or expected.modified is None:
             return None
-        answer = self._asked(connection, "the query `modified`", expected.modified)
-        return stale("the newest change", parse_time(answer[0][0] if answer else None), expected.since)
+        answer = self._ask(connection, "the query `modified`", expected.modified)
+        return stale_reason("the newest change", parse_time(answer[0][0] if answer else None), expected.since)
 
-    def _spooled(
-        self, connection: Connection, workspace: Workspace, wanted: SnapshotRequest
+    def _spool(
+        self, connection: Connection, workspace: Workspace, request: SnapshotRequest
     ) -> tuple[SnapshotPart, Mapping[str, str]]:
         """The rows, and the answer's columns."""
-        query = wanted.query or ""
-        at_once = wanted.most or ROWS_AT_ONCE
+        query = request.query or ""
+        at_once = request.sample_rows or FETCH_ROWS
         options = {"stream_results": True, "yield_per": at_once, "no_parameters": True}
         connection = connection.execution_options(**options)
-        answer = None if wanted.most is None else _few(connection, query, wanted.most)
+        answer = None if request.sample_rows is None else _limited_answer(connection, query, request.sample_rows)
         try:
             answer = answer or connection.exec_driver_sql(query)
         except SQLAlchemyError as error:
-            raise self._problem("the query failed", error, CORRECT, query) from None
+            raise self._problem("the query failed", error, CORRECT_QUERY, query) from None
         if not answer.returns_rows:
             raise SourceError("the query gives no rows at all: it must be a SELECT. Correct it in the config.")
-        columns = _columns(answer)
-        rows = islice(self._rows(answer, query, at_once), wanted.most)
-        return spool(workspace, THE_ANSWER, list(answer.keys()), rows, wanted, _refuse(wanted)), columns
+        columns = _column_types(answer)
+        rows = islice(self._rows(answer, query, at_once), request.sample_rows)
+        return spool(workspace, QUERY_NAME, list(answer.keys()), rows, request, _unusable_type_error(request)), columns
 
     def _rows(self, answer: CursorResult[Any], query: str, at_once: int) -> Iterator[Row[Any]]:
         """Raises SourceError where the answer breaks off, with how far it came."""
@@ -139,7 +145,7 @@ class DatabaseSource(Source):
             raise self._problem(f"the query failed{after}", error, CORRECT_DATA, query) from None
 
     @contextmanager
-    def _connected(self) -> Iterator[Connection]:
+    def _connect(self) -> Iterator[Connection]:
         """A connection whose transaction is rolled back, never committed."""
         self._require_file()
         with self._engine() as engine:
@@ -157,7 +163,7 @@ class DatabaseSource(Source):
     def _engine(self) -> Iterator[Engine]:
         try:
             engine = create_engine(
-                self._url, poolclass=NullPool, hide_parameters=True, connect_args=arguments(self._url)
+                self._url, poolclass=NullPool, hide_parameters=True, connect_args=connect_arguments(self._url)
             )
         except (ImportError, NoSuchModuleError) as error:
             raise self._problem("needs a driver that is not installed", error, "Install it with pip.") from None
@@ -175,24 +181,26 @@ class DatabaseSource(Source):
             return
         if not Path(name).is_file():
             raise SourceError(
-                f"the SQLite database {shown_place(name)} does not exist. Correct the path, or create it."
+                f"the SQLite database {display_path(name)} does not exist. Correct the path, or create it."
             )
 
     def _problem(self, what: str, error: Exception, remedy: str, query: str | None = None) -> SourceError:
         cause = getattr(error, "orig", None) or error
         if refusal := pooler_refusal(str(cause)):
             reason, advice = refusal
-            return SourceError(f"database {self._masking.url}: can't be read: {reason}. {advice}")
+            return SourceError(f"database {self._redactor.url}: can't be read: {reason}. {advice}")
         if is_damaged(cause):
-            what, remedy = "the file is damaged, or is not a SQLite database", REPLACE
-        return SourceError(f"database {self._masking.url}: {what}: {self._masking.message(cause, query)}. {remedy}")
+            what, remedy = "the file is damaged, or is not a SQLite database", REPLACE_FILE
+        return SourceError(
+            f"database {self._redactor.url}: {what}: {self._redactor.error_message(cause, query)}. {remedy}"
+        )
 
 
-def _few(connection: Connection, query: str, most: int) -> CursorResult[Any] | None:
+def _limited_answer(connection: Connection, query: str, most: int) -> CursorResult[Any] | None:
     """The first rows, asked for by SQL where the driver would fetch all of them, now or when its cursor is closed.
     None where they need not be, or where the database has another SQL."""
     dialect = connection.dialect
-    if dialect.name == "sqlite" or (dialect.supports_server_side_cursors and dialect.name not in _DRAINING):
+    if dialect.name == "sqlite" or (dialect.supports_server_side_cursors and dialect.name not in _READS_WHOLE_ANSWER):
         return None
     try:
         return connection.exec_driver_sql(f"select * from (\n{query.rstrip().rstrip(';')}\n) few_rows limit {most}")
@@ -200,13 +208,13 @@ def _few(connection: Connection, query: str, most: int) -> CursorResult[Any] | N
         return None
 
 
-def _columns(answer: CursorResult[Any]) -> dict[str, str]:
+def _column_types(answer: CursorResult[Any]) -> dict[str, str]:
     """Of types what the driver says; SQLite's says nothing."""
     description = answer.cursor.description if answer.cursor else ()
     return {column[0]: generic_type(getattr(column, "type_display", str(column[1] or ""))) for column in description}
 
 
-def _parsed(text: str) -> URL:
+def _parse_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):  # ValueError: a port that is not a number
@@ -215,16 +223,16 @@ def _parsed(text: str) -> URL:
             "the database's URL is not one that SQLAlchemy can read (postgresql://user@host:5432/name; the port is a "
             "number). Correct `database:` of the source in the config."
         ) from None
-    sqlite = SqliteUrl.parsed(text)
+    sqlite = SqliteUrl.parse(text)
     if sqlite and sqlite.is_file:  # decoded here: SQLAlchemy 2.0 and 2.1 differ in that
         return url.set(database=sqlite.path)
     return url.set(drivername="postgresql+psycopg") if url.drivername in _POSTGRESQL else url
 
 
-def _refuse(wanted: SnapshotRequest) -> Callable[[Any], SourceError]:
+def _unusable_type_error(request: SnapshotRequest) -> Callable[[Any], SourceError]:
     def refuse(value: Any) -> SourceError:
         return SourceError(
-            f"{THE_ANSWER}: column {wanted.user_id!r} has the type {type(value).__name__}, which holds no user ids. "
+            f"{QUERY_NAME}: column {request.user_id!r} has the type {type(value).__name__}, which holds no user ids. "
             "Choose another column, or cast this one to text."
         )
 

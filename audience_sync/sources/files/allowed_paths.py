@@ -17,15 +17,15 @@ def allowed_paths(settings: Settings) -> list[str]:
     local = {
         name: source.files for name, source in settings.sources.items() if source.files and "://" not in source.files
     }
-    found = {os.path.realpath(place) for place in local.values()}
+    found = {os.path.realpath(index) for index in local.values()}
     for entry in (*settings.audiences, *settings.computed_traits, *settings.suppressed, *settings.aliases):
         if entry.source in local:
             hive = bool(entry.partitions or settings.sources[entry.source].partitions)
-            found.update(_meant(FileLocation(local[entry.source], hive=hive), entry))
+            found.update(_entry_paths(FileLocation(local[entry.source], hive=hive), entry))
     return sorted(found)
 
 
-def _meant(folder: FileLocation, entry: RowsConfig) -> Iterator[str]:
+def _entry_paths(folder: FileLocation, entry: RowsConfig) -> Iterator[str]:
     """`file` may name a place outside of the folder, a query may not."""
     for word in [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or "")):
         if "://" not in word:

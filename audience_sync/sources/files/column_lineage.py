@@ -18,19 +18,21 @@ Node = Mapping[str, Any]
 Origin = tuple[str, str]
 Origins = frozenset[Origin]
 
-NOTHING: Origins = frozenset()
+NO_ORIGINS: Origins = frozenset()
 #: The "table" of what DuckDB reads by itself, and guesses types of; the "column" is a table's name, or a function's and
 #: the byte of the query where its call begins.
 GUESSED = ""
 #: Only the first argument of these is a value of the answer.
-_CHOOSING = frozenset({"arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by", "arg_max_null", "arg_min_null"})
-_COUNTING = frozenset(
+_FIRST_ARGUMENT_FUNCTIONS = frozenset(
+    {"arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by", "arg_max_null", "arg_min_null"}
+)
+_COUNTING_FUNCTIONS = frozenset(
     {"count", "count_star", "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"}
 ) | {"typeof"}
 #: Arguments of a function that reads files by which a query says the types itself.
-_SAYING_TYPES = frozenset({"all_varchar", "columns", "types", "dtypes", "column_types"})
-_READING = ("read_csv", "read_json", "read_ndjson", "sniff_csv")
-_YES_OR_NO = ("COMPARE_", "OPERATOR_NOT", "OPERATOR_IS", "CONJUNCTION")
+_TYPE_ARGUMENTS = frozenset({"all_varchar", "columns", "types", "dtypes", "column_types"})
+_GUESSING_FUNCTIONS = ("read_csv", "read_json", "read_ndjson", "sniff_csv")
+_BOOLEAN_EXPRESSIONS = ("COMPARE_", "OPERATOR_NOT", "OPERATOR_IS", "CONJUNCTION")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +40,42 @@ class Relation:
     """The columns of a table or answer, and what any other name may come from."""
 
     columns: tuple[tuple[str, Origins], ...] = ()
-    rest: Origins = NOTHING
+    rest: Origins = NO_ORIGINS
 
     @property
-    def all(self) -> Origins:
+    def all_origins(self) -> Origins:
         return _union([origins for _, origins in self.columns], self.rest)
 
-    def own(self, name: str) -> Origins | None:
+    def column(self, name: str) -> Origins | None:
         """None where there is no such column."""
         found = [origins for own, origins in self.columns if own == name.lower()]
         return _union(found) if found else None
 
-    def of(self, name: str) -> Origins:
-        found = self.own(name)
+    def origins(self, name: str) -> Origins:
+        found = self.column(name)
         return self.rest if found is None else found
 
     def renamed(self, names: Sequence[str]) -> Relation:
         """The first columns under these names."""
-        columns = [(name.lower(), self._at(place)) for place, name in enumerate(names)]
+        columns = [(name.lower(), self._at(index)) for index, name in enumerate(names)]
         return Relation((*columns, *self.columns[len(names) :]), self.rest)
 
-    def _at(self, place: int) -> Origins:
-        return self.columns[place][1] if place < len(self.columns) else self.rest
+    def _at(self, index: int) -> Origins:
+        return self.columns[index][1] if index < len(self.columns) else self.rest
 
-    def beside(self, other: Relation) -> Relation:
+    def union(self, other: Relation) -> Relation:
         """The columns of two answers put together, by their places."""
         longest = max(self.columns, other.columns, key=len)
-        columns = [(name, self._at(place) | other._at(place)) for place, (name, _) in enumerate(longest)]
+        columns = [(name, self._at(index) | other._at(index)) for index, (name, _) in enumerate(longest)]
         named = [
-            (self.columns[place][0], origins) if place < len(self.columns) else (name, origins)
-            for place, (name, origins) in enumerate(columns)
+            (self.columns[index][0], origins) if index < len(self.columns) else (name, origins)
+            for index, (name, origins) in enumerate(columns)
         ]
         return Relation(tuple(named), self.rest | other.rest)
 
-    def by_name(self, other: Relation) -> Relation:
+    def union_by_name(self, other: Relation) -> Relation:
         names = dict.fromkeys(name for name, _ in (*self.columns, *other.columns))
-        columns = [(name, self.of(name) | other.of(name)) for name in names]
+        columns = [(name, self.origins(name) | other.origins(name)) for name in names]
         return Relation(tuple(columns), self.rest | other.rest)
 
 
@@ -90,44 +92,44 @@ class Scope:
         found = [
             origins
             for table, relation in self.tables
-            for place in range(1, len(names))
-            if names[place - 1].lower() == table
-            if (origins := relation.of(names[place]))
+            for index in range(1, len(names))
+            if names[index - 1].lower() == table
+            if (origins := relation.origins(names[index]))
         ]
-        found = found or [own for _, relation in self.tables if (own := relation.own(names[0])) is not None]
+        found = found or [own for _, relation in self.tables if (own := relation.column(names[0])) is not None]
         if found:
             return _union(found)
         if names[0].lower() in self.aliases:
             return self.aliases[names[0].lower()]
-        whole = [relation.all for table, relation in self.tables if table == names[-1].lower()]
+        whole = [relation.all_origins for table, relation in self.tables if table == names[-1].lower()]
         whole = whole or [relation.rest for _, relation in self.tables if relation.rest]
         if whole:
             return _union(whole)
-        return self.outer.column(names) if self.outer else NOTHING
+        return self.outer.column(names) if self.outer else NO_ORIGINS
 
 
 def text_columns(tree: Node, tables: Mapping[str, Sequence[str]], ids: Iterable[str], texts: Iterable[str]) -> Origins:
     """The columns of ``tables`` that become one of the answer's ``ids``, or are passed on unchanged as one of
     ``texts``."""
-    everything = _Walk(tables)
+    everything = _LineageWalk(tables)
     answer = everything.statement(tree)
-    found = _union([answer.of(name) for name in ids])
-    plain = _Walk(tables, only_plain=True).statement(tree)
-    return _compared(found, everything.pairs) | _union([plain.of(name) for name in texts])
+    found = _union([answer.origins(name) for name in ids])
+    plain = _LineageWalk(tables, only_plain=True).statement(tree)
+    return _with_compared(found, everything.pairs) | _union([plain.origins(name) for name in texts])
 
 
-def _compared(found: Origins, pairs: Sequence[tuple[Origins, Origins]]) -> Origins:
+def _with_compared(found: Origins, pairs: Sequence[tuple[Origins, Origins]]) -> Origins:
     """With all that is compared with one of them, and with those."""
     while more := _union([left | right for left, right in pairs if (left | right) & found]) - found:
         found |= more
     return found
 
 
-def _union(some: Iterable[Origins], more: Origins = NOTHING) -> Origins:
+def _union(some: Iterable[Origins], more: Origins = NO_ORIGINS) -> Origins:
     return reduce(frozenset.union, some, more)
 
 
-class _Walk:
+class _LineageWalk:
     """One walk over a tree. ``pairs`` collects what is compared with what. ``only_plain``: a value that an expression
     makes comes from nowhere."""
 
@@ -150,33 +152,33 @@ class _Walk:
                 return self._select(node, scope)
             case "SET_OPERATION_NODE":
                 parts = [self.query(child, scope) for child in node["children"]]
-                joined = Relation.by_name if "BY_NAME" in node.get("setop_type", "") else Relation.beside
+                joined = Relation.union_by_name if "BY_NAME" in node.get("setop_type", "") else Relation.union
                 return reduce(joined, parts)
             case "RECURSIVE_CTE_NODE":
                 return self._recursive(node, scope)
             case _:
-                return Relation(rest=self._mentioned(node))
+                return Relation(rest=self._all_columns(node))
 
     def _recursive(self, node: Node, scope: Scope) -> Relation:
         found = self.query(node["left"], scope).renamed(node.get("aliases", []))
         while True:
             within = Scope(ctes={**scope.ctes, node["cte_name"].lower(): found}, outer=scope.outer)
-            more = found.beside(self.query(node["right"], within))
+            more = found.union(self.query(node["right"], within))
             if more == found:
                 return found
             found = more
 
     def _select(self, node: Node, scope: Scope) -> Relation:
-        scope = Scope(tuple(self._from(node.get("from_table") or {}, scope)), scope.ctes, outer=scope.outer)
+        scope = Scope(tuple(self._from_tables(node.get("from_table") or {}, scope)), scope.ctes, outer=scope.outer)
         columns: list[tuple[str, Origins]] = []
-        rest = NOTHING
+        rest = NO_ORIGINS
         for item in node.get("select_list", []):
             if item.get("class") == "STAR":
                 star = self._star(item, scope)
                 columns += star.columns
                 rest |= star.rest
                 continue
-            origins, name = self._value(item, scope), _name_of(item)
+            origins, name = self._value(item, scope), _output_name(item)
             self._conditions(item, scope)
             if name is None:
                 rest |= origins
@@ -202,7 +204,7 @@ class _Walk:
         ]
         return Relation(tuple(columns), _union(relation.rest for relation in tables))
 
-    def _from(self, ref: Node, scope: Scope) -> Iterator[tuple[str, Relation]]:
+    def _from_tables(self, ref: Node, scope: Scope) -> Iterator[tuple[str, Relation]]:
         """The tables, each by what it is called."""
         if ref.get("type") == "JOIN":
             yield from self._join(ref, scope)
@@ -211,14 +213,14 @@ class _Walk:
         yield str(ref.get("alias") or ref.get("table_name") or "").lower(), relation
 
     def _join(self, ref: Node, scope: Scope) -> list[tuple[str, Relation]]:
-        left = list(self._from(ref["left"], scope))
+        left = list(self._from_tables(ref["left"], scope))
         beside = Scope((*scope.tables, *left), scope.ctes, outer=scope.outer)
-        right = list(self._from(ref["right"], beside))
+        right = list(self._from_tables(ref["right"], beside))
         names = ref.get("using_columns", [])
         if ref.get("ref_type") == "NATURAL":
             names = [name for _, relation in left for name, _ in relation.columns]
         for name in names:
-            sides = [_union(relation.of(name) for _, relation in side) for side in (left, right)]
+            sides = [_union(relation.origins(name) for _, relation in side) for side in (left, right)]
             self.pairs.append((sides[0], sides[1]))
         both = Scope((*scope.tables, *left, *right), scope.ctes, outer=scope.outer)
         self._conditions(ref.get("condition"), both)
@@ -232,20 +234,21 @@ class _Walk:
                 return self.query(ref["subquery"]["node"], scope)
             case "TABLE_FUNCTION":
                 return Relation(
-                    rest=self._read(ref["function"], ref["query_location"]) or self._value(ref["function"], scope)
+                    rest=self._file_function(ref["function"], ref["query_location"])
+                    or self._value(ref["function"], scope)
                 )
             case "EXPRESSION_LIST":
                 rows = [[self._value(value, scope) for value in row] for row in ref.get("values", [])]
-                columns = [(f"col{place}", _union(each)) for place, each in enumerate(zip(*rows, strict=False))]
+                columns = [(f"col{index}", _union(each)) for index, each in enumerate(zip(*rows, strict=False))]
                 return Relation(tuple(columns))
             case "PIVOT":
-                tables = [relation for _, relation in self._from(ref["source"], scope)]
+                tables = [relation for _, relation in self._from_tables(ref["source"], scope)]
                 columns = [column for relation in tables for column in relation.columns]
-                return Relation(tuple(columns), _union(relation.all for relation in tables))
+                return Relation(tuple(columns), _union(relation.all_origins for relation in tables))
             case "EMPTY" | "SHOW_REF" | None:
                 return Relation()
             case _:
-                return Relation(rest=self._mentioned(ref))
+                return Relation(rest=self._all_columns(ref))
 
     def _table(self, name: str, scope: Scope) -> Relation:
         if name in scope.ctes:
@@ -256,15 +259,15 @@ class _Walk:
             )
         return Relation(rest=frozenset({(GUESSED, name)}))
 
-    def _read(self, function: Node, start: int) -> Origins:
+    def _file_function(self, function: Node, start: int) -> Origins:
         name = function["function_name"].lower()
-        said = {each.get("name") or _named(each["expression"]) for each in function.get("arguments", [])}
-        guesses = name.startswith(_READING) and not said & _SAYING_TYPES
-        return frozenset({(GUESSED, f"{name} {start}")}) if guesses else NOTHING
+        said = {each.get("name") or _argument_name(each["expression"]) for each in function.get("arguments", [])}
+        guesses = name.startswith(_GUESSING_FUNCTIONS) and not said & _TYPE_ARGUMENTS
+        return frozenset({(GUESSED, f"{name} {start}")}) if guesses else NO_ORIGINS
 
-    def _mentioned(self, node: Any) -> Origins:
+    def _all_columns(self, node: Any) -> Origins:
         """All columns of all tables that are named somewhere in it."""
-        names = {each["table_name"].lower() for each in _parts(node) if each.get("type") == "BASE_TABLE"}
+        names = {each["table_name"].lower() for each in _descendants(node) if each.get("type") == "BASE_TABLE"}
         return frozenset((name, column.lower()) for name in names for column in self._tables.get(name, ()))
 
     def _value(self, item: Node, scope: Scope) -> Origins:
@@ -273,29 +276,31 @@ class _Walk:
         if kind == "COLUMN_REF":
             return scope.column(item["column_names"])
         if self._only_plain:
-            return NOTHING
+            return NO_ORIGINS
         match kind:
             case "CASE":
                 branches = [each["then_expr"] for each in item["case_checks"]]
                 return _union(self._value(each, scope) for each in (*branches, item["else_expr"]))
             case "SUBQUERY":
                 found = self.query(item["subquery"]["node"], scope)
-                return found.all if item.get("subquery_type") == "SCALAR" else NOTHING
+                return found.all_origins if item.get("subquery_type") == "SCALAR" else NO_ORIGINS
             case "FUNCTION" | "WINDOW":
-                return self._called(item, scope)
+                return self._function_value(item, scope)
             case "STAR" | "POSITIONAL_REFERENCE":
-                return _union(relation.all for _, relation in scope.tables)
-            case _ if str(item.get("type", "")).startswith(_YES_OR_NO):
-                return NOTHING
+                return _union(relation.all_origins for _, relation in scope.tables)
+            case _ if str(item.get("type", "")).startswith(_BOOLEAN_EXPRESSIONS):
+                return NO_ORIGINS
             case _:
                 return _union(self._value(each, scope) for each in _children(item))
 
-    def _called(self, item: Node, scope: Scope) -> Origins:
+    def _function_value(self, item: Node, scope: Scope) -> Origins:
         name = str(item.get("function_name", "")).lower()
-        arguments = [each["expression"] for each in item.get("arguments", [])] if name not in _COUNTING else []
+        arguments = (
+            [each["expression"] for each in item.get("arguments", [])] if name not in _COUNTING_FUNCTIONS else []
+        )
         if name == "if":
             arguments = arguments[1:]
-        elif name in _CHOOSING or name in ("nullif", "lag", "lead"):
+        elif name in _FIRST_ARGUMENT_FUNCTIONS or name in ("nullif", "lag", "lead"):
             arguments = arguments[:1]
         return _union(self._value(each, scope) for each in arguments)
 
@@ -309,7 +314,7 @@ class _Walk:
             case "SUBQUERY":
                 answer = self.query(item["subquery"]["node"], scope)
                 if child := item.get("child"):
-                    self.pairs.append((self._value(child, scope), answer.all))
+                    self.pairs.append((self._value(child, scope), answer.all_origins))
                     self._conditions(child, scope)
                 return
             case "COMPARISON":
@@ -324,14 +329,14 @@ class _Walk:
             self._conditions(part, scope)
 
 
-def _name_of(item: Node) -> str | None:
+def _output_name(item: Node) -> str | None:
     """What a column of an answer is called; None where DuckDB makes a name of the expression."""
     if item.get("alias"):
         return str(item["alias"]).lower()
     return str(item["column_names"][-1]).lower() if item.get("class") == "COLUMN_REF" else None
 
 
-def _named(argument: Node) -> str:
+def _argument_name(argument: Node) -> str:
     """The name of an argument that is given as ``name = value``."""
     left = argument.get("left", {}) if argument.get("class") == "COMPARISON" else {}
     return str(left.get("column_names", [""])[0]).lower()
@@ -345,9 +350,9 @@ def _children(item: Node) -> Iterator[Node]:
                 yield each.get("expression", each)
 
 
-def _parts(node: Any) -> Iterator[Node]:
+def _descendants(node: Any) -> Iterator[Node]:
     if isinstance(node, Mapping):
         yield node
         node = list(node.values())
     for each in node if isinstance(node, list) else ():
-        yield from _parts(each)
+        yield from _descendants(each)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.formats.csv import csv_table
-from audience_sync.sources.formats.json import bad_line, check_columns, json_table, record_keys, typed
+from audience_sync.sources.formats.json import check_columns, invalid_line, json_table, record_keys, with_common_types
 from audience_sync.sources.formats.parquet import parquet_table
-from audience_sync.sources.rows.scan import Column, Scan, listed, same_columns
+from audience_sync.sources.rows.scan import Column, Scan, join_names, require_same_columns
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.rows.spool import spool_text
-from audience_sync.sources.rows.type_inference import infer, kinds_for_sql
+from audience_sync.sources.rows.type_inference import infer_types, kinds_for_sql
 from audience_sync.sources.storage.decode import decoded_copy
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.storage.resolve_names import SUFFIXES
@@ -23,7 +23,7 @@ CSV = (".csv", ".tsv")
 JSON = (".jsonl", ".ndjson", ".json")
 EXCEL = (".xlsx", ".xls")
 #: That a query can use: the type of each is looked for.
-MOST_COLUMNS = 2_000
+MAX_COLUMNS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class OpenFiles:
     suffix: str
 
     @property
-    def names(self) -> Mapping[str, str]:
+    def display_names(self) -> Mapping[str, str]:
         """What people call the files, by what DuckDB may call them in an error."""
         links = zip(self.paths, self.found, strict=True)
         return {str(name): found.name for path, found in links for name in dict.fromkeys((path, found.path))}
@@ -46,8 +46,8 @@ class OpenFiles:
         return list(dict.fromkeys(name for found in self.found for name in found.partitions))
 
     @property
-    def problems(self) -> ScanErrors:
-        return ScanErrors(self.names, bad_line=bad_line)
+    def errors(self) -> ScanErrors:
+        return ScanErrors(self.display_names, bad_line=invalid_line)
 
 
 def open_files(workspace: Workspace, found: Sequence[FoundFile], encoding: str) -> OpenFiles:
@@ -70,49 +70,49 @@ def _one_format(found: Sequence[FoundFile]) -> str:
     if len(suffixes := sorted({file.suffix for file in found})) > 1:
         raise SourceError(
             f"{found[0].name} and {len(found) - 1} more are read as one, but they have several formats: "
-            f"{listed(suffixes)}. Keep one format in a folder, or name the files by a glob (`*{suffixes[0]}`)."
+            f"{join_names(suffixes)}. Keep one format in a folder, or name the files by a glob (`*{suffixes[0]}`)."
         )
     return suffixes[0]
 
 
-def tables_with(workspace: Workspace, files: OpenFiles, names: Sequence[str]) -> list[Scan]:
+def open_tables(workspace: Workspace, files: OpenFiles, names: Sequence[str]) -> list[Scan]:
     """Tables (no Excel) that are checked to have those columns, as far as records tell. Raises SourceError."""
     if files.suffix in JSON:
         own = [name for name in names if name not in files.partitions]
         tables = _json_tables(files, own)
         check_columns(workspace, tables, files.paths, own)
-        tables = _in_folders(files, tables)
+        tables = _with_partitions(files, tables)
     else:
-        tables = _in_folders(files, _typed_by_file(workspace, files))
-    same_columns([(table.name, table.columns) for table in tables])
+        tables = _with_partitions(files, _format_tables(workspace, files))
+    require_same_columns([(table.name, table.columns) for table in tables])
     return tables
 
 
-def tables_for_sql(workspace: Workspace, files: OpenFiles, sheet: str | None) -> list[Scan]:
+def open_tables_for_sql(workspace: Workspace, files: OpenFiles, sheet: str | None) -> list[Scan]:
     """Tables with all their columns, none where there are no records; of text and JSON without types.
 
     Raises SourceError.
     """
     if files.suffix in JSON:
         keys = [key for key in record_keys(workspace, files.paths) if key not in files.partitions]
-        _refuse_wide(files.found[0].name, keys)
-        return _in_folders(files, _json_tables(files, keys)) if keys else []
-    own = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _typed_by_file(workspace, files)
-    tables = _in_folders(files, own)
-    same_columns([(table.name, table.columns) for table in tables])
-    _refuse_wide(tables[0].name, tables[0].columns)
+        _refuse_too_many_columns(files.found[0].name, keys)
+        return _with_partitions(files, _json_tables(files, keys)) if keys else []
+    own = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _format_tables(workspace, files)
+    tables = _with_partitions(files, own)
+    require_same_columns([(table.name, table.columns) for table in tables])
+    _refuse_too_many_columns(tables[0].name, tables[0].columns)
     return tables
 
 
-def typed_for_sql(workspace: Workspace, files: OpenFiles, tables: Sequence[Scan], text: Collection[str]) -> list[Scan]:
+def with_sql_types(workspace: Workspace, files: OpenFiles, tables: Sequence[Scan], text: Collection[str]) -> list[Scan]:
     """These tables with types that SQL can reckon with, but for the columns of ``text``, which become user ids."""
     names = [name for name in tables[0].columns if name not in files.partitions]
     if files.suffix in JSON:
-        return typed(workspace, tables, names, text)
-    return infer(workspace, tables, [name for name in names if name not in text], kinds_for_sql)
+        return with_common_types(workspace, tables, names, text)
+    return infer_types(workspace, tables, [name for name in names if name not in text], kinds_for_sql)
 
 
-def _in_folders(files: OpenFiles, tables: Sequence[Scan]) -> list[Scan]:
+def _with_partitions(files: OpenFiles, tables: Sequence[Scan]) -> list[Scan]:
     """The tables with the columns of their files' folders, in the place of their own of the same names."""
     return [
         replace(
@@ -126,10 +126,10 @@ def _constant(value: str | None) -> Column:
     return Column("cast(null as VARCHAR)" if value is None else quote_literal(value), "VARCHAR")
 
 
-def _refuse_wide(file: str, columns: Collection[str]) -> None:
-    if len(columns) > MOST_COLUMNS:
+def _refuse_too_many_columns(file: str, columns: Collection[str]) -> None:
+    if len(columns) > MAX_COLUMNS:
         raise SourceError(
-            f"{file} has {len(columns):,} columns; a query can use at most {MOST_COLUMNS:,}. Write those that are "
+            f"{file} has {len(columns):,} columns; a query can use at most {MAX_COLUMNS:,}. Write those that are "
             "wanted, or read it by `file:`."
         )
 
@@ -138,7 +138,7 @@ def _json_tables(files: OpenFiles, names: Sequence[str]) -> list[Scan]:
     return [json_table(found, path, names) for found, path in zip(files.found, files.paths, strict=True)]
 
 
-def _typed_by_file(workspace: Workspace, files: OpenFiles) -> list[Scan]:
+def _format_tables(workspace: Workspace, files: OpenFiles) -> list[Scan]:
     if files.suffix in CSV:
         return [csv_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
     return [parquet_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]

@@ -19,39 +19,40 @@ import duckdb
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest
 from audience_sync.sources.files.column_lineage import GUESSED, Origins, text_columns
-from audience_sync.sources.files.open import OpenFiles, open_files, tables_for_sql, typed_for_sql
-from audience_sync.sources.formats.json import bad_line
+from audience_sync.sources.files.open import OpenFiles, open_files, open_tables_for_sql, with_sql_types
+from audience_sync.sources.formats.json import invalid_line
 from audience_sync.sources.rows.column_schema import generic_type
 from audience_sync.sources.rows.scan import (
     Column,
     Scan,
     SnapshotPart,
-    column_twice,
+    duplicate_column,
     looks_like_data,
-    part_of,
+    snapshot_part,
     wanted_columns,
 )
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.rows.type_inference import stays_text
 from audience_sync.sources.sql_errors import DESCRIBE, file_problem, query_problem
-from audience_sync.sources.storage.head import heads
+from audience_sync.sources.storage.head import cut_heads
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.resolve_names import file_words
 from audience_sync.workspace import Workspace, interruptible_query, quote_identifier, quote_literal
 
-THE_QUERY = "the query"
-_TEXT = r"'(?:[^']|'')+'"
+QUERY_NAME = "the query"
+_STRING_LITERAL = r"'(?:[^']|'')+'"
 #: A function that reads files, and its first argument: a name, or a list of names.
 _FILE_FUNCTION = re.compile(
-    rf"(\b(?:read_\w+|parquet_\w+|sniff_csv|glob)\s*\(\s*)({_TEXT}|\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*\s*\])", re.IGNORECASE
+    rf"(\b(?:read_\w+|parquet_\w+|sniff_csv|glob)\s*\(\s*)({_STRING_LITERAL}|\[\s*{_STRING_LITERAL}(?:\s*,\s*{_STRING_LITERAL})*\s*\])",
+    re.IGNORECASE,
 )
 #: The functions that give a file's content as one value.
-_WHOLE = re.compile(r"read_(text|blob)\b", re.IGNORECASE)
+_READS_WHOLE_FILE = re.compile(r"read_(text|blob)\b", re.IGNORECASE)
 #: Whoever asks DuckDB's own functions for folders' values gets the files by their own paths.
-_ASKS_HIVE = re.compile(r"\bhive_partitioning\b", re.IGNORECASE)
+_USES_HIVE_OPTION = re.compile(r"\bhive_partitioning\b", re.IGNORECASE)
 _PARENTHESIS = re.compile(rb"[()]|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
-_RAISING = re.compile(r"\berror\s*\(", re.IGNORECASE)
-_CHANGING = re.compile(
+_RAISES_ERROR = re.compile(r"\berror\s*\(", re.IGNORECASE)
+_NOT_REPEATABLE = re.compile(
     r"\b(now|today|current_\w+|localtime\w*|get_current\w*|\w*_timestamp|age|random\w*|\w*uuid\w*|shuffle|sample|"
     r"tablesample|getenv|read_\w+|parquet_\w+|sniff_csv|glob)\b",
     re.IGNORECASE,
@@ -63,67 +64,71 @@ class QueryResult:
     """``columns``: those of the answer, with their types in plain words."""
 
     part: SnapshotPart
-    problems: ScanErrors
+    errors: ScanErrors
     found: Sequence[FoundFile]
     columns: Mapping[str, str]
 
 
 def is_repeatable(query: str) -> bool:
     """Whether the same files surely give the same answer: no clock, no chance, no files but the views'."""
-    return not _CHANGING.search(query)
+    return not _NOT_REPEATABLE.search(query)
 
 
-def query_rows(workspace: Workspace, folder: FileLocation, wanted: SnapshotRequest) -> QueryResult:
+def query_rows(workspace: Workspace, folder: FileLocation, request: SnapshotRequest) -> QueryResult:
     """Raises SourceError with the place in the query, or the file, that is wrong."""
-    query = _from_folder(wanted.query or "", folder, workspace)
+    query = _resolve_function_paths(request.query or "", folder, workspace)
     schema = workspace.name("query")
     workspace.run(f"create schema {schema}")
-    views = Views(workspace, folder, wanted, schema)
-    for word in file_words(wanted.query or ""):
+    views = Views(workspace, folder, request, schema)
+    for word in file_words(request.query or ""):
         views.open(word)
-    texts = _texts(workspace, query, views.columns, wanted)
+    texts = _find_text_columns(workspace, query, views.columns, request)
     read_by = sorted(name for table, name in texts if table == GUESSED)
-    query = _as_text(query, read_by)
+    query = _read_csv_as_text(query, read_by)
     views.create(texts)
     try:
         table = _answer(workspace, schema, query)
     except duckdb.Error as error:
         raise query_problem(error, folder, headless=views.headless, texts=views.texts) from None
-    for name in wanted_columns(wanted):
+    for name in wanted_columns(request):
         if table.names.count(name) > 1:
-            raise column_twice(THE_QUERY, name)
+            raise duplicate_column(QUERY_NAME, name)
     if guessing := [name.split()[0] for name in read_by if not name.startswith("read_csv")]:
-        raise _types_guessed(guessing[0])
-    raises = bool(_RAISING.search(query))
-    problems = ScanErrors(views.names, what=THE_QUERY, bad_line=bad_line, raises=raises)
+        raise _guessed_types_error(guessing[0])
+    raises = bool(_RAISES_ERROR.search(query))
+    problems = ScanErrors(views.names, what=QUERY_NAME, bad_line=invalid_line, raises=raises)
     columns = {name: generic_type(column.type) for name, column in table.table.columns.items()}
-    return QueryResult(part_of(replace(table.table, marks=views.marks), wanted), problems, views.found, columns)
+    return QueryResult(
+        snapshot_part(replace(table.table, placeholders=views.placeholders), request), problems, views.found, columns
+    )
 
 
-def _texts(workspace: Workspace, query: str, tables: Mapping[str, Sequence[str]], wanted: SnapshotRequest) -> Origins:
+def _find_text_columns(
+    workspace: Workspace, query: str, tables: Mapping[str, Sequence[str]], request: SnapshotRequest
+) -> Origins:
     """The files' columns that become user ids, names or texts; none of a query that is no SELECT, and is refused."""
-    ids = [wanted.user_id, *([wanted.name] if wanted.name else [])]
-    ids += [trait.column for trait in wanted.traits.values() if trait.is_id]
+    ids = [request.user_id, *([request.name] if request.name else [])]
+    ids += [trait.column for trait in request.traits.values() if trait.is_id]
     texts = [
         trait.column
-        for key, trait in wanted.traits.items()
+        for key, trait in request.traits.items()
         if trait.type == "text" or (trait.type is None and (stays_text(key) or stays_text(trait.column)))
     ]
     tree = json.loads(workspace.one("select json_serialize_sql(?)", [query])[0])
     return frozenset() if tree["error"] else text_columns(tree, tables, ids, texts)
 
 
-def _as_text(query: str, read_by: Sequence[str]) -> str:
+def _read_csv_as_text(query: str, read_by: Sequence[str]) -> str:
     """The query with ``all_varchar`` for the calls of ``read_csv`` that ids come from: it guesses types of the rows."""
     text = query.encode()
     starts = sorted((int(name.split()[1]) for name in read_by if name.startswith("read_csv")), reverse=True)
     for start in starts:
-        end = _closing(text, start)
+        end = _closing_parenthesis(text, start)
         text = text[:end] + b", all_varchar = true" + text[end:]
     return text.decode()
 
 
-def _closing(text: bytes, start: int) -> int:
+def _closing_parenthesis(text: bytes, start: int) -> int:
     """Where the call that begins there has its last parenthesis."""
     depth = 0
     for part in _PARENTHESIS.finditer(text, start):
@@ -133,7 +138,7 @@ def _closing(text: bytes, start: int) -> int:
     return len(text)
 
 
-def _types_guessed(read_by: str) -> SourceError:
+def _guessed_types_error(read_by: str) -> SourceError:
     return SourceError(
         f"the query: its user ids come from {read_by!r}, of whose columns DuckDB guesses the types from the rows, so "
         "that ids may not be as they are written. Nothing of it was used. Name the file as a table "
@@ -142,7 +147,7 @@ def _types_guessed(read_by: str) -> SourceError:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class _OpenedWord:
     """Files that a query names by one word, as tables without guessed types."""
 
     word: str
@@ -158,14 +163,14 @@ class Views:
     ``marks``: what the files' texts may have in them.
     """
 
-    def __init__(self, workspace: Workspace, folder: FileLocation, wanted: SnapshotRequest, schema: str) -> None:
-        self._workspace, self._folder, self._wanted, self._schema = workspace, folder, wanted, schema
-        self._opened: list[_Opened] = []
+    def __init__(self, workspace: Workspace, folder: FileLocation, request: SnapshotRequest, schema: str) -> None:
+        self._workspace, self._folder, self._wanted, self._schema = workspace, folder, request, schema
+        self._opened: list[_OpenedWord] = []
         self.found: list[FoundFile] = []
         self.names: dict[str, str] = {}
         self.texts: list[str] = []
         self.headless = False
-        self.marks: tuple[str, ...] = ()
+        self.placeholders: tuple[str, ...] = ()
 
     @property
     def columns(self) -> Mapping[str, Sequence[str]]:
@@ -178,20 +183,24 @@ class Views:
         found = self._folder.find_any(word, self._workspace)
         if not found:
             return
-        looked_at = found if self._wanted.most is None else heads(self._workspace, found, self._wanted.encoding)
+        looked_at = (
+            found if self._wanted.sample_rows is None else cut_heads(self._workspace, found, self._wanted.encoding)
+        )
         files = open_files(self._workspace, looked_at, self._wanted.encoding)
-        self.names |= files.names
+        self.names |= files.display_names
         self.found += found
         try:
-            tables = tables_for_sql(self._workspace, files, self._wanted.sheet)
+            tables = open_tables_for_sql(self._workspace, files, self._wanted.sheet)
         except duckdb.Error as error:
-            raise files.problems.explain(error) from None
-        self.marks = tuple(dict.fromkeys([*self.marks, *(mark for table in tables for mark in table.marks)]))
+            raise files.errors.explain(error) from None
+        self.placeholders = tuple(
+            dict.fromkeys([*self.placeholders, *(mark for table in tables for mark in table.placeholders)])
+        )
         if not tables:
             raise SourceError(f"{word} has no records, so that a query can't know its columns. Is it complete?")
         names = list(tables[0].columns)
         self.headless |= looks_like_data(names)
-        self._opened.append(_Opened(word, files, tables, _sql_names(names)))
+        self._opened.append(_OpenedWord(word, files, tables, _sql_names(names)))
 
     def create(self, texts: Origins) -> None:
         """With types, but for the columns of ``texts``."""
@@ -199,12 +208,12 @@ class Views:
             text = [name for name, own in each.names.items() if (each.word.lower(), own.lower()) in texts]
             self.texts += [name for name in text if name not in self.texts]
             try:
-                tables = typed_for_sql(self._workspace, each.files, each.tables, text)
+                tables = with_sql_types(self._workspace, each.files, each.tables, text)
             except duckdb.Error as error:
-                raise each.files.problems.explain(error) from None
+                raise each.files.errors.explain(error) from None
             self._create(each, tables)
 
-    def _create(self, opened: _Opened, tables: Sequence[Scan]) -> None:
+    def _create(self, opened: _OpenedWord, tables: Sequence[Scan]) -> None:
         rows, word = " union all ".join(_select(table, opened.names) for table in tables), opened.word
         try:
             self._workspace.run(f"create view {self._schema}.{quote_identifier(word)} as {rows}")
@@ -231,28 +240,28 @@ def _sql_names(names: Sequence[str]) -> Mapping[str, str]:
 
 def _select(table: Scan, names: Mapping[str, str]) -> str:
     columns = ", ".join(f"{table.columns[name].sql} as {quote_identifier(own)}" for name, own in names.items())
-    rows = f" where not ({table.again})" if table.again else ""
+    rows = f" where not ({table.repeated_header})" if table.repeated_header else ""
     return f"select {columns} from {table.scan}{rows}"
 
 
-def _from_folder(query: str, folder: FileLocation, workspace: Workspace) -> str:
+def _resolve_function_paths(query: str, folder: FileLocation, workspace: Workspace) -> str:
     """Names in ``read_csv('...')`` and its like mean what they do in ``file:``, in the source's folder too."""
 
     def paths(name: str, *, listed: bool, is_whole: bool) -> list[str]:
         if "://" in name:
             return [name]
         found = folder.paths(name) if listed and folder.holds(name) else []
-        if not found and is_whole and folder.holds(name) and "://" not in folder.place:
+        if not found and is_whole and folder.holds(name) and "://" not in folder.root:
             raise file_problem(name, folder)
         if not found:
-            return [str(Path(folder.place).resolve() / name)]
+            return [str(Path(folder.root).resolve() / name)]
         return [str(workspace.scannable(path.resolve())) for path in found]
 
     def argument(match: re.Match[str]) -> str:
-        listed = not match[1].lower().startswith("glob") and not _ASKS_HIVE.search(query)
+        listed = not match[1].lower().startswith("glob") and not _USES_HIVE_OPTION.search(query)
         # DuckDB takes a missing file for no rows there, which would mean that everyone left.
-        is_whole = listed and bool(_WHOLE.match(match[1]))
-        names = [text[1:-1].replace("''", "'") for text in re.findall(_TEXT, match[2])]
+        is_whole = listed and bool(_READS_WHOLE_FILE.match(match[1]))
+        names = [text[1:-1].replace("''", "'") for text in re.findall(_STRING_LITERAL, match[2])]
         found = [quote_literal(path) for name in names for path in paths(name, listed=listed, is_whole=is_whole)]
         return match[1] + (found[0] if len(found) == 1 else f"[{', '.join(found)}]")
 
@@ -260,32 +269,32 @@ def _from_folder(query: str, folder: FileLocation, workspace: Workspace) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answered:
+class _Answer:
     table: Scan
     names: list[str]
 
 
-def _answer(workspace: Workspace, schema: str, query: str) -> _Answered:
+def _answer(workspace: Workspace, schema: str, query: str) -> _Answer:
     cursor = workspace.cursor()
     try:
         with interruptible_query():
             cursor.execute(f"use {schema}")
-            return _bound(cursor, schema, query)
+            return _create_answer_view(cursor, schema, query)
     finally:
         cursor.close()
 
 
-def _bound(cursor: duckdb.DuckDBPyConnection, schema: str, query: str) -> _Answered:
+def _create_answer_view(cursor: duckdb.DuckDBPyConnection, schema: str, query: str) -> _Answer:
     statements = cursor.extract_statements(query)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise SourceError("the query must be one SELECT statement. Nothing was run. Correct it in the config.")
-    described = cursor.execute(f"{DESCRIBE}{_trimmed(query)}").fetchall()
+    described = cursor.execute(f"{DESCRIBE}{_without_semicolon(query)}").fetchall()
     names = [row[0] for row in described]
-    columns = {row[0]: Column(f"c{place}", row[1]) for place, row in enumerate(described)}
-    listed = ", ".join(f"c{place}" for place in range(len(names)))
-    cursor.execute(f"create view {schema}.answer({listed}) as\n{_trimmed(query)}\n")
-    return _Answered(Scan(THE_QUERY, f"{schema}.answer", columns), names)
+    columns = {row[0]: Column(f"c{index}", row[1]) for index, row in enumerate(described)}
+    listed = ", ".join(f"c{index}" for index in range(len(names)))
+    cursor.execute(f"create view {schema}.answer({listed}) as\n{_without_semicolon(query)}\n")
+    return _Answer(Scan(QUERY_NAME, f"{schema}.answer", columns), names)
 
 
-def _trimmed(query: str) -> str:
+def _without_semicolon(query: str) -> str:
     return query.rstrip().rstrip(";")

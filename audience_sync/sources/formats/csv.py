@@ -13,13 +13,13 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.rows.scan import Column, Scan, refuse_doubles
+from audience_sync.sources.rows.scan import Column, Scan, refuse_duplicates
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.workspace import LINE_BYTES, Workspace, quote_literal
 
 #: Bytes of it in which the delimiter is looked for.
-LONGEST_HEADER = 1 << 20
-MOST_COLUMNS = 10_000
+MAX_HEADER_BYTES = 1 << 20
+MAX_COLUMNS = 10_000
 DELIMITERS = (",", ";", "\t", "|")
 #: Quotes open at the start of a cell only; a quoted cell may hold line ends.
 _RECORD = re.compile(r'(?:(?:\A|(?<=[,;\t|]))"[^"]*(?:""[^"]*)*"|[^\r\n])*')
@@ -27,7 +27,7 @@ _QUOTED = re.compile(r'(?:\A|(?<=[,;\t|]))"[^"]*(?:""[^"]*)*"')
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
 #: How Excel is told the separator.
-_SEPARATOR = re.compile(r'(?:sep=(.)|"sep=(.)")[,;\t|]*(\r\n|\n|\r|\Z)', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'(?:sep=(.)|"sep=(.)")[,;\t|]*(\r\n|\n|\r|\Z)', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +57,21 @@ class Header:
 def csv_table(workspace: Workspace, found: FoundFile, path: Path) -> Scan:
     """``path`` is the plain file. Raises SourceError where the header can't be used, or a line is too long."""
     _refuse_long_lines(found, path)
-    header = _header(found, path)
-    columns = {name: Column(f"c{place}", "VARCHAR") for place, name in enumerate(header.names) if name}
+    header = _read_header(found, path)
+    columns = {name: Column(f"c{index}", "VARCHAR") for index, name in enumerate(header.names) if name}
     skipped = 0
     if not header.is_plain:
         path, skipped = _with_plain_header(workspace, path, header)
     scan = _scan(path, header.delimiter, len(header.names), skipped)
     table = Scan(found.name, scan, columns, is_text=True)
-    return _without_headers(table, header) if _is_repeated(path, header, skipped) else table
+    return _without_repeated_headers(table, header) if _has_repeated_header(path, header, skipped) else table
 
 
 def _with_plain_header(workspace: Workspace, path: Path, header: Header) -> tuple[Path, int]:
     """A copy with the names in one line, and the number of lines before it that keep the lines' numbers."""
     copy, end = workspace.path("-header.csv"), header.end or "\n"
     lines = len(_LINE_END.findall(header.text)) + (1 if header.before else 0)
-    plain = header.delimiter.join(f"c{place}" for place in range(len(header.names)))
+    plain = header.delimiter.join(f"c{index}" for index in range(len(header.names)))
     with path.open("rb") as file, copy.open("wb") as out:
         file.seek(header.size)
         out.write(("x" + end).encode() * lines + (plain + end).encode())
@@ -79,9 +79,9 @@ def _with_plain_header(workspace: Workspace, path: Path, header: Header) -> tupl
     return copy, lines
 
 
-def _is_repeated(path: Path, header: Header, skipped: int) -> bool:
+def _has_repeated_header(path: Path, header: Header, skipped: int) -> bool:
     """Whether the header may stand again among the rows, as in files that were put together: a line begins like it."""
-    wanted = [form.encode() for form in _starts(header)]
+    wanted = [form.encode() for form in _header_beginnings(header)]
     kept = max(map(len, wanted))
     words = (
         [header.names[0].encode()] if header.names[0] and not header.before else wanted
@@ -97,7 +97,7 @@ def _is_repeated(path: Path, header: Header, skipped: int) -> bool:
     return any(form in before + header.end.encode() for form in wanted)
 
 
-def _starts(header: Header) -> set[str]:
+def _header_beginnings(header: Header) -> set[str]:
     """How a line begins that may be the header again, or its line `sep=;`: with what ends the line before."""
     first, end = header.names[0], header.end or "\n"
     if not first:
@@ -111,12 +111,12 @@ def _starts(header: Header) -> set[str]:
     }
 
 
-def _without_headers(table: Scan, header: Header) -> Scan:
+def _without_repeated_headers(table: Scan, header: Header) -> Scan:
     """No value comes from a row that is the header word for word, a byte order mark aside, or is its line `sep=;`."""
     mark = "chr(65279)"
     again = " and ".join(
-        f"coalesce({f'ltrim(c{place}, {mark})' if place == 0 else f'c{place}'}, '') = {quote_literal(name)}"
-        for place, name in enumerate(header.names)
+        f"coalesce({f'ltrim(c{index}, {mark})' if index == 0 else f'c{index}'}, '') = {quote_literal(name)}"
+        for index, name in enumerate(header.names)
     )
     if header.before and len(header.names) == 2:
         again = f"({again}) or (coalesce(lower(ltrim(c0, {mark})), '') = 'sep=' and c1 is null)"
@@ -124,7 +124,7 @@ def _without_headers(table: Scan, header: Header) -> Scan:
         name: Column(f"case when not ({again}) then {column.sql} end", column.type)
         for name, column in table.columns.items()
     }
-    return replace(table, columns=columns, again=again)
+    return replace(table, columns=columns, repeated_header=again)
 
 
 def _refuse_long_lines(found: FoundFile, path: Path) -> None:
@@ -143,16 +143,16 @@ def _refuse_long_lines(found: FoundFile, path: Path) -> None:
             start = end + 1
 
 
-def _header(found: FoundFile, path: Path) -> Header:
+def _read_header(found: FoundFile, path: Path) -> Header:
     with path.open("rb") as file:
-        start = file.read(LONGEST_HEADER).decode(errors="ignore")
-    separator = _SEPARATOR.match(start)
+        start = file.read(MAX_HEADER_BYTES).decode(errors="ignore")
+    separator = _SEPARATOR_LINE.match(start)
     before = separator.end() if separator else 0
     text = _RECORD.match(start[before:])[0]  # type: ignore[index]  # it matches any text
     end = _LINE_END.match(start, before + len(text))
     said = (separator[1] or separator[2]) if separator else None
     delimiter = said or ("\t" if found.suffix == ".tsv" else _delimiter(text))
-    names = _names(found, text, delimiter)
+    names = _column_names(found, text, delimiter)
     size = len(start[:before].encode())
     return Header(names, delimiter, text, size, end[0] if end else "")
 
@@ -163,7 +163,7 @@ def _delimiter(header: str) -> str:
     return max(DELIMITERS, key=lambda delimiter: counts[delimiter])
 
 
-def _names(found: FoundFile, text: str, delimiter: str) -> list[str]:
+def _column_names(found: FoundFile, text: str, delimiter: str) -> list[str]:
     try:
         header = next(csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
     except csv.Error:
@@ -172,17 +172,17 @@ def _names(found: FoundFile, text: str, delimiter: str) -> list[str]:
         ) from None
     if not any(header):
         raise SourceError(f"{found.name}, line 1 is blank: the columns' names must be there. Nothing of it was used.")
-    if len(header) > MOST_COLUMNS:
+    if len(header) > MAX_COLUMNS:
         raise SourceError(
-            f"{found.name} has {len(header):,} columns; at most {MOST_COLUMNS:,} are read. Nothing of it was used. "
+            f"{found.name} has {len(header):,} columns; at most {MAX_COLUMNS:,} are read. Nothing of it was used. "
             "Write those that are wanted."
         )
-    refuse_doubles(f"{found.name}, line 1", header)
+    refuse_duplicates(f"{found.name}, line 1", header)
     return header
 
 
 def _scan(path: Path, delimiter: str, width: int, skipped: int) -> str:
-    columns = ", ".join(f"c{place}: 'VARCHAR'" for place in range(width))
+    columns = ", ".join(f"c{index}: 'VARCHAR'" for index in range(width))
     options = (
         f"auto_detect = false, header = true, columns = {{{columns}}}, delim = {quote_literal(delimiter)},"
         " quote = '\"', escape = '\"', nullstr = '', strict_mode = true,"

@@ -10,12 +10,12 @@ from datetime import datetime, time
 from typing import Any
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.rows.scan import did_you_mean, listed, refuse_doubles
+from audience_sync.sources.rows.scan import did_you_mean, join_names, refuse_duplicates
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.values.user_ids import LARGEST_WHOLE_DOUBLE
 
 #: Of a workbook, unpacked.
-MOST_BYTES = 300_000_000
+MAX_BYTES = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Sheet:
     header: list[str]
     rows: list[tuple[Any, ...]]
 
-    def beside(self, partitions: Mapping[str, str | None]) -> Sheet:
+    def with_partitions(self, partitions: Mapping[str, str | None]) -> Sheet:
         """With the columns of the file's folders, in the place of those of the same names."""
         if not partitions:
             return self
@@ -41,7 +41,7 @@ def read_sheet(found: FoundFile, sheet: str | None) -> Sheet:
     try:
         with pandas.ExcelFile(found.path, engine="calamine") as book:
             names = [str(name) for name in book.sheet_names]
-            chosen = _choose(found.name, names, _visible(book.book), sheet)
+            chosen = _choose_sheet(found.name, names, _visible_sheets(book.book), sheet)
             frame = pandas.read_excel(book, sheet_name=chosen, header=None, dtype=object, na_filter=False)
     except SourceError:
         raise
@@ -58,29 +58,31 @@ def _refuse_large(found: FoundFile) -> None:
     size = found.path.stat().st_size
     with suppress(zipfile.BadZipFile), zipfile.ZipFile(found.path) as packed:
         size = sum(part.file_size for part in packed.infolist())
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise SourceError(
             f"{found.name} is too large to be read as a workbook, which is whole in memory ({size:,} bytes; at most "
-            f"{MOST_BYTES:,}). Nothing of it was used. Save it as CSV or Parquet."
+            f"{MAX_BYTES:,}). Nothing of it was used. Save it as CSV or Parquet."
         )
 
 
-def _visible(book: Any) -> list[str]:
+def _visible_sheets(book: Any) -> list[str]:
     """The sheets that a person sees who opens the workbook."""
     return [each.name for each in book.sheets_metadata if str(each.visible).endswith(".Visible")]
 
 
-def _choose(file: str, names: list[str], visible: list[str], sheet: str | None) -> str:
+def _choose_sheet(file: str, names: list[str], visible: list[str], sheet: str | None) -> str:
     """A hidden sheet is read where the config names it."""
     if sheet is None:
         first = next((name for name in names if name in visible), None)
         if first is None:
             raise SourceError(
-                f"{file}: all its sheets are hidden: {listed(names)}. Name one by `sheet:` in the config."
+                f"{file}: all its sheets are hidden: {join_names(names)}. Name one by `sheet:` in the config."
             )
         return first
     if sheet not in names:
-        raise SourceError(f"{file}: there is no sheet {sheet!r}.{did_you_mean(sheet, names)} It has {listed(names)}.")
+        raise SourceError(
+            f"{file}: there is no sheet {sheet!r}.{did_you_mean(sheet, names)} It has {join_names(names)}."
+        )
     return sheet
 
 
@@ -88,12 +90,12 @@ def _sheet(file: str, rows: Iterator[tuple[Any, ...]]) -> Sheet:
     header = [str(cell).strip() if cell is not None else "" for cell in next(rows, ())]
     if not any(header):
         raise SourceError(f"{file}: the first row is blank: the columns' names must be there. Nothing of it was used.")
-    refuse_doubles(file, header)
-    cells = (tuple(_cell(cell) for cell in row) for row in rows)
+    refuse_duplicates(file, header)
+    cells = (tuple(_cell_value(cell) for cell in row) for row in rows)
     return Sheet(header, [row for row in cells if any(cell is not None for cell in row)])
 
 
-def _cell(cell: Any) -> Any:
+def _cell_value(cell: Any) -> Any:
     """An empty cell is no value; pandas' own types become Python's."""
     if cell is None or cell == "" or cell != cell:
         return None

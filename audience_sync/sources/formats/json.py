@@ -7,22 +7,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from audience_sync.sources.rows.scan import Column, Scan, batched, column_missing
-from audience_sync.sources.storage.decode import is_marked
+from audience_sync.sources.rows.scan import Column, Scan, batched, missing_column
+from audience_sync.sources.storage.decode import has_placeholders
 from audience_sync.sources.storage.locate import FoundFile
-from audience_sync.sources.values.json_sql import HALF_PAIR
+from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER
 from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
 #: DuckDB's words for a record that is no object.
-NO_OBJECT = "JSON transform error"
+NOT_OBJECT_ERROR = "JSON transform error"
 #: Columns in one statement: each has memory of its own for regular expressions, beside what DuckDB counts.
-MOST_KINDS = 30
+MAX_COLUMNS_PER_QUERY = 30
 #: Bytes of a record: DuckDB's own limit, and no less than its reader likes.
-LARGEST_OBJECT, SMALLEST_OBJECT = 16_777_216, 65_536
+MAX_OBJECT_BYTES, MIN_OBJECT_BYTES = 16_777_216, 65_536
 _WHOLE_NUMBERS = {"UBIGINT", "BIGINT", "LONGER"}
 #: HUGEINT holds any integer of that many digits.
-_WHOLE = "'-?[0-9]{1,38}'"
+_INTEGER_PATTERN = "'-?[0-9]{1,38}'"
 
 
 def json_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
@@ -35,34 +35,38 @@ def json_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
     )
     scan = f"read_json({quote_literal(str(path))}, {options})"
     if len({name.lower() for name in names}) < len(names):
-        return _by_case(found, path, names)
+        return _case_sensitive_table(found, path, names)
     return Scan(
         found.name,
         scan,
         {name: Column(quote_identifier(name), "JSON") for name in names},
         is_parsed=True,
-        marks=_marks(path),
+        placeholders=_placeholders(path),
     )
 
 
-def _marks(path: Path) -> tuple[str, ...]:
-    return (HALF_PAIR,) if is_marked(path) else ()
+def _placeholders(path: Path) -> tuple[str, ...]:
+    return (SURROGATE_PLACEHOLDER,) if has_placeholders(path) else ()
 
 
-def _by_case(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
+def _case_sensitive_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
     """Names that differ in case only are one for DuckDB's tables, and two for its JSON."""
     keys = "json_keys(json)"
     problem = (
-        f"case when json_type(json) <> 'OBJECT' then error('{NO_OBJECT}')"
-        f" when len({keys}) <> len(list_distinct({keys})) then error('{NO_OBJECT}: duplicate key') else json end"
+        f"case when json_type(json) <> 'OBJECT' then error('{NOT_OBJECT_ERROR}')"
+        f" when len({keys}) <> len(list_distinct({keys})) then error('{NOT_OBJECT_ERROR}: duplicate key') else json end"
     )
     scan = f"(select {problem} as record from {_objects(path)})"
     return Scan(
-        found.name, scan, {name: Column(_value(name), "JSON") for name in names}, is_parsed=True, marks=_marks(path)
+        found.name,
+        scan,
+        {name: Column(_extract_value(name), "JSON") for name in names},
+        is_parsed=True,
+        placeholders=_placeholders(path),
     )
 
 
-def _value(name: str) -> str:
+def _extract_value(name: str) -> str:
     pointer = "/" + name.replace("~", "~0").replace("/", "~1")
     return f"json_extract(record, {quote_literal(pointer)})"
 
@@ -74,7 +78,7 @@ def _objects(path: Path) -> str:
 def _object_size(path: Path) -> str:
     """The largest record there may be: DuckDB has two buffers of that size for each file and thread, of 16 MB if it
     is not asked for less, and no file has a record larger than itself."""
-    return f"maximum_object_size = {min(max(path.stat().st_size, SMALLEST_OBJECT), LARGEST_OBJECT)}"
+    return f"maximum_object_size = {min(max(path.stat().st_size, MIN_OBJECT_BYTES), MAX_OBJECT_BYTES)}"
 
 
 def _format(path: Path) -> str:
@@ -96,7 +100,7 @@ def check_columns(workspace: Workspace, tables: Sequence[Scan], paths: Sequence[
     keys = record_keys(workspace, paths)
     for name in unseen:
         if name not in keys:
-            raise column_missing(" and ".join(table.name for table in tables[:3]), name, keys)
+            raise missing_column(" and ".join(table.name for table in tables[:3]), name, keys)
 
 
 def _any_value(workspace: Workspace, tables: Sequence[Scan], name: str) -> bool:
@@ -108,22 +112,24 @@ def _any_record(workspace: Workspace, scans: Sequence[str]) -> bool:
     return bool(workspace.all(f"{rows} limit 1"))
 
 
-def typed(workspace: Workspace, tables: Sequence[Scan], names: Sequence[str], text: Collection[str]) -> list[Scan]:
+def with_common_types(
+    workspace: Workspace, tables: Sequence[Scan], names: Sequence[str], text: Collection[str]
+) -> list[Scan]:
     """Those columns with the types that all their values have, for SQL; JSON where they differ.
 
     The columns of ``text`` are text, also where they hold whole numbers: they become user ids.
     """
     found: dict[str, Sequence[str] | None] = {}
-    for some in batched(names, MOST_KINDS):
-        rows = " union all ".join(_values(table, some) for table in tables)
-        kinds = ", ".join(f"list(distinct {_kind(f'v{place}')})" for place in range(len(some)))
+    for some in batched(names, MAX_COLUMNS_PER_QUERY):
+        rows = " union all ".join(_select_values(table, some) for table in tables)
+        kinds = ", ".join(f"list(distinct {_json_kind(f'v{index}')})" for index in range(len(some)))
         found |= dict(zip(some, workspace.one(f"select {kinds} from ({rows})"), strict=True))
-    types = {name: _type(set(found[name] or ()) - {None, "NULL"}, is_id=name in text) for name in names}
+    types = {name: _common_type(set(found[name] or ()) - {None, "NULL"}, is_id=name in text) for name in names}
     return [
         replace(
             table,
             columns={
-                name: _typed(column.sql, types[name]) if name in types else column
+                name: _typed_column(column.sql, types[name]) if name in types else column
                 for name, column in table.columns.items()
             },
         )
@@ -131,20 +137,20 @@ def typed(workspace: Workspace, tables: Sequence[Scan], names: Sequence[str], te
     ]
 
 
-def _values(table: Scan, names: Sequence[str]) -> str:
-    values = ", ".join(f"{table.columns[name].sql} as v{place}" for place, name in enumerate(names))
+def _select_values(table: Scan, names: Sequence[str]) -> str:
+    values = ", ".join(f"{table.columns[name].sql} as v{index}" for index, name in enumerate(names))
     return f"select {values} from {table.scan}"
 
 
-def _kind(column: str) -> str:
+def _json_kind(column: str) -> str:
     # DuckDB calls integers beyond 64 bits doubles, though it keeps their digits.
     text = f"cast({column} as VARCHAR)"
-    big = f"case when regexp_full_match({text}, {_WHOLE}) then 'BIGINT'"
+    big = f"case when regexp_full_match({text}, {_INTEGER_PATTERN}) then 'BIGINT'"
     longer = "when regexp_full_match(" + text + ", '-?[0-9]+') then 'LONGER' else 'DOUBLE' end"
     return f"case when json_type({column}) = 'DOUBLE' then {big} {longer} else json_type({column}) end"
 
 
-def _type(kinds: set[str], *, is_id: bool) -> str:
+def _common_type(kinds: set[str], *, is_id: bool) -> str:
     """The DuckDB type that values of these kinds have together."""
     if is_id:
         return "VARCHAR" if kinds in ({"VARCHAR"}, set()) or kinds <= _WHOLE_NUMBERS else "JSON"
@@ -154,11 +160,11 @@ def _type(kinds: set[str], *, is_id: bool) -> str:
     return types.pop() if len(types) == 1 else "JSON"
 
 
-def _typed(json: str, duckdb_type: str) -> Column:
+def _typed_column(json: str, duckdb_type: str) -> Column:
     return Column(json if duckdb_type == "JSON" else f"cast({json} ->> '$' as {duckdb_type})", duckdb_type)
 
 
-def bad_line(path: str) -> int | None:
+def invalid_line(path: str) -> int | None:
     """The first line that is no JSON of a file of JSON lines."""
     if _format(Path(path)) == "array":
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from audience_sync.sources.rows.scan import Column, Scan, refuse_doubles
+from audience_sync.sources.rows.scan import Column, Scan, refuse_duplicates
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.workspace import Workspace, quote_identifier, quote_literal
@@ -18,16 +18,16 @@ def parquet_table(workspace: Workspace, found: FoundFile, file: Path) -> Scan:
     scan = f"read_parquet({path}, hive_partitioning = false)"
     try:
         described = workspace.all(f"describe from {scan}")
-        names = _names(workspace, path)
+        names = _column_names(workspace, path)
     except duckdb.Error as error:
         raise ScanErrors({str(file): found.name, str(found.path): found.name}).explain(error) from None
-    refuse_doubles(found.name, names)
+    refuse_duplicates(found.name, names)
     # DuckDB renames one of two columns whose names differ in case only: their order is the file's.
     columns = {name: Column(quote_identifier(row[0]), row[1]) for name, row in zip(names, described, strict=True)}
     return Scan(found.name, scan, columns)
 
 
-def _names(workspace: Workspace, path: str) -> list[str]:
+def _column_names(workspace: Workspace, path: str) -> list[str]:
     """The columns as the file calls them: DuckDB renames doubles where it reads the rows."""
     rows = workspace.all(f"select name, coalesce(num_children, 0) from parquet_schema({path})")
     return _top_names(rows)
@@ -35,17 +35,17 @@ def _names(workspace: Workspace, path: str) -> list[str]:
 
 def _top_names(rows: list[tuple[str, int]]) -> list[str]:
     # The schema is a tree in depth-first order, its root first.
-    names, place = [], 1
-    while place < len(rows):
-        names.append(rows[place][0])
-        place = _after(rows, place)
+    names, index = [], 1
+    while index < len(rows):
+        names.append(rows[index][0])
+        index = _index_after(rows, index)
     return names
 
 
-def _after(rows: list[tuple[str, int]], place: int) -> int:
+def _index_after(rows: list[tuple[str, int]], index: int) -> int:
     """The place behind a column and all that it is made of."""
-    children = rows[place][1]
-    place += 1
+    children = rows[index][1]
+    index += 1
     for _ in range(children):
-        place = _after(rows, place)
-    return place
+        index = _index_after(rows, index)
+    return index

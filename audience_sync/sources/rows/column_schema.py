@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from audience_sync.sources.rows.scan import listed, looks_like_data
+from audience_sync.sources.rows.scan import join_names, looks_like_data
 
 #: What the names of types begin with, in DuckDB and in databases.
 _PLAIN = (
@@ -34,5 +34,9 @@ def schema_changes(before: Mapping[str, str], now: Mapping[str, str]) -> str | N
         for name in before
         if now.get(name) and before[name] and now[name] != before[name]
     ]
-    said = [*([f"without {listed(gone)}"] if gone else []), *([f"with the new {listed(new)}"] if new else []), *other]
+    said = [
+        *([f"without {join_names(gone)}"] if gone else []),
+        *([f"with the new {join_names(new)}"] if new else []),
+        *other,
+    ]
     return ", ".join(said) or None

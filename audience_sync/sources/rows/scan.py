@@ -12,13 +12,13 @@ from typing import TypeVar
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
-from audience_sync.sources.values.json_sql import HALF_PAIR, marks_of, may_reject, sql_json
+from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER, may_be_invalid, placeholders_of, sql_json
 from audience_sync.sources.values.user_ids import HAS_SURROGATE, sql_id, usable_type
 from audience_sync.workspace import quote_literal
 
 Item = TypeVar("Item")
-MOST_NAMED = 12
-HEADER_AGAIN = "the header again"
+MAX_NAMES = 12
+REPEATED_HEADER = "the header again"
 NAME_HAS_NUL = "audience name contains a NUL character"
 NAME_HAS_SURROGATE = "audience name contains half a surrogate pair"
 _PLAIN = re.compile(r"[\w./-]+")
@@ -46,10 +46,10 @@ class Scan:
     columns: Mapping[str, Column]
     is_text: bool = False
     #: What its texts may have in them of values that can't be written (``values.MARKS``).
-    marks: tuple[str, ...] = ()
+    placeholders: tuple[str, ...] = ()
     #: Whether what is called JSON was parsed when it was read.
     is_parsed: bool = False
-    again: str | None = None
+    repeated_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class SnapshotPart:
     raw: str
     name: str | None
     traits: Mapping[str, str]
-    odd: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    may_be_invalid: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: Whether its scan has the columns that are wanted, and no others, as those of the other files have.
     is_uniform: bool = False
 
@@ -80,17 +80,17 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield some
 
 
-def wanted_columns(wanted: SnapshotRequest) -> list[str]:
+def wanted_columns(request: SnapshotRequest) -> list[str]:
     """Names of the columns, each once."""
-    names = [wanted.user_id, *([wanted.name] if wanted.name else [])]
-    return list(dict.fromkeys(names + [trait.column for trait in wanted.traits.values()]))
+    names = [request.user_id, *([request.name] if request.name else [])]
+    return list(dict.fromkeys(names + [trait.column for trait in request.traits.values()]))
 
 
-def column_missing(file: str, name: str, there: Collection[str], wanted: SnapshotRequest | None = None) -> SourceError:
-    """``wanted``: where the column may be the config's option `user_id`."""
-    meant = nearest(name, there)
-    known = f" Columns: {listed(there)}." + (f" Did you mean {meant!r}?" if meant else "")
-    is_id = wanted is not None and wanted.user_id == name and not any(each.is_id for each in wanted.traits.values())
+def missing_column(file: str, name: str, there: Collection[str], request: SnapshotRequest | None = None) -> SourceError:
+    """``request``: where the column may be the config's option `user_id`."""
+    meant = nearest_name(name, there)
+    known = f" Columns: {join_names(there)}." + (f" Did you mean {meant!r}?" if meant else "")
+    is_id = request is not None and request.user_id == name and not any(each.is_id for each in request.traits.values())
     remedy = f"Set `user_id: {meant}`" if meant and is_id else "Correct the column's name"
     if looks_like_data(there):
         known, remedy = " The first row has no names of columns, but values.", "Correct the column's name"
@@ -104,60 +104,60 @@ def looks_like_data(names: Iterable[str]) -> bool:
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """A sentence with the word that was probably meant, or nothing."""
-    meant = nearest(word, words)
+    meant = nearest_name(word, words)
     return f" Did you mean {meant!r}?" if meant else ""
 
 
-def nearest(word: str, words: Iterable[str]) -> str | None:
+def nearest_name(word: str, words: Iterable[str]) -> str | None:
     by_lower_case = {known.lower(): known for known in words}
     close = get_close_matches(word.lower(), by_lower_case, n=1, cutoff=0.6)
     return by_lower_case[close[0]] if close else None
 
 
-def column_twice(file: str, name: str) -> SourceError:
+def duplicate_column(file: str, name: str) -> SourceError:
     return SourceError(
         f"{file}: the column {name!r} is there twice, so that it is unclear which one is meant. "
         "Nothing of it was used. Give each column a name of its own."
     )
 
 
-def refuse_doubles(file: str, names: Iterable[str]) -> None:
+def refuse_duplicates(file: str, names: Iterable[str]) -> None:
     """Raises SourceError for a name that is there twice; columns without a name are nobody's."""
     double = next((name for name, times in Counter(names).items() if name and times > 1), None)
     if double is not None:
-        raise column_twice(file, "..." if looks_like_data([double]) else double)
+        raise duplicate_column(file, "..." if looks_like_data([double]) else double)
 
 
-def listed(words: Collection[str]) -> str:
-    first = ", ".join(word if _PLAIN.fullmatch(word) else repr(word) for word in list(words)[:MOST_NAMED])
-    more = len(words) - MOST_NAMED
+def join_names(words: Collection[str]) -> str:
+    first = ", ".join(word if _PLAIN.fullmatch(word) else repr(word) for word in list(words)[:MAX_NAMES])
+    more = len(words) - MAX_NAMES
     return (first or "none") + (f" and {more} more" if more > 0 else "")
 
 
-def same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
+def require_same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
     """Files that are read as one have columns of the same names, in any order. Raises SourceError."""
     first_name, first = tables[0]
     for name, columns in tables[1:]:
         if odd := sorted(set(first) ^ set(columns)):
-            only = "some columns" if looks_like_data(odd) else listed(odd)
+            only = "some columns" if looks_like_data(odd) else join_names(odd)
             raise SourceError(
                 f"{name} and {first_name} are read as one, but only one of them has {only}. "
                 "Nothing of them was used. Write them with the same columns, or name fewer files."
             )
 
 
-def part_of(table: Scan, wanted: SnapshotRequest) -> SnapshotPart:
+def snapshot_part(table: Scan, request: SnapshotRequest) -> SnapshotPart:
     """Raises SourceError where a column is missing or can't hold what is wanted of it."""
-    if wanted.user_id not in table.columns:
-        raise column_missing(table.name, wanted.user_id, table.columns, wanted)
-    user_id, reason = _id_of(table, wanted.user_id)
+    if request.user_id not in table.columns:
+        raise missing_column(table.name, request.user_id, table.columns, request)
+    user_id, reason = _id_sql(table, request.user_id)
     raw = user_id
-    if table.again:
-        reason = f"case when {table.again} then '{HEADER_AGAIN}' else {reason} end"
-        raw = f"case when {table.again} then {quote_literal(wanted.user_id)} else {user_id} end"
+    if table.repeated_header:
+        reason = f"case when {table.repeated_header} then '{REPEATED_HEADER}' else {reason} end"
+        raw = f"case when {table.repeated_header} then {quote_literal(request.user_id)} else {user_id} end"
     name = None
-    if wanted.name:
-        name, problem = _name_of(table, wanted.name)
+    if request.name:
+        name, problem = _name_sql(table, request.name)
         reason = f"coalesce({reason}, {problem})"
     return SnapshotPart(
         file=table.name,
@@ -168,48 +168,52 @@ def part_of(table: Scan, wanted: SnapshotRequest) -> SnapshotPart:
         raw=raw,
         name=name,
         is_uniform=table.is_parsed,
-        traits={key: _trait_of(table, trait) for key, trait in wanted.traits.items()},
-        odd={
-            key: (*table.marks, *marks_of(kind))
-            for key, trait in wanted.traits.items()
-            if not trait.is_id and (may_reject(kind := table.columns[trait.column].type) or table.marks)
+        traits={key: _trait_sql(table, trait) for key, trait in request.traits.items()},
+        may_be_invalid={
+            key: (*table.placeholders, *placeholders_of(kind))
+            for key, trait in request.traits.items()
+            if not trait.is_id and (may_be_invalid(kind := table.columns[trait.column].type) or table.placeholders)
         },
     )
 
 
-def _column_of(table: Scan, name: str) -> Column:
+def _column(table: Scan, name: str) -> Column:
     if name not in table.columns:
-        raise column_missing(table.name, name, table.columns)
+        raise missing_column(table.name, name, table.columns)
     return table.columns[name]
 
 
-def _id_of(table: Scan, name: str) -> tuple[str, str]:
-    column = _column_of(table, name)
+def _id_sql(table: Scan, name: str) -> tuple[str, str]:
+    column = _column(table, name)
     if not usable_type(column.type):
         raise SourceError(
             f"{table.name}: column {name!r} has the type {column.type}, which holds no user ids. "
             "Choose another column, or write this one as text."
         )
     user_id, reason = sql_id(f"coalesce({column.sql}, '')" if table.is_text else column.sql, column.type)
-    if HALF_PAIR in table.marks:
-        reason = f"case when contains({user_id}, '{HALF_PAIR}') then '{HAS_SURROGATE}' else {reason} end"
+    if SURROGATE_PLACEHOLDER in table.placeholders:
+        reason = f"case when contains({user_id}, '{SURROGATE_PLACEHOLDER}') then '{HAS_SURROGATE}' else {reason} end"
     return user_id, reason
 
 
-def _name_of(table: Scan, name: str) -> tuple[str, str]:
+def _name_sql(table: Scan, name: str) -> tuple[str, str]:
     """An audience's name as text, NULL where it can't be used, and why (NULL if it can)."""
-    column = _column_of(table, name)
+    column = _column(table, name)
     text = f"({column.sql} ->> '$')" if column.type == "JSON" else f"cast({column.sql} as VARCHAR)"
-    half = f" when contains({text}, '{HALF_PAIR}') then '{NAME_HAS_SURROGATE}'" if HALF_PAIR in table.marks else ""
+    half = (
+        f" when contains({text}, '{SURROGATE_PLACEHOLDER}') then '{NAME_HAS_SURROGATE}'"
+        if SURROGATE_PLACEHOLDER in table.placeholders
+        else ""
+    )
     reason = f"case when contains({text}, chr(0)) then '{NAME_HAS_NUL}'{half} end"
     return f"case when {reason} is null then {text} end", reason
 
 
-def _trait_of(table: Scan, trait: TraitColumn) -> str:
+def _trait_sql(table: Scan, trait: TraitColumn) -> str:
     if trait.is_id:
-        user_id, reason = _id_of(table, trait.column)
+        user_id, reason = _id_sql(table, trait.column)
         return f"case when {reason} is null then {user_id} end"
-    column = _column_of(table, trait.column)
+    column = _column(table, trait.column)
     json = sql_json(column.sql, column.type, is_checked=table.is_parsed)
     if json is None:
         raise bytes_column(table.name, trait.column)

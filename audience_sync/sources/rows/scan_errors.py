@@ -12,7 +12,7 @@ from audience_sync.errors import SourceError, without_values
 _NOTHING_USED = "Nothing of it was used."
 _LINE = re.compile(r"\bLine: (\d+)")
 _COLUMNS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
-_JSON_PLACE = re.compile(r"in (?:line|record/value) (\d+)")
+_JSON_POSITION = re.compile(r"in (?:line|record/value) (\d+)")
 _QUOTED_VALUE = re.compile(r"'[^']*'")
 
 
@@ -32,52 +32,52 @@ class ScanErrors:
         message = str(error)
         path = next((path for path in self.files if path in message), None)
         file = self.files[path] if path else self.what or " or ".join(list(self.files.values())[:3])
-        for words, say in _KNOWN:
+        for words, say in _MESSAGES:
             if words in message:
                 return SourceError(f"{say(file, message)} {_NOTHING_USED}")
         if "Malformed JSON" in message:
             return self._malformed(file, path, message)
         verb = "run" if self.what else "read"
-        words = _OF_ITS_OWN if self.raises else without_values(first_words(message))
+        words = _CUSTOM_ERROR if self.raises else without_values(first_line(message))
         return SourceError(f"{file} can't be {verb}: {words}. {_NOTHING_USED}")
 
     def _malformed(self, file: str, path: str | None, message: str) -> SourceError:
         if self.what and not path:
-            return SourceError(f"{_MIXED.format(what=self.what)} {_NOTHING_USED}")
+            return SourceError(f"{_MIXED_TYPES.format(what=self.what)} {_NOTHING_USED}")
         # DuckDB counts lines from where its thread began to read.
         line = self.bad_line(path) if path else None
-        record = _JSON_PLACE.search(message)
-        place = f", line {line}" if line else f", record {record[1]}" if record else ""
+        record = _JSON_POSITION.search(message)
+        index = f", line {line}" if line else f", record {record[1]}" if record else ""
         what = message.split(": ", 2)[-1].split(".")[0].strip()
         return SourceError(
-            f"{file}{place}: this is no JSON ({what}). {_NOTHING_USED} "
+            f"{file}{index}: this is no JSON ({what}). {_NOTHING_USED} "
             "Is the file still being written, or cut off? JSON lines have one whole object on each line."
         )
 
 
-_OF_ITS_OWN = "it raised an error of its own, whose words are not shown since they may name people"
-_MIXED = (
+_CUSTOM_ERROR = "it raised an error of its own, whose words are not shown since they may name people"
+_MIXED_TYPES = (
     "{what} compares text with a JSON value: a column of JSON lines whose values have several types (numbers and "
     "text) is JSON. Write column ->> '$' for its text."
 )
 
 
-def first_words(message: str) -> str:
+def first_line(message: str) -> str:
     """The first line of an error without texts of the data, which may be a person's."""
     line = message.strip().splitlines()[0] if message.strip() else "unknown error"
     return _QUOTED_VALUE.sub("'...'", line).rstrip(". ")
 
 
-def _csv_place(file: str, message: str) -> str:
+def _csv_position(file: str, message: str) -> str:
     line = _LINE.search(message)
     return f"{file}, line {line[1]}" if line else file
 
 
-def _ragged(file: str, message: str) -> str:
+def _wrong_column_count(file: str, message: str) -> str:
     counts = _COLUMNS.search(message)
     expected, found = counts.groups() if counts else ("?", "?")
     return (
-        f"{_csv_place(file, message)}: {found} value{'' if found == '1' else 's'} where the header has {expected} "
+        f"{_csv_position(file, message)}: {found} value{'' if found == '1' else 's'} where the header has {expected} "
         "columns. Is the file cut off? A value that contains the delimiter or a line end must be in double quotes."
     )
 
@@ -87,20 +87,20 @@ def _not_converted(file: str, message: str) -> str:
     wanted_type = re.search(r"to '([A-Z ]+)'", message)
     kind = wanted_type[1] if wanted_type else "another type"
     return (
-        f"{_csv_place(file, message)}: a value can't be converted to {kind}, as the query wants it. "
+        f"{_csv_position(file, message)}: a value can't be converted to {kind}, as the query wants it. "
         "Correct the value, or use try_cast in the query."
     )
 
 
 def _quotes(file: str, message: str) -> str:
     return (
-        f"{_csv_place(file, message)}: a double quote is opened and not closed properly. "
+        f"{_csv_position(file, message)}: a double quote is opened and not closed properly. "
         'A quote inside of a quoted value is doubled (""). Write the file again with proper quotes.'
     )
 
 
 def _encoding(file: str, message: str) -> str:
-    return f"{_csv_place(file, message)}: this is not UTF-8. {encoding_advice('utf-8', file)}"
+    return f"{_csv_position(file, message)}: this is not UTF-8. {encoding_advice('utf-8', file)}"
 
 
 def _line_ends(file: str, message: str) -> str:
@@ -111,8 +111,8 @@ def _line_ends(file: str, message: str) -> str:
 
 
 def _not_object(file: str, message: str) -> str:
-    place = _JSON_PLACE.search(message)
-    where = f"{file}, record {place[1]}" if place else file
+    index = _JSON_POSITION.search(message)
+    where = f"{file}, record {index[1]}" if index else file
     if "duplicate key" in message:
         return f"{where}: one name twice in one JSON object, so that it is unclear which one is meant. Write it once."
     return f'{where}: not a JSON object. Each record must be an object such as {{"user_id": "42"}}.'
@@ -140,15 +140,15 @@ def _milliseconds(file: str, message: str) -> str:
 
 
 def _long_line(file: str, message: str) -> str:
-    return f"{_csv_place(file, message)}: a line is longer than what a table has. Is a double quote left open?"
+    return f"{_csv_position(file, message)}: a line is longer than what a table has. Is a double quote left open?"
 
 
-def _gone(file: str, message: str) -> str:
+def _removed(file: str, message: str) -> str:
     return f"{file} can't be opened any more: it was moved or removed while it was read. Run again."
 
 
-_KNOWN: tuple[tuple[str, Callable[[str, str], str]], ...] = (
-    ("Expected Number of Columns", _ragged),
+_MESSAGES: tuple[tuple[str, Callable[[str, str], str]], ...] = (
+    ("Expected Number of Columns", _wrong_column_count),
     ("Error when converting column", _not_converted),
     ("unterminated quote", _quotes),
     ("Invalid unicode", _encoding),
@@ -162,6 +162,6 @@ _KNOWN: tuple[tuple[str, Callable[[str, str], str]], ...] = (
     ("decompression failure", _parquet),
     ("TProtocolException", _parquet),
     ("Failed to read file", _parquet),
-    ("No files found", _gone),
-    ("Cannot open file", _gone),
+    ("No files found", _removed),
+    ("Cannot open file", _removed),
 )

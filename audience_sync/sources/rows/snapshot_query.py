@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from audience_sync.errors import SourceError
-from audience_sync.sources.base import ODD, SnapshotRequest, SnapshotRows
+from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRequest, SnapshotRows
 from audience_sync.sources.rows.scan import SnapshotPart
 from audience_sync.sources.rows.scan_errors import ScanErrors
-from audience_sync.sources.values.casts import MAY_REJECT, cast_json
-from audience_sync.sources.values.json_sql import HALF_PAIR, is_rejected, reason_of
+from audience_sync.sources.values.casts import MAY_BE_INVALID, cast_json
+from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER, is_invalid, reason_of
 from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
-MOST_RAW = 200
-EVERY_ROW = 2**62
+MAX_RAW_CHARACTERS = 200
+NO_LIMIT = 2**62
 FILE, ROW = '"the file"', '"the row"'
 NO_NAME = "no audience name"
 _NOT_CONVERTED = "not converted to its type: "
@@ -31,19 +31,21 @@ class SnapshotQuery:
     named: bool
 
     def select(self) -> str:
-        return " union all ".join(self._select(part) for part in together(self.parts))
+        return " union all ".join(self._select(part) for part in merge_parts(self.parts))
 
-    def rejects(self) -> str:
-        return " union all ".join(self._rejects(_held_apart(part)) for part in together(self.parts, _numbered))
+    def invalid_rows(self) -> str:
+        return " union all ".join(
+            self._invalid_rows(_with_limit(part)) for part in merge_parts(self.parts, _with_position)
+        )
 
     def _select(self, part: SnapshotPart) -> str:
-        """A rejected value is none, and ``ODD`` says that there was one in the row."""
+        """A rejected value is none, and ``HAS_INVALID_VALUE`` says that there was one in the row."""
         name = ", snapshot_name as name" if self.named else ""
         traits = "".join(f", {self._trait(part, key)} as {quote_identifier(key)}" for key in part.traits)
-        rows = f"select case when reason is null then id end as user_id{name}{traits} from ({_inner(part)})"
-        if not self.odd:
+        rows = f"select case when reason is null then id end as user_id{name}{traits} from ({_select_raw(part)})"
+        if not self.may_be_invalid:
             return rows
-        found = {key: is_rejected(quote_identifier(key), self._marks(part, key)) for key in self.odd}
+        found = {key: is_invalid(quote_identifier(key), self._placeholders(part, key)) for key in self.may_be_invalid}
         columns = [
             "user_id",
             *(["name"] if self.named else []),
@@ -54,49 +56,48 @@ class SnapshotQuery:
                 for key in part.traits
             ),
         ]
-        any_odd = " or ".join(f"coalesce({condition}, false)" for condition in found.values())
-        return (
-            f"select {', '.join(columns)}, user_id is not null and ({any_odd}) as {quote_identifier(ODD)} from ({rows})"
-        )
+        any_invalid = " or ".join(f"coalesce({condition}, false)" for condition in found.values())
+        has_invalid = f"user_id is not null and ({any_invalid}) as {quote_identifier(HAS_INVALID_VALUE)}"
+        return f"select {', '.join(columns)}, {has_invalid} from ({rows})"
 
     @property
-    def odd(self) -> list[str]:
+    def may_be_invalid(self) -> list[str]:
         """The traits that may have values that are rejected."""
         return [
             key
             for key in self.parts[0].traits
-            if self.types.get(key) in MAY_REJECT or any(key in part.odd for part in self.parts)
+            if self.types.get(key) in MAY_BE_INVALID or any(key in part.may_be_invalid for part in self.parts)
         ]
 
-    def _marks(self, part: SnapshotPart, key: str) -> Sequence[str]:
-        return part.odd.get(key, ())
+    def _placeholders(self, part: SnapshotPart, key: str) -> Sequence[str]:
+        return part.may_be_invalid.get(key, ())
 
     def _trait(self, part: SnapshotPart, key: str) -> str:
-        place = _column_alias(key)
+        index = _column_alias(key)
         if key not in self.types:
-            return place
-        value = cast_json(place, self.types[key])
+            return index
+        value = cast_json(index, self.types[key])
         problem = f"error({quote_literal(_NOT_CONVERTED + key)})"
         value = f"nullif(coalesce({value}, {problem}), 'null')"
-        if key in part.odd:
-            value = f"case when {is_rejected(place, part.odd[key])} then {place} else {value} end"
-        return f"case when {place} is not null then {value} end"
+        if key in part.may_be_invalid:
+            value = f"case when {is_invalid(index, part.may_be_invalid[key])} then {index} else {value} end"
+        return f"case when {index} is not null then {value} end"
 
-    def _rejects(self, part: SnapshotPart) -> str:
+    def _invalid_rows(self, part: SnapshotPart) -> str:
         """Rows without a usable user id, and the rejected values of the others."""
         # PostgreSQL stores no NUL characters, not even to say that there was one.
-        raw = f"replace(left({part.raw}, {MOST_RAW}), chr(0), '\ufffd')"
-        raw = f"replace({raw}, '{HALF_PAIR}', '\ufffd')"
+        raw = f"replace(left({part.raw}, {MAX_RAW_CHARACTERS}), chr(0), '\ufffd')"
+        raw = f"replace({raw}, '{SURROGATE_PLACEHOLDER}', '\ufffd')"
         file = FILE if part.file == FILE else quote_literal(part.file)
-        place = f'{file} as file, {part.row} as "row"'
-        numbered = f"select {place}, {raw} as user_id, {_reason(part)} as reason from {part.scan}"
+        index = f'{file} as file, {part.row} as "row"'
+        numbered = f"select {index}, {raw} as user_id, {_reason(part)} as reason from {part.scan}"
         found = [f'select file, "row", user_id, reason from ({numbered}) where reason is not null']
-        for key in self.odd:
+        for key in self.may_be_invalid:
             value = f"{part.traits[key]} as {_column_alias(key)}"
-            each = f"select {place}, {raw} as user_id, {_reason(part)} as id_reason, {value} from {part.scan}"
+            each = f"select {index}, {raw} as user_id, {_reason(part)} as id_reason, {value} from {part.scan}"
             each = f'select file, "row", user_id, id_reason, {self._trait(part, key)} as value from ({each})'
             column = quote_literal(f"column {self.columns[key]!r} ")
-            reason = f"{column} || {reason_of('value', self._marks(part, key))}"
+            reason = f"{column} || {reason_of('value', self._placeholders(part, key))}"
             rows = f'select file, "row", user_id, id_reason, {reason} as reason from ({each})'
             where = "id_reason is null and reason is not null"
             found.append(f'select file, "row", user_id, reason from ({rows}) where {where}')
@@ -107,37 +108,37 @@ class SnapshotQuery:
         for part in self.parts:
             rows = f"select {part.row} as number, {part.traits[key]} as {_column_alias(key)} from {part.scan}"
             bad = f"{_column_alias(key)} is not null and {cast_json(_column_alias(key), self.types[key])} is null"
-            bad += f" and not ({is_rejected(_column_alias(key), self._marks(part, key))})"
+            bad += f" and not ({is_invalid(_column_alias(key), self._placeholders(part, key))})"
             first = workspace.one(f"select min(number) from ({rows}) where {bad}")[0]
             if first is not None:
                 return part.file, first
         return None
 
 
-def _held_apart(part: SnapshotPart) -> SnapshotPart:
+def _with_limit(part: SnapshotPart) -> SnapshotPart:
     """With a limit that holds nothing back, so that DuckDB doesn't put each condition into each part of a union."""
-    return replace(part, scan=f"(from {part.scan} limit {EVERY_ROW})") if part.file == FILE else part
+    return replace(part, scan=f"(from {part.scan} limit {NO_LIMIT})") if part.file == FILE else part
 
 
-def _plain(part: SnapshotPart) -> SnapshotPart:
+def _without_position(part: SnapshotPart) -> SnapshotPart:
     return replace(part, scan=f"from {part.scan}")
 
 
-def _numbered(part: SnapshotPart) -> SnapshotPart:
+def _with_position(part: SnapshotPart) -> SnapshotPart:
     """With each row's file and number as columns."""
     rows = f"select {quote_literal(part.file)} as {FILE}, {part.row} as {ROW}, * from {part.scan}"
     return replace(part, scan=rows, file=FILE, row=ROW)
 
 
-def together(
-    parts: Sequence[SnapshotPart], each_as: Callable[[SnapshotPart], SnapshotPart] = _plain
+def merge_parts(
+    parts: Sequence[SnapshotPart], each_as: Callable[[SnapshotPart], SnapshotPart] = _without_position
 ) -> list[SnapshotPart]:
     """Parts that differ in their scans alone as one: DuckDB plans long expressions for each part of a union again,
     which takes more time and memory than reading the files."""
     found: dict[str, list[SnapshotPart]] = {}
-    for place, part in enumerate(parts):
+    for index, part in enumerate(parts):
         same = replace(part, scan="", file="")
-        found.setdefault(repr(same) if part.is_uniform else str(place), []).append(part)
+        found.setdefault(repr(same) if part.is_uniform else str(index), []).append(part)
     return [some[0] if len(some) == 1 else _union(list(map(each_as, some))) for some in found.values()]
 
 
@@ -145,7 +146,7 @@ def _union(parts: Sequence[SnapshotPart]) -> SnapshotPart:
     return replace(parts[0], scan=f"({' union all '.join(part.scan for part in parts)})")
 
 
-def _inner(part: SnapshotPart) -> str:
+def _select_raw(part: SnapshotPart) -> str:
     name = f", nullif(trim({part.name}), '') as snapshot_name" if part.name else ""
     traits = "".join(f", {json} as {_column_alias(key)}" for key, json in part.traits.items())
     return f"select {part.user_id} as id, {_reason(part)} as reason{name}{traits} from {part.scan}"
@@ -164,32 +165,37 @@ def _column_alias(key: str) -> str:
 
 def snapshot_rows(
     workspace: Workspace,
-    wanted: SnapshotRequest,
+    request: SnapshotRequest,
     parts: Sequence[SnapshotPart],
     problems: ScanErrors,
     verify: Callable[[], None] = lambda: None,
     *,
     rereadable: bool = False,
 ) -> SnapshotRows:
-    types = {key: trait.type for key, trait in wanted.traits.items() if trait.type}
-    columns = {key: trait.column for key, trait in wanted.traits.items()}
-    snapshot = SnapshotQuery(parts, types, columns, named=wanted.name is not None)
+    types = {key: trait.type for key, trait in request.traits.items() if trait.type}
+    columns = {key: trait.column for key, trait in request.traits.items()}
+    snapshot = SnapshotQuery(parts, types, columns, named=request.name is not None)
 
     def explain(error: Exception) -> SourceError:
         found = re.search(f"{_NOT_CONVERTED}([A-Za-z0-9_]+)", str(error))
         if found and found[1] in types:
-            return _conversion_problem(workspace, snapshot, wanted, found[1])
+            return _conversion_problem(workspace, snapshot, request, found[1])
         return problems.explain(error)
 
     return SnapshotRows(
-        snapshot.select(), snapshot.rejects(), explain, verify, rereadable, may_reject_values=bool(snapshot.odd)
+        snapshot.select(),
+        snapshot.invalid_rows(),
+        explain,
+        verify,
+        rereadable,
+        may_have_invalid_values=bool(snapshot.may_be_invalid),
     )
 
 
 def _conversion_problem(
-    workspace: Workspace, snapshot: SnapshotQuery, wanted: SnapshotRequest, key: str
+    workspace: Workspace, snapshot: SnapshotQuery, request: SnapshotRequest, key: str
 ) -> SourceError:
-    column, kind = wanted.traits[key].column, snapshot.types[key]
+    column, kind = request.traits[key].column, snapshot.types[key]
     file, row = snapshot.not_converted(workspace, key) or (snapshot.parts[0].file, "?")
     return SourceError(
         f"{file}, row {row}, column {column!r}: the value can't be read as {kind}, which the config says it is. "

@@ -18,23 +18,23 @@ from typing import Any
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, Unsendable
 from audience_sync.sources.rows.scan import (
-    HEADER_AGAIN,
     NAME_HAS_NUL,
     NAME_HAS_SURROGATE,
+    REPEATED_HEADER,
     SnapshotPart,
     bytes_column,
-    column_missing,
-    column_twice,
+    duplicate_column,
+    missing_column,
     wanted_columns,
 )
 from audience_sync.sources.values.json_python import json_text, json_texts
-from audience_sync.sources.values.json_sql import ARE_BYTES, REJECTED
+from audience_sync.sources.values.json_sql import ARE_BYTES, INVALID
 from audience_sync.sources.values.user_ids import MISSING, NOT_TEXT, python_ids
 from audience_sync.workspace import Workspace, quote_literal
 
-MOST_RAW = 200
+MAX_RAW_CHARACTERS = 200
 _SURROGATE = re.compile("[\ud800-\udfff]")
-ROWS_AT_ONCE = 10_000
+BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,21 @@ class ColumnPositions:
     name: int | None
     traits: Mapping[str, int]
     ids: frozenset[str] = frozenset()  # those of the traits that are further ids
-    again: tuple[str, ...] | None = None  # the header, where a row that repeats it is invalid
+    header: tuple[str, ...] | None = None  # the header, where a row that repeats it is invalid
 
 
-def places(file: str, header: Sequence[str], wanted: SnapshotRequest) -> ColumnPositions:
+def column_positions(file: str, header: Sequence[str], request: SnapshotRequest) -> ColumnPositions:
     """Raises SourceError for a column that is missing, or wanted and there twice."""
-    for name in wanted_columns(wanted):
+    for name in wanted_columns(request):
         if name not in header:
-            raise column_missing(file, name, header, wanted)
+            raise missing_column(file, name, header, request)
         if list(header).count(name) > 1:
-            raise column_twice(file, name)
+            raise duplicate_column(file, name)
     return ColumnPositions(
-        header.index(wanted.user_id),
-        header.index(wanted.name) if wanted.name else None,
-        {key: header.index(trait.column) for key, trait in wanted.traits.items()},
-        frozenset(key for key, trait in wanted.traits.items() if trait.is_id),
+        header.index(request.user_id),
+        header.index(request.name) if request.name else None,
+        {key: header.index(trait.column) for key, trait in request.traits.items()},
+        frozenset(key for key, trait in request.traits.items() if trait.is_id),
     )
 
 
@@ -68,7 +68,7 @@ def spool(
     file: str,
     header: Sequence[str],
     rows: Iterable[Sequence[Any]],
-    wanted: SnapshotRequest,
+    request: SnapshotRequest,
     refuse: Callable[[Any], SourceError] | None = None,
     *,
     is_sheet: bool = False,
@@ -77,7 +77,7 @@ def spool(
 
     ``is_sheet``: people may have put sheets together, so that a row may be the header again.
     """
-    where = replace(places(file, header, wanted), again=tuple(header) if is_sheet else None)
+    where = replace(column_positions(file, header, request), header=tuple(header) if is_sheet else None)
     path = workspace.path("-rows.csv")
     odd = set[str]()
     with path.open("w", encoding="utf-8", newline="") as out:
@@ -85,9 +85,9 @@ def spool(
         for start, batch in _batches(rows):
             cells = _cells(start, batch, where, refuse, odd)
             if start == 1 and odd:
-                _refuse_bytes(file, wanted, dict(zip(where.traits, cells[-len(where.traits) :], strict=True)))
+                _refuse_bytes(file, request, dict(zip(where.traits, cells[-len(where.traits) :], strict=True)))
             writer.writerows(zip(*cells, strict=True))
-    return _part(path, file, where, odd)
+    return _spooled_part(path, file, where, odd)
 
 
 def _cells(
@@ -101,21 +101,21 @@ def _cells(
     columns = list(zip(*rows, strict=True))
     values = columns[where.user_id]
     user_ids, reasons = python_ids(values)
-    headers = [place for place, row in enumerate(rows) if where.again and _is_header(row, where.again)]
-    for place in headers:
-        user_ids[place], reasons[place] = None, HEADER_AGAIN
+    headers = [index for index, row in enumerate(rows) if where.header and _is_header(row, where.header)]
+    for index in headers:
+        user_ids[index], reasons[index] = None, REPEATED_HEADER
     if refuse and start == 1 and NOT_TEXT in reasons and {NOT_TEXT, MISSING}.issuperset(reasons):
         raise refuse(values[reasons.index(NOT_TEXT)])
-    cells: list[Sequence[Any]] = [range(start, start + len(rows)), user_ids, reasons, _raws(values, reasons)]
+    cells: list[Sequence[Any]] = [range(start, start + len(rows)), user_ids, reasons, _raw_ids(values, reasons)]
     if where.name is not None:
-        names, problems = zip(*map(_name, columns[where.name]), strict=True)
+        names, problems = zip(*map(_audience_name, columns[where.name]), strict=True)
         reasons = [reason or problem for reason, problem in zip(reasons, problems, strict=True)]
-        cells = [*cells[:2], reasons, _raws(values, reasons), names]
-    for key, place in where.traits.items():
-        texts = python_ids(columns[place])[0] if key in where.ids else json_texts(columns[place])
+        cells = [*cells[:2], reasons, _raw_ids(values, reasons), names]
+    for key, index in where.traits.items():
+        texts = python_ids(columns[index])[0] if key in where.ids else json_texts(columns[index])
         for again in headers:
             texts[again] = None
-        if key not in where.ids and any(text[0] == REJECTED for text in texts if text):
+        if key not in where.ids and any(text[0] == INVALID for text in texts if text):
             odd.add(key)
         cells.append(texts)
     return cells
@@ -125,26 +125,26 @@ def _is_header(row: Sequence[Any], header: Sequence[str]) -> bool:
     return all(("" if cell is None else str(cell).strip()) == name for cell, name in zip(row, header, strict=True))
 
 
-def _refuse_bytes(file: str, wanted: SnapshotRequest, traits: Mapping[str, Sequence[str | None]]) -> None:
+def _refuse_bytes(file: str, request: SnapshotRequest, traits: Mapping[str, Sequence[str | None]]) -> None:
     """Raises SourceError for a column whose first values are bytes, all of them."""
     for key, texts in traits.items():
-        if {text for text in texts if text is not None} == {REJECTED + ARE_BYTES}:
-            raise bytes_column(file, wanted.traits[key].column)
+        if {text for text in texts if text is not None} == {INVALID + ARE_BYTES}:
+            raise bytes_column(file, request.traits[key].column)
 
 
 def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, list[Sequence[Any]]]]:
     """The rows in batches, each with the number of its first."""
     iterator, start = iter(rows), 1
-    while batch := list(islice(iterator, ROWS_AT_ONCE)):
+    while batch := list(islice(iterator, BATCH_ROWS)):
         yield start, batch
         start += len(batch)
 
 
-def _raws(values: Sequence[Any], reasons: Sequence[str | None]) -> list[str | None]:
-    return [_raw(value) if reason else None for value, reason in zip(values, reasons, strict=True)]
+def _raw_ids(values: Sequence[Any], reasons: Sequence[str | None]) -> list[str | None]:
+    return [_raw_id(value) if reason else None for value, reason in zip(values, reasons, strict=True)]
 
 
-def _name(value: Any) -> tuple[str | None, str | None]:
+def _audience_name(value: Any) -> tuple[str | None, str | None]:
     """An audience's name, None where it can't be used, and why."""
     if value is None or isinstance(value, Unsendable):
         return None, f"audience name {value.reason}" if value else None
@@ -154,23 +154,23 @@ def _name(value: Any) -> tuple[str | None, str | None]:
     return (None, NAME_HAS_SURROGATE) if _SURROGATE.search(text) else (text, None)
 
 
-def _raw(value: Any) -> str | None:
+def _raw_id(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, Unsendable):
         return "\ufffd"
     try:
-        return _sendable(str(value)[:MOST_RAW])
+        return _printable(str(value)[:MAX_RAW_CHARACTERS])
     except ValueError:  # an integer that Python refuses to write
-        return _sendable(f"{Decimal(value):.{MOST_RAW}}"[:MOST_RAW])
+        return _printable(f"{Decimal(value):.{MAX_RAW_CHARACTERS}}"[:MAX_RAW_CHARACTERS])
 
 
-def _sendable(text: str) -> str:
+def _printable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
-def _part(path: Path, file: str, where: ColumnPositions, odd: Collection[str]) -> SnapshotPart:
-    traits = {key: f"t{place}" for place, key in enumerate(where.traits)}
+def _spooled_part(path: Path, file: str, where: ColumnPositions, odd: Collection[str]) -> SnapshotPart:
+    traits = {key: f"t{index}" for index, key in enumerate(where.traits)}
     names = ["user_id", "reason", "raw", *(["name"] if where.name is not None else []), *traits.values()]
     columns = "row: 'BIGINT', " + ", ".join(f"{name}: 'VARCHAR'" for name in names)
     options = (
@@ -197,4 +197,4 @@ def _plain_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     text = json_text(value)
-    return text.strip('"') if text and not text.startswith(REJECTED) else None
+    return text.strip('"') if text and not text.startswith(INVALID) else None

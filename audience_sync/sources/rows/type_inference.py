@@ -17,10 +17,10 @@ from audience_sync.sources.rows.scan import Column, Scan, batched
 from audience_sync.sources.values.casts import ISO_DATE, ISO_TIME, JSON_NUMBER
 from audience_sync.workspace import Workspace
 
-MOST_DIGITS = 15
+MAX_DIGITS = 15
 FIRST_ROWS = 2_000
 #: In one statement: each has memory of its own for a regular expression, beside what DuckDB counts.
-MOST_TESTS = 60
+MAX_TESTS_PER_QUERY = 60
 #: In lower case, letters and digits only.
 ALWAYS_TEXT = frozenset(
     {"avatar", "country", "countrycode", "currency", "description", "devicetoken", "devicetype", "email"}
@@ -34,11 +34,11 @@ class Kind(Enum):
     """A type and its test, the narrowest first."""
 
     BOOLEAN = ("BOOLEAN", "lower({0}) in ('true', 'false')")
-    INTEGER = ("BIGINT", f"regexp_full_match({{0}}, '0|-?[1-9][0-9]{{{{0,{MOST_DIGITS - 1}}}}}')")
+    INTEGER = ("BIGINT", f"regexp_full_match({{0}}, '0|-?[1-9][0-9]{{{{0,{MAX_DIGITS - 1}}}}}')")
     NUMBER = (
         "DOUBLE",
         f"length({{0}}) <= 24 and regexp_full_match({{0}}, '{JSON_NUMBER.replace('{', '{{').replace('}', '}}')}')"
-        f" and length(regexp_replace({{0}}, '[eE].*|[^0-9]', '', 'g')) <= {MOST_DIGITS}",
+        f" and length(regexp_replace({{0}}, '[eE].*|[^0-9]', '', 'g')) <= {MAX_DIGITS}",
     )
     DATE = ("DATE", "length({0}) = 10 and try_cast({0} as DATE) is not null and {0}[5] = '-' and {0}[8] = '-'")
     TIME = (
@@ -56,7 +56,7 @@ class Kind(Enum):
 
 
 #: An id that became a double, a boolean or a time would not be written as it was.
-_EXACT = (Kind.INTEGER, Kind.DATE)
+_LOSSLESS = (Kind.INTEGER, Kind.DATE)
 
 
 def stays_text(name: str) -> bool:
@@ -67,7 +67,7 @@ def looks_like_id(name: str) -> bool:
     return name.lower() == "id" or name.endswith(("_id", "Id", "ID", "-id", " id"))
 
 
-def infer(
+def infer_types(
     workspace: Workspace,
     tables: Sequence[Scan],
     names: Sequence[str],
@@ -80,46 +80,48 @@ def infer(
     kinds = {name: allowed for name, allowed in kinds.items() if allowed}
     if not kinds:
         return list(tables)
-    found = _kinds(workspace, tables, kinds)
-    return [_typed(table, found) for table in tables]
+    found = _find_kinds(workspace, tables, kinds)
+    return [_with_kinds(table, found) for table in tables]
 
 
 def kinds_for_sql(name: str) -> Sequence[Kind]:
     if stays_text(name):
         return ()
-    return _EXACT if looks_like_id(name) else tuple(Kind)
+    return _LOSSLESS if looks_like_id(name) else tuple(Kind)
 
 
-def _kinds(workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
-    rows = " union all ".join(_columns(table, list(kinds)) for table in tables)
+def _find_kinds(workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
+    rows = " union all ".join(_select_columns(table, list(kinds)) for table in tables)
     # The first rows rule out most kinds; only what is left is tried on all rows.
-    first = _tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
+    first = _run_tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
     left = {name: [kind for kind in kinds[name] if first[name, kind] is not False] for name in kinds}
-    passed = _tests(workspace, rows, left)
+    passed = _run_tests(workspace, rows, left)
     found = {name: next((kind for kind in left[name] if passed[name, kind]), None) for name in left}
     return {name: kind for name, kind in found.items() if kind}
 
 
-def _tests(workspace: Workspace, rows: str, kinds: Mapping[str, Sequence[Kind]]) -> dict[tuple[str, Kind], bool | None]:
+def _run_tests(
+    workspace: Workspace, rows: str, kinds: Mapping[str, Sequence[Kind]]
+) -> dict[tuple[str, Kind], bool | None]:
     """Whether all values of a column are of a kind; None where it has no values."""
     tests = {
-        (name, kind): f"bool_and({kind.test(f'v{place}')}) filter (where v{place} is not null)"
-        for place, (name, allowed) in enumerate(kinds.items())
+        (name, kind): f"bool_and({kind.test(f'v{index}')}) filter (where v{index} is not null)"
+        for index, (name, allowed) in enumerate(kinds.items())
         for kind in allowed
     }
     found: dict[tuple[str, Kind], bool | None] = {}
-    for some in batched(tests, MOST_TESTS):
+    for some in batched(tests, MAX_TESTS_PER_QUERY):
         answers = workspace.one(f"select {', '.join(tests[each] for each in some)} from ({rows})")
         found |= dict(zip(some, answers, strict=True))
     return found
 
 
-def _columns(table: Scan, names: Sequence[str]) -> str:
-    values = ", ".join(f"{table.columns[name].sql} as v{place}" for place, name in enumerate(names))
+def _select_columns(table: Scan, names: Sequence[str]) -> str:
+    values = ", ".join(f"{table.columns[name].sql} as v{index}" for index, name in enumerate(names))
     return f"select {values} from {table.scan}"
 
 
-def _typed(table: Scan, kinds: Mapping[str, Kind]) -> Scan:
+def _with_kinds(table: Scan, kinds: Mapping[str, Kind]) -> Scan:
     columns = {
         name: Column(f"cast({column.sql} as {kinds[name].type})", kinds[name].type) if name in kinds else column
         for name, column in table.columns.items()

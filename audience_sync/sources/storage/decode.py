@@ -17,16 +17,16 @@ from typing import BinaryIO, cast
 from audience_sync.encodings import EBCDIC, codec_of, encoding_advice
 from audience_sync.errors import SourceError
 from audience_sync.sources.storage.locate import FoundFile
-from audience_sync.sources.values.surrogates import Halves, marked
+from audience_sync.sources.values.surrogates import SurrogateScanner, replace_halves
 from audience_sync.workspace import Workspace
 
 UTF_8 = "utf-8"
 _CHUNK = 1 << 20
-_MARKED = "-marked"
+_REPLACED_SUFFIX = "-marked"
 _NOT_JSON = (".csv", ".tsv")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_16_HALVES = ("utf-16-le", "utf-16-be")
-_MARK = "\ufeff"
+_BYTE_ORDER_MARK = "\ufeff"
 _HEADER_ONLY = " For an audience without members, write the header and no rows."
 _NEXT_LINE = "\x85"
 
@@ -44,24 +44,24 @@ def decoded_copy(workspace: Workspace, found: FoundFile, encoding: str) -> Path:
         if name in _UTF_16_HALVES and start.startswith(_UTF_16):
             name = "utf-16"  # the mark says the order of the bytes, and is no text
         if name == UTF_8 and not start.startswith(codecs.BOM_UTF8) and not _is_packed(found):
-            return _marked(workspace, found.path) if _transcode(found, None, name) else found.path
+            return _replaced_copy(workspace, found.path) if _transcode(found, None, name) else found.path
         copy = workspace.path("-plain")
         with copy.open("wb") as out:
             has_halves = _transcode(found, out, "utf-8-sig" if name == UTF_8 else name)
         if not copy.stat().st_size:
             raise _empty(found, "has a byte order mark and no text")
-        return _marked(workspace, copy) if has_halves else copy
+        return _replaced_copy(workspace, copy) if has_halves else copy
 
 
-def is_marked(path: Path) -> bool:
+def has_placeholders(path: Path) -> bool:
     """Whether halves of surrogate pairs were replaced by marks in what ``decoded_copy`` gave."""
-    return path.name.endswith(_MARKED)
+    return path.name.endswith(_REPLACED_SUFFIX)
 
 
-def _marked(workspace: Workspace, path: Path) -> Path:
-    copy = workspace.path(_MARKED)
+def _replaced_copy(workspace: Workspace, path: Path) -> Path:
+    copy = workspace.path(_REPLACED_SUFFIX)
     with path.open("rb") as file, copy.open("wb") as out:
-        out.writelines(marked(iter(lambda: file.read(_CHUNK), b"")))
+        out.writelines(replace_halves(iter(lambda: file.read(_CHUNK), b"")))
     return copy
 
 
@@ -125,24 +125,24 @@ def _unpacking(found: FoundFile) -> Iterator[None]:
 def _transcode(found: FoundFile, out: BinaryIO | None, encoding: str) -> bool:
     """Decode the whole file and write it as UTF-8, or only check it. Whether it is JSON that may have halves of
     surrogate pairs in it."""
-    text = _Text(found, encoding)
-    halves, is_json = Halves(), found.suffix not in _NOT_JSON
+    text = _Decoder(found, encoding)
+    halves, is_json = SurrogateScanner(), found.suffix not in _NOT_JSON
     with _open(found) as file:
         while chunk := file.read(_CHUNK):
-            written = text.utf8(chunk) if out else text.checked(chunk)
+            written = text.to_utf8(chunk) if out else text.check(chunk)
             if out:
                 out.write(written)
             if is_json:
-                halves.see(written)
-        rest = text.utf8(b"", final=True)
+                halves.scan(written)
+        rest = text.to_utf8(b"", final=True)
         if out:
             out.write(rest)
     if is_json:
-        halves.see(b"", is_last=True)
-    return halves.may_be
+        halves.scan(b"", is_last=True)
+    return halves.found
 
 
-class _Text:
+class _Decoder:
     """The text of one file, decoded chunk by chunk, and how far into it the decoder is."""
 
     def __init__(self, found: FoundFile, encoding: str) -> None:
@@ -150,27 +150,27 @@ class _Text:
         self._decoder = codecs.getincrementaldecoder(encoding)()
         self._lines, self._bytes = 1, 0
 
-    def checked(self, chunk: bytes) -> bytes:
-        self._decoded(chunk, final=False)
+    def check(self, chunk: bytes) -> bytes:
+        self._decode(chunk, final=False)
         return chunk
 
-    def utf8(self, chunk: bytes, *, final: bool = False) -> bytes:
+    def to_utf8(self, chunk: bytes, *, final: bool = False) -> bytes:
         is_first = self._bytes == 0
-        text = self._decoded(chunk, final=final)
+        text = self._decode(chunk, final=final)
         try:
-            return (text.removeprefix(_MARK) if is_first else text).encode()
+            return (text.removeprefix(_BYTE_ORDER_MARK) if is_first else text).encode()
         except UnicodeEncodeError as error:  # UTF-7 can write half of a surrogate pair
             lines = self._lines - text[error.start :].count("\n")
             raise self._problem(
                 f", line {lines}", "it has half of a surrogate pair, which is not a character"
             ) from None
 
-    def _decoded(self, chunk: bytes, *, final: bool) -> str:
+    def _decode(self, chunk: bytes, *, final: bool) -> str:
         before = self._decoder.getstate()
         try:
             text = self._decoder.decode(chunk, final)
         except UnicodeDecodeError as error:
-            raise self._undefined(error, chunk, before) from None
+            raise self._undefined_byte(error, chunk, before) from None
         except UnicodeError as error:  # UTF-16 without its byte order mark
             raise SourceError(
                 f"{self._found.name}: {error}. Nothing of it was used. A file without the mark is "
@@ -183,7 +183,7 @@ class _Text:
         self._bytes += len(chunk)
         return text
 
-    def _undefined(self, error: UnicodeDecodeError, chunk: bytes, before: tuple[bytes, int]) -> SourceError:
+    def _undefined_byte(self, error: UnicodeDecodeError, chunk: bytes, before: tuple[bytes, int]) -> SourceError:
         """Name the line and the byte: what comes before it is decoded again, from where the decoder was."""
         into = max(error.start - len(before[0]), 0)
         self._decoder.setstate(before)
@@ -193,9 +193,9 @@ class _Text:
             f", line {line}", f"byte 0x{error.object[error.start]:02X} at offset {offset:,} is not a character of it"
         )
 
-    def _problem(self, place: str, what: str) -> SourceError:
+    def _problem(self, index: str, what: str) -> SourceError:
         name = self._encoding.removesuffix("-sig").upper()
         return SourceError(
-            f"{self._found.name}{place}: this is not {name}: {what}. Nothing of it was used. "
+            f"{self._found.name}{index}: this is not {name}: {what}. Nothing of it was used. "
             f"{encoding_advice(self._encoding, self._found.name)}"
         )

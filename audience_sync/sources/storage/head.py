@@ -15,24 +15,24 @@ from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.workspace import Workspace
 
 #: Bytes, unpacked. Shorter files are read whole.
-HEAD = 1_000_000
+HEAD_BYTES = 1_000_000
 _ROWS = (".csv", ".tsv")
 _LINES = (".jsonl", ".ndjson", ".json")
 _QUOTE_OR_LINE = re.compile('["\\n]')
 
 
-def heads(workspace: Workspace, found: Sequence[FoundFile], encoding: str) -> list[FoundFile]:
+def cut_heads(workspace: Workspace, found: Sequence[FoundFile], encoding: str) -> list[FoundFile]:
     """The files, and of those that are long a copy of the first rows. Of other formats, and of text that can't be cut
     between two rows, the file itself."""
-    return [_head(workspace, each, encoding) if each.suffix in _ROWS + _LINES else each for each in found]
+    return [_cut_head(workspace, each, encoding) if each.suffix in _ROWS + _LINES else each for each in found]
 
 
-def _head(workspace: Workspace, found: FoundFile, encoding: str) -> FoundFile:
+def _cut_head(workspace: Workspace, found: FoundFile, encoding: str) -> FoundFile:
     is_packed = found.name.lower().endswith(".gz")
     try:
         with gzip.open(found.path) if is_packed else found.path.open("rb") as file:
-            start = file.read(HEAD + 1)
-        if len(start) <= HEAD:
+            start = file.read(HEAD_BYTES + 1)
+        if len(start) <= HEAD_BYTES:
             return found
         content = _whole_rows(_decoded(start, encoding), is_csv=found.suffix in _ROWS).encode(codec_of(encoding))
     except (OSError, EOFError, ValueError, zlib.error):  # whoever reads all of it says what is wrong

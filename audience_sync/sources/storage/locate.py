@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.fingerprint import file_version, remote_version
-from audience_sync.sources.rows.scan import did_you_mean, listed
+from audience_sync.sources.rows.scan import did_you_mean, join_names
 from audience_sync.sources.storage.hive_partitions import is_partition, partition_values
 from audience_sync.sources.storage.resolve_names import LocalFolder, is_data, literal_start
 from audience_sync.workspace import Workspace
@@ -37,8 +37,8 @@ class FoundFile:
         plain = self.name.lower().removesuffix(".gz")
         return plain[plain.rfind(".") :]
 
-    def now(self) -> tuple[int, int] | None:
-        return _state(self.path) if self.state else None
+    def current_state(self) -> tuple[int, int] | None:
+        return _file_state(self.path) if self.state else None
 
 
 class FileMtime(NamedTuple):
@@ -48,7 +48,7 @@ class FileMtime(NamedTuple):
     at: float | None
 
 
-def _state(path: Path) -> tuple[int, int]:
+def _file_state(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
     except OSError as error:
@@ -61,81 +61,81 @@ class FileLocation(LocalFolder):
 
     def files(self) -> list[str]:
         """The data files in it, sorted; not those of folders in it. Raises SourceError."""
-        folder = Path(self.place)
+        folder = Path(self.root)
         if not os.path.isdir(folder):
-            raise SourceError(f"there is no folder {self.place}. Create it, or correct `files:` of the source.")
-        return sorted(self._named(path) for path in self._within(folder))
+            raise SourceError(f"there is no folder {self.root}. Create it, or correct `files:` of the source.")
+        return sorted(self._display_name(path) for path in self._within(folder))
 
     def relative(self, name: str) -> str:
         """A name as it is from this folder on; a slash at its end stays."""
-        path = Path(os.path.normpath(os.path.join(os.path.abspath(self.place), name)))
-        places = (Path(os.path.abspath(self.place)), Path(self.place).resolve())
-        within = next((path.relative_to(place) for place in places if path.is_relative_to(place)), path)
+        path = Path(os.path.normpath(os.path.join(os.path.abspath(self.root), name)))
+        places = (Path(os.path.abspath(self.root)), Path(self.root).resolve())
+        within = next((path.relative_to(index) for index in places if path.is_relative_to(index)), path)
         return f"{within}/" if name.endswith("/") else str(within)
 
     def has(self, name: str) -> bool:
-        return os.path.exists(Path(self.place, name))
+        return os.path.exists(Path(self.root, name))
 
     def is_folder(self, name: str) -> bool:
-        return os.path.isdir(Path(self.place, name))
+        return os.path.isdir(Path(self.root, name))
 
-    def beside(self, name: str) -> list[str]:
+    def neighbours(self, name: str) -> list[str]:
         """The data files, and with a slash the folders, of the folder that a name is in; of this one where that
         isn't there. Sorted. Raises SourceError."""
-        parent = Path(self.place, name).parent
-        if parent == Path(self.place) or not os.path.isdir(parent):
-            files, parent = self.files(), Path(self.place)
+        parent = Path(self.root, name).parent
+        if parent == Path(self.root) or not os.path.isdir(parent):
+            files, parent = self.files(), Path(self.root)
         else:
-            files = sorted(self._named(path) for path in self._within(parent))
-        folders = sorted(f"{self._named(path)}/" for path in parent.iterdir() if path.is_dir())
+            files = sorted(self._display_name(path) for path in self._within(parent))
+        folders = sorted(f"{self._display_name(path)}/" for path in parent.iterdir() if path.is_dir())
         return files + folders
 
     def find(self, name: str, workspace: Workspace) -> list[FoundFile]:
         """The files that a file name, a glob or a folder means, sorted by name. Raises SourceError."""
-        if "://" in name or "://" in self.place:
+        if "://" in name or "://" in self.root:
             return self._remote(name).fetch(workspace, name)
         paths = self.paths(name)
         if not paths:
             raise self._missing(name)
-        return [FoundFile(self._named(path), path, _state(path), self._partitions(path)) for path in paths]
+        return [FoundFile(self._display_name(path), path, _file_state(path), self._partitions(path)) for path in paths]
 
     def find_any(self, name: str, workspace: Workspace) -> list[FoundFile]:
         """The same, and nothing where there is none. Raises SourceError for remote files only."""
-        if "://" in name or "://" in self.place or self.paths(name):
+        if "://" in name or "://" in self.root or self.paths(name):
             return self.find(name, workspace)
         return []
 
     def versions(self, name: str) -> list[str] | None:
         """Of each of these files, without opening it; None where there is none, or one that can't be told."""
-        if "://" in name or "://" in self.place:
+        if "://" in name or "://" in self.root:
             return self._remote(name).versions()
         found = [file_version(str(path)) for path in self.paths(name)]
         return [version for version in found if version] if all(found) else None
 
     def times(self, name: str) -> list[FileMtime]:
         """When each of the files was written that a name means; nothing where there is none."""
-        if "://" in name or "://" in self.place:
+        if "://" in name or "://" in self.root:
             return self._remote(name).times()
-        return [FileMtime(self._named(path), path.stat().st_mtime) for path in self.paths(name)]
+        return [FileMtime(self._display_name(path), path.stat().st_mtime) for path in self.paths(name)]
 
     def _remote(self, name: str) -> RemoteFiles:
-        return RemoteFiles(name if "://" in name else f"{self.place.rstrip('/')}/{name}", self)
+        return RemoteFiles(name if "://" in name else f"{self.root.rstrip('/')}/{name}", self)
 
     def _partitions(self, path: Path) -> Mapping[str, str | None]:
         """Those of the folders below this one; of a file that lies elsewhere, those of its whole path."""
-        return partition_values(Path(self._named(path)).parent.parts) if self.hive else {}
+        return partition_values(Path(self._display_name(path)).parent.parts) if self.hive else {}
 
-    def _named(self, path: Path) -> str:
-        name = str(path.relative_to(self.place)) if path.is_relative_to(self.place) else str(path)
+    def _display_name(self, path: Path) -> str:
+        name = str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
         return name.encode(errors="surrogateescape").decode(errors="replace")
 
     def _missing(self, name: str) -> SourceError:
-        what = "no data file in the folder" if os.path.isdir(Path(self.place, name)) else "no file"
+        what = "no data file in the folder" if os.path.isdir(Path(self.root, name)) else "no file"
         there = self.files()
         meant = "" if glob.has_magic(name) else did_you_mean(name, there)
         return SourceError(
-            f"{what} {name!r} in {self.place}.{meant} "
-            f"Data files there: {listed(there)}. Correct the name in the config, or write the file."
+            f"{what} {name!r} in {self.root}.{meant} "
+            f"Data files there: {join_names(there)}. Correct the name in the config, or write the file."
         )
 
 
@@ -172,7 +172,7 @@ class RemoteFiles:
     def times(self) -> list[FileMtime]:
         with suppress(Exception):  # every file system has errors of its own
             system, path = _file_system(self.url)
-            return [FileMtime(_last(each), _modified(system, each)) for each in self._paths(system, path)]
+            return [FileMtime(_base_name(each), _modified_at(system, each)) for each in self._paths(system, path)]
         return []
 
     @property
@@ -185,11 +185,12 @@ class RemoteFiles:
         if not paths:
             raise SourceError(f"no file {name!r} at {self._scheme}://. Correct the name in the config.")
         return [
-            FoundFile(_last(path), self._copy(workspace, system, path), None, self._partitions(path)) for path in paths
+            FoundFile(_base_name(path), self._copy(workspace, system, path), None, self._partitions(path))
+            for path in paths
         ]
 
     def _partitions(self, path: str) -> Mapping[str, str | None]:
-        below = path.removeprefix(_place_of(self._folder.place))
+        below = path.removeprefix(_remote_root(self._folder.root))
         return partition_values(below.split("/")[:-1]) if self._folder.hive else {}
 
     def _paths(self, system: Any, path: str) -> Sequence[str]:
@@ -197,17 +198,17 @@ class RemoteFiles:
         if not glob.has_magic(path) or system.exists(path):
             found = list(self._within(system, path)) if system.isdir(path) else [path] if system.exists(path) else []
         else:
-            place = _place_of(self._folder.place)
-            name = literal_start(path.removeprefix(place), lambda start: system.exists(place + start))
-            pattern = glob.escape(place) + name
-            found = [match for match in system.glob(pattern) if not _last(match).startswith((".", "_"))]
+            index = _remote_root(self._folder.root)
+            name = literal_start(path.removeprefix(index), lambda start: system.exists(index + start))
+            pattern = glob.escape(index) + name
+            found = [match for match in system.glob(pattern) if not _base_name(match).startswith((".", "_"))]
         return sorted(match for match in found if not system.isdir(match))
 
     def _within(self, system: Any, folder: str) -> Iterator[str]:
         for entry in system.ls(folder, detail=False):
-            if self._folder.hive and is_partition(_last(entry)) and system.isdir(entry):
+            if self._folder.hive and is_partition(_base_name(entry)) and system.isdir(entry):
                 yield from self._within(system, entry)
-            elif is_data(_last(entry)):
+            elif is_data(_base_name(entry)):
                 yield entry
 
     def _copy(self, workspace: Workspace, system: Any, path: str) -> Path:
@@ -226,16 +227,16 @@ def _file_system(url: str) -> tuple[Any, str]:
         raise SourceError(f"{url.split('://', 1)[0]}:// is not a supported file system: {error}.") from None
 
 
-def _place_of(folder: str) -> str:
+def _remote_root(folder: str) -> str:
     """The path of a remote folder in its file system, with a slash at its end; nothing for a local one."""
     return f"{_file_system(folder)[1].rstrip('/')}/" if "://" in folder else ""
 
 
-def _modified(system: Any, path: str) -> float | None:
+def _modified_at(system: Any, path: str) -> float | None:
     with suppress(Exception):  # not every file system can tell
         return float(system.modified(path).timestamp())
     return None
 
 
-def _last(path: str) -> str:
+def _base_name(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[-1]

@@ -32,7 +32,9 @@ class ManifestEntry:
     sha256: str | None = None
 
 
-def promised_rows(workspace: Workspace, folder: FileLocation, manifest: str, found: Sequence[FoundFile]) -> int | None:
+def manifest_row_count(
+    workspace: Workspace, folder: FileLocation, manifest: str, found: Sequence[FoundFile]
+) -> int | None:
     """How many rows the manifest says that the found files have; None where it doesn't say.
 
     Raises SourceError where there is no manifest, and IncompleteError where the files are not as it says.
@@ -40,23 +42,23 @@ def promised_rows(workspace: Workspace, folder: FileLocation, manifest: str, fou
     if not folder.times(manifest):
         raise IncompleteError(f"there is no {manifest}, which lists the files")
     file = folder.find(manifest, workspace)[0]
-    entries = parsed(manifest, file.path.read_bytes())
+    entries = parse_manifest(manifest, file.path.read_bytes())
     parent = PurePosixPath(manifest).parent
-    listed = {each.name: _entry_of(each, entries, manifest, parent) for each in found}
+    listed = {each.name: _find_entry(each, entries, manifest, parent) for each in found}
     for entry in entries:
         if entry not in listed.values() and not folder.times(str(parent / entry.name)):
             raise IncompleteError(f"{manifest} lists {entry.name}, which isn't there")
     for each in found:
-        _compare(manifest, listed[each.name], each)
+        _check_file(manifest, listed[each.name], each)
     rows = [entry.rows for entry in listed.values()]
     return None if None in rows else sum(number or 0 for number in rows)
 
 
-def parsed(manifest: str, content: bytes) -> list[ManifestEntry]:
+def parse_manifest(manifest: str, content: bytes) -> list[ManifestEntry]:
     """Raises IncompleteError for what is none, or is cut off."""
     text = content.decode("utf-8", "replace").removeprefix("\ufeff").strip()
     try:
-        found = _of_json(json.loads(text)) if text.startswith("{") else _of_checksums(text)
+        found = _parse_json(json.loads(text)) if text.startswith("{") else _parse_checksums(text)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise IncompleteError(f"{manifest} is not a complete manifest: {_FORMS}") from None
     if not found:
@@ -64,28 +66,32 @@ def parsed(manifest: str, content: bytes) -> list[ManifestEntry]:
     return found
 
 
-def _of_json(manifest: Any) -> list[ManifestEntry]:
+def _parse_json(manifest: Any) -> list[ManifestEntry]:
     if "entries" in manifest:  # Amazon Redshift: UNLOAD ... MANIFEST VERBOSE
-        return [_of_redshift(each) for each in manifest["entries"]]
-    return [ManifestEntry(each) if isinstance(each, str) else _of_file(each) for each in manifest["files"]]
+        return [_parse_redshift_entry(each) for each in manifest["entries"]]
+    return [ManifestEntry(each) if isinstance(each, str) else _parse_entry(each) for each in manifest["files"]]
 
 
-def _of_file(said: Mapping[str, Any]) -> ManifestEntry:
-    return ManifestEntry(str(said["name"]), _number(said.get("rows")), _number(said.get("bytes")), said.get("sha256"))
-
-
-def _of_redshift(said: Mapping[str, Any]) -> ManifestEntry:
-    meta = said.get("meta", {})
+def _parse_entry(said: Mapping[str, Any]) -> ManifestEntry:
     return ManifestEntry(
-        said["url"].rsplit("/", 1)[-1], _number(meta.get("record_count")), _number(meta.get("content_length"))
+        str(said["name"]), _optional_int(said.get("rows")), _optional_int(said.get("bytes")), said.get("sha256")
     )
 
 
-def _number(value: Any) -> int | None:
+def _parse_redshift_entry(said: Mapping[str, Any]) -> ManifestEntry:
+    meta = said.get("meta", {})
+    return ManifestEntry(
+        said["url"].rsplit("/", 1)[-1],
+        _optional_int(meta.get("record_count")),
+        _optional_int(meta.get("content_length")),
+    )
+
+
+def _optional_int(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def _of_checksums(text: str) -> list[ManifestEntry]:
+def _parse_checksums(text: str) -> list[ManifestEntry]:
     """Raises ValueError for a line that is none."""
     found = [_CHECKSUM.fullmatch(line) for line in text.splitlines()]
     if None in found:
@@ -93,7 +99,7 @@ def _of_checksums(text: str) -> list[ManifestEntry]:
     return [ManifestEntry(match[2], sha256=match[1]) for match in found if match]
 
 
-def _entry_of(
+def _find_entry(
     found: FoundFile, entries: Sequence[ManifestEntry], manifest: str, parent: PurePosixPath
 ) -> ManifestEntry:
     """Of a file that was copied from elsewhere only the last part of its name is known."""
@@ -105,7 +111,7 @@ def _entry_of(
     raise IncompleteError(f"{found.name} isn't listed in {manifest}")
 
 
-def _compare(manifest: str, entry: ManifestEntry, found: FoundFile) -> None:
+def _check_file(manifest: str, entry: ManifestEntry, found: FoundFile) -> None:
     size = found.path.stat().st_size
     if entry.bytes is not None and size != entry.bytes:
         raise IncompleteError(f"{found.name} has {size} bytes, and {manifest} says {entry.bytes}")

@@ -13,7 +13,7 @@ from audience_sync.sources.storage.hive_partitions import is_partition
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".parquet", ".xlsx", ".xls")
-_WORD = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")
+_QUOTED_WORD = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")
 
 
 def is_data(name: str) -> bool:
@@ -23,7 +23,7 @@ def is_data(name: str) -> bool:
 
 def file_words(query: str) -> list[str]:
     """The quoted words of a query that may be files, globs or folders (``'members/'``), each once."""
-    words = [single.replace("''", "'") or double.replace('""', '"') for single, double in _WORD.findall(query)]
+    words = [single.replace("''", "'") or double.replace('""', '"') for single, double in _QUOTED_WORD.findall(query)]
     return list(dict.fromkeys(word for word in words if word.lower().endswith((*SUFFIXES, "/"))))
 
 
@@ -42,33 +42,33 @@ class LocalFolder:
     ``hive``: folders ``name=value`` in it give columns to the files in them, and a folder means the files of these too.
     """
 
-    def __init__(self, place: str | Path, *, hive: bool = False) -> None:
-        self.place = str(place)
+    def __init__(self, index: str | Path, *, hive: bool = False) -> None:
+        self.root = str(index)
         self.hive = hive
 
     def holds(self, name: str) -> bool:
         """Whether a name is one of this folder's, as it is written: a link in it may lead elsewhere."""
         if "://" in name:
-            return name.startswith(f"{self.place.rstrip('/')}/")
-        place = os.path.abspath(self.place)
-        return Path(os.path.normpath(os.path.join(place, name))).is_relative_to(place)
+            return name.startswith(f"{self.root.rstrip('/')}/")
+        index = os.path.abspath(self.root)
+        return Path(os.path.normpath(os.path.join(index, name))).is_relative_to(index)
 
     def paths(self, name: str) -> list[Path]:
         """The local files that a name means; none where there is none."""
-        path = Path(self.place, name)
+        path = Path(self.root, name)
         if os.path.isdir(path):
             return sorted(self._within(path))
         if os.path.isfile(path):
             return [path]
         pattern = str(
-            Path(glob.escape(self.place), literal_start(name, lambda start: os.path.exists(Path(self.place, start))))
+            Path(glob.escape(self.root), literal_start(name, lambda start: os.path.exists(Path(self.root, start))))
         )
         found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
         return [match for match in found if os.path.isfile(match) and not match.name.startswith((".", "_"))]
 
-    def would_mean(self, name: str, path: str) -> bool:
+    def would_match(self, name: str, path: str) -> bool:
         """Whether a name means this local file once it is there: by its name, as one of its folder, by a glob."""
-        file, meant = Path(os.path.realpath(path)), Path(self.place, name)
+        file, meant = Path(os.path.realpath(path)), Path(self.root, name)
         if file == Path(os.path.realpath(meant)):
             return True
         if os.path.isdir(meant):
@@ -81,8 +81,8 @@ class LocalFolder:
             )
         if not glob.has_magic(name) or file.name.startswith((".", "_")):
             return False
-        below = file.parts if os.path.isabs(name) else _parts_below(file, Path(self.place))
-        return _fit(below, Path(os.path.normpath(name)).parts)
+        below = file.parts if os.path.isabs(name) else _parts_below(file, Path(self.root))
+        return _matches(below, Path(os.path.normpath(name)).parts)
 
     def _within(self, folder: Path) -> Iterator[Path]:
         for entry in folder.iterdir():
@@ -94,15 +94,15 @@ class LocalFolder:
 
 def _parts_below(file: Path, folder: Path) -> tuple[str, ...]:
     """A file's path from a folder on; nothing where it is elsewhere."""
-    place = os.path.realpath(folder)
-    return file.relative_to(place).parts if file.is_relative_to(place) else ()
+    index = os.path.realpath(folder)
+    return file.relative_to(index).parts if file.is_relative_to(index) else ()
 
 
-def _fit(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     """Whether a path may be one of a glob's, in which `**` stands for any number of folders."""
     if not parts or not pattern:
         return not parts and not pattern
     if pattern[0] == "**":
-        return _fit(parts, pattern[1:]) or _fit(parts[1:], pattern)
+        return _matches(parts, pattern[1:]) or _matches(parts[1:], pattern)
     is_fit = parts[0] == pattern[0] or fnmatchcase(parts[0], pattern[0])
-    return is_fit and _fit(parts[1:], pattern[1:])
+    return is_fit and _matches(parts[1:], pattern[1:])

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audience_sync.sources.values.json_sql import OUT_OF_YEARS, number_json, rejected, short_number, sql_json, time_json
+from audience_sync.sources.values.json_sql import (
+    OUT_OF_YEARS,
+    invalid_literal,
+    number_json,
+    short_number,
+    sql_json,
+    time_json,
+)
 
 JSON_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?"
 ISO_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -16,7 +23,7 @@ ISO_TIME = ISO_DATE + r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z
 OTHER_YEARS = r"(?:[+-]?[0-9]{5,}|-[0-9]{4})-[0-9]{2}-[0-9]{2}(?:[T ].*)?|[0-9]{4,}-[0-9]{2}-[0-9]{2}.* \(?BC\)?"
 
 #: Types whose conversion may reject a value that can be read, and not be written.
-MAY_REJECT = ("number", "date", "json")
+MAY_BE_INVALID = ("number", "date", "json")
 
 _NOT_FINITE = "('nan', 'inf', '-inf', 'infinity', '-infinity')"
 _YES = "('true', 't', 'yes', 'y', '1')"
@@ -28,7 +35,7 @@ def cast_json(json_text: str, wanted_type: str) -> str:
     return _CONVERSIONS[wanted_type](json_text)
 
 
-def _bare(json_text: str) -> str:
+def _bare_text(json_text: str) -> str:
     """The text inside of a JSON string; numbers, booleans, lists and objects as they are.
 
     The cast may be tried on a rejected value too, although its result is not used: DuckDB computes what occurs often in
@@ -42,7 +49,7 @@ def _text(json_text: str) -> str:
 
 
 def _number(json_text: str) -> str:
-    text = f"trim({_bare(json_text)})"
+    text = f"trim({_bare_text(json_text)})"
     return (
         f"case when regexp_full_match({text}, '-?(?:0|[1-9][0-9]*)') then {short_number(text)}"
         f" when regexp_full_match({text}, '[+-]?[0-9]+') then cast(try_cast({text} as HUGEINT) as VARCHAR)"
@@ -53,22 +60,22 @@ def _number(json_text: str) -> str:
 
 
 def _boolean(json_text: str) -> str:
-    text = f"lower(trim({_bare(json_text)}))"
+    text = f"lower(trim({_bare_text(json_text)}))"
     return f"case when {text} in {_YES} then 'true' when {text} in {_NO} then 'false' end"
 
 
 def _date(json_text: str) -> str:
-    text = f"trim({_bare(json_text)})"
+    text = f"trim({_bare_text(json_text)})"
     moment = time_json(f"try_cast({text} as TIMESTAMPTZ)", "TIMESTAMP WITH TIME ZONE")
     return (
         f"case when regexp_full_match({text}, '{ISO_DATE}|{ISO_TIME}') then {moment}"
         f" when lower({text}) in ('infinity', '-infinity') then 'null'"
-        f" when regexp_full_match({text}, '{OTHER_YEARS}') then {rejected(OUT_OF_YEARS)} end"
+        f" when regexp_full_match({text}, '{OTHER_YEARS}') then {invalid_literal(OUT_OF_YEARS)} end"
     )
 
 
 def _json(json_text: str) -> str:
-    inner = _bare(json_text)
+    inner = _bare_text(json_text)
     return (
         f"case when {json_text}[1] <> '\"' then {json_text}"
         f" when json_valid({inner}) then coalesce({sql_json(f'json({inner})', 'JSON')}, 'null') end"

@@ -15,11 +15,11 @@ from audience_sync.sources.base import Unsendable
 from audience_sync.sources.values.json_sql import (
     ARE_BYTES,
     HAS_SURROGATE,
+    INVALID,
     LARGEST_PLAIN,
-    MOST_DIGITS,
-    MOST_LEVELS,
+    MAX_DIGITS,
+    MAX_LEVELS,
     OUT_OF_YEARS,
-    REJECTED,
     TOO_DEEP,
     TOO_MANY_DIGITS,
 )
@@ -27,7 +27,7 @@ from audience_sync.sources.values.json_sql import (
 _ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST_PLAIN = float(LARGEST_PLAIN)
-_LONG = 10**MOST_DIGITS - 1
+_MAX_INTEGER = 10**MAX_DIGITS - 1
 
 
 class _UnsendableError(ValueError):
@@ -53,13 +53,13 @@ def _is_plain(text: str) -> bool:
 
 def _string(text: str) -> str:
     if not text.isascii() and _SURROGATE.search(text):
-        return REJECTED + HAS_SURROGATE
+        return INVALID + HAS_SURROGATE
     quoted = encode_basestring(text)
     # As DuckDB writes them, so that the text is the same whichever way a value came.
-    return _ESCAPE.sub(_upper, quoted) if "\\u" in quoted else quoted
+    return _ESCAPE.sub(_uppercase_escape, quoted) if "\\u" in quoted else quoted
 
 
-def _upper(escape: re.Match[str]) -> str:
+def _uppercase_escape(escape: re.Match[str]) -> str:
     found = escape[0]
     return "\\u" + found[2:].upper() if found.startswith("\\u") else found
 
@@ -73,25 +73,25 @@ def _double(number: float) -> str | None:
 
 
 def _integer(number: int) -> str:
-    return str(number) if -_LONG <= number <= _LONG else REJECTED + TOO_MANY_DIGITS
+    return str(number) if -_MAX_INTEGER <= number <= _MAX_INTEGER else INVALID + TOO_MANY_DIGITS
 
 
 def _decimal(number: Decimal) -> str | None:
     if not number.is_finite():
         return None
     exponent = number.as_tuple().exponent
-    if max(number.adjusted() + 1, 0) - min(int(exponent), 0) > MOST_DIGITS:
-        return REJECTED + TOO_MANY_DIGITS
+    if max(number.adjusted() + 1, 0) - min(int(exponent), 0) > MAX_DIGITS:
+        return INVALID + TOO_MANY_DIGITS
     text = format(number, "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
 
 
-def _moment(moment: datetime) -> str:
+def _time(moment: datetime) -> str:
     try:
         utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:
-        return REJECTED + OUT_OF_YEARS
+        return INVALID + OUT_OF_YEARS
     return f'"{utc.replace(tzinfo=None).isoformat(timespec="milliseconds")}Z"'
 
 
@@ -99,7 +99,7 @@ def _nested(value: Any) -> str:
     try:
         return json.dumps(_plain(value, 1), ensure_ascii=False, separators=(",", ":"))
     except _UnsendableError as error:
-        return REJECTED + str(error)
+        return INVALID + str(error)
 
 
 def _plain(value: Any, level: int) -> Any:
@@ -108,14 +108,14 @@ def _plain(value: Any, level: int) -> Any:
     Raises _UnsendableError.
     """
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        if level > MOST_LEVELS:
+        if level > MAX_LEVELS:
             raise _UnsendableError(TOO_DEEP)
         if isinstance(value, Mapping):
             return {_key(key): _plain(inner, level + 1) for key, inner in value.items()}
         return [_plain(inner, level + 1) for inner in value]
     text = json_text(value)
-    if text is not None and text.startswith(REJECTED):
-        raise _UnsendableError(text.removeprefix(REJECTED))
+    if text is not None and text.startswith(INVALID):
+        raise _UnsendableError(text.removeprefix(INVALID))
     return None if text is None else json.loads(text)
 
 
@@ -126,7 +126,7 @@ def _key(key: Any) -> str:
 
 
 def _bytes(value: object) -> str:
-    return REJECTED + ARE_BYTES
+    return INVALID + ARE_BYTES
 
 
 def _other(value: Any) -> str | None:
@@ -143,7 +143,7 @@ _ENCODERS: dict[type, Callable[[Any], str | None]] = {
     int: _integer,
     float: _double,
     Decimal: _decimal,
-    datetime: _moment,
+    datetime: _time,
     date: lambda day: f'"{day.isoformat()}T00:00:00.000Z"',
     dict: _nested,
     list: _nested,
@@ -154,5 +154,5 @@ _ENCODERS: dict[type, Callable[[Any], str | None]] = {
     bytearray: _bytes,
     memoryview: _bytes,
     type(None): lambda nothing: None,
-    Unsendable: lambda value: REJECTED + value.reason,
+    Unsendable: lambda value: INVALID + value.reason,
 }

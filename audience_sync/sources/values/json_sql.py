@@ -5,7 +5,7 @@ read as integers one day and as doubles the next (a file written by pandas, with
 user again. Dates and times are ISO 8601, UTC, with milliseconds, also within lists and objects.
 
 What can't be written (a time outside of the years, half a surrogate pair, a value nested too deeply) is a rejected
-value: its text is ``!`` and the reason, or has one of the ``MARKS`` in it.
+value: its text is ``!`` and the reason, or has one of the ``PLACEHOLDERS`` in it.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 #: Below, a double says every integer exactly and is printed without an exponent everywhere.
 LARGEST_PLAIN = "1e15"
 #: No JSON begins so.
-REJECTED = "!"
-MOST_LEVELS = 100
-MOST_DIGITS = 1_000
+INVALID = "!"
+MAX_LEVELS = 100
+MAX_DIGITS = 1_000
 #: Reasons; the column's name comes before them.
 OUT_OF_YEARS = "is a time outside of the years 1 to 9999 (UTC)"
-TOO_DEEP = f"is nested deeper than {MOST_LEVELS} levels"
-TOO_MANY_DIGITS = f"has a number of more than {MOST_DIGITS:,} digits"
+TOO_DEEP = f"is nested deeper than {MAX_LEVELS} levels"
+TOO_MANY_DIGITS = f"has a number of more than {MAX_DIGITS:,} digits"
 HAS_SURROGATE = "has half a surrogate pair in its text"
 NOT_JSON = "is not JSON"
 ARE_BYTES = "holds bytes, which have no form in JSON"
 NOT_UTF_8 = "has text that is not UTF-8"
 UNREADABLE = "is a time that can't be read"
 #: Stand inside of JSON text for what can't be written, until the whole value is rejected. Unicode keeps them free.
-HALF_PAIR, NO_TIME, BYTES = "\ufdd0", "\ufdd1", "\ufdd2"
-MARKS = {HALF_PAIR: HAS_SURROGATE, NO_TIME: OUT_OF_YEARS, BYTES: ARE_BYTES}
+SURROGATE_PLACEHOLDER, TIME_PLACEHOLDER, BYTES_PLACEHOLDER = "\ufdd0", "\ufdd1", "\ufdd2"
+PLACEHOLDERS = {SURROGATE_PLACEHOLDER: HAS_SURROGATE, TIME_PLACEHOLDER: OUT_OF_YEARS, BYTES_PLACEHOLDER: ARE_BYTES}
 
 #: A string, or what stands between two strings: only outside of strings NaN is a number.
 _STRING = r'"(?:\\.|[^"\\])*"'
@@ -64,7 +64,7 @@ def sql_json(expression: str, duckdb_type: str, *, is_checked: bool = True) -> s
     return _other_json(expression, duckdb_type, is_checked=is_checked)
 
 
-def may_reject(duckdb_type: str) -> bool:
+def may_be_invalid(duckdb_type: str) -> bool:
     """Whether a column of that type can hold values that are rejected."""
     return is_time(duckdb_type) or duckdb_type in ("JSON", "BIGNUM") or _is_nested(duckdb_type)
 
@@ -82,7 +82,7 @@ def _other_json(expression: str, duckdb_type: str, *, is_checked: bool) -> str:
     if duckdb_type == "JSON":
         checked = _any_json(expression)
         wrong = f"{expression} is not null and not json_valid(cast({expression} as VARCHAR))"
-        return checked if is_checked else f"case when {wrong} then {rejected(NOT_JSON)} else {checked} end"
+        return checked if is_checked else f"case when {wrong} then {invalid_literal(NOT_JSON)} else {checked} end"
     if _is_nested(duckdb_type):
         return _nested_json(expression, duckdb_type)
     if duckdb_type.startswith("DECIMAL"):
@@ -90,8 +90,8 @@ def _other_json(expression: str, duckdb_type: str, *, is_checked: bool) -> str:
     return f"cast(to_json(cast({expression} as VARCHAR)) as VARCHAR)"
 
 
-def rejected(reason: str) -> str:
-    return quote_literal(REJECTED + reason)
+def invalid_literal(reason: str) -> str:
+    return quote_literal(INVALID + reason)
 
 
 def number_json(number: str) -> str:
@@ -105,7 +105,7 @@ def number_json(number: str) -> str:
 
 def time_json(moment: str, duckdb_type: str) -> str:
     """``"2018-11-02T09:30:00.000Z"``; a time without a zone is UTC."""
-    return _time(moment, duckdb_type, '"', rejected(OUT_OF_YEARS))
+    return _time(moment, duckdb_type, '"', invalid_literal(OUT_OF_YEARS))
 
 
 def _time(moment: str, duckdb_type: str, quote: str, outside: str) -> str:
@@ -131,26 +131,29 @@ def _nested_json(expression: str, duckdb_type: str) -> str:
 
     kind = duckdb.sqltype(duckdb_type)
     inside, levels = set(_leaves(kind)), _levels(kind)
-    text = f"cast(to_json({_Leaves().of(expression, kind) or expression}) as VARCHAR)"
+    text = f"cast(to_json({_LeafWriter().text(expression, kind) or expression}) as VARCHAR)"
     written = _finite(text) if inside & {"float", "double", "json", "variant"} else text
-    if levels < MOST_LEVELS and not inside & {"json", "variant", "bignum"}:
+    if levels < MAX_LEVELS and not inside & {"json", "variant", "bignum"}:
         return written
-    return f"case when strlen({text}) <= {2 * MOST_LEVELS} then {written} else {_writable(written)} end"
+    return f"case when strlen({text}) <= {2 * MAX_LEVELS} then {written} else {_checked_nested(written)} end"
 
 
-def marks_of(duckdb_type: str) -> tuple[str, ...]:
+def placeholders_of(duckdb_type: str) -> tuple[str, ...]:
     """What its JSON text may have in it of times that can't be written, and of bytes."""
     import duckdb
 
     if not _is_nested(duckdb_type):
         return ()
     leaves = [leaf.upper() for leaf in _leaves(duckdb.sqltype(duckdb_type))]
-    return (*([NO_TIME] if any(map(is_time, leaves)) else []), *([BYTES] if "BLOB" in leaves else []))
+    return (
+        *([TIME_PLACEHOLDER] if any(map(is_time, leaves)) else []),
+        *([BYTES_PLACEHOLDER] if "BLOB" in leaves else []),
+    )
 
 
 def _leaves(kind: duckdb.sqltypes.DuckDBPyType) -> Iterator[str]:
     """What a type is made of in the end, in lower case."""
-    inner = _inner(kind)
+    inner = _inner_type_list(kind)
     if not inner:
         yield str(kind).lower()
     for each in inner:
@@ -158,43 +161,43 @@ def _leaves(kind: duckdb.sqltypes.DuckDBPyType) -> Iterator[str]:
 
 
 def _levels(kind: duckdb.sqltypes.DuckDBPyType) -> int:
-    return max((1 + _levels(each) for each in _inner(kind)), default=0)
+    return max((1 + _levels(each) for each in _inner_type_list(kind)), default=0)
 
 
-def _inner(kind: duckdb.sqltypes.DuckDBPyType) -> list[duckdb.sqltypes.DuckDBPyType]:
-    return list(_parts(kind).values())
+def _inner_type_list(kind: duckdb.sqltypes.DuckDBPyType) -> list[duckdb.sqltypes.DuckDBPyType]:
+    return list(_inner_types(kind).values())
 
 
-def _parts(kind: duckdb.sqltypes.DuckDBPyType) -> dict[str, Any]:
+def _inner_types(kind: duckdb.sqltypes.DuckDBPyType) -> dict[str, Any]:
     """The types that a type is made of; an array also has its size, and a union its tag."""
     if kind.id not in ("list", "array", "struct", "map", "union"):
         return {}
     return {name: inner for name, inner in kind.children if name and isinstance(inner, type(kind))}
 
 
-class _Leaves:
+class _LeafWriter:
     """Writes the times and bytes within a value as texts; each level's lambda has a variable of its own."""
 
     def __init__(self) -> None:
         self._variables = 0
 
-    def of(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
+    def text(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
         match kind.id:
             case "struct":
                 return self._struct(value, kind)
             case "list" | "array":
-                return self._list(value, _parts(kind)["child"])
+                return self._list(value, _inner_types(kind)["child"])
             case "map":
-                return self._map(value, _parts(kind))
+                return self._map(value, _inner_types(kind))
             case "union":
                 return self._union(value, kind)
             case "blob":
-                return f"case when {value} is not null then {quote_literal(BYTES)} end"
-        return _time(value, str(kind), "", quote_literal(NO_TIME)) if is_time(str(kind)) else None
+                return f"case when {value} is not null then {quote_literal(BYTES_PLACEHOLDER)} end"
+        return _time(value, str(kind), "", quote_literal(TIME_PLACEHOLDER)) if is_time(str(kind)) else None
 
     def _struct(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
-        fields = {name: f"struct_extract({value}, {quote_literal(name)})" for name in _parts(kind)}
-        texts = {name: self.of(fields[name], inner) for name, inner in _parts(kind).items()}
+        fields = {name: f"struct_extract({value}, {quote_literal(name)})" for name in _inner_types(kind)}
+        texts = {name: self.text(fields[name], inner) for name, inner in _inner_types(kind).items()}
         if not any(texts.values()):
             return None
         made = ", ".join(f"{quote_identifier(name)} := {text or fields[name]}" for name, text in texts.items())
@@ -202,20 +205,20 @@ class _Leaves:
 
     def _list(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
         each = self._variable()
-        text = self.of(each, kind)
+        text = self.text(each, kind)
         return text and f"list_transform({value}, lambda {each}: {text})"
 
     def _map(self, value: str, kinds: Mapping[str, duckdb.sqltypes.DuckDBPyType]) -> str | None:
         each = self._variable()
-        key, inner = (self.of(f"{each}.{name}", kinds[name]) for name in ("key", "value"))
+        key, inner = (self.text(f"{each}.{name}", kinds[name]) for name in ("key", "value"))
         if key is None and inner is None:
             return None
         entry = f"struct_pack(key := {key or f'{each}.key'}, value := {inner or f'{each}.value'})"
         return f"map_from_entries(list_transform(map_entries({value}), lambda {each}: {entry}))"
 
     def _union(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
-        members = {name: f"union_extract({value}, {quote_literal(name)})" for name in _parts(kind)}
-        texts = {name: self.of(members[name], inner) for name, inner in _parts(kind).items()}
+        members = {name: f"union_extract({value}, {quote_literal(name)})" for name in _inner_types(kind)}
+        texts = {name: self.text(members[name], inner) for name, inner in _inner_types(kind).items()}
         if not any(texts.values()):
             return None
         cases = (
@@ -236,7 +239,9 @@ def _decimal_json(text: str) -> str:
 def _any_json(json: str) -> str:
     text = f"cast({json} as VARCHAR)"
     number = number_json(f"try_cast({json} as DOUBLE)")
-    nested = f"case when strlen({text}) <= {2 * MOST_LEVELS} then {_finite(text)} else {_writable(_finite(text))} end"
+    nested = (
+        f"case when strlen({text}) <= {2 * MAX_LEVELS} then {_finite(text)} else {_checked_nested(_finite(text))} end"
+    )
     return (
         f"case json_type({json}) when 'NULL' then null"
         f" when 'DOUBLE' then case when regexp_full_match({text}, '-?[0-9]+') then {short_number(text)}"
@@ -246,20 +251,21 @@ def _any_json(json: str) -> str:
 
 
 def short_number(digits: str) -> str:
-    return f"case when strlen(ltrim({digits}, '-')) > {MOST_DIGITS} then {rejected(TOO_MANY_DIGITS)} else {digits} end"
+    too_long = f"strlen(ltrim({digits}, '-')) > {MAX_DIGITS}"
+    return f"case when {too_long} then {invalid_literal(TOO_MANY_DIGITS)} else {digits} end"
 
 
-def _writable(json_text: str) -> str:
+def _checked_nested(json_text: str) -> str:
     """Lists and objects, rejected where they are too deep or have a number that is too long. Only what is long enough
     for either is looked at."""
     opened = f"strlen({json_text}) - strlen(translate({json_text}, '[{{', ''))"
     bare = f"regexp_replace({json_text}, '{_STRING}', '', 'g')"
-    deep = f"{opened} > {MOST_LEVELS} and {_is_deep(bare)}"
-    digits = f"'[0-9]{{{MOST_DIGITS}}}[0-9]'"
+    deep = f"{opened} > {MAX_LEVELS} and {_is_deep(bare)}"
+    digits = f"'[0-9]{{{MAX_DIGITS}}}[0-9]'"
     long = f"regexp_matches({json_text}, {digits}) and regexp_matches({bare}, {digits})"
     return (
-        f"case when {deep} then {rejected(TOO_DEEP)}"
-        f" when strlen({json_text}) > {MOST_DIGITS} and {long} then {rejected(TOO_MANY_DIGITS)}"
+        f"case when {deep} then {invalid_literal(TOO_DEEP)}"
+        f" when strlen({json_text}) > {MAX_DIGITS} and {long} then {invalid_literal(TOO_MANY_DIGITS)}"
         f" else {json_text} end"
     )
 
@@ -267,7 +273,7 @@ def _writable(json_text: str) -> str:
 def _is_deep(bare: str) -> str:
     """Whether brackets are left when the innermost ones were removed, a level at a time."""
     brackets = f"regexp_replace({bare}, '[^\\[\\]{{}}]', '', 'g')"
-    rounds = f"list_transform(range({MOST_LEVELS}), lambda round: '')"
+    rounds = f"list_transform(range({MAX_LEVELS}), lambda round: '')"
     innermost = "regexp_replace(rest, '\\[\\]|\\{\\}', '', 'g')"
     return f"list_reduce({rounds}, lambda rest, round: {innermost}, {brackets}) <> ''"
 
@@ -282,11 +288,11 @@ def _finite(json_text: str) -> str:
     )
 
 
-def is_rejected(json_text: str, marks: Iterable[str]) -> str:
+def is_invalid(json_text: str, marks: Iterable[str]) -> str:
     """An SQL condition; ``marks``: those that may be in the text."""
     return " or ".join(
         [
-            f"starts_with({json_text}, '{REJECTED}')",
+            f"starts_with({json_text}, '{INVALID}')",
             *(f"contains({json_text}, {quote_literal(mark)})" for mark in marks),
         ]
     )
@@ -294,5 +300,7 @@ def is_rejected(json_text: str, marks: Iterable[str]) -> str:
 
 def reason_of(json_text: str, marks: Iterable[str]) -> str:
     """SQL for the reason of a rejected value."""
-    cases = (f" when contains({json_text}, {quote_literal(mark)}) then {quote_literal(MARKS[mark])}" for mark in marks)
-    return f"case when starts_with({json_text}, '{REJECTED}') then substr({json_text}, 2){''.join(cases)} end"
+    cases = (
+        f" when contains({json_text}, {quote_literal(mark)}) then {quote_literal(PLACEHOLDERS[mark])}" for mark in marks
+    )
+    return f"case when starts_with({json_text}, '{INVALID}') then substr({json_text}, 2){''.join(cases)} end"

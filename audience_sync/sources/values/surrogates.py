@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from audience_sync.sources.values.json_sql import HALF_PAIR
+from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER
 
-_MARK = HALF_PAIR.encode()
+_PLACEHOLDER = SURROGATE_PLACEHOLDER.encode()
 #: Bytes of an escape, and of a pair of them, which belong together.
-_ESCAPED, _PAIR = 6, 12
+_ESCAPE_BYTES, _PAIR_BYTES = 6, 12
 #: Quick, and wrong about backslashes that are themselves escaped: then the exact look follows.
-_MAYBE = (
+_QUICK_PATTERNS = (
     re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"),
     re.compile(rb"(?<![^\\]\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"),
 )
@@ -24,25 +24,25 @@ _ESCAPE = re.compile(
 )
 
 
-class Halves:
+class SurrogateScanner:
     """Whether a file may have a half in it, seen chunk by chunk."""
 
     def __init__(self) -> None:
-        self.may_be = False
+        self.found = False
         self._before, self._is_cut = b"", False
 
-    def see(self, chunk: bytes, *, is_last: bool = False) -> None:
+    def scan(self, chunk: bytes, *, is_last: bool = False) -> None:
         """One more chunk of JSON in UTF-8. What is near its end is looked at with the next one."""
         text = self._before + chunk
-        if not self.may_be and b"\\u" in text:
-            first, last = (_ESCAPED + 1 if self._is_cut else 0), len(text) - (0 if is_last else _ESCAPED)
-            found = (match for pattern in _MAYBE for match in pattern.finditer(text))
-            self.may_be = any(match.start() >= first and match.end() <= last for match in found)
-        self._before = text[-3 * _ESCAPED - 1 :]
+        if not self.found and b"\\u" in text:
+            first, last = (_ESCAPE_BYTES + 1 if self._is_cut else 0), len(text) - (0 if is_last else _ESCAPE_BYTES)
+            found = (match for pattern in _QUICK_PATTERNS for match in pattern.finditer(text))
+            self.found = any(match.start() >= first and match.end() <= last for match in found)
+        self._before = text[-3 * _ESCAPE_BYTES - 1 :]
         self._is_cut |= len(self._before) < len(text)
 
 
-def marked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def replace_halves(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same JSON with a mark for each half."""
     rest = b""
     for chunk in chunks:
@@ -55,7 +55,7 @@ def marked(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _safe_end(text: bytes) -> int:
     """A place that is in the middle of no escape, and near the end."""
-    end = max(len(text) - _PAIR, 0)
+    end = max(len(text) - _PAIR_BYTES, 0)
     for escape in _ESCAPE.finditer(text):
         if escape.end() > end:
             return min(escape.start(), end) if escape.start() < end else end
@@ -63,4 +63,4 @@ def _safe_end(text: bytes) -> int:
 
 
 def _replaced(escape: re.Match[bytes]) -> bytes:
-    return _MARK if escape["half"] else escape[0]
+    return _PLACEHOLDER if escape["half"] else escape[0]

@@ -25,7 +25,7 @@ from uuid import UUID
 from audience_sync.sources.base import Unsendable
 from audience_sync.workspace import quote_literal
 
-MOST_BYTES = 2_500
+MAX_BYTES = 2_500
 LARGEST_WHOLE_DOUBLE = 2**53
 #: All that Python calls whitespace; looking for it takes as long as everything else at the start.
 WHITESPACE = (
@@ -37,7 +37,7 @@ MISSING = "no user id"
 EMPTY = "empty user id"
 HAS_NUL = "user id contains a NUL character"
 HAS_SURROGATE = "user id contains half a surrogate pair"
-TOO_LONG = f"user id is longer than {MOST_BYTES:,} bytes"
+TOO_LONG = f"user id is longer than {MAX_BYTES:,} bytes"
 NOT_WHOLE = "user id is not a whole number"
 NOT_TEXT = "user id is neither text nor a number"
 OUT_OF_YEARS = "user id is a time outside of the years 1 to 9999 (UTC)"
@@ -49,8 +49,8 @@ INTEGER_TYPES = frozenset(f"{sign}{size}INT" for sign in ("", "U") for size in (
 }
 _TEXT_TYPES = frozenset({"VARCHAR", "UUID", "DATE"})
 
-_FEW_CHARACTERS = MOST_BYTES // 4
-_LONGEST = 10**MOST_BYTES - 1
+_SURELY_SHORT = MAX_BYTES // 4
+_MAX_INTEGER = 10**MAX_BYTES - 1
 
 
 def usable_type(duckdb_type: str) -> bool:
@@ -90,7 +90,7 @@ def _text_reason(text: str) -> str:
         f"case when {text} is null then '{MISSING}'"
         f" when not ({plain_start}) and trim({text}, {quote_literal(WHITESPACE)}) = '' then '{EMPTY}'"
         f" when contains({text}, chr(0)) then '{HAS_NUL}'"
-        f" when strlen({text}) > {MOST_BYTES} then '{TOO_LONG}' end"
+        f" when strlen({text}) > {MAX_BYTES} then '{TOO_LONG}' end"
     )
 
 
@@ -121,7 +121,7 @@ def _json_id(json: str) -> tuple[str, str]:
     reason = (
         f"case {kind} when 'VARCHAR' then {_text_reason(text)}"
         f" when 'DOUBLE' then case when not {digits} then {double_reason}"
-        f" when strlen({text}) > {MOST_BYTES} then '{TOO_LONG}' end"
+        f" when strlen({text}) > {MAX_BYTES} then '{TOO_LONG}' end"
         f" when 'BIGINT' then null when 'UBIGINT' then null"
         f" when 'BOOLEAN' then '{NOT_TEXT}' when 'ARRAY' then '{NOT_TEXT}' when 'OBJECT' then '{NOT_TEXT}'"
         f" else '{MISSING}' end"
@@ -158,7 +158,7 @@ def _all_plain(values: Sequence[Any]) -> bool:
         return False
     everything = "".join(values)
     plain = everything.isascii() and "\0" not in everything
-    return plain and max(map(len, values)) <= MOST_BYTES and all(map(str.strip, values))
+    return plain and max(map(len, values)) <= MAX_BYTES and all(map(str.strip, values))
 
 
 def _text_problem(text: str) -> str | None:
@@ -166,10 +166,10 @@ def _text_problem(text: str) -> str | None:
         return EMPTY
     if "\0" in text:
         return HAS_NUL
-    if len(text) <= _FEW_CHARACTERS and text.isascii():
+    if len(text) <= _SURELY_SHORT and text.isascii():
         return None
     try:
-        return TOO_LONG if len(text.encode()) > MOST_BYTES else None
+        return TOO_LONG if len(text.encode()) > MAX_BYTES else None
     except UnicodeEncodeError:
         return HAS_SURROGATE
 
@@ -179,7 +179,7 @@ def _number_id(number: float | Decimal) -> tuple[str | None, str | None]:
         return _digits(number)
     if not (number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)):
         return None, NOT_WHOLE
-    if isinstance(number, Decimal) and number.adjusted() >= MOST_BYTES:  # before so many digits are written
+    if isinstance(number, Decimal) and number.adjusted() >= MAX_BYTES:  # before so many digits are written
         return None, TOO_LONG if number == number.to_integral_value() else NOT_WHOLE
     if number != int(number):
         return None, NOT_WHOLE
@@ -190,5 +190,5 @@ def _number_id(number: float | Decimal) -> tuple[str | None, str | None]:
 
 def _digits(number: int) -> tuple[str | None, str | None]:
     # Python refuses to write thousands of digits.
-    is_short = -(_LONGEST // 10) <= number <= _LONGEST
+    is_short = -(_MAX_INTEGER // 10) <= number <= _MAX_INTEGER
     return (str(int(number)), None) if is_short else (None, TOO_LONG)

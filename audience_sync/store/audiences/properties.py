@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from audience_sync.config.read.suggestions import there_is_no
+from audience_sync.config.read.suggestions import not_found_message
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.snapshots.chain import Chain
@@ -74,7 +74,7 @@ def audience_called(connection: Connection, key: str) -> Property:
         return known[key]
     audiences = sorted(each.key for each in known.values() if each.kind is PropertyKind.AUDIENCE)
     there = ", ".join(audiences) or "none yet"
-    raise UnknownKeyError(f"{there_is_no('audience', [key], audiences)}\n  Audiences: {there}")
+    raise UnknownKeyError(f"{not_found_message('audience', [key], audiences)}\n  Audiences: {there}")
 
 
 def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, Chain]:

@@ -240,7 +240,7 @@ def server_arguments(address: URL) -> dict[str, Any]:
 
 def database_address(url: str) -> URL:
     """SQLAlchemy's URL of an address. The file of an SQLite database is decoded here: 2.0 and 2.1 differ in that."""
-    address, sqlite = make_url(url), SqliteUrl.parsed(url)
+    address, sqlite = make_url(url), SqliteUrl.parse(url)
     return address.set(database=sqlite.path) if sqlite and sqlite.is_file else address
 
 

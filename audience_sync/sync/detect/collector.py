@@ -125,7 +125,7 @@ class ChangeDetector:
         self.aliases.require()
         source, wanted = self.sources[target.config.source], self.wanted(target.config, [target.key])
         ahead = f"{self.aliases.version} {self.ahead.versions(target)}".strip()
-        mark = extended_fingerprint(source.mark(wanted), target.config, ahead)
+        mark = extended_fingerprint(source.fingerprint(wanted), target.config, ahead)
         if target.stored is not None and self.is_known([target.key], mark, wanted) and not target.is_renamed:
             self.note_unchanged(target, target.stored)
             return

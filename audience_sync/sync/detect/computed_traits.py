@@ -9,7 +9,7 @@ from audience_sync.config.models import ComputedTraitsConfig, TraitConfig
 from audience_sync.errors import SourceError
 from audience_sync.model import ALIAS_KEY, HoldKind, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
-from audience_sync.sources.base import ODD
+from audience_sync.sources.base import HAS_INVALID_VALUE
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
 from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.detect.guard_traits import ComparedTraits, guard_traits
@@ -54,7 +54,7 @@ def _collect(detector: ChangeDetector, config: ComputedTraitsConfig, keys: Colle
     columns = [key for key in config.columns if keys is None or key in keys]
     detector.aliases.require()
     source, wanted = detector.sources[config.source], detector.wanted(config, config.columns)
-    mark = source.mark(wanted)
+    mark = source.fingerprint(wanted)
     if mark is not None and detector.aliases.version:
         mark = f"{mark} {detector.aliases.version}"
     if detector.is_known(columns, mark, wanted):
@@ -72,20 +72,22 @@ def _collect(detector: ChangeDetector, config: ComputedTraitsConfig, keys: Colle
             rows.select,
             columns,
             moved=MOVED if detector.aliases.pairs else None,
-            odd=ODD if rows.may_reject_values else None,
+            odd=HAS_INVALID_VALUE if rows.may_have_invalid_values else None,
         )
     if differing:
         detector.changes.warnings.append(
             f"computed traits of {config.source}: {pluralize(differing, 'user')} {form(differing, 'has')} rows with "
             "different values. One row of each is used, the same in every run."
         )
-    has_odd = f"coalesce(bool_or({quote_identifier(ODD)}), false)" if rows.may_reject_values else "false"
+    has_odd = (
+        f"coalesce(bool_or({quote_identifier(HAS_INVALID_VALUE)}), false)" if rows.may_have_invalid_values else "false"
+    )
     users, invalid, is_odd = workspace.one(
         f"select count(user_id), count(*) filter (where user_id is null), {has_odd} from {snapshot}"
     )
     if is_odd:
         with scanning(rows):
-            invalid = workspace.one(f"select count(*) from ({rows.rejects})")[0]
+            invalid = workspace.one(f"select count(*) from ({rows.invalid_rows})")[0]
     if invalid:
         _note_invalid(detector, invalid)
         detector.changes.rejected += rejected_rows(workspace, rows, None)

@@ -39,7 +39,9 @@ def detect_names_from(detector: ChangeDetector, config: AudienceConfig) -> None:
     try:
         detector.aliases.require()
         wanted = detector.wanted(config, keys)
-        mark = extended_fingerprint(detector.sources[config.source].mark(wanted), config, detector.aliases.version)
+        mark = extended_fingerprint(
+            detector.sources[config.source].fingerprint(wanted), config, detector.aliases.version
+        )
         thawed = [key for key in keys if key not in detector.stored.frozen]
         all_mine = taken.isdisjoint(each.key for each in known.values())
         if thawed and all_mine and detector.is_known(thawed, mark, wanted):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from audience_sync.sources.boundary import Barred, WorkspaceBrokenError, barring
+from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, exclude_entries
 from audience_sync.sync.values.request import RunDependencies
 from audience_sync.workspace import Workspace
 
@@ -22,13 +22,13 @@ def looking(
 
     Each time one more entry fails without being read, so it ends.
     """
-    barred: list[Barred] = []
+    barred: list[ExcludedEntry] = []
     while True:
         with Workspace(dependencies.settings.memory_limit, dependencies.readable) as workspace:
             try:
-                found = look(replace(dependencies, sources=barring(dependencies.sources, barred)), workspace)
+                found = look(replace(dependencies, sources=exclude_entries(dependencies.sources, barred)), workspace)
             except WorkspaceBrokenError as error:
-                barred.append(error.barred)
+                barred.append(error.entry)
                 continue
             yield workspace, found
             return

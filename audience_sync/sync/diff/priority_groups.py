@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audience_sync.config.models import Settings
 from audience_sync.config.read.problems import ConfigPath, dotted
-from audience_sync.config.validate.priority_groups import audience_positions, repeated, unknown_audience
+from audience_sync.config.validate.priority_groups import audience_positions, repeated_message, unknown_audience_message
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
@@ -45,9 +45,9 @@ def grouped(
                 first[target.key] = place
                 groups[-1].append(target)
             elif target is not None:
-                problems.append(Problem(dotted(place), repeated(text, first[target.key])))
+                problems.append(Problem(dotted(place), repeated_message(text, first[target.key])))
             elif text not in closed:
-                problems.append(Problem(dotted(place), unknown_audience(text, names)))
+                problems.append(Problem(dotted(place), unknown_audience_message(text, names)))
     if problems:
         raise ConfigError(problems)
     return groups

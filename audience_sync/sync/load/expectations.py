@@ -24,12 +24,12 @@ def check_expectations(
     """
     _require_columns(rows, {each.columns for each in known if each and each.columns})
     least = config.expect.rows if config.expect and config.expect.rows else 0
-    if not least and rows.promised is None:
+    if not least and rows.manifest_rows is None:
         return
     with scanning(rows):
         count = workspace.one(f"select count(*) from ({rows.select})")[0]
-    if rows.promised not in (None, count):
-        raise IncompleteError(f"there are {count} rows, and the manifest says {rows.promised}")
+    if rows.manifest_rows not in (None, count):
+        raise IncompleteError(f"there are {count} rows, and the manifest says {rows.manifest_rows}")
     if count < least:
         raise IncompleteError(
             f"the snapshot has {pluralize(count, 'row')}, and `expect.rows` requires at least {least:,}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from audience_sync.errors import SourceError
 from audience_sync.model import ChangeCounts
-from audience_sync.sources.base import ODD, SnapshotRequest, SnapshotRows
+from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRequest, SnapshotRows
 from audience_sync.workspace import Workspace, quote_identifier
 
 #: The column of a snapshot of traits that says whether a row came under a previous id.
@@ -104,7 +104,7 @@ def resolve_ids(rows: SnapshotRows, wanted: SnapshotRequest, aliases: AliasMap) 
     further = [quote_identifier(key) for key, trait in wanted.traits.items() if trait.is_id]
     columns = ["name"] if wanted.name else []
     columns += [quote_identifier(key) for key, trait in wanted.traits.items() if not trait.is_id]
-    columns += [quote_identifier(ODD)] if rows.may_reject_values else []
+    columns += [quote_identifier(HAS_INVALID_VALUE)] if rows.may_have_invalid_values else []
     if further:
         ids = f"list_filter([user_id, {', '.join(further)}], lambda each: each is not null)"
         each = f"unnest(case when user_id is null then [null::varchar] else {ids} end) as user_id"

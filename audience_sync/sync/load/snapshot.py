@@ -72,5 +72,5 @@ def scanning(rows: SnapshotRows) -> Iterator[None]:
 def rejected_rows(workspace: Workspace, rows: SnapshotRows, key: str | None) -> list[RejectedRow]:
     """The first rows whose user id can't be used; reads the source again."""
     with scanning(rows):
-        found = workspace.all(f"select file, row, user_id, reason from ({rows.rejects}) limit {MOST_REJECTED}")
+        found = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) limit {MOST_REJECTED}")
     return [RejectedRow(key, *row) for row in found]

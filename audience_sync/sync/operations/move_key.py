@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.config.models import AudienceConfig
-from audience_sync.config.read.suggestions import there_is_no
+from audience_sync.config.read.suggestions import not_found_message
 from audience_sync.errors import ConfigError, Problem, UnknownKeyError
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.audiences.properties import Property
@@ -31,7 +31,9 @@ def with_moved_keys(known: StoredState, moves: Mapping[str, str], seeding: froze
     movable = sorted(each.key for each in known.properties.values() if _may_move(each))
     if absent := [old for old in waiting if not _has_entry(known.properties.get(old))]:
         there = f"Audiences that can be moved: {', '.join(movable) or 'none yet'}"
-        raise UnknownKeyError(f"{there_is_no('audience', absent, movable)} Nothing was changed or sent.\n  {there}")
+        raise UnknownKeyError(
+            f"{not_found_message('audience', absent, movable)} Nothing was changed or sent.\n  {there}"
+        )
     problems = [Problem("", words) for old, new in waiting.items() if (words := _refusal(known, old, new, seeding))]
     if problems:
         raise ConfigError(problems)

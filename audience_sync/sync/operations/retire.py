@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import select
 
-from audience_sync.config.read.suggestions import there_is_no
+from audience_sync.config.read.suggestions import not_found_message
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.audiences.absences import read_absent
@@ -34,7 +34,7 @@ def refuse_unretirable(key: str, stored: StoredState) -> None:
     """Raise UnknownKeyError for a key that the store doesn't have."""
     there = [each for each in stored.properties if each != ALIAS_KEY]  # nobody gave it that key, nor can take it away
     if key not in there:
-        words = there_is_no("audience or computed trait", [key], there)
+        words = not_found_message("audience or computed trait", [key], there)
         never = "If it was never sent, remove it from config.yaml; it needs no retire."
         raise UnknownKeyError(f"{words} Nothing was changed or sent.\n  {never}")
 

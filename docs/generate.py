@@ -1,4 +1,4 @@
-"""How are the generated documents made? From the config's models: `python docs/generate.py`."""
+"""Write docs/configuration.md and docs/config.schema.json from the config's models: `python docs/generate.py`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from audience_sync.config.reference import reference_markdown
-from audience_sync.config.schema import json_schema
+from config_reference import reference_markdown
+from config_schema import json_schema
+
 from audience_sync.destinations.registry import destination_types
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py from configuration.template.md and the config's models. -->\n\n"
-#: The destinations that this package brings; others that are installed here are not documented here.
+#: The destinations of this package; the reference leaves out other installed ones.
 OURS = ("file", "rudderstack", "segment", "webhook", "zendesk_connect")
 
 

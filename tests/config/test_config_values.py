@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from config_schema import size_text
 
 from audience_sync.config.read.units import (
     duration_text,
@@ -12,7 +13,6 @@ from audience_sync.config.read.units import (
     parse_rate,
     parse_share,
     parse_size,
-    size_text,
 )
 from audience_sync.config.sections.cron import parse_cron
 from audience_sync.config.sections.guard import Threshold

@@ -92,14 +92,6 @@ def parse_whole(text: str) -> int:
     return int(text)
 
 
-def size_text(size: int) -> str:
-    """As it would be written in the config, in the largest unit that gives a whole number."""
-    for unit in ("tb", "gb", "mb", "kb"):
-        if size % _BYTES[unit] == 0:
-            return f"{size // _BYTES[unit]}{unit.upper()}"
-    return f"{size}B"
-
-
 def _parts(pattern: str, value: object, remedy: str) -> tuple[str, ...]:
     match = re.fullmatch(pattern, value.strip(), re.IGNORECASE) if isinstance(value, str) else None
     if match is None:

@@ -1,4 +1,4 @@
-"""Which config is valid, for editors? The JSON Schema of config.yaml, made from the models."""
+"""Build the JSON Schema of config.yaml, which editors use, from the config's models."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from audience_sync.config.models import ConfigFile
-from audience_sync.config.read.units import duration_text, size_text
+from audience_sync.config.read.units import duration_text
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.config.sections.guard import Threshold
 
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-#: What stands first in an editor's completion and in the reference; the rest is in the models' order.
+#: These options come first in an editor's completion and in the reference; the others keep the models' order.
 _FIRST = ("type", "name", "names_from", "key", "column")
 _VARIABLE = {
     "description": "A variable: `${NAME}`, `${NAME:-default}` or `${file:/path}`.",
@@ -66,7 +66,7 @@ def _something_to_sync() -> list[Schema]:
 
 
 def _used(definitions: Schema, root: Schema) -> Schema:
-    """The definitions that something refers to; pydantic makes some more."""
+    """Drop the definitions that nothing refers to; pydantic adds some."""
     text = json.dumps([root, definitions])
     return {name: inner for name, inner in definitions.items() if f'"#/$defs/{name}"' in text}
 
@@ -83,20 +83,20 @@ def _set_destinations(root: Schema, names: list[str]) -> None:
 
 
 def _set_environments(root: Schema) -> None:
-    """An environment overrides any part with a piece of it, so only the parts' names are fixed."""
+    """An environment may override any piece of a section, so the schema fixes only the sections' names."""
     parts: Schema = {name: True for name in root["properties"] if name != "environments"}
     override = {"type": ["object", "null"], "properties": parts, "additionalProperties": False}
     root["properties"]["environments"]["additionalProperties"] = override
 
 
 def _plain(schema: Any) -> Any:
-    """As people would write it: no titles, no alternatives that are null, defaults as in the config."""
+    """The schema without titles and null alternatives, with defaults as a person writes them in the config."""
     if isinstance(schema, list):
         return [_plain(inner) for inner in schema]
     if not isinstance(schema, dict):
         return schema
     plain = {name: _plain(inner) for name, inner in schema.items() if name != "title"}
-    if "properties" in schema:  # a title there is somebody's option
+    if "properties" in schema:  # an option may be called `title`
         names = sorted(schema["properties"], key=lambda name: name not in _FIRST)
         plain["properties"] = {name: _option(schema["properties"][name]) for name in names}
     return plain
@@ -105,7 +105,7 @@ def _plain(schema: Any) -> Any:
 def _option(schema: Schema) -> Schema:
     option: Schema = _without_null(_plain(schema))
     if option.get("default", 0) is None or isinstance(option.get("default"), dict | list):
-        del option["default"]  # what is absent is absent, and parts have defaults of their own
+        del option["default"]  # an absent option has no value, and a section has its own defaults
     for is_kind, text in _WRITTEN:
         if "default" in option and is_kind(option):
             option["default"] = text(option["default"])
@@ -121,12 +121,20 @@ def _without_null(option: Schema) -> Schema:
 
 
 def _or_variable(option: Schema) -> Schema:
-    """`${NAME}` may stand for a number, true or false, a choice, or a text of a given form."""
+    """Allow `${NAME}` in place of a number, a boolean, a choice, or a text with a pattern."""
     kinds = option.get("type")
     if kinds in ("integer", "number", "boolean") or "pattern" in option or "enum" in option:
         about = {name: option.pop(name) for name in ("default", "description", "examples") if name in option}
         return {"anyOf": [option, {"$ref": "#/$defs/variable"}]} | about
     return option
+
+
+def size_text(size: int) -> str:
+    """Bytes as a person writes them in the config, in the largest unit that gives a whole number."""
+    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if size % factor == 0:
+            return f"{size // factor}{unit}"
+    return f"{size}B"
 
 
 def _has_unit(unit: str) -> Callable[[Schema], bool]:

@@ -1,4 +1,4 @@
-"""How does the reference of config.yaml read? Tables from the JSON Schema, set into a template."""
+"""Write the reference of config.yaml: tables from the JSON Schema, put into a template."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 Schema = dict[str, Any]
 
 _HEAD = "| option | type | default | what it does |\n|---|---|---|---|"
-#: A part of a unit's pattern tells which unit it is.
+#: A part of an option's pattern identifies its unit.
 _UNITS = (("/(s|m|h)", "[rate](#units)"), ("(ms|", "[duration](#units)"), ("[Bb]", "[size](#units)"))
 _SHARE, _SHARE_OR_COUNT = "[share](#units)", "[share](#units) or count"
 _PLAIN = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
@@ -30,8 +30,10 @@ _LINKS = {
 
 
 def reference_markdown(schema: Schema, template: str) -> str:
-    """The template with ``<!-- table NAME -->`` replaced by the options of that part (``config``: the top;
-    ``every destination``: what all have), and ``<!-- destinations -->`` by a section for each type."""
+    """The template with tables for ``<!-- table NAME -->`` and a section per type for ``<!-- destinations -->``.
+
+    NAME is a model of the schema, ``config`` (the top level) or ``every destination`` (the options that all have).
+    """
     text = re.sub(r"<!-- table (.+?) -->", lambda match: _table_of(match[1], schema), template)
     return text.replace("<!-- destinations -->", _destinations(schema))
 
@@ -58,7 +60,7 @@ def _destination(options: Schema, common: Schema, schema: Schema) -> str:
 
 
 def _common(schema: Schema) -> Schema:
-    """The options that most types have in the same form; a type's section shows where it differs."""
+    """The options that all types have, in the most frequent form; a type's section shows where it differs."""
     types = _types(schema)
     properties: Schema = {}
     for name in (name for options in types for name in options["properties"] if name != "type"):

@@ -10,11 +10,11 @@ from encodings.aliases import aliases
 #: where Windows has the euro sign and quotes.
 _AS_WINDOWS_1252 = frozenset({"ascii", "iso8859-1", "latin-1", "latin_1"})
 #: Codecs of text that no file is written in.
-_FOR_NO_FILE = frozenset(
+_NOT_FOR_FILES = frozenset(
     {"charmap", "idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 )
 #: What people call an encoding that has another name.
-_USUAL = {"ansi": "cp1252", "ebcdic": "cp037", "unicode": "utf-16"}
+_COMMON_NAMES = {"ansi": "cp1252", "ebcdic": "cp037", "unicode": "utf-16"}
 #: Codecs of mainframes, where the end of a line is often U+0085 instead of U+000A.
 EBCDIC = frozenset({"cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"})
 _GUIDE = {
@@ -31,8 +31,8 @@ def codec_of(encoding: str) -> str:
     try:
         found = codecs.lookup(encoding)
     except (LookupError, ValueError):  # ValueError: a character that no name has
-        raise ValueError(_unknown(encoding)) from None
-    if not getattr(found, "_is_text_encoding", True) or found.name.replace("_", "-") in _FOR_NO_FILE:
+        raise ValueError(_unknown_message(encoding)) from None
+    if not getattr(found, "_is_text_encoding", True) or found.name.replace("_", "-") in _NOT_FOR_FILES:
         raise ValueError(f"`{encoding}` is not an encoding of text files. Name one such as `utf-8` or `cp1252`")
     return "cp1252" if found.name in _AS_WINDOWS_1252 else found.name
 
@@ -46,19 +46,19 @@ def encoding_advice(codec: str, file: str) -> str:
     )
 
 
-def _unknown(encoding: str) -> str:
+def _unknown_message(encoding: str) -> str:
     written = {name.replace("_", "-") for name in (*aliases, *aliases.values())}
-    known = sorted(name for name in written if _is_known(name))
-    if (usual := encoding.lower()) in _USUAL:
-        return f"there is no encoding `{encoding}`; did you mean `{_USUAL[usual]}`?"
+    known = sorted(name for name in written if _is_text_encoding(name))
+    if (usual := encoding.lower()) in _COMMON_NAMES:
+        return f"there is no encoding `{encoding}`; did you mean `{_COMMON_NAMES[usual]}`?"
     nearest = get_close_matches(encoding.lower().replace("_", "-"), known, n=1, cutoff=0.6)
     meant = f"; did you mean `{nearest[0]}`?" if nearest else ": name one such as `utf-8`, `cp1252` or `shift_jis`"
     return f"there is no encoding `{encoding}`{meant}"
 
 
-def _is_known(name: str) -> bool:
+def _is_text_encoding(name: str) -> bool:
     try:
         found = codecs.lookup(name)
     except LookupError:
         return False
-    return bool(getattr(found, "_is_text_encoding", True)) and found.name.replace("_", "-") not in _FOR_NO_FILE
+    return bool(getattr(found, "_is_text_encoding", True)) and found.name.replace("_", "-") not in _NOT_FOR_FILES

@@ -14,7 +14,7 @@ _QUOTED = re.compile(r"""(?P<quote>['"`]).*(?P=quote)""")
 _ADDRESS = re.compile(r"(?P<quote>)[^\s:=,;()<>]+@[^\s:=,;()<>]+")
 _NUMBER = re.compile(r"(?P<quote>)(?<!\w)\+?\d{6,}\b")
 #: In the message of a snapshot that `expect` refuses, before the command that accepts it once.
-ANYWAY = "If it is right anyway: "
+ACCEPT_ANYWAY = "If it is right anyway: "
 
 
 class AudienceSyncError(Exception):
@@ -111,7 +111,7 @@ class RunInProgressError(AudienceSyncError):
     """Another run is at work: this one ends without having done anything."""
 
 
-class SlotsTakenError(AudienceSyncError):
+class SlotsClaimedError(AudienceSyncError):
     """Another scheduler was there first: there is nothing to run for."""
 
 
@@ -142,7 +142,7 @@ class BrokenDestinationError(AudienceSyncError):
     """A destination's own code fails at every call: nothing more is sent there, and the others go on."""
 
 
-def is_of_memory(error: BaseException) -> bool:
+def is_memory_error(error: BaseException) -> bool:
     """Python's, DuckDB's, the system's own, and that of a library that could not be loaded for want of it."""
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
@@ -159,19 +159,19 @@ def summarize_error(error: BaseException, mask: Callable[[str], str], *, place: 
     Libraries go on with rows of the data, which are people's. ``mask`` takes out the secrets, before anything is cut.
     """
     lines = mask(str(error)).strip().splitlines()
-    words = without_values(lines[0]) if lines else ""
-    kind = f"{type(error).__name__}{_place(error) if place else ''}"
+    words = mask_values(lines[0]) if lines else ""
+    kind = f"{type(error).__name__}{_location(error) if place else ''}"
     return f"{kind}: {words}" if words else kind
 
 
-def without_values(words: str) -> str:
+def mask_values(words: str) -> str:
     """A library's words without what may be a value of the data: what is quoted, addresses, long numbers."""
     for pattern in (_QUOTED, _ADDRESS, _NUMBER):
         words = pattern.sub(r"\g<quote>...\g<quote>", words)
     return words
 
 
-def _place(error: BaseException) -> str:
+def _location(error: BaseException) -> str:
     from traceback import extract_tb
 
     ours = [frame for frame in extract_tb(error.__traceback__) if f"{sep}audience_sync{sep}" in frame.filename]

@@ -78,10 +78,10 @@ def snake_key(name: str) -> str:
     Raises KeyRefusedError where the rule would have to drop letters (two names would get one key), nothing is
     left, or too much is.
     """
-    key = _separated(_split_case(_without_apostrophes(_folded(name)).strip()))
+    key = _join_words(_split_case(_without_apostrophes(_fold_name(name)).strip()))
     if not key:
-        raise KeyRefusedError("empty", _underivable(name, "no letters or digits"))
-    return _short_enough(key)
+        raise KeyRefusedError("empty", _underivable_message(name, "no letters or digits"))
+    return _refuse_too_long(key)
 
 
 def explicit_key(text: str) -> str:
@@ -89,8 +89,8 @@ def explicit_key(text: str) -> str:
     if not text:
         raise KeyRefusedError("empty", "the key is empty: use a-z, 0-9 and _")
     if not re.fullmatch(r"[a-z0-9_]+", text):
-        raise KeyRefusedError("invalid", f"a key has only a-z, 0-9 and _{_suggested(text)}")
-    return _short_enough(text)
+        raise KeyRefusedError("invalid", f"a key has only a-z, 0-9 and _{_suggestion(text)}")
+    return _refuse_too_long(text)
 
 
 def trait_key(name: str) -> str:
@@ -104,14 +104,14 @@ def explicit_trait_key(text: str) -> str:
     return text if text in STANDARD_TRAITS else explicit_key(text)
 
 
-def normalised(key: str) -> str:
+def normalise_key(key: str) -> str:
     """Lower-case letters and digits only: how destinations compare profile fields."""
     return re.sub(r"[^a-z0-9]", "", key.lower())
 
 
 def reserved_reason(key: str, extra: frozenset[str] = frozenset()) -> str | None:
     """Why no audience may have this key, or None. ``extra``: the destinations' profile fields, normalised."""
-    plain = normalised(key)
+    plain = normalise_key(key)
     if plain in _PROTOCOL:
         return _protocol_reason(key)
     if plain in _PROFILE or plain in extra:
@@ -123,25 +123,25 @@ def reserved_reason(key: str, extra: frozenset[str] = frozenset()) -> str | None
 
 def reserved_trait_reason(key: str) -> str | None:
     """Why no computed trait may have this key, or None; ``email`` and ``firstName`` may be sent."""
-    return _protocol_reason(key) if normalised(key) in _PROTOCOL else None
+    return _protocol_reason(key) if normalise_key(key) in _PROTOCOL else None
 
 
-def _folded(name: str) -> str:
+def _fold_name(name: str) -> str:
     visible = "".join(c for c in name if unicodedata.category(c) != "Cf")
     bare = "".join(c for c in unicodedata.normalize("NFKD", visible) if unicodedata.category(c)[0] != "M")
-    folded = "".join(_fold(c, following) for c, following in zip(bare, f"{bare} "[1:], strict=True))
+    folded = "".join(_fold_letter(c, following) for c, following in zip(bare, f"{bare} "[1:], strict=True))
     if any(c.isalnum() and not c.isascii() and c not in _APOSTROPHES for c in folded):
         some = any(c.isalnum() and c.isascii() for c in folded)
         why = "some of its letters have no Latin spelling" if some else "no Latin letters"
-        raise KeyRefusedError("non_latin", _underivable(name, why))
+        raise KeyRefusedError("non_latin", _underivable_message(name, why))
     return folded
 
 
-def _underivable(name: str, why: str) -> str:
+def _underivable_message(name: str, why: str) -> str:
     return f"no key can be derived from {name!r} ({why}). Set `key:` (a-z, 0-9 and _)."
 
 
-def _fold(letter: str, following: str) -> str:
+def _fold_letter(letter: str, following: str) -> str:
     folded = _FOLDINGS.get(letter, letter)
     return folded.upper() if letter.isupper() and not following.islower() else folded
 
@@ -158,11 +158,11 @@ def _split_case(name: str) -> str:
     return name
 
 
-def _separated(name: str) -> str:
+def _join_words(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
 
 
-def _short_enough(key: str) -> str:
+def _refuse_too_long(key: str) -> str:
     if len(key) > MAX_LENGTH:
         raise KeyRefusedError(
             "too_long", f"the key has {len(key)} characters, {MAX_LENGTH} are allowed: give a shorter `key:`"
@@ -170,7 +170,7 @@ def _short_enough(key: str) -> str:
     return key
 
 
-def _suggested(text: str) -> str:
+def _suggestion(text: str) -> str:
     try:
         return f"; did you mean `{snake_key(text)}`?"
     except KeyRefusedError:
@@ -185,8 +185,8 @@ def _protocol_reason(key: str) -> str:
 
 
 _STANDARD_SPELLINGS = {spelling: trait for trait in STANDARD_TRAITS for spelling in (trait.lower(), snake_key(trait))}
-_PROTOCOL = frozenset(normalised(name) for name in PROTOCOL_NAMES)
-_WORDS = {
+_PROTOCOL = frozenset(normalise_key(name) for name in PROTOCOL_NAMES)
+_TRAIT_NAMES = {
     "email": "e-mail address",
     "phone": "phone number",
     "createdat": "time of creation",
@@ -194,5 +194,6 @@ _WORDS = {
     "username": "user name",
 }
 _PROFILE = {
-    normalised(trait): _WORDS.get(normalised(trait), snake_key(trait).replace("_", " ")) for trait in STANDARD_TRAITS
+    normalise_key(trait): _TRAIT_NAMES.get(normalise_key(trait), snake_key(trait).replace("_", " "))
+    for trait in STANDARD_TRAITS
 }

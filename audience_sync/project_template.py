@@ -21,9 +21,9 @@ def copy_project_template(target: Path) -> list[Path]:
     example = example_folder()
     try:
         for part in (CONFIG, DATA):
-            _refuse_if_there(target / part)
+            _refuse_existing(target / part)
         # The config comes last: once it is there, everything is.
-        copies = [_copied(example / name, target / name) for name in [*_data(example), CONFIG]]
+        copies = [_copy_file(example / name, target / name) for name in [*_data_files(example), CONFIG]]
     except OSError as error:
         raise AudienceSyncError(_UNWRITABLE.format(error=error, target=target)) from error
     return [copies[-1], *copies[:-1]]
@@ -40,17 +40,17 @@ def example_folder(package: Path = _PACKAGE) -> Path:
     raise AudienceSyncError(_INCOMPLETE.format(package=package))
 
 
-def _data(example: Path) -> list[Path]:
+def _data_files(example: Path) -> list[Path]:
     files = (path for path in (example / DATA).iterdir() if path.is_file() and not path.name.startswith("."))
     return sorted(path.relative_to(example) for path in files)
 
 
-def _refuse_if_there(path: Path) -> None:
+def _refuse_existing(path: Path) -> None:
     if path.exists() or path.is_symlink():
-        raise AudienceSyncError(_THERE_ALREADY.format(path=path))
+        raise AudienceSyncError(_EXISTS.format(path=path))
 
 
-def _copied(original: Path, copy: Path) -> Path:
+def _copy_file(original: Path, copy: Path) -> Path:
     """Content only: an installation's files may be read-only, the copies are there to be edited; by their owner alone,
     who may write a password into them."""
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def _copied(original: Path, copy: Path) -> Path:
     return Path(shutil.copyfile(original, copy))
 
 
-_THERE_ALREADY = (
+_EXISTS = (
     "{path} exists already. Nothing was copied, so that no file of yours is overwritten.\n"
     "  Use an empty folder, or continue with that project: audience-sync check"
 )

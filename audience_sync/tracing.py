@@ -12,7 +12,7 @@ from typing import Any
 log = logging.getLogger("audience_sync")
 
 #: Seconds that a collector has, unless OpenTelemetry's own variable says otherwise: a run waits for it at its end.
-PATIENCE = 2.0
+TIMEOUT_SECONDS = 2.0
 #: OpenTelemetry's own variables: with one of them traces are wanted.
 VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
@@ -34,7 +34,7 @@ def set_up() -> None:
         return
     provider = TracerProvider(resource=Resource.create({"service.name": "audience-sync"}))
     given = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT") or os.environ.get("OTEL_EXPORTER_OTLP_TIMEOUT")
-    exporter = OTLPSpanExporter(timeout=float(given) if given else PATIENCE)
+    exporter = OTLPSpanExporter(timeout=float(given) if given else TIMEOUT_SECONDS)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
 

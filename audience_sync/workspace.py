@@ -36,10 +36,10 @@ THREADS = 2
 STREAMED_ROWS = 4_096
 PREFIX, LOCK = "audience-sync-", "in-use"
 #: What DuckDB does not take as it stands in a path: globs, folders ``name=value``, another separator, no text at all.
-_ODD = re.compile("[*?\\[\\]\\\\=\x00-\x1f\x7f\ud800-\udfff]")
+_SPECIAL_CHARACTERS = re.compile("[*?\\[\\]\\\\=\x00-\x1f\x7f\ud800-\udfff]")
 _ENDINGS = re.compile(r"(?:\.[A-Za-z0-9]{1,10}){1,2}$")
 #: What DuckDB can't open even where a link leads to it.
-_CLOSED = re.compile("[\\\\\ud800-\udfff]")
+_UNREADABLE_CHARACTERS = re.compile("[\\\\\ud800-\udfff]")
 #: The longest line that DuckDB reads of a CSV file, unless it is told a longer one (bytes).
 LINE_BYTES = 2_000_000
 
@@ -72,7 +72,7 @@ def quote_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _write(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
+def _write_csv(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
     """A CSV file with these rows; returns a number of bytes that no line of it exceeds."""
     longest = LINE_BYTES
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -84,7 +84,7 @@ def _write(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
     return longest
 
 
-def _locked(folder: Path) -> TextIO:
+def _lock_folder(folder: Path) -> TextIO:
     """The folder is in use for as long as this file is open: the system lets go of it when a process dies."""
     lock = folder / f"{LOCK}.new"  # no other process may find it before it is locked
     file = lock.open("w")
@@ -93,7 +93,7 @@ def _locked(folder: Path) -> TextIO:
     return file
 
 
-def _sweep() -> None:
+def _remove_abandoned_folders() -> None:
     """Remove the folders of runs that were killed: they hold user ids and values."""
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
         with suppress(OSError), lock.open("r+") as file:  # another's, in use, or just gone
@@ -101,12 +101,12 @@ def _sweep() -> None:
             shutil.rmtree(lock.parent)
 
 
-def _plain_folder(folder: Path) -> tuple[int | None, Path]:
+def _readable_folder(folder: Path) -> tuple[int | None, Path]:
     """The folder by a name that DuckDB takes as it stands, and a file descriptor where it takes one.
 
     Raises ConfigError where the system has no such names.
     """
-    if not _ODD.search(str(folder)):
+    if not _SPECIAL_CHARACTERS.search(str(folder)):
         return None, folder
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     plain = Path(f"/proc/self/fd/{handle}")
@@ -143,10 +143,10 @@ class Workspace(AbstractContextManager["Workspace"]):
         _refuse_scarce_memory()
         import duckdb
 
-        _sweep()
+        _remove_abandoned_folders()
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
-        self._handle, self.folder = _plain_folder(Path(self._folder.name))
-        self._lock = _locked(self.folder)
+        self._handle, self.folder = _readable_folder(Path(self._folder.name))
+        self._lock = _lock_folder(self.folder)
         self._names = 0
         self.connection = duckdb.connect(
             ":memory:",
@@ -160,12 +160,14 @@ class Workspace(AbstractContextManager["Workspace"]):
             },
         )
         self.connection.execute("SET TimeZone = 'UTC'")
-        self._shut_in([os.path.realpath(self.folder), *readable])
+        self._restrict_files([os.path.realpath(self.folder), *readable])
 
-    def _shut_in(self, places: Sequence[str]) -> None:
+    def _restrict_files(self, places: Sequence[str]) -> None:
         """DuckDB follows links before it looks whether a file may be opened; once shut, nothing opens it again."""
         for setting, wanted in (("allowed_directories", os.path.isdir), ("allowed_paths", os.path.isfile)):
-            listed = ", ".join(quote_literal(place) for place in places if wanted(place) and not _CLOSED.search(place))
+            listed = ", ".join(
+                quote_literal(place) for place in places if wanted(place) and not _UNREADABLE_CHARACTERS.search(place)
+            )
             self.connection.execute(f"SET {setting} = [{listed}]")
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
@@ -187,11 +189,11 @@ class Workspace(AbstractContextManager["Workspace"]):
         The link's name ends like the file's.
         """
         plain = path.absolute()
-        if not _ODD.search(str(plain)):
+        if not _SPECIAL_CHARACTERS.search(str(plain)):
             return plain
         ending = _ENDINGS.search(path.name)
         link, target = self.path("-link" + (ending[0] if ending else "")), os.path.realpath(plain)
-        if _CLOSED.search(target):
+        if _UNREADABLE_CHARACTERS.search(target):
             shutil.copyfile(target, link)
         else:
             link.symlink_to(target)
@@ -246,7 +248,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         Text must not be empty: empty stands for NULL.
         """
         path, table = self.path(".csv"), self.name("rows")
-        line = _write(path, batches)
+        line = _write_csv(path, batches)
         types = ", ".join(f"{quote_literal(name)}: {quote_literal(kind)}" for name, kind in columns.items())
         self.run(
             f"create table {table} as from read_csv({quote_literal(str(path))}, columns = {{{types}}}, header = false, "

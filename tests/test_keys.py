@@ -12,7 +12,7 @@ from audience_sync.keys import (
     KeyRefusedError,
     explicit_key,
     explicit_trait_key,
-    normalised,
+    normalise_key,
     reserved_reason,
     reserved_trait_reason,
     snake_key,
@@ -144,7 +144,7 @@ def test_an_explicit_trait_key_may_be_a_standard_trait() -> None:
 
 
 def test_keys_are_compared_by_lower_case_letters_and_digits() -> None:
-    assert normalised("First_Name-2") == "firstname2"
+    assert normalise_key("First_Name-2") == "firstname2"
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from audience_sync.alerts.conditions import (
     CONFIG,
     RUN,
     TRAITS,
-    begun,
+    audiences_to_compare,
     changed_texts,
     conditions,
-    of_interest,
-    over,
+    ended_alerts,
+    started_alerts,
     without_subject,
 )
-from audience_sync.alerts.notify import notify, way_out, words_of
+from audience_sync.alerts.notify import alert_egress, error_text, notify
 from audience_sync.alerts.send import ping
 from audience_sync.config.models import Settings
 from audience_sync.errors import NotifyError
@@ -31,42 +31,42 @@ from audience_sync.sync.values.request import RunRequest
 log = logging.getLogger("audience_sync.alerts")
 
 #: Runs whose sizes say what is usual.
-USUAL_RUNS = 30
+SIZE_RUNS = 30
 #: The commands that may look at every audience.
-WHOLE = ("sync", "schedule")
+FULL_COMMANDS = ("sync", "schedule")
 
 
 def after_run(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
     """Note what needs a look since this run, and what no longer does, and tell people. A run is what it was, whatever
     comes of that: what goes wrong here is a warning, and told after the next run."""
-    for step in (_ping, _tell, _recover):  # none keeps another from being done
+    for step in (_ping, _notify, _report_recovery):  # none keeps another from being done
         try:
             step(settings, store, request, report)
         except Exception as error:
-            words = words_of(error, settings)
+            words = error_text(error, settings)
             log.warning("an alert of this run was not sent: %s. It is sent again after the next run", words)
 
 
 def _ping(settings: Settings, _store: Store, _order: RunRequest, report: Report) -> None:
     url = settings.notify.ping
-    if url and report.status is not RunStatus.FAILED and (problem := ping(url, way_out(settings))):
+    if url and report.status is not RunStatus.FAILED and (problem := ping(url, alert_egress(settings))):
         raise NotifyError(f"`notify.ping` {problem}")
 
 
-def _tell(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
-    _note(settings, store, request, report)
+def _notify(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
+    _record_alerts(settings, store, request, report)
     notify(settings, store, report.run)
 
 
-def _recover(settings: Settings, _store: Store, _order: RunRequest, _report: Report) -> None:
-    unreached.recover(settings)
+def _report_recovery(settings: Settings, _store: Store, _order: RunRequest, _report: Report) -> None:
+    unreached.report_recovery(settings)
 
 
-def _note(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
+def _record_alerts(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
     now = datetime.now(UTC)
     with store.reading() as connection:
         known = alerts.open_alerts(connection)
-        sizes = alerts.previous_sizes(connection, of_interest(report, known), report.run, USUAL_RUNS)
+        sizes = alerts.previous_sizes(connection, audiences_to_compare(report, known), report.run, SIZE_RUNS)
     found = conditions(
         report,
         settings.notify,
@@ -75,19 +75,19 @@ def _note(settings: Settings, store: Store, request: RunRequest, report: Report)
         open_before=known,
         sizes=sizes,
     )
-    found |= dict.fromkeys(without_subject(known, subjects_of(settings, request, report)))
-    if begun(found, known) or over(found, known) or changed_texts(found, known):
+    found |= dict.fromkeys(without_subject(known, current_subjects(settings, request, report)))
+    if started_alerts(found, known) or ended_alerts(found, known) or changed_texts(found, known):
         with store.writing() as connection:
             known = alerts.open_alerts(connection, lock=True)  # another run may have ended meanwhile
-            alerts.begin(connection, begun(found, known), report.run, now)
-            alerts.end(connection, [known[each].id for each in over(found, known)], report.run, now)
-            alerts.update_text(connection, changed_texts(found, known))
+            alerts.start_alerts(connection, started_alerts(found, known), report.run, now)
+            alerts.end_alerts(connection, [known[each].id for each in ended_alerts(found, known)], report.run, now)
+            alerts.update_texts(connection, changed_texts(found, known))
 
 
-def subjects_of(settings: Settings, request: RunRequest, report: Report) -> Collection[str] | None:
+def current_subjects(settings: Settings, request: RunRequest, report: Report) -> Collection[str] | None:
     """All that an alert of a run may be about, as things are; None where a run over some can't know that."""
     listed = [each.property_key for each in settings.audiences if each.property_key is not None]
-    whole = request.command in WHOLE and request.selection.is_whole
+    whole = request.command in FULL_COMMANDS and request.selection.is_whole
     if not whole and len(listed) < len(settings.audiences):
         return None
     return {*listed, *(each.key for each in report.audiences), *settings.destinations, RUN, TRAITS, CONFIG}

@@ -13,11 +13,11 @@ from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import pluralize
 
 #: Fewer sizes than this say nothing of what is usual; a smaller difference than that, in members, is none.
-FEWEST_SIZES, SMALLEST_DIFFERENCE = 5, 100
+MIN_SIZES, MIN_DIFFERENCE = 5, 100
 #: Of what belongs to no audience and no destination.
 RUN, TRAITS, CONFIG = "run", "computed traits", "config"
 
-Found = dict[Subject, str | None]
+Conditions = dict[Subject, str | None]
 
 
 def conditions(
@@ -28,12 +28,12 @@ def conditions(
     began_at: datetime,
     open_before: Collection[Subject],
     sizes: Mapping[str, Sequence[int]],
-) -> Found:
+) -> Conditions:
     """Everything that the run has looked at: why it needs a look, or None where all is well.
 
     ``sizes``: by key, how many members earlier runs found, of those of which it is to be said.
     """
-    found: Found = {}
+    found: Conditions = {}
     for kind, subject, words in (
         *_audiences(report),
         *_run(report),
@@ -46,7 +46,7 @@ def conditions(
     return found
 
 
-def of_interest(report: Report, open_before: Collection[Subject]) -> list[str]:
+def audiences_to_compare(report: Report, open_before: Collection[Subject]) -> list[str]:
     """The audiences whose size may be another, or was unusual."""
     return [
         each.key
@@ -63,17 +63,17 @@ def without_subject(open_before: Collection[Subject], subjects: Collection[str] 
     return [each for each in open_before if each[0] is not AlertKind.LATE and each[1] not in subjects]
 
 
-def changed_texts(found: Found, open_before: Mapping[Subject, OpenAlert]) -> dict[int, str]:
+def changed_texts(found: Conditions, open_before: Mapping[Subject, OpenAlert]) -> dict[int, str]:
     """Of what goes on, in other numbers than before: by the alert's id."""
     both = {subject: words for subject, words in found.items() if words and subject in open_before}
-    return {open_before[each].id: words for each, words in both.items() if open_before[each].words != words}
+    return {open_before[each].id: words for each, words in both.items() if open_before[each].text != words}
 
 
-def begun(found: Found, open_before: Collection[Subject]) -> list[Alert]:
+def started_alerts(found: Conditions, open_before: Collection[Subject]) -> list[Alert]:
     return [Alert(*subject, words) for subject, words in found.items() if words and subject not in open_before]
 
 
-def over(found: Found, open_before: Collection[Subject]) -> list[Subject]:
+def ended_alerts(found: Conditions, open_before: Collection[Subject]) -> list[Subject]:
     return [subject for subject, words in found.items() if not words and subject in open_before]
 
 
@@ -98,17 +98,17 @@ def _destinations(
     for each in report.destinations:
         broken = each.error if not each.rate_limited else ""
         if each.calls or broken:  # nothing to send says nothing of it
-            yield AlertKind.FAILED, each.name, _undelivered(each) if broken else None
+            yield AlertKind.FAILED, each.name, _stopped_text(each) if broken else None
         many = each.calls and each.refused / each.calls > notify.max_refused
         if many or not (each.still_refused and (AlertKind.REFUSED, each.name) in open_before):
-            yield AlertKind.REFUSED, each.name, _refused(report, each) if many else None
+            yield AlertKind.REFUSED, each.name, _refused_text(report, each) if many else None
 
 
-def _undelivered(each: DestinationReport) -> str:
+def _stopped_text(each: DestinationReport) -> str:
     return f"{each.error}. {pluralize(each.pending, 'call')} pending; the next run sends them"
 
 
-def _refused(report: Report, each: DestinationReport) -> str:
+def _refused_text(report: Report, each: DestinationReport) -> str:
     refused = f"{each.refused:,} of {pluralize(each.calls, 'call')} refused"
     return f"{refused}. The reasons: audience-sync show {report.run}"
 
@@ -118,13 +118,13 @@ def _sizes(
 ) -> Iterator[tuple[AlertKind, str, str | None]]:
     for each in report.audiences:
         known = sizes.get(each.key, ())
-        if len(known) < FEWEST_SIZES:
+        if len(known) < MIN_SIZES:
             continue
         from statistics import median  # which costs every run 6 ms otherwise
 
         usual = round(median(known))
         away = abs(each.after - usual)
-        unusual = away >= SMALLEST_DIFFERENCE and away > notify.size * usual
+        unusual = away >= MIN_DIFFERENCE and away > notify.size * usual
         words = f"{pluralize(each.after, 'member')}; usually there are about {usual:,}"
         yield AlertKind.SIZE, each.key, words if unusual else None
 
@@ -133,11 +133,11 @@ def _late(slots: Sequence[Slot], notify: Notify, began_at: datetime) -> Iterator
     for each in slots:
         first = each.since or each.due_at
         late = began_at - first
-        words = f"due at {first:%Y-%m-%d %H:%M} UTC, it began {_rough(late)} late"
+        words = f"due at {first:%Y-%m-%d %H:%M} UTC, it began {_whole_seconds(late)} late"
         if each.missed:
             words += f", for {pluralize(each.missed + 1, 'time')} at once"
         yield AlertKind.LATE, each.schedule, words if late > notify.late else None
 
 
-def _rough(time: timedelta) -> str:
+def _whole_seconds(time: timedelta) -> str:
     return str(timedelta(seconds=round(time.total_seconds())))

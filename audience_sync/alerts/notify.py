@@ -20,7 +20,7 @@ from audience_sync.store.alerts.notifications import (
 from audience_sync.store.connection.engine import Store
 
 #: Of so many things a message has the words; of more it gives the number.
-MOST_LINES = 20
+MAX_LINES = 20
 HEADINGS = {
     AlertKind.FAILED: "FAILED",
     AlertKind.HELD: "HELD",
@@ -37,16 +37,16 @@ def notify(settings: Settings, store: Store, run: int) -> None:
     problems: list[str | None] = []
     letters = []
     for place, address in enumerate(settings.notify.to, 1):
-        news = [each for each in pending.of(place) if each.alert.kind in settings.notify.of]
+        news = [each for each in pending.for_address(place) if each.alert.kind in settings.notify.of]
         problems.append(notify_address(settings, address, news, run) if news else None)
-        letters.append(NotificationResult(place, news, was_taken=not problems[-1]))
-    if any(each.news for each in letters):
+        letters.append(NotificationResult(place, news, is_accepted=not problems[-1]))
+    if any(each.notifications for each in letters):
         with store.writing() as connection:
             record_notified(connection, pending, letters, datetime.now(UTC))
-    refuse_untold(problems)
+    raise_failed_addresses(problems)
 
 
-def refuse_untold(problems: Sequence[str | None]) -> None:
+def raise_failed_addresses(problems: Sequence[str | None]) -> None:
     """Raise NotifyError where there is a problem with an address. ``problems``: of each in turn."""
     wrong = [f"the {ordinal(place)} address {problem}" for place, problem in enumerate(problems, 1) if problem]
     if wrong:
@@ -56,7 +56,7 @@ def refuse_untold(problems: Sequence[str | None]) -> None:
 def notify_address(settings: Settings, address: str, news: Sequence[Notification], run: int) -> str | None:
     """One message. Returns what is wrong with the address, if anything, without the address."""
     heading, text = (mask_secrets(part, settings.secrets) for part in (title(news, run), body(news)))
-    return send(address, heading, text, way_out(settings), is_good=all(each.is_over for each in news))
+    return send(address, heading, text, alert_egress(settings), is_good=all(each.is_over for each in news))
 
 
 def title(news: Sequence[Notification], run: int) -> str:
@@ -70,8 +70,8 @@ def title(news: Sequence[Notification], run: int) -> str:
 
 def body(news: Sequence[Notification]) -> str:
     lines = [_line(each) for each in sorted(news, key=lambda each: each.is_over)]
-    more = len(lines) - MOST_LINES
-    return "\n".join([*lines[:MOST_LINES], *([f"... and {more:,} more: audience-sync history"] if more > 0 else [])])
+    more = len(lines) - MAX_LINES
+    return "\n".join([*lines[:MAX_LINES], *([f"... and {more:,} more: audience-sync history"] if more > 0 else [])])
 
 
 def _line(news: Notification) -> str:
@@ -81,12 +81,12 @@ def _line(news: Notification) -> str:
     return f"{HEADINGS[kind]} {subject}: {words}"
 
 
-def way_out(settings: Settings) -> Egress:
+def alert_egress(settings: Settings) -> Egress:
     """How alerts leave: by the config's `proxy` and `ca_file`."""
     return Egress.of(settings.ca_file, settings.proxy)
 
 
-def words_of(error: Exception, settings: Settings) -> str:
+def error_text(error: Exception, settings: Settings) -> str:
     """What is said of an error, without secrets."""
 
     def mask(text: str) -> str:

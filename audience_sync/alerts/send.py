@@ -21,9 +21,9 @@ from audience_sync.config.sections.egress import ENVIRONMENT, NO_PROXY, PROXY_VA
 from audience_sync.destinations.http.egress import Egress, shown_proxy
 
 #: Seconds that an address has for a message, however many requests its service needs.
-MESSAGE_PATIENCE = 60
+MESSAGE_TIMEOUT = 60
 #: Seconds that the dead-man's switch has for its answer.
-PING_PATIENCE = 10
+PING_TIMEOUT = 10
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -34,15 +34,15 @@ def send(address: str, heading: str, text: str, egress: Egress, *, is_good: bool
         command = [sys.executable, "-P", "-m", apprised.__name__]
         try:
             done = subprocess.run(
-                command, env=environment, input=message.encode(), capture_output=True, timeout=MESSAGE_PATIENCE
+                command, env=environment, input=message.encode(), capture_output=True, timeout=MESSAGE_TIMEOUT
             )
         except subprocess.TimeoutExpired:
-            return f"did not accept the message within {MESSAGE_PATIENCE} s"
+            return f"did not accept the message within {MESSAGE_TIMEOUT} s"
     problem = apprised.PROBLEMS.get(done.returncode, apprised.PROBLEMS[apprised.NOT_ACCEPTED])
-    return problem and f"{problem}{_by_way_of(egress) if done.returncode == apprised.NOT_ACCEPTED else ''}"
+    return problem and f"{problem}{_proxy_note(egress) if done.returncode == apprised.NOT_ACCEPTED else ''}"
 
 
-def _by_way_of(egress: Egress) -> str:
+def _proxy_note(egress: Egress) -> str:
     if egress.proxy in (None, NO_PROXY):
         return ""
     if egress.proxy == ENVIRONMENT:
@@ -86,13 +86,13 @@ def ping(url: str, egress: Egress) -> str | None:
     from audience_sync.destinations.http.transport import PROXY_LOG_IN, no_answer
 
     deadline, proxy = Deadline(time.monotonic), egress.proxy_for(url)
-    deadline.start(PING_PATIENCE)
+    deadline.start(PING_TIMEOUT)
     with requests.Session() as session:
         session.trust_env = False
         for scheme in ("http://", "https://"):
             session.mount(scheme, DeadlineAdapter(deadline, egress.ca_file))
         try:
-            answer = session.get(url, timeout=PING_PATIENCE, proxies={"http": proxy, "https": proxy} if proxy else {})
+            answer = session.get(url, timeout=PING_TIMEOUT, proxies={"http": proxy, "https": proxy} if proxy else {})
         except (requests.RequestException, HTTPException, OSError, ValueError) as error:
             return f"could not be called: {no_answer(error, proxy, url).error}"
     if proxy and answer.status_code == PROXY_LOG_IN:

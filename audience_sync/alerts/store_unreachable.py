@@ -13,38 +13,38 @@ from contextlib import suppress
 from pathlib import Path
 
 from audience_sync.alerts.conditions import RUN
-from audience_sync.alerts.notify import notify_address, refuse_untold
+from audience_sync.alerts.notify import notify_address, raise_failed_addresses
 from audience_sync.config.models import Settings
 from audience_sync.model import AlertKind
 from audience_sync.store.alerts.alerts import Alert
 from audience_sync.store.alerts.notifications import Notification
 from audience_sync.store.connection.engine import Store
 
-NAME = "audience-sync"
+FOLDER = "audience-sync"
 
 
-def fail(settings: Settings, alert: Alert) -> None:
+def report_unreachable(settings: Settings, alert: Alert) -> None:
     """Tell people, unless they know. Raises NotifyError where somebody can't be told."""
     if AlertKind.FAILED in settings.notify.of and not any(each.is_file() for each in _marker_paths(settings)):
-        _tell(settings, Notification(0, alert, is_over=False), _mark)
+        _notify_addresses(settings, Notification(0, alert, is_over=False), _write_marker)
 
 
-def recover(settings: Settings) -> None:
+def report_recovery(settings: Settings) -> None:
     """A run was carried out: tell people, if they think otherwise. Raises NotifyError where somebody can't be told."""
     if any(each.is_file() for each in _marker_paths(settings)):
-        _tell(settings, Notification(0, Alert(AlertKind.FAILED, RUN, ""), is_over=True), _unmark)
+        _notify_addresses(settings, Notification(0, Alert(AlertKind.FAILED, RUN, ""), is_over=True), _delete_markers)
 
 
-def _tell(settings: Settings, news: Notification, note: Callable[[Settings], None]) -> None:
+def _notify_addresses(settings: Settings, news: Notification, note: Callable[[Settings], None]) -> None:
     """Noted is what at least one address took."""
     addresses = settings.notify.to
     problems = [notify_address(settings, address, [news], 0) for address in addresses]
     if not all(problems) or not addresses:
         note(settings)
-    refuse_untold(problems)
+    raise_failed_addresses(problems)
 
 
-def _mark(settings: Settings) -> None:
+def _write_marker(settings: Settings) -> None:
     """Where it can be left nowhere, people are rather told again than never."""
     for mark in _marker_paths(settings):
         with suppress(OSError):
@@ -54,7 +54,7 @@ def _mark(settings: Settings) -> None:
                 return
 
 
-def _unmark(settings: Settings) -> None:
+def _delete_markers(settings: Settings) -> None:
     for mark in _marker_paths(settings):
         mark.unlink(missing_ok=True)
 
@@ -67,5 +67,5 @@ def _marker_paths(settings: Settings) -> Iterator[Path]:
     if given:
         yield Path(given, name)
     if states := os.environ.get("XDG_STATE_HOME") or (home and f"{home}/.local/state"):
-        yield Path(states, NAME, name)
-    yield Path(tempfile.gettempdir(), f"{NAME}-{os.getuid()}", name)
+        yield Path(states, FOLDER, name)
+    yield Path(tempfile.gettempdir(), f"{FOLDER}-{os.getuid()}", name)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from audience_sync.alerts import store_unreachable as unreached
-from audience_sync.alerts.notify import notify, words_of
+from audience_sync.alerts.notify import error_text, notify
 from audience_sync.config.models import Settings
 from audience_sync.errors import AudienceSyncError
 from audience_sync.model import AlertKind
@@ -24,12 +24,12 @@ log = logging.getLogger("audience_sync.alerts")
 
 def raise_alert(settings: Settings, subject: str, words: str) -> None:
     """Note and tell that something failed. What goes wrong here is a warning: the failure itself is said elsewhere."""
-    _tried(settings, Alert(AlertKind.FAILED, subject, mask_secrets(words, settings.secrets)), is_over=False)
+    _record_and_notify(settings, Alert(AlertKind.FAILED, subject, mask_secrets(words, settings.secrets)), is_over=False)
 
 
-def recovered(settings: Settings, subject: str) -> None:
+def end_alert(settings: Settings, subject: str) -> None:
     """Note and tell that it is over, where it was noted."""
-    _tried(settings, Alert(AlertKind.FAILED, subject, ""), is_over=True)
+    _record_and_notify(settings, Alert(AlertKind.FAILED, subject, ""), is_over=True)
 
 
 def raise_late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None:
@@ -38,7 +38,7 @@ def raise_late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None
         first = each.since or each.due_at
         if now - first > settings.notify.late:
             words = f"due at {first:%Y-%m-%d %H:%M} UTC, and it still waits for another run to end"
-            _tried(settings, Alert(AlertKind.LATE, each.schedule, words), is_over=False)
+            _record_and_notify(settings, Alert(AlertKind.LATE, each.schedule, words), is_over=False)
 
 
 def end_stale_late(settings: Settings, schedules: Collection[str]) -> None:
@@ -48,34 +48,34 @@ def end_stale_late(settings: Settings, schedules: Collection[str]) -> None:
         with store.writing() as connection:
             now, known = datetime.now(UTC), alerts.open_alerts(connection, lock=True)
             over = [known[each].id for each in known if each[0] is AlertKind.LATE and each[1] not in schedules]
-            alerts.end(connection, over, last_run_started_by(connection, now), now)
+            alerts.end_alerts(connection, over, last_run_started_by(connection, now), now)
     except AudienceSyncError as error:
-        log.warning("what was late could not be looked at: %s", words_of(error, settings))
+        log.warning("what was late could not be looked at: %s", error_text(error, settings))
     finally:
         store.close()
 
 
-def _tried(settings: Settings, alert: Alert, *, is_over: bool) -> None:
+def _record_and_notify(settings: Settings, alert: Alert, *, is_over: bool) -> None:
     store = Store(settings.store)
     try:
         _carry_out(settings, store, alert, is_over=is_over)
     except Exception as error:
-        log.warning("an alert was not sent: %s. It is sent again after the next run", words_of(error, settings))
+        log.warning("an alert was not sent: %s. It is sent again after the next run", error_text(error, settings))
     finally:
         store.close()
 
 
 def _carry_out(settings: Settings, store: Store, alert: Alert, *, is_over: bool) -> None:
     try:
-        run = _note(store, alert, is_over=is_over)
+        run = _record(store, alert, is_over=is_over)
     except AudienceSyncError:  # the store can't be reached, or has another schema
         if not is_over:
-            unreached.fail(settings, alert)
+            unreached.report_unreachable(settings, alert)
     else:
         notify(settings, store, run)
 
 
-def _note(store: Store, alert: Alert, *, is_over: bool) -> int:
+def _record(store: Store, alert: Alert, *, is_over: bool) -> int:
     """Returns the number of the last run."""
     migrate.require_current_schema(store)
     now, subject = datetime.now(UTC), (alert.kind, alert.subject)
@@ -86,7 +86,7 @@ def _note(store: Store, alert: Alert, *, is_over: bool) -> int:
     with store.writing() as connection:
         known = alerts.open_alerts(connection, lock=True)
         if is_over and subject in known:
-            alerts.end(connection, [known[subject].id], run, now)
+            alerts.end_alerts(connection, [known[subject].id], run, now)
         elif not is_over and subject not in known:
-            alerts.begin(connection, [alert], run, now)
+            alerts.start_alerts(connection, [alert], run, now)
     return run

@@ -32,7 +32,7 @@ from audience_sync.errors import (
     OwnCodeError,
     StoreError,
     UnsendableError,
-    is_of_memory,
+    is_memory_error,
     summarize_error,
 )
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
@@ -187,7 +187,7 @@ def own_error(error: BaseException, secrets: Sequence[str]) -> str:
     except Exception:  # its own __str__ may fail too
         words = type(error).__name__
     frames = extract_tb(error.__traceback__)
-    if is_of_memory(error) and frames and Path(frames[-1].filename).is_relative_to(_PACKAGE):
+    if is_memory_error(error) and frames and Path(frames[-1].filename).is_relative_to(_PACKAGE):
         return "there was not enough memory: give the process more (`ulimit -v`, a container's limit)"
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return truncate(f"error in the destination's own code: {words}") + where

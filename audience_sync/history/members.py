@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from audience_sync.history.horizon import run_at
-from audience_sync.store.audiences.properties import Property, audience_called, read_chains
+from audience_sync.store.audiences.properties import Property, read_audience, read_chains
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots.chain import current_rows_query, download_segments
+from audience_sync.store.snapshots.chain import current_rows_query, download_chain
 from audience_sync.store.tables import changes, runs
 from audience_sync.workspace import Workspace
 
@@ -25,7 +25,7 @@ def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int
     """
     with Workspace(memory_limit) as workspace:
         with store.reading() as connection:  # not longer: a reader who pauses would keep runs from committing
-            audience = audience_called(connection, key)
+            audience = read_audience(connection, key)
             members = _members(connection, workspace, audience)
             if at is not None:
                 members = _as_of(connection, workspace, audience, members, run_at(connection, at))
@@ -40,7 +40,7 @@ def _text(moment: datetime) -> str:
 
 def _members(connection: Connection, workspace: Workspace, audience: Property) -> str:
     chain = read_chains(connection, [audience])[audience.chain_id]
-    return current_rows_query(download_segments(connection, workspace, chain))
+    return current_rows_query(download_chain(connection, workspace, chain))
 
 
 def _as_of(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from audience_sync.model import AlertKind, PropertyKind, RunStatus
-from audience_sync.store.connection.lease import is_held
+from audience_sync.store.connection.lease import is_run_in_progress
 from audience_sync.store.tables import (
     alerts,
     chains,
@@ -34,7 +34,7 @@ class Metric(NamedTuple):
     samples: Callable[[Connection], Iterator[Sample]]
 
 
-def _ended(connection: Connection) -> Any:
+def _last_ended_run(connection: Connection) -> Any:
     """The last run that has ended."""
     query = select(runs).where(runs.c.finished_at.is_not(None)).order_by(runs.c.id.desc()).limit(1)
     return connection.execute(query).one_or_none()
@@ -52,7 +52,7 @@ _COUNT_RUNS = select(runs.c.status, func.count().label("runs")).group_by(runs.c.
 
 def _last_run(read: Callable[[Any], float | None]) -> Callable[[Connection], Iterator[Sample]]:
     def samples(connection: Connection) -> Iterator[Sample]:
-        row = _ended(connection)
+        row = _last_ended_run(connection)
         value = None if row is None else read(row)
         if value is not None:
             yield (), value
@@ -69,8 +69,8 @@ def _last_success(connection: Connection) -> Iterator[Sample]:
         yield (), moment.timestamp()
 
 
-def _at_work(connection: Connection) -> Iterator[Sample]:
-    yield (), float(is_held(connection))
+def _run_in_progress(connection: Connection) -> Iterator[Sample]:
+    yield (), float(is_run_in_progress(connection))
 
 
 def _members(connection: Connection) -> Iterator[Sample]:
@@ -80,9 +80,9 @@ def _members(connection: Connection) -> Iterator[Sample]:
         yield (row.key,), row.users
 
 
-def _of_last_run(table: Any, label: Any, columns: Sequence[str]) -> Callable[[Connection], Iterator[Sample]]:
+def _columns_of_last_run(table: Any, label: Any, columns: Sequence[str]) -> Callable[[Connection], Iterator[Sample]]:
     def samples(connection: Connection) -> Iterator[Sample]:
-        row = _ended(connection)
+        row = _last_ended_run(connection)
         if row is None:
             return
         query = select(label, *(table.c[name] for name in columns)).where(table.c.run_id == row.id).order_by(label)
@@ -107,7 +107,7 @@ def _alerts(connection: Connection) -> Iterator[Sample]:
     yield from (((kind.value,), found.get(kind.value, 0)) for kind in AlertKind)
 
 
-NUMBERS = (
+METRICS = (
     Metric("runs_total", "counter", "Runs that ended, by how.", ("status",), _runs),
     Metric(
         "last_run_timestamp_seconds",
@@ -124,28 +124,28 @@ NUMBERS = (
         (),
         _last_success,
     ),
-    Metric("run_at_work", "gauge", "1 while a run is in progress.", (), _at_work),
+    Metric("run_at_work", "gauge", "1 while a run is in progress.", (), _run_in_progress),
     Metric("members", "gauge", "Members of each audience.", ("audience",), _members),
     Metric(
         "last_run_changes",
         "gauge",
         "Users who entered and left in the last run.",
         ("audience", "change"),
-        _of_last_run(run_audiences, run_audiences.c.audience_key, ("entered", "left")),
+        _columns_of_last_run(run_audiences, run_audiences.c.audience_key, ("entered", "left")),
     ),
     Metric(
         "last_run_calls",
         "gauge",
         "Identify calls in the last run: delivered, refused, still pending at its end.",
         ("destination", "outcome"),
-        _of_last_run(run_destinations, destinations.c.name, ("delivered", "refused", "pending")),
+        _columns_of_last_run(run_destinations, destinations.c.name, ("delivered", "refused", "pending")),
     ),
     Metric(
         "last_run_retries",
         "gauge",
         "Requests that the last run had to send again.",
         ("destination", "of"),
-        _of_last_run(run_destinations, destinations.c.name, ("retries", "requests")),
+        _columns_of_last_run(run_destinations, destinations.c.name, ("retries", "requests")),
     ),
     Metric("refused_calls", "gauge", "Calls refused and not accepted since.", ("destination",), _refused),
     Metric("alerts", "gauge", "What needs attention now, by kind.", ("kind",), _alerts),

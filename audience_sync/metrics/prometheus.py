@@ -14,23 +14,23 @@ from prometheus_client.registry import Collector
 from audience_sync import __version__
 from audience_sync.config.validate.own_output import contains_other_than_metrics
 from audience_sync.errors import AudienceSyncError, MetricsError
-from audience_sync.metrics.collect import NUMBERS
+from audience_sync.metrics.collect import METRICS
 from audience_sync.store.connection.engine import Store
 
 PREFIX = "audience_sync_"
 
-Opened = Callable[[], AbstractContextManager[Store]]
+OpenStore = Callable[[], AbstractContextManager[Store]]
 
 
-class _FromStore(Collector):
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
+class _StoreCollector(Collector):
+    def __init__(self, opened: OpenStore) -> None:
+        self._open_store = opened
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("info", "The program.", ("version",), [((__version__,), 1.0)])
         try:
-            with self._opened() as store, store.reading() as connection:
-                found = [(each, list(each.samples(connection))) for each in NUMBERS]
+            with self._open_store() as store, store.reading() as connection:
+                found = [(each, list(each.samples(connection))) for each in METRICS]
         except AudienceSyncError:
             yield _gauge("store_up", "1 where the store can be read.", (), [((), 0.0)])
             return
@@ -50,13 +50,13 @@ def _gauge(name: str, meaning: str, labels: tuple[str, ...], samples: list[tuple
     return metric
 
 
-def _registry(opened: Opened) -> CollectorRegistry:
+def _registry(opened: OpenStore) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_FromStore(opened))
+    registry.register(_StoreCollector(opened))
     return registry
 
 
-def write(path: Path, opened: Opened) -> None:
+def write_metrics_file(path: Path, opened: OpenStore) -> None:
     """Put them into a file, whole, that another user (node_exporter's) can read. A link stays one; a device is written
     to, not replaced. Raises MetricsError where it can't be written."""
     registry, file = _registry(opened), Path(os.path.realpath(path))
@@ -79,7 +79,7 @@ def _write_to_device(file: Path, text: bytes) -> None:
 
 
 @contextmanager
-def served(host: str, port: int, opened: Opened) -> Iterator[None]:
+def serve_metrics(host: str, port: int, opened: OpenStore) -> Iterator[None]:
     """Answer at ``/metrics`` meanwhile. Raises MetricsError where the port can't be had."""
     try:
         server, thread = start_http_server(port, addr=host, registry=_registry(opened))

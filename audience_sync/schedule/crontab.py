@@ -21,17 +21,17 @@ def crontab_times(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datet
     """The times that are later than a moment, in UTC, without end. ``text``: five fields."""
     minutes, hours, *_ = text.split()
     passing = minutes.startswith("*") or hours.startswith("*")
-    return _by_what_passes(text, zone, moment) if passing else _by_the_clock(text, zone, moment)
+    return _by_elapsed_time(text, zone, moment) if passing else _by_wall_clock(text, zone, moment)
 
 
-def _by_what_passes(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+def _by_elapsed_time(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
     """Whatever the clock shows then, be it for the second time."""
     begin = moment
     while True:
         offset = _offset(zone, begin)
-        for shown in CronSim(text, _before(begin + offset)):
+        for shown in CronSim(text, _just_before(begin + offset)):
             at = shown.replace(tzinfo=UTC) - offset
-            change = _change(zone, begin, at)
+            change = _first_clock_change(zone, begin, at)
             if change is not None:
                 begin = change
                 break
@@ -40,20 +40,23 @@ def _by_what_passes(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[dat
             begin = max(begin, at)
 
 
-def _before(moment: datetime) -> datetime:
+def _just_before(moment: datetime) -> datetime:
     """Just so much earlier that a time at the moment itself is found, on a clock without a zone."""
     return moment.replace(tzinfo=None) - timedelta(microseconds=1)
 
 
-def _by_the_clock(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+def _by_wall_clock(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
     """The first time that the clock shows it or, where it never does, when it would have."""
-    near = any(_change(zone, moment + away, moment + away + LONGEST_CHANGE) for away in (-LONGEST_CHANGE, timedelta(0)))
+    near = any(
+        _first_clock_change(zone, moment + away, moment + away + LONGEST_CHANGE)
+        for away in (-LONGEST_CHANGE, timedelta(0))
+    )
     begin = moment.astimezone(zone) - (LONGEST_CHANGE if near else timedelta(0))
     last = moment
-    for shown in CronSim(text, _before(begin)):
+    for shown in CronSim(text, _just_before(begin)):
         at = shown.replace(tzinfo=zone).astimezone(UTC)
         if at.astimezone(zone).replace(tzinfo=None) != shown:
-            at = _change(zone, at - LONGEST_CHANGE, at) or at
+            at = _first_clock_change(zone, at - LONGEST_CHANGE, at) or at
         if at > last:
             yield at
             last = at
@@ -63,18 +66,18 @@ def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
     return moment.astimezone(zone).utcoffset() or timedelta(0)
 
 
-def _change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
+def _first_clock_change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
     """The first moment later than one, until another, at which the clock is changed, to the second."""
     offset = _offset(zone, after)
     while after < until:
         step = min(after + LONGEST_CHANGE / 2, until)
         if _offset(zone, step) != offset:
-            return _bisected(zone, after, step, offset)
+            return _bisect_change(zone, after, step, offset)
         after = step
     return None
 
 
-def _bisected(zone: ZoneInfo, before: datetime, after: datetime, offset: timedelta) -> datetime:
+def _bisect_change(zone: ZoneInfo, before: datetime, after: datetime, offset: timedelta) -> datetime:
     low, high = int(before.timestamp()), int(after.timestamp())
     while high - low > 1:
         middle = (low + high) // 2

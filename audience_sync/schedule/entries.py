@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.config.sections.guard import Schedule
 from audience_sync.errors import ConfigError, Problem
-from audience_sync.schedule.times import due, first_after, schedule_name
+from audience_sync.schedule.times import find_due, first_after, schedule_name
 from audience_sync.store.runs.schedule_slots import LastSlot, Slot
 from audience_sync.sync.values.request import Selection, Sync
 
@@ -33,7 +33,7 @@ _NO_SCHEDULE = """no schedule is set. Nothing was run.
     Or let cron run: audience-sync sync"""
 
 
-def entries(settings: Settings) -> list[ScheduleEntry]:
+def schedule_entries(settings: Settings) -> list[ScheduleEntry]:
     """Every schedule of the config, once. Raises ConfigError where there is none."""
     found: dict[str, tuple[Schedule, list[AudienceConfig]]] = {}
     for config in settings.audiences:
@@ -52,14 +52,14 @@ def next_time(found: Sequence[ScheduleEntry], after: datetime) -> datetime:
     return min(first_after(each.schedule, after) for each in found)
 
 
-def due_run(
+def due_request(
     settings: Settings, found: Sequence[ScheduleEntry], last: Mapping[str, LastSlot], now: datetime
 ) -> Sync | None:
     """The run that is due by now, of everything that is; None where nothing is. ``last``: of each schedule, by name."""
     slots, audiences = list[Slot](), list[AudienceConfig]()
     for each in found:
         before = last[each.name]
-        came = due(each.schedule, before.at if before.is_over else before.at - timedelta(microseconds=1), now)
+        came = find_due(each.schedule, before.at if before.is_over else before.at - timedelta(microseconds=1), now)
         if came is not None:
             slots.append(Slot(each.name, came.at, came.missed + before.missed, before.since or came.since))
             audiences += each.audiences

@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from audience_sync.config.models import Settings
-from audience_sync.errors import AudienceSyncError, LeaseLostError, RunInProgressError, SlotsTakenError, summarize_error
-from audience_sync.schedule.entries import ScheduleEntry, due_run, next_time
+from audience_sync.errors import (
+    AudienceSyncError,
+    LeaseLostError,
+    RunInProgressError,
+    SlotsClaimedError,
+    summarize_error,
+)
+from audience_sync.schedule.entries import ScheduleEntry, due_request, next_time
 from audience_sync.schedule.times import first_after
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs import schedule_slots as slots
@@ -21,7 +27,7 @@ from audience_sync.sync.values.request import RunDependencies, RunRequest
 log = logging.getLogger("audience_sync.schedule")
 
 #: Seconds until the next try, while another run is at work.
-BUSY_FOR = 2.0
+BUSY_PAUSE = 2.0
 #: Seconds until the next try after a run that could not even begin, or broke off; each time twice as long.
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
@@ -33,10 +39,10 @@ class ScheduledConfig:
 
     settings: Settings
     entries: Sequence[ScheduleEntry]
-    opened: Callable[[], AbstractContextManager[RunDependencies]]
+    open_project: Callable[[], AbstractContextManager[RunDependencies]]
     run: Callable[[RunDependencies, RunRequest], Report]
-    tell: Callable[[Exception], None]
-    waits: Callable[[Sequence[slots.Slot], datetime], None]
+    report_failure: Callable[[Exception], None]
+    report_waiting: Callable[[Sequence[slots.Slot], datetime], None]
 
 
 class Scheduler:
@@ -44,27 +50,27 @@ class Scheduler:
 
     def __init__(self, program: ScheduledConfig, say: Callable[[Report], None]) -> None:
         self.program = program
-        self._say = say
+        self._show_report = say
         self._pause = FIRST_PAUSE
         self._announced: Sequence[slots.Slot] = ()
         self._was_set_back = False
 
-    def watch(self, now: datetime) -> None:
+    def start(self, now: datetime) -> None:
         """From now on times count; what was missed since an earlier scheduler's last run is made up for."""
-        with self.program.opened() as parts:
+        with self.program.open_project() as parts:
             if parts.store.is_sqlite:  # one host's: times far ahead of its clock are of before it was set back
-                self._forget_later(parts.store, now + slots.AHEAD)
-            self._watch(parts.store, now)
+                self._forget_later(parts.store, now + slots.MAX_CLOCK_DIFFERENCE)
+            self._start_schedules(parts.store, now)
 
     def set_back(self, by: timedelta) -> None:
         """The clock was set back while this scheduler ran. Times within AHEAD have had their run, and keep it."""
-        self._was_set_back = self._was_set_back or by > slots.AHEAD
+        self._was_set_back = self._was_set_back or by > slots.MAX_CLOCK_DIFFERENCE
 
     def _forget_later(self, store: Store, now: datetime) -> None:
         with store.writing() as connection:
-            slots.forget_later(connection, [each.name for each in self.program.entries], now)
+            slots.delete_later_slots(connection, [each.name for each in self.program.entries], now)
 
-    def _watch(self, store: Store, now: datetime) -> None:
+    def _start_schedules(self, store: Store, now: datetime) -> None:
         """Those schedules begin that the store doesn't know, or that no scheduler has kept lately, as others came
         round when it was their turn, too."""
         found = {each.name: each.schedule for each in self.program.entries}
@@ -83,47 +89,47 @@ class Scheduler:
         need before the next time. Raises KeyboardInterrupt alone."""
         order = None
         try:
-            with self.program.opened() as parts:
-                order = self._due(parts.store, now)
+            with self.program.open_project() as parts:
+                order = self._due_request(parts.store, now)
                 if order is None:
                     return None
                 self._announce(order)
                 report = self.program.run(parts, order)
-        except SlotsTakenError:
+        except SlotsClaimedError:
             return None
         except RunInProgressError as busy:
             log.debug("waiting: %s", busy)
-            self.program.waits(order.slots if order else (), now)
-            return BUSY_FOR
+            self.program.report_waiting(order.slots if order else (), now)
+            return BUSY_PAUSE
         except LeaseLostError as lost:
             log.error("%s", lost)
-            return self._longer()
+            return self._next_pause()
         except AudienceSyncError as error:
             log.error("the run could not be carried out: %s", error)
-            return self._failed(error)
+            return self._report_failure(error)
         except Exception as error:
             words = f"an error that audience-sync did not expect: {summarize_error(error, str)}"
             log.error("the run could not be carried out: %s. The schedule continues", words)
-            return self._failed(error)
+            return self._report_failure(error)
         self._pause = FIRST_PAUSE
-        self._show(report)
+        self._print_report(report)
         return 0.0  # something may have come due meanwhile
 
     def next_time(self, after: datetime) -> datetime:
         return next_time(self.program.entries, after)
 
-    def _due(self, store: Store, now: datetime) -> RunRequest | None:
+    def _due_request(self, store: Store, now: datetime) -> RunRequest | None:
         found = self.program.entries
         if self._was_set_back:
             self._forget_later(store, now)
             self._was_set_back = False
-        last = self._last(store, now)
+        last = self._last_slots(store, now)
         if any(each.name not in last for each in found):  # it is another store, or an older one, than at the start
-            self._watch(store, now)
-            last = self._last(store, now)
-        return due_run(self.program.settings, found, last, now)
+            self._start_schedules(store, now)
+            last = self._last_slots(store, now)
+        return due_request(self.program.settings, found, last, now)
 
-    def _last(self, store: Store, now: datetime) -> Mapping[str, LastSlot]:
+    def _last_slots(self, store: Store, now: datetime) -> Mapping[str, LastSlot]:
         with store.reading() as connection:
             return slots.last_slots(connection, [each.name for each in self.program.entries], now)
 
@@ -139,19 +145,19 @@ class Scheduler:
             else:
                 log.info("%s: due at %s", each.schedule, _text(each.due_at))
 
-    def _show(self, report: Report) -> None:
+    def _print_report(self, report: Report) -> None:
         """A run is what it was, whoever hears of it."""
         try:
-            self._say(report)
+            self._show_report(report)
         except (Exception, SystemExit) as error:  # rich ends a program whose pipe has no reader any more
             log.warning("run %d can't be shown on stdout: %s", report.run, summarize_error(error, str))
 
-    def _failed(self, error: Exception) -> float:
+    def _report_failure(self, error: Exception) -> float:
         """Returns the seconds until the next try."""
-        self.program.tell(error)
-        return self._longer()
+        self.program.report_failure(error)
+        return self._next_pause()
 
-    def _longer(self) -> float:
+    def _next_pause(self) -> float:
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         return pause
 

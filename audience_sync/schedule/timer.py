@@ -13,46 +13,46 @@ from typing import NamedTuple, Self
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from audience_sync.store.runs.schedule_slots import AHEAD
+from audience_sync.store.runs.schedule_slots import MAX_CLOCK_DIFFERENCE
 from audience_sync.text import duration
 
 log = logging.getLogger("audience_sync.schedule")
 
 #: Seconds after which a look is taken at the latest: another scheduler may have died.
-LOOK_EVERY = 30.0
+MAX_WAIT = 30.0
 #: Seconds between two comparisons of the clocks during a wait. A wall clock that was set ends the wait.
 COMPARE_EVERY = 1.0
 #: Seconds by which the wall clock may differ from the steady one before it was set, and not only kept in step.
-STEP = 5.0
+MIN_JUMP = 5.0
 #: The job that wakes whoever waits.
-_DUE = "due"
+_JOB = "due"
 #: Counts the time in which the machine is suspended, which Linux's monotonic clock doesn't.
-_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class Instant(NamedTuple):
+class ClockReading(NamedTuple):
     """One moment by both clocks: ``wall`` is what people call it, ``steady`` counts seconds and can't be set."""
 
     wall: datetime
     steady: float
 
 
-def instant() -> Instant:
-    return Instant(datetime.now(UTC), time.clock_gettime(_STEADY))
+def read_clocks() -> ClockReading:
+    return ClockReading(datetime.now(UTC), time.clock_gettime(_STEADY_CLOCK))
 
 
-def jump(before: Instant, after: Instant) -> timedelta | None:
+def clock_jump(before: ClockReading, after: ClockReading) -> timedelta | None:
     """By how much the wall clock was set meanwhile, less than zero where it was set back; None where it was not."""
     found = after.wall - before.wall - timedelta(seconds=after.steady - before.steady)
-    return found if abs(found.total_seconds()) > STEP else None
+    return found if abs(found.total_seconds()) > MIN_JUMP else None
 
 
-def pause(most: float | None = None) -> float:
+def wait_seconds(most: float | None = None) -> float:
     """Seconds that a wait lasts at the longest: ``most``, or LOOK_EVERY where that is less."""
-    return LOOK_EVERY if most is None else min(most, LOOK_EVERY)
+    return MAX_WAIT if most is None else min(most, MAX_WAIT)
 
 
-class _Next(BaseTrigger):  # type: ignore[misc]  # it has no types
+class _FunctionTrigger(BaseTrigger):  # type: ignore[misc]  # it has no types
     """Fires at the times that a function gives: the first one after a moment."""
 
     def __init__(self, after: Callable[[datetime], datetime]) -> None:
@@ -75,42 +75,42 @@ class Timer:
     def __init__(
         self,
         after: Callable[[datetime], datetime],
-        now: Callable[[], Instant] = instant,
+        now: Callable[[], ClockReading] = read_clocks,
         set_back: Callable[[timedelta], None] = lambda by: None,
     ) -> None:
         self._after, self._now, self._set_back = after, now, set_back
         self._woken = threading.Event()
-        self._seen = now()
+        self._last_reading = now()
         # Only times are kept here, and in memory: the store has what is due and what was done.
         self._scheduler = BackgroundScheduler(timezone=UTC)
-        self._scheduler.add_job(self.wake, _Next(after), id=_DUE, coalesce=True, misfire_grace_time=None)
+        self._scheduler.add_job(self.wake, _FunctionTrigger(after), id=_JOB, coalesce=True, misfire_grace_time=None)
 
     def wake(self) -> None:
         self._woken.set()
 
-    def look(self) -> datetime:
+    def read_clock(self) -> datetime:
         """Return the time in UTC. A clock that was set since the last look is logged."""
-        before, self._seen = self._seen, self._now()
-        if by := jump(before, self._seen):
-            _log_jump(by, before.wall, self._seen.wall, self._after(self._seen.wall))
+        before, self._last_reading = self._last_reading, self._now()
+        if by := clock_jump(before, self._last_reading):
+            _log_jump(by, before.wall, self._last_reading.wall, self._after(self._last_reading.wall))
             if by < timedelta(0):
                 self._set_back(-by)
-            self.count_again()
-        return self._seen.wall
+            self.reschedule()
+        return self._last_reading.wall
 
     def wait(self, most: float | None = None) -> None:
         """Until something is due, ``wake`` is called, the wall clock is set, or ``most`` seconds have passed; not
         longer than LOOK_EVERY."""
-        left = pause(most)
+        left = wait_seconds(most)
         while not self._woken.wait(min(left, COMPARE_EVERY)) and left > COMPARE_EVERY:
             left -= COMPARE_EVERY
-            if jump(self._seen, self._now()):
+            if clock_jump(self._last_reading, self._now()):
                 return
         self._woken.clear()
 
-    def count_again(self) -> None:
+    def reschedule(self) -> None:
         """Find the next time from the present: the clock or the schedules are others."""
-        self._scheduler.reschedule_job(_DUE, trigger=_Next(self._after))
+        self._scheduler.reschedule_job(_JOB, trigger=_FunctionTrigger(self._after))
 
     def __enter__(self) -> Self:
         self._scheduler.start()
@@ -127,7 +127,9 @@ def _log_jump(by: timedelta, before: datetime, now: datetime, following: datetim
     if by < timedelta(0):
         way = "back"
         effect = (
-            "Times run again, by the present clock." if -by > AHEAD else "Times that had their run do not run again."
+            "Times run again, by the present clock."
+            if -by > MAX_CLOCK_DIFFERENCE
+            else "Times that had their run do not run again."
         )
     else:
         way, effect = "forward", "One run makes up for the times in between."

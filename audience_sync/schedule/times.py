@@ -17,7 +17,7 @@ from audience_sync.schedule.crontab import crontab_times
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Times that are counted one by one; of more there are only said to be more.
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 
 
 class Due(NamedTuple):
@@ -49,16 +49,16 @@ def first_after(schedule: Schedule, moment: datetime) -> datetime:
     return next(times_after(schedule, moment))
 
 
-def due(schedule: Schedule, after: datetime, now: datetime) -> Due | None:
+def find_due(schedule: Schedule, after: datetime, now: datetime) -> Due | None:
     """What has come later than ``after``, until ``now``; None where nothing has."""
     found: list[datetime] = []
-    for each in islice(times_after(schedule, after), MOST_COUNTED + 1):
+    for each in islice(times_after(schedule, after), MAX_COUNTED + 1):
         if each > now:
             break
         found.append(each)
     if not found:
         return None
-    newest = found[-1] if len(found) <= MOST_COUNTED else _last_until(schedule, now)
+    newest = found[-1] if len(found) <= MAX_COUNTED else _last_until(schedule, now)
     return Due(newest, len(found) - 1, found[0] if len(found) > 1 else None)
 
 

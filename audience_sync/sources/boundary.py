@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from audience_sync.config.read.units import duration_text
 from audience_sync.config.sections.snapshot import DEFAULT_TIMEOUT
-from audience_sync.errors import AudienceSyncError, SourceError, is_of_memory, summarize_error
+from audience_sync.errors import AudienceSyncError, SourceError, is_memory_error, summarize_error
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.sources.timeout import Deadline, OverdueError, run_in_time, stop_when_overdue
 from audience_sync.workspace import Workspace
@@ -124,7 +124,7 @@ class BoundedSource(Source):
 
     def _unexpected_error(self, error: Exception) -> SourceError:
         match error:
-            case _ if is_of_memory(error):
+            case _ if is_memory_error(error):
                 what, remedy = "there was not enough memory", "Let it give less, or give the run more memory"
             case RecursionError():
                 what, remedy = "a value is nested too deeply", "Leave the value out, or have it written as text"

@@ -25,7 +25,7 @@ from audience_sync.errors import (
 )
 from audience_sync.model import RunId, RunStatus
 from audience_sync.redaction.secrets import mask_secrets
-from audience_sync.store.connection.lease import MOST_ATTEMPTS, Lease, acquire
+from audience_sync.store.connection.lease import MAX_ATTEMPTS, Lease, acquire
 from audience_sync.store.integrity.quick_check import refuse_damaged
 from audience_sync.store.runs import schedule_slots as slots
 from audience_sync.sync.commit.commit import commit
@@ -100,7 +100,7 @@ def _begin(lease: Lease, request: RunRequest, now: datetime) -> RunId:
     def write(connection: Connection) -> RunId:
         free = slots.free_slots(connection, request.slots)
         run = begin_run(connection, request.command, now, nonce=nonce, accept_clock=request.exceptions.accept_clock)
-        slots.claim(connection, free, run)
+        slots.claim_slots(connection, free, run)
         return run
 
     return lease.transact(write, partial(run_begun, nonce=nonce))
@@ -116,7 +116,7 @@ def _plan(
 ) -> RunPlan:
     """It only reads: where the database went away in the middle, it is done again, from the start."""
     with span("load and compare"):
-        for _ in range(MOST_ATTEMPTS - 1):
+        for _ in range(MAX_ATTEMPTS - 1):
             with suppress(StoreUnavailableError):
                 return plan_run(dependencies, request, progress, workspace, now, run)
         return plan_run(dependencies, request, progress, workspace, now, run)
@@ -179,7 +179,7 @@ def _commit(
 
 def _end(connection: Connection, *, report: Report, states: Mapping[str, DestinationState]) -> bool:
     end_run(connection, report, {name: state.id or 0 for name, state in states.items()})
-    slots.end(connection, report.run)
+    slots.end_slots(connection, report.run)
     return True
 
 
@@ -200,7 +200,7 @@ def _record_failure(
         if not has_ended(connection, run):
             record_interrupted(connection, run, status, seconds, words)
             if not interrupted:  # what was interrupted is still due
-                slots.end(connection, run)
+                slots.end_slots(connection, run)
         return True
 
     lease.transact(write)

@@ -13,7 +13,7 @@ from cli.conftest import TAKEN, Project
 from destinations.receiver import Receiver, Reply
 from sqlalchemy import inspect, make_url, select
 
-from audience_sync.store.connection.engine import _MIGRATING, Store
+from audience_sync.store.connection.engine import _MIGRATION_LOCK, Store
 from audience_sync.store.tables import metadata
 
 #: Seconds after which a test that waits has failed.
@@ -57,7 +57,11 @@ def nothing_commits(url: str) -> Iterator[Callable[[], bool]]:
                 connection.exec_driver_sql("select count(*) from sqlite_master").fetchall()
                 yield journal.exists
             else:
-                lock = "select * from lease for update" if has_schema else f"select pg_advisory_xact_lock({_MIGRATING})"
+                lock = (
+                    "select * from lease for update"
+                    if has_schema
+                    else f"select pg_advisory_xact_lock({_MIGRATION_LOCK})"
+                )
                 connection.exec_driver_sql(lock)
                 with closing(psycopg.connect(plain(url), autocommit=True)) as other:
                     yield lambda: _one(other) > 0

@@ -13,7 +13,7 @@ from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationStat
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.delivery.state.subscriptions import subscribe
 from audience_sync.model import PropertyKind
-from audience_sync.store.snapshots.chain import BASE, Chain, trait_column, write_segment
+from audience_sync.store.snapshots.chain import BASE, Chain, trait_column, write_snapshot_file
 from audience_sync.workspace import Workspace, quote_literal
 
 #: user, key, value as JSON (None = gone), run.
@@ -36,7 +36,7 @@ def audience(workspace: Workspace, key: str, members: Mapping[str, int]) -> Chai
         f"({quote_literal(user)}, {run}, {str(run > 0).lower()})" for user, run in {"": 0, **members}.items()
     )
     query = f"select * from (values {values}) t(user_id, run_id, present) where present"
-    return Chain(1, PropertyKind.AUDIENCE, (key,), len(members), (write_segment(workspace, BASE, query),))
+    return Chain(1, PropertyKind.AUDIENCE, (key,), len(members), (write_snapshot_file(workspace, BASE, query),))
 
 
 def traits(workspace: Workspace, keys: Sequence[str], values: Mapping[str, tuple[int, Sequence[str | None]]]) -> Chain:
@@ -47,7 +47,9 @@ def traits(workspace: Workspace, keys: Sequence[str], values: Mapping[str, tuple
         for user, (run, row) in values.items()
     )
     query = f"select * from (values {table}) t(user_id, run_id, {columns})"
-    return Chain(2, PropertyKind.COMPUTED_TRAIT, tuple(keys), len(values), (write_segment(workspace, BASE, query),))
+    return Chain(
+        2, PropertyKind.COMPUTED_TRAIT, tuple(keys), len(values), (write_snapshot_file(workspace, BASE, query),)
+    )
 
 
 class Store:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from audience_sync.schedule.timer import Instant, Timer, jump, pause
+from audience_sync.schedule.timer import ClockReading, Timer, clock_jump, wait_seconds
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -24,7 +24,7 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
     ],
 )
 def test_no_wait_is_long(most: float | None, seconds: float) -> None:
-    assert pause(most) == seconds
+    assert wait_seconds(most) == seconds
 
 
 def test_a_wait_ends_when_something_is_due() -> None:
@@ -40,10 +40,10 @@ def test_after_a_jump_the_next_time_counts_from_the_present() -> None:
     """Set back by two hours, it would wake for the time in two hours; the schedule has an earlier one again."""
     begun = datetime.now(UTC)
     soon = begun + timedelta(seconds=0.3)
-    moments = iter([Instant(begun + 2 * HOUR, 0.0), Instant(begun, 1.0)])
+    moments = iter([ClockReading(begun + 2 * HOUR, 0.0), ClockReading(begun, 1.0)])
     times = iter([begun + 2 * HOUR])
     with Timer(lambda after: next(times, soon if after < soon else soon + HOUR), lambda: next(moments)) as clock:
-        clock.look()
+        clock.read_clock()
         clock.wait()
         ended = datetime.now(UTC)
 
@@ -64,12 +64,12 @@ def test_after_a_jump_the_next_time_counts_from_the_present() -> None:
     ],
 )
 def test_a_clock_that_was_set_is_found_by_the_steady_one(wall: float, steady: float, by: timedelta | None) -> None:
-    assert jump(Instant(NOON, 0.0), Instant(NOON + timedelta(seconds=wall), steady)) == by
+    assert clock_jump(ClockReading(NOON, 0.0), ClockReading(NOON + timedelta(seconds=wall), steady)) == by
 
 
 def test_a_clock_that_is_set_ends_a_wait_within_seconds() -> None:
-    begun = Instant(NOON, 0.0)
-    moments = iter([begun, Instant(NOON - 2 * HOUR + SECOND, 1.0)])
+    begun = ClockReading(NOON, 0.0)
+    moments = iter([begun, ClockReading(NOON - 2 * HOUR + SECOND, 1.0)])
     with Timer(lambda after: datetime.now(UTC) + HOUR, lambda: next(moments)) as clock:
         waited_from = time.monotonic()
         clock.wait()
@@ -87,29 +87,29 @@ def test_a_clock_that_is_set_ends_a_wait_within_seconds() -> None:
     ],
 )
 def test_the_size_of_a_jump_back_is_passed_on(wall: int, sizes: list[timedelta]) -> None:
-    moments = iter([Instant(NOON, 0.0), Instant(NOON + wall * SECOND, 1.0)])
+    moments = iter([ClockReading(NOON, 0.0), ClockReading(NOON + wall * SECOND, 1.0)])
     found: list[timedelta] = []
     clock = Timer(lambda after: after + HOUR, lambda: next(moments), found.append)
-    clock.look()
+    clock.read_clock()
     assert found == sizes
 
 
-def looks(*instants: Instant) -> Timer:
+def looks(*instants: ClockReading) -> Timer:
     """A clock of a schedule that comes round every hour."""
-    coming: Iterator[Instant] = iter(instants)
+    coming: Iterator[ClockReading] = iter(instants)
     return Timer(lambda after: after.replace(minute=0, second=0) + HOUR, lambda: next(coming))
 
 
 def test_a_jump_is_logged_once_with_both_times_and_the_next_one(caplog: pytest.LogCaptureFixture) -> None:
     clock = looks(
-        Instant(NOON, 0.0),
-        Instant(NOON - 2 * HOUR + SECOND, 1.0),
-        Instant(NOON - 2 * HOUR + 2 * SECOND, 2.0),
-        Instant(NOON + 3 * SECOND, 3.0),
+        ClockReading(NOON, 0.0),
+        ClockReading(NOON - 2 * HOUR + SECOND, 1.0),
+        ClockReading(NOON - 2 * HOUR + 2 * SECOND, 2.0),
+        ClockReading(NOON + 3 * SECOND, 3.0),
     )
 
     with caplog.at_level(logging.WARNING, "audience_sync.schedule"):
-        times = [clock.look(), clock.look(), clock.look()]
+        times = [clock.read_clock(), clock.read_clock(), clock.read_clock()]
 
     assert times == [NOON - 2 * HOUR + SECOND, NOON - 2 * HOUR + 2 * SECOND, NOON + 3 * SECOND]
     assert caplog.messages == [

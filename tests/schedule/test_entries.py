@@ -11,7 +11,7 @@ import pytest
 from audience_sync.config.loader import load
 from audience_sync.config.models import Settings
 from audience_sync.errors import ConfigError
-from audience_sync.schedule.entries import due_run, entries, next_time
+from audience_sync.schedule.entries import due_request, next_time, schedule_entries
 from audience_sync.store.runs.schedule_slots import LastSlot, Slot
 
 BEFORE = datetime(2026, 2, 1, 5, 50, tzinfo=UTC)
@@ -37,12 +37,12 @@ def settings(tmp_path: Path) -> Callable[[str], Settings]:
 
 
 def known(found: Settings, at: datetime = BEFORE) -> dict[str, LastSlot]:
-    return {each.name: LastSlot(at, 1, True) for each in entries(found)}
+    return {each.name: LastSlot(at, 1, True) for each in schedule_entries(found)}
 
 
 def test_what_is_due_together_is_one_run(settings: Callable[[str], Settings]) -> None:
     found = settings("schedule: {every: 15m}")
-    request = due_run(found, entries(found), known(found), SIX)
+    request = due_request(found, schedule_entries(found), known(found), SIX)
     assert request is not None
     assert request.slots == [Slot("every 15m", SIX), Slot("cron 0 6 * * * UTC", SIX)]
     assert request.selection.entries is not None
@@ -51,7 +51,7 @@ def test_what_is_due_together_is_one_run(settings: Callable[[str], Settings]) ->
 
 def test_what_all_are_due_for_is_a_whole_run(settings: Callable[[str], Settings]) -> None:
     found = settings("schedule: {every: 15m}")
-    request = due_run(found, entries(found), known(found), SIX + timedelta(hours=6))
+    request = due_request(found, schedule_entries(found), known(found), SIX + timedelta(hours=6))
     assert request is not None
     assert request.selection.entries is None
     assert [(each.schedule, each.missed) for each in request.slots] == [
@@ -63,7 +63,7 @@ def test_what_all_are_due_for_is_a_whole_run(settings: Callable[[str], Settings]
 
 def test_those_without_a_schedule_are_left_to_people(settings: Callable[[str], Settings]) -> None:
     found = settings("")
-    request = due_run(found, entries(found), known(found), SIX + timedelta(hours=2))
+    request = due_request(found, schedule_entries(found), known(found), SIX + timedelta(hours=2))
     assert request is not None
     assert request.selection.entries is not None
     assert [each.name or each.names_from for each in request.selection.entries] == ["Daily", "audience"]
@@ -71,14 +71,14 @@ def test_those_without_a_schedule_are_left_to_people(settings: Callable[[str], S
 
 def test_nothing_is_due_before_its_time(settings: Callable[[str], Settings]) -> None:
     found = settings("")
-    assert due_run(found, entries(found), known(found), SIX - timedelta(seconds=1)) is None
-    assert next_time(entries(found), BEFORE) == SIX
+    assert due_request(found, schedule_entries(found), known(found), SIX - timedelta(seconds=1)) is None
+    assert next_time(schedule_entries(found), BEFORE) == SIX
 
 
 def test_what_a_killed_run_was_to_make_up_for_is_not_forgotten(settings: Callable[[str], Settings]) -> None:
     found = settings("")
-    killed = {each.name: LastSlot(SIX, 7, False, 3, BEFORE) for each in entries(found)}
-    request = due_run(found, entries(found), killed, SIX + timedelta(minutes=1))
+    killed = {each.name: LastSlot(SIX, 7, False, 3, BEFORE) for each in schedule_entries(found)}
+    request = due_request(found, schedule_entries(found), killed, SIX + timedelta(minutes=1))
     assert request is not None
     assert request.slots == [Slot("cron 0 6 * * * UTC", SIX, 3, BEFORE)]
 
@@ -89,4 +89,4 @@ def test_a_config_without_a_schedule_has_none(tmp_path: Path) -> None:
     )
     found = load(tmp_path / "config.yaml", environment=None, variables={}, destination_types={}, profile_fields={})
     with pytest.raises(ConfigError, match=r"no schedule is set\. Nothing was run\."):
-        entries(found)
+        schedule_entries(found)

@@ -11,7 +11,7 @@ import yaml
 
 from audience_sync.cli.base.options import GlobalOptions
 from audience_sync.cli.commands.schedule import load_scheduled_config
-from audience_sync.schedule.scheduler import BUSY_FOR, Scheduler
+from audience_sync.schedule.scheduler import BUSY_PAUSE, Scheduler
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire
 from audience_sync.sync.values.report import Report
@@ -36,7 +36,7 @@ def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
         }
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
         keeper = Scheduler(load_scheduled_config(GlobalOptions()), say)
-        keeper.watch(now)
+        keeper.start(now)
         return keeper
 
     return start
@@ -77,10 +77,10 @@ def test_what_waits_for_too_long_is_noted_while_it_waits(keep: Keep, tmp_path: P
     keeper = keep(NOON, "1h")
     store = Store(f"sqlite:///{tmp_path / 'audience_sync.db'}")
     with acquire(store):
-        assert keeper.run_due(NOON + HOUR) == BUSY_FOR
+        assert keeper.run_due(NOON + HOUR) == BUSY_PAUSE
         assert late(store) == []
         for minutes in (16, 17):
-            assert keeper.run_due(NOON + HOUR + timedelta(minutes=minutes)) == BUSY_FOR
+            assert keeper.run_due(NOON + HOUR + timedelta(minutes=minutes)) == BUSY_PAUSE
     ((words, ended),) = late(store)
     assert "it still waits for another run to end" in words
     assert ended is None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from audience_sync.errors import SlotsTakenError
+from audience_sync.errors import SlotsClaimedError
 from audience_sync.model import HistoryKind
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs import schedule_slots as slots
@@ -23,9 +23,9 @@ def run_for(store: Store, *wanted: Slot, ends: bool = True) -> int:
     with store.writing() as connection:
         free = slots.free_slots(connection, wanted)
         run = begin_run(connection, "schedule", NOON)
-        slots.claim(connection, free, run)
+        slots.claim_slots(connection, free, run)
         if ends:
-            slots.end(connection, run)
+            slots.end_slots(connection, run)
     return run
 
 
@@ -37,9 +37,9 @@ def last(store: Store) -> dict[str, LastSlot]:
 def test_a_time_is_run_for_once(store: Store) -> None:
     run = run_for(store, Slot(OFTEN, NOON))
     assert last(store) == {OFTEN: LastSlot(NOON, run, True)}
-    with pytest.raises(SlotsTakenError):
+    with pytest.raises(SlotsClaimedError):
         run_for(store, Slot(OFTEN, NOON))
-    with pytest.raises(SlotsTakenError):
+    with pytest.raises(SlotsClaimedError):
         run_for(store, Slot(OFTEN, NOON - QUARTER))
     assert run_for(store, Slot(OFTEN, NOON + QUARTER)) == run + 1  # a refused run leaves nothing behind
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audience_sync.config.sections.guard import Schedule
-from audience_sync.schedule.times import MOST_COUNTED, Due, due, first_after, times_after
+from audience_sync.schedule.times import MAX_COUNTED, Due, find_due, first_after, times_after
 
 #: Where clocks change by an hour, by half an hour, at midnight, by a whole day, and not at all; in years when they do.
 ZONES = {
@@ -110,11 +110,11 @@ def test_every_so_long_is_counted_from_the_same_moment_everywhere() -> None:
 def test_what_came_meanwhile_is_one_time_that_counts_the_others(schedule: Schedule) -> None:
     noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
     minute = timedelta(minutes=1)
-    assert due(schedule, noon, noon + 0.9 * minute) is None
-    assert due(schedule, noon, noon + minute) == Due(noon + minute, 0, None)
-    assert due(schedule, noon, noon + 3.5 * minute) == Due(noon + 3 * minute, 2, noon + minute)
+    assert find_due(schedule, noon, noon + 0.9 * minute) is None
+    assert find_due(schedule, noon, noon + minute) == Due(noon + minute, 0, None)
+    assert find_due(schedule, noon, noon + 3.5 * minute) == Due(noon + 3 * minute, 2, noon + minute)
     years = timedelta(days=900)
-    assert due(schedule, noon, noon + years + 0.5 * minute) == Due(noon + years, MOST_COUNTED, noon + minute)
+    assert find_due(schedule, noon, noon + years + 0.5 * minute) == Due(noon + years, MAX_COUNTED, noon + minute)
 
 
 @given(st.integers(1_577_836_800, 1_893_456_000), st.sampled_from(sorted(ZONES)))

@@ -15,7 +15,7 @@ def turn(moment: str, crash: tuple[str, int] | None) -> None:
 
     now = datetime.fromisoformat(moment)
     keeper = Scheduler(load_scheduled_config(GlobalOptions()), lambda report: None)
-    keeper.watch(now)
+    keeper.start(now)
     prepare(crash, None)
     while keeper.run_due(now) is not None:
         pass

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, inspect
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots import chain as chains
-from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, Segment
+from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, SnapshotFile
 from audience_sync.store.tables import chains as chains_table
 from audience_sync.store.tables import properties, runs
 from audience_sync.workspace import Workspace, quote_literal
@@ -41,31 +41,31 @@ def the_audience(key: str = "vip", *, id: int | None = None, users: int = 0) -> 
     return Chain(id, PropertyKind.AUDIENCE, (key,), users)
 
 
-def base(workspace: Workspace, run: int, members: Sequence[str]) -> Segment:
+def base(workspace: Workspace, run: int, members: Sequence[str]) -> SnapshotFile:
     """A base with these members since the run."""
     return _segment(workspace, BASE, run, dict.fromkeys(members, True))
 
 
-def delta(workspace: Workspace, run: int, changes: Mapping[str, bool]) -> Segment:
+def delta(workspace: Workspace, run: int, changes: Mapping[str, bool]) -> SnapshotFile:
     """What the run changed: ``True`` for who entered, ``False`` for who left."""
     return _segment(workspace, DELTA, run, changes)
 
 
-def _segment(workspace: Workspace, kind: str, run: int, changes: Mapping[str, bool]) -> Segment:
+def _segment(workspace: Workspace, kind: str, run: int, changes: Mapping[str, bool]) -> SnapshotFile:
     rows = ", ".join(f"({quote_literal(user)}, {run}, {present})" for user, present in changes.items())
     values = f"values {rows}" if rows else "select '', 0, true where false"
-    return chains.write_segment(workspace, kind, f"select * from ({values}) as t(user_id, run_id, present)")
+    return chains.write_snapshot_file(workspace, kind, f"select * from ({values}) as t(user_id, run_id, present)")
 
 
-def save(store: Store, chain: Chain, *new: Segment, run: int = 1) -> int:
+def save(store: Store, chain: Chain, *new: SnapshotFile, run: int = 1) -> int:
     """Store the segments in a transaction of their own; the chain's id."""
     with store.writing() as connection:
-        return chains.save_segments(connection, chain, new, RunId(run))
+        return chains.save_files(connection, chain, new, RunId(run))
 
 
 def fetch(store: Store, workspace: Workspace, chain: Chain) -> Chain:
     with store.reading() as connection:
-        return chains.download_segments(connection, workspace, chain)
+        return chains.download_chain(connection, workspace, chain)
 
 
 def members(store: Store, workspace: Workspace, chain: Chain) -> list[tuple[str, int]]:

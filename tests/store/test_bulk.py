@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from audience_sync.store.connection.bulk import AT_ONCE, delete_rows, insert_rows
+from audience_sync.store.connection.bulk import ROWS_PER_INSERT, delete_rows, insert_rows
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import changes, members, rejections
 
@@ -44,7 +44,9 @@ def test_batches_follow_one_another(store: Store) -> None:
     assert user_ids(store) == ["ann", "ben", "cid"]
 
 
-@pytest.mark.parametrize("size", [1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE, 3 * AT_ONCE + 7])
+@pytest.mark.parametrize(
+    "size", [1, ROWS_PER_INSERT - 1, ROWS_PER_INSERT, ROWS_PER_INSERT + 1, 2 * ROWS_PER_INSERT, 3 * ROWS_PER_INSERT + 7]
+)
 def test_every_row_of_a_batch_of_any_size_arrives(store: Store, size: int) -> None:
     a_store_with(store, audiences=["vip"])
     users = [f"user-{number:04}" for number in range(size)]

@@ -77,7 +77,7 @@ class TestMembers:
     def test_are_ordered_by_their_bytes(self, store: Store, workspace: Workspace) -> None:
         a_store_with(store)
         chain = the_audience(id=save(store, the_audience(), base(workspace, 1, HOSTILE_ORDER[::-1])))
-        stored = fetch(store, workspace, chain).segments[0]
+        stored = fetch(store, workspace, chain).files[0]
         rows = workspace.all(
             f"select user_id from read_parquet('{stored.path}', file_row_number = true) order by file_row_number"
         )
@@ -93,10 +93,10 @@ class TestTraitValues:
 
     def test_are_those_of_the_newest_row_and_gone_when_all_are(self, store: Store, workspace: Workspace) -> None:
         a_store_with(store, runs_so_far=2)
-        first = chains.write_segment(
+        first = chains.write_snapshot_file(
             workspace, BASE, self.values(workspace, "('ann', 1, '7', '\"a\"'), ('ben', 1, '8', null)")
         )
-        then = chains.write_segment(
+        then = chains.write_snapshot_file(
             workspace, DELTA, self.values(workspace, "('ann', 2, '9', '\"a\"'), ('ben', 2, null, null)")
         )
         chain = replace(self.CHAIN, id=save(store, self.CHAIN, first))
@@ -147,7 +147,7 @@ class TestALargeSegment:
     ) -> None:
         monkeypatch.setattr(chains, "PART_BYTES", 1_000)
         a_store_with(store)
-        segment = chains.write_segment(
+        segment = chains.write_snapshot_file(
             workspace, BASE, "select md5(i::varchar) as user_id, 1 as run_id, true as present from range(1000) t(i)"
         )
         chain = the_audience(id=save(store, the_audience(users=1000), segment))
@@ -156,14 +156,14 @@ class TestALargeSegment:
                 select(func.length(segment_parts.c.body)).order_by(segment_parts.c.number)
             ).scalars()
             assert set(list(sizes)[:-1]) == {1_000}
-        assert fetch(store, workspace, chain).segments[0].path.read_bytes() == segment.path.read_bytes()
+        assert fetch(store, workspace, chain).files[0].path.read_bytes() == segment.path.read_bytes()
 
     def test_is_read_a_part_at_a_time(self, store: Store, workspace: Workspace) -> None:
         """The options of one statement must not stay with the connection: inserts after it have other ones."""
         a_store_with(store)
         chain = the_audience(id=save(store, the_audience(), base(workspace, 1, ["ann"])))
         with store.writing() as connection:
-            chains.download_segments(connection, workspace, chain)
+            chains.download_chain(connection, workspace, chain)
             assert "yield_per" not in connection.get_execution_options()
             add_run(connection, 2)
 

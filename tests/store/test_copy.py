@@ -12,7 +12,7 @@ from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease, acquire
 from audience_sync.store.maintenance import migrate
-from audience_sync.store.maintenance.copy import copy
+from audience_sync.store.maintenance.copy import copy_store
 from audience_sync.store.snapshots import chain as chains
 from audience_sync.store.tables import lease, metadata, runs, segment_parts
 from audience_sync.workspace import Workspace
@@ -50,21 +50,21 @@ def contents(store: Store) -> dict[str, list[tuple[object, ...]]]:
 
 def test_every_row_arrives_on_the_other_database(store: Store, target: Store) -> None:
     fill(store)
-    copy(store, target)
+    copy_store(store, target)
     assert contents(target) == contents(store)
 
 
 def test_there_and_back_is_the_same(store: Store, target: Store, database: str, new_store: NewStore) -> None:
     fill(store)
-    copy(store, target)
+    copy_store(store, target)
     back = new_store(database)
-    copy(target, back)
+    copy_store(target, back)
     assert contents(back) == contents(store)
 
 
 def test_the_rows_of_each_table_are_counted(store: Store, target: Store) -> None:
     fill(store)
-    counts = copy(store, target)
+    counts = copy_store(store, target)
     assert counts["runs"] == 5
     assert counts["members"] == 8
     assert counts["told_ranges"] == 0
@@ -75,7 +75,7 @@ def test_more_rows_than_fit_into_one_batch_arrive(store: Store, target: Store) -
     row = {"command": "sync", "status": "succeeded", "started_at": morning(2), "holder": "", "version": "1"}
     with store.writing() as connection:
         connection.execute(insert(runs), [row] * 2_500)
-    assert copy(store, target)["runs"] == 2_500
+    assert copy_store(store, target)["runs"] == 2_500
 
 
 def test_snapshots_arrive_whole(
@@ -84,7 +84,7 @@ def test_snapshots_arrive_whole(
     monkeypatch.setattr(chains, "PART_BYTES", 100)
     fill(store)
     chain = the_audience(id=save(store, the_audience(), base(workspace, 39, ["ann", "ben"]), run=39))
-    copy(store, target)
+    copy_store(store, target)
     assert members(target, workspace, chain) == [("ann", 39), ("ben", 39)]
     with target.reading() as connection:
         assert len(connection.execute(select(segment_parts.c.number)).all()) > 2
@@ -92,7 +92,7 @@ def test_snapshots_arrive_whole(
 
 def test_the_next_run_has_the_next_number(store: Store, target: Store) -> None:
     fill(store)
-    copy(store, target)
+    copy_store(store, target)
     with target.writing() as connection:
         add_run(connection, 1)
         assert connection.execute(select(runs.c.id).order_by(runs.c.id.desc()).limit(1)).scalar_one() == 44
@@ -100,14 +100,14 @@ def test_the_next_run_has_the_next_number(store: Store, target: Store) -> None:
 
 def test_the_next_audience_and_segment_have_the_next_numbers(store: Store, target: Store, workspace: Workspace) -> None:
     fill(store)
-    copy(store, target)
+    copy_store(store, target)
     with target.writing() as connection:
-        assert chains.save_segments(connection, the_audience("vip"), [base(workspace, 43, ["ann"])], RunId(43)) == 4
+        assert chains.save_files(connection, the_audience("vip"), [base(workspace, 43, ["ann"])], RunId(43)) == 4
 
 
 def test_the_new_store_is_free_for_the_next_run(store: Store, target: Store) -> None:
     fill(store)
-    copy(store, target)
+    copy_store(store, target)
     acquire(target).release()
     acquire(store).release()
 
@@ -119,7 +119,7 @@ def test_a_store_in_use_is_no_target(store: Store, database: str, new_store: New
         add_run(connection, 1)
     before = contents(used)
     with pytest.raises(StoreError, match=r"is in use: .*runs \(1\).* Nothing was copied: name an empty one"):
-        copy(store, used)
+        copy_store(store, used)
     assert contents(used) == before
 
 
@@ -129,14 +129,14 @@ def test_a_store_with_suppressed_users_is_no_target(store: Store, database: str,
     with used.writing() as connection:
         connection.exec_driver_sql("insert into suppressions values ('ann', 'command', '2026-01-01')")
     with pytest.raises(StoreError, match=r"is in use: suppressions \(1\)"):
-        copy(store, used)
+        copy_store(store, used)
     with used.reading() as connection:
         assert connection.exec_driver_sql("select user_id from suppressions").scalar() == "ann"
 
 
 def test_a_store_is_not_copied_onto_itself(store: Store, other_process: Store) -> None:
     with pytest.raises(StoreError, match="Nothing was copied"):
-        copy(store, other_process)
+        copy_store(store, other_process)
 
 
 def test_a_copy_that_fails_halfway_leaves_the_target_as_it_was(store: Store, target: Store) -> None:
@@ -146,7 +146,7 @@ def test_a_copy_that_fails_halfway_leaves_the_target_as_it_was(store: Store, tar
     with target.writing() as connection:
         connection.exec_driver_sql("create unique index one_member_each on members (property_id)")
     with pytest.raises(StoreError, match=r"one_member_each|members\.property_id"):
-        copy(store, target)
+        copy_store(store, target)
     assert contents(target) == before
 
 
@@ -157,12 +157,12 @@ def test_a_copy_that_loses_rows_is_not_kept(store: Store, target: Store) -> None
         for statement in LOSES_A_ROW[target.is_sqlite]:
             connection.exec_driver_sql(statement)
     with pytest.raises(StoreError, match=r"The copy of members has 7 rows instead of 8\. Nothing was kept\."):
-        copy(store, target)
+        copy_store(store, target)
 
 
 def test_nothing_is_copied_while_a_run_is_at_work(store: Store, target: Store, other_process: Store) -> None:
     with acquire(other_process), pytest.raises(RunInProgressError):
-        copy(store, target)
+        copy_store(store, target)
 
 
 def test_nothing_is_copied_into_a_store_at_which_a_run_is_at_work(store: Store, target: Store) -> None:
@@ -170,7 +170,7 @@ def test_nothing_is_copied_into_a_store_at_which_a_run_is_at_work(store: Store, 
     migrate.upgrade(target)
     before = contents(target)
     with acquire(target), pytest.raises(RunInProgressError):
-        copy(store, target)
+        copy_store(store, target)
     assert contents(target) == before
 
 
@@ -187,10 +187,10 @@ def test_a_copy_that_was_silent_for_too_long_is_not_kept(
 
     monkeypatch.setattr(Lease, "check", lost)
     with pytest.raises(LeaseLostError):
-        copy(store, target)
+        copy_store(store, target)
     assert contents(target) == before
 
 
 def test_a_store_without_a_schema_is_not_copied(empty_store: Store, target: Store) -> None:
     with pytest.raises(StoreOutdatedError):
-        copy(empty_store, target)
+        copy_store(empty_store, target)

@@ -10,7 +10,7 @@ from sqlalchemy import event, func, select, update
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots.chain import BASE, write_segment
+from audience_sync.store.snapshots.chain import BASE, write_snapshot_file
 from audience_sync.store.snapshots.point_lookup import base_rows
 from audience_sync.store.tables import segment_parts
 from audience_sync.workspace import Workspace
@@ -30,7 +30,7 @@ def found(store: Store, workspace: Workspace, chain: int, user: str) -> Mapping[
 
 def test_a_user_is_found_in_a_large_base_and_a_stranger_is_not(store: Store, workspace: Workspace) -> None:
     a_store_with(store)
-    chain = save(store, the_audience(), write_segment(workspace, BASE, LARGE))
+    chain = save(store, the_audience(), write_snapshot_file(workspace, BASE, LARGE))
     users = [row[0] for row in workspace.all(f"select user_id from ({LARGE}) order by user_id")]
     for user in (users[place] for place in PLACES):
         assert found(store, workspace, chain, user) == {"user_id": user, "run_id": 1, "present": True}
@@ -39,7 +39,7 @@ def test_a_user_is_found_in_a_large_base_and_a_stranger_is_not(store: Store, wor
 
 def test_only_the_pieces_around_the_user_are_read(store: Store, workspace: Workspace) -> None:
     a_store_with(store)
-    chain = save(store, the_audience(), write_segment(workspace, BASE, LARGE))
+    chain = save(store, the_audience(), write_snapshot_file(workspace, BASE, LARGE))
     (first,) = workspace.one(f"select min(user_id) from ({LARGE})")
     reads = list[str]()
     event.listen(store.engine, "before_cursor_execute", lambda *said: reads.append(said[2]))

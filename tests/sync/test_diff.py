@@ -144,7 +144,7 @@ def test_an_unchanged_audience_writes_nothing(workspace: Workspace) -> None:
 
 def test_an_empty_first_creation_is_stored(workspace: Workspace) -> None:
     chain, log = members_run(workspace, AUDIENCE, [], 1)
-    assert (len(chain.segments), chain.user_count, log) == (1, 0, [])
+    assert (len(chain.files), chain.user_count, log) == (1, 0, [])
 
 
 def test_a_member_is_one_since_the_run_it_entered(workspace: Workspace) -> None:
@@ -160,7 +160,7 @@ def test_a_few_deltas_become_a_new_base(workspace: Workspace) -> None:
     kinds = []
     for run in range(1, prepare.MOST_DELTAS + 3):
         chain, _ = members_run(workspace, chain, ["ann", f"user {run}"], run)
-        kinds.append([segment.kind for segment in chain.segments])
+        kinds.append([segment.kind for segment in chain.files])
     assert kinds[-3:] == [["base", *["delta"] * (prepare.MOST_DELTAS - 1)], ["base"], ["base", "delta"]]
     assert members(workspace, chain) == ["ann", f"user {prepare.MOST_DELTAS + 2}"]
     since = workspace.all(f"select run_id from ({current_rows_query(chain)}) where user_id = 'ann'")
@@ -170,7 +170,7 @@ def test_a_few_deltas_become_a_new_base(workspace: Workspace) -> None:
 def test_a_large_delta_becomes_a_new_base(workspace: Workspace) -> None:
     chain, _ = members_run(workspace, AUDIENCE, ["ann"], 1)
     chain, log = members_run(workspace, chain, ["ann", *(f"user {number}" for number in range(251))], 2)
-    assert [(segment.kind, segment.rows) for segment in chain.segments] == [("base", 252)]
+    assert [(segment.kind, segment.rows) for segment in chain.files] == [("base", 252)]
     assert len(log) == 251
 
 

@@ -24,7 +24,7 @@ from audience_sync.errors import (
     RetiredError,
     RunInProgressError,
     UnknownNameError,
-    is_of_memory,
+    is_memory_error,
     summarize_error,
 )
 
@@ -200,7 +200,7 @@ def _report_unexpected_error(error: Exception) -> int:
         f"unexpected error: {summarize_error(error, masked_text)}",
         "Run again with -v and report the output.",
     )
-    if is_of_memory(error):
+    if is_memory_error(error):
         what = f"there was not enough memory: {summarize_error(error, masked_text)}"
         remedy = (
             "Give the process more memory (`ulimit -v`, a container's limit), or lower `memory_limit` in the config."

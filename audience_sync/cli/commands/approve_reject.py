@@ -62,7 +62,7 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
     from audience_sync.cli.base.layout import prose
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.wiring.dependencies import options_of, settings_of_written_store, store_to_read
-    from audience_sync.store.audiences.holds import reject as reject_holds
+    from audience_sync.store.audiences.holds import reject_holds
     from audience_sync.store.connection.lease import acquire
     from audience_sync.sync.guard.messages import changes
     from audience_sync.sync.guard.select_holds import select_holds

@@ -14,7 +14,7 @@ from audience_sync.cli.views.checks import check_rows
 from audience_sync.text import pluralize
 
 if TYPE_CHECKING:
-    from audience_sync.store.integrity.result import Examined
+    from audience_sync.store.integrity.result import CheckResult
 
 
 @click.group()
@@ -79,16 +79,16 @@ def check(context: click.Context) -> int:
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.wiring.dependencies import options_of, read_store_settings
     from audience_sync.store.connection.engine import Store
-    from audience_sync.store.integrity.check_store import examine
+    from audience_sync.store.integrity.check_store import check_store
 
     options = options_of(context)
     settings = read_store_settings(options)
-    found = list(examine(Store(settings.store), memory_limit=settings.memory_limit))
+    found = list(check_store(Store(settings.store), memory_limit=settings.memory_limit))
     if options.as_json:
         print_json({"checks": [each._asdict() for each in found]})
     else:
         write(_check_lines(found, screen()))
-    return OK if all(each.good for each in found) else FAILED
+    return OK if all(each.is_ok for each in found) else FAILED
 
 
 @db.command(short_help="Copy a SQLite store into FILE.")
@@ -130,7 +130,7 @@ def copy_to(context: click.Context, url: str) -> None:
     from audience_sync.config.validate.shared_files import database_uses
     from audience_sync.redaction.secrets import collect_secrets, passwords_in_url
     from audience_sync.store.connection.engine import Store
-    from audience_sync.store.maintenance.copy import copy
+    from audience_sync.store.maintenance.copy import copy_store
 
     options = options_of(context)
     add_secrets(passwords_in_url(url))
@@ -138,7 +138,7 @@ def copy_to(context: click.Context, url: str) -> None:
     add_secrets(passwords_in_url(url) if url == written else collect_secrets([url]))
     settings = settings_of_written_store(options, list(database_uses("URL", url, is_written=True)))
     target = Store(url)
-    counts = copy(Store(settings.store), target)
+    counts = copy_store(Store(settings.store), target)
     if options.as_json:
         print_json({"store": target.label, "rows": counts})
         return
@@ -161,15 +161,19 @@ def _current_lines(label: str, revision: str | None, needed: str, screen: Screen
     return [*prose(text, screen), command("audience-sync db upgrade")]
 
 
-def _check_lines(found: Sequence[Examined], screen: Screen) -> list[str]:
+def _check_lines(found: Sequence[CheckResult], screen: Screen) -> list[str]:
     """The outcome, then one line for each part."""
-    failed = sum(not each.good for each in found)
+    failed = sum(not each.is_ok for each in found)
     outcome = f"The store is intact: {pluralize(len(found), 'check')} passed."
     if failed:
         outcome = (
             f"The store is damaged: {failed} of {pluralize(len(found), 'check')} failed. Stop scheduled runs first."
         )
-    lines = [*prose(outcome, screen), "", *check_rows([(each.good, each.part, each.message) for each in found], screen)]
+    lines = [
+        *prose(outcome, screen),
+        "",
+        *check_rows([(each.is_ok, each.area, each.message) for each in found], screen),
+    ]
     if failed:  # each says what to do
         return lines
     restored = "If it was restored from a backup, destinations have newer values than it has on record:"

@@ -33,7 +33,7 @@ def freeze(context: click.Context, key: str, until: datetime | None, reason: str
     from audience_sync.cli.wiring.dependencies import store_to_write
     from audience_sync.store.audiences.freezes import Freeze
     from audience_sync.store.audiences.freezes import freeze as begin
-    from audience_sync.store.connection.lease import is_held
+    from audience_sync.store.connection.lease import is_run_in_progress
 
     now = datetime.now(UTC)
     if until is not None and until <= now:
@@ -42,7 +42,7 @@ def freeze(context: click.Context, key: str, until: datetime | None, reason: str
     new = Freeze(key, now, until, reason)
     with store_to_write(context) as store, store.writing() as connection:
         begin(connection, _audience_id(connection, key), new, _user_and_host())
-        is_running = is_held(connection)
+        is_running = is_run_in_progress(connection)
     if context.obj.as_json:
         print_json({"key": key, "frozen": True, "frozen_at": now, "frozen_until": until, "reason": reason})
         return

@@ -74,13 +74,13 @@ def history(context: click.Context, key: str | None, limit: int) -> None:
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
     from audience_sync.history.runs import last_runs
-    from audience_sync.store.audiences.properties import audience_called
+    from audience_sync.store.audiences.properties import read_audience
 
     options = options_of(context)
     with store_to_read(read_store_settings(options).store) as store, store.reading() as connection:
         runs = last_runs(connection, key=key, limit=limit)
         if key is not None and not runs and last_runs(connection, limit=1):
-            audience_called(connection, key)
+            read_audience(connection, key)
     if options.as_json:
         print_json({"runs": runs})
     else:

@@ -73,13 +73,13 @@ def _run_scheduler(options: GlobalOptions, *, upgrade: bool) -> int:
                 return scheduler.program.settings
 
             with alert_on_failure(scheduler.program.settings):
-                scheduler.watch(datetime.now(UTC))
+                scheduler.start(datetime.now(UTC))
             port.serve(scheduler.program.settings)
             with Timer(scheduler.next_time, set_back=scheduler.set_back) as clock:
                 hangup.wake = clock.wake
                 _announce_config(scheduler)
                 while True:
-                    pause = scheduler.run_due(clock.look())
+                    pause = scheduler.run_due(clock.read_clock())
                     if pause != 0 and not hangup.received:
                         clock.wait(pause)
                     if hangup.consume():
@@ -95,7 +95,7 @@ def load_scheduled_config(options: GlobalOptions, *, upgrade: bool = False) -> S
     from audience_sync.cli.views.progress import RunProgress
     from audience_sync.cli.wiring.after_run import alert_failed_run, finish_run
     from audience_sync.cli.wiring.dependencies import opened_for_run, read_settings
-    from audience_sync.schedule.entries import entries
+    from audience_sync.schedule.entries import schedule_entries
     from audience_sync.schedule.scheduler import ScheduledConfig
     from audience_sync.sync.run import sync
 
@@ -113,7 +113,12 @@ def load_scheduled_config(options: GlobalOptions, *, upgrade: bool = False) -> S
         return report
 
     return ScheduledConfig(
-        settings, entries(settings), opened, run, partial(alert_failed_run, settings), partial(raise_late, settings)
+        settings,
+        schedule_entries(settings),
+        opened,
+        run,
+        partial(alert_failed_run, settings),
+        partial(raise_late, settings),
     )
 
 
@@ -146,12 +151,12 @@ class HangupSignal:
 def _announce_config(scheduler: Scheduler) -> None:
     """From now on."""
     from audience_sync.alerts.conditions import CONFIG
-    from audience_sync.alerts.without_report import end_stale_late, recovered
+    from audience_sync.alerts.without_report import end_alert, end_stale_late
     from audience_sync.cli.wiring.schedule_view import log_schedules
 
     settings, found = scheduler.program.settings, scheduler.program.entries
     end_stale_late(settings, [each.name for each in found])
-    recovered(settings, CONFIG)
+    end_alert(settings, CONFIG)
     log_schedules(found)
 
 
@@ -166,7 +171,7 @@ def _reload(options: GlobalOptions, scheduler: Scheduler, clock: Timer, port: Me
     before = scheduler.program
     try:
         scheduler.program = load_scheduled_config(options)
-        scheduler.watch(datetime.now(UTC))
+        scheduler.start(datetime.now(UTC))
         port.serve(scheduler.program.settings)
     except Exception as error:
         scheduler.program = before
@@ -181,6 +186,6 @@ def _reload(options: GlobalOptions, scheduler: Scheduler, clock: Timer, port: Me
         log.warning("%s", message)
         raise_alert(before.settings, CONFIG, message)
         return
-    clock.count_again()
+    clock.reschedule()
     log.info("the config was read again")
     _announce_config(scheduler)

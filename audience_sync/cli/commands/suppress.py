@@ -138,10 +138,10 @@ def _wait_for_a_run(store: Store) -> None:
     import time
 
     from audience_sync.delivery.send.withheld import FRESH
-    from audience_sync.store.connection.lease import is_held
+    from audience_sync.store.connection.lease import is_run_in_progress
 
     with store.reading() as connection:
-        held = is_held(connection)
+        held = is_run_in_progress(connection)
     if held:
         time.sleep(2 * FRESH)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audience_sync.cli.base.layout import INDENT, Screen, command, labelled, listed, printable, prose, width_of
 from audience_sync.cli.views.run_details import MAX_REASONS, Details, Held, RefusedFor
-from audience_sync.errors import ANYWAY
+from audience_sync.errors import ACCEPT_ANYWAY
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
 from audience_sync.sync.guard.limits import removes_everyone
 from audience_sync.sync.values.change_set import AudienceResult, RejectedRow
@@ -81,7 +81,7 @@ def _failed_audiences(reason: str, audiences: Sequence[AudienceResult], details:
     its = "its" if len(keys) == 1 else "their"
     kept = f"{its} {pluralize(members, 'member')}" if members else f"{its} members"
     verb = "is" if members == 1 else "are"
-    why, _, accept = reason.partition(f" {ANYWAY}")
+    why, _, accept = reason.partition(f" {ACCEPT_ANYWAY}")
     anyway = [*prose("If the snapshot is right anyway:", screen, indent=INDENT), command(accept, indent=DEEPER)]
     pairs = [
         ("Reason", printable_lines(why)),
@@ -105,7 +105,7 @@ def without_audience_name(reason: str, key: str) -> str:
 
 
 def _failed_part(what: str, reason: str, effect: str, screen: Screen) -> list[str]:
-    why, _, accept = reason.partition(f" {ANYWAY}")
+    why, _, accept = reason.partition(f" {ACCEPT_ANYWAY}")
     lines = [f"Failed: {what}", *labelled([("Reason", printable_lines(why)), ("Effect", effect)], screen), ""]
     if not accept:
         return [*lines, command("audience-sync check", indent=DEEPER)]

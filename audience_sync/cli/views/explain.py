@@ -179,9 +179,9 @@ def _problems(found: Explanation) -> Iterator[str]:
 
 def _absence_text(absence: Absence) -> str:
     since = f"missing from its source since run {absence.run} ({format_value(absence.since)} UTC)"
-    if absence.stay is None:
+    if absence.min_stay is None:
         return f"{since}. The next run sends `false`, unless the user comes back"
-    return f"{since}, still a member for now: `false` is sent {absence.stay} after that, unless the user comes back"
+    return f"{since}, still a member for now: `false` is sent {absence.min_stay} after that, unless the user comes back"
 
 
 def _share(holdout: Holdout) -> str:

@@ -31,10 +31,10 @@ def finish_run(settings: Settings, store: Store, request: RunRequest, report: Re
 def write_metrics(settings: Settings) -> None:
     """For a monitor, where the config names a file."""
     if settings.metrics.file is not None:
-        from audience_sync.metrics.prometheus import write
+        from audience_sync.metrics.prometheus import write_metrics_file
 
         try:
-            write(Path(settings.metrics.file), lambda: opened_store(settings))
+            write_metrics_file(Path(settings.metrics.file), lambda: opened_store(settings))
         except MetricsError as error:
             log.warning("%s", error)
 

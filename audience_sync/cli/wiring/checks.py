@@ -20,8 +20,8 @@ from audience_sync.destinations.boundary import Contained
 from audience_sync.destinations.http.egress import Egress, shown_proxy
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError
-from audience_sync.schedule.entries import entries
-from audience_sync.schedule.times import due, first_after
+from audience_sync.schedule.entries import schedule_entries
+from audience_sync.schedule.times import find_due, first_after
 from audience_sync.store.audiences.properties import Property, read_properties
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
@@ -41,9 +41,9 @@ TEST_MESSAGE = ("audience-sync: a test", "Test message. Real alerts arrive here 
 class CheckResult:
     """One part that was looked at. ``part``: config, source, store, audience, traits, destination, schedule, notify."""
 
-    part: str
+    area: str
     name: str
-    good: bool
+    is_ok: bool
     message: str
 
     def as_json(self) -> dict[str, Any]:
@@ -65,9 +65,9 @@ def check_config(options: GlobalOptions) -> tuple[Settings | None, list[CheckRes
 def check_everything(settings: Settings) -> list[CheckResult]:
     store_line, stored = _store(settings)
     sources = list(_sources(settings))
-    failed = {each.name for each in sources if not each.good}
+    failed = {each.name for each in sources if not each.is_ok}
     looks = (_keys(settings, stored), sources, _snapshots(settings, stored, failed), _destinations(settings))
-    schedules = _schedules(settings) if store_line.good else ()
+    schedules = _schedules(settings) if store_line.is_ok else ()
     return [store_line, *(line for look in looks for line in look), *schedules]
 
 
@@ -75,7 +75,7 @@ def _schedules(settings: Settings) -> Iterator[CheckResult]:
     """Whether each schedule's last time had its run; it is unknown for one that no scheduler has run yet."""
     if settings.general_schedule is None and all(each.schedule is None for each in settings.audiences):
         return
-    found, now = entries(settings), datetime.now(UTC)
+    found, now = schedule_entries(settings), datetime.now(UTC)
     with store_to_read(settings.store) as store, store.reading() as connection:
         last = last_slots(connection, [each.name for each in found], now)
     for each in found:
@@ -83,7 +83,7 @@ def _schedules(settings: Settings) -> Iterator[CheckResult]:
         if each.name not in last:
             yield CheckResult("schedule", each.name, True, f"{coming}, once `audience-sync schedule` runs")
             continue
-        missed = due(each.schedule, last[each.name].at, now - settings.notify.late)
+        missed = find_due(each.schedule, last[each.name].at, now - settings.notify.late)
         if missed is None:
             yield CheckResult("schedule", each.name, True, coming)
         else:
@@ -93,13 +93,13 @@ def _schedules(settings: Settings) -> Iterator[CheckResult]:
 
 def check_notify(settings: Settings) -> list[CheckResult]:
     """Send a test message to every address of `notify`, and call the dead-man's switch."""
-    from audience_sync.alerts.notify import ordinal, way_out
+    from audience_sync.alerts.notify import alert_egress, ordinal
     from audience_sync.alerts.send import ping, send
 
     addresses = settings.notify.to
     if not addresses and not settings.notify.ping:
         return [_failed("notify", "", "no alerts are configured: set `notify.to` or `notify.ping`")]
-    way = way_out(settings)
+    way = alert_egress(settings)
     tried = [(f"{ordinal(index)} address", send(each, *TEST_MESSAGE, way)) for index, each in enumerate(addresses, 1)]
     if settings.notify.ping:
         tried.append(("ping", ping(settings.notify.ping, way)))

@@ -32,10 +32,10 @@ class MetricsServer:
         self._open.close()  # the new port may be the old one, at another host
         self._settings = None
         if settings.metrics.port is not None:
-            from audience_sync.metrics.prometheus import served
+            from audience_sync.metrics.prometheus import serve_metrics
 
             opened = partial(opened_store, settings)
-            self._open.enter_context(served(settings.metrics.host, settings.metrics.port, opened))
+            self._open.enter_context(serve_metrics(settings.metrics.host, settings.metrics.port, opened))
         self._settings = settings
 
     def __enter__(self) -> Self:

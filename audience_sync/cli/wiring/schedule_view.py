@@ -23,7 +23,7 @@ from audience_sync.cli.views.summary import short_summary
 from audience_sync.cli.wiring.dependencies import read_settings, store_to_read
 from audience_sync.cli.wiring.run_command import print_urgent
 from audience_sync.config.models import Settings
-from audience_sync.schedule.entries import ScheduleEntry, entries
+from audience_sync.schedule.entries import ScheduleEntry, schedule_entries
 from audience_sync.schedule.times import first_after, times_after
 from audience_sync.store.runs.schedule_slots import LastSlot, last_slots
 from audience_sync.sync.values.report import Report
@@ -62,7 +62,7 @@ def print_report(report: Report, settings: Settings, options: GlobalOptions) -> 
 
 def list_schedules(options: GlobalOptions) -> None:
     settings, now = read_settings(options), datetime.now(UTC)
-    found = entries(settings)
+    found = schedule_entries(settings)
     with store_to_read(settings.store) as store, store.reading() as connection:
         last = last_slots(connection, [each.name for each in found], now)
     ran = {name: each for name, each in last.items() if each.run is not None}

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from audience_sync.history.explain.value_history import UNKNOWN, ValueChange, read_versions
 from audience_sync.model import ALIAS_KEY
 from audience_sync.store.audiences.properties import Property, read_chains
-from audience_sync.store.snapshots.chain import current_rows_query, download_segments, trait_column
+from audience_sync.store.snapshots.chain import current_rows_query, download_chain, trait_column
 from audience_sync.workspace import Workspace, quote_literal
 
 
@@ -34,7 +34,7 @@ def current_id(
     if ALIAS_KEY not in properties:
         return None
     stored = properties[ALIAS_KEY]
-    chain = download_segments(connection, workspace, read_chains(connection, [stored])[stored.chain_id])
+    chain = download_chain(connection, workspace, read_chains(connection, [stored])[stored.chain_id])
     ids = f"""from_json({trait_column(ALIAS_KEY)}, '["VARCHAR"]')"""
     query = (
         f"select user_id, {ids} from ({current_rows_query(chain)}) where list_contains({ids}, {quote_literal(user)})"

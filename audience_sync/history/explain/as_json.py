@@ -81,7 +81,7 @@ def _property(found: Explanation, versions: ValueHistory) -> dict[str, Any]:
         "snapshot": {**snapshot.counts, "loaded_from": versions.now_from},
         "confirmed": confirmed and {"run": confirmed, "at": found.times[confirmed]},
         "problem": snapshot.problem,
-        "missing": missing and {"run": missing.run, "since": missing.since, "min_stay": missing.stay},
+        "missing": missing and {"run": missing.run, "since": missing.since, "min_stay": missing.min_stay},
         "history": [{**value_json(each), **_since(found, each)} for each in history],
     }
 

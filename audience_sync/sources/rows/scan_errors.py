@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from audience_sync.encodings import encoding_advice
-from audience_sync.errors import SourceError, without_values
+from audience_sync.errors import SourceError, mask_values
 
 _NOTHING_USED = "Nothing of it was used."
 _LINE = re.compile(r"\bLine: (\d+)")
@@ -38,7 +38,7 @@ class ScanErrors:
         if "Malformed JSON" in message:
             return self._malformed(file, path, message)
         verb = "run" if self.what else "read"
-        words = _CUSTOM_ERROR if self.raises else without_values(first_line(message))
+        words = _CUSTOM_ERROR if self.raises else mask_values(first_line(message))
         return SourceError(f"{file} can't be {verb}: {words}. {_NOTHING_USED}")
 
     def _malformed(self, file: str, path: str | None, message: str) -> SourceError:

@@ -26,9 +26,9 @@ class Notification(NamedTuple):
 class NotificationResult(NamedTuple):
     """What one address, by its ``place`` in `notify.to` from 1, was sent."""
 
-    place: int
-    news: Sequence[Notification]
-    was_taken: bool
+    address_number: int
+    notifications: Sequence[Notification]
+    is_accepted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class PendingNotifications:
 
     new: Sequence[Notification]
     missed: Mapping[int, Sequence[Notification]]
-    unheard: Collection[tuple[int, int]]
+    start_missed_by: Collection[tuple[int, int]]
 
-    def of(self, place: int) -> Sequence[Notification]:
+    def for_address(self, place: int) -> Sequence[Notification]:
         """What the address there has yet to be told: the end of something only where it knows of the beginning."""
-        fresh = [news for news in self.new if not (news.is_over and (place, news.id) in self.unheard)]
+        fresh = [news for news in self.new if not (news.is_over and (place, news.id) in self.start_missed_by)]
         return [*self.missed.get(place, ()), *fresh]
 
 
@@ -55,13 +55,16 @@ def pending_notifications(connection: Connection) -> PendingNotifications:
     rows = connection.execute(query.order_by(missed_alerts.c.place, alerts.c.id, missed_alerts.c.is_over)).all()
     matters = [row for row in rows if row.is_over or row.ended_at is None]
     return PendingNotifications(
-        [_news(row, row.ended_at is not None) for row in new],
-        {place: [_news(row, row.is_over) for row in mine] for place, mine in groupby(matters, lambda row: row.place)},
+        [_notification(row, row.ended_at is not None) for row in new],
+        {
+            place: [_notification(row, row.is_over) for row in mine]
+            for place, mine in groupby(matters, lambda row: row.place)
+        },
         {(row.place, row.id) for row in rows if not row.is_over},
     )
 
 
-def _news(row: Row[Any], is_over: bool) -> Notification:
+def _notification(row: Row[Any], is_over: bool) -> Notification:
     return Notification(row.id, Alert(AlertKind(row.kind), row.subject, row.words), is_over)
 
 
@@ -69,18 +72,23 @@ def record_notified(
     connection: Connection, before: PendingNotifications, letters: Sequence[NotificationResult], now: datetime
 ) -> None:
     """What nobody took stays new; what some took, the others have missed."""
-    told = {news for letter in letters if letter.was_taken for news in letter.news}
+    told = {news for letter in letters if letter.is_accepted for news in letter.notifications}
     for column, is_over in ((alerts.c.told_at, False), (alerts.c.end_told_at, True)):
         ids = [news.id for news in told if news.is_over == is_over]
         connection.execute(update(alerts).where(alerts.c.id.in_(ids), column.is_(None)).values({column.name: now}))
     key = tuple_(*missed_alerts.primary_key)
-    heard = [(news.id, news.is_over, letter.place) for letter in letters if letter.was_taken for news in letter.news]
+    heard = [
+        (news.id, news.is_over, letter.address_number)
+        for letter in letters
+        if letter.is_accepted
+        for news in letter.notifications
+    ]
     connection.execute(delete(missed_alerts).where(key.in_(heard)))
     missed = [
-        {"alert_id": news.id, "is_over": news.is_over, "place": letter.place}
+        {"alert_id": news.id, "is_over": news.is_over, "place": letter.address_number}
         for letter in letters
-        if not letter.was_taken
-        for news in letter.news
+        if not letter.is_accepted
+        for news in letter.notifications
         if news in told and news in before.new
     ]
     if missed:

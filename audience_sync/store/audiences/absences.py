@@ -14,7 +14,9 @@ from audience_sync.store.tables import absences, properties, run_audiences, runs
 from audience_sync.workspace import Workspace
 
 #: A run that found an audience so has looked at who is missing.
-LOOKED = tuple(each.value for each in (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED))
+LOADED_STATUSES = tuple(
+    each.value for each in (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Absence:
 
     run: int
     since: datetime
-    stay: str | None
+    min_stay: str | None
 
 
 def count_absent(connection: Connection) -> dict[str, int]:
@@ -58,7 +60,7 @@ def times_of_absences(connection: Connection, key: str) -> dict[int, datetime]:
 
 def last_loaded_runs(connection: Connection, key: str, most: int) -> Sequence[int]:
     """The last runs that looked at who is missing, the newest first."""
-    mine = (run_audiences.c.audience_key == key) & run_audiences.c.status.in_(LOOKED)
+    mine = (run_audiences.c.audience_key == key) & run_audiences.c.status.in_(LOADED_STATUSES)
     query = select(run_audiences.c.run_id).where(mine).order_by(run_audiences.c.run_id.desc()).limit(most)
     return connection.execute(query).scalars().all()
 

@@ -60,7 +60,7 @@ class Hold:
         return self.kind, self.key
 
     @property
-    def waits(self) -> bool:
+    def needs_decision(self) -> bool:
         """Whether a person is to decide."""
         return self.status is HoldStatus.HELD
 
@@ -72,7 +72,7 @@ def latest_holds(connection: Connection) -> dict[HoldKey, Hold]:
     return {hold.subject: hold for hold in _holds(connection, query.order_by(held_snapshots.c.id))}
 
 
-def first_to_hold(connection: Connection, hold: Hold) -> int:
+def first_run_to_hold(connection: Connection, hold: Hold) -> int:
     """The run that undid ``hold.undone_run``: the first that held a repeat of its changes."""
     mine = held_snapshots.c
     same = (mine.kind == hold.kind.value) & (mine.key == hold.key) & (mine.undone_run_id == hold.undone_run)
@@ -115,7 +115,7 @@ def read_sample(connection: Connection, hold: int) -> Sample:
     )
 
 
-def hold(connection: Connection, new: Iterable[NewHold], run: int, now: datetime) -> None:
+def add_holds(connection: Connection, new: Iterable[NewHold], run: int, now: datetime) -> None:
     """Keep these snapshots' counts and samples, for a person to decide."""
     for each in new:
         values = {"kind": each.kind.value, "key": each.key, "run_id": run, "last_run_id": run, "reason": each.reason}
@@ -142,20 +142,20 @@ def _keep_sample(connection: Connection, hold_id: int, sample: Sample) -> None:
 def touch_holds(connection: Connection, holds: Iterable[Hold], run: int) -> None:
     """The run has met the very snapshots that are held."""
     for each in holds:
-        _set(connection, each, {"last_run_id": run})
+        _update_hold(connection, each, {"last_run_id": run})
 
 
-def end(connection: Connection, ended: Mapping[Hold, HoldStatus], run: int, now: datetime) -> None:
+def end_holds(connection: Connection, ended: Mapping[Hold, HoldStatus], run: int, now: datetime) -> None:
     """The run let these through, or met other snapshots in their place."""
     for each, status in ended.items():
-        _set(connection, each, {"status": status.value, "ended_run_id": run, "decided_at": now})
+        _update_hold(connection, each, {"status": status.value, "ended_run_id": run, "decided_at": now})
 
 
-def reject(connection: Connection, holds: Iterable[Hold], now: datetime) -> None:
+def reject_holds(connection: Connection, holds: Iterable[Hold], now: datetime) -> None:
     """A person says that these are wrong: they can't go through any more."""
     for each in holds:
-        _set(connection, each, {"status": HoldStatus.REJECTED.value, "decided_at": now})
+        _update_hold(connection, each, {"status": HoldStatus.REJECTED.value, "decided_at": now})
 
 
-def _set(connection: Connection, hold: Hold, values: Mapping[str, object]) -> None:
+def _update_hold(connection: Connection, hold: Hold, values: Mapping[str, object]) -> None:
     connection.execute(update(held_snapshots).where(held_snapshots.c.id == hold.id).values(values))

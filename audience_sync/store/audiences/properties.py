@@ -67,7 +67,7 @@ def read_properties(connection: Connection) -> dict[str, Property]:
     }
 
 
-def audience_called(connection: Connection, key: str) -> Property:
+def read_audience(connection: Connection, key: str) -> Property:
     """Raises UnknownKeyError, with the nearest key that there is."""
     known = read_properties(connection)
     if key in known and known[key].kind is PropertyKind.AUDIENCE:
@@ -127,7 +127,7 @@ def set_holdouts(connection: Connection, holdouts: Mapping[str, tuple[float | No
         connection.execute(update(properties).where(properties.c.key == key).values(values))
 
 
-def note_held_out(connection: Connection, keys: Iterable[str], run: RunId) -> None:
+def mark_holdout_changed(connection: Connection, keys: Iterable[str], run: RunId) -> None:
     """That this run changed who is held out of these audiences."""
     for key in keys:
         mine = select(properties.c.chain_id).where(properties.c.key == key).scalar_subquery()

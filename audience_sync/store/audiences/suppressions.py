@@ -24,7 +24,7 @@ COMMAND, CONFIG = "command", "config"
 #: Ids in one statement.
 _CHUNK = 500
 #: How far two hosts' clocks may be apart.
-_CLOCKS = timedelta(days=1)
+_MAX_CLOCK_DIFFERENCE = timedelta(days=1)
 
 
 def user_hash(installation_uuid: str, user_id: str) -> str:
@@ -39,12 +39,12 @@ def suppress(connection: Connection, users: Collection[str], origin: str, at: da
     """
     since, added = at or datetime.now(UTC), 0
     for chunk in _chunks(users):
-        known = select(suppressions.c.user_id).where(_mine(chunk, origin))
+        known = select(suppressions.c.user_id).where(_listed(chunk, origin))
         missing = sorted(set(chunk) - set(connection.execute(known).scalars()))
         if missing:
             rows = [{"user_id": user, "origin": origin, "since": since} for user in missing]
             connection.execute(insert(suppressions), rows)
-            _set_refused_aside(connection, missing)
+            _withhold_refused_values(connection, missing)
         added += len(missing)
     return added
 
@@ -56,14 +56,14 @@ def unsuppress(connection: Connection, users: Collection[str], origin: str, at: 
     """
     lifted, until = 0, bindparam("until", at or datetime.now(UTC), UtcDateTime)
     for chunk in _chunks(users):
-        mine = _mine(chunk, origin)
+        mine = _listed(chunk, origin)
         past = select(suppressions.c.user_id, suppressions.c.origin, suppressions.c.since, until).where(mine)
         connection.execute(insert(past_suppressions).from_select(["user_id", "origin", "since", "until"], past))
         lifted += connection.execute(delete(suppressions).where(mine)).rowcount
     return lifted
 
 
-def _mine(users: Sequence[str], origin: str) -> ColumnElement[bool]:
+def _listed(users: Sequence[str], origin: str) -> ColumnElement[bool]:
     return suppressions.c.user_id.in_(users) & (suppressions.c.origin == origin)
 
 
@@ -73,7 +73,7 @@ def _chunks(users: Collection[str]) -> Iterator[list[str]]:
         yield ordered[start : start + _CHUNK]
 
 
-def _set_refused_aside(connection: Connection, users: Sequence[str]) -> None:
+def _withhold_refused_values(connection: Connection, users: Sequence[str]) -> None:
     """What a suppressed user's refused calls carried is owed no more, until the user may be sent again."""
     query = select(refused_values).where(refused_values.c.user_id.in_(users))
     rows = [dict(row._mapping) for row in connection.execute(query)]
@@ -102,7 +102,7 @@ def withhold(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
 def suppressed_since(connection: Connection, since: datetime) -> set[str]:
     """Users who were suppressed by hand since a moment, whichever host's clock it was."""
     query = select(suppressions.c.user_id).where(
-        suppressions.c.origin == COMMAND, suppressions.c.since >= since - _CLOCKS
+        suppressions.c.origin == COMMAND, suppressions.c.since >= since - _MAX_CLOCK_DIFFERENCE
     )
     return set(connection.execute(query).scalars())
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table
 Rows = Sequence[Sequence[Any]]
 
 #: Rows that one statement inserts into SQLite: a third of the time of one row a statement.
-AT_ONCE = 500
+ROWS_PER_INSERT = 500
 
 
 def insert_rows(connection: Connection, table: Table, columns: Sequence[str], batches: Iterable[Rows]) -> None:
@@ -22,11 +22,11 @@ def insert_rows(connection: Connection, table: Table, columns: Sequence[str], ba
         return
     row = f"({', '.join('?' for _ in columns)})"
     one = f'insert into "{table.name}" ({names}) values {row}'
-    many = ", ".join([one, *[row] * (AT_ONCE - 1)])
+    many = ", ".join([one, *[row] * (ROWS_PER_INSERT - 1)])
     for rows in filter(None, batches):
-        whole = len(rows) - len(rows) % AT_ONCE
-        for start in range(0, whole, AT_ONCE):
-            connection.exec_driver_sql(many, tuple(chain.from_iterable(rows[start : start + AT_ONCE])))
+        whole = len(rows) - len(rows) % ROWS_PER_INSERT
+        for start in range(0, whole, ROWS_PER_INSERT):
+            connection.exec_driver_sql(many, tuple(chain.from_iterable(rows[start : start + ROWS_PER_INSERT])))
         if rest := [tuple(row) for row in rows[whole:]]:
             connection.exec_driver_sql(one, rest)
 

@@ -20,20 +20,20 @@ from audience_sync.errors import StoreDamagedError, StoreError, StoreUnavailable
 from audience_sync.poolers import pooler_refusal
 from audience_sync.store.connection import sqlite
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 #: Seconds for which another program's lock on an SQLite file is waited for; after two it is said.
 BUSY_TIMEOUT = 600.0
 #: Seconds for which a server that was there is waited for, and between two tries.
-RECONNECT_SECONDS, PAUSE = 90.0, 1.0
+RECONNECT_SECONDS, RETRY_PAUSE = 90.0, 1.0
 #: Seconds that a server has to answer at all, unless the address says otherwise (`?connect_timeout=`).
 CONNECT_TIMEOUT = 10
 _WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
 #: What SQLite says of a file that is not, or no longer, one of its own.
-_DAMAGED = ("malformed", "file is not a database", "unsupported file format")
+_DAMAGE_ERRORS = ("malformed", "file is not a database", "unsupported file format")
 #: What SQLite's driver says of bytes that are no text.
-_NO_TEXT = "Could not decode to UTF-8"
+_DECODE_ERROR = "Could not decode to UTF-8"
 #: Names the lock that migrations of one PostgreSQL database wait for: "audsync" in bytes.
-_MIGRATING = 0x61756473796E63
+_MIGRATION_LOCK = 0x61756473796E63
 
 
 class Store:
@@ -43,7 +43,7 @@ class Store:
         """Nothing is opened yet. Raises StoreError for an address that no store can have."""
         self.engine = _engine(url)
         self.url = self.engine.url
-        self._was_there = False
+        self._was_connected = False
         #: Of SQLite: whether the write-ahead log was asked for, and how large it was at the last checkpoint.
         self._journal_is_settled, self._log_bytes = not self.is_sqlite, 0
         weakref.finalize(self, self.engine.dispose)  # the last connection that closes tidies the log up
@@ -67,15 +67,15 @@ class Store:
     @property
     def is_wal(self) -> bool:
         """Whether an SQLite store has a write-ahead log: then readers and writers don't wait for each other."""
-        with self._errors(), self.engine.connect() as connection:
+        with self._translate_errors(), self.engine.connect() as connection:
             return bool(connection.info.get(_IS_WAL))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with self._errors(), self._connected(self.engine) as connection, connection.begin():
+        with self._translate_errors(), self._connect_with_retry(self.engine) as connection, connection.begin():
             yield connection
 
-    def read_with_retry(self, read: Callable[[Connection], Found]) -> Found:
+    def read_with_retry(self, read: Callable[[Connection], Result]) -> Result:
         """What a function reads; once more, where the database went away in the middle of it."""
         try:
             with self.reading() as connection:
@@ -88,9 +88,9 @@ class Store:
     def writing(self) -> Iterator[Connection]:
         """A transaction that may write; on SQLite it locks out other writers from its start."""
         engine = self.engine.execution_options(**{_WRITING: True})
-        with self._errors():
+        with self._translate_errors():
             self._settle_journal()
-            with self._connected(engine) as connection, connection.begin():
+            with self._connect_with_retry(engine) as connection, connection.begin():
                 yield connection
             self._keep_log_short()
 
@@ -125,29 +125,29 @@ class Store:
         with self.engine.connect() as locking, self.engine.connect() as copying:
             sqlite.checkpoint(locking.connection.driver_connection, copying.connection.driver_connection)
 
-    def _connected(self, engine: Engine) -> Connection:
+    def _connect_with_retry(self, engine: Engine) -> Connection:
         """A connection; to a server that was there before, and restarts, one is waited for."""
-        until = time.monotonic() + (RECONNECT_SECONDS if self._was_there else 0)
+        until = time.monotonic() + (RECONNECT_SECONDS if self._was_connected else 0)
         while True:
             try:
                 connection = engine.connect()
             except OperationalError:
                 if time.monotonic() >= until:
                     raise
-                time.sleep(PAUSE)
+                time.sleep(RETRY_PAUSE)
             else:
-                self._was_there = not self.is_sqlite
+                self._was_connected = not self.is_sqlite
                 return connection
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """A writing transaction for the schema, one at a time; it may rebuild tables."""
-        with self._errors(), self.engine.execution_options(**{_WRITING: True}).connect() as connection:
+        with self._translate_errors(), self.engine.execution_options(**{_WRITING: True}).connect() as connection:
             try:
                 self._enforce_foreign_keys(connection, "OFF")
                 with connection.begin():
                     if not self.is_sqlite:
-                        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+                        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
                     yield connection
             finally:
                 self._enforce_foreign_keys(connection, "ON")
@@ -162,18 +162,18 @@ class Store:
             driver.execute(f"PRAGMA foreign_keys = {state}")
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         driver = self.engine.dialect.loaded_dbapi
         try:
             yield
         except UnicodeDecodeError as error:
-            if not _is_of_the_driver(error):
+            if not _is_driver_error(error):
                 raise
-            raise self._damaged("text in it is not UTF-8") from None
+            raise self._damage_error("text in it is not UTF-8") from None
         except (SQLAlchemyError, driver.Error) as error:  # the driver's own: COPY goes past SQLAlchemy
-            if _NO_TEXT in str(error):
-                raise self._damaged("text in it is not UTF-8") from None  # the driver quotes it
-            kind = StoreUnavailableError if _is_away(error) else StoreError
+            if _DECODE_ERROR in str(error):
+                raise self._damage_error("text in it is not UTF-8") from None  # the driver quotes it
+            kind = StoreUnavailableError if _is_connection_lost(error) else StoreError
             failed = "can't be reached" if kind is StoreUnavailableError else "failed"
             words = f"The store {self.label} {failed}: {_reason(error)}. What was not committed was rolled back"
             remedy = "; see what is wrong with: audience-sync check"
@@ -186,11 +186,11 @@ class Store:
             if refusal := pooler_refusal(_reason(error)):
                 kind, (reason, advice) = StoreError, refusal
                 words, remedy = f"The store {self.label} can't be used: {reason}. Nothing was done. ", advice
-            if any(sign in str(error) for sign in _DAMAGED):
+            if any(sign in str(error) for sign in _DAMAGE_ERRORS):
                 kind, remedy = StoreDamagedError, ". The file is damaged: restore a backup of the store."
             raise kind(words + remedy) from None  # the cause would show rows, and rows are people
 
-    def _damaged(self, reason: str) -> StoreDamagedError:
+    def _damage_error(self, reason: str) -> StoreDamagedError:
         effect = "Nothing that was not yet committed is kept"
         remedy = "The file is damaged: restore a backup of the store."
         return StoreDamagedError(f"The store {self.label} failed: {reason}. {effect}. {remedy}")
@@ -199,10 +199,13 @@ class Store:
         """Let go of what was deleted: until then it can still be read out of the database's files."""
         if self.is_sqlite:
             self.engine.dispose()  # this connection is to be the only one
-            with self._errors(), self.engine.connect() as connection:
+            with self._translate_errors(), self.engine.connect() as connection:
                 sqlite.compact(connection.connection.driver_connection, BUSY_TIMEOUT)
             return
-        with self._errors(), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with (
+            self._translate_errors(),
+            self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
             driver: Any = connection.connection.driver_connection
             driver.execute("VACUUM")
 
@@ -221,7 +224,7 @@ def _engine(url: str) -> Engine:
         # A server that was restarted has ended the connections that are kept.
         engine = create_engine(address, hide_parameters=True, pool_pre_ping=is_server, **options)
     except (SQLAlchemyError, ImportError, ValueError) as error:
-        raise StoreError(_cannot_open(error)) from None
+        raise StoreError(_address_error(error)) from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -244,20 +247,20 @@ def database_address(url: str) -> URL:
     return address.set(database=sqlite.path) if sqlite and sqlite.is_file else address
 
 
-def _is_of_the_driver(error: Exception) -> bool:
+def _is_driver_error(error: Exception) -> bool:
     """Whether the driver raised an error, asked by this package or by SQLAlchemy, and not who uses a connection."""
     file = Path(extract_tb(error.__traceback__)[-1].filename)
     return Path(__file__).parents[1] in file.parents or "sqlalchemy" in file.parts
 
 
-def _is_away(error: Exception) -> bool:
+def _is_connection_lost(error: Exception) -> bool:
     """Whether a server could not be reached, or ended the connection."""
     if getattr(error, "connection_invalidated", False):
         return True
     return isinstance(error, OperationalError) and error.statement is None
 
 
-def _cannot_open(error: Exception) -> str:
+def _address_error(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
         return "The store is on PostgreSQL, but its driver is missing: pip install 'audience-sync[postgresql]'"
     if isinstance(error, ValueError):  # not quoted: what stands where the port should be may be of a password

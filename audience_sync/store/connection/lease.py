@@ -22,10 +22,10 @@ from audience_sync.store.tables.types import database_clock
 TIME_TO_LIVE = 60.0
 TIME_TO_LIVE_VARIABLE = "AUDIENCE_SYNC_LEASE_SECONDS"
 #: How often what the database broke off is begun.
-MOST_ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 #: Seconds by which a clock that is kept in step may be put back at once.
 CLOCK_STEP = 1.0
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 _LOST = (
     "This run lost its lock because it did not renew it in time (the machine may have slept). It stopped. "
     "Another run continues from the committed changes. There is nothing to do."
@@ -72,29 +72,29 @@ class Lease:
         self._clock = clock
         self._renewed = renewed
         self._stopped = threading.Event()
-        self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
-        self._heart.start()
+        self._renewal_thread = threading.Thread(target=self._renew_periodically, name="lease", daemon=True)
+        self._renewal_thread.start()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A writing transaction that fails, whole, when the lease was lost."""
         with self._store.writing() as connection:
             renewed = self._clock()  # before the rows: a long transaction doesn't make the lease longer
-            self._extend(connection)
+            self._renew(connection)
             yield connection
         self._renewed = renewed
 
     def transact(
         self,
-        write: Callable[[Connection], Done],
-        done: Callable[[Connection], Done | None] = lambda connection: None,
-    ) -> Done:
+        write: Callable[[Connection], Result],
+        done: Callable[[Connection], Result | None] = lambda connection: None,
+    ) -> Result:
         """A writing transaction that is repeated where the database went away in the middle of it.
 
         ``done``: what came of an attempt whose end nobody heard of, if it was kept; None if it was not, or where to
         do it twice is to do it once.
         """
-        return _repeated(self.transaction, write, done)
+        return _transact_with_retry(self.transaction, write, done)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that writes nothing."""
@@ -108,21 +108,21 @@ class Lease:
 
     def release(self) -> None:
         self._stopped.set()
-        self._heart.join()
-        _repeated(self._store.writing, partial(release_row, token=self._token), lambda connection: None)
+        self._renewal_thread.join()
+        _transact_with_retry(self._store.writing, partial(release_row, token=self._token), lambda connection: None)
 
     def check(self, connection: Connection) -> None:
         """Raise LeaseLostError when another run has taken over, as this reading transaction sees it."""
-        if _row(connection).token != self._token:
+        if _read_row(connection).token != self._token:
             raise LeaseLostError(_LOST)
 
-    def _extend(self, connection: Connection) -> None:
+    def _renew(self, connection: Connection) -> None:
         mine = (lease.c.id == 1) & (lease.c.token == self._token)
         renewed = update(lease).where(mine).values(expires_at=database_clock() + self._time_to_live)
         if connection.execute(renewed).rowcount != 1:
             raise LeaseLostError(_LOST)
 
-    def _beat(self) -> None:
+    def _renew_periodically(self) -> None:
         while not self._stopped.wait(self._time_to_live / 4):
             try:
                 with self.transaction():
@@ -148,7 +148,7 @@ def acquire(store: Store, *, time_to_live: float | None = None, clock: Callable[
     """
     seconds = _seconds_to_live() if time_to_live is None else time_to_live
     with store.reading() as connection:  # at once, even while the holder's transaction locks others out
-        _refuse_held(_row(connection))
+        _refuse_owned(_read_row(connection))
     tokens = []
 
     def write(connection: Connection) -> tuple[float, int]:
@@ -157,28 +157,28 @@ def acquire(store: Store, *, time_to_live: float | None = None, clock: Callable[
         return renewed, tokens[-1]
 
     def done(connection: Connection) -> tuple[float, int] | None:
-        row = _row(connection)
+        row = _read_row(connection)
         is_mine = row.holder == current_process() and row.token in tokens
         return (clock() - (seconds - (row.expires_at - row.now)), row.token) if is_mine else None
 
-    renewed, token = _repeated(store.writing, write, done)
+    renewed, token = _transact_with_retry(store.writing, write, done)
     return Lease(store, token, time_to_live=seconds, clock=clock, renewed=renewed)
 
 
-def _repeated(
+def _transact_with_retry(
     begin: Callable[[], AbstractContextManager[Connection]],
-    write: Callable[[Connection], Done],
-    done: Callable[[Connection], Done | None],
-) -> Done:
+    write: Callable[[Connection], Result],
+    done: Callable[[Connection], Result | None],
+) -> Result:
     """See ``carry_out``. A database that stays away is waited for once."""
     until = time.monotonic() + RECONNECT_SECONDS
-    for attempt in range(MOST_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         try:
             with begin() as connection:  # waits for the database
                 kept = done(connection) if attempt else None
                 return write(connection) if kept is None else kept
         except StoreUnavailableError:
-            if attempt == MOST_ATTEMPTS - 1 or time.monotonic() >= until:
+            if attempt == MAX_ATTEMPTS - 1 or time.monotonic() >= until:
                 raise
     raise AssertionError("unreachable")
 
@@ -189,8 +189,8 @@ def acquire_row(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old
     Until the transaction ends nobody else can take it, however long that is. ``is_old``: the schema is of before the
     lease had a time to live.
     """
-    row = _row(connection, is_old=is_old)
-    _refuse_held(row)
+    row = _read_row(connection, is_old=is_old)
+    _refuse_owned(row)
     values = {
         "token": row.token + 1,
         "holder": current_process(),
@@ -201,7 +201,7 @@ def acquire_row(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old
     # The time too: on PostgreSQL its holder may have been in a long transaction, alive, and have renewed it.
     seen = (lease.c.token == row.token) & (lease.c.expires_at == row.expires_at)
     if connection.execute(update(lease).where(seen).values(values)).rowcount != 1:
-        _refuse_held(_row(connection, is_old=is_old))
+        _refuse_owned(_read_row(connection, is_old=is_old))
         raise RunInProgressError("Another run is in progress. Nothing was done.\nTry again later.")
     return int(values["token"])
 
@@ -212,24 +212,24 @@ def release_row(connection: Connection, token: int) -> None:
     connection.execute(update(lease).where(mine).values(holder="", expires_at=0))
 
 
-def _row(connection: Connection, *, is_old: bool = False) -> Row[Any]:
+def _read_row(connection: Connection, *, is_old: bool = False) -> Row[Any]:
     columns = [null().label(each.name) if is_old and each is lease.c.time_to_live else each for each in lease.c]
     query: Select[Any] = select(*columns, database_clock().label("now")).select_from(lease)
     return connection.execute(query).one()
 
 
-def is_held(connection: Connection) -> bool:
+def is_run_in_progress(connection: Connection) -> bool:
     """Whether a run is at work."""
-    return _is_held(_row(connection))
+    return _is_owned(_read_row(connection))
 
 
-def _is_held(row: Row[Any]) -> bool:
+def _is_owned(row: Row[Any]) -> bool:
     """A lease further ahead than its time to live was written by a clock that has been set back since."""
     left = row.expires_at - row.now
     longest = TIME_TO_LIVE if row.time_to_live is None else row.time_to_live
     return bool(row.holder and 0 < left <= longest + CLOCK_STEP and not is_dead(row.holder))
 
 
-def _refuse_held(row: Row[Any]) -> None:
-    if _is_held(row):
+def _refuse_owned(row: Row[Any]) -> None:
+    if _is_owned(row):
         raise RunInProgressError(busy_message(row.holder, row.acquired_at))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def current_process() -> str:
     """This process for people and for ``is_dead``: host, process id, and what makes them unique."""
-    return f"process {os.getpid()} on {socket.gethostname()} ({_machine()}/{_started(os.getpid())})"
+    return f"process {os.getpid()} on {socket.gethostname()} ({_machine_id()}/{_start_time(os.getpid())})"
 
 
 def busy_message(name: str, since: float) -> str:
@@ -26,12 +26,12 @@ def is_dead(name: str) -> bool:
     """Whether the holder was a process of this very machine (and container) that is gone."""
     process, _, identity = name.partition(" (")
     machine, _, started = identity.rstrip(")").partition("/")
-    if not machine or machine != _machine():
+    if not machine or machine != _machine_id():
         return False
-    return _started(int(process.split()[1])) != started
+    return _start_time(int(process.split()[1])) != started
 
 
-def _machine() -> str:
+def _machine_id() -> str:
     """A boot and process namespace, so that an equal process id means the same process; empty if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -40,7 +40,7 @@ def _machine() -> str:
         return ""
 
 
-def _started(process: int) -> str:
+def _start_time(process: int) -> str:
     """The start time of a process, in clock ticks since boot; empty when there is none."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]

@@ -19,14 +19,14 @@ from typing import Any
 log = logging.getLogger("audience_sync.store")
 
 #: Seconds that SQLite itself waits for a lock; then people are told what is waited for.
-QUIET = 1.5
+SILENT_SECONDS = 1.5
 #: Between two tries, where SQLite refuses at once.
-PAUSE = 0.05
+RETRY_PAUSE = 0.05
 #: Pages that SQLite keeps: with its own 2 MB, a big transaction writes the same pages again and again.
 CACHE_KIB = 32_000
 #: The log is brought into the database when it is so much larger than after the last time, and is cut to that (bytes).
 LOG_BYTES = 64_000_000
-READ, WRITTEN = "another program is reading it", "another program is writing to it"
+READER, WRITER = "another program is reading it", "another program is writing to it"
 
 
 def prepare(connection: Any, patience: float) -> bool:
@@ -37,22 +37,22 @@ def prepare(connection: Any, patience: float) -> bool:
     # SQLAlchemy begins transactions itself: sqlite3's own would leave DDL outside of them.
     connection.isolation_level = None
     cursor = connection.cursor()
-    wait_quietly(cursor)
+    set_busy_timeout(cursor)
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     cursor.execute("PRAGMA wal_autocheckpoint = 0")
     cursor.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
-    (mode,) = patiently(cursor, "PRAGMA journal_mode", WRITTEN, patience).fetchone()
+    (mode,) = execute_when_unlocked(cursor, "PRAGMA journal_mode", WRITER, patience).fetchone()
     cursor.close()
     return bool(mode == "wal")
 
 
-def wait_quietly(cursor: Any, seconds: float = QUIET) -> None:
+def set_busy_timeout(cursor: Any, seconds: float = SILENT_SECONDS) -> None:
     cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
-def patiently(
+def execute_when_unlocked(
     driver: Any, statement: str, holder: str, patience: float, *, clock: Callable[[], float] = time.monotonic
 ) -> Any:
     """Execute a statement that needs a lock; says what it waits for. ``holder``: who has the lock."""
@@ -68,7 +68,7 @@ def patiently(
             log.warning(
                 "Waiting for the store: %s. Close that program, or let it end: this one continues then.", holder
             )
-        time.sleep(PAUSE)
+        time.sleep(RETRY_PAUSE)
 
 
 def is_busy(error: BaseException) -> bool:
@@ -78,20 +78,20 @@ def is_busy(error: BaseException) -> bool:
 def begin(driver: Any, patience: float, *, writing: bool, is_wal: bool) -> None:
     """Begin a transaction, with the lock that it needs: no statement within it waits for one."""
     if not is_wal or not patience:
-        wait_quietly(driver, min(QUIET, patience))
+        set_busy_timeout(driver, min(SILENT_SECONDS, patience))
     if not writing:
         driver.execute("BEGIN")
-        patiently(driver, "SELECT 1 FROM sqlite_master LIMIT 1", WRITTEN, patience).close()
+        execute_when_unlocked(driver, "SELECT 1 FROM sqlite_master LIMIT 1", WRITER, patience).close()
         return
-    patiently(driver, "BEGIN IMMEDIATE", WRITTEN, patience)
+    execute_when_unlocked(driver, "BEGIN IMMEDIATE", WRITER, patience)
     if not is_wal:  # a full cache would wait for readers each time, in silence; it may as well grow
-        wait_quietly(driver, 0)
+        set_busy_timeout(driver, 0)
 
 
 def commit(driver: Any, patience: float) -> None:
     """Commit where readers are in the way: in the mode of the rollback journal."""
-    wait_quietly(driver)
-    patiently(driver, "COMMIT", READ, patience)
+    set_busy_timeout(driver)
+    execute_when_unlocked(driver, "COMMIT", READER, patience)
 
 
 def switch_to_wal(driver: Any) -> bool:
@@ -99,13 +99,13 @@ def switch_to_wal(driver: Any) -> bool:
 
     File systems without shared memory can't have one.
     """
-    wait_quietly(driver, 0)
+    set_busy_timeout(driver, 0)
     try:
         (mode,) = driver.execute("PRAGMA journal_mode = WAL").fetchone()
     except sqlite3.OperationalError:
         return False
     finally:
-        wait_quietly(driver)
+        set_busy_timeout(driver)
     return bool(mode == "wal")
 
 
@@ -114,7 +114,7 @@ def checkpoint(locking: Any, copying: Any) -> None:
 
     Waits neither for a writer nor for readers: what is left is brought over the next time.
     """
-    wait_quietly(locking, 0)
+    set_busy_timeout(locking, 0)
     try:
         locking.execute("BEGIN IMMEDIATE")
         try:
@@ -125,14 +125,14 @@ def checkpoint(locking: Any, copying: Any) -> None:
         if not is_busy(error):
             raise
     finally:
-        wait_quietly(locking)
+        set_busy_timeout(locking)
 
 
 def compact(driver: Any, patience: float) -> None:
     """Let go of what was deleted, in the database and in its log. Waits until nobody else has the database open."""
-    patiently(driver, "VACUUM", WRITTEN, patience)
+    execute_when_unlocked(driver, "VACUUM", WRITER, patience)
     (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
     if mode == "wal":
-        patiently(driver, "PRAGMA journal_mode = DELETE", READ, patience).close()
+        execute_when_unlocked(driver, "PRAGMA journal_mode = DELETE", READER, patience).close()
         with suppress(sqlite3.OperationalError):
             driver.execute("PRAGMA journal_mode = WAL").close()

@@ -7,21 +7,21 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, func, select
 
-from audience_sync.store.integrity.result import RESYNC, Examined, said
+from audience_sync.store.integrity.result import RESYNC, CheckResult, check_result
 from audience_sync.store.tables import delivered_ranges, delivery_cursors, destinations, runs
 from audience_sync.text import pluralize
 
 
-def positions(connection: Connection) -> Examined:
+def check_positions(connection: Connection) -> CheckResult:
     """Of no run that there never was, nobody twice at once, and by one feed (beside those of seeds by hand)."""
     last = connection.execute(select(func.max(runs.c.id))).scalar() or 0
     names = {row.id: row.name for row in connection.execute(select(destinations.c.id, destinations.c.name))}
-    problems = [*_feeds(connection, names, last), *_ranges(connection, names, last)]
+    problems = [*_cursor_problems(connection, names, last), *_range_problems(connection, names, last)]
     consistent = "position is consistent" if len(names) == 1 else "positions are consistent"
-    return said("positions", problems, f"{pluralize(len(names), 'destination')}: {consistent}", RESYNC)
+    return check_result("positions", problems, f"{pluralize(len(names), 'destination')}: {consistent}", RESYNC)
 
 
-def _feeds(connection: Connection, names: dict[int, str], last: int) -> Iterator[str]:
+def _cursor_problems(connection: Connection, names: dict[int, str], last: int) -> Iterator[str]:
     found = connection.execute(select(delivery_cursors)).all()
     for row in found:
         if not 0 <= row.position <= last or not 0 <= (row.attempted_run or 0) <= last:
@@ -35,7 +35,7 @@ def _feeds(connection: Connection, names: dict[int, str], last: int) -> Iterator
             yield f"{names.get(destination)} has {count:,} positions of one seed"
 
 
-def _ranges(connection: Connection, names: dict[int, str], last: int) -> Iterator[str]:
+def _range_problems(connection: Connection, names: dict[int, str], last: int) -> Iterator[str]:
     """In the order of their users they don't meet, and each goes further than the feed's position."""
     query = select(delivered_ranges, delivery_cursors.c.position, delivery_cursors.c.destination_id).join_from(
         delivered_ranges, delivery_cursors

@@ -12,11 +12,11 @@ from audience_sync.store.tables import metadata
 from audience_sync.store.tables.types import UtcDateTime
 
 #: Rows up to which a table is small: the check takes about a hundredth of a second for so many.
-LARGEST = 10_000
+MAX_SMALL_ROWS = 10_000
 #: The same in pieces of snapshots, each up to a megabyte; their checksums are compared when they are read.
-LARGEST_PARTS = 2
+MAX_SMALL_PARTS = 2
 #: Rows at each end of a large table, and of each of its indexes, that are compared: about a millisecond for an index.
-ENDS = 200
+END_ROWS = 200
 TABLES = ("alembic_version", *metadata.tables)
 
 
@@ -27,7 +27,7 @@ def refuse_damaged(store: Store) -> None:
         return
     with store.reading() as connection:
         small = _small_tables(connection)
-        found = _damage(connection, small) or _damage_of_large(
+        found = _damage(connection, small) or _damage_of_large_tables(
             connection, [name for name in TABLES if name not in small]
         )
     if found:
@@ -39,7 +39,7 @@ def refuse_damaged(store: Store) -> None:
 
 def _small_tables(connection: Connection) -> list[str]:
     """One statement for all tables, as in the checks below: each statement costs a run more than what it reads."""
-    most = {name: LARGEST_PARTS if name == "segment_parts" else LARGEST for name in TABLES}
+    most = {name: MAX_SMALL_PARTS if name == "segment_parts" else MAX_SMALL_ROWS for name in TABLES}
     counts = (
         f"select '{name}', count(*) from (select 1 from {name} limit {largest + 1})" for name, largest in most.items()
     )
@@ -53,7 +53,7 @@ def _damage(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | 
     for name, result in connection.exec_driver_sql(" union all ".join(checks)):
         if result != "ok":
             return name, result
-    types = [f"select * from ({query})" for name in tables if (query := _other_types(name, name))]
+    types = [f"select * from ({query})" for name in tables if (query := _wrong_types_query(name, name))]
     if wrong := connection.exec_driver_sql(" union all ".join(types)).first():
         return wrong[0], "a row of another table"
     orphans = (f"select '{name}', parent from pragma_foreign_key_check('{name}')" for name in tables)
@@ -62,7 +62,7 @@ def _damage(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | 
     return None
 
 
-def _other_types(name: str, rows: str) -> str | None:
+def _wrong_types_query(name: str, rows: str) -> str | None:
     """The query for a row in which a text or a time is something else: SQLite stores any type in any column."""
     columns = metadata.tables[name].columns if name in metadata.tables else ()
     texts = [column.name for column in columns if isinstance(column.type, Text | UtcDateTime)]
@@ -71,7 +71,7 @@ def _other_types(name: str, rows: str) -> str | None:
     return f"select '{name}' from {rows} where {' or '.join(others)} limit 1" if texts else None
 
 
-def _damage_of_large(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | None:
+def _damage_of_large_tables(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | None:
     for name in tables:
         if found := _damage_at_ends(connection, name):
             return name, found
@@ -83,7 +83,7 @@ def _damage_at_ends(connection: Connection, name: str) -> str | None:
     table = metadata.tables[name]
     is_by_rowid = table.dialect_options["sqlite"]["with_rowid"]
     key = ["rowid"] if is_by_rowid else [column.name for column in table.primary_key]
-    query = _other_types(name, _ends(name, "*", key))
+    query = _wrong_types_query(name, _end_rows_query(name, "*", key))
     if query and connection.exec_driver_sql(query).first():
         return "a row of another table"
     for index, origin in connection.exec_driver_sql(f"select name, origin from pragma_index_list('{name}')").all():
@@ -92,26 +92,28 @@ def _damage_at_ends(connection: Connection, name: str) -> str | None:
         query = f"select name from pragma_index_info('{index}') order by seqno"
         columns = list(dict.fromkeys([*connection.exec_driver_sql(query).scalars(), *key]))
         by_index = f'indexed by "{index}"'
-        if _lacks(connection, name, by_index, _ends(name, _listed(columns), key), columns):
+        if _has_missing_rows(connection, name, by_index, _end_rows_query(name, _column_list(columns), key), columns):
             return f"rows are missing from index {index}"
-        if _lacks(connection, name, "", _ends(f"{name} {by_index}", _listed(columns), columns), columns):
+        if _has_missing_rows(
+            connection, name, "", _end_rows_query(f"{name} {by_index}", _column_list(columns), columns), columns
+        ):
             return f"index {index} has rows that the table has not"
     return None
 
 
-def _listed(columns: Sequence[str], ending: str = "") -> str:
+def _column_list(columns: Sequence[str], ending: str = "") -> str:
     return ", ".join(f'"{name}"{ending}' for name in columns)
 
 
-def _ends(table: str, listed: str, order: Sequence[str]) -> str:
+def _end_rows_query(table: str, listed: str, order: Sequence[str]) -> str:
     first, last = (
-        f"select * from (select {listed} from {table} order by {_listed(order, way)} limit {ENDS})"
+        f"select * from (select {listed} from {table} order by {_column_list(order, way)} limit {END_ROWS})"
         for way in ("", " desc")
     )
     return f"({first} union all {last})"
 
 
-def _lacks(connection: Connection, table: str, by: str, rows: str, columns: Sequence[str]) -> bool:
+def _has_missing_rows(connection: Connection, table: str, by: str, rows: str, columns: Sequence[str]) -> bool:
     """Whether one of the rows isn't found in the table, or ``by`` its index."""
     same = " and ".join(f'found."{name}" is ends."{name}"' for name in columns)
     query = f"select 1 from {rows} as ends where not exists (select 1 from {table} as found {by} where {same})"

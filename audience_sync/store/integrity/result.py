@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 #: Problems of a kind that are named; of more the number is said.
-MOST_NAMED = 5
+MAX_LISTED = 5
 RESTORE = "Restore a backup of the store, then: audience-sync resync"
 RESYNC = "Restore a backup, or: audience-sync resync"
 
 
-class Examined(NamedTuple):
+class CheckResult(NamedTuple):
     """One part of the store. ``part``: database, schema, snapshots, members, rows or positions."""
 
-    part: str
-    good: bool
+    area: str
+    is_ok: bool
     message: str
 
 
-def said(part: str, problems: Sequence[str], otherwise: str, remedy: str) -> Examined:
+def check_result(part: str, problems: Sequence[str], otherwise: str, remedy: str) -> CheckResult:
     if not problems:
-        return Examined(part, True, otherwise)
-    more = f" and {len(problems) - MOST_NAMED:,} more" if len(problems) > MOST_NAMED else ""
-    return Examined(part, False, f"{'; '.join(problems[:MOST_NAMED])}{more}. {remedy}")
+        return CheckResult(part, True, otherwise)
+    more = f" and {len(problems) - MAX_LISTED:,} more" if len(problems) > MAX_LISTED else ""
+    return CheckResult(part, False, f"{'; '.join(problems[:MAX_LISTED])}{more}. {remedy}")

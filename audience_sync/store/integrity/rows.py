@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, select
 
-from audience_sync.store.integrity.result import RESTORE, Examined, said
+from audience_sync.store.integrity.result import RESTORE, CheckResult, check_result
 from audience_sync.store.tables import (
     changes,
     delivery_cursors,
@@ -27,18 +27,18 @@ from audience_sync.store.tables import (
 from audience_sync.text import pluralize
 
 #: Too many to read each, and of types that take whatever there is.
-_MANY = (segment_parts, members, changes)
+_LARGE_TABLES = (segment_parts, members, changes)
 
 
-def rows(connection: Connection) -> Examined:
-    problems = [*_unreadable(connection), *_alone(connection), *_lost(connection)]
-    return said("rows", problems, "all rows can be read; no row lacks its parent", RESTORE)
+def check_rows(connection: Connection) -> CheckResult:
+    problems = [*_unreadable_rows(connection), *_single_row_problems(connection), *_orphans(connection)]
+    return check_result("rows", problems, "all rows can be read; no row lacks its parent", RESTORE)
 
 
-def _unreadable(connection: Connection) -> Iterator[str]:
+def _unreadable_rows(connection: Connection) -> Iterator[str]:
     """SQLite takes any text for a time."""
     for table in metadata.sorted_tables:
-        if table not in _MANY:
+        if table not in _LARGE_TABLES:
             try:
                 for _ in connection.execute(select(table).execution_options(yield_per=1_000)):
                     pass
@@ -46,14 +46,14 @@ def _unreadable(connection: Connection) -> Iterator[str]:
                 yield f"a value of {table.name} can't be read ({type(error).__name__})"
 
 
-def _alone(connection: Connection) -> Iterator[str]:
+def _single_row_problems(connection: Connection) -> Iterator[str]:
     for table in (installation, lease):
         count = connection.execute(select(func.count()).select_from(table)).scalar_one()
         if count != 1:
             yield f"{table.name} has {pluralize(count, 'row')} instead of one"
 
 
-def _lost(connection: Connection) -> Iterator[str]:
+def _orphans(connection: Connection) -> Iterator[str]:
     """Rows without what they belong to, also where no foreign key says so."""
     values, terms = refused_values.c, subscription_history.c
     refused = and_(values.destination_id == refusals.c.destination_id, values.user_id == refusals.c.user_id)

@@ -7,26 +7,28 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from audience_sync.store.integrity.result import RESTORE, Examined, said
+from audience_sync.store.integrity.result import RESTORE, CheckResult, check_result
 from audience_sync.store.tables import VIEWS, metadata
 
 
-def schema(connection: Connection) -> Examined:
+def check_schema(connection: Connection) -> CheckResult:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     context = MigrationContext.configure(connection, opts={"include_object": _is_ours})
-    problems = [_words(each) for each in compare_metadata(context, metadata)]
-    problems += [f"the view {name} is missing, or can't be read" for name in VIEWS if not _is_view(connection, name)]
+    problems = [_describe(each) for each in compare_metadata(context, metadata)]
+    problems += [
+        f"the view {name} is missing, or can't be read" for name in VIEWS if not _can_read_view(connection, name)
+    ]
     good = f"{len(metadata.tables)} tables and {len(VIEWS)} views are as expected"
-    return said("schema", problems, good, RESTORE)
+    return check_result("schema", problems, good, RESTORE)
 
 
 def _is_ours(_object: Any, name: str | None, kind: str, reflected: bool, _compared: Any) -> bool:
     return not (kind == "table" and reflected and name not in metadata.tables)
 
 
-def _words(difference: Any) -> str:
+def _describe(difference: Any) -> str:
     """Of Alembic's differences: what it would have to do."""
     if isinstance(difference, list):  # of one column
         return f"the column {difference[0][3]} of {difference[0][2]} is another"
@@ -37,7 +39,7 @@ def _words(difference: Any) -> str:
     return f"the {what.removeprefix('remove ')} {getattr(difference[1], 'name', '')} is {state}"
 
 
-def _is_view(connection: Connection, name: str) -> bool:
+def _can_read_view(connection: Connection, name: str) -> bool:
     try:
         with connection.begin_nested():
             connection.execute(text(f"select * from {name} limit 1"))

@@ -9,45 +9,45 @@ from sqlalchemy import Connection, func, select
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind
 from audience_sync.store.audiences.properties import Property
-from audience_sync.store.integrity.result import RESYNC, Examined, said
-from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, download_segments
+from audience_sync.store.integrity.result import RESYNC, CheckResult, check_result
+from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, download_chain
 from audience_sync.store.tables import absences, held_out, segment_parts, segments
 from audience_sync.store.tables import members as members_table
 from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace, quote_literal
 
-REMAKE = "One run with `members_table: false` and another with `true` make it anew"
+REBUILD = "One run with `members_table: false` and another with `true` make it anew"
 
 
-def fetched(
+def download_chains(
     connection: Connection, workspace: Workspace, chains: Mapping[int, Chain]
 ) -> tuple[dict[int, Chain], list[str]]:
     """Those that are what was written, and what is said of the others."""
     found, damaged = {}, []
     for chain_id, chain in chains.items():
         try:
-            found[chain_id] = download_segments(connection, workspace, chain)
+            found[chain_id] = download_chain(connection, workspace, chain)
         except StoreDamagedError:
             damaged.append(f"the snapshot of {', '.join(chain.keys)} is damaged (its checksum does not match)")
     return found, damaged
 
 
-def snapshots(
+def check_snapshots(
     connection: Connection, workspace: Workspace, chains: Mapping[int, Chain], damaged: Sequence[str]
-) -> Examined:
-    count = sum(len(chain.segments) for chain in chains.values())
-    problems = [*damaged, *_sizes(connection)]
+) -> CheckResult:
+    count = sum(len(chain.files) for chain in chains.values())
+    problems = [*damaged, *_size_problems(connection)]
     for chain in chains.values():
-        problems += _chain(workspace, chain)
+        problems += _chain_problems(workspace, chain)
     good = f"{pluralize(len(chains), 'snapshot')}, {pluralize(count, 'file')}: all checksums match"
-    return said("snapshots", problems, good, RESYNC)
+    return check_result("snapshots", problems, good, RESYNC)
 
 
-def _chain(workspace: Workspace, chain: Chain) -> Iterator[str]:
+def _chain_problems(workspace: Workspace, chain: Chain) -> Iterator[str]:
     keys = ", ".join(chain.keys)
-    if any(each.kind == BASE for each in chain.segments[1:]):
+    if any(each.kind == BASE for each in chain.files[1:]):
         yield f"the snapshot of {keys} has a base that is not its first segment"
-    for each in chain.segments:
+    for each in chain.files:
         rows = workspace.one(f"select count(*) from read_parquet({quote_literal(str(each.path))})")[0]
         if rows != each.rows:
             yield f"a segment of {keys} has {rows:,} rows instead of {each.rows:,}"
@@ -56,7 +56,7 @@ def _chain(workspace: Workspace, chain: Chain) -> Iterator[str]:
         yield f"the snapshot of {keys} has {users:,} users instead of {chain.user_count:,}"
 
 
-def _sizes(connection: Connection) -> Iterator[str]:
+def _size_problems(connection: Connection) -> Iterator[str]:
     size = func.coalesce(func.sum(func.length(segment_parts.c.body)), 0)
     query = select(segments.c.id, segments.c.bytes, size).join(segment_parts, isouter=True).group_by(segments.c.id)
     for segment, expected, found in connection.execute(query):
@@ -64,7 +64,7 @@ def _sizes(connection: Connection) -> Iterator[str]:
             yield f"segment {segment} has {found:,} bytes instead of {expected:,}"
 
 
-def absent(connection: Connection, workspace: Workspace) -> tuple[str, str]:
+def load_non_members(connection: Connection, workspace: Workspace) -> tuple[str, str]:
     """DuckDB's tables of the members who are missing and stay, and of the users who are held out."""
     columns = {"property_id": "integer", "user_id": "varchar"}
     one, other = (
@@ -74,7 +74,7 @@ def absent(connection: Connection, workspace: Workspace) -> tuple[str, str]:
     return one, other
 
 
-def members(
+def check_members(
     connection: Connection,
     workspace: Workspace,
     known: Mapping[str, Property],
@@ -82,7 +82,7 @@ def members(
     absent: tuple[str, str],
     *,
     kept: bool,
-) -> Examined:
+) -> CheckResult:
     """The plain table against the snapshots, which are the truth; and who is said to be one, or not to be."""
     problems: list[str] = []
     rows = 0
@@ -90,21 +90,23 @@ def members(
         if each.kind is not PropertyKind.AUDIENCE or each.chain_id not in chains:
             continue
         snapshot = f"select user_id from ({current_rows_query(chains[each.chain_id])})"
-        problems += _said_of(workspace, each, snapshot, absent)
+        problems += _non_member_problems(workspace, each, snapshot, absent)
         if kept:
-            table = _loaded(connection, workspace, each)
+            table = _load_members(connection, workspace, each)
             rows += workspace.one(f"select count(*) from {table}")[0]
-            problems += _different(workspace, each, snapshot, table)
+            problems += _table_problems(workspace, each, snapshot, table)
             workspace.run(f"drop table {table}")
     good = (
         f"{pluralize(rows, 'row')} match the snapshots"
         if kept
         else "the table of members is not stored (`members_table: false`)"
     )
-    return said("members", problems, good, REMAKE)
+    return check_result("members", problems, good, REBUILD)
 
 
-def _said_of(workspace: Workspace, audience: Property, snapshot: str, absent: tuple[str, str]) -> Iterator[str]:
+def _non_member_problems(
+    workspace: Workspace, audience: Property, snapshot: str, absent: tuple[str, str]
+) -> Iterator[str]:
     missing, held_out = (f"select user_id from {table} where property_id = {audience.id}" for table in absent)
     strangers = workspace.one(f"select count(*) from ({missing}) anti join ({snapshot}) using (user_id)")[0]
     if strangers:
@@ -114,13 +116,13 @@ def _said_of(workspace: Workspace, audience: Property, snapshot: str, absent: tu
         yield f"of {audience.key} {pluralize(both, 'user')} are members and held out at once"
 
 
-def _loaded(connection: Connection, workspace: Workspace, audience: Property) -> str:
+def _load_members(connection: Connection, workspace: Workspace, audience: Property) -> str:
     query = select(members_table.c.user_id).where(members_table.c.property_id == audience.id)
     result = connection.execute(query.execution_options(yield_per=10_000))
     return workspace.load({"user_id": "varchar"}, result.partitions())
 
 
-def _different(workspace: Workspace, audience: Property, snapshot: str, table: str) -> Iterator[str]:
+def _table_problems(workspace: Workspace, audience: Property, snapshot: str, table: str) -> Iterator[str]:
     extra = workspace.one(f"select count(*) from {table} anti join ({snapshot}) using (user_id)")[0]
     missing = workspace.one(f"select count(*) from ({snapshot}) anti join {table} using (user_id)")[0]
     if extra or missing:

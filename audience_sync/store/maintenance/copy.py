@@ -17,7 +17,7 @@ BATCH = 1_000
 LARGE_BATCH = 1
 
 
-def copy(source: Store, target: Store) -> dict[str, int]:
+def copy_store(source: Store, target: Store) -> dict[str, int]:
     """Copy every row into an empty store; returns the rows of each table.
 
     One transaction in the target: it has everything or nothing. Runs can't start meanwhile, on either store.
@@ -32,11 +32,11 @@ def copy(source: Store, target: Store) -> dict[str, int]:
 
 def _copy_all(held: Lease, target: Store, reading: Connection) -> dict[str, int]:
     with target.writing() as writing:
-        _refuse_itself(target, reading, writing)
+        _refuse_same_store(target, reading, writing)
         token = acquire_row(writing)
         _refuse_used(target, writing)
-        counts = {table.name: _copy(reading, writing, table) for table in _tables()}
-        _continue_numbers(writing)
+        counts = {table.name: _copy_table(reading, writing, table) for table in _tables()}
+        _continue_sequences(writing)
         release_row(writing, token)
         held.check(reading)  # a copy that slept while a run wrote into the source would be of two states
     return counts
@@ -46,7 +46,7 @@ def _tables() -> list[Table]:
     return [table for table in metadata.sorted_tables if table is not lease]
 
 
-def _refuse_itself(target: Store, reading: Connection, writing: Connection) -> None:
+def _refuse_same_store(target: Store, reading: Connection, writing: Connection) -> None:
     identity = select(installation.c.uuid)
     if reading.execute(identity).scalar_one() == writing.execute(identity).scalar_one():
         raise StoreError(f"{target.label} is this store, or a copy of it. Nothing was copied: name an empty one.")
@@ -61,13 +61,15 @@ def _refuse_used(target: Store, writing: Connection) -> None:
     writing.execute(delete(installation))  # what a fresh schema brings
 
 
-def _copy(reading: Connection, writing: Connection, table: Table) -> int:
+def _copy_table(reading: Connection, writing: Connection, table: Table) -> int:
     size = LARGE_BATCH if "body" in table.c else BATCH
     query = select(table).order_by(*table.primary_key).execution_options(yield_per=size)
     with reading.execute(query) as result:
         for rows in result.partitions():
             writing.execute(insert(table), [dict(row._mapping) for row in rows])
-    (read, sum_before), (written, sum_after) = (_sum(connection, table) for connection in (reading, writing))
+    (read, sum_before), (written, sum_after) = (
+        _count_and_checksum(connection, table) for connection in (reading, writing)
+    )
     if read != written:
         raise StoreError(f"The copy of {table.name} has {written} rows instead of {read}. Nothing was kept.")
     if sum_before != sum_after:
@@ -75,7 +77,7 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
     return written
 
 
-def _sum(connection: Connection, table: Table) -> tuple[int, int]:
+def _count_and_checksum(connection: Connection, table: Table) -> tuple[int, int]:
     """The rows, and a checksum of their contents in whatever order: databases sort texts in their own ways."""
     size = LARGE_BATCH if "body" in table.c else BATCH
     count, total = 0, 0
@@ -93,7 +95,7 @@ def _count(connection: Connection, table: Table) -> int:
     return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
-def _continue_numbers(connection: Connection) -> None:
+def _continue_sequences(connection: Connection) -> None:
     """PostgreSQL counts new ids by itself: from the highest one on."""
     if connection.dialect.name != "postgresql":
         return

@@ -16,12 +16,12 @@ from audience_sync.store.connection.lease import acquire
 from audience_sync.store.maintenance.grants import is_owner
 from audience_sync.store.snapshots.chain import (
     Chain,
-    Segment,
+    SnapshotFile,
     current_rows_query,
-    download_segments,
-    replace_segment,
+    download_chain,
+    replace_file,
     trait_column,
-    write_segment,
+    write_snapshot_file,
 )
 from audience_sync.store.tables import (
     absences,
@@ -44,7 +44,7 @@ from audience_sync.text import form, pluralize
 from audience_sync.workspace import Workspace, quote_literal
 
 #: Tables with a row (or several) about a user.
-ABOUT_USERS = (
+USER_TABLES = (
     *(absences, changes, members, refused_values, refusals, rejected_calls, rejections, hold_samples),
     *(held_out, withheld_values, suppressions, past_suppressions),
 )
@@ -62,14 +62,14 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
                 "deleted in its files. Nothing was erased. Run it as the owner."
             )
     with acquire(store) as lease, Workspace(memory_limit) as workspace, lease.transaction() as connection:
-        stored = [download_segments(connection, workspace, chain) for chain in _chains(connection)]
-        users = _every_id(workspace, stored, users)
-        known = {user for user in users if _knows(connection, workspace, stored, user)}
+        stored = [download_chain(connection, workspace, chain) for chain in _chains(connection)]
+        users = _with_aliases(workspace, stored, users)
+        known = {user for user in users if _is_stored(connection, workspace, stored, user)}
         for chain in stored:
-            _rewrite(connection, workspace, chain, users)
+            _rewrite_chain(connection, workspace, chain, users)
         for user in users:
             _rename_range_bounds(connection, workspace, stored, user)
-        for table in ABOUT_USERS:
+        for table in USER_TABLES:
             for user in users:
                 connection.execute(delete(table).where(table.c.user_id == user))
         add_tombstones(connection, users)
@@ -84,14 +84,14 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
     return len(known)
 
 
-def _every_id(workspace: Workspace, stored: Sequence[Chain], users: Sequence[str]) -> list[str]:
+def _with_aliases(workspace: Workspace, stored: Sequence[Chain], users: Sequence[str]) -> list[str]:
     """These users under all of their ids."""
     found = set(users)
     for chain in stored:
         if chain.keys == (ALIAS_KEY,):
             ids = f"""list_append(from_json({trait_column(ALIAS_KEY)}, '["VARCHAR"]'), user_id)"""
             mine = f"select {ids} as ids from ({current_rows_query(chain)})"
-            for (each,) in workspace.all(f"from ({mine}) where list_has_any(ids, [{_list(users)}])"):
+            for (each,) in workspace.all(f"from ({mine}) where list_has_any(ids, [{_sql_list(users)}])"):
                 found.update(each)
     return sorted(found)
 
@@ -100,43 +100,43 @@ def _chains(connection: Connection) -> list[Chain]:
     return list(read_chains(connection, read_properties(connection).values()).values())
 
 
-def _list(users: Sequence[str]) -> str:
+def _sql_list(users: Sequence[str]) -> str:
     return ", ".join(quote_literal(user) for user in users)
 
 
-def _knows(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> bool:
+def _is_stored(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> bool:
     in_rows = any(
         connection.execute(select(func.count()).select_from(table).where(table.c.user_id == user)).scalar_one()
-        for table in ABOUT_USERS
+        for table in USER_TABLES
     )
-    return in_rows or any(_rows(workspace, segment.path, [user]) for chain in stored for segment in chain.segments)
+    return in_rows or any(_count_rows(workspace, segment.path, [user]) for chain in stored for segment in chain.files)
 
 
-def _rows(workspace: Workspace, path: Path, users: Sequence[str]) -> int:
-    query = f"select count(*) from read_parquet({quote_literal(str(path))}) where user_id in ({_list(users)})"
+def _count_rows(workspace: Workspace, path: Path, users: Sequence[str]) -> int:
+    query = f"select count(*) from read_parquet({quote_literal(str(path))}) where user_id in ({_sql_list(users)})"
     return int(workspace.one(query)[0])
 
 
-def _rewrite(connection: Connection, workspace: Workspace, chain: Chain, users: Sequence[str]) -> None:
+def _rewrite_chain(connection: Connection, workspace: Workspace, chain: Chain, users: Sequence[str]) -> None:
     """The segments that name these users, without them."""
-    if not any(_rows(workspace, segment.path, users) for segment in chain.segments):
+    if not any(_count_rows(workspace, segment.path, users) for segment in chain.files):
         return
-    gone = workspace.one(f"select count(*) from ({current_rows_query(chain)}) where user_id in ({_list(users)})")[0]
+    gone = workspace.one(f"select count(*) from ({current_rows_query(chain)}) where user_id in ({_sql_list(users)})")[0]
     connection.execute(update(chains).where(chains.c.id == chain.id).values(users=chains.c.users - gone))
-    for place, segment in enumerate(chain.segments):
-        if _rows(workspace, segment.path, users):
-            replace_segment(connection, chain, place, _without(workspace, segment, users))
+    for place, segment in enumerate(chain.files):
+        if _count_rows(workspace, segment.path, users):
+            replace_file(connection, chain, place, _file_without(workspace, segment, users))
 
 
-def _without(workspace: Workspace, segment: Segment, users: Sequence[str]) -> Segment:
-    rest = f"select * from read_parquet({quote_literal(str(segment.path))}) where user_id not in ({_list(users)})"
-    return write_segment(workspace, segment.kind, rest)
+def _file_without(workspace: Workspace, segment: SnapshotFile, users: Sequence[str]) -> SnapshotFile:
+    rest = f"select * from read_parquet({quote_literal(str(segment.path))}) where user_id not in ({_sql_list(users)})"
+    return write_snapshot_file(workspace, segment.kind, rest)
 
 
 def _rename_range_bounds(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> None:
     """Where a delivery got to, or a request's users began or ended, may be named by this user: the one before
     stands for them. Nobody lies between the two but users who come later, whose changes are newer than both."""
-    before = _before(workspace, stored, user)
+    before = _previous_user(workspace, stored, user)
     ends_here = (delivered_ranges.c.through_user == user) & (delivered_ranges.c.after_user >= before)
     connection.execute(delete(delivered_ranges).where(ends_here))
     for table in (delivered_ranges, requests):
@@ -148,8 +148,8 @@ def _replace(connection: Connection, table: Table, where: ColumnElement[bool], c
     connection.execute(update(table).where(where).values({column: value}))
 
 
-def _before(workspace: Workspace, stored: Sequence[Chain], user: str) -> str:
-    paths = [str(segment.path) for chain in stored for segment in chain.segments]
+def _previous_user(workspace: Workspace, stored: Sequence[Chain], user: str) -> str:
+    paths = [str(segment.path) for chain in stored for segment in chain.files]
     if not paths:
         return ""
     files = ", ".join(quote_literal(path) for path in paths)

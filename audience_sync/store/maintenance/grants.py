@@ -9,13 +9,13 @@ from sqlalchemy import Connection, bindparam, inspect, text
 from audience_sync.store.tables import metadata
 
 #: What others than the owner may do with the views: each as a name and the statement that grants it.
-_RIGHTS = text(
+_VIEW_GRANTS = text(
     "select c.relname, format('grant %s on %I to %s', a.privilege_type, c.relname, "
     "case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end) "
     "from pg_class c, aclexplode(c.relacl) a "
     "where c.relkind = 'v' and c.relnamespace = current_schema()::regnamespace and a.grantee <> c.relowner"
 )
-_OWNED = text(
+_OWNS_TABLES = text(
     "select coalesce(bool_and(pg_has_role(relowner, 'usage')), true) from pg_class "
     "where relkind = 'r' and relnamespace = current_schema()::regnamespace and relname in :names"
 ).bindparams(bindparam("names", expanding=True))
@@ -25,7 +25,7 @@ def read_grants(connection: Connection) -> Sequence[tuple[str, str]]:
     """Those to the views, which a migration may make anew."""
     if connection.dialect.name != "postgresql":
         return []
-    return [(row[0], row[1]) for row in connection.execute(_RIGHTS)]
+    return [(row[0], row[1]) for row in connection.execute(_VIEW_GRANTS)]
 
 
 def restore_grants(connection: Connection, granted: Sequence[tuple[str, str]]) -> None:
@@ -40,4 +40,4 @@ def is_owner(connection: Connection) -> bool:
     """Whether this user owns all tables, so that VACUUM does not pass over any."""
     if connection.dialect.name != "postgresql":
         return True
-    return bool(connection.execute(_OWNED, {"names": list(metadata.tables)}).scalar())
+    return bool(connection.execute(_OWNS_TABLES, {"names": list(metadata.tables)}).scalar())

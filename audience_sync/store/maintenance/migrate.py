@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: The newest revision in migrations/; known here so that an up-to-date store needs no Alembic.
 HEAD = "0022"
 #: Since this revision the lease has a time to live.
-LEASE_LIVES_SINCE = "0019"
+TIME_TO_LIVE_SINCE = "0019"
 
 
 def folder() -> Path:
@@ -110,13 +110,13 @@ def _run_alembic(store: Store, direction: str, target: str) -> Path | None:
                 return None
         token = None
         if before:
-            token = acquire_row(connection, is_old=before < LEASE_LIVES_SINCE)
+            token = acquire_row(connection, is_old=before < TIME_TO_LIVE_SINCE)
             backup = _back_up(store, before) if direction == "upgrade" else None
         granted = read_grants(connection)
         getattr(command, direction)(alembic_config(connection), target)
         restore_grants(connection, granted)
         _refuse_orphans(store, connection)
-        _furnish(connection)
+        _insert_required_rows(connection)
         if token is not None and inspect(connection).has_table("lease"):
             release_row(connection, token)
     return backup
@@ -141,7 +141,7 @@ def _refuse_orphans(store: Store, connection: Connection) -> None:
         )
 
 
-def _furnish(connection: Connection) -> None:
+def _insert_required_rows(connection: Connection) -> None:
     """The two rows that every store has."""
     from audience_sync.store.tables import installation, lease
 

@@ -11,7 +11,7 @@ from audience_sync.store.tables import runs
 from audience_sync.store.tables.types import UtcDateTime
 
 #: A clock further from the newest run is doubted: a week, and half a day more for a weekly run that is late.
-LIMIT = timedelta(days=7, hours=12)
+MAX_CLOCK_DISTANCE = timedelta(days=7, hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def run_clock(newest: datetime | None, now: datetime, *, accept: bool = False) -
     """``accept``: a person confirms that ``now`` is right, however far it is from the newest run."""
     if newest is None or accept:
         return RunClock(now, newest, now)
-    return RunClock(now, newest, None if abs(now - newest) > LIMIT else max(now, newest))
+    return RunClock(now, newest, None if abs(now - newest) > MAX_CLOCK_DISTANCE else max(now, newest))
 
 
 def counted_at(of: FromClause) -> ColumnElement[datetime]:

@@ -32,7 +32,7 @@ from audience_sync.store.tables import (
 )
 
 #: What goes whole, run by run.
-_BY_RUN: Mapping[HistoryKind, tuple[Table, ...]] = {
+_TABLES_BY_RUN: Mapping[HistoryKind, tuple[Table, ...]] = {
     HistoryKind.REQUESTS: (requests,),
     HistoryKind.REJECTED_ROWS: (rejections,),
     HistoryKind.RUNS: (run_audiences, run_destinations),
@@ -62,7 +62,7 @@ def mark_pruned(connection: Connection, history: HistoryKind, through: int) -> N
         row = {"history": history.value, "through_run": through, "next_run": 0, "after_user": ""}
         connection.execute(insert(pruned_history).values(row))
     elif known.through_run < through:
-        _set(connection, history, through_run=through)
+        _update_state(connection, history, through_run=through)
 
 
 def prune(connection: Connection, history: HistoryKind, rows: int) -> bool:
@@ -72,7 +72,7 @@ def prune(connection: Connection, history: HistoryKind, rows: int) -> bool:
         return False
     if history is HistoryKind.CHANGES:
         return _prune_changes(connection, state, rows)
-    more = [_prune_table(connection, table, state.through_run, rows) for table in _BY_RUN[history]]
+    more = [_prune_table(connection, table, state.through_run, rows) for table in _TABLES_BY_RUN[history]]
     if history is HistoryKind.RUNS:
         _prune_samples(connection, state.through_run)
         _prune_slots(connection, state.through_run)
@@ -101,21 +101,21 @@ def _prune_changes(connection: Connection, state: Row[Any], rows: int) -> bool:
     gone = select(old.c.run_id, old.c.user_id, old.c.property_id).join_from(by, old, replaced)
     connection.execute(delete(changes).where(_key(changes).in_(gone)))
     if last is None:
-        _set(connection, HistoryKind.CHANGES, next_run=state.through_run + 1, after_user="")
+        _update_state(connection, HistoryKind.CHANGES, next_run=state.through_run + 1, after_user="")
     else:
-        _set(connection, HistoryKind.CHANGES, next_run=last.run_id, after_user=last.user_id)
+        _update_state(connection, HistoryKind.CHANGES, next_run=last.run_id, after_user=last.user_id)
     return last is not None
 
 
 def _prune_table(connection: Connection, table: Table, through: int, rows: int) -> bool:
     old = table.c.run_id <= through
     if table is requests:
-        old &= ~exists().where(rejected_calls.c.request_id == requests.c.id, _is_owed())
+        old &= ~exists().where(rejected_calls.c.request_id == requests.c.id, _is_call_pending())
     oldest = select(*table.primary_key).where(old).order_by(table.c.run_id).limit(rows)
     return connection.execute(delete(table).where(_key(table).in_(oldest))).rowcount >= rows
 
 
-def _is_owed() -> ColumnElement[bool]:
+def _is_call_pending() -> ColumnElement[bool]:
     """Whether a call that was not taken is still refused or withheld: the request says why."""
     return or_(
         *(
@@ -153,5 +153,5 @@ def _key(table: Table) -> ColumnElement[Any]:
     return columns[0] if len(columns) == 1 else tuple_(*columns)
 
 
-def _set(connection: Connection, history: HistoryKind, **values: object) -> None:
+def _update_state(connection: Connection, history: HistoryKind, **values: object) -> None:
     connection.execute(update(pruned_history).where(pruned_history.c.history == history.value).values(values))

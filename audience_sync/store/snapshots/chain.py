@@ -23,7 +23,7 @@ BASE, DELTA = "base", "delta"
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class SnapshotFile:
     """A Parquet file in the workspace: ``user_id``, ``run_id`` and ``present`` or one column per trait."""
 
     kind: str
@@ -44,13 +44,13 @@ class Chain:
     kind: PropertyKind
     keys: tuple[str, ...]
     user_count: int
-    segments: tuple[Segment, ...] = ()
+    files: tuple[SnapshotFile, ...] = ()
     rebuilt: bool = False
     changed: int = 0
 
     @property
-    def deltas(self) -> tuple[Segment, ...]:
-        return tuple(segment for segment in self.segments if segment.kind == DELTA)
+    def deltas(self) -> tuple[SnapshotFile, ...]:
+        return tuple(segment for segment in self.files if segment.kind == DELTA)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -59,11 +59,11 @@ class Chain:
             return ("present",)
         return tuple(trait_column(key) for key in self.keys)
 
-    def with_delta(self, delta: Segment, users: int) -> Chain:
-        return replace(self, segments=(*self.segments, delta), user_count=users)
+    def with_delta(self, delta: SnapshotFile, users: int) -> Chain:
+        return replace(self, files=(*self.files, delta), user_count=users)
 
-    def with_base(self, base: Segment, users: int) -> Chain:
-        return replace(self, segments=(base,), user_count=users, rebuilt=False)
+    def with_base(self, base: SnapshotFile, users: int) -> Chain:
+        return replace(self, files=(base,), user_count=users, rebuilt=False)
 
 
 def trait_name(key: str) -> str:
@@ -82,11 +82,11 @@ def current_rows_query(chain: Chain) -> str:
     Of each user the row in the newest segment counts (one run may write two, of several sources of traits);
     users who left, or whose traits are all gone, are not in it.
     """
-    if not chain.segments:
-        return _nobody(chain)
+    if not chain.files:
+        return _empty_query(chain)
     columns = ", ".join(("user_id", "run_id", *chain.columns))
-    has_base = any(segment.kind == BASE for segment in chain.segments)
-    base = f"select {columns} from read_parquet({_paths(chain, BASE)})" if has_base else _nobody(chain)
+    has_base = any(segment.kind == BASE for segment in chain.files)
+    base = f"select {columns} from read_parquet({_paths(chain, BASE)})" if has_base else _empty_query(chain)
     if not chain.deltas:
         return base
     newest = (
@@ -96,28 +96,28 @@ def current_rows_query(chain: Chain) -> str:
     return (
         f"with newest as materialized ({newest}) "
         f"select {columns} from ({base}) anti join newest using (user_id) "
-        f"union all select {columns} from newest where {_is_there(chain)}"
+        f"union all select {columns} from newest where {_is_present(chain)}"
     )
 
 
 def _paths(chain: Chain, kind: str) -> str:
     """The files in the order they were written, as an SQL list."""
-    return f"[{', '.join(quote_literal(str(segment.path)) for segment in chain.segments if segment.kind == kind)}]"
+    return f"[{', '.join(quote_literal(str(segment.path)) for segment in chain.files if segment.kind == kind)}]"
 
 
-def _nobody(chain: Chain) -> str:
+def _empty_query(chain: Chain) -> str:
     kind = "boolean" if chain.kind is PropertyKind.AUDIENCE else "varchar"
     nulls = "".join(f", null::{kind} as {column}" for column in chain.columns)
     return f"select null::varchar as user_id, null::integer as run_id{nulls} where false"
 
 
-def _is_there(chain: Chain) -> str:
+def _is_present(chain: Chain) -> str:
     if chain.kind is PropertyKind.AUDIENCE:
         return "present"
     return f"coalesce({', '.join(chain.columns)}) is not null"
 
 
-def write_segment(workspace: Workspace, kind: str, query: str) -> Segment:
+def write_snapshot_file(workspace: Workspace, kind: str, query: str) -> SnapshotFile:
     """A segment from the rows of a query."""
     path = workspace.path(".parquet")
     workspace.run(
@@ -125,23 +125,23 @@ def write_segment(workspace: Workspace, kind: str, query: str) -> Segment:
         "(format parquet, compression zstd, compression_level 1)"
     )
     rows = workspace.one(f"select count(*) from read_parquet({quote_literal(str(path))})")[0]
-    return Segment(kind, path, rows)
+    return SnapshotFile(kind, path, rows)
 
 
-def download_segments(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
+def download_chain(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
     """The chain with its segments as files in the workspace.
 
     Raises StoreDamagedError where one is not what was written.
     """
     query = select(segments).where(segments.c.chain_id == chain.id).order_by(segments.c.id)
     fetched = tuple(
-        Segment(row.kind, _fetch(connection, workspace, chain, row.id, row.checksum), row.row_count)
+        SnapshotFile(row.kind, _download_file(connection, workspace, chain, row.id, row.checksum), row.row_count)
         for row in connection.execute(query).all()
     )
-    return replace(chain, segments=fetched)
+    return replace(chain, files=fetched)
 
 
-def _fetch(connection: Connection, workspace: Workspace, chain: Chain, segment: int, checksum: str) -> Path:
+def _download_file(connection: Connection, workspace: Workspace, chain: Chain, segment: int, checksum: str) -> Path:
     path = workspace.path(".parquet")
     digest = hashlib.blake2b(digest_size=16)
     parts = select(segment_parts.c.body).where(segment_parts.c.segment_id == segment).order_by(segment_parts.c.number)
@@ -150,11 +150,11 @@ def _fetch(connection: Connection, workspace: Workspace, chain: Chain, segment: 
             digest.update(body)
             file.write(body)
     if digest.hexdigest() != checksum:
-        raise StoreDamagedError(_damaged(chain, segment))
+        raise StoreDamagedError(_damage_message(chain, segment))
     return path
 
 
-def _damaged(chain: Chain, segment: int) -> str:
+def _damage_message(chain: Chain, segment: int) -> str:
     what = "audience" if chain.kind is PropertyKind.AUDIENCE else "computed traits"
     keys = ", ".join(chain.keys)
     return (
@@ -164,30 +164,30 @@ def _damaged(chain: Chain, segment: int) -> str:
     )
 
 
-def save_segments(connection: Connection, chain: Chain, new: Sequence[Segment], run: RunId) -> int:
+def save_files(connection: Connection, chain: Chain, new: Sequence[SnapshotFile], run: RunId) -> int:
     """Store new segments; a new base replaces all that was before. Returns the chain's id."""
-    chain_id = chain.id if chain.id is not None else _create(connection, chain)
+    chain_id = chain.id if chain.id is not None else _create_chain(connection, chain)
     connection.execute(update(chains).where(chains.c.id == chain_id).values(users=chain.user_count, changed_run_id=run))
     if any(segment.kind == BASE for segment in new):
-        clear(connection, chain_id)
+        delete_files(connection, chain_id)
     for segment in new:
-        _save(connection, chain_id, segment, run)
+        _save_file(connection, chain_id, segment, run)
     return chain_id
 
 
-def clear(connection: Connection, chain_id: int) -> None:
+def delete_files(connection: Connection, chain_id: int) -> None:
     old = select(segments.c.id).where(segments.c.chain_id == chain_id)
     connection.execute(delete(segment_parts).where(segment_parts.c.segment_id.in_(old)))
     connection.execute(delete(segments).where(segments.c.chain_id == chain_id))
 
 
-def _create(connection: Connection, chain: Chain) -> int:
+def _create_chain(connection: Connection, chain: Chain) -> int:
     created = connection.execute(insert(chains).values(kind=chain.kind.value, users=chain.user_count))
     assert created.inserted_primary_key is not None
     return int(created.inserted_primary_key[0])
 
 
-def _save(connection: Connection, chain_id: int, segment: Segment, run: RunId) -> None:
+def _save_file(connection: Connection, chain_id: int, segment: SnapshotFile, run: RunId) -> None:
     row = {"chain_id": chain_id, "kind": segment.kind, "run_id": run, "row_count": segment.rows}
     size, checksum = segment.path.stat().st_size, _checksum(segment.path)
     key = connection.execute(insert(segments).values(**row, bytes=size, checksum=checksum)).inserted_primary_key
@@ -195,7 +195,7 @@ def _save(connection: Connection, chain_id: int, segment: Segment, run: RunId) -
     _save_parts(connection, int(key[0]), segment)
 
 
-def replace_segment(connection: Connection, chain: Chain, place: int, new: Segment) -> None:
+def replace_file(connection: Connection, chain: Chain, place: int, new: SnapshotFile) -> None:
     """Other contents for the chain's segment at this place, counted from 0; it stays the one it was."""
     mine = select(segments.c.id).where(segments.c.chain_id == chain.id).order_by(segments.c.id)
     segment_id = connection.execute(mine).scalars().all()[place]
@@ -205,7 +205,7 @@ def replace_segment(connection: Connection, chain: Chain, place: int, new: Segme
     _save_parts(connection, segment_id, new)
 
 
-def _save_parts(connection: Connection, segment_id: int, segment: Segment) -> None:
+def _save_parts(connection: Connection, segment_id: int, segment: SnapshotFile) -> None:
     with segment.path.open("rb") as file:
         number = 0
         while body := file.read(PART_BYTES):

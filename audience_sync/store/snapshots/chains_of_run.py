@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, Segment
+from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, SnapshotFile
 from audience_sync.workspace import quote_literal
 
 
 def members_query(chains: Sequence[Chain]) -> str:
     """A query for the members as they are now: ``place`` (the chain's in the sequence, from 0) and ``user_id``."""
-    base, deltas = _rows(chains, BASE), _rows(chains, DELTA)
+    base, deltas = _rows_query(chains, BASE), _rows_query(chains, DELTA)
     if deltas is None:
         return f"select place, user_id from ({base})"
     newest = f"{deltas} qualify row_number() over (partition by place, user_id order by number desc) = 1"
@@ -18,9 +18,9 @@ def members_query(chains: Sequence[Chain]) -> str:
     return f"with newest as materialized ({newest}) {older}select place, user_id from newest where present"
 
 
-def _rows(chains: Sequence[Chain], kind: str) -> str | None:
+def _rows_query(chains: Sequence[Chain], kind: str) -> str | None:
     """The rows of all segments of a kind; ``number`` counts a chain's segments in the order they were written."""
-    found = [(place, number, each) for place, number, each in _numbered(chains) if each.kind == kind]
+    found = [(place, number, each) for place, number, each in _numbered_files(chains) if each.kind == kind]
     if not found:
         return None
     paths = ", ".join(quote_literal(str(each.path)) for _, _, each in found)
@@ -31,5 +31,5 @@ def _rows(chains: Sequence[Chain], kind: str) -> str | None:
     )
 
 
-def _numbered(chains: Sequence[Chain]) -> list[tuple[int, int, Segment]]:
-    return [(place, number, each) for place, chain in enumerate(chains) for number, each in enumerate(chain.segments)]
+def _numbered_files(chains: Sequence[Chain]) -> list[tuple[int, int, SnapshotFile]]:
+    return [(place, number, each) for place, chain in enumerate(chains) for number, each in enumerate(chain.files)]

@@ -20,7 +20,7 @@ from audience_sync.workspace import Workspace, quote_literal
 #: The end of a Parquet file: four bytes for the length of its footer, and four that say what it is.
 TAIL_BYTES = 8
 #: The row groups that may hold a user, and where they lie; what has no bounds may hold anyone.
-_GROUPS = """
+_ROW_GROUPS = """
     select file_name, min(first_byte), max(first_byte + total_compressed_size)
     from (
         select *, coalesce(dictionary_page_offset, data_page_offset) as first_byte
@@ -42,7 +42,7 @@ def base_rows(
     """
     import duckdb
 
-    files = [_SparseFile(connection, workspace, *row) for row in _bases(connection, chain_ids)]
+    files = [_SparseFile(connection, workspace, *row) for row in _read_bases(connection, chain_ids)]
     if not files:
         return {}
     try:
@@ -56,7 +56,7 @@ def base_rows(
     return {each.chain: found[str(each.path)] for each in files if str(each.path) in found}
 
 
-def _bases(connection: Connection, chain_ids: Iterable[int]) -> Sequence[Any]:
+def _read_bases(connection: Connection, chain_ids: Iterable[int]) -> Sequence[Any]:
     columns = (segments.c.id, segments.c.chain_id, segments.c.bytes)
     mine = segments.c.chain_id.in_(list(chain_ids)) & (segments.c.kind == BASE)
     return connection.execute(select(*columns).where(mine).order_by(segments.c.id)).all()
@@ -99,7 +99,7 @@ class _SparseFile:
 
 def _rows(workspace: Workspace, files: Sequence[_SparseFile], user: str) -> dict[str, dict[str, Any]]:
     by_path = {str(each.path): each for each in files}
-    groups = workspace.all(_GROUPS.format(files=_list(by_path), user=quote_literal(user)))
+    groups = workspace.all(_ROW_GROUPS.format(files=_sql_list(by_path), user=quote_literal(user)))
     for path, first, end in groups:
         by_path[path].fetch(first, end)
     found = {path: _row(workspace, path, user) for path in dict.fromkeys(path for path, _, _ in groups)}
@@ -115,5 +115,5 @@ def _row(workspace: Workspace, path: str, user: str) -> dict[str, Any] | None:
     return None if row is None else dict(zip(names, row, strict=True))
 
 
-def _list(paths: Iterable[str]) -> str:
+def _sql_list(paths: Iterable[str]) -> str:
     return f"[{', '.join(map(quote_literal, paths))}]"

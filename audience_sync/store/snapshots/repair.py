@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from audience_sync.model import PropertyKind
-from audience_sync.store.snapshots.chain import BASE, Chain, write_segment
+from audience_sync.store.snapshots.chain import BASE, Chain, write_snapshot_file
 from audience_sync.store.tables import members, properties
 from audience_sync.workspace import Workspace
 
@@ -18,11 +18,11 @@ def rebuild_chain(connection: Connection, workspace: Workspace, chain: Chain) ->
     Of an audience that is the table of members, so that whoever is no member now is told ``false``. Of traits
     nothing: every value counts as new. The caller tells everything again.
     """
-    base = write_segment(workspace, BASE, _members(connection, workspace, chain))
-    return replace(chain, segments=(base,), user_count=base.rows, rebuilt=True)
+    base = write_snapshot_file(workspace, BASE, _base_query(connection, workspace, chain))
+    return replace(chain, files=(base,), user_count=base.rows, rebuilt=True)
 
 
-def _members(connection: Connection, workspace: Workspace, chain: Chain) -> str:
+def _base_query(connection: Connection, workspace: Workspace, chain: Chain) -> str:
     query = (
         select(members.c.user_id, members.c.run_id)
         .join_from(members, properties, members.c.property_id == properties.c.id)

@@ -14,8 +14,8 @@ from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.audiences import holds
 from audience_sync.store.audiences.properties import (
     create_property,
+    mark_holdout_changed,
     move_property,
-    note_held_out,
     rename_property,
     retire_properties,
     set_holdouts,
@@ -24,7 +24,7 @@ from audience_sync.store.audiences.properties import (
     set_source_state,
 )
 from audience_sync.store.connection.bulk import Rows, delete_rows, insert_rows
-from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_segments, save_segments
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain, save_files
 from audience_sync.store.tables import (
     absences,
     changes,
@@ -52,7 +52,7 @@ def commit(
     run: RunId,
 ) -> dict[str, DestinationState]:
     """Write everything a run found. Returns the ledgers with their ids."""
-    chain_ids = [save_segments(connection, change.chain, change.new, run) for change in changes.changes]
+    chain_ids = [save_files(connection, change.chain, change.new, run) for change in changes.changes]
     for new in changes.created:
         row = {"kind": new.kind.value, "key": new.key, "name": new.name, "origin": new.origin}
         place = {"definition": new.definition, "chain_id": chain_ids[new.chain], "created_run_id": run}
@@ -72,7 +72,7 @@ def commit(
     _move_members(connection, workspace, settings, changes, ids, run)
     _move_users(connection, workspace, absences, changes.absences, ids, run)
     _move_users(connection, workspace, held_out, changes.held_out, ids, run)
-    note_held_out(connection, changes.held_out, run)
+    mark_holdout_changed(connection, changes.held_out, run)
     _write_run_details(connection, changes, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
     saved = {name: _save_ledger(connection, settings, state, ids, run) for name, state in states.items()}
@@ -92,9 +92,9 @@ def _forget_unsent(connection: Connection, workspace: Workspace, users: str, ids
 
 def _keep_holds(connection: Connection, changes: ChangeSet, run: RunId) -> None:
     now = datetime.now(UTC)
-    holds.end(connection, changes.ended, run, now)
+    holds.end_holds(connection, changes.ended, run, now)
     holds.touch_holds(connection, changes.met_again, run)
-    holds.hold(connection, changes.held_anew, run, now)
+    holds.add_holds(connection, changes.held_anew, run, now)
 
 
 def property_ids(connection: Connection) -> dict[str, int]:
@@ -185,7 +185,7 @@ def rebuild_members(connection: Connection, workspace: Workspace) -> None:
         properties.c.kind == PropertyKind.AUDIENCE.value
     )
     for row in connection.execute(audiences).all():
-        chain = download_segments(connection, workspace, Chain(row.chain_id, PropertyKind.AUDIENCE, (row.key,), 0))
+        chain = download_chain(connection, workspace, Chain(row.chain_id, PropertyKind.AUDIENCE, (row.key,), 0))
         insert_rows(connection, members, ("property_id", "user_id", "run_id"), _members(workspace, chain, row.id))
 
 

@@ -15,7 +15,7 @@ from audience_sync.sources.base import SnapshotRequest, Source
 from audience_sync.store.audiences.holdouts import read_held_out
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_segments
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain
 from audience_sync.store.snapshots.repair import rebuild_chain
 from audience_sync.sync.diff.audience_diff import AudienceDiff
 from audience_sync.sync.diff.holdout import HoldoutSplit, extended_fingerprint, split_holdout
@@ -81,7 +81,7 @@ class ChangeDetector:
     def _fetch(self, chain: Chain) -> Chain:
         with self.store.reading() as connection:
             try:
-                return download_segments(connection, self.workspace, chain)
+                return download_chain(connection, self.workspace, chain)
             except StoreDamagedError:
                 if not any(self.repairing(key) for key in chain.keys):
                     raise
@@ -225,7 +225,7 @@ class ChangeDetector:
             at_once=parted.at_once,
         )
         news, counts = damped.news, ChangeCounts(chain.user_count - known, diff.entered, damped.newly_missing)
-        if chain.segments:
+        if chain.files:
             members = f"select user_id from ({current_rows_query(chain)})"
             news, counts = ignore_renamed_users(self.workspace, self.aliases, damped.told.table, members, news, counts)
         place = len(self.changes.audiences)

@@ -185,7 +185,7 @@ def users_with_traits(detector: ChangeDetector) -> int:
     if len(latest) <= 1:
         return sum(chain.user_count for chain in latest.values())
     queries = [
-        f"select user_id from ({current_rows_query(chain if chain.segments else detector.stored_chain(key))})"
+        f"select user_id from ({current_rows_query(chain if chain.files else detector.stored_chain(key))})"
         for key, chain in latest.items()
     ]
     return int(detector.workspace.one(f"select count(distinct user_id) from ({' union all '.join(queries)})")[0])

@@ -42,7 +42,7 @@ def diff_members(
     Rows without a usable id have NULL there and match nobody. ``erased``: an SQL condition on ``user_id``, true for
     users who are not to come back. ``rereadable``: whether the query may be run twice.
     """
-    old = _with(f"select user_id from ({current_rows_query(chain)})" if chain.segments else None, beside)
+    old = _with(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, beside)
     if old and rereadable and chain.user_count >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, ("user_id",), chain.user_count)
     raw = _full_join(workspace, snapshot, old, ("user_id",))
@@ -71,7 +71,7 @@ def diff_several(
     differs.
     """
     by, users = ("place", "user_id"), sum(chain.user_count for chain in chains)
-    old = _with(members_query(chains) if any(chain.segments for chain in chains) else None, beside)
+    old = _with(members_query(chains) if any(chain.files for chain in chains) else None, beside)
     if old and users >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, by, users)
     raw, table = _full_join(workspace, snapshot, old, by), workspace.name("members")

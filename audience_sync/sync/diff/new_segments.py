@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audience_sync.model import PropertyKind
-from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, current_rows_query, write_segment
+from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, current_rows_query, write_snapshot_file
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.diff.traits import TraitsDiff
 from audience_sync.sync.values.change_set import ChainChange
@@ -20,11 +20,13 @@ def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: i
     """The audience's chain after the difference; None where nothing changed."""
     users = chain.user_count + diff.entered - diff.left
     if chain.id is None:
-        base = write_segment(workspace, BASE, f"select user_id, {run} as run_id, true as present from {diff.table}")
+        base = write_snapshot_file(
+            workspace, BASE, f"select user_id, {run} as run_id, true as present from {diff.table}"
+        )
         return ChainChange(chain.with_base(base, users), (base,), members=diff.table)
     if not (diff.entered + diff.left or chain.rebuilt):
         return None
-    delta = write_segment(workspace, DELTA, f"select user_id, {run} as run_id, present from {diff.table}")
+    delta = write_snapshot_file(workspace, DELTA, f"select user_id, {run} as run_id, present from {diff.table}")
     log, before = workspace.name("members_log"), "null" if chain.rebuilt else _BEFORE
     workspace.run(
         f"create view {log} as select user_id, {quote_literal(chain.keys[0])} as key, "
@@ -39,12 +41,12 @@ def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: int
     columns = ", ".join(chain.columns)
     rows = f"select user_id, {run} as run_id, {columns} from {diff.table}"
     users = chain.user_count + diff.entered - diff.left
-    if chain.id is None and not chain.segments:
-        base = write_segment(workspace, BASE, rows)
+    if chain.id is None and not chain.files:
+        base = write_snapshot_file(workspace, BASE, rows)
         return ChainChange(chain.with_base(base, users), (base,))
     if not (diff.users or chain.rebuilt):
         return None
-    delta = write_segment(workspace, DELTA, rows)
+    delta = write_snapshot_file(workspace, DELTA, rows)
     return _compact(workspace, ChainChange(chain.with_delta(delta, users), (delta,), diff.log))
 
 
@@ -55,5 +57,5 @@ def _compact(workspace: Workspace, change: ChainChange) -> ChainChange:
     if few and not chain.rebuilt:
         return change
     present = ", true as present" if chain.kind is PropertyKind.AUDIENCE else ", " + ", ".join(chain.columns)
-    base = write_segment(workspace, BASE, f"select user_id, run_id{present} from ({current_rows_query(chain)})")
+    base = write_snapshot_file(workspace, BASE, f"select user_id, run_id{present} from ({current_rows_query(chain)})")
     return ChainChange(chain.with_base(base, chain.user_count), (base,), change.log, change.members)

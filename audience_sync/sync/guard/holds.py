@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from audience_sync.model import ChangeCounts, HoldKind, HoldStatus
-from audience_sync.store.audiences.holds import Hold, HoldKey, NewHold, Sample, first_to_hold, read_sample
+from audience_sync.store.audiences.holds import Hold, HoldKey, NewHold, Sample, first_run_to_hold, read_sample
 from audience_sync.store.connection.engine import Store
 from audience_sync.sync.guard.limits import same_difference
 from audience_sync.sync.guard.messages import (
@@ -62,7 +62,7 @@ class HoldPolicy:
     def waiting(self, subject: HoldKey) -> Hold | None:
         """What is held of it and waits for a person."""
         hold = self.last.get(subject)
-        return hold if hold and hold.waits else None
+        return hold if hold and hold.needs_decision else None
 
     def is_approved(self, difference: Difference) -> bool:
         """Whether a person has said beforehand that it may go through: this one, or whatever comes."""
@@ -112,7 +112,7 @@ class HoldPolicy:
         """The run that was undone, and the run that undid it: the first that held its changes."""
         assert hold.undone_run is not None
         with self.store.reading() as connection:
-            return hold.undone_run, first_to_hold(connection, hold)
+            return hold.undone_run, first_run_to_hold(connection, hold)
 
     def undone(self, difference: Difference) -> Hold | None:
         """The last hold, if it is for an undone run whose changes would be made again, and was not approved."""
@@ -164,7 +164,7 @@ class HoldPolicy:
         last = self.last.get(difference.subject)
         if last is None:
             return ""
-        if last.waits:
+        if last.needs_decision:
             then = effect(last.kind, last.counts)
             share = f"{difference.tolerance * 100:g}%"
             return f"Run {last.last_run} held another difference, more than {share} apart: {then}."

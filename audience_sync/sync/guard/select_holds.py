@@ -21,7 +21,7 @@ def select_holds(connection: Connection, run: int, keys: Collection[str]) -> lis
     """
     of_run, last, properties = read_holds_of(connection, run), latest_holds(connection), read_properties(connection)
     if not of_run:
-        waiting = [hold for hold in last.values() if hold.waits]
+        waiting = [hold for hold in last.values() if hold.needs_decision]
         if not waiting:
             raise UnknownNameError(f"Run {run} held nothing, and no other run is waiting for a decision.")
         raise UnknownNameError(f"Run {run} held nothing.{_waiting(waiting)}")
@@ -30,12 +30,12 @@ def select_holds(connection: Connection, run: int, keys: Collection[str]) -> lis
         held = ", ".join(hold.key for hold in of_run)
         raise UnknownNameError(f"Run {run} held no {', '.join(unknown)}. It held: {held}")
     meant = [hold for hold in of_run if not keys or hold.key in keys]
-    waiting = [hold for hold in meant if hold.waits]
+    waiting = [hold for hold in meant if hold.needs_decision]
     if not waiting or (keys and len(waiting) < len(meant)):
         closed = [hold.key for hold in meant if (known := properties.get(hold.key)) and known.retired]
         if closed:
             raise RetiredError(retired(*closed))
-        fates = "; ".join(f"{hold.key} was {_fate(hold, last)}" for hold in meant if not hold.waits)
+        fates = "; ".join(f"{hold.key} was {_fate(hold, last)}" for hold in meant if not hold.needs_decision)
         raise UnknownNameError(f"{fates}. Nothing was done.{_waiting(last.values())}")
     return waiting
 
@@ -47,7 +47,7 @@ def _fate(hold: Hold, last: Mapping[HoldKey, Hold]) -> str:
             return f"approved already, by run {hold.ended_run}"
         case HoldStatus.SUPERSEDED:
             return f"superseded: run {hold.ended_run} met another snapshot"
-        case _ if newest.waits:
+        case _ if newest.needs_decision:
             return f"rejected already (run {newest.first_run} held it again)"
         case _:
             return "rejected already (if it is right after all, `audience-sync sync` holds it again)"
@@ -55,5 +55,5 @@ def _fate(hold: Hold, last: Mapping[HoldKey, Hold]) -> str:
 
 def _waiting(last: Collection[Hold]) -> str:
     """What there is to decide."""
-    commands = [f"audience-sync approve {hold.last_run} {hold.key}" for hold in last if hold.waits]
+    commands = [f"audience-sync approve {hold.last_run} {hold.key}" for hold in last if hold.needs_decision]
     return "".join(f"\n  To decide: {each}" for each in commands) or " No run is waiting for a decision."

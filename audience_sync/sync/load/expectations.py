@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable
 
 from audience_sync.config.sections.snapshot import SnapshotConfig
-from audience_sync.errors import ANYWAY, IncompleteError
+from audience_sync.errors import ACCEPT_ANYWAY, IncompleteError
 from audience_sync.sources.base import SnapshotRows
 from audience_sync.sources.rows.column_schema import schema_changes
 from audience_sync.store.audiences.properties import Property
@@ -55,5 +55,5 @@ def failure_message(error: Exception, keys: Iterable[str], *, of: str = "") -> s
     if not isinstance(error, IncompleteError):
         return str(error)
     key = next(iter(keys), None)
-    accept = f" {ANYWAY}audience-sync sync --accept {key}" if key else ""
+    accept = f" {ACCEPT_ANYWAY}audience-sync sync --accept {key}" if key else ""
     return f"{of}{error}. Nothing of it was compared or sent.{accept}"

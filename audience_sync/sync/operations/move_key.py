@@ -13,7 +13,7 @@ from audience_sync.config.read.suggestions import not_found_message
 from audience_sync.errors import ConfigError, Problem, UnknownKeyError
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.audiences.properties import Property
-from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, write_segment
+from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, write_snapshot_file
 from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.guard.messages import frozen
 from audience_sync.sync.values.change_set import AudienceResult, ChainChange, MovedKey
@@ -106,7 +106,7 @@ def _move(detector: ChangeDetector, old: str, new: str) -> None:
         f"create view {log} as select user_id, {quote_literal(old)} as key, 'false' as value, 'true' as before "
         f"from {left}"
     )
-    nobody = write_segment(
+    nobody = write_snapshot_file(
         workspace, BASE, f"select user_id, {detector.run} as run_id, present from {left} where present"
     )
     empty = Chain(None, PropertyKind.AUDIENCE, (old,), 0).with_base(nobody, 0)

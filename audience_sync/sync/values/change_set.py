@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldStatus, PropertyKind
 from audience_sync.store.audiences.holds import Hold, NewHold
-from audience_sync.store.snapshots.chain import Chain, Segment
+from audience_sync.store.snapshots.chain import Chain, SnapshotFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ChainChange:
     """
 
     chain: Chain
-    new: tuple[Segment, ...]
+    new: tuple[SnapshotFile, ...]
     log: str | None = None
     members: str | None = None
 

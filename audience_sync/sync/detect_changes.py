@@ -47,7 +47,7 @@ def _detect_from_sources(detector: ChangeDetector, targets: Sequence[ResolvedAud
     named = {target.key for target in targets}
     if not any(config.names_from for config in detector.settings.audiences):
         _refuse_unknown(detector, request, named)
-    detector.changes.warnings += [thawed(freeze) for freeze in detector.stored.thawed]
+    detector.changes.warnings += [thawed(freeze) for freeze in detector.stored.ended_freezes]
     move_keys(detector)
     detector.earlier = earlier_in_groups(grouped(detector.settings, targets, detector.stored.properties))
     turns = list(processing_waves(targets, detector.earlier))
@@ -70,8 +70,8 @@ def _process_wave(detector: ChangeDetector, turn: Sequence[ResolvedAudience]) ->
     """Of a run over some audiences also those that lose users by it, to one that goes before in their group."""
     for target in turn:
         asked = detector.keys is None or target.key in detector.keys
-        if (asked and detector.is_due(target.config)) or detector.ahead.moves(target):
-            detector.audience(target)
+        if (asked and detector.is_due(target.config)) or detector.priority_groups.has_changed_before(target):
+            detector.detect_audience(target)
 
 
 def _refuse_unfound(detector: ChangeDetector, request: RunRequest, named: Collection[str]) -> None:

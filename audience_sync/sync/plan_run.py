@@ -43,7 +43,7 @@ from audience_sync.sync.values.request import (
     Sync,
     Undo,
 )
-from audience_sync.sync.values.stored_state import StoredState, read_known
+from audience_sync.sync.values.stored_state import StoredState, read_stored_state
 from audience_sync.workspace import Workspace
 
 
@@ -58,7 +58,7 @@ def plan_run(
     """Load and compare everything that was asked for. ``run`` is None for a run that doesn't exist yet."""
     with dependencies.store.reading() as connection:
         clock = read_run_clock(connection, now, before=run, accept=request.exceptions.accept_clock)
-        known = read_known(connection, clock.accepted_now)
+        known = read_stored_state(connection, clock.accepted_now)
         before = read_ledgers(connection, dependencies.settings.destinations)
         known = with_moved_keys(
             known, request.moves, frozenset(key for state in before.values() for key in state.seeds)
@@ -87,7 +87,7 @@ def plan_run(
             dependencies.settings,
             detector.sources,
             findings,
-            detector.decisions,
+            detector.hold_policy,
             erased=detector.erased,
             aliases=detector.aliases,
         )
@@ -97,7 +97,7 @@ def plan_run(
             ChainsAfterRun(detector),
             suppressed.table,
             read_undelivered(connection, workspace, withheld_values),
-            detector.aliases.told,
+            detector.aliases.sent,
         )
     carry_over(detector, stored, joining)
     return RunPlan(
@@ -146,16 +146,16 @@ def _collector(
         keys=request.selection.audiences,
         due=request.selection.entries,
         seeding=request.seeded_key,
-        repairing=request.resends,
+        resends=request.resends,
         watch=progress.loading,
     )
 
 
 def _erased(workspace: Workspace, stored: StoredState) -> str:
     """A condition on ``user_id``: the users who were erased, known by their hash alone."""
-    if not stored.erased:
+    if not stored.erased_hashes:
         return "false"
-    table = workspace.load({"user_hash": "varchar"}, [[(each,) for each in stored.erased]])
+    table = workspace.load({"user_hash": "varchar"}, [[(each,) for each in stored.erased_hashes]])
     return f"sha256('{stored.installation}:' || user_id) in (select user_hash from {table})"
 
 

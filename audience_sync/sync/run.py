@@ -44,7 +44,7 @@ from audience_sync.sync.commit.run_record import (
 from audience_sync.sync.deliver.dispatch import deliver_all, delivery_context
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.deliver.run_plan import RunPlan
-from audience_sync.sync.detect.workspaces import looking
+from audience_sync.sync.detect.workspaces import open_workspace
 from audience_sync.sync.plan_run import plan_run
 from audience_sync.sync.values.report import Report, build_report
 from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
@@ -71,7 +71,7 @@ def sync(
         try:
             with (
                 span("run", run=run, command=request.command),
-                looking(dependencies, partial(_plan, request, progress, run, now)) as (workspace, plan),
+                open_workspace(dependencies, partial(_plan, request, progress, run, now)) as (workspace, plan),
             ):
                 if review is not None:
                     review(workspace, plan)
@@ -140,9 +140,9 @@ def _commit_and_deliver(
     started: float,
 ) -> Report:
     run = RunId(plan.run)
-    planned = plan.owed(workspace, request, plan.states)
+    planned = plan.pending(workspace, request, plan.states)
     states = _commit(dependencies, workspace, lease, plan, planned, run)
-    pending = [each.of(states[each.state.name]) for each in planned]
+    pending = [each.with_state(states[each.state.name]) for each in planned]
     context = delivery_context(dependencies, progress, workspace, lease, plan, pending)
     reports = deliver_all(workspace, context, request, plan, pending)
     report = build_report(run, plan.changes, reports, time.monotonic() - started)

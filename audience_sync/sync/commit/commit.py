@@ -62,9 +62,9 @@ def commit(
     for key, (name, definition) in changes.renamed.items():
         rename_property(connection, key, name, definition)
     retire_properties(connection, changes.retired, datetime.now(UTC))
-    set_source_state(connection, changes.taken)
-    set_loaded_from(connection, changes.places, run)
-    set_min_stays(connection, changes.stays)
+    set_source_state(connection, changes.source_states)
+    set_loaded_from(connection, changes.loaded_from, run)
+    set_min_stays(connection, changes.min_stays)
     set_holdouts(connection, changes.holdouts)
     ids = property_ids(connection)
     _keep_holds(connection, changes, run)
@@ -76,9 +76,9 @@ def commit(
     _write_run_details(connection, changes, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
     saved = {name: _save_ledger(connection, settings, state, ids, run) for name, state in states.items()}
-    if changes.joined is not None:
-        joining = [state.id for name, state in saved.items() if name in changes.joined.destinations]
-        _forget_unsent(connection, workspace, changes.joined.users, joining)
+    if changes.merged_users is not None:
+        joining = [state.id for name, state in saved.items() if name in changes.merged_users.destinations]
+        _forget_unsent(connection, workspace, changes.merged_users.users, joining)
     return saved
 
 
@@ -92,9 +92,9 @@ def _forget_unsent(connection: Connection, workspace: Workspace, users: str, ids
 
 def _keep_holds(connection: Connection, changes: ChangeSet, run: RunId) -> None:
     now = datetime.now(UTC)
-    holds.end_holds(connection, changes.ended, run, now)
-    holds.touch_holds(connection, changes.met_again, run)
-    holds.add_holds(connection, changes.held_anew, run, now)
+    holds.end_holds(connection, changes.ended_holds, run, now)
+    holds.touch_holds(connection, changes.repeated_holds, run)
+    holds.add_holds(connection, changes.new_holds, run, now)
 
 
 def property_ids(connection: Connection) -> dict[str, int]:

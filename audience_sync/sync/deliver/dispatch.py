@@ -62,7 +62,7 @@ def _runs_told(workspace: Workspace, pending: PendingDelivery, destination: Dest
     """The runs whose times calls carry: of each call the newest, and of each event its own."""
     newest = f"select run_id from {pending.table}"
     own = f"select unnest(regexp_extract_all(versions, '@(\\d+)', 1))::integer from {pending.table}"
-    queries = [newest, own] if pending.told_since(destination) else [newest]
+    queries = [newest, own] if pending.event_start_runs(destination) else [newest]
     return (run for query in queries for (run,) in workspace.all(f"select distinct * from ({query})"))
 
 
@@ -137,14 +137,14 @@ def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> D
         pending.cursor,
         pending.table,
         pending.calls,
-        includes_everyone=pending.whole,
+        includes_everyone=pending.includes_everyone,
         max_calls=_max_calls(pending, request, plan),
         rate=request.limits.users_per_second,
-        withheld_table=pending.kept_back,
-        kept_calls=pending.kept_calls,
+        withheld_table=pending.withheld_table,
+        kept_calls=pending.withheld_users,
         releases=pending.releases,
         retries=pending.retries,
-        told_since=pending.told_since(plan.destinations[state.name]),
+        told_since=pending.event_start_runs(plan.destinations[state.name]),
     )
 
 
@@ -154,6 +154,6 @@ def _max_calls(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> 
     if limits.share is None or pending.cursor.seeding is None:
         return limits.calls
     members = next(each.after for each in plan.changes.audiences if each.key == pending.cursor.seeding)
-    everyone = members - pending.kept_calls
+    everyone = members - pending.withheld_users
     told = everyone - pending.calls
     return max(0, math.ceil(round(limits.share * everyone, 6)) - told)

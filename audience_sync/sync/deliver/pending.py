@@ -34,18 +34,18 @@ class PendingDelivery:
     cursor: DeliveryCursor
     table: str
     calls: int
-    whole: bool = True
-    kept_back: str | None = None
-    kept_calls: int = 0
+    includes_everyone: bool = True
+    withheld_table: str | None = None
+    withheld_users: int = 0
     releases: bool = False
     retries: bool = False
 
-    def of(self, state: DestinationState) -> PendingDelivery:
+    def with_state(self, state: DestinationState) -> PendingDelivery:
         """The same by the ledger as it was stored, with its ids."""
         seeding = self.cursor.seeding
         return replace(self, state=state, cursor=state.cursor if seeding is None else state.seeds[seeding])
 
-    def told_since(self, destination: Destination) -> dict[str, int]:
+    def event_start_runs(self, destination: Destination) -> dict[str, int]:
         """Of each audience whose events the destination is told, the run since which it is told of it."""
         if destination.options.events is None:
             return {}
@@ -151,9 +151,9 @@ def pending_for(
         cursor,
         table,
         workspace.one(f"select count(*) from {table}")[0],
-        whole=not only_told,
-        kept_back=kept_back,
-        kept_calls=workspace.one(f"select count(distinct user_id) from {kept_back}")[0],
+        includes_everyone=not only_told,
+        withheld_table=kept_back,
+        withheld_users=workspace.one(f"select count(distinct user_id) from {kept_back}")[0],
         releases=bool(workspace.one(f"select count(*) from {withheld} semi join {table} using (user_id)")[0]),
         retries=retry,
     )

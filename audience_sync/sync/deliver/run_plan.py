@@ -30,7 +30,7 @@ class RunPlan:
     inputs: DeliveryInputs
     suppressed: SuppressionUpdate
 
-    def owed(
+    def pending(
         self, workspace: Workspace, request: RunRequest, states: Mapping[str, DestinationState]
     ) -> list[PendingDelivery]:
         """What each destination is owed: what an ordered seed sends, or everything else."""

@@ -60,7 +60,7 @@ def states_after_run(
                 ]
                 since = {key: terms[key].subscription.since_run if key in terms else detector.run for key in again}
                 told = resync(told, since, detector.run)
-        unmade = [key for key in findings.unmade if key in terms and terms[key].is_baseline]
+        unmade = [key for key in findings.reverted_creations if key in terms and terms[key].is_baseline]
         after[name] = undo_baseline(told, unmade, detector.run)
     return after
 

@@ -52,7 +52,7 @@ def read_aliases(detector: ChangeDetector, *, sources: bool) -> AliasMap:
     told = _table(workspace, f"from {pairs} semi join {remembered} using (previous_id)")
     if lists and error is None and (stored is None or stored.fingerprint != (version or None)):
         _remember(detector, pairs, told)
-        detector.changes.taken[ALIAS_KEY] = SourceState(version or None)
+        detector.changes.source_states[ALIAS_KEY] = SourceState(version or None)
     joined = _table(workspace, f"from {told} anti join {remembered} using (previous_id, user_id)")
     return AliasMap(pairs, told, joined, version, error)
 
@@ -173,7 +173,7 @@ def _remember(detector: ChangeDetector, pairs: str, told: str) -> None:
         return
     detector.changes.changes.append(change)
     if change.chain.id is not None:
-        detector.fetched[change.chain.id] = change.chain
+        detector.fetched_chains[change.chain.id] = change.chain
     else:
         place = len(detector.changes.changes) - 1
         detector.changes.created.append(NewProperty(PropertyKind.COMPUTED_TRAIT, ALIAS_KEY, "Previous ids", place))

@@ -55,39 +55,39 @@ class ChangeDetector:
     run: int
     counted_at: datetime | None
     changes: ChangeSet
-    decisions: HoldPolicy
+    hold_policy: HoldPolicy
     profile_fields: frozenset[str] = frozenset()
     erased: str = "false"
     aliases: AliasMap = field(default_factory=AliasMap)
     keys: Collection[str] | None = None
     due: Sequence[AudienceConfig] | None = None
     seeding: str | None = None
-    repairing: Callable[[str], bool] = field(default=lambda key: False)
+    resends: Callable[[str], bool] = field(default=lambda key: False)
     watch: Callable[[str], None] = field(default=lambda what: None)
     earlier: Earlier = field(default_factory=dict)
-    fetched: dict[int, Chain] = field(default_factory=dict)
+    fetched_chains: dict[int, Chain] = field(default_factory=dict)
     held_out: dict[str, str] = field(default_factory=dict)  # tables of those who were, by key
-    compared: list[AudienceDiff] = field(default_factory=list)
-    settled: int = 0  # of those that were compared
+    diffs: list[AudienceDiff] = field(default_factory=list)
+    guarded_count: int = 0  # of those that were compared
     #: ``names_from`` entries of whose audiences not each was taken: their source is to be read again.
     incomplete: set[str] = field(default_factory=set)
 
     def stored_chain(self, chain_id: int) -> Chain:
         """The chain with its segments in the workspace, fetched once; as this run has changed it so far."""
-        if chain_id not in self.fetched:
-            self.fetched[chain_id] = self._fetch(self.stored.chains[chain_id])
-        return self.fetched[chain_id]
+        if chain_id not in self.fetched_chains:
+            self.fetched_chains[chain_id] = self._fetch(self.stored.chains[chain_id])
+        return self.fetched_chains[chain_id]
 
     def _fetch(self, chain: Chain) -> Chain:
         with self.store.reading() as connection:
             try:
                 return download_chain(connection, self.workspace, chain)
             except StoreDamagedError:
-                if not any(self.repairing(key) for key in chain.keys):
+                if not any(self.resends(key) for key in chain.keys):
                     raise
                 return rebuild_chain(connection, self.workspace, chain)
 
-    def audience(self, target: ResolvedAudience) -> None:
+    def detect_audience(self, target: ResolvedAudience) -> None:
         """Take and compare one audience; a source that fails leaves it as it is."""
         if self.is_skipped(target):
             return
@@ -124,9 +124,9 @@ class ChangeDetector:
     def _compare(self, target: ResolvedAudience) -> None:
         self.aliases.require()
         source, wanted = self.sources[target.config.source], self.wanted(target.config, [target.key])
-        ahead = f"{self.aliases.version} {self.ahead.versions(target)}".strip()
+        ahead = f"{self.aliases.version} {self.priority_groups.versions(target)}".strip()
         mark = extended_fingerprint(source.fingerprint(wanted), target.config, ahead)
-        if target.stored is not None and self.is_known([target.key], mark, wanted) and not target.is_renamed:
+        if target.stored is not None and self.is_unchanged([target.key], mark, wanted) and not target.is_renamed:
             self.note_unchanged(target, target.stored)
             return
         rows = source.read(self.workspace, wanted)
@@ -149,12 +149,12 @@ class ChangeDetector:
         self.note_difference(target, chain, diff, SourceState(mark, diff.invalid, columns_text(rows)), at_once=gone)
 
     @property
-    def ahead(self) -> PriorityGroups:
+    def priority_groups(self) -> PriorityGroups:
         return PriorityGroups(self.earlier, self.changes, self.stored, self.run, self.stored_chain, self.held_out_query)
 
     def _taken(self, target: ResolvedAudience) -> str | None:
         """A view of the users whom audiences that go before have taken."""
-        query = self.ahead.claimed_users(target)
+        query = self.priority_groups.claimed_users(target)
         if query is None:
             return None
         view = self.workspace.name("taken")
@@ -171,12 +171,12 @@ class ChangeDetector:
 
     def is_accepted(self, keys: Iterable[str]) -> bool:
         """Whether a person takes the snapshot of these as it is, in this run."""
-        return not set(self.decisions.accept).isdisjoint(keys)
+        return not set(self.hold_policy.accepted).isdisjoint(keys)
 
     def wanted(self, config: SnapshotConfig, keys: Iterable[str]) -> SnapshotRequest:
         return snapshot_request(config, is_accepted=self.is_accepted(keys))
 
-    def is_known(self, keys: Collection[str], mark: str | None, wanted: SnapshotRequest) -> bool:
+    def is_unchanged(self, keys: Collection[str], mark: str | None, wanted: SnapshotRequest) -> bool:
         """Whether the source is as it was when the snapshot of all these was taken; not what is to be repaired, nor
         what has yet to be read for its columns."""
         known = [self.stored.properties.get(key) for key in keys]
@@ -184,7 +184,7 @@ class ChangeDetector:
             mark is not None
             and all(each is not None and each.fingerprint == mark for each in known)
             and all(each and each.columns for each in known if wanted.expected.columns)
-            and not any(map(self.repairing, keys))
+            and not any(map(self.resends, keys))
         )
 
     def chain_of(self, target: ResolvedAudience) -> Chain:
@@ -213,7 +213,7 @@ class ChangeDetector:
 
     def queue_for_guard(self, target: ResolvedAudience, chain: Chain, parted: HoldoutSplit, taken: SourceState) -> None:
         """Note the difference, to be judged together with the others."""
-        diff, known = parted.told, self.stored.absent.get(target.key, 0)
+        diff, known = parted.diff, self.stored.absent.get(target.key, 0)
         damped = apply_min_stay(
             self.workspace,
             self.store,
@@ -224,17 +224,17 @@ class ChangeDetector:
             known=known,
             at_once=parted.at_once,
         )
-        news, counts = damped.news, ChangeCounts(chain.user_count - known, diff.entered, damped.newly_missing)
+        news, counts = damped.new_difference, ChangeCounts(chain.user_count - known, diff.entered, damped.newly_missing)
         if chain.files:
             members = f"select user_id from ({current_rows_query(chain)})"
-            news, counts = ignore_renamed_users(self.workspace, self.aliases, damped.told.table, members, news, counts)
+            news, counts = ignore_renamed_users(self.workspace, self.aliases, damped.diff.table, members, news, counts)
         place = len(self.changes.audiences)
         moved = 0
         if removes_everyone(counts):
-            away = f"select count(*) from {damped.told.table} where not present and ({parted.at_once})"
+            away = f"select count(*) from {damped.diff.table} where not present and ({parted.at_once})"
             moved = self.workspace.one(away)[0]
         kept = (damped.absences, parted.held_out, moved)
-        self.compared.append(AudienceDiff(target, chain, damped.told, news, counts, taken, place, *kept))
+        self.diffs.append(AudienceDiff(target, chain, damped.diff, news, counts, taken, place, *kept))
         self.changes.audiences.append(damped.finding(target, chain.user_count))
 
     def note_unchanged(self, target: ResolvedAudience, stored: Property, invalid: int | None = None) -> None:
@@ -250,7 +250,7 @@ class ChangeDetector:
         self.changes.audiences.append(
             AudienceResult(target.key, target.name, AudienceStatus.UNCHANGED, members, invalid=invalid)
         )
-        self.decisions.release((HoldKind.AUDIENCE, target.key))
+        self.hold_policy.release((HoldKind.AUDIENCE, target.key))
 
 
 def _waiting(target: ResolvedAudience) -> AudienceResult:

@@ -41,7 +41,7 @@ def detect_traits(detector: ChangeDetector, keys: Collection[str] | None = None)
             detector.changes.traits = replace(found, errors=(*found.errors, message))
     if keys is None:
         known = {key for config in detector.settings.computed_traits for key in config.columns}
-        detector.decisions.supersede_missing(HoldKind.COMPUTED_TRAIT, known)
+        detector.hold_policy.supersede_missing(HoldKind.COMPUTED_TRAIT, known)
     if was_read:
         _count(detector, changed)
     else:
@@ -57,9 +57,9 @@ def _collect(detector: ChangeDetector, config: ComputedTraitsConfig, keys: Colle
     mark = source.fingerprint(wanted)
     if mark is not None and detector.aliases.version:
         mark = f"{mark} {detector.aliases.version}"
-    if detector.is_known(columns, mark, wanted):
+    if detector.is_unchanged(columns, mark, wanted):
         for key in columns:
-            detector.decisions.release((HoldKind.COMPUTED_TRAIT, key))
+            detector.hold_policy.release((HoldKind.COMPUTED_TRAIT, key))
         _note_invalid(detector, max(detector.stored.properties[key].invalid for key in columns))
         return None
     rows = source.read(workspace, wanted)
@@ -94,8 +94,8 @@ def _collect(detector: ChangeDetector, config: ComputedTraitsConfig, keys: Colle
     compared = [_compare(detector, snapshot, chain, mine) for chain, mine in _by_chain(detector, columns)]
     held = guard_traits(detector, config, compared, is_empty=not users, is_part=keys is not None)
     taken = SourceState(mark, invalid, columns_text(rows))
-    detector.changes.taken |= {key: taken for key in columns if key not in held}
-    detector.changes.places |= {key: loaded_from(config) for key in columns if key not in held}
+    detector.changes.source_states |= {key: taken for key in columns if key not in held}
+    detector.changes.loaded_from |= {key: loaded_from(config) for key in columns if key not in held}
     return [table for each in compared for table in _accept(detector, config, snapshot, each, held)]
 
 
@@ -142,7 +142,7 @@ def _accept(
         return []
     detector.changes.changes.append(change)
     if change.chain.id is not None:
-        detector.fetched[change.chain.id] = change.chain
+        detector.fetched_chains[change.chain.id] = change.chain
     else:
         place = len(detector.changes.changes) - 1
         detector.changes.created += [

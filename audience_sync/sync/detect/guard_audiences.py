@@ -18,10 +18,10 @@ from audience_sync.sync.values.change_set import HeldDifference, NewProperty
 
 def guard_audiences(detector: ChangeDetector) -> None:
     """Judge all audiences that were compared since this was done last, and take over those that may go through."""
-    settled, fresh = detector.compared[: detector.settled], detector.compared[detector.settled :]
-    detector.settled = len(detector.compared)
+    settled, fresh = detector.diffs[: detector.guarded_count], detector.diffs[detector.guarded_count :]
+    detector.guarded_count = len(detector.diffs)
     alone = {each.target.key: reason for each in fresh if (reason := _alone(detector, each))}
-    gone_through = [each for each in settled if each.target.key in detector.changes.taken]
+    gone_through = [each for each in settled if each.target.key in detector.changes.source_states]
     together = _together(detector, [*gone_through, *fresh], alone)
     for each in fresh:
         held = _judge(detector, each, alone, together)
@@ -37,7 +37,7 @@ def finish_audiences(detector: ChangeDetector) -> None:
     _count_held_out(detector)
     if detector.is_whole:
         known = {each.key for each in detector.changes.audiences}
-        detector.decisions.supersede_missing(HoldKind.AUDIENCE, known)
+        detector.hold_policy.supersede_missing(HoldKind.AUDIENCE, known)
 
 
 def _judge(
@@ -47,7 +47,7 @@ def _judge(
         return None
     key = each.target.key
     reason = alone.get(key) or together.get(key)
-    return detector.decisions.decide(_difference(detector, each), reason, together=key not in alone)
+    return detector.hold_policy.decide(_difference(detector, each), reason, together=key not in alone)
 
 
 def _difference(detector: ChangeDetector, each: AudienceDiff) -> Difference:
@@ -60,13 +60,13 @@ def _alone(detector: ChangeDetector, each: AudienceDiff) -> str | None:
     if each.target.stored is None:
         return None
     guard = detector.settings.guard_of(each.target.config)
-    return audience_reason(each.target.key, each.counts, guard, moved=each.moved)
+    return audience_reason(each.target.key, each.counts, guard, moved=each.unavoidable_exits)
 
 
 def _together(detector: ChangeDetector, moving: Sequence[AudienceDiff], alone: Mapping[str, str]) -> dict[str, str]:
     """What stands against audiences together. A run over some of them knows too little: what is held stays held."""
     rest = [each for each in moving if each.target.stored is not None and each.target.key not in alone]
-    judged = [each for each in rest if not detector.decisions.is_approved(_difference(detector, each))]
+    judged = [each for each in rest if not detector.hold_policy.is_approved(_difference(detector, each))]
     settings = detector.settings
     guarded = {each.target.key: (each.counts, settings.guard_of(each.target.config)) for each in judged}
     reasons = reasons_together(guarded, settings.guard)
@@ -75,7 +75,7 @@ def _together(detector: ChangeDetector, moving: Sequence[AudienceDiff], alone: M
 
 def _held_together(detector: ChangeDetector, judged: list[AudienceDiff]) -> dict[str, str]:
     holds = {
-        each.target.key: detector.decisions.waiting((HoldKind.AUDIENCE, each.target.key))
+        each.target.key: detector.hold_policy.waiting((HoldKind.AUDIENCE, each.target.key))
         for each in judged
         if each.counts.entered + each.counts.left
     }
@@ -102,10 +102,10 @@ def _accept(detector: ChangeDetector, each: AudienceDiff) -> None:
     if change:
         findings.changes.append(change)
         if each.chain.id is not None:
-            detector.fetched[each.chain.id] = change.chain
+            detector.fetched_chains[each.chain.id] = change.chain
     stay = None if target.config.min_stay is None else str(target.config.min_stay)
     if stay != (target.stored and target.stored.min_stay):
-        findings.stays[target.key] = stay
+        findings.min_stays[target.key] = stay
     share = share_of(target)
     if share != (target.stored and target.stored.holdout):
         findings.holdouts[target.key] = (share, salt_of(target))
@@ -113,8 +113,8 @@ def _accept(detector: ChangeDetector, each: AudienceDiff) -> None:
         findings.held_out[target.key] = each.held_out
     if each.absences:
         findings.absences[target.key] = each.absences
-    findings.taken[target.key] = each.taken
-    findings.places[target.key] = loaded_from(target.config)
+    findings.source_states[target.key] = each.source_state
+    findings.loaded_from[target.key] = loaded_from(target.config)
     if target.stored is None:
         place = len(findings.changes) - 1
         findings.created.append(
@@ -130,9 +130,9 @@ def _accept(detector: ChangeDetector, each: AudienceDiff) -> None:
 
 def _mark(detector: ChangeDetector) -> None:
     """What many audiences come from is known as unchanged only where each of them was taken."""
-    for each in detector.compared:
+    for each in detector.diffs:
         if each.target.origin in detector.incomplete:
-            detector.changes.taken[each.target.key] = each.taken._replace(mark=None, invalid=0)
+            detector.changes.source_states[each.target.key] = each.source_state._replace(fingerprint=None, invalid=0)
 
 
 def _count_held_out(detector: ChangeDetector) -> None:

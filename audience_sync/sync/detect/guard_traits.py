@@ -83,7 +83,7 @@ def _reason_together(
 
 
 def _held_together(detector: ChangeDetector, difference: Difference) -> str | None:
-    hold = detector.decisions.waiting(difference.subject)
+    hold = detector.hold_policy.waiting(difference.subject)
     return hold.reason if hold and hold.together and difference.counts.left else None
 
 
@@ -91,16 +91,16 @@ def _reasons_undone(detector: ChangeDetector, differences: Sequence[Difference])
     """By key, the reason of traits whose undone changes the snapshot repeats, and whether several have the same."""
     repeated: dict[tuple[int, int], list[Difference]] = {}
     for each in differences:
-        hold = detector.decisions.undone(each)
-        if hold is not None and not detector.decisions.is_approved(each):
-            repeated.setdefault(detector.decisions.undone_by(hold), []).append(each)
+        hold = detector.hold_policy.undone(each)
+        if hold is not None and not detector.hold_policy.is_approved(each):
+            repeated.setdefault(detector.hold_policy.undone_by(hold), []).append(each)
     return {each.key: (repeats(group, *runs), len(group) > 1) for runs, group in repeated.items() for each in group}
 
 
 def _is_held(
     detector: ChangeDetector, difference: Difference, reason: str | None, *, together: bool, repeated: bool = False
 ) -> bool:
-    held = detector.decisions.decide(difference, reason, together=together, repeated=repeated)
+    held = detector.hold_policy.decide(difference, reason, together=together, repeated=repeated)
     if held is None:
         return False
     found = detector.changes.traits

@@ -44,7 +44,7 @@ def detect_names_from(detector: ChangeDetector, config: AudienceConfig) -> None:
         )
         thawed = [key for key in keys if key not in detector.stored.frozen]
         all_mine = taken.isdisjoint(each.key for each in known.values())
-        if thawed and all_mine and detector.is_known(thawed, mark, wanted):
+        if thawed and all_mine and detector.is_unchanged(thawed, mark, wanted):
             _pass_over(detector, config, live.values())
             return
         rows = detector.sources[config.source].read(detector.workspace, wanted)

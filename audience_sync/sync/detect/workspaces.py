@@ -15,7 +15,7 @@ Found = TypeVar("Found")
 
 
 @contextmanager
-def looking(
+def open_workspace(
     dependencies: RunDependencies, look: Callable[[RunDependencies, Workspace], Found]
 ) -> Iterator[tuple[Workspace, Found]]:
     """A workspace, open for as long as it is used, and what was found in it.

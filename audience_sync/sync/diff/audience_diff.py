@@ -24,8 +24,8 @@ class AudienceDiff:
     diff: MembersDiff
     new_difference: str
     counts: ChangeCounts
-    taken: SourceState
+    source_state: SourceState
     result_index: int
     absences: Absences | None = None
     held_out: HeldOut | None = None
-    moved: int = 0
+    unavoidable_exits: int = 0

@@ -21,7 +21,7 @@ class HoldoutSplit:
     """``told``: what differs for those who are told. ``held_out`` is None where nothing changes of it. ``at_once``: an
     SQL condition on ``user_id`` for those who may stay members no longer, whatever `min_stay` says."""
 
-    told: MembersDiff
+    diff: MembersDiff
     held_out: HeldOut | None = None
     at_once: str = "false"
 

@@ -21,14 +21,14 @@ class DelayedExits:
     ``present``): what the last run didn't know; ``newly_missing`` of it are missing. ``absences`` is None where nobody
     ever stays."""
 
-    told: MembersDiff
-    news: str
+    diff: MembersDiff
+    new_difference: str
     newly_missing: int
     absences: Absences | None = None
 
     def finding(self, target: ResolvedAudience, before: int) -> AudienceResult:
         absences = self.absences or Absences("", "")
-        told, counts = self.told, (absences.absent, absences.returned)
+        told, counts = self.diff, (absences.absent, absences.returned)
         numbers = (before, told.entered, told.left, told.invalid)
         return AudienceResult(target.key, target.name, _status(target, told), *numbers, None, None, *counts)
 

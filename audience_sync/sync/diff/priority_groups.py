@@ -73,8 +73,8 @@ class PriorityGroups:
     """
 
     earlier: Earlier
-    findings: ChangeSet
-    known: StoredState
+    changes: ChangeSet
+    stored: StoredState
     run: int
     chain: Callable[[int], Chain]
     held_out: Callable[[ResolvedAudience], str | None]
@@ -89,7 +89,7 @@ class PriorityGroups:
         """Another text whenever other users may be taken."""
         return " ".join(f"{each.key}@{self._changed(each)}" for each in self.earlier.get(target.key, ()))
 
-    def moves(self, target: ResolvedAudience) -> bool:
+    def has_changed_before(self, target: ResolvedAudience) -> bool:
         """Whether this run has changed one that goes before."""
         return any(self._changed(each) == self.run for each in self.earlier.get(target.key, ()))
 
@@ -97,19 +97,19 @@ class PriorityGroups:
         chain, before = self._chain(target), self.held_out(target)
         if chain is not None:
             yield f"select user_id from ({current_rows_query(chain)})"
-        if target.key in self.findings.held_out:
-            yield self.findings.held_out[target.key].after(before)
+        if target.key in self.changes.held_out:
+            yield self.changes.held_out[target.key].after(before)
         elif before is not None:
             yield before
 
     def _chain(self, target: ResolvedAudience) -> Chain | None:
-        for change in self.findings.changes:
+        for change in self.changes.changes:
             if target.key in change.chain.keys:
                 return change.chain
         return None if target.stored is None else self.chain(target.stored.chain_id)
 
     def _changed(self, target: ResolvedAudience) -> int:
-        changed = any(target.key in change.chain.keys for change in self.findings.changes)
-        if changed or target.key in self.findings.held_out:
+        changed = any(target.key in change.chain.keys for change in self.changes.changes)
+        if changed or target.key in self.changes.held_out:
             return self.run
-        return 0 if target.stored is None else self.known.chains[target.stored.chain_id].changed
+        return 0 if target.stored is None else self.stored.chains[target.stored.chain_id].changed

@@ -52,23 +52,23 @@ class HoldPolicy:
 
     workspace: Workspace
     store: Store
-    last: Mapping[HoldKey, Hold]
-    findings: ChangeSet
+    last_holds: Mapping[HoldKey, Hold]
+    changes: ChangeSet
     run: int | None
-    accept: Collection[str] = ()
-    approves: Collection[int] = ()
+    accepted: Collection[str] = ()
+    approved_holds: Collection[int] = ()
     _same: dict[HoldKey, bool] = field(default_factory=dict)
 
     def waiting(self, subject: HoldKey) -> Hold | None:
         """What is held of it and waits for a person."""
-        hold = self.last.get(subject)
+        hold = self.last_holds.get(subject)
         return hold if hold and hold.needs_decision else None
 
     def is_approved(self, difference: Difference) -> bool:
         """Whether a person has said beforehand that it may go through: this one, or whatever comes."""
         hold = self.waiting(difference.subject)
-        approved = hold is not None and hold.id in self.approves and self._is_same(hold, difference)
-        return approved or difference.key in self.accept
+        approved = hold is not None and hold.id in self.approved_holds and self._is_same(hold, difference)
+        return approved or difference.key in self.accepted
 
     def decide(
         self, difference: Difference, reason: str | None, *, together: bool = False, repeated: bool = False
@@ -86,7 +86,7 @@ class HoldPolicy:
             self.release(difference.subject)
             return None
         if hold and self._is_same(hold, difference):
-            self.findings.met_again.append(hold)
+            self.changes.repeated_holds.append(hold)
             since = f"It is held since run {hold.first_run}."
             met = replace(hold, together=together) if repeated else hold
             words = self._words(met, reason, since)
@@ -95,7 +95,7 @@ class HoldPolicy:
         sample = self._read_sample(undone) if undone else _sample(self.workspace, difference.users)
         undone_run = undone.undone_run if undone else None
         new = NewHold(difference.kind, difference.key, reason, difference.counts, sample, together, undone_run)
-        self.findings.held_anew.append(new)
+        self.changes.new_holds.append(new)
         before = self._before(difference)
         return HeldDifference(self._words(new, reason, before), self.run, difference.counts, self.run, before)
 
@@ -104,7 +104,7 @@ class HoldPolicy:
         self._end(self.waiting(difference.subject), HoldStatus.SUPERSEDED)
         reason = repeats([difference], undone_run, self.run)
         sample = _sample(self.workspace, difference.users)
-        self.findings.held_anew.append(
+        self.changes.new_holds.append(
             NewHold(difference.kind, difference.key, reason, difference.counts, sample, undone_run=undone_run)
         )
 
@@ -116,7 +116,7 @@ class HoldPolicy:
 
     def undone(self, difference: Difference) -> Hold | None:
         """The last hold, if it is for an undone run whose changes would be made again, and was not approved."""
-        last = self.last.get(difference.subject)
+        last = self.last_holds.get(difference.subject)
         if last is None or last.undone_run is None or last.status not in (HoldStatus.HELD, HoldStatus.REJECTED):
             return None
         return last if self._is_same(last, difference) else None
@@ -127,7 +127,7 @@ class HoldPolicy:
 
     def supersede_missing(self, kind: HoldKind, known: Collection[str]) -> None:
         """What is held of anything else is over: the config has it no more."""
-        for each, key in self.last:
+        for each, key in self.last_holds:
             if each is kind and key not in known:
                 self.supersede((each, key), "It is no longer in the config")
 
@@ -137,11 +137,11 @@ class HoldPolicy:
         if hold:
             self._end(hold, HoldStatus.SUPERSEDED)
             ends = "would end" if self.run is None else "has ended"
-            self.findings.warnings.append(f"{subject_name(*subject)}: the hold of run {hold.first_run} {ends}. {why}.")
+            self.changes.warnings.append(f"{subject_name(*subject)}: the hold of run {hold.first_run} {ends}. {why}.")
 
     def _end(self, hold: Hold | None, status: HoldStatus) -> None:
         if hold:
-            self.findings.ended[hold] = status
+            self.changes.ended_holds[hold] = status
 
     def _is_same(self, hold: Hold, difference: Difference) -> bool:
         if hold.subject not in self._same:
@@ -161,7 +161,7 @@ class HoldPolicy:
 
     def _before(self, difference: Difference) -> str:
         """What a new hold has to do with the last one."""
-        last = self.last.get(difference.subject)
+        last = self.last_holds.get(difference.subject)
         if last is None:
             return ""
         if last.needs_decision:

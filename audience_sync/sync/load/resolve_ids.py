@@ -20,7 +20,7 @@ class AliasMap:
     ``version`` is another text whenever the pairs are others. ``error``: why they are not known."""
 
     pairs: str | None = None
-    told: str | None = None
+    sent: str | None = None
     joined: str | None = None
     version: str = ""
     error: str | None = None

@@ -20,9 +20,9 @@ def carry_over(detector: ChangeDetector, stored: DeliveryInputs, joining: Collec
     of (``stored``), and doesn't have it under the new one, is told so there too: a destination that has joined the two
     knows it of the new id. Of the previous one the destinations ``joining`` are owed nothing more."""
     workspace, aliases = detector.workspace, detector.aliases
-    if aliases.told is None:
+    if aliases.sent is None:
         return
-    detector.changes.joined = MergedUsers(f"select previous_id from {aliases.joined}", joining)
+    detector.changes.merged_users = MergedUsers(f"select previous_id from {aliases.joined}", joining)
     pending = workspace.name("owed")
     workspace.run(
         f"create table {pending} as select a.user_id, key, max_by(value, run_id) as value "
@@ -48,7 +48,7 @@ def _owed(stored: DeliveryInputs) -> str:
 
 def _log(detector: ChangeDetector, change: ChainChange, pending: str) -> str | None:
     """The change's log, with what is passed on."""
-    workspace, told, log = detector.workspace, detector.aliases.told, change.log
+    workspace, told, log = detector.workspace, detector.aliases.sent, change.log
     before = "'true'" if change.chain.kind is PropertyKind.AUDIENCE else "null"
     lost = f"select user_id, key, value, {before} as before from {pending}"
     if log:

@@ -119,4 +119,4 @@ def _move(detector: ChangeDetector, old: str, new: str) -> None:
     findings.warnings.append(
         f"audience '{stored.name}' moves from the key '{old}' to '{new}'; '{old}' closes for good."
     )
-    detector.decisions.supersede((HoldKind.AUDIENCE, old), f"The audience moves to the key '{new}'")
+    detector.hold_policy.supersede((HoldKind.AUDIENCE, old), f"The audience moves to the key '{new}'")

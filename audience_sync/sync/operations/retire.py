@@ -47,8 +47,8 @@ def retire(detector: ChangeDetector, key: str, targets: Sequence[ResolvedAudienc
         detector.watch(f"{stored.kind.value.replace('_', ' ')} {key}")
         empty = _empty_audience if stored.kind is PropertyKind.AUDIENCE else _empty_trait
         empty(detector, stored)
-        closed = "would be retired" if detector.decisions.run is None else "is retired"
-        detector.decisions.supersede((HoldKind(stored.kind.value), key), f"The key '{key}' {closed}")
+        closed = "would be retired" if detector.hold_policy.run is None else "is retired"
+        detector.hold_policy.supersede((HoldKind(stored.kind.value), key), f"The key '{key}' {closed}")
         findings.retired.append(key)
         for target in targets:
             if target.key == key and target.is_renamed:  # so that its entry is known again

@@ -37,7 +37,7 @@ class RevertibleChange:
         return f"select user_id, value, before from {self.table} where newer is null"
 
     @property
-    def overtaken(self) -> str:
+    def superseded(self) -> str:
         """``user_id`` and ``newer``."""
         return f"select user_id, newer from {self.table} where newer is not null"
 
@@ -94,7 +94,7 @@ def _change(detector: ChangeDetector, run: int, log: str, each: Property) -> Rev
     if each.kind is PropertyKind.AUDIENCE:  # what it was follows from what it is
         workspace.run(f"update {table} set before = case value when 'true' then 'false' else 'true' end")
         unknown = 0
-    told = detector.aliases.told
+    told = detector.aliases.sent
     if told is not None:  # who has another id now keeps it, and so does what went with it
         now = f"select user_id from {told} where previous_id in (select user_id from {table})"
         ids = f"select previous_id from {told} union all {now}"

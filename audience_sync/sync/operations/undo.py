@@ -33,8 +33,8 @@ def undo(detector: ChangeDetector, run: int) -> None:
     if not changed:
         raise UnknownNameError(f"Run {run} changed nothing: there is nothing to undo.")
     _refuse_frozen(detector, run, [each.of.key for each in changed])
-    detector.changes.left_alone = []
-    detector.changes.unmade = [each.of.key for each in changed if each.of.created_run == run]
+    detector.changes.skipped_users = []
+    detector.changes.reverted_creations = [each.of.key for each in changed if each.of.created_run == run]
     there = [each for each in changed if not each.of.retired]
     for each in changed:
         _leave_alone(detector, each)
@@ -44,7 +44,7 @@ def undo(detector: ChangeDetector, run: int) -> None:
     traits = [each for each in there if each.of.kind is PropertyKind.COMPUTED_TRAIT]
     for chain_id in dict.fromkeys(each.of.chain_id for each in traits):
         _undo_traits(detector, [each for each in traits if each.of.chain_id == chain_id], run)
-    if detector.changes.held_anew:
+    if detector.changes.new_holds:
         detector.changes.warnings.append("If the source still has the undone changes, the next run holds them.")
 
 
@@ -60,10 +60,13 @@ def _leave_alone(detector: ChangeDetector, each: RevertibleChange) -> None:
     if each.of.retired:
         findings.warnings.append(f"Skipped: {key} is retired.")
         return
-    count = detector.workspace.one(f"select count(*) from ({each.overtaken})")[0]
+    count = detector.workspace.one(f"select count(*) from ({each.superseded})")[0]
     if count:
-        named = detector.workspace.all(f"from ({each.overtaken}) order by user_id limit {MAX_LISTED_USERS}")
-        findings.left_alone = [*(findings.left_alone or ()), *(SkippedUser(key, user, newer) for user, newer in named)]
+        named = detector.workspace.all(f"from ({each.superseded}) order by user_id limit {MAX_LISTED_USERS}")
+        findings.skipped_users = [
+            *(findings.skipped_users or ()),
+            *(SkippedUser(key, user, newer) for user, newer in named),
+        ]
         some = ", ".join(f"{user} (run {newer})" for user, newer in named[:5])
         more = f" and {count - 5:,} more" if count > 5 else ""
         words = f"Skipped: {pluralize(count, 'user')} of {key} {form(count, 'has')} a newer change: {some}{more}."
@@ -93,11 +96,11 @@ def _undo_audience(detector: ChangeDetector, each: RevertibleChange, run: int) -
     change = members_change(workspace, chain, MembersDiff(table, entered, left, 0), detector.run)
     assert change is not None
     detector.changes.changes.append(change)
-    detector.fetched[each.of.chain_id] = change.chain
+    detector.fetched_chains[each.of.chain_id] = change.chain
     _read_again(detector, each)
     again = f"select user_id, not present as present from {table}"
     counts = ChangeCounts(finding.after - known.absent.get(key, 0), left, entered)
-    detector.decisions.hold_undone(Difference(HoldKind.AUDIENCE, key, counts, again, 0), run)
+    detector.hold_policy.hold_undone(Difference(HoldKind.AUDIENCE, key, counts, again, 0), run)
 
 
 def _undo_traits(detector: ChangeDetector, changed: Sequence[RevertibleChange], run: int) -> None:
@@ -111,7 +114,7 @@ def _undo_traits(detector: ChangeDetector, changed: Sequence[RevertibleChange], 
     if change is None:
         return
     detector.changes.changes.append(change)
-    detector.fetched[changed[0].of.chain_id] = change.chain
+    detector.fetched_chains[changed[0].of.chain_id] = change.chain
     users, found = workspace.one(f"select count(distinct user_id) from {diff.log}")[0], detector.changes.traits
     detector.changes.traits = replace(
         found, users=max(found.users, change.chain.user_count), changed=found.changed + users
@@ -126,7 +129,7 @@ def _undo_traits(detector: ChangeDetector, changed: Sequence[RevertibleChange], 
         )
         if entered + left:
             counts = ChangeCounts(had, entered, left)
-            detector.decisions.hold_undone(Difference(HoldKind.COMPUTED_TRAIT, each.of.key, counts, again, 0), run)
+            detector.hold_policy.hold_undone(Difference(HoldKind.COMPUTED_TRAIT, each.of.key, counts, again, 0), run)
 
 
 def _values_before(chain: Chain, changed: Sequence[RevertibleChange]) -> str:
@@ -149,4 +152,4 @@ def _values_before(chain: Chain, changed: Sequence[RevertibleChange]) -> str:
 
 def _read_again(detector: ChangeDetector, each: RevertibleChange) -> None:
     """Its source is to be read by the next run, though it may not have changed."""
-    detector.changes.taken[each.of.key] = SourceState(None, each.of.invalid, each.of.columns)
+    detector.changes.source_states[each.of.key] = SourceState(None, each.of.invalid, each.of.columns)

@@ -93,9 +93,11 @@ def forecast(
     found = Forecast(name, destination.address, destination.options.rate_limit, rate)
     sizes = [each for each in (most, most_at_once(rate)) if each is not None]
     for share in shares:
-        calls = CallReader(workspace, share.table, installation, name, times, share.told_since(destination), nonces)
+        calls = CallReader(
+            workspace, share.table, installation, name, times, share.event_start_runs(destination), nonces
+        )
         found.calls += share.calls if most is None else min(most, share.calls)
-        found.withheld += share.kept_calls
+        found.withheld += share.withheld_users
         filled = batches(calls.encoded(destination), destination, most=min(sizes, default=None))
         for batch in limited(_until_broken(filled, found), most):
             sendable = _without_refused(batch, found)

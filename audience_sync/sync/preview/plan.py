@@ -11,7 +11,7 @@ from audience_sync.model import AudienceStatus
 from audience_sync.sync.commit.run_record import nonces_of, start_times, timestamp
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.deliver.run_plan import RunPlan
-from audience_sync.sync.detect.workspaces import looking
+from audience_sync.sync.detect.workspaces import open_workspace
 from audience_sync.sync.plan_run import plan_run
 from audience_sync.sync.preview.forecast import Forecast, forecast
 from audience_sync.sync.preview.largest_changes import ChangeSize, changes_by_size
@@ -110,7 +110,7 @@ class RunPreview:
             "warnings": list(found.warnings),
             "errors": list(found.errors),
             "held": list(found.held),
-            **left_alone_json(found.left_alone),
+            **left_alone_json(found.skipped_users),
             "command": self.command,
         }
 
@@ -137,8 +137,8 @@ def preview_run(
             return request, plan
         return seeding, plan_run(dependencies, seeding, progress, workspace, now)
 
-    with looking(dependencies, seen) as (workspace, (request, plan)):
-        pending = plan.owed(workspace, request, plan.states)
+    with open_workspace(dependencies, seen) as (workspace, (request, plan)):
+        pending = plan.pending(workspace, request, plan.states)
         return RunPreview(
             PlanFile(request, changes_of(workspace, plan, pending), now),
             plan.changes,

@@ -41,7 +41,7 @@ class PlanFile:
     made_at: datetime
 
     @property
-    def _looking(self) -> str:
+    def _plan_command(self) -> str:
         """The command that makes such a plan: one that asks before it does anything makes its own."""
         return "plan" if self.request.command in ("plan", "sync", "seed") else self.request.command
 
@@ -59,7 +59,7 @@ class PlanFile:
 
     def refuse_other(self, workspace: Workspace, plan: RunPlan) -> None:
         """Raise PlanError, with what is different, where the run would do anything else."""
-        pending = plan.owed(workspace, self.request, plan.states)
+        pending = plan.pending(workspace, self.request, plan.states)
         now = changes_of(workspace, plan, pending)
         for each in pending:
             workspace.run(f"drop table {each.table}")
@@ -69,7 +69,7 @@ class PlanFile:
             lines = "".join(f"\n  {text}" for text in [*found[:MOST], *more])
             raise PlanError(
                 f"The plan of {self.made_at:%Y-%m-%d %H:%M:%S} UTC is not what a run would do now. Nothing was changed "
-                f"or sent. Look again: audience-sync {self._looking}{lines}"
+                f"or sent. Look again: audience-sync {self._plan_command}{lines}"
             )
 
 

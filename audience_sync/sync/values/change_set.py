@@ -89,7 +89,7 @@ class SourceState(NamedTuple):
     """What a source looked like when its snapshot was taken: its mark, the rows without a usable id in it, and the
     columns it had, where they are expected to stay the same."""
 
-    mark: str | None
+    fingerprint: str | None
     invalid: int = 0
     columns: str | None = None
 
@@ -169,24 +169,24 @@ class ChangeSet:
     changes: list[ChainChange] = field(default_factory=list)
     created: list[NewProperty] = field(default_factory=list)
     renamed: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # key -> name, definition
-    taken: dict[str, SourceState] = field(default_factory=dict)  # by key
-    places: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
+    source_states: dict[str, SourceState] = field(default_factory=dict)  # by key
+    loaded_from: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
     absences: dict[str, Absences] = field(default_factory=dict)  # by key
     held_out: dict[str, HeldOut] = field(default_factory=dict)  # by key
     holdouts: dict[str, tuple[float | None, str]] = field(default_factory=dict)  # key -> another share, and the salt
-    stays: dict[str, str | None] = field(default_factory=dict)  # key -> its min_stay, where it is another one
-    joined: MergedUsers | None = None
+    min_stays: dict[str, str | None] = field(default_factory=dict)  # key -> its min_stay, where it is another one
+    merged_users: MergedUsers | None = None
     moved: list[MovedKey] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)  # keys that are closed for good with this run
     rejected: list[RejectedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # for which nothing may be sent
     held: list[str] = field(default_factory=list)  # beside audiences
-    held_anew: list[NewHold] = field(default_factory=list)
-    met_again: list[Hold] = field(default_factory=list)  # what stood before, and the source still says
-    ended: dict[Hold, HoldStatus] = field(default_factory=dict)
-    left_alone: list[SkippedUser] | None = None  # by an undoing
-    unmade: list[str] = field(default_factory=list)  # what the undone run had created
+    new_holds: list[NewHold] = field(default_factory=list)
+    repeated_holds: list[Hold] = field(default_factory=list)  # what stood before, and the source still says
+    ended_holds: dict[Hold, HoldStatus] = field(default_factory=dict)
+    skipped_users: list[SkippedUser] | None = None  # by an undoing
+    reverted_creations: list[str] = field(default_factory=list)  # what the undone run had created
 
     @property
     def logs(self) -> list[str]:

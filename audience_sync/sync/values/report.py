@@ -57,7 +57,7 @@ class Report:
     store_is_new: bool = False
     errors: Sequence[str] = ()
     held: Sequence[str] = ()
-    left_alone: Sequence[SkippedUser] | None = None  # of an undoing
+    skipped_users: Sequence[SkippedUser] | None = None  # of an undoing
     invalid_rows: Sequence[RejectedRow] = ()
 
     @property
@@ -98,7 +98,7 @@ class Report:
             "warnings": list(self.warnings),
             "errors": list(self.errors),
             "held": list(self.held),
-            **left_alone_json(self.left_alone),
+            **left_alone_json(self.skipped_users),
         }
 
 
@@ -197,6 +197,6 @@ def build_report(run: int, changes: ChangeSet, destinations: Sequence[Destinatio
         len(changes.rejected),
         errors=changes.errors,
         held=changes.held,
-        left_alone=changes.left_alone,
+        skipped_users=changes.skipped_users,
         invalid_rows=changes.rejected,
     )

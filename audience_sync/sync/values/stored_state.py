@@ -28,19 +28,19 @@ class StoredState:
     last_run: int
     installation: str
     last_holds: Mapping[HoldKey, Hold]
-    erased: Sequence[str] = ()
+    erased_hashes: Sequence[str] = ()
     trait_users: int = 0
     frozen: Mapping[str, Freeze] = field(default_factory=dict)
     absent: Mapping[str, int] = field(default_factory=dict)
     held_out: Mapping[str, int] = field(default_factory=dict)
-    thawed: Sequence[Freeze] = ()
+    ended_freezes: Sequence[Freeze] = ()
     moves: Mapping[str, str] = field(default_factory=dict)
 
 
 _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).order_by(runs.c.id.desc()).limit(1)
 
 
-def read_known(connection: Connection, now: datetime) -> StoredState:
+def read_stored_state(connection: Connection, now: datetime) -> StoredState:
     """``now``: by which freezes end."""
     known = read_properties(connection)
     return StoredState(

@@ -82,8 +82,8 @@ def ping(url: str, egress: Egress) -> str | None:
     import requests
 
     from audience_sync.destinations.http.deadline import Deadline, DeadlineAdapter
-    from audience_sync.destinations.http.proxy_errors import tunnel_words
-    from audience_sync.destinations.http.transport import PROXY_LOG_IN, no_answer
+    from audience_sync.destinations.http.proxy_errors import tunnel_message
+    from audience_sync.destinations.http.transport import PROXY_LOGIN_STATUS, no_answer
 
     deadline, proxy = Deadline(time.monotonic), egress.proxy_for(url)
     deadline.start(PING_TIMEOUT)
@@ -95,6 +95,6 @@ def ping(url: str, egress: Egress) -> str | None:
             answer = session.get(url, timeout=PING_TIMEOUT, proxies={"http": proxy, "https": proxy} if proxy else {})
         except (requests.RequestException, HTTPException, OSError, ValueError) as error:
             return f"could not be called: {no_answer(error, proxy, url).error}"
-    if proxy and answer.status_code == PROXY_LOG_IN:
-        return f"could not be called: {tunnel_words(proxy, PROXY_LOG_IN, url)}"
+    if proxy and answer.status_code == PROXY_LOGIN_STATUS:
+        return f"could not be called: {tunnel_message(proxy, PROXY_LOGIN_STATUS, url)}"
     return None if answer.ok else f"answered {answer.status_code}"

@@ -12,13 +12,13 @@ from functools import partial
 from sqlalchemy import Connection
 
 from audience_sync.delivery.send.acknowledge import acknowledge
-from audience_sync.delivery.send.batches import Batch, CallReader, batches, limited
+from audience_sync.delivery.send.batches import Batch, CallReader, batches, limit_calls
 from audience_sync.delivery.send.body_limit import BodyLimit
 from audience_sync.delivery.send.prefetch import prefetch
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
 from audience_sync.delivery.send.sender import BatchResult, BatchSender, StallTimer
 from audience_sync.delivery.send.sender_pool import INTERRUPTED, SenderPool
-from audience_sync.delivery.send.user_rate import UserRate, most_at_once
+from audience_sync.delivery.send.user_rate import UserRate, max_batch_users
 from audience_sync.delivery.send.withheld import store_withheld
 from audience_sync.delivery.state.cursors import (
     DeliveryCursor,
@@ -37,7 +37,7 @@ from audience_sync.workspace import Workspace
 #: Answers are acknowledged at once, and those that come within so many seconds of the last transaction together in the
 #: next one, or as soon as there are so many. A kill repeats these requests at most, with the same message ids: see
 #: docs/decisions/0009-answers-in-groups.md.
-GROUP = 16
+GROUP_SIZE = 16
 GROUP_SECONDS = 0.025
 
 
@@ -61,10 +61,10 @@ class DeliveryJob:
     max_calls: int | None = None
     rate: float | None = None
     withheld_table: str | None = None
-    kept_calls: int = 0
+    withheld_users: int = 0
     releases: bool = False
     retries: bool = False
-    told_since: Mapping[str, int] = field(default_factory=dict)
+    event_start_runs: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -111,11 +111,11 @@ class DeliveryContext:
     mask: Callable[[str], str] = str
     nonces: Mapping[int, str] = field(default_factory=dict)
 
-    def begin(self, progress: StallTimer) -> None:
+    def begin(self, stall_timer: StallTimer) -> None:
         """A delivery starts; after an interruption it ends at once."""
-        self.under_way.append(progress)
+        self.under_way.append(stall_timer)
         if self.interrupted.is_set():
-            progress.stop(INTERRUPTED)
+            stall_timer.stop(INTERRUPTED)
 
     def interrupt(self) -> None:
         """Let every delivery end after the requests that are under way."""
@@ -124,56 +124,56 @@ class DeliveryContext:
             progress.stop(INTERRUPTED)
 
 
-def deliver(workspace: Workspace, context: DeliveryContext, work: DeliveryJob) -> DeliveryStats:
+def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) -> DeliveryStats:
     """Send what is owed until all is answered, or the destination has stopped. Raises LeaseLostError."""
     started = time.monotonic()
-    stats = DeliveryStats(work.name, work.calls, withheld=work.kept_calls)
-    cursor = work.cursor
-    if work.withheld_table and work.kept_calls:
+    stats = DeliveryStats(job.name, job.calls, withheld=job.withheld_users)
+    cursor = job.cursor
+    if job.withheld_table and job.withheld_users:
         cursor = context.lease.transact(
-            partial(_keep_back, workspace=workspace, context=context, work=work, cursor=cursor)
+            partial(_withhold, workspace=workspace, context=context, job=job, cursor=cursor)
         )
-    if work.calls:
-        cursor, progress = _send(workspace, context, work, cursor, stats)
+    if job.calls:
+        cursor, progress = _send_batches(workspace, context, job, cursor, stats)
         stats.error = progress.reason or stats.error
         stats.rate_limited = progress.rate_limited
-    if work.includes_everyone and not stats.pending:
-        _finish(context, work, cursor)
+    if job.includes_everyone and not stats.pending:
+        _complete(context, job, cursor)
         stats.complete = True
     stats.seconds = time.monotonic() - started
     return stats
 
 
-def _finish(context: DeliveryContext, work: DeliveryJob, cursor: DeliveryCursor) -> None:
+def _complete(context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor) -> None:
     if cursor.seeding is None:
         context.lease.transact(partial(advance_position, cursor=cursor, run=context.run))
         return
 
     def end(connection: Connection) -> bool:
         terms = SubscriptionVersion(context.run + 1, end_seeding(connection, cursor, context.run), seeding=False)
-        record_versions(connection, work.destination_id, [terms], context.property_ids)
+        record_versions(connection, job.destination_id, [terms], context.property_ids)
         return True
 
     context.lease.transact(end, partial(is_seeded, cursor=cursor))
 
 
-def _keep_back(
-    connection: Connection, *, workspace: Workspace, context: DeliveryContext, work: DeliveryJob, cursor: DeliveryCursor
+def _withhold(
+    connection: Connection, *, workspace: Workspace, context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor
 ) -> DeliveryCursor:
     """What suppressed users are not sent is owed, as if it had been sent."""
-    assert work.withheld_table is not None
-    store_withheld(connection, workspace, work.withheld_table, work.destination_id, context.property_ids)
+    assert job.withheld_table is not None
+    store_withheld(connection, workspace, job.withheld_table, job.destination_id, context.property_ids)
     return mark_in_flight(connection, cursor, context.run)
 
 
-def _send(
-    workspace: Workspace, context: DeliveryContext, work: DeliveryJob, cursor: DeliveryCursor, stats: DeliveryStats
+def _send_batches(
+    workspace: Workspace, context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor, stats: DeliveryStats
 ) -> tuple[DeliveryCursor, StallTimer]:
-    options = work.destination.options
+    options = job.destination.options
     progress = StallTimer(options.give_up_after.total_seconds())
     context.begin(progress)
     pace = AdaptiveRateLimiter(options.rate_limit, wait=progress.stopped.wait)
-    user_rate = UserRate(work.rate, wait=progress.stopped.wait)
+    user_rate = UserRate(job.rate, wait=progress.stopped.wait)
     cursor = context.lease.transact(partial(mark_in_flight, cursor=cursor, run=context.run))
 
     def sender(transport: Transport) -> BatchSender:
@@ -183,52 +183,54 @@ def _send(
             progress,
             context.lease.confirm,
             suppressed=context.recently_suppressed,
-            parts=work.destination.parts,
-            limits=work.destination.limits,
-            bodies=bodies,
-            divide=partial(calls.divided, destination=work.destination),
+            parts=job.destination.parts,
+            limits=job.destination.limits,
+            body_limit=bodies,
+            split_call=partial(calls.split, destination=job.destination),
             mask=context.mask,
         )
 
     calls = CallReader(
-        workspace, work.table, context.installation, work.name, context.times, work.told_since, context.nonces
+        workspace, job.table, context.installation, job.name, context.times, job.event_start_runs, context.nonces
     )
     bodies = BodyLimit(progress.stopped.is_set)
-    with SenderPool(work.destination, progress, sender, user_rate) as senders:
-        for outcomes in _answers(senders, limited(_batches(calls, work), work.max_calls), progress):
+    with SenderPool(job.destination, progress, sender, user_rate) as senders:
+        for outcomes in _grouped_results(senders, limit_calls(_limited_batches(calls, job), job.max_calls), progress):
             cursor = acknowledge(
                 context.lease,
                 cursor,
-                work.destination_id,
+                job.destination_id,
                 context.run,
                 outcomes,
                 context.property_ids,
-                calls.of,
-                whole=work.includes_everyone,
-                releases=work.releases,
-                retries=work.retries,
+                calls.for_users,
+                includes_everyone=job.includes_everyone,
+                releases=job.releases,
+                retries=job.retries,
             )
-            _count(stats, outcomes)
+            _add_results(stats, outcomes)
             context.progress(stats)
     return cursor, progress
 
 
-def _batches(calls: CallReader, work: DeliveryJob) -> Iterator[Batch]:
-    sizes = [each for each in (work.max_calls, most_at_once(work.rate)) if each is not None]
-    return batches(prefetch(calls.encoded(work.destination)), work.destination, most=min(sizes, default=None))
+def _limited_batches(calls: CallReader, job: DeliveryJob) -> Iterator[Batch]:
+    sizes = [each for each in (job.max_calls, max_batch_users(job.rate)) if each is not None]
+    return batches(prefetch(calls.encoded(job.destination)), job.destination, max_calls=min(sizes, default=None))
 
 
-def _answers(senders: SenderPool, found: Iterator[Batch], progress: StallTimer) -> Iterator[Sequence[BatchResult]]:
+def _grouped_results(
+    senders: SenderPool, found: Iterator[Batch], stall_timer: StallTimer
+) -> Iterator[Sequence[BatchResult]]:
     """Yield outcomes in groups, each to be acknowledged in one transaction; submit no more batches after a stop.
 
     An error of a sender is raised once everything that was answered before has been yielded.
     """
-    batches = _until_broken(found, progress)
+    batches = _until_broken(found, stall_timer)
     under_way: set[Future[BatchResult]] = set()
     group: list[BatchResult] = []
     due = time.monotonic()
     while True:
-        batch = None if progress.stopped.is_set() else next(batches, None)
+        batch = None if stall_timer.stopped.is_set() else next(batches, None)
         if batch is not None:
             under_way.add(senders.submit(batch))
         while len(under_way) >= (1 if batch is None else senders.size):
@@ -236,7 +238,7 @@ def _answers(senders: SenderPool, found: Iterator[Batch], progress: StallTimer) 
             done, under_way = wait(under_way, timeout=patience, return_when=FIRST_COMPLETED)
             group += [future.result() for future in done if future.exception() is None]
             failed = [error for future in done if (error := future.exception())]
-            if failed or len(group) >= GROUP or time.monotonic() >= due:
+            if failed or len(group) >= GROUP_SIZE or time.monotonic() >= due:
                 yield group
                 group, due = [], time.monotonic() + GROUP_SECONDS
             if failed:
@@ -247,16 +249,16 @@ def _answers(senders: SenderPool, found: Iterator[Batch], progress: StallTimer) 
         yield group
 
 
-def _until_broken(found: Iterator[Batch], progress: StallTimer) -> Iterator[Batch]:
+def _until_broken(found: Iterator[Batch], stall_timer: StallTimer) -> Iterator[Batch]:
     """The batches until the destination's own code fails at all calls: what is under way is still answered."""
     try:
         yield from found
     except BrokenDestinationError as error:
-        progress.stop(str(error))
+        stall_timer.stop(str(error))
 
 
-def _count(stats: DeliveryStats, outcomes: Sequence[BatchResult]) -> None:
-    for outcome in outcomes:
+def _add_results(stats: DeliveryStats, results: Sequence[BatchResult]) -> None:
+    for outcome in results:
         stats.requests += outcome.requests
         stats.retries += outcome.retries
         if outcome.answered:

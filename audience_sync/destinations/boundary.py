@@ -26,7 +26,7 @@ from audience_sync.destinations.base import (
     Message,
     Transport,
 )
-from audience_sync.destinations.http.statuses import named, truncate
+from audience_sync.destinations.http.statuses import name_destination, truncate
 from audience_sync.errors import (
     AudienceSyncError,
     OwnCodeError,
@@ -41,12 +41,12 @@ from audience_sync.redaction.secrets import mask_secrets
 log = logging.getLogger("audience_sync")
 
 #: Errors that are not the destination's, though they pass through its code.
-OTHERS = (KeyboardInterrupt, GeneratorExit, StoreError)
+RUN_ERRORS = (KeyboardInterrupt, GeneratorExit, StoreError)
 
 #: Where a lack of memory is this program's own.
 _PACKAGE = Path(__file__).parents[1]
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Contained(Destination):
@@ -58,7 +58,7 @@ class Contained(Destination):
         super().__init__(options, about)
         self.name = name
         self._reason = ""
-        self._inner = self._asked(make, None)
+        self._inner = self._call(make, None)
 
     @property
     def inner(self) -> Destination | None:
@@ -67,75 +67,75 @@ class Contained(Destination):
 
     @property
     def has_alias(self) -> bool:  # type: ignore[override]  # an attribute of the class that it contains
-        return self._inner is not None and self._asked(lambda: bool(self._made.has_alias), False)
+        return self._inner is not None and self._call(lambda: bool(self._destination.has_alias), False)
 
     @property
     def companions(self) -> tuple[tuple[str, ...], ...]:  # type: ignore[override]  # as above
-        return () if self._inner is None else self._asked(lambda: tuple(map(tuple, self._made.companions)), ())
+        return () if self._inner is None else self._call(lambda: tuple(map(tuple, self._destination.companions)), ())
 
     @property
     def limits(self) -> Limits:
-        return self._asked(lambda: _positive(self._made.limits), Limits(1, 1))
+        return self._call(lambda: _checked_limits(self._destination.limits), Limits(1, 1))
 
     @property
     def address(self) -> str:
-        return "" if self._inner is None else self._asked(lambda: str(self._made.address), "")
+        return "" if self._inner is None else self._call(lambda: str(self._destination.address), "")
 
     def encode(self, call: IdentifyCall) -> list[Message]:
-        return self._encoded(lambda: [_sound(each) for each in self._made.encode(call)])
+        return self._call_encoder(lambda: [_checked_message(each) for each in self._destination.encode(call)])
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
-        return self._encoded(lambda: _sound(self._made.encode_event(user_id, event)))
+        return self._call_encoder(lambda: _checked_message(self._destination.encode_event(user_id, event)))
 
     def encode_alias(self, user_id: str, alias: Alias) -> Message:
-        return self._encoded(lambda: _sound(self._made.encode_alias(user_id, alias)))
+        return self._call_encoder(lambda: _checked_message(self._destination.encode_alias(user_id, alias)))
 
     def encode_sql(self) -> str | None:
-        return self._asked(lambda: self._made.encode_sql(), None)
+        return self._call(lambda: self._destination.encode_sql(), None)
 
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
-        return self._asked(lambda: list(self._made.parts(messages)), (messages,))
+        return self._call(lambda: list(self._destination.parts(messages)), (messages,))
 
     def open(self) -> Transport:
-        return ContainedTransport(self, self._asked(lambda: self._made.open(), None))
+        return ContainedTransport(self, self._call(lambda: self._destination.open(), None))
 
     def stopped(self) -> Judgement | None:
         """What its broken code means for everything that is still to be sent."""
         return Judgement(Meaning.STOP, self._reason) if self._reason else None
 
-    def words(self, error: BaseException) -> str:
+    def describe(self, error: BaseException) -> str:
         """What its own code raised, in one line, without secrets and without values."""
-        return own_error(error, self.about.secrets)
+        return destination_error_message(error, self.about.secrets)
 
     def log(self, error: BaseException) -> None:
-        log.warning("destination '%s': %s", self.name, self.words(error))
+        log.warning("destination '%s': %s", self.name, self.describe(error))
 
     @property
-    def _made(self) -> Destination:
+    def _destination(self) -> Destination:
         assert self._inner is not None, "it is asked only where it could be made"
         return self._inner
 
-    def _asked(self, question: Callable[[], Found], otherwise: Found) -> Found:
+    def _call(self, question: Callable[[], Result], otherwise: Result) -> Result:
         """Its answer; where it raises, nothing more is sent."""
         if self._reason:
             return otherwise
         try:
             return question()
-        except OTHERS:
+        except RUN_ERRORS:
             raise
         except BaseException as error:  # SystemExit too: a plugin may not end the run
-            self._reason = self._reason or self.words(error)
+            self._reason = self._reason or self.describe(error)
             return otherwise
 
-    def _encoded(self, encoding: Callable[[], Found]) -> Found:
+    def _call_encoder(self, encoding: Callable[[], Result]) -> Result:
         if self._reason:
             raise OwnCodeError(self._reason)
         try:
             return encoding()
-        except (UnsendableError, *OTHERS):
+        except (UnsendableError, *RUN_ERRORS):
             raise
         except BaseException as error:
-            raise OwnCodeError(self.words(error)) from None
+            raise OwnCodeError(self.describe(error)) from None
 
 
 class ContainedTransport:
@@ -149,21 +149,21 @@ class ContainedTransport:
         if stopped or self._inner is None:
             return stopped or Judgement(Meaning.STOP, "it could not be opened")
         try:
-            judgement = _judgement(self._inner.send(messages), len(messages))
-        except OTHERS:
+            judgement = _checked_judgement(self._inner.send(messages), len(messages))
+        except RUN_ERRORS:
             raise
         except BaseException as error:  # SystemExit too: a plugin may not end the run
-            return Judgement(Meaning.STOP, self._destination.words(error))
+            return Judgement(Meaning.STOP, self._destination.describe(error))
         if not judgement.reason:
             return judgement
-        return replace(judgement, reason=named(judgement.reason, self._destination.name))
+        return replace(judgement, reason=name_destination(judgement.reason, self._destination.name))
 
     def close(self) -> None:
         """What was answered is answered: an error is only logged."""
         try:
             if self._inner is not None:
                 self._inner.close()
-        except OTHERS:
+        except RUN_ERRORS:
             raise
         except BaseException as error:
             self._destination.log(error)
@@ -171,10 +171,10 @@ class ContainedTransport:
 
 def contained(destinations: Mapping[str, Destination]) -> Mapping[str, Destination]:
     """All of them behind the boundary, whoever made them."""
-    return {name: _of(name, each) for name, each in destinations.items()}
+    return {name: _contain(name, each) for name, each in destinations.items()}
 
 
-def own_error(error: BaseException, secrets: Sequence[str]) -> str:
+def destination_error_message(error: BaseException, secrets: Sequence[str]) -> str:
     """What a destination's own code raised, and where, in one line."""
 
     def plain(words: str) -> str:
@@ -193,25 +193,25 @@ def own_error(error: BaseException, secrets: Sequence[str]) -> str:
     return truncate(f"error in the destination's own code: {words}") + where
 
 
-def _of(name: str, destination: Destination) -> Destination:
+def _contain(name: str, destination: Destination) -> Destination:
     if isinstance(destination, Contained):
         return destination
     return Contained(name, lambda: destination, destination.options, destination.about)
 
 
-def _sound(message: Found) -> Found:
+def _checked_message(message: Result) -> Result:
     if not (isinstance(message, Message) and isinstance(message.body, bytes) and isinstance(message.message_id, str)):
         raise TypeError(f"a message is to be Message(str, bytes), and is {type(message).__name__}")
     return message
 
 
-def _positive(limits: Limits) -> Limits:
+def _checked_limits(limits: Limits) -> Limits:
     if not (isinstance(limits, Limits) and limits.messages > 0 and limits.request_bytes > 0):
         raise ValueError("limits are to be Limits of positive numbers")
     return limits
 
 
-def _judgement(judgement: Judgement, messages: int) -> Judgement:
+def _checked_judgement(judgement: Judgement, messages: int) -> Judgement:
     if not isinstance(judgement, Judgement) or not isinstance(judgement.meaning, Meaning):
         raise TypeError(f"the meaning of an answer is to be a Judgement, and is {type(judgement).__name__}")
     if any(index not in range(messages) for index in judgement.refused):

@@ -42,7 +42,9 @@ BLOCK_BYTES = 64 * 1024
 OTHER_CONTENT = "exists and does not begin with an identify call"
 
 #: These pass when somebody makes room; with every other error, no batch would fare better.
-PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ENOLCK, errno.ESTALE})
+TRANSIENT_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ENOLCK, errno.ESTALE}
+)
 
 
 class FileOptions(DestinationOptions):
@@ -105,7 +107,7 @@ class FileTransport:
     def send(self, messages: Sequence[Message]) -> Judgement:
         lines = b"".join(message.body + b"\n" for message in messages)
         try:
-            with _opened(self._path) as file:
+            with _open_for_append(self._path) as file:
                 _append(file, lines)
         except OSError as error:
             return self._failed(error)
@@ -113,7 +115,7 @@ class FileTransport:
 
     def _failed(self, error: OSError) -> Judgement:
         what = f"{self._path} can't be written: {error.strerror or error}"
-        if error.errno in PASSING:
+        if error.errno in TRANSIENT_ERRORS:
             return Judgement(Meaning.RETRY, f"{what}. Nothing of this batch is in it; it is tried again")
         return Judgement(Meaning.STOP, f"{what}. Correct `path` in the config, or the rights of the folder")
 
@@ -122,7 +124,7 @@ class FileTransport:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _open_for_append(path: Path) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, OWNER_ONLY)
@@ -149,7 +151,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _append(file: int, lines: bytes) -> None:
     """All of the lines or, when that fails, none of them."""
-    end = _repaired_end(file)
+    end = _repair_end(file)
     try:
         _write(file, lines)
         os.fsync(file)
@@ -164,7 +166,7 @@ def _write(file: int, data: bytes) -> None:
         rest = rest[os.write(file, rest) :]
 
 
-def _repaired_end(file: int) -> int:
+def _repair_end(file: int) -> int:
     """Where to append. A line that a crash has torn goes: its batch was never answered, and is sent again."""
     size = os.fstat(file).st_size
     start = _last_line_start(file, size)

@@ -18,7 +18,7 @@ def destination_types() -> dict[str, type[Destination]]:
     """
     found: dict[str, type[Destination]] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        loaded = _loaded(entry)
+        loaded = _load_type(entry)
         if found.setdefault(entry.name, loaded) is not loaded:
             raise AudienceSyncError(
                 f"two packages bring a destination type '{entry.name}' (one is {entry.value}). Uninstall one"
@@ -26,17 +26,17 @@ def destination_types() -> dict[str, type[Destination]]:
     return found
 
 
-def _loaded(entry: EntryPoint) -> type[Destination]:
+def _load_type(entry: EntryPoint) -> type[Destination]:
     try:
         loaded = entry.load()
     except Exception as error:  # whatever another package's import raises
-        raise AudienceSyncError(_unusable(entry, f"{type(error).__name__}: {error}")) from error
+        raise AudienceSyncError(_load_error(entry, f"{type(error).__name__}: {error}")) from error
     if not (isinstance(loaded, type) and issubclass(loaded, Destination)):
-        raise AudienceSyncError(_unusable(entry, "it is no subclass of Destination"))
+        raise AudienceSyncError(_load_error(entry, "it is no subclass of Destination"))
     return loaded
 
 
-def _unusable(entry: EntryPoint, why: str) -> str:
+def _load_error(entry: EntryPoint, why: str) -> str:
     package = f"package {entry.dist.name}" if entry.dist else "an unknown package"
     return (
         f"destination type '{entry.name}' of {package} can't be loaded from {entry.value}: {why}. "

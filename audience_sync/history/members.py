@@ -26,24 +26,26 @@ def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int
     with Workspace(memory_limit) as workspace:
         with store.reading() as connection:  # not longer: a reader who pauses would keep runs from committing
             audience = read_audience(connection, key)
-            members = _members(connection, workspace, audience)
+            members = _current_members(connection, workspace, audience)
             if at is not None:
-                members = _as_of(connection, workspace, audience, members, run_at(connection, at))
-            times = {row.id: _text(row.started_at) for row in connection.execute(select(runs.c.id, runs.c.started_at))}
+                members = _members_after(connection, workspace, audience, members, run_at(connection, at))
+            times = {
+                row.id: _iso_time(row.started_at) for row in connection.execute(select(runs.c.id, runs.c.started_at))
+            }
         for rows in workspace.stream(f"select user_id, run_id from ({members}) order by user_id"):
             yield [(user, times[run]) for user, run in rows]
 
 
-def _text(moment: datetime) -> str:
+def _iso_time(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _members(connection: Connection, workspace: Workspace, audience: Property) -> str:
+def _current_members(connection: Connection, workspace: Workspace, audience: Property) -> str:
     chain = read_chains(connection, [audience])[audience.chain_id]
     return current_rows_query(download_chain(connection, workspace, chain))
 
 
-def _as_of(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:
+def _members_after(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:
     """The members after a run: of users who changed since, the first change says what they were before."""
     if run < audience.created_run:
         return f"select * from ({members}) where false"

@@ -13,14 +13,14 @@ from audience_sync.store.runs.pruning import pruned_through
 Row = dict[str, Any]
 
 #: The view, and how many computed traits a held run held.
-_LAST = """
+_LAST_RUNS = """
     select r.*, case when r.status = 'held' then (
         select count(*) from holds h where h.kind = 'computed_trait' and h.run <= r.run and h.last_run >= r.run
     ) else 0 end as traits_held
     from sync_runs r order by r.run desc limit :limit
 """
 #: What a run met, or what it ended.
-_HOLDS = """
+_RUN_HOLDS = """
     select * from holds where (run <= :run and last_run >= :run) or ended_run = :run order by kind, key, run
 """
 
@@ -28,7 +28,7 @@ _HOLDS = """
 def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20) -> list[Row]:
     """The last runs, newest first; with ``key`` what they found of that audience."""
     if key is None:
-        return _rows(connection, _LAST, limit=limit)
+        return _rows(connection, _LAST_RUNS, limit=limit)
     return _rows(
         connection,
         'select a.run, r.started_at, r.seconds, a.status, a.members_before, a.members_after, a.entered, a."left", '
@@ -46,12 +46,12 @@ def one_run(connection: Connection, run: int) -> dict[str, Any]:
         raise UnknownNameError(f"There is no run {run}. The last ones: audience-sync history")
     return {
         **found[0],
-        "audience_syncs": _of(connection, "audience_syncs", run, "audience_key"),
-        "holds": [_with_sample(connection, hold) for hold in _rows(connection, _HOLDS, run=run)],
-        "deliveries": _of(connection, "deliveries", run, "destination"),
-        "refused_calls": _of(connection, "refused_calls", run, "destination, user_id"),
-        "refusals": _of(connection, "refusals", run, "destination, user_id"),
-        "rejected_rows": _of(connection, "rejected_rows", run, 'audience_key, file, "row"'),
+        "audience_syncs": _run_rows(connection, "audience_syncs", run, "audience_key"),
+        "holds": [_with_sample(connection, hold) for hold in _rows(connection, _RUN_HOLDS, run=run)],
+        "deliveries": _run_rows(connection, "deliveries", run, "destination"),
+        "refused_calls": _run_rows(connection, "refused_calls", run, "destination, user_id"),
+        "refusals": _run_rows(connection, "refusals", run, "destination, user_id"),
+        "rejected_rows": _run_rows(connection, "rejected_rows", run, 'audience_key, file, "row"'),
         "no_longer_kept": [each.value for each, through in pruned_through(connection).items() if run <= through],
     }
 
@@ -67,19 +67,19 @@ def _with_sample(connection: Connection, hold: Row) -> Row:
     return {**hold, "sample": {"entered": entered, "left": left}}
 
 
-def _of(connection: Connection, view: str, run: int, order: str) -> list[Row]:
+def _run_rows(connection: Connection, view: str, run: int, order: str) -> list[Row]:
     return _rows(connection, f"select * from {view} where run = :run order by {order}", run=run)
 
 
 def _rows(connection: Connection, query: str, **values: Any) -> list[Row]:
     """Rows of a view; its times (``..._at``) come back aware, on SQLite too, which keeps them as text."""
     return [
-        {name: _aware(value) if name.endswith("_at") else value for name, value in row._mapping.items()}
+        {name: _utc(value) if name.endswith("_at") else value for name, value in row._mapping.items()}
         for row in connection.execute(text(query), values)
     ]
 
 
-def _aware(value: str | datetime | None) -> datetime | None:
+def _utc(value: str | datetime | None) -> datetime | None:
     if value is None:
         return None
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from audience_sync.delivery.pending.pending import DeliveryInputs
-from audience_sync.delivery.state.cursors import read_ledgers
-from audience_sync.delivery.state.subscription_history import first_versions
+from audience_sync.delivery.state.cursors import read_destination_states
+from audience_sync.delivery.state.subscription_history import first_subscriptions
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.boundary import contained
 from audience_sync.errors import FrozenError, RetiredError
@@ -59,11 +59,11 @@ def plan_run(
     with dependencies.store.reading() as connection:
         clock = read_run_clock(connection, now, before=run, accept=request.exceptions.accept_clock)
         known = read_stored_state(connection, clock.accepted_now)
-        before = read_ledgers(connection, dependencies.settings.destinations)
+        before = read_destination_states(connection, dependencies.settings.destinations)
         known = with_moved_keys(
             known, request.moves, frozenset(key for state in before.values() for key in state.seeds)
         )
-        first = first_versions(connection) if isinstance(request, Resync | Undo) else {}
+        first = first_subscriptions(connection) if isinstance(request, Resync | Undo) else {}
     _refuse_retired(request, known)
     _refuse_frozen(request, known)
     check_moves(request.moves, dependencies.settings.audiences)

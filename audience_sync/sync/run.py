@@ -11,7 +11,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from audience_sync.delivery.state.cursors import DestinationState, read_ledgers
+from audience_sync.delivery.state.cursors import DestinationState, read_destination_states
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
@@ -171,7 +171,11 @@ def _commit(
         return states
 
     def done(connection: Connection) -> Mapping[str, DestinationState] | None:
-        return read_ledgers(connection, dependencies.settings.destinations) if is_committed(connection, run) else None
+        return (
+            read_destination_states(connection, dependencies.settings.destinations)
+            if is_committed(connection, run)
+            else None
+        )
 
     with span("commit"):
         return lease.transact(write, done)

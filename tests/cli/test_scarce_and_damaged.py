@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import audience_sync.destinations.file
-from audience_sync.destinations.boundary import own_error
+from audience_sync.destinations.boundary import destination_error_message
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import Source
 from audience_sync.sources.boundary import BoundedSource
@@ -223,7 +223,7 @@ def test_a_destination_that_lacks_memory_is_not_blamed_for_its_code(error: Excep
     with pytest.raises(type(error)) as raised:
         exec(compile("raise error", audience_sync.destinations.file.__file__, "exec"), {"error": error})
 
-    assert own_error(raised.value, ()) == (
+    assert destination_error_message(raised.value, ()) == (
         "there was not enough memory: give the process more (`ulimit -v`, a container's limit)"
     )
 

@@ -147,4 +147,4 @@ def a_sender(
     clock = Clock()
     progress = StallTimer(give_up_after, clock, Stopped(clock))
     pace = AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait)
-    return BatchSender(destination.open(), pace, progress, confirm, pause=pause, limits=limits), progress, clock
+    return BatchSender(destination.open(), pace, progress, confirm, retry_delay=pause, limits=limits), progress, clock

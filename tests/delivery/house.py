@@ -14,8 +14,8 @@ from audience_sync.delivery.state.cursors import (
     DeliveryCursor,
     DestinationState,
     Subscription,
-    read_ledgers,
-    save_ledger,
+    read_destination_states,
+    save_destination_state,
 )
 from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
@@ -54,12 +54,12 @@ class House:
         add_properties(store)
         with lease.transaction() as connection:
             told = DestinationState("connect", subscriptions={"vip": Subscription("vip", 1)})
-            save_ledger(connection, told, IDS, {"type": "scripted", "created_at": NOW})
+            save_destination_state(connection, told, IDS, {"type": "scripted", "created_at": NOW})
 
     @property
     def ledger(self) -> DestinationState:
         with self.store.reading() as connection:
-            return read_ledgers(connection, ["connect"])["connect"]
+            return read_destination_states(connection, ["connect"])["connect"]
 
     @property
     def feed(self) -> DeliveryCursor:

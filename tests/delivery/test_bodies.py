@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from audience_sync.delivery.send.batches import Batch, EncodedCall, Odd, encode, part_of
+from audience_sync.delivery.send.batches import Batch, CallDetails, EncodedCall, encode, part_of
 from audience_sync.delivery.send.body_limit import FORGET_AFTER, GROW_AFTER, BodyLimit
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
 from audience_sync.delivery.send.sender import BatchResult, BatchSender, StallTimer
@@ -22,90 +22,90 @@ BAD_GATEWAY = Judgement(Meaning.RETRY, "HTTP 502", 502)
 
 
 def count(bodies: BodyLimit, sizes: Sequence[int]) -> int | None:
-    with bodies.turn(lambda: sizes) as found:
+    with bodies.fitting(lambda: sizes) as found:
         return found
 
 
 def test_nothing_is_limited_before_a_refusal() -> None:
     bodies = BodyLimit()
-    bodies.passed(10)
+    bodies.record_accepted(10)
     assert count(bodies, [100] * 50) is None
 
 
 def test_after_a_refusal_half_is_tried() -> None:
     bodies = BodyLimit()
-    bodies.refused(1_000)
+    bodies.record_refused(1_000)
     assert count(bodies, [100] * 10) == 5
 
 
 def test_refusals_of_requests_that_were_under_way_say_nothing_new() -> None:
     bodies = BodyLimit()
     for _ in range(4):
-        bodies.refused(1_000)
+        bodies.record_refused(1_000)
     assert count(bodies, [100] * 10) == 5
 
 
 def test_one_call_goes_however_large_it_is() -> None:
     bodies = BodyLimit()
-    bodies.refused(1_000)
+    bodies.record_refused(1_000)
     assert count(bodies, [5_000, 10]) == 1
 
 
 def test_it_grows_half_way_to_what_was_refused_and_not_quite_there() -> None:
     bodies = BodyLimit()
-    bodies.refused(1_000)
+    bodies.record_refused(1_000)
     found = []
     for _ in range(5):
         found.append(count(bodies, [10] * 200))
         for _ in range(GROW_AFTER):
-            bodies.passed(int(found[-1] or 0) * 10)
+            bodies.record_accepted(int(found[-1] or 0) * 10)
     assert found == [50, 75, 87, 87, 87]
 
 
 def test_a_size_that_is_refused_again_is_left_for_what_went_through() -> None:
     bodies = BodyLimit()
-    bodies.refused(1_000)
+    bodies.record_refused(1_000)
     for _ in range(GROW_AFTER):
-        bodies.passed(500)
-    bodies.refused(750)
+        bodies.record_accepted(500)
+    bodies.record_refused(750)
     assert count(bodies, [10] * 200) == 50
 
 
 def test_what_was_refused_long_ago_is_tried_again() -> None:
     bodies = BodyLimit()
-    bodies.refused(1_000)
-    bodies.passed(500)
-    bodies.refused(540)
+    bodies.record_refused(1_000)
+    bodies.record_accepted(500)
+    bodies.record_refused(540)
     for _ in range(FORGET_AFTER):
-        bodies.passed(500)
+        bodies.record_accepted(500)
     assert count(bodies, [10] * 200) == 62
 
 
 def test_small_requests_say_nothing_of_the_limit() -> None:
     bodies = BodyLimit()
-    bodies.refused(1_000)
+    bodies.record_refused(1_000)
     for _ in range(FORGET_AFTER):
-        bodies.passed(100)
+        bodies.record_accepted(100)
     assert count(bodies, [10] * 200) == 50
 
 
 def test_one_sender_tries_a_size_and_the_others_wait_for_what_it_finds() -> None:
     bodies, others = BodyLimit(), list[int | None]()
-    bodies.refused(1_000)
-    with bodies.turn(lambda: [100] * 10) as tried:
+    bodies.record_refused(1_000)
+    with bodies.fitting(lambda: [100] * 10) as tried:
         waiting = threading.Thread(target=lambda: others.append(count(bodies, [100] * 10)))
         waiting.start()
         assert others == []
-        bodies.refused(500)
+        bodies.record_refused(500)
     waiting.join()
     assert (tried, others) == (5, [1])
 
 
 def test_what_went_through_is_no_trial() -> None:
     bodies = BodyLimit()
-    bodies.refused(1_000)
-    bodies.passed(500)
-    with bodies.turn(lambda: [100] * 10) as one, bodies.turn(lambda: [100] * 10) as other:
+    bodies.record_refused(1_000)
+    bodies.record_accepted(500)
+    with bodies.fitting(lambda: [100] * 10) as one, bodies.fitting(lambda: [100] * 10) as other:
         assert (one, other) == (5, 5)
 
 
@@ -122,7 +122,7 @@ def sent(destination: ScriptedDestination, *batches: int) -> tuple[list[BatchRes
     clock = Clock()
     progress = StallTimer(300.0, clock, Stopped(clock))
     pace = AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait)
-    sender = BatchSender(destination.open(), pace, progress, lambda: None, pause=lambda attempt: 1.0)
+    sender = BatchSender(destination.open(), pace, progress, lambda: None, retry_delay=lambda attempt: 1.0)
     outcomes = []
     for batch, size in enumerate(batches):
         users = (f"u-{batch:03}-{number:03}" for number in range(size))
@@ -169,7 +169,9 @@ def halves(destination: ScriptedDestination, call: EncodedCall) -> list[EncodedC
         return []
     parts = [(keys, encode(part_of(a_large_call(call.user_id), [keys]), destination)) for keys in ("vip", "bio")]
     return [
-        EncodedCall(part.message_id, part.body, part.user_id, replace(part.odd or Odd(), only=frozenset({key})))
+        EncodedCall(
+            part.message_id, part.body, part.user_id, replace(part.details or CallDetails(), only=frozenset({key}))
+        )
         for key, part in parts
     ]
 
@@ -190,8 +192,8 @@ def sent_large(destination: ScriptedDestination, *batches: Sequence[str]) -> tup
         AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait),
         progress,
         lambda: None,
-        pause=lambda attempt: 1.0,
-        divide=lambda call: halves(destination, call),
+        retry_delay=lambda attempt: 1.0,
+        split_call=lambda call: halves(destination, call),
     )
     return [
         sender.send(Batch("", tuple(encode(a_large_call(user), destination) for user in users))) for users in batches
@@ -234,10 +236,10 @@ def test_a_server_that_stays_down_refuses_no_part_of_a_large_call() -> None:
 
 def test_failures_at_a_size_that_went_through_since_say_nothing_of_it() -> None:
     bodies = BodyLimit()
-    bodies.failed(2_000)
-    bodies.failed(2_500)
-    bodies.passed(3_000)
-    bodies.failed(2_000)
+    bodies.record_failed(2_000)
+    bodies.record_failed(2_500)
+    bodies.record_accepted(3_000)
+    bodies.record_failed(2_000)
     assert not bodies.has_refused(2_000)
     assert count(bodies, [100] * 100) is None
 
@@ -245,6 +247,6 @@ def test_failures_at_a_size_that_went_through_since_say_nothing_of_it() -> None:
 def test_failures_at_three_messages_and_at_nothing_smaller_are_about_their_size() -> None:
     bodies = BodyLimit()
     for size in (2_400, 2_000, 2_200):
-        bodies.failed(size)
+        bodies.record_failed(size)
     assert (bodies.has_refused(2_000), bodies.has_refused(1_999)) == (True, False)
     assert count(bodies, [100] * 100) == 10

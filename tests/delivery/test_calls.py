@@ -101,7 +101,7 @@ def test_a_hundred_thousand_calls_keep_their_order_on_the_way(workspace: Workspa
 
 
 def grouped(destination: ScriptedDestination, *users: str, batch_size: int = 100) -> list[Batch]:
-    return list(batches([[encode(a_call(user), destination)] for user in users], destination, most=batch_size))
+    return list(batches([[encode(a_call(user), destination)] for user in users], destination, max_calls=batch_size))
 
 
 def users_of(found: list[Batch]) -> list[list[str]]:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from audience_sync.delivery.deliver import DeliveryJob, DeliveryStats, deliver
-from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription, save_feed, save_ranges
+from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription, save_cursor, save_ranges
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
@@ -306,7 +306,7 @@ def test_after_an_interruption_no_other_delivery_begins(house: House) -> None:
 
 
 def seeding(connection: Connection, house: House, *ranges: Range) -> DeliveryCursor:
-    feed = save_feed(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
+    feed = save_cursor(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
     return save_ranges(connection, feed, ranges)
 
 
@@ -329,5 +329,5 @@ def test_when_a_seed_is_complete_the_main_feed_carries_the_audience_on(house: Ho
     work = DeliveryJob("connect", 1, in_batches_of(2), feed, house.table({"ann": {"vip": True}}), 1)
     assert deliver(house.workspace, house.context(), work).complete
     assert house.ledger.seeds == {}
-    assert house.ledger.active() == [Subscription("vip", since_run=2, tell_everyone=False)]
+    assert house.ledger.active() == [Subscription("vip", since_run=2, backfill=False)]
     assert house.feed == DeliveryCursor(1, position=0)

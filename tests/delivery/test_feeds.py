@@ -11,9 +11,9 @@ from audience_sync.delivery.state.cursors import (
     advance_position,
     end_seeding,
     mark_in_flight,
-    read_ledgers,
-    save_feed,
-    save_ledger,
+    read_destination_states,
+    save_cursor,
+    save_destination_state,
     save_ranges,
 )
 from audience_sync.delivery.state.ranges import Range
@@ -27,8 +27,8 @@ from .house import IDS, NOW, House
 def test_what_is_wanted_is_told_from_this_run_on() -> None:
     ledger = subscribe(DestinationState("connect"), {"vip": True, "name": False}, run=3)
     assert ledger.subscriptions == {
-        "vip": Subscription("vip", 3, tell_everyone=True),
-        "name": Subscription("name", 3, tell_everyone=False),
+        "vip": Subscription("vip", 3, backfill=True),
+        "name": Subscription("name", 3, backfill=False),
     }
 
 
@@ -40,7 +40,7 @@ def test_a_subscription_stays_as_it_is_while_it_is_wanted() -> None:
 def test_what_is_no_longer_wanted_ends_and_is_not_told() -> None:
     told = DestinationState("connect", 1, DeliveryCursor(1, 7), subscriptions={"vip": Subscription("vip", 1)})
     ended = subscribe(told, {}, run=8)
-    assert ended.subscriptions == {"vip": Subscription("vip", 1, tell_everyone=False, told_before=7, ended_run=8)}
+    assert ended.subscriptions == {"vip": Subscription("vip", 1, backfill=False, sent_through=7, ended_run=8)}
     assert ended.active() == []
 
 
@@ -54,7 +54,7 @@ def test_what_has_ended_stays_as_it_ended() -> None:
 def test_what_comes_back_after_everyone_was_told_brings_only_the_changes_since() -> None:
     told = DestinationState("connect", 1, DeliveryCursor(1, 7), subscriptions={"vip": Subscription("vip", 1)})
     back = subscribe(subscribe(told, {}, run=8), {"vip": True}, run=10)
-    assert back.subscriptions == {"vip": Subscription("vip", 10, tell_everyone=False, told_before=7)}
+    assert back.subscriptions == {"vip": Subscription("vip", 10, backfill=False, sent_through=7)}
 
 
 def test_what_comes_back_before_everyone_was_told_is_told_to_everyone() -> None:
@@ -78,7 +78,7 @@ def test_what_is_to_be_told_again_starts_where_it_was_first_told() -> None:
         DestinationState("connect", 1, DeliveryCursor(1, 9), subscriptions=subscriptions), {"vip": 4}, run=10
     )
     assert ledger.subscriptions == {
-        "vip": Subscription("vip", 10, told_before=4),
+        "vip": Subscription("vip", 10, sent_through=4),
         "name": Subscription("name", 1),
     }
 
@@ -93,8 +93,8 @@ def test_what_has_ended_is_not_told_again() -> None:
 @pytest.mark.parametrize(
     ("feed", "told"),
     [
-        pytest.param(DeliveryCursor(1, 3), Subscription("vip", 10, told_before=10), id="nothing was ever sent"),
-        pytest.param(DeliveryCursor(1, 3, 4), Subscription("vip", 10, told_before=4), id="a call may have been sent"),
+        pytest.param(DeliveryCursor(1, 3), Subscription("vip", 10, sent_through=10), id="nothing was ever sent"),
+        pytest.param(DeliveryCursor(1, 3, 4), Subscription("vip", 10, sent_through=4), id="a call may have been sent"),
     ],
 )
 def test_what_was_never_told_is_a_change_of_the_resync(feed: DeliveryCursor, told: Subscription) -> None:
@@ -119,32 +119,32 @@ def test_everyone_has_been_told_up_to_the_lowest_run(feed: DeliveryCursor, lowes
 
 def test_a_destination_that_nobody_knows_has_been_told_nothing(house: House) -> None:
     with house.store.reading() as connection:
-        assert read_ledgers(connection, ["segment"]) == {"segment": DestinationState("segment")}
+        assert read_destination_states(connection, ["segment"]) == {"segment": DestinationState("segment")}
 
 
 def test_only_the_ledgers_that_are_asked_for_are_read(house: House) -> None:
     with house.store.reading() as connection:
-        assert list(read_ledgers(connection, ["connect"])) == ["connect"]
-        assert read_ledgers(connection, []) == {}
+        assert list(read_destination_states(connection, ["connect"])) == ["connect"]
+        assert read_destination_states(connection, []) == {}
 
 
 def test_a_ledger_is_read_back_as_it_was_saved(house: House) -> None:
     subscriptions = {
-        "vip": Subscription("vip", 2, tell_everyone=False, told_before=1, ended_run=3),
+        "vip": Subscription("vip", 2, backfill=False, sent_through=1, ended_run=3),
         "name": Subscription("name", 4),
     }
     with house.lease.transaction() as connection:
         new = DestinationState("segment", subscriptions=subscriptions)
-        saved = save_ledger(connection, new, IDS, {"type": "segment", "created_at": NOW})
+        saved = save_destination_state(connection, new, IDS, {"type": "segment", "created_at": NOW})
     with house.store.reading() as connection:
-        assert read_ledgers(connection, ["segment"]) == {"segment": saved}
+        assert read_destination_states(connection, ["segment"]) == {"segment": saved}
 
 
 def test_saving_a_ledger_again_replaces_its_subscriptions(house: House) -> None:
     with house.lease.transaction() as connection:
-        save_ledger(connection, subscribe(house.ledger, {"name": True}, run=2), IDS, {})
+        save_destination_state(connection, subscribe(house.ledger, {"name": True}, run=2), IDS, {})
     assert house.ledger.subscriptions == {
-        "vip": Subscription("vip", 1, told_before=None, ended_run=2),
+        "vip": Subscription("vip", 1, sent_through=None, ended_run=2),
         "name": Subscription("name", 2),
     }
 
@@ -173,7 +173,7 @@ def test_when_everyone_has_been_told_only_the_position_is_left(house: House) -> 
 
 def test_a_seed_has_a_feed_of_its_own(house: House) -> None:
     with house.lease.transaction() as connection:
-        seed = save_feed(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
+        seed = save_cursor(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
         save_ranges(connection, seed, [Range("", "m", 1)])
     assert house.feed == DeliveryCursor(1, position=0)
     assert house.ledger.seeds == {"vip": DeliveryCursor(2, 0, None, (Range("", "m", 1),), "vip")}
@@ -181,9 +181,9 @@ def test_a_seed_has_a_feed_of_its_own(house: House) -> None:
 
 def test_a_seed_that_is_complete_leaves_its_audience_to_the_main_feed(house: House) -> None:
     with house.lease.transaction() as connection:
-        seed = save_feed(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
+        seed = save_cursor(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
         save_ranges(connection, seed, [Range("", "m", 1)])
         end_seeding(connection, seed, run=6)
     assert house.ledger == DestinationState(
-        "connect", 1, DeliveryCursor(1, 0), {}, {"vip": Subscription("vip", 6, tell_everyone=False)}
+        "connect", 1, DeliveryCursor(1, 0), {}, {"vip": Subscription("vip", 6, backfill=False)}
     )

@@ -149,7 +149,7 @@ def test_any_number_of_properties_travel_in_one_call_in_alphabetical_order(store
     for number, key in enumerate(keys):
         store.members(key, **{"ann" if number % 2 == 0 else "zoe": 1})
     log: list[Change] = [("ann", key, "false", 2) for key in keys[1::2]]
-    table = store.table(NEW, *(Subscription(key, since_run=1, told_before=0) for key in keys), log=log)
+    table = store.table(NEW, *(Subscription(key, since_run=1, sent_through=0) for key in keys), log=log)
     told = dict(store.workspace.all(f"select user_id, traits from {table}"))
     assert told == {
         "ann": json.dumps({key: number % 2 == 0 for number, key in enumerate(keys)}, separators=(",", ":")),
@@ -201,7 +201,7 @@ def test_a_property_without_a_subscription_is_not_told(store: Store) -> None:
 def test_with_a_baseline_only_later_changes_are_told(store: Store) -> None:
     store.members("vip", ann=1, bob=3)
     log: list[Change] = [("ann", "vip", "true", 2), ("bob", "vip", "true", 3), ("cem", "vip", "false", 3)]
-    baseline = Subscription("vip", since_run=2, tell_everyone=False)
+    baseline = Subscription("vip", since_run=2, backfill=False)
     assert store.owed(DeliveryCursor(1, position=1), baseline, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
 
 
@@ -280,15 +280,15 @@ def test_the_text_of_a_call_does_not_depend_on_the_order_of_what_is_told(store: 
         pytest.param(
             DeliveryCursor(1, 7), [VIP_SINCE_1, Subscription("buyers", 8)], 7, id="a new one beside an old one"
         ),
-        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8, told_before=3)], 3, id="one that came back"),
+        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8, sent_through=3)], 3, id="one that came back"),
         pytest.param(
-            DeliveryCursor(1, 7), [Subscription("vip", 5, told_before=3)], 7, id="one that came back and was told"
+            DeliveryCursor(1, 7), [Subscription("vip", 5, sent_through=3)], 7, id="one that came back and was told"
         ),
-        pytest.param(NEW, [Subscription("vip", 2, tell_everyone=False)], 2, id="a baseline, nothing told yet"),
+        pytest.param(NEW, [Subscription("vip", 2, backfill=False)], 2, id="a baseline, nothing told yet"),
         pytest.param(
-            DeliveryCursor(1, 0, 4), [Subscription("vip", 2, tell_everyone=False)], 2, id="a baseline, then an attempt"
+            DeliveryCursor(1, 0, 4), [Subscription("vip", 2, backfill=False)], 2, id="a baseline, then an attempt"
         ),
-        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8, tell_everyone=False)], 8, id="a new baseline"),
+        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8, backfill=False)], 8, id="a new baseline"),
     ],
 )
 def test_the_log_is_needed_as_far_back_as_something_may_be_owed(
@@ -339,7 +339,7 @@ def test_an_interrupted_first_telling_fills_the_gaps_between_answers(store: Stor
 def test_whom_an_interrupted_telling_has_reached_can_be_kept_up_to_date_alone(interrupted: Store) -> None:
     feed = DeliveryCursor(1, position=0, attempted_run=4, ranges=(Range("", "m", 4),), seeding="vip")
     log: list[Change] = [("ann", "vip", "false", 5), ("tom", "vip", "false", 5)]
-    told = interrupted.owed(feed, Subscription("vip", since_run=4), log=log, only_told=True)
+    told = interrupted.owed(feed, Subscription("vip", since_run=4), log=log, only_sent=True)
     assert told == {"ann": {"vip": False}}
 
 
@@ -447,14 +447,14 @@ def test_a_companion_that_is_not_told_does_not_join(devices: Store) -> None:
 
 def test_a_subscription_that_came_back_after_everyone_was_told_brings_only_the_changes_since(store: Store) -> None:
     log: list[Change] = [("ann", "vip", "false", 4), ("bob", "vip", "false", 6), ("cleo", "vip", "true", 7)]
-    back = Subscription("vip", since_run=8, tell_everyone=False, told_before=5)
+    back = Subscription("vip", since_run=8, backfill=False, sent_through=5)
     assert store.owed(DeliveryCursor(1, position=7), back, log=log) == {"bob": {"vip": False}, "cleo": {"vip": True}}
 
 
 def test_a_subscription_that_came_back_tells_everyone_and_false_to_who_left_meanwhile(store: Store) -> None:
     store.members("vip", ann=1, bob=7)
     log: list[Change] = [("old", "vip", "false", 4), ("cem", "vip", "false", 6), ("bob", "vip", "true", 7)]
-    back = Subscription("vip", since_run=8, told_before=5)
+    back = Subscription("vip", since_run=8, sent_through=5)
     assert store.owed(DeliveryCursor(1, position=7), back, log=log) == {
         "ann": {"vip": True},
         "bob": {"vip": True},
@@ -473,21 +473,21 @@ def told_at(position: int, attempted: int | None = None, **subscriptions: Subscr
         pytest.param(told_at(5, vip=Subscription("vip", 6)), None, id="nobody was told, nothing was attempted"),
         pytest.param(told_at(5, 6, vip=Subscription("vip", 6)), 6, id="some may have been told"),
         pytest.param(
-            told_at(5, vip=Subscription("vip", 6, told_before=2)), 2, id="back already, and not told anew since"
+            told_at(5, vip=Subscription("vip", 6, sent_through=2)), 2, id="back already, and not told anew since"
         ),
-        pytest.param(told_at(5, vip=Subscription("vip", 5, tell_everyone=False)), 5, id="a baseline"),
+        pytest.param(told_at(5, vip=Subscription("vip", 5, backfill=False)), 5, id="a baseline"),
     ],
 )
 def test_a_subscription_that_ends_remembers_how_far_it_was_told(
     ledger: DestinationState, told_before: int | None
 ) -> None:
-    assert subscribe(ledger, {}, run=9).subscriptions["vip"].told_before == told_before
+    assert subscribe(ledger, {}, run=9).subscriptions["vip"].sent_through == told_before
 
 
 def test_who_left_before_a_second_pause_is_told_false_after_it(store: Store) -> None:
     """Told up to 2, ended; back at 6 but never told; ended again at 7; back at 9. Ann left in run 4."""
     store.members("vip")
-    ledger = told_at(5, vip=Subscription("vip", since_run=6, told_before=2))
+    ledger = told_at(5, vip=Subscription("vip", since_run=6, sent_through=2))
     back = subscribe(subscribe(ledger, {}, run=7), {"vip": True}, run=9)
     assert store.owed(DeliveryCursor(1, position=8), *back.active(), log=[("ann", "vip", "false", 4)]) == {
         "ann": {"vip": False}

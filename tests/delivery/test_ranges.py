@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_sync.delivery.state.ranges import Range, delivered_run_sql, merge_range, within
+from audience_sync.delivery.state.ranges import Range, delivered_run_sql, intersect, merge_range
 from audience_sync.workspace import Workspace, quote_literal
 
 POSITION = 3
@@ -115,4 +115,4 @@ def test_a_range_is_laid_over_the_ones_before(history: list[Range], ranges: list
     ],
 )
 def test_of_a_range_only_what_lies_in_others_is_taken(new: Range, parts: list[Range]) -> None:
-    assert within(new, [Range("", "c", 5), Range("m", "s", 5)]) == parts
+    assert intersect(new, [Range("", "c", 5), Range("m", "s", 5)]) == parts

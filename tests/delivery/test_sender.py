@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.send.batches import Batch, EncodedCall, Odd
+from audience_sync.delivery.send.batches import Batch, CallDetails, EncodedCall
 from audience_sync.delivery.send.sender import BatchResult
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
@@ -185,7 +185,7 @@ def test_a_server_that_is_down_refuses_nobody() -> None:
 
 def test_a_call_alone_in_its_batch_is_left_for_the_next_run_when_others_go_through() -> None:
     destination = ScriptedDestination(failing("bob"))
-    sender, progress, _ = a_sender(destination, pause=lambda attempt: progress.made() or 1.0)
+    sender, progress, _ = a_sender(destination, pause=lambda attempt: progress.record_progress() or 1.0)
     outcome = sender.send(a_batch(destination, "bob"))
     assert (outcome.answered, outcome.refusals, outcome.requests) == (False, [], 4)
     assert not progress.stopped.is_set()
@@ -248,7 +248,9 @@ def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
     destination = ScriptedDestination()
     sender, _, _ = a_sender(destination)
     good = a_batch(destination, "bob").calls
-    outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", Odd(unsendable="it is too large")), *good)))
+    outcome = sender.send(
+        Batch("", (EncodedCall("id-ann", b"", "ann", CallDetails(unsendable="it is too large")), *good))
+    )
     assert refused(outcome) == {"ann": "it is too large"}
     assert destination.received == [["bob"]]
 
@@ -256,7 +258,7 @@ def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
 def test_a_batch_of_calls_that_can_never_be_sent_is_answered_without_a_request() -> None:
     destination = ScriptedDestination()
     sender, _, _ = a_sender(destination)
-    outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", Odd(unsendable="it is too large")),)))
+    outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", CallDetails(unsendable="it is too large")),)))
     assert (outcome.answered, outcome.delivered, outcome.requests) == (True, 0, 0)
     assert destination.received == []
 

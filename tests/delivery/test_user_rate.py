@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.send.user_rate import UserRate, most_at_once
+from audience_sync.delivery.send.user_rate import UserRate, max_batch_users
 
 
 class Clock:
@@ -24,7 +24,7 @@ class Clock:
 
 
 def entered(rate: UserRate, clock: Clock, users: int) -> float:
-    rate.enter(users)
+    rate.acquire(users)
     return round(clock.now, 2)
 
 
@@ -34,7 +34,7 @@ def entered(rate: UserRate, clock: Clock, users: int) -> float:
     ids=["500/s", "10/s", "2.9/s", "1/s", "30/m", "10/h", "no rate"],
 )
 def test_one_request_holds_the_users_of_a_second_at_most(rate: float | None, users: int | None) -> None:
-    assert most_at_once(rate) == users
+    assert max_batch_users(rate) == users
 
 
 def test_requests_wait_for_the_users_before_them() -> None:
@@ -52,7 +52,7 @@ def test_a_rate_below_one_user_a_second_waits_between_single_users() -> None:
 def test_a_long_pause_earns_no_burst() -> None:
     clock = Clock()
     rate = UserRate(10, clock=clock, wait=clock.wait)
-    rate.enter(10)
+    rate.acquire(10)
     clock.now = 200.0
     assert [entered(rate, clock, 10) for _ in range(3)] == [200.0, 200.98, 201.98]
 
@@ -60,7 +60,7 @@ def test_a_long_pause_earns_no_burst() -> None:
 def test_whoever_waited_is_said() -> None:
     clock = Clock()
     rate = UserRate(10, clock=clock, wait=clock.wait)
-    assert [rate.enter(10), rate.enter(10)] == [False, True]
+    assert [rate.acquire(10), rate.acquire(10)] == [False, True]
 
 
 def test_without_a_rate_no_request_waits() -> None:
@@ -72,6 +72,6 @@ def test_without_a_rate_no_request_waits() -> None:
 def test_a_stop_ends_the_waiting_at_once() -> None:
     clock = Clock()
     rate = UserRate(1, clock=clock, wait=clock.wait)
-    rate.enter(60)
+    rate.acquire(60)
     clock.stopped = True
     assert entered(rate, clock, 1) == 100.0

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from urllib3.util.wait import wait_for_read
 
 from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Meaning
-from audience_sync.destinations.http.deadline import Deadline, _Timed
+from audience_sync.destinations.http.deadline import Deadline, _DeadlineConnection
 from audience_sync.destinations.http.transport import HttpTransport
 
 from .examples import PRIVATE_KEY, a_call, connect, segment, webhook
@@ -417,7 +417,7 @@ def test_words_of_a_server_before_the_request_are_no_answer_to_it() -> None:
     deadline = Deadline(time.monotonic)
     deadline.start(5)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        connection = _Timed("127.0.0.1", server.getsockname()[1], deadline=deadline)
+        connection = _DeadlineConnection("127.0.0.1", server.getsockname()[1], deadline=deadline)
         connection.connect()
         peer, _ = server.accept()
         with peer:

@@ -12,7 +12,7 @@ from pydantic import SecretStr, ValidationError
 
 from audience_sync.config.loader import load
 from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Limits, Meaning
-from audience_sync.destinations.http.statuses import A_PAGE
+from audience_sync.destinations.http.statuses import HTML_PAGE
 from audience_sync.destinations.http.transport import HttpTransport
 from audience_sync.destinations.webhook.options import WebhookOptions
 from audience_sync.destinations.webhook.signature import signature_headers, signing_key
@@ -245,7 +245,7 @@ PAGES = [
 @pytest.mark.parametrize(("body", "kind"), PAGES)
 def test_a_page_of_html_is_no_success(body: bytes, kind: str, status: int) -> None:
     judgement = webhook().judge(Answer(status, body, {"content-type": kind}))
-    assert judgement == Judgement(Meaning.RETRY, f"HTTP {status}: {A_PAGE}", status)
+    assert judgement == Judgement(Meaning.RETRY, f"HTTP {status}: {HTML_PAGE}", status)
 
 
 @pytest.mark.parametrize("named", ["200", "2xx"])

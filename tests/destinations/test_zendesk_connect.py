@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from audience_sync.destinations.base import Answer, Audiencing, HttpRequest, Limits, Meaning
-from audience_sync.destinations.http.statuses import A_PAGE
+from audience_sync.destinations.http.statuses import HTML_PAGE
 from audience_sync.destinations.zendesk_connect.destination import ZendeskConnectDestination
 from audience_sync.errors import UnsendableError
 
@@ -168,7 +168,7 @@ ANSWERS = [
         "HTTP 200: but not in Connect's words (down for maintenance)",
         id="a proxy's words",
     ),
-    pytest.param(Answer(200, b"<html>Log in"), Meaning.RETRY, f"HTTP 200: {A_PAGE}", id="a page"),
+    pytest.param(Answer(200, b"<html>Log in"), Meaning.RETRY, f"HTTP 200: {HTML_PAGE}", id="a page"),
     pytest.param(
         Answer(200, b'{"error": {"Message": "no such user", "Code": 7}}'),
         Meaning.REFUSED,

@@ -20,16 +20,16 @@ ENDED = [terms(), terms(2, since_run=1, ended_run=2)]
 CASES: dict[
     str, tuple[ValueHistory, list[SubscriptionVersion], list[Request], DeliveryCursor, tuple[DeliveryState, str | None]]
 ] = {
-    "told": (MEMBER, [terms()], [request(1)], DeliveryCursor(1, 9), (DeliveryState.TOLD, None)),
+    "told": (MEMBER, [terms()], [request(1)], DeliveryCursor(1, 9), (DeliveryState.SENT, None)),
     "told, and the request is no longer kept": (
         MEMBER,
         [terms()],
         [],
         DeliveryCursor(1, 9),
-        (DeliveryState.TOLD, None),
+        (DeliveryState.SENT, None),
     ),
-    "owed": (MEMBER, [terms()], [], DeliveryCursor(1, 0), (DeliveryState.OWED, "true")),
-    "owed the change": (LEAVER, [terms()], [request(1)], DeliveryCursor(1, 2), (DeliveryState.OWED, "false")),
+    "owed": (MEMBER, [terms()], [], DeliveryCursor(1, 0), (DeliveryState.PENDING, "true")),
+    "owed the change": (LEAVER, [terms()], [request(1)], DeliveryCursor(1, 2), (DeliveryState.PENDING, "false")),
     "owed nothing who left before anything was sent": (
         LEAVER,
         [terms()],
@@ -42,21 +42,21 @@ CASES: dict[
         [terms()],
         [],
         DeliveryCursor(1, 0, 1),
-        (DeliveryState.OWED, "false"),
+        (DeliveryState.PENDING, "false"),
     ),
     "refused": (
         MEMBER,
         [terms()],
-        [request(1, untaken=REFUSED)],
+        [request(1, rejection=REFUSED)],
         DeliveryCursor(1, 9),
         (DeliveryState.REFUSED, "true"),
     ),
     "owed with what it refused before": (
         LEAVER,
         [terms()],
-        [request(1, untaken=REFUSED)],
+        [request(1, rejection=REFUSED)],
         DeliveryCursor(1, 2),
-        (DeliveryState.OWED, "false"),
+        (DeliveryState.PENDING, "false"),
     ),
     "waiting for a seed": (
         MEMBER,
@@ -67,12 +67,12 @@ CASES: dict[
     ),
     "recorded without sending": (
         MEMBER,
-        [terms(tell_everyone=False)],
+        [terms(backfill=False)],
         [],
         DeliveryCursor(1, 9),
         (DeliveryState.BASELINE, None),
     ),
-    "not told of": (MEMBER, [terms(key="other")], [], DeliveryCursor(1, 9), (DeliveryState.NOT_TOLD_OF, None)),
+    "not told of": (MEMBER, [terms(key="other")], [], DeliveryCursor(1, 9), (DeliveryState.NOT_SUBSCRIBED, None)),
     "told of no longer": (LEAVER, ENDED, [request(1)], DeliveryCursor(1, 9), (DeliveryState.ENDED, None)),
     "told nothing, as there was nothing": (NOBODY, [terms()], [], DeliveryCursor(1, 9), (DeliveryState.NOTHING, None)),
 }
@@ -83,13 +83,20 @@ def test_a_property_is(name: str) -> None:
     versions, history, requests, feed, expected = CASES[name]
     story = ReplayInput({"vip": versions}, {history[0].key: history})
     feeds = {feed.seeding: feed}
-    (line,) = delivery_status(story.versions, story.terms, played(story, *requests), feeds, MAX_RUN, suppressed=False)
-    assert (line.state, line.due and line.due.value) == expected
+    (line,) = delivery_status(
+        story.versions, story.subscriptions, played(story, *requests), feeds, MAX_RUN, suppressed=False
+    )
+    assert (line.state, line.pending and line.pending.value) == expected
 
 
 def test_all_that_is_due_is_withheld_from_a_suppressed_user() -> None:
     story = ReplayInput({"vip": LEAVER}, {"vip": [terms()]})
     lines = delivery_status(
-        story.versions, story.terms, played(story, request(1)), {None: DeliveryCursor(1, 2)}, MAX_RUN, suppressed=True
+        story.versions,
+        story.subscriptions,
+        played(story, request(1)),
+        {None: DeliveryCursor(1, 2)},
+        MAX_RUN,
+        suppressed=True,
     )
-    assert [(line.state, line.due and line.due.value) for line in lines] == [(DeliveryState.WITHHELD, "false")]
+    assert [(line.state, line.pending and line.pending.value) for line in lines] == [(DeliveryState.WITHHELD, "false")]

@@ -94,7 +94,7 @@ HISTORIES: dict[str, tuple[ValueHistory, list[SubscriptionVersion], list[Request
     ),
     "of a baseline only changes are told": (
         LEAVER,
-        [terms(tell_everyone=False)],
+        [terms(backfill=False)],
         [request(1), request(3)],
         [(3, "false", TOLD)],
     ),
@@ -109,44 +109,44 @@ HISTORIES: dict[str, tuple[ValueHistory, list[SubscriptionVersion], list[Request
     ),
     "what comes back is told the changes since": (
         LEAVER,
-        [terms(), terms(2, since_run=1, ended_run=2), terms(4, tell_everyone=False, told_before=1)],
+        [terms(), terms(2, since_run=1, ended_run=2), terms(4, backfill=False, sent_through=1)],
         [request(1), request(4)],
         [(1, "true", TOLD), (4, "false", TOLD)],
     ),
     "and nobody again who has not changed": (
         MEMBER,
-        [terms(), terms(2, since_run=1, ended_run=2), terms(4, tell_everyone=False, told_before=1)],
+        [terms(), terms(2, since_run=1, ended_run=2), terms(4, backfill=False, sent_through=1)],
         [request(1), request(4)],
         [(1, "true", TOLD)],
     ),
     "resync tells a member again, as a change of its own": (
         MEMBER,
-        [terms(), terms(4, told_before=0)],
+        [terms(), terms(4, sent_through=0)],
         [request(1), request(4)],
         [(1, "true", TOLD), (4, "true", TOLD)],
     ),
     "and who left false": (
         LEAVER,
-        [terms(), terms(4, told_before=0)],
+        [terms(), terms(4, sent_through=0)],
         [request(1), request(3), request(4)],
         [(1, "true", TOLD), (3, "false", TOLD), (4, "false", TOLD)],
     ),
     "a refused call is told with the next change": (
         LEAVER,
         [terms()],
-        [request(1, untaken=REFUSED), request(2), request(3)],
+        [request(1, rejection=REFUSED), request(2), request(3)],
         [(1, "true", NOT_TAKEN), (3, "false", TOLD)],
     ),
     "or when it is retried": (
         MEMBER,
         [terms()],
-        [request(1, untaken=REFUSED), request(2, "retry", retried=True)],
+        [request(1, rejection=REFUSED), request(2, "retry", retried=True)],
         [(1, "true", NOT_TAKEN), (2, "true", TOLD)],
     ),
     "a user suppressed in the middle of a run is not sent to": (
         MEMBER,
         [terms()],
-        [request(1, untaken=SUPPRESSED_MEANWHILE)],
+        [request(1, rejection=SUPPRESSED_MEANWHILE)],
         [(1, "true", KEPT)],
     ),
     "an audience that is seeded is told by its seed alone": (
@@ -183,15 +183,15 @@ def test_all_that_changed_travels_in_one_call() -> None:
         (1, {"vip": "true", "plan": '"free"'}, TOLD),
         (3, {"vip": "false", "plan": '"pro"'}, TOLD),
     ]
-    assert {key: call.request.run for key, call in told.believed.items()} == {"vip": 3, "plan": 3}
+    assert {key: call.request.run for key, call in told.last_accepted.items()} == {"vip": 3, "plan": 3}
 
 
 def test_what_was_refused_goes_along_with_any_change_and_is_then_forgotten() -> None:
     versions = {"vip": MEMBER, "plan": trait("plan", '"free"', (3, '"pro"'))}
     story = ReplayInput(versions, {key: [terms(key=key)] for key in versions})
-    refused = played(story, request(1, untaken=REFUSED))
+    refused = played(story, request(1, rejection=REFUSED))
     assert {key: each.value for key, each in refused.refused.items()} == {"vip": "true", "plan": '"free"'}
-    told = played(story, request(1, untaken=REFUSED), request(3))
+    told = played(story, request(1, rejection=REFUSED), request(3))
     assert calls(told)[1:] == [(3, {"vip": "true", "plan": '"pro"'}, TOLD)]
     assert (told.refused, told.refusals) == ({}, [])
 
@@ -199,7 +199,7 @@ def test_what_was_refused_goes_along_with_any_change_and_is_then_forgotten() -> 
 def test_of_a_call_sent_without_a_property_the_rest_is_delivered() -> None:
     versions = {"vip": MEMBER, "bio": trait("bio", '"long"'), "plan": trait("plan", '"free"')}
     story = ReplayInput(versions, {key: [terms(key=key)] for key in versions})
-    replayed = played(story, request(1, untaken=RejectedCall("too large", None, frozenset({"bio"}))))
+    replayed = played(story, request(1, rejection=RejectedCall("too large", None, frozenset({"bio"}))))
     outcomes = [(sorted(call.values), call.outcome) for call in replayed.calls]
     assert outcomes == [(["plan", "vip"], CallOutcome.DELIVERED), (["bio"], CallOutcome.REFUSED)]
     assert replayed.refused.keys() == {"bio"}
@@ -228,10 +228,10 @@ class TestSuppressed:
 
     def test_users_are_told_afterwards_what_they_had_been_refused_before(self) -> None:
         story = replace(self.STORY, versions={"vip": MEMBER})
-        told = played(story, request(1, untaken=REFUSED), request(6))
+        told = played(story, request(1, rejection=REFUSED), request(6))
         assert calls(told) == [(1, {"vip": "true"}, NOT_TAKEN), (6, {"vip": "true"}, TOLD)]
 
     def test_users_are_refused_nothing_any_more(self) -> None:
-        told = played(self.STORY, request(1, untaken=REFUSED), self.KEPT_BACK)
+        told = played(self.STORY, request(1, rejection=REFUSED), self.KEPT_BACK)
         assert (told.refused, told.refusals) == ({}, [])
         assert {key: each.value for key, each in told.withheld.items()} == {"vip": "false"}

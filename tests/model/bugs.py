@@ -49,7 +49,7 @@ def refusals_are_forgotten() -> None:
     """A refused call counts as told and isn't kept."""
     from audience_sync.delivery.send import acknowledge
 
-    acknowledge._keep_refusals = lambda *arguments: None
+    acknowledge._record_refusals = lambda *arguments: None
 
 
 def suppression_is_not_asked() -> None:
@@ -60,11 +60,11 @@ def suppression_is_not_asked() -> None:
     owed = outlook.pending_calls
 
     def bad(workspace: Any, facts: Any, *arguments: Any, **options: Any) -> Any:
-        workspace.run(f"create table {options.pop('kept_back')} (user_id varchar, key varchar)")
+        workspace.run(f"create table {options.pop('withheld_table')} (user_id varchar, key varchar)")
         return owed(workspace, replace(facts, suppressed=None), *arguments, **options)
 
     outlook.pending_calls = bad
-    BatchSender._allowed = lambda sender, calls, outcome=None: calls
+    BatchSender._without_suppressed = lambda sender, calls, outcome=None: calls
 
 
 def guards_are_asleep() -> None:
@@ -176,7 +176,7 @@ def a_previous_id_is_told_on() -> None:
     """What is owed under it is sent, though the two were joined."""
     from audience_sync.delivery.pending import pending as owed
 
-    owed._leave_out_moved = lambda workspace, items, walks, facts: walks
+    owed._remove_merged_ids = lambda workspace, items, walks, facts: walks
 
 
 def what_was_lost_is_not_passed_on() -> None:

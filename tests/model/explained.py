@@ -15,10 +15,10 @@ from audience_sync.store.tables import destinations, properties, refused_values,
 from .receiver import Destination
 
 SETTLED = {
-    DeliveryState.JOINED,
-    DeliveryState.TOLD,
+    DeliveryState.MERGED,
+    DeliveryState.SENT,
     DeliveryState.BASELINE,
-    DeliveryState.NOT_TOLD_OF,
+    DeliveryState.NOT_SUBSCRIBED,
     DeliveryState.ENDED,
     DeliveryState.NOTHING,
 }
@@ -60,8 +60,8 @@ def _wrong(
 ) -> list[str]:
     """``is_certain``: no call was sent whose answer may have been lost. (What was refused or is no
     longer told after such a call, or not sent since the user was suppressed, never becomes certain.)"""
-    open_ended = {each.key for each in view.lines if each.state in (DeliveryState.ENDED, DeliveryState.REFUSED)}
-    told = {key: call.values[key].value for key, call in view.told.believed.items()}
+    open_ended = {each.key for each in view.statuses if each.state in (DeliveryState.ENDED, DeliveryState.REFUSED)}
+    told = {key: call.values[key].value for key, call in view.replay.last_accepted.items()}
     open_ended |= inherited
     if forgetful:
         open_ended |= believed.keys() - told.keys()
@@ -70,15 +70,17 @@ def _wrong(
         key: value or "null" for key, value in told.items() if key not in open_ended
     }:
         problems.append(f"believes {believed}, is said to have been told {told}")
-    refused = {key: each.value for key, each in view.told.refused.items()}
+    refused = {key: each.value for key, each in view.replay.refused.items()}
     if refused != (stored := _stored(store, refused_values, user, view.name)):
         problems.append(f"refused are {stored}, said to be {refused}")
     due = {
-        each.key for each in view.lines if each.due or each.state in (DeliveryState.ENDED, DeliveryState.NOT_TOLD_OF)
+        each.key
+        for each in view.statuses
+        if each.pending or each.state in (DeliveryState.ENDED, DeliveryState.NOT_SUBSCRIBED)
     }
     if not due.issuperset(stored := _stored(store, withheld_values, user, view.name)):
         problems.append(f"withheld are {stored}, not said to be due")
-    if settled and (unsettled := [each for each in view.lines if each.state not in SETTLED]):
+    if settled and (unsettled := [each for each in view.statuses if each.state not in SETTLED]):
         problems.append(f"not settled: {unsettled}")
     return problems
 

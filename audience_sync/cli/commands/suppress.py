@@ -137,13 +137,13 @@ def _wait_for_a_run(store: Store) -> None:
     """A run at work asks again after a moment: when this command ends, it has."""
     import time
 
-    from audience_sync.delivery.send.withheld import FRESH
+    from audience_sync.delivery.send.withheld import CACHE_SECONDS
     from audience_sync.store.connection.lease import is_run_in_progress
 
     with store.reading() as connection:
         held = is_run_in_progress(connection)
     if held:
-        time.sleep(2 * FRESH)
+        time.sleep(2 * CACHE_SECONDS)
 
 
 def _users(count: int) -> str:

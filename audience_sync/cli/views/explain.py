@@ -42,7 +42,7 @@ MAX_CHARACTERS = 200
 _DEEPEST = 12
 #: How many properties are how, in the first line on a destination.
 STATE_NAMES = {
-    DeliveryState.OWED: "pending",
+    DeliveryState.PENDING: "pending",
     DeliveryState.WAITING: "waiting for seed",
     DeliveryState.REFUSED: "refused",
     DeliveryState.WITHHELD: "not sent (the user is suppressed)",
@@ -50,16 +50,16 @@ STATE_NAMES = {
 #: How a destination is named in the second line, by the first of these states that some property is in.
 STATE_HEADINGS = {
     DeliveryState.REFUSED: "Refused by",
-    DeliveryState.OWED: "Pending at",
+    DeliveryState.PENDING: "Pending at",
     DeliveryState.WAITING: "Waiting for seed at",
     DeliveryState.WITHHELD: "Nothing is sent to",
-    DeliveryState.TOLD: "Up to date at",
+    DeliveryState.SENT: "Up to date at",
 }
 #: Why properties were never sent.
 NEVER_SENT = {
     DeliveryState.BASELINE: ("Baseline", "recorded, only later changes are sent"),
-    DeliveryState.NOT_TOLD_OF: ("Elsewhere", "not sent to this destination"),
-    DeliveryState.JOINED: ("Joined", "sent under the new id"),
+    DeliveryState.NOT_SUBSCRIBED: ("Elsewhere", "not sent to this destination"),
+    DeliveryState.MERGED: ("Joined", "sent under the new id"),
 }
 OUTCOME_LABELS = {CallOutcome.DELIVERED: "Sent", CallOutcome.REFUSED: "Refused", CallOutcome.WITHHELD: "Not sent"}
 
@@ -97,13 +97,13 @@ def _quoted_id(user: str) -> str:
 
 
 def _of_kind(found: Explanation, kind: PropertyKind) -> list[ValueHistory]:
-    return [each for each in found.versions.values() if each.of.kind is kind]
+    return [each for each in found.versions.values() if each.definition.kind is kind]
 
 
 def _membership_counts(found: Explanation) -> str:
     audiences = _of_kind(found, PropertyKind.AUDIENCE)
-    inside = sum(each.is_there for each in audiences)
-    traits = sum(each.is_there for each in _of_kind(found, PropertyKind.COMPUTED_TRAIT))
+    inside = sum(each.is_present for each in audiences)
+    traits = sum(each.is_present for each in _of_kind(found, PropertyKind.COMPUTED_TRAIT))
     return f"in {inside:,} of {pluralize(len(audiences), 'audience')}, {pluralize(traits, 'computed trait')}."
 
 
@@ -111,13 +111,13 @@ def _destinations_line(found: Explanation) -> str:
     """How the destinations stand, in one line."""
     by_state: dict[DeliveryState, list[str]] = {}
     for view in found.destinations:
-        states = {each.state for each in view.lines}
+        states = {each.state for each in view.statuses}
         state = next((each for each in STATE_HEADINGS if each in states), None)
         if state:
             by_state.setdefault(state, []).append(view.name)
     order = (
-        DeliveryState.TOLD,
-        DeliveryState.OWED,
+        DeliveryState.SENT,
+        DeliveryState.PENDING,
         DeliveryState.WAITING,
         DeliveryState.REFUSED,
         DeliveryState.WITHHELD,
@@ -133,8 +133,8 @@ def _joined_names(names: Sequence[str]) -> str:
 
 
 def _remarks(found: Explanation) -> Iterator[str]:
-    if found.joined is not None:
-        yield f"A previous id of {display_id(found.joined.new_id)} (`aliases`), since run {found.joined.run}."
+    if found.current_id is not None:
+        yield f"A previous id of {display_id(found.current_id.new_id)} (`aliases`), since run {found.current_id.run}."
     for each in found.suppressions:
         where = "by hand" if each.origin == "command" else "by a list of the config"
         if each.holds_at(found.at):
@@ -190,20 +190,20 @@ def _share(holdout: Holdout) -> str:
 
 def _audiences(found: Explanation, screen: Screen) -> list[str]:
     audiences = _of_kind(found, PropertyKind.AUDIENCE)
-    ever = [each for each in audiences if each.ever]
+    ever = [each for each in audiences if each.was_ever_present]
     notes = [[note] if (note := _snapshot_note(found, each)) else [] for each in ever]
     lines = _values("audience", found, ever, notes, screen)
-    never = [each.of.key for each in audiences if not each.ever]
+    never = [each.definition.key for each in audiences if not each.was_ever_present]
     return [*lines, *prose(f"Never in: {listed(never)}", screen, hanging="  ")] if never else lines
 
 
 def _traits(found: Explanation, screen: Screen) -> list[str]:
-    traits = [each for each in _of_kind(found, PropertyKind.COMPUTED_TRAIT) if each.ever]
+    traits = [each for each in _of_kind(found, PropertyKind.COMPUTED_TRAIT) if each.was_ever_present]
     if not traits:
         return []
     origins: dict[str, list[str]] = {}
     for each in traits:
-        origins.setdefault(_snapshot(found, each, "users", "user"), []).append(each.of.key)
+        origins.setdefault(_snapshot(found, each, "users", "user"), []).append(each.definition.key)
     origins.pop("", None)
     lines = _values("trait", found, traits, [[] for _ in traits], screen)
     for origin, keys in origins.items():
@@ -216,10 +216,10 @@ def _values(
     heading: str, found: Explanation, versions: Sequence[ValueHistory], notes: Sequence[list[str]], screen: Screen
 ) -> list[str]:
     """A table of values; one that does not fit moves under its row, before the row's note."""
-    times = [_time_text(found.times[each.now.run], screen) for each in versions]
-    names = [each.of.key + (" (retired)" if each.of.retired else "") for each in versions]
-    runs = [str(each.now.run) for each in versions]
-    values = [shortened(_value(each.now), screen) for each in versions]
+    times = [_time_text(found.times[each.latest.run], screen) for each in versions]
+    names = [each.definition.key + (" (retired)" if each.definition.retired else "") for each in versions]
+    runs = [str(each.latest.run) for each in versions]
+    values = [shortened(_value(each.latest), screen) for each in versions]
     room = None
     if screen.width is not None and versions:
         others = (max(map(width_of, (heading, *names))), width_of(times[0]), max(map(len, ("run", *runs))))
@@ -254,13 +254,13 @@ def shortened(text: str, screen: Screen) -> str:
 
 
 def _snapshot_note(found: Explanation, versions: ValueHistory) -> str:
-    by = found.snapshots[versions.of.key].confirmed_by
+    by = found.snapshots[versions.definition.key].confirmed_by
     confirmed = None if by is None else f"last confirmed by run {by}"
     return ", ".join(filter(None, [_snapshot(found, versions, "members", "member"), confirmed]))
 
 
 def _snapshot(found: Explanation, versions: ValueHistory, count: str, thing: str) -> str:
-    counts, origin = found.snapshots[versions.of.key].counts, versions.now_from
+    counts, origin = found.snapshots[versions.definition.key].counts, versions.latest_loaded_from
     return ", ".join(filter(None, [origin, pluralize(counts[count], thing) if count in counts else None]))
 
 
@@ -270,7 +270,7 @@ def _destination(found: Explanation, view: DestinationView, screen: Screen) -> l
         *prose(f"{view.name} ({view.type}): {_state_counts(view)}", screen, hanging="  "),
         *labelled(pairs, screen),
     ]
-    older = len(view.told.calls) - MAX_CALLS
+    older = len(view.replay.calls) - MAX_CALLS
     if older > 0:
         lines += prose(f"and {pluralize(older, 'older request')}: --json", screen, indent="  ")
     for title, text in _commands(view):
@@ -279,8 +279,8 @@ def _destination(found: Explanation, view: DestinationView, screen: Screen) -> l
 
 
 def _state_counts(view: DestinationView) -> str:
-    counts = {state: sum(each.state is state for each in view.lines) for state in DeliveryState}
-    accepted = counts[DeliveryState.TOLD]
+    counts = {state: sum(each.state is state for each in view.statuses) for state in DeliveryState}
+    accepted = counts[DeliveryState.SENT]
     found = [f"{counts[state]:,} {what}" for state, what in STATE_NAMES.items() if counts[state]]
     if not found:
         return f"{_property_count(accepted)} accepted, nothing pending" if accepted else "nothing pending"
@@ -295,11 +295,11 @@ def _property_count(count: int) -> str:
 
 def _pending_and_refused(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
     """What is pending or refused, since when, and why."""
-    due = {each.key: each.due for each in view.lines if each.due}
-    states = {each.state for each in view.lines if each.due}
+    due = {each.key: each.pending for each in view.statuses if each.pending}
+    states = {each.state for each in view.statuses if each.pending}
     if not due:
         return
-    told, waits = view.told, bool(states & {DeliveryState.OWED, DeliveryState.WAITING})
+    told, waits = view.replay, bool(states & {DeliveryState.PENDING, DeliveryState.WAITING})
     if DeliveryState.REFUSED in states and told.refusals:
         last = told.refusals[-1]
         yield "Reason", printable(_answer(last))
@@ -320,9 +320,9 @@ def _pending_and_refused(found: Explanation, view: DestinationView, screen: Scre
 
 def _calls(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
     """The calls about the user, the newest first; of the last refusal the reason stands above."""
-    known = view.told.refusals[-1] if view.told.refusals else None
-    for call in view.told.calls[: -MAX_CALLS - 1 : -1]:
-        if call is known and any(each.state is DeliveryState.REFUSED for each in view.lines):
+    known = view.replay.refusals[-1] if view.replay.refusals else None
+    for call in view.replay.calls[: -MAX_CALLS - 1 : -1]:
+        if call is known and any(each.state is DeliveryState.REFUSED for each in view.statuses):
             continue
         yield "Request", _request(call)
         yield OUTCOME_LABELS[call.outcome], _properties_text(found, call.values, screen)
@@ -338,7 +338,7 @@ def _request(call: Call) -> str:
 
 def _properties_text(found: Explanation, values: Mapping[str, ValueChange], screen: Screen) -> str:
     """Properties with their values; ``the 8 values above`` where they are all those that the tables show."""
-    above = {key: each.now.value for key, each in found.versions.items() if each.ever}
+    above = {key: each.latest.value for key, each in found.versions.items() if each.was_ever_present}
     if len(values) > 1 and {key: each.value for key, each in values.items()} == above:
         return f"the {len(values):,} values above"
     return ", ".join(f"{key} {shortened(_value(each), screen)}" for key, each in sorted(values.items()))
@@ -347,25 +347,25 @@ def _properties_text(found: Explanation, values: Mapping[str, ValueChange], scre
 def _unsent(view: DestinationView) -> Iterator[tuple[str, str]]:
     """Properties of which no call has anything."""
     for state, (label, why) in NEVER_SENT.items():
-        keys = [each.key for each in view.lines if each.state is state]
+        keys = [each.key for each in view.statuses if each.state is state]
         if keys:
             yield label, f"{listed(keys)}: {why}"
-    for each in view.lines:
+    for each in view.statuses:
         if each.ended_run is not None:
             yield "Ended", f"{each.key}: no longer sent since run {each.ended_run}"
-    gone = [each.key for each in view.lines if _is_forgotten(each)]
+    gone = [each.key for each in view.statuses if _is_forgotten(each)]
     if gone:
         yield "Accepted", f"{listed(gone)}: the request is no longer stored"
 
 
 def _is_forgotten(line: PropertyStatus) -> bool:
-    return line.state is DeliveryState.TOLD and line.told is None
+    return line.state is DeliveryState.SENT and line.sent is None
 
 
 def _commands(view: DestinationView) -> Iterator[tuple[str, str]]:
-    if any(each.state is DeliveryState.REFUSED for each in view.lines):
+    if any(each.state is DeliveryState.REFUSED for each in view.statuses):
         yield "After correcting the data:", f"audience-sync retry --destination {view.name}"
-    for each in view.lines:
+    for each in view.statuses:
         if each.state is DeliveryState.WAITING:
             yield "To send it:", f"audience-sync seed {each.key}"
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, func, select
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
 from audience_sync.config.sections.guard import Guard
-from audience_sync.delivery.state.cursors import Subscription, read_ledgers
-from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_versions
+from audience_sync.delivery.state.cursors import Subscription, read_destination_states
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
 from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.store.audiences.holds import Hold, Sample, read_holds_of, read_sample
 from audience_sync.store.tables import destinations, refusals, runs
@@ -75,10 +75,10 @@ def read_details(connection: Connection, settings: Settings, report: Report, con
     refused = {
         each.name: _refused(connection, each.name, report.run) for each in report.destinations if each.still_refused
     }
-    keys, first = {each.key for each in report.audiences}, first_versions(connection)
+    keys, first = {each.key for each in report.audiences}, first_subscriptions(connection)
     baselines = frozenset(
         name
-        for name, state in read_ledgers(connection, settings.destinations).items()
+        for name, state in read_destination_states(connection, settings.destinations).items()
         if any(_is_baseline(first.get(name, {}).get(key), state.subscriptions.get(key)) for key in keys)
     )
     return replace(details_of(settings, config), held=held, refused=refused, baselines=baselines)

@@ -10,8 +10,8 @@ from typing import Any
 from audience_sync.cli.base.errors import FAILED, OK, UNDELIVERED
 from audience_sync.cli.views.http_exchange import ShownRequest, ShownResponse, redact_request, shown_response
 from audience_sync.destinations.base import Destination, HttpDestination, Judgement, Meaning, Message, Transport
-from audience_sync.destinations.boundary import own_error
-from audience_sync.destinations.http.statuses import named, truncate
+from audience_sync.destinations.boundary import destination_error_message
+from audience_sync.destinations.http.statuses import name_destination, truncate
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
 from audience_sync.redaction.secrets import mask_secrets
@@ -66,11 +66,11 @@ def send_live_call(destination: Destination, call: IdentifyCall, secrets: Sequen
     """Send the call to the destination of this ``name``, in one request. ``secrets``: those of the config."""
     try:
         sent = _send(destination, call, secrets)
-        return replace(sent, judgement=replace(sent.judgement, reason=named(sent.judgement.reason, name)))
+        return replace(sent, judgement=replace(sent.judgement, reason=name_destination(sent.judgement.reason, name)))
     except UnsendableError as error:
         return LiveCall(Judgement(Meaning.REFUSED, f"it was not sent: {error}"))
     except (Exception, SystemExit) as error:  # whatever another package's code raises
-        return LiveCall(Judgement(Meaning.STOP, own_error(error, secrets)))
+        return LiveCall(Judgement(Meaning.STOP, destination_error_message(error, secrets)))
 
 
 def _send(destination: Destination, call: IdentifyCall, secrets: Sequence[str]) -> LiveCall:

@@ -41,19 +41,23 @@ class Backfill:
 
 
 def needs_backfill(subscription: Subscription, cursor: DeliveryCursor) -> bool:
-    return subscription.tell_everyone and subscription.since_run > cursor.low_watermark
+    return subscription.backfill and subscription.since_run > cursor.low_watermark
 
 
-def backfills(
-    chains: Mapping[str, Chain], told: str, walked: Sequence[Subscription], only: str = "true"
+def backfill_queries(
+    chains: Mapping[str, Chain], sent_through: str, needing_backfill: Sequence[Subscription], condition: str = "true"
 ) -> list[Backfill]:
-    """``told``: SQL for the run up to which a user has been told everything. ``only``: SQL for who is walked."""
+    """Build one backfill a snapshot chain, the largest first.
+
+    ``sent_through``: SQL for the run up to which a user has been sent everything. ``condition`` selects users.
+    """
     found: dict[Chain, list[Subscription]] = {}
-    for each in walked:
+    for each in needing_backfill:
         found.setdefault(chains[each.key], []).append(each)
     return [
         Backfill(
-            f"from ({current_rows_query(chain)}) where {only}", {each.key: _told(chain, each, told) for each in members}
+            f"from ({current_rows_query(chain)}) where {condition}",
+            {each.key: _value_and_run(chain, each, sent_through) for each in members},
         )
         for chain, members in sorted(
             found.items(), key=lambda pair: -pair[0].user_count
@@ -61,8 +65,8 @@ def backfills(
     ]
 
 
-def _told(chain: Chain, subscription: Subscription, told: str) -> tuple[str, str]:
+def _value_and_run(chain: Chain, subscription: Subscription, sent_through: str) -> tuple[str, str]:
     """The value and its run. What is told again on purpose is a change of the run that wants it."""
     value = "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(subscription.key)
-    run = "run_id" if subscription.told_before is None else f"greatest(run_id, {subscription.since_run})"
-    return value, f"case when {subscription.since_run} > {told} and {value} is not null then {run} end"
+    run = "run_id" if subscription.sent_through is None else f"greatest(run_id, {subscription.since_run})"
+    return value, f"case when {subscription.since_run} > {sent_through} and {value} is not null then {run} end"

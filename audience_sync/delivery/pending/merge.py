@@ -11,42 +11,44 @@ from audience_sync.delivery.pending.backfill import Backfill
 from audience_sync.workspace import Workspace, quote_literal
 
 #: Keys, and then tables, that are joined in one statement: each has its place in memory.
-WIDTH = 16
+JOIN_WIDTH = 16
 
 
-def merge_per_user(workspace: Workspace, items: str, walks: Sequence[Backfill]) -> str:
+def merge_per_user(workspace: Workspace, items: str, backfills: Sequence[Backfill]) -> str:
     """A table with one row a user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
     ``items`` (``user_id``, ``key``, ``value``, ``run_id``, one row a user and key) goes before the walks. Keys are in
     alphabetical order, so that the same values are always the same text.
     """
     changed = {key for (key,) in workspace.all(f"select distinct key from {items}")}
-    keys = sorted(changed.union(*(walk.values for walk in walks)))
-    parts = [_part(items, changed, walks, group) for group in _groups(keys)] or [_NOBODY]
+    keys = sorted(changed.union(*(walk.values for walk in backfills)))
+    parts = [_merge_keys(items, changed, backfills, group) for group in _groups(keys)] or [_NO_CALLS]
     while len(parts) > 1:
-        parts = [_joined([_table(workspace, part) for part in group]) for group in _groups(parts)]
-    return _table(workspace, f"select user_id, '{{' || traits || '}}' as traits, versions, run_id from ({parts[0]})")
+        parts = [_join_tables([_create_table(workspace, part) for part in group]) for group in _groups(parts)]
+    return _create_table(
+        workspace, f"select user_id, '{{' || traits || '}}' as traits, versions, run_id from ({parts[0]})"
+    )
 
 
-_NOBODY = "select '' as user_id, '' as traits, '' as versions, 0 as run_id where false"
+_NO_CALLS = "select '' as user_id, '' as traits, '' as versions, 0 as run_id where false"
 
 
 def _groups(members: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(members), WIDTH):
-        yield members[start : start + WIDTH]
+    for start in range(0, len(members), JOIN_WIDTH):
+        yield members[start : start + JOIN_WIDTH]
 
 
-def _table(workspace: Workspace, query: str) -> str:
+def _create_table(workspace: Workspace, query: str) -> str:
     table = workspace.name("calls")
     workspace.run(f"create table {table} as {query}")
     return table
 
 
-def _part(items: str, changed: set[str], walks: Sequence[Backfill], keys: Sequence[str]) -> str:
+def _merge_keys(items: str, changed: set[str], backfills: Sequence[Backfill], keys: Sequence[str]) -> str:
     """One row a user with these keys' values."""
     places = {key: place for place, key in enumerate(keys)}
     sources = [_pivot(items, {key: place for key, place in places.items() if key in changed})]
-    sources += [_walked(walk, places) for walk in walks]
+    sources += [_backfilled_values(walk, places) for walk in backfills]
     columns: dict[str, list[str]] = {key: [] for key in keys}
     tables = []
     for number, (query, told) in enumerate((query, told) for query, told in sources if told):
@@ -54,7 +56,7 @@ def _part(items: str, changed: set[str], walks: Sequence[Backfill], keys: Sequen
         for key in told:
             columns[key].append(f"s{number}")
     values = ", ".join(
-        f"{_first(columns[key], place)} as v{place}, {_newest(columns[key], place)} as r{place}"
+        f"{_first_value(columns[key], place)} as v{place}, {_first_run(columns[key], place)} as r{place}"
         for key, place in places.items()
     )
     joined = " full join ".join([tables[0], *(f"{table} using (user_id)" for table in tables[1:])])
@@ -71,42 +73,42 @@ def _pivot(items: str, places: Mapping[str, int]) -> tuple[str, Sequence[str]]:
     return f"select user_id{columns} from {items} where key in ({names}) group by user_id", list(places)
 
 
-def _walked(walk: Backfill, places: Mapping[str, int]) -> tuple[str, Sequence[str]]:
-    mine = {key: place for key, place in places.items() if key in walk.values}
+def _backfilled_values(backfill: Backfill, places: Mapping[str, int]) -> tuple[str, Sequence[str]]:
+    mine = {key: place for key, place in places.items() if key in backfill.values}
     columns = "".join(
-        f", {walk.values[key][0]} as v{place}, {walk.values[key][1]} as r{place}" for key, place in mine.items()
+        f", {backfill.values[key][0]} as v{place}, {backfill.values[key][1]} as r{place}" for key, place in mine.items()
     )
-    return f"select user_id{columns} from ({walk.rows})", list(mine)
+    return f"select user_id{columns} from ({backfill.rows})", list(mine)
 
 
-def _newest(tables: Sequence[str], place: int) -> str:
+def _first_run(tables: Sequence[str], place: int) -> str:
     return f"coalesce({', '.join(f'{table}.r{place}' for table in tables)})"
 
 
-def _first(tables: Sequence[str], place: int) -> str:
+def _first_value(tables: Sequence[str], place: int) -> str:
     """The value of the first table that has a run: a value that is gone is NULL and counts."""
     cases = " ".join(f"when {table}.r{place} is not null then {table}.v{place}" for table in tables)
     return f"case {cases} end"
 
 
-def _json_object(places: Mapping[str, int], query: str) -> str:
+def _json_object(columns: Mapping[str, int], query: str) -> str:
     pairs = ", ".join(
-        f"case when r{place} is not null then {_name(key)} || coalesce(v{place}, 'null') end"
-        for key, place in places.items()
+        f"case when r{place} is not null then {_json_name(key)} || coalesce(v{place}, 'null') end"
+        for key, place in columns.items()
     )
-    versions = ", ".join(f"{quote_literal(key + '@')} || r{place}" for key, place in places.items())
-    runs = ", ".join(f"r{place}" for place in places.values())
+    versions = ", ".join(f"{quote_literal(key + '@')} || r{place}" for key, place in columns.items())
+    runs = ", ".join(f"r{place}" for place in columns.values())
     return (
         f"select user_id, concat_ws(',', {pairs}) as traits, concat_ws(',', {versions}) as versions, "
         f"greatest({runs}) as run_id from ({query}) where coalesce({runs}) is not null"
     )
 
 
-def _name(key: str) -> str:
+def _json_name(key: str) -> str:
     return quote_literal(f'"{key}":')
 
 
-def _joined(tables: Sequence[str]) -> str:
+def _join_tables(tables: Sequence[str]) -> str:
     """One row a user of tables that have one row a user each."""
     if len(tables) == 1:
         return f"from {tables[0]}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audience_sync.delivery.pending.backfill import Backfill, backfills, needs_backfill
+from audience_sync.delivery.pending.backfill import Backfill, backfill_queries, needs_backfill
 from audience_sync.delivery.pending.merge import merge_per_user
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.delivery.state.ranges import delivered_run_sql
@@ -47,34 +47,38 @@ def pending_calls(
     *,
     companions: Sequence[Sequence[str]] = (),
     retry_refused: bool = False,
-    only_told: bool = False,
-    kept_back: str | None = None,
+    only_sent: bool = False,
+    withheld_table: str | None = None,
 ) -> str:
     """A table with one row a user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
     ``versions`` names for each key the run that made its value (``key@run,key@run``); ``run_id`` is the newest
-    of them. ``only_told`` leaves out the users whom the feed has not reached yet. ``kept_back`` names a table that
+    of them. ``only_sent`` leaves out the users whom the feed has not reached yet. ``withheld_table`` names a table that
     is made of what suppressed users would have been sent.
     """
     items, told = workspace.name("items"), delivered_run_sql(cursor.ranges, cursor.position)
-    reached = f"{told} > {cursor.position}" if only_told else "true"
+    reached = f"{told} > {cursor.position}" if only_sent else "true"
     walked = [each for each in subscriptions if needs_backfill(each, cursor)]
-    walks = backfills(inputs.chains, told, walked, reached)
-    log = _from_log(inputs, cursor, subscriptions)
+    walks = backfill_queries(inputs.chains, told, walked, reached)
+    log = _logged_changes(inputs, cursor, subscriptions)
     touched = [f"select user_id from ({log})", *(walk.users for walk in walks)]
-    known = [log, _refused(inputs, subscriptions, touched, retry_refused), *_withheld(inputs, subscriptions)]
-    workspace.run(f"create table {items} as select * from ({_newest(known)}) where {reached}")
-    told_walks = _leave_out_moved(workspace, items, walks, inputs)
-    _renew(workspace, items, cursor, subscriptions)
-    walks = _spell_out(workspace, items, told_walks, inputs, companions)
-    _keep_back(workspace, items, inputs, kept_back)
+    known = [
+        log,
+        _refused_values(inputs, subscriptions, touched, retry_refused),
+        *_withheld_values(inputs, subscriptions),
+    ]
+    workspace.run(f"create table {items} as select * from ({_newest_per_key(known)}) where {reached}")
+    told_walks = _remove_merged_ids(workspace, items, walks, inputs)
+    _set_resync_runs(workspace, items, cursor, subscriptions)
+    walks = _insert_backfilled_values(workspace, items, told_walks, inputs, companions)
+    _remove_suppressed(workspace, items, inputs, withheld_table)
     _add_companions(workspace, items, inputs, subscriptions, companions)
     calls = merge_per_user(workspace, items, walks)
     workspace.run(f"drop table {items}")
     return calls
 
 
-def _from_log(inputs: DeliveryInputs, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> str:
+def _logged_changes(inputs: DeliveryInputs, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> str:
     """The changes that came after what each user was told.
 
     Of a property that everyone is still to be told, the log matters only since the first attempt: who left
@@ -96,30 +100,32 @@ def _from_log(inputs: DeliveryInputs, cursor: DeliveryCursor, subscriptions: Seq
 
 def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> int:
     """The run after which the log is needed: no change up to it can be owed. NEVER where none is."""
-    return min((_needed_after(cursor, each) for each in subscriptions), default=MAX_RUN)
+    return min((_log_needed_after(cursor, each) for each in subscriptions), default=MAX_RUN)
 
 
-def _needed_after(cursor: DeliveryCursor, subscription: Subscription) -> int:
+def _log_needed_after(cursor: DeliveryCursor, subscription: Subscription) -> int:
     if subscription.catches_up(cursor):
         return _floor(cursor, subscription)
     return max(cursor.low_watermark, subscription.since_run)
 
 
 def _floor(cursor: DeliveryCursor, subscription: Subscription) -> int:
-    known = [run for run in (cursor.attempted_run, subscription.told_before) if run is not None]
+    known = [run for run in (cursor.attempted_run, subscription.sent_through) if run is not None]
     return min(known, default=MAX_RUN)
 
 
-def _refused(inputs: DeliveryInputs, subscriptions: Sequence[Subscription], touched: Sequence[str], retry: bool) -> str:
+def _refused_values(
+    inputs: DeliveryInputs, subscriptions: Sequence[Subscription], touched_users: Sequence[str], retry: bool
+) -> str:
     """What refused calls carried, of the users who changed again or when they are to be retried."""
     keys = ", ".join(quote_literal(each.key) for each in subscriptions) or "null"
     everything = f"select user_id, key, value, run_id from {inputs.refused} where key in ({keys})"
     if retry:
         return everything
-    return f"{everything} and user_id in ({' union all '.join(touched)})"
+    return f"{everything} and user_id in ({' union all '.join(touched_users)})"
 
 
-def _withheld(inputs: DeliveryInputs, subscriptions: Sequence[Subscription]) -> list[str]:
+def _withheld_values(inputs: DeliveryInputs, subscriptions: Sequence[Subscription]) -> list[str]:
     """What users were not sent while they were suppressed; of those who still are it is kept back again."""
     if inputs.withheld is None:
         return []
@@ -127,17 +133,17 @@ def _withheld(inputs: DeliveryInputs, subscriptions: Sequence[Subscription]) -> 
     return [f"select user_id, key, value, run_id from {inputs.withheld} where key in ({keys})"]
 
 
-def _newest(queries: Sequence[str]) -> str:
+def _newest_per_key(queries: Sequence[str]) -> str:
     return (
         f"select user_id, key, value, run_id from ({' union all '.join(queries)}) "
         "qualify row_number() over (partition by user_id, key order by run_id desc) = 1"
     )
 
 
-def _spell_out(
+def _insert_backfilled_values(
     workspace: Workspace,
     items: str,
-    walks: Sequence[Backfill],
+    backfills: Sequence[Backfill],
     inputs: DeliveryInputs,
     companions: Sequence[Sequence[str]],
 ) -> list[Backfill]:
@@ -145,50 +151,52 @@ def _spell_out(
     would be told. Returns the walks without it."""
     together = {key for group in companions for key in group}
     rest = []
-    for walk in walks:
+    for walk in backfills:
         if together.isdisjoint(walk.values):
             rest.append(walk)
         else:
-            _insert(workspace, items, walk.items)
+            _insert_missing(workspace, items, walk.items)
     if inputs.suppressed is None:
         return rest
     for walk in rest:
-        _insert(workspace, items, f"from ({walk.items}) semi join {inputs.suppressed} using (user_id)")
+        _insert_missing(workspace, items, f"from ({walk.items}) semi join {inputs.suppressed} using (user_id)")
     return [walk.without(inputs.suppressed) for walk in rest]
 
 
-def _leave_out_moved(
-    workspace: Workspace, items: str, walks: Sequence[Backfill], inputs: DeliveryInputs
+def _remove_merged_ids(
+    workspace: Workspace, items: str, backfills: Sequence[Backfill], inputs: DeliveryInputs
 ) -> Sequence[Backfill]:
     """Under a previous id nobody is told anything more. That someone has none any more is nothing to tell."""
     if inputs.aliases is None:
-        return walks
+        return backfills
     moved = workspace.name("moved")
     workspace.run(f"create table {moved} as select distinct previous_id as user_id from {inputs.aliases}")
     workspace.run(
         f"delete from {items} where user_id in (from {moved}) or (key = {quote_literal(ALIAS_KEY)} and value is null)"
     )
-    return [walk.without(moved) for walk in walks]
+    return [walk.without(moved) for walk in backfills]
 
 
-def _insert(workspace: Workspace, items: str, query: str) -> None:
+def _insert_missing(workspace: Workspace, items: str, query: str) -> None:
     """What is there already is newer."""
     workspace.run(f"insert into {items} from ({query}) anti join {items} using (user_id, key)")
 
 
-def _keep_back(workspace: Workspace, items: str, inputs: DeliveryInputs, kept_back: str | None) -> None:
+def _remove_suppressed(workspace: Workspace, items: str, inputs: DeliveryInputs, withheld_table: str | None) -> None:
     if inputs.suppressed is None:
         return
-    if kept_back is not None:
-        workspace.run(f"create table {kept_back} as from {items} semi join {inputs.suppressed} using (user_id)")
+    if withheld_table is not None:
+        workspace.run(f"create table {withheld_table} as from {items} semi join {inputs.suppressed} using (user_id)")
     workspace.run(f"delete from {items} where user_id in (select user_id from {inputs.suppressed})")
 
 
-def _renew(workspace: Workspace, items: str, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> None:
+def _set_resync_runs(
+    workspace: Workspace, items: str, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]
+) -> None:
     """What is told again on purpose is a change of the run that wants it: its message ids are new ones."""
     told = delivered_run_sql(cursor.ranges, cursor.position)
     for each in subscriptions:
-        if each.told_before is not None and needs_backfill(each, cursor):
+        if each.sent_through is not None and needs_backfill(each, cursor):
             workspace.run(
                 f"update {items} set run_id = {each.since_run} "
                 f"where key = {quote_literal(each.key)} and run_id < {each.since_run} and {each.since_run} > {told}"
@@ -207,10 +215,10 @@ def _add_companions(
     for group in companions:
         keys = [key for key in group if key in known]
         if len(keys) > 1:
-            _join_group(workspace, items, inputs, keys)
+            _insert_companions(workspace, items, inputs, keys)
 
 
-def _join_group(workspace: Workspace, items: str, inputs: DeliveryInputs, keys: Sequence[str]) -> None:
+def _insert_companions(workspace: Workspace, items: str, inputs: DeliveryInputs, keys: Sequence[str]) -> None:
     names = ", ".join(quote_literal(key) for key in keys)
     touched = workspace.name("touched")
     workspace.run(f"create table {touched} as select distinct user_id from {items} where key in ({names})")

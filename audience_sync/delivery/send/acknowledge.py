@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, insert, select, update
 
-from audience_sync.delivery.send.partial_refusals import partly
+from audience_sync.delivery.send.partial_refusals import partial_refusal_reason
 from audience_sync.delivery.send.sender import BatchResult, RefusedCall
-from audience_sync.delivery.send.withheld import release, withheld_users
+from audience_sync.delivery.send.withheld import delete_withheld, withheld_users
 from audience_sync.delivery.state.cursors import DeliveryCursor, save_ranges
-from audience_sync.delivery.state.ranges import Range, merge_range, within
+from audience_sync.delivery.state.ranges import Range, intersect, merge_range
 from audience_sync.model import IdentifyCall, RunId
 from audience_sync.store.audiences.suppressions import withhold
 from audience_sync.store.connection.lease import Lease
@@ -28,73 +28,72 @@ def acknowledge(
     cursor: DeliveryCursor,
     destination: int,
     run: RunId,
-    outcomes: Sequence[BatchResult],
+    results: Sequence[BatchResult],
     property_ids: Mapping[str, int],
-    calls_of: CallsOf,
+    find_calls: CallsOf,
     *,
-    whole: bool = True,
+    includes_everyone: bool = True,
     releases: bool = False,
     retries: bool = False,
 ) -> DeliveryCursor:
-    """Make the answers durable, in one transaction; a batch without a full answer moves nothing.
+    """Write the answers in one transaction and return the new cursor. A batch without a full answer moves nothing.
 
-    ``calls_of`` looks up the calls of a few users: those that were refused, or are to be forgotten.
-    ``whole`` is false where only users whom the feed had reached were told: those between them are not moved.
-    ``releases``: some of the calls carry what was withheld from suppressed users before. ``retries``: calls that had
-    been refused are among them.
+    ``find_calls`` reads the calls of a few users. ``includes_everyone`` is false if the batches hold only users inside
+    the cursor's ranges: users between them do not move. ``releases``: some calls carry values that were withheld
+    earlier. ``retries``: some calls were refused before.
     """
-    answered = [outcome for outcome in outcomes if outcome.answered]
+    answered = [outcome for outcome in results if outcome.answered]
     if not answered:
         return cursor
     ranges = cursor.ranges
     for outcome in answered:
         told = Range(outcome.batch.after, outcome.batch.through, run)
-        for part in [told] if whole else within(told, cursor.ranges):
+        for part in [told] if includes_everyone else intersect(told, cursor.ranges):
             ranges = merge_range(ranges, part)
 
     def write(connection: Connection) -> DeliveryCursor:
-        _keep_requests(connection, cursor, destination, run, answered, property_ids, calls_of, retries)
+        _record_requests(connection, cursor, destination, run, answered, property_ids, find_calls, retries)
         for outcome in answered:
             if releases:
-                _release(connection, destination, outcome, property_ids, calls_of)
-            earlier = _forget_refusals(connection, destination, run, outcome, property_ids, calls_of)
-            _keep_refusals(connection, destination, run, outcome.refusals, property_ids, earlier, calls_of)
+                _release_withheld(connection, destination, outcome, property_ids, find_calls)
+            earlier = _clear_refusals(connection, destination, run, outcome, property_ids, find_calls)
+            _record_refusals(connection, destination, run, outcome.refusals, property_ids, earlier, find_calls)
             if outcome.withheld:
-                calls = calls_of([each.user_id for each in outcome.withheld]).values()
-                withhold(connection, [row for call in calls for row in _values(destination, call, property_ids)])
+                calls = find_calls([each.user_id for each in outcome.withheld]).values()
+                withhold(connection, [row for call in calls for row in _value_rows(destination, call, property_ids)])
         return save_ranges(connection, cursor, ranges)
 
     def done(connection: Connection) -> DeliveryCursor | None:
-        known = _is_kept(connection, cursor, destination, run, answered[0], property_ids)
+        known = _is_recorded(connection, cursor, destination, run, answered[0], property_ids)
         return replace(cursor, ranges=ranges) if known else None
 
     return lease.transact(write, done)
 
 
-def _is_kept(
+def _is_recorded(
     connection: Connection,
     cursor: DeliveryCursor,
     destination: int,
     run: RunId,
-    outcome: BatchResult,
+    result: BatchResult,
     property_ids: Mapping[str, int],
 ) -> bool:
     """Whether the store has this request already."""
     seeding = property_ids[cursor.seeding] if cursor.seeding else None
     mine = (requests.c.destination_id == destination) & (requests.c.run_id == run)
-    same = (requests.c.after_user == outcome.batch.after) & (requests.c.through_user == outcome.batch.through)
+    same = (requests.c.after_user == result.batch.after) & (requests.c.through_user == result.batch.through)
     query = select(requests.c.id).where(mine, same, requests.c.seeding_id.is_not_distinct_from(seeding))
     return connection.execute(query).first() is not None
 
 
-def _keep_requests(
+def _record_requests(
     connection: Connection,
     cursor: DeliveryCursor,
     destination: int,
     run: RunId,
     answered: Sequence[BatchResult],
     property_ids: Mapping[str, int],
-    calls_of: CallsOf,
+    find_calls: CallsOf,
     retries: bool,
 ) -> None:
     """One row a request, and one a call that was not taken: what each user was told follows from these."""
@@ -104,25 +103,25 @@ def _keep_requests(
         "attempted_run": cursor.attempted_run,
         "retried": retries,
     }
-    rows = [{**_request(outcome, destination, run), **terms} for outcome in answered]
+    rows = [{**_request_row(outcome, destination, run), **terms} for outcome in answered]
     numbered = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
     numbers = connection.execute(numbered, rows).scalars().all()
     untaken = [
         row
         for number, each in zip(numbers, answered, strict=True)
-        for row in _untaken(number, each, property_ids, calls_of)
+        for row in _rejected_rows(number, each, property_ids, find_calls)
     ]
     if untaken:
         connection.execute(insert(rejected_calls), untaken)
 
 
-def _untaken(
-    request: int, outcome: BatchResult, property_ids: Mapping[str, int], calls_of: CallsOf
+def _rejected_rows(
+    request: int, result: BatchResult, property_ids: Mapping[str, int], find_calls: CallsOf
 ) -> list[dict[str, Any]]:
-    parts = _refused_parts(outcome.refusals, calls_of)
+    parts = _refused_properties(result.refusals, find_calls)
     ids = {user: json.dumps(sorted(property_ids[key] for key in keys)) for user, keys in parts.items()}
     row = {"request_id": request, "reason": None, "http_status": None, "refused_properties": None}
-    withheld = {each.user_id: {**row, "user_id": each.user_id} for each in outcome.withheld}
+    withheld = {each.user_id: {**row, "user_id": each.user_id} for each in result.withheld}
     refused = {
         user: {
             **row,
@@ -131,46 +130,46 @@ def _untaken(
             "http_status": each.http_status,
             "refused_properties": ids.get(user),
         }
-        for each in outcome.refusals
+        for each in result.refusals
         for user in [each.call.user_id]
     }
     return list({**withheld, **refused}.values())
 
 
-def _refused_parts(refused: Sequence[RefusedCall], calls_of: CallsOf) -> dict[str, frozenset[str]]:
+def _refused_properties(refused: Sequence[RefusedCall], find_calls: CallsOf) -> dict[str, frozenset[str]]:
     """The properties that each user's call was sent without, where the rest of it was sent."""
     parts = {each.call.user_id: each.properties for each in refused if each.properties}
-    calls = calls_of(parts.keys()) if parts else {}
+    calls = find_calls(parts.keys()) if parts else {}
     return {user: keys for user, keys in parts.items() if calls[user].traits.keys() - keys}
 
 
 def _reason(refusal: RefusedCall, parts: Mapping[str, frozenset[str]]) -> str:
     user = refusal.call.user_id
-    return partly(refusal.reason, parts[user]) if user in parts else refusal.reason
+    return partial_refusal_reason(refusal.reason, parts[user]) if user in parts else refusal.reason
 
 
-def _request(outcome: BatchResult, destination: int, run: RunId) -> dict[str, Any]:
+def _request_row(result: BatchResult, destination: int, run: RunId) -> dict[str, Any]:
     return {
         "destination_id": destination,
         "run_id": run,
-        "after_user": outcome.batch.after,
-        "through_user": outcome.batch.through,
-        "calls": len(outcome.batch.calls) - len(outcome.withheld),
-        "refused": len(outcome.refusals),
-        "attempts": outcome.requests,
-        "http_status": outcome.http_status,
-        "answer": outcome.reason or None,
+        "after_user": result.batch.after,
+        "through_user": result.batch.through,
+        "calls": len(result.batch.calls) - len(result.withheld),
+        "refused": len(result.refusals),
+        "attempts": result.requests,
+        "http_status": result.http_status,
+        "answer": result.reason or None,
         "answered_at": datetime.now(UTC),
     }
 
 
-def _forget_refusals(
+def _clear_refusals(
     connection: Connection,
     destination: int,
     run: RunId,
-    outcome: BatchResult,
+    result: BatchResult,
     property_ids: Mapping[str, int],
-    calls_of: CallsOf,
+    find_calls: CallsOf,
 ) -> dict[str, int]:
     """Take out the refused values that these calls carried. Returns the users who were refused before, and
     how often.
@@ -178,45 +177,45 @@ def _forget_refusals(
     A refusal stays while it has values that no call carried: another feed's, or a property's of which the
     destination is not told at present. What is refused again is written anew.
     """
-    waiting = _refused_before(connection, destination, outcome)
+    waiting = _refused_before(connection, destination, result)
     if not waiting:
         return {}
-    calls = calls_of(waiting.keys() & _told(outcome)).values()
+    calls = find_calls(waiting.keys() & _answered_users(result)).values()
     if not calls:
         return {}
     carried = [{"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits]
     mine = (refused_values.c.destination_id == destination) & (refused_values.c.user_id == bindparam("user"))
     value = mine & (refused_values.c.property_id == bindparam("property"))
     connection.execute(delete(refused_values).where(value), carried)
-    again = {refusal.call.user_id for refusal in outcome.refusals}
-    left = _with_values_left(connection, destination, outcome) - again
+    again = {refusal.call.user_id for refusal in result.refusals}
+    left = _users_with_refused_values(connection, destination, result) - again
     _delete_refusals(connection, destination, [call.user_id for call in calls if call.user_id not in left])
     accepted = [call.user_id for call in calls if call.user_id not in left | again]
-    _note_accepted(connection, destination, run, accepted)
+    _record_acceptance(connection, destination, run, accepted)
     return {call.user_id: waiting[call.user_id] for call in calls}
 
 
-def _told(outcome: BatchResult) -> set[str]:
+def _answered_users(result: BatchResult) -> set[str]:
     """The users whose calls got an answer: none of those who were suppressed meanwhile."""
-    return {each.user_id for each in outcome.batch.calls}.difference(each.user_id for each in outcome.withheld)
+    return {each.user_id for each in result.batch.calls}.difference(each.user_id for each in result.withheld)
 
 
-def _release(
-    connection: Connection, destination: int, outcome: BatchResult, property_ids: Mapping[str, int], calls_of: CallsOf
+def _release_withheld(
+    connection: Connection, destination: int, result: BatchResult, property_ids: Mapping[str, int], find_calls: CallsOf
 ) -> None:
     user = withheld_values.c.user_id
-    between = (user > outcome.batch.after) & (user <= outcome.batch.through)
-    waiting = withheld_users(connection, destination, between) & _told(outcome)
-    release(connection, destination, list(calls_of(waiting).values()), between, property_ids)
+    between = (user > result.batch.after) & (user <= result.batch.through)
+    waiting = withheld_users(connection, destination, between) & _answered_users(result)
+    delete_withheld(connection, destination, list(find_calls(waiting).values()), between, property_ids)
 
 
-def _refused_before(connection: Connection, destination: int, outcome: BatchResult) -> dict[str, int]:
-    query = select(refusals.c.user_id, refusals.c.attempts).where(_here(refusals, destination, outcome))
+def _refused_before(connection: Connection, destination: int, result: BatchResult) -> dict[str, int]:
+    query = select(refusals.c.user_id, refusals.c.attempts).where(_in_batch(refusals, destination, result))
     return {row.user_id: row.attempts for row in connection.execute(query)}
 
 
-def _with_values_left(connection: Connection, destination: int, outcome: BatchResult) -> set[str]:
-    query = select(refused_values.c.user_id).where(_here(refused_values, destination, outcome))
+def _users_with_refused_values(connection: Connection, destination: int, result: BatchResult) -> set[str]:
+    query = select(refused_values.c.user_id).where(_in_batch(refused_values, destination, result))
     return set(connection.execute(query).scalars())
 
 
@@ -226,7 +225,7 @@ def _delete_refusals(connection: Connection, destination: int, users: Sequence[s
         connection.execute(delete(refusals).where(mine), [{"user": user} for user in users])
 
 
-def _note_accepted(connection: Connection, destination: int, run: RunId, users: Sequence[str]) -> None:
+def _record_acceptance(connection: Connection, destination: int, run: RunId, users: Sequence[str]) -> None:
     """The history of these users' refusals: this run's calls went through in their place."""
     if not users:
         return
@@ -236,23 +235,23 @@ def _note_accepted(connection: Connection, destination: int, run: RunId, users: 
     connection.execute(mine.values(accepted_run=run), [{"user": user} for user in users])
 
 
-def _here(table: Table, destination: int, outcome: BatchResult) -> ColumnElement[bool]:
+def _in_batch(table: Table, destination: int, result: BatchResult) -> ColumnElement[bool]:
     user = table.c.user_id
-    return (table.c.destination_id == destination) & (user > outcome.batch.after) & (user <= outcome.batch.through)
+    return (table.c.destination_id == destination) & (user > result.batch.after) & (user <= result.batch.through)
 
 
-def _keep_refusals(
+def _record_refusals(
     connection: Connection,
     destination: int,
     run: RunId,
     found: Sequence[RefusedCall],
     property_ids: Mapping[str, int],
     earlier: Mapping[str, int],
-    calls_of: CallsOf,
+    find_calls: CallsOf,
 ) -> None:
     if not found:
         return
-    now, parts = datetime.now(UTC), _refused_parts(found, calls_of)
+    now, parts = datetime.now(UTC), _refused_properties(found, find_calls)
     rows = [
         {
             "destination_id": destination,
@@ -266,16 +265,16 @@ def _keep_refusals(
         for refusal in found
     ]
     connection.execute(insert(refusals), rows)
-    calls = calls_of([refusal.call.user_id for refusal in found])
+    calls = find_calls([refusal.call.user_id for refusal in found])
     values = [
         value
         for refusal in found
-        for value in _values(destination, calls[refusal.call.user_id], property_ids, refusal.properties)
+        for value in _value_rows(destination, calls[refusal.call.user_id], property_ids, refusal.properties)
     ]
     connection.execute(insert(refused_values), values)
 
 
-def _values(
+def _value_rows(
     destination: int, call: IdentifyCall, property_ids: Mapping[str, int], only: Collection[str] | None = None
 ) -> list[dict[str, Any]]:
     """The properties of a call; ``only``: of these alone."""

@@ -18,13 +18,13 @@ from audience_sync.model import ALIAS_KEY, Alias, AudienceEvent, IdentifyCall
 from audience_sync.workspace import Workspace, quote_literal
 
 #: What the program's own SQL raises, of a run that the store doesn't have.
-NO_TIME = "no time is known of run "
+NO_RUN_TIME = "no time is known of run "
 #: Errors of DuckDB that quote the text of a query, and no value.
-OF_THE_TEXT = ("ParserException", "BinderException", "CatalogException")
+QUERY_TEXT_ERRORS = ("ParserException", "BinderException", "CatalogException")
 
 
 @dataclass(frozen=True, slots=True)
-class Odd:
+class CallDetails:
     """A call that is not just one message.
 
     ``unsendable``: why nothing of it can ever be sent. ``left_out``: the properties that can never be sent, and why;
@@ -48,42 +48,42 @@ class EncodedCall(NamedTuple):
     message_id: str
     body: bytes
     user_id: str
-    odd: Odd | None = None
+    details: CallDetails | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        return (Message(self.message_id, self.body),) if self.odd is None else self.odd.messages
+        return (Message(self.message_id, self.body),) if self.details is None else self.details.messages
 
     @property
     def unsendable(self) -> str:
-        return "" if self.odd is None else self.odd.unsendable
+        return "" if self.details is None else self.details.unsendable
 
     @property
     def left_out(self) -> Mapping[str, str]:
-        return {} if self.odd is None else self.odd.left_out
+        return {} if self.details is None else self.details.left_out
 
     @property
     def only(self) -> frozenset[str] | None:
-        return None if self.odd is None else self.odd.only
+        return None if self.details is None else self.details.only
 
     @property
     def size(self) -> int:
         """Bytes of all its messages, with a separator after each."""
-        if self.odd is None:
+        if self.details is None:
             return len(self.body) + 1
-        return sum(len(each.body) + 1 for each in self.odd.messages)
+        return sum(len(each.body) + 1 for each in self.details.messages)
 
 
 #: Of fewer calls than this, after others that could be encoded, each is refused by itself.
-FEW = 100
+FEW_CALLS = 100
 
 #: What ``EncodedCall._make`` does, without a Python function in the way of a million rows.
-_call: Callable[[Iterable[Any]], EncodedCall] = partial(tuple.__new__, EncodedCall)
+_encoded_call: Callable[[Iterable[Any]], EncodedCall] = partial(tuple.__new__, EncodedCall)
 
 
 def batch_messages(calls: Sequence[EncodedCall]) -> Sequence[Message]:
     """The messages of all calls, in their order."""
-    if not [call for call in calls if call.odd is not None]:
+    if not [call for call in calls if call.details is not None]:
         return cast(Sequence[Message], calls)  # it has what a message has
     return [message for call in calls for message in call.messages]
 
@@ -92,16 +92,16 @@ def batch_messages(calls: Sequence[EncodedCall]) -> Sequence[Message]:
 Parts = Callable[[Sequence[Message]], Sequence[Sequence[Message]]]
 
 
-def requests_of(calls: Sequence[EncodedCall], parts: Parts, limits: Limits | None) -> Iterator[Sequence[Message]]:
+def request_messages(calls: Sequence[EncodedCall], parts: Parts, limits: Limits | None) -> Iterator[Sequence[Message]]:
     """The messages of each request. Several calls are a batch that fits already; a single one may be too much."""
     for messages in parts(batch_messages(calls)):
         if limits is None or len(calls) > 1 or len(messages) < 2:
             yield messages
         else:
-            yield from _within(messages, limits)
+            yield from _split_by_limits(messages, limits)
 
 
-def _within(messages: Sequence[Message], limits: Limits) -> Iterator[Sequence[Message]]:
+def _split_by_limits(messages: Sequence[Message], limits: Limits) -> Iterator[Sequence[Message]]:
     """The messages in requests that stay within the limits, in order."""
     start, size = 0, 0
     for place, message in enumerate(messages):
@@ -135,7 +135,7 @@ class CallReader:
     installation: str
     destination: str
     times: Mapping[int, str]
-    told_since: Mapping[str, int] = field(default_factory=dict)
+    event_start_runs: Mapping[str, int] = field(default_factory=dict)
     nonces: Mapping[int, str] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[IdentifyCall]:
@@ -143,7 +143,7 @@ class CallReader:
         for rows in self.workspace.stream(f"{self._sql} order by user_id"):
             yield from map(self._call, rows)
 
-    def of(self, users: Collection[str]) -> dict[str, IdentifyCall]:
+    def for_users(self, users: Collection[str]) -> dict[str, IdentifyCall]:
         """The calls of these few users."""
         if not users:
             return {}
@@ -153,13 +153,13 @@ class CallReader:
 
     def _call(self, row: Sequence[Any]) -> IdentifyCall:
         call = IdentifyCall(*row)
-        return call._replace(events=tuple(self._events(call))) if self.told_since else call
+        return call._replace(events=tuple(self._events(call))) if self.event_start_runs else call
 
     def _events(self, call: IdentifyCall) -> Iterator[AudienceEvent]:
         for version in call.versions.split(","):
             key, _, run = version.rpartition("@")
             moved = f"{ALIAS_KEY}@{run}" in call.versions.split(",")  # what went with the user to another id
-            if key in self.told_since and int(run) > self.told_since[key] and not moved:
+            if key in self.event_start_runs and int(run) > self.event_start_runs[key] and not moved:
                 nonce = [self.nonces[int(run)]] if int(run) in self.nonces else []
                 change = "\0".join((self.installation, self.destination, call.user_id, version, *nonce))
                 message_id = sha1(change.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:32]
@@ -178,36 +178,38 @@ class CallReader:
         body = own or "null"
         if destination.has_alias:  # so is one with previous ids
             body = f"case when not contains(versions, {quote_literal(ALIAS_KEY + '@')}) then {body} end"
-        if self.told_since:  # a call that may come with events is one that ``encode`` has to see
-            body = f"case when run_id <= {min(self.told_since.values())} then {body} end"
+        if self.event_start_runs:  # a call that may come with events is one that ``encode`` has to see
+            body = f"case when run_id <= {min(self.event_start_runs.values())} then {body} end"
         ordered = f"{self._rows} order by user_id"
         query = f"select message_id, encode({body}), user_id, null from ({ordered})"
         stream = self.workspace.stream(query)
-        for rows in stream if own is None else _contained(stream):
-            calls = list(map(_call, rows))
+        for rows in stream if own is None else _check_encode_sql(stream):
+            calls = list(map(_encoded_call, rows))
             if unwritten := [place for place, (_, written, *_) in enumerate(rows) if written is None]:
-                found = self.of([calls[place].user_id for place in unwritten])
+                found = self.for_users([calls[place].user_id for place in unwritten])
                 for place in unwritten:
                     calls[place] = encode(found[calls[place].user_id], destination)
-                if len(unwritten) == len(calls) and not (works and len(calls) < FEW):
-                    _refuse_broken(calls)
+                if len(unwritten) == len(calls) and not (works and len(calls) < FEW_CALLS):
+                    _raise_if_broken(calls)
             works = True
             yield calls
 
-    def divided(self, call: EncodedCall, destination: Destination) -> list[EncodedCall]:
+    def split(self, call: EncodedCall, destination: Destination) -> list[EncodedCall]:
         """The same call as two: its largest property alone, after the others. None where it can't be divided.
 
         Traits that mean something only together stay together.
         """
-        whole = self.of([call.user_id])[call.user_id]
+        whole = self.for_users([call.user_id])[call.user_id]
         found = {key: value for key, value in split_traits(whole.traits_json) if key not in call.left_out}
-        units = _units([key for key in found if call.only is None or key in call.only], destination.companions)
+        units = _companion_units(
+            [key for key in found if call.only is None or key in call.only], destination.companions
+        )
         if len(units) < 2:
             return []
         largest = max(units, key=lambda unit: sum(len(found[key]) for key in unit))
         others = frozenset().union(*(unit for unit in units if unit != largest))
         return [
-            EncodedCall(part.message_id, part.body, part.user_id, replace(part.odd or Odd(), only=keys))
+            EncodedCall(part.message_id, part.body, part.user_id, replace(part.details or CallDetails(), only=keys))
             for keys in (others, largest)
             for part in [encode(part_of(whole, keys), destination)]
         ]
@@ -235,7 +237,7 @@ class CallReader:
         )
         change = ", ".join(parts)
         runs = ", ".join(f"({run}, {quote_literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
-        started = f"coalesce(started, error('{NO_TIME}' || run_id))"
+        started = f"coalesce(started, error('{NO_RUN_TIME}' || run_id))"
         return (
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
             f'{started} as "timestamp", versions, run_id from {self.table} '
@@ -246,7 +248,7 @@ class CallReader:
         return quote_literal(self.nonces[run]) if run in self.nonces else "null"
 
 
-def _contained(stream: Iterator[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
+def _check_encode_sql(stream: Iterator[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
     """The rows; raises BrokenDestinationError where DuckDB refuses the destination's SQL, or a value in it."""
     import duckdb
 
@@ -254,24 +256,24 @@ def _contained(stream: Iterator[list[tuple[Any, ...]]]) -> Iterator[list[tuple[A
         try:
             rows = next(stream, None)
         except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
-            if isinstance(error, duckdb.InvalidInputException) and NO_TIME in str(error):
+            if isinstance(error, duckdb.InvalidInputException) and NO_RUN_TIME in str(error):
                 raise
-            words = f"error in the destination's own code: encode_sql: {_first_line(error)}"
+            words = f"error in the destination's own code: encode_sql: {_error_summary(error)}"
             raise BrokenDestinationError(words) from error
         if rows is None:
             return
         yield rows
 
 
-def _first_line(error: Exception) -> str:
+def _error_summary(error: Exception) -> str:
     """What DuckDB says without the query's text, and without values: an error of a value quotes it."""
     kind = type(error).__name__
     words = str(error).partition("\n")[0]
-    return f"{kind}: {words}" if kind in OF_THE_TEXT else kind
+    return f"{kind}: {words}" if kind in QUERY_TEXT_ERRORS else kind
 
 
-def _refuse_broken(calls: Sequence[EncodedCall]) -> None:
-    if all(call.odd is not None and call.odd.is_fault for call in calls):
+def _raise_if_broken(calls: Sequence[EncodedCall]) -> None:
+    if all(call.details is not None and call.details.is_fault for call in calls):
         raise BrokenDestinationError(calls[0].unsendable)
 
 
@@ -281,7 +283,9 @@ def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
     rest = call
     while True:
         try:
-            return EncodedCall(call.message_id, b"", call.user_id, Odd(_messages(rest, destination), left_out=left_out))
+            return EncodedCall(
+                call.message_id, b"", call.user_id, CallDetails(_messages(rest, destination), left_out=left_out)
+            )
         except UnsendableError as error:
             known = error.properties or _unsendable_alone(rest, destination)
             found = {key: why for key, why in known.items() if key in _keys(rest)}
@@ -291,11 +295,11 @@ def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
                 continue
             reason = "; ".join(left_out.values()) if found else str(error)
             is_fault = isinstance(error, OwnCodeError)
-            return EncodedCall(call.message_id, b"", call.user_id, Odd(unsendable=reason, is_fault=is_fault))
+            return EncodedCall(call.message_id, b"", call.user_id, CallDetails(unsendable=reason, is_fault=is_fault))
 
 
 def _messages(call: IdentifyCall, destination: Destination) -> tuple[Message, ...]:
-    call, aliases = _aliases(call)
+    call, aliases = _separate_aliases(call)
     joined = [destination.encode_alias(call.user_id, each) for each in aliases]
     events = [destination.encode_event(call.user_id, each) for each in call.events]
     told = destination.encode(call) if call.versions else ()
@@ -328,14 +332,14 @@ def _keys(call: IdentifyCall) -> frozenset[str]:
     return frozenset(each.rpartition("@")[0] for each in call.versions.split(","))
 
 
-def _units(keys: Sequence[str], companions: Sequence[Sequence[str]]) -> list[frozenset[str]]:
+def _companion_units(keys: Sequence[str], companions: Sequence[Sequence[str]]) -> list[frozenset[str]]:
     """The keys one by one, but for those that stay together."""
     groups = [frozenset(group).intersection(keys) for group in companions]
     alone = frozenset(keys).difference(*groups) if groups else frozenset(keys)
     return [*(group for group in groups if group), *(frozenset([key]) for key in keys if key in alone)]
 
 
-def _aliases(call: IdentifyCall) -> tuple[IdentifyCall, Sequence[Alias]]:
+def _separate_aliases(call: IdentifyCall) -> tuple[IdentifyCall, Sequence[Alias]]:
     """The call without the previous ids, and these: they are told before it."""
     if f"{ALIAS_KEY}@" not in call.versions:
         return call, ()
@@ -353,15 +357,15 @@ def _aliases(call: IdentifyCall) -> tuple[IdentifyCall, Sequence[Alias]]:
 
 
 def batches(
-    found: Iterable[Sequence[EncodedCall]], destination: Destination, *, most: int | None = None
+    found: Iterable[Sequence[EncodedCall]], destination: Destination, *, max_calls: int | None = None
 ) -> Iterator[Batch]:
-    """Calls, which come in lists, in requests that stay within the destination's limits, of ``most`` calls each."""
+    """Divide lists of calls into batches within the destination's limits, each of at most ``max_calls`` calls."""
     batch_size = destination.options.batch_size or destination.limits.messages
-    batch_size = batch_size if most is None else min(batch_size, most)
+    batch_size = batch_size if max_calls is None else min(batch_size, max_calls)
     after, waiting = "", list[EncodedCall]()
     for calls in found:
         waiting += calls
-        ends = _ends(waiting, destination, batch_size)
+        ends = _batch_ends(waiting, destination, batch_size)
         for start, end in zip([0, *ends], ends, strict=False):
             yield Batch(after, waiting[start:end])
             after = waiting[end - 1].user_id
@@ -370,9 +374,9 @@ def batches(
         yield Batch(after, waiting)
 
 
-def limited(found: Iterator[Batch], most: int | None) -> Iterator[Batch]:
+def limit_calls(found: Iterator[Batch], max_calls: int | None) -> Iterator[Batch]:
     """Batches up to so many calls; the last one is cut."""
-    left = most
+    left = max_calls
     for batch in found:
         if left is None:
             yield batch
@@ -383,11 +387,11 @@ def limited(found: Iterator[Batch], most: int | None) -> Iterator[Batch]:
         left -= len(batch.calls)
 
 
-def _ends(calls: Sequence[EncodedCall], destination: Destination, batch_size: int) -> list[int]:
+def _batch_ends(calls: Sequence[EncodedCall], destination: Destination, batch_size: int) -> list[int]:
     """Where each request ends that is full; what comes after the last one waits for more."""
     limits = destination.limits
-    messages = list(accumulate([1 if call.odd is None else len(call.messages) for call in calls], initial=0))
-    size = list(accumulate([len(call.body) + 1 if call.odd is None else call.size for call in calls], initial=0))
+    messages = list(accumulate([1 if call.details is None else len(call.messages) for call in calls], initial=0))
+    size = list(accumulate([len(call.body) + 1 if call.details is None else call.size for call in calls], initial=0))
     ends, start = list[int](), 0
     while True:
         most_messages = bisect_right(messages, messages[start] + limits.messages) - 1

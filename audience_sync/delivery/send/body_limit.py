@@ -17,15 +17,15 @@ FIRST_SHARE, NEXT_SHARE = 2, 4
 #: Requests near the limit that went through, after which it grows: half way to what was refused.
 GROW_AFTER = 8
 #: Half way is near enough when it is no more than this share above the limit.
-NEAR = 0.15
+NEAR_SHARE = 0.15
 #: Requests that went through, after which what was refused is tried again; doubled whenever it is refused again.
 FORGET_AFTER = 256
 #: By how much the limit grows then.
 GROWTH = 1.25
 #: Messages at which a server kept failing, and at nothing smaller, after which it is their size.
-FAILED_OFTEN = 3
+MAX_FAILURES = 3
 #: Seconds after which a sender looks again whether another has found out.
-LOOK_AGAIN = 0.1
+POLL_SECONDS = 0.1
 
 
 class BodyLimit:
@@ -48,11 +48,11 @@ class BodyLimit:
         self._is_trying = False
 
     @property
-    def is_known(self) -> bool:
+    def is_active(self) -> bool:
         """Whether anything is: if not, what goes through need not be counted."""
         return self._limit is not None or self._failed is not None
 
-    def failed(self, size: int) -> None:
+    def record_failed(self, size: int) -> None:
         """The server kept failing at one message of this size, while a smaller one of the same call went through.
 
         Once it may be that message; several times, and nothing larger went through since, it is the size.
@@ -60,8 +60,8 @@ class BodyLimit:
         with self._changed:
             self._failures += 1
             self._failed = size if self._failed is None else min(self._failed, size)
-            if self._failures >= FAILED_OFTEN:
-                self.refused(self._failed)
+            if self._failures >= MAX_FAILURES:
+                self.record_refused(self._failed)
 
     def has_failed(self, size: int) -> bool:
         return self._failed is not None and size >= self._failed
@@ -70,12 +70,12 @@ class BodyLimit:
         return self._refused is not None and size >= self._refused
 
     @contextmanager
-    def turn(self, sizes: Callable[[], Sequence[int]]) -> Iterator[int | None]:
+    def fitting(self, sizes: Callable[[], Sequence[int]]) -> Iterator[int | None]:
         """How many of the first messages, of these sizes, may go in one request: one at least. None: all of them."""
         if self._limit is None:
             yield None
             return
-        count, tries = self._enter(sizes())
+        count, tries = self._wait_for_size(sizes())
         try:
             yield count
         finally:
@@ -84,18 +84,18 @@ class BodyLimit:
                     self._is_trying = False
                     self._changed.notify_all()
 
-    def _enter(self, sizes: Sequence[int]) -> tuple[int, bool]:
+    def _wait_for_size(self, sizes: Sequence[int]) -> tuple[int, bool]:
         with self._changed:
             while True:
-                count, size = self._fitting(sizes)
+                count, size = self._fitting_count(sizes)
                 if size <= self._proven or self._stopped():
                     return count, False
                 if not self._is_trying:
                     self._is_trying = True
                     return count, True
-                self._changed.wait(LOOK_AGAIN)
+                self._changed.wait(POLL_SECONDS)
 
-    def _fitting(self, sizes: Sequence[int]) -> tuple[int, int]:
+    def _fitting_count(self, sizes: Sequence[int]) -> tuple[int, int]:
         assert self._limit is not None
         count, total = 1, sizes[0]
         for number, size in enumerate(accumulate(sizes), 1):
@@ -104,7 +104,7 @@ class BodyLimit:
             count, total = number, size
         return count, total
 
-    def refused(self, size: int) -> None:
+    def record_refused(self, size: int) -> None:
         """A request of this size was refused for its size."""
         with self._changed:
             if self._limit is not None and self._refused is None and size <= self._limit:
@@ -117,7 +117,7 @@ class BodyLimit:
                 self._limit = self._proven or max(1, size // share)
             self._successes = 0
 
-    def passed(self, size: int) -> None:
+    def record_accepted(self, size: int) -> None:
         """A request of this size went through."""
         with self._changed:
             if self._failed is not None and size >= self._failed:
@@ -128,7 +128,7 @@ class BodyLimit:
             if size * 2 < self._limit:
                 return
             self._successes += 1
-            is_near = self._refused is not None and self._refused <= self._limit * (1 + NEAR)
+            is_near = self._refused is not None and self._refused <= self._limit * (1 + NEAR_SHARE)
             if self._successes < (self._forget_after if is_near else GROW_AFTER):
                 return
             self._successes = 0

@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def partly(reason: str, keys: Iterable[str]) -> str:
+def partial_refusal_reason(reason: str, keys: Iterable[str]) -> str:
     """The reason of a call that was sent without these properties."""
     return f"{reason.removesuffix('.')}. The rest was sent, without: {', '.join(sorted(keys))}"

@@ -15,22 +15,22 @@ AFTER_REFUSAL = 0.85
 AFTER_DESCENT = 0.925
 #: By how much the first rate, which is a guess, grows in a second until it is refused too.
 #: The second number where the destination doesn't say how long to wait.
-SEARCH, SEARCH_UNSAID = 2.0, 4.0
+SEARCH_GROWTH, BLIND_SEARCH_GROWTH = 2.0, 4.0
 #: Until the rate is back where it was refused: so many seconds, and at slow rates longer, for so many requests.
 PLATEAU, LONGEST_PLATEAU, PLATEAU_REQUESTS = 15.0, 60.0, 100
 #: Where the destination doesn't say how long to wait, its limit is a guess at first: so many seconds, doubled each time
-#: that it refuses ``AS_BEFORE`` of the same rate; and from there on the rate grows so much in a second.
-FIRST_PLATEAU, AS_BEFORE, BEYOND = 2.0, 0.85, 3.0
+#: that it refuses ``SAME_RATE_SHARE`` of the same rate; and from there on the rate grows so much in a second.
+FIRST_PLATEAU, SAME_RATE_SHARE, BLIND_GROWTH = 2.0, 0.85, 3.0
 #: Seconds to wait after being limited by a destination that doesn't say how long, or that says zero again and again;
 #: doubled while nothing gets through.
-WAIT_UNSAID, WAIT_ZERO, LONGEST_WAIT = 0.5, 1.0, 60.0
+BLIND_WAIT, ZERO_WAIT, LONGEST_WAIT = 0.5, 1.0, 60.0
 #: Seconds for which others wait for the answer to a sender that asks for all, and after which they look again.
-LONGEST_QUESTION, LOOK_AGAIN = 5.0, 0.02
+PROBE_SECONDS, POLL_SECONDS = 5.0, 0.02
 #: The rate that a destination accepts is counted over so many seconds, and at slow rates over so many requests. The
 #: second number where it says no time to wait: the rate may grow threefold within a second.
-SPAN, SPAN_UNSAID, SPAN_REQUESTS = 1.0, 0.3, 4
+SPAN, BLIND_SPAN, SPAN_REQUESTS = 1.0, 0.3, 4
 #: Seconds by which a turn may be made up for, because no sender was free at its time.
-CREDIT = 0.02
+CATCH_UP_SECONDS = 0.02
 
 
 class AdaptiveRateLimiter:
@@ -52,85 +52,85 @@ class AdaptiveRateLimiter:
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object],
     ) -> None:
-        self._most = rate
+        self._max_rate = rate
         self._clock = clock
         self._wait = wait
         self._lock = threading.Lock()
-        self._next = self._open_since = clock()
+        self._next_slot_at = self._open_since = clock()
         self._refused_rate: float | None = None
         self._refused_at = float("-inf")
         self._searching = False
         self._plateau = FIRST_PLATEAU
-        self._is_unsaid = False
-        self._asked_until = float("-inf")
-        self._began = float("inf")
+        self._is_blind = False
+        self._probe_until = float("-inf")
+        self._first_success = float("inf")
         self._fruitless = 0
         self._successes: deque[float] = deque()
 
     def acquire(self) -> float:
         """Wait for one's turn, and say when it was; who waits while the gate is closed waits for another turn."""
-        turn = self._next_turn()
+        turn = self._next_slot()
         while True:
             while (pause := turn - self._clock()) > 0:
                 if self._wait(pause):
                     return self._clock()
                 if turn < self._open_since:
-                    turn = self._next_turn()
-            if self._asks_for_all():
+                    turn = self._next_slot()
+            if self._may_probe():
                 return self._clock()
-            if self._wait(LOOK_AGAIN):
+            if self._wait(POLL_SECONDS):
                 return self._clock()
             if turn < self._open_since or not self._fruitless:
-                turn = self._next_turn()
+                turn = self._next_slot()
 
-    def _asks_for_all(self) -> bool:
+    def _may_probe(self) -> bool:
         """Whether this sender may go: one goes first while nothing has been accepted since the last refusal."""
         with self._lock:
             now = self._clock()
-            if self._is_unsaid and self._fruitless and now < max(self._asked_until, self._open_since):
+            if self._is_blind and self._fruitless and now < max(self._probe_until, self._open_since):
                 return False
-            self._asked_until = now + LONGEST_QUESTION
+            self._probe_until = now + PROBE_SECONDS
             return True
 
     def on_success(self) -> None:
         with self._lock:
             now, times = self._clock(), self._successes
-            self._fruitless, self._asked_until = 0, now
-            self._began = min(self._began, now)
+            self._fruitless, self._probe_until = 0, now
+            self._first_success = min(self._first_success, now)
             times.append(now)
             while len(times) > SPAN_REQUESTS and times[0] <= now - SPAN:
                 times.popleft()
 
-    def on_rate_limited(self, retry_after: float | None, entered: float, most: float = LONGEST_WAIT) -> None:
+    def on_rate_limited(self, retry_after: float | None, started_at: float, most: float = LONGEST_WAIT) -> None:
         """The destination refused the request that entered then: too many. Nobody goes before it allows.
 
         ``retry_after``: seconds, None where it doesn't say. ``most``: where it doesn't, wait for no longer.
         """
         with self._lock:
             now = self._clock()
-            if entered >= self._refused_at:  # one slow-down for all requests that were under way
-                self._asked_until = now
+            if started_at >= self._refused_at:  # one slow-down for all requests that were under way
+                self._probe_until = now
                 self._slow_down(now, is_unsaid=retry_after is None)
             unsaid = self._fruitless - (retry_after is not None)  # zero is believed once
             if not retry_after and unsaid > 0:
-                first = WAIT_UNSAID if retry_after is None else WAIT_ZERO
+                first = BLIND_WAIT if retry_after is None else ZERO_WAIT
                 retry_after = min(first * 2.0 ** (unsaid - 1), LONGEST_WAIT, most)
             self._open_since = max(self._open_since, now + (retry_after or 0.0))
-            self._next = max(self._next, self._open_since)
+            self._next_slot_at = max(self._next_slot_at, self._open_since)
 
     def _slow_down(self, now: float, *, is_unsaid: bool) -> None:
         """Learn what it takes from what it took; where it took nothing since, only time helps."""
         self._fruitless += 1
         if self._fruitless == 1 and self._successes:
-            span = SPAN_UNSAID if is_unsaid else SPAN
+            span = BLIND_SPAN if is_unsaid else SPAN
             taken = self._accepted_rate(now, span)
             before = self._refused_rate
-            is_as_before = before is not None and AS_BEFORE <= taken / before <= 1 / AS_BEFORE
+            is_as_before = before is not None and SAME_RATE_SHARE <= taken / before <= 1 / SAME_RATE_SHARE
             self._plateau = min(self._plateau * 2, PLATEAU) if is_as_before else FIRST_PLATEAU
-            self._is_unsaid = is_unsaid
+            self._is_blind = is_unsaid
             if before is not None and taken < before:
                 taken = max(taken * AFTER_DESCENT, before / 2)
-            self._refused_rate, self._searching = taken, now < self._began + span
+            self._refused_rate, self._searching = taken, now < self._first_success + span
         self._refused_at = now
 
     def _accepted_rate(self, now: float, span: float) -> float:
@@ -144,26 +144,26 @@ class AdaptiveRateLimiter:
         """Requests a second; None without a limit."""
         refused = self._refused_rate
         if refused is None:
-            return self._most
+            return self._max_rate
         since = at - self._open_since
         if self._searching:
-            growth = SEARCH_UNSAID if self._is_unsaid else SEARCH
+            growth = BLIND_SEARCH_GROWTH if self._is_blind else SEARCH_GROWTH
             rate = refused * AFTER_REFUSAL * math.pow(growth, min(since, LONGEST_PLATEAU))
         else:
-            seconds = self._plateau if self._is_unsaid else PLATEAU
+            seconds = self._plateau if self._is_blind else PLATEAU
             plateau = min(max(seconds, seconds / PLATEAU * PLATEAU_REQUESTS / refused), LONGEST_PLATEAU)
             beyond = since - plateau
             rate = refused * (1 + (1 - AFTER_REFUSAL) * math.pow(beyond / plateau, 3))
-            if self._is_unsaid and beyond > 0:
-                rate = refused * math.pow(BEYOND, min(beyond, LONGEST_PLATEAU))
-        return rate if self._most is None else min(rate, self._most)
+            if self._is_blind and beyond > 0:
+                rate = refused * math.pow(BLIND_GROWTH, min(beyond, LONGEST_PLATEAU))
+        return rate if self._max_rate is None else min(rate, self._max_rate)
 
-    def _next_turn(self) -> float:
+    def _next_slot(self) -> float:
         with self._lock:
             now = self._clock()
-            rate = self._rate(max(self._next, now))
-            turn = max(self._next, now if rate is None else now - CREDIT)
-            self._next = turn + (1 / rate if rate else 0.0)
+            rate = self._rate(max(self._next_slot_at, now))
+            turn = max(self._next_slot_at, now if rate is None else now - CATCH_UP_SECONDS)
+            self._next_slot_at = turn + (1 / rate if rate else 0.0)
             return turn
 
 

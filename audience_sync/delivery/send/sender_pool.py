@@ -24,13 +24,13 @@ class SenderPool:
     def __init__(
         self,
         destination: Destination,
-        progress: StallTimer,
+        stall_timer: StallTimer,
         sender: Callable[[Transport], BatchSender],
         user_rate: UserRate,
     ) -> None:
         self.size = destination.options.concurrency
         self._destination = destination
-        self._progress = progress
+        self._progress = stall_timer
         self._new_sender = sender
         self._user_rate = user_rate
         self._local = threading.local()
@@ -42,8 +42,8 @@ class SenderPool:
 
     def _send(self, batch: Batch) -> BatchResult:
         try:
-            if self._user_rate.enter(len(batch.calls)):
-                self._progress.made()  # waiting for one's own rate is no lack of progress
+            if self._user_rate.acquire(len(batch.calls)):
+                self._progress.record_progress()  # waiting for one's own rate is no lack of progress
             return self._sender().send(batch)
         except BaseException:
             self._progress.stop("an unexpected error")

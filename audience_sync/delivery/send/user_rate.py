@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 
 #: Seconds of users that go out in one request at most: those of one request leave at once.
-AT_ONCE = 1.0
+BATCH_SECONDS = 1.0
 #: Seconds by which a turn may be made up for, because no sender was free at its time.
-CREDIT = 0.02
+CATCH_UP_SECONDS = 0.02
 
 
-def most_at_once(rate: float | None) -> int | None:
+def max_batch_users(rate: float | None) -> int | None:
     """Users for one request: those of a second, and one where the rate is slower. None without a rate."""
-    return None if rate is None else max(1, math.floor(rate * AT_ONCE))
+    return None if rate is None else max(1, math.floor(rate * BATCH_SECONDS))
 
 
 class UserRate:
@@ -38,12 +38,12 @@ class UserRate:
         self._lock = threading.Lock()
         self._next = clock()
 
-    def enter(self, users: int) -> bool:
+    def acquire(self, users: int) -> bool:
         """Wait for the turn of so many users; whether there was anything to wait for."""
         if self._rate is None:
             return False
         with self._lock:
-            turn = max(self._next, self._clock() - CREDIT)
+            turn = max(self._next, self._clock() - CATCH_UP_SECONDS)
             self._next = turn + users / self._rate
         waited = False
         while (pause := turn - self._clock()) > 0:

@@ -15,7 +15,7 @@ from audience_sync.store.tables import withheld_values
 from audience_sync.workspace import Workspace
 
 #: Seconds for which the list of users suppressed during a run is not read again.
-FRESH = 1.0
+CACHE_SECONDS = 1.0
 _KEY = ("destination_id", "user_id", "property_id")
 _COLUMNS = (*_KEY, "value", "run_id")
 
@@ -36,7 +36,7 @@ class RecentSuppressions:
         with self._lock:
             if self._clock() >= self._until:
                 self._users = frozenset(self._read())
-                self._until = self._clock() + FRESH
+                self._until = self._clock() + CACHE_SECONDS
             return self._users
 
 
@@ -57,7 +57,7 @@ def withheld_users(connection: Connection, destination: int, users: ColumnElemen
     return set(connection.execute(select(withheld_values.c.user_id).where(here).distinct()).scalars())
 
 
-def release(
+def delete_withheld(
     connection: Connection,
     destination: int,
     calls: Sequence[IdentifyCall],

@@ -21,13 +21,13 @@ class Subscription:
 
     key: str
     since_run: int
-    tell_everyone: bool = True
-    told_before: int | None = None
+    backfill: bool = True
+    sent_through: int | None = None
     ended_run: int | None = None
 
     def catches_up(self, cursor: DeliveryCursor) -> bool:
         """Whether the log matters from before ``since_run`` on, for users who have not been told that far."""
-        again = self.tell_everyone or self.told_before is not None
+        again = self.backfill or self.sent_through is not None
         return again and self.since_run > cursor.low_watermark
 
 
@@ -66,37 +66,39 @@ class DestinationState:
         return [each for each in self.subscriptions.values() if each.ended_run is None and each.key not in self.seeds]
 
 
-def read_ledgers(connection: Connection, names: Iterable[str]) -> dict[str, DestinationState]:
+def read_destination_states(connection: Connection, names: Iterable[str]) -> dict[str, DestinationState]:
     """The named destinations' ledgers; an unknown one has been told nothing yet."""
     known = {row.name: row.id for row in connection.execute(select(destinations.c.name, destinations.c.id))}
-    return {name: _read(connection, name, known[name]) if name in known else DestinationState(name) for name in names}
+    return {
+        name: _read_state(connection, name, known[name]) if name in known else DestinationState(name) for name in names
+    }
 
 
-def _read(connection: Connection, name: str, destination: int) -> DestinationState:
-    found = _feeds(connection, destination)
+def _read_state(connection: Connection, name: str, destination: int) -> DestinationState:
+    found = _read_cursors(connection, destination)
     main = next(cursor for cursor in found if cursor.seeding is None)
     seeds = {cursor.seeding: cursor for cursor in found if cursor.seeding is not None}
-    return DestinationState(name, destination, main, seeds, _subscriptions(connection, destination))
+    return DestinationState(name, destination, main, seeds, _read_subscriptions(connection, destination))
 
 
-def _feeds(connection: Connection, destination: int) -> list[DeliveryCursor]:
+def _read_cursors(connection: Connection, destination: int) -> list[DeliveryCursor]:
     query = (
         select(delivery_cursors, properties.c.key)
         .join_from(delivery_cursors, properties, delivery_cursors.c.seeding_id == properties.c.id, isouter=True)
         .where(delivery_cursors.c.destination_id == destination)
     )
     return [
-        DeliveryCursor(row.id, row.position, row.attempted_run, _ranges(connection, row.id), row.key)
+        DeliveryCursor(row.id, row.position, row.attempted_run, _read_ranges(connection, row.id), row.key)
         for row in connection.execute(query).all()
     ]
 
 
-def _ranges(connection: Connection, cursor: int) -> tuple[Range, ...]:
+def _read_ranges(connection: Connection, cursor: int) -> tuple[Range, ...]:
     query = select(delivered_ranges).where(delivered_ranges.c.feed_id == cursor).order_by(delivered_ranges.c.after_user)
     return tuple(Range(row.after_user, row.through_user, row.run_id) for row in connection.execute(query))
 
 
-def _subscriptions(connection: Connection, destination: int) -> dict[str, Subscription]:
+def _read_subscriptions(connection: Connection, destination: int) -> dict[str, Subscription]:
     query = (
         select(subscriptions, properties.c.key)
         .join_from(subscriptions, properties)
@@ -108,20 +110,20 @@ def _subscriptions(connection: Connection, destination: int) -> dict[str, Subscr
     }
 
 
-def save_ledger(
+def save_destination_state(
     connection: Connection, state: DestinationState, property_ids: Mapping[str, int], values: Mapping[str, object]
 ) -> DestinationState:
     """Store a destination, its feed and its subscriptions. ``values``: the other columns of a new one."""
-    saved = state if state.id is not None else _create(connection, state, values)
-    _delete_feeds(connection, *_closed_seeds(connection, saved))
+    saved = state if state.id is not None else _create_destination(connection, state, values)
+    _delete_cursors(connection, *_closed_seeds(connection, saved))
     connection.execute(delete(subscriptions).where(subscriptions.c.destination_id == saved.id))
     rows = [
         {
             "destination_id": saved.id,
             "property_id": property_ids[each.key],
             "since_run": each.since_run,
-            "tell_everyone": each.tell_everyone,
-            "told_before": each.told_before,
+            "tell_everyone": each.backfill,
+            "told_before": each.sent_through,
             "ended_run": each.ended_run,
         }
         for each in saved.subscriptions.values()
@@ -142,19 +144,21 @@ def _closed_seeds(connection: Connection, state: DestinationState) -> Sequence[i
     )
 
 
-def _delete_feeds(connection: Connection, *ids: int | None) -> None:
+def _delete_cursors(connection: Connection, *ids: int | None) -> None:
     connection.execute(delete(delivered_ranges).where(delivered_ranges.c.feed_id.in_(ids)))
     connection.execute(delete(delivery_cursors).where(delivery_cursors.c.id.in_(ids)))
 
 
-def _create(connection: Connection, state: DestinationState, values: Mapping[str, object]) -> DestinationState:
+def _create_destination(
+    connection: Connection, state: DestinationState, values: Mapping[str, object]
+) -> DestinationState:
     key = connection.execute(insert(destinations).values(name=state.name, **values)).inserted_primary_key
     assert key is not None
     created = replace(state, id=int(key[0]))
-    return replace(created, cursor=save_feed(connection, int(key[0]), state.cursor, None))
+    return replace(created, cursor=save_cursor(connection, int(key[0]), state.cursor, None))
 
 
-def save_feed(
+def save_cursor(
     connection: Connection, destination: int, cursor: DeliveryCursor, seeding_id: int | None
 ) -> DeliveryCursor:
     """Store a new feed."""
@@ -205,8 +209,8 @@ def end_seeding(connection: Connection, cursor: DeliveryCursor, run: int) -> Sub
     """Everyone has been told of a seeded audience: from the next run on the main feed carries its changes, on the
     terms that are returned."""
     row = connection.execute(select(delivery_cursors).where(delivery_cursors.c.id == cursor.id)).one()
-    _delete_feeds(connection, cursor.id)
+    _delete_cursors(connection, cursor.id)
     mine = (subscriptions.c.destination_id == row.destination_id) & (subscriptions.c.property_id == row.seeding_id)
     told = {"since_run": run, "tell_everyone": False, "told_before": None}
     connection.execute(update(subscriptions).where(mine).values(told))
-    return Subscription(cursor.seeding or "", run, tell_everyone=False)
+    return Subscription(cursor.seeding or "", run, backfill=False)

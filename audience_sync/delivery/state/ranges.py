@@ -19,7 +19,7 @@ class Range:
 
 def merge_range(ranges: Sequence[Range], new: Range) -> tuple[Range, ...]:
     """The ranges with a newer one laid over them; neighbours of one run become one."""
-    rest = [part for old in ranges for part in _outside(old, new)]
+    rest = [part for old in ranges for part in _subtract(old, new)]
     merged: list[Range] = []
     for part in sorted([*rest, new], key=lambda each: each.after):
         if merged and merged[-1].through == part.after and merged[-1].run == part.run:
@@ -29,13 +29,13 @@ def merge_range(ranges: Sequence[Range], new: Range) -> tuple[Range, ...]:
     return tuple(merged)
 
 
-def within(new: Range, ranges: Sequence[Range]) -> list[Range]:
+def intersect(new: Range, ranges: Sequence[Range]) -> list[Range]:
     """The parts of a range that lie in these ranges."""
     parts = [replace(new, after=max(new.after, old.after), through=min(new.through, old.through)) for old in ranges]
     return [part for part in parts if part.after < part.through]
 
 
-def _outside(old: Range, new: Range) -> list[Range]:
+def _subtract(old: Range, new: Range) -> list[Range]:
     """What is left of an older range: nothing, one piece or two."""
     if old.through <= new.after or old.after >= new.through:
         return [old]

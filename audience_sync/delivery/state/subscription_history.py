@@ -26,16 +26,18 @@ class SubscriptionVersion:
     @property
     def is_baseline(self) -> bool:
         """Whether nobody was told of those who were members then."""
-        return not (self.seeding or self.subscription.tell_everyone)
+        return not (self.seeding or self.subscription.backfill)
 
 
 def record_versions(
-    connection: Connection, destination: int, terms: Iterable[SubscriptionVersion], property_ids: Mapping[str, int]
+    connection: Connection, destination: int, versions: Iterable[SubscriptionVersion], property_ids: Mapping[str, int]
 ) -> None:
     """Keep what is different from the terms before."""
-    before = {key: history[-1] for key, history in read_terms(connection, destination, latest=True).items()}
+    before = {
+        key: history[-1] for key, history in read_subscription_history(connection, destination, latest=True).items()
+    }
     rows = []
-    for each in terms:
+    for each in versions:
         last = before.get(each.key)
         if last and replace(last, from_run=each.from_run) == each:
             continue
@@ -44,13 +46,13 @@ def record_versions(
             same = [subscription_history.c[name] == value for name, value in row.items()]
             connection.execute(delete(subscription_history).where(*same))
         told = each.subscription
-        how = {"tell_everyone": told.tell_everyone, "told_before": told.told_before, "seeding": each.seeding}
+        how = {"tell_everyone": told.backfill, "told_before": told.sent_through, "seeding": each.seeding}
         rows.append({**row, "since_run": told.since_run, "ended_run": told.ended_run, **how})
     if rows:
         connection.execute(insert(subscription_history), rows)
 
 
-def read_terms(
+def read_subscription_history(
     connection: Connection, destination: int, *, latest: bool = False
 ) -> dict[str, list[SubscriptionVersion]]:
     """By key, in the order of runs; ``latest``: only those that hold now."""
@@ -67,11 +69,11 @@ def read_terms(
     return found
 
 
-def first_versions(connection: Connection) -> dict[str, dict[str, SubscriptionVersion]]:
+def first_subscriptions(connection: Connection) -> dict[str, dict[str, SubscriptionVersion]]:
     """By destination's name and property's key: how it was told of it for the first time."""
     found: dict[str, dict[str, SubscriptionVersion]] = {}
     for row in connection.execute(select(destinations.c.id, destinations.c.name)).all():
-        found[row.name] = {key: history[0] for key, history in read_terms(connection, row.id).items()}
+        found[row.name] = {key: history[0] for key, history in read_subscription_history(connection, row.id).items()}
     return found
 
 

@@ -17,27 +17,27 @@ def subscribe(state: DestinationState, wanted: Mapping[str, bool], run: int) -> 
     after = {key: each for key, each in state.subscriptions.items() if key in wanted and each.ended_run is None}
     for key, each in state.subscriptions.items():
         if each.ended_run is not None:
-            after[key] = _resume(each, run) if key in wanted else each
+            after[key] = _resume_subscription(each, run) if key in wanted else each
         elif key not in wanted:
-            after[key] = _end(each, state.seeds.get(key, state.cursor), run)
+            after[key] = _end_subscription(each, state.seeds.get(key, state.cursor), run)
     for key, everyone in wanted.items():
         after.setdefault(key, Subscription(key, run, everyone))
     return replace(state, subscriptions=after)
 
 
-def resync(state: DestinationState, first_told: Mapping[str, int], run: int) -> DestinationState:
+def resync(state: DestinationState, first_sent: Mapping[str, int], run: int) -> DestinationState:
     """The ledger with these properties to be told anew: every member ``true``, and ``false`` to everyone who left
-    since the destination was first told of it, in the run that ``first_told`` names by key (every value, and ``null``
+    since the destination was first told of it, in the run that ``first_sent`` names by key (every value, and ``null``
     to whom it disappeared for).
 
     What was never told yet is told to members alone, but as a change of this run: where the store is a restored backup,
     a destination may have had these calls already, and drops what comes again with the same message ids."""
     anew = {}
     for key, each in state.subscriptions.items():
-        if key in first_told and each.ended_run is None:
-            untold = _is_untold(each, state.seeds.get(key, state.cursor))
-            before = run if untold else first_told[key]
-            anew[key] = replace(each, since_run=run, tell_everyone=True, told_before=before)
+        if key in first_sent and each.ended_run is None:
+            untold = _is_unsent(each, state.seeds.get(key, state.cursor))
+            before = run if untold else first_sent[key]
+            anew[key] = replace(each, since_run=run, backfill=True, sent_through=before)
     return replace(state, subscriptions={**state.subscriptions, **anew})
 
 
@@ -49,9 +49,9 @@ def keep_retired(state: DestinationState, closed: Collection[str], run: int) -> 
     for key in closed & after.keys():
         each, cursor = after[key], state.seeds.get(key)
         if cursor is not None:
-            after[key] = Subscription(key, run, tell_everyone=False, told_before=_told_since(each, cursor))
-        elif each.ended_run is not None and (each.told_before is not None or not each.tell_everyone):
-            after[key] = _resume(each, run)
+            after[key] = Subscription(key, run, backfill=False, sent_through=_sent_since(each, cursor))
+        elif each.ended_run is not None and (each.sent_through is not None or not each.backfill):
+            after[key] = _resume_subscription(each, run)
     return replace(
         state,
         seeds={key: cursor for key, cursor in state.seeds.items() if key not in closed},
@@ -59,8 +59,8 @@ def keep_retired(state: DestinationState, closed: Collection[str], run: int) -> 
     )
 
 
-def _is_untold(told: Subscription, cursor: DeliveryCursor) -> bool:
-    return told.catches_up(cursor) and told.told_before is None and cursor.attempted_run is None
+def _is_unsent(subscription: Subscription, cursor: DeliveryCursor) -> bool:
+    return subscription.catches_up(cursor) and subscription.sent_through is None and cursor.attempted_run is None
 
 
 def undo_baseline(state: DestinationState, keys: Collection[str], run: int) -> DestinationState:
@@ -69,27 +69,29 @@ def undo_baseline(state: DestinationState, keys: Collection[str], run: int) -> D
     silent = {
         key: replace(each, since_run=run)
         for key, each in state.subscriptions.items()
-        if key in keys and not each.tell_everyone and each.ended_run is None and state.cursor.low_watermark >= run - 1
+        if key in keys and not each.backfill and each.ended_run is None and state.cursor.low_watermark >= run - 1
     }
     return replace(state, subscriptions={**state.subscriptions, **silent})
 
 
-def _end(told: Subscription, cursor: DeliveryCursor, run: int) -> Subscription:
+def _end_subscription(subscription: Subscription, cursor: DeliveryCursor, run: int) -> Subscription:
     """Remember from which run on the log matters, should it ever come back.
 
     Where not everyone was told yet, who left after that may have been told ``true``; nobody, where nothing was
     ever attempted.
     """
-    if told.catches_up(cursor):
-        return replace(told, ended_run=run, told_before=_told_since(told, cursor))
-    return replace(told, ended_run=run, tell_everyone=False, told_before=max(cursor.low_watermark, told.since_run))
+    if subscription.catches_up(cursor):
+        return replace(subscription, ended_run=run, sent_through=_sent_since(subscription, cursor))
+    return replace(
+        subscription, ended_run=run, backfill=False, sent_through=max(cursor.low_watermark, subscription.since_run)
+    )
 
 
-def _told_since(told: Subscription, cursor: DeliveryCursor) -> int | None:
+def _sent_since(subscription: Subscription, cursor: DeliveryCursor) -> int | None:
     """The run since which anyone may have been told, where not everyone was; None where nobody was."""
-    known = [each for each in (told.told_before, cursor.attempted_run) if each is not None]
+    known = [each for each in (subscription.sent_through, cursor.attempted_run) if each is not None]
     return min(known, default=None)
 
 
-def _resume(ended: Subscription, run: int) -> Subscription:
+def _resume_subscription(ended: Subscription, run: int) -> Subscription:
     return replace(ended, since_run=run, ended_run=None)

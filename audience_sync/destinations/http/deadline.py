@@ -27,10 +27,10 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 from urllib3.util.wait import wait_for_read
 
-from audience_sync.destinations.http.egress import log_in
+from audience_sync.destinations.http.egress import proxy_credentials
 
 #: Interim answers (1xx) before the answer; more are no conversation.
-MOST_INTERIM = 100
+MAX_INTERIM_ANSWERS = 100
 
 
 class ProxyError(OSError):
@@ -63,7 +63,7 @@ class Deadline:
         return left
 
 
-class _TimedSocket(io.RawIOBase):
+class _DeadlineStream(io.RawIOBase):
     """The raw stream of a socket, each read of which may take what is left of the deadline."""
 
     def __init__(self, stream: io.RawIOBase, sock: socket.socket, deadline: Deadline) -> None:
@@ -84,7 +84,7 @@ class _TimedSocket(io.RawIOBase):
         super().close()
 
 
-class _Lines(io.BufferedReader):
+class _AnswerReader(io.BufferedReader):
     """Remembers the last line read: empty at the end of the stream, and only there.
 
     ``stray`` is called where bytes are left over when the answer has been read.
@@ -92,7 +92,7 @@ class _Lines(io.BufferedReader):
 
     last: bytes = b"\n"
 
-    def __init__(self, source: _TimedSocket, stray: Callable[[], None]) -> None:
+    def __init__(self, source: _DeadlineStream, stray: Callable[[], None]) -> None:
         super().__init__(source)
         self._source, self._stray = source, stray
 
@@ -116,7 +116,7 @@ class CompleteResponse(HTTPResponse):
     ) -> None:
         super().__init__(sock, *args, **options)
         raw = self.fp.detach()
-        self._lines = _Lines(_TimedSocket(raw, sock, deadline), stray)
+        self._lines = _AnswerReader(_DeadlineStream(raw, sock, deadline), stray)
         self.fp = self._lines
 
     def begin(self) -> None:
@@ -126,7 +126,7 @@ class CompleteResponse(HTTPResponse):
 
     def _read_status(self) -> tuple[str, int, str]:
         """The status line after all interim answers; asked for an answer, and for a proxy's to CONNECT."""
-        for _ in range(MOST_INTERIM):
+        for _ in range(MAX_INTERIM_ANSWERS):
             version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed doesn't have it
             if status >= 200:
                 return version, status, reason
@@ -136,7 +136,7 @@ class CompleteResponse(HTTPResponse):
         raise HTTPException("interim answers without an end")
 
 
-class _Timed(HTTPConnection):
+class _DeadlineConnection(HTTPConnection):
     """A connection whose every step may take what is left of the deadline, and that is used while it is in step."""
 
     def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
@@ -145,7 +145,7 @@ class _Timed(HTTPConnection):
         self._is_out_of_step = False
         self._is_past_the_proxy = False
         # Declared as a class, but only ever called.
-        self.response_class = partial(CompleteResponse, deadline=deadline, stray=self._lose_step)  # type: ignore[assignment]
+        self.response_class = partial(CompleteResponse, deadline=deadline, stray=self._mark_out_of_step)  # type: ignore[assignment]
 
     def connect(self) -> None:
         """Raises ProxyError for what happens before the proxy on the way has opened a tunnel."""
@@ -196,20 +196,20 @@ class _Timed(HTTPConnection):
         super().close()
         self._is_out_of_step = False
 
-    def _lose_step(self) -> None:
+    def _mark_out_of_step(self) -> None:
         self._is_out_of_step = True
 
 
-class _SecureTimed(_Timed, HTTPSConnection):
+class _SecureDeadlineConnection(_DeadlineConnection, HTTPSConnection):
     """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Timed
+    ConnectionCls = _DeadlineConnection
 
 
 class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureTimed
+    ConnectionCls = _SecureDeadlineConnection
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -219,7 +219,7 @@ class DeadlineAdapter(HTTPAdapter):
     """
 
     def __init__(self, deadline: Deadline, ca_file: str | None = None) -> None:
-        self._trusted = _trusting(ca_file)
+        self._trusted = _tls_context(ca_file)
         self._classes = {
             "http": partial(_Pool, deadline=deadline),
             "https": partial(_SecurePool, deadline=deadline),
@@ -239,11 +239,11 @@ class DeadlineAdapter(HTTPAdapter):
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """In UTF-8, in which proxies keep passwords; requests has Latin-1, without most letters."""
-        both = log_in(proxy)
+        both = proxy_credentials(proxy)
         return {} if both is None else {"Proxy-Authorization": f"Basic {b64encode(both.encode()).decode()}"}
 
 
-def _trusting(ca_file: str | None) -> ssl.SSLContext | None:
+def _tls_context(ca_file: str | None) -> ssl.SSLContext | None:
     """For each connection the public CAs are added to it."""
     if ca_file is None:
         return None

@@ -50,7 +50,7 @@ def shown_proxy(proxy: str) -> str:
         return "of the environment"
 
 
-def log_in(proxy: str) -> str | None:
+def proxy_credentials(proxy: str) -> str | None:
     """``user:password`` as a proxy is given them, decoded; None without."""
     url = urlsplit(proxy)
     return None if url.username is None else f"{unquote(url.username)}:{unquote(url.password or '')}"

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, SecretStr
 
 def base_url(text: str) -> str:
     """The address without a slash at its end. Errors never repeat it: it may carry a password."""
-    url = _checked(text, "the key has an option of its own")
+    url = _checked_url(text, "the key has an option of its own")
     if url.query or url.fragment or any(letter.isspace() for letter in text):
         raise ValueError("must be an address only, without spaces, `?` and `#`")
     return text.rstrip("/")
@@ -18,15 +18,15 @@ def base_url(text: str) -> str:
 
 def whole_url(text: str) -> str:
     """The address as it is, path and query included. Errors never repeat it: it may carry a secret."""
-    url = _checked(text, "put them into a header, `Authorization: Basic ...`")
+    url = _checked_url(text, "put them into a header, `Authorization: Basic ...`")
     if url.fragment or any(not "!" <= letter <= "~" for letter in text):
         raise ValueError("must be an address in ASCII, without spaces and `#`: write others as %20, %23 and so on")
     return text
 
 
-def _checked(text: str, instead: str) -> SplitResult:
+def _checked_url(text: str, instead: str) -> SplitResult:
     """``instead``: what to do with a user and a password."""
-    url = _split(text)
+    url = _split_url(text)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be an address like https://host or http://127.0.0.1:8080")
     if url.username is not None or url.password is not None:
@@ -34,7 +34,7 @@ def _checked(text: str, instead: str) -> SplitResult:
     return url
 
 
-def _split(text: str) -> SplitResult:
+def _split_url(text: str) -> SplitResult:
     try:
         url = urlsplit(text)
         _ = url.port  # raises where the port is no number

@@ -13,9 +13,9 @@ from audience_sync.destinations.base import Judgement, Meaning, Message
 from audience_sync.redaction.finder import Redactor
 
 #: Shorter values are in every text by chance; masking them would hide the reason and no person.
-SHORTEST = 3
+MIN_CHARACTERS = 3
 #: Words of every message that say nothing about a user.
-OURS = frozenset({"identify", "audience-sync", __version__})
+OWN_VALUES = frozenset({"identify", "audience-sync", __version__})
 
 
 def redact_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgement:
@@ -33,19 +33,19 @@ def redact_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgemen
 def _values_of(messages: Sequence[Message]) -> set[str]:
     found: set[str] = set()
     for message in messages:
-        found.update(_texts(message.body))
-    return {value for value in found if len(value) >= SHORTEST} - OURS
+        found.update(_body_values(message.body))
+    return {value for value in found if len(value) >= MIN_CHARACTERS} - OWN_VALUES
 
 
-def _texts(body: bytes) -> Iterator[str]:
+def _body_values(body: bytes) -> Iterator[str]:
     """Every value in the body: of JSON the strings and numbers, of anything else every word."""
     try:
-        return _strings(json.loads(body, parse_float=str, parse_int=str))
+        return _json_values(json.loads(body, parse_float=str, parse_int=str))
     except (ValueError, RecursionError):
         return iter(re.findall(r"[\w.@+-]+", body.decode("utf-8", "replace")))
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _json_values(value: Any) -> Iterator[str]:
     """Numbers were read as they are written, so they are strings too."""
     waiting = [value]
     while waiting:

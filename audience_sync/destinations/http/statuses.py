@@ -18,11 +18,11 @@ LONGEST_WAIT = 300.0
 #: A number from here on is a moment (seconds since 1970) and not a time to wait.
 EPOCH = 1_000_000_000.0
 #: What is kept and shown of an answer's words.
-SHOWN_CHARACTERS = 300
+MAX_REASON_CHARACTERS = 300
 #: What is looked at for an excerpt (bytes).
 EXCERPT_BYTES = 64 * 1024
 #: At the end of what was read only a part of a secret or an address may stand, which nobody would know (characters).
-UNSURE_CHARACTERS = 4096
+CUT_CHARACTERS = 4096
 #: How a page of HTML begins, after comments and a declaration of XML.
 _HTML = re.compile(
     rb"(?:<\?xml.*?\?>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|script|meta)\b", re.I | re.S
@@ -30,7 +30,7 @@ _HTML = re.compile(
 
 #: About method, version, headers or address, which all requests have in common: no call would fare better, and
 #: halving a batch would only refuse all its users.
-WRONG_KIND = (405, 406, 411, 414, 415, 421, 426, 431, 501, 505)
+WRONG_REQUEST = (405, 406, 411, 414, 415, 421, 426, 431, 501, 505)
 #: The meanings on which the protocols agree; see facts on statuses in the clients of each.
 STATUSES: Mapping[int, Meaning] = MappingProxyType(
     {
@@ -44,7 +44,7 @@ STATUSES: Mapping[int, Meaning] = MappingProxyType(
         425: Meaning.RETRY,
         429: Meaning.SLOW_DOWN,
         511: Meaning.STOP,  # a network's
-        **dict.fromkeys(WRONG_KIND, Meaning.STOP),
+        **dict.fromkeys(WRONG_REQUEST, Meaning.STOP),
     }
 )
 #: Never followed: a redirected POST arrives as a GET, which looks like a success and delivers nothing.
@@ -61,11 +61,11 @@ HINTS: Mapping[int, str] = MappingProxyType(
         410: "this address no longer accepts calls. Correct `destinations.NAME.url`",
         429: "rate limited",
         511: "a network on the way needs a log-in. Log in there",
-        **dict.fromkeys(WRONG_KIND, "this address does not accept such requests. Check `destinations.NAME.url`"),
+        **dict.fromkeys(WRONG_REQUEST, "this address does not accept such requests. Check `destinations.NAME.url`"),
     }
 )
 #: Of a success: a log-in page, or a proxy's.
-A_PAGE = "but with a page of HTML: a log-in page or a proxy may be in the way. Check `destinations.NAME.url`"
+HTML_PAGE = "but with a page of HTML: a log-in page or a proxy may be in the way. Check `destinations.NAME.url`"
 FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects. Correct `destinations.NAME.url`"})
 
 
@@ -73,7 +73,7 @@ FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects. C
 _NAME = "`destinations.NAME"
 
 
-def named(reason: str, name: str) -> str:
+def name_destination(reason: str, name: str) -> str:
     """The reason with the place in the config by this destination's name."""
     return reason.replace(_NAME, f"`destinations.{name}")
 
@@ -99,7 +99,7 @@ def judge_status(answer: Answer, table: StatusTable, detail: str) -> Judgement:
     if meaning is Meaning.DELIVERED:
         return Judgement(meaning, status=answer.status)
     reason = answer.error if answer.status is None else status_reason(answer.status, detail, table.hints)
-    return Judgement(meaning, reason, answer.status, _wait(answer, meaning))
+    return Judgement(meaning, reason, answer.status, _wait_seconds(answer, meaning))
 
 
 def status_reason(status: int, detail: str, hints: Mapping[int, str] = HINTS) -> str:
@@ -111,7 +111,7 @@ def status_reason(status: int, detail: str, hints: Mapping[int, str] = HINTS) ->
     return f"HTTP {status}: {said}" if said else f"HTTP {status}"
 
 
-def _wait(answer: Answer, meaning: Meaning) -> float | None:
+def _wait_seconds(answer: Answer, meaning: Meaning) -> float | None:
     """A reset time is sent with every answer by some servers: it counts where it says "too many"."""
     if meaning is Meaning.SLOW_DOWN:
         return retry_after(answer.headers, server_time(answer.headers))
@@ -178,7 +178,7 @@ def is_html(answer: Answer) -> bool:
     return begin.startswith(b"<") and (kind == "text/html" or _HTML.match(begin) is not None)
 
 
-def too_long(answer: Answer) -> Judgement:
+def answer_too_long(answer: Answer) -> Judgement:
     """What an answer means that says success and can't be read to its end, where its words count."""
     said = f"but the answer is longer than {len(answer.body):,} bytes, so that its words can't be read"
     more = "" if len(answer.body) >= MAX_ANSWER_BYTES else "; raise `max_answer` in the config (4MiB at most)"
@@ -193,10 +193,10 @@ def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
     if is_html_answer(body):
         return ""
     text = mask_secrets(body[:EXCERPT_BYTES].decode("utf-8", "replace"), secrets)
-    text = text[:-UNSURE_CHARACTERS] if len(body) >= EXCERPT_BYTES else text
+    text = text[:-CUT_CHARACTERS] if len(body) >= EXCERPT_BYTES else text
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def truncate(text: str) -> str:
     """At most so many characters of what has been masked."""
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    return text if len(text) <= MAX_REASON_CHARACTERS else text[: MAX_REASON_CHARACTERS - 1] + "…"

@@ -24,7 +24,7 @@ from audience_sync.destinations.http.deadline import (
     ProxyRefusedError,
 )
 from audience_sync.destinations.http.egress import Egress
-from audience_sync.destinations.http.proxy_errors import is_final, proxy_words, through, tunnel_words
+from audience_sync.destinations.http.proxy_errors import is_final, mention_proxy, proxy_message, tunnel_message
 from audience_sync.destinations.http.redact_echoes import redact_echoes
 
 HEADERS = {
@@ -55,9 +55,9 @@ EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
 
 
 #: Statuses from here on say no, with a body or without.
-REFUSALS = 400
+FIRST_ERROR_STATUS = 400
 #: What a proxy answers that wants a log-in.
-PROXY_LOG_IN = 407
+PROXY_LOGIN_STATUS = 407
 #: OpenSSL's numbers for certificates whose CA is not known here.
 UNKNOWN_CA = (18, 19, 20, 21)
 
@@ -95,21 +95,21 @@ class HttpTransport:
         """What ``send`` does, with all that was said."""
         request = self._destination.signed(self._destination.request(messages), self._now())
         answer = self.answer(request)
-        return HttpExchange(request, answer, redact_echoes(self._judged(request, answer), messages))
+        return HttpExchange(request, answer, redact_echoes(self._judge(request, answer), messages))
 
-    def _judged(self, request: HttpRequest, answer: Answer) -> Judgement:
+    def _judge(self, request: HttpRequest, answer: Answer) -> Judgement:
         """Of what a proxy refuses no destination has heard: it is for the person who set the proxy up."""
         if answer.is_of_proxy:
             return Judgement(Meaning.STOP, answer.error)
         judgement = self._destination.judge(answer)
         proxy = self._egress.proxy_for(request.url)
-        return through(judgement, proxy) if proxy and request.url.startswith("http://") else judgement
+        return mention_proxy(judgement, proxy) if proxy and request.url.startswith("http://") else judgement
 
     def answer(self, request: HttpRequest) -> Answer:
         """The answer, or why there was none: nothing is raised for what happens on the way."""
         proxy = self._egress.proxy_for(request.url)
         if proxy and not proxy.startswith(("http://", "https://")):
-            return Answer(None, error=proxy_words(proxy, "is not supported: use an HTTP proxy"), is_of_proxy=True)
+            return Answer(None, error=proxy_message(proxy, "is not supported: use an HTTP proxy"), is_of_proxy=True)
         try:
             answer = self._exchange(request, proxy)
         except (
@@ -120,8 +120,8 @@ class HttpTransport:
             ValueError,
         ) as error:
             return no_answer(error, proxy, request.url)
-        if proxy and answer.status == PROXY_LOG_IN:
-            return Answer(None, error=tunnel_words(proxy, PROXY_LOG_IN, request.url), is_of_proxy=True)
+        if proxy and answer.status == PROXY_LOGIN_STATUS:
+            return Answer(None, error=tunnel_message(proxy, PROXY_LOGIN_STATUS, request.url), is_of_proxy=True)
         return answer
 
     def _exchange(self, request: HttpRequest, proxy: str | None) -> Answer:
@@ -137,7 +137,7 @@ class HttpTransport:
             proxies={"http": proxy, "https": proxy} if proxy else {},
         ) as response:
             most = self._destination.most_answer
-            body, is_whole = _read(response, most + 1)
+            body, is_whole = _read_body(response, most + 1)
             is_cut = len(body) > most or not is_whole
             return Answer(response.status_code, body[:most], self._headers(response), is_cut=is_cut)
 
@@ -151,14 +151,14 @@ class HttpTransport:
         self._session.close()
 
 
-def _read(response: requests.Response, most: int) -> tuple[bytes, bool]:
+def _read_body(response: requests.Response, most: int) -> tuple[bytes, bool]:
     """The body, and whether it came to its end. A server that refuses a request while it is still being sent (413, 407)
     often resets the connection: its status counts without the body, also where that can't be decompressed. A success
     is one only when it is whole."""
     try:
         return response.raw.read(most, decode_content=True), True
     except (urllib3_errors.ProtocolError, urllib3_errors.DecodeError):
-        if response.status_code < REFUSALS:
+        if response.status_code < FIRST_ERROR_STATUS:
             raise
         return b"", False
 
@@ -168,10 +168,10 @@ def no_answer(error: BaseException, proxy: str | None, url: str) -> Answer:
     causes = tuple(_causes(error))
     refused = next((cause for cause in causes if isinstance(cause, ProxyRefusedError)), None)
     if proxy and refused:
-        words = tunnel_words(proxy, refused.status, url)
+        words = tunnel_message(proxy, refused.status, url)
         return Answer(None, error=words, is_of_proxy=is_final(refused.status))
     if proxy and any(isinstance(cause, ProxyError) for cause in causes):
-        return Answer(None, error=proxy_words(proxy, f"can't be used: {connection_error_message(error)}"))
+        return Answer(None, error=proxy_message(proxy, f"can't be used: {connection_error_message(error)}"))
     return Answer(None, error=connection_error_message(error))
 
 
@@ -180,14 +180,14 @@ def connection_error_message(error: BaseException) -> str:
     causes = tuple(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return untrusted(cause)
+            return untrusted_certificate_message(cause)
     for kinds, text in EXPLANATIONS:
         if any(isinstance(cause, kinds) for cause in causes):
             return text
     return f"no answer ({type(error).__name__})"
 
 
-def untrusted(error: ssl.SSLCertVerificationError) -> str:
+def untrusted_certificate_message(error: ssl.SSLCertVerificationError) -> str:
     """Why a certificate is not accepted. An unknown CA can be named here; the rest is corrected at the server."""
     why = "the server's TLS certificate is not trusted"
     if getattr(error, "verify_code", None) in UNKNOWN_CA:

@@ -19,7 +19,7 @@ from audience_sync.workspace import quote_literal
 
 LIBRARY = {"name": "audience-sync", "version": __version__}
 MESSAGE_ID_CHARACTERS = 100
-NO_TEXT = "it has characters that are not text (lone surrogates)"
+NOT_TEXT = "it has characters that are not text (lone surrogates)"
 
 #: Numbers are only found, not read: they may have any number of digits.
 _DECODER = JSONDecoder(parse_int=str, parse_float=str)
@@ -31,7 +31,7 @@ def json_bytes(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
-        raise UnsendableError(NO_TEXT) from None
+        raise UnsendableError(NOT_TEXT) from None
 
 
 def json_text(value: Any) -> str:
@@ -51,7 +51,7 @@ def identify_bytes(call: IdentifyCall, message_id: str, traits_json: str, tail: 
             f'"traits":{traits_json},"timestamp":"{call.timestamp}",{tail}'
         ).encode()
     except UnicodeEncodeError:
-        raise UnsendableError(NO_TEXT) from None
+        raise UnsendableError(NOT_TEXT) from None
 
 
 def track_bytes(user_id: str, name: str, event: AudienceEvent, tail: str) -> bytes:
@@ -103,24 +103,24 @@ def split_traits(traits_json: str) -> list[tuple[str, str]]:
     too deeply to be read.
     """
     try:
-        return _split(traits_json)
+        return _split_object(traits_json)
     except RecursionError:
         raise UnsendableError("a trait is nested too deeply") from None
 
 
-def _split(traits_json: str) -> list[tuple[str, str]]:
+def _split_object(traits_json: str) -> list[tuple[str, str]]:
     found = []
-    at = _gap(traits_json, traits_json.index("{") + 1)
+    at = _after_gap(traits_json, traits_json.index("{") + 1)
     while traits_json[at] != "}":
         key, at = _DECODER.raw_decode(traits_json, at)
-        start = _gap(traits_json, at)
+        start = _after_gap(traits_json, at)
         _, at = _DECODER.raw_decode(traits_json, start)
         found.append((key, traits_json[start:at]))
-        at = _gap(traits_json, at)
+        at = _after_gap(traits_json, at)
     return found
 
 
-def _gap(text: str, at: int) -> int:
+def _after_gap(text: str, at: int) -> int:
     gap = _GAP.match(text, at)
     assert gap is not None  # it may be empty, so it always matches
     return gap.end()

@@ -27,49 +27,49 @@ class MessageLimits:
     message_traits: int = sys.maxsize
 
 
-def encode_within_limits(call: IdentifyCall, tail: str, bounds: MessageLimits) -> list[Message]:
+def encode_within_limits(call: IdentifyCall, tail: str, limits: MessageLimits) -> list[Message]:
     """``tail`` is the end of every message, see ``message_tail``."""
-    if call.traits_json.count(",") < bounds.message_traits:  # that few commas part at most so many traits
+    if call.traits_json.count(",") < limits.message_traits:  # that few commas part at most so many traits
         body = identify_bytes(call, call.message_id, call.traits_json, tail)
-        if len(body) <= bounds.message_bytes:
+        if len(body) <= limits.message_bytes:
             return [Message(call.message_id, body)]
-    return list(_split(call, tail, bounds))
+    return list(_split_call(call, tail, limits))
 
 
-def whole_sql(tail: str, bounds: MessageLimits) -> str:
+def single_message_sql(tail: str, limits: MessageLimits) -> str:
     """The same for ``Destination.encode_sql``, where one message is enough."""
-    return identify_sql(tail, most_bytes=bounds.message_bytes, most_traits=bounds.message_traits)
+    return identify_sql(tail, most_bytes=limits.message_bytes, most_traits=limits.message_traits)
 
 
-def _split(call: IdentifyCall, tail: str, bounds: MessageLimits) -> Iterator[Message]:
+def _split_call(call: IdentifyCall, tail: str, limits: MessageLimits) -> Iterator[Message]:
     """As many messages as the limits need, each known by its first trait."""
     found = split_traits(call.traits_json)
     empty = len(identify_bytes(call, derived_message_id(call.message_id, ""), "{}", tail))
     sizes = {key: empty - len("{}") + len(object_json([(key, value)]).encode()) for key, value in found}
-    refuse_large(sizes, bounds)
-    for traits in _packed(found, bounds.message_bytes - empty, bounds.message_traits):
-        yield part(call, traits, tail)
+    check_sizes(sizes, limits)
+    for traits in _pack_traits(found, limits.message_bytes - empty, limits.message_traits):
+        yield partial_message(call, traits, tail)
 
 
-def part(call: IdentifyCall, traits: Sequence[tuple[str, str]], tail: str) -> Message:
+def partial_message(call: IdentifyCall, traits: Sequence[tuple[str, str]], tail: str) -> Message:
     """The message of these traits alone."""
     message_id = derived_message_id(call.message_id, traits[0][0])
     return Message(message_id, identify_bytes(call, message_id, object_json(traits), tail))
 
 
-def refuse_large(sizes: Mapping[str, int], bounds: MessageLimits) -> None:
+def check_sizes(sizes: Mapping[str, int], limits: MessageLimits) -> None:
     """Raise UnsendableError that names every trait whose message, of so many bytes, has no other and is too large."""
     reasons = {
-        key: f"'{key}' makes a message of {size:,} bytes and {bounds.service} takes {bounds.message_bytes:,}: "
+        key: f"'{key}' makes a message of {size:,} bytes and {limits.service} takes {limits.message_bytes:,}: "
         "shorten the value at its source"
         for key, size in sizes.items()
-        if size > bounds.message_bytes
+        if size > limits.message_bytes
     }
     if reasons:
         raise UnsendableError("; ".join(reasons.values()), reasons)
 
 
-def _packed(parts: Sequence[tuple[str, str]], room: int, most: int) -> Iterator[list[tuple[str, str]]]:
+def _pack_traits(parts: Sequence[tuple[str, str]], room: int, most: int) -> Iterator[list[tuple[str, str]]]:
     """The traits in groups that fit a message: ``most`` of them, ``room`` bytes together."""
     group: list[tuple[str, str]] = []
     used = 0

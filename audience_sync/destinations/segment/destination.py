@@ -10,7 +10,7 @@ from audience_sync.destinations.base import Audiencing, Event, Meaning, Message
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import HINTS, STATUSES, StatusTable
 from audience_sync.destinations.messages.identify import json_bytes, message_tail, split_traits, track_bytes
-from audience_sync.destinations.messages.split import MessageLimits, part, refuse_large
+from audience_sync.destinations.messages.split import MessageLimits, check_sizes, partial_message
 from audience_sync.destinations.segment.personas import personas_context
 from audience_sync.destinations.segment.tracking_api import PROFILE_FIELDS, TrackingDestination, TrackingOptions
 from audience_sync.model import AudienceEvent, IdentifyCall
@@ -61,7 +61,7 @@ class SegmentDestination(TrackingDestination):
         if self.options.envelope == "plain":
             return super().encode(call)
         found = {key: self._about_one(call, key, value) for key, value in split_traits(call.traits_json)}
-        refuse_large({key: len(message.body) for key, message in found.items()}, self.bounds)
+        check_sizes({key: len(message.body) for key, message in found.items()}, self.bounds)
         return list(found.values())
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
@@ -74,7 +74,7 @@ class SegmentDestination(TrackingDestination):
         return super().encode_sql() if self.options.envelope == "plain" else None
 
     def _about_one(self, call: IdentifyCall, key: str, value: str) -> Message:
-        return part(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")))
+        return partial_message(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")))
 
     def _personas_tail(self, key: str, *, is_boolean: bool) -> str:
         """The same for every user, so it is made once per key."""

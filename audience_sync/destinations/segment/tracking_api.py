@@ -24,16 +24,16 @@ from audience_sync.destinations.base import (
 )
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import (
-    A_PAGE,
+    HTML_PAGE,
     StatusTable,
+    answer_too_long,
     excerpt,
     is_html_answer,
     judge_status,
     status_reason,
-    too_long,
 )
 from audience_sync.destinations.messages.identify import alias_bytes, message_tail, track_bytes
-from audience_sync.destinations.messages.split import MessageLimits, encode_within_limits, whole_sql
+from audience_sync.destinations.messages.split import MessageLimits, encode_within_limits, single_message_sql
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 #: The traits that Segment's identify gives a meaning (docs: spec/identify), and its ids.
@@ -97,7 +97,7 @@ class TrackingDestination(HttpDestination):
         return Message(alias.message_id, alias_bytes(user_id, alias, self._tail))
 
     def encode_sql(self) -> str | None:
-        return whole_sql(self._tail, self.bounds)
+        return single_message_sql(self._tail, self.bounds)
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
         body = _BEGIN + b",".join(message.body for message in messages) + self._end
@@ -111,9 +111,9 @@ class TrackingDestination(HttpDestination):
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
         if answer.is_cut and not is_html_answer(answer.body):
-            return too_long(answer)
+            return answer_too_long(answer)
         meaning, reason = judge_body(answer.body)
-        words = A_PAGE if is_html_answer(answer.body) else f"{reason} ({said})"
+        words = HTML_PAGE if is_html_answer(answer.body) else f"{reason} ({said})"
         return Judgement(meaning, reason and status_reason(answer.status, words), answer.status)
 
 

@@ -19,7 +19,7 @@ from audience_sync.destinations.base import (
     Meaning,
     Message,
 )
-from audience_sync.destinations.http.statuses import A_PAGE, excerpt, is_html, judge_status, status_reason
+from audience_sync.destinations.http.statuses import HTML_PAGE, excerpt, is_html, judge_status, status_reason
 from audience_sync.destinations.messages.identify import identify_bytes, identify_sql, message_tail, track_bytes
 from audience_sync.destinations.webhook.options import WebhookOptions, status_table
 from audience_sync.destinations.webhook.signature import ID, signature_headers, signing_key
@@ -42,9 +42,9 @@ class WebhookDestination(HttpDestination):
         super().__init__(options, about)
         self._tail = message_tail({}, {})
         self._table = status_table(options.answers)
-        self._headers = _headers({name: value.get_secret_value() for name, value in options.headers.items()})
+        self._headers = _request_headers({name: value.get_secret_value() for name, value in options.headers.items()})
         self._key = signing_key(options.secret) if options.secret else None
-        self._secrets = collect_secrets([*about.secrets, *_secrets(options)])
+        self._secrets = collect_secrets([*about.secrets, *_option_secrets(options)])
 
     @property
     def limits(self) -> Limits:
@@ -70,7 +70,7 @@ class WebhookDestination(HttpDestination):
         return [[message] for message in messages] if self.options.body == "call" else [messages]
 
     def request(self, messages: Sequence[Message]) -> HttpRequest:
-        headers = {**self._headers, ID: _id_of(messages)}
+        headers = {**self._headers, ID: _webhook_id(messages)}
         return HttpRequest(self.options.method, self.options.url, headers, self._body(messages))
 
     def _body(self, messages: Sequence[Message]) -> bytes:
@@ -91,27 +91,27 @@ class WebhookDestination(HttpDestination):
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None or self._is_named(answer.status):
             return judgement
         if is_html(answer):
-            return Judgement(Meaning.RETRY, status_reason(answer.status, A_PAGE), answer.status)
+            return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), answer.status)
         return judgement
 
     def _is_named(self, status: int) -> bool:
         return not self.options.answers.keys().isdisjoint((str(status), f"{status // 100}xx"))
 
 
-def _headers(own: Mapping[str, str]) -> dict[str, str]:
+def _request_headers(own: Mapping[str, str]) -> dict[str, str]:
     """The config's headers, and a content type where it has none."""
     named = any(name.lower() == "content-type" for name in own)
     return dict(own) if named else {"Content-Type": "application/json", **own}
 
 
-def _id_of(messages: Sequence[Message]) -> str:
+def _webhook_id(messages: Sequence[Message]) -> str:
     """A call's own message id, or one for the batch, made of all of its."""
     if len(messages) == 1:
         return messages[0].message_id
     return blake2b("\n".join(message.message_id for message in messages).encode(), digest_size=16).hexdigest()
 
 
-def _secrets(options: WebhookOptions) -> Iterator[str]:
+def _option_secrets(options: WebhookOptions) -> Iterator[str]:
     """What no answer may repeat into a reason: headers, path and query, and the signing secret."""
     yield from (value.get_secret_value() for value in options.headers.values())
     url = urlsplit(options.url)

@@ -15,24 +15,24 @@ from audience_sync.destinations.http.option_types import WholeUrl
 from audience_sync.destinations.http.statuses import FAMILIES, HINTS, STATUSES, StatusTable
 from audience_sync.destinations.webhook.signature import ID, SIGNATURE, TIMESTAMP, usable_secret
 
-_KNOWN = ("2xx", "3xx", "4xx", "5xx", "a status such as 409")
+_ANSWER_NAMES = ("2xx", "3xx", "4xx", "5xx", "a status such as 409")
 _STATUS = re.compile(r"[2-5](?:xx|\d\d)", re.ASCII)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 #: These say how the body is carried, or are made for each request.
-_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", ID, TIMESTAMP, SIGNATURE})
+_RESERVED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", ID, TIMESTAMP, SIGNATURE})
 
 
-def _answer(text: str) -> str:
+def _answer_status(text: str) -> str:
     status = text.strip().lower()
     if not _STATUS.fullmatch(status):
-        raise ValueError(unknown_name_message("answer", text, _KNOWN))
+        raise ValueError(unknown_name_message("answer", text, _ANSWER_NAMES))
     return status
 
 
 def _header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
         raise ValueError("is not a valid name of a header: use letters, digits and `-`")
-    if name.lower() in _OURS:
+    if name.lower() in _RESERVED_HEADERS:
         raise ValueError("is made by the program for each request: leave it out")
     return name
 
@@ -48,7 +48,7 @@ def _header_value(value: SecretStr) -> SecretStr:
 
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
-AnswerText = Annotated[str, AfterValidator(_answer)]
+AnswerText = Annotated[str, AfterValidator(_answer_status)]
 _ANSWERS_SCHEMA = WithJsonSchema(
     {
         "type": "object",

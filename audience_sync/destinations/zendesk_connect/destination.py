@@ -26,16 +26,16 @@ from audience_sync.destinations.base import (
 )
 from audience_sync.destinations.http.option_types import BaseUrl, Key
 from audience_sync.destinations.http.statuses import (
-    A_PAGE,
+    HTML_PAGE,
     StatusTable,
+    answer_too_long,
     excerpt,
     is_html_answer,
     judge_status,
     status_reason,
-    too_long,
 )
 from audience_sync.destinations.messages.identify import json_bytes
-from audience_sync.destinations.zendesk_connect.user import AndroidToken, connect_user, normalised
+from audience_sync.destinations.zendesk_connect.user import AndroidToken, connect_user, normalize_key
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
@@ -78,7 +78,7 @@ class ZendeskConnectDestination(HttpDestination):
         super().__init__(options, about)
         self._key = options.private_key.get_secret_value()
         self._secrets = (*about.secrets, self._key)
-        self._email_from_id = all(normalised(key) != "email" for key in about.trait_keys)
+        self._email_from_id = all(normalize_key(key) != "email" for key in about.trait_keys)
 
     @property
     def limits(self) -> Limits:
@@ -153,9 +153,9 @@ class ZendeskConnectDestination(HttpDestination):
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
         if is_html_answer(answer.body):
-            return Judgement(Meaning.RETRY, status_reason(answer.status, A_PAGE), answer.status)
+            return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), answer.status)
         if answer.is_cut:
-            return too_long(answer)
+            return answer_too_long(answer)
         if not is_success(answer.body):
             reason = status_reason(answer.status, f"but not in Connect's words ({said})")
             return Judgement(Meaning.RETRY, reason, answer.status)

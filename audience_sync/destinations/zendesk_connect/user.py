@@ -37,7 +37,7 @@ def connect_user(
     ``email_from_id`` off keeps a user id that looks like an e-mail address from standing in for a missing
     one: where e-mail is a trait of its own, a call without it says only that it didn't change.
     """
-    named = _first_of_each(traits)
+    named = _first_spellings(traits)
     values = {name: traits[key] for name, key in named.items()}
     profile = (
         _email(values, user_id if email_from_id else "")
@@ -51,16 +51,16 @@ def connect_user(
     return {"user_id": user_id, **profile, "attributes": attributes}
 
 
-def normalised(key: str) -> str:
+def normalize_key(key: str) -> str:
     """``First Name``, ``first_name`` and ``FIRSTNAME`` are one trait."""
     return "".join(letter for letter in key.casefold() if letter.isalnum())
 
 
-def _first_of_each(traits: Mapping[str, Any]) -> dict[str, str]:
+def _first_spellings(traits: Mapping[str, Any]) -> dict[str, str]:
     """The spelling of each trait; of two spellings the first is the trait, the other stays an attribute."""
     named: dict[str, str] = {}
     for key in traits:
-        named.setdefault(normalised(key), key)
+        named.setdefault(normalize_key(key), key)
     return named
 
 
@@ -69,7 +69,7 @@ def _email(values: Mapping[str, Any], user_id: str) -> dict[str, Any]:
         return {"email": email}
     if _EMAIL.search(user_id):
         return {"email": user_id}
-    return _vanished(values, "email", "email")
+    return _cleared_field(values, "email", "email")
 
 
 def _phone(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,12 +78,12 @@ def _phone(values: Mapping[str, Any]) -> dict[str, Any]:
     phones = values.get("phones")
     if isinstance(phones, list) and phones:
         return {"phone_number": phones[0]}
-    return _vanished(values, "phone", "phone_number")
+    return _cleared_field(values, "phone", "phone_number")
 
 
 def _names(values: Mapping[str, Any]) -> dict[str, Any]:
     first, last = _name_parts(values.get("name"))
-    return _name(values, "firstname", "first_name", first) | _name(values, "lastname", "last_name", last)
+    return _name_field(values, "firstname", "first_name", first) | _name_field(values, "lastname", "last_name", last)
 
 
 def _name_parts(name: Any) -> tuple[str | None, str | None]:
@@ -94,16 +94,16 @@ def _name_parts(name: Any) -> tuple[str | None, str | None]:
     return first, rest.strip() if space else None
 
 
-def _name(values: Mapping[str, Any], trait: str, field: str, of_full_name: str | None) -> dict[str, Any]:
+def _name_field(values: Mapping[str, Any], trait: str, field: str, of_full_name: str | None) -> dict[str, Any]:
     own = values.get(trait)
     if isinstance(own, str):
         return {field: own.strip()}
     if of_full_name is not None:
         return {field: of_full_name}
-    return _vanished(values, trait, field) or _vanished(values, "name", field)
+    return _cleared_field(values, trait, field) or _cleared_field(values, "name", field)
 
 
-def _vanished(values: Mapping[str, Any], trait: str, field: str) -> dict[str, Any]:
+def _cleared_field(values: Mapping[str, Any], trait: str, field: str) -> dict[str, Any]:
     return {field: None} if trait in values and values[trait] is None else {}
 
 
@@ -112,7 +112,7 @@ def _timezone(values: Mapping[str, Any]) -> dict[str, Any]:
     zone = values.get("timezone")
     if isinstance(zone, str) and zone in _zones():
         return {"timezone": zone}
-    return _vanished(values, "timezone", "timezone")
+    return _cleared_field(values, "timezone", "timezone")
 
 
 @cache
@@ -146,13 +146,13 @@ def _iso_date(text: str) -> str:
     if match is None:
         return text
     try:
-        moment = _moment(match)
+        moment = _utc_moment(match)
     except (ValueError, OverflowError):
         return text
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _moment(match: re.Match[str]) -> datetime:
+def _utc_moment(match: re.Match[str]) -> datetime:
     """Without a zone it is UTC; digits beyond the milliseconds are cut off."""
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     fraction, _, sign, zone_hours, zone_minutes = match.groups()[6:]

@@ -44,10 +44,10 @@ def current_id(
         for each in (last, *previous):
             found = read_versions(connection, workspace, {ALIAS_KEY: stored}, each)[ALIAS_KEY].until(run)
             if found is not None:
-                since += [version.run for version in (found.first, *found.changes) if _names(version, user)]
-                then += [each] if _names(found.now, user) else []
+                since += [version.run for version in (found.first, *found.changes) if _lists_previous_id(version, user)]
+                then += [each] if _lists_previous_id(found.latest, user) else []
     return CurrentId(then[0], min(since)) if then else None
 
 
-def _names(version: ValueChange, user: str) -> bool:
+def _lists_previous_id(version: ValueChange, user: str) -> bool:
     return version.value not in (None, UNKNOWN) and user in json.loads(version.value or "[]")

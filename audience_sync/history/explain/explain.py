@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, null, select, text
 
 from audience_sync.delivery.pending.pending import MAX_RUN
-from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, read_ledgers
-from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_terms
+from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, read_destination_states
+from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_subscription_history
 from audience_sync.history.explain.alias import CurrentId, current_id
 from audience_sync.history.explain.provenance import Provenance, snapshots_of
-from audience_sync.history.explain.replay import ReplayInput, ReplayState, Suppression, in_force, replay
+from audience_sync.history.explain.replay import ReplayInput, ReplayState, Suppression, replay, version_at
 from audience_sync.history.explain.requests import RequestQuery, read_requests
-from audience_sync.history.explain.status import PropertyStatus, delivery_status, passed_on
+from audience_sync.history.explain.status import PropertyStatus, delivery_status, merged_statuses
 from audience_sync.history.explain.value_history import ValueChange, ValueHistory, read_versions
 from audience_sync.history.horizon import run_at
 from audience_sync.model import ALIAS_KEY, HistoryKind
@@ -55,8 +55,8 @@ class DestinationView:
 
     name: str
     type: str
-    lines: Sequence[PropertyStatus]
-    told: ReplayState
+    statuses: Sequence[PropertyStatus]
+    replay: ReplayState
     last: LastDelivery | None
     unanswered_since: int | None
 
@@ -80,12 +80,12 @@ class Explanation:
     forgotten: int = 0
     absences: Mapping[str, Absence] = field(default_factory=dict)
     holdouts: Mapping[str, Holdout] = field(default_factory=dict)
-    joined: CurrentId | None = None
+    current_id: CurrentId | None = None
 
     @property
     def is_known(self) -> bool:
-        known = self.erased_at or self.suppressions or self.holdouts or self.joined
-        return bool(known) or any(each.ever for each in self.versions.values())
+        known = self.erased_at or self.suppressions or self.holdouts or self.current_id
+        return bool(known) or any(each.was_ever_present for each in self.versions.values())
 
     @property
     def is_suppressed(self) -> bool:
@@ -93,7 +93,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _Scope:
     """Who is asked about, as of when (after which run), and what they had and were until then.
 
     ``forgotten``: the run up to which requests are no longer kept.
@@ -106,7 +106,7 @@ class _Question:
     suppressions: Sequence[Suppression]
     companions: Mapping[str, Companions]
     forgotten: int
-    joined: CurrentId | None
+    current_id: CurrentId | None
 
 
 def explain(
@@ -128,10 +128,10 @@ def explain(
         known = read_properties(connection)
         everything = read_versions(connection, workspace, known, user, forgotten=pruned[HistoryKind.CHANGES])
         versions = {key: each for key, known in everything.items() if (each := known.until(run))}
-        ever = {key: each for key, each in versions.items() if each.ever}
+        ever = {key: each for key, each in versions.items() if each.was_ever_present}
         joined = current_id(connection, workspace, known, user, run)
         on_lists = _suppressions(connection, user, moment)
-        asked = _Question(user, moment, run, ever, on_lists, companions, forgotten, joined)
+        asked = _Scope(user, moment, run, ever, on_lists, companions, forgotten, joined)
         snapshots = snapshots_of(connection, versions.values(), run, moment)
         return Explanation(
             user,
@@ -145,7 +145,7 @@ def explain(
             forgotten,
             absences_of(connection, user) if at is None else {},
             holdouts_of(connection, user) if at is None else {},
-            asked.joined,
+            asked.current_id,
         )
 
 
@@ -154,33 +154,33 @@ def _destinations(connection: Connection, moment: datetime) -> Sequence[Row[Any]
     return connection.execute(query).all()
 
 
-def _view(connection: Connection, destination: int, name: str, kind: str, asked: _Question) -> DestinationView:
-    terms = read_terms(connection, destination)
-    ids = {key: each.of.id for key, each in asked.versions.items()}
+def _view(connection: Connection, destination: int, name: str, kind: str, scope: _Scope) -> DestinationView:
+    terms = read_subscription_history(connection, destination)
+    ids = {key: each.definition.id for key, each in scope.versions.items()}
     seeded = {key: ids[key] for key, history in terms.items() if key in ids and any(each.seeding for each in history)}
-    reach = RequestQuery(connection, destination, asked.user, asked.moment, asked.forgotten, terms, seeded)
-    joined = asked.joined.run if asked.joined is not None and ALIAS_KEY in terms else None
-    story = ReplayInput(asked.versions, terms, asked.suppressions, asked.companions.get(kind, ()), joined)
-    told = replay(story, read_requests(reach, story.runs_with_news(), asked.suppressions), asked.moment)
-    if asked.forgotten and asked.run == MAX_RUN:
-        told.refused = _kept(connection, refused_values, destination, asked.user)
-        told.withheld = _kept(connection, withheld_values, destination, asked.user)
-    cursors = _feeds(read_ledgers(connection, [name])[name], terms, asked)
-    suppressed = any(each.holds_at(asked.moment) for each in asked.suppressions)
+    reach = RequestQuery(connection, destination, scope.user, scope.moment, scope.forgotten, terms, seeded)
+    joined = scope.current_id.run if scope.current_id is not None and ALIAS_KEY in terms else None
+    story = ReplayInput(scope.versions, terms, scope.suppressions, scope.companions.get(kind, ()), joined)
+    told = replay(story, read_requests(reach, story.runs_with_changes(), scope.suppressions), scope.moment)
+    if scope.forgotten and scope.run == MAX_RUN:
+        told.refused = _stored_values(connection, refused_values, destination, scope.user)
+        told.withheld = _stored_values(connection, withheld_values, destination, scope.user)
+    cursors = _cursors_after(read_destination_states(connection, [name])[name], terms, scope)
+    suppressed = any(each.holds_at(scope.moment) for each in scope.suppressions)
     lines = delivery_status(
-        asked.versions, terms, told, cursors, asked.run, suppressed=suppressed, forgotten=asked.forgotten
+        scope.versions, terms, told, cursors, scope.run, suppressed=suppressed, forgotten=scope.forgotten
     )
     return DestinationView(
         name,
         kind,
-        lines if joined is None else passed_on(lines),
+        lines if joined is None else merged_statuses(lines),
         told,
-        _last(connection, name, asked.run),
+        _last_delivery(connection, name, scope.run),
         min((each.attempted_run for each in cursors.values() if each.attempted_run), default=None),
     )
 
 
-def _kept(connection: Connection, table: Table, destination: int, user: str) -> dict[str, ValueChange]:
+def _stored_values(connection: Connection, table: Table, destination: int, user: str) -> dict[str, ValueChange]:
     """What did not get through, now: of runs whose requests are no longer kept only these tables say it."""
     mine = (table.c.destination_id == destination) & (table.c.user_id == user)
     columns = (properties.c.key, table.c.run_id, table.c.value)
@@ -188,21 +188,24 @@ def _kept(connection: Connection, table: Table, destination: int, user: str) -> 
     return {row.key: ValueChange(row.run_id, row.value) for row in connection.execute(query)}
 
 
-def _feeds(
-    state: DestinationState, terms: Mapping[str, Sequence[SubscriptionVersion]], asked: _Question
+def _cursors_after(
+    state: DestinationState, subscriptions: Mapping[str, Sequence[SubscriptionVersion]], scope: _Scope
 ) -> dict[str | None, DeliveryCursor]:
     """How far each feed had got after a run; of a past one only the requests say it, and what is let go of of them
     had been answered."""
-    cursors, run = {each.seeding: each for each in (state.cursor, *state.seeds.values())}, asked.run
+    cursors, run = {each.seeding: each for each in (state.cursor, *state.seeds.values())}, scope.run
     if run == MAX_RUN:
         return cursors
-    keys = [None, *(key for key, history in terms.items() if (then := in_force(history, run)) and then.seeding)]
+    keys = [
+        None,
+        *(key for key, history in subscriptions.items() if (then := version_at(history, run)) and then.seeding),
+    ]
     attempted = {key: each.attempted_run for key, each in cursors.items() if (each.attempted_run or MAX_RUN) <= run}
-    position = min(asked.forgotten, state.cursor.position)
+    position = min(scope.forgotten, state.cursor.position)
     return {key: DeliveryCursor(None, 0 if key else position, attempted.get(key), seeding=key) for key in keys}
 
 
-def _last(connection: Connection, name: str, run: int) -> LastDelivery | None:
+def _last_delivery(connection: Connection, name: str, run: int) -> LastDelivery | None:
     """By the view: of a run that is at work it says what is pending at this moment."""
     last = "(select max(run) from deliveries where destination = :name and run <= :run)"
     query = text(f"select run, pending, error from deliveries where destination = :name and run = {last}")

@@ -13,11 +13,11 @@ from audience_sync.history.explain.value_history import ValueHistory
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.tables import held_snapshots, properties, run_audiences, runs
 
-_TAKEN = [
+_USED = [
     each.value
     for each in (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED, AudienceStatus.RETIRED)
 ]
-_NOT_TAKEN = (AudienceStatus.HELD.value, AudienceStatus.FAILED.value)
+_NOT_USED = (AudienceStatus.HELD.value, AudienceStatus.FAILED.value)
 _FROZEN = AudienceStatus.FROZEN.value
 
 
@@ -37,11 +37,11 @@ def snapshots_of(
     """By key, of the values as they were after the run ``until``, at this moment."""
     audiences, traits = dict[str, int](), dict[str, int]()
     for each in versions:
-        (audiences if each.of.kind is PropertyKind.AUDIENCE else traits)[each.of.key] = each.now.run
-    return _of_members(connection, audiences, until) | _of_traits(connection, traits, moment)
+        (audiences if each.definition.kind is PropertyKind.AUDIENCE else traits)[each.definition.key] = each.latest.run
+    return _audience_provenance(connection, audiences, until) | _trait_provenance(connection, traits, moment)
 
 
-def _of_traits(connection: Connection, since: Mapping[str, int], moment: datetime) -> dict[str, Provenance]:
+def _trait_provenance(connection: Connection, since: Mapping[str, int], moment: datetime) -> dict[str, Provenance]:
     """``since``: by key, the run that brought the value."""
     columns = (runs.c.trait_users.label("users"), runs.c.trait_users_changed.label("changed"))
     rows = connection.execute(select(runs.c.id, *columns).where(runs.c.id.in_(set(since.values()))))
@@ -53,12 +53,12 @@ def _of_traits(connection: Connection, since: Mapping[str, int], moment: datetim
     return {key: Provenance(found.get(run, {}), problem=problems.get(key)) for key, run in since.items()}
 
 
-def _of_members(connection: Connection, since: Mapping[str, int], until: int) -> dict[str, Provenance]:
+def _audience_provenance(connection: Connection, since: Mapping[str, int], until: int) -> dict[str, Provenance]:
     """``since``: by key, the run that brought the value."""
-    taken = _newest(until, run_audiences.c.status.in_(_TAKEN)).label("taken")
-    query = select(properties.c.key, _newest(until).label("last"), taken).where(properties.c.key.in_(since))
+    taken = _newest_run(until, run_audiences.c.status.in_(_USED)).label("taken")
+    query = select(properties.c.key, _newest_run(until).label("last"), taken).where(properties.c.key.in_(since))
     newest = connection.execute(query).all()
-    found = _found(connection, [*since.items(), *((row.key, row.last) for row in newest)])
+    found = _audience_rows(connection, [*since.items(), *((row.key, row.last) for row in newest)])
     return {
         row.key: Provenance(
             _counts(found.get((row.key, since[row.key])), "members", "entered", "left", "invalid"),
@@ -69,14 +69,14 @@ def _of_members(connection: Connection, since: Mapping[str, int], until: int) ->
     }
 
 
-def _newest(until: int, which: ColumnElement[bool] | None = None) -> ScalarSelect[Any]:
+def _newest_run(until: int, which: ColumnElement[bool] | None = None) -> ScalarSelect[Any]:
     """The last run that looked at an audience."""
     mine = (run_audiences.c.audience_key == properties.c.key) & (run_audiences.c.run_id <= until)
     found = select(run_audiences.c.run_id).where(mine, true() if which is None else which)
     return found.order_by(run_audiences.c.run_id.desc()).limit(1).correlate(properties).scalar_subquery()
 
 
-def _found(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Row[Any]]:
+def _audience_rows(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Row[Any]]:
     """What these runs found of these audiences."""
     audience = tuple_(run_audiences.c.audience_key, run_audiences.c.run_id)
     query = select(run_audiences, run_audiences.c.members_after.label("members")).where(audience.in_(set(wanted)))
@@ -92,6 +92,6 @@ def _counts(row: Row[*tuple[Any, ...]] | None, *names: str) -> dict[str, int]:
 def _problem(row: Row[Any] | None) -> str | None:
     if row is not None and row.status == _FROZEN:
         return f"skipped by run {row.run_id}: {row.error}"
-    if row is None or row.status not in _NOT_TAKEN:
+    if row is None or row.status not in _NOT_USED:
         return None
     return f"{row.status} in run {row.run_id}: {row.error}"

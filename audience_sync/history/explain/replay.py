@@ -53,7 +53,7 @@ class Request:
     refused: int = 0
     http_status: int | None = None
     answer: str | None = None
-    untaken: RejectedCall | None = None
+    rejection: RejectedCall | None = None
 
 
 class CallOutcome(StrEnum):
@@ -83,11 +83,11 @@ class ReplayState:
     """
 
     calls: list[Call] = field(default_factory=list)
-    believed: dict[str, Call] = field(default_factory=dict)
+    last_accepted: dict[str, Call] = field(default_factory=dict)
     refused: dict[str, ValueChange] = field(default_factory=dict)
     withheld: dict[str, ValueChange] = field(default_factory=dict)
     refusals: list[Call] = field(default_factory=list)
-    reached: dict[str | None, int] = field(default_factory=dict)
+    sent_through: dict[str | None, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,82 +104,83 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class ReplayInput:
-    """What the calls of one destination about one user were made of.
+    """The values and subscriptions from which the calls of one destination about one user follow.
 
-    ``versions``: of the properties of which the user ever had a value. ``terms``: on which the destination is told of
-    them. ``companions``: the traits that it is told together. ``joined_run``: the run since which it is told nothing
-    more, since the user has another id.
+    ``versions``: properties of which the user ever had a value. ``companions``: traits that the destination receives
+    together. ``merged_run``: from this run on nothing is sent under this id, because the user has another one.
     """
 
     versions: Mapping[str, ValueHistory]
-    terms: Mapping[str, Sequence[SubscriptionVersion]]
+    subscriptions: Mapping[str, Sequence[SubscriptionVersion]]
     suppressions: Sequence[Suppression] = ()
     companions: Sequence[Sequence[str]] = ()
-    joined_run: int | None = None
+    merged_run: int | None = None
 
-    def runs_with_news(self) -> list[int]:
+    def runs_with_changes(self) -> list[int]:
         """The runs at which something to tell may have come up: a value, or that the destination is told of it."""
         runs = {change.run for each in self.versions.values() for change in (each.first, *each.changes)}
-        return sorted(runs | {each.from_run for history in self.terms.values() for each in history})
+        return sorted(runs | {each.from_run for history in self.subscriptions.values() for each in history})
 
 
-def replay(story: ReplayInput, requests: Iterable[Request], until: datetime) -> ReplayState:
+def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime) -> ReplayState:
     """Go through the requests in their order, those until then."""
-    told, news_at = ReplayState(), story.runs_with_news()
+    told, news_at = ReplayState(), inputs.runs_with_changes()
     seen: dict[str | None, int] = {}
     for request in requests:
-        if story.joined_run is not None and request.run >= story.joined_run:
+        if inputs.merged_run is not None and request.run >= inputs.merged_run:
             break
-        _set_aside(told, story.suppressions, request.answered_at)
-        reached = max(told.reached.get(request.seeding, 0), request.position)
+        _withhold_refused(told, inputs.suppressions, request.answered_at)
+        reached = max(told.sent_through.get(request.seeding, 0), request.position)
         if request.seeding and request.command != SEED and not reached:
             continue  # it only keeps those up to date whom the seed has reached
         new = bisect_right(news_at, request.run) > bisect_right(news_at, seen.get(request.seeding, 0))
-        if new or (request.retried and told.refused) or (told.withheld and not _is_suppressed(request, story)):
-            _tell(told, request, reached, story)
+        if new or (request.retried and told.refused) or (told.withheld and not _is_suppressed(request, inputs)):
+            _apply_request(told, request, reached, inputs)
         seen[request.seeding] = request.run
         if request.id is not None:
-            told.reached[request.seeding] = max(reached, request.run)
-    _set_aside(told, story.suppressions, until)
-    if story.joined_run is not None:  # what was not taken went with the user
+            told.sent_through[request.seeding] = max(reached, request.run)
+    _withhold_refused(told, inputs.suppressions, until)
+    if inputs.merged_run is not None:  # what was not taken went with the user
         told.refused.clear()
         told.withheld.clear()
     return told
 
 
-def _tell(told: ReplayState, request: Request, reached: int, story: ReplayInput) -> None:
+def _apply_request(state: ReplayState, request: Request, reached: int, inputs: ReplayInput) -> None:
     here = {
-        key: each for key, each in active(story.terms, request.run, request.seeding).items() if key in story.versions
+        key: each
+        for key, each in active_subscriptions(inputs.subscriptions, request.run, request.seeding).items()
+        if key in inputs.versions
     }
     values = {
         key: version
         for key, each in here.items()
-        if (version := pending_version(story.versions[key], each, reached, request.run, request.attempted_run))
+        if (version := pending_version(inputs.versions[key], each, reached, request.run, request.attempted_run))
     }
     if values or request.retried:
-        _add(values, told.refused, here)
-    _add(values, told.withheld, here)
+        _merge_newer(values, state.refused, here)
+    _merge_newer(values, state.withheld, here)
     if values:
-        if not _is_suppressed(request, story):
-            _join_companions(values, here, request.run, story)
-        for part, outcome in _outcomes(values, request, story):
-            _settle(told, Call(request, part, outcome))
+        if not _is_suppressed(request, inputs):
+            _join_companions(values, here, request.run, inputs)
+        for part, outcome in _outcomes(values, request, inputs):
+            _record_call(state, Call(request, part, outcome))
 
 
-def _join_companions(values: dict[str, ValueChange], here: Collection[str], run: int, story: ReplayInput) -> None:
+def _join_companions(values: dict[str, ValueChange], here: Collection[str], run: int, inputs: ReplayInput) -> None:
     """Traits that mean something only together travel together: the unchanged ones join the changed ones."""
-    for group in story.companions:
-        known = {key: then for key in group if key in here and (then := story.versions[key].until(run))}
+    for group in inputs.companions:
+        known = {key: then for key in group if key in here and (then := inputs.versions[key].until(run))}
         if not values.keys().isdisjoint(known):
-            values |= {key: then.now for key, then in known.items() if key not in values and then.is_there}
+            values |= {key: then.latest for key, then in known.items() if key not in values and then.is_present}
 
 
 def _outcomes(
-    values: Mapping[str, ValueChange], request: Request, story: ReplayInput
+    values: Mapping[str, ValueChange], request: Request, inputs: ReplayInput
 ) -> Iterator[tuple[Mapping[str, ValueChange], CallOutcome]]:
     """What became of the call: of all of it, or of what was sent and of what it was sent without."""
-    outcome = _outcome(request, story)
-    without = request.untaken.properties if request.untaken else frozenset[str]()
+    outcome = _outcome(request, inputs)
+    without = request.rejection.properties if request.rejection else frozenset[str]()
     refused = {key: version for key, version in values.items() if key in without}
     if outcome is CallOutcome.REFUSED and refused:
         if sent := {key: version for key, version in values.items() if key not in without}:
@@ -189,48 +190,48 @@ def _outcomes(
         yield values, outcome
 
 
-def _outcome(request: Request, story: ReplayInput) -> CallOutcome:
-    if _is_suppressed(request, story):
+def _outcome(request: Request, inputs: ReplayInput) -> CallOutcome:
+    if _is_suppressed(request, inputs):
         return CallOutcome.WITHHELD
-    if request.untaken is None:
+    if request.rejection is None:
         return CallOutcome.DELIVERED
-    return CallOutcome.WITHHELD if request.untaken.reason is None else CallOutcome.REFUSED
+    return CallOutcome.WITHHELD if request.rejection.reason is None else CallOutcome.REFUSED
 
 
-def _is_suppressed(request: Request, story: ReplayInput) -> bool:
+def _is_suppressed(request: Request, inputs: ReplayInput) -> bool:
     moment = request.committed_at
-    return request.id is None or (moment is not None and any(each.holds_at(moment) for each in story.suppressions))
+    return request.id is None or (moment is not None and any(each.holds_at(moment) for each in inputs.suppressions))
 
 
-def _settle(told: ReplayState, call: Call) -> None:
-    told.calls.append(call)
+def _record_call(state: ReplayState, call: Call) -> None:
+    state.calls.append(call)
     for key in call.values:
-        told.refused.pop(key, None)
-        told.withheld.pop(key, None)
+        state.refused.pop(key, None)
+        state.withheld.pop(key, None)
     match call.outcome:
         case CallOutcome.DELIVERED:
-            told.believed.update(dict.fromkeys(call.values, call))
+            state.last_accepted.update(dict.fromkeys(call.values, call))
         case CallOutcome.WITHHELD:
-            told.withheld.update(call.values)
+            state.withheld.update(call.values)
         case CallOutcome.REFUSED:
-            told.refused.update(call.values)
-            told.refusals.append(call)
-    if not told.refused:
-        told.refusals.clear()
+            state.refused.update(call.values)
+            state.refusals.append(call)
+    if not state.refused:
+        state.refusals.clear()
 
 
-def _set_aside(told: ReplayState, suppressions: Sequence[Suppression], until: datetime) -> None:
+def _withhold_refused(state: ReplayState, suppressions: Sequence[Suppression], until: datetime) -> None:
     """What a user was refused before they were suppressed is kept for the day when they no longer are."""
-    if not told.refused:
+    if not state.refused:
         return
-    refused_at = told.refusals[-1].request.answered_at
+    refused_at = state.refusals[-1].request.answered_at
     if any(refused_at <= each.since <= until for each in suppressions):
-        _add(told.withheld, told.refused, told.refused)
-        told.refused.clear()
-        told.refusals.clear()
+        _merge_newer(state.withheld, state.refused, state.refused)
+        state.refused.clear()
+        state.refusals.clear()
 
 
-def _add(values: dict[str, ValueChange], others: Mapping[str, ValueChange], keys: Iterable[str]) -> None:
+def _merge_newer(values: dict[str, ValueChange], others: Mapping[str, ValueChange], keys: Iterable[str]) -> None:
     """Put values among these, those of the given keys; the newer one stays."""
     for key in keys:
         other = others.get(key)
@@ -238,11 +239,11 @@ def _add(values: dict[str, ValueChange], others: Mapping[str, ValueChange], keys
             values[key] = other
 
 
-def active(
-    terms: Mapping[str, Sequence[SubscriptionVersion]], run: int, seeding: str | None
+def active_subscriptions(
+    subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: int, seeding: str | None
 ) -> dict[str, SubscriptionVersion]:
     """What a feed tells in a run, by key."""
-    found = {key: in_force(history, run) for key, history in terms.items()}
+    found = {key: version_at(history, run) for key, history in subscriptions.items()}
     return {
         key: each
         for key, each in found.items()
@@ -252,23 +253,23 @@ def active(
     }
 
 
-def in_force(history: Sequence[SubscriptionVersion], run: int) -> SubscriptionVersion | None:
+def version_at(history: Sequence[SubscriptionVersion], run: int) -> SubscriptionVersion | None:
     return next((each for each in reversed(history) if each.from_run <= run), None)
 
 
 def pending_version(
-    versions: ValueHistory, terms: SubscriptionVersion, reached: int, run: int, attempted_run: int | None
+    versions: ValueHistory, version: SubscriptionVersion, reached: int, run: int, attempted_run: int | None
 ) -> ValueChange | None:
     """What a run has to tell of a property, to a user who has been told everything up to the run ``reached``."""
     known = versions.until(run)
     if known is None:
         return None
-    told = terms.subscription
-    behind = told.since_run > reached and (told.tell_everyone or told.told_before is not None)
-    floors = [each for each in (attempted_run, told.told_before) if each is not None]
+    told = version.subscription
+    behind = told.since_run > reached and (told.backfill or told.sent_through is not None)
+    floors = [each for each in (attempted_run, told.sent_through) if each is not None]
     floor = min(floors, default=MAX_RUN) if behind else max(reached, told.since_run)
-    everyone = behind and told.tell_everyone
-    if not (known.changes and known.now.run > floor) and not (everyone and known.is_there):
+    everyone = behind and told.backfill
+    if not (known.changes and known.latest.run > floor) and not (everyone and known.is_present):
         return None
-    again = everyone and told.told_before is not None
-    return ValueChange(max(known.now.run, told.since_run) if again else known.now.run, known.now.value)
+    again = everyone and told.sent_through is not None
+    return ValueChange(max(known.latest.run, told.since_run) if again else known.latest.run, known.latest.value)

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, literal, select
 
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
-from audience_sync.history.explain.replay import RETRY, SEED, RejectedCall, Request, Suppression, in_force
+from audience_sync.history.explain.replay import RETRY, SEED, RejectedCall, Request, Suppression, version_at
 from audience_sync.model import RunStatus
 from audience_sync.store.tables import properties, rejected_calls, requests, run_audiences, run_destinations, runs
 
@@ -28,49 +28,49 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 @dataclass(frozen=True, slots=True)
 class RequestQuery:
     """What a destination told a user until a moment. ``forgotten``: the run up to which requests are no longer kept.
-    ``terms``: the destination's. ``seeded``: the ids of the audiences that were ever seeded by hand, by key."""
+    ``subscriptions``: the destination's. ``seeded``: the ids of the audiences that were ever seeded by hand, by key."""
 
     connection: Connection
     destination: int
     user: str
     until: datetime
     forgotten: int
-    terms: Mapping[str, Sequence[SubscriptionVersion]]
+    subscriptions: Mapping[str, Sequence[SubscriptionVersion]]
     seeded: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Feed:
+class _CursorRequests:
     """The main feed (``seeding`` None) or that of an audience that is seeded, and its requests."""
 
     seeding: str | None
     requests: ColumnElement[bool]
 
 
-def read_requests(reach: RequestQuery, news: Collection[int], suppressions: Sequence[Suppression]) -> list[Request]:
+def read_requests(lookup: RequestQuery, news: Collection[int], suppressions: Sequence[Suppression]) -> list[Request]:
     """In the order of time. ``news``: the runs at which something to tell the user may have come up."""
-    connection, here = reach.connection, requests.c.destination_id == reach.destination
-    found, again = list[Request](), _second_chances(reach, suppressions)
-    for seeding, audience in [(None, None), *reach.seeded.items()]:
+    connection, here = lookup.connection, requests.c.destination_id == lookup.destination
+    found, again = list[Request](), _repeat_runs(lookup, suppressions)
+    for seeding, audience in [(None, None), *lookup.seeded.items()]:
         mine = requests.c.seeding_id.is_(None) if audience is None else requests.c.seeding_id == audience
-        cursor = _Feed(seeding, here & mine)
+        cursor = _CursorRequests(seeding, here & mine)
         occasions = sorted({*news, *again, *(_runs_by(connection, SEED) if seeding else ())})
-        found += _first_after_each(occasions, partial(_sent, reach, cursor))
+        found += _first_after_each(occasions, partial(_sent_request, lookup, cursor))
         for each in suppressions:
-            found += _first_after_each(occasions, partial(_kept_back, reach, cursor, each))
+            found += _first_after_each(occasions, partial(_withheld_request, lookup, cursor, each))
     return sorted(found, key=lambda each: (each.run, each.id or 0))
 
 
-def _second_chances(reach: RequestQuery, suppressions: Sequence[Suppression]) -> set[int]:
+def _repeat_runs(lookup: RequestQuery, suppressions: Sequence[Suppression]) -> set[int]:
     """Runs that may have told what was refused or withheld before, without any news."""
-    connection = reach.connection
+    connection = lookup.connection
     first = select(func.min(runs.c.id))
     freed = {
         connection.execute(first.where(runs.c.committed_at >= each.until)).scalar()
         for each in suppressions
         if each.until
     }
-    refused = select(rejected_calls.c.user_id).where(rejected_calls.c.user_id == reach.user).limit(1)
+    refused = select(rejected_calls.c.user_id).where(rejected_calls.c.user_id == lookup.user).limit(1)
     retries = _runs_by(connection, RETRY) if connection.execute(refused).first() else ()
     return {run for run in (*freed, *retries) if run is not None}
 
@@ -92,8 +92,8 @@ def _first_after_each(occasions: Sequence[int], first: Callable[[int], Request |
     return found
 
 
-def _sent(reach: RequestQuery, cursor: _Feed, run: int) -> Request | None:
-    row = reach.connection.execute(_in_range(reach, cursor).where(runs.c.id >= run)).first()
+def _sent_request(lookup: RequestQuery, cursor: _CursorRequests, run: int) -> Request | None:
+    row = lookup.connection.execute(_in_range(lookup, cursor).where(runs.c.id >= run)).first()
     if row is None:
         return None
     return Request(
@@ -109,29 +109,29 @@ def _sent(reach: RequestQuery, cursor: _Feed, run: int) -> Request | None:
         row.refused,
         row.http_status,
         row.answer,
-        _untaken(reach, row) if row.untaken is not None else None,
+        _rejected_call(lookup, row) if row.untaken is not None else None,
     )
 
 
-def _untaken(reach: RequestQuery, row: Row[Any]) -> RejectedCall:
+def _rejected_call(lookup: RequestQuery, row: Row[Any]) -> RejectedCall:
     if not row.refused_properties:
         return RejectedCall(row.reason, row.their_status)
     ids = json.loads(row.refused_properties)
-    keys = reach.connection.execute(select(properties.c.key).where(properties.c.id.in_(ids))).scalars()
+    keys = lookup.connection.execute(select(properties.c.key).where(properties.c.id.in_(ids))).scalars()
     return RejectedCall(row.reason, row.their_status, frozenset(keys))
 
 
-def _in_range(reach: RequestQuery, cursor: _Feed) -> Select[Any]:
+def _in_range(lookup: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
     """Of a run's requests the first that ends at the user or later: no other can have them in its range."""
     candidate = (
         select(requests.c.id)
-        .where(requests.c.run_id == runs.c.id, cursor.requests, requests.c.through_user >= reach.user)
+        .where(requests.c.run_id == runs.c.id, cursor.requests, requests.c.through_user >= lookup.user)
         .order_by(requests.c.through_user, requests.c.after_user)  # where a user was erased two may end at one
         .limit(1)
         .correlate(runs)
         .scalar_subquery()
     )
-    theirs = (rejected_calls.c.request_id == requests.c.id) & (rejected_calls.c.user_id == reach.user)
+    theirs = (rejected_calls.c.request_id == requests.c.id) & (rejected_calls.c.user_id == lookup.user)
     untaken = (rejected_calls.c.user_id.label("untaken"), rejected_calls.c.http_status.label("their_status"))
     return (
         select(requests, runs.c.command, runs.c.committed_at, rejected_calls.c.reason, *untaken)
@@ -139,19 +139,21 @@ def _in_range(reach: RequestQuery, cursor: _Feed) -> Select[Any]:
         .select_from(runs)
         .join(requests, requests.c.id == candidate)
         .outerjoin(rejected_calls, theirs)
-        .where(requests.c.after_user < reach.user, requests.c.answered_at <= reach.until)
-        .where((runs.c.id > reach.forgotten) | rejected_calls.c.user_id.is_not(None))
+        .where(requests.c.after_user < lookup.user, requests.c.answered_at <= lookup.until)
+        .where((runs.c.id > lookup.forgotten) | rejected_calls.c.user_id.is_not(None))
         .order_by(runs.c.id)
         .limit(1)
     )
 
 
-def _kept_back(reach: RequestQuery, cursor: _Feed, suppression: Suppression, run: int) -> Request | None:
+def _withheld_request(
+    lookup: RequestQuery, cursor: _CursorRequests, suppression: Suppression, run: int
+) -> Request | None:
     """What a run did while the user was suppressed: over each feed it kept back what there was to tell."""
-    while row := reach.connection.execute(
-        _while_suppressed(reach, cursor, suppression).where(runs.c.id >= run)
+    while row := lookup.connection.execute(
+        _while_suppressed(lookup, cursor, suppression).where(runs.c.id >= run)
     ).first():
-        if cursor.seeding in _feeds_of(row, reach.terms):
+        if cursor.seeding in _cursor_keys(row, lookup.subscriptions):
             since = row.attempted_run if row.attempted_run and row.attempted_run <= row.id else None
             at = row.committed_at
             return Request(None, row.id, row.command, at, at, cursor.seeding, row.told or 0, since)
@@ -159,7 +161,7 @@ def _kept_back(reach: RequestQuery, cursor: _Feed, suppression: Suppression, run
     return None
 
 
-def _while_suppressed(reach: RequestQuery, cursor: _Feed, suppression: Suppression) -> Select[Any]:
+def _while_suppressed(lookup: RequestQuery, cursor: _CursorRequests, suppression: Suppression) -> Select[Any]:
     """The runs that delivered then. What had been attempted over the feed, the next request over it knows; ``told``:
     the run up to which everyone had been told before."""
     known = select(requests.c.attempted_run).where(cursor.requests, requests.c.run_id >= runs.c.id)
@@ -167,31 +169,31 @@ def _while_suppressed(reach: RequestQuery, cursor: _Feed, suppression: Suppressi
     committed = runs.c.committed_at
     return (
         select(runs.c.id, runs.c.command, committed, run_audiences.c.audience_key, attempted.label("attempted_run"))
-        .add_columns((_told_before(reach) if cursor.seeding is None else literal(0)).label("told"))
+        .add_columns((_last_complete_run(lookup) if cursor.seeding is None else literal(0)).label("told"))
         .join_from(runs, run_destinations, run_destinations.c.run_id == runs.c.id)
         .outerjoin(run_audiences, (run_audiences.c.run_id == runs.c.id) & (runs.c.command == SEED))
-        .where(run_destinations.c.destination_id == reach.destination, committed <= reach.until)
+        .where(run_destinations.c.destination_id == lookup.destination, committed <= lookup.until)
         .where(committed >= suppression.since, committed < (suppression.until or _END_OF_TIME))
-        .where(runs.c.id > reach.forgotten, _delivered())
+        .where(runs.c.id > lookup.forgotten, _has_delivered())
         .order_by(runs.c.id)
         .limit(1)
     )
 
 
-def _delivered() -> ColumnElement[bool]:
+def _has_delivered() -> ColumnElement[bool]:
     """Whether the run came to its deliveries; one that was broken off may only have planned them."""
     planned = run_destinations.c
     return (planned.requests > 0) | (planned.pending == 0) | runs.c.status.in_(_ENDED)
 
 
-def _told_before(reach: RequestQuery) -> ScalarSelect[Any]:
+def _last_complete_run(lookup: RequestQuery) -> ScalarSelect[Any]:
     """The last run that told this destination all it had to."""
     earlier, delivered = runs.alias("earlier"), run_destinations.alias("delivered")
     whole = (delivered.c.pending == 0) & delivered.c.error.is_(None) & earlier.c.status.in_(_ENDED)
     return (
         select(earlier.c.id)
         .join_from(earlier, delivered, delivered.c.run_id == earlier.c.id)
-        .where(delivered.c.destination_id == reach.destination, earlier.c.id < runs.c.id, earlier.c.command != SEED)
+        .where(delivered.c.destination_id == lookup.destination, earlier.c.id < runs.c.id, earlier.c.command != SEED)
         .where(whole)
         .order_by(earlier.c.id.desc())
         .limit(1)
@@ -200,9 +202,9 @@ def _told_before(reach: RequestQuery) -> ScalarSelect[Any]:
     )
 
 
-def _feeds_of(row: Row[Any], terms: Mapping[str, Sequence[SubscriptionVersion]]) -> list[str | None]:
+def _cursor_keys(row: Row[Any], subscriptions: Mapping[str, Sequence[SubscriptionVersion]]) -> list[str | None]:
     """Those over which a run tells: that of the audience it seeds, or all."""
-    open_seeds = [key for key, history in terms.items() if (now := in_force(history, row.id)) and now.seeding]
+    open_seeds = [key for key, history in subscriptions.items() if (now := version_at(history, row.id)) and now.seeding]
     if row.command == SEED:
         return [row.audience_key if row.audience_key in open_seeds else None]
     return [None, *open_seeds]

@@ -32,7 +32,7 @@ class ValueChange:
 class ValueHistory:
     """What one user had of a property: as the run that created it found it, and every change since."""
 
-    of: Property
+    definition: Property
     first: ValueChange
     changes: tuple[ValueChange, ...] = ()
 
@@ -40,28 +40,28 @@ class ValueHistory:
         """The same as it was known after a run; None where that was before the property's creation."""
         if run < self.first.run:
             return None
-        return ValueHistory(self.of, self.first, tuple(each for each in self.changes if each.run <= run))
+        return ValueHistory(self.definition, self.first, tuple(each for each in self.changes if each.run <= run))
 
     @property
-    def now(self) -> ValueChange:
+    def latest(self) -> ValueChange:
         return self.changes[-1] if self.changes else self.first
 
     @property
-    def now_from(self) -> str | None:
+    def latest_loaded_from(self) -> str | None:
         """Where the snapshot was loaded from that says so; None where that is not kept."""
-        since = self.of.loaded_from_run
-        return self.of.loaded_from if since is not None and self.now.run >= since else None
+        since = self.definition.loaded_from_run
+        return self.definition.loaded_from if since is not None and self.latest.run >= since else None
 
     @property
-    def ever(self) -> bool:
+    def was_ever_present(self) -> bool:
         """Whether the user ever was a member, or had a value."""
         return bool(self.changes) or self.first.value is not None
 
     @property
-    def is_there(self) -> bool:
+    def is_present(self) -> bool:
         """Whether the user is a member now, or has a value."""
-        absent = FALSE if self.of.kind is PropertyKind.AUDIENCE else None
-        return self.now.value not in (None, absent)
+        absent = FALSE if self.definition.kind is PropertyKind.AUDIENCE else None
+        return self.latest.value not in (None, absent)
 
 
 def read_versions(
@@ -69,21 +69,21 @@ def read_versions(
 ) -> dict[str, ValueHistory]:
     """By key. The log tells what changed; of what never did, the members table and the snapshots know the value.
     ``forgotten``: of the changes up to this run only the newest are kept."""
-    log = _changes(connection, user)
+    log = _logged_changes(connection, user)
     unchanged = [each for each in properties.values() if each.id not in log]
     values = _from_members(connection, unchanged, user)
     rest = [each for each in unchanged if each.id not in values]
     rows = base_rows(connection, workspace, {each.chain_id for each in rest}, user)
     values |= {each.id: _from_base(each, rows.get(each.chain_id)) for each in rest}
     return {
-        key: _logged(each, log[each.id], forgotten)
+        key: _history_from_log(each, log[each.id], forgotten)
         if each.id in log
         else ValueHistory(each, ValueChange(each.created_run, values[each.id]))
         for key, each in properties.items()
     }
 
 
-def _changes(connection: Connection, user: str) -> dict[int, list[Row[Any]]]:
+def _logged_changes(connection: Connection, user: str) -> dict[int, list[Row[Any]]]:
     columns = (changes.c[name] for name in ("property_id", "run_id", "value", "before"))
     found: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(select(*columns).where(changes.c.user_id == user).order_by(changes.c.run_id)):
@@ -91,18 +91,18 @@ def _changes(connection: Connection, user: str) -> dict[int, list[Row[Any]]]:
     return found
 
 
-def _logged(of: Property, log: Sequence[Row[Any]], forgotten: int) -> ValueHistory:
+def _history_from_log(definition: Property, log: Sequence[Row[Any]], forgotten: int) -> ValueHistory:
     """The first change says what was before it: whoever left an audience had been in it from the start."""
     before: str | None = log[0].before
     first: str | None
     if log[0].run_id <= forgotten:
         first = UNKNOWN
-    elif of.kind is PropertyKind.AUDIENCE:
+    elif definition.kind is PropertyKind.AUDIENCE:
         first = TRUE if log[0].value == FALSE else None
     else:
         first = UNKNOWN if before is None else None if before == "null" else before
     return ValueHistory(
-        of, ValueChange(of.created_run, first), tuple(ValueChange(row.run_id, row.value) for row in log)
+        definition, ValueChange(definition.created_run, first), tuple(ValueChange(row.run_id, row.value) for row in log)
     )
 
 
@@ -116,8 +116,8 @@ def _from_members(connection: Connection, properties: Sequence[Property], user: 
     return {each: TRUE if each in inside else None for each in ids}
 
 
-def _from_base(of: Property, row: Mapping[str, Any] | None) -> str | None:
+def _from_base(definition: Property, row: Mapping[str, Any] | None) -> str | None:
     if row is None:
         return None
-    value: str | None = TRUE if of.kind is PropertyKind.AUDIENCE else row[trait_name(of.key)]
+    value: str | None = TRUE if definition.kind is PropertyKind.AUDIENCE else row[trait_name(definition.key)]
     return value

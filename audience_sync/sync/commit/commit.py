@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from audience_sync.config.models import Settings
-from audience_sync.delivery.state.cursors import DestinationState, save_feed, save_ledger
+from audience_sync.delivery.state.cursors import DestinationState, save_cursor, save_destination_state
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.audiences import holds
@@ -105,12 +105,12 @@ def _save_ledger(
     connection: Connection, settings: Settings, state: DestinationState, ids: Mapping[str, int], run: RunId
 ) -> DestinationState:
     values = {"type": settings.destinations[state.name].type, "created_at": datetime.now(UTC)}
-    saved = save_ledger(connection, state, ids, values)
+    saved = save_destination_state(connection, state, ids, values)
     assert saved.id is not None
     terms = [SubscriptionVersion(run, each, seeding=key in saved.seeds) for key, each in saved.subscriptions.items()]
     record_versions(connection, saved.id, terms, ids)
     seeds = {
-        key: cursor if cursor.id is not None else save_feed(connection, saved.id, cursor, ids[key])
+        key: cursor if cursor.id is not None else save_cursor(connection, saved.id, cursor, ids[key])
         for key, cursor in saved.seeds.items()
     }
     return DestinationState(saved.name, saved.id, saved.cursor, seeds, saved.subscriptions)

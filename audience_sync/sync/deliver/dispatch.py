@@ -141,10 +141,10 @@ def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> D
         max_calls=_max_calls(pending, request, plan),
         rate=request.limits.users_per_second,
         withheld_table=pending.withheld_table,
-        kept_calls=pending.withheld_users,
+        withheld_users=pending.withheld_users,
         releases=pending.releases,
         retries=pending.retries,
-        told_since=pending.event_start_runs(plan.destinations[state.name]),
+        event_start_runs=pending.event_start_runs(plan.destinations[state.name]),
     )
 
 

@@ -143,8 +143,8 @@ def pending_for(
         subscriptions,
         companions=destination.companions,
         retry_refused=retry,
-        only_told=only_told,
-        kept_back=kept_back,
+        only_sent=only_told,
+        withheld_table=kept_back,
     )
     return PendingDelivery(
         state,

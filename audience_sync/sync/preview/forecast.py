@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from audience_sync.delivery.send.batches import Batch, CallReader, EncodedCall, batches, limited, requests_of
-from audience_sync.delivery.send.partial_refusals import partly
-from audience_sync.delivery.send.user_rate import most_at_once
+from audience_sync.delivery.send.batches import Batch, CallReader, EncodedCall, batches, limit_calls, request_messages
+from audience_sync.delivery.send.partial_refusals import partial_refusal_reason
+from audience_sync.delivery.send.user_rate import max_batch_users
 from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
-from audience_sync.destinations.boundary import Contained, own_error
+from audience_sync.destinations.boundary import Contained, destination_error_message
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import IdentifyCall
 from audience_sync.sync.deliver.pending import PendingDelivery
@@ -91,17 +91,17 @@ def forecast(
     """``times``: when each run started, the planned one included. ``nonces``: see ``CallReader``. ``rate``: users a
     second. ``most``: calls."""
     found = Forecast(name, destination.address, destination.options.rate_limit, rate)
-    sizes = [each for each in (most, most_at_once(rate)) if each is not None]
+    sizes = [each for each in (most, max_batch_users(rate)) if each is not None]
     for share in shares:
         calls = CallReader(
             workspace, share.table, installation, name, times, share.event_start_runs(destination), nonces
         )
         found.calls += share.calls if most is None else min(most, share.calls)
         found.withheld += share.withheld_users
-        filled = batches(calls.encoded(destination), destination, most=min(sizes, default=None))
-        for batch in limited(_until_broken(filled, found), most):
+        filled = batches(calls.encoded(destination), destination, max_calls=min(sizes, default=None))
+        for batch in limit_calls(_until_broken(filled, found), most):
             sendable = _without_refused(batch, found)
-            requests = requests_of(sendable, destination.parts, destination.limits) if sendable else ()
+            requests = request_messages(sendable, destination.parts, destination.limits) if sendable else ()
             found.requests += sum(1 for _ in requests)
             if sendable and len(found.samples) < SAMPLES:
                 _take_samples(found, destination, calls, sendable[: SAMPLES - len(found.samples)])
@@ -118,12 +118,12 @@ def _until_broken(filled: Iterator[Batch], found: Forecast) -> Iterator[Batch]:
 
 def _without_refused(batch: Batch, found: Forecast) -> Sequence[EncodedCall]:
     """The calls of which something can be sent. One that is sent without some of its properties is refused too."""
-    odd = [call for call in batch.calls if call.odd is not None and (call.unsendable or call.left_out)]
+    odd = [call for call in batch.calls if call.details is not None and (call.unsendable or call.left_out)]
     if not odd:
         return batch.calls
     found.refused += len(odd)
     for call in odd[: MOST_REFUSED - len(found.refusals)]:
-        without = partly("; ".join(call.left_out.values()), call.left_out) if call.left_out else ""
+        without = partial_refusal_reason("; ".join(call.left_out.values()), call.left_out) if call.left_out else ""
         found.refusals[call.user_id] = call.unsendable or without
     return [call for call in batch.calls if not call.unsendable]
 
@@ -132,17 +132,20 @@ def _take_samples(
     found: Forecast, destination: Destination, calls: CallReader, sendable: Sequence[EncodedCall]
 ) -> None:
     is_first = not found.samples
-    by_user = calls.of([call.user_id for call in sendable])
+    by_user = calls.for_users([call.user_id for call in sendable])
     found.samples += [by_user[call.user_id] for call in sendable]
     if not is_first:
         return
-    found.in_request, messages = len(sendable), next(iter(requests_of(sendable, destination.parts, destination.limits)))
+    found.in_request, messages = (
+        len(sendable),
+        next(iter(request_messages(sendable, destination.parts, destination.limits))),
+    )
     if isinstance(destination, Contained):
         destination = destination.inner or destination
     if isinstance(destination, HttpDestination):
         try:
             found.request = destination.signed(destination.request(messages), datetime.now(UTC))
         except Exception as error:  # whatever another package's code raises
-            found.body = own_error(error, destination.about.secrets).encode()
+            found.body = destination_error_message(error, destination.about.secrets).encode()
     else:
         found.body = b"\n".join(message.body for message in messages)

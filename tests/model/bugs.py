@@ -143,7 +143,7 @@ def what_was_undone_is_done_again() -> None:
     """The next run takes what its source still says."""
     from audience_sync.sync.guard.holds import HoldPolicy
 
-    HoldPolicy._undone = lambda *arguments: None
+    HoldPolicy.undone = lambda *arguments: None
 
 
 def undoing_overwrites_what_is_newer() -> None:

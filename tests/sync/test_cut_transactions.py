@@ -21,10 +21,10 @@ AFTER = replace(BEFORE, members=members("bcde", "bc"), cities={"a": "Rom"})
 #: What leads to a run, and the run.
 RUNS = {
     "a first run": ([], replace(BEFORE, vip_is_seeded=False)),
-    "a second run": ([replace(BEFORE, order=SEED)], AFTER),
+    "a second run": ([replace(BEFORE, request=SEED)], AFTER),
     "a run with refused calls": ([], replace(BEFORE, faults=("refuse",) * 3)),
-    "a seed by hand": ([BEFORE], replace(AFTER, order=SEED)),
-    "a retry": ([replace(BEFORE, faults=("refuse",) * 3)], replace(BEFORE, order=RETRY)),
+    "a seed by hand": ([BEFORE], replace(AFTER, request=SEED)),
+    "a retry": ([replace(BEFORE, faults=("refuse",) * 3)], replace(BEFORE, request=RETRY)),
 }
 
 
@@ -89,7 +89,7 @@ def outcome(url: str, earlier: list[Step], step: Step, *, nth: int, is_kept: boo
         return None
     said = report.exit_code, [(each.calls, each.delivered, each.refused, each.pending) for each in report.destinations]
     found = said, rows(url), receiver.calls, receiver.view
-    run(Store(url), receiver, replace(step, faults=(), order=RETRY))
+    run(Store(url), receiver, replace(step, faults=(), request=RETRY))
     return found, receiver.calls, receiver.view
 
 

@@ -1,4 +1,4 @@
-"""What does config.yaml say? One file, an environment's name and variables in; checked settings out."""
+"""Load config.yaml: read it, apply an environment and variables, validate everything, return the settings."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ def load(
     destination_types: OptionTypes,
     profile_fields: Mapping[str, frozenset[str]] | None = None,
 ) -> Settings:
-    """The settings, or ConfigError with everything that is wrong.
+    """The settings. Raises ConfigError with all problems at once.
 
-    ``variables`` is the process's environment; ``destination_types`` has the options of every known type of
-    destination, ``profile_fields`` the keys (normalised) that no audience may have where the type is used.
+    ``variables`` is the process's environment. ``destination_types`` has the options of each installed type of
+    destination. ``profile_fields`` has, per type, the normalised keys that an audience may not use if the config has
+    a destination of that type.
     """
     try:
         folder = Path(os.path.abspath(path)).parent
     except FileNotFoundError:
-        words = "the folder that the command was started in was removed: change into one that is there, and run again"
-        raise ConfigError([Problem("", words)]) from None
+        message = "the folder in which the command was started was removed: change into one that exists, and run again"
+        raise ConfigError([Problem("", message)]) from None
     tree, repeated = text.read(path)
     tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)
     resolver = Resolver(variables, folder)
@@ -56,7 +57,7 @@ def load(
     reserved = _reserved_keys(tree, profile_fields or {})
     file, invalid = _validate(tree, destination_types)
     found = [*repeated, *overridden, *resolver.problems]
-    # A variable that is missing, or a number that can't be read, is one problem, not also a text of the wrong form.
+    # A missing variable, or an unreadable number, is one problem: its text is not also of the wrong form.
     unresolved = {finding.path for finding in (*resolver.problems, *repeated)}
     later = chain(
         invalid,
@@ -72,9 +73,9 @@ def load(
 
 
 def load_store(path: Path, *, environment: str | None, variables: Mapping[str, str]) -> StoreSettings:
-    """Only where the store is: for looking at it, no source's and no destination's secrets are needed.
+    """The store's settings alone: reading the store needs no secrets of sources and destinations.
 
-    Raises ConfigError with what is wrong about that.
+    Raises ConfigError with all problems of this part.
     """
     folder = Path(os.path.abspath(path)).parent
     tree, found = text.read(path)
@@ -92,7 +93,7 @@ def load_store(path: Path, *, environment: str | None, variables: Mapping[str, s
 
 
 def read_store_url(text: str, folder: Path, variables: Mapping[str, str]) -> str:
-    """The address of another store, as the config would say it. Raises ConfigError."""
+    """The URL of another store, written as in the config. Raises ConfigError."""
     resolver = Resolver(variables, folder)
     tree = resolver.resolve({"store": text})
     if found := resolver.problems or list(checks.store_problems(tree)):
@@ -135,7 +136,7 @@ def _reserved_keys(tree: RawConfig, profile_fields: Mapping[str, frozenset[str]]
 
 
 def _in_file_order(found: list[ConfigProblem], tree: RawConfig) -> list[ConfigProblem]:
-    """As in the file; what is not in it comes before its neighbours."""
+    """Problems in the order of the file; a missing option comes before its neighbours."""
     return sorted(found, key=lambda finding: _position(finding.path, tree))
 
 
@@ -170,7 +171,7 @@ def _with_absolute_paths(source: SourceConfig, folder: Path) -> SourceConfig:
 
 
 def _secrets_in_file(file: ConfigFile) -> Iterator[str]:
-    """Secrets that stand in the file itself: passwords in URLs, and the destinations' secret options."""
+    """Secrets in the file itself: passwords in URLs, and the destinations' secret options."""
     for url in (file.store, *(source.database or source.files or "" for source in file.sources.values())):
         yield from passwords_in_url(url)
     for address in filter(None, [*file.notify.to, file.notify.ping]):

@@ -1,7 +1,7 @@
-"""What may stand in config.yaml? Every part, its defaults, and what it does.
+"""Define the sections of config.yaml as models, with defaults and descriptions.
 
-The descriptions become the reference (docs/configuration.md) and the JSON Schema. Rules that span several
-parts are in `checks`.
+The descriptions become the reference (docs/configuration.md) and the JSON Schema. Rules that span several sections are
+in `validate.cross_checks`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TraitType = Literal["text", "number", "boolean", "date", "json"]
 
 
 class AudienceConfig(SnapshotConfig):
-    """An audience, or (`names_from`) one per distinct value of a column."""
+    """An audience, or with `names_from` one audience per distinct value of a column."""
 
     name: Text | None = Field(
         default=None,
@@ -52,50 +52,50 @@ class AudienceConfig(SnapshotConfig):
         description="The property's key (`a-z`, `0-9` and `_`); default: the name in snake case.",
     )
     schedule: ScheduleText | None = Field(
-        default=None, description="When this audience runs; default: as the config's `schedule` says."
+        default=None, description="When this audience runs; default: the config's `schedule`."
     )
     guard: GuardOverride | None = Field(default=None, description="This audience's own limits.")
     destinations: list[Text] | None = Field(
-        default=None, description="The destinations that are told; default: all of them."
+        default=None, description="The destinations that receive this audience; default: all."
     )
     initial: InitialSync = Field(
         default=InitialSync.ALL,
-        description="What the first creation does: `all` sends `true` to every member, `none` records them "
+        description="What the first run does: `all` sends `true` to every member, `none` records the members "
         "without sending, `manual` waits for `audience-sync seed KEY`.",
     )
 
     min_stay: MinStayField | None = Field(
         default=None,
-        description="Who is missing from a snapshot stays a member for so many runs more, or so long: `false` is only "
-        "sent to those who don't come back within it.",
+        description="A user who is missing from the snapshot stays a member for this number of runs or this time. "
+        "`false` is sent only to users who don't come back within it.",
     )
     holdout: HoldoutText | None = Field(
         default=None,
-        description="This share of the users is never told `true`, the same users always, so that the effect of a "
+        description="This share of the users never receives `true`, always the same users, so that the effect of a "
         "campaign can be measured.",
     )
 
     @cached_property
     def property_key(self) -> str | None:
-        """The key, as given or derived; None for `names_from`. Raises KeyRefusedError."""
+        """The explicit or derived key; None for `names_from`. Raises KeyRefusedError."""
         if self.key is not None:
             return explicit_key(self.key)
         return None if self.name is None else snake_key(self.name)
 
 
 class TraitConfig(StrictModel):
-    """A computed trait: a column, alone or with more to say."""
+    """A computed trait: a column, and how its values are named and sent."""
 
-    column: Text = Field(description="The column of the values.")
-    name: Text | None = Field(default=None, description="The trait's name, if it isn't the column's.")
+    column: Text = Field(description="The column that has the values.")
+    name: Text | None = Field(default=None, description="The trait's name; default: the column's name.")
     key: Text | None = Field(default=None, description="The property's key; default: derived from the name.")
     type: TraitType | None = Field(
-        default=None, description="What the values are; default: what the source says they are."
+        default=None, description="The type of the values; default: the type that the source reports."
     )
 
     @cached_property
     def property_key(self) -> str:
-        """The key, as given or derived. Raises KeyRefusedError."""
+        """The explicit or derived key. Raises KeyRefusedError."""
         return trait_key(self.name or self.column) if self.key is None else explicit_trait_key(self.key)
 
 
@@ -107,23 +107,23 @@ TraitText = Annotated[TraitConfig, BeforeValidator(_parse_trait, json_schema_inp
 
 
 class SuppressedConfig(RowsConfig):
-    """A list of users who are never sent anything."""
+    """A list of users about whom nothing is ever sent."""
 
 
 class AliasConfig(RowsConfig):
-    """A list of ids that users had before: of each row's `previous_id` everything goes to its `user_id`."""
+    """A list of previous ids: what belongs to a row's `previous_id` moves to its `user_id`."""
 
-    previous_id: Text = Field(default="previous_id", description="The column of the ids that are left.")
+    previous_id: Text = Field(default="previous_id", description="The column of the previous ids.")
 
 
 class ComputedTraitsConfig(SnapshotConfig):
-    """Computed traits that are read in one pass."""
+    """Computed traits that are read together from one file or query."""
 
     traits: list[TraitText] = Field(
         min_length=1,
-        description="Columns; `{column, name, key, type}` where there is more to say than its name.",
+        description="Columns: names, or mappings `{column, name, key, type}`.",
     )
-    guard: TraitsGuard | None = Field(default=None, description="The own limits of each of these traits.")
+    guard: TraitsGuard | None = Field(default=None, description="Limits for each of these traits.")
 
     @cached_property
     def columns(self) -> Mapping[str, TraitConfig]:
@@ -132,7 +132,7 @@ class ComputedTraitsConfig(SnapshotConfig):
 
 
 class StoreConfig(StrictModel):
-    """What is needed to look at the store."""
+    """The options that reading the store needs."""
 
     store: Text = Field(
         default="sqlite:///audience_sync.db",
@@ -141,49 +141,49 @@ class StoreConfig(StrictModel):
         examples=["postgresql://audience_sync@db.example.com/audience_sync"],
     )
     memory_limit: Size = Field(
-        default=768_000_000, description="Memory for the whole process; more is spilled into temporary files."
+        default=768_000_000, description="Memory for the whole process; what needs more is spilled to temporary files."
     )
 
 
 class StoreSettings(StoreConfig):
-    """The part of the config that is enough for looking at the store, with its variables resolved."""
+    """The store's part of the config, with its variables resolved."""
 
-    #: Values that may appear in no output, the longest first.
+    #: Secrets that no output may show, the longest first.
     secrets: tuple[str, ...] = Field(default=(), repr=False, exclude=True)
 
 
 class ConfigFile(StoreConfig):
-    """What is synced, from where, to where, and when."""
+    """The whole config file: what is synced, from where, to where, and when."""
 
     sources: dict[str, SourceConfig] = Field(default={}, description="Where snapshots come from, by name.")
     audiences: list[AudienceConfig] = Field(default=[], description="The audiences.")
     priority_groups: dict[str, list[Text]] = Field(
         default={},
-        description="By name, audiences (names or keys, stored keys too) in the order in which they go: a user is in "
-        "at most one of a group's audiences, the first.",
+        description="By name, a list of audiences (names, keys or stored keys), the most important first: a user is in "
+        "at most one audience of a group, the first that has them.",
         examples=["{campaign: [VIP, At Risk, Everyone]}"],
     )
     computed_traits: list[ComputedTraitsConfig] = Field(
         default=[],
-        description="The computed traits. Several entries may feed one user; one trait comes from one.",
+        description="The computed traits. Several entries may describe the same user; each trait comes from one entry.",
     )
     suppressed: list[SuppressedConfig] = Field(
         default=[],
-        description="Lists of users who are never sent anything, not even `false`; beside those of "
+        description="Lists of users about whom nothing is ever sent, not even `false`, in addition to the users of "
         "`audience-sync suppress`.",
     )
     aliases: list[AliasConfig] = Field(
         default=[],
-        description="Lists of users who have another id now: memberships and traits go with them, and destinations "
-        "that can join two users are told to.",
+        description="Lists of users whose id has changed: memberships and traits move to the new id, and destinations "
+        "that can merge two users receive an alias call.",
     )
     destinations: dict[str, SerializeAsAny[DestinationOptions]] = Field(
         default={}, description="Where identify calls go, by name."
     )
     ca_file: CaFile | None = Field(
         default=None,
-        description=f"{CA_FILE}: for every destination, `notify` and `ping`. A relative path counts from the config "
-        "file.",
+        description=f"{CA_FILE}: for every destination, `notify` and `ping`. A relative path is relative to the "
+        "config file.",
         examples=["company-ca.pem"],
     )
     proxy: ProxyText | None = Field(
@@ -194,16 +194,16 @@ class ConfigFile(StoreConfig):
     )
     schedule: ScheduleText | None = Field(
         default=None,
-        description="When `audience-sync schedule` runs everything that has no schedule of its own.",
+        description="When `audience-sync schedule` runs everything without a `schedule` of its own.",
     )
-    notify: Notify = Field(default=Notify(), description="Who is told when something needs a look.")
-    metrics: Metrics = Field(default=Metrics(), description="Where Prometheus finds the numbers.")
-    guard: Guard = Field(default=Guard(), description="Which changes are too many to be believed.")
+    notify: Notify = Field(default=Notify(), description="Where alerts go, and about what.")
+    metrics: Metrics = Field(default=Metrics(), description="Where Prometheus reads the metrics.")
+    guard: Guard = Field(default=Guard(), description="Limits for how much a snapshot may change.")
     members_table: bool = Field(
-        default=True, description="Keep the plain table of the current members, which the view reads."
+        default=True, description="Keep a plain table of the current members, which the view `audience_members` reads."
     )
     retention: RetentionText = Field(
-        default=Retention(), description="How long the history is kept; default: for ever.", examples=["400d"]
+        default=Retention(), description="How long the history is kept; default: forever.", examples=["400d"]
     )
     environments: dict[str, dict[str, Any]] = Field(
         default={}, repr=False, description="By name, what `--env NAME` overrides in the rest of the config."
@@ -213,30 +213,30 @@ class ConfigFile(StoreConfig):
 class Settings(ConfigFile):
     """The checked config, with every path and variable resolved."""
 
-    #: The config file's folder: what relative paths are relative to.
+    #: The config file's folder, the base of relative paths.
     folder: Path
     environment: str | None = None
-    #: Files whose content stands for a `${file:...}`.
+    #: Files that a `${file:...}` reads.
     files_read: tuple[str, ...] = Field(default=(), exclude=True)
-    #: Values that may appear in no output, the longest first.
+    #: Secrets that no output may show, the longest first.
     secrets: tuple[str, ...] = Field(default=(), repr=False, exclude=True)
 
     def guard_of(self, entry: AudienceConfig | ComputedTraitsConfig) -> Guard:
-        """The entry's own limits over the config's."""
+        """The config's limits, overridden by the entry's own."""
         return entry.guard.over(self.guard) if entry.guard else self.guard
 
     @property
     def general_schedule(self) -> Schedule | None:
-        """The config's, with its time zone."""
+        """The config's schedule, with its time zone."""
         return self.schedule and self.schedule.model_copy(update={"timezone": self.timezone})
 
     def schedule_of(self, audience: AudienceConfig) -> Schedule | None:
-        """The audience's own schedule or the config's, with its time zone; None: only when asked."""
+        """The audience's or the config's schedule, with its time zone; None: it runs by command only."""
         schedule = audience.schedule or self.schedule
         return schedule and schedule.model_copy(update={"timezone": schedule.timezone or self.timezone})
 
     def destinations_of(self, audience: AudienceConfig) -> Sequence[str]:
-        """The names of the destinations that are told of the audience."""
+        """The names of the destinations that receive the audience."""
         return tuple(self.destinations if audience.destinations is None else audience.destinations)
 
     @property

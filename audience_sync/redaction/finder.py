@@ -1,8 +1,8 @@
-"""Where in a text do certain values stand, however they are spelled there? They are hidden, whole.
+"""Find secret values in a text in any spelling, and mask them.
 
-Services repeat a key in capitals, a password in JSON, an address in a URL, a header in base64: a search for the
-plain text would miss each. So texts and values are compared as they are meant: escapes of JSON, URLs and HTML
-undone, upper and lower case alike, and what looks like base64 unpacked.
+Services repeat a key in capitals, a password in JSON, an address in a URL, a header in base64. A search for the plain
+text would miss each of them. So texts and values are compared in decoded form: without escapes of JSON, URLs and HTML,
+without regard to case, and with base64 decoded.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _ESCAPED = re.compile(
     r"(?P<url>(?:%(?:25)*[0-9a-f]{2})+)|(?P<json>(?:\\+u[0-9a-f]{4})+)|(?P<html>&\#?\w+;)|(?P<escape>\\+)|.",
     re.IGNORECASE | re.DOTALL,
 )
-#: Shorter values are in any base64 by chance (characters).
+#: Characters; shorter values appear in base64 by chance.
 _MIN_BASE64_LENGTH = 4
 _ESCAPES = frozenset("%\\&")
-#: The base64 of the shortest secret has so many letters; a slash and a plus may be escaped in it.
+#: Six letters are the base64 of the shortest secret; slash and plus may be escaped.
 _BASE64 = re.compile(r"(?:[a-z0-9+/_-]|\\/|%2[bf]){6,}(?:=|%3d)*", re.IGNORECASE)
 
 Span = tuple[int, int]
 
 
 class Redactor:
-    """Values that are to be seen in no text."""
+    """Masks a set of values in any text."""
 
     def __init__(self, values: Iterable[str]) -> None:
         plain = set(values)
@@ -41,7 +41,7 @@ class Redactor:
         }
 
     def redact(self, text: str) -> str:
-        """The text with a mask in the place of each value; values that overlap are one."""
+        """The text with each value replaced by a mask; overlapping values become one mask."""
         if not self._values:
             return text
         shown, end = [], 0
@@ -51,7 +51,7 @@ class Redactor:
         return "".join([*shown, text[end:]])
 
     def _in_letters(self, text: str) -> Iterator[Span]:
-        """As it stands, too: what comes before a value may look like the beginning of an escape."""
+        """Search the plain text too: the letters before a value may look like the beginning of an escape."""
         for reading in (_DecodedText(text, _ONE_LETTER), _DecodedText(text, _ESCAPED)):
             for value in self._values:
                 yield from reading.spans(value)
@@ -64,7 +64,7 @@ class Redactor:
 
 
 class _DecodedText:
-    """A text as it is meant, and where in the text each letter of that stands."""
+    """A decoded text, with the position of each of its letters in the original."""
 
     def __init__(self, text: str, pattern: re.Pattern[str]) -> None:
         letters: list[str] = []
@@ -89,7 +89,7 @@ def _spellings(value: str) -> Iterator[str]:
 
 
 def _normalize(text: str) -> str:
-    """Upper and lower case, and a space and how URLs write it."""
+    """Ignore case, and treat a space like the plus of URLs."""
     return text.casefold().replace(" ", "+")
 
 
@@ -116,7 +116,7 @@ def _to_text(content: bytes) -> str:
 
 
 def _base64_decoded(run: str) -> Iterator[str]:
-    """What the base64 may mean; letters before it may belong to something else."""
+    """The four possible decodings: up to three letters before the base64 may belong to other text."""
     letters = _to_text(unquote_to_bytes(run)).replace("\\", "").rstrip("=").replace("-", "+").replace("_", "/")
     for skipped in range(4):
         whole = letters[skipped:]
@@ -129,7 +129,7 @@ def _fold_bytes(content: bytes) -> str:
 
 
 def _merge(spans: Iterable[Span]) -> list[Span]:
-    """In order, and what overlaps or touches as one."""
+    """The spans in order, with overlapping or adjacent ones merged."""
     found: list[Span] = []
     for start, stop in sorted(spans):
         if found and start <= found[-1][1]:

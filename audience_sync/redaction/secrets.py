@@ -1,4 +1,4 @@
-"""Which values may appear in no output? What came from the environment or files, and keys and passwords in URLs."""
+"""Collect secrets (variables, files, keys and passwords in URLs), and mask them in texts."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from audience_sync.redaction.finder import MASK, Redactor
 
 __all__ = ["MASK", "MIN_LENGTH", "api_keys_in_url", "collect_secrets", "mask_secrets", "passwords_in_url"]
 
-#: Shorter values (a port, `true`) would mask half of every output; no service gives such a key. Characters.
+#: Characters. Shorter values (a port, `true`) would mask half of every output, and no service has such keys.
 MIN_LENGTH = 4
 
-#: A password may hold a slash or an @: each reading of such a URL is masked.
+#: A password may contain a slash or an @: every interpretation of such a URL is masked.
 _PASSWORDS = (re.compile(r"://[^:/@\s]*:([^/\s]+)@"), re.compile(r"://[^:/@\s]*:([^@\s]+)@"))
-#: Of services that are called over HTTP, the user, the path or the query may be the key.
+#: For a service with HTTP, the user, the path or the query may be the key.
 _KEYS = (
     re.compile(r"https?://([^:/@\s]+)@"),
     re.compile(r"https?://[^/?#\s]+/([^?#\s]{8,})"),
     re.compile(r"https?://[^?#\s]+\?([^#\s]{8,})"),
 )
-#: So long is a part of a path or a query that may be a key alone (characters).
+#: Characters; a part of a path or query of this length may be a key by itself.
 _MIN_KEY_LENGTH = 8
 _PARAMETER = re.compile(
     r"[?&][^=&#\s]*(?:pass|pwd|token|secret|key|auth|credential|sig)[^=&#\s]*=([^&#\s]+)", re.IGNORECASE
@@ -32,7 +32,7 @@ _HEADER = re.compile(r"(?:bearer|basic|token|apikey|digest) +(\S.*)|whsec_(.+)",
 
 
 def collect_secrets(values: Iterable[str]) -> tuple[str, ...]:
-    """The values, and the keys and passwords that are a part of them; the longest come first."""
+    """The values, and the keys and passwords within them, the longest first."""
     plain = {part for value in values for text in (value, *value.splitlines()) for part in _secrets_in(text.strip())}
     found = {text for text in plain if len(text) >= MIN_LENGTH}
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
@@ -46,7 +46,7 @@ def _secrets_in(text: str) -> Iterator[str]:
 
 
 def _user_and_password(key: str) -> list[str]:
-    """What a header of basic authentication holds, and the password alone."""
+    """The decoded content of a header for basic authentication, and its password."""
     try:
         both = b64decode(key, validate=True).decode()
     except ValueError:
@@ -55,12 +55,12 @@ def _user_and_password(key: str) -> list[str]:
 
 
 def passwords_in_url(url: str) -> list[str]:
-    """The passwords in a URL, as written and as meant."""
+    """The passwords in a URL, as written and decoded."""
     return _with_decoded([found for pattern in (*_PASSWORDS, _PARAMETER) for found in pattern.findall(url)])
 
 
 def api_keys_in_url(url: str) -> list[str]:
-    """What may be a key in the URL of a service: the user, path and query, and each part that is long enough."""
+    """Possible keys in the URL of a service: user, path, query, and each part that is long enough."""
     found = [found for pattern in _KEYS for found in pattern.findall(url)]
     return _with_decoded(
         [*found, *(part for each in found for part in re.split("[/&=]", each) if len(part) >= _MIN_KEY_LENGTH)]
@@ -72,7 +72,7 @@ def _with_decoded(written: list[str]) -> list[str]:
 
 
 def mask_secrets(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets, however they are spelled in it."""
+    """The text with all spellings of the secrets masked."""
     return _redactor(tuple(secrets)).redact(text)
 
 

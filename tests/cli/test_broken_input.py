@@ -25,7 +25,7 @@ BROKEN = {
     "two_columns_of_one_name": (
         "g.csv",
         b"user_id,user_id\na,b\n",
-        ["g.csv, line 1: the column 'user_id' is there twice", "Give each"],
+        ["g.csv, line 1: the column 'user_id' appears twice", "Give each"],
     ),
     "long_row": ("h.csv", b"user_id,age\nada,36\nbob,40,x\n", ["h.csv, line 3: 3 values", "2 columns"]),
     "short_row": ("i.csv", b"user_id,age\nada,36\nbob\n", ["i.csv, line 3: 1 value where", "2 columns"]),

@@ -200,7 +200,7 @@ def test_a_stored_key_is_in_a_group_once_and_has_to_be_an_audience_of_the_config
     wrong = vip.run(command)
     said = " ".join((wrong.stdout + wrong.stderr).split())
     assert wrong.code == 2
-    assert "`best` is already priority_groups.one[0]: an audience is in one group, and once" in said
+    assert "`best` is already priority_groups.one[0]: an audience can be in one group only, and only once" in said
     assert "unknown audience `golt`. Audiences: Best (audiences of `names_from` can't be in a group)" in said
 
 
@@ -216,7 +216,8 @@ def test_a_group_that_is_wrong_is_refused(vip: Project) -> None:
         "priority_groups.one[1]: unknown audience `Sliver`. Did you mean `Silver`? "
         "(audiences of `names_from` can't be in a group)"
     ) in wrong.stderr
-    assert "priority_groups.one[2]: `plan` is a computed trait: only audiences are in a group" in wrong.stderr
+    assert "priority_groups.one[2]: `plan` is a computed trait: a group can only have audiences" in wrong.stderr
     assert (
-        "priority_groups.two[0]: `gold` is already priority_groups.one[0]: an audience is in one group, and once"
+        "priority_groups.two[0]: `gold` is already priority_groups.one[0]: "
+        "an audience can be in one group only, and only once"
     ) in wrong.stderr

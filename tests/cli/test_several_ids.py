@@ -124,8 +124,8 @@ def test_a_source_is_read_again_once_it_is_asked_for_more_ids(vip: Project) -> N
     ("entry", "problem"),
     [
         ({"ids": IDS, "user_id": "user_id"}, "audiences[0].ids: it has both `ids` and `user_id`"),
-        ({"ids": ["email"]}, "audiences[0].ids: it needs two columns at least"),
-        ({"ids": ["email", "email"]}, "audiences[0].ids[1]: `email` is there twice"),
+        ({"ids": ["email"]}, "audiences[0].ids: it needs at least two columns"),
+        ({"ids": ["email", "email"]}, "audiences[0].ids[1]: `email` appears twice"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(vip: Project, entry: dict[str, Any], problem: str) -> None:

@@ -134,7 +134,9 @@ def test_a_ca_file_of_the_environment_that_is_missing_is_an_error_by_its_variabl
     shop.configure(audiences=[VIP], proxy="environment")
     ended = shop.run("sync")
     assert ended.code == 2
-    assert "of the environment's REQUESTS_CA_BUNDLE: /nowhere/ca.pem does not exist" in " ".join(ended.stderr.split())
+    assert "the environment variable REQUESTS_CA_BUNDLE: /nowhere/ca.pem does not exist" in " ".join(
+        ended.stderr.split()
+    )
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_wrong_key_of_a_config_with_names_is_no_run_either(vip: Project) -> No
         ),
         (
             ("db", "copy", "sqlite:///"),
-            "error: invalid value for URL: a database in memory forgets what was sent; name a file: "
+            "error: invalid value for URL: a database in memory loses what was sent. Name a file: "
             "`sqlite:///audience_sync.db`\n  Help: audience-sync db copy --help\n",
         ),
     ],

@@ -56,7 +56,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         "audiences[0].source: unknown source `shoop`. Did you mean `shop`?",
         "audiences[0].guard.max_removd: unknown option. Did you mean `max_removed`?",
         "audiences[0].guard.max_added: write a share such as `30%`, or a whole number of users",
-        "audiences[1]: it has both `file` and `query`: keep one, leave out the other or make it null",
+        "audiences[1]: it has both `file` and `query`: keep one, and remove the other or set it to null",
         "audiences[1].destinations[0]: unknown destination `conect`. Did you mean `connect`?",
         "audiences[1].initial: it must be 'all', 'none' or 'manual'; did you mean `manual`?",
         "audiences[1].schedule.cron: the hour must be from 0 to 23",
@@ -83,12 +83,12 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         pytest.param("{source: shop, file: a.csv}", "audiences[0]: it needs `name` or `names_from`", id="no name"),
         pytest.param(
             "{name: A, names_from: a, source: shop, file: a.csv}",
-            "audiences[0]: it has both `name` and `names_from`: keep one, leave out the other or make it null",
+            "audiences[0]: it has both `name` and `names_from`: keep one, and remove the other or set it to null",
             id="two names",
         ),
         pytest.param(
             "{names_from: a, key: a, source: shop, file: a.csv}",
-            "audiences[0].key: `names_from` gives many audiences, each its own key: leave `key` out",
+            "audiences[0].key: `names_from` creates many audiences, each with its own key: remove `key`",
             id="one key for many",
         ),
         pytest.param(
@@ -104,7 +104,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         ),
         pytest.param(
             "{name: A, source: warehouse, query: select 1, partitions: hive}",
-            "audiences[0].partitions: `partitions` is for `files` sources, and `warehouse` is a database: leave it out",
+            "audiences[0].partitions: `partitions` is for `files` sources, and `warehouse` is a database: remove it",
             id="partitions of a database",
         ),
         pytest.param(
@@ -120,7 +120,8 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
         ),
         pytest.param(
             "{name: A, source: warehouse, query: select 1, expect: {max_age: 1h}}",
-            "audiences[0].expect: of a database `max_age` needs `modified`: a query for the time of the newest change",
+            "audiences[0].expect: for a database, `max_age` needs `modified`: "
+            "a query for the time of the newest change",
             id="the age of a database",
         ),
         pytest.param(
@@ -218,7 +219,7 @@ def test_what_is_wrong_with_an_audience(problems: Problems, audience: str, probl
         ),
         pytest.param(
             "store: sqlite://",
-            "store: a database in memory forgets what was sent; name a file: `sqlite:///audience_sync.db`",
+            "store: a database in memory loses what was sent. Name a file: `sqlite:///audience_sync.db`",
             id="a store in memory",
         ),
         pytest.param(
@@ -240,7 +241,7 @@ def test_what_is_wrong_with_an_audience(problems: Problems, audience: str, probl
         ),
         pytest.param(
             "schedule: {cron: '* * * * *', every: 5m}",
-            "schedule: it has both `cron` and `every`: keep one, leave out the other or make it null",
+            "schedule: it has both `cron` and `every`: keep one, and remove the other or set it to null",
             id="two schedules",
         ),
         pytest.param(
@@ -385,7 +386,7 @@ def test_text_that_is_no_config_says_where_and_why(problems: Problems, text: str
 
 def test_a_name_that_is_there_twice_is_found_with_its_lines(problems: Problems) -> None:
     text = ONE + "guard:\n  at_least: 1\n  at_least: 2\n"
-    assert problems(text) == ["guard.at_least: it is there twice, on lines 5 and 6: keep one"]
+    assert problems(text) == ["guard.at_least: it appears twice, on lines 5 and 6: keep one"]
 
 
 def test_a_config_that_is_too_large_is_said(tmp_path: Path, load_text: Load) -> None:
@@ -409,7 +410,7 @@ def test_a_secret_file_that_is_too_large_is_said(tmp_path: Path, load_text: Load
 def test_there_is_an_end_to_the_computed_traits(problems: Problems) -> None:
     names = ", ".join(f"t{number}" for number in range(251))
     found = problems(RIGHT + f"computed_traits: [{{source: shop, file: c.csv, traits: [{names}]}}]\n")
-    assert "computed_traits: 251 traits are too many: at most 250 go into a config" in found
+    assert "computed_traits: 251 traits are too many: a config can have at most 250" in found
     assert not any("too many" in each for each in problems(RIGHT + f"computed_traits: [{{traits: [{names[:-6]}]}}]\n"))
 
 

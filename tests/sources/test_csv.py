@@ -72,8 +72,8 @@ BROKEN = {
     "empty": (b"", ["a.csv is empty (0 bytes)", "header"]),
     "blank first line": (b"\nuser_id\nada\n", ["a.csv, line 1 is blank"]),
     "an open quote in the header": (b'"user_id,plan\nada,pro\n', ["a.csv, line 1", "quotes are broken"]),
-    "two columns of one name": (b"user_id,user_id\nada,bob\n", ["a.csv, line 1", "'user_id' is there twice"]),
-    "two other columns of one name": (b"user_id,x,x\nada,1,2\n", ["a.csv, line 1", "'x' is there twice"]),
+    "two columns of one name": (b"user_id,user_id\nada,bob\n", ["a.csv, line 1", "'user_id' appears twice"]),
+    "two other columns of one name": (b"user_id,x,x\nada,1,2\n", ["a.csv, line 1", "'x' appears twice"]),
     "missing column": (b"userid,plan\nada,pro\n", ["a.csv", "'user_id'", "Did you mean 'userid'?", "userid, plan"]),
     "a long line": (
         b"user_id,plan\nada,pro\nbob," + b"x" * 2_000_000 + b"\neve,pro\n",

@@ -86,7 +86,7 @@ ERRORS = {
     "no SQL": ("selec 1", ["the query failed", "syntax error"]),
     "an unknown table": ("select user_id from nowhere", ["no such table: nowhere"]),
     "a missing column": ("select user_id as userid from predictions", ["'user_id'", "Did you mean 'userid'?"]),
-    "a column twice": ("select user_id, churn as user_id from predictions", ["'user_id' is there twice"]),
+    "a column twice": ("select user_id, churn as user_id from predictions", ["'user_id' appears twice"]),
     "bytes as ids": ("select x'00' as user_id", ["'user_id' has the type bytes"]),
     "a change": ("delete from predictions", ["readonly", "one SELECT and nothing else"]),
     "a setting that stays": ("pragma journal_mode = wal", ["not authorized"]),

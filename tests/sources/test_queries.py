@@ -92,7 +92,7 @@ ERRORS = {
     "an unknown file": ("select * from 'order.csv'", ["'order.csv'", "does not exist", "Did you mean 'orders.csv'?"]),
     "an unknown function": ("select nofun(1) as user_id", ["line 1, column 8", "nofun does not exist"]),
     "an answer without the user id": ("select 1 as userid", ["no column 'user_id'", "Did you mean 'userid'?"]),
-    "a column twice": ("select 1 as user_id, 2 as user_id", ["'user_id' is there twice"]),
+    "a column twice": ("select 1 as user_id, 2 as user_id", ["'user_id' appears twice"]),
     "two statements": ("select 1; select 2", ["one SELECT statement"]),
     "a change": ("create table x (a int)", ["one SELECT statement"]),
     "a value that can't be cast": (

@@ -135,7 +135,7 @@ EXCEL_ERRORS = {
         {"user_id": "userid"},
         "there is no column 'userid'. Columns: user_id, v. Did you mean 'user_id'?",
     ),
-    "a column twice": ({"user_id": "user_id", "file": "twice.xlsx"}, "'v' is there twice"),
+    "a column twice": ({"user_id": "user_id", "file": "twice.xlsx"}, "'v' appears twice"),
     "no workbook": ({"file": "text.xlsx"}, "text.xlsx is not a whole Excel workbook"),
 }
 

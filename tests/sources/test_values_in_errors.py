@@ -109,7 +109,7 @@ FIRST_ROWS = {
     "asked by name": ({"file": "people.csv"}, "there is no column 'user_id'. The first row has no names of columns"),
     "asked by SQL": ({"query": "select user_id from 'people.csv'"}, 'Referenced column "user_id" not found'),
     "one of several": ({"file": "*.csv"}, "only one of them has some columns"),
-    "twice the same": ({"file": "twice.tsv"}, "the column '...' is there twice"),
+    "twice the same": ({"file": "twice.tsv"}, "the column '...' appears twice"),
 }
 
 

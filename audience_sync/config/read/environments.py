@@ -1,4 +1,4 @@
-"""What does `--env NAME` change? An environment's overrides, laid over the rest of the config."""
+"""Apply the overrides of an environment (`--env NAME`) to the rest of the config."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from audience_sync.config.read.suggestions import unknown_name_message, unknown_
 def apply_environment(
     tree: RawConfig, name: str | None, parts: frozenset[str]
 ) -> tuple[RawConfig, list[ConfigProblem]]:
-    """The config with the environment's overrides; ``parts`` are the names a config may have at its top.
+    """The config with the environment's overrides, and the problems of all environments.
 
-    Mappings merge, lists are replaced, null removes; a destination of another type replaces the whole.
+    ``parts`` are the options at the top level. Mappings merge, lists are replaced, null removes, and a destination of
+    another type replaces the old one completely.
     """
     rest = {part: value for part, value in tree.items() if part != "environments"}
     environments = tree.get("environments") or {}
@@ -31,7 +32,7 @@ def apply_environment(
 
 
 def _only(parts: frozenset[str], overrides: RawConfig) -> RawConfig:
-    """Without the unknown parts, which have been found already."""
+    """The overrides without unknown options, which are reported already."""
     return {part: value for part, value in overrides.items() if part in parts}
 
 

@@ -1,4 +1,4 @@
-"""Where do relative paths and short URLs point? The spelling that the rest of the program uses."""
+"""Make paths absolute and URLs canonical, and check URLs of databases."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
 
 def folder_url(text: str, folder: Path) -> str:
-    """A `files:` source: URLs (``s3://``) as they are, paths absolute."""
+    """The location of a `files:` source: a URL (``s3://``) stays unchanged, a path becomes absolute."""
     return text if "://" in text else absolute_path(text, folder)
 
 
 @dataclass(frozen=True, slots=True)
 class SqliteUrl:
-    """The address of an SQLite file. ``path`` is the file's own, decoded."""
+    """The URL of an SQLite file. ``path`` is decoded."""
 
     driver: str
     path: str
@@ -29,13 +29,13 @@ class SqliteUrl:
 
     @classmethod
     def parse(cls, url: str) -> Self | None:
-        """None for every other database, and for an address without a file."""
+        """None for other databases, and for a URL without a file."""
         match = _SQLITE_FILE.fullmatch(url)
         return match and cls(match[1], unquote(match[2], errors="surrogateescape"), match[3] or "")
 
     @property
     def is_file(self) -> bool:
-        """Neither in memory nor a `file:` URI, which SQLite reads itself."""
+        """False for a database in memory, and for a `file:` URI, which SQLite reads itself."""
         return self.path != ":memory:" and not self.path.startswith("file:")
 
     @property
@@ -45,12 +45,12 @@ class SqliteUrl:
 
 
 def sqlite_url(path: str | Path) -> str:
-    """The URL that means exactly this file, whatever its name has in it."""
+    """The URL of this file, with special characters of its name encoded."""
     return SqliteUrl("sqlite", str(path)).text
 
 
 def database_url(url: str, folder: Path) -> str:
-    """SQLite's file made absolute; PostgreSQL by psycopg 3, whatever SQLAlchemy's version would take."""
+    """The URL with SQLite's file as an absolute path, and PostgreSQL with psycopg 3 in every version of SQLAlchemy."""
     if sqlite := SqliteUrl.parse(url):
         if not sqlite.is_file:
             return url
@@ -59,18 +59,18 @@ def database_url(url: str, folder: Path) -> str:
 
 
 def store_problem(url: str) -> str | None:
-    """Why this can't be a store, or None."""
+    """The reason why this URL can't be the store's, or None."""
     if "://" not in url:
         return "it must be a URL: `sqlite:///audience_sync.db`, or `postgresql://user@host/database`"
     if not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?://", url):
         return "the store is SQLite (`sqlite:///...`) or PostgreSQL (`postgresql://...`)"
     if re.fullmatch(r"sqlite(\+\w+)?://(/(:memory:)?)?(\?.*)?", url):
-        return "a database in memory forgets what was sent; name a file: `sqlite:///audience_sync.db`"
+        return "a database in memory loses what was sent. Name a file: `sqlite:///audience_sync.db`"
     return url_problem(url)
 
 
 def url_problem(url: str) -> str | None:
-    """Why a database's URL would mean another one than its writer meant, or None."""
+    """The reason why a database's URL is ambiguous, or None."""
     sqlite = SqliteUrl.parse(url)
     if sqlite and not _OPTIONS.fullmatch(sqlite.query):
         return "a `?` in it begins options, `?timeout=30`; in a file's name write `%3F` instead"
@@ -78,7 +78,10 @@ def url_problem(url: str) -> str | None:
 
 
 def password_problem_in_url(url: str) -> str | None:
-    """Why the password can't be told from the host, or None: the rest of it would be looked up, and shown."""
+    """The reason why the password is not separable from the host, or None.
+
+    The rest of such a password would be looked up as a host, and appear in errors.
+    """
     if re.match(r"[\w+.-]+://[^:/]*:[^@]*@[^/?]*@", url):
         return "the password in it has an `@`: write `%40` instead (and `%3A` for `:`, `%2F` for `/`, `%25` for `%`)"
     return None

@@ -1,4 +1,4 @@
-"""Where in the config is a problem? Findings by place, to be reported all at once."""
+"""Describe problems of the config by config path, and report all of them at once."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def dotted(path: ConfigPath) -> str:
 
 
 def config_error(findings: Iterable[ConfigProblem], secrets: Iterable[str] = ()) -> ConfigError:
-    """Every finding once, in its order; a secret in a message is masked."""
-    known = tuple(secrets)
-    problems = (Problem(dotted(found.path), mask_secrets(found.message, known)) for found in findings)
+    """An error with each problem once, in this order, and with secrets masked."""
+    hidden = tuple(secrets)
+    problems = (Problem(dotted(found.path), mask_secrets(found.message, hidden)) for found in findings)
     return ConfigError(list(dict.fromkeys(problems)))
 
 
 def children(value: object) -> Iterator[tuple[str | int, Any]]:
-    """The parts of a mapping or a list, by name or index; nothing for a plain value."""
+    """The items of a mapping or a list, by name or index; nothing for a plain value."""
     if isinstance(value, dict):
         yield from value.items()
     elif isinstance(value, list):

@@ -6,19 +6,19 @@ import re
 from dataclasses import dataclass
 
 BROKEN = "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
-#: References within references: deeper ones are a mistake, or an attack on Python's stack.
+#: Levels of references within references: more are a mistake, or an attack on Python's stack.
 MAX_NESTING = 50
 _TOKEN = re.compile(r"\$\$\{|\$\{|\}")
 _HEAD = re.compile(r"\$\{(?:(?P<file>file:)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-)?)")
 
 
 class BrokenReferenceError(ValueError):
-    """A `${` that is no reference, isn't closed, or is nested too deep."""
+    """A `${` that does not begin a valid reference, is not closed, or is nested too deeply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """``default``: None where the reference has none."""
+    """``default`` is None if the reference has no default."""
 
     name: str
     default: ParsedText | None
@@ -29,19 +29,19 @@ class FileContent:
     path: ParsedText
 
 
-#: Literal texts and references, in their order.
+#: Literal texts and references, in order.
 ParsedText = tuple[str | Variable | FileContent, ...]
 
 
 def parse(text: str) -> ParsedText:
-    """What a text of the config consists of. Raises BrokenReferenceError."""
+    """The literal texts and references of a text. Raises BrokenReferenceError."""
     parts, end = _parse_text(text, 0, 0)
     assert end == len(text)
     return parts
 
 
 def _parse_text(text: str, start: int, depth: int) -> tuple[ParsedText, int]:
-    """The parts up to the brace that closes a reference (``depth`` > 0) or the end; and where that is."""
+    """The parts up to the closing brace of a reference (``depth`` > 0) or up to the end, and its position."""
     if depth > MAX_NESTING:
         raise BrokenReferenceError(f"variables are nested deeper than {MAX_NESTING} times: write fewer")
     parts, escaped = list[str | Variable | FileContent](), 0
@@ -65,7 +65,7 @@ def _parse_text(text: str, start: int, depth: int) -> tuple[ParsedText, int]:
 
 
 def _parse_reference(text: str, start: int, depth: int) -> tuple[Variable | FileContent, int]:
-    """The reference that begins here, and where the text after it begins."""
+    """The reference at this position, and the position after it."""
     head = _HEAD.match(text, start)
     if head is None:
         raise BrokenReferenceError(BROKEN)

@@ -1,4 +1,4 @@
-"""Write the problem with an unknown name, with "Did you mean" or the names that there are."""
+"""Write messages about unknown names, with "Did you mean" or the list of valid names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from difflib import get_close_matches
 
 
 def unknown_name_message(what: str, name: str, known: Iterable[str], *, listed: bool = True) -> str:
-    """The problem with ``name``, and the nearest known one; where none is near, all of them (``listed``)."""
+    """An unknown name, with the nearest valid one; without a near one, with all of them if ``listed``."""
     return _unknown(f"unknown {what} `{name}`", name, known, _plural_heading(what) if listed else "")
 
 
 def unknown_option(name: str, known: Iterable[str]) -> str:
-    """The same of an option, whose name stands in the problem's path already."""
+    """The same for an option, whose name is part of the problem's path."""
     return _unknown("unknown option", name, known, "Options")
 
 
@@ -30,7 +30,7 @@ def _plural_heading(what: str) -> str:
 
 
 def not_found_message(what: str, names: Iterable[str], known: Iterable[str]) -> str:
-    """What a person typed and nothing has, with the nearest name there is: one or two sentences for each."""
+    """One or two sentences for each name that does not exist, with the nearest name."""
     there = sorted(known)
     return " ".join(
         f"there is no {what} '{name}'." + (f" Did you mean '{nearest}'?" if (nearest := _nearest(name, there)) else "")

@@ -1,6 +1,6 @@
-"""What do `5m`, `50/s`, `20%` and `768MB` mean? Short texts to plain values.
+"""Parse durations, rates, shares and sizes: `5m`, `50/s`, `20%`, `768MB`.
 
-Every function raises ValueError with the remedy and without the text itself, which may be a secret.
+Every parser raises ValueError with the remedy and without the text itself, which may be a secret.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-#: No option takes a number of more; Python refuses to read one of more than 4,300.
+#: No option has longer numbers. Python refuses to parse integers of more than 4,300 digits.
 MAX_DIGITS = 100
 TOO_LONG = f"a number has at most {MAX_DIGITS} digits"
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -42,7 +42,7 @@ def parse_duration(value: object) -> timedelta:
 
 
 def duration_text(duration: timedelta) -> str:
-    """As it would be written in the config, in the largest unit that gives a whole number."""
+    """A duration as in the config, in the largest unit that gives a whole number."""
     milliseconds = round(duration / timedelta(milliseconds=1))
     for unit in ("d", "h", "m", "s"):
         size = round(_SECONDS[unit] * 1000)
@@ -52,7 +52,7 @@ def duration_text(duration: timedelta) -> str:
 
 
 def parse_rate(value: object) -> float:
-    """Times per second."""
+    """A rate as a number per second."""
     number, unit = _parts(
         rf"{_NUMBER}/(s|m|h)", value, "a rate is a number per second, minute or hour: 50/s, 100/m, 3000/h"
     )
@@ -63,7 +63,7 @@ def parse_rate(value: object) -> float:
 
 
 def parse_share(value: object) -> float:
-    """1 is everything. More than everything can only be written as a percentage (`250%`)."""
+    """A share as a number: 1.0 is 100%. More than 100% can only be written as a percentage (`250%`)."""
     if isinstance(value, str) and re.fullmatch(r"[01]?\.\d+", value.strip()):
         value = float(value)  # as a variable gives it
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
@@ -73,7 +73,7 @@ def parse_share(value: object) -> float:
 
 
 def parse_size(value: object) -> int:
-    """Bytes. 1MB is 1,000,000 and 1MiB 1,048,576."""
+    """A size in bytes. 1MB is 1,000,000 and 1MiB is 1,048,576."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     number, unit = _parts(rf"{_NUMBER}\s*([kmgt]?i?b)", value, "a size is a number and a unit: 768MB, 1GB, 512MiB")
@@ -86,7 +86,7 @@ def parse_size(value: object) -> int:
 
 
 def parse_whole(text: str) -> int:
-    """Digits as a number."""
+    """Digits as an integer. Raises ValueError for more than ``MAX_DIGITS``."""
     if len(text.strip()) > MAX_DIGITS:
         raise ValueError(TOO_LONG)
     return int(text)

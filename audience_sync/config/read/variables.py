@@ -1,4 +1,4 @@
-"""What do `${NAME}` and `${file:/path}` stand for? Values from the environment and from files."""
+"""Resolve `${NAME}` and `${file:/path}` to values from the environment and from files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children
 from audience_sync.config.read.references import BrokenReferenceError, FileContent, ParsedText, Variable, parse
 
-#: A secret in a file is no longer.
+#: Maximum length of a secret in a file.
 MAX_CHARACTERS = 100_000
 
 
 @dataclass
 class Resolver:
-    """Fills in variables; gathers what is missing, the values that may be secrets, and the files they are in.
+    """Resolves references; collects problems, the values (which may be secrets), and the files that were read.
 
     Paths of files are relative to ``folder``.
     """
@@ -40,7 +40,7 @@ class Resolver:
         return parts if isinstance(value, dict) else value
 
     def _resolve_text(self, text: str, path: ConfigPath) -> str:
-        """The text with what its references stand for; as written where one of them can't be resolved."""
+        """The text with its references resolved; unchanged if one of them can't be resolved."""
         try:
             parts = parse(text)
         except BrokenReferenceError as error:
@@ -57,7 +57,7 @@ class Resolver:
             return None
 
     def _value(self, part: str | Variable | FileContent) -> str:
-        """Raises LookupError. A default that isn't used is not looked at: its variables may be missing."""
+        """Raises LookupError. A default that isn't used is not resolved: its variables may be missing."""
         match part:
             case str():
                 return part

@@ -1,4 +1,4 @@
-"""What does the file say? YAML to plain values; what YAML would silently pass over becomes a finding."""
+"""Read the YAML file as plain values, and report what YAML would silently ignore."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audience_sync.errors import NoConfigError
 
 _STR, _MERGE, _TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-#: No config is larger, in the file or with its aliases written out.
+#: Maximum size of a config, in the file and with its aliases expanded.
 MAX_BYTES, MAX_PARTS = 5_000_000, 200_000
 _MISSING = (
     "the file does not exist. Create an example project: audience-sync init my-project; or name it: --config FILE"
@@ -32,7 +32,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def read(path: Path) -> tuple[RawConfig, list[ConfigProblem]]:
-    """The file's values, and which names are there twice. Raises ConfigError where it can't be read."""
+    """The file's values, and the problems with its names. Raises ConfigError if it can't be read."""
     try:
         with path.open("rb") as file:
             return parse(file.read(MAX_BYTES + 1))
@@ -43,7 +43,7 @@ def read(path: Path) -> tuple[RawConfig, list[ConfigProblem]]:
 
 
 def parse(content: bytes) -> tuple[RawConfig, list[ConfigProblem]]:
-    """As `read`, from the file's bytes."""
+    """The same as `read`, from the file's bytes."""
     if len(content) > MAX_BYTES:
         raise config_error([ConfigProblem((), f"it is larger than {MAX_BYTES:,} bytes: is this the config?")])
     try:
@@ -61,9 +61,9 @@ def parse(content: bytes) -> tuple[RawConfig, list[ConfigProblem]]:
 def _check_names(
     node: yaml.Node | None, path: ConfigPath, above: set[int], counted: Iterator[int]
 ) -> Iterator[ConfigProblem]:
-    """Finds names that are there twice and texts that can't be stored, and makes every name text on the way."""
+    """Yield repeated names and texts that can't be stored. As a side effect, tag every name as text."""
     if next(counted) > MAX_PARTS:
-        raise ValueError(f"with its aliases written out it has more than {MAX_PARTS:,} parts")
+        raise ValueError(f"with its aliases expanded it has more than {MAX_PARTS:,} parts")
     if id(node) in above:
         raise ValueError(f"{_line(node)}the alias contains itself")
     inner = above | {id(node)}
@@ -90,12 +90,12 @@ def _repeated_names(node: yaml.MappingNode, path: ConfigPath) -> Iterator[Config
             name.tag = _STR
         if name.value in first and name.tag != _MERGE:
             lines = f"lines {_line_number(first[name.value])} and {_line_number(name)}"
-            yield ConfigProblem((*path, name.value), f"it is there twice, on {lines}: keep one")
+            yield ConfigProblem((*path, name.value), f"it appears twice, on {lines}: keep one")
         first.setdefault(name.value, name)
 
 
 def _syntax_message(error: Exception) -> str:
-    """Where and what, without the line itself: it may hold a secret."""
+    """Position and problem, without the line itself: it may contain a secret."""
     if isinstance(error, yaml.MarkedYAMLError):
         # {key: ${NAME}} is the mistake that this program's variables invite.
         hint = "; a variable in braces needs quotes" if str(error.problem).endswith("got '{'") else ""

@@ -1,4 +1,4 @@
-"""Which options has every destination? The base that each destination's own options extend."""
+"""Define the base of all sections, the units of options, and the options that every destination has."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from audience_sync.config.read.paths import absolute_path
 from audience_sync.config.read.units import parse_duration, parse_rate, parse_size
 from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
 
-#: The most that ``max_answer`` may be (bytes): every sender may hold one answer in memory.
+#: The upper limit of ``max_answer`` in bytes: each sender may hold one answer in memory.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class StrictModel(BaseModel):
-    """A part of the config: immutable, unknown names are problems, and no error repeats a value.
+    """A section of the config: immutable, without unknown options, and with errors that repeat no value.
 
-    Validators are built when they are used first: looking at the store needs few of them.
+    pydantic builds a validator at its first use: commands that read only the store need few of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
@@ -44,14 +44,18 @@ Size = Annotated[
 
 
 class Events(StrictModel):
-    """What track calls are named that tell of a user who entered or left an audience."""
+    """The names of the track calls for users who enter or leave an audience."""
 
-    entered: str = Field(default="Audience Entered", min_length=1, description="The name where a user entered.")
-    exited: str = Field(default="Audience Exited", min_length=1, description="The name where a user left.")
+    entered: str = Field(
+        default="Audience Entered", min_length=1, description="The name of the call for a user who entered."
+    )
+    exited: str = Field(
+        default="Audience Exited", min_length=1, description="The name of the call for a user who left."
+    )
 
 
 def _parse_events(value: object) -> object:
-    """`true` is the names as they come, `false` none."""
+    """`true` means the default names, `false` no track calls."""
     return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
@@ -67,33 +71,35 @@ def _check_answer_size(size: int) -> int:
 class DestinationOptions(StrictModel):
     """Options that every destination has."""
 
-    #: The options that name a file which the destination writes.
+    #: Options that name a file that the destination writes.
     written_files: ClassVar[tuple[str, ...]] = ()
 
-    type: str = Field(description="Which protocol the destination speaks.")
-    rate_limit: Rate | None = Field(default=None, description="Most requests in a time, such as `50/s`.")
-    concurrency: int = Field(default=4, ge=1, le=64, description="Requests under way at once.")
+    type: str = Field(description="The type of the destination.")
+    rate_limit: Rate | None = Field(
+        default=None, description="Maximum number of requests per second, minute or hour, such as `50/s`."
+    )
+    concurrency: int = Field(default=4, ge=1, le=64, description="Number of requests in flight at the same time.")
     batch_size: int | None = Field(
-        default=None, ge=1, description="Most calls in a request; default: what the destination takes."
+        default=None, ge=1, description="Maximum number of calls per request; default: what the destination accepts."
     )
     timeout: Duration = Field(
         default=timedelta(seconds=30),
-        description="Time for one whole request, from connecting to the last byte.",
+        description="Time limit for one whole request, from connecting to the last byte.",
     )
     give_up_after: Duration = Field(
         default=timedelta(minutes=5),
-        description="End the run's delivery after so long without progress; its calls stay pending.",
+        description="The delivery of a run stops after this time without progress; its calls stay pending.",
     )
 
     max_answer: Annotated[Size, AfterValidator(_check_answer_size)] | None = Field(
         default=None,
-        description="Most that is read of an answer, `64KB` to `4MiB`; default: what the destination needs (1 MiB).",
+        description="Maximum size of an answer, `64KB` to `4MiB`; default: what the destination needs (1 MiB).",
         json_schema_extra={"examples": ["2MB"]},
     )
     events: EventsText = Field(
         default=None,
-        description="`true`: a track call too for every user who enters or leaves an audience, once everyone has been "
-        "told of it; `{entered: ..., exited: ...}` names them.",
+        description="`true`: also send a track call for every user who enters or leaves an audience, after the "
+        "audience's backfill is complete; `{entered: ..., exited: ...}` sets their names.",
     )
 
     ca_file: CaFile | None = Field(
@@ -107,15 +113,15 @@ class DestinationOptions(StrictModel):
     )
 
     def foreign_files(self) -> Iterator[tuple[str, str]]:
-        """The options that name an existing file with content of another kind, each with what that means."""
+        """Options that name an existing file with foreign content, each with the problem."""
         yield from ()
 
     def located(self, folder: Path) -> Self:
-        """The options with their paths made absolute; ``folder`` is the config file's."""
+        """The options with absolute paths; ``folder`` is the folder of the config file."""
         del folder
         return self
 
     def reached(self, folder: Path, ca_file: str | None, proxy: str | None) -> Self:
-        """The options with the whole config's `ca_file` and `proxy` where they have none of their own."""
+        """The options with the config's `ca_file` and `proxy` as defaults."""
         own = absolute_path(self.ca_file, folder) if self.ca_file else ca_file
         return self.model_copy(update={"ca_file": own, "proxy": self.proxy or proxy})

@@ -1,4 +1,4 @@
-"""Is this what a crontab takes? Five fields, checked here with the remedy, and a day that comes at all."""
+"""Check a cron expression: five valid fields, and at least one date that matches."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _FIELDS = (
 
 
 def parse_cron(text: str) -> str:
-    """The expression with single spaces; ``@daily`` and its like as five fields. Raises ValueError."""
+    """The expression with single spaces, nicknames such as ``@daily`` as five fields. Raises ValueError."""
     parts = _NICKNAMES.get(text.strip().lower(), text).split()
     if len(parts) != len(_FIELDS):
         raise ValueError(f"a cron expression has five fields, {_EXAMPLE}")
@@ -62,7 +62,7 @@ def _refuse_never(text: str) -> None:
     try:
         next(CronSim(text, datetime(2000, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration):
-        raise ValueError("no month has such a day: it would never run") from None
+        raise ValueError("no month has such a day, so it would never run") from None
 
 
 def _check_item(field: _Field, item: str) -> None:

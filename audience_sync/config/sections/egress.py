@@ -1,4 +1,4 @@
-"""Check the options `ca_file` and `proxy`, of the config and of a destination: how other servers are reached."""
+"""Check the options `ca_file` and `proxy` of the config and of a destination."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pydantic import BeforeValidator, Field
 from audience_sync.config.read.paths import absolute_path, password_problem_in_url
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig
 
-#: Values of `proxy` that are not an address.
+#: Values of `proxy` other than an address.
 ENVIRONMENT, NO_PROXY = "environment", "none"
-#: What `environment` reads: proxies by the kind of address, and which file has the CAs, the first one that is set.
+#: Variables that `proxy: environment` reads: proxies by scheme, and the file of CAs (the first one that is set).
 PROXY_VARIABLES = ("https_proxy", "http_proxy", "all_proxy", "no_proxy")
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -23,7 +23,10 @@ _FORMS = "`http://proxy.example.com:3128`, `environment` or `none`"
 
 
 def _parse_proxy(value: object) -> str:
-    """YAML reads `no`, `off` and `false` as one. Errors never repeat the address: it may carry a password."""
+    """The option `proxy`, normalised. YAML reads `no`, `off` and `false` as the same value.
+
+    Raises ValueError, without the address: it may contain a password.
+    """
     if value is False:
         return NO_PROXY
     if not isinstance(value, str):
@@ -54,14 +57,14 @@ CaFile = Annotated[str, Field(min_length=1)]
 ProxyText = Annotated[str, BeforeValidator(_parse_proxy, json_schema_input_type=str)]
 CA_FILE = "A file with certificates (PEM) of CAs that are trusted in addition to the public ones"
 PROXY = (
-    "The proxy on the way: its address, `none`, or `environment` for the variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY "
-    "and NO_PROXY (and REQUESTS_CA_BUNDLE or SSL_CERT_FILE where `ca_file` is not set)"
+    "The proxy for requests: an address, `none`, or `environment` for the variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY "
+    "and NO_PROXY (and REQUESTS_CA_BUNDLE or SSL_CERT_FILE if `ca_file` is not set)"
 )
 PROXY_EXAMPLES = ["http://user:password@proxy.example.com:3128", "environment"]
 
 
 def find_problems(tree: RawConfig, folder: Path, variables: Mapping[str, str]) -> Iterator[ConfigProblem]:
-    """Files of CAs that can't be used, by where the config names them."""
+    """Problems with files of CAs, at the options that name them."""
     for path, part in _parts(tree):
         file = part.get("ca_file")
         if isinstance(file, str) and file and (problem := ca_problem(absolute_path(file, folder))):
@@ -69,7 +72,7 @@ def find_problems(tree: RawConfig, folder: Path, variables: Mapping[str, str]) -
         if part.get("proxy") == ENVIRONMENT and file is None and (named := ca_variable(variables)):
             name, ca_file = named
             if problem := ca_problem(ca_file):
-                yield ConfigProblem((*path, "proxy"), f"of the environment's {name}: {problem}")
+                yield ConfigProblem((*path, "proxy"), f"the environment variable {name}: {problem}")
 
 
 def _parts(tree: RawConfig) -> Iterator[tuple[ConfigPath, Mapping[str, object]]]:
@@ -81,7 +84,7 @@ def _parts(tree: RawConfig) -> Iterator[tuple[ConfigPath, Mapping[str, object]]]
 
 
 def ca_variable(variables: Mapping[str, str]) -> tuple[str, str] | None:
-    """The variable that names a file of CAs, and the file."""
+    """The name of the first set variable for a file of CAs, and the file."""
     return next(((name, variables[name]) for name in CA_VARIABLES if variables.get(name)), None)
 
 
@@ -104,14 +107,14 @@ def ca_problem(path: str) -> str | None:
 
 
 def _conversion_hint(file: Path) -> str:
-    """What to do with the other form in which certificates are handed out."""
+    """How to convert a file in DER form, or nothing for other files."""
     with file.open("rb") as content:
         is_der = content.read(2) == b"\x30\x82"
     return f" Convert it: openssl x509 -inform der -in {file} -out {file.with_suffix('.pem')}" if is_der else ""
 
 
 def environment_secrets(proxies: list[str | None], variables: Mapping[str, str]) -> list[str]:
-    """The addresses of proxies that the environment may give, where one of these options asks it."""
+    """The proxies' addresses in the environment, if one of these options is `environment`."""
     if ENVIRONMENT not in proxies:
         return []
     values = (value for name, value in variables.items() if name.lower() in PROXY_VARIABLES[:3])

@@ -1,4 +1,4 @@
-"""What must a snapshot show before it is compared with the last one?"""
+"""Define the section `expect`: what a snapshot must meet before it is used."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Expect(StrictModel):
-    """A snapshot that isn't like this is refused: nothing of it is compared or sent."""
+    """Expectations: a snapshot that does not meet them fails, and nothing of it is compared or sent."""
 
-    rows: int | None = Field(default=None, ge=1, description="At least so many rows.", examples=[1000])
+    rows: int | None = Field(default=None, ge=1, description="Minimum number of rows.", examples=[1000])
     max_age: Duration | None = Field(
         default=None,
-        description="The newest of its files may not be older; of a database, the time that `modified` gives.",
+        description="Maximum age of the newest file; for a database, of the time that `modified` returns.",
         examples=["26h"],
     )
     modified: Text | None = Field(
         default=None,
-        description="For a `database` source: a cheap query for the time of the newest change.",
+        description="For a `database` source: a cheap query that returns the time of the newest change.",
         examples=["select max(updated_at) from predictions"],
     )
     marker: Text | None = Field(
         default=None,
-        description="A file that is written when the others are complete: it must be there, and be no older than they.",
+        description="A file that is written after all others: it must exist, and may not be older than they are.",
         examples=["_SUCCESS"],
     )
     manifest: Text | None = Field(
@@ -36,5 +36,5 @@ class Expect(StrictModel):
         examples=["_manifest.json"],
     )
     columns: Literal["same"] | None = Field(
-        default=None, description="`same`: columns and types must be those of the last snapshot that was taken."
+        default=None, description="`same`: columns and types must equal those of the last snapshot that was used."
     )

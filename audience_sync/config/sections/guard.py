@@ -1,4 +1,4 @@
-"""What do guards and schedules look like? The parts of the config that stand in several places."""
+"""Define guards, schedules and retention, and the types of their options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audience_sync.model import HistoryKind
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """How many may change in one run: a share of the members (0 to 1 and more), or a count."""
+    """The limit for one run: a share of the members (1.0 is 100%, more is possible), or a count of users."""
 
     share: float | None = None
     count: int | None = None
@@ -44,7 +44,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class MinStay:
-    """How long a member who is missing stays: a number of runs, or a time."""
+    """How long a missing member stays a member: a number of runs, or a time."""
 
     runs: int | None = None
     time: timedelta | None = None
@@ -131,39 +131,42 @@ TimeZone = Annotated[str, AfterValidator(_check_timezone)]
 Cron = Annotated[str, AfterValidator(parse_cron), Field(examples=["*/15 * * * *"])]
 
 _MAX_REMOVED = (
-    "Most members that may leave in one run, or users that may lose the value of a computed trait: a share of those "
-    "who were there, or a count."
+    "Maximum number of members who may leave in one run, or of users who may lose the value of a computed trait: a "
+    "share of those before, or a count."
 )
-_MAX_ADDED = "Most users that may enter in one run, likewise; the first creation is not guarded."
-_AT_LEAST = "Shares apply from so many changed rows on, so that a small audience may move freely."
-_TOLERANCE = (
-    "What was held counts as the same while no more than this share of the users whom it would change are others."
+_MAX_ADDED = (
+    "Maximum number of users who may enter in one run, as a share or a count; the first creation is not guarded."
 )
+_AT_LEAST = "Shares apply only if at least this number of rows changes, so that a small audience may change freely."
+_TOLERANCE = "A held snapshot counts as the same while at most this share of the users that it would change differs."
 
 
 class TotalGuard(StrictModel):
-    """What all audiences of a run may change together."""
+    """Limits for the changes of all audiences of a run together."""
 
     max_removed: ThresholdField | None = Field(
-        default=None, description="Most members that may leave: a share of the members of all, or a count."
+        default=None,
+        description="Maximum number of members who may leave: a share of the members of all audiences, or a count.",
     )
-    max_added: ThresholdField | None = Field(default=None, description="Most users that may enter, likewise.")
+    max_added: ThresholdField | None = Field(
+        default=None, description="Maximum number of users who may enter, as a share or a count."
+    )
 
 
 class Guard(StrictModel):
-    """Snapshots that would change too much are held until a person decides."""
+    """Limits: a snapshot that would change more is held until a person approves or rejects it."""
 
     max_removed: ThresholdField = Field(default=Threshold(share=0.3), description=_MAX_REMOVED)
     max_added: ThresholdField = Field(default=Threshold(share=1.0), description=_MAX_ADDED)
     at_least: int = Field(default=100, ge=0, description=_AT_LEAST)
     tolerance: ShareText = Field(default=0.05, description=_TOLERANCE)
     together: TotalGuard = Field(
-        default=TotalGuard(), description="Limits for all audiences of a run together, beside those of each."
+        default=TotalGuard(), description="Limits for all audiences of a run together, in addition to those of each."
     )
 
 
 class TraitsGuard(StrictModel):
-    """The own guard of computed traits; what is not given here is as in the config's `guard`."""
+    """The guard of one entry of computed traits; an option that is not set has the value of the config's `guard`."""
 
     max_removed: ThresholdField | None = Field(default=None, description=_MAX_REMOVED)
     at_least: int | None = Field(default=None, ge=0, description=_AT_LEAST)
@@ -175,7 +178,7 @@ class TraitsGuard(StrictModel):
 
 
 class GuardOverride(TraitsGuard):
-    """An audience's own guard; what is not given here is as in the config's `guard`."""
+    """The guard of one audience; an option that is not set has the value of the config's `guard`."""
 
     max_added: ThresholdField | None = Field(default=None, description=_MAX_ADDED)
 
@@ -185,19 +188,19 @@ def _parse_retention(value: object) -> object:
 
 
 class Retention(StrictModel):
-    """How long the history is kept, beside what is so now. A duration alone is meant for all of it."""
+    """How long the history is kept; the current state always stays. A single duration applies to all of it."""
 
     changes: Duration | None = Field(
         default=None,
-        description="What users had been and had before, until another run changed it. What each user has now stays, "
-        "and since when. Nothing goes that a destination has not been told yet.",
+        description="Ended memberships and previous trait values. The current ones stay, with the time since when. "
+        "Changes that are pending at a destination stay too.",
     )
-    requests: Duration | None = Field(default=None, description="What was sent and answered, request by request.")
-    rejected_rows: Duration | None = Field(default=None, description="Rows without a usable user id.")
+    requests: Duration | None = Field(default=None, description="Requests to destinations, with their answers.")
+    rejected_rows: Duration | None = Field(default=None, description="Invalid rows.")
     runs: Duration | None = Field(
         default=None,
-        description="What runs found of each audience and delivered to each destination, the times of schedules, and "
-        "alerts that are over. The runs themselves stay.",
+        description="The results of runs per audience and per destination, the times of schedules, and resolved "
+        "alerts. The runs themselves stay.",
     )
 
     def of(self, history: HistoryKind) -> timedelta | None:
@@ -209,15 +212,17 @@ RetentionText = Annotated[Retention, BeforeValidator(_parse_retention, json_sche
 
 
 class Schedule(StrictModel):
-    """When to run: one of `cron` or `every`. A cron expression alone may stand in its place."""
+    """When to run: one of `cron` or `every`. A plain cron expression is allowed too."""
 
-    cron: Cron | None = Field(default=None, description="A crontab's five fields; `@hourly`, `@daily` and so on.")
+    cron: Cron | None = Field(
+        default=None, description="The five fields of a crontab, or `@hourly`, `@daily` and so on."
+    )
     every: Annotated[Duration, AfterValidator(_check_interval)] | None = Field(
-        default=None, description="The time between two runs, such as `15m`; at most a year."
+        default=None, description="The time between two runs, such as `15m`; at most one year."
     )
     timezone: TimeZone | None = Field(
         default=None,
-        description="The time zone that `cron` is meant in; default: the config's `schedule`'s, else UTC.",
+        description="The time zone of `cron`; default: that of the config's `schedule`, else UTC.",
         examples=["Europe/Berlin"],
     )
 

@@ -1,4 +1,4 @@
-"""Where does a monitor find the numbers? The config's `metrics`."""
+"""Define the section `metrics`: where a monitor reads the metrics."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from audience_sync.config.sections.snapshot import Text
 
 
 class Metrics(StrictModel):
-    """Numbers for Prometheus: over HTTP while `audience-sync schedule` stays, in a file after every run."""
+    """Metrics for Prometheus: over HTTP while `audience-sync schedule` is running, in a file after every run."""
 
     port: int | None = Field(
         default=None,
         ge=1,
         le=65535,
-        description="The port at which `schedule` answers, at `/metrics`.",
+        description="The port on which `audience-sync schedule` serves `/metrics`.",
         examples=["9464"],
     )
-    host: Text = Field(default="127.0.0.1", description="The address at which it does; `0.0.0.0` for all.")
+    host: Text = Field(default="127.0.0.1", description="The address on which it listens; `0.0.0.0` for all.")
     file: Text | None = Field(
         default=None,
-        description="A file that every run writes, for node_exporter's textfile collector; readable by all. A relative "
-        "path counts from the config file.",
+        description="A file that every run writes, for node_exporter's textfile collector; all users of the machine "
+        "can read it. A relative path is relative to the config file.",
         examples=["/var/lib/node_exporter/audience_sync.prom"],
     )

@@ -1,4 +1,4 @@
-"""Where do the rows of a snapshot come from?"""
+"""Define sources, and where the rows of a snapshot come from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audience_sync.config.sections.expect import Expect
 from audience_sync.encodings import codec_of
 
 Text = Annotated[str, Field(min_length=1)]
-#: For one entry's read, unless the source has its own.
+#: Time limit for reading one entry, unless the source has its own.
 DEFAULT_TIMEOUT = timedelta(hours=1)
 
 
@@ -21,17 +21,15 @@ def _check_encoding(name: str) -> str:
     return name
 
 
-#: As written, so that a changed name reads the files again.
+#: Kept as written: a changed name changes the fingerprint, so the files are read again.
 Encoding = Annotated[str, AfterValidator(_check_encoding)]
 
 Partitions = Literal["hive"]
-_PARTITIONS = (
-    "`hive`: folders called `name=value` below the source's folder give their files a column of text; default: "
-)
+_PARTITIONS = "`hive`: folders named `name=value` below the source's folder add a text column to their files; default: "
 
 
 class SourceConfig(StrictModel):
-    """A place snapshots come from: one of `files` or `database`."""
+    """A source of snapshots: one of `files` or `database`."""
 
     files: Text | None = Field(
         default=None,
@@ -41,24 +39,25 @@ class SourceConfig(StrictModel):
     database: Text | None = Field(
         default=None,
         repr=False,  # may hold a password
-        description="An SQLAlchemy URL of a database.",
+        description="The SQLAlchemy URL of a database.",
         examples=["${WAREHOUSE_URL}"],
     )
     partitions: Partitions | None = Field(
-        default=None, description=_PARTITIONS + "a path gives no values. For everything that reads a `files` source."
+        default=None,
+        description=_PARTITIONS + "no columns from paths. It applies to everything that reads this source.",
     )
     timeout: Duration = Field(
         default=DEFAULT_TIMEOUT,
-        description="Time for the read of one audience or one entry of computed traits, from connecting to the last "
-        "row; also for a probe. What takes longer is stopped, and that entry alone fails.",
+        description="Time limit for reading one audience or one entry of computed traits, from connecting to the last "
+        "row, and for a probe. A read that takes longer is stopped, and only that entry fails.",
         examples=["15m"],
     )
 
 
 class RowsConfig(StrictModel):
-    """Where a snapshot's rows are."""
+    """The file or query with the rows of a snapshot."""
 
-    source: Text = Field(description="The name of one of `sources`.")
+    source: Text = Field(description="The name of a source.")
     file: Text | None = Field(
         default=None,
         description="A file of a `files` source: CSV, TSV, JSON lines, Parquet or Excel, also gzipped; "
@@ -79,23 +78,23 @@ class RowsConfig(StrictModel):
     sheet: Text | None = Field(
         default=None, description="The sheet of an Excel file; default: the first that is not hidden."
     )
-    partitions: Partitions | None = Field(default=None, description=_PARTITIONS + "as the source says.")
+    partitions: Partitions | None = Field(default=None, description=_PARTITIONS + "the source's `partitions`.")
 
 
 class SnapshotConfig(RowsConfig):
-    """Where the rows of a snapshot are, and how it is known to be the last one still."""
+    """The rows of a snapshot, how a change of it is detected, and what it must meet."""
 
     ids: list[Text] | None = Field(
         default=None,
-        description="Instead of `user_id`: columns of ids that a user has beside each other. Each of them is told, and "
-        "the first is needed in every row.",
+        description="Instead of `user_id`: several columns of ids of the same user. Calls are sent for each of them; "
+        "the first is required in every row.",
         examples=["[user_id, email]"],
     )
 
     probe: Text | None = Field(
         default=None,
-        description="For a `database` source: a cheap query whose answer changes whenever the snapshot does. While it "
-        "is the same the snapshot isn't read.",
+        description="For a `database` source: a cheap query whose answer changes with the snapshot. While the answer "
+        "stays the same, the snapshot is not read.",
         examples=["select max(updated_at), count(*) from predictions"],
     )
-    expect: Expect | None = Field(default=None, description="What the snapshot must be like to be used at all.")
+    expect: Expect | None = Field(default=None, description="What the snapshot must meet to be used.")

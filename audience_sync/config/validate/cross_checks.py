@@ -1,7 +1,7 @@
-"""Do the parts of the config fit together? The rules that span several of them.
+"""Check the rules that span several sections of the config.
 
-They look at the config before its parts are validated, and pass over what has another form than expected, so
-that everything that is wrong is found at once.
+The checks run before the sections are validated, and skip values of an unexpected form, so that one report has all
+problems.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawCon
 from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
 
-#: Computed traits of one config: each takes memory while it is compared, beside what DuckDB counts.
+#: Computed traits per config: each needs memory during the diff, in addition to what DuckDB counts.
 MAX_TRAITS = 250
 _NOTHING = "there is nothing to sync: give at least one entry in `audiences` or `computed_traits`"
 _FILE_OF_DATABASE = "`file` is for `files` sources, and `{source}` is a database: give a `query`"
@@ -22,10 +22,10 @@ _FILE_EXPECTED = "`{option}` is for `files` sources, and `{source}` is a databas
 _MODIFIED_OF_FILES = (
     "remove it. When the files of `{source}` were written is detected automatically; `modified` is for databases."
 )
-_BOTH_IDS = "it has both `ids` and `user_id`: make the column of `user_id` the first of `ids`, and leave `user_id` out"
-_ONE_ID = "it needs two columns at least: of one only, write `user_id: COLUMN` instead"
-_MODIFIED_MISSING = "of a database `max_age` needs `modified`: a query for the time of the newest change"
-_PARTITIONS_OF_DATABASE = "`partitions` is for `files` sources, and `{source}` is a database: leave it out"
+_BOTH_IDS = "it has both `ids` and `user_id`: make the column of `user_id` the first of `ids`, and remove `user_id`"
+_ONE_ID = "it needs at least two columns. For one column, write `user_id: COLUMN` instead"
+_MODIFIED_MISSING = "for a database, `max_age` needs `modified`: a query for the time of the newest change"
+_PARTITIONS_OF_DATABASE = "`partitions` is for `files` sources, and `{source}` is a database: remove it"
 _PROBE_OF_FILES = "remove it. Changed files of `{source}` are detected automatically; `probe` is for databases."
 
 
@@ -52,7 +52,7 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     count = sum(len(as_list(entry.get("traits"))) for _, entry in entries(traits, "computed_traits"))
     if count > MAX_TRAITS:
         yield ConfigProblem(
-            ("computed_traits",), f"{count:,} traits are too many: at most {MAX_TRAITS} go into a config"
+            ("computed_traits",), f"{count:,} traits are too many: a config can have at most {MAX_TRAITS}"
         )
     for part in ("suppressed", "aliases"):
         for path, entry in entries(as_list(tree.get(part)), part):
@@ -67,7 +67,7 @@ def store_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
 
 
 def entries(values: Sequence[Any], part: str) -> Iterator[tuple[ConfigPath, Mapping[str, Any]]]:
-    """The entries of a list that are mappings, with their places."""
+    """The entries of a list that are mappings, with their config paths."""
     for index, value in enumerate(values):
         if isinstance(value, Mapping):
             yield (part, index), value
@@ -89,7 +89,7 @@ def _source_problems(entry: Mapping[str, Any], sources: Mapping[str, Any], path:
 
 
 def _ids_problems(entry: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
-    """Several columns, each once, instead of one."""
+    """`ids` has several columns, each once, and replaces `user_id`."""
     ids = entry.get("ids")
     if not isinstance(ids, list):
         return
@@ -99,11 +99,11 @@ def _ids_problems(entry: Mapping[str, Any], path: ConfigPath) -> Iterator[Config
         yield ConfigProblem((*path, "ids"), _ONE_ID)
     for index, column in enumerate(ids):
         if column in ids[:index]:
-            yield ConfigProblem((*path, "ids", index), f"`{column}` is there twice: leave it out here")
+            yield ConfigProblem((*path, "ids", index), f"`{column}` appears twice: remove it here")
 
 
 def _expect_problems(entry: Mapping[str, Any], sources: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
-    """What can be known of files, and of databases."""
+    """Expectations that do not apply to the kind of source."""
     expect, source = as_mapping(entry.get("expect")), entry.get("source")
     if "files" in as_mapping(sources.get(str(source))):
         if expect.get("modified") is not None:
@@ -121,7 +121,7 @@ def _audience_problems(
 ) -> Iterator[ConfigProblem]:
     yield from _one_of(entry, ("name", "names_from"), path)
     if entry.get("names_from") is not None and entry.get("key") is not None:
-        yield ConfigProblem((*path, "key"), "`names_from` gives many audiences, each its own key: leave `key` out")
+        yield ConfigProblem((*path, "key"), "`names_from` creates many audiences, each with its own key: remove `key`")
     for index, name in enumerate(as_list(entry.get("destinations"))):
         if isinstance(name, str) and name not in destinations:
             yield ConfigProblem((*path, "destinations", index), unknown_name_message("destination", name, destinations))
@@ -140,7 +140,7 @@ def _one_of(entry: object, names: tuple[str, str], path: ConfigPath) -> Iterator
         yield ConfigProblem(path, f"it needs `{names[0]}` or `{names[1]}`")
     if len(given) > 1:
         yield ConfigProblem(
-            path, f"it has both `{names[0]}` and `{names[1]}`: keep one, leave out the other or make it null"
+            path, f"it has both `{names[0]}` and `{names[1]}`: keep one, and remove the other or set it to null"
         )
 
 

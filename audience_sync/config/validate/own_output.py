@@ -1,4 +1,4 @@
-"""Distinguish files that this program wrote from others, by how they begin."""
+"""Distinguish files that this program wrote from other files, by their beginning."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import re
 import stat
 from pathlib import Path
 
-#: What is read of a file (bytes): enough for the first line of nearly every file of calls.
+#: Bytes that are read: enough for the first line of nearly every file of calls.
 _BEGINNING_BYTES = 64 * 1024
 _CALL_TYPES = ("identify", "track", "alias")
-#: How each line of a file of calls begins; a crash may have torn the first one anywhere.
+#: The beginnings of lines in a file of calls; a crash may have cut the first line at any byte.
 _CALL_BEGINNINGS = tuple(f'{{"type":"{each}","messageId":"'.encode() for each in _CALL_TYPES)
 _METRICS = re.compile(rb"# (?:HELP|TYPE) audience_sync_")
 
@@ -21,7 +21,7 @@ def contains_other_than_calls(file: int | str | Path) -> bool:
     content = _beginning(file).lstrip()
     if not content or any(content.startswith(each) or each.startswith(content) for each in _CALL_BEGINNINGS):
         return False
-    try:  # another program may have written the lines again, with other spaces
+    try:  # another program may have reformatted the lines
         first = json.loads(content.partition(b"\n")[0])
     except (ValueError, RecursionError):
         return True
@@ -35,7 +35,7 @@ def contains_other_than_metrics(file: str | Path) -> bool:
 
 
 def _beginning(file: int | str | Path) -> bytes:
-    """Nothing of a file that is missing, can't be read, or is a device: whoever writes it reports that."""
+    """The first bytes; empty for a file that is missing, unreadable or a device, which its writer reports."""
     try:
         if isinstance(file, int):
             return os.pread(file, _BEGINNING_BYTES, 0)

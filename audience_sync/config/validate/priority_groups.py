@@ -1,4 +1,4 @@
-"""Which audiences exclude each other? `priority_groups`: of each a user is in the first that has them."""
+"""Check `priority_groups`: each audience exists, and is in one group, once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ NamesAndKeys = Iterable[tuple[str | None, str | None]]
 
 
 def audience_positions(audiences: NamesAndKeys) -> dict[str, int]:
-    """Which of the audiences a name or a key is that of; ``audiences`` are their names and keys. Keys go before names,
-    and what has no name (`names_from`) can't be called."""
+    """The index of the audience for each name and key; ``audiences`` are pairs of name and key.
+
+    Keys win over names. An audience without a name (`names_from`) can't be referred to.
+    """
     called = list(audiences)
     by_name = {name: index for index, (name, _) in enumerate(called) if name}
     return by_name | {key: index for index, (_, key) in enumerate(called) if key}
@@ -44,22 +46,22 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
 
 
 def _may_be_stored_key(text: str) -> bool:
-    """Whether it may be the stored key of an audience that has another name today: only the store can say."""
+    """Whether it may be the stored key of an audience that was renamed; only the store has these."""
     return re.fullmatch(r"[a-z0-9_]+", text) is not None
 
 
 def unknown_audience_message(text: str, names: Iterable[str]) -> str:
-    """What is wrong about an entry of a group that no audience has."""
+    """The message about an entry of a group that is not an audience."""
     return f"{unknown_name_message('audience', text, names)} (audiences of `names_from` can't be in a group)"
 
 
 def repeated_message(text: str, there: ConfigPath) -> str:
-    return f"`{text}` is already {dotted(there)}: an audience is in one group, and once"
+    return f"`{text}` is already {dotted(there)}: an audience can be in one group only, and only once"
 
 
 def _unknown_message(text: str, names: Sequence[str], traits: set[str]) -> str:
     if text in traits:
-        return f"`{text}` is a computed trait: only audiences are in a group"
+        return f"`{text}` is a computed trait: a group can only have audiences"
     return unknown_audience_message(text, names)
 
 
@@ -74,7 +76,7 @@ def _audience_names(audiences: list[Any]) -> Iterator[tuple[str | None, str | No
 
 
 def _trait_names(tree: RawConfig) -> Iterator[str]:
-    """Their columns, names and keys."""
+    """The columns, names and keys of all computed traits."""
     for _, entry in entries(as_list(tree.get("computed_traits")), "computed_traits"):
         for trait in as_list(entry.get("traits")):
             said = trait if isinstance(trait, Mapping) else {"column": trait}

@@ -1,4 +1,4 @@
-"""Which keys do the config's audiences and traits get? Refused, reserved and colliding ones are findings."""
+"""Check the keys of audiences and traits: refused, reserved and duplicate ones are problems."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from audience_sync.keys import (
     trait_key,
 )
 
-KeySource = tuple[
-    ConfigPath, str, Callable[[str], str]
-]  # where a key or a name stands, what it says, and how it is read
+#: The config path of a key or name, its text, and the function that derives the key from it.
+KeySource = tuple[ConfigPath, str, Callable[[str], str]]
 
 
 def find_problems(tree: RawConfig, profile_fields: frozenset[str]) -> Iterator[ConfigProblem]:
-    """``profile_fields``: what the config's destinations keep for the user's profile, normalised."""
+    """``profile_fields``: normalised keys that the config's destinations reserve for the user's profile."""
     first: dict[str, ConfigPath] = {}
     for wish in _audiences(tree):
         yield from _problems_with_key(wish, first, lambda key: reserved_reason(key, profile_fields))
@@ -72,7 +71,7 @@ def _traits(tree: RawConfig) -> Iterator[KeySource]:
 def _key_source(
     entry: Mapping[str, Any], path: ConfigPath, readers: Mapping[str, Callable[[str], str]]
 ) -> Iterator[KeySource]:
-    """The first of the names that is given, which is the one that counts."""
+    """The first option that is set determines the key."""
     given = next((name for name in readers if entry.get(name) is not None), None)
     if given is not None and isinstance(entry[given], str):
         yield (*path, given), entry[given], readers[given]

@@ -1,4 +1,4 @@
-"""What does pydantic say, in our words? Its errors as findings, with "did you mean", never with the value."""
+"""Translate errors of pydantic into problems, with "did you mean" and without the value."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MESSAGES = {
 
 
 def validate(model: type[Model], value: object, path: ConfigPath = ()) -> tuple[Model | None, list[ConfigProblem]]:
-    """The checked part that stands at ``path``, or None and everything that is wrong with it."""
+    """The validated section at ``path``, or None and all its problems."""
     try:
         return model.model_validate(value), []
     except ValidationError as error:
@@ -46,7 +46,7 @@ def validate(model: type[Model], value: object, path: ConfigPath = ()) -> tuple[
 
 def _problems(model: type[BaseModel], error: ValidationError, path: ConfigPath) -> Iterator[ConfigProblem]:
     for details in error.errors(include_url=False):
-        # pydantic marks a wrong name in a mapping by a part of its own.
+        # For an invalid name in a mapping, pydantic adds the part `[key]` to the path.
         yield ConfigProblem((*path, *(part for part in details["loc"] if part != "[key]")), _message(model, details))
 
 
@@ -71,7 +71,7 @@ def _did_you_mean(value: str, expected: str) -> str:
 
 
 def _model_at(model: type[BaseModel], path: list[int | str]) -> type[BaseModel]:
-    """The model that stands at ``path`` inside ``model``: indexes and free names are passed over."""
+    """The model at ``path`` inside ``model``; indexes and free names are skipped."""
     for part in path:
         field = model.model_fields.get(str(part))
         model = (field and _model_in(field.annotation)) or model
@@ -85,10 +85,10 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def as_mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is a mapping, else an empty one: what else it is has been found elsewhere."""
+    """The value if it is a mapping, else an empty one; another check reports the wrong form."""
     return value if isinstance(value, Mapping) else {}
 
 
 def as_list(value: object) -> list[Any]:
-    """The value where it is a list, else an empty one."""
+    """The value if it is a list, else an empty one."""
     return value if isinstance(value, list) else []

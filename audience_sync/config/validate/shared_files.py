@@ -1,4 +1,4 @@
-"""Find the paths of a project that are one and the same file, where at least one of them is written."""
+"""Find options that name the same file, if a run writes that file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _NEXT_TO_SQLITE = ("-wal", "-shm", "-journal")
 
 @dataclass(frozen=True, slots=True)
 class FileUse:
-    """A file that an option of the config or of the command line names. ``part``: the suffix of a file that SQLite
-    keeps next to a database. ``is_database``: SQLite reads and writes it, row by row, so that the store may be in a
-    source's database.
+    """A file that an option of the config or of the command line names.
+
+    ``suffix``: the suffix of a file that SQLite keeps next to a database. ``is_database``: SQLite reads and writes it
+    row by row, so the store may be in the database of a source.
     """
 
     option: str
@@ -32,41 +33,42 @@ class FileUse:
 
 @dataclass(frozen=True, slots=True)
 class _FileIdentity:
-    """What distinguishes two files: the inode of one that is there, the real path of one that is not."""
+    """The identity of a file: its inode if it exists, else its real path."""
 
     inode: tuple[int, int] | None
     path: str
 
 
 def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[FileUse]:
-    """An SQLite database, and the files next to it; nothing for other databases."""
+    """An SQLite database and the files next to it; nothing for other databases."""
     found = SqliteUrl.parse(url)
     if found and found.is_file:
         yield from (FileUse(option, f"{found.path}{part}", is_written, part, True) for part in ("", *_NEXT_TO_SQLITE))
 
 
 def refuse_store_as_config(store: str, config: str) -> None:
-    """Raise ConfigError if they are one file. For commands that read only the store's part of the config."""
+    """Raise ConfigError if both are the same file. For commands that read only the store's part of the config."""
     if problems := shared_paths([FileUse("the config", config), *database_uses("store", store, is_written=True)]):
         raise ConfigError(problems)
 
 
 def shared_paths(uses: Sequence[FileUse]) -> list[Problem]:
-    """A problem for every file that is written by one option and named by another: links are followed, symbolic and
-    hard ones. Devices, pipes and folders are no files that could be lost."""
+    """A problem for each file that one option writes and another one names, also by a symbolic or hard link.
+
+    Devices, pipes and folders are skipped: they can't be overwritten.
+    """
     files = defaultdict[_FileIdentity, list[FileUse]](list)
     for use in uses:
         if identity := _identity(use.path):
             files[identity].append(use)
-    found = dict[frozenset[str], Problem]()  # two options are named once, also where several of their files are one
+    found = dict[frozenset[str], Problem]()  # one problem per two options, even if they share several files
     for written, other in (pair for group in files.values() for pair in _pairs(group)):
         found.setdefault(frozenset((written.option, other.option)), _problem(written, other))
     return list(found.values())
 
 
 def _pairs(group: Sequence[FileUse]) -> Iterator[tuple[FileUse, FileUse]]:
-    """Of the uses of one file: the first that writes it with every other, each time one that writes it in front. Two
-    databases may be one."""
+    """Pairs of a writing use and another use of the same file. Two databases may be the same file."""
     by_option = {use.option: use for use in group}
     first = next((use for use in by_option.values() if use.is_written), None)
     for use in by_option.values():
@@ -99,6 +101,6 @@ def _quoted(option: str) -> str:
 
 
 def short_path(path: str) -> str:
-    """As seen from here, where that is shorter."""
+    """The path relative to the working directory if it is below it, else the absolute path."""
     here, full = Path(os.path.realpath(".")), Path(os.path.abspath(path))
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)

@@ -116,13 +116,13 @@ def nearest_name(word: str, words: Iterable[str]) -> str | None:
 
 def duplicate_column(file: str, name: str) -> SourceError:
     return SourceError(
-        f"{file}: the column {name!r} is there twice, so that it is unclear which one is meant. "
+        f"{file}: the column {name!r} appears twice, so it is unclear which one is meant. "
         "Nothing of it was used. Give each column a name of its own."
     )
 
 
 def refuse_duplicates(file: str, names: Iterable[str]) -> None:
-    """Raises SourceError for a name that is there twice; columns without a name are nobody's."""
+    """Raises SourceError for a name that appears twice; columns without a name are nobody's."""
     double = next((name for name, times in Counter(names).items() if name and times > 1), None)
     if double is not None:
         raise duplicate_column(file, "..." if looks_like_data([double]) else double)

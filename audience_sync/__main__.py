@@ -1,4 +1,4 @@
-"""``python -m audience_sync``: the same as the ``audience-sync`` command."""
+"""Run the ``audience-sync`` command as ``python -m audience_sync``."""
 
 from audience_sync.cli import main
 

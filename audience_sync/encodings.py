@@ -1,4 +1,4 @@
-"""Find the codec of a text file's encoding by any name that Python has for it."""
+"""Find the codec of a text file's encoding by any of its names in Python."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import codecs
 from difflib import get_close_matches
 from encodings.aliases import aliases
 
-#: A browser reads these names as Windows-1252, and so do their writers mean them: ISO 8859-1 has control characters
-#: where Windows has the euro sign and quotes.
+#: Read as Windows-1252, as browsers do and writers mean: ISO 8859-1 has control characters where Windows-1252 has the
+#: euro sign and quotes.
 _AS_WINDOWS_1252 = frozenset({"ascii", "iso8859-1", "latin-1", "latin_1"})
-#: Codecs of text that no file is written in.
+#: Text codecs in which no file is written.
 _NOT_FOR_FILES = frozenset(
     {"charmap", "idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 )
-#: What people call an encoding that has another name.
+#: Common names that Python does not have.
 _COMMON_NAMES = {"ansi": "cp1252", "ebcdic": "cp037", "unicode": "utf-16"}
 #: Codecs of mainframes, where the end of a line is often U+0085 instead of U+000A.
 EBCDIC = frozenset({"cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"})
@@ -27,10 +27,10 @@ _GUIDE = {
 
 
 def codec_of(encoding: str) -> str:
-    """The name of Python's codec. Raises ValueError, with the nearest name."""
+    """The name of Python's codec. Raises ValueError, which suggests the nearest name."""
     try:
         found = codecs.lookup(encoding)
-    except (LookupError, ValueError):  # ValueError: a character that no name has
+    except (LookupError, ValueError):  # ValueError: a character that occurs in no name
         raise ValueError(_unknown_message(encoding)) from None
     if not getattr(found, "_is_text_encoding", True) or found.name.replace("_", "-") in _NOT_FOR_FILES:
         raise ValueError(f"`{encoding}` is not an encoding of text files. Name one such as `utf-8` or `cp1252`")
@@ -38,7 +38,7 @@ def codec_of(encoding: str) -> str:
 
 
 def encoding_advice(codec: str, file: str) -> str:
-    """What to write in the config instead of an encoding that a file hasn't."""
+    """Advice for a file that is not in its configured encoding: what to write in the config."""
     others = [f"`encoding: {name}` {use}" for name, use in _GUIDE.items() if name != codec]
     return (
         f"Write its encoding in the config: {', '.join(others)}. `file --mime-encoding {file}` guesses it. "

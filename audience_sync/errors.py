@@ -1,4 +1,4 @@
-"""What went wrong, grouped by what the caller does next."""
+"""Define the errors, grouped by what the caller does next."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from os import sep
 from pathlib import Path
 
-#: From the first quote to the last of its kind: what is quoted may hold one itself.
+#: From the first quote to the last of its kind: quoted text may contain the quote itself.
 _QUOTED = re.compile(r"""(?P<quote>['"`]).*(?P=quote)""")
 _ADDRESS = re.compile(r"(?P<quote>)[^\s:=,;()<>]+@[^\s:=,;()<>]+")
 _NUMBER = re.compile(r"(?P<quote>)(?<!\w)\+?\d{6,}\b")
-#: In the message of a snapshot that `expect` refuses, before the command that accepts it once.
+#: Precedes the command that accepts a snapshot once, in the message of a snapshot that `expect` refuses.
 ACCEPT_ANYWAY = "If it is right anyway: "
 
 
 class AudienceSyncError(Exception):
-    """Base of every error that is meant for the person who runs the program.
+    """Base of every error whose message is for the person who runs the program.
 
-    The message says what happened, what it means and what to do.
+    The message has what happened, what it means and what to do.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in ``config.yaml``: where, and what to do about it."""
+    """One problem in ``config.yaml``: its config path, and what to do about it."""
 
     path: str
     message: str
@@ -44,19 +44,19 @@ class ConfigError(AudienceSyncError):
 
 
 class NoConfigError(ConfigError):
-    """There is no config file. Its one problem has the path."""
+    """There is no config file. Its one problem has the file's path."""
 
 
 class ScarceMemoryError(AudienceSyncError):
-    """The process may use less memory than anything that compares snapshots needs. Nothing was done."""
+    """The process may use less memory than comparing snapshots needs. Nothing was done."""
 
 
 class SourceError(AudienceSyncError):
-    """A snapshot can't be read: its audience is left as it is, the others go on."""
+    """A snapshot can't be read: its audience stays unchanged, the others are synced."""
 
 
 class IncompleteError(SourceError):
-    """A snapshot isn't what ``expect`` in the config requires: a person may accept it anyway, in one run."""
+    """A snapshot does not meet ``expect`` in the config. A person may accept it for one run."""
 
 
 class StoreError(AudienceSyncError):
@@ -64,7 +64,7 @@ class StoreError(AudienceSyncError):
 
 
 class StoreUnavailableError(StoreError):
-    """The store's database went away in the middle of a transaction, or is not there."""
+    """The store's database can't be reached, or the connection broke in a transaction."""
 
 
 class StoreOutdatedError(StoreError):
@@ -76,57 +76,57 @@ class StoreNewerError(StoreError):
 
 
 class StoreDamagedError(StoreError):
-    """Something is not what was written: the run stops before anything is sent."""
+    """The store is damaged: the run stops before anything is sent."""
 
 
 class UnknownNameError(AudienceSyncError):
-    """The store has nothing that is called so: the command was given a wrong key or number."""
+    """The command names a key or number that the store does not have."""
 
 
 class UnknownKeyError(UnknownNameError):
-    """No audience or computed trait has a key that the command was given: nothing was changed or sent."""
+    """The command names a key that no audience or computed trait has. Nothing was changed or sent."""
 
 
 class HistoryPrunedError(AudienceSyncError):
-    """The store no longer keeps the history that was asked for."""
+    """The requested history is pruned."""
 
 
 class FrozenError(AudienceSyncError):
-    """The command is about an audience that a person has frozen: nothing was changed or sent."""
+    """The command names an audience that a person has frozen. Nothing was changed or sent."""
 
 
 class RetiredError(AudienceSyncError):
-    """The command is about a key that is closed for good: nothing was changed or sent."""
+    """The command names a key that is closed for good. Nothing was changed or sent."""
 
 
 class PlanError(AudienceSyncError):
-    """A saved plan can't be carried out, or a run would do something else by now: nothing was changed or sent."""
+    """A saved plan can't be run, or a run would now do something else. Nothing was changed or sent."""
 
 
 class LeaseLostError(StoreError):
-    """Another run has taken over: this one may neither write nor send any more."""
+    """Another run replaced this one, which may no longer write or send."""
 
 
 class RunInProgressError(AudienceSyncError):
-    """Another run is at work: this one ends without having done anything."""
+    """Another run is in progress: this one ends without having done anything."""
 
 
 class SlotsClaimedError(AudienceSyncError):
-    """Another scheduler was there first: there is nothing to run for."""
+    """Another scheduler has run for these slots: there is nothing to do."""
 
 
 class NotifyError(AudienceSyncError):
-    """Somebody who is to be told of something could not be."""
+    """An address did not accept a notification."""
 
 
 class MetricsError(AudienceSyncError):
-    """The numbers for a monitor can't be written or served."""
+    """The metrics can't be written or served."""
 
 
 class UnsendableError(AudienceSyncError):
-    """This identify call can never be sent to this destination: it is refused without being tried.
+    """This identify call can never be sent to this destination: it is refused without an attempt.
 
-    ``properties``: the reason for each property that alone is at fault. The call is sent without them.
+    ``properties``: the reason for each property that can't be sent. If there are some, the call is sent without them.
     """
 
     def __init__(self, message: str, properties: Mapping[str, str] | None = None) -> None:
@@ -135,15 +135,15 @@ class UnsendableError(AudienceSyncError):
 
 
 class OwnCodeError(UnsendableError):
-    """A destination's own code fails at this call. Where it fails at all of them the destination stops instead."""
+    """A destination's own code fails at this call. If it fails at all calls, the destination stops instead."""
 
 
 class BrokenDestinationError(AudienceSyncError):
-    """A destination's own code fails at every call: nothing more is sent there, and the others go on."""
+    """A destination's own code fails at every call: delivery to it stops, the others continue."""
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Python's, DuckDB's, the system's own, and that of a library that could not be loaded for want of it."""
+    """Whether memory ran out: in Python, in DuckDB, in the system, or while a library was loaded."""
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
     if isinstance(error, ImportError):
@@ -153,22 +153,22 @@ def is_memory_error(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
 
 
-def summarize_error(error: BaseException, mask: Callable[[str], str], *, place: bool = True) -> str:
-    """An unexpected error in one line: its kind, its place in our code, and its first words.
+def summarize_error(error: BaseException, mask: Callable[[str], str], *, with_location: bool = True) -> str:
+    """An unexpected error in one line: its type, its location in our code, and the first line of its message.
 
-    Libraries go on with rows of the data, which are people's. ``mask`` takes out the secrets, before anything is cut.
+    Later lines may quote rows of people's data. ``mask`` removes secrets, before anything is cut.
     """
     lines = mask(str(error)).strip().splitlines()
-    words = mask_values(lines[0]) if lines else ""
-    kind = f"{type(error).__name__}{_location(error) if place else ''}"
-    return f"{kind}: {words}" if words else kind
+    message = mask_values(lines[0]) if lines else ""
+    kind = f"{type(error).__name__}{_location(error) if with_location else ''}"
+    return f"{kind}: {message}" if message else kind
 
 
-def mask_values(words: str) -> str:
-    """A library's words without what may be a value of the data: what is quoted, addresses, long numbers."""
+def mask_values(message: str) -> str:
+    """A library's message without possible values of the data: quoted text, e-mail addresses, long numbers."""
     for pattern in (_QUOTED, _ADDRESS, _NUMBER):
-        words = pattern.sub(r"\g<quote>...\g<quote>", words)
-    return words
+        message = pattern.sub(r"\g<quote>...\g<quote>", message)
+    return message
 
 
 def _location(error: BaseException) -> str:

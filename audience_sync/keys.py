@@ -1,4 +1,4 @@
-"""Which key does a name get? The one place where names become property keys."""
+"""Derive property keys from names, and check keys that people set."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ STANDARD_TRAITS = (
     "website",
 )
 
-#: Names of the protocol itself: no property may be called so, in whatever spelling.
+#: Names of the protocol itself: no property may have one of them, in any spelling.
 PROTOCOL_NAMES = ("id", "user_id", "anonymous_id", "audience_key", "trait_key")
 
-#: Latin letters that NFKD leaves as they are. Two-letter foldings are written as before a lower-case letter.
+#: Latin letters that NFKD does not change. Foldings of two letters are in the case before a lower-case letter.
 _FOLDINGS = {
     "ß": "ss",
     "ẞ": "Ss",
@@ -65,7 +65,7 @@ _CASE_CHANGES = (
 
 
 class KeyRefusedError(ValueError):
-    """A name or an explicit key that can't be used; ``code`` says why, the message what to do."""
+    """A name or an explicit key that can't be used: ``code`` is the reason, the message has the remedy."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
@@ -75,8 +75,8 @@ class KeyRefusedError(ValueError):
 def snake_key(name: str) -> str:
     """The snake_cased key of a name, by the rule in docs/configuration.md, "Keys".
 
-    Raises KeyRefusedError where the rule would have to drop letters (two names would get one key), nothing is
-    left, or too much is.
+    Raises KeyRefusedError if the rule would drop letters, so that two names could get one key, or if the key would be
+    empty or too long.
     """
     key = _join_words(_split_case(_without_apostrophes(_fold_name(name)).strip()))
     if not key:
@@ -85,7 +85,7 @@ def snake_key(name: str) -> str:
 
 
 def explicit_key(text: str) -> str:
-    """A key as somebody wrote it; nothing is derived or repaired."""
+    """A key that a person set, unchanged. Raises KeyRefusedError if it can't be used."""
     if not text:
         raise KeyRefusedError("empty", "the key is empty: use a-z, 0-9 and _")
     if not re.fullmatch(r"[a-z0-9_]+", text):
@@ -94,18 +94,18 @@ def explicit_key(text: str) -> str:
 
 
 def trait_key(name: str) -> str:
-    """The key of a computed trait: Segment's standard traits keep its spelling (First Name: firstName)."""
+    """The key of a computed trait. Segment's standard traits keep its spelling (First Name: firstName)."""
     key = snake_key(name)
     return _STANDARD_SPELLINGS.get(key, key)
 
 
 def explicit_trait_key(text: str) -> str:
-    """A trait's key as somebody wrote it; ``firstName`` and its like are allowed beside [a-z0-9_]+."""
+    """A trait's key that a person set, unchanged: [a-z0-9_]+, or one of Segment's such as ``firstName``."""
     return text if text in STANDARD_TRAITS else explicit_key(text)
 
 
 def normalise_key(key: str) -> str:
-    """Lower-case letters and digits only: how destinations compare profile fields."""
+    """The key's letters and digits in lower case, by which destinations compare profile fields."""
     return re.sub(r"[^a-z0-9]", "", key.lower())
 
 
@@ -151,7 +151,7 @@ def _without_apostrophes(name: str) -> str:
 
 
 def _split_case(name: str) -> str:
-    """One token is split where its case changes; a name that separates its words is split only there."""
+    """Split a single token where its case changes. A name with separators is split only there."""
     if re.fullmatch(r"[A-Za-z0-9]+", name):
         for change in _CASE_CHANGES:
             name = change.sub(r"\1_\2", name)

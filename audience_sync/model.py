@@ -1,4 +1,4 @@
-"""The words of the program, as values: user properties, identify calls, statuses."""
+"""Define the values that the whole program uses: user properties, identify calls, statuses."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, NewType
 RunId = NewType("RunId", int)
 PropertyId = NewType("PropertyId", int)
 
-#: The computed trait of the ids that a user had before: no trait of a config can have such a key.
+#: The key of the computed trait with a user's previous ids. No trait in a config can have it.
 ALIAS_KEY = "$alias"
 
 
 class PropertyKind(StrEnum):
-    """A user property is a membership (``true`` or ``false``) or a computed trait (any JSON value)."""
+    """The kind of a user property: a membership (``true`` or ``false``) or a computed trait (any JSON value)."""
 
     AUDIENCE = "audience"
     COMPUTED_TRAIT = "computed_trait"
@@ -29,7 +29,7 @@ class HoldKind(StrEnum):
 
 
 class HoldStatus(StrEnum):
-    """``held`` waits for a person, who approves or rejects; another snapshot supersedes it."""
+    """A ``held`` snapshot waits until a person approves or rejects it, or another snapshot supersedes it."""
 
     HELD = "held"
     APPROVED = "approved"
@@ -61,12 +61,12 @@ class AudienceStatus(StrEnum):
     HELD = "held"
     FAILED = "failed"
     WAITING = "waiting"  # initial: manual, not seeded yet
-    FROZEN = "frozen"  # left as it is, because a person said so
-    RETIRED = "retired"  # everyone has left, and its key is closed for good
+    FROZEN = "frozen"  # skipped, because a person froze it
+    RETIRED = "retired"  # all members have left, and its key is closed for good
 
 
 class AlertKind(StrEnum):
-    """What people are told of."""
+    """What people are notified of."""
 
     FAILED = "failed"
     HELD = "held"
@@ -76,12 +76,12 @@ class AlertKind(StrEnum):
 
 
 class HistoryKind(StrEnum):
-    """What ``retention`` lets go of when it has grown old; what is so now is kept always."""
+    """History that ``retention`` deletes when it is old enough. The current state is always kept."""
 
     CHANGES = "changes"
     REQUESTS = "requests"
     REJECTED_ROWS = "rejected_rows"
-    RUNS = "runs"  # what they found and delivered; each run's own row stays
+    RUNS = "runs"  # their results per audience and destination; the rows of runs stay
 
 
 class ChangeCounts(NamedTuple):
@@ -93,10 +93,10 @@ class ChangeCounts(NamedTuple):
 
 
 class AudienceEvent(NamedTuple):
-    """A user has entered or left an audience: what a track call tells.
+    """One user entered or left an audience: the content of a track call.
 
-    ``message_id`` is that of the change alone, whatever else is told with it; ``timestamp`` is the time of the run that
-    found it, as in ``IdentifyCall``.
+    ``message_id`` depends on this change only. ``timestamp`` is the time of the run that found it, as in
+    ``IdentifyCall``.
     """
 
     key: str
@@ -106,7 +106,7 @@ class AudienceEvent(NamedTuple):
 
 
 class Alias(NamedTuple):
-    """That a user had another id before; ``timestamp`` as in IdentifyCall."""
+    """A previous id of a user; ``timestamp`` as in IdentifyCall."""
 
     previous_id: str
     message_id: str
@@ -114,12 +114,12 @@ class Alias(NamedTuple):
 
 
 class IdentifyCall(NamedTuple):
-    """One user and the properties that changed for them. (A tuple: a million are made in a first run.)
+    """One user and the properties that changed for them. (A tuple, because a first run may make a million.)
 
-    ``traits_json`` is a JSON object as text, ready to be spliced into a request; ``message_id`` is the same
-    whenever the same change is sent again; ``timestamp`` is the time of the newest run whose change it
+    ``traits_json`` is a JSON object as text, which goes into a request unchanged; ``message_id`` stays the same
+    if the same change is sent again; ``timestamp`` is the time of the newest run whose change it
     carries (ISO 8601, UTC, milliseconds). ``versions`` names the run behind each value (``key@run,key@run``).
-    ``events`` go along, where the destination is to be told of them.
+    ``events`` are sent too, to destinations that receive events.
     """
 
     user_id: str

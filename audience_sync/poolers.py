@@ -1,4 +1,4 @@
-"""Name what a connection pooler before PostgreSQL refuses, and what to write instead."""
+"""Explain the errors of a connection pooler between the program and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PARAMETER = re.compile(r"unsupported startup parameter(?: in options)?: (?P<nam
 
 
 def pooler_refusal(message: str) -> tuple[str, str] | None:
-    """What a pooler's error means, and the remedy; None for every other error."""
+    """The meaning of a pooler's error, and the remedy; None for every other error."""
     if _STATEMENT_MODE in message:
         return (
             "the pooler before it is in statement mode, which refuses transactions",

@@ -1,4 +1,4 @@
-"""How does a new project begin? With a copy of the example: its config and its sample data."""
+"""Start a new project with a copy of the example: its config and its sample data."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _PACKAGE = Path(__file__).parent
 
 
 def copy_project_template(target: Path) -> list[Path]:
-    """Copy ``config.yaml`` and ``examples/shop`` into the folder, which is created if need be.
+    """Copy ``config.yaml`` and ``examples/shop`` into a folder, which is created if it does not exist.
 
-    Returns the new files, the config first. Raises AudienceSyncError, having changed nothing, where either is
-    there already.
+    Returns the new files, the config first. If one of them exists already, it changes nothing and raises
+    AudienceSyncError.
     """
     example = example_folder()
     try:
-        for part in (CONFIG, DATA):
-            _refuse_existing(target / part)
-        # The config comes last: once it is there, everything is.
+        for path in (CONFIG, DATA):
+            _refuse_existing(target / path)
+        # The config comes last: if it exists, the copy is complete.
         copies = [_copy_file(example / name, target / name) for name in [*_data_files(example), CONFIG]]
     except OSError as error:
         raise AudienceSyncError(_UNWRITABLE.format(error=error, target=target)) from error
@@ -30,9 +30,9 @@ def copy_project_template(target: Path) -> list[Path]:
 
 
 def example_folder(package: Path = _PACKAGE) -> Path:
-    """The folder with the example: in the package where it was installed from a wheel, beside it in a checkout.
+    """The folder with the example: in the package when installed from a wheel, next to it in a checkout.
 
-    Raises AudienceSyncError where it is in neither.
+    Raises AudienceSyncError if there is none.
     """
     for folder in (package / "example", package.parent):
         if (folder / CONFIG).is_file() and (folder / DATA).is_dir():
@@ -51,8 +51,8 @@ def _refuse_existing(path: Path) -> None:
 
 
 def _copy_file(original: Path, copy: Path) -> Path:
-    """Content only: an installation's files may be read-only, the copies are there to be edited; by their owner alone,
-    who may write a password into them."""
+    """Copy a file's content, not its mode, which may be read-only. Only the owner may read the copy: it may get a
+    password."""
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.touch(mode=0o600)
     return Path(shutil.copyfile(original, copy))
@@ -63,10 +63,10 @@ _EXISTS = (
     "  Use an empty folder, or continue with that project: audience-sync check"
 )
 _UNWRITABLE = (
-    "the example can't be copied into {target}: {error}. A part of it may be there. "
+    "the example can't be copied into {target}: {error}. The copy may be incomplete. "
     "Remove it, and try again with a folder that can be written to."
 )
 _INCOMPLETE = (
-    "the example isn't part of this installation ({package}): a new project can't be begun from it. "
+    "the example is missing in this installation ({package}), so no new project can be created from it. "
     "Install Audience Sync again."
 )

@@ -11,12 +11,12 @@ def pluralize(count: int, thing: str) -> str:
 
 
 def form(count: int, thing: str) -> str:
-    """The word alone, in the form that goes with the count: ``call`` or ``calls``, ``is`` or ``are``."""
+    """The word in the form for this count: ``call`` or ``calls``, ``is`` or ``are``."""
     return thing if count == 1 else _IRREGULAR.get(thing, f"{thing}s")
 
 
 def share_of(part: int, whole: int) -> str:
-    """``64%``; ``< 1%`` rather than ``0%`` of some, ``> 99%`` rather than ``100%`` of not all."""
+    """``64%``. A share of some is at least ``< 1%``, a share of less than all at most ``> 99%``."""
     if whole <= 0:
         return "-"
     if 0 < part < whole:
@@ -35,5 +35,5 @@ def duration(seconds: float) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """``0.3 s``: what a run took."""
+    """``0.3 s``, for the duration of a run."""
     return f"{seconds:,.1f} s"

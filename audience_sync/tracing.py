@@ -1,4 +1,4 @@
-"""Traces of runs, where OpenTelemetry is installed and the environment says where they go; nothing otherwise."""
+"""Trace runs with OpenTelemetry, if it is installed and the environment names a collector."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 log = logging.getLogger("audience_sync")
 
-#: Seconds that a collector has, unless OpenTelemetry's own variable says otherwise: a run waits for it at its end.
+#: Seconds that a run waits for the collector at its end, unless OpenTelemetry's own variable sets another time.
 TIMEOUT_SECONDS = 2.0
-#: OpenTelemetry's own variables: with one of them traces are wanted.
+#: OpenTelemetry's own variables. One of them turns tracing on.
 VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 def set_up() -> None:
-    """Send spans from now on, over HTTP, where the environment asks for it."""
+    """Send spans from now on, over HTTP, if the environment names a collector."""
     if not any(os.environ.get(each) for each in VARIABLES):
         return
     try:
@@ -29,7 +29,8 @@ def set_up() -> None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
         log.warning(
-            "traces are wanted (%s), but not installed: pip install 'audience-sync[otel]'", " or ".join(VARIABLES)
+            "tracing is on (%s) without OpenTelemetry. Install it: pip install 'audience-sync[otel]'",
+            " or ".join(VARIABLES),
         )
         return
     provider = TracerProvider(resource=Resource.create({"service.name": "audience-sync"}))
@@ -41,11 +42,11 @@ def set_up() -> None:
 
 @contextmanager
 def span(name: str, *, parent: Any = None, **attributes: str | int | float) -> Iterator[None]:
-    """Something that takes its time.
+    """A context that is recorded as one span.
 
-    ``parent``: the ``current_span_context`` of another thread, of which this is a part.
-
-    Attributes are counts, keys and names: no user's id, property or secret."""
+    ``parent``: the ``current_span_context`` of another thread, if the span belongs to that. Attributes are counts,
+    keys and names, never a user's id, property or secret.
+    """
     if "opentelemetry.sdk.trace" not in sys.modules:
         yield
         return
@@ -58,7 +59,7 @@ def span(name: str, *, parent: Any = None, **attributes: str | int | float) -> I
 
 
 def set_span_attributes(**attributes: str | int | float) -> None:
-    """Say more of the span that is open."""
+    """Add attributes to the open span."""
     if "opentelemetry.sdk.trace" in sys.modules:
         from opentelemetry import trace
 
@@ -66,7 +67,7 @@ def set_span_attributes(**attributes: str | int | float) -> None:
 
 
 def current_span_context() -> Any:
-    """The open span, for a thread that does a part of it."""
+    """The open span, as the parent of spans in another thread."""
     if "opentelemetry.sdk.trace" not in sys.modules:
         return None
     from opentelemetry.context import get_current

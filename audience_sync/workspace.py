@@ -1,7 +1,7 @@
-"""Where does a run put what is too big for Python? A private DuckDB with a folder to spill into.
+"""Give each run a private DuckDB, with a temporary folder for data that does not fit into memory.
 
-Everything columnar happens here: files are scanned, snapshots diffed, changes merged per user. A workspace
-lives as long as one run and leaves nothing behind.
+Files are scanned, snapshots compared and changes merged here. A workspace lives as long as one run and leaves nothing
+behind.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from audience_sync.errors import ConfigError, Problem, ScarceMemoryError
 if TYPE_CHECKING:
     import duckdb
 
-#: What Python, the libraries and the senders' buffers need beside DuckDB (bytes).
+#: Memory of Python, the libraries and the senders' buffers, in addition to DuckDB's (bytes).
 RESERVED_BYTES = 300_000_000
 SMALLEST_BYTES = 150_000_000
-#: More than any machine has: DuckDB takes no number that is larger by much.
+#: More than any machine has. DuckDB accepts no much larger number (bytes).
 LARGEST_BYTES = 1_000_000_000_000_000
 #: Address space that a small run needs; one of a million users needs 1,600 MB with the default `memory_limit` (bytes).
 LEAST_ADDRESS_SPACE = 1_200_000_000
 THREADS = 2
-#: Rows that become Python's at once, while other threads wait: two of DuckDB's vectors.
+#: Rows converted to Python at once, while other threads wait: two of DuckDB's vectors.
 STREAMED_ROWS = 4_096
 PREFIX, LOCK = "audience-sync-", "in-use"
-#: What DuckDB does not take as it stands in a path: globs, folders ``name=value``, another separator, no text at all.
+#: Characters in a path that DuckDB interprets or can't read: globs, folders ``name=value``, backslashes, controls.
 _SPECIAL_CHARACTERS = re.compile("[*?\\[\\]\\\\=\x00-\x1f\x7f\ud800-\udfff]")
 _ENDINGS = re.compile(r"(?:\.[A-Za-z0-9]{1,10}){1,2}$")
-#: What DuckDB can't open even where a link leads to it.
+#: Characters in a path that DuckDB can't open even through a link.
 _UNREADABLE_CHARACTERS = re.compile("[\\\\\ud800-\udfff]")
-#: The longest line that DuckDB reads of a CSV file, unless it is told a longer one (bytes).
+#: The longest line that DuckDB reads in a CSV file by default (bytes).
 LINE_BYTES = 2_000_000
 
 
 def _refuse_scarce_memory() -> None:
-    """Raise ScarceMemoryError where `ulimit -v` allows less than LEAST_ADDRESS_SPACE.
+    """Raise ScarceMemoryError if `ulimit -v` allows less than LEAST_ADDRESS_SPACE.
 
-    Libraries and their threads reserve much more than they use. Where nothing is left, the C library may end the
-    process in the middle of a run, without any message of this program.
+    Libraries and their threads reserve much more than they use. When nothing is left, the C library may end the
+    process in the middle of a run, without a message.
     """
     allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
     if allowed == resource.RLIM_INFINITY or allowed >= LEAST_ADDRESS_SPACE:
@@ -73,7 +73,7 @@ def quote_literal(text: str) -> str:
 
 
 def _write_csv(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
-    """A CSV file with these rows; returns a number of bytes that no line of it exceeds."""
+    """Write these rows to a CSV file. Returns an upper bound of the length of its lines in bytes."""
     longest = LINE_BYTES
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\r\n")
@@ -85,7 +85,7 @@ def _write_csv(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
 
 
 def _lock_folder(folder: Path) -> TextIO:
-    """The folder is in use for as long as this file is open: the system lets go of it when a process dies."""
+    """Lock the folder as long as the returned file is open. The system unlocks it when the process ends."""
     lock = folder / f"{LOCK}.new"  # no other process may find it before it is locked
     file = lock.open("w")
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,17 +94,17 @@ def _lock_folder(folder: Path) -> TextIO:
 
 
 def _remove_abandoned_folders() -> None:
-    """Remove the folders of runs that were killed: they hold user ids and values."""
+    """Remove the folders of runs that were killed: they contain user ids and values."""
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
-        with suppress(OSError), lock.open("r+") as file:  # another's, in use, or just gone
+        with suppress(OSError), lock.open("r+") as file:  # another user's, in use, or just removed
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent)
 
 
 def _readable_folder(folder: Path) -> tuple[int | None, Path]:
-    """The folder by a name that DuckDB takes as it stands, and a file descriptor where it takes one.
+    """The folder by a name that DuckDB can read, and its file descriptor if that name needs one.
 
-    Raises ConfigError where the system has no such names.
+    Raises ConfigError if the system has no such name.
     """
     if not _SPECIAL_CHARACTERS.search(str(folder)):
         return None, folder
@@ -122,7 +122,7 @@ def _readable_folder(folder: Path) -> tuple[int | None, Path]:
 
 @contextmanager
 def interruptible_query() -> Iterator[None]:
-    """While DuckDB is at work it looks for signals itself, and makes an error of its own of what the handler raises."""
+    """Raise KeyboardInterrupt for an interrupted query: DuckDB handles the signal itself and raises its own error."""
     try:
         yield
     except RuntimeError as error:
@@ -132,11 +132,11 @@ def interruptible_query() -> Iterator[None]:
 
 
 class Workspace(AbstractContextManager["Workspace"]):
-    """An in-memory DuckDB and a temporary folder; both are gone when it is closed.
+    """An in-memory DuckDB and a temporary folder, both removed on exit.
 
     ``memory_limit`` (bytes) is the whole process's; DuckDB gets what the rest doesn't need and spills the
-    remainder into the folder. ``readable``: folders and files, beside the folder, that SQL may read; no others, and
-    nothing over a network, whatever a query of the config says.
+    remainder into the folder. ``readable``: other folders and files that SQL may read. A query of the config can read
+    nothing else, and nothing over a network.
     """
 
     def __init__(self, memory_limit: int, readable: Iterable[str] = ()) -> None:
@@ -162,31 +162,31 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.connection.execute("SET TimeZone = 'UTC'")
         self._restrict_files([os.path.realpath(self.folder), *readable])
 
-    def _restrict_files(self, places: Sequence[str]) -> None:
-        """DuckDB follows links before it looks whether a file may be opened; once shut, nothing opens it again."""
-        for setting, wanted in (("allowed_directories", os.path.isdir), ("allowed_paths", os.path.isfile)):
+    def _restrict_files(self, allowed: Sequence[str]) -> None:
+        """Allow DuckDB these paths only, for good. They have to be real paths: it follows links before it checks."""
+        for setting, is_kind in (("allowed_directories", os.path.isdir), ("allowed_paths", os.path.isfile)):
             listed = ", ".join(
-                quote_literal(place) for place in places if wanted(place) and not _UNREADABLE_CHARACTERS.search(place)
+                quote_literal(path) for path in allowed if is_kind(path) and not _UNREADABLE_CHARACTERS.search(path)
             )
             self.connection.execute(f"SET {setting} = [{listed}]")
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
 
     def name(self, prefix: str) -> str:
-        """A table name nobody has used yet."""
+        """An unused table name."""
         self._names += 1
         return f"{prefix}_{self._names}"
 
     def path(self, suffix: str) -> Path:
-        """A file name in the folder nobody has used yet."""
+        """An unused file name in the folder."""
         self._names += 1
         return self.folder / f"{self._names}{suffix}"
 
     def scannable(self, path: Path) -> Path:
-        """The path by which DuckDB reads exactly this file: its own, or that of a link in the folder.
+        """A path by which DuckDB reads exactly this file: its own, or that of a link in the folder.
 
-        DuckDB takes a path for a glob if it can be one, and finds columns in folders that are called ``name=value``.
-        The link's name ends like the file's.
+        DuckDB reads a path as a glob if it can, and finds columns in folders named ``name=value``. The link's name ends
+        like the file's.
         """
         plain = path.absolute()
         if not _SPECIAL_CHARACTERS.search(str(plain)):
@@ -205,7 +205,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     @property
     def is_broken(self) -> bool:
-        """Whether an error of DuckDB's own has ended it: then nothing in it can be used any more."""
+        """Whether an internal error of DuckDB has made it unusable."""
         import duckdb
 
         try:
@@ -224,7 +224,7 @@ class Workspace(AbstractContextManager["Workspace"]):
             return self.connection.execute(query, list(parameters) or None).fetchall()
 
     def one(self, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
-        """The first row; the query is one that always has a row (an aggregate)."""
+        """The first row of a query that always has one (an aggregate)."""
         with interruptible_query():
             row: tuple[Any, ...] | None = self.connection.execute(query, list(parameters) or None).fetchone()
         assert row is not None, query
@@ -242,10 +242,10 @@ class Workspace(AbstractContextManager["Workspace"]):
             cursor.close()
 
     def load(self, columns: Mapping[str, str], batches: Iterable[Sequence[Sequence[Any]]]) -> str:
-        """A table from Python rows; ``columns`` are names and DuckDB types. Returns the table's name.
+        """Create a table from Python rows; ``columns``: names and DuckDB types. Returns the table's name.
 
-        Rows pass through a CSV file: DuckDB reads that far faster than inserts, and memory stays small.
-        Text must not be empty: empty stands for NULL.
+        Rows pass through a CSV file, which is far faster than inserts and needs little memory. Text must not be empty:
+        empty means NULL.
         """
         path, table = self.path(".csv"), self.name("rows")
         line = _write_csv(path, batches)
@@ -253,7 +253,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.run(
             f"create table {table} as from read_csv({quote_literal(str(path))}, columns = {{{types}}}, header = false, "
             "auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', "
-            # Looking for the line end, DuckDB would take one within quotes.
+            # Without new_line DuckDB might detect a line end within quotes.
             f"new_line = '\\r\\n', max_line_size = {line}, buffer_size = {max(line, 16 * LINE_BYTES)})"
         )
         path.unlink()
@@ -270,7 +270,7 @@ class Workspace(AbstractContextManager["Workspace"]):
     ) -> None:
         import duckdb
 
-        with suppress(duckdb.Error):  # a read that nothing can stop still uses it, until the process ends
+        with suppress(duckdb.Error):  # a read that can't be stopped still uses it until the process ends
             self.connection.close()
         self._lock.close()
         if self._handle is not None:

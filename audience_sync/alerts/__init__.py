@@ -1,1 +1,1 @@
-"""What of a run needs a person's look, and who is told?"""
+"""Find what needs attention after a run, and notify people once."""

@@ -1,4 +1,4 @@
-"""After a run: what is new is kept in the store and told, once."""
+"""After a run, store new and ended alerts, and notify people of each once."""
 
 from __future__ import annotations
 
@@ -30,24 +30,26 @@ from audience_sync.sync.values.request import RunRequest
 
 log = logging.getLogger("audience_sync.alerts")
 
-#: Runs whose sizes say what is usual.
+#: The usual size of an audience is the median of so many runs.
 SIZE_RUNS = 30
-#: The commands that may look at every audience.
+#: The commands that load every audience, unless some are named.
 FULL_COMMANDS = ("sync", "schedule")
 
 
 def after_run(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
-    """Note what needs a look since this run, and what no longer does, and tell people. A run is what it was, whatever
-    comes of that: what goes wrong here is a warning, and told after the next run."""
-    for step in (_ping, _notify, _report_recovery):  # none keeps another from being done
+    """Store the alerts that started and ended with this run, and notify people.
+
+    A failure here is logged as a warning and does not change the run's result; the next run notifies again.
+    """
+    for step in (_ping, _notify, _report_recovery):  # one that fails does not stop the others
         try:
             step(settings, store, request, report)
         except Exception as error:
-            words = error_text(error, settings)
-            log.warning("an alert of this run was not sent: %s. It is sent again after the next run", words)
+            reason = error_text(error, settings)
+            log.warning("an alert of this run was not sent: %s. It is sent again after the next run", reason)
 
 
-def _ping(settings: Settings, _store: Store, _order: RunRequest, report: Report) -> None:
+def _ping(settings: Settings, _store: Store, _request: RunRequest, report: Report) -> None:
     url = settings.notify.ping
     if url and report.status is not RunStatus.FAILED and (problem := ping(url, alert_egress(settings))):
         raise NotifyError(f"`notify.ping` {problem}")
@@ -58,7 +60,7 @@ def _notify(settings: Settings, store: Store, request: RunRequest, report: Repor
     notify(settings, store, report.run)
 
 
-def _report_recovery(settings: Settings, _store: Store, _order: RunRequest, _report: Report) -> None:
+def _report_recovery(settings: Settings, _store: Store, _request: RunRequest, _report: Report) -> None:
     unreached.report_recovery(settings)
 
 
@@ -85,7 +87,7 @@ def _record_alerts(settings: Settings, store: Store, request: RunRequest, report
 
 
 def current_subjects(settings: Settings, request: RunRequest, report: Report) -> Collection[str] | None:
-    """All that an alert of a run may be about, as things are; None where a run over some can't know that."""
+    """All subjects that an alert may have in this project; None if a run over some audiences can't list them."""
     listed = [each.property_key for each in settings.audiences if each.property_key is not None]
     whole = request.command in FULL_COMMANDS and request.selection.is_whole
     if not whole and len(listed) < len(settings.audiences):

@@ -1,4 +1,4 @@
-"""What needs a look after a run? Worked out of its report; the store says what was so before."""
+"""Derive from a run's report what needs attention, and which alerts start and end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from audience_sync.store.runs.schedule_slots import Slot
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import pluralize
 
-#: Fewer sizes than this say nothing of what is usual; a smaller difference than that, in members, is none.
+#: Runs needed before a size can be unusual, and the smallest difference that can be, in members.
 MIN_SIZES, MIN_DIFFERENCE = 5, 100
-#: Of what belongs to no audience and no destination.
+#: Subjects of alerts that belong to no audience and no destination.
 RUN, TRAITS, CONFIG = "run", "computed traits", "config"
 
 Conditions = dict[Subject, str | None]
@@ -29,9 +29,9 @@ def conditions(
     open_before: Collection[Subject],
     sizes: Mapping[str, Sequence[int]],
 ) -> Conditions:
-    """Everything that the run has looked at: why it needs a look, or None where all is well.
+    """The conditions that the run checked, by subject: why it needs attention, or None if all is well.
 
-    ``sizes``: by key, how many members earlier runs found, of those of which it is to be said.
+    ``sizes``: member counts of earlier runs, by key, for the audiences whose size is checked.
     """
     found: Conditions = {}
     for kind, subject, words in (
@@ -47,7 +47,7 @@ def conditions(
 
 
 def audiences_to_compare(report: Report, open_before: Collection[Subject]) -> list[str]:
-    """The audiences whose size may be another, or was unusual."""
+    """The keys of audiences whose size changed, or was unusual before."""
     return [
         each.key
         for each in report.audiences
@@ -57,14 +57,14 @@ def audiences_to_compare(report: Report, open_before: Collection[Subject]) -> li
 
 
 def without_subject(open_before: Collection[Subject], subjects: Collection[str] | None) -> list[Subject]:
-    """What was about an audience or destination that there isn't any more."""
+    """Open alerts about an audience or destination that no longer exists. ``subjects``: all that do, if listed."""
     if subjects is None:
         return []
     return [each for each in open_before if each[0] is not AlertKind.LATE and each[1] not in subjects]
 
 
 def changed_texts(found: Conditions, open_before: Mapping[Subject, OpenAlert]) -> dict[int, str]:
-    """Of what goes on, in other numbers than before: by the alert's id."""
+    """New texts of alerts that stay open with other numbers, by the alert's id."""
     both = {subject: words for subject, words in found.items() if words and subject in open_before}
     return {open_before[each].id: words for each, words in both.items() if open_before[each].text != words}
 
@@ -81,7 +81,7 @@ def _audiences(report: Report) -> Iterator[tuple[AlertKind, str, str | None]]:
     for each in report.audiences:
         failed = each.status is AudienceStatus.FAILED
         yield AlertKind.FAILED, each.key, (each.error or "it failed") if failed else None
-        if not failed:  # what was held before still is, for all that is known
+        if not failed:  # of a failed audience an earlier hold may still be open
             yield AlertKind.HELD, each.key, each.held.words if each.held else None
 
 
@@ -97,7 +97,7 @@ def _destinations(
 ) -> Iterator[tuple[AlertKind, str, str | None]]:
     for each in report.destinations:
         broken = each.error if not each.rate_limited else ""
-        if each.calls or broken:  # nothing to send says nothing of it
+        if each.calls or broken:  # a run without calls shows nothing about a destination
             yield AlertKind.FAILED, each.name, _stopped_text(each) if broken else None
         many = each.calls and each.refused / each.calls > notify.max_refused
         if many or not (each.still_refused and (AlertKind.REFUSED, each.name) in open_before):
@@ -120,7 +120,7 @@ def _sizes(
         known = sizes.get(each.key, ())
         if len(known) < MIN_SIZES:
             continue
-        from statistics import median  # which costs every run 6 ms otherwise
+        from statistics import median  # the import costs 6 ms
 
         usual = round(median(known))
         away = abs(each.after - usual)

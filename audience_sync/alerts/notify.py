@@ -1,4 +1,4 @@
-"""How are people told? One message to each address for all that is new to it, through Apprise."""
+"""Notify people: one message to each address with everything that is new to it, through Apprise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audience_sync.store.alerts.notifications import (
 )
 from audience_sync.store.connection.engine import Store
 
-#: Of so many things a message has the words; of more it gives the number.
+#: Alerts listed in one message; the number of the others follows.
 MAX_LINES = 20
 HEADINGS = {
     AlertKind.FAILED: "FAILED",
@@ -31,7 +31,7 @@ HEADINGS = {
 
 
 def notify(settings: Settings, store: Store, run: int) -> None:
-    """Tell every address what it has yet to be told, and note who was. Raises NotifyError where one did not take it."""
+    """Send every address its pending notifications, and record which accepted. Raises NotifyError if one did not."""
     with store.reading() as connection:
         pending = pending_notifications(connection)
     problems: list[str | None] = []
@@ -47,14 +47,14 @@ def notify(settings: Settings, store: Store, run: int) -> None:
 
 
 def raise_failed_addresses(problems: Sequence[str | None]) -> None:
-    """Raise NotifyError where there is a problem with an address. ``problems``: of each in turn."""
+    """Raise NotifyError if an address has a problem. ``problems``: one for each address, in order."""
     wrong = [f"the {ordinal(place)} address {problem}" for place, problem in enumerate(problems, 1) if problem]
     if wrong:
         raise NotifyError(f"of `notify.to` {', '.join(wrong)}")
 
 
 def notify_address(settings: Settings, address: str, news: Sequence[Notification], run: int) -> str | None:
-    """One message. Returns what is wrong with the address, if anything, without the address."""
+    """Send one message. Returns the problem with the address, if any, without the address."""
     heading, text = (mask_secrets(part, settings.secrets) for part in (title(news, run), body(news)))
     return send(address, heading, text, alert_egress(settings), is_good=all(each.is_over for each in news))
 
@@ -82,12 +82,12 @@ def _line(news: Notification) -> str:
 
 
 def alert_egress(settings: Settings) -> Egress:
-    """How alerts leave: by the config's `proxy` and `ca_file`."""
+    """The proxy and certificates for alerts: the config's `proxy` and `ca_file`."""
     return Egress.of(settings.ca_file, settings.proxy)
 
 
 def error_text(error: Exception, settings: Settings) -> str:
-    """What is said of an error, without secrets."""
+    """The text of an error, without secrets."""
 
     def mask(text: str) -> str:
         return mask_secrets(text, settings.secrets)

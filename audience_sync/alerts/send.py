@@ -1,4 +1,4 @@
-"""Send one alert through Apprise, and call the dead-man's switch, by the way that the config names.
+"""Send one alert through Apprise, and call the dead-man's switch, through the config's proxy.
 
 Apprise has no option for a proxy or for certificates, and reads the environment. So it runs in a process of its own,
 whose environment has exactly what the config's `proxy` and `ca_file` ask for.
@@ -20,15 +20,15 @@ from audience_sync.alerts import apprise_process as apprised
 from audience_sync.config.sections.egress import ENVIRONMENT, NO_PROXY, PROXY_VARIABLES
 from audience_sync.destinations.http.egress import Egress, shown_proxy
 
-#: Seconds that an address has for a message, however many requests its service needs.
+#: Seconds that an address has to accept a message, in one request or several.
 MESSAGE_TIMEOUT = 60
-#: Seconds that the dead-man's switch has for its answer.
+#: Seconds that the dead-man's switch has to answer.
 PING_TIMEOUT = 10
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def send(address: str, heading: str, text: str, egress: Egress, *, is_good: bool = True) -> str | None:
-    """One message. Returns what is wrong with the address, if anything, without the address."""
+    """Send one message. Returns the problem with the address, if any, without the address."""
     message = json.dumps({"address": address, "title": heading, "body": text, "is_good": is_good})
     with _environment(egress) as environment:
         command = [sys.executable, "-P", "-m", apprised.__name__]
@@ -54,7 +54,7 @@ def _proxy_note(egress: Egress) -> str:
 def _environment(egress: Egress) -> Iterator[Mapping[str, str]]:
     """This process's environment, with the proxies and certificates that the config asks for, and no others."""
     kept = dict(os.environ)
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # the same packages, wherever they come from
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # the same packages as in this process
     if egress.proxy != ENVIRONMENT:
         kept = {name: value for name, value in kept.items() if name.lower() not in PROXY_VARIABLES}
         kept = {name: value for name, value in kept.items() if name not in _BUNDLES[:2]}
@@ -76,7 +76,7 @@ def _public_cas() -> bytes:
 
 
 def ping(url: str, egress: Egress) -> str | None:
-    """Call the dead-man's switch. Returns what is wrong with it, without the address."""
+    """Call the dead-man's switch. Returns the problem with it, if any, without the address."""
     import time
 
     import requests

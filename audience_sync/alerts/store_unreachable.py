@@ -1,6 +1,6 @@
-"""How are people told, once, of what the store can't keep, since it is the store that can't be reached?
+"""Notify people once when the store can't be reached, and so can't keep the alert.
 
-By a mark on this host, which stays until a run is carried out again.
+A marker file on this host stays until a run succeeds in reaching the store again.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ FOLDER = "audience-sync"
 
 
 def report_unreachable(settings: Settings, alert: Alert) -> None:
-    """Tell people, unless they know. Raises NotifyError where somebody can't be told."""
+    """Notify people unless the marker shows that they were notified. Raises NotifyError if an address fails."""
     if AlertKind.FAILED in settings.notify.of and not any(each.is_file() for each in _marker_paths(settings)):
         _notify_addresses(settings, Notification(0, alert, is_over=False), _write_marker)
 
 
 def report_recovery(settings: Settings) -> None:
-    """A run was carried out: tell people, if they think otherwise. Raises NotifyError where somebody can't be told."""
+    """After a run: notify people of the recovery if the marker exists. Raises NotifyError if an address fails."""
     if any(each.is_file() for each in _marker_paths(settings)):
         _notify_addresses(settings, Notification(0, Alert(AlertKind.FAILED, RUN, ""), is_over=True), _delete_markers)
 
 
 def _notify_addresses(settings: Settings, news: Notification, note: Callable[[Settings], None]) -> None:
-    """Noted is what at least one address took."""
+    """Send one notification, and call ``note`` if at least one address accepted it."""
     addresses = settings.notify.to
     problems = [notify_address(settings, address, [news], 0) for address in addresses]
     if not all(problems) or not addresses:
@@ -45,7 +45,7 @@ def _notify_addresses(settings: Settings, news: Notification, note: Callable[[Se
 
 
 def _write_marker(settings: Settings) -> None:
-    """Where it can be left nowhere, people are rather told again than never."""
+    """Create the marker in the first usable folder. Without one, people are notified again after each failure."""
     for mark in _marker_paths(settings):
         with suppress(OSError):
             mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _delete_markers(settings: Settings) -> None:
 
 
 def _marker_paths(settings: Settings) -> Iterator[Path]:
-    """Where it may be, the best place first: systemd's folder for what a service keeps, the user's, the host's."""
+    """Possible paths of the marker, the best first: the folder of systemd's service, the user's, the host's."""
     label = Store(settings.store).label
     name = f"unreached-{hashlib.sha256(label.encode()).hexdigest()[:16]}"
     given, home = os.environ.get("STATE_DIRECTORY", "").split(":")[0], os.environ.get("HOME")

@@ -1,4 +1,4 @@
-"""What fails beside the runs' reports: a run that breaks off or can't begin, a config that a scheduler can't take."""
+"""Alert on failures that no run reports: a run that breaks off or can't start, a config that can't be loaded."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ log = logging.getLogger("audience_sync.alerts")
 
 
 def raise_alert(settings: Settings, subject: str, words: str) -> None:
-    """Note and tell that something failed. What goes wrong here is a warning: the failure itself is said elsewhere."""
+    """Store an alert of a failure and notify people. A problem here is only logged; the caller reports the failure."""
     _record_and_notify(settings, Alert(AlertKind.FAILED, subject, mask_secrets(words, settings.secrets)), is_over=False)
 
 
 def end_alert(settings: Settings, subject: str) -> None:
-    """Note and tell that it is over, where it was noted."""
+    """End the alert of a failure, if it is open, and notify people."""
     _record_and_notify(settings, Alert(AlertKind.FAILED, subject, ""), is_over=True)
 
 
 def raise_late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None:
-    """Note and tell of times that were due long ago and still have to wait for another run."""
+    """Store an alert for each slot that is late and still waits for another run, and notify people."""
     for each in slots:
         first = each.since or each.due_at
         if now - first > settings.notify.late:
@@ -42,7 +42,7 @@ def raise_late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None
 
 
 def end_stale_late(settings: Settings, schedules: Collection[str]) -> None:
-    """No other schedule can be late any more: there is none. Told with the next news."""
+    """End alerts of schedules that no longer exist. The next notification includes that."""
     store = Store(settings.store)
     try:
         with store.writing() as connection:
@@ -50,7 +50,7 @@ def end_stale_late(settings: Settings, schedules: Collection[str]) -> None:
             over = [known[each].id for each in known if each[0] is AlertKind.LATE and each[1] not in schedules]
             alerts.end_alerts(connection, over, last_run_started_by(connection, now), now)
     except AudienceSyncError as error:
-        log.warning("what was late could not be looked at: %s", error_text(error, settings))
+        log.warning("the alerts of late schedules could not be read: %s", error_text(error, settings))
     finally:
         store.close()
 
@@ -76,13 +76,13 @@ def _carry_out(settings: Settings, store: Store, alert: Alert, *, is_over: bool)
 
 
 def _record(store: Store, alert: Alert, *, is_over: bool) -> int:
-    """Returns the number of the last run."""
+    """Start or end an alert in the store. Returns the number of the last run."""
     migrate.require_current_schema(store)
     now, subject = datetime.now(UTC), (alert.kind, alert.subject)
     with store.reading() as connection:
         run = last_run_started_by(connection, now)
         if (subject in alerts.open_alerts(connection)) is not is_over:
-            return run  # it is as it was
+            return run  # nothing changed
     with store.writing() as connection:
         known = alerts.open_alerts(connection, lock=True)
         if is_over and subject in known:

@@ -183,7 +183,7 @@ def destination_error_message(error: BaseException, secrets: Sequence[str]) -> s
     if isinstance(error, AudienceSyncError):  # meant for people already
         return truncate(plain(str(error)))
     try:
-        words = summarize_error(error, plain, place=False)
+        words = summarize_error(error, plain, with_location=False)
     except Exception:  # its own __str__ may fail too
         words = type(error).__name__
     frames = extract_tb(error.__traceback__)

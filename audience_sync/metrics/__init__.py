@@ -1,1 +1,1 @@
-"""What does a monitor see? The store's numbers, as Prometheus reads them."""
+"""Show the store's numbers to a monitor, in Prometheus' format."""

@@ -1,4 +1,4 @@
-"""Which numbers say how it goes? Read from the store whenever they are asked for; nothing is counted beside it."""
+"""Read the metrics from the store, on every request; nothing is counted elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Sample = tuple[tuple[str, ...], float]
 
 
 class Metric(NamedTuple):
-    """``kind`` is `gauge` or `counter`; each sample has a value for every label."""
+    """One metric. ``kind`` is `gauge` or `counter`; each sample has a value for every label."""
 
     name: str
     kind: str
@@ -35,7 +35,7 @@ class Metric(NamedTuple):
 
 
 def _last_ended_run(connection: Connection) -> Any:
-    """The last run that has ended."""
+    """The newest run that has ended, or None."""
     query = select(runs).where(runs.c.finished_at.is_not(None)).order_by(runs.c.id.desc()).limit(1)
     return connection.execute(query).one_or_none()
 

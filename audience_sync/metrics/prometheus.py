@@ -1,4 +1,4 @@
-"""The store's numbers in Prometheus' format: in a file for node_exporter, or over HTTP."""
+"""Write the metrics in Prometheus' format to a file for node_exporter, or serve them over HTTP."""
 
 from __future__ import annotations
 
@@ -57,8 +57,10 @@ def _registry(opened: OpenStore) -> CollectorRegistry:
 
 
 def write_metrics_file(path: Path, opened: OpenStore) -> None:
-    """Put them into a file, whole, that another user (node_exporter's) can read. A link stays one; a device is written
-    to, not replaced. Raises MetricsError where it can't be written."""
+    """Replace a file in one step by the metrics, readable for other users such as node_exporter's.
+
+    A link stays a link; a device is written to, not replaced. Raises MetricsError if that fails.
+    """
     registry, file = _registry(opened), Path(os.path.realpath(path))
     try:
         if contains_other_than_metrics(file):
@@ -73,14 +75,14 @@ def write_metrics_file(path: Path, opened: OpenStore) -> None:
 
 
 def _write_to_device(file: Path, text: bytes) -> None:
-    """A pipe that has no reader is an error, not a wait."""
+    """A pipe without a reader raises OSError at once."""
     with open(os.open(file, os.O_WRONLY | os.O_NONBLOCK), "wb") as out:
         out.write(text)
 
 
 @contextmanager
 def serve_metrics(host: str, port: int, opened: OpenStore) -> Iterator[None]:
-    """Answer at ``/metrics`` meanwhile. Raises MetricsError where the port can't be had."""
+    """Serve ``/metrics`` within the context. Raises MetricsError if the port is not available."""
     try:
         server, thread = start_http_server(port, addr=host, registry=_registry(opened))
     except OSError as error:

@@ -1,1 +1,1 @@
-"""When do runs begin by themselves? The times of the config, and the clock that waits for them."""
+"""Start runs at the times of the config's schedules."""

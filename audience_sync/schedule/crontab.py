@@ -1,8 +1,8 @@
-"""When does a crontab come round in a time zone? As Debian's cron means it, also where the clocks change.
+"""Compute the times of a crontab in a time zone, with the rules of Debian's cron where the clocks change.
 
-A job of a fixed time whose hour is left out runs right after the gap, one whose hour comes twice runs once; `*` in
-minutes or hours goes by the time that really passes. The crontab itself is cronsim's to read, on a clock without a
-zone: its own rule for gaps takes each for an hour, and some zones change by half of one.
+A job at a fixed time that is skipped runs right after the gap; one whose time comes twice runs once. A job with `*` in
+minutes or hours follows elapsed time. cronsim parses the crontab and runs on a clock without a zone, because its own
+rule assumes gaps of one hour, and some zones change by half an hour.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ LONGEST_CHANGE = timedelta(days=1)
 
 
 def crontab_times(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
-    """The times that are later than a moment, in UTC, without end. ``text``: five fields."""
+    """All times later than a moment, in UTC, without end. ``text``: the five fields of a crontab."""
     minutes, hours, *_ = text.split()
     passing = minutes.startswith("*") or hours.startswith("*")
     return _by_elapsed_time(text, zone, moment) if passing else _by_wall_clock(text, zone, moment)
 
 
 def _by_elapsed_time(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
-    """Whatever the clock shows then, be it for the second time."""
+    """Times by elapsed time: an hour that the clock shows twice has its runs twice."""
     begin = moment
     while True:
         offset = _offset(zone, begin)
@@ -41,12 +41,12 @@ def _by_elapsed_time(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[da
 
 
 def _just_before(moment: datetime) -> datetime:
-    """Just so much earlier that a time at the moment itself is found, on a clock without a zone."""
+    """A microsecond earlier, without the zone, so that cronsim includes the moment itself."""
     return moment.replace(tzinfo=None) - timedelta(microseconds=1)
 
 
 def _by_wall_clock(text: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
-    """The first time that the clock shows it or, where it never does, when it would have."""
+    """Times by the wall clock: at its first showing of each time, or right after a gap that skips it."""
     near = any(
         _first_clock_change(zone, moment + away, moment + away + LONGEST_CHANGE)
         for away in (-LONGEST_CHANGE, timedelta(0))
@@ -67,7 +67,7 @@ def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
 
 
 def _first_clock_change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
-    """The first moment later than one, until another, at which the clock is changed, to the second."""
+    """The first clock change after one moment and up to another, to the second; None if there is none."""
     offset = _offset(zone, after)
     while after < until:
         step = min(after + LONGEST_CHANGE / 2, until)

@@ -1,4 +1,4 @@
-"""What runs when? The audiences of the config by their schedules; those that are due together are one run."""
+"""Group the config's audiences by schedule, and build one run request from all that are due."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from audience_sync.sync.values.request import Selection, Sync
 
 @dataclass(frozen=True, slots=True)
 class ScheduleEntry:
-    """A schedule, and whose turn it is then. Every run brings the computed traits up to date."""
+    """A schedule and its audiences. Every run syncs the computed traits too."""
 
     schedule: Schedule
     audiences: tuple[AudienceConfig, ...]
 
     @property
     def name(self) -> str:
-        """By which the store knows it."""
+        """The schedule's name in the store."""
         return schedule_name(self.schedule)
 
 
@@ -34,7 +34,7 @@ _NO_SCHEDULE = """no schedule is set. Nothing was run.
 
 
 def schedule_entries(settings: Settings) -> list[ScheduleEntry]:
-    """Every schedule of the config, once. Raises ConfigError where there is none."""
+    """Every schedule of the config, once. Raises ConfigError if there is none."""
     found: dict[str, tuple[Schedule, list[AudienceConfig]]] = {}
     for config in settings.audiences:
         schedule = settings.schedule_of(config)
@@ -55,7 +55,7 @@ def next_time(found: Sequence[ScheduleEntry], after: datetime) -> datetime:
 def due_request(
     settings: Settings, found: Sequence[ScheduleEntry], last: Mapping[str, LastSlot], now: datetime
 ) -> Sync | None:
-    """The run that is due by now, of everything that is; None where nothing is. ``last``: of each schedule, by name."""
+    """One request for all that is due; None if nothing is. ``last``: the last slot of each schedule, by name."""
     slots, audiences = list[Slot](), list[AudienceConfig]()
     for each in found:
         before = last[each.name]

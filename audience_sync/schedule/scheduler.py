@@ -1,4 +1,4 @@
-"""Runs what is due, once for all schedulers of a store, and goes on whatever happens."""
+"""Run what is due, once for all schedulers of a store, and continue after every failure."""
 
 from __future__ import annotations
 
@@ -26,16 +26,19 @@ from audience_sync.sync.values.request import RunDependencies, RunRequest
 
 log = logging.getLogger("audience_sync.schedule")
 
-#: Seconds until the next try, while another run is at work.
+#: Seconds until the next attempt while another run is in progress.
 BUSY_PAUSE = 2.0
-#: Seconds until the next try after a run that could not even begin, or broke off; each time twice as long.
+#: Seconds until the next attempt after a run that could not start or broke off; the pause doubles each time.
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledConfig:
-    """What a config says: its schedules, how a run by it is opened and carried out, and how people are told of a run
-    that gives no report, and of times that have to wait for too long."""
+    """What a scheduler needs of one config.
+
+    ``open_project`` opens the project, ``run`` executes a request. ``report_failure`` reports a run without a report,
+    and ``report_waiting`` slots that wait for another run.
+    """
 
     settings: Settings
     entries: Sequence[ScheduleEntry]
@@ -46,24 +49,24 @@ class ScheduledConfig:
 
 
 class Scheduler:
-    """``say`` is told of every run that has ended."""
+    """Run due requests one after another. ``show_report`` receives the report of every run."""
 
-    def __init__(self, program: ScheduledConfig, say: Callable[[Report], None]) -> None:
+    def __init__(self, program: ScheduledConfig, show_report: Callable[[Report], None]) -> None:
         self.program = program
-        self._show_report = say
+        self._show_report = show_report
         self._pause = FIRST_PAUSE
         self._announced: Sequence[slots.Slot] = ()
         self._was_set_back = False
 
     def start(self, now: datetime) -> None:
-        """From now on times count; what was missed since an earlier scheduler's last run is made up for."""
+        """Count times from now on. Times missed since an earlier scheduler's last run are made up for."""
         with self.program.open_project() as parts:
-            if parts.store.is_sqlite:  # one host's: times far ahead of its clock are of before it was set back
+            if parts.store.is_sqlite:  # one host uses it: slots far ahead date from before its clock was set back
                 self._forget_later(parts.store, now + slots.MAX_CLOCK_DIFFERENCE)
             self._start_schedules(parts.store, now)
 
     def set_back(self, by: timedelta) -> None:
-        """The clock was set back while this scheduler ran. Times within AHEAD have had their run, and keep it."""
+        """Note that the clock was set back by so much. Times within MAX_CLOCK_DIFFERENCE do not run again."""
         self._was_set_back = self._was_set_back or by > slots.MAX_CLOCK_DIFFERENCE
 
     def _forget_later(self, store: Store, now: datetime) -> None:
@@ -71,8 +74,10 @@ class Scheduler:
             slots.delete_later_slots(connection, [each.name for each in self.program.entries], now)
 
     def _start_schedules(self, store: Store, now: datetime) -> None:
-        """Those schedules begin that the store doesn't know, or that no scheduler has kept lately, as others came
-        round when it was their turn, too."""
+        """Start schedules that are new in the store, and those that no scheduler ran while it ran others.
+
+        The latter are schedules that were removed from the config for a time.
+        """
         found = {each.name: each.schedule for each in self.program.entries}
         with store.writing() as connection:
             last = slots.last_slots(connection, found, now)
@@ -85,8 +90,10 @@ class Scheduler:
             slots.start_schedules(connection, [name for name in new if name not in last or last[name].at < now], now)
 
     def run_due(self, now: datetime) -> float | None:
-        """Run what is due by now, if anything is. Returns in how many seconds to try again; None where there is no
-        need before the next time. Raises KeyboardInterrupt alone."""
+        """Run what is due. Returns the seconds until the next attempt; None = at the next scheduled time.
+
+        It raises nothing but KeyboardInterrupt.
+        """
         order = None
         try:
             with self.program.open_project() as parts:
@@ -124,7 +131,7 @@ class Scheduler:
             self._forget_later(store, now)
             self._was_set_back = False
         last = self._last_slots(store, now)
-        if any(each.name not in last for each in found):  # it is another store, or an older one, than at the start
+        if any(each.name not in last for each in found):  # the store was replaced since the start
             self._start_schedules(store, now)
             last = self._last_slots(store, now)
         return due_request(self.program.settings, found, last, now)
@@ -134,7 +141,7 @@ class Scheduler:
             return slots.last_slots(connection, [each.name for each in self.program.entries], now)
 
     def _announce(self, request: RunRequest) -> None:
-        """Once, however often another run has to be waited for."""
+        """Log the due slots of a request once, also if it has to wait for another run several times."""
         if request.slots == self._announced:
             return
         self._announced = request.slots
@@ -146,14 +153,14 @@ class Scheduler:
                 log.info("%s: due at %s", each.schedule, _text(each.due_at))
 
     def _print_report(self, report: Report) -> None:
-        """A run is what it was, whoever hears of it."""
+        """Show the report. A failure to show it does not change the run's result."""
         try:
             self._show_report(report)
-        except (Exception, SystemExit) as error:  # rich ends a program whose pipe has no reader any more
+        except (Exception, SystemExit) as error:  # rich exits if the reader of its pipe is gone
             log.warning("run %d can't be shown on stdout: %s", report.run, summarize_error(error, str))
 
     def _report_failure(self, error: Exception) -> float:
-        """Returns the seconds until the next try."""
+        """Report a failed run. Returns the seconds until the next attempt."""
         self.program.report_failure(error)
         return self._next_pause()
 

@@ -1,4 +1,4 @@
-"""Wait for the next time of a schedule in short waits, whatever becomes of the wall clock, and log when it is set."""
+"""Wait for the next scheduled time, also if the wall clock is set meanwhile, and log when it is."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from audience_sync.text import duration
 
 log = logging.getLogger("audience_sync.schedule")
 
-#: Seconds after which a look is taken at the latest: another scheduler may have died.
+#: The longest wait (seconds): another scheduler may have died, and its slots have become due.
 MAX_WAIT = 30.0
-#: Seconds between two comparisons of the clocks during a wait. A wall clock that was set ends the wait.
+#: Seconds between two comparisons of the clocks during a wait. A jump of the wall clock ends the wait.
 COMPARE_EVERY = 1.0
-#: Seconds by which the wall clock may differ from the steady one before it was set, and not only kept in step.
+#: A larger difference of the two clocks (seconds) is a jump; a smaller one is synchronisation.
 MIN_JUMP = 5.0
-#: The job that wakes whoever waits.
+#: The id of APScheduler's job, which ends a wait.
 _JOB = "due"
-#: Counts the time in which the machine is suspended, which Linux's monotonic clock doesn't.
+#: Counts while the machine is suspended. Linux's monotonic clock does not.
 _STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class ClockReading(NamedTuple):
-    """One moment by both clocks: ``wall`` is what people call it, ``steady`` counts seconds and can't be set."""
+    """One moment by both clocks: ``wall`` is the system time; ``steady`` counts seconds and can't be set."""
 
     wall: datetime
     steady: float
@@ -42,18 +42,18 @@ def read_clocks() -> ClockReading:
 
 
 def clock_jump(before: ClockReading, after: ClockReading) -> timedelta | None:
-    """By how much the wall clock was set meanwhile, less than zero where it was set back; None where it was not."""
+    """By how much the wall clock was set between two readings, negative = back; None if it was not set."""
     found = after.wall - before.wall - timedelta(seconds=after.steady - before.steady)
     return found if abs(found.total_seconds()) > MIN_JUMP else None
 
 
 def wait_seconds(most: float | None = None) -> float:
-    """Seconds that a wait lasts at the longest: ``most``, or LOOK_EVERY where that is less."""
+    """The longest duration of a wait in seconds: ``most``, up to MAX_WAIT."""
     return MAX_WAIT if most is None else min(most, MAX_WAIT)
 
 
 class _FunctionTrigger(BaseTrigger):  # type: ignore[misc]  # it has no types
-    """Fires at the times that a function gives: the first one after a moment."""
+    """Fires at the times that a function returns: the first one after a moment."""
 
     def __init__(self, after: Callable[[datetime], datetime]) -> None:
         self._after = after
@@ -63,13 +63,13 @@ class _FunctionTrigger(BaseTrigger):  # type: ignore[misc]  # it has no types
 
 
 class Timer:
-    """A context. Waits until something is due, and notices when the wall clock is set.
+    """A context that waits until something is due, and notices when the wall clock is set.
 
-    APScheduler wakes it on time. It waits by the wall clock, though: one that was set would keep it asleep for as long
-    as the jump. So a jump ends a wait within COMPARE_EVERY, and APScheduler counts again.
+    APScheduler ends the wait on time, but by the wall clock: a clock set back would prolong the wait by the jump. So a
+    jump ends a wait within COMPARE_EVERY, and APScheduler computes the next time again.
 
-    ``after``: when something is due next, later than a moment; both in UTC. ``set_back`` is called with the size of
-    each jump back, before the next time is asked for.
+    ``after``: the next due time later than a moment, both in UTC. ``set_back`` is called with the size of each jump
+    back, before the next due time is computed.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Timer:
         self._after, self._now, self._set_back = after, now, set_back
         self._woken = threading.Event()
         self._last_reading = now()
-        # Only times are kept here, and in memory: the store has what is due and what was done.
+        # It keeps the next time in memory only. The store has the slots and their runs.
         self._scheduler = BackgroundScheduler(timezone=UTC)
         self._scheduler.add_job(self.wake, _FunctionTrigger(after), id=_JOB, coalesce=True, misfire_grace_time=None)
 
@@ -89,7 +89,7 @@ class Timer:
         self._woken.set()
 
     def read_clock(self) -> datetime:
-        """Return the time in UTC. A clock that was set since the last look is logged."""
+        """The time in UTC. If the clock was set since the last reading, log it and compute the next time again."""
         before, self._last_reading = self._last_reading, self._now()
         if by := clock_jump(before, self._last_reading):
             _log_jump(by, before.wall, self._last_reading.wall, self._after(self._last_reading.wall))
@@ -99,17 +99,19 @@ class Timer:
         return self._last_reading.wall
 
     def wait(self, most: float | None = None) -> None:
-        """Until something is due, ``wake`` is called, the wall clock is set, or ``most`` seconds have passed; not
-        longer than LOOK_EVERY."""
-        left = wait_seconds(most)
-        while not self._woken.wait(min(left, COMPARE_EVERY)) and left > COMPARE_EVERY:
-            left -= COMPARE_EVERY
+        """Wait until something is due, ``wake`` is called, or the wall clock is set.
+
+        ``most``: the longest wait in seconds, up to MAX_WAIT.
+        """
+        remaining = wait_seconds(most)
+        while not self._woken.wait(min(remaining, COMPARE_EVERY)) and remaining > COMPARE_EVERY:
+            remaining -= COMPARE_EVERY
             if clock_jump(self._last_reading, self._now()):
                 return
         self._woken.clear()
 
     def reschedule(self) -> None:
-        """Find the next time from the present: the clock or the schedules are others."""
+        """Compute the next time from now, after a change of the clock or of the schedules."""
         self._scheduler.reschedule_job(_JOB, trigger=_FunctionTrigger(self._after))
 
     def __enter__(self) -> Self:
@@ -123,18 +125,18 @@ class Timer:
 
 
 def _log_jump(by: timedelta, before: datetime, now: datetime, following: datetime) -> None:
-    words = "the clock was set %s by %s: it was %s, it is %s. %s The next time is %s"
+    message = "the clock was set %s by %s: it was %s, it is %s. %s The next time is %s"
     if by < timedelta(0):
-        way = "back"
+        direction = "back"
         effect = (
             "Times run again, by the present clock."
             if -by > MAX_CLOCK_DIFFERENCE
             else "Times that had their run do not run again."
         )
     else:
-        way, effect = "forward", "One run makes up for the times in between."
+        direction, effect = "forward", "One run makes up for the times in between."
     size = duration(abs(by.total_seconds()))
-    log.warning(words, way, size, _text(before), _text(now), effect, _text(following))
+    log.warning(message, direction, size, _text(before), _text(now), effect, _text(following))
 
 
 def _text(moment: datetime) -> str:

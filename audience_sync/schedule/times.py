@@ -1,6 +1,6 @@
-"""When does a schedule come round? A crontab's times in its time zone, or every so long.
+"""Compute the times of a schedule: a crontab in its time zone, or an interval.
 
-Every so long is counted from 1970, UTC, so that all hosts and all restarts agree.
+Intervals are counted from 1970, UTC, so that all hosts and all restarts agree.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from audience_sync.config.sections.guard import Schedule
 from audience_sync.schedule.crontab import crontab_times
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Times that are counted one by one; of more there are only said to be more.
+#: Times that are counted one by one. For more, ``Due.missed`` is this number.
 MAX_COUNTED = 10_000
 
 
 class Due(NamedTuple):
-    """The newest time that has come, and how many came before it, from ``since`` on, that nobody ran for."""
+    """The newest due time, and the number of ``missed`` ones before it, from ``since`` on."""
 
     at: datetime
     missed: int
@@ -29,14 +29,14 @@ class Due(NamedTuple):
 
 
 def schedule_name(schedule: Schedule) -> str:
-    """As people know it, and the store: `cron 0 6 * * * Europe/Berlin`, `every 15m`."""
+    """The name for people and for the store: `cron 0 6 * * * Europe/Berlin`, `every 15m`."""
     if schedule.every is not None:
         return f"every {duration_text(schedule.every)}"
     return f"cron {schedule.cron} {schedule.timezone}"
 
 
 def times_after(schedule: Schedule, moment: datetime) -> Iterator[datetime]:
-    """The times that are later than a moment, in UTC, without end."""
+    """All times later than a moment, in UTC, without end."""
     if schedule.every is not None:
         count = (moment - EPOCH) // schedule.every
         while True:
@@ -50,7 +50,7 @@ def first_after(schedule: Schedule, moment: datetime) -> datetime:
 
 
 def find_due(schedule: Schedule, after: datetime, now: datetime) -> Due | None:
-    """What has come later than ``after``, until ``now``; None where nothing has."""
+    """The times later than ``after``, up to ``now``, as one Due; None if there is none."""
     found: list[datetime] = []
     for each in islice(times_after(schedule, after), MAX_COUNTED + 1):
         if each > now:
@@ -63,7 +63,7 @@ def find_due(schedule: Schedule, after: datetime, now: datetime) -> Due | None:
 
 
 def _last_until(schedule: Schedule, now: datetime) -> datetime:
-    """Where there are many: the last one lies in a short time before."""
+    """The last time up to ``now``, found by searching back in growing steps: quick for frequent schedules."""
     if schedule.every is not None:
         return EPOCH + (now - EPOCH) // schedule.every * schedule.every
     back = timedelta(minutes=2)

@@ -129,7 +129,7 @@ class BoundedSource(Source):
             case RecursionError():
                 what, remedy = "a value is nested too deeply", "Leave the value out, or have it written as text"
             case _:
-                what, remedy = summarize_error(error, str, place=False), "Correct the data or the query"
+                what, remedy = summarize_error(error, str, with_location=False), "Correct the data or the query"
         return SourceError(f"source '{self._name}' can't be read: {what}. Nothing of it was used. {remedy}.")
 
     def _overdue_error(self) -> SourceError:

@@ -41,7 +41,7 @@ def test_a_damaged_segment_stops_the_run_and_resync_repairs_it(vip: Project) -> 
     vip.write_members("vip.csv", "ada", "dan")
     damaged = vip.run("sync")
     assert damaged.code == 3
-    assert "the store is damaged: segment 1 of audience vip" in damaged.stderr
+    assert "the store is damaged: the checksum of snapshot file 1 of audience vip does not match" in damaged.stderr
     assert "audience-sync resync vip" in damaged.stderr
     assert vip.sent() == []
 

@@ -99,7 +99,7 @@ def test_of_traits_a_base_in_the_wrong_place_is_found(vip: Project) -> None:
     damage(vip, "update segments set kind = 'base'")
     ended = vip.run("db", "check")
     assert ended.code == 3
-    assert "the snapshot of plan has a base that is not its first segment" in ended.stdout
+    assert "the snapshot of plan has a base that is not its first file" in ended.stdout
 
 
 @pytest.mark.parametrize("page", range(0, 40, 3))

@@ -121,7 +121,9 @@ class TestADamagedSegment:
         self.damage(store)
         with pytest.raises(StoreDamagedError) as caught:
             fetch(store, workspace, chain)
-        assert "The store is damaged: segment 1 of audience vip is not what was written" in str(caught.value)
+        assert "The store is damaged: the checksum of snapshot file 1 of audience vip does not match" in str(
+            caught.value
+        )
         assert "nothing was changed or sent" in str(caught.value)
         assert str(caught.value).endswith("audience-sync resync vip")
 

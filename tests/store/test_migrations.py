@@ -119,7 +119,7 @@ class TestTheProgram:
         with pytest.raises(StoreNewerError) as caught:
             migrate.ensure(store, upgrade_allowed=upgrade_allowed)
         assert str(caught.value) == (
-            f"The store {store.label} was made by a newer version of audience-sync (schema 9999; this program knows "
+            f"The store {store.label} was made by a newer version of audience-sync (schema 9999; this program has "
             f"{migrate.HEAD}). Nothing was done. Install the newer version, or point `store:` elsewhere."
         )
 

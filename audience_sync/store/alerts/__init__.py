@@ -1,1 +1,1 @@
-"""Keep alerts and to whom each was sent."""
+"""Keep alerts, and the notifications that were sent about them."""

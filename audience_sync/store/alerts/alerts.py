@@ -1,4 +1,4 @@
-"""What needs a look, and since when?"""
+"""Keep alerts: what needs attention, and from which run to which."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audience_sync.model import AlertKind
 from audience_sync.store.audiences.absences import LOADED_STATUSES
 from audience_sync.store.tables import alerts, installation, run_audiences
 
-#: What is wrong, and with what: an audience, a destination, a schedule, or the whole run.
+#: The kind of an alert, and its subject: an audience, a destination, a schedule, or the whole run.
 Subject = tuple[AlertKind, str]
 
 
@@ -23,14 +23,14 @@ class Alert(NamedTuple):
 
 
 class OpenAlert(NamedTuple):
-    """One that goes on."""
+    """An alert that has not ended, as stored."""
 
     id: int
     text: str
 
 
 def open_alerts(connection: Connection, *, lock: bool = False) -> dict[Subject, OpenAlert]:
-    """What needs a look now. ``lock``: nobody else may begin or end any until the transaction's end."""
+    """All open alerts. ``lock``: no other process can start or end one until this transaction ends."""
     if lock:
         connection.execute(select(installation.c.uuid).with_for_update())
     query = select(alerts).where(alerts.c.ended_at.is_(None))
@@ -47,7 +47,7 @@ def start_alerts(connection: Connection, found: Sequence[Alert], run: int, now: 
 
 
 def update_texts(connection: Connection, words: Mapping[int, str]) -> None:
-    """What is so now, of alerts that go on; nobody is told again."""
+    """Replace the texts of open alerts, by id. No notification is sent for that."""
     for alert, now in words.items():
         connection.execute(update(alerts).where(alerts.c.id == alert).values(words=now))
 
@@ -58,7 +58,7 @@ def end_alerts(connection: Connection, ids: Collection[int], run: int, now: date
 
 
 def previous_sizes(connection: Connection, keys: Collection[str], run: int, most: int) -> Mapping[str, Sequence[int]]:
-    """How many members the last runs before this one found, at ``most`` so many of each audience."""
+    """The member counts of each audience in at most ``most`` runs before this one, the newest first."""
     found: dict[str, Sequence[int]] = {}
     for key in keys:
         looked = (run_audiences.c.audience_key == key) & run_audiences.c.status.in_(LOADED_STATUSES)

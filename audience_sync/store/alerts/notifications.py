@@ -1,4 +1,4 @@
-"""Who has yet to be told of which alert? Each address hears of it when it begins and when it is over, once."""
+"""Keep which address was notified of which alert: once when it starts and once when it ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audience_sync.store.tables import alerts, missed_alerts
 
 
 class Notification(NamedTuple):
-    """That something began, or is over. ``id``: the alert's."""
+    """A message that an alert started, or ended (``is_over``). ``id`` is the alert's id."""
 
     id: int
     alert: Alert
@@ -24,7 +24,7 @@ class Notification(NamedTuple):
 
 
 class NotificationResult(NamedTuple):
-    """What one address, by its ``place`` in `notify.to` from 1, was sent."""
+    """The notifications sent to one address. ``address_number`` is its number in `notify.to`, from 1."""
 
     address_number: int
     notifications: Sequence[Notification]
@@ -33,21 +33,21 @@ class NotificationResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PendingNotifications:
-    """``new``: what nobody has been told yet. ``missed``: what others were told, but not the address at a place.
-    ``unheard``: the alerts whose beginning such an address has not heard of."""
+    """``new``: notifications that no address accepted yet. ``missed``: by address number, those that only other
+    addresses accepted. ``start_missed_by``: pairs of address number and alert whose start the address missed."""
 
     new: Sequence[Notification]
     missed: Mapping[int, Sequence[Notification]]
     start_missed_by: Collection[tuple[int, int]]
 
     def for_address(self, place: int) -> Sequence[Notification]:
-        """What the address there has yet to be told: the end of something only where it knows of the beginning."""
+        """The notifications to send to one address; the end of an alert only if the address got its start."""
         fresh = [news for news in self.new if not (news.is_over and (place, news.id) in self.start_missed_by)]
         return [*self.missed.get(place, ()), *fresh]
 
 
 def pending_notifications(connection: Connection) -> PendingNotifications:
-    """What began and goes on, and what was told and is over."""
+    """Open alerts without a notification of their start, and ended ones without a notification of their end."""
     begun = alerts.c.told_at.is_(None) & alerts.c.ended_at.is_(None)
     over = alerts.c.told_at.is_not(None) & alerts.c.ended_at.is_not(None) & alerts.c.end_told_at.is_(None)
     new = connection.execute(select(alerts).where(begun | over).order_by(alerts.c.id))
@@ -71,7 +71,7 @@ def _notification(row: Row[Any], is_over: bool) -> Notification:
 def record_notified(
     connection: Connection, before: PendingNotifications, letters: Sequence[NotificationResult], now: datetime
 ) -> None:
-    """What nobody took stays new; what some took, the others have missed."""
+    """A notification that no address accepted stays new. If some accepted it, the others have missed it."""
     told = {news for letter in letters if letter.is_accepted for news in letter.notifications}
     for column, is_over in ((alerts.c.told_at, False), (alerts.c.end_told_at, True)):
         ids = [news.id for news in told if news.is_over == is_over]

@@ -1,4 +1,4 @@
-"""Which audiences are frozen: left as they are by every run, because a person said so?"""
+"""Keep freezes: audiences that every run skips until a person or a date unfreezes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audience_sync.store.tables.types import UtcDateTime
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Of one audience. ``until``: when it ends by itself; None = only when a person ends it."""
+    """A freeze of one audience. ``until``: when it ends by itself; None = only a person ends it."""
 
     key: str
     frozen_at: datetime
@@ -24,7 +24,7 @@ class Freeze:
 
 
 def read_frozen(connection: Connection, now: datetime) -> dict[str, Freeze]:
-    """What is frozen at this moment, by key."""
+    """The freezes in force at this moment, by audience key."""
     mine = freezes.c
     query = (
         select(properties.c.key, mine.frozen_at, mine.frozen_until, mine.reason)
@@ -36,7 +36,7 @@ def read_frozen(connection: Connection, now: datetime) -> dict[str, Freeze]:
 
 
 def read_ended(connection: Connection, now: datetime) -> list[Freeze]:
-    """What has ended by itself since the last run that changed anything could."""
+    """The freezes that ended by themselves since the last committed run with an accepted clock."""
     mine = freezes.c
     accepted = runs.c.committed_at.is_not(None), runs.c.clock_doubted.is_not(True)
     last = select(func.max(counted_at(runs), type_=UtcDateTime)).where(*accepted).scalar_subquery()
@@ -50,14 +50,14 @@ def read_ended(connection: Connection, now: datetime) -> list[Freeze]:
 
 
 def freeze(connection: Connection, ids: Mapping[str, int], new: Freeze, by: str) -> None:
-    """From now on; what it was frozen by before is over. ``ids``: the properties'."""
+    """Freeze an audience, replacing its current freeze if there is one. ``ids``: property ids by key."""
     unfreeze(connection, ids[new.key], new.frozen_at, by)
     row = {"frozen_at": new.frozen_at, "frozen_until": new.until, "frozen_by": by, "reason": new.reason}
     connection.execute(insert(freezes).values(property_id=ids[new.key], **row))
 
 
 def unfreeze(connection: Connection, property_id: int, now: datetime, by: str) -> bool:
-    """Whether it was frozen."""
+    """End the freeze of an audience. Returns whether there was one."""
     mine = (freezes.c.property_id == property_id) & freezes.c.unfrozen_at.is_(None)
     still = mine & (freezes.c.frozen_until.is_(None) | (freezes.c.frozen_until > now))
     ended = update(freezes).where(still).values(unfrozen_at=now, unfrozen_by=by)

@@ -1,4 +1,4 @@
-"""Who would be a member, but is held out, so that the effect of a campaign can be measured?"""
+"""Read the held-out users: they never get ``true``, so that the effect of a campaign can be measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audience_sync.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """Of one user of an audience: since which run, and how large a share (0 to 1) of its users is held out."""
+    """One held-out user of an audience: held out since ``run``. ``share`` (0 to 1) is the audience's holdout."""
 
     run: int
     since: datetime
@@ -21,20 +21,20 @@ class Holdout:
 
 
 def count_held_out(connection: Connection) -> dict[str, int]:
-    """By key, where there are any."""
+    """The number of held-out users by audience key, for audiences that have any."""
     query = select(properties.c.key, func.count().label("users")).join_from(held_out, properties)
     return {row.key: row.users for row in connection.execute(query.group_by(properties.c.key))}
 
 
 def read_held_out(connection: Connection, workspace: Workspace, key: str) -> str:
-    """A table in the workspace, with ``user_id``."""
+    """Load an audience's held-out users into the workspace. Returns a table with ``user_id``."""
     query = select(held_out.c.user_id).join_from(held_out, properties).where(properties.c.key == key)
     rows = connection.execution_options(yield_per=10_000).execute(query).partitions()
     return workspace.load({"user_id": "varchar"}, rows)
 
 
 def holdouts_of(connection: Connection, user: str) -> dict[str, Holdout]:
-    """By key, where the user is held out now."""
+    """The user's current holdouts, by audience key."""
     query = (
         select(properties.c.key, held_out.c.run_id, runs.c.started_at, properties.c.holdout)
         .join_from(held_out, properties)

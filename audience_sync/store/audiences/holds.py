@@ -1,4 +1,4 @@
-"""Which snapshots are held, and what did people decide about them?"""
+"""Keep holds: snapshots that a guard stopped, and what a person decided about each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HoldKey = tuple[HoldKind, str]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Some of the users who would enter, and of those who would leave."""
+    """Examples of the users who would enter and of those who would leave."""
 
     entered: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
@@ -24,7 +24,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class NewHold:
-    """A snapshot that is held from now on; ``undone_run``: since it would change again what this run had."""
+    """A snapshot to hold. ``undone_run``: the undone run whose changes it would repeat."""
 
     kind: HoldKind
     key: str
@@ -37,10 +37,10 @@ class NewHold:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A snapshot that is or was held, from ``first_run`` on; ``last_run`` was the last to meet the same.
+    """A stored hold. ``first_run`` held the snapshot first; ``last_run`` is the last run that got the same snapshot.
 
-    ``together``: for what several audiences would change together. ``ended_run`` let it through, or met another
-    snapshot in its place. ``undone_run``: what it would change was changed by this run, and undone.
+    ``together``: a limit for several audiences together stopped it. ``ended_run`` approved it, or replaced it by
+    another snapshot. ``undone_run``: the undone run whose changes it would repeat.
     """
 
     id: int
@@ -61,26 +61,26 @@ class Hold:
 
     @property
     def needs_decision(self) -> bool:
-        """Whether a person is to decide."""
+        """Whether a person has to approve or reject it."""
         return self.status is HoldStatus.HELD
 
 
 def latest_holds(connection: Connection) -> dict[HoldKey, Hold]:
-    """The last hold of everything that was ever held; only that one can still wait for a person."""
+    """The newest hold of each audience, trait and suppression list. Older ones have all been decided."""
     last = select(func.max(held_snapshots.c.id)).group_by(held_snapshots.c.kind, held_snapshots.c.key)
     query = select(held_snapshots).where(held_snapshots.c.id.in_(last))
     return {hold.subject: hold for hold in _holds(connection, query.order_by(held_snapshots.c.id))}
 
 
 def first_run_to_hold(connection: Connection, hold: Hold) -> int:
-    """The run that undid ``hold.undone_run``: the first that held a repeat of its changes."""
+    """The run that undid ``hold.undone_run``: the first one that held a repeat of its changes."""
     mine = held_snapshots.c
     same = (mine.kind == hold.kind.value) & (mine.key == hold.key) & (mine.undone_run_id == hold.undone_run)
     return int(connection.execute(select(func.min(mine.run_id)).where(same)).scalar_one())
 
 
 def read_holds_of(connection: Connection, run: int) -> list[Hold]:
-    """What the run held, decided or not."""
+    """The holds in force in this run, decided since or not."""
     mine = held_snapshots.c
     query = select(held_snapshots).where(mine.run_id <= run, mine.last_run_id >= run)
     return _holds(connection, query.order_by(mine.kind, mine.key))
@@ -116,7 +116,7 @@ def read_sample(connection: Connection, hold: int) -> Sample:
 
 
 def add_holds(connection: Connection, new: Iterable[NewHold], run: int, now: datetime) -> None:
-    """Keep these snapshots' counts and samples, for a person to decide."""
+    """Store the counts and samples of these snapshots, so that a person can decide."""
     for each in new:
         values = {"kind": each.kind.value, "key": each.key, "run_id": run, "last_run_id": run, "reason": each.reason}
         counts = {"members_before": each.counts.before, "entered": each.counts.entered, "left": each.counts.left}
@@ -140,19 +140,19 @@ def _keep_sample(connection: Connection, hold_id: int, sample: Sample) -> None:
 
 
 def touch_holds(connection: Connection, holds: Iterable[Hold], run: int) -> None:
-    """The run has met the very snapshots that are held."""
+    """Record that the run got the same snapshots that are already held."""
     for each in holds:
         _update_hold(connection, each, {"last_run_id": run})
 
 
 def end_holds(connection: Connection, ended: Mapping[Hold, HoldStatus], run: int, now: datetime) -> None:
-    """The run let these through, or met other snapshots in their place."""
+    """Record that the run approved these holds, or replaced them by newer snapshots."""
     for each, status in ended.items():
         _update_hold(connection, each, {"status": status.value, "ended_run_id": run, "decided_at": now})
 
 
 def reject_holds(connection: Connection, holds: Iterable[Hold], now: datetime) -> None:
-    """A person says that these are wrong: they can't go through any more."""
+    """Record that a person rejected these holds: they can no longer be approved."""
     for each in holds:
         _update_hold(connection, each, {"status": HoldStatus.REJECTED.value, "decided_at": now})
 

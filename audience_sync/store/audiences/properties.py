@@ -1,4 +1,4 @@
-"""Which audiences and computed traits does the store know?"""
+"""Read and change the stored audiences and computed traits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from audience_sync.store.tables import absences, chains, held_out, members, prop
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """An audience or a computed trait as the store knows it; ``moved_from``: there it has this key until the run is
-    committed."""
+    """A stored audience or computed trait.
+
+    ``moved_from``: the key it still has in the store, if the current run moves it; the commit changes it.
+    """
 
     id: PropertyId
     kind: PropertyKind
@@ -41,7 +43,7 @@ class Property:
 
 
 def read_properties(connection: Connection) -> dict[str, Property]:
-    """All of them by key, retired ones too."""
+    """All properties by key, retired ones included."""
     rows = connection.execute(select(properties).order_by(properties.c.id))
     return {
         row.key: Property(
@@ -68,7 +70,7 @@ def read_properties(connection: Connection) -> dict[str, Property]:
 
 
 def read_audience(connection: Connection, key: str) -> Property:
-    """Raises UnknownKeyError, with the nearest key that there is."""
+    """The stored audience with this key. Raises UnknownKeyError, which suggests the nearest key."""
     known = read_properties(connection)
     if key in known and known[key].kind is PropertyKind.AUDIENCE:
         return known[key]
@@ -78,7 +80,7 @@ def read_audience(connection: Connection, key: str) -> Property:
 
 
 def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, Chain]:
-    """All chains by id, without their segments."""
+    """All chains by id, without their files."""
     keys: dict[int, list[str]] = {}
     for stored in known:
         keys.setdefault(stored.chain_id, []).append(stored.key)
@@ -94,56 +96,56 @@ def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, 
     }
 
 
-def set_source_state(connection: Connection, taken: Mapping[str, tuple[str | None, int, str | None]]) -> None:
-    """By key: the source's mark when its snapshot was taken, the rows without a usable id in it, and its columns."""
+def set_source_state(connection: Connection, states: Mapping[str, tuple[str | None, int, str | None]]) -> None:
+    """Store by key: the source's fingerprint, the number of invalid rows, and the columns of the loaded snapshot."""
     mine = properties.c.key == bindparam("of")
     rows = [
         {"of": key, "mark": mark, "invalid": invalid, "source_columns": columns}
-        for key, (mark, invalid, columns) in taken.items()
+        for key, (mark, invalid, columns) in states.items()
     ]
     if rows:
         connection.execute(update(properties).where(mine), rows)
 
 
-def set_loaded_from(connection: Connection, places: Mapping[str, str], run: RunId) -> None:
-    """By key: where its snapshots are, for people; and since when, where that is another place than before."""
+def set_loaded_from(connection: Connection, locations: Mapping[str, str], run: RunId) -> None:
+    """Store by key where its snapshots are, for people; and since which run, if the location changed."""
     known = {row.key: row.loaded_from for row in connection.execute(select(properties.c.key, properties.c.loaded_from))}
-    for key, place in places.items():
-        if known[key] != place:
+    for key, location in locations.items():
+        if known[key] != location:
             moved = update(properties).where(properties.c.key == key)
-            connection.execute(moved.values(loaded_from=place, loaded_from_run=run))
+            connection.execute(moved.values(loaded_from=location, loaded_from_run=run))
 
 
 def set_min_stays(connection: Connection, stays: Mapping[str, str | None]) -> None:
-    """By key: how long a missing member stays, for people."""
+    """Store by key how long a missing member stays, for people."""
     for key, stay in stays.items():
         connection.execute(update(properties).where(properties.c.key == key).values(min_stay=stay))
 
 
 def set_holdouts(connection: Connection, holdouts: Mapping[str, tuple[float | None, str]]) -> None:
-    """By key: the share (0 to 1) that is held out, and the salt that decides who."""
+    """Store by key the share (0 to 1) that is held out, and the salt that decides who."""
     for key, (share, salt) in holdouts.items():
         values = {"holdout": share, "holdout_salt": salt}
         connection.execute(update(properties).where(properties.c.key == key).values(values))
 
 
 def mark_holdout_changed(connection: Connection, keys: Iterable[str], run: RunId) -> None:
-    """That this run changed who is held out of these audiences."""
+    """Record that this run changed who is held out of these audiences."""
     for key in keys:
         mine = select(properties.c.chain_id).where(properties.c.key == key).scalar_subquery()
         connection.execute(update(chains).where(chains.c.id == mine).values(changed_run_id=run))
 
 
 def clear_fingerprints(connection: Connection) -> None:
-    """Every source is to be read again."""
+    """Let the next run read every source again, unchanged ones too."""
     connection.execute(update(properties).values(mark=None))
 
 
 def move_property(connection: Connection, old: str, new: str, empty_chain: int, run: RunId) -> None:
-    """What is known of an audience, its members, goes over to a new key; the old one is left with an empty chain."""
+    """Move an audience with its members to a new key; the old key keeps an empty chain."""
     row = connection.execute(select(properties).where(properties.c.key == old)).one()._asdict()
-    taken_over = {name: value for name, value in row.items() if name != "id"}
-    created = insert(properties).values({**taken_over, "key": new, "created_run_id": run})
+    copied = {name: value for name, value in row.items() if name != "id"}
+    created = insert(properties).values({**copied, "key": new, "created_run_id": run})
     key = connection.execute(created).inserted_primary_key
     assert key is not None
     for table in (members, absences, held_out):
@@ -152,8 +154,8 @@ def move_property(connection: Connection, old: str, new: str, empty_chain: int, 
 
 
 def retire_properties(connection: Connection, keys: Iterable[str], now: datetime) -> None:
-    """From now on nothing may have these keys any more. What else comes from the same place is to be read again: there
-    the name may still be."""
+    """Close these keys for good. Properties of the same `names_from` entry are read again in the next run, because
+    their source may still have the retired names."""
     for key in keys:
         connection.execute(update(properties).where(properties.c.key == key).values(retired_at=now))
         shared = select(properties.c.origin).where(properties.c.key == key).scalar_subquery()
@@ -165,5 +167,5 @@ def create_property(connection: Connection, values: Mapping[str, object]) -> Non
 
 
 def rename_property(connection: Connection, key: str, name: str, definition: str | None) -> None:
-    """The name and the place it is loaded from may change; the key never does."""
+    """Change the name and the definition (where it is loaded from) of a property. The key never changes."""
     connection.execute(update(properties).where(properties.c.key == key).values(name=name, definition=definition))

@@ -1,4 +1,4 @@
-"""Who is never sent anything? The list that the operator keeps, and the tombstones of erased users."""
+"""Keep the users who are never sent anything: the suppression list, and tombstones of erased users."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from audience_sync.store.tables.types import UtcDateTime
 COMMAND, CONFIG = "command", "config"
 #: Ids in one statement.
 _CHUNK = 500
-#: How far two hosts' clocks may be apart.
+#: How far the clocks of two hosts may differ.
 _MAX_CLOCK_DIFFERENCE = timedelta(days=1)
 
 
 def user_hash(installation_uuid: str, user_id: str) -> str:
-    """What is kept of an erased user; the same as DuckDB's ``sha256(uuid || ':' || user_id)``."""
+    """The tombstone of an erased user; equals ``sha256(uuid || ':' || user_id)`` in DuckDB."""
     return hashlib.sha256(f"{installation_uuid}:{user_id}".encode()).hexdigest()
 
 
 def suppress(connection: Connection, users: Collection[str], origin: str, at: datetime | None = None) -> int:
-    """Put users onto the list; returns how many were not on it. What they were refused is set aside.
+    """Add users to the list; returns how many were new to it. The values of their refused calls are withheld.
 
-    ``at``: when they came onto it; now, if it is not given.
+    ``at``: when they were suppressed; None = now.
     """
     since, added = at or datetime.now(UTC), 0
     for chunk in _chunks(users):
@@ -50,9 +50,9 @@ def suppress(connection: Connection, users: Collection[str], origin: str, at: da
 
 
 def unsuppress(connection: Connection, users: Collection[str], origin: str, at: datetime | None = None) -> int:
-    """Take users off the list; returns how many were on it. That they were is kept.
+    """Remove users from the list; returns how many were on it. The history keeps that they were.
 
-    ``at``: when they were taken off it; now, if it is not given.
+    ``at``: when they were removed; None = now.
     """
     lifted, until = 0, bindparam("until", at or datetime.now(UTC), UtcDateTime)
     for chunk in _chunks(users):
@@ -74,7 +74,7 @@ def _chunks(users: Collection[str]) -> Iterator[list[str]]:
 
 
 def _withhold_refused_values(connection: Connection, users: Sequence[str]) -> None:
-    """What a suppressed user's refused calls carried is owed no more, until the user may be sent again."""
+    """Turn the refused values of suppressed users into withheld ones: they are pending again after an unsuppress."""
     query = select(refused_values).where(refused_values.c.user_id.in_(users))
     rows = [dict(row._mapping) for row in connection.execute(query)]
     if rows:
@@ -84,7 +84,7 @@ def _withhold_refused_values(connection: Connection, users: Sequence[str]) -> No
 
 
 def withhold(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    """Keep values (``destination_id``, ``user_id``, ``property_id``, ``value``, ``run_id``); the newer one stays."""
+    """Store withheld values, rows of that table. Of two values of one property the newer one (``run_id``) stays."""
     for row in rows:
         same = (
             (withheld_values.c.destination_id == row["destination_id"])
@@ -100,7 +100,7 @@ def withhold(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
 
 
 def suppressed_since(connection: Connection, since: datetime) -> set[str]:
-    """Users who were suppressed by hand since a moment, whichever host's clock it was."""
+    """Users suppressed by command since a moment, or up to a day before: hosts' clocks differ."""
     query = select(suppressions.c.user_id).where(
         suppressions.c.origin == COMMAND, suppressions.c.since >= since - _MAX_CLOCK_DIFFERENCE
     )
@@ -108,7 +108,7 @@ def suppressed_since(connection: Connection, since: datetime) -> set[str]:
 
 
 def is_suppressed(connection: Connection, user: str) -> bool:
-    """Whether a user is on the list or was erased."""
+    """Whether a user is on the list or has a tombstone."""
     listed = select(suppressions.c.user_id).where(suppressions.c.user_id == user)
     return connection.execute(listed).first() is not None or bool(erased_among(connection, [user]))
 
@@ -125,14 +125,14 @@ def erased_among(connection: Connection, users: Collection[str]) -> set[str]:
 
 
 def erased_at(connection: Connection, user: str) -> datetime | None:
-    """When a user was erased; None for one who was not."""
+    """When a user was erased; None if they were not."""
     uuid = connection.execute(select(installation.c.uuid)).scalar_one()
     query = select(erasures.c.erased_at).where(erasures.c.user_hash == user_hash(uuid, user))
     return connection.execute(query).scalar()
 
 
 def add_tombstones(connection: Connection, users: Collection[str]) -> None:
-    """Leave a tombstone for each user who has none."""
+    """Add a tombstone for each user who has none."""
     uuid = connection.execute(select(installation.c.uuid)).scalar_one()
     new = set(users) - erased_among(connection, users)
     if new:
@@ -143,14 +143,16 @@ def add_tombstones(connection: Connection, users: Collection[str]) -> None:
 
 
 def remove_tombstones(connection: Connection, users: Collection[str]) -> int:
-    """Take away the tombstones of these users, who come back with the next snapshot, also of a source that is as it
-    was; returns how many had one."""
+    """Remove the tombstones of these users; returns how many had one.
+
+    They return with the next snapshot: every source is read again, unchanged ones too.
+    """
     uuid = connection.execute(select(installation.c.uuid)).scalar_one()
     hashes = [user_hash(uuid, user) for user in users]
-    exhumed = sum(
+    removed = sum(
         connection.execute(delete(erasures).where(erasures.c.user_hash.in_(chunk))).rowcount
         for chunk in _chunks(hashes)
     )
-    if exhumed:
+    if removed:
         clear_fingerprints(connection)
-    return exhumed
+    return removed

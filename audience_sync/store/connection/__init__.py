@@ -1,1 +1,1 @@
-"""Connect to the store, hold its lease, write many rows."""
+"""Connect to the store, acquire its lease, write many rows."""

@@ -1,4 +1,4 @@
-"""How is the store's database opened? One engine, three kinds of transaction."""
+"""Open the store's database: one engine, and transactions for reading, writing and migrating."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from audience_sync.poolers import pooler_refusal
 from audience_sync.store.connection import sqlite
 
 Result = TypeVar("Result")
-#: Seconds for which another program's lock on an SQLite file is waited for; after two it is said.
+#: Seconds to wait for another program's lock on an SQLite file. A warning is logged after about two.
 BUSY_TIMEOUT = 600.0
-#: Seconds for which a server that was there is waited for, and between two tries.
+#: Seconds to wait for a server that was connected before, and seconds between two attempts.
 RECONNECT_SECONDS, RETRY_PAUSE = 90.0, 1.0
-#: Seconds that a server has to answer at all, unless the address says otherwise (`?connect_timeout=`).
+#: Seconds that a server has to accept a connection, unless the address sets `?connect_timeout=`.
 CONNECT_TIMEOUT = 10
 _WRITING, _IS_WAL = "audience_sync_writing", "audience_sync_wal"
-#: What SQLite says of a file that is not, or no longer, one of its own.
+#: SQLite's errors for a file that is damaged or is not a database.
 _DAMAGE_ERRORS = ("malformed", "file is not a database", "unsupported file format")
-#: What SQLite's driver says of bytes that are no text.
+#: The error of SQLite's driver for bytes that are not UTF-8.
 _DECODE_ERROR = "Could not decode to UTF-8"
-#: Names the lock that migrations of one PostgreSQL database wait for: "audsync" in bytes.
+#: The advisory lock of migrations in one PostgreSQL database: "audsync" in bytes.
 _MIGRATION_LOCK = 0x61756473796E63
 
 
@@ -40,13 +40,13 @@ class Store:
     """A database and its kinds of transaction: reading, writing, and migrating."""
 
     def __init__(self, url: str) -> None:
-        """Nothing is opened yet. Raises StoreError for an address that no store can have."""
+        """Connects to nothing yet. Raises StoreError for an address that can't be a store's."""
         self.engine = _engine(url)
         self.url = self.engine.url
         self._was_connected = False
-        #: Of SQLite: whether the write-ahead log was asked for, and how large it was at the last checkpoint.
+        #: SQLite only: whether WAL was requested, and the size of the log at the last checkpoint.
         self._journal_is_settled, self._log_bytes = not self.is_sqlite, 0
-        weakref.finalize(self, self.engine.dispose)  # the last connection that closes tidies the log up
+        weakref.finalize(self, self.engine.dispose)  # closing the last connection empties the log
 
     @property
     def is_sqlite(self) -> bool:
@@ -66,7 +66,7 @@ class Store:
 
     @property
     def is_wal(self) -> bool:
-        """Whether an SQLite store has a write-ahead log: then readers and writers don't wait for each other."""
+        """Whether an SQLite store is in WAL mode, where readers and writers don't wait for each other."""
         with self._translate_errors(), self.engine.connect() as connection:
             return bool(connection.info.get(_IS_WAL))
 
@@ -76,7 +76,7 @@ class Store:
             yield connection
 
     def read_with_retry(self, read: Callable[[Connection], Result]) -> Result:
-        """What a function reads; once more, where the database went away in the middle of it."""
+        """The result of a function that reads. It is called a second time if the connection breaks."""
         try:
             with self.reading() as connection:
                 return read(connection)
@@ -86,7 +86,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that may write; on SQLite it locks out other writers from its start."""
+        """A transaction that may write. On SQLite it has the write lock from its start."""
         engine = self.engine.execution_options(**{_WRITING: True})
         with self._translate_errors():
             self._settle_journal()
@@ -95,7 +95,7 @@ class Store:
             self._keep_log_short()
 
     def _settle_journal(self) -> None:
-        """Keep a write-ahead log. A store that somebody reads just now goes on without until the next time."""
+        """Switch SQLite to WAL. While another program reads the store that fails; a later process tries again."""
         if self._journal_is_settled:
             return
         self._journal_is_settled = True
@@ -103,7 +103,7 @@ class Store:
             is_wal = connection.info[_IS_WAL] or sqlite.switch_to_wal(connection.connection.driver_connection)
             is_new = is_wal and not connection.info[_IS_WAL]
         if is_new:
-            self.engine.dispose()  # the connections have to know
+            self.engine.dispose()  # new connections then see the mode
 
     def _keep_log_short(self) -> None:
         if self.file is None:
@@ -126,7 +126,7 @@ class Store:
             sqlite.checkpoint(locking.connection.driver_connection, copying.connection.driver_connection)
 
     def _connect_with_retry(self, engine: Engine) -> Connection:
-        """A connection; to a server that was there before, and restarts, one is waited for."""
+        """A connection. If a server that was connected before is restarting, wait for it."""
         until = time.monotonic() + (RECONNECT_SECONDS if self._was_connected else 0)
         while True:
             try:
@@ -141,7 +141,7 @@ class Store:
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        """A writing transaction for the schema, one at a time; it may rebuild tables."""
+        """A writing transaction for migrations, one at a time; it may rebuild tables."""
         with self._translate_errors(), self.engine.execution_options(**{_WRITING: True}).connect() as connection:
             try:
                 self._enforce_foreign_keys(connection, "OFF")
@@ -153,9 +153,9 @@ class Store:
                 self._enforce_foreign_keys(connection, "ON")
 
     def _enforce_foreign_keys(self, connection: Connection, state: str) -> None:
-        """SQLite rebuilds a table to change it, and dropping the old one would take its children along.
+        """Switch SQLite's foreign keys off or on: dropping a table that is rebuilt would delete its child rows.
 
-        On the driver's connection: SQLAlchemy's would begin a transaction, in which SQLite ignores the pragma.
+        This uses the driver's connection. SQLAlchemy's would begin a transaction, where SQLite ignores the pragma.
         """
         driver: Any = connection.connection.driver_connection
         if self.is_sqlite and driver is not None:
@@ -170,9 +170,9 @@ class Store:
             if not _is_driver_error(error):
                 raise
             raise self._damage_error("text in it is not UTF-8") from None
-        except (SQLAlchemyError, driver.Error) as error:  # the driver's own: COPY goes past SQLAlchemy
+        except (SQLAlchemyError, driver.Error) as error:  # driver.Error: COPY does not pass through SQLAlchemy
             if _DECODE_ERROR in str(error):
-                raise self._damage_error("text in it is not UTF-8") from None  # the driver quotes it
+                raise self._damage_error("text in it is not UTF-8") from None  # the driver's error quotes the bytes
             kind = StoreUnavailableError if _is_connection_lost(error) else StoreError
             failed = "can't be reached" if kind is StoreUnavailableError else "failed"
             words = f"The store {self.label} {failed}: {_reason(error)}. What was not committed was rolled back"
@@ -188,7 +188,7 @@ class Store:
                 words, remedy = f"The store {self.label} can't be used: {reason}. Nothing was done. ", advice
             if any(sign in str(error) for sign in _DAMAGE_ERRORS):
                 kind, remedy = StoreDamagedError, ". The file is damaged: restore a backup of the store."
-            raise kind(words + remedy) from None  # the cause would show rows, and rows are people
+            raise kind(words + remedy) from None  # the cause would show rows, which are people's data
 
     def _damage_error(self, reason: str) -> StoreDamagedError:
         effect = "Nothing that was not yet committed is kept"
@@ -196,9 +196,9 @@ class Store:
         return StoreDamagedError(f"The store {self.label} failed: {reason}. {effect}. {remedy}")
 
     def compact(self) -> None:
-        """Let go of what was deleted: until then it can still be read out of the database's files."""
+        """Remove deleted rows from the database's files, where they could still be read until now."""
         if self.is_sqlite:
-            self.engine.dispose()  # this connection is to be the only one
+            self.engine.dispose()  # VACUUM needs the only connection
             with self._translate_errors(), self.engine.connect() as connection:
                 sqlite.compact(connection.connection.driver_connection, BUSY_TIMEOUT)
             return
@@ -211,8 +211,8 @@ class Store:
 
     def close(self) -> None:
         if self.file and self._journal_is_settled and self._size_of_log():
-            with suppress(SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error):  # the next one does it
-                self._checkpoint()  # else readers would be locked out for as long as SQLite does it when this closes
+            with suppress(SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error):  # the next process does it
+                self._checkpoint()  # SQLite's own, on closing, locks readers out
         self.engine.dispose()
 
 
@@ -221,7 +221,7 @@ def _engine(url: str) -> Engine:
         address = database_address(url)
         is_server = address.get_backend_name() != "sqlite"
         options: dict[str, Any] = {"connect_args": server_arguments(address)} if is_server else {}
-        # A server that was restarted has ended the connections that are kept.
+        # After a restart of the server the pooled connections are dead: test them first.
         engine = create_engine(address, hide_parameters=True, pool_pre_ping=is_server, **options)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise StoreError(_address_error(error)) from None
@@ -233,28 +233,28 @@ def _engine(url: str) -> Engine:
 
 
 def server_arguments(address: URL) -> dict[str, Any]:
-    """What a PostgreSQL server is connected with.
+    """The driver's arguments for a PostgreSQL server.
 
-    No prepared statements: they belong to a session, and a pooler gives every transaction another one.
+    No prepared statements: they belong to one session, and a pooler may run each transaction in another one.
     """
     limits = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_TIMEOUT}
     return {"prepare_threshold": None, **limits}
 
 
 def database_address(url: str) -> URL:
-    """SQLAlchemy's URL of an address. The file of an SQLite database is decoded here: 2.0 and 2.1 differ in that."""
+    """SQLAlchemy's URL of an address, with a decoded path of an SQLite file: SQLAlchemy 2.0 and 2.1 differ in that."""
     address, sqlite = make_url(url), SqliteUrl.parse(url)
     return address.set(database=sqlite.path) if sqlite and sqlite.is_file else address
 
 
 def _is_driver_error(error: Exception) -> bool:
-    """Whether the driver raised an error, asked by this package or by SQLAlchemy, and not who uses a connection."""
+    """Whether an error comes from the driver, called by this package or SQLAlchemy, not from a connection's user."""
     file = Path(extract_tb(error.__traceback__)[-1].filename)
     return Path(__file__).parents[1] in file.parents or "sqlalchemy" in file.parts
 
 
 def _is_connection_lost(error: Exception) -> bool:
-    """Whether a server could not be reached, or ended the connection."""
+    """Whether the server could not be reached, or closed the connection."""
     if getattr(error, "connection_invalidated", False):
         return True
     return isinstance(error, OperationalError) and error.statement is None
@@ -263,7 +263,7 @@ def _is_connection_lost(error: Exception) -> bool:
 def _address_error(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
         return "The store is on PostgreSQL, but its driver is missing: pip install 'audience-sync[postgresql]'"
-    if isinstance(error, ValueError):  # not quoted: what stands where the port should be may be of a password
+    if isinstance(error, ValueError):  # not quoted: the text in the port's position may be part of a password
         return (
             "The store's URL can't be used: its form is postgresql://user@host:5432/name, where the port is a number. "
             "Nothing was done. Correct `store:` in the config; in a password write `%40` for `@` and `%2F` for `/`."
@@ -272,14 +272,14 @@ def _address_error(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What the database says, without PostgreSQL's DETAIL and CONTEXT, which quote rows."""
+    """The database's message without PostgreSQL's DETAIL and CONTEXT, which quote rows."""
     cause = getattr(error, "orig", None) or error
     diagnosis = getattr(cause, "diag", None)
     return str((diagnosis and diagnosis.message_primary) or cause).strip()
 
 
 def display_url(url: URL) -> str:
-    """A database's address for people: without driver, password and parameters, which may hold one too."""
+    """A database's address for people: without driver, password and parameters, which may contain a password too."""
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string()
 
 
@@ -299,7 +299,7 @@ def _commit_sqlite(connection: Connection) -> None:
 
 
 def create_private_file(file: Path) -> None:
-    """Create a file that only its owner can read, and the folders on the way. Raises StoreError."""
+    """Create a file that only its owner can read, with its folders. Raises StoreError."""
     try:
         for folder in reversed(file.absolute().parents):
             if not folder.exists():
@@ -308,6 +308,6 @@ def create_private_file(file: Path) -> None:
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise StoreError(
-            f"{file} can't be created: {error.strerror}. Nothing was done. Make its folder one that this user may "
-            "write to, or name another file."
+            f"{file} can't be created: {error.strerror}. Nothing was done. Let this user write to its "
+            "folder, or name another file."
         ) from None

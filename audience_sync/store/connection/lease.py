@@ -1,4 +1,4 @@
-"""Who may write? One run at a time, by a lease in the store and a token checked at every commit."""
+"""Let one run at a time write: a lease in the store, and a token that every commit checks."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from audience_sync.store.connection.process_identity import busy_message, curren
 from audience_sync.store.tables import lease
 from audience_sync.store.tables.types import database_clock
 
-#: Seconds after which a silent holder is taken for dead. The variable is for tests and unusual networks; at least 1.
+#: Seconds without renewal after which the lease expires. The variable is for tests and unusual networks; at least 1.
 TIME_TO_LIVE = 60.0
 TIME_TO_LIVE_VARIABLE = "AUDIENCE_SYNC_LEASE_SECONDS"
-#: How often what the database broke off is begun.
+#: Attempts at a transaction whose connection breaks.
 MAX_ATTEMPTS = 5
-#: Seconds by which a clock that is kept in step may be put back at once.
+#: Seconds by which a synchronised clock may step back at once.
 CLOCK_STEP = 1.0
 Result = TypeVar("Result")
 _LOST = (
     "This run lost its lock because it did not renew it in time (the machine may have slept). It stopped. "
     "Another run continues from the committed changes. There is nothing to do."
 )
-#: Goes on while the machine is suspended, which Linux's monotonic clock doesn't.
+#: Counts while the machine is suspended. Linux's monotonic clock does not.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -39,7 +39,7 @@ def _now() -> float:
 
 
 def _seconds_to_live() -> float:
-    """Raises StoreError where the variable is no number of seconds, or less than one."""
+    """The time to live, from the variable if it is set. Raises StoreError unless that is a number, 1 or more."""
     given = os.environ.get(TIME_TO_LIVE_VARIABLE, "")
     try:
         seconds = float(given) if given else TIME_TO_LIVE
@@ -51,10 +51,10 @@ def _seconds_to_live() -> float:
 
 
 class Lease:
-    """The right to write, held until ``release``.
+    """The right to write, until ``release``.
 
-    Renewed in the background and with every transaction. A holder that was silent for too long (stopped,
-    suspended) and was replaced finds out at its next transaction or ``confirm`` and can do neither.
+    It is renewed in the background and with every transaction. An owner that was stopped or suspended for too long
+    may have been replaced: its next transaction or ``confirm`` raises LeaseLostError.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class Lease:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A writing transaction that fails, whole, when the lease was lost."""
+        """A writing transaction. It raises LeaseLostError and changes nothing if the lease was lost."""
         with self._store.writing() as connection:
-            renewed = self._clock()  # before the rows: a long transaction doesn't make the lease longer
+            renewed = self._clock()  # at the start: a long transaction does not extend the lease
             self._renew(connection)
             yield connection
         self._renewed = renewed
@@ -89,10 +89,10 @@ class Lease:
         write: Callable[[Connection], Result],
         done: Callable[[Connection], Result | None] = lambda connection: None,
     ) -> Result:
-        """A writing transaction that is repeated where the database went away in the middle of it.
+        """Run ``write`` in a writing transaction, again if the connection breaks. Returns its result.
 
-        ``done``: what came of an attempt whose end nobody heard of, if it was kept; None if it was not, or where to
-        do it twice is to do it once.
+        After a broken attempt ``done`` reads whether it was committed, and returns its result or None. Without
+        ``done``, ``write`` has to be safe to repeat.
         """
         return _transact_with_retry(self.transaction, write, done)
 
@@ -101,7 +101,7 @@ class Lease:
         return self._store.reading()
 
     def confirm(self) -> None:
-        """Raise LeaseLostError unless nobody else can have taken over: called before every request."""
+        """Raise LeaseLostError if another run may own the lease. Called before every request."""
         if self._clock() - self._renewed > self._time_to_live / 2:
             with self.transaction():
                 pass
@@ -112,7 +112,7 @@ class Lease:
         _transact_with_retry(self._store.writing, partial(release_row, token=self._token), lambda connection: None)
 
     def check(self, connection: Connection) -> None:
-        """Raise LeaseLostError when another run has taken over, as this reading transaction sees it."""
+        """Raise LeaseLostError if another run owns the lease, as this reading transaction sees it."""
         if _read_row(connection).token != self._token:
             raise LeaseLostError(_LOST)
 
@@ -127,7 +127,7 @@ class Lease:
             try:
                 with self.transaction():
                     pass
-            except StoreError:  # said where it matters: at the next transaction or request
+            except StoreError:  # the next transaction or request raises it
                 continue
 
     def __enter__(self) -> Self:
@@ -141,13 +141,13 @@ class Lease:
 
 
 def acquire(store: Store, *, time_to_live: float | None = None, clock: Callable[[], float] = _now) -> Lease:
-    """Take the lease, if it is free, expired, or its holder is a dead process of this machine.
+    """Acquire the lease if it is free, expired, or owned by a dead process of this machine.
 
-    ``time_to_live``: seconds, TIME_TO_LIVE or what the variable says by default. Raises RunInProgressError,
-    naming the holder, otherwise.
+    ``time_to_live``: seconds; None = the variable, or TIME_TO_LIVE. Raises RunInProgressError, which names the
+    owner, if another process owns it.
     """
     seconds = _seconds_to_live() if time_to_live is None else time_to_live
-    with store.reading() as connection:  # at once, even while the holder's transaction locks others out
+    with store.reading() as connection:  # fails at once, even while the owner's transaction locks writers out
         _refuse_owned(_read_row(connection))
     tokens = []
 
@@ -170,7 +170,7 @@ def _transact_with_retry(
     write: Callable[[Connection], Result],
     done: Callable[[Connection], Result | None],
 ) -> Result:
-    """See ``carry_out``. A database that stays away is waited for once."""
+    """See ``Lease.transact``. The wait for a database that stays unreachable happens once, not in each attempt."""
     until = time.monotonic() + RECONNECT_SECONDS
     for attempt in range(MAX_ATTEMPTS):
         try:
@@ -184,10 +184,10 @@ def _transact_with_retry(
 
 
 def acquire_row(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old: bool = False) -> int:
-    """Take the lease within a writing transaction; returns the token. Raises RunInProgressError.
+    """Acquire the lease within a writing transaction; returns the token. Raises RunInProgressError.
 
-    Until the transaction ends nobody else can take it, however long that is. ``is_old``: the schema is of before the
-    lease had a time to live.
+    No other process can acquire it until the transaction ends, however long that takes. ``is_old``: the schema is
+    older than the column ``time_to_live``.
     """
     row = _read_row(connection, is_old=is_old)
     _refuse_owned(row)
@@ -198,7 +198,7 @@ def acquire_row(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old
         "expires_at": row.now + seconds,
         **({} if is_old else {"time_to_live": seconds}),
     }
-    # The time too: on PostgreSQL its holder may have been in a long transaction, alive, and have renewed it.
+    # The expiry too: on PostgreSQL its owner may have renewed it in a long transaction meanwhile.
     seen = (lease.c.token == row.token) & (lease.c.expires_at == row.expires_at)
     if connection.execute(update(lease).where(seen).values(values)).rowcount != 1:
         _refuse_owned(_read_row(connection, is_old=is_old))
@@ -207,7 +207,7 @@ def acquire_row(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old
 
 
 def release_row(connection: Connection, token: int) -> None:
-    """Free what ``acquire_row`` took, in the same transaction or a later one."""
+    """Release the lease that ``acquire_row`` acquired, in the same transaction or a later one."""
     mine = (lease.c.id == 1) & (lease.c.token == token)
     connection.execute(update(lease).where(mine).values(holder="", expires_at=0))
 
@@ -219,15 +219,15 @@ def _read_row(connection: Connection, *, is_old: bool = False) -> Row[Any]:
 
 
 def is_run_in_progress(connection: Connection) -> bool:
-    """Whether a run is at work."""
+    """Whether a process owns the lease now."""
     return _is_owned(_read_row(connection))
 
 
 def _is_owned(row: Row[Any]) -> bool:
-    """A lease further ahead than its time to live was written by a clock that has been set back since."""
-    left = row.expires_at - row.now
+    """Whether the lease is in force. One that expires too far ahead dates from before the clock was set back."""
+    seconds_left = row.expires_at - row.now
     longest = TIME_TO_LIVE if row.time_to_live is None else row.time_to_live
-    return bool(row.holder and 0 < left <= longest + CLOCK_STEP and not is_dead(row.holder))
+    return bool(row.holder and 0 < seconds_left <= longest + CLOCK_STEP and not is_dead(row.holder))
 
 
 def _refuse_owned(row: Row[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Which process is it that holds the lease, and does it still live?"""
+"""Identify the process that owns the lease, and find out whether it still runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def current_process() -> str:
-    """This process for people and for ``is_dead``: host, process id, and what makes them unique."""
+    """This process, for people and for ``is_dead``: host and process id, with the ids that make them unique."""
     return f"process {os.getpid()} on {socket.gethostname()} ({_machine_id()}/{_start_time(os.getpid())})"
 
 
@@ -23,7 +23,7 @@ def busy_message(name: str, since: float) -> str:
 
 
 def is_dead(name: str) -> bool:
-    """Whether the holder was a process of this very machine (and container) that is gone."""
+    """Whether the owner was a process of this machine (and container) that has ended."""
     process, _, identity = name.partition(" (")
     machine, _, started = identity.rstrip(")").partition("/")
     if not machine or machine != _machine_id():
@@ -32,7 +32,7 @@ def is_dead(name: str) -> bool:
 
 
 def _machine_id() -> str:
-    """A boot and process namespace, so that an equal process id means the same process; empty if unknown."""
+    """The boot id and process namespace, within which a process id is unique; empty if there is none to read."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
@@ -41,7 +41,7 @@ def _machine_id() -> str:
 
 
 def _start_time(process: int) -> str:
-    """The start time of a process, in clock ticks since boot; empty when there is none."""
+    """The start time of a process, in clock ticks since boot; empty if it has ended."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -1,10 +1,9 @@
 """Keep SQLite's readers and writers out of each other's way: write-ahead log, patient locks, safe checkpoints.
 
-In the write-ahead log (WAL) readers see the last commit and writers go on, however long a reader reads. SQLite before
-3.51.3 may damage a database when one connection commits while another one makes a checkpoint. So no connection here
-makes one by itself: a checkpoint is made while the write lock is held, or by SQLite when the last connection closes,
-with everybody else locked out. Neither can meet a commit, and so every version is safe: docs/decisions,
-"A write-ahead log for every SQLite".
+In WAL mode readers see the last commit, and writers never wait for readers. SQLite before 3.51.3 may damage a database
+when one connection commits while another one makes a checkpoint. So checkpoints are made only under the write lock, or
+by SQLite when the last connection closes and all others are locked out. Neither can coincide with a commit, so every
+version of SQLite is safe. See docs/decisions, "A write-ahead log for every SQLite".
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from typing import Any
 
 log = logging.getLogger("audience_sync.store")
 
-#: Seconds that SQLite itself waits for a lock; then people are told what is waited for.
+#: Seconds that SQLite itself waits for a lock; then a warning names what the program waits for.
 SILENT_SECONDS = 1.5
-#: Between two tries, where SQLite refuses at once.
+#: Seconds between two attempts where SQLite refuses at once.
 RETRY_PAUSE = 0.05
-#: Pages that SQLite keeps: with its own 2 MB, a big transaction writes the same pages again and again.
+#: SQLite's page cache. With the default of 2 MB a big transaction writes the same pages many times.
 CACHE_KIB = 32_000
-#: The log is brought into the database when it is so much larger than after the last time, and is cut to that (bytes).
+#: A checkpoint follows when the log has grown by so many bytes; the log is then cut to that size.
 LOG_BYTES = 64_000_000
 READER, WRITER = "another program is reading it", "another program is writing to it"
 
@@ -32,7 +31,7 @@ READER, WRITER = "another program is reading it", "another program is writing to
 def prepare(connection: Any, patience: float) -> bool:
     """Set a new connection up. Returns whether the database is in WAL mode.
 
-    Here and below, ``patience``: seconds after which a lock is waited for no longer; then sqlite3.OperationalError.
+    Here and below, ``patience``: seconds to wait for a lock before sqlite3.OperationalError is raised.
     """
     # SQLAlchemy begins transactions itself: sqlite3's own would leave DDL outside of them.
     connection.isolation_level = None
@@ -55,7 +54,7 @@ def set_busy_timeout(cursor: Any, seconds: float = SILENT_SECONDS) -> None:
 def execute_when_unlocked(
     driver: Any, statement: str, holder: str, patience: float, *, clock: Callable[[], float] = time.monotonic
 ) -> Any:
-    """Execute a statement that needs a lock; says what it waits for. ``holder``: who has the lock."""
+    """Execute a statement that needs a lock, and log a warning while it waits. ``holder``: who has the lock."""
     until = None if patience else 0.0
     while True:
         try:
@@ -76,7 +75,7 @@ def is_busy(error: BaseException) -> bool:
 
 
 def begin(driver: Any, patience: float, *, writing: bool, is_wal: bool) -> None:
-    """Begin a transaction, with the lock that it needs: no statement within it waits for one."""
+    """Begin a transaction with the lock that it needs, so that no statement within it waits for one."""
     if not is_wal or not patience:
         set_busy_timeout(driver, min(SILENT_SECONDS, patience))
     if not writing:
@@ -84,20 +83,20 @@ def begin(driver: Any, patience: float, *, writing: bool, is_wal: bool) -> None:
         execute_when_unlocked(driver, "SELECT 1 FROM sqlite_master LIMIT 1", WRITER, patience).close()
         return
     execute_when_unlocked(driver, "BEGIN IMMEDIATE", WRITER, patience)
-    if not is_wal:  # a full cache would wait for readers each time, in silence; it may as well grow
+    if not is_wal:  # let a full cache grow: writing it out would wait for readers
         set_busy_timeout(driver, 0)
 
 
 def commit(driver: Any, patience: float) -> None:
-    """Commit where readers are in the way: in the mode of the rollback journal."""
+    """Commit in rollback journal mode, where a commit waits for readers."""
     set_busy_timeout(driver)
     execute_when_unlocked(driver, "COMMIT", READER, patience)
 
 
 def switch_to_wal(driver: Any) -> bool:
-    """Keep a write-ahead log from now on; returns whether there is one. There is none while somebody reads.
+    """Switch to WAL mode; returns whether that worked. It fails while another connection reads.
 
-    File systems without shared memory can't have one.
+    File systems without shared memory don't support it.
     """
     set_busy_timeout(driver, 0)
     try:
@@ -110,9 +109,9 @@ def switch_to_wal(driver: Any) -> bool:
 
 
 def checkpoint(locking: Any, copying: Any) -> None:
-    """Bring the log into the database, as far as no reader needs it. Two connections: one keeps others from committing.
+    """Copy the log into the database, as far as no reader needs it. ``locking`` keeps others from committing meanwhile.
 
-    Waits neither for a writer nor for readers: what is left is brought over the next time.
+    It waits neither for a writer nor for readers: the next checkpoint copies the rest.
     """
     set_busy_timeout(locking, 0)
     try:
@@ -129,7 +128,7 @@ def checkpoint(locking: Any, copying: Any) -> None:
 
 
 def compact(driver: Any, patience: float) -> None:
-    """Let go of what was deleted, in the database and in its log. Waits until nobody else has the database open."""
+    """Remove deleted rows from the database file and its log. Waits until no other connection uses the database."""
     execute_when_unlocked(driver, "VACUUM", WRITER, patience)
     (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
     if mode == "wal":

@@ -1,4 +1,4 @@
-"""Each part of the store in turn."""
+"""Check each part of the store for damage: database, schema, snapshots, members, rows, positions."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Check = Callable[[Connection], CheckResult]
 
 
 def check_store(store: Store, *, memory_limit: int) -> Iterator[CheckResult]:
-    """Raises StoreError, StoreOutdatedError or StoreNewerError where there is no store that could be looked at."""
+    """Yield a result for each part. Raises StoreError, also as StoreOutdatedError or StoreNewerError."""
     database = _check_database(store)
-    if not database.is_ok:  # what else it says would be by chance
+    if not database.is_ok:  # in a damaged file other checks have random results
         yield database
         return
     migrate.require_current_schema(store)
@@ -37,7 +37,7 @@ def check_store(store: Store, *, memory_limit: int) -> Iterator[CheckResult]:
 
 
 def _check_database(store: Store) -> CheckResult:
-    """SQLite's own checks; PostgreSQL makes its own as it goes."""
+    """SQLite's own checks. PostgreSQL checks its files itself."""
     if not store.is_sqlite or migrate.is_new(store):
         return CheckResult("database", True, "PostgreSQL" if not store.is_sqlite else "there is no store yet")
     try:
@@ -47,7 +47,7 @@ def _check_database(store: Store) -> CheckResult:
             orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
     except StoreError as error:
         return CheckResult("database", False, str(error))
-    problems += [f"a row of {table} refers to a row of {other} that is not there" for table, _, other, _ in orphans]
+    problems += [f"a row of {table} refers to a row of {other} that does not exist" for table, _, other, _ in orphans]
     return check_result("database", problems, "SQLite's integrity check passed", RESTORE)
 
 
@@ -65,9 +65,9 @@ def _check_contents(store: Store, workspace: Workspace) -> Iterator[CheckResult]
         yield CheckResult("snapshots", False, str(error))
 
 
-def _run_check(store: Store, part: str, look: Check) -> CheckResult:
+def _run_check(store: Store, area: str, check: Check) -> CheckResult:
     try:
         with store.reading() as connection:
-            return look(connection)
+            return check(connection)
     except StoreError as error:
-        return CheckResult(part, False, str(error))
+        return CheckResult(area, False, str(error))

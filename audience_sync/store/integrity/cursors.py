@@ -1,4 +1,4 @@
-"""Is what each destination was told possible?"""
+"""Check that the delivery cursors and ranges of each destination are possible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audience_sync.text import pluralize
 
 
 def check_positions(connection: Connection) -> CheckResult:
-    """Of no run that there never was, nobody twice at once, and by one feed (beside those of seeds by hand)."""
+    """Positions lie within the runs, a destination has one cursor (and one a seed), and ranges don't overlap."""
     last = connection.execute(select(func.max(runs.c.id))).scalar() or 0
     names = {row.id: row.name for row in connection.execute(select(destinations.c.id, destinations.c.name))}
     problems = [*_cursor_problems(connection, names, last), *_range_problems(connection, names, last)]
@@ -36,7 +36,7 @@ def _cursor_problems(connection: Connection, names: dict[int, str], last: int) -
 
 
 def _range_problems(connection: Connection, names: dict[int, str], last: int) -> Iterator[str]:
-    """In the order of their users they don't meet, and each goes further than the feed's position."""
+    """Ranges of a cursor must not overlap, and each must lead to a later run than the cursor's position."""
     query = select(delivered_ranges, delivery_cursors.c.position, delivery_cursors.c.destination_id).join_from(
         delivered_ranges, delivery_cursors
     )
@@ -44,5 +44,5 @@ def _range_problems(connection: Connection, names: dict[int, str], last: int) ->
     for row in connection.execute(query.order_by(delivered_ranges.c.feed_id, delivered_ranges.c.after_user)):
         after = after if row.feed_id == cursor else ""
         if row.after_user < after or row.through_user <= row.after_user or not row.position < row.run_id <= last:
-            yield f"{names.get(row.destination_id)} has a range of users that can't be"
+            yield f"{names.get(row.destination_id)} has an impossible range of users"
         cursor, after = row.feed_id, row.through_user

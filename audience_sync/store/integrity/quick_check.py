@@ -11,18 +11,21 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import metadata
 from audience_sync.store.tables.types import UtcDateTime
 
-#: Rows up to which a table is small: the check takes about a hundredth of a second for so many.
+#: A table with at most so many rows is small: checking it takes about 10 ms.
 MAX_SMALL_ROWS = 10_000
-#: The same in pieces of snapshots, each up to a megabyte; their checksums are compared when they are read.
+#: The same for pieces of snapshot files, which are megabytes each. Loading a file checks its checksum.
 MAX_SMALL_PARTS = 2
-#: Rows at each end of a large table, and of each of its indexes, that are compared: about a millisecond for an index.
+#: Rows to compare at each end of a large table and of each of its indexes: about 1 ms for an index.
 END_ROWS = 200
 TABLES = ("alembic_version", *metadata.tables)
 
 
 def refuse_damaged(store: Store) -> None:
-    """Raise StoreDamagedError where a small table and its indexes differ, its rows aren't of its types, or they refer
-    to rows that don't exist; and where the first or last rows of a large one differ. PostgreSQL has its own checks."""
+    """Raise StoreDamagedError if SQLite's tables are damaged. PostgreSQL has its own checks.
+
+    A small table is damaged if it differs from its indexes, a value has the wrong type, or a row refers to one that
+    does not exist. Of a large table only the first and last rows are checked.
+    """
     if not store.is_sqlite:
         return
     with store.reading() as connection:
@@ -38,17 +41,17 @@ def refuse_damaged(store: Store) -> None:
 
 
 def _small_tables(connection: Connection) -> list[str]:
-    """One statement for all tables, as in the checks below: each statement costs a run more than what it reads."""
-    most = {name: MAX_SMALL_PARTS if name == "segment_parts" else MAX_SMALL_ROWS for name in TABLES}
+    """The small tables, found in one statement, as in the checks below: statements cost more than rows."""
+    limits = {name: MAX_SMALL_PARTS if name == "segment_parts" else MAX_SMALL_ROWS for name in TABLES}
     counts = (
-        f"select '{name}', count(*) from (select 1 from {name} limit {largest + 1})" for name, largest in most.items()
+        f"select '{name}', count(*) from (select 1 from {name} limit {largest + 1})" for name, largest in limits.items()
     )
     rows = connection.exec_driver_sql(" union all ".join(counts))
-    return [name for name, count in rows if count <= most[name]]
+    return [name for name, count in rows if count <= limits[name]]
 
 
 def _damage(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | None:
-    """The first damaged one of these tables, and what is wrong with it."""
+    """The first damaged one of these tables, and its damage."""
     checks = (f"select '{name}', integrity_check from pragma_integrity_check('{name}')" for name in tables)
     for name, result in connection.exec_driver_sql(" union all ".join(checks)):
         if result != "ok":
@@ -63,7 +66,7 @@ def _damage(connection: Connection, tables: Sequence[str]) -> tuple[str, str] | 
 
 
 def _wrong_types_query(name: str, rows: str) -> str | None:
-    """The query for a row in which a text or a time is something else: SQLite stores any type in any column."""
+    """A query for a row whose text or time has another type: SQLite stores any type in any column."""
     columns = metadata.tables[name].columns if name in metadata.tables else ()
     texts = [column.name for column in columns if isinstance(column.type, Text | UtcDateTime)]
     others = [f"typeof(\"{each}\") not in ('text', 'null')" for each in texts]
@@ -79,7 +82,7 @@ def _damage_of_large_tables(connection: Connection, tables: Sequence[str]) -> tu
 
 
 def _damage_at_ends(connection: Connection, name: str) -> str | None:
-    """The rows at both ends of the table are in each index, and those at both ends of each index are in the table."""
+    """The damage, if rows at the ends of the table are missing from an index, or the reverse; None otherwise."""
     table = metadata.tables[name]
     is_by_rowid = table.dialect_options["sqlite"]["with_rowid"]
     key = ["rowid"] if is_by_rowid else [column.name for column in table.primary_key]
@@ -97,7 +100,7 @@ def _damage_at_ends(connection: Connection, name: str) -> str | None:
         if _has_missing_rows(
             connection, name, "", _end_rows_query(f"{name} {by_index}", _column_list(columns), columns), columns
         ):
-            return f"index {index} has rows that the table has not"
+            return f"index {index} has rows that the table lacks"
     return None
 
 
@@ -114,7 +117,7 @@ def _end_rows_query(table: str, listed: str, order: Sequence[str]) -> str:
 
 
 def _has_missing_rows(connection: Connection, table: str, by: str, rows: str, columns: Sequence[str]) -> bool:
-    """Whether one of the rows isn't found in the table, or ``by`` its index."""
+    """Whether the table lacks one of the rows; ``by``: the index to search it with."""
     same = " and ".join(f'found."{name}" is ends."{name}"' for name in columns)
     query = f"select 1 from {rows} as ends where not exists (select 1 from {table} as found {by} where {same})"
     return connection.exec_driver_sql(query).first() is not None

@@ -1,4 +1,4 @@
-"""Can every row be read, and does it belong to something?"""
+"""Check that every row can be read and has its parent row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from audience_sync.store.tables import (
 )
 from audience_sync.text import pluralize
 
-#: Too many to read each, and of types that take whatever there is.
+#: Tables with too many rows to read each; their column types accept every value.
 _LARGE_TABLES = (segment_parts, members, changes)
 
 
@@ -36,7 +36,7 @@ def check_rows(connection: Connection) -> CheckResult:
 
 
 def _unreadable_rows(connection: Connection) -> Iterator[str]:
-    """SQLite takes any text for a time."""
+    """SQLite accepts any text as a time."""
     for table in metadata.sorted_tables:
         if table not in _LARGE_TABLES:
             try:
@@ -54,27 +54,27 @@ def _single_row_problems(connection: Connection) -> Iterator[str]:
 
 
 def _orphans(connection: Connection) -> Iterator[str]:
-    """Rows without what they belong to, also where no foreign key says so."""
+    """Rows without their parent row, also where no foreign key requires one."""
     values, terms = refused_values.c, subscription_history.c
     refused = and_(values.destination_id == refusals.c.destination_id, values.user_id == refusals.c.user_id)
-    told = and_(
+    subscribed = and_(
         terms.destination_id == subscriptions.c.destination_id, terms.property_id == subscriptions.c.property_id
     )
     pairs: list[tuple[Table, ColumnElement[bool], Table, str]] = [
-        (segment_parts, segment_parts.c.segment_id == segments.c.id, segments, "part of no segment"),
-        (refused_values, refused, refusals, "value of no refused call"),
-        (subscription_history, told, subscriptions, "term of no subscription"),
+        (segment_parts, segment_parts.c.segment_id == segments.c.id, segments, "piece without snapshot file"),
+        (refused_values, refused, refusals, "refused value without refused call"),
+        (subscription_history, subscribed, subscriptions, "subscription history row without subscription"),
         (
             delivery_cursors,
             delivery_cursors.c.destination_id == destinations.c.id,
             destinations,
-            "feed of no destination",
+            "delivery cursor without destination",
         ),
     ]
     for table in (members, refused_values, withheld_values):
         belongs = table.c.property_id == properties.c.id
-        pairs.append((table, belongs, properties, f"row in {table.name} of no audience or trait"))
-    for table, belongs, other, words in pairs:
+        pairs.append((table, belongs, properties, f"row in {table.name} without audience or trait"))
+    for table, belongs, other, text in pairs:
         query = select(func.count()).select_from(table).where(~exists(select(1).select_from(other).where(belongs)))
         if count := int(connection.execute(query).scalar_one()):
-            yield f"{count:,} x {words}"
+            yield f"{count:,} x {text}"

@@ -1,4 +1,4 @@
-"""Are all tables, columns, indexes and views there?"""
+"""Check that all tables, columns, indexes and views exist as the program expects them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def _is_ours(_object: Any, name: str | None, kind: str, reflected: bool, _compar
 
 
 def _describe(difference: Any) -> str:
-    """Of Alembic's differences: what it would have to do."""
+    """One of Alembic's differences, in words."""
     if isinstance(difference, list):  # of one column
-        return f"the column {difference[0][3]} of {difference[0][2]} is another"
+        return f"the column {difference[0][3]} of {difference[0][2]} differs"
     what = difference[0].removeprefix("add_").replace("_", " ")
     if difference[0] == "add_column":
         return f"the column {difference[3].name} of {difference[2]} is missing"
-    state = "missing" if difference[0].startswith("add_") else "one too many, or another"
+    state = "missing" if difference[0].startswith("add_") else "unexpected, or differs"
     return f"the {what.removeprefix('remove ')} {getattr(difference[1], 'name', '')} is {state}"
 
 

@@ -1,4 +1,4 @@
-"""Are the snapshots what was written, and does the plain table of members agree with them?"""
+"""Check that the stored snapshots are undamaged, and that the members table equals them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from audience_sync.store.tables import members as members_table
 from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace, quote_literal
 
-REBUILD = "One run with `members_table: false` and another with `true` make it anew"
+REBUILD = "One run with `members_table: false` and another with `true` rebuild it"
 
 
 def download_chains(
     connection: Connection, workspace: Workspace, chains: Mapping[int, Chain]
 ) -> tuple[dict[int, Chain], list[str]]:
-    """Those that are what was written, and what is said of the others."""
+    """The undamaged chains with their files, and a message for each damaged one."""
     found, damaged = {}, []
     for chain_id, chain in chains.items():
         try:
@@ -46,11 +46,11 @@ def check_snapshots(
 def _chain_problems(workspace: Workspace, chain: Chain) -> Iterator[str]:
     keys = ", ".join(chain.keys)
     if any(each.kind == BASE for each in chain.files[1:]):
-        yield f"the snapshot of {keys} has a base that is not its first segment"
+        yield f"the snapshot of {keys} has a base that is not its first file"
     for each in chain.files:
         rows = workspace.one(f"select count(*) from read_parquet({quote_literal(str(each.path))})")[0]
         if rows != each.rows:
-            yield f"a segment of {keys} has {rows:,} rows instead of {each.rows:,}"
+            yield f"a file of {keys} has {rows:,} rows instead of {each.rows:,}"
     users = workspace.one(f"select count(*) from ({current_rows_query(chain)})")[0]
     if users != chain.user_count:
         yield f"the snapshot of {keys} has {users:,} users instead of {chain.user_count:,}"
@@ -61,11 +61,11 @@ def _size_problems(connection: Connection) -> Iterator[str]:
     query = select(segments.c.id, segments.c.bytes, size).join(segment_parts, isouter=True).group_by(segments.c.id)
     for segment, expected, found in connection.execute(query):
         if expected != found:
-            yield f"segment {segment} has {found:,} bytes instead of {expected:,}"
+            yield f"snapshot file {segment} has {found:,} bytes instead of {expected:,}"
 
 
 def load_non_members(connection: Connection, workspace: Workspace) -> tuple[str, str]:
-    """DuckDB's tables of the members who are missing and stay, and of the users who are held out."""
+    """Load the missing members who stay, and the held-out users. Returns the two tables in the workspace."""
     columns = {"property_id": "integer", "user_id": "varchar"}
     one, other = (
         workspace.load(columns, connection.execute(select(table.c.property_id, table.c.user_id)).partitions(10_000))
@@ -83,7 +83,10 @@ def check_members(
     *,
     kept: bool,
 ) -> CheckResult:
-    """The plain table against the snapshots, which are the truth; and who is said to be one, or not to be."""
+    """Compare the members table with the snapshots. Missing members have to be members, held-out users must not be.
+
+    ``kept``: the store has a members table.
+    """
     problems: list[str] = []
     rows = 0
     for each in known.values():
@@ -110,10 +113,10 @@ def _non_member_problems(
     missing, held_out = (f"select user_id from {table} where property_id = {audience.id}" for table in absent)
     strangers = workspace.one(f"select count(*) from ({missing}) anti join ({snapshot}) using (user_id)")[0]
     if strangers:
-        yield f"of {audience.key} {pluralize(strangers, 'user')} stay for now who are no members"
+        yield f"{audience.key}: {pluralize(strangers, 'missing user')} stay for now without being members"
     both = workspace.one(f"select count(*) from ({held_out}) semi join ({snapshot}) using (user_id)")[0]
     if both:
-        yield f"of {audience.key} {pluralize(both, 'user')} are members and held out at once"
+        yield f"{audience.key}: {pluralize(both, 'user')} are members and held out at once"
 
 
 def _load_members(connection: Connection, workspace: Workspace, audience: Property) -> str:
@@ -126,4 +129,4 @@ def _table_problems(workspace: Workspace, audience: Property, snapshot: str, tab
     extra = workspace.one(f"select count(*) from {table} anti join ({snapshot}) using (user_id)")[0]
     missing = workspace.one(f"select count(*) from ({snapshot}) anti join {table} using (user_id)")[0]
     if extra or missing:
-        yield f"of {audience.key} the table has {extra:,} too many and lacks {missing:,}"
+        yield f"{audience.key}: the table has {extra:,} members too many and lacks {missing:,}"

@@ -1,4 +1,4 @@
-"""How is a SQLite store backed up while runs go on? With SQLite's own copy, which is of one moment."""
+"""Back up a SQLite store while runs continue, with SQLite's own copy, which is of one moment."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from audience_sync.store.connection.engine import Store, create_private_file
 def back_up(store: Store, target: Path) -> int:
     """Copy the store into a new file that only its owner can read; returns the bytes.
 
-    A run that wants to commit meanwhile waits. Raises StoreError for a store that is none of SQLite's, a file that is
-    there already, and a copy that SQLite doesn't find whole.
+    A run that commits meanwhile waits. Raises StoreError for a store on PostgreSQL, for a target that exists, and if
+    the copy is damaged.
     """
     if store.file is None:
         raise StoreError(
-            f"{store.label} is on PostgreSQL, which has its own: pg_dump --format custom "
+            f"{store.label} is on PostgreSQL, which has its own backup: pg_dump --format custom "
             f"--file {shlex.quote(str(target))} {store.url.database}. Or copy everything into a SQLite file: "
             f"audience-sync db copy {shlex.quote(sqlite_url(target))}"
         )
     if not store.file.exists():
         raise StoreError(f"There is no store {store.label} yet. Nothing was copied.")
     if target.exists() or target.is_symlink():
-        raise StoreError(f"{target} is there already. Nothing was copied: name another file.")
+        raise StoreError(f"{target} exists already. Nothing was copied: name another file.")
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     create_private_file(unfinished)
     try:
@@ -42,7 +42,7 @@ def back_up(store: Store, target: Path) -> int:
 
 
 def backup_sqlite(source: Path, target: Path) -> None:
-    """SQLite's copy of a file as it is at one moment. Raises sqlite3.Error, also where the copy is not whole."""
+    """Copy a SQLite file as of one moment. Raises sqlite3.Error, also for a damaged copy."""
     with closing(sqlite3.connect(source, timeout=60)) as reading, closing(sqlite3.connect(target)) as writing:
         reading.backup(writing)
         (found,) = writing.execute("PRAGMA quick_check(1)").fetchone()

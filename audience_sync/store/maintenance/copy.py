@@ -1,4 +1,4 @@
-"""How does everything move to another store? Table by table, counted and compared."""
+"""Copy everything to another store, table by table, comparing counts and checksums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audience_sync.store.connection.lease import Lease, acquire, acquire_row, re
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import installation, lease, metadata
 
-#: Rows in memory at once; those of segment_parts are megabytes each.
+#: Rows in memory at once; rows of segment_parts are megabytes each.
 BATCH = 1_000
 LARGE_BATCH = 1
 
@@ -20,9 +20,8 @@ LARGE_BATCH = 1
 def copy_store(source: Store, target: Store) -> dict[str, int]:
     """Copy every row into an empty store; returns the rows of each table.
 
-    One transaction in the target: it has everything or nothing. Runs can't start meanwhile, on either store.
-    Raises StoreError when the target isn't empty or a count or checksum differs, RunInProgressError when a run is at
-    work.
+    One transaction in the target: it gets everything or nothing. Runs can't start meanwhile, on either store.
+    Raises StoreError if the target isn't empty or a count or checksum differs, and RunInProgressError during a run.
     """
     migrate.require_current_schema(source)
     with acquire(source) as held, source.reading() as reading:
@@ -38,7 +37,7 @@ def _copy_all(held: Lease, target: Store, reading: Connection) -> dict[str, int]
         counts = {table.name: _copy_table(reading, writing, table) for table in _tables()}
         _continue_sequences(writing)
         release_row(writing, token)
-        held.check(reading)  # a copy that slept while a run wrote into the source would be of two states
+        held.check(reading)  # else a run may have written to the source while this slept
     return counts
 
 
@@ -53,12 +52,12 @@ def _refuse_same_store(target: Store, reading: Connection, writing: Connection) 
 
 
 def _refuse_used(target: Store, writing: Connection) -> None:
-    """Whatever is in it, a list of suppressed users for instance, would be gone."""
+    """Raise StoreError unless the target is empty: its rows, such as suppressed users, would be lost."""
     used = {table.name: count for table in _tables() if table is not installation and (count := _count(writing, table))}
     if used:
         found = ", ".join(f"{name} ({count:,})" for name, count in used.items())
         raise StoreError(f"The store {target.label} is in use: {found}. Nothing was copied: name an empty one.")
-    writing.execute(delete(installation))  # what a fresh schema brings
+    writing.execute(delete(installation))  # the row of a new schema
 
 
 def _copy_table(reading: Connection, writing: Connection, table: Table) -> int:
@@ -78,7 +77,7 @@ def _copy_table(reading: Connection, writing: Connection, table: Table) -> int:
 
 
 def _count_and_checksum(connection: Connection, table: Table) -> tuple[int, int]:
-    """The rows, and a checksum of their contents in whatever order: databases sort texts in their own ways."""
+    """The number of rows, and a checksum of their contents in any order: databases sort texts differently."""
     size = LARGE_BATCH if "body" in table.c else BATCH
     count, total = 0, 0
     with connection.execute(select(table).execution_options(yield_per=size)) as result:
@@ -96,7 +95,7 @@ def _count(connection: Connection, table: Table) -> int:
 
 
 def _continue_sequences(connection: Connection) -> None:
-    """PostgreSQL counts new ids by itself: from the highest one on."""
+    """Let PostgreSQL's sequences continue after the highest id of each table."""
     if connection.dialect.name != "postgresql":
         return
     for table in _tables():

@@ -1,4 +1,4 @@
-"""How is a user removed from the store, history included? Everything that names them goes, in one transaction."""
+"""Erase users from the store, history included, in one transaction."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from audience_sync.store.tables import (
 from audience_sync.text import form, pluralize
 from audience_sync.workspace import Workspace, quote_literal
 
-#: Tables with a row (or several) about a user.
+#: Tables with rows about single users.
 USER_TABLES = (
     *(absences, changes, members, refused_values, refusals, rejected_calls, rejections, hold_samples),
     *(held_out, withheld_values, suppressions, past_suppressions),
@@ -51,15 +51,15 @@ USER_TABLES = (
 
 
 def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
-    """Remove users everywhere and leave a tombstone of each; returns how many the store knew.
+    """Remove users everywhere and add a tombstone for each; returns how many the store contained.
 
-    Raises RunInProgressError, StoreError, also for a role that could not make PostgreSQL let go of what was deleted.
+    Raises RunInProgressError and StoreError, also for a PostgreSQL role that may not vacuum the tables.
     """
     with store.reading() as connection:
         if not is_owner(connection):
             raise StoreError(
-                f"Only the owner of the store {store.label} can erase: for other roles PostgreSQL keeps what was "
-                "deleted in its files. Nothing was erased. Run it as the owner."
+                f"Only the owner of the store {store.label} can erase: other roles can't remove deleted rows from "
+                "PostgreSQL's files. Nothing was erased. Run it as the owner."
             )
     with acquire(store) as lease, Workspace(memory_limit) as workspace, lease.transaction() as connection:
         stored = [download_chain(connection, workspace, chain) for chain in _chains(connection)]
@@ -78,14 +78,14 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
     except StoreError as error:
         removed = f"{pluralize(len(users), 'user')} {form(len(users), 'was')} removed from every table of {store.label}"
         raise StoreError(
-            f"{removed}, but what was deleted can still be read out of its file: {error} "
-            "To remove that, too, run the same erase again."
+            f"{removed}, but the deleted rows can still be read in its file: {error} "
+            "To remove them there too, run the same erase again."
         ) from None
     return len(known)
 
 
 def _with_aliases(workspace: Workspace, stored: Sequence[Chain], users: Sequence[str]) -> list[str]:
-    """These users under all of their ids."""
+    """The ids of these users, with all their previous and current ids."""
     found = set(users)
     for chain in stored:
         if chain.keys == (ALIAS_KEY,):
@@ -118,14 +118,14 @@ def _count_rows(workspace: Workspace, path: Path, users: Sequence[str]) -> int:
 
 
 def _rewrite_chain(connection: Connection, workspace: Workspace, chain: Chain, users: Sequence[str]) -> None:
-    """The segments that name these users, without them."""
+    """Replace the files of a chain that contain these users by files without them."""
     if not any(_count_rows(workspace, segment.path, users) for segment in chain.files):
         return
     gone = workspace.one(f"select count(*) from ({current_rows_query(chain)}) where user_id in ({_sql_list(users)})")[0]
     connection.execute(update(chains).where(chains.c.id == chain.id).values(users=chains.c.users - gone))
-    for place, segment in enumerate(chain.files):
+    for index, segment in enumerate(chain.files):
         if _count_rows(workspace, segment.path, users):
-            replace_file(connection, chain, place, _file_without(workspace, segment, users))
+            replace_file(connection, chain, index, _file_without(workspace, segment, users))
 
 
 def _file_without(workspace: Workspace, segment: SnapshotFile, users: Sequence[str]) -> SnapshotFile:
@@ -134,8 +134,10 @@ def _file_without(workspace: Workspace, segment: SnapshotFile, users: Sequence[s
 
 
 def _rename_range_bounds(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> None:
-    """Where a delivery got to, or a request's users began or ended, may be named by this user: the one before
-    stands for them. Nobody lies between the two but users who come later, whose changes are newer than both."""
+    """Replace the user as a bound of delivered ranges and requests by the user before them in the order of ids.
+
+    Only users who are new later can lie between the two, and their changes are newer than both.
+    """
     before = _previous_user(workspace, stored, user)
     ends_here = (delivered_ranges.c.through_user == user) & (delivered_ranges.c.after_user >= before)
     connection.execute(delete(delivered_ranges).where(ends_here))

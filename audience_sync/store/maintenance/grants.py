@@ -1,4 +1,4 @@
-"""Who else may use the store? On PostgreSQL; a SQLite file has one owner."""
+"""Keep the rights of other PostgreSQL roles on the views through a migration; a SQLite file has one owner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, inspect, text
 
 from audience_sync.store.tables import metadata
 
-#: What others than the owner may do with the views: each as a name and the statement that grants it.
+#: The rights of other roles on the views: the view's name, and the statement that grants the right.
 _VIEW_GRANTS = text(
     "select c.relname, format('grant %s on %I to %s', a.privilege_type, c.relname, "
     "case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end) "
@@ -22,14 +22,14 @@ _OWNS_TABLES = text(
 
 
 def read_grants(connection: Connection) -> Sequence[tuple[str, str]]:
-    """Those to the views, which a migration may make anew."""
+    """The rights on views, which a migration may drop and create again: view names and grant statements."""
     if connection.dialect.name != "postgresql":
         return []
     return [(row[0], row[1]) for row in connection.execute(_VIEW_GRANTS)]
 
 
 def restore_grants(connection: Connection, granted: Sequence[tuple[str, str]]) -> None:
-    """To those of the views that there still are."""
+    """Grant the rights again on the views that still exist."""
     there = set(inspect(connection).get_view_names()) if granted else set()
     for view, statement in granted:
         if view in there:
@@ -37,7 +37,7 @@ def restore_grants(connection: Connection, granted: Sequence[tuple[str, str]]) -
 
 
 def is_owner(connection: Connection) -> bool:
-    """Whether this user owns all tables, so that VACUUM does not pass over any."""
+    """Whether this role owns all tables, so that VACUUM skips none."""
     if connection.dialect.name != "postgresql":
         return True
     return bool(connection.execute(_OWNS_TABLES, {"names": list(metadata.tables)}).scalar())

@@ -1,4 +1,4 @@
-"""Is the store's schema the program's? And how does it become that?"""
+"""Compare the store's schema with the program's, and upgrade or downgrade it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from audience_sync.store.maintenance.grants import read_grants, restore_grants
 if TYPE_CHECKING:
     from alembic.config import Config
 
-#: The newest revision in migrations/; known here so that an up-to-date store needs no Alembic.
+#: The newest revision in migrations/. A constant, so that a current store does not load Alembic.
 HEAD = "0022"
 #: Since this revision the lease has a time to live.
 TIME_TO_LIVE_SINCE = "0019"
 
 
 def folder() -> Path:
-    """The migrations: inside the package when installed, beside it in a checkout."""
+    """The folder of the migrations: in the package when installed, next to it in a checkout."""
     packaged = Path(__file__).parents[1] / "migrations"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "migrations"
 
 
 def is_new(store: Store) -> bool:
-    """Whether it is a SQLite file that isn't there yet."""
+    """Whether the store is a SQLite file that does not exist yet."""
     return store.file is not None and not store.file.exists()
 
 
 def current(store: Store) -> str | None:
-    """The store's revision; None where there is no schema yet."""
+    """The store's revision; None if it has no schema yet."""
     if is_new(store):
         return None
     with store.reading() as connection:
@@ -49,7 +49,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def ensure(store: Store, *, upgrade_allowed: bool) -> None:
-    """Make sure that the schema is the program's, upgrading where that is allowed.
+    """Require the program's schema, and upgrade a SQLite store, or any store with ``upgrade_allowed``.
 
     Raises StoreOutdatedError or StoreNewerError, with the command to run.
     """
@@ -64,7 +64,7 @@ def require_current_schema(store: Store) -> None:
     revision = current(store)
     refuse_newer(store, revision)
     if revision != HEAD:
-        state = "has no schema yet" if revision is None else f"is of an older version ({revision})"
+        state = "has no schema yet" if revision is None else f"has the schema of an older version ({revision})"
         raise StoreOutdatedError(f"The store {store.label} {state}. Nothing was done. Run: audience-sync db upgrade")
 
 
@@ -72,15 +72,14 @@ def refuse_newer(store: Store, revision: str | None) -> None:
     if revision is not None and revision > HEAD:
         raise StoreNewerError(
             f"The store {store.label} was made by a newer version of audience-sync (schema {revision}; this "
-            f"program knows {HEAD}). Nothing was done. Install the newer version, or point `store:` elsewhere."
+            f"program has {HEAD}). Nothing was done. Install the newer version, or point `store:` elsewhere."
         )
 
 
 def upgrade(store: Store) -> Path | None:
     """Bring the schema up to date, in one transaction. Returns the backup made of a SQLite store, if any.
 
-    Raises RunInProgressError while a run is at work. Of two processes that upgrade at once the second waits,
-    and finds it done.
+    Raises RunInProgressError during a run. If two processes upgrade at once, the second waits and finds it done.
     """
     revision = current(store)
     refuse_newer(store, revision)
@@ -92,7 +91,7 @@ def upgrade(store: Store) -> Path | None:
 
 
 def downgrade(store: Store, revision: str) -> None:
-    """Take the schema back to an older revision (``base`` = nothing). Raises RunInProgressError."""
+    """Downgrade the schema to an older revision (``base`` = no schema). Raises RunInProgressError."""
     _run_alembic(store, "downgrade", revision)
 
 
@@ -137,12 +136,12 @@ def _refuse_orphans(store: Store, connection: Connection) -> None:
     if orphans:
         raise StoreError(
             f"The migration would leave {len(orphans)} rows without the row they refer to (first: {orphans[0]}). "
-            "The store was left as it was. Please report this."
+            "The store is unchanged. Please report this."
         )
 
 
 def _insert_required_rows(connection: Connection) -> None:
-    """The two rows that every store has."""
+    """Insert the two rows that every store has, if they are missing."""
     from audience_sync.store.tables import installation, lease
 
     if not inspect(connection).has_table("installation"):
@@ -154,7 +153,7 @@ def _insert_required_rows(connection: Connection) -> None:
 
 
 def _back_up(store: Store, revision: str) -> Path | None:
-    """A copy of a SQLite store beside it, made while the migration's transaction lets nobody else write."""
+    """Copy a SQLite store to a file next to it, while the migration's transaction locks other writers out."""
     if not store.file:
         return None
     backup = store.file.with_name(f"{store.file.name}.before-{HEAD}-from-{revision}")

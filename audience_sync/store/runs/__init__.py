@@ -1,1 +1,1 @@
-"""Keep runs and what belongs to them: schedule slots, the clock, pruning, erasure."""
+"""Keep schedule slots, the clock of runs, and how far the history is pruned."""

@@ -10,15 +10,17 @@ from sqlalchemy import ColumnElement, Connection, FromClause, func, select, upda
 from audience_sync.store.tables import runs
 from audience_sync.store.tables.types import UtcDateTime
 
-#: A clock further from the newest run is doubted: a week, and half a day more for a weekly run that is late.
+#: A clock further from the newest run than this is doubted: a week, and half a day for a late weekly run.
 MAX_CLOCK_DISTANCE = timedelta(days=7, hours=12)
 
 
 @dataclass(frozen=True, slots=True)
 class RunClock:
-    """The clock at a run's start. ``newest``: the time of the newest run by an accepted clock; None where there is
-    none. ``counted_at``: the time that ages (``min_stay``, ``retention``) are measured by; None = the clock is
-    doubted, and no age is measured."""
+    """The clock at a run's start.
+
+    ``newest``: the time of the newest run with an accepted clock, if there is one. ``counted_at``: the time that ages
+    (``min_stay``, ``retention``) are measured by; None = the clock is doubted, and no age is measured.
+    """
 
     now: datetime
     newest: datetime | None
@@ -26,7 +28,7 @@ class RunClock:
 
     @property
     def accepted_now(self) -> datetime:
-        """The present; of a doubted clock, the time of the newest run."""
+        """The present time; if the clock is doubted, the time of the newest run."""
         return self.now if self.counted_at is not None or self.newest is None else self.newest
 
     def warnings(self) -> list[str]:
@@ -42,27 +44,32 @@ class RunClock:
 
 
 def run_clock(newest: datetime | None, now: datetime, *, accept: bool = False) -> RunClock:
-    """``accept``: a person confirms that ``now`` is right, however far it is from the newest run."""
+    """Compare ``now`` with the newest run's time.
+
+    ``accept``: a person confirms that ``now`` is right, however far it is from the newest run.
+    """
     if newest is None or accept:
         return RunClock(now, newest, now)
     return RunClock(now, newest, None if abs(now - newest) > MAX_CLOCK_DISTANCE else max(now, newest))
 
 
 def counted_at(of: FromClause) -> ColumnElement[datetime]:
-    """The time that ages are measured by, of the table ``runs`` or an alias of it."""
+    """The SQL for the time that ages are measured by; ``of``: the table ``runs`` or an alias of it."""
     return func.coalesce(of.c.counted_at, of.c.started_at, type_=UtcDateTime)
 
 
 def read_run_clock(
     connection: Connection, now: datetime, *, before: int | None = None, accept: bool = False
 ) -> RunClock:
-    """By the newest run ``before`` this one (None = of all) whose clock was accepted."""
+    """Compare ``now`` with the newest run before ``before`` (None = of all) whose clock was accepted."""
     query = select(counted_at(runs)).where(runs.c.clock_doubted.is_not(True)).order_by(runs.c.id.desc()).limit(1)
     newest = connection.execute(query if before is None else query.where(runs.c.id < before)).scalar()
     return run_clock(newest, now, accept=accept)
 
 
 def count_from(connection: Connection, now: datetime) -> None:
-    """Runs by a clock that was ahead count as started ``now``, the time that a person accepts: what began in them ends
-    as long after it as it should, not when the clock gets there."""
+    """Let runs of a clock that was ahead count as started ``now``, the time that a person accepted.
+
+    So an absence that began in one of them ends after its `min_stay`, not when the clock reaches that run's time.
+    """
     connection.execute(update(runs).where(counted_at(runs) > now).values(counted_at=now))

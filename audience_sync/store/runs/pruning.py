@@ -1,7 +1,7 @@
-"""Which history is no longer kept, and how does it go? In small steps, each a short transaction of its own.
+"""Delete history that `retention` no longer keeps, in small steps, each a short transaction of its own.
 
-Of the changes only those go that a newer one, itself old enough, has replaced. So the newest change of each user and
-property stays for ever: what a user is and has, since when, and what any destination is still to be told.
+A change is deleted only if a newer change, itself old enough, replaced it. So the newest change of each user and
+property stays for ever: the current value, its run, and every value that is still pending.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from audience_sync.store.tables import (
     withheld_values,
 )
 
-#: What goes whole, run by run.
+#: Tables whose rows are deleted by run.
 _TABLES_BY_RUN: Mapping[HistoryKind, tuple[Table, ...]] = {
     HistoryKind.REQUESTS: (requests,),
     HistoryKind.REJECTED_ROWS: (rejections,),
@@ -40,7 +40,7 @@ _TABLES_BY_RUN: Mapping[HistoryKind, tuple[Table, ...]] = {
 
 
 def pruned_through(connection: Connection) -> dict[HistoryKind, int]:
-    """The last run of which not all is kept any more; 0 where everything is."""
+    """By kind of history, the last run whose history may be incomplete; 0 = all is kept."""
     query = select(pruned_history.c.history, pruned_history.c.through_run)
     return dict.fromkeys(HistoryKind, 0) | {
         HistoryKind(row.history): row.through_run for row in connection.execute(query)
@@ -48,7 +48,7 @@ def pruned_through(connection: Connection) -> dict[HistoryKind, int]:
 
 
 def delivered_through(connection: Connection, names: Collection[str], otherwise: int) -> int:
-    """The run up to which the named destinations have been told everything; ``otherwise`` where there are none."""
+    """The lowest position of the named destinations; ``otherwise`` if the store has none of them."""
     mine = destinations.c.name.in_(names)
     lowest = select(func.min(delivery_cursors.c.position)).join_from(delivery_cursors, destinations).where(mine)
     found: int | None = connection.execute(lowest).scalar()
@@ -56,7 +56,7 @@ def delivered_through(connection: Connection, names: Collection[str], otherwise:
 
 
 def mark_pruned(connection: Connection, history: HistoryKind, through: int) -> None:
-    """Note, before anything is deleted, that up to this run not all is kept any more."""
+    """Record, before anything is deleted, that the history up to this run may be incomplete."""
     known = connection.execute(select(pruned_history).where(pruned_history.c.history == history.value)).first()
     if known is None:
         row = {"history": history.value, "through_run": through, "next_run": 0, "after_user": ""}
@@ -66,7 +66,7 @@ def mark_pruned(connection: Connection, history: HistoryKind, through: int) -> N
 
 
 def prune(connection: Connection, history: HistoryKind, rows: int) -> bool:
-    """Delete some of what may go, for about so many ``rows``. Returns whether there is more."""
+    """Delete a part of the expired history, about ``rows`` rows. Returns whether more is left to delete."""
     state = connection.execute(select(pruned_history).where(pruned_history.c.history == history.value)).first()
     if state is None:
         return False
@@ -81,21 +81,21 @@ def prune(connection: Connection, history: HistoryKind, rows: int) -> bool:
 
 
 def _prune_changes(connection: Connection, state: Row[Any], rows: int) -> bool:
-    """Take the next ``rows`` changes that are old enough, and delete those that they replaced."""
+    """Read the next ``rows`` changes that are old enough, and delete the ones they replaced."""
     if state.next_run > state.through_run:
         return False
-    place = tuple_(changes.c.run_id, changes.c.user_id)
-    waiting = (place > tuple_(state.next_run, state.after_user)) & (changes.c.run_id <= state.through_run)
+    order = tuple_(changes.c.run_id, changes.c.user_id)
+    unread = (order > tuple_(state.next_run, state.after_user)) & (changes.c.run_id <= state.through_run)
     last = connection.execute(
         select(changes.c.run_id, changes.c.user_id)
-        .where(waiting)
+        .where(unread)
         .order_by(changes.c.run_id, changes.c.user_id)
         .offset(rows - 1)
         .limit(1)
     ).first()
-    newer = select(changes.c.run_id, changes.c.user_id, changes.c.property_id).where(waiting)
+    newer = select(changes.c.run_id, changes.c.user_id, changes.c.property_id).where(unread)
     if last is not None:
-        newer = newer.where(place <= tuple_(last.run_id, last.user_id))
+        newer = newer.where(order <= tuple_(last.run_id, last.user_id))
     by, old = newer.subquery("newer"), changes.alias("old")
     replaced = (old.c.user_id == by.c.user_id) & (old.c.property_id == by.c.property_id) & (old.c.run_id < by.c.run_id)
     gone = select(old.c.run_id, old.c.user_id, old.c.property_id).join_from(by, old, replaced)
@@ -116,7 +116,7 @@ def _prune_table(connection: Connection, table: Table, through: int, rows: int) 
 
 
 def _is_call_pending() -> ColumnElement[bool]:
-    """Whether a call that was not taken is still refused or withheld: the request says why."""
+    """Whether a call is still refused or withheld: then its request is kept, which has the reason."""
     return or_(
         *(
             exists().where(
@@ -128,14 +128,14 @@ def _is_call_pending() -> ColumnElement[bool]:
 
 
 def _prune_samples(connection: Connection, through: int) -> None:
-    """The users named by holds that were decided; the holds themselves stay."""
+    """Delete the sample users of decided holds; the holds themselves stay."""
     over = held_snapshots.c.decided_at.is_not(None) & (held_snapshots.c.last_run_id <= through)
     mine = held_snapshots.c.id == hold_samples.c.hold_id
     connection.execute(delete(hold_samples).where(exists().where(mine, over)))
 
 
 def _prune_slots(connection: Connection, through: int) -> None:
-    """The times of schedules; not the last of each, which says from when on the next count."""
+    """Delete the slots of schedules, except the last of each, from which the next is counted."""
     newer = schedule_slots.alias("newer")
     later = (newer.c.schedule == schedule_slots.c.schedule) & (newer.c.due_at > schedule_slots.c.due_at)
     old = schedule_slots.c.run_id <= through

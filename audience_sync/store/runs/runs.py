@@ -11,6 +11,5 @@ from audience_sync.store.tables import runs
 
 
 def last_run_started_by(connection: Connection, at: datetime) -> int:
-    """The last run that had started by then; 0 where there was none. The start of a run that followed one by a wrong
-    clock is not its own: it counts by the time that ages are measured by."""
+    """The last run that had started by then, by the time that ages are measured by; 0 if there was none."""
     return connection.execute(select(func.max(runs.c.id)).where(counted_at(runs) <= at)).scalar() or 0

@@ -1,4 +1,4 @@
-"""For which times of which schedules was there a run? What makes two schedulers run each once."""
+"""Keep which times of which schedules had a run, so that several schedulers run each time once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from audience_sync.errors import SlotsClaimedError
 from audience_sync.store.tables import schedule_slots
 
-#: So much may the clocks of two hosts differ.
+#: How far the clocks of two hosts may differ.
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=1)
 
 
 class Slot(NamedTuple):
-    """A time at which a schedule came round. ``missed``: how many came before it, from ``since`` on, that nobody ran
-    for: this run makes up for them."""
+    """A scheduled time that one run serves.
+
+    ``missed``: the number of earlier times without a run, from ``since`` on; the same run makes up for them.
+    """
 
     schedule: str
     due_at: datetime
@@ -26,8 +28,11 @@ class Slot(NamedTuple):
 
 
 class LastSlot(NamedTuple):
-    """The last time for which there was a run, or (``run`` None) since which the schedule is known. ``is_over`` is
-    False where the run was killed or interrupted; then ``missed`` times before it, from ``since`` on, are open, too."""
+    """The last slot of a schedule that had a run; with ``run`` None, the time since which the schedule counts.
+
+    ``is_over`` is False if the run was killed or interrupted. Then the ``missed`` earlier times, from ``since`` on,
+    are open too.
+    """
 
     at: datetime
     run: int | None
@@ -37,7 +42,7 @@ class LastSlot(NamedTuple):
 
 
 def last_slots(connection: Connection, schedules: Collection[str], now: datetime) -> dict[str, LastSlot]:
-    """By schedule; of those that the store doesn't know, nothing. What lies ahead, a wrong clock has written."""
+    """The last slot by schedule. Slots in the future come from a wrong clock and are ignored."""
     table = schedule_slots.c
     newest = select(table.schedule, func.max(table.due_at).label("due_at")).where(
         table.schedule.in_(schedules), table.due_at <= now + MAX_CLOCK_DIFFERENCE
@@ -55,30 +60,30 @@ def _last_slot(row: Row[Any]) -> LastSlot:
 
 
 def latest_other_slots(connection: Connection, schedules: Collection[str], now: datetime) -> dict[str, datetime]:
-    """Of each schedule: when another one last came round for a run, or was taken up in its place."""
+    """By schedule, the newest slot that another schedule had a run for, or that an unlisted schedule has."""
     table = schedule_slots.c
-    witness = table.run_id.is_not(None) | table.schedule.not_in(schedules)
-    query = select(table.schedule, func.max(table.due_at)).where(witness, table.due_at <= now + MAX_CLOCK_DIFFERENCE)
+    counts = table.run_id.is_not(None) | table.schedule.not_in(schedules)
+    query = select(table.schedule, func.max(table.due_at)).where(counts, table.due_at <= now + MAX_CLOCK_DIFFERENCE)
     rows = [(row[0], row[1]) for row in connection.execute(query.group_by(table.schedule))]
     found = {each: [at for other, at in rows if other != each] for each in schedules}
     return {each: max(times) for each, times in found.items() if times}
 
 
 def delete_later_slots(connection: Connection, schedules: Collection[str], now: datetime) -> None:
-    """Delete the times ahead of a clock that was set back: the clock comes to them again, and so does their run."""
+    """Delete slots later than ``now``: the clock was set back and reaches these times again, so they run again."""
     later = schedule_slots.c.schedule.in_(schedules) & (schedule_slots.c.due_at > now)
     connection.execute(delete(schedule_slots).where(later))
 
 
 def start_schedules(connection: Connection, schedules: Collection[str], now: datetime) -> None:
-    """From now on the times of these schedules count, and none before."""
+    """Let the times of these schedules count from now on, and none before."""
     rows = [{"schedule": each, "due_at": now, "ended_at": now, "missed": 0} for each in schedules]
     if rows:
         connection.execute(insert(schedule_slots), rows)
 
 
 def free_slots(connection: Connection, slots: Sequence[Slot]) -> Sequence[Slot]:
-    """Those of the times for which there was no run. Raises SlotsTakenError where there was one for all of them."""
+    """The slots that had no run. Raises SlotsClaimedError if all of them had one."""
     now = max([datetime.now(UTC), *(each.due_at for each in slots)])
     last = last_slots(connection, [each.schedule for each in slots], now)
     free = [each for each in slots if not _had_run(last.get(each.schedule), each)]
@@ -88,7 +93,7 @@ def free_slots(connection: Connection, slots: Sequence[Slot]) -> Sequence[Slot]:
 
 
 def claim_slots(connection: Connection, slots: Sequence[Slot], run: int) -> None:
-    """Note that this run is for these times."""
+    """Record that this run serves these slots."""
     for each in slots:
         key = (schedule_slots.c.schedule == each.schedule) & (schedule_slots.c.due_at == each.due_at)
         connection.execute(delete(schedule_slots).where(key))
@@ -101,6 +106,6 @@ def _had_run(last: LastSlot | None, slot: Slot) -> bool:
 
 
 def end_slots(connection: Connection, run: int) -> None:
-    """The run has come to its end: no other is needed for its times."""
+    """Record that the run has ended, so that its slots need no other run."""
     mine = schedule_slots.c.run_id == run
     connection.execute(update(schedule_slots).where(mine).values(ended_at=datetime.now(UTC)))

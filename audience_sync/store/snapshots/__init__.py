@@ -1,1 +1,1 @@
-"""Keep snapshots as chains of segments: a base and the changes since."""
+"""Keep snapshots as chains of Parquet files: a base and the deltas since."""

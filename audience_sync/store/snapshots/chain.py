@@ -1,6 +1,6 @@
-"""What does the store know of an audience's members, or of the values of traits? A base and its deltas.
+"""Read and write stored snapshots: chains of a base and its deltas.
 
-The segments are Parquet files, sorted by user id. They are the truth: the table ``members`` is derived.
+Each is a Parquet file, sorted by user id. The table ``members`` is derived from them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.tables import chains, segment_parts, segments
 from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
-#: Bytes of a segment that are in memory at once.
+#: Bytes of a snapshot file that are in memory at once.
 PART_BYTES = 4_000_000
 BASE, DELTA = "base", "delta"
 
@@ -35,9 +35,9 @@ class SnapshotFile:
 class Chain:
     """A stored snapshot: one audience's members, or the values of the traits created together.
 
-    ``id`` is None until it is first committed. ``keys`` are the traits it holds, or the audience. ``salvaged``:
-    its stored segments were damaged, and these are what could be made of the rest. ``changed``: the last run that
-    changed who is in it, or who is held out of it.
+    ``id`` is None until the first commit. ``keys`` are the audience or the traits in it. ``rebuilt``: its stored
+    files were damaged, and these were made from other tables. ``changed``: the last run that changed its users, or
+    who is held out of it.
     """
 
     id: int | None
@@ -54,7 +54,7 @@ class Chain:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns beside ``user_id`` and ``run_id``, quoted."""
+        """The columns other than ``user_id`` and ``run_id``, quoted."""
         if self.kind is PropertyKind.AUDIENCE:
             return ("present",)
         return tuple(trait_column(key) for key in self.keys)
@@ -67,7 +67,7 @@ class Chain:
 
 
 def trait_name(key: str) -> str:
-    """The name of a trait's column in a segment; DuckDB's column names ignore case, keys don't clash with ours."""
+    """The name of a trait's column in a snapshot file. The prefix keeps it apart from ``user_id`` and ``run_id``."""
     return f"trait_{key}"
 
 
@@ -77,10 +77,10 @@ def trait_column(key: str) -> str:
 
 
 def current_rows_query(chain: Chain) -> str:
-    """A query for what the chain says now: one row a user, with the run that last changed it.
+    """A query for the current rows of a chain: one row a user, with the run that last changed it.
 
-    Of each user the row in the newest segment counts (one run may write two, of several sources of traits);
-    users who left, or whose traits are all gone, are not in it.
+    The row in a user's newest file counts. (A run may write two files, for several sources of traits.) Users who
+    left, or lost all their traits, are not in it.
     """
     if not chain.files:
         return _empty_query(chain)
@@ -118,7 +118,7 @@ def _is_present(chain: Chain) -> str:
 
 
 def write_snapshot_file(workspace: Workspace, kind: str, query: str) -> SnapshotFile:
-    """A segment from the rows of a query."""
+    """Write the rows of a query to a new file in the workspace, sorted by user id."""
     path = workspace.path(".parquet")
     workspace.run(
         f"copy ({query} order by user_id) to {quote_literal(str(path))} "
@@ -129,9 +129,9 @@ def write_snapshot_file(workspace: Workspace, kind: str, query: str) -> Snapshot
 
 
 def download_chain(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
-    """The chain with its segments as files in the workspace.
+    """The chain with its files, downloaded into the workspace.
 
-    Raises StoreDamagedError where one is not what was written.
+    Raises StoreDamagedError if a checksum does not match.
     """
     query = select(segments).where(segments.c.chain_id == chain.id).order_by(segments.c.id)
     fetched = tuple(
@@ -158,14 +158,14 @@ def _damage_message(chain: Chain, segment: int) -> str:
     what = "audience" if chain.kind is PropertyKind.AUDIENCE else "computed traits"
     keys = ", ".join(chain.keys)
     return (
-        f"The store is damaged: segment {segment} of {what} {keys} is not what was written (its checksum "
-        "differs). The run has stopped; nothing was changed or sent. Restore the store from a backup, or tell "
-        f"every destination everything again from the source: audience-sync resync {' '.join(chain.keys)}"
+        f"The store is damaged: the checksum of snapshot file {segment} of {what} {keys} does not match. "
+        "The run has stopped; nothing was changed or sent. Restore the store from a backup, or send everything again "
+        f"from the source: audience-sync resync {' '.join(chain.keys)}"
     )
 
 
 def save_files(connection: Connection, chain: Chain, new: Sequence[SnapshotFile], run: RunId) -> int:
-    """Store new segments; a new base replaces all that was before. Returns the chain's id."""
+    """Store new files; a new base replaces all older files. Returns the chain's id."""
     chain_id = chain.id if chain.id is not None else _create_chain(connection, chain)
     connection.execute(update(chains).where(chains.c.id == chain_id).values(users=chain.user_count, changed_run_id=run))
     if any(segment.kind == BASE for segment in new):
@@ -195,10 +195,10 @@ def _save_file(connection: Connection, chain_id: int, segment: SnapshotFile, run
     _save_parts(connection, int(key[0]), segment)
 
 
-def replace_file(connection: Connection, chain: Chain, place: int, new: SnapshotFile) -> None:
-    """Other contents for the chain's segment at this place, counted from 0; it stays the one it was."""
+def replace_file(connection: Connection, chain: Chain, index: int, new: SnapshotFile) -> None:
+    """Replace the contents of the chain's file with this index, from 0; its id and position stay."""
     mine = select(segments.c.id).where(segments.c.chain_id == chain.id).order_by(segments.c.id)
-    segment_id = connection.execute(mine).scalars().all()[place]
+    segment_id = connection.execute(mine).scalars().all()[index]
     row = {"row_count": new.rows, "bytes": new.path.stat().st_size, "checksum": _checksum(new.path)}
     connection.execute(update(segments).where(segments.c.id == segment_id).values(row))
     connection.execute(delete(segment_parts).where(segment_parts.c.segment_id == segment_id))

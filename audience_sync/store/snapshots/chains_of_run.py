@@ -1,4 +1,4 @@
-"""Who are the members of several audiences? Their chains as one query."""
+"""Query the members of several audiences at once, from their chains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audience_sync.workspace import quote_literal
 
 
 def members_query(chains: Sequence[Chain]) -> str:
-    """A query for the members as they are now: ``place`` (the chain's in the sequence, from 0) and ``user_id``."""
+    """A query for the current members: ``place`` (the index of the chain, from 0) and ``user_id``."""
     base, deltas = _rows_query(chains, BASE), _rows_query(chains, DELTA)
     if deltas is None:
         return f"select place, user_id from ({base})"
@@ -19,7 +19,7 @@ def members_query(chains: Sequence[Chain]) -> str:
 
 
 def _rows_query(chains: Sequence[Chain], kind: str) -> str | None:
-    """The rows of all segments of a kind; ``number`` counts a chain's segments in the order they were written."""
+    """A query for the rows of all files of a kind; ``number`` is the position of the file in its chain."""
     found = [(place, number, each) for place, number, each in _numbered_files(chains) if each.kind == kind]
     if not found:
         return None

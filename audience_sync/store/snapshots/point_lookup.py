@@ -1,7 +1,7 @@
-"""What does a stored snapshot say of one user? Only the few rows around the user are read of each file.
+"""Look one user up in stored snapshots, reading only a few rows of each file.
 
-A base is sorted by user id and in groups of rows, each with its first and last id in the file's footer: the footer
-and one group are fetched, into a file that is empty elsewhere. So no checksum is verified here.
+A base is sorted by user id, in row groups whose first and last ids are in the file's footer. Only the footer and one
+row group are downloaded, into a file that has zeros elsewhere. So no checksum is verified here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from audience_sync.store.snapshots.chain import BASE, PART_BYTES
 from audience_sync.store.tables import segment_parts, segments
 from audience_sync.workspace import Workspace, quote_literal
 
-#: The end of a Parquet file: four bytes for the length of its footer, and four that say what it is.
+#: The end of a Parquet file: four bytes for the length of its footer, and four for the format.
 TAIL_BYTES = 8
-#: The row groups that may hold a user, and where they lie; what has no bounds may hold anyone.
+#: The row groups that may contain a user, with their first and last byte. A group without bounds may contain any user.
 _ROW_GROUPS = """
     select file_name, min(first_byte), max(first_byte + total_compressed_size)
     from (
@@ -36,9 +36,9 @@ _ROW_GROUPS = """
 def base_rows(
     connection: Connection, workspace: Workspace, chain_ids: Iterable[int], user: str
 ) -> dict[int, Mapping[str, Any]]:
-    """The user's row in the base of each of these chains, for those in which they have one: columns and values.
+    """The user's row (columns and values) in the base of each of these chains, by chain, if there is one.
 
-    Raises StoreDamagedError where a file can't be read.
+    Raises StoreDamagedError if a file can't be read.
     """
     import duckdb
 
@@ -50,8 +50,8 @@ def base_rows(
     except duckdb.Error:
         keys = ", ".join(str(each.segment) for each in files)
         raise StoreDamagedError(
-            f"The store is damaged: of the segments {keys} one can't be read. Restore the store from a backup, or "
-            "tell every destination everything again from the sources: audience-sync resync"
+            f"The store is damaged: one of the snapshot files {keys} can't be read. Restore the store from a backup, "
+            "or send everything again from the sources: audience-sync resync"
         ) from None
     return {each.chain: found[str(each.path)] for each in files if str(each.path) in found}
 
@@ -63,7 +63,7 @@ def _read_bases(connection: Connection, chain_ids: Iterable[int]) -> Sequence[An
 
 
 class _SparseFile:
-    """A segment's file with only those of its parts that were asked for; nothing but zeros elsewhere."""
+    """A snapshot file of which only the requested bytes are downloaded; the rest is zeros."""
 
     def __init__(self, connection: Connection, workspace: Workspace, segment: int, chain: int, size: int) -> None:
         self.segment, self.chain = segment, chain
@@ -83,7 +83,7 @@ class _SparseFile:
         self.fetch(self._size - TAIL_BYTES - length, self._size)
 
     def fetch(self, first: int, end: int) -> None:
-        """Have the bytes from ``first`` on, before ``end``."""
+        """Download the bytes from ``first`` up to, but without, ``end``."""
         for number in range(max(first, 0) // PART_BYTES, (end - 1) // PART_BYTES + 1):
             if number not in self._fetched:
                 self._fetch(number)

@@ -1,4 +1,4 @@
-"""What is left of a chain whose segments are damaged? Enough to tell everything again from the source."""
+"""Rebuild a chain whose files are damaged, so that a resync can send everything again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from audience_sync.workspace import Workspace
 
 
 def rebuild_chain(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
-    """The chain with a base made of what other tables still know; the next change replaces all its segments.
+    """The chain with a base from other tables; the next change replaces all its stored files.
 
-    Of an audience that is the table of members, so that whoever is no member now is told ``false``. Of traits
-    nothing: every value counts as new. The caller tells everything again.
+    An audience's base is the members table, so that a resync sends ``false`` to former members. A base of traits is
+    empty, so that every value counts as new. The caller sends everything again.
     """
     base = write_snapshot_file(workspace, BASE, _base_query(connection, workspace, chain))
     return replace(chain, files=(base,), user_count=base.rows, rebuilt=True)

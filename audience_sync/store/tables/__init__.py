@@ -1,6 +1,6 @@
-"""What does the store keep? Every table, with what each column means.
+"""Define the store's tables, with a comment on each column.
 
-People are promised the views (``docs/database.md``); these tables may change with a migration.
+The views are the public interface (``docs/database.md``); the tables may change with a migration.
 """
 
 from audience_sync.store.tables.alerts import alerts, missed_alerts
@@ -40,7 +40,7 @@ from audience_sync.store.tables.snapshots import (
 )
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
 
-#: Those that people are promised.
+#: The views, which are the public interface.
 VIEWS = (
     *("absent_members", "alerts", "audience_members", "audience_syncs", "deliveries", "freezes", "held_out_members"),
     *("holds", "membership_changes", "refusals", "refused_calls", "rejected_rows", "scheduled_runs", "sync_runs"),

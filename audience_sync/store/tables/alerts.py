@@ -1,4 +1,4 @@
-"""What needs a look, and who was told?"""
+"""Define the tables of alerts and of notifications that an address missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metadata that all tables belong to, and how constraints are named."""
+"""Define the metadata of all tables, and how their constraints are named."""
 
 from __future__ import annotations
 

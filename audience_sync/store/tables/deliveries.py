@@ -1,4 +1,4 @@
-"""What has each destination been told?"""
+"""Define the tables of deliveries: destinations, subscriptions, cursors, requests, refusals."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ rejected_calls = Table(
     sqlite_with_rowid=False,
 )
 
-#: The view that people are promised under the name `refusals` has those of the past, too.
+#: Only open refusals. The public view `refusals` has past ones too.
 refusals = Table(
     "open_refusals",
     metadata,

@@ -1,4 +1,4 @@
-"""Which audiences do people keep as they are?"""
+"""Define the table of freezes."""
 
 from __future__ import annotations
 

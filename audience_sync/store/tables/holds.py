@@ -1,4 +1,4 @@
-"""What waits for a person, and what did people decide?"""
+"""Define the tables of holds and of their sample users."""
 
 from __future__ import annotations
 

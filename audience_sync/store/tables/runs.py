@@ -1,4 +1,4 @@
-"""What did each run do, and who may run?"""
+"""Define the tables of runs, their results, invalid rows, pruned history and the lease."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For which times of which schedules was there a run?"""
+"""Define the table of schedule slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of audiences and computed traits: stored snapshots, the log of changes, the members now."""
+"""Define the tables of audiences and computed traits: snapshots, changes, members."""
 
 from __future__ import annotations
 

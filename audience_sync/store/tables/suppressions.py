@@ -1,4 +1,4 @@
-"""Who is never sent anything?"""
+"""Define the tables of suppressed and erased users, and of the values withheld from destinations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which column types mean the same on SQLite and on PostgreSQL?"""
+"""Define column types and functions that mean the same on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UserIdText = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC. SQLite keeps it without its zone, so it is put back when read."""
+    """An aware datetime in UTC. SQLite stores it without its zone, which is added again when it is read."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -24,9 +24,112 @@ from audience_sync.workspace import Workspace
 DATABASES = ("sqlite", "postgresql")
 
 
+#: The markers of the tests of a file or folder, by its path below tests/. Those on PostgreSQL get theirs from fixtures.
+MARKED = {
+    "process": (
+        "cli/*",
+        "crash/*",
+        "faults/*",
+        "regressions/test_json_answers.py",
+        "store/test_lease.py",
+        "store/test_roles.py",
+        "test_example.py",
+        "test_sample_data.py",
+    ),
+    "property": (
+        "delivery/test_ranges.py",
+        "destinations/test_encode_sql.py",
+        "fuzz/*",
+        "model/*",
+        "schedule/test_times.py",
+        "schedule/test_week.py",
+        "sources/test_json_values.py",
+        "sources/test_odd_names.py",
+        "sources/test_surrogates.py",
+        "sources/test_user_ids.py",
+        "sync/test_convergence.py",
+        "sync/test_diff.py",
+        "sync/test_several.py",
+    ),
+    "slow": (
+        "cli/*",
+        "crash/*",
+        "delivery/test_pace.py",
+        "delivery/test_ranges.py",
+        "faults/*",
+        "fuzz/*",
+        "model/*",
+        "schedule/test_keeper.py",
+        "schedule/test_times.py",
+        "schedule/test_week.py",
+        "sources/test_csv_headers.py",
+        "sources/test_databases.py",
+        "sources/test_file_encodings.py",
+        "sources/test_json_values.py",
+        "sources/test_looks.py",
+        "sources/test_odd_names.py",
+        "sources/test_partitions.py",
+        "sources/test_query_ids.py",
+        "sources/test_user_ids.py",
+        "store/test_copy.py",
+        "store/test_lookup.py",
+        "store/test_migrations.py",
+        "sync/test_convergence.py",
+        "sync/test_cut_transactions.py",
+        "sync/test_several.py",
+        "test_example.py",
+        "test_sample_data.py",
+    ),
+}
+#: Files and tests of slow folders that are fast: each is the first to see a fault of its package.
+FAST = (
+    "cli/test_layout.py",
+    "cli/test_sync_json.py",
+    "cli/test_guard.py::test_an_audience_may_have_limits_of_its_own",
+    "cli/test_metrics.py::test_every_run_writes_them_into_a_file",
+    "cli/test_notify.py::test_a_run_over_some_says_nothing_of_the_others",
+    "cli/test_plan.py::test_a_plan_is_what_the_following_sync_does",
+)
+FAST_ONLY = "not slow"
+HERE = Path(__file__).parent
+
+
+def is_marked(marker: str, file: Path, test: str = "") -> bool:
+    """``test``: the name of a test in the file, without parameters."""
+    path = file.relative_to(HERE)
+    fast = marker == "slow" and not {str(path), f"{path}::{test}"}.isdisjoint(FAST)
+    return not fast and any(path.match(pattern) for pattern in MARKED[marker])
+
+
+def has_fast_tests(file: Path) -> bool:
+    path = str(file.relative_to(HERE))
+    return not is_marked("slow", file) or any(each.startswith(f"{path}::") for each in FAST)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only fast tests are to run, files that have none are not imported."""
+    if config.option.markexpr != FAST_ONLY or not collection_path.match("test_*.py"):
+        return None
+    return None if has_fast_tests(collection_path) else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: at the end all workers are done at once."""
+    """Add markers, and put the longest files first: at the end all workers are done at once."""
+    for item in items:
+        for marker in MARKED:
+            if is_marked(marker, item.path, getattr(item, "originalname", "")):
+                item.add_marker(marker)
+        if _is_on_postgresql(item):
+            item.add_marker("postgresql")
+            item.add_marker("slow")
     items.sort(key=lambda item: item.path.parent.name != "model")
+
+
+def _is_on_postgresql(item: pytest.Item) -> bool:
+    parameters = (
+        item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    )
+    return not {"postgresql", "pooled"}.isdisjoint(getattr(item, "fixturenames", ())) or "postgresql" in parameters
 
 
 class PostgreSQL:

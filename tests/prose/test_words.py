@@ -26,12 +26,17 @@ def texts() -> tuple[Text, ...]:
     return tuple(repository_texts(ROOT))
 
 
+def printable(text: str) -> str:
+    """The text without lone surrogates, which a worker of the tests can't report."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def hits(rule: Mapping[str, Any], text: Text) -> list[str]:
     flags = 0 if rule.get("case") else re.IGNORECASE
     allowed = [re.compile(each, re.IGNORECASE) for each in rule.get("allow", ())]
     return [
         f"{text.path.relative_to(ROOT)}:{text.line}: {line.strip()[:100]}"
-        for line in text.text.splitlines()
+        for line in printable(text.text).splitlines()
         if re.search(rule["pattern"], line, flags) and not any(each.search(line) for each in allowed)
     ]
 

@@ -1,0 +1,99 @@
+"""Named tasks, run in the current environment: `nox -l` lists them, `nox -s fast` runs one.
+
+What follows `--` is passed on: `nox -s tests -- tests/sync -n 0`.
+"""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "fast"]
+
+#: The programs of the environment that nox runs in, whether it is activated or not.
+BIN = Path(sys.executable).parent
+#: The tests that compare the documents with the program.
+DOCUMENTS = (
+    "tests/test_architecture.py",
+    "tests/prose",
+    "tests/cli/test_docs_commands.py",
+    "tests/cli/test_first_ten_minutes.py",
+    "tests/cli/test_sample_project.py",
+    "tests/config/test_config_documents.py",
+    "tests/destinations/test_docs_answers.py",
+    "tests/destinations/test_docs_destinations.py",
+    "tests/store/test_docs_database.py",
+)
+
+
+def run(session: nox.Session, program: str, *arguments: str) -> None:
+    session.run(str(BIN / program), *arguments)
+
+
+@nox.session
+def fast(session: nox.Session) -> None:
+    """Run the fast tests, which cover every package in less than 30 s."""
+    run(session, "pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests."""
+    run(session, "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format, style and the direction of imports."""
+    run(session, "ruff", "format", "--check", ".")
+    run(session, "ruff", "check", ".")
+    run(session, "lint-imports", "--no-logo")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types."""
+    run(session, "mypy", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Generate the generated documents, and test all of them against the program."""
+    run(session, "python", "docs/generate.py")
+    run(session, "pytest", *DOCUMENTS)
+
+
+@nox.session
+def benchmark(session: nox.Session) -> None:
+    """Run the benchmarks with 10,000 users and one round, or as the arguments require."""
+    run(session, "python", "benchmarks/run.py", *(session.posargs or ("--quick",)))
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Show which lines the fast tests run, commands in their own processes included."""
+    run(session, "coverage", "erase")
+    run(session, "coverage", "run", "-m", "pytest", "-m", "not slow", *session.posargs)
+    run(session, "coverage", "combine", "--quiet")
+    run(session, "coverage", "report")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel into dist/, and check that it has the migrations and the example, but no tests or tools."""
+    run(session, "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "dist", ".")
+    newest = max(Path("dist").glob("audience_sync-*.whl"), key=lambda file: file.stat().st_mtime)
+    names = zipfile.ZipFile(newest).namelist()
+    strangers = [name for name in names if not name.startswith("audience_sync")]
+    missing = [
+        part
+        for part in ("/store/migrations/env.py", "/example/config.yaml", "/py.typed")
+        if f"audience_sync{part}" not in names
+    ]
+    if strangers or missing:
+        session.error(f"{newest}: does not belong in it: {strangers}; missing: {missing}")
+    session.log(f"{newest}: {len(names)} files")

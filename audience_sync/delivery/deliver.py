@@ -1,4 +1,4 @@
-"""How is one destination brought up to date? Owed calls go out in batches, and the position follows the answers."""
+"""Deliver pending calls to one destination in batches, and advance its cursor with each answer."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from audience_sync.model import RunId
 from audience_sync.store.connection.lease import Lease
 from audience_sync.workspace import Workspace
 
-#: Answers are acknowledged at once, and those that come within so many seconds of the last transaction together in the
-#: next one, or as soon as there are so many. A kill repeats these requests at most, with the same message ids: see
-#: docs/decisions/0009-answers-in-groups.md.
+#: An answer is recorded at once, unless the last transaction is less than GROUP_SECONDS old: then answers wait and
+#: share a transaction, at most GROUP_SIZE of them. After a kill at most these requests are sent again, with the same
+#: message ids: see docs/decisions/0009-answers-in-groups.md.
 GROUP_SIZE = 16
 GROUP_SECONDS = 0.025
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryJob:
-    """One destination's share of a run, ready to be sent.
+    """The pending calls of one destination in a run.
 
-    ``table``: what is owed. ``whole``: to everyone, not only to those whom the feed has reached. ``most``: send
-    no more calls than this, and leave the rest pending. ``rate``: at most so many users a second. ``kept_back``,
-    ``kept_calls``: what suppressed users are not sent; ``releases``: some of the calls carry what was withheld before;
-    ``retries``: refused ones are among them. ``told_since``: see ``CallReader``.
+    ``table`` holds the calls. ``includes_everyone``: not only users whom the cursor has reached. ``max_calls``: the
+    rest stays pending. ``rate``: users a second. ``withheld_table`` holds the values that ``withheld_users`` suppressed
+    users are not sent. ``releases``: some calls carry values withheld earlier. ``retries``: some calls were refused
+    before. ``event_start_runs``: see ``CallReader``.
     """
 
     name: str
@@ -69,9 +69,10 @@ class DeliveryJob:
 
 @dataclass(slots=True)
 class DeliveryStats:
-    """What became of a destination's calls: ``delivered + refused + pending = calls``.
+    """The outcomes of a destination's calls: ``delivered + refused + pending = calls``.
 
-    ``withheld`` counts the users who are not sent what they would be, since they are suppressed.
+    ``withheld`` counts suppressed users with pending values. ``seconds``: duration. ``rate_limited``: the delivery
+    ended early because the destination accepts no further calls for now.
     """
 
     name: str
@@ -93,10 +94,10 @@ class DeliveryStats:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """What all deliveries of a run share.
+    """The values that all deliveries of a run share.
 
-    ``times``: when each run started (ISO 8601). ``nonces``: see ``CallReader``. ``recently_suppressed``: users who were
-    suppressed since.
+    ``times``: the start of each run (ISO 8601). ``nonces``: see ``CallReader``. ``recently_suppressed`` returns the
+    users suppressed since the run started. ``mask`` removes secrets from a text.
     """
 
     lease: Lease
@@ -112,20 +113,20 @@ class DeliveryContext:
     nonces: Mapping[int, str] = field(default_factory=dict)
 
     def begin(self, stall_timer: StallTimer) -> None:
-        """A delivery starts; after an interruption it ends at once."""
+        """Register a delivery. After an interruption it ends at once."""
         self.under_way.append(stall_timer)
         if self.interrupted.is_set():
             stall_timer.stop(INTERRUPTED)
 
     def interrupt(self) -> None:
-        """Let every delivery end after the requests that are under way."""
+        """End every delivery after its requests in flight."""
         self.interrupted.set()
         for progress in self.under_way:
             progress.stop(INTERRUPTED)
 
 
 def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) -> DeliveryStats:
-    """Send what is owed until all is answered, or the destination has stopped. Raises LeaseLostError."""
+    """Send pending calls until all are answered or the destination stops. Raises LeaseLostError."""
     started = time.monotonic()
     stats = DeliveryStats(job.name, job.calls, withheld=job.withheld_users)
     cursor = job.cursor
@@ -160,7 +161,7 @@ def _complete(context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor
 def _withhold(
     connection: Connection, *, workspace: Workspace, context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor
 ) -> DeliveryCursor:
-    """What suppressed users are not sent is owed, as if it had been sent."""
+    """Store the values that suppressed users are not sent; `unsuppress` makes them pending again."""
     assert job.withheld_table is not None
     store_withheld(connection, workspace, job.withheld_table, job.destination_id, context.property_ids)
     return mark_in_flight(connection, cursor, context.run)
@@ -221,9 +222,9 @@ def _limited_batches(calls: CallReader, job: DeliveryJob) -> Iterator[Batch]:
 def _grouped_results(
     senders: SenderPool, found: Iterator[Batch], stall_timer: StallTimer
 ) -> Iterator[Sequence[BatchResult]]:
-    """Yield outcomes in groups, each to be acknowledged in one transaction; submit no more batches after a stop.
+    """Yield results in groups, each for one transaction. No batch is submitted after a stop.
 
-    An error of a sender is raised once everything that was answered before has been yielded.
+    An error of a sender is raised after all earlier results have been yielded.
     """
     batches = _until_broken(found, stall_timer)
     under_way: set[Future[BatchResult]] = set()
@@ -250,7 +251,7 @@ def _grouped_results(
 
 
 def _until_broken(found: Iterator[Batch], stall_timer: StallTimer) -> Iterator[Batch]:
-    """The batches until the destination's own code fails at all calls: what is under way is still answered."""
+    """Yield batches until the destination's own code fails at all calls. Requests in flight are still answered."""
     try:
         yield from found
     except BrokenDestinationError as error:

@@ -279,7 +279,10 @@ def test_being_limited_for_too_long_ends_the_delivery_and_refuses_nothing() -> N
     sender, progress, _ = a_sender(destination, give_up_after=50.0)
     outcome = sender.send(a_batch(destination, "ann"))
     assert (outcome.answered, outcome.refusals) == (False, [])
-    assert progress.reason == "HTTP 429. It asked to wait 20 s, which is longer than `give_up_after: 50s` leaves"
+    assert (
+        progress.reason
+        == "HTTP 429. The destination asks to wait 20 s, which is longer than `give_up_after: 50s` leaves"
+    )
     assert progress.rate_limited
     assert len(destination.received) == 3  # after 0, 20 and 40 seconds; 60 would be too late
 

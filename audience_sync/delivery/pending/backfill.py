@@ -1,4 +1,4 @@
-"""Who is told everything? Everyone in a stored snapshot, for the properties that were not told to everyone yet."""
+"""Select the values of a stored snapshot that a destination has never been sent."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from audience_sync.workspace import quote_literal
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """All users of one snapshot: a query with ``user_id``, and for each key its value and its run in SQL.
+    """The pending values of one snapshot: ``rows`` is a query with ``user_id``, ``values`` has SQL for value and run.
 
-    Where there is nothing to tell of a key, the run is NULL.
+    The run is NULL for a key without a pending value.
     """
 
     rows: str
@@ -29,7 +29,7 @@ class Backfill:
 
     @property
     def items(self) -> str:
-        """One row a user and key: ``user_id``, ``key``, ``value``, ``run_id``."""
+        """A query with one row for each user and key: ``user_id``, ``key``, ``value``, ``run_id``."""
         return " union all ".join(
             f"select user_id, {quote_literal(key)} as key, {value} as value, {run} as run_id from ({self.rows}) "
             f"where {run} is not null"
@@ -66,7 +66,7 @@ def backfill_queries(
 
 
 def _value_and_run(chain: Chain, subscription: Subscription, sent_through: str) -> tuple[str, str]:
-    """The value and its run. What is told again on purpose is a change of the run that wants it."""
+    """Return SQL for the value and its run. A value that a resync sends again gets the run of the resync."""
     value = "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(subscription.key)
     run = "run_id" if subscription.sent_through is None else f"greatest(run_id, {subscription.since_run})"
     return value, f"case when {subscription.since_run} > {sent_through} and {value} is not null then {run} end"

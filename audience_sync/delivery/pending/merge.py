@@ -1,6 +1,6 @@
-"""How do many values become one call a user? By joins of columns.
+"""Merge pending values into one call for each user, by joining columns.
 
-A list of values per user, sorted and put together, says the same and takes seven times longer.
+Sorting and aggregating a list of values for each user gives the same calls and takes seven times longer.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from audience_sync.delivery.pending.backfill import Backfill
 from audience_sync.workspace import Workspace, quote_literal
 
-#: Keys, and then tables, that are joined in one statement: each has its place in memory.
+#: Keys, and then tables, that are joined in one statement: each of them needs memory.
 JOIN_WIDTH = 16
 
 
 def merge_per_user(workspace: Workspace, items: str, backfills: Sequence[Backfill]) -> str:
-    """A table with one row a user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
+    """Create a table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
-    ``items`` (``user_id``, ``key``, ``value``, ``run_id``, one row a user and key) goes before the walks. Keys are in
-    alphabetical order, so that the same values are always the same text.
+    ``items`` has one row for each user and key (``user_id``, ``key``, ``value``, ``run_id``); its values replace those
+    of the backfills. Keys are in alphabetical order, so that the same values always give the same text.
     """
     changed = {key for (key,) in workspace.all(f"select distinct key from {items}")}
-    keys = sorted(changed.union(*(walk.values for walk in backfills)))
+    keys = sorted(changed.union(*(backfill.values for backfill in backfills)))
     parts = [_merge_keys(items, changed, backfills, group) for group in _groups(keys)] or [_NO_CALLS]
     while len(parts) > 1:
         parts = [_join_tables([_create_table(workspace, part) for part in group]) for group in _groups(parts)]
@@ -45,15 +45,15 @@ def _create_table(workspace: Workspace, query: str) -> str:
 
 
 def _merge_keys(items: str, changed: set[str], backfills: Sequence[Backfill], keys: Sequence[str]) -> str:
-    """One row a user with these keys' values."""
+    """Return a query with one row for each user, and the values of these keys."""
     places = {key: place for place, key in enumerate(keys)}
     sources = [_pivot(items, {key: place for key, place in places.items() if key in changed})]
-    sources += [_backfilled_values(walk, places) for walk in backfills]
+    sources += [_backfilled_values(backfill, places) for backfill in backfills]
     columns: dict[str, list[str]] = {key: [] for key in keys}
     tables = []
-    for number, (query, told) in enumerate((query, told) for query, told in sources if told):
+    for number, (query, provided) in enumerate((query, provided) for query, provided in sources if provided):
         tables.append(f"({query}) s{number}")
-        for key in told:
+        for key in provided:
             columns[key].append(f"s{number}")
     values = ", ".join(
         f"{_first_value(columns[key], place)} as v{place}, {_first_run(columns[key], place)} as r{place}"
@@ -86,7 +86,7 @@ def _first_run(tables: Sequence[str], place: int) -> str:
 
 
 def _first_value(tables: Sequence[str], place: int) -> str:
-    """The value of the first table that has a run: a value that is gone is NULL and counts."""
+    """Return SQL for the value of the first table that has a run. NULL is a value: it was removed."""
     cases = " ".join(f"when {table}.r{place} is not null then {table}.v{place}" for table in tables)
     return f"case {cases} end"
 
@@ -109,7 +109,7 @@ def _json_name(key: str) -> str:
 
 
 def _join_tables(tables: Sequence[str]) -> str:
-    """One row a user of tables that have one row a user each."""
+    """Return a query that joins tables with one row for each user."""
     if len(tables) == 1:
         return f"from {tables[0]}"
     traits, versions, runs = (

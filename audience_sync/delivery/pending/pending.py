@@ -1,7 +1,7 @@
-"""What is a destination owed? Everything it has not been told, with the newest values, merged per user.
+"""Find what a destination has yet to be sent, and merge it into one pending call for each user.
 
-Nothing here is stored: it follows from the destination's position, the log of changes and the stored
-snapshots, so that whatever is sent again after a failure carries the newest values.
+Nothing here is stored. Pending calls follow from the destination's cursor, the log of changes and the stored snapshots,
+so that a call sent again after a failure carries the newest values.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ MAX_RUN = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class DeliveryInputs:
-    """What there is to tell: tables in the workspace, and the stored snapshots by key.
+    """The inputs of a delivery: tables in the workspace, and the stored snapshots by key.
 
-    ``log`` holds the changes after first creations, ``refused`` what refused calls carried; both have the
-    columns ``user_id``, ``key``, ``value`` (JSON; NULL = gone) and ``run_id``. So has ``withheld``: what users
-    were not sent while they were suppressed. ``suppressed`` (``user_id``): who is now.
-    ``aliases`` (``previous_id``, ``user_id``): who has another id now, where the destination joins the two.
+    Three tables have the columns ``user_id``, ``key``, ``value`` (JSON; NULL: removed) and ``run_id``. ``log`` holds
+    the changes after first creations, ``refused`` the values of refused calls, ``withheld`` the values that users were
+    not sent while they were suppressed. ``suppressed`` (``user_id``) lists the users suppressed now. ``aliases``
+    (``previous_id``, ``user_id``) lists merged ids, if the destination merges users.
     """
 
     log: str
@@ -50,41 +50,41 @@ def pending_calls(
     only_sent: bool = False,
     withheld_table: str | None = None,
 ) -> str:
-    """A table with one row a user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
+    """Create a table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
-    ``versions`` names for each key the run that made its value (``key@run,key@run``); ``run_id`` is the newest
-    of them. ``only_sent`` leaves out the users whom the feed has not reached yet. ``withheld_table`` names a table that
-    is made of what suppressed users would have been sent.
+    ``versions`` has the run that set each value (``key@run,key@run``); ``run_id`` is the newest of them.
+    ``only_sent`` leaves out users whom the cursor has not reached. ``withheld_table`` names a table to create, with the
+    values that suppressed users are not sent.
     """
-    items, told = workspace.name("items"), delivered_run_sql(cursor.ranges, cursor.position)
-    reached = f"{told} > {cursor.position}" if only_sent else "true"
+    items, sent_through = workspace.name("items"), delivered_run_sql(cursor.ranges, cursor.position)
+    reached = f"{sent_through} > {cursor.position}" if only_sent else "true"
     walked = [each for each in subscriptions if needs_backfill(each, cursor)]
-    walks = backfill_queries(inputs.chains, told, walked, reached)
+    backfills = backfill_queries(inputs.chains, sent_through, walked, reached)
     log = _logged_changes(inputs, cursor, subscriptions)
-    touched = [f"select user_id from ({log})", *(walk.users for walk in walks)]
+    touched = [f"select user_id from ({log})", *(backfill.users for backfill in backfills)]
     known = [
         log,
         _refused_values(inputs, subscriptions, touched, retry_refused),
         *_withheld_values(inputs, subscriptions),
     ]
     workspace.run(f"create table {items} as select * from ({_newest_per_key(known)}) where {reached}")
-    told_walks = _remove_merged_ids(workspace, items, walks, inputs)
+    unmerged_backfills = _remove_merged_ids(workspace, items, backfills, inputs)
     _set_resync_runs(workspace, items, cursor, subscriptions)
-    walks = _insert_backfilled_values(workspace, items, told_walks, inputs, companions)
+    backfills = _insert_backfilled_values(workspace, items, unmerged_backfills, inputs, companions)
     _remove_suppressed(workspace, items, inputs, withheld_table)
     _add_companions(workspace, items, inputs, subscriptions, companions)
-    calls = merge_per_user(workspace, items, walks)
+    calls = merge_per_user(workspace, items, backfills)
     workspace.run(f"drop table {items}")
     return calls
 
 
 def _logged_changes(inputs: DeliveryInputs, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> str:
-    """The changes that came after what each user was told.
+    """Return a query for the changes after the run up to which each user has been sent everything.
 
-    Of a property that everyone is still to be told, the log matters only since the first attempt: who left
-    after it may have been told ``true`` by a call whose answer was lost.
+    For a property in backfill, only changes after the first attempt count. A user who left after it may have been sent
+    ``true`` in a call whose answer was lost.
     """
-    told = delivered_run_sql(cursor.ranges, cursor.position)
+    sent_through = delivered_run_sql(cursor.ranges, cursor.position)
     floors = ", ".join(
         f"({quote_literal(each.key)}, {each.since_run}, {str(each.catches_up(cursor)).lower()}, {_floor(cursor, each)})"
         for each in subscriptions
@@ -94,12 +94,13 @@ def _logged_changes(inputs: DeliveryInputs, cursor: DeliveryCursor, subscription
     return (
         f"select user_id, key, value, run_id from {inputs.log} "
         f"join (values {floors}) s(key, since_run, catches_up, floor) using (key) "
-        f"where run_id > case when catches_up and since_run > {told} then floor else greatest({told}, since_run) end"
+        f"where run_id > case when catches_up and since_run > {sent_through} then floor "
+        f"else greatest({sent_through}, since_run) end"
     )
 
 
 def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> int:
-    """The run after which the log is needed: no change up to it can be owed. NEVER where none is."""
+    """Return the run after which the log is needed: no earlier change can be pending. MAX_RUN if none is needed."""
     return min((_log_needed_after(cursor, each) for each in subscriptions), default=MAX_RUN)
 
 
@@ -117,7 +118,7 @@ def _floor(cursor: DeliveryCursor, subscription: Subscription) -> int:
 def _refused_values(
     inputs: DeliveryInputs, subscriptions: Sequence[Subscription], touched_users: Sequence[str], retry: bool
 ) -> str:
-    """What refused calls carried, of the users who changed again or when they are to be retried."""
+    """Return a query for the values of refused calls: of users with a newer change, or of all when retrying."""
     keys = ", ".join(quote_literal(each.key) for each in subscriptions) or "null"
     everything = f"select user_id, key, value, run_id from {inputs.refused} where key in ({keys})"
     if retry:
@@ -126,7 +127,7 @@ def _refused_values(
 
 
 def _withheld_values(inputs: DeliveryInputs, subscriptions: Sequence[Subscription]) -> list[str]:
-    """What users were not sent while they were suppressed; of those who still are it is kept back again."""
+    """Return queries for the values withheld earlier. Users who are still suppressed are removed later."""
     if inputs.withheld is None:
         return []
     keys = ", ".join(quote_literal(each.key) for each in subscriptions) or "null"
@@ -147,38 +148,40 @@ def _insert_backfilled_values(
     inputs: DeliveryInputs,
     companions: Sequence[Sequence[str]],
 ) -> list[Backfill]:
-    """Put into ``items`` what has to be seen value by value: traits that travel together, and what suppressed users
-    would be told. Returns the walks without it."""
+    """Insert backfilled values into ``items`` where single values matter, and return the other backfills.
+
+    Single values matter for traits that are sent together, and for suppressed users.
+    """
     together = {key for group in companions for key in group}
     rest = []
-    for walk in backfills:
-        if together.isdisjoint(walk.values):
-            rest.append(walk)
+    for backfill in backfills:
+        if together.isdisjoint(backfill.values):
+            rest.append(backfill)
         else:
-            _insert_missing(workspace, items, walk.items)
+            _insert_missing(workspace, items, backfill.items)
     if inputs.suppressed is None:
         return rest
-    for walk in rest:
-        _insert_missing(workspace, items, f"from ({walk.items}) semi join {inputs.suppressed} using (user_id)")
-    return [walk.without(inputs.suppressed) for walk in rest]
+    for backfill in rest:
+        _insert_missing(workspace, items, f"from ({backfill.items}) semi join {inputs.suppressed} using (user_id)")
+    return [backfill.without(inputs.suppressed) for backfill in rest]
 
 
 def _remove_merged_ids(
     workspace: Workspace, items: str, backfills: Sequence[Backfill], inputs: DeliveryInputs
 ) -> Sequence[Backfill]:
-    """Under a previous id nobody is told anything more. That someone has none any more is nothing to tell."""
+    """Remove the values under merged ids: nothing more is sent for them. A removed alias is not sent either."""
     if inputs.aliases is None:
         return backfills
-    moved = workspace.name("moved")
-    workspace.run(f"create table {moved} as select distinct previous_id as user_id from {inputs.aliases}")
+    merged = workspace.name("merged")
+    workspace.run(f"create table {merged} as select distinct previous_id as user_id from {inputs.aliases}")
     workspace.run(
-        f"delete from {items} where user_id in (from {moved}) or (key = {quote_literal(ALIAS_KEY)} and value is null)"
+        f"delete from {items} where user_id in (from {merged}) or (key = {quote_literal(ALIAS_KEY)} and value is null)"
     )
-    return [walk.without(moved) for walk in backfills]
+    return [backfill.without(merged) for backfill in backfills]
 
 
 def _insert_missing(workspace: Workspace, items: str, query: str) -> None:
-    """What is there already is newer."""
+    """Insert rows for users and keys that are not in ``items`` yet: existing rows are newer."""
     workspace.run(f"insert into {items} from ({query}) anti join {items} using (user_id, key)")
 
 
@@ -193,13 +196,14 @@ def _remove_suppressed(workspace: Workspace, items: str, inputs: DeliveryInputs,
 def _set_resync_runs(
     workspace: Workspace, items: str, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]
 ) -> None:
-    """What is told again on purpose is a change of the run that wants it: its message ids are new ones."""
-    told = delivered_run_sql(cursor.ranges, cursor.position)
+    """Give values that a resync sends again the run of the resync, so that their message ids are new."""
+    sent_through = delivered_run_sql(cursor.ranges, cursor.position)
     for each in subscriptions:
         if each.sent_through is not None and needs_backfill(each, cursor):
             workspace.run(
                 f"update {items} set run_id = {each.since_run} "
-                f"where key = {quote_literal(each.key)} and run_id < {each.since_run} and {each.since_run} > {told}"
+                f"where key = {quote_literal(each.key)} and run_id < {each.since_run} "
+                f"and {each.since_run} > {sent_through}"
             )
 
 
@@ -210,7 +214,7 @@ def _add_companions(
     subscriptions: Sequence[Subscription],
     companions: Sequence[Sequence[str]],
 ) -> None:
-    """Traits that mean something only together travel together: the unchanged ones join the changed ones."""
+    """Add the unchanged traits of a group whose traits have a meaning only together."""
     known = {each.key for each in subscriptions if each.key in inputs.chains}
     for group in companions:
         keys = [key for key in group if key in known]

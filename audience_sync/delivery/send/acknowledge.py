@@ -1,4 +1,4 @@
-"""What is written when answers have come? The position, one row a request, and the calls that were refused."""
+"""Record the answers to requests in one transaction: cursor, requests, refused and withheld calls."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def acknowledge(
         return cursor
     ranges = cursor.ranges
     for outcome in answered:
-        told = Range(outcome.batch.after, outcome.batch.through, run)
-        for part in [told] if includes_everyone else intersect(told, cursor.ranges):
+        sent = Range(outcome.batch.after, outcome.batch.through, run)
+        for part in [sent] if includes_everyone else intersect(sent, cursor.ranges):
             ranges = merge_range(ranges, part)
 
     def write(connection: Connection) -> DeliveryCursor:
@@ -78,7 +78,7 @@ def _is_recorded(
     result: BatchResult,
     property_ids: Mapping[str, int],
 ) -> bool:
-    """Whether the store has this request already."""
+    """Return whether the store has this request already."""
     seeding = property_ids[cursor.seeding] if cursor.seeding else None
     mine = (requests.c.destination_id == destination) & (requests.c.run_id == run)
     same = (requests.c.after_user == result.batch.after) & (requests.c.through_user == result.batch.through)
@@ -96,7 +96,7 @@ def _record_requests(
     find_calls: CallsOf,
     retries: bool,
 ) -> None:
-    """One row a request, and one a call that was not taken: what each user was told follows from these."""
+    """Insert a row for each request and each call that was not accepted: `explain` derives all calls from them."""
     terms = {
         "seeding_id": property_ids[cursor.seeding] if cursor.seeding else None,
         "position": cursor.position,
@@ -106,16 +106,16 @@ def _record_requests(
     rows = [{**_request_row(outcome, destination, run), **terms} for outcome in answered]
     numbered = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
     numbers = connection.execute(numbered, rows).scalars().all()
-    untaken = [
+    rejected = [
         row
         for number, each in zip(numbers, answered, strict=True)
-        for row in _rejected_rows(number, each, property_ids, find_calls)
+        for row in _rejection_rows(number, each, property_ids, find_calls)
     ]
-    if untaken:
-        connection.execute(insert(rejected_calls), untaken)
+    if rejected:
+        connection.execute(insert(rejected_calls), rejected)
 
 
-def _rejected_rows(
+def _rejection_rows(
     request: int, result: BatchResult, property_ids: Mapping[str, int], find_calls: CallsOf
 ) -> list[dict[str, Any]]:
     parts = _refused_properties(result.refusals, find_calls)
@@ -137,7 +137,7 @@ def _rejected_rows(
 
 
 def _refused_properties(refused: Sequence[RefusedCall], find_calls: CallsOf) -> dict[str, frozenset[str]]:
-    """The properties that each user's call was sent without, where the rest of it was sent."""
+    """Return the refused properties by user, of calls whose other properties were sent."""
     parts = {each.call.user_id: each.properties for each in refused if each.properties}
     calls = find_calls(parts.keys()) if parts else {}
     return {user: keys for user, keys in parts.items() if calls[user].traits.keys() - keys}
@@ -171,16 +171,15 @@ def _clear_refusals(
     property_ids: Mapping[str, int],
     find_calls: CallsOf,
 ) -> dict[str, int]:
-    """Take out the refused values that these calls carried. Returns the users who were refused before, and
-    how often.
+    """Delete the refused values that these calls carried. Return the number of earlier refusals by user.
 
-    A refusal stays while it has values that no call carried: another feed's, or a property's of which the
-    destination is not told at present. What is refused again is written anew.
+    A refusal stays while it has values that no call carried: those of another cursor, or of a property without an
+    active subscription. A call that is refused again gets a new row.
     """
-    waiting = _refused_before(connection, destination, result)
-    if not waiting:
+    earlier = _refused_before(connection, destination, result)
+    if not earlier:
         return {}
-    calls = find_calls(waiting.keys() & _answered_users(result)).values()
+    calls = find_calls(earlier.keys() & _answered_users(result)).values()
     if not calls:
         return {}
     carried = [{"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits]
@@ -188,15 +187,15 @@ def _clear_refusals(
     value = mine & (refused_values.c.property_id == bindparam("property"))
     connection.execute(delete(refused_values).where(value), carried)
     again = {refusal.call.user_id for refusal in result.refusals}
-    left = _users_with_refused_values(connection, destination, result) - again
-    _delete_refusals(connection, destination, [call.user_id for call in calls if call.user_id not in left])
-    accepted = [call.user_id for call in calls if call.user_id not in left | again]
+    remaining = _users_with_refused_values(connection, destination, result) - again
+    _delete_refusals(connection, destination, [call.user_id for call in calls if call.user_id not in remaining])
+    accepted = [call.user_id for call in calls if call.user_id not in remaining | again]
     _record_acceptance(connection, destination, run, accepted)
-    return {call.user_id: waiting[call.user_id] for call in calls}
+    return {call.user_id: earlier[call.user_id] for call in calls}
 
 
 def _answered_users(result: BatchResult) -> set[str]:
-    """The users whose calls got an answer: none of those who were suppressed meanwhile."""
+    """Return the users whose calls were answered, without those suppressed meanwhile."""
     return {each.user_id for each in result.batch.calls}.difference(each.user_id for each in result.withheld)
 
 
@@ -226,7 +225,7 @@ def _delete_refusals(connection: Connection, destination: int, users: Sequence[s
 
 
 def _record_acceptance(connection: Connection, destination: int, run: RunId, users: Sequence[str]) -> None:
-    """The history of these users' refusals: this run's calls went through in their place."""
+    """Mark the earlier refusals of these users as accepted in this run."""
     if not users:
         return
     here = exists().where(requests.c.id == rejected_calls.c.request_id, requests.c.destination_id == destination)
@@ -277,7 +276,7 @@ def _record_refusals(
 def _value_rows(
     destination: int, call: IdentifyCall, property_ids: Mapping[str, int], only: Collection[str] | None = None
 ) -> list[dict[str, Any]]:
-    """The properties of a call; ``only``: of these alone."""
+    """Return a row for each property of a call; ``only`` limits the properties."""
     runs = dict(version.rsplit("@", 1) for version in call.versions.split(","))
     return [
         {
@@ -293,6 +292,6 @@ def _value_rows(
 
 
 def count_refused(connection: Connection, destination: int) -> int:
-    """The calls that the destination has refused and not taken since."""
+    """Count the calls that the destination refused and has not accepted since."""
     query = select(func.count()).select_from(refusals).where(refusals.c.destination_id == destination)
     return connection.execute(query).scalar_one()

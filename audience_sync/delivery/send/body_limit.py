@@ -1,8 +1,7 @@
-"""Learn the largest request body that a destination takes, for as long as a run lasts.
+"""Learn the largest request body that a destination accepts, for one run.
 
-A proxy on the way limits bodies and says so with a 413, or fails with a 500 or 502. All senders of a destination share
-what went through and what didn't, so that they meet a limit once and not with every batch. Sizes are bytes of messages,
-before compression.
+A proxy on the way may limit bodies, and answer 413, 500 or 502. All senders of a destination share the accepted and
+refused sizes, so that they meet a limit once and not with every batch. Sizes are bytes of messages before compression.
 """
 
 from __future__ import annotations
@@ -12,27 +11,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 
-#: After the first refusal half of what was refused is tried, after others a quarter, until something goes through.
+#: The next size is half of the first refused one, then a quarter each, until one is accepted.
 FIRST_SHARE, NEXT_SHARE = 2, 4
-#: Requests near the limit that went through, after which it grows: half way to what was refused.
+#: Accepted requests near the limit, after which it grows half way to the refused size.
 GROW_AFTER = 8
-#: Half way is near enough when it is no more than this share above the limit.
+#: The refused size is near if it is at most this share above the limit.
 NEAR_SHARE = 0.15
-#: Requests that went through, after which what was refused is tried again; doubled whenever it is refused again.
+#: Accepted requests, after which the refused size is tried again; doubled each time that it is refused again.
 FORGET_AFTER = 256
-#: By how much the limit grows then.
+#: The factor by which the limit grows then.
 GROWTH = 1.25
-#: Messages at which a server kept failing, and at nothing smaller, after which it is their size.
+#: Messages that failed repeatedly, after which their size is the cause.
 MAX_FAILURES = 3
-#: Seconds after which a sender looks again whether another has found out.
+#: Seconds between two checks whether another sender has the result.
 POLL_SECONDS = 0.1
 
 
 class BodyLimit:
-    """Thread-safe. Without any refusal nothing is counted, and nothing costs.
+    """The accepted and refused sizes of one destination. Thread-safe; it costs nothing before the first refusal.
 
-    Only one sender at a time tries a size of which nothing is known since the last refusal: the others wait for what it
-    finds. ``stopped``: whether everything is to end.
+    Only one sender at a time tries a size that was not accepted since the last refusal; the others wait for the result.
+    ``stopped`` returns whether the delivery has stopped.
     """
 
     def __init__(self, stopped: Callable[[], bool] = lambda: False) -> None:
@@ -49,13 +48,13 @@ class BodyLimit:
 
     @property
     def is_active(self) -> bool:
-        """Whether anything is: if not, what goes through need not be counted."""
+        """Whether accepted sizes have to be recorded."""
         return self._limit is not None or self._failed is not None
 
     def record_failed(self, size: int) -> None:
-        """The server kept failing at one message of this size, while a smaller one of the same call went through.
+        """Record that one message of this size failed repeatedly, while a smaller part of the same call was accepted.
 
-        Once it may be that message; several times, and nothing larger went through since, it is the size.
+        The size is the cause after MAX_FAILURES such messages, if nothing larger was accepted since.
         """
         with self._changed:
             self._failures += 1
@@ -71,7 +70,7 @@ class BodyLimit:
 
     @contextmanager
     def fitting(self, sizes: Callable[[], Sequence[int]]) -> Iterator[int | None]:
-        """How many of the first messages, of these sizes, may go in one request: one at least. None: all of them."""
+        """Yield how many of the first messages, of these sizes, fit one request: at least one. None: all of them."""
         if self._limit is None:
             yield None
             return
@@ -105,10 +104,10 @@ class BodyLimit:
         return count, total
 
     def record_refused(self, size: int) -> None:
-        """A request of this size was refused for its size."""
+        """Record that a request was refused because of this size."""
         with self._changed:
             if self._limit is not None and self._refused is None and size <= self._limit:
-                self._forget_after *= 2  # what was forgotten still holds
+                self._forget_after *= 2  # the earlier limit still holds
             self._refused = size if self._refused is None else min(self._refused, size)
             if size <= self._proven:
                 self._proven = 0
@@ -118,7 +117,7 @@ class BodyLimit:
             self._successes = 0
 
     def record_accepted(self, size: int) -> None:
-        """A request of this size went through."""
+        """Record that a request of this size was accepted."""
         with self._changed:
             if self._failed is not None and size >= self._failed:
                 self._failed, self._failures = None, 0

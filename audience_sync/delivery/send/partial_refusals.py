@@ -1,4 +1,4 @@
-"""Say to people of a refused call that it was sent without some of its properties."""
+"""Write the reason of a call that was sent without its refused properties."""
 
 from __future__ import annotations
 
@@ -6,5 +6,4 @@ from collections.abc import Iterable
 
 
 def partial_refusal_reason(reason: str, keys: Iterable[str]) -> str:
-    """The reason of a call that was sent without these properties."""
     return f"{reason.removesuffix('.')}. The rest was sent, without: {', '.join(sorted(keys))}"

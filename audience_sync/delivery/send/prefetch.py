@@ -1,4 +1,4 @@
-"""How are calls made while others are sent and answered? One step ahead, in a thread."""
+"""Build the next calls in a thread while the current ones are sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _END = object()
 
 
 def prefetch(items: Iterator[T]) -> Generator[T]:
-    """The same items; while one is worked on the next one is made. What making raises is raised in its turn."""
+    """Yield the same items; the next one is made in a thread meanwhile. Its error is raised in its turn."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as maker:
         coming = maker.submit(next, items, _END)
         while (item := coming.result()) is not _END:

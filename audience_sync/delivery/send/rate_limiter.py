@@ -1,4 +1,4 @@
-"""How fast may a destination's senders go? One gate for all of them."""
+"""Keep all senders of a destination within its rate, and slow down after a 429."""
 
 from __future__ import annotations
 
@@ -9,40 +9,39 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-#: The share of the refused rate with which senders go on.
+#: The share of the refused rate with which senders continue.
 AFTER_REFUSAL = 0.85
-#: The share of a rate that counts as the refused one where it is lower than the one refused before.
+#: The share of a rate that counts as refused, if it is lower than the one refused before.
 AFTER_DESCENT = 0.925
-#: By how much the first rate, which is a guess, grows in a second until it is refused too.
-#: The second number where the destination doesn't say how long to wait.
+#: The first rate is a guess: it grows by this factor a second until it is refused too.
+#: "Blind": the destination does not send how long to wait.
 SEARCH_GROWTH, BLIND_SEARCH_GROWTH = 2.0, 4.0
-#: Until the rate is back where it was refused: so many seconds, and at slow rates longer, for so many requests.
+#: Seconds until the rate is back where it was refused; longer at slow rates, for so many requests.
 PLATEAU, LONGEST_PLATEAU, PLATEAU_REQUESTS = 15.0, 60.0, 100
-#: Where the destination doesn't say how long to wait, its limit is a guess at first: so many seconds, doubled each time
-#: that it refuses ``SAME_RATE_SHARE`` of the same rate; and from there on the rate grows so much in a second.
+#: Blind, the limit is a guess at first: the plateau has so many seconds, and doubles each time that about the same rate
+#: (within SAME_RATE_SHARE) is refused. After it the rate grows by BLIND_GROWTH a second.
 FIRST_PLATEAU, SAME_RATE_SHARE, BLIND_GROWTH = 2.0, 0.85, 3.0
-#: Seconds to wait after being limited by a destination that doesn't say how long, or that says zero again and again;
-#: doubled while nothing gets through.
+#: Seconds to wait after a 429 without a time to wait, or with zero repeatedly; doubled while nothing is accepted.
 BLIND_WAIT, ZERO_WAIT, LONGEST_WAIT = 0.5, 1.0, 60.0
-#: Seconds for which others wait for the answer to a sender that asks for all, and after which they look again.
+#: Seconds for which the other senders wait for the answer to a probe, and between two checks of it.
 PROBE_SECONDS, POLL_SECONDS = 5.0, 0.02
-#: The rate that a destination accepts is counted over so many seconds, and at slow rates over so many requests. The
-#: second number where it says no time to wait: the rate may grow threefold within a second.
+#: The accepted rate is counted over so many seconds, and at slow rates over so many requests. The blind span is
+#: shorter, because the rate may grow threefold within a second.
 SPAN, BLIND_SPAN, SPAN_REQUESTS = 1.0, 0.3, 4
-#: Seconds by which a turn may be made up for, because no sender was free at its time.
+#: Seconds by which a request may go early, to catch up when no sender was free in time.
 CATCH_UP_SECONDS = 0.02
 
 
 class AdaptiveRateLimiter:
-    """Lets one request through at a time, no faster than the rate.
+    """Give each request a slot, so that all senders together keep the rate.
 
-    ``rate`` (requests a second) is never exceeded; None starts without a limit. A destination that says "too many
-    requests" shows the rate that it takes: senders go on below it, come close to it again ever more slowly, stay
-    there, and only then try for more, faster and faster. That is the curve of CUBIC (RFC 9438); docs/decisions/0006
-    says why and benchmarks/pace.py measures it. Where the destination doesn't say how long to wait, "too many" may have
-    been about something else than the rate: then senders stay there for a shorter time, and one of them asks for all
-    whether it accepts requests again. ``wait`` (seconds) is true when the waiting was cut short because everything is
-    to stop.
+    ``rate`` (requests a second) is never exceeded; None starts without a limit. A 429 shows the rate that a destination
+    accepts. Senders continue below it, approach it again ever more slowly, stay there, and only then try more, ever
+    faster. This is the curve of CUBIC (RFC 9438); docs/decisions/0006 has the reason, benchmarks/pace.py the measure.
+
+    A 429 without a time to wait may have another cause than the rate. Then senders stay there for a shorter time, and
+    one of them probes for all whether the destination accepts requests again. ``wait`` sleeps for some seconds, and
+    returns true if the delivery stopped meanwhile.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class AdaptiveRateLimiter:
         self._successes: deque[float] = deque()
 
     def acquire(self) -> float:
-        """Wait for one's turn, and say when it was; who waits while the gate is closed waits for another turn."""
+        """Wait for a slot and return its time. A sender that waits when a 429 comes gets another slot."""
         turn = self._next_slot()
         while True:
             while (pause := turn - self._clock()) > 0:
@@ -84,7 +83,7 @@ class AdaptiveRateLimiter:
                 turn = self._next_slot()
 
     def _may_probe(self) -> bool:
-        """Whether this sender may go: one goes first while nothing has been accepted since the last refusal."""
+        """Return whether this sender may send: only one may while nothing was accepted since the last 429."""
         with self._lock:
             now = self._clock()
             if self._is_blind and self._fruitless and now < max(self._probe_until, self._open_since):
@@ -102,16 +101,16 @@ class AdaptiveRateLimiter:
                 times.popleft()
 
     def on_rate_limited(self, retry_after: float | None, started_at: float, most: float = LONGEST_WAIT) -> None:
-        """The destination refused the request that entered then: too many. Nobody goes before it allows.
+        """Slow down after a 429 to the request that started at ``entered``. No request goes before the wait is over.
 
-        ``retry_after``: seconds, None where it doesn't say. ``most``: where it doesn't, wait for no longer.
+        ``retry_after``: seconds to wait, or None if the answer has no time. ``most`` limits the wait then.
         """
         with self._lock:
             now = self._clock()
-            if started_at >= self._refused_at:  # one slow-down for all requests that were under way
+            if started_at >= self._refused_at:  # requests in flight slow down once
                 self._probe_until = now
                 self._slow_down(now, is_unsaid=retry_after is None)
-            unsaid = self._fruitless - (retry_after is not None)  # zero is believed once
+            unsaid = self._fruitless - (retry_after is not None)  # zero counts once
             if not retry_after and unsaid > 0:
                 first = BLIND_WAIT if retry_after is None else ZERO_WAIT
                 retry_after = min(first * 2.0 ** (unsaid - 1), LONGEST_WAIT, most)
@@ -119,29 +118,29 @@ class AdaptiveRateLimiter:
             self._next_slot_at = max(self._next_slot_at, self._open_since)
 
     def _slow_down(self, now: float, *, is_unsaid: bool) -> None:
-        """Learn what it takes from what it took; where it took nothing since, only time helps."""
+        """Set the refused rate to the rate accepted before. If nothing was accepted since, only waiting helps."""
         self._fruitless += 1
         if self._fruitless == 1 and self._successes:
             span = BLIND_SPAN if is_unsaid else SPAN
-            taken = self._accepted_rate(now, span)
+            accepted = self._accepted_rate(now, span)
             before = self._refused_rate
-            is_as_before = before is not None and SAME_RATE_SHARE <= taken / before <= 1 / SAME_RATE_SHARE
+            is_as_before = before is not None and SAME_RATE_SHARE <= accepted / before <= 1 / SAME_RATE_SHARE
             self._plateau = min(self._plateau * 2, PLATEAU) if is_as_before else FIRST_PLATEAU
             self._is_blind = is_unsaid
-            if before is not None and taken < before:
-                taken = max(taken * AFTER_DESCENT, before / 2)
-            self._refused_rate, self._searching = taken, now < self._first_success + span
+            if before is not None and accepted < before:
+                accepted = max(accepted * AFTER_DESCENT, before / 2)
+            self._refused_rate, self._searching = accepted, now < self._first_success + span
         self._refused_at = now
 
     def _accepted_rate(self, now: float, span: float) -> float:
-        """Requests a second that were accepted during the last seconds."""
+        """Return the requests a second that were accepted lately."""
         times = list(self._successes)
         latest = [each for each in times if each > times[-1] - span]
         counted = latest if len(latest) >= SPAN_REQUESTS else times[-SPAN_REQUESTS:]
         return len(counted) / (now - min(counted[0], now - span))
 
     def _rate(self, at: float) -> float | None:
-        """Requests a second; None without a limit."""
+        """Return the requests a second at a time; None without a limit."""
         refused = self._refused_rate
         if refused is None:
             return self._max_rate
@@ -170,5 +169,5 @@ class AdaptiveRateLimiter:
 def backoff(
     attempt: int, *, first: float = 0.5, most: float = 60.0, chance: Callable[[], float] = random.random
 ) -> float:
-    """Seconds to wait after a failed attempt (counted from 1): exponential, with full jitter."""
+    """Return the seconds to wait after a failed attempt (counted from 1): exponential, with full jitter."""
     return chance() * min(most, first * 2.0 ** min(attempt - 1, 30))

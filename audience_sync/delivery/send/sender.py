@@ -1,4 +1,4 @@
-"""Get one batch its answer: sent, tried again, halved until the call that is refused is found."""
+"""Send one batch, retry it, and halve it until each refused call is found."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from audience_sync.delivery.send.body_limit import BodyLimit
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
 from audience_sync.destinations.base import Judgement, Limits, Meaning, Message, Transport
 
-#: Failed attempts at the same request after which a server's error (5xx) may be about one of its calls: a batch is
-#: halved to find it. It is refused only where others of its batch go through; a call that is a batch of its own is
-#: left for the next run, once others go through.
+#: Failed attempts (5xx) at the same request, after which one of its calls may be the cause: the batch is halved to find
+#: it. A call is refused only if others of its batch are accepted. A batch of one call stays pending for the next run.
 MAX_ATTEMPTS = 4
-#: The same for half of what has failed so, and for sizes at which a single message failed: it may be the size.
+#: The same for a half of a failed batch, and for a size at which a single message failed: the size may be the cause.
 MAX_HALF_ATTEMPTS = 2
-#: A call of so many bytes, at which a server keeps failing, may be too large for a proxy on the way.
+#: A repeatedly failing call of at least so many bytes may be too large for a proxy on the way.
 MAYBE_TOO_LARGE_BYTES = 1024
 STATUS_TOO_LARGE = 413
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedCall:
-    """A call that the destination refuses for good, and why. ``properties``: those alone, where not the whole call."""
+    """A call that the destination refuses for good. ``properties``: the refused ones, if the rest was sent."""
 
     call: EncodedCall
     reason: str
@@ -35,9 +34,11 @@ class RefusedCall:
 
 @dataclass(slots=True)
 class BatchResult:
-    """What became of a batch: every call was delivered, refused or withheld (its user was suppressed meanwhile), or
-    (``answered`` false) some have no answer. ``settled`` counts the requests that got a final one; ``suspects`` are
-    the calls at which the server kept failing before it took any other of the batch."""
+    """The outcome of a batch: each call is delivered, refused or withheld (its user was suppressed meanwhile).
+
+    ``answered`` is false if a call has no final answer. ``final_responses`` counts requests with a final answer.
+    ``suspects`` are calls that failed repeatedly before the server accepted any other call of the batch.
+    """
 
     batch: Batch
     answered: bool = True
@@ -58,9 +59,10 @@ class BatchResult:
 
 @dataclass(slots=True)
 class StallTimer:
-    """Shared by a destination's senders: when it last answered for good, and whether to stop.
+    """The time since the last final answer, and whether to stop. All senders of a destination share it.
 
-    ``rate_limited``: the reason to stop is that it takes no more at present, which is no failure.
+    ``give_up_after``: seconds without progress. ``rate_limited``: the destination stopped because it accepts no further
+    calls for now, which does not count as a failure.
     """
 
     give_up_after: float
@@ -82,14 +84,13 @@ class StallTimer:
             self.stopped.set()
 
     def remaining(self) -> float:
-        """Seconds until there has been no progress for too long."""
+        """Return the seconds left before the destination is given up."""
         return self.last_progress + self.give_up_after - self.clock()
 
 
 @dataclass(slots=True)
 class _Failure:
-    """A request at which the server kept failing, and the shares it was cut into: where all of these go through, it
-    was too large."""
+    """A request that failed repeatedly and was divided. If all ``outstanding`` parts are accepted, it was too large."""
 
     size: int
     outstanding: int
@@ -98,14 +99,14 @@ class _Failure:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """Calls of a batch that are still to be sent; ``of``: what they were a part of."""
+    """Calls of a batch that are still to be sent. ``failure``: the failed request that they were a part of."""
 
     calls: Sequence[EncodedCall]
     failure: _Failure | None = None
 
 
 class _SuppressedMeanwhileError(Exception):
-    """A user of these calls has become suppressed: they are to be sorted out anew."""
+    """A user of these calls was suppressed meanwhile: the calls have to be filtered again."""
 
 
 class BatchSender:
@@ -162,7 +163,7 @@ class BatchSender:
         return outcome
 
     def _resolve_suspects(self, result: BatchResult) -> None:
-        """Where others of the batch went through the server works, and fails at these; otherwise it is just down."""
+        """Refuse the suspects if the server accepted other calls of the batch; otherwise the server is down."""
         if result.suspects and result.final_responses:
             result.refusals += result.suspects
         elif result.suspects:
@@ -171,7 +172,7 @@ class BatchSender:
     def _without_suppressed(
         self, calls: Sequence[EncodedCall], result: BatchResult | None = None
     ) -> Sequence[EncodedCall]:
-        """The calls without those of users who were suppressed meanwhile, which the outcome is told of."""
+        """Filter out the calls of users suppressed meanwhile, and add them to the result."""
         suppressed = self._suppressed()
         if not suppressed:
             return calls
@@ -180,7 +181,7 @@ class BatchSender:
         return [call for call in calls if call.user_id not in suppressed]
 
     def _send_all(self, calls: Sequence[EncodedCall], result: BatchResult) -> None:
-        """Bring every call to a final answer, or note that there is none."""
+        """Send until every call has a final answer, or record that one has not."""
         waiting = [_Share(calls)]
         while waiting and result.answered:
             share = waiting.pop()
@@ -192,7 +193,7 @@ class BatchSender:
     def _send_fitting(
         self, calls: Sequence[EncodedCall], failure: _Failure | None, result: BatchResult
     ) -> list[_Share]:
-        """Send as many of the calls as may go in one request. Returns what is still to be sent, in order."""
+        """Send as many calls as fit one request. Return the shares that are still to be sent, in order."""
         with self._body_limit.fitting(lambda: [call.size for call in calls]) as count:
             first, rest = (calls, ()) if count is None else (calls[:count], calls[count:])
             if rest and failure:
@@ -204,7 +205,7 @@ class BatchSender:
         return [*shares, _Share(rest, failure)] if rest else shares
 
     def _send_once(self, calls: Sequence[EncodedCall], failure: _Failure | None, result: BatchResult) -> list[_Share]:
-        """Send the calls in one request. Returns the parts of it that have to be sent by themselves."""
+        """Send the calls in one request. Return the shares that have to be sent by themselves."""
         judgement = self._send_requests(calls, result, self._max_attempts(calls, failure))
         if judgement is None:
             result.answered = False
@@ -233,7 +234,10 @@ class BatchSender:
         return []
 
     def _max_attempts(self, calls: Sequence[EncodedCall], failure: _Failure | None) -> int:
-        """Failed attempts after which the calls are divided, or refused: fewer, the likelier it is their size."""
+        """Return the number of failed attempts before the calls are divided or refused.
+
+        It is lower if size is a likely cause.
+        """
         if not self._body_limit.is_active:
             return MAX_HALF_ATTEMPTS if failure and len(calls) > 1 else MAX_ATTEMPTS
         if self._body_limit.has_refused(_size(calls)):
@@ -242,7 +246,7 @@ class BatchSender:
         return MAX_HALF_ATTEMPTS if is_doubtful else MAX_ATTEMPTS
 
     def _split_large(self, calls: Sequence[EncodedCall], judgement: Judgement) -> Sequence[EncodedCall]:
-        """What a call is divided into that is too large, or at which the server keeps failing and that may be so."""
+        """Divide a single call that is too large, or that fails repeatedly and may be too large."""
         if len(calls) > 1 or (judgement.status != STATUS_TOO_LARGE and _size(calls) < MAYBE_TOO_LARGE_BYTES):
             return ()
         return (
@@ -252,7 +256,7 @@ class BatchSender:
         )
 
     def _without_unsendable(self, parts: Sequence[_Share], result: BatchResult) -> list[_Share]:
-        """The parts of a call that was divided, without those that can't be sent."""
+        """Filter out the parts of a divided call that can't be sent, and refuse them."""
         for call in (call for part in parts for call in part.calls if call.unsendable):
             result.refusals.append(RefusedCall(call, call.unsendable, None, call.only))
         return [part for part in parts if not any(call.unsendable for call in part.calls)]
@@ -273,7 +277,7 @@ class BatchSender:
         result.refusals += [RefusedCall(call, why, judgement.status) for call, why in refused.values()]
 
     def _send_requests(self, calls: Sequence[EncodedCall], result: BatchResult, attempts: int) -> Judgement | None:
-        """A final answer to these calls: they are accepted when every request that has a part of them was."""
+        """Return the final answer to these calls. They are accepted if all their requests are."""
         judgement = None
         for messages in request_messages(calls, self._parts, self._limits):
             judgement = self._send_until_final(messages, calls, result, attempts)
@@ -284,9 +288,9 @@ class BatchSender:
     def _send_until_final(
         self, messages: Sequence[Message], calls: Sequence[EncodedCall], result: BatchResult, most_attempts: int
     ) -> Judgement | None:
-        """A final answer to one request, tried as often as it takes; None when the destination has stopped.
+        """Send one request until there is a final answer. Return None if the destination stopped first.
 
-        Raises _SuppressedMeanwhileError instead of sending to a user who has become suppressed.
+        Raises _SuppressedMeanwhileError, before sending, if a user was suppressed meanwhile.
         """
         attempt, begun = 0, self._stall_timer.clock()
         while not self._stall_timer.stopped.is_set():
@@ -307,18 +311,16 @@ class BatchSender:
             result.retries += 1
             attempt += judgement.meaning is Meaning.RETRY
             if judgement.meaning is Meaning.RETRY and judgement.status is not None and attempt >= most_attempts:
-                is_rest = (
-                    calls[0].only is not None and result.final_responses > 0
-                )  # another part of the call went through
+                is_rest = calls[0].only is not None and result.final_responses > 0  # another part was accepted
                 if len(result.batch.calls) > 1 or is_rest or self._split_large(calls, judgement):
                     return judgement
-                if self._stall_timer.last_progress > begun:  # others go through, but nothing says that this call is bad
+                if self._stall_timer.last_progress > begun:  # others are accepted, but this call may be right
                     return None
             self._wait_or_stop(judgement, attempt, entered)
         return None
 
     def _masked(self, judgement: Judgement) -> Judgement:
-        """A destination masks its own secrets in what it quotes; a server may know those of others."""
+        """Mask the secrets of the whole config: a server may quote those of other destinations."""
         if not judgement.reason and not judgement.refused:
             return judgement
         refused = {index: self._mask(reason) for index, reason in judgement.refused.items()}
@@ -334,7 +336,7 @@ class BatchSender:
             )
         elif limited and (judgement.retry_after or 0) > progress.remaining():
             progress.stop(
-                f"{judgement.reason}. It asked to wait {judgement.retry_after:g} s, which is longer than "
+                f"{judgement.reason}. The destination asks to wait {judgement.retry_after:g} s, which is longer than "
                 f"`give_up_after: {progress.give_up_after:g}s` leaves",
                 rate_limited=True,
             )
@@ -350,12 +352,12 @@ def _size(calls: Sequence[EncodedCall]) -> int:
 
 
 def _refusal_reason(judgement: Judgement, call: EncodedCall) -> str:
-    """Why a call was refused; of a part that was sent by itself, with its size."""
+    """Return the reason of a refusal, with the size if a part of the call was sent by itself."""
     return judgement.reason if call.only is None else f"{judgement.reason}, at a message of {call.size:,} bytes"
 
 
 def _merge_per_user(refusals: Sequence[RefusedCall]) -> list[RefusedCall]:
-    """What was refused of each user's call: all of it, or the properties of every part that was."""
+    """Merge refusals by user: the whole call, or the properties of all refused parts."""
     found: dict[str, RefusedCall] = {}
     for each in refusals:
         known = found.get(each.call.user_id)

@@ -1,4 +1,4 @@
-"""Who sends? A pool of threads, each with a transport of its own."""
+"""Send batches in a pool of threads, each with its own transport."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ INTERRUPTED = "the run was interrupted"
 
 
 class SenderPool:
-    """As many threads as the destination's ``concurrency``; ``sender`` makes each one's, over its transport.
+    """A pool with the destination's ``concurrency`` of threads. ``sender`` creates the sender of each thread.
 
-    Each batch waits for its turn at the rate of users first.
+    Each batch first waits for ``user_rate``.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SenderPool:
     def _send(self, batch: Batch) -> BatchResult:
         try:
             if self._user_rate.acquire(len(batch.calls)):
-                self._progress.record_progress()  # waiting for one's own rate is no lack of progress
+                self._progress.record_progress()  # waiting for the user rate does not count as a stall
             return self._sender().send(batch)
         except BaseException:
             self._progress.stop("an unexpected error")

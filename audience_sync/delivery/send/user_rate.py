@@ -1,4 +1,4 @@
-"""Keep a seed within a number of users a second, whatever a request holds."""
+"""Limit a seed to a number of users a second, for any size of request."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import threading
 import time
 from collections.abc import Callable
 
-#: Seconds of users that go out in one request at most: those of one request leave at once.
+#: A request holds at most the users of so many seconds, because they are all sent at once.
 BATCH_SECONDS = 1.0
-#: Seconds by which a turn may be made up for, because no sender was free at its time.
+#: Seconds by which a request may go early, to catch up when no sender was free in time.
 CATCH_UP_SECONDS = 0.02
 
 
 def max_batch_users(rate: float | None) -> int | None:
-    """Users for one request: those of a second, and one where the rate is slower. None without a rate."""
+    """Return the users for one request: those of a second, at least one. None without a rate."""
     return None if rate is None else max(1, math.floor(rate * BATCH_SECONDS))
 
 
 class UserRate:
-    """Delays each request until its users fit the rate.
+    """Delay each request until its users fit the rate.
 
-    ``rate``: users a second; None delays nothing. ``wait`` (seconds) is true when the waiting was cut short because
-    everything is to stop. A request that is sent again counts once: it reaches the same users.
+    ``rate``: users a second; None delays nothing. ``wait`` sleeps for some seconds, and returns true if the delivery
+    stopped meanwhile. A retry does not count again, because it reaches the same users.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class UserRate:
         self._next = clock()
 
     def acquire(self, users: int) -> bool:
-        """Wait for the turn of so many users; whether there was anything to wait for."""
+        """Wait until so many users fit the rate. Return whether there was a wait."""
         if self._rate is None:
             return False
         with self._lock:

@@ -1,4 +1,4 @@
-"""What becomes of calls to suppressed users? They are not sent, and kept for the day when they may be."""
+"""Withhold calls to suppressed users, and keep their values until the users are allowed again."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from audience_sync.store.connection.bulk import delete_rows, insert_rows
 from audience_sync.store.tables import withheld_values
 from audience_sync.workspace import Workspace
 
-#: Seconds for which the list of users suppressed during a run is not read again.
+#: Seconds for which the list of users suppressed during a run is cached.
 CACHE_SECONDS = 1.0
 _KEY = ("destination_id", "user_id", "property_id")
 _COLUMNS = (*_KEY, "value", "run_id")
 
 
 class RecentSuppressions:
-    """The users who were suppressed while a run was at work, known to all its senders.
+    """The users who were suppressed during a run. All senders share the list.
 
-    ``read`` asks the store; it raises where that fails, and then nothing is sent.
+    ``read`` queries the store. Its error is raised, so that nothing is sent on a stale list.
     """
 
     def __init__(self, read: Callable[[], Collection[str]], clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +43,7 @@ class RecentSuppressions:
 def store_withheld(
     connection: Connection, workspace: Workspace, table: str, destination: int, property_ids: Mapping[str, int]
 ) -> None:
-    """Store what suppressed users are owed (``user_id``, ``key``, ``value``, ``run_id``), before anything is sent."""
+    """Store the values that suppressed users are not sent (``user_id``, ``key``, ``value``, ``run_id``)."""
     query = f"select user_id, key, value, run_id from {table} order by user_id, key"
     for batch in workspace.stream(query):
         rows = [(destination, user, property_ids[key], value, run) for user, key, value, run in batch]
@@ -52,7 +52,7 @@ def store_withheld(
 
 
 def withheld_users(connection: Connection, destination: int, users: ColumnElement[bool]) -> set[str]:
-    """``users``: the condition that finds them quickly."""
+    """Return the users with withheld values. ``users``: a condition that an index supports."""
     here = (withheld_values.c.destination_id == destination) & users
     return set(connection.execute(select(withheld_values.c.user_id).where(here).distinct()).scalars())
 
@@ -64,7 +64,7 @@ def delete_withheld(
     users: ColumnElement[bool],
     property_ids: Mapping[str, int],
 ) -> None:
-    """Forget withheld values that these calls have carried. ``users``: the condition that finds them quickly."""
+    """Delete the withheld values that these calls carried. ``users``: a condition that an index supports."""
     here = (withheld_values.c.destination_id == destination) & users
     carried: list[dict[str, Any]] = [
         {"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits

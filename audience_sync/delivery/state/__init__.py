@@ -1,1 +1,1 @@
-"""Keep how far each destination is: cursor, ranges, subscriptions."""
+"""Store the state of each destination: cursors, ranges, subscriptions."""

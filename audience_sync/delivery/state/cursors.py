@@ -1,4 +1,4 @@
-"""What has each destination been told, and of which properties is it told? The ledger of delivery."""
+"""Read and write the state of each destination: its delivery cursors and subscriptions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from audience_sync.store.tables import delivered_ranges, delivery_cursors, desti
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A destination is told of a property since a run.
+    """A destination receives a property, from ``since_run`` on.
 
-    ``tell_everyone``: on the first telling every member (every value) is sent, otherwise only later changes.
-    ``told_before``: the run up to which it had been told when it was no longer to be; the log matters from there.
+    ``backfill``: current members (values) are sent first; if false, only later changes are. ``sent_through``: the run
+    up to which the property was sent when an earlier subscription ended. Changes after it are pending again.
     """
 
     key: str
@@ -26,17 +26,17 @@ class Subscription:
     ended_run: int | None = None
 
     def catches_up(self, cursor: DeliveryCursor) -> bool:
-        """Whether the log matters from before ``since_run`` on, for users who have not been told that far."""
+        """Return whether changes before ``since_run`` are pending for users that the cursor has not reached."""
         again = self.backfill or self.sent_through is not None
         return again and self.since_run > cursor.low_watermark
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCursor:
-    """How far a destination has been told; an audience being seeded by hand has a feed of its own.
+    """How far a delivery has come. An audience that a person seeds has a cursor of its own (``seeding``: its key).
 
-    ``position``: everything up to this run. ``ranges``: users who are further. ``attempted_run``: since this
-    run calls may have been sent whose answers never came.
+    ``position``: every user has been sent everything up to this run. ``ranges``: users who are further.
+    ``attempted_run``: from this run on, calls may have been sent without an answer.
     """
 
     id: int | None
@@ -47,13 +47,13 @@ class DeliveryCursor:
 
     @property
     def low_watermark(self) -> int:
-        """Every user has been told everything up to this run."""
+        """The run up to which every user has been sent everything, in the position and in all ranges."""
         return min([self.position, *(each.run for each in self.ranges)])
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationState:
-    """All that is known of one destination. ``id`` is None until it is first committed."""
+    """The stored rows on one destination. ``id`` is None before the first commit."""
 
     name: str
     id: int | None = None
@@ -62,12 +62,12 @@ class DestinationState:
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
 
     def active(self) -> list[Subscription]:
-        """What the destination is told of now, but for audiences that are being seeded by hand."""
+        """The subscriptions in force, without audiences that a person is seeding."""
         return [each for each in self.subscriptions.values() if each.ended_run is None and each.key not in self.seeds]
 
 
 def read_destination_states(connection: Connection, names: Iterable[str]) -> dict[str, DestinationState]:
-    """The named destinations' ledgers; an unknown one has been told nothing yet."""
+    """Read the states by name. A destination that is not stored yet has an empty state."""
     known = {row.name: row.id for row in connection.execute(select(destinations.c.name, destinations.c.id))}
     return {
         name: _read_state(connection, name, known[name]) if name in known else DestinationState(name) for name in names
@@ -113,7 +113,7 @@ def _read_subscriptions(connection: Connection, destination: int) -> dict[str, S
 def save_destination_state(
     connection: Connection, state: DestinationState, property_ids: Mapping[str, int], values: Mapping[str, object]
 ) -> DestinationState:
-    """Store a destination, its feed and its subscriptions. ``values``: the other columns of a new one."""
+    """Store a destination, its cursor and its subscriptions. ``values``: the other columns of a new row."""
     saved = state if state.id is not None else _create_destination(connection, state, values)
     _delete_cursors(connection, *_closed_seeds(connection, saved))
     connection.execute(delete(subscriptions).where(subscriptions.c.destination_id == saved.id))
@@ -134,7 +134,7 @@ def save_destination_state(
 
 
 def _closed_seeds(connection: Connection, state: DestinationState) -> Sequence[int]:
-    """The stored feeds of seeds that the ledger no longer has."""
+    """Find the stored cursors of seeds that the state no longer has."""
     kept = [cursor.id for cursor in state.seeds.values() if cursor.id is not None]
     mine = (delivery_cursors.c.destination_id == state.id) & delivery_cursors.c.seeding_id.is_not(None)
     return (
@@ -161,7 +161,7 @@ def _create_destination(
 def save_cursor(
     connection: Connection, destination: int, cursor: DeliveryCursor, seeding_id: int | None
 ) -> DeliveryCursor:
-    """Store a new feed."""
+    """Insert a new cursor. ``seeding_id``: the audience that it seeds."""
     row = {"destination_id": destination, "seeding_id": seeding_id, "position": cursor.position}
     key = connection.execute(insert(delivery_cursors).values(**row)).inserted_primary_key
     assert key is not None
@@ -169,7 +169,7 @@ def save_cursor(
 
 
 def mark_in_flight(connection: Connection, cursor: DeliveryCursor, run: int) -> DeliveryCursor:
-    """Before the first request: from now on calls may have been sent whose answers never come."""
+    """Record, before the first request, that calls may have been sent without an answer from this run on."""
     if cursor.attempted_run is not None:
         return cursor
     connection.execute(update(delivery_cursors).where(delivery_cursors.c.id == cursor.id).values(attempted_run=run))
@@ -177,7 +177,7 @@ def mark_in_flight(connection: Connection, cursor: DeliveryCursor, run: int) -> 
 
 
 def save_ranges(connection: Connection, cursor: DeliveryCursor, ranges: Sequence[Range]) -> DeliveryCursor:
-    """After answers: these users are further than the feed's position."""
+    """Replace the ranges of users who are further than the cursor's position."""
     connection.execute(delete(delivered_ranges).where(delivered_ranges.c.feed_id == cursor.id))
     rows = [
         {"feed_id": cursor.id, "after_user": each.after, "through_user": each.through, "run_id": each.run}
@@ -189,7 +189,7 @@ def save_ranges(connection: Connection, cursor: DeliveryCursor, ranges: Sequence
 
 
 def advance_position(connection: Connection, cursor: DeliveryCursor, run: int) -> DeliveryCursor:
-    """Everyone has been told everything up to this run."""
+    """Record that every user has been sent everything up to this run."""
     connection.execute(delete(delivered_ranges).where(delivered_ranges.c.feed_id == cursor.id))
     connection.execute(
         update(delivery_cursors).where(delivery_cursors.c.id == cursor.id).values(position=run, attempted_run=None)
@@ -198,7 +198,7 @@ def advance_position(connection: Connection, cursor: DeliveryCursor, run: int) -
 
 
 def is_seeded(connection: Connection, cursor: DeliveryCursor) -> bool | None:
-    """True or None, as a repeated transaction asks."""
+    """Return True if the seed has ended, else None: the form that ``Lease.transact`` expects of a check."""
     return (
         connection.execute(select(delivery_cursors.c.id).where(delivery_cursors.c.id == cursor.id)).first() is None
         or None
@@ -206,11 +206,13 @@ def is_seeded(connection: Connection, cursor: DeliveryCursor) -> bool | None:
 
 
 def end_seeding(connection: Connection, cursor: DeliveryCursor, run: int) -> Subscription:
-    """Everyone has been told of a seeded audience: from the next run on the main feed carries its changes, on the
-    terms that are returned."""
+    """End a seed after its last call: from the next run on the main cursor carries the audience's changes.
+
+    Return the audience's new subscription.
+    """
     row = connection.execute(select(delivery_cursors).where(delivery_cursors.c.id == cursor.id)).one()
     _delete_cursors(connection, cursor.id)
     mine = (subscriptions.c.destination_id == row.destination_id) & (subscriptions.c.property_id == row.seeding_id)
-    told = {"since_run": run, "tell_everyone": False, "told_before": None}
-    connection.execute(update(subscriptions).where(mine).values(told))
+    values = {"since_run": run, "tell_everyone": False, "told_before": None}
+    connection.execute(update(subscriptions).where(mine).values(values))
     return Subscription(cursor.seeding or "", run, backfill=False)

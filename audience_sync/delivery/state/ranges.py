@@ -1,4 +1,4 @@
-"""How far has an unfinished delivery got? Ranges of user ids, each told everything up to a run."""
+"""Keep the progress of an unfinished delivery as ranges of user ids, each with a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audience_sync.workspace import quote_literal
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The users greater than ``after`` up to ``through`` have been told everything up to ``run``."""
+    """The users greater than ``after``, up to ``through``, have been sent everything up to ``run``."""
 
     after: str
     through: str
@@ -18,7 +18,7 @@ class Range:
 
 
 def merge_range(ranges: Sequence[Range], new: Range) -> tuple[Range, ...]:
-    """The ranges with a newer one laid over them; neighbours of one run become one."""
+    """Add a newer range over the others, and join neighbours of the same run."""
     rest = [part for old in ranges for part in _subtract(old, new)]
     merged: list[Range] = []
     for part in sorted([*rest, new], key=lambda each: each.after):
@@ -30,13 +30,13 @@ def merge_range(ranges: Sequence[Range], new: Range) -> tuple[Range, ...]:
 
 
 def intersect(new: Range, ranges: Sequence[Range]) -> list[Range]:
-    """The parts of a range that lie in these ranges."""
+    """Return the pieces of a range that lie inside the others."""
     parts = [replace(new, after=max(new.after, old.after), through=min(new.through, old.through)) for old in ranges]
     return [part for part in parts if part.after < part.through]
 
 
 def _subtract(old: Range, new: Range) -> list[Range]:
-    """What is left of an older range: nothing, one piece or two."""
+    """Return the pieces of an older range outside the newer one: none, one or two."""
     if old.through <= new.after or old.after >= new.through:
         return [old]
     pieces = [replace(old, through=new.after), replace(old, after=new.through)]
@@ -44,7 +44,7 @@ def _subtract(old: Range, new: Range) -> list[Range]:
 
 
 def delivered_run_sql(ranges: Sequence[Range], position: int) -> str:
-    """SQL for the run up to which ``user_id`` has been told everything."""
+    """Return SQL for the run up to which ``user_id`` has been sent everything."""
     if not ranges:
         return str(position)
     cases = " ".join(

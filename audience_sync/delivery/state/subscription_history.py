@@ -1,4 +1,4 @@
-"""On which terms was a destination told of a property, at any run? The subscriptions, kept as they were."""
+"""Keep every version of a subscription, so that `explain` knows it at any run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audience_sync.store.tables import destinations, properties, subscription_hi
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionVersion:
-    """A subscription as it was from a run on; ``seeding``: its audience was being seeded by hand, over its own feed."""
+    """A subscription in force from a run on. ``seeding``: a person was seeding its audience, with its own cursor."""
 
     from_run: int
     subscription: Subscription
@@ -25,14 +25,14 @@ class SubscriptionVersion:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether nobody was told of those who were members then."""
+        """Whether the members at that time were recorded without sending."""
         return not (self.seeding or self.subscription.backfill)
 
 
 def record_versions(
     connection: Connection, destination: int, versions: Iterable[SubscriptionVersion], property_ids: Mapping[str, int]
 ) -> None:
-    """Keep what is different from the terms before."""
+    """Store the versions that differ from the latest stored ones."""
     before = {
         key: history[-1] for key, history in read_subscription_history(connection, destination, latest=True).items()
     }
@@ -45,9 +45,16 @@ def record_versions(
         if last and last.from_run == each.from_run:
             same = [subscription_history.c[name] == value for name, value in row.items()]
             connection.execute(delete(subscription_history).where(*same))
-        told = each.subscription
-        how = {"tell_everyone": told.backfill, "told_before": told.sent_through, "seeding": each.seeding}
-        rows.append({**row, "since_run": told.since_run, "ended_run": told.ended_run, **how})
+        rows.append(
+            {
+                **row,
+                "since_run": each.subscription.since_run,
+                "tell_everyone": each.subscription.backfill,
+                "told_before": each.subscription.sent_through,
+                "ended_run": each.subscription.ended_run,
+                "seeding": each.seeding,
+            }
+        )
     if rows:
         connection.execute(insert(subscription_history), rows)
 
@@ -55,7 +62,7 @@ def record_versions(
 def read_subscription_history(
     connection: Connection, destination: int, *, latest: bool = False
 ) -> dict[str, list[SubscriptionVersion]]:
-    """By key, in the order of runs; ``latest``: only those that hold now."""
+    """Read the versions by key, in the order of runs. ``latest``: only the newest version of each key."""
     query = (
         select(subscription_history, properties.c.key)
         .join_from(subscription_history, properties)
@@ -64,13 +71,13 @@ def read_subscription_history(
     )
     found: dict[str, list[SubscriptionVersion]] = {}
     for row in connection.execute(query.where(_is_latest()) if latest else query):
-        told = Subscription(row.key, row.since_run, row.tell_everyone, row.told_before, row.ended_run)
-        found.setdefault(row.key, []).append(SubscriptionVersion(row.from_run, told, row.seeding))
+        subscription = Subscription(row.key, row.since_run, row.tell_everyone, row.told_before, row.ended_run)
+        found.setdefault(row.key, []).append(SubscriptionVersion(row.from_run, subscription, row.seeding))
     return found
 
 
 def first_subscriptions(connection: Connection) -> dict[str, dict[str, SubscriptionVersion]]:
-    """By destination's name and property's key: how it was told of it for the first time."""
+    """Read the first version of each subscription, by destination name and property key."""
     found: dict[str, dict[str, SubscriptionVersion]] = {}
     for row in connection.execute(select(destinations.c.id, destinations.c.name)).all():
         found[row.name] = {key: history[0] for key, history in read_subscription_history(connection, row.id).items()}

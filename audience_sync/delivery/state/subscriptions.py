@@ -1,4 +1,4 @@
-"""Of what is a destination to be told from a run on? Its ledger, as the config and people want it."""
+"""Update a destination's subscriptions from the config and from resync, retire and undo."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationStat
 
 
 def subscribe(state: DestinationState, wanted: Mapping[str, bool], run: int) -> DestinationState:
-    """The ledger after the config was read: ``wanted`` maps keys to whether everyone is told at first.
+    """Subscribe to the keys of ``wanted`` (key -> whether current members are backfilled), and end the others.
 
-    What is wanted no longer is ended; of what comes back only the changes since are told, unless not everyone
-    had been told before.
+    A key that returns is sent only the changes since it ended. If its backfill was not complete, it is backfilled.
     """
     after = {key: each for key, each in state.subscriptions.items() if key in wanted and each.ended_run is None}
     for key, each in state.subscriptions.items():
@@ -26,25 +25,27 @@ def subscribe(state: DestinationState, wanted: Mapping[str, bool], run: int) -> 
 
 
 def resync(state: DestinationState, first_sent: Mapping[str, int], run: int) -> DestinationState:
-    """The ledger with these properties to be told anew: every member ``true``, and ``false`` to everyone who left
-    since the destination was first told of it, in the run that ``first_sent`` names by key (every value, and ``null``
-    to whom it disappeared for).
+    """Send properties again: ``true`` to members, and ``false`` to each user who left since the first send.
 
-    What was never told yet is told to members alone, but as a change of this run: where the store is a restored backup,
-    a destination may have had these calls already, and drops what comes again with the same message ids."""
-    anew = {}
+    ``first_sent`` maps each key to the run of its first send. Traits are sent with their value, or ``null`` if it was
+    removed. A property that was never sent goes to members alone, with the message ids of this run. After a restored
+    backup the destination may have these calls already, and it would drop calls with their ids.
+    """
+    repeated = {}
     for key, each in state.subscriptions.items():
         if key in first_sent and each.ended_run is None:
-            untold = _is_unsent(each, state.seeds.get(key, state.cursor))
-            before = run if untold else first_sent[key]
-            anew[key] = replace(each, since_run=run, backfill=True, sent_through=before)
-    return replace(state, subscriptions={**state.subscriptions, **anew})
+            is_unsent = _is_unsent(each, state.seeds.get(key, state.cursor))
+            sent_through = run if is_unsent else first_sent[key]
+            repeated[key] = replace(each, since_run=run, backfill=True, sent_through=sent_through)
+    return replace(state, subscriptions={**state.subscriptions, **repeated})
 
 
 def keep_retired(state: DestinationState, closed: Collection[str], run: int) -> DestinationState:
-    """The ledger with what is closed for good: the destination stays told of it for as long as it may have been told
-    anything that is to be taken back. What had ended comes back for that, and what was being seeded by hand goes over
-    the main feed: to whoever may have been reached."""
+    """Keep the subscriptions of retired (``closed``) keys until every ``true`` that may have been sent is reverted.
+
+    A subscription that had ended is resumed for that. An audience that a person was seeding moves to the main cursor,
+    which reaches every user whom the seed may have reached.
+    """
     after = dict(state.subscriptions)
     for key in closed & after.keys():
         each, cursor = after[key], state.seeds.get(key)
@@ -64,21 +65,19 @@ def _is_unsent(subscription: Subscription, cursor: DeliveryCursor) -> bool:
 
 
 def undo_baseline(state: DestinationState, keys: Collection[str], run: int) -> DestinationState:
-    """The ledger where what was recorded of these properties without telling anyone is taken back by this run: nobody
-    is told of that either, unless something else is still to be told of it."""
-    silent = {
+    """Undo recorded baselines of these keys without sending, unless other changes of the property are pending."""
+    undone = {
         key: replace(each, since_run=run)
         for key, each in state.subscriptions.items()
         if key in keys and not each.backfill and each.ended_run is None and state.cursor.low_watermark >= run - 1
     }
-    return replace(state, subscriptions={**state.subscriptions, **silent})
+    return replace(state, subscriptions={**state.subscriptions, **undone})
 
 
 def _end_subscription(subscription: Subscription, cursor: DeliveryCursor, run: int) -> Subscription:
-    """Remember from which run on the log matters, should it ever come back.
+    """End a subscription, and keep the run up to which it was sent, in case it is resumed.
 
-    Where not everyone was told yet, who left after that may have been told ``true``; nobody, where nothing was
-    ever attempted.
+    Before its backfill is complete, a user who left may have been sent ``true``, but only if a call was attempted.
     """
     if subscription.catches_up(cursor):
         return replace(subscription, ended_run=run, sent_through=_sent_since(subscription, cursor))
@@ -88,7 +87,7 @@ def _end_subscription(subscription: Subscription, cursor: DeliveryCursor, run: i
 
 
 def _sent_since(subscription: Subscription, cursor: DeliveryCursor) -> int | None:
-    """The run since which anyone may have been told, where not everyone was; None where nobody was."""
+    """Return the run from which an incomplete backfill may have sent calls; None if it sent none."""
     known = [each for each in (subscription.sent_through, cursor.attempted_run) if each is not None]
     return min(known, default=None)
 

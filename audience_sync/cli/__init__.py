@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from audience_sync import __version__
+from audience_sync.version import __version__
 
 #: The groups of ``--help``: name -> (module and command, one sentence), in the order in which people meet them.
 GROUPS = {

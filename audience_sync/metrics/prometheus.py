@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from audience_sync import __version__
 from audience_sync.config.validate.own_output import contains_other_than_metrics
 from audience_sync.errors import AudienceSyncError, MetricsError
 from audience_sync.metrics.collect import METRICS
 from audience_sync.store.connection.engine import Store
+from audience_sync.version import __version__
 
 PREFIX = "audience_sync_"
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from audience_sync import __version__
 from audience_sync.sources.base import SnapshotRequest
+from audience_sync.version import __version__
 
 #: Seconds for which a file that was just written is not trusted: within one tick of a file system's clock it may be
 #: written again, and look the same.

@@ -28,9 +28,10 @@ def approve(context: click.Context, run: int, keys: tuple[str, ...]) -> int:
 
     If the source has changed since, the change is shown, and held for another decision.
     """
-    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
+    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings
     from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.model import HoldKind
+    from audience_sync.project import store_to_read
     from audience_sync.sync.guard.select_holds import select_holds
     from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
 
@@ -61,7 +62,8 @@ def reject(context: click.Context, run: int, keys: tuple[str, ...]) -> None:
 
     from audience_sync.cli.base.layout import prose
     from audience_sync.cli.base.output import print_json, screen, write
-    from audience_sync.cli.wiring.dependencies import options_of, settings_of_written_store, store_to_read
+    from audience_sync.cli.wiring.dependencies import options_of, settings_of_written_store
+    from audience_sync.project import store_to_read
     from audience_sync.store.audiences.holds import reject_holds
     from audience_sync.store.connection.lease import acquire
     from audience_sync.sync.guard.messages import changes

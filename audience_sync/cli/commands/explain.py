@@ -23,10 +23,11 @@ def explain(context: click.Context, user: str, at: datetime | None) -> None:
     """
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.views.explain import explanation_lines
-    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
+    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings
     from audience_sync.destinations.registry import destination_types
     from audience_sync.history.explain.as_json import explanation_json
     from audience_sync.history.explain.explain import explain as explained
+    from audience_sync.project import store_to_read
 
     options = options_of(context)
     settings = read_store_settings(options)

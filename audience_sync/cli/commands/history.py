@@ -72,8 +72,9 @@ _SUBJECT = re.compile(r"\Adestination |\Aaudience '([^']+)'(?=: )")
 def history(context: click.Context, key: str | None, limit: int) -> None:
     """List the last runs; with KEY what they found of that audience."""
     from audience_sync.cli.base.output import print_json, screen, write
-    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
+    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings
     from audience_sync.history.runs import last_runs
+    from audience_sync.project import store_to_read
     from audience_sync.store.audiences.properties import read_audience
 
     options = options_of(context)

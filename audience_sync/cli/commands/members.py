@@ -23,8 +23,9 @@ Batch = list[tuple[str, str]]
 def members(context: click.Context, key: str, at: datetime | None) -> None:
     """List the members of an audience, as CSV (or JSON lines with --json)."""
     from audience_sync.cli.base.streams import write_utf8
-    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
+    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings
     from audience_sync.history.members import members_of
+    from audience_sync.project import store_to_read
 
     options = options_of(context)
     settings = read_store_settings(options)

@@ -45,9 +45,10 @@ def plan(
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.views.plan import PlanContext, plan_json, plan_lines
     from audience_sync.cli.views.progress import RunProgress
-    from audience_sync.cli.wiring.dependencies import opened_to_read, options_of, read_settings
+    from audience_sync.cli.wiring.dependencies import options_of, read_settings
     from audience_sync.cli.wiring.plan_file import refuse_other_file, write_plan
     from audience_sync.config.read.units import parse_rate
+    from audience_sync.project import opened_to_read
     from audience_sync.sync.preview.plan import preview_run
     from audience_sync.sync.values.request import GuardExceptions, Selection, SendLimits, Sync
 
@@ -81,7 +82,7 @@ def _details(settings: Settings, found: RunPreview, config: str) -> Details:
     from dataclasses import replace
 
     from audience_sync.cli.views.run_details import details_of, held_of
-    from audience_sync.cli.wiring.dependencies import store_to_read
+    from audience_sync.project import store_to_read
 
     with store_to_read(settings.store) as store, store.reading() as connection:
         held = held_of(connection, settings, found.findings.audiences, found.findings.traits, None)

@@ -94,7 +94,8 @@ def load_scheduled_config(options: GlobalOptions, *, upgrade: bool = False) -> S
     from audience_sync.alerts.without_report import raise_late
     from audience_sync.cli.views.progress import RunProgress
     from audience_sync.cli.wiring.after_run import alert_failed_run, finish_run
-    from audience_sync.cli.wiring.dependencies import opened_for_run, read_settings
+    from audience_sync.cli.wiring.dependencies import read_settings
+    from audience_sync.project import opened_for_run
     from audience_sync.schedule.entries import schedule_entries
     from audience_sync.schedule.scheduler import ScheduledConfig
     from audience_sync.sync.run import sync

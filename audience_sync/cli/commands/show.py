@@ -23,8 +23,9 @@ def show(context: click.Context, run: int) -> None:
     """Show one run in full, with refused calls and invalid rows and their reasons."""
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.views.run import run_lines
-    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings, store_to_read
+    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings
     from audience_sync.history.runs import one_run
+    from audience_sync.project import store_to_read
 
     options = options_of(context)
     with store_to_read(read_store_settings(options).store) as store:

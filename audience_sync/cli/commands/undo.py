@@ -72,7 +72,8 @@ def preview(found: RunPreview, run: int, which: tuple[str, datetime] | None, scr
 def _command_and_start(context: click.Context, run: int) -> tuple[str, datetime] | None:
     from sqlalchemy import select
 
-    from audience_sync.cli.wiring.dependencies import read_store_settings, store_to_read
+    from audience_sync.cli.wiring.dependencies import read_store_settings
+    from audience_sync.project import store_to_read
     from audience_sync.store.tables import runs
 
     with store_to_read(read_store_settings(context.obj).store) as store, store.reading() as connection:

@@ -13,13 +13,14 @@ from typing import Any
 from audience_sync.cli.base.errors import masked_text
 from audience_sync.cli.base.options import GlobalOptions
 from audience_sync.cli.base.output import path_text
-from audience_sync.cli.wiring.dependencies import open_source, read_settings, store_to_read
+from audience_sync.cli.wiring.dependencies import read_settings
 from audience_sync.config.models import Settings
 from audience_sync.destinations.base import Audiencing, Destination, HttpDestination
 from audience_sync.destinations.boundary import Contained
 from audience_sync.destinations.http.egress import Egress, shown_proxy
 from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError
+from audience_sync.project import open_source, store_to_read
 from audience_sync.schedule.entries import schedule_entries
 from audience_sync.schedule.times import find_due, first_after
 from audience_sync.store.audiences.properties import Property, read_properties

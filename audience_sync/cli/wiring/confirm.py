@@ -13,8 +13,9 @@ from audience_sync.cli.base.output import path_text, print_json, screen, write
 from audience_sync.cli.views.attention import joined
 from audience_sync.cli.views.plan import DESTINATIONS, limits_lines, time_of
 from audience_sync.cli.views.progress import RunProgress
-from audience_sync.cli.wiring.dependencies import opened_to_read, options_of, read_settings
+from audience_sync.cli.wiring.dependencies import options_of, read_settings
 from audience_sync.cli.wiring.run_command import DescribeRun, execute_run
+from audience_sync.project import opened_to_read
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview, preview_run
 from audience_sync.sync.preview.value_counts import Sends

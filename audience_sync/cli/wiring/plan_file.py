@@ -22,8 +22,8 @@ LARGEST_PLAN = 50_000_000  # bytes
 
 def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
     """Raise click.BadParameter for a file of the project, and for one that is there and is no plan."""
-    from audience_sync.cli.wiring.project_files import output_problem
     from audience_sync.config.validate.shared_files import FileUse
+    from audience_sync.project_files import output_problem
 
     if problem := output_problem(settings, config, [FileUse(_HINT, str(out), is_written=True)]):
         raise click.BadParameter(problem.message, param_hint=_HINT)

@@ -13,10 +13,11 @@ from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.run_details import read_details
 from audience_sync.cli.views.seed import names_of, seed_wording
 from audience_sync.cli.views.summary import summary
-from audience_sync.cli.wiring.dependencies import read_settings, read_store_settings, store_to_read
+from audience_sync.cli.wiring.dependencies import read_settings, read_store_settings
 from audience_sync.cli.wiring.run_command import execute_run, print_urgent
 from audience_sync.config.read.units import parse_share
 from audience_sync.model import AudienceStatus, RunStatus
+from audience_sync.project import store_to_read
 from audience_sync.sync.operations.ramp import RampStep, refused_of, why_to_stop
 from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import Seed

@@ -20,9 +20,10 @@ from audience_sync.cli.base.streams import write_utf8
 from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.run_details import read_details
 from audience_sync.cli.views.summary import short_summary
-from audience_sync.cli.wiring.dependencies import read_settings, store_to_read
+from audience_sync.cli.wiring.dependencies import read_settings
 from audience_sync.cli.wiring.run_command import print_urgent
 from audience_sync.config.models import Settings
+from audience_sync.project import store_to_read
 from audience_sync.schedule.entries import ScheduleEntry, schedule_entries
 from audience_sync.schedule.times import first_after, times_after
 from audience_sync.store.runs.schedule_slots import LastSlot, last_slots

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from audience_sync import __version__
 from audience_sync.destinations.base import Judgement, Meaning, Message
 from audience_sync.redaction.finder import Redactor
+from audience_sync.version import __version__
 
 #: Shorter values are in every text by chance; masking them would hide the reason and no person.
 MIN_CHARACTERS = 3

@@ -14,7 +14,6 @@ from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 import requests
 import urllib3.exceptions as urllib3_errors
 
-from audience_sync import __version__
 from audience_sync.destinations.base import Answer, HttpDestination, HttpRequest, Judgement, Meaning, Message
 from audience_sync.destinations.http.deadline import (
     Deadline,
@@ -26,6 +25,7 @@ from audience_sync.destinations.http.deadline import (
 from audience_sync.destinations.http.egress import Egress
 from audience_sync.destinations.http.proxy_errors import is_final, mention_proxy, proxy_message, tunnel_message
 from audience_sync.destinations.http.redact_echoes import redact_echoes
+from audience_sync.version import __version__
 
 HEADERS = {
     "User-Agent": f"audience-sync/{__version__}",

@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from audience_sync import __version__
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
+from audience_sync.version import __version__
 from audience_sync.workspace import quote_literal
 
 LIBRARY = {"name": "audience-sync", "version": __version__}

@@ -11,7 +11,6 @@ from uuid import UUID, uuid5
 import orjson
 from pydantic import ConfigDict, Field
 
-from audience_sync import __version__
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.destinations.base import (
     Answer,
@@ -38,6 +37,7 @@ from audience_sync.destinations.messages.identify import json_bytes
 from audience_sync.destinations.zendesk_connect.user import AndroidToken, connect_user, normalize_key
 from audience_sync.errors import UnsendableError
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
+from audience_sync.version import __version__
 
 BATCH_MESSAGES = 100
 BATCH_BYTES = 500_000  # not documented; what Segment takes

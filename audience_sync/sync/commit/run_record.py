@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from audience_sync import __version__
 from audience_sync.model import RunId, RunStatus
 from audience_sync.store.connection.process_identity import current_process
 from audience_sync.store.runs.clock import count_from, read_run_clock
 from audience_sync.store.tables import rejected_calls, requests, run_destinations, runs
 from audience_sync.sync.values.report import DestinationReport, Report
+from audience_sync.version import __version__
 
 #: Times in calls have milliseconds: by one at least a run starts after the one before it, whatever the clock says.
 TICK = timedelta(milliseconds=1)

@@ -1,0 +1,145 @@
+"""Put a project together: its config, store, sources and destinations. The command line stands on this module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from audience_sync.config.loader import load
+from audience_sync.config.models import Settings
+from audience_sync.config.sections.snapshot import SourceConfig
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
+
+if TYPE_CHECKING:
+    from audience_sync.destinations.base import Audiencing, Destination
+    from audience_sync.sources.base import Source
+    from audience_sync.sync.run import PlanReview
+    from audience_sync.sync.values.report import Report
+    from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project whose config is checked. Each method opens the store, and closes it at its end."""
+
+    settings: Settings
+
+    @classmethod
+    def open(cls, config: str | Path = "config.yaml", *, env: str | None = None) -> Self:
+        """Load the config, with the part of its ``environments`` that ``env`` names.
+
+        Raises ConfigError with every problem, also where a file that a run writes is another option's file.
+        """
+        from audience_sync.project_files import refuse_project_files
+
+        settings = load_settings(Path(config), environment=env)
+        refuse_project_files(settings, str(config))
+        return cls(settings=settings)
+
+    def run(
+        self, request: RunRequest, progress: ProgressListener | None = None, *, review: PlanReview | None = None
+    ) -> Report:
+        """Carry out one run.
+
+        ``review`` receives what the run would do before anything is written, and may refuse it by raising. Raises
+        RunInProgressError, StoreError and ConfigError; a failed source or destination is in the report.
+        """
+        from audience_sync.sync.run import sync
+        from audience_sync.sync.values.request import ProgressListener
+
+        with opened_for_run(self.settings) as (dependencies, _):
+            return sync(dependencies, request, progress or ProgressListener(), review=review)
+
+
+def load_settings(config: Path, *, environment: str | None = None) -> Settings:
+    """The config as it stands, with variables of the process put in. Raises ConfigError with every problem."""
+    from audience_sync.destinations.registry import destination_types
+
+    types = destination_types()
+    return load(
+        config,
+        environment=environment,
+        variables=os.environ,
+        destination_types={name: kind.Options for name, kind in types.items()},
+        profile_fields={name: kind.profile_fields for name, kind in types.items()},
+    )
+
+
+@contextmanager
+def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependencies]:
+    """The parts of a run. The store's schema is the caller's business."""
+    from audience_sync.destinations.boundary import Contained
+    from audience_sync.destinations.registry import destination_types
+    from audience_sync.sources.files.allowed_paths import allowed_paths
+    from audience_sync.sync.values.request import RunDependencies
+
+    types = destination_types()
+    used = {options.type for options in settings.destinations.values()}
+
+    def destinations(about: Audiencing) -> Mapping[str, Destination]:
+        return {
+            name: Contained(name, partial(types[options.type], options, about), options, about)
+            for name, options in settings.destinations.items()
+        }
+
+    reserved = frozenset[str]().union(*(types[name].profile_fields for name in used))
+    sources = {name: open_source(name, source) for name, source in settings.sources.items()}
+    try:
+        yield RunDependencies(settings, store, sources, destinations, reserved, allowed_paths(settings))
+    finally:
+        store.close()
+
+
+def open_source(name: str, config: SourceConfig) -> Source:
+    """Nothing is opened yet, and what can't be is an error of each entry that is read from it."""
+    from audience_sync.sources.boundary import BoundedSource
+
+    return BoundedSource(name, lambda: _source(config), config.timeout)
+
+
+def _source(config: SourceConfig) -> Source:
+    if config.files is not None:
+        from audience_sync.sources.files.source import FilesSource
+
+        return FilesSource(config.files, partitions=config.partitions)
+    from audience_sync.sources.database.source import DatabaseSource
+
+    return DatabaseSource(config.database or "")
+
+
+@contextmanager
+def opened_for_run(settings: Settings, *, upgrade: bool = False) -> Iterator[tuple[RunDependencies, bool]]:
+    """The parts for a run, with the store's schema up to date; and whether the store is new."""
+    store = Store(settings.store)
+    is_new = migrate.current(store) is None
+    migrate.ensure(store, upgrade_allowed=upgrade)
+    with open_dependencies(settings, store) as parts:
+        yield parts, is_new
+
+
+@contextmanager
+def store_to_read(url: str) -> Iterator[Store]:
+    """The store for a command that changes nothing: one that isn't there yet is empty, in memory."""
+    store = Store(url)
+    if store.is_sqlite and migrate.current(store) is None:
+        store.close()
+        store = Store("sqlite://")
+        migrate.upgrade(store)
+    try:
+        migrate.require_current_schema(store)
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def opened_to_read(settings: Settings) -> Iterator[RunDependencies]:
+    """The parts for looking at what a run would do."""
+    with store_to_read(settings.store) as store, open_dependencies(settings, store) as parts:
+        yield parts

@@ -1,0 +1,67 @@
+"""A project can be opened and run from Python, several in one process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from audience_sync import Project
+from audience_sync.errors import ConfigError
+from audience_sync.sync.values.request import Sync
+
+CONFIG = """
+store: sqlite:///store.db
+sources: {shop: {files: .}}
+audiences: [{name: VIP, source: shop, file: vip.csv}]
+destinations: {log: {type: file, path: calls.jsonl}}
+guard: {max_removed: 100%}
+"""
+
+
+@pytest.fixture(name="folders")
+def two_projects(tmp_path: Path) -> tuple[Path, Path]:
+    for name, user in (("one", "ada"), ("two", "bob")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.yaml").write_text(CONFIG)
+        (folder / "vip.csv").write_text(f"user_id\n{user}\n")
+    return tmp_path / "one", tmp_path / "two"
+
+
+def calls(folder: Path) -> list[tuple[str, dict[str, bool]]]:
+    lines = (folder / "calls.jsonl").read_text().splitlines()
+    return [(call["userId"], call["traits"]) for call in map(json.loads, lines)]
+
+
+def test_two_projects_run_in_one_process_each_with_its_own_store_and_calls(folders: tuple[Path, Path]) -> None:
+    one, two = (Project.open(folder / "config.yaml") for folder in folders)
+    assert [project.run(Sync()).status.value for project in (one, two, one)] == ["succeeded"] * 3
+    assert calls(folders[0]) == [("ada", {"vip": True})]
+    assert calls(folders[1]) == [("bob", {"vip": True})]
+
+
+def test_a_run_reports_what_changed(folders: tuple[Path, Path]) -> None:
+    project = Project.open(folders[0] / "config.yaml")
+    project.run(Sync())
+    (folders[0] / "vip.csv").write_text("user_id\ncyd\n")
+    report = project.run(Sync())
+    assert [(each.key, each.entered, each.left) for each in report.audiences] == [("vip", 1, 1)]
+    assert [(each.name, each.delivered, each.pending) for each in report.destinations] == [("log", 2, 0)]
+
+
+def test_a_config_with_problems_is_refused_when_the_project_is_opened(folders: tuple[Path, Path]) -> None:
+    config = folders[0] / "config.yaml"
+    config.write_text(CONFIG.replace("path: calls.jsonl", "path: store.db").replace("name: VIP", "nam: VIP"))
+    with pytest.raises(ConfigError) as refused:
+        Project.open(config)
+    assert "audiences[0]" in str(refused.value)
+
+
+def test_a_file_for_two_options_is_refused_when_the_project_is_opened(folders: tuple[Path, Path]) -> None:
+    config = folders[0] / "config.yaml"
+    config.write_text(CONFIG.replace("path: calls.jsonl", "path: store.db"))
+    with pytest.raises(ConfigError, match=r"store\.db"):
+        Project.open(config)
+    assert not (folders[0] / "store.db").exists()

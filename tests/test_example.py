@@ -136,7 +136,7 @@ class TestFindingTheExample:
         assert example_folder(tmp_path / "audience_sync") == tmp_path / found
 
     def test_says_so_when_the_installation_has_none(self, tmp_path: Path) -> None:
-        with pytest.raises(AudienceSyncError, match="isn't part of this installation"):
+        with pytest.raises(AudienceSyncError, match="is missing in this installation"):
             example_folder(tmp_path / "audience_sync")
 
     def test_the_wheel_takes_the_example_to_where_it_is_looked_for(self) -> None:

@@ -41,7 +41,7 @@ GROUP_SIZE = 16
 GROUP_SECONDS = 0.025
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryJob:
     """The pending calls of one destination in a run.
 
@@ -67,7 +67,7 @@ class DeliveryJob:
     event_start_runs: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class DeliveryStats:
     """The outcomes of a destination's calls: ``delivered + refused + pending = calls``.
 
@@ -92,7 +92,7 @@ class DeliveryStats:
         return self.calls - self.delivered - self.refused
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryContext:
     """The values that all deliveries of a run share.
 
@@ -128,7 +128,7 @@ class DeliveryContext:
 def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) -> DeliveryStats:
     """Send pending calls until all are answered or the destination stops. Raises LeaseLostError."""
     started = time.monotonic()
-    stats = DeliveryStats(job.name, job.calls, withheld=job.withheld_users)
+    stats = DeliveryStats(name=job.name, calls=job.calls, withheld=job.withheld_users)
     cursor = job.cursor
     if job.withheld_table and job.withheld_users:
         cursor = context.lease.transact(
@@ -192,7 +192,13 @@ def _send_batches(
         )
 
     calls = CallReader(
-        workspace, job.table, context.installation, job.name, context.times, job.event_start_runs, context.nonces
+        workspace=workspace,
+        table=job.table,
+        installation=context.installation,
+        destination=job.name,
+        times=context.times,
+        event_start_runs=job.event_start_runs,
+        nonces=context.nonces,
     )
     bodies = BodyLimit(progress.stopped.is_set)
     with SenderPool(job.destination, progress, sender, user_rate) as senders:

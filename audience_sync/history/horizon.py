@@ -1,4 +1,4 @@
-"""How far back does the history go? Further back than that nothing can be said."""
+"""Find the run that was the latest at a time, within the history that `retention` keeps."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from audience_sync.store.tables import runs
 
 
 def run_at(connection: Connection, at: datetime) -> int:
-    """The last run that had started by then. Raises ForgottenError where not all is kept of what was so then."""
-    run, forgotten = last_run_started_by(connection, at), pruned_through(connection)[HistoryKind.CHANGES]
-    if run < forgotten:
-        since = connection.execute(select(runs.c.started_at).where(runs.c.id == forgotten)).scalar_one()
+    """Return the last run that had started by then. Raises HistoryPrunedError if its changes were deleted."""
+    run, pruned = last_run_started_by(connection, at), pruned_through(connection)[HistoryKind.CHANGES]
+    if run < pruned:
+        since = connection.execute(select(runs.c.started_at).where(runs.c.id == pruned)).scalar_one()
         raise HistoryPrunedError(
-            f"history before {since:%Y-%m-%d %H:%M:%S} UTC (run {forgotten}) was deleted by `retention`. "
+            f"history before {since:%Y-%m-%d %H:%M:%S} UTC (run {pruned}) was deleted by `retention`. "
             "Use that time or a later one."
         )
     return run

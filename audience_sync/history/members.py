@@ -1,4 +1,4 @@
-"""Who is in an audience, now or at a past time? Read from the segments, which are the truth."""
+"""Read the members of an audience, now or at a past time, from the stored snapshot."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Batch = list[tuple[str, str]]
 
 
 def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int) -> Iterator[Batch]:
-    """Batches of user id and member since (ISO 8601, UTC), in the order of user ids; memory stays bounded.
+    """Yield batches of user id and start of membership (ISO 8601, UTC), ordered by user id, in bounded memory.
 
-    ``at`` None means now. Raises UnknownNameError for an unknown audience, ForgottenError for a time before what
-    is kept.
+    ``at`` None means now. Raises UnknownNameError for an unknown audience, and HistoryPrunedError for a time whose
+    changes were deleted.
     """
     with Workspace(memory_limit) as workspace:
-        with store.reading() as connection:  # not longer: a reader who pauses would keep runs from committing
+        with store.reading() as connection:  # no longer: a slow reader of the batches would block commits
             audience = read_audience(connection, key)
             members = _current_members(connection, workspace, audience)
             if at is not None:
@@ -46,7 +46,7 @@ def _current_members(connection: Connection, workspace: Workspace, audience: Pro
 
 
 def _members_after(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:
-    """The members after a run: of users who changed since, the first change says what they were before."""
+    """Return a query for the members after a run. A user's first later change shows the membership before it."""
     if run < audience.created_run:
         return f"select * from ({members}) where false"
     mine = changes.c.property_id == audience.id

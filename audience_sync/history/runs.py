@@ -1,4 +1,4 @@
-"""What did past runs do? Read from the views that are promised to people."""
+"""Read past runs from the public views."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from audience_sync.store.runs.pruning import pruned_through
 
 Row = dict[str, Any]
 
-#: The view, and how many computed traits a held run held.
+#: The view, with the number of computed traits that a held run held.
 _LAST_RUNS = """
     select r.*, case when r.status = 'held' then (
         select count(*) from holds h where h.kind = 'computed_trait' and h.run <= r.run and h.last_run >= r.run
     ) else 0 end as traits_held
     from sync_runs r order by r.run desc limit :limit
 """
-#: What a run met, or what it ended.
+#: Holds that were open during a run, or that it ended.
 _RUN_HOLDS = """
     select * from holds where (run <= :run and last_run >= :run) or ended_run = :run order by kind, key, run
 """
 
 
 def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20) -> list[Row]:
-    """The last runs, newest first; with ``key`` what they found of that audience."""
+    """Read the last runs, newest first; with ``key`` their results for that audience."""
     if key is None:
         return _rows(connection, _LAST_RUNS, limit=limit)
     return _rows(
@@ -40,7 +40,7 @@ def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20
 
 
 def one_run(connection: Connection, run: int) -> dict[str, Any]:
-    """One run in full. Raises UnknownNameError when there is none."""
+    """Read one run with all its rows. Raises UnknownNameError if there is no such run."""
     found = _rows(connection, "select * from sync_runs where run = :run", run=run)
     if not found:
         raise UnknownNameError(f"There is no run {run}. The last ones: audience-sync history")
@@ -57,7 +57,7 @@ def one_run(connection: Connection, run: int) -> dict[str, Any]:
 
 
 def _with_sample(connection: Connection, hold: Row) -> Row:
-    """A hold with some of the users whom it would change."""
+    """Add a sample of users to a hold: those who would enter and leave."""
     query = (
         "select s.user_id, s.entered from hold_samples s join held_snapshots h on h.id = s.hold_id "
         "where h.run_id = :run and h.kind = :kind and h.key = :key order by s.user_id"
@@ -72,7 +72,7 @@ def _run_rows(connection: Connection, view: str, run: int, order: str) -> list[R
 
 
 def _rows(connection: Connection, query: str, **values: Any) -> list[Row]:
-    """Rows of a view; its times (``..._at``) come back aware, on SQLite too, which keeps them as text."""
+    """Read rows of a view. Its times (``..._at``) are in UTC with a time zone, also on SQLite, which stores text."""
     return [
         {name: _utc(value) if name.endswith("_at") else value for name, value in row._mapping.items()}
         for row in connection.execute(text(query), values)

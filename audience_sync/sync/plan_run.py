@@ -92,12 +92,12 @@ def plan_run(
             aliases=detector.aliases,
         )
         stored = DeliveryInputs(
-            read_log(connection, workspace, states),
-            read_undelivered(connection, workspace, refused_values),
-            ChainsAfterRun(detector),
-            suppressed.table,
-            read_undelivered(connection, workspace, withheld_values),
-            detector.aliases.sent,
+            log=read_log(connection, workspace, states),
+            refused=read_undelivered(connection, workspace, refused_values),
+            chains=ChainsAfterRun(detector),
+            suppressed=suppressed.table,
+            withheld=read_undelivered(connection, workspace, withheld_values),
+            aliases=detector.aliases.sent,
         )
     carry_over(detector, stored, joining)
     return RunPlan(

@@ -92,13 +92,28 @@ class House:
         """``calls``: user -> what they are told; a list of users is told ``vip: true``."""
         told = calls if isinstance(calls, Mapping) else {user: {"vip": True} for user in calls}
         context = self.context(lease=lease, watch=watch)
-        work = DeliveryJob("connect", 1, destination, self.feed, self.table(told), len(told), **options)
+        work = DeliveryJob(
+            name="connect",
+            destination_id=1,
+            destination=destination,
+            cursor=self.feed,
+            table=self.table(told),
+            calls=len(told),
+            **options,
+        )
         return deliver(self.workspace, context, work)
 
     def context(
         self, *, lease: Any = None, watch: Callable[[DeliveryStats], None] = lambda tally: None
     ) -> DeliveryContext:
-        return DeliveryContext(lease or self.lease, self._run, "here", {1: "2026-03-01T06:00:00.000Z"}, IDS, watch)
+        return DeliveryContext(
+            lease=lease or self.lease,
+            run=self._run,
+            installation="here",
+            times={1: "2026-03-01T06:00:00.000Z"},
+            property_ids=IDS,
+            progress=watch,
+        )
 
     def requests(self) -> list[tuple[Any, ...]]:
         columns = requests.c

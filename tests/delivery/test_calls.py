@@ -31,7 +31,9 @@ def owed(workspace: Workspace, *calls: tuple[str, str, str]) -> str:
 def message_id(workspace: Workspace, installation: str, destination: str, *call: str) -> str:
     user, traits, versions = call
     table = owed(workspace, (user, traits, versions))
-    [made] = CallReader(workspace, table, installation, destination, TIMES)
+    [made] = CallReader(
+        workspace=workspace, table=table, installation=installation, destination=destination, times=TIMES
+    )
     return made.message_id
 
 
@@ -74,7 +76,7 @@ def test_a_message_id_has_at_most_100_characters(workspace: Workspace, user: str
 
 def test_calls_come_in_user_order_with_the_time_of_their_newest_run(workspace: Workspace) -> None:
     table = owed(workspace, ("bob", '{"vip":false}', "vip@2"), ("Ann", '{"vip":true}', "vip@1"))
-    calls = CallReader(workspace, table, "here", "connect", TIMES)
+    calls = CallReader(workspace=workspace, table=table, installation="here", destination="connect", times=TIMES)
     assert [(call.user_id, call.traits_json, call.timestamp, call.versions) for call in calls] == [
         ("Ann", '{"vip":true}', "2026-03-01", "vip@1"),
         ("bob", '{"vip":false}', "2026-03-02", "vip@2"),
@@ -83,7 +85,7 @@ def test_calls_come_in_user_order_with_the_time_of_their_newest_run(workspace: W
 
 def test_a_call_of_a_run_whose_time_is_unknown_is_not_left_out(workspace: Workspace) -> None:
     table = owed(workspace, ("ann", '{"vip":true}', "vip@9"))
-    calls = CallReader(workspace, table, "here", "connect", TIMES)
+    calls = CallReader(workspace=workspace, table=table, installation="here", destination="connect", times=TIMES)
     with pytest.raises(duckdb.Error, match="no time is known of run 9"):
         list(calls)
 
@@ -94,7 +96,9 @@ def test_a_hundred_thousand_calls_keep_their_order_on_the_way(workspace: Workspa
         "from range(100000) t(i)"
     )
     destination = FileDestination(FileOptions(path="out"), Audiencing("here"))
-    made = CallReader(workspace, "many", "here", "log", TIMES).encoded(destination)
+    made = CallReader(workspace=workspace, table="many", installation="here", destination="log", times=TIMES).encoded(
+        destination
+    )
     users = [call.user_id for calls in made for call in calls]
     assert len(users) == 100_000
     assert users == sorted(users)

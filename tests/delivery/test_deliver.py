@@ -286,7 +286,12 @@ def test_an_interruption_lets_requests_under_way_be_answered(house: House) -> No
         return DELIVERED
 
     work = DeliveryJob(
-        "connect", 1, in_batches_of(1, interrupted), house.feed, house.table({u: {"vip": True} for u in FOUR}), 4
+        name="connect",
+        destination_id=1,
+        destination=in_batches_of(1, interrupted),
+        cursor=house.feed,
+        table=house.table({u: {"vip": True} for u in FOUR}),
+        calls=4,
     )
     tally = deliver(house.workspace, context, work)
     assert (counts(tally), tally.error) == ((4, 1, 0, 3), "the run was interrupted")
@@ -297,7 +302,14 @@ def test_after_an_interruption_no_other_delivery_begins(house: House) -> None:
     context = house.context()
     context.interrupt()
     destination = in_batches_of(1)
-    work = DeliveryJob("connect", 1, destination, house.feed, house.table({"ann": {"vip": True}}), 1)
+    work = DeliveryJob(
+        name="connect",
+        destination_id=1,
+        destination=destination,
+        cursor=house.feed,
+        table=house.table({"ann": {"vip": True}}),
+        calls=1,
+    )
     tally = deliver(house.workspace, context, work)
     assert (counts(tally), destination.received) == ((1, 0, 0, 1), [])
 
@@ -316,7 +328,15 @@ def test_keeping_whom_a_seed_has_reached_up_to_date_reaches_nobody_else(house: H
         feed = seeding(connection, house, Range("", "ann", 1), Range("bob", "cem", 1))
     house.next_run()
     table = house.table({"ann": {"vip": False}, "cem": {"vip": False}})
-    work = DeliveryJob("connect", 1, in_batches_of(9), feed, table, 2, includes_everyone=False)
+    work = DeliveryJob(
+        name="connect",
+        destination_id=1,
+        destination=in_batches_of(9),
+        cursor=feed,
+        table=table,
+        calls=2,
+        includes_everyone=False,
+    )
     tally = deliver(house.workspace, house.context(), work)
     assert (tally.delivered, tally.complete) == (2, False)
     assert house.ledger.seeds["vip"].ranges == (Range("", "ann", 2), Range("bob", "cem", 2))
@@ -326,7 +346,14 @@ def test_when_a_seed_is_complete_the_main_feed_carries_the_audience_on(house: Ho
     with house.lease.transaction() as connection:
         feed = seeding(connection, house)
     house.next_run()
-    work = DeliveryJob("connect", 1, in_batches_of(2), feed, house.table({"ann": {"vip": True}}), 1)
+    work = DeliveryJob(
+        name="connect",
+        destination_id=1,
+        destination=in_batches_of(2),
+        cursor=feed,
+        table=house.table({"ann": {"vip": True}}),
+        calls=1,
+    )
     assert deliver(house.workspace, house.context(), work).complete
     assert house.ledger.seeds == {}
     assert house.ledger.active() == [Subscription("vip", since_run=2, backfill=False)]

@@ -74,7 +74,7 @@ class Store:
         suppressed: str | None = None,
         **options: Any,
     ) -> str:
-        facts = DeliveryInputs(rows(log), rows(refused), self.chains, suppressed)
+        facts = DeliveryInputs(log=rows(log), refused=rows(refused), chains=self.chains, suppressed=suppressed)
         return pending_calls(self.workspace, facts, feed, subscriptions, **options)
 
     def owed(self, feed: DeliveryCursor, *subscriptions: Subscription, **options: Any) -> Told:

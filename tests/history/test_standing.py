@@ -81,7 +81,7 @@ CASES: dict[
 @pytest.mark.parametrize("name", CASES)
 def test_a_property_is(name: str) -> None:
     versions, history, requests, feed, expected = CASES[name]
-    story = ReplayInput({"vip": versions}, {history[0].key: history})
+    story = ReplayInput(versions={"vip": versions}, subscriptions={history[0].key: history})
     feeds = {feed.seeding: feed}
     (line,) = delivery_status(
         story.versions, story.subscriptions, played(story, *requests), feeds, MAX_RUN, suppressed=False
@@ -90,7 +90,7 @@ def test_a_property_is(name: str) -> None:
 
 
 def test_all_that_is_due_is_withheld_from_a_suppressed_user() -> None:
-    story = ReplayInput({"vip": LEAVER}, {"vip": [terms()]})
+    story = ReplayInput(versions={"vip": LEAVER}, subscriptions={"vip": [terms()]})
     lines = delivery_status(
         story.versions,
         story.subscriptions,

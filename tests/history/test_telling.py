@@ -54,7 +54,7 @@ def terms(from_run: int = 1, *, key: str = "vip", seeding: bool = False, **how: 
 def request(run: int, command: str = "sync", **how: Any) -> Request:
     """Answered an hour after the run, which had told everyone everything up to the run before."""
     usual = {"position": run - 1, "attempted_run": run, "http_status": 200}
-    return Request(run, run, command, day(run), day(run, 1), **{**usual, **how})
+    return Request(id=run, run=run, command=command, committed_at=day(run), answered_at=day(run, 1), **{**usual, **how})
 
 
 def played(story: ReplayInput, *requests: Request) -> ReplayState:
@@ -171,13 +171,13 @@ HISTORIES: dict[str, tuple[ValueHistory, list[SubscriptionVersion], list[Request
 @pytest.mark.parametrize("name", HISTORIES)
 def test_a_user_is_told(name: str) -> None:
     versions, history, requests, expected = HISTORIES[name]
-    story = ReplayInput({"vip": versions}, {history[0].key: history})
+    story = ReplayInput(versions={"vip": versions}, subscriptions={history[0].key: history})
     assert calls(played(story, *requests)) == [(run, {"vip": value}, outcome) for run, value, outcome in expected]
 
 
 def test_all_that_changed_travels_in_one_call() -> None:
     versions = {"vip": LEAVER, "plan": trait("plan", '"free"', (3, '"pro"'))}
-    story = ReplayInput(versions, {key: [terms(key=key)] for key in versions})
+    story = ReplayInput(versions=versions, subscriptions={key: [terms(key=key)] for key in versions})
     told = played(story, request(1), request(3))
     assert calls(told) == [
         (1, {"vip": "true", "plan": '"free"'}, TOLD),
@@ -188,7 +188,7 @@ def test_all_that_changed_travels_in_one_call() -> None:
 
 def test_what_was_refused_goes_along_with_any_change_and_is_then_forgotten() -> None:
     versions = {"vip": MEMBER, "plan": trait("plan", '"free"', (3, '"pro"'))}
-    story = ReplayInput(versions, {key: [terms(key=key)] for key in versions})
+    story = ReplayInput(versions=versions, subscriptions={key: [terms(key=key)] for key in versions})
     refused = played(story, request(1, rejection=REFUSED))
     assert {key: each.value for key, each in refused.refused.items()} == {"vip": "true", "plan": '"free"'}
     told = played(story, request(1, rejection=REFUSED), request(3))
@@ -198,7 +198,7 @@ def test_what_was_refused_goes_along_with_any_change_and_is_then_forgotten() -> 
 
 def test_of_a_call_sent_without_a_property_the_rest_is_delivered() -> None:
     versions = {"vip": MEMBER, "bio": trait("bio", '"long"'), "plan": trait("plan", '"free"')}
-    story = ReplayInput(versions, {key: [terms(key=key)] for key in versions})
+    story = ReplayInput(versions=versions, subscriptions={key: [terms(key=key)] for key in versions})
     replayed = played(story, request(1, rejection=RejectedCall("too large", None, frozenset({"bio"}))))
     outcomes = [(sorted(call.values), call.outcome) for call in replayed.calls]
     assert outcomes == [(["plan", "vip"], CallOutcome.DELIVERED), (["bio"], CallOutcome.REFUSED)]
@@ -207,13 +207,17 @@ def test_of_a_call_sent_without_a_property_the_rest_is_delivered() -> None:
 
 def test_traits_that_travel_together_join_a_changed_one_unless_they_are_gone() -> None:
     versions = {"token": trait("token", '"a"', (2, '"b"')), "type": trait("type", '"ios"'), "os": trait("os", None)}
-    story = ReplayInput(versions, {key: [terms(key=key)] for key in versions}, companions=[("token", "type", "os")])
+    story = ReplayInput(
+        versions=versions,
+        subscriptions={key: [terms(key=key)] for key in versions},
+        companions=[("token", "type", "os")],
+    )
     assert calls(played(story, request(1), request(2)))[1:] == [(2, {"token": '"b"', "type": '"ios"'}, TOLD)]
 
 
 class TestSuppressed:
     SINCE_RUN_2 = Suppression("command", day(2), day(5))
-    STORY = ReplayInput({"vip": LEAVER}, {"vip": [terms()]}, [SINCE_RUN_2])
+    STORY = ReplayInput(versions={"vip": LEAVER}, subscriptions={"vip": [terms()]}, suppressions=[SINCE_RUN_2])
     KEPT_BACK = replace(request(3), id=None)
 
     def test_users_are_told_afterwards_what_was_kept_back(self) -> None:

@@ -149,8 +149,10 @@ def test_what_concerns_the_whole_run_decides_its_exit_code(field: str, code: int
 
 
 def test_the_feeds_of_a_destination_are_added_up() -> None:
-    main = DeliveryStats("connect", 5, delivered=3, refused=1, requests=2, retries=1, seconds=1.5, error="HTTP 401")
-    seed = DeliveryStats("connect", 2, delivered=2, requests=1, seconds=0.5)
+    main = DeliveryStats(
+        name="connect", calls=5, delivered=3, refused=1, requests=2, retries=1, seconds=1.5, error="HTTP 401"
+    )
+    seed = DeliveryStats(name="connect", calls=2, delivered=2, requests=1, seconds=0.5)
     assert destination_report("api", [main, seed], still_refused=4) == DestinationReport(
         "connect", "api", 7, 5, 1, 1, requests=3, retries=1, seconds=2.0, error="HTTP 401", still_refused=4
     )

@@ -21,7 +21,7 @@ from audience_sync.workspace import Workspace, quote_literal
 MAX_RUN = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryInputs:
     """The inputs of a delivery: tables in the workspace, and the stored snapshots by key.
 

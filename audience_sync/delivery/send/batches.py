@@ -124,7 +124,7 @@ class Batch:
         return self.calls[-1].user_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallReader:
     """The calls of an ``owed`` table. ``times``: when each run started (ISO 8601). ``told_since``: of each audience
     whose events are told, the run since which the destination is told of it: what everyone is told then is no event.

@@ -1,1 +1,1 @@
-"""Explain one user: values, where they come from, calls, answers, pending changes."""
+"""Explain one user: values and their origin, calls, answers and pending changes."""

@@ -1,4 +1,4 @@
-"""Under which other id is a user told of, and since when?"""
+"""Find the current id of a user whose id was merged into another one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audience_sync.workspace import Workspace, quote_literal
 
 @dataclass(frozen=True, slots=True)
 class CurrentId:
-    """``run``: since which a previous id is left alone where users can be joined; ``new_id``: who it is now."""
+    """The id that replaced another one. From ``run`` on nothing is sent under the previous id."""
 
     new_id: str
     run: int
@@ -26,10 +26,10 @@ class CurrentId:
 def current_id(
     connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str, run: int
 ) -> CurrentId | None:
-    """Whose previous id ``user`` was after a run; None where it was nobody's, as far as the store knows.
+    """Return the id that ``user`` had been merged into after a run; None if it was not merged.
 
-    ``properties``: all that the store has, by key. Reads all aliases: of each new id they name the previous ones. On
-    its way to the last id a user may have had others, which had the earlier ones as theirs.
+    ``properties``: all stored properties by key. This reads all aliases, which list the previous ids of each new id. A
+    user may have had several ids on the way to the last one; each of them lists the earlier ones.
     """
     if ALIAS_KEY not in properties:
         return None

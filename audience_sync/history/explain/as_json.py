@@ -1,4 +1,4 @@
-"""How is an explanation said to a program? The document of ``explain --json``."""
+"""Write an explanation as the document of ``explain --json``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from audience_sync.history.explain.status import PropertyStatus
 from audience_sync.history.explain.value_history import UNKNOWN, ValueChange, ValueHistory
 from audience_sync.model import PropertyKind
 
-#: Runs reject deeper values, an earlier version accepted them; Python can neither read nor write them.
+#: Runs refuse deeper values, but an earlier version stored them; Python can neither read nor write them.
 MAX_DEPTH = 100
 _SIGNS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 
 
 def explanation_json(found: Explanation) -> dict[str, Any]:
-    """The contract of ``explain --json`` (docs/commands/explain.md)."""
+    """Build the document that docs/commands/explain.md defines."""
     members = [each for each in found.versions.values() if each.definition.kind is PropertyKind.AUDIENCE]
     traits = [each for each in found.versions.values() if each.definition.kind is PropertyKind.COMPUTED_TRAIT]
     return {
@@ -43,14 +43,14 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
 
 
 def value_json(version: ValueChange) -> dict[str, Any]:
-    """``value_kept`` is false where the store no longer has the value."""
+    """Build the value; ``value_kept`` is false if the store no longer has it."""
     if version.value == UNKNOWN:
         return {"value": None, "value_kept": False}
     return {"value": None if version.value is None else _parsed(version.value)}
 
 
 def _parsed(text: str) -> Any:
-    """A stored value; of one that an earlier version accepted and no program reads easily, its text."""
+    """Parse a stored value; return the text of one that is too deep or too long to parse."""
     if _depth(text) > MAX_DEPTH:
         return text
     try:
@@ -60,7 +60,7 @@ def _parsed(text: str) -> Any:
 
 
 def _depth(text: str) -> int:
-    """How deep lists and objects are nested in a JSON text."""
+    """Count how deep lists and objects are nested in a JSON text."""
     deepest = depth = 0
     for sign in _SIGNS.finditer(text):
         depth += 1 if sign[0] in "[{" else -1 if sign[0] in "]}" else 0
@@ -121,14 +121,14 @@ def _answer_json(call: Call) -> dict[str, Any]:
 
 
 def http_status(call: Call) -> int | None:
-    """That of the user's own call: a request some of whose calls were refused has had several answers."""
+    """Return the status of the user's own call: a request with refused calls has had several answers."""
     if call.request.rejection and call.outcome is not CallOutcome.DELIVERED:
         return call.request.rejection.http_status
     return None if call.request.refused else call.request.http_status
 
 
 def reason(call: Call) -> str | None:
-    """What the destination said of the call, where it said something."""
+    """Return the destination's answer to the call, if it had a text."""
     if call.request.rejection and call.outcome is not CallOutcome.DELIVERED:
         return call.request.rejection.reason
     return None if call.request.refused else call.request.answer

@@ -1,4 +1,4 @@
-"""What is known of one user? Every audience and trait, and what each destination was told, answered and is owed."""
+"""Explain one user: audiences, traits, and the calls, answers and pending changes of each destination."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ Companions = Sequence[Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class LastDelivery:
-    """The last run that delivered to a destination, to whomever."""
+    """The last run that delivered to a destination, to any user."""
 
     run: int
     pending: int
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationView:
-    """``unanswered_since``: the run since which calls may have been sent whose answers were not recorded."""
+    """One destination and the user. ``unanswered_since``: the run from which calls may have no recorded answer."""
 
     name: str
     type: str
@@ -61,13 +61,14 @@ class DestinationView:
     unanswered_since: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What was known at a time. ``times``: when runs started. ``forgotten``: the run up to which requests are no
-    longer kept, 0 where all are. Of an erased user there is only ``erased_at``.
+    """The stored data on a user at a time. An erased user has only ``erased_at``.
 
-    ``absences``: by key, where the user is missing from the source and stays for now; ``holdouts``: where the user is
-    held out; both of the present only. ``joined``: which id the user has, where this is a previous one."""
+    ``times``: the start of each run. ``forgotten``: the run up to which requests were deleted, 0 if none. ``absences``:
+    by key, the audiences that ``min_stay`` keeps the user in. ``holdouts``: by key, the audiences that hold the user
+    out. Both describe the present only. ``current_id``: the id that replaced this one, if it was merged.
+    """
 
     user_id: str
     at: datetime
@@ -92,11 +93,11 @@ class Explanation:
         return any(each.holds_at(self.at) for each in self.suppressions)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Scope:
-    """Who is asked about, as of when (after which run), and what they had and were until then.
+    """The user, the time (after which run), and the values and suppressions until then.
 
-    ``forgotten``: the run up to which requests are no longer kept.
+    ``forgotten``: the run up to which requests were deleted.
     """
 
     user: str
@@ -112,16 +113,16 @@ class _Scope:
 def explain(
     store: Store, user: str, *, at: datetime | None, memory_limit: int, companions: Mapping[str, Companions]
 ) -> Explanation:
-    """All that the store says about a user, now or ``at`` a time; it only reads what concerns them.
+    """Explain a user now or ``at`` a time, from rows about this user alone.
 
-    ``companions``: by a destination's type, the traits that it is told together. Raises ForgottenError for a time
-    before what is kept.
+    ``companions``: the traits that a destination of each type receives together. Raises HistoryPrunedError for a time
+    whose changes were deleted.
     """
     moment = at or datetime.now(UTC)
     with Workspace(memory_limit) as workspace, store.reading() as connection:
         erased = erased_at(connection, user)
         if erased is not None:
-            return Explanation(user, moment, erased)
+            return Explanation(user_id=user, at=moment, erased_at=erased)
         run = MAX_RUN if at is None else run_at(connection, at)
         pruned = pruned_through(connection)
         forgotten = max(pruned[HistoryKind.CHANGES], pruned[HistoryKind.REQUESTS])
@@ -131,21 +132,32 @@ def explain(
         ever = {key: each for key, each in versions.items() if each.was_ever_present}
         joined = current_id(connection, workspace, known, user, run)
         on_lists = _suppressions(connection, user, moment)
-        asked = _Scope(user, moment, run, ever, on_lists, companions, forgotten, joined)
+        asked = _Scope(
+            user=user,
+            moment=moment,
+            run=run,
+            versions=ever,
+            suppressions=on_lists,
+            companions=companions,
+            forgotten=forgotten,
+            current_id=joined,
+        )
         snapshots = snapshots_of(connection, versions.values(), run, moment)
         return Explanation(
-            user,
-            moment,
-            None,
-            asked.suppressions,
-            versions,
-            snapshots,
-            [_view(connection, row.id, row.name, row.type, asked) for row in _destinations(connection, moment)],
-            _times(connection, versions.values(), snapshots.values()),
-            forgotten,
-            absences_of(connection, user) if at is None else {},
-            holdouts_of(connection, user) if at is None else {},
-            asked.current_id,
+            user_id=user,
+            at=moment,
+            erased_at=None,
+            suppressions=asked.suppressions,
+            versions=versions,
+            snapshots=snapshots,
+            destinations=[
+                _view(connection, row.id, row.name, row.type, asked) for row in _destinations(connection, moment)
+            ],
+            times=_times(connection, versions.values(), snapshots.values()),
+            forgotten=forgotten,
+            absences=absences_of(connection, user) if at is None else {},
+            holdouts=holdouts_of(connection, user) if at is None else {},
+            current_id=asked.current_id,
         )
 
 
@@ -155,33 +167,49 @@ def _destinations(connection: Connection, moment: datetime) -> Sequence[Row[Any]
 
 
 def _view(connection: Connection, destination: int, name: str, kind: str, scope: _Scope) -> DestinationView:
-    terms = read_subscription_history(connection, destination)
+    subscriptions = read_subscription_history(connection, destination)
     ids = {key: each.definition.id for key, each in scope.versions.items()}
-    seeded = {key: ids[key] for key, history in terms.items() if key in ids and any(each.seeding for each in history)}
-    reach = RequestQuery(connection, destination, scope.user, scope.moment, scope.forgotten, terms, seeded)
-    joined = scope.current_id.run if scope.current_id is not None and ALIAS_KEY in terms else None
-    story = ReplayInput(scope.versions, terms, scope.suppressions, scope.companions.get(kind, ()), joined)
-    told = replay(story, read_requests(reach, story.runs_with_changes(), scope.suppressions), scope.moment)
+    seeded = {
+        key: ids[key] for key, history in subscriptions.items() if key in ids and any(each.seeding for each in history)
+    }
+    query = RequestQuery(
+        connection=connection,
+        destination=destination,
+        user=scope.user,
+        until=scope.moment,
+        forgotten=scope.forgotten,
+        subscriptions=subscriptions,
+        seeded=seeded,
+    )
+    merged_run = scope.current_id.run if scope.current_id is not None and ALIAS_KEY in subscriptions else None
+    inputs = ReplayInput(
+        versions=scope.versions,
+        subscriptions=subscriptions,
+        suppressions=scope.suppressions,
+        companions=scope.companions.get(kind, ()),
+        merged_run=merged_run,
+    )
+    replayed = replay(inputs, read_requests(query, inputs.runs_with_changes(), scope.suppressions), scope.moment)
     if scope.forgotten and scope.run == MAX_RUN:
-        told.refused = _stored_values(connection, refused_values, destination, scope.user)
-        told.withheld = _stored_values(connection, withheld_values, destination, scope.user)
-    cursors = _cursors_after(read_destination_states(connection, [name])[name], terms, scope)
+        replayed.refused = _stored_values(connection, refused_values, destination, scope.user)
+        replayed.withheld = _stored_values(connection, withheld_values, destination, scope.user)
+    cursors = _cursors_after(read_destination_states(connection, [name])[name], subscriptions, scope)
     suppressed = any(each.holds_at(scope.moment) for each in scope.suppressions)
-    lines = delivery_status(
-        scope.versions, terms, told, cursors, scope.run, suppressed=suppressed, forgotten=scope.forgotten
+    statuses = delivery_status(
+        scope.versions, subscriptions, replayed, cursors, scope.run, suppressed=suppressed, forgotten=scope.forgotten
     )
     return DestinationView(
-        name,
-        kind,
-        lines if joined is None else merged_statuses(lines),
-        told,
-        _last_delivery(connection, name, scope.run),
-        min((each.attempted_run for each in cursors.values() if each.attempted_run), default=None),
+        name=name,
+        type=kind,
+        statuses=statuses if merged_run is None else merged_statuses(statuses),
+        replay=replayed,
+        last=_last_delivery(connection, name, scope.run),
+        unanswered_since=min((each.attempted_run for each in cursors.values() if each.attempted_run), default=None),
     )
 
 
 def _stored_values(connection: Connection, table: Table, destination: int, user: str) -> dict[str, ValueChange]:
-    """What did not get through, now: of runs whose requests are no longer kept only these tables say it."""
+    """Read the values that were not accepted, now: the requests of older runs may be deleted."""
     mine = (table.c.destination_id == destination) & (table.c.user_id == user)
     columns = (properties.c.key, table.c.run_id, table.c.value)
     query = select(*columns).join_from(table, properties).where(mine)
@@ -191,8 +219,10 @@ def _stored_values(connection: Connection, table: Table, destination: int, user:
 def _cursors_after(
     state: DestinationState, subscriptions: Mapping[str, Sequence[SubscriptionVersion]], scope: _Scope
 ) -> dict[str | None, DeliveryCursor]:
-    """How far each feed had got after a run; of a past one only the requests say it, and what is let go of of them
-    had been answered."""
+    """Return the cursors after a run, by seeded key (None: the main one).
+
+    For a past run they follow from the requests. Deleted requests had been answered.
+    """
     cursors, run = {each.seeding: each for each in (state.cursor, *state.seeds.values())}, scope.run
     if run == MAX_RUN:
         return cursors
@@ -206,7 +236,7 @@ def _cursors_after(
 
 
 def _last_delivery(connection: Connection, name: str, run: int) -> LastDelivery | None:
-    """By the view: of a run that is at work it says what is pending at this moment."""
+    """Read the last delivery from the view, which has the current number of pending calls during a run."""
     last = "(select max(run) from deliveries where destination = :name and run <= :run)"
     query = text(f"select run, pending, error from deliveries where destination = :name and run = {last}")
     row = connection.execute(query, {"name": name, "run": run}).first()
@@ -214,7 +244,7 @@ def _last_delivery(connection: Connection, name: str, run: int) -> LastDelivery 
 
 
 def _suppressions(connection: Connection, user: str, moment: datetime) -> list[Suppression]:
-    """The lists that the user was on by then, in the order of time."""
+    """Read the suppressions that had begun by then, in order of time."""
     now = select(suppressions.c.origin, suppressions.c.since, null()).where(suppressions.c.user_id == user)
     past = past_suppressions.c
     before = select(past.origin, past.since, past.until).where(past.user_id == user)

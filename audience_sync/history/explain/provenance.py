@@ -1,4 +1,4 @@
-"""Which snapshot says that a value is so, and which one said it last? What runs found, audience by audience."""
+"""Find the snapshot that a value comes from, and the last run that confirmed it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ _FROZEN = AudienceStatus.FROZEN.value
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a value rests on: counts of the snapshot that brought it, by name; the last run that found it still so (None
-    where no run says); and why a later snapshot was not taken, if one wasn't."""
+    """The snapshot that a value comes from: its counts by name, and the last run that confirmed the value.
+
+    ``problem``: why a later snapshot was not used, if one was not.
+    """
 
     counts: Mapping[str, int]
     confirmed_by: int | None = None
@@ -34,7 +36,7 @@ class Provenance:
 def snapshots_of(
     connection: Connection, versions: Iterable[ValueHistory], until: int, moment: datetime
 ) -> dict[str, Provenance]:
-    """By key, of the values as they were after the run ``until``, at this moment."""
+    """Find the provenance by key, of the values after the run ``until``."""
     audiences, traits = dict[str, int](), dict[str, int]()
     for each in versions:
         (audiences if each.definition.kind is PropertyKind.AUDIENCE else traits)[each.definition.key] = each.latest.run
@@ -42,7 +44,7 @@ def snapshots_of(
 
 
 def _trait_provenance(connection: Connection, since: Mapping[str, int], moment: datetime) -> dict[str, Provenance]:
-    """``since``: by key, the run that brought the value."""
+    """``since``: by key, the run that set the value."""
     columns = (runs.c.trait_users.label("users"), runs.c.trait_users_changed.label("changed"))
     rows = connection.execute(select(runs.c.id, *columns).where(runs.c.id.in_(set(since.values()))))
     found = {row.id: _counts(row, "users", "changed") for row in rows}
@@ -54,15 +56,15 @@ def _trait_provenance(connection: Connection, since: Mapping[str, int], moment: 
 
 
 def _audience_provenance(connection: Connection, since: Mapping[str, int], until: int) -> dict[str, Provenance]:
-    """``since``: by key, the run that brought the value."""
-    taken = _newest_run(until, run_audiences.c.status.in_(_USED)).label("taken")
-    query = select(properties.c.key, _newest_run(until).label("last"), taken).where(properties.c.key.in_(since))
+    """``since``: by key, the run that set the value."""
+    confirmed = _newest_run(until, run_audiences.c.status.in_(_USED)).label("confirmed")
+    query = select(properties.c.key, _newest_run(until).label("last"), confirmed).where(properties.c.key.in_(since))
     newest = connection.execute(query).all()
     found = _audience_rows(connection, [*since.items(), *((row.key, row.last) for row in newest)])
     return {
         row.key: Provenance(
             _counts(found.get((row.key, since[row.key])), "members", "entered", "left", "invalid"),
-            row.taken,
+            row.confirmed,
             _problem(found.get((row.key, row.last))),
         )
         for row in newest
@@ -70,14 +72,14 @@ def _audience_provenance(connection: Connection, since: Mapping[str, int], until
 
 
 def _newest_run(until: int, which: ColumnElement[bool] | None = None) -> ScalarSelect[Any]:
-    """The last run that looked at an audience."""
+    """Return a query for the last run that read an audience."""
     mine = (run_audiences.c.audience_key == properties.c.key) & (run_audiences.c.run_id <= until)
     found = select(run_audiences.c.run_id).where(mine, true() if which is None else which)
     return found.order_by(run_audiences.c.run_id.desc()).limit(1).correlate(properties).scalar_subquery()
 
 
 def _audience_rows(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Row[Any]]:
-    """What these runs found of these audiences."""
+    """Read the rows of these runs on these audiences."""
     audience = tuple_(run_audiences.c.audience_key, run_audiences.c.run_id)
     query = select(run_audiences, run_audiences.c.members_after.label("members")).where(audience.in_(set(wanted)))
     return {(row.audience_key, row.run_id): row for row in connection.execute(query)}

@@ -1,8 +1,8 @@
-"""What was one user told, and what are they owed? Worked out of the requests, as deliveries work out what to send.
+"""Reconstruct the calls and pending values of one user from the stored requests.
 
-No call is stored. Which requests a user was in reach of is; and what such a request carried for the user follows from
-the changes until its run, what had been told before it, and the subscription's terms at the time: the rule of
-``delivery/owed.py`` for one user.
+Calls are not stored, but requests are, with their range of users. The values that a request carried for a user follow
+from the changes until its run, the earlier requests, and the subscription at the time. It is the rule of
+``delivery/pending/pending.py``, for one user.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ SEED, RETRY = "seed", "retry"
 
 @dataclass(frozen=True, slots=True)
 class RejectedCall:
-    """A call that was not accepted. ``reason`` None: it was not sent, since the user had just been suppressed.
+    """A call that was not accepted. ``reason`` None: it was not sent, because the user had just been suppressed.
 
-    ``properties``: those that were refused, where the rest was sent; none where it was the whole call.
+    ``properties``: the refused ones, if the rest was sent; empty for the whole call.
     """
 
     reason: str | None
@@ -32,13 +32,13 @@ class RejectedCall:
     properties: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request in whose range the user is, and the state of its feed when it was made.
+    """A request with the user in its range, and the state of its cursor at that time.
 
-    ``id`` None: nothing was sent, the run kept back what it would have told a suppressed user. ``seeding``: the key
-    of the audience that it seeds. ``committed_at``: when its run's changes became durable, and it was settled who is
-    suppressed. ``refused``: how many calls of it were.
+    ``id`` None: the run sent nothing, because the user was suppressed. ``seeding``: the key of the audience that it
+    seeds. ``committed_at``: the commit of its run, after which a suppression counts for the next run. ``refused``: the
+    number of refused calls.
     """
 
     id: int | None
@@ -57,7 +57,7 @@ class Request:
 
 
 class CallOutcome(StrEnum):
-    """What became of a call; a withheld one was not sent."""
+    """The outcome of a call. A withheld call was not sent."""
 
     DELIVERED = "delivered"
     REFUSED = "refused"
@@ -66,7 +66,7 @@ class CallOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call about the user that got an answer, or was kept back."""
+    """A call about the user that was answered or withheld."""
 
     request: Request
     values: Mapping[str, ValueChange]
@@ -75,11 +75,11 @@ class Call:
 
 @dataclass(slots=True)
 class ReplayState:
-    """How one destination stands with one user.
+    """The state of one user at one destination.
 
-    ``believed``: by key, the call that told it last. ``refused`` and ``withheld``: what is kept of calls that didn't
-    get through. ``refusals``: the answers since the destination took a call with these values. ``reached``: the run
-    up to which the user has been told everything, by feed (None = the main one, or the key of a seeded audience).
+    ``last_accepted``: by key, the last accepted call. ``refused`` and ``withheld``: values that were not accepted.
+    ``refusals``: the refused calls since these values were last accepted. ``sent_through``: the run up to which the
+    user has been sent everything, by cursor (None: the main one, else the key of a seeded audience).
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -92,7 +92,7 @@ class ReplayState:
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """``until`` None: the user still is."""
+    """A time in which the user was suppressed. ``until`` None: still is."""
 
     origin: str
     since: datetime
@@ -102,7 +102,7 @@ class Suppression:
         return self.since <= moment and (self.until is None or moment < self.until)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayInput:
     """The values and subscriptions from which the calls of one destination about one user follow.
 
@@ -117,33 +117,33 @@ class ReplayInput:
     merged_run: int | None = None
 
     def runs_with_changes(self) -> list[int]:
-        """The runs at which something to tell may have come up: a value, or that the destination is told of it."""
+        """Return the runs at which a value or a subscription changed."""
         runs = {change.run for each in self.versions.values() for change in (each.first, *each.changes)}
         return sorted(runs | {each.from_run for history in self.subscriptions.values() for each in history})
 
 
 def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime) -> ReplayState:
-    """Go through the requests in their order, those until then."""
-    told, news_at = ReplayState(), inputs.runs_with_changes()
+    """Replay the requests in order, and return the state at ``until``."""
+    state, change_runs = ReplayState(), inputs.runs_with_changes()
     seen: dict[str | None, int] = {}
     for request in requests:
         if inputs.merged_run is not None and request.run >= inputs.merged_run:
             break
-        _withhold_refused(told, inputs.suppressions, request.answered_at)
-        reached = max(told.sent_through.get(request.seeding, 0), request.position)
+        _withhold_refused(state, inputs.suppressions, request.answered_at)
+        reached = max(state.sent_through.get(request.seeding, 0), request.position)
         if request.seeding and request.command != SEED and not reached:
-            continue  # it only keeps those up to date whom the seed has reached
-        new = bisect_right(news_at, request.run) > bisect_right(news_at, seen.get(request.seeding, 0))
-        if new or (request.retried and told.refused) or (told.withheld and not _is_suppressed(request, inputs)):
-            _apply_request(told, request, reached, inputs)
+            continue  # it only updates users whom the seed has reached
+        new = bisect_right(change_runs, request.run) > bisect_right(change_runs, seen.get(request.seeding, 0))
+        if new or (request.retried and state.refused) or (state.withheld and not _is_suppressed(request, inputs)):
+            _apply_request(state, request, reached, inputs)
         seen[request.seeding] = request.run
         if request.id is not None:
-            told.sent_through[request.seeding] = max(reached, request.run)
-    _withhold_refused(told, inputs.suppressions, until)
-    if inputs.merged_run is not None:  # what was not taken went with the user
-        told.refused.clear()
-        told.withheld.clear()
-    return told
+            state.sent_through[request.seeding] = max(reached, request.run)
+    _withhold_refused(state, inputs.suppressions, until)
+    if inputs.merged_run is not None:  # values that were not accepted moved to the new id
+        state.refused.clear()
+        state.withheld.clear()
+    return state
 
 
 def _apply_request(state: ReplayState, request: Request, reached: int, inputs: ReplayInput) -> None:
@@ -168,7 +168,7 @@ def _apply_request(state: ReplayState, request: Request, reached: int, inputs: R
 
 
 def _join_companions(values: dict[str, ValueChange], here: Collection[str], run: int, inputs: ReplayInput) -> None:
-    """Traits that mean something only together travel together: the unchanged ones join the changed ones."""
+    """Add the unchanged traits of a group whose traits have a meaning only together."""
     for group in inputs.companions:
         known = {key: then for key in group if key in here and (then := inputs.versions[key].until(run))}
         if not values.keys().isdisjoint(known):
@@ -178,7 +178,7 @@ def _join_companions(values: dict[str, ValueChange], here: Collection[str], run:
 def _outcomes(
     values: Mapping[str, ValueChange], request: Request, inputs: ReplayInput
 ) -> Iterator[tuple[Mapping[str, ValueChange], CallOutcome]]:
-    """What became of the call: of all of it, or of what was sent and of what it was sent without."""
+    """Yield the outcome of the call: of the whole, or of the sent and of the refused properties."""
     outcome = _outcome(request, inputs)
     without = request.rejection.properties if request.rejection else frozenset[str]()
     refused = {key: version for key, version in values.items() if key in without}
@@ -221,7 +221,7 @@ def _record_call(state: ReplayState, call: Call) -> None:
 
 
 def _withhold_refused(state: ReplayState, suppressions: Sequence[Suppression], until: datetime) -> None:
-    """What a user was refused before they were suppressed is kept for the day when they no longer are."""
+    """Move refused values to the withheld ones if the user was suppressed after the refusal."""
     if not state.refused:
         return
     refused_at = state.refusals[-1].request.answered_at
@@ -232,7 +232,7 @@ def _withhold_refused(state: ReplayState, suppressions: Sequence[Suppression], u
 
 
 def _merge_newer(values: dict[str, ValueChange], others: Mapping[str, ValueChange], keys: Iterable[str]) -> None:
-    """Put values among these, those of the given keys; the newer one stays."""
+    """Merge other values of the given keys into ``values``; the newer one stays."""
     for key in keys:
         other = others.get(key)
         if other is not None and (key not in values or other.run > values[key].run):
@@ -242,7 +242,7 @@ def _merge_newer(values: dict[str, ValueChange], others: Mapping[str, ValueChang
 def active_subscriptions(
     subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: int, seeding: str | None
 ) -> dict[str, SubscriptionVersion]:
-    """What a feed tells in a run, by key."""
+    """Return the subscriptions that a cursor serves in a run, by key."""
     found = {key: version_at(history, run) for key, history in subscriptions.items()}
     return {
         key: each
@@ -260,16 +260,16 @@ def version_at(history: Sequence[SubscriptionVersion], run: int) -> Subscription
 def pending_version(
     versions: ValueHistory, version: SubscriptionVersion, reached: int, run: int, attempted_run: int | None
 ) -> ValueChange | None:
-    """What a run has to tell of a property, to a user who has been told everything up to the run ``reached``."""
+    """Return the value that a run has to send to a user who has been sent everything up to the run ``reached``."""
     known = versions.until(run)
     if known is None:
         return None
-    told = version.subscription
-    behind = told.since_run > reached and (told.backfill or told.sent_through is not None)
-    floors = [each for each in (attempted_run, told.sent_through) if each is not None]
-    floor = min(floors, default=MAX_RUN) if behind else max(reached, told.since_run)
-    everyone = behind and told.backfill
+    subscription = version.subscription
+    behind = subscription.since_run > reached and (subscription.backfill or subscription.sent_through is not None)
+    floors = [each for each in (attempted_run, subscription.sent_through) if each is not None]
+    floor = min(floors, default=MAX_RUN) if behind else max(reached, subscription.since_run)
+    everyone = behind and subscription.backfill
     if not (known.changes and known.latest.run > floor) and not (everyone and known.is_present):
         return None
-    again = everyone and told.sent_through is not None
-    return ValueChange(max(known.latest.run, told.since_run) if again else known.latest.run, known.latest.value)
+    again = everyone and subscription.sent_through is not None
+    return ValueChange(max(known.latest.run, subscription.since_run) if again else known.latest.run, known.latest.value)

@@ -1,7 +1,7 @@
-"""Which requests had a user in their range, and which runs kept back what they would have told them?
+"""Find the requests with a user in their range, and the runs that withheld the user's values.
 
-Of ten thousand runs only a few had anything to tell a user: it is known at which runs something came up, and only the
-first request after each is looked up.
+Only a few of ten thousand runs had values for one user. The runs at which a value or a subscription changed are
+listed first, and only the first request after each is read.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from audience_sync.history.explain.replay import RETRY, SEED, RejectedCall, Requ
 from audience_sync.model import RunStatus
 from audience_sync.store.tables import properties, rejected_calls, requests, run_audiences, run_destinations, runs
 
-#: How a run that was not broken off may end: of one that was, nobody had counted what was left.
+#: The statuses of completed runs. An interrupted run has no count of pending calls.
 _ENDED = (RunStatus.SUCCEEDED.value, RunStatus.PARTIAL.value, RunStatus.HELD.value)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestQuery:
-    """What a destination told a user until a moment. ``forgotten``: the run up to which requests are no longer kept.
-    ``subscriptions``: the destination's. ``seeded``: the ids of the audiences that were ever seeded by hand, by key."""
+    """A query for the requests of a destination with a user in their range, until a moment.
+
+    ``forgotten``: the run up to which requests were deleted. ``seeded``: by key, the ids of audiences that were ever
+    seeded.
+    """
 
     connection: Connection
     destination: int
@@ -41,20 +44,22 @@ class RequestQuery:
 
 @dataclass(frozen=True, slots=True)
 class _CursorRequests:
-    """The main feed (``seeding`` None) or that of an audience that is seeded, and its requests."""
+    """The requests of the main cursor (``seeding`` None) or of a seeded audience."""
 
     seeding: str | None
     requests: ColumnElement[bool]
 
 
-def read_requests(lookup: RequestQuery, news: Collection[int], suppressions: Sequence[Suppression]) -> list[Request]:
-    """In the order of time. ``news``: the runs at which something to tell the user may have come up."""
+def read_requests(
+    lookup: RequestQuery, change_runs: Collection[int], suppressions: Sequence[Suppression]
+) -> list[Request]:
+    """Read the requests in order of time. ``change_runs``: the runs at which a value or subscription changed."""
     connection, here = lookup.connection, requests.c.destination_id == lookup.destination
     found, again = list[Request](), _repeat_runs(lookup, suppressions)
     for seeding, audience in [(None, None), *lookup.seeded.items()]:
         mine = requests.c.seeding_id.is_(None) if audience is None else requests.c.seeding_id == audience
         cursor = _CursorRequests(seeding, here & mine)
-        occasions = sorted({*news, *again, *(_runs_by(connection, SEED) if seeding else ())})
+        occasions = sorted({*change_runs, *again, *(_runs_by(connection, SEED) if seeding else ())})
         found += _first_after_each(occasions, partial(_sent_request, lookup, cursor))
         for each in suppressions:
             found += _first_after_each(occasions, partial(_withheld_request, lookup, cursor, each))
@@ -62,7 +67,7 @@ def read_requests(lookup: RequestQuery, news: Collection[int], suppressions: Seq
 
 
 def _repeat_runs(lookup: RequestQuery, suppressions: Sequence[Suppression]) -> set[int]:
-    """Runs that may have told what was refused or withheld before, without any news."""
+    """Return the runs that may have sent refused or withheld values again, without a change."""
     connection = lookup.connection
     first = select(func.min(runs.c.id))
     freed = {
@@ -80,7 +85,7 @@ def _runs_by(connection: Connection, command: str) -> Sequence[int]:
 
 
 def _first_after_each(occasions: Sequence[int], first: Callable[[int], Request | None]) -> list[Request]:
-    """``first``: the first request of a run or a later one."""
+    """Return the first request at or after each run. ``first`` reads one."""
     found = list[Request]()
     for occasion in occasions:
         if found and occasion <= found[-1].run:
@@ -97,19 +102,19 @@ def _sent_request(lookup: RequestQuery, cursor: _CursorRequests, run: int) -> Re
     if row is None:
         return None
     return Request(
-        row.id,
-        row.run_id,
-        row.command,
-        row.committed_at,
-        row.answered_at,
-        cursor.seeding,
-        row.position or 0,
-        row.attempted_run,
-        bool(row.retried),
-        row.refused,
-        row.http_status,
-        row.answer,
-        _rejected_call(lookup, row) if row.untaken is not None else None,
+        id=row.id,
+        run=row.run_id,
+        command=row.command,
+        committed_at=row.committed_at,
+        answered_at=row.answered_at,
+        seeding=cursor.seeding,
+        position=row.position or 0,
+        attempted_run=row.attempted_run,
+        retried=bool(row.retried),
+        refused=row.refused,
+        http_status=row.http_status,
+        answer=row.answer,
+        rejection=_rejected_call(lookup, row) if row.rejected_user is not None else None,
     )
 
 
@@ -122,19 +127,19 @@ def _rejected_call(lookup: RequestQuery, row: Row[Any]) -> RejectedCall:
 
 
 def _in_range(lookup: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
-    """Of a run's requests the first that ends at the user or later: no other can have them in its range."""
+    """Return a query for the first request of each run that ends at the user or later: only it can include the user."""
     candidate = (
         select(requests.c.id)
         .where(requests.c.run_id == runs.c.id, cursor.requests, requests.c.through_user >= lookup.user)
-        .order_by(requests.c.through_user, requests.c.after_user)  # where a user was erased two may end at one
+        .order_by(requests.c.through_user, requests.c.after_user)  # after an erasure two requests may have the same end
         .limit(1)
         .correlate(runs)
         .scalar_subquery()
     )
     theirs = (rejected_calls.c.request_id == requests.c.id) & (rejected_calls.c.user_id == lookup.user)
-    untaken = (rejected_calls.c.user_id.label("untaken"), rejected_calls.c.http_status.label("their_status"))
+    rejected = (rejected_calls.c.user_id.label("rejected_user"), rejected_calls.c.http_status.label("their_status"))
     return (
-        select(requests, runs.c.command, runs.c.committed_at, rejected_calls.c.reason, *untaken)
+        select(requests, runs.c.command, runs.c.committed_at, rejected_calls.c.reason, *rejected)
         .add_columns(rejected_calls.c.refused_properties)
         .select_from(runs)
         .join(requests, requests.c.id == candidate)
@@ -149,27 +154,39 @@ def _in_range(lookup: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
 def _withheld_request(
     lookup: RequestQuery, cursor: _CursorRequests, suppression: Suppression, run: int
 ) -> Request | None:
-    """What a run did while the user was suppressed: over each feed it kept back what there was to tell."""
+    """Return the first run that withheld the user's values, for this cursor and suppression."""
     while row := lookup.connection.execute(
         _while_suppressed(lookup, cursor, suppression).where(runs.c.id >= run)
     ).first():
         if cursor.seeding in _cursor_keys(row, lookup.subscriptions):
             since = row.attempted_run if row.attempted_run and row.attempted_run <= row.id else None
             at = row.committed_at
-            return Request(None, row.id, row.command, at, at, cursor.seeding, row.told or 0, since)
+            return Request(
+                id=None,
+                run=row.id,
+                command=row.command,
+                committed_at=at,
+                answered_at=at,
+                seeding=cursor.seeding,
+                position=row.position or 0,
+                attempted_run=since,
+            )
         run = row.id + 1
     return None
 
 
 def _while_suppressed(lookup: RequestQuery, cursor: _CursorRequests, suppression: Suppression) -> Select[Any]:
-    """The runs that delivered then. What had been attempted over the feed, the next request over it knows; ``told``:
-    the run up to which everyone had been told before."""
+    """Return a query for the runs that delivered during a suppression.
+
+    The next request of the cursor has its ``attempted_run``. ``position``: the run up to which every user had been sent
+    everything.
+    """
     known = select(requests.c.attempted_run).where(cursor.requests, requests.c.run_id >= runs.c.id)
     attempted = known.order_by(requests.c.run_id).limit(1).correlate(runs).scalar_subquery()
     committed = runs.c.committed_at
     return (
         select(runs.c.id, runs.c.command, committed, run_audiences.c.audience_key, attempted.label("attempted_run"))
-        .add_columns((_last_complete_run(lookup) if cursor.seeding is None else literal(0)).label("told"))
+        .add_columns((_last_complete_run(lookup) if cursor.seeding is None else literal(0)).label("position"))
         .join_from(runs, run_destinations, run_destinations.c.run_id == runs.c.id)
         .outerjoin(run_audiences, (run_audiences.c.run_id == runs.c.id) & (runs.c.command == SEED))
         .where(run_destinations.c.destination_id == lookup.destination, committed <= lookup.until)
@@ -181,13 +198,13 @@ def _while_suppressed(lookup: RequestQuery, cursor: _CursorRequests, suppression
 
 
 def _has_delivered() -> ColumnElement[bool]:
-    """Whether the run came to its deliveries; one that was broken off may only have planned them."""
+    """Return a condition for runs that began to deliver; an interrupted one may only have planned it."""
     planned = run_destinations.c
     return (planned.requests > 0) | (planned.pending == 0) | runs.c.status.in_(_ENDED)
 
 
 def _last_complete_run(lookup: RequestQuery) -> ScalarSelect[Any]:
-    """The last run that told this destination all it had to."""
+    """Return a query for the last earlier run that left nothing pending at this destination."""
     earlier, delivered = runs.alias("earlier"), run_destinations.alias("delivered")
     whole = (delivered.c.pending == 0) & delivered.c.error.is_(None) & earlier.c.status.in_(_ENDED)
     return (
@@ -203,7 +220,7 @@ def _last_complete_run(lookup: RequestQuery) -> ScalarSelect[Any]:
 
 
 def _cursor_keys(row: Row[Any], subscriptions: Mapping[str, Sequence[SubscriptionVersion]]) -> list[str | None]:
-    """Those over which a run tells: that of the audience it seeds, or all."""
+    """Return the cursors that a run delivers: that of the audience it seeds, or all."""
     open_seeds = [key for key, history in subscriptions.items() if (now := version_at(history, row.id)) and now.seeding]
     if row.command == SEED:
         return [row.audience_key if row.audience_key in open_seeds else None]

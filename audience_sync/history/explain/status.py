@@ -1,4 +1,4 @@
-"""How does a destination stand with one user, property by property: told, owed, refused, withheld, or why not?"""
+"""Derive the delivery state of each property of a user at a destination."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DeliveryState(StrEnum):
     NOTHING = "nothing"  # the user never had a value to send
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PropertyStatus:
     """``sent``: the last accepted call with the property. ``pending``: a pending, refused or withheld value."""
 
@@ -48,8 +48,10 @@ def delivery_status(
     suppressed: bool,
     forgotten: int = 0,
 ) -> list[PropertyStatus]:
-    """A line for each property of which the user ever had a value, after a run. ``cursors``: how far each has got.
-    ``forgotten``: the run up to which requests are no longer kept."""
+    """Return the state of each property of which the user ever had a value, after a run.
+
+    ``cursors``: by seeded key (None: the main one). ``forgotten``: the run up to which requests were deleted.
+    """
     due: dict[str, tuple[DeliveryState, ValueChange]] = {
         key: (DeliveryState.REFUSED, each) for key, each in replay.refused.items()
     }
@@ -74,9 +76,12 @@ def delivery_status(
 
 
 def merged_statuses(lines: Sequence[PropertyStatus]) -> list[PropertyStatus]:
-    """The same of a previous id, where the destination has joined it with the new one: nothing more is to be told."""
-    over = (DeliveryState.NOT_SUBSCRIBED, DeliveryState.ENDED)
-    return [each if each.state in over else PropertyStatus(each.key, DeliveryState.MERGED, each.sent) for each in lines]
+    """Mark the properties of a merged id: nothing more is sent for them."""
+    unsent = (DeliveryState.NOT_SUBSCRIBED, DeliveryState.ENDED)
+    return [
+        each if each.state in unsent else PropertyStatus(key=each.key, state=DeliveryState.MERGED, sent=each.sent)
+        for each in lines
+    ]
 
 
 def _property_status(
@@ -88,15 +93,15 @@ def _property_status(
     run: int,
     forgotten: int,
 ) -> PropertyStatus:
-    believed, now = state.last_accepted.get(key), version_at(terms, run)
+    accepted, now = state.last_accepted.get(key), version_at(terms, run)
     if now is None:
-        return PropertyStatus(key, DeliveryState.NOT_SUBSCRIBED)
+        return PropertyStatus(key=key, state=DeliveryState.NOT_SUBSCRIBED)
     if now.subscription.ended_run is not None:
-        return PropertyStatus(key, DeliveryState.ENDED, believed, ended_run=now.subscription.ended_run)
+        return PropertyStatus(key=key, state=DeliveryState.ENDED, sent=accepted, ended_run=now.subscription.ended_run)
     if due:
-        return PropertyStatus(key, due[0], believed, due[1])
-    told_long_ago = versions.changes and now.subscription.since_run < versions.latest.run <= forgotten
-    if believed or told_long_ago or pending_version(versions, now, 0, run, None):  # the request may no longer be kept
-        return PropertyStatus(key, DeliveryState.SENT, believed)
+        return PropertyStatus(key=key, state=due[0], sent=accepted, pending=due[1])
+    sent_before_pruning = versions.changes and now.subscription.since_run < versions.latest.run <= forgotten
+    if accepted or sent_before_pruning or pending_version(versions, now, 0, run, None):  # the request may be deleted
+        return PropertyStatus(key=key, state=DeliveryState.SENT, sent=accepted)
     baseline = versions.is_present and not now.subscription.backfill
-    return PropertyStatus(key, DeliveryState.BASELINE if baseline else DeliveryState.NOTHING)
+    return PropertyStatus(key=key, state=DeliveryState.BASELINE if baseline else DeliveryState.NOTHING)

@@ -1,4 +1,4 @@
-"""Which values has one user had, since which run? Of every audience and computed trait."""
+"""Read the values of one user, with their runs, for every audience and computed trait."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from audience_sync.store.snapshots.point_lookup import base_rows
 from audience_sync.store.tables import changes, installation, members
 from audience_sync.workspace import Workspace
 
-#: The first value where it was not kept: by an earlier version of the program, or by `retention`.
+#: Stands for a first value that is not stored: an earlier version did not keep it, or `retention` deleted it.
 UNKNOWN = "?"
 TRUE, FALSE = "true", "false"
 
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """A value (JSON text; None = there is none, or UNKNOWN) since a run."""
+    """A value since a run: JSON text, None for no value, or UNKNOWN."""
 
     run: int
     value: str | None
@@ -30,14 +30,14 @@ class ValueChange:
 
 @dataclass(frozen=True, slots=True)
 class ValueHistory:
-    """What one user had of a property: as the run that created it found it, and every change since."""
+    """The values of one user: the first one, from the run that created the property, and every change since."""
 
     definition: Property
     first: ValueChange
     changes: tuple[ValueChange, ...] = ()
 
     def until(self, run: int) -> ValueHistory | None:
-        """The same as it was known after a run; None where that was before the property's creation."""
+        """Return the history up to a run; None before the run that created the property."""
         if run < self.first.run:
             return None
         return ValueHistory(self.definition, self.first, tuple(each for each in self.changes if each.run <= run))
@@ -48,18 +48,18 @@ class ValueHistory:
 
     @property
     def latest_loaded_from(self) -> str | None:
-        """Where the snapshot was loaded from that says so; None where that is not kept."""
+        """Return where the snapshot with the latest value was loaded from; None if it is not stored."""
         since = self.definition.loaded_from_run
         return self.definition.loaded_from if since is not None and self.latest.run >= since else None
 
     @property
     def was_ever_present(self) -> bool:
-        """Whether the user ever was a member, or had a value."""
+        """Return whether the user ever was a member or had a value."""
         return bool(self.changes) or self.first.value is not None
 
     @property
     def is_present(self) -> bool:
-        """Whether the user is a member now, or has a value."""
+        """Return whether the user is a member now or has a value."""
         absent = FALSE if self.definition.kind is PropertyKind.AUDIENCE else None
         return self.latest.value not in (None, absent)
 
@@ -67,8 +67,10 @@ class ValueHistory:
 def read_versions(
     connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str, *, forgotten: int = 0
 ) -> dict[str, ValueHistory]:
-    """By key. The log tells what changed; of what never did, the members table and the snapshots know the value.
-    ``forgotten``: of the changes up to this run only the newest are kept."""
+    """Read the histories by key: from the log of changes, or from members and snapshots if nothing changed.
+
+    ``forgotten``: of the changes up to this run, only the newest are stored.
+    """
     log = _logged_changes(connection, user)
     unchanged = [each for each in properties.values() if each.id not in log]
     values = _from_members(connection, unchanged, user)
@@ -92,7 +94,7 @@ def _logged_changes(connection: Connection, user: str) -> dict[int, list[Row[Any
 
 
 def _history_from_log(definition: Property, log: Sequence[Row[Any]], forgotten: int) -> ValueHistory:
-    """The first change says what was before it: whoever left an audience had been in it from the start."""
+    """Derive the first value from the first change: a user who left had been a member from the start."""
     before: str | None = log[0].before
     first: str | None
     if log[0].run_id <= forgotten:
@@ -107,7 +109,7 @@ def _history_from_log(definition: Property, log: Sequence[Row[Any]], forgotten: 
 
 
 def _from_members(connection: Connection, properties: Sequence[Property], user: str) -> dict[int, str | None]:
-    """The values of audiences, where the table of members is kept."""
+    """Read the values of audiences from the table of members, if the store has it."""
     ids = [each.id for each in properties if each.kind is PropertyKind.AUDIENCE]
     if not connection.execute(select(installation.c.members_table)).scalar_one():
         return {}

@@ -46,12 +46,12 @@ def delivery_context(
     ids = dependencies.store.read_with_retry(property_ids)
     latecomers = RecentSuppressions(partial(_suppressed_lately, dependencies.store, datetime.now(UTC)))
     return DeliveryContext(
-        lease,
-        RunId(plan.run),
-        plan.stored.installation,
-        times,
-        ids,
-        progress.delivering,
+        lease=lease,
+        run=RunId(plan.run),
+        installation=plan.stored.installation,
+        times=times,
+        property_ids=ids,
+        progress=progress.delivering,
         nonces=nonces,
         recently_suppressed=latecomers,
         mask=lambda text: truncate(mask_secrets(text, dependencies.settings.secrets)),
@@ -118,7 +118,7 @@ def _deliver_one(
     within: Any,
 ) -> list[DeliveryStats]:
     if plan.suppressed.error:
-        return [DeliveryStats(each.state.name, each.calls, error=plan.suppressed.error) for each in shares]
+        return [DeliveryStats(name=each.state.name, calls=each.calls, error=plan.suppressed.error) for each in shares]
     with span("deliver", parent=within, run=plan.run, destination=shares[0].state.name):
         tallies = [deliver(workspace, context, _delivery(each, request, plan)) for each in shares]
         set_span_attributes(
@@ -131,12 +131,12 @@ def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> D
     state = pending.state
     assert state.id is not None
     return DeliveryJob(
-        state.name,
-        state.id,
-        plan.destinations[state.name],
-        pending.cursor,
-        pending.table,
-        pending.calls,
+        name=state.name,
+        destination_id=state.id,
+        destination=plan.destinations[state.name],
+        cursor=pending.cursor,
+        table=pending.table,
+        calls=pending.calls,
         includes_everyone=pending.includes_everyone,
         max_calls=_max_calls(pending, request, plan),
         rate=request.limits.users_per_second,

@@ -132,12 +132,12 @@ def pending_for(
     table = pending_calls(
         workspace,
         DeliveryInputs(
-            inputs.log,
-            refused,
-            inputs.chains,
-            inputs.suppressed,
-            withheld,
-            inputs.aliases if destination.has_alias else None,
+            log=inputs.log,
+            refused=refused,
+            chains=inputs.chains,
+            suppressed=inputs.suppressed,
+            withheld=withheld,
+            aliases=inputs.aliases if destination.has_alias else None,
         ),
         cursor,
         subscriptions,

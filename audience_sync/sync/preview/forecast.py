@@ -94,7 +94,13 @@ def forecast(
     sizes = [each for each in (most, max_batch_users(rate)) if each is not None]
     for share in shares:
         calls = CallReader(
-            workspace, share.table, installation, name, times, share.event_start_runs(destination), nonces
+            workspace=workspace,
+            table=share.table,
+            installation=installation,
+            destination=name,
+            times=times,
+            event_start_runs=share.event_start_runs(destination),
+            nonces=nonces,
         )
         found.calls += share.calls if most is None else min(most, share.calls)
         found.withheld += share.withheld_users

@@ -15,8 +15,9 @@ from audience_sync.sources.storage.resolve_names import LocalFolder, file_words
 
 
 def refuse_project_files(settings: Settings, config: str) -> None:
-    """Raise ConfigError with each pair of options that name one file, where one of them is written, and with each
-    option whose file exists with content of another kind.
+    """Raise ConfigError for two options with the same file, if one of them is written.
+
+    Also for an option whose file exists with content of another kind.
     """
     shared = shared_paths(_uses(settings, config))
     known = {each.path for each in shared}
@@ -25,7 +26,7 @@ def refuse_project_files(settings: Settings, config: str) -> None:
 
 
 def refuse_store_file(settings: Settings, config: str) -> None:
-    """Raise ConfigError where the store is a file that the project reads: for commands that write the store alone."""
+    """Raise ConfigError if the store is a file that the project reads, for commands that only write the store."""
     store = list(database_uses("store", settings.store, is_written=True))
     coming = (use for each in store for use in _entries_that_would_read(settings, each.path))
     if problems := shared_paths([*_read(settings, config), *coming, *store]):
@@ -33,7 +34,7 @@ def refuse_store_file(settings: Settings, config: str) -> None:
 
 
 def output_problem(settings: Settings, config: str, outputs: Sequence[FileUse]) -> Problem | None:
-    """Why a command may not write these files, whether they exist or not. All have one option."""
+    """The problem with writing these files of one option, or None. They need not exist."""
     problems = shared_paths(_uses(settings, config, *outputs))
     return next((each for each in problems if outputs and each.path == outputs[0].option), None)
 
@@ -81,7 +82,7 @@ def _read(settings: Settings, config: str) -> Iterator[FileUse]:
             if option not in options.written_files and value != settings.ca_file  # which every destination has
         )
     for option, folder, word in _local_names(settings):
-        with suppress(OSError):  # a folder that can't be listed is the reader's to report
+        with suppress(OSError):  # reading reports a folder that can't be listed
             yield from (FileUse(option, str(path)) for path in folder.paths(word))
 
 
@@ -95,7 +96,7 @@ def _entries_that_would_read(settings: Settings, path: str) -> Iterator[FileUse]
 
 
 def _local_names(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:
-    """Names, globs and folders of local files, by the option that has them."""
+    """Names, globs and folders of local files, each with its option."""
     for part in ("audiences", "computed_traits", "suppressed", "aliases"):
         for index, entry in enumerate(getattr(settings, part)):
             source = settings.sources.get(entry.source)

@@ -54,7 +54,7 @@ COMMANDS = {name: command for group in GROUPS.values() for name, command in grou
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is run, or its own help is asked for."""
+    """A group that imports a command only to run it or to show its help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -113,7 +113,7 @@ class LazyGroup(click.Group):
 @click.option("-v", "--verbose", is_flag=True, help="Log more on stderr.")
 @click.pass_context
 def group(context: click.Context, /, **options: Any) -> None:
-    """Turn audiences and computed traits into live user properties: every user first, then only the changes."""
+    """Sync audiences and computed traits to your destinations: all users first, then only the changes."""
     from audience_sync.cli.base.options import GlobalOptions
 
     context.obj = GlobalOptions(**options)
@@ -121,7 +121,7 @@ def group(context: click.Context, /, **options: Any) -> None:
 
 def main() -> None:
     """Run the command and exit with its code (docs/commands.md)."""
-    if "schedule" in sys.argv[1:]:  # until it can read its config again, SIGHUP is none that ends it
+    if "schedule" in sys.argv[1:]:  # until the scheduler handles SIGHUP, it must not end the process
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from audience_sync.cli.base.errors import run
     from audience_sync.cli.base.garbage import collect_garbage_rarely

@@ -209,8 +209,8 @@ def test_whoever_is_held_out_stays_so(vip: Project) -> None:
         ("vip=silver", GOLD, "--move-key vip=silver: the config has no audience with the key 'silver'"),
         ("vip=gold", VIP, "--move-key vip=gold: the config still has the key 'vip'"),
         ("vip=gold", {**VIP, "name": "Best"}, "--move-key vip=gold: the config has no audience with the key 'gold'"),
-        ("vip", GOLD, "'vip' is no OLD=NEW"),
-        ("vip=vip", GOLD, "'vip=vip' is no OLD=NEW"),
+        ("vip", GOLD, "'vip' is not OLD=NEW"),
+        ("vip=vip", GOLD, "'vip=vip' is not OLD=NEW"),
     ],
 )
 def test_a_wrong_use_ends_with_2_and_changes_nothing(vip: Project, move: str, audience: Any, words: str) -> None:

@@ -227,7 +227,7 @@ def test_a_run_that_breaks_off_is_told_once_and_that_runs_work_again(vip: Projec
     assert vip.run_afresh("sync").code == 3
     ((title, lines),) = people.told()
     assert title == "audience-sync run 2: 1 failed"
-    assert lines[0].startswith("FAILED run: an error that audience-sync did not expect: RuntimeError")
+    assert lines[0].startswith("FAILED run: an unexpected error: RuntimeError")
     assert "ada" not in lines[0]
     assert vip.run_afresh("sync").code == 3
     assert people.told() == []

@@ -29,7 +29,7 @@ WORDS = {
     "a secret on a later line": ('fail("no\\n" + KEY)', "RuntimeError in _plan (run.py, line N): no"),
     "a person in quotes": ("fail(f'no {EMAIL!r}, sorry')", "RuntimeError in _plan (run.py, line N): no '...', sorry"),
     "an address": ("fail(f'no {EMAIL}, sorry')", "RuntimeError in _plan (run.py, line N): no ..., sorry"),
-    "a person as a key": ("{}[EMAIL]", "KeyError in _look (run.py, line N): '...'"),
+    "a person as a key": ("{}[EMAIL]", "KeyError in _plan (run.py, line N): '...'"),
     "a long number": ("fail(f'no {PHONE}')", "RuntimeError in _plan (run.py, line N): no ..."),
     "nothing": ("fail('')", "RuntimeError in _plan (run.py, line N)"),
 }
@@ -73,6 +73,6 @@ def test_what_libraries_threads_and_warnings_say_is_masked_too(buggy: Project) -
     result = buggy.run_afresh("sync", "-v")
     assert "a warning about ***" in result.stderr
     assert "a log line about ***" in result.stderr
-    assert "error: a thread ended by an unexpected error: RuntimeError: a thread ended by ***" in (result.stderr)
+    assert "error: a thread ended with an unexpected error: RuntimeError: a thread ended by ***" in (result.stderr)
     assert "DEBUG urllib3" not in result.stderr
     assert [part for part in ("4f0c", "2a9d7e61") if part in result.stdout + result.stderr] == []

@@ -1,1 +1,1 @@
-"""Share what all commands need: options, errors, layout, logs, streams."""
+"""Parts that all commands share: options, errors, layout, logs, streams."""

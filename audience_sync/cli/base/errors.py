@@ -30,7 +30,7 @@ from audience_sync.errors import (
 
 OK, UNDELIVERED, USAGE, FAILED, HELD, BUSY = 0, 1, 2, 3, 4, 5
 INTERRUPTED = 130
-#: Words that begin a sentence, and are not a name.
+#: Words that can begin a message and are not names: a label makes them lower case.
 _OPENINGS = frozenset(
     {"A", "An", "Another", "Argument", "Got", "Invalid", "It", "Its", "Missing", "No", "Nothing", "Option"}
     | {"Run", "That", "The", "There", "This"}
@@ -41,12 +41,12 @@ _secrets: list[str] = []
 
 
 def add_secrets(values: Iterable[str]) -> None:
-    """From now on these values are masked in every message, too: of several configs, one may not have been taken."""
+    """Mask these values in every later message, too. Values of a config that was not used stay masked."""
     _secrets[:] = sorted({*_secrets, *values}, key=len, reverse=True)
 
 
 def run(command: click.Command) -> int:
-    """Run a command; every error becomes a message on stderr and a code."""
+    """Run a command and return its exit code. Every error becomes a message on stderr."""
     signal.signal(signal.SIGTERM, _terminate)
     threading.excepthook = _report_thread_error
     try:
@@ -68,7 +68,7 @@ def run(command: click.Command) -> int:
         print_error(_INTERRUPTED, logging.WARNING)
         _print_failure_document(_INTERRUPTED, INTERRUPTED)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    except BrokenPipeError:  # the reader of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except AudienceSyncError as error:
@@ -82,7 +82,7 @@ def run(command: click.Command) -> int:
 
 
 def print_error(message: str, level: int = logging.ERROR) -> None:
-    """A message on stderr, without secrets; a line of the log where that is for programs."""
+    """Print a message on stderr without secrets, or log it if the log is JSON."""
     if os.environ.get("AUDIENCE_SYNC_LOG") == "json" and logging.getLogger().handlers:
         logging.getLogger("audience_sync").log(level, message)  # masked by the handler
     else:
@@ -90,7 +90,7 @@ def print_error(message: str, level: int = logging.ERROR) -> None:
 
 
 def labelled(message: str, label: str = "error") -> str:
-    """The form of every message on stderr: ``error: fact. effect.``, with the fix (further lines) indented below."""
+    """Format a message for stderr: ``error: fact. effect.``, with the fix (further lines) indented below."""
     first, *others = _without_capital(message.strip()).splitlines() or [""]
     return "\n".join([f"{label}: {first}", *(line if line.startswith("  ") else f"  {line}" for line in others)])
 
@@ -114,7 +114,7 @@ def _usage_message(error: click.ClickException) -> tuple[str, str]:
 
 
 def _without_capital(message: str) -> str:
-    """A message as it follows a label: without the capital letter of a sentence."""
+    """Make the first letter lower case, for use after a label, unless the message begins with a name."""
     return message[0].lower() + message[1:] if message.partition(" ")[0] in _OPENINGS else message
 
 
@@ -130,7 +130,7 @@ def _terminate(_signal: int, _frame: object) -> None:
 
 
 def exit_code_of(error: AudienceSyncError) -> int:
-    """The exit code that says what the caller is to do."""
+    """The exit code of an error (docs/commands.md)."""
     match error:
         case ConfigError() | HistoryPrunedError() | FrozenError() | PlanError() | RetiredError() | UnknownNameError():
             return USAGE
@@ -141,14 +141,14 @@ def exit_code_of(error: AudienceSyncError) -> int:
 
 
 def message_of(error: AudienceSyncError) -> str:
-    """What stderr shows of an error."""
+    """The message about an error, for stderr."""
     if isinstance(error, NoConfigError):
         create = "Create an example project: audience-sync init my-project"
         name = "Or name the file: audience-sync --config FILE sync"
         return labelled(f"{error.problems[0].path} does not exist. Nothing was loaded or sent.\n{create}\n{name}")
     if isinstance(error, ConfigError):
         count = len(error.problems)
-        if count == 1 and "\n" in (message := error.problems[0].message):  # one that states its effect and its fix
+        if count == 1 and "\n" in (message := error.problems[0].message):  # it has its own effect and fix
             return labelled(message.replace("\n    ", "\n  "))
         problems = "\n".join(f"  {problem}" for problem in error.problems)
         fact = f"the config has {count} problem{'s' * (count != 1)}. Nothing was loaded or sent."
@@ -160,7 +160,7 @@ def message_of(error: AudienceSyncError) -> str:
 
 
 def _print_failure_document(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
-    """A program that asked for JSON gets one document, also when there is no answer."""
+    """With --json, print a document on stdout also if the command failed."""
     if "--json" not in sys.argv:
         return
     import json
@@ -173,10 +173,10 @@ def _print_failure_document(message: str, code: int, problems: Sequence[Problem]
 
 
 def _report_thread_error(ended: threading.ExceptHookArgs) -> None:
-    """Python would print the error as it is, with whatever it quotes."""
+    """Report an error of a thread without secrets. Python would print all values that it quotes."""
     if ended.exc_value is not None:
         print_error(
-            labelled(f"a thread ended by an unexpected error: {summarize_error(ended.exc_value, masked_text)}.")
+            labelled(f"a thread ended with an unexpected error: {summarize_error(ended.exc_value, masked_text)}.")
         )
 
 
@@ -190,7 +190,7 @@ def _folder_was_removed() -> bool:
 
 def _report_removed_folder() -> int:
     what = "the folder that the command was started in was removed. Nothing was loaded or sent."
-    print_error(labelled(f"{what}\nChange into one that is there, and run again."))
+    print_error(labelled(f"{what}\nChange into an existing folder and run again."))
     _print_failure_document(what, USAGE)
     return USAGE
 

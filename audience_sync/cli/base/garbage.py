@@ -1,4 +1,4 @@
-"""Keep Python from looking for cycles among the objects of imported modules, which takes 0.1 s of every command."""
+"""Collect garbage rarely, and never among imported modules, which would cost every command 0.1 s."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import atexit
 import gc
 import sys
 
-#: New objects before Python looks for cycles among them. A run makes millions of calls and no cycles: with the 700
-#: that Python looks after, it spends half of the time on looking. Imports alone make 150,000 objects.
+#: New objects that start a collection. A run makes millions of calls and no cycles: with Python's default of 700 it
+#: would spend half of its time on collections. Imports alone make 150,000 objects.
 YOUNG = 500_000
 
 
 def collect_garbage_rarely() -> None:
-    """Let Python look for cycles rarely while the command runs, and at its end not among what was imported."""
+    """Collect rarely during the command, and leave imported modules out of the last collection."""
     gc.set_threshold(YOUNG)
     atexit.register(freeze_imports)
 
 
 def freeze_imports() -> None:
-    """Leave all objects that exist now out of every later look, unless DuckDB is loaded: it reports them as leaked."""
+    """Exclude all existing objects from later collections, unless DuckDB is loaded: it would report them as leaked."""
     if "duckdb" not in sys.modules:
         gc.freeze()

@@ -1,4 +1,4 @@
-"""Lay out answers for people: tables, label blocks, prose and commands, from values and a screen to lines.
+"""Lay out answers for people: turn tables, label blocks, prose and commands into lines.
 
 A terminal wraps prose and fits tables; a pipe gets every column of every row on one line, without colour.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 #: Spaces between two columns, and between a label and its text.
 GAP = "  "
-#: Of what stands under something else.
+#: The indent of lines that belong to the line above.
 INDENT = "  "
 #: The width of a normal terminal; a narrower one stacks tables rather than losing their columns.
 NORMAL = 80
@@ -35,7 +35,7 @@ COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """Where lines are shown. ``width``: characters of a terminal's line; None where there is no terminal."""
+    """Where lines are shown. ``width``: columns of the terminal; None without a terminal."""
 
     width: int | None = None
     colour: bool = False
@@ -48,14 +48,14 @@ class Screen:
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and style and text else text
 
     def coloured(self, text: str, *words: str) -> str:
-        """The text with the first of these words in its colour, where it has one."""
+        """Colour the first of these words that has a colour and occurs in the text."""
         for word in words:
             if word in COLOURS and word in text:
                 return text.replace(word, self.styled(word, COLOURS[word]), 1)
         return text
 
 
-#: Where there is no terminal.
+#: No terminal.
 PIPE = Screen()
 
 
@@ -63,8 +63,8 @@ PIPE = Screen()
 class Column:
     """A column of a table.
 
-    ``right``: numbers. ``keep``: shown on a terminal even if it is empty or zero in all rows. ``lost``: which columns
-    go first where a table is too wide, counted from 1; None for those that never go.
+    ``right``: aligned right, for numbers. ``keep``: shown on a terminal even if it is empty or zero in all rows.
+    ``lost``: the order in which a table that is too wide loses columns, from 1; None: never.
     """
 
     heading: str
@@ -74,7 +74,7 @@ class Column:
 
 
 def width_of(text: str) -> int:
-    """Columns of a terminal that a text fills."""
+    """The columns of a terminal that a text fills."""
     if text.isascii():
         return len(text)
     return sum(_width_of_character(each) for each in text)
@@ -87,7 +87,7 @@ def _width_of_character(each: str) -> int:
 
 
 def cell(value: object) -> str:
-    """A value in a table: counts with thousands; None is empty."""
+    """Format a value for a table: counts with thousands separators; None is empty."""
     match value:
         case None:
             return ""
@@ -108,10 +108,10 @@ def table(
     stack_if_narrow: bool = False,
     indent: str = "",
 ) -> list[str]:
-    """A table without a frame: a line of headings, and one line a row.
+    """Lay out a table without a frame: a line of headings, and one line a row.
 
-    ``notes``: what stands under each row, wrapped. ``stack_if_narrow``: on a narrow terminal a table that does not fit
-    is stacked at once, and loses no column: the first column on a line, the others under it.
+    ``notes``: texts under each row, wrapped. ``stack_if_narrow``: on a narrow terminal, stack a table that does not fit
+    (the first column on a line, the others under it) instead of leaving out columns.
     """
     if not rows:
         return []
@@ -199,7 +199,7 @@ def _joined(texts: Sequence[str], indent: str) -> str:
 
 
 def prose(text: str, screen: Screen, *, indent: str = "", hanging: str | None = None) -> list[str]:
-    """Text wrapped between words; a word is never broken. ``hanging``: the indent of its further lines."""
+    """Wrap text between words; a word is never broken. ``hanging``: the indent of further lines."""
     following = indent if hanging is None else hanging
     if screen.width is None:
         return [f"{indent if i == 0 else following}{part}".rstrip() for i, part in enumerate(text.splitlines() or [""])]
@@ -218,8 +218,9 @@ def prose(text: str, screen: Screen, *, indent: str = "", hanging: str | None = 
 
 
 def labelled(pairs: Iterable[tuple[str, str]], screen: Screen, *, indent: str = INDENT) -> list[str]:
-    """A block of ``Label  text``, each text wrapped at the indent of all; empty texts are left out. On a terminal on
-    which the labels leave less than half of a line, each text stands under its label.
+    """Lay out a block of ``Label  text``, all texts at one indent; empty texts are left out.
+
+    If the labels fill more than half of a terminal's line, each text stands under its label.
     """
     found = [(label, text) for label, text in pairs if text]
     width = max((width_of(label) for label, _ in found), default=0)
@@ -234,25 +235,25 @@ def labelled(pairs: Iterable[tuple[str, str]], screen: Screen, *, indent: str = 
 
 
 def fills_half(text: str, screen: Screen, width: int | None = None) -> bool:
-    """Whether a text leaves less than half of a line: then what belongs to it stands under it."""
+    """Whether a text fills more than half of a terminal's line."""
     return screen.width is not None and (width_of(text) if width is None else width) > screen.width // 2
 
 
 def command(text: str, *, indent: str = INDENT) -> str:
-    """A command to paste, on a line of its own; never wrapped."""
+    """Lay out a command to paste: one line, never wrapped."""
     return indent + text
 
 
 def intro_and_command(intro: str, text: str, screen: Screen) -> list[str]:
-    """A command after what it is for: on one line if that fits, otherwise each on its own."""
+    """Lay out a command after its intro: on one line if both fit, otherwise on two."""
     one = f"{intro} {text}"
     return [one] if screen.width is None or width_of(one) <= screen.width else [*prose(intro, screen), command(text)]
 
 
 def json_lines(text: str, screen: Screen, *, start: str, most: int | None = None) -> list[str]:
-    """JSON on one line, broken after commas where a terminal is narrower; ``start``: what stands before it.
+    """Lay out JSON on one line, or broken after commas on a narrower terminal. ``start``: the text before it.
 
-    ``most``: no more than so many lines; what is left out is counted.
+    ``most``: the largest number of lines; the values that are left out are counted.
     """
     if screen.width is None or width_of(start) + width_of(text) <= screen.width:
         return [start + text]
@@ -279,7 +280,7 @@ def _truncated(current: str, left: int, screen: Screen, hanging: str) -> list[st
 
 
 def _json_pieces(text: str) -> list[str]:
-    """Parts of a JSON text, each ending with a comma between two values (not with one in a string)."""
+    """Split a JSON text after each comma between two values."""
     pieces, begin, quoted, escaped = list[str](), 0, False, False
     for at, character in enumerate(text):
         if escaped:
@@ -295,7 +296,7 @@ def _json_pieces(text: str) -> list[str]:
 
 
 def listed(items: Sequence[str], *, most: int | None = None, count: int | None = None) -> str:
-    """``a, b and 3 more``. ``count``: of all, where ``items`` are only some of them."""
+    """Format ``a, b and 3 more``. ``count``: the number of all items, if ``items`` are only some of them."""
     shown = items[:most]
     left = (len(items) if count is None else count) - len(shown)
     text = ", ".join(shown)
@@ -303,5 +304,5 @@ def listed(items: Sequence[str], *, most: int | None = None, count: int | None =
 
 
 def printable(text: str) -> str:
-    """A text without characters that a terminal would act on; with them it is written as in JSON."""
+    """Write a text with control characters as in JSON, so that a terminal does not act on them."""
     return text if text.isprintable() else json.dumps(text, ensure_ascii=True)

@@ -1,4 +1,4 @@
-"""How is the log written? For people, or as JSON, one document a line; on stderr, without secrets."""
+"""Write the log to stderr, as text or as one JSON document a line, without secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FORMAT_VARIABLE = "AUDIENCE_SYNC_LOG"
 FORMATS = ("text", "json")
-#: What a line may say beside its message: which run, destination or audience it is about, and what was counted.
+#: Fields of a JSON log line in addition to its message.
 FIELDS = ("run", "destination", "audience", "status", "seconds", "calls", "delivered", "refused", "pending")
 
 _runs = logging.getLogger("audience_sync.runs")
@@ -48,7 +48,7 @@ class _Json(logging.Formatter):
 
 
 def set_up_log(*, verbose: bool, quiet: bool = False) -> None:
-    """Raises click.UsageError where the variable asks for a format that there isn't."""
+    """Configure the log. Raises click.UsageError if the variable has an unknown format."""
     wanted = os.environ.get(FORMAT_VARIABLE, "") or "text"
     if wanted not in FORMATS:
         raise click.UsageError(f"{FORMAT_VARIABLE} is {wanted!r}: it has to be {' or '.join(FORMATS)}.")
@@ -56,22 +56,22 @@ def set_up_log(*, verbose: bool, quiet: bool = False) -> None:
         write_utf8(sys.stderr)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if wanted == "json" else _Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    # Libraries only warn: what they say of each request holds its address, and of many services that is the key.
+    # Libraries log warnings only: their lines about requests have the address, which often contains the key.
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.captureWarnings(True)
     usual = logging.WARNING if quiet else logging.INFO
     logging.getLogger("audience_sync").setLevel(logging.DEBUG if verbose else usual)
-    # People read the summary, which has all of it, and on stderr the blocks of what needs a person.
+    # People read the same in the summary, so run events are logged only as JSON or with -v.
     _runs.setLevel((logging.WARNING if quiet else logging.INFO) if wanted == "json" or verbose else logging.CRITICAL)
 
 
 def is_json_log() -> bool:
-    """Whether the log is JSON, one document a line: then nothing else goes to stderr."""
+    """Whether the log is JSON. Then nothing else goes to stderr."""
     return os.environ.get(FORMAT_VARIABLE) == "json"
 
 
 def log_report(report: Report) -> None:
-    """A line for the run, one for each destination, and one for each audience that changed or could not."""
+    """Log a line for the run, one for each destination, and one for each audience that changed, failed or is held."""
     run = {"run": report.run}
     _runs.info(
         "run %d %s", report.run, report.status, extra={**run, "status": report.status.value, "seconds": report.seconds}
@@ -96,7 +96,7 @@ def log_report(report: Report) -> None:
 
 
 def _refused_text(destination: DestinationReport) -> list[str]:
-    """How many calls of this and earlier runs are refused, with the remedy."""
+    """The number of calls that this and earlier runs left refused, with the remedy."""
     if not destination.still_refused:
         return []
     count = f"{pluralize(destination.still_refused, 'call')} {form(destination.still_refused, 'is')} refused"
@@ -104,6 +104,6 @@ def _refused_text(destination: DestinationReport) -> list[str]:
 
 
 def _audience_reason(audience: AudienceResult) -> str:
-    """Its reason, which begins with its name."""
+    """The reason why an audience failed or is held, with its name first."""
     reason = audience.held.words if audience.held else audience.error or audience.status.value
     return reason if reason.startswith(f"audience '{audience.key}'") else f"audience '{audience.key}': {reason}"

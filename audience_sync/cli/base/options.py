@@ -1,4 +1,4 @@
-"""Which options does every subcommand take, before or after its name?"""
+"""Define the options that all or several commands share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GlobalOptions:
     config: str = "config.yaml"
     environment: str | None = None
@@ -21,7 +21,7 @@ class GlobalOptions:
     quiet: bool = False
 
 
-#: The largest number that a run, or a count of runs or calls, may have.
+#: The largest run number, and the largest number of runs or calls in an option.
 LARGEST_NUMBER = 2**31 - 1
 
 #: ``plan`` and ``sync``: an audience gets another key.
@@ -46,13 +46,13 @@ def _parse_moves(values: Sequence[str]) -> dict[str, str]:
     for value in values:
         old, equals, new = value.partition("=")
         if not (old and equals and new) or old == new or old in moves or new in moves.values():
-            raise click.BadParameter(f"'{value}' is no OLD=NEW: two different keys, each named once")
+            raise click.BadParameter(f"'{value}' is not OLD=NEW with two different keys, each named once")
         moves[old] = new
     return moves
 
 
 class _RunNumber(click.types.IntParamType):
-    """The number of a run; one that no store can have is unknown like any other."""
+    """A run number. A number above the largest one is reported as an unknown run."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         number: int = super().convert(value, param, ctx)
@@ -65,13 +65,13 @@ RUN = _RunNumber()
 
 
 def _override(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """An option given after the subcommand's name is the same as one given before it."""
+    """Apply an option that was given after the command's name."""
     if value:
         context.obj = replace(context.obj, **{str(parameter.name): value})
 
 
 def quiet_option(command: Command) -> Command:
-    """``--quiet``: of commands that make runs."""
+    """Add ``--quiet``, for commands that make runs."""
     return click.option(
         "-q",
         "--quiet",
@@ -84,7 +84,7 @@ def quiet_option(command: Command) -> Command:
 
 
 def common_options(command: Command) -> Command:
-    """``--config``, ``--env``, ``--json`` and ``-v`` after the subcommand's name, too."""
+    """Add ``--config``, ``--env``, ``--json`` and ``-v`` after the command's name, too."""
     names: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         (("-v", "--verbose", "verbose"), {"is_flag": True, "help": "Log more on stderr."}),
         (("--json", "as_json"), {"is_flag": True, "help": "Answer with one JSON document."}),
@@ -98,7 +98,7 @@ def common_options(command: Command) -> Command:
 
 
 def parse_option(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
-    """The value of an option that people write as a short text. Raises click.BadParameter."""
+    """Parse the text of an option. Raises click.BadParameter if ``parse`` raises ValueError."""
     try:
         return None if text is None else parse(text)
     except ValueError as error:

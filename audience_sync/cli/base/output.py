@@ -1,4 +1,4 @@
-"""How are answers shown? Tables for people, JSON for programs, on stdout; progress on stderr."""
+"""Print answers: lines for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,29 +15,13 @@ from audience_sync.cli.base.streams import write_utf8
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-#: Columns where the output is no terminal, so that nothing is cut or wrapped.
+#: Columns without a terminal, so that nothing is cut or wrapped.
 UNLIMITED = 10_000
-#: Columns that are shown only where some row has something in them.
-ONLY_IF_ANY = (
-    *("refused", "pending", "held", "invalid", "absent", "returned", "held_out"),
-    *("retries", "http_status", "error"),
-)
-#: How words that need a look stand out on a terminal.
-STYLES = {
-    "failed": "bold red",
-    "held": "bold red",
-    "partial": "yellow",
-    "waiting": "yellow",
-    "frozen": "cyan",
-    "retired": "dim",
-    "succeeded": "green",
-}
 
 
 def screen(*, error: bool = False) -> Screen:
-    """Where an answer is shown: the terminal's width and whether it has colour, or a pipe."""
+    """The screen of stdout or stderr: the terminal's width and colour, or a pipe."""
     stream = sys.stderr if error else sys.stdout
     if not stream.isatty():
         return PIPE
@@ -46,7 +30,7 @@ def screen(*, error: bool = False) -> Screen:
 
 
 def write(lines: Iterable[str], *, error: bool = False) -> None:
-    """Lines as they were laid out, at once."""
+    """Print lines and flush."""
     text = "".join(f"{each}\n" for each in lines)
     stream = sys.stderr if error else sys.stdout
     stream.write(text)
@@ -54,7 +38,7 @@ def write(lines: Iterable[str], *, error: bool = False) -> None:
 
 
 def console(*, error: bool = False) -> Console:
-    """Rich where there is a terminal; plain text, never cut, where there is none."""
+    """A console of rich on stdout or stderr; without a terminal it never wraps."""
     from rich.console import Console
 
     stream = sys.stderr if error else sys.stdout
@@ -71,53 +55,8 @@ def _plain(value: object) -> str:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
-def print_table(columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
-    """A table; ``columns`` maps a heading to its alignment (``left`` or ``right``). Only the last column wraps."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    lines = box.SIMPLE_HEAD if sys.stdout.isatty() else None
-    table = Table(box=lines, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0) if lines is None else (0, 1))
-    for heading, alignment in columns.items():
-        last = heading == list(columns)[-1]
-        table.add_column(heading, justify="right" if alignment == "right" else "left", no_wrap=not last)
-    for row in rows:
-        table.add_row(*(Text(format_value(value), style=STYLES.get(str(value), "")) for value in row))
-    _print_without_ends(table)
-
-
-def _print_without_ends(table: Table) -> None:
-    """Where it is no terminal, lines end with their last sign."""
-    to = console()
-    if to.is_terminal:
-        to.print(table)
-        return
-    with to.capture() as captured:
-        to.print(table)
-    print("\n".join(text.rstrip() for text in captured.get().splitlines()))
-
-
-def print_columns(columns: Mapping[str, tuple[str, str]], rows: Sequence[Mapping[str, object]]) -> None:
-    """A table of a view's rows, without the columns that only matter when something is in them."""
-    shown = {
-        name: heading for name, heading in columns.items() if name not in ONLY_IF_ANY or any(row[name] for row in rows)
-    }
-    print_table(dict(shown.values()), [[_cell(name, row[name]) for name in shown] for row in rows])
-
-
-def _cell(name: str, value: object) -> object:
-    match name:
-        case "run":
-            return str(value)
-        case "error":
-            return str(value or "").partition("\n")[0]
-        case _:
-            return value
-
-
 def format_value(value: object) -> str:
-    """A value for people: counts with thousands, times to the second in UTC."""
+    """Format a value for people: counts with thousands separators, times to the second in UTC."""
     match value:
         case None:
             return ""
@@ -134,23 +73,13 @@ def format_value(value: object) -> str:
 
 
 def path_text(text: str) -> str:
-    """A path as short as it can be said from here."""
+    """Make a path relative to the present folder if it lies within it; addresses stay the same."""
     here = os.path.relpath(text)
     return text if "://" in text or here.startswith("..") else here
 
 
-def line(text: str, *, error: bool = False) -> None:
-    """A line of an answer, as it is (no markup); ``error``: on stderr."""
-    console(error=error).print(text, markup=False)
-
-
-def print_truncated(text: str) -> None:
-    """A line that may be long: cut at the end of a terminal's line, whole elsewhere."""
-    console().print(text, markup=False, no_wrap=True, overflow="ellipsis")
-
-
 def short_duration(seconds: float | None) -> str:
-    """``0.1 s``, ``10 s``, ``3 min``; empty where it is not stored."""
+    """Format ``0.1 s``, ``10 s`` or ``3 min``; empty for None."""
     if seconds is None:
         return ""
     if seconds < 9.95:

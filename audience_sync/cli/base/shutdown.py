@@ -1,4 +1,4 @@
-"""How does a process end in time, whatever it is at?"""
+"""End the process within a time limit after SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import time
 
 from audience_sync.cli.base.errors import INTERRUPTED, print_error
 
-#: Seconds after SIGTERM or Ctrl-C; those who start us wait for 20 (docs/scheduling/) before they kill.
+#: Seconds after SIGTERM or Ctrl-C. Process managers wait 20 s (docs/scheduling/) before they kill.
 PATIENCE = 15.0
 
 
 def stop_within(seconds: float = PATIENCE) -> None:
-    """From now on the process ends so long after SIGTERM or SIGINT at the latest, what is done at its exit included.
+    """End the process at most this long after SIGTERM or SIGINT, exit handlers included.
 
-    Python's own handler waits for what the main thread is at, a query or an answer. What is left behind then is what
-    `kill -9` leaves: a batch without an answer, which the next run sends again with the same message ids.
+    Python's own handler waits until the main thread's query or answer ends. After this limit the process stops as by
+    `kill -9`: a batch may lack its answer, and the next run sends it again with the same message ids.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

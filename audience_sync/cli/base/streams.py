@@ -9,10 +9,10 @@ from typing import TextIO
 
 
 def set_up_streams() -> None:
-    """Let no character end a command: what an encoding can't write becomes a question mark.
+    """Make stdout and stderr accept every character: one that the encoding lacks becomes a question mark.
 
-    A stream that was closed by the parent process is replaced by one that goes nowhere. Where the locale is ASCII and
-    Python was kept from its UTF-8 mode, no file with another name can be opened: the command starts again with it.
+    A stream that the parent process closed is replaced by the null device. With an ASCII locale and without Python's
+    UTF-8 mode, files with other names can't be opened: then the command restarts itself in that mode.
     """
     if sys.getfilesystemencoding() == "ascii":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
@@ -23,7 +23,7 @@ def set_up_streams() -> None:
 
 
 def write_utf8(stream: TextIO) -> None:
-    """Write UTF-8 from now on, whatever the locale is.
+    """Write UTF-8 from now on, under every locale.
 
     Half a surrogate pair (from a file name that is not UTF-8) becomes an escape, which is valid in JSON.
     """
@@ -31,10 +31,10 @@ def write_utf8(stream: TextIO) -> None:
 
 
 def read_utf8(stream: TextIO) -> None:
-    """Read UTF-8 from now on, with or without a byte order mark, whatever the locale is."""
+    """Read UTF-8 from now on, with or without a byte order mark, under every locale."""
     _reconfigure(stream, encoding="utf-8-sig", errors="strict")
 
 
 def _reconfigure(stream: TextIO, *, errors: str, encoding: str | None = None) -> None:
-    if isinstance(stream, TextIOWrapper):  # a test or a program around this one may have put something else there
+    if isinstance(stream, TextIOWrapper):  # a test or an embedding program may have replaced the stream
         stream.reconfigure(encoding=encoding, errors=errors)

@@ -1,4 +1,4 @@
-"""Read the times of ``--at`` and ``--until``: ISO 8601, as this program prints times, or a part of it."""
+"""Parse the times of ``--at`` and ``--until``: ISO 8601, whole or in part."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _TO_THE_MINUTE = re.compile(r".+[Tt ]\d{2}:?\d{2}(Z|z|[+-].+)?")
 
 
 def parse_time(text: str) -> datetime:
-    """A time with its zone; without one it is UTC. Raises ValueError.
+    """Parse a time; without a zone it is UTC. Raises ValueError.
 
-    To the second it means the end of that second: runs start at fractions of one, and a time that was copied from
-    ``history`` is to have that run in it.
+    A time to the second means the end of that second. Runs start at fractions of a second, so a time copied from
+    ``history`` includes that run.
     """
     found = datetime.fromisoformat(text.strip())
     found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
@@ -24,7 +24,7 @@ def parse_time(text: str) -> datetime:
 
 
 def parse_past_time(text: str) -> datetime:
-    """As ``parse_time``, but to the minute it means the end of that minute, as ``history`` lists runs by the minute."""
+    """Parse like ``parse_time``; a time to the minute means its end, since ``history`` lists runs by the minute."""
     found = parse_time(text)
     return found + timedelta(seconds=59) if _TO_THE_MINUTE.fullmatch(text.strip()) else found
 

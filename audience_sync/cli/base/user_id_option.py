@@ -1,4 +1,4 @@
-"""Read a user's id from the command line, and show one to a person."""
+"""Read a user id from the command line, and format one for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 
 def validate_user_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """A callback that refuses what can't be the id of any source."""
+    """Refuse an empty id. A callback of click."""
     value = decode_utf8(value)
     if not value:
         raise click.BadParameter("the id is empty")
@@ -17,7 +17,7 @@ def validate_user_id(context: click.Context, parameter: click.Parameter, value: 
 
 
 def decode_utf8(argument: str) -> str:
-    """The argument read as UTF-8, also where the locale is ASCII. Raises click.BadParameter where it is not UTF-8."""
+    """Decode an argument as UTF-8 under every locale. Raises click.BadParameter if it is not UTF-8."""
     try:
         return os.fsencode(argument).decode() if _has_bytes(argument) else argument
     except (UnicodeDecodeError, UnicodeEncodeError):
@@ -25,15 +25,15 @@ def decode_utf8(argument: str) -> str:
 
 
 def _has_bytes(argument: str) -> bool:
-    """Whether Python kept bytes of the argument that it could not decode."""
+    """Whether the argument has bytes that Python could not decode."""
     return any("\udc80" <= sign <= "\udcff" for sign in argument)
 
 
 def display_id(value: str) -> str:
-    """An id for people: one with signs that can't be seen is written as in JSON."""
+    """Format an id for people: an id with invisible characters is written as in JSON."""
     if value.isprintable() and value == value.strip():
         return value
-    # JSON leaves some of them: DEL, the terminal's other controls (C1), and those that turn text round.
+    # JSON does not escape DEL, the terminal's C1 controls, and characters that reverse the text.
     written = json.dumps(value, ensure_ascii=False)
     return "".join([sign if sign.isprintable() else _escaped(sign) for sign in written])
 

@@ -110,7 +110,7 @@ def _approve_wording(report: Report, details: Details, run: int, holds: Sequence
 
 
 def _differences(holds: Sequence[Hold], now: Mapping[str, ChangeCounts]) -> list[tuple[str, str]]:
-    """What was held and what would change now; of several holds with their keys."""
+    """The held change and the present one, as labels and texts; several holds are labelled by key."""
     from audience_sync.sync.guard.messages import effect
 
     texts = [(hold.key, effect(hold.kind, hold.counts), effect(hold.kind, now[hold.key])) for hold in holds]

@@ -42,7 +42,7 @@ def check(context: click.Context, notify: bool) -> int:
 
 
 def check_lines(checks: Sequence[CheckResult], screen: Screen, *, notified: bool = False) -> list[str]:
-    """The outcome, one line for each check, and the next command."""
+    """Lay out the outcome, one line for each check, and the next command."""
     failed = [each.area for each in checks if not each.is_ok]
     if failed:
         parts = ", ".join(_part_count(part, failed.count(part)) for part in dict.fromkeys(failed))

@@ -96,7 +96,7 @@ def check(context: click.Context) -> int:
 @common_options
 @click.pass_context
 def backup(context: click.Context, file: Path) -> None:
-    """Copy a SQLite store into FILE, as it is at one moment; runs may continue."""
+    """Copy a SQLite store into FILE, consistent at one moment; runs may continue."""
     from audience_sync.cli.base.output import path_text, print_json, screen, write
     from audience_sync.cli.wiring.dependencies import options_of, settings_of_written_store
     from audience_sync.config.validate.shared_files import FileUse
@@ -162,7 +162,7 @@ def _current_lines(label: str, revision: str | None, needed: str, screen: Screen
 
 
 def _check_lines(found: Sequence[CheckResult], screen: Screen) -> list[str]:
-    """The outcome, then one line for each part."""
+    """Lay out the outcome, then one line for each part."""
     failed = sum(not each.is_ok for each in found)
     outcome = f"The store is intact: {pluralize(len(found), 'check')} passed."
     if failed:
@@ -174,7 +174,7 @@ def _check_lines(found: Sequence[CheckResult], screen: Screen) -> list[str]:
         "",
         *check_rows([(each.is_ok, each.area, each.message) for each in found], screen),
     ]
-    if failed:  # each says what to do
+    if failed:  # each line has its remedy
         return lines
     restored = "If it was restored from a backup, destinations have newer values than it has on record:"
     return [*lines, "", *prose(restored, screen), command("audience-sync resync")]

@@ -39,7 +39,7 @@ def _parse_trait(text: str) -> Pair:
 
 
 def _no_number(name: str) -> None:
-    """NaN and infinity are no JSON."""
+    """Refuse NaN and infinity, which are not JSON."""
     raise ValueError(name)
 
 
@@ -102,7 +102,7 @@ def _destination_context(settings: Settings) -> Audiencing:
 
 
 def _installation_id(url: str) -> str:
-    """This installation's id, as runs use it; without a store, or while it is down, a passing one."""
+    """The installation's id that runs use; a fixed text if the store does not exist or is down."""
     from sqlalchemy import select
 
     from audience_sync.errors import StoreError
@@ -124,7 +124,7 @@ def _installation_id(url: str) -> str:
 
 
 def _refuse_suppressed(url: str, user_id: str) -> None:
-    """Not even a call goes to a suppressed user; while the store can't say who is, none goes to anyone."""
+    """Raise click.BadParameter for a suppressed user, and StoreError if the store can't be read."""
     from audience_sync.store.audiences.suppressions import is_suppressed
     from audience_sync.store.connection.engine import Store
     from audience_sync.store.maintenance import migrate
@@ -143,7 +143,7 @@ def _refuse_suppressed(url: str, user_id: str) -> None:
 
 
 def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
-    """A call that no receiver has seen: a repeat of its message id would be dropped."""
+    """A call with a new message id: receivers drop repeated ones."""
     from datetime import UTC, datetime
     from uuid import uuid4
 
@@ -155,7 +155,7 @@ def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
 
 
 def _result_lines(call: LiveCall, destination: str, user_id: str, screen: Screen, *, is_default: bool) -> list[str]:
-    """The outcome, then the request and its response."""
+    """Lay out the outcome, the request and its response."""
     from audience_sync.cli.base.layout import prose
     from audience_sync.cli.base.user_id_option import display_id
     from audience_sync.cli.views.attention import joined
@@ -172,7 +172,7 @@ def _result_lines(call: LiveCall, destination: str, user_id: str, screen: Screen
 
 
 def _request_lines(call: LiveCall) -> list[str]:
-    """As it went out, unwrapped: it is to be compared and pasted."""
+    """Lay out the request unwrapped, so that it can be compared and pasted."""
     if call.request is None:
         return []
     start = [f"  {call.request.method} {call.request.url}"] if call.request.method else []

@@ -80,7 +80,7 @@ def unfreeze(context: click.Context, key: str) -> None:
 
 
 def _audience_id(connection: Connection, key: str) -> Mapping[str, int]:
-    """The audience's id, by its key. Raises UnknownNameError and RetiredError."""
+    """The audience's id as ``{key: id}``. Raises UnknownNameError and RetiredError."""
     from audience_sync.config.read.suggestions import not_found_message
     from audience_sync.errors import RetiredError, UnknownNameError
     from audience_sync.model import PropertyKind
@@ -101,7 +101,7 @@ def _audience_id(connection: Connection, key: str) -> Mapping[str, int]:
 
 
 def _user_and_host() -> str:
-    """For people: the user, and the host."""
+    """Who froze the audience: user and host."""
     import getpass
     import socket
 

@@ -19,13 +19,13 @@ _RUN, _STARTED, _STATUS = Column("run", right=True), Column("started (UTC)"), Co
 _ENTERED, _LEFT = Column("entered", right=True, keep=True), Column("left", right=True, keep=True)
 _DELIVERED = Column("delivered", right=True, keep=True)
 _TIME, _COMMAND = Column("time", right=True, keep=True), Column("command")
-#: The widest form that fits is shown; what it has no column for stands under the run.
+#: The widest of these forms that fits is shown; facts without a column stand under the run.
 _FORMS = (
     (_RUN, _STARTED, _TIME, _COMMAND, _STATUS, _ENTERED, _LEFT, _DELIVERED),
     (_RUN, _STARTED, _STATUS, _ENTERED, _LEFT, _DELIVERED),
     (_RUN, _STATUS, _ENTERED, _LEFT, _DELIVERED),
 )
-#: Where there is no terminal: column of the view -> heading.
+#: Columns without a terminal: column of the view -> heading.
 _PIPED = {
     "run": _RUN,
     "started_at": _STARTED,
@@ -42,7 +42,7 @@ _PIPED = {
     "error": Column("error"),
 }
 _HELD = (("held", "audience"), ("traits_held", "computed trait"))
-#: Of one audience; the others of its row stand under it where they are not zero.
+#: Columns of one audience; its other counts stand under the row if they are not zero.
 _AUDIENCE = {
     "run": _RUN,
     "started_at": _STARTED,
@@ -60,7 +60,7 @@ _AUDIENCE_PIPED = {
     "error": Column("error"),
 }
 
-#: What a line of a run's error begins with before a name that is clear without it.
+#: The kind before the name in a line of a run's error, which is left out.
 _SUBJECT = re.compile(r"\Adestination |\Aaudience '([^']+)'(?=: )")
 
 
@@ -70,7 +70,7 @@ _SUBJECT = re.compile(r"\Adestination |\Aaudience '([^']+)'(?=: )")
 @common_options
 @click.pass_context
 def history(context: click.Context, key: str | None, limit: int) -> None:
-    """List the last runs; with KEY what they found of that audience."""
+    """List the last runs; with KEY, the results of that audience."""
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.wiring.dependencies import options_of, read_store_settings
     from audience_sync.history.runs import last_runs
@@ -89,7 +89,7 @@ def history(context: click.Context, key: str | None, limit: int) -> None:
 
 
 def history_lines(runs: Sequence[Row], screen: Screen) -> list[str]:
-    """A table of runs; what is not zero in few of them stands under the run."""
+    """Lay out a table of runs. Facts that few runs have stand under the run."""
     if not runs:
         return ["No runs yet. Start one: audience-sync sync"]
     if screen.width is None:
@@ -107,7 +107,7 @@ def _fits(columns: Sequence[Column], runs: Sequence[Row], screen: Screen) -> boo
 
 
 def audience_lines(key: str, runs: Sequence[Row], screen: Screen) -> list[str]:
-    """A table of what runs found of one audience."""
+    """Lay out a table of one audience's results by run."""
     if not runs:
         return [f"No run has an audience '{key}'."]
     if screen.width is None:
@@ -151,7 +151,7 @@ def _row(run: Row, columns: Sequence[Column]) -> list[object]:
 
 
 def _note(run: Row, columns: Sequence[Column]) -> str:
-    """The line under a run: what has no column, what needs a person, and the error."""
+    """The line under a run: facts without a column, what needs a person, and the error."""
     cells = dict(zip(_FORMS[0], _row(run, _FORMS[0]), strict=True))
     start = ", ".join(str(cells[each]) for each in (_STARTED, _COMMAND, _TIME) if each not in columns and cells[each])
     return "; ".join(filter(None, [start, *_run_notes(run)]))
@@ -171,7 +171,7 @@ def _run_notes(run: Row) -> Iterator[str]:
 
 
 def _error_line(error: str) -> str:
-    """All lines of a run's error as one, audiences and destinations by their names alone."""
+    """Join the lines of a run's error; audiences and destinations are named without their kind."""
     lines = [_SUBJECT.sub(r"\1", line).rstrip(".") for line in error.splitlines() if line.strip()]
     return "; ".join(lines)
 

@@ -33,7 +33,7 @@ def members(context: click.Context, key: str, at: datetime | None) -> None:
     count = 0
     with store_to_read(settings.store) as store:
         found = members_of(store, key, at=at, memory_limit=settings.memory_limit)
-        first = next(found, [])  # before anything is written: a wrong key is an error
+        first = next(found, [])  # before the header, so that a wrong key is only an error
         if not sys.stdout.isatty():
             write_utf8(sys.stdout)
         if not options.as_json:
@@ -51,7 +51,7 @@ def _all_batches(first: Batch, others: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def _csv_writer(*, for_terminal: bool) -> Callable[[Batch], str]:
-    """RFC 4180, with lines that end in LF. Few ids need quotes: a batch without any is written as it stands."""
+    """Write a batch by RFC 4180, with LF. Few ids need quotes, so a batch without such an id is joined directly."""
 
     def lines(rows: Batch) -> str:
         everything = "".join([user for user, _ in rows])
@@ -63,7 +63,7 @@ def _csv_writer(*, for_terminal: bool) -> Callable[[Batch], str]:
 
 
 def _csv_field(text: str) -> str:
-    """In quotes where a reader of CSV could take it for something else: separators, line ends, spaces at an end."""
+    """Quote a text with separators, quotes, line ends or control characters, or spaces at an end."""
     if text.isprintable() and text == text.strip() and "," not in text and '"' not in text:
         return text
     return '"' + text.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""``audience-sync plan``: what ``sync`` would do."""
+"""``audience-sync plan``: show what ``sync`` would do."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def plan(
     context: click.Context,
+    *,
     keys: tuple[str, ...],
     accept: tuple[str, ...],
     moves: dict[str, str],
@@ -38,9 +39,9 @@ def plan(
     rate: str | None,
     out: Path | None,
 ) -> int:
-    """What `sync` would do, per audience and destination, with the exact requests and a forecast.
+    """Show what `sync` would do, per audience and destination, with the exact requests and a forecast.
 
-    Changes nothing and sends nothing. KEY of an audience that waits to be seeded by hand: what `seed` would do.
+    Changes nothing and sends nothing. For an audience that waits to be seeded by hand, KEY shows what `seed` would do.
     """
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.views.plan import PlanContext, plan_json, plan_lines
@@ -78,7 +79,7 @@ def plan(
 
 
 def _details(settings: Settings, found: RunPreview, config: str) -> Details:
-    """What is held, with the samples of what a run holds already."""
+    """The config's details and the holds, with the samples of stored holds."""
     from dataclasses import replace
 
     from audience_sync.cli.views.run_details import details_of, held_of

@@ -14,7 +14,7 @@ from audience_sync.cli.base.options import common_options, quiet_option
 @common_options
 @click.pass_context
 def resync(context: click.Context, keys: tuple[str, ...], destination: str | None) -> int:
-    """Send everything again: `true` to the members, and `false` to everyone who left since.
+    """Send everything again: `true` to the members, and `false` to former members.
 
     For a destination that lost its data, and for a damaged store.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @common_options
 @click.pass_context
 def retire(context: click.Context, key: str, yes: bool, dry_run: bool) -> int:
-    """Send `false` to everyone who may have been sent `true` (of a computed trait: `null`), and close KEY for good.
+    """Send `false` to every user who may have been sent `true` (`null` for a computed trait), and close KEY for good.
 
     Shows how many users would be sent what, and asks. Safe to interrupt and to repeat: it continues where it stopped.
     """
@@ -44,7 +44,7 @@ def retire(context: click.Context, key: str, yes: bool, dry_run: bool) -> int:
 
 
 def preview(found: RunPreview, key: str, screen: Screen) -> Iterator[Sequence[str]]:
-    """What would be sent to how many users, and what closing the key means."""
+    """Show what would be sent to how many users, and what closing the key means."""
     from audience_sync.cli.base.layout import prose
     from audience_sync.cli.views.summary import notes
     from audience_sync.cli.wiring.confirm import sends_table, withheld_lines

@@ -13,7 +13,7 @@ from audience_sync.cli.base.options import common_options, quiet_option
 @common_options
 @click.pass_context
 def retry(context: click.Context, destination: str | None) -> int:
-    """One run that also sends refused calls again, with the newest values."""
+    """Make a run that also sends refused calls again, with the newest values."""
     from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.sync.values.request import Retry
 

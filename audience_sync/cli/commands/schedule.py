@@ -1,4 +1,4 @@
-"""``audience-sync schedule``: stay, and run by the schedules of the config."""
+"""``audience-sync schedule``: run on the schedules of the config until stopped."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ STOPS_WITHIN = 6.0
 @common_options
 @click.pass_context
 def schedule(context: click.Context, only_list: bool, upgrade: bool) -> int:
-    """Stay and run by the config's schedules until stopped.
+    """Run on the config's schedules until stopped.
 
-    What was missed meanwhile is made up for by one run. Several may stay, on several hosts with one PostgreSQL store:
-    each time is run for once. SIGHUP: read the config again. SIGTERM, Ctrl-C: end cleanly.
+    One run makes up for all missed times. Several schedulers can share one PostgreSQL store: each scheduled time gets
+    one run. SIGHUP: read the config again. SIGTERM, Ctrl-C: end cleanly.
     """
     from audience_sync.cli.wiring.dependencies import options_of
     from audience_sync.cli.wiring.schedule_view import list_schedules
@@ -90,7 +90,7 @@ def _run_scheduler(options: GlobalOptions, *, upgrade: bool) -> int:
 
 
 def load_scheduled_config(options: GlobalOptions, *, upgrade: bool = False) -> ScheduledConfig:
-    """What the config says now. Raises ConfigError with every problem."""
+    """Read the config and its schedules. Raises ConfigError with every problem."""
     from audience_sync.alerts.without_report import raise_late
     from audience_sync.cli.views.progress import RunProgress
     from audience_sync.cli.wiring.after_run import alert_failed_run, finish_run
@@ -124,14 +124,14 @@ def load_scheduled_config(options: GlobalOptions, *, upgrade: bool = False) -> S
 
 
 class HangupSignal:
-    """A context, within which SIGHUP is kept in mind, and wakes whoever waits."""
+    """A context in which SIGHUP is recorded and wakes the timer."""
 
     def __init__(self) -> None:
         self.received = False
         self.wake: Callable[[], None] = lambda: None
 
     def consume(self) -> bool:
-        """Whether one came since this was last asked."""
+        """Whether a signal was received since the last call."""
         received, self.received = self.received, False
         return received
 
@@ -146,11 +146,11 @@ class HangupSignal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it has nothing to read any more
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # no config is read after this
 
 
 def _announce_config(scheduler: Scheduler) -> None:
-    """From now on."""
+    """End alerts about the previous config, and log the new schedules."""
     from audience_sync.alerts.conditions import CONFIG
     from audience_sync.alerts.without_report import end_alert, end_stale_late
     from audience_sync.cli.wiring.schedule_view import log_schedules
@@ -162,7 +162,7 @@ def _announce_config(scheduler: Scheduler) -> None:
 
 
 def _reload(options: GlobalOptions, scheduler: Scheduler, clock: Timer, port: MetricsServer) -> None:
-    """The config as it is now; one that has problems is not used."""
+    """Read the config again; keep the previous one if the new one has problems."""
     from audience_sync.alerts.conditions import CONFIG
     from audience_sync.alerts.without_report import raise_alert
     from audience_sync.cli.base.errors import masked_text

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def seed(
     context: click.Context,
+    *,
     key: str,
     rate: str | None,
     limit: int | None,
@@ -71,7 +72,7 @@ def seed(
 
 
 def exit_code_of(report: Report, limit: int | None) -> int:
-    """A seed that sent as many calls as it was asked for did all that was asked."""
+    """The exit code of a seed: 0 if it sent as many calls as ``limit`` allows and none is refused."""
     short = [each for each in report.destinations if each.pending and (each.error or each.delivered < (limit or inf))]
     refused = any(each.still_refused for each in report.destinations)
     did_as_asked = limit is not None and report.status is RunStatus.PARTIAL and not short and not refused

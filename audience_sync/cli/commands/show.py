@@ -39,7 +39,7 @@ def show(context: click.Context, run: int) -> None:
 
 
 def _query_command(store: Store, query: str) -> str:
-    """The command that puts a query to the store."""
+    """The shell command that runs a query on the store."""
     from audience_sync.cli.base.output import path_text
 
     if store.file:

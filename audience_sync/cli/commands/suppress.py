@@ -1,4 +1,4 @@
-"""``audience-sync suppress``, ``unsuppress`` and ``erase``: users who are never sent anything."""
+"""``audience-sync suppress``, ``unsuppress`` and ``erase``: never send anything to these users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from audience_sync.config.models import StoreSettings
     from audience_sync.store.connection.engine import Store
 
-#: Of the ids on stdin.
+#: The most characters of ids on stdin.
 MOST_CHARACTERS = 100_000_000
 
 
@@ -134,7 +134,7 @@ def _store(context: click.Context) -> Iterator[tuple[Store, StoreSettings]]:
 
 
 def _wait_for_a_run(store: Store) -> None:
-    """A run at work asks again after a moment: when this command ends, it has."""
+    """Wait until a run in progress has read the new list, which it does every ``FRESH`` seconds."""
     import time
 
     from audience_sync.delivery.send.withheld import CACHE_SECONDS

@@ -1,4 +1,4 @@
-"""``audience-sync sync``: one run."""
+"""``audience-sync sync``: load, diff and deliver once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audience_sync.cli.base.options import accept_clock_option, common_options, 
     "--accept",
     multiple=True,
     metavar="KEY",
-    help="Accept this audience's (or trait's) snapshot, whatever `expect` and `guard` require.",
+    help="Accept this audience's (or trait's) snapshot, even against `expect` and `guard`.",
 )
 @click.option(
     "--plan",
@@ -32,6 +32,7 @@ from audience_sync.cli.base.options import accept_clock_option, common_options, 
 @click.pass_context
 def sync(
     context: click.Context,
+    *,
     keys: tuple[str, ...],
     accept: tuple[str, ...],
     plan_file: Path | None,

@@ -45,7 +45,7 @@ def undo(context: click.Context, run: int, yes: bool, dry_run: bool) -> int:
 
 
 def preview(found: RunPreview, run: int, which: tuple[str, datetime] | None, screen: Screen) -> Iterator[Sequence[str]]:
-    """``which``: the command of the run to undo, and its start."""
+    """Show which changes would be reversed, and what would be sent. ``which``: command and start of the run to undo."""
     from audience_sync.cli.base.layout import Column, prose, table
     from audience_sync.cli.views.summary import notes
     from audience_sync.cli.wiring.confirm import forecast_table, withheld_lines

@@ -1,1 +1,1 @@
-"""Turn results into lines for people."""
+"""Lay out results as lines for people."""

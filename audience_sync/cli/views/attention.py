@@ -1,4 +1,4 @@
-"""Lay out what needs a person after a run or in a plan: each kind as a block with its reason, effect and commands."""
+"""Lay out what needs a person after a run or in a plan: blocks with reason, effect and commands."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from audience_sync.sync.values.change_set import AudienceResult, RejectedRow
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import pluralize, share_of
 
-#: Reasons of invalid rows that are shown, and rows of each.
+#: The most reasons, and rows or users of each, that a block lists.
 MAX_LISTED = 5
 DEEPER = INDENT + INDENT
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """``urgent``: it also goes to stderr where stdout is no terminal, so that cron mails it."""
+    """A block of lines. ``urgent``: without a terminal it also goes to stderr, so that cron mails it."""
 
     lines: Sequence[str]
     urgent: bool = False
 
 
 def blocks(report: Report, details: Details, screen: Screen, *, by_hand: bool = False) -> Iterator[Block]:
-    """Failed, stopped, held, refused, pending, waiting, frozen, invalid: in this order.
+    """The blocks of a run: failed, stopped, held, refused, pending, waiting, frozen, invalid, in this order.
 
-    ``by_hand``: what is pending without a reason is pending because a person limited the seed.
+    ``by_hand``: a person limited the seed, so pending calls without an error need no block.
     """
     traits, run = report.traits.errors, f"run {report.run}"
     for lines in failure_blocks(report.audiences, traits, report.errors, details, screen, whole=run):
@@ -60,7 +60,7 @@ def failure_blocks(
     *,
     whole: str = "the whole run",
 ) -> Iterator[list[str]]:
-    """Audiences that could not be loaded, by reason; computed traits; what keeps the ``whole`` run from sending."""
+    """Blocks for failed audiences by reason, for computed traits, and for errors of the ``whole`` run."""
     failed = [each for each in audiences if each.status is AudienceStatus.FAILED]
     by_reason: dict[str, list[AudienceResult]] = {}
     for each in failed:
@@ -100,7 +100,7 @@ def _failed_audiences(reason: str, audiences: Sequence[AudienceResult], details:
 
 
 def without_audience_name(reason: str, key: str) -> str:
-    """Its reason without the name that stands above it."""
+    """The reason without the audience's name, which the block's title has."""
     return reason.removeprefix(f"audience '{key}': ")
 
 
@@ -131,7 +131,7 @@ def _stopped(each: DestinationReport, details: Details, screen: Screen) -> list[
 
 
 def held_block(held: Held, details: Details, screen: Screen) -> list[str]:
-    """What is held, why, since when, and how to decide."""
+    """The block of a hold: what is held, why, since when, and how to decide."""
     lines = [f"Held: {held_name(held)}", *labelled(held_pairs(held), screen), ""]
     if held.run is None:
         return [*lines[:-1]]
@@ -171,7 +171,7 @@ def held_pairs(held: Held) -> list[tuple[str, str]]:
 
 
 def change_text(kind: HoldKind, counts: ChangeCounts) -> str:
-    """What a held snapshot would change, the larger change with its share."""
+    """What a held snapshot would change, with the share of members or users that would leave."""
     before, entered, left = counts
     if kind is HoldKind.COMPUTED_TRAIT:
         return (
@@ -191,7 +191,7 @@ def _users(users: Sequence[str], count: int) -> str:
 
 
 def decision_commands(held: Held, details: Details, screen: Screen, *, keys: bool | None = None) -> Iterator[str]:
-    """The commands that decide; without keys where the run held nothing else."""
+    """The commands that decide, without keys if the run held nothing else."""
     alone = len(details.held) == 1 and len(held.keys) > 1
     named = "" if alone else f" {' '.join(held.keys)}"
     which = f"{held.run}{named}"
@@ -236,7 +236,7 @@ def _pending(each: DestinationReport, screen: Screen) -> list[str]:
 
 
 def waiting_and_frozen(audiences: Sequence[AudienceResult], details: Details, screen: Screen) -> Iterator[list[str]]:
-    """Audiences that wait for their seed, or that a person has frozen."""
+    """Blocks for audiences that wait for their seed or are frozen."""
     for each in audiences:
         if each.status is AudienceStatus.WAITING:
             why = f"`initial: manual` in {details.config}: sync leaves it out until it is seeded."
@@ -253,7 +253,7 @@ def waiting_and_frozen(audiences: Sequence[AudienceResult], details: Details, sc
 
 
 def invalid_block(rows: Sequence[RejectedRow], screen: Screen) -> list[str]:
-    """Rows that were left out, by file and reason."""
+    """The block of the rows that were left out, by file and reason."""
     files = dict.fromkeys(each.file for each in rows)
     of = f" of {next(iter(files))}" if len(files) == 1 else f" of {pluralize(len(files), 'file')}"
     lines = prose(f"Invalid: {pluralize(len(rows), 'row')}{of} {'was' if len(rows) == 1 else 'were'} left out.", screen)
@@ -267,7 +267,7 @@ def invalid_block(rows: Sequence[RejectedRow], screen: Screen) -> list[str]:
 
 
 def invalid_lines(rows: Sequence[RejectedRow], screen: Screen, *, most: int) -> list[str]:
-    """Rows that would be left out, one by one."""
+    """The block of the rows that would be left out, one by one."""
     lines = [f"Invalid: {pluralize(len(rows), 'row')} would be left out."]
     for each in rows[:most]:
         text = f"{each.file}, row {each.row}: {printable_lines(each.reason)}"
@@ -284,7 +284,7 @@ def _reasons(found: Sequence[tuple[tuple[str, str], Sequence[int]]], *, one_file
 
 
 def printable_lines(text: str) -> str:
-    """A text of several lines, without characters that a terminal would act on."""
+    """Escape the control characters of each line of a text."""
     return "\n".join(part if part.isprintable() else printable(part) for part in text.split("\n"))
 
 
@@ -293,7 +293,7 @@ def urgent_lines(found: Sequence[Block]) -> list[str]:
 
 
 def joined(parts: Sequence[Sequence[str]]) -> list[str]:
-    """Parts of an answer, an empty line between two."""
+    """Join the parts of an answer, with an empty line between two."""
     lines = list[str]()
     for part in parts:
         if part:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audience_sync.cli.base.layout import Screen, prose
 
-#: Whether it passed, which part was checked, and what was found.
+#: Whether the check passed, the part, and the result.
 CheckRow = tuple[bool, str, str]
 
 

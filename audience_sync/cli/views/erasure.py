@@ -1,4 +1,4 @@
-"""Say what an erasure did, and what is left at each destination that was ever sent anything."""
+"""Lay out the result of an erasure, and how to delete the users at each destination."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audience_sync.text import form, pluralize
 
 @dataclass(frozen=True, slots=True)
 class RemainingData:
-    """A destination that keeps what it was sent. ``deletion``: how a user is deleted there."""
+    """A destination that still has the users' data. ``deletion``: how to delete a user there."""
 
     name: str
     type: str
@@ -24,7 +24,7 @@ class RemainingData:
 
 
 def destinations_with_data(connection: Connection) -> list[RemainingData]:
-    """All that were ever sent anything, also those that the config no longer has."""
+    """All destinations that were ever sent calls, also those that the config no longer has."""
     types = destination_types()
     rows = connection.execute(select(destinations.c.name, destinations.c.type).order_by(destinations.c.id))
     return [
@@ -34,8 +34,8 @@ def destinations_with_data(connection: Connection) -> list[RemainingData]:
 
 
 def erased_lines(users: int, known: int, left: Sequence[RemainingData], screen: Screen) -> list[str]:
-    """``known``: how many of them the store had."""
-    unknown = "" if known == users else f" ({known:,} of them known)"
+    """Lay out the answer of ``erase``. ``known``: how many of the users the store had."""
+    unknown = "" if known == users else f" ({known:,} of them in the store)"
     ids = "its id" if users == 1 else "each id"
     lines = [
         *prose(f"{pluralize(users, 'user')} erased{unknown}. The store keeps only a hash of {ids}.", screen),

@@ -1,4 +1,4 @@
-"""Lay out an explanation of one user: values and since when, then what each destination was sent and answered."""
+"""Lay out the answer of ``explain``: the user's values, then the calls and answers of each destination."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from audience_sync.store.audiences.absences import Absence
 from audience_sync.store.audiences.holdouts import Holdout
 from audience_sync.text import pluralize
 
-#: Where the remedy of a problem begins, and its commands.
+#: The start of a problem's remedy, and the commands in it.
 _REMEDY = re.compile(r" (?=If this is right: |If all that run |If it is right anyway: |To sync it again: )")
 _COMMAND = re.compile(r"audience-sync [a-z-]+(?: [^\s.]+)+")
-#: Calls that are shown, the newest; `--json` has them all.
+#: The most calls that are shown, the newest first; `--json` has all.
 MAX_CALLS = 10
-#: Characters that are shown of one value; `--json` has it whole.
+#: The most characters of a value; `--json` has all.
 MAX_CHARACTERS = 200
 #: Characters before the text of the widest label, and a comma after it.
 _DEEPEST = 12
-#: How many properties are how, in the first line on a destination.
+#: States that the first line of a destination counts.
 STATE_NAMES = {
     DeliveryState.PENDING: "pending",
     DeliveryState.WAITING: "waiting for seed",
     DeliveryState.REFUSED: "refused",
     DeliveryState.WITHHELD: "not sent (the user is suppressed)",
 }
-#: How a destination is named in the second line, by the first of these states that some property is in.
+#: Headings of destinations in the second line of the answer: the first of these states that a property is in counts.
 STATE_HEADINGS = {
     DeliveryState.REFUSED: "Refused by",
     DeliveryState.PENDING: "Pending at",
@@ -92,7 +92,7 @@ def _erased(found: Explanation, user: str, screen: Screen) -> list[str]:
 
 
 def _quoted_id(user: str) -> str:
-    """The id as it is written on a command line."""
+    """The id, quoted for a command line."""
     return f"-- {quote(user)}" if user.startswith("-") else quote(user)
 
 
@@ -108,7 +108,7 @@ def _membership_counts(found: Explanation) -> str:
 
 
 def _destinations_line(found: Explanation) -> str:
-    """How the destinations stand, in one line."""
+    """The destinations by state, in one line."""
     by_state: dict[DeliveryState, list[str]] = {}
     for view in found.destinations:
         states = {each.state for each in view.statuses}
@@ -157,7 +157,7 @@ def _blocks(found: Explanation, screen: Screen) -> Iterator[list[str]]:
 
 
 def _problem_lines(found: Explanation, screen: Screen) -> list[str]:
-    """Facts as sentences, the commands that they name on lines of their own."""
+    """Problems as sentences, each command on its own line."""
     lines = list[str]()
     for text in _problems(found):
         facts = _REMEDY.split(text, maxsplit=1)[0]
@@ -215,7 +215,7 @@ def _traits(found: Explanation, screen: Screen) -> list[str]:
 def _values(
     heading: str, found: Explanation, versions: Sequence[ValueHistory], notes: Sequence[list[str]], screen: Screen
 ) -> list[str]:
-    """A table of values; one that does not fit moves under its row, before the row's note."""
+    """Lay out a table of values. A value that does not fit moves under its row, before the row's note."""
     times = [_time_text(found.times[each.latest.run], screen) for each in versions]
     names = [each.definition.key + (" (retired)" if each.definition.retired else "") for each in versions]
     runs = [str(each.latest.run) for each in versions]
@@ -240,9 +240,9 @@ def _value(version: ValueChange) -> str:
 
 
 def shortened(text: str, screen: Screen) -> str:
-    """A value for people: of a long one its beginning, and how much is left out.
+    """Cut a long value, and count the characters that are left out.
 
-    On a terminal a word that is wider than a line makes a value long, too.
+    On a terminal, a value with a word wider than the line is long, too.
     """
     most = MAX_CHARACTERS
     if screen.width is not None:
@@ -294,7 +294,7 @@ def _property_count(count: int) -> str:
 
 
 def _pending_and_refused(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
-    """What is pending or refused, since when, and why."""
+    """Labels and texts on pending and refused properties: reason, since when, values."""
     due = {each.key: each.pending for each in view.statuses if each.pending}
     states = {each.state for each in view.statuses if each.pending}
     if not due:
@@ -319,7 +319,7 @@ def _pending_and_refused(found: Explanation, view: DestinationView, screen: Scre
 
 
 def _calls(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
-    """The calls about the user, the newest first; of the last refusal the reason stands above."""
+    """Labels and texts on the user's calls, the newest first, without a last refusal that is shown already."""
     known = view.replay.refusals[-1] if view.replay.refusals else None
     for call in view.replay.calls[: -MAX_CALLS - 1 : -1]:
         if call is known and any(each.state is DeliveryState.REFUSED for each in view.statuses):
@@ -337,7 +337,7 @@ def _request(call: Call) -> str:
 
 
 def _properties_text(found: Explanation, values: Mapping[str, ValueChange], screen: Screen) -> str:
-    """Properties with their values; ``the 8 values above`` where they are all those that the tables show."""
+    """Properties with their values, or ``the 8 values above`` if they are all values of the tables."""
     above = {key: each.latest.value for key, each in found.versions.items() if each.was_ever_present}
     if len(values) > 1 and {key: each.value for key, each in values.items()} == above:
         return f"the {len(values):,} values above"
@@ -345,7 +345,7 @@ def _properties_text(found: Explanation, values: Mapping[str, ValueChange], scre
 
 
 def _unsent(view: DestinationView) -> Iterator[tuple[str, str]]:
-    """Properties of which no call has anything."""
+    """Labels and texts on properties that no stored call has."""
     for state, (label, why) in NEVER_SENT.items():
         keys = [each.key for each in view.statuses if each.state is state]
         if keys:
@@ -371,7 +371,7 @@ def _commands(view: DestinationView) -> Iterator[tuple[str, str]]:
 
 
 def _answer(call: Call) -> str:
-    """What the destination answered; empty where it accepted the call and said nothing more."""
+    """Status and reason of an answer; empty if the call was accepted without a reason."""
     status, why = http_status(call), reason(call) or ""
     if call.outcome is CallOutcome.DELIVERED and not why:
         return ""

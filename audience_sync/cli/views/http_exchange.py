@@ -1,4 +1,4 @@
-"""How are a request and its answer shown without their secrets?"""
+"""Format a request and its answer without secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audience_sync.destinations.base import Answer, HttpRequest
 from audience_sync.destinations.http.statuses import excerpt, is_html_answer, truncate
 from audience_sync.redaction.secrets import MASK, collect_secrets, mask_secrets
 
-#: Any other header may hold a key. A signature is none: it is what one compares when a receiver refuses it.
+#: Headers that are shown; any other may contain a key. A signature is shown, to compare it when a receiver refuses it.
 SAFE_HEADERS = frozenset(
     {"accept", "accept-encoding", "content-encoding", "content-type", "user-agent"}
     | {"webhook-id", "webhook-timestamp", "webhook-signature", "x-outbound-client", "x-outbound-guid"}
@@ -21,7 +21,7 @@ SCHEMES = ("Basic", "Bearer")
 
 @dataclass(frozen=True, slots=True)
 class ShownRequest:
-    """``body`` is plain text, also where it went compressed; the rest is None where there is no HTTP."""
+    """A request without secrets. ``body``: uncompressed text. The other fields are None without HTTP."""
 
     body: str
     method: str | None = None
@@ -31,19 +31,19 @@ class ShownRequest:
 
 @dataclass(frozen=True, slots=True)
 class ShownResponse:
-    """``status`` is None where no answer came; ``body`` is an excerpt."""
+    """An answer without secrets. ``status`` is None if there was none; ``body`` is an excerpt."""
 
     status: int | None
     body: str
 
 
 def all_secrets(known: Iterable[str], headers: Mapping[str, str]) -> tuple[str, ...]:
-    """The config's secrets, and what was made of them for the headers."""
+    """The config's secrets, and the values of headers that may contain them."""
     return collect_secrets([*known, *(value for name, value in headers.items() if name.lower() not in SAFE_HEADERS)])
 
 
 def redact_request(request: HttpRequest, headers: Mapping[str, str], secrets: Iterable[str]) -> ShownRequest:
-    """``headers``: all that went, with those that the transport adds."""
+    """The request without secrets. ``headers``: all of them, with those of the transport."""
     known = all_secrets(secrets, headers)
     return ShownRequest(
         mask_secrets(_text(request), known),
@@ -54,7 +54,7 @@ def redact_request(request: HttpRequest, headers: Mapping[str, str], secrets: It
 
 
 def shown_response(answer: Answer, headers: Mapping[str, str], secrets: Iterable[str]) -> ShownResponse:
-    """``headers``: the request's, which the answer may repeat."""
+    """The answer without secrets. ``headers``: those of the request, which the answer may repeat."""
     body = "(a page of HTML)" if is_html_answer(answer.body) else excerpt(answer.body, all_secrets(secrets, headers))
     return ShownResponse(answer.status, truncate(body))
 
@@ -65,7 +65,7 @@ def _text(request: HttpRequest) -> str:
 
 
 def _without_query(url: str) -> str:
-    """The query's names stay, its values don't: many services want their key there."""
+    """Mask the values of the query, where many services expect their key."""
     parts = urlsplit(url)
     query = urlencode([(name, MASK) for name, _ in parse_qsl(parts.query, keep_blank_values=True)], safe="*")
     return urlunsplit(parts._replace(query=query))

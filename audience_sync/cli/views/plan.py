@@ -1,4 +1,4 @@
-"""Lay out a plan: what would change, what each destination would be sent, and the command that would do it."""
+"""Lay out a plan: the changes, the calls to each destination, and the command that would make them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from audience_sync.sync.preview.plan import RunPreview
 from audience_sync.sync.values.change_set import AudienceResult, ChangeSet
 from audience_sync.text import duration, form, pluralize
 
-#: The largest changes, invalid rows and refused calls that are shown; `--json` has more.
+#: The most traits, invalid rows and refused calls that are shown; `--json` has more.
 MAX_LISTED = 5
 #: Lines of a sample call and of a request on a terminal; `--json` has them whole.
 CALL_LINES, REQUEST_LINES = 4, 6
@@ -56,7 +56,7 @@ DESTINATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What is shown of a plan in addition to its findings. ``saved_as``: the file that has it."""
+    """What a plan shows in addition to its preview. ``saved_as``: the file of `--out`."""
 
     details: Details
     secrets: Sequence[str] = ()
@@ -97,7 +97,7 @@ def plan_lines(found: RunPreview, shown: PlanContext, screen: Screen) -> list[st
 
 
 def headline(found: RunPreview) -> str:
-    """What would happen, and how much."""
+    """The outcome in one sentence, with counts."""
     findings = found.findings
     entered, left = (sum(getattr(each, name) for each in findings.audiences) for name in ("entered", "left"))
     changes = [
@@ -127,7 +127,7 @@ def _audiences(audiences: Sequence[AudienceResult], screen: Screen) -> list[str]
 
 
 def _share(each: AudienceResult) -> str | None:
-    """Of the members before, how many would enter or leave."""
+    """The share of the members before that would enter or leave."""
     moved = each.entered + each.left
     return f"{moved / each.before:.1%}" if moved and each.before else None
 
@@ -154,12 +154,12 @@ def _destinations(forecasts: Sequence[Forecast], screen: Screen) -> list[str]:
 
 
 def time_of(forecast: Forecast) -> str:
-    """The time at the limits of its rate; `-` where none is set."""
+    """The time at the rate limits; `-` without a limit."""
     return "-" if forecast.longest is None else duration(forecast.longest)
 
 
 def limits_lines(forecasts: Sequence[Forecast], screen: Screen) -> list[str]:
-    """Which limits the times are for."""
+    """The limits that the times assume."""
     lines = list[str]()
     for each in forecasts:
         limits = [(each.rate_limit, "request", "`rate_limit`"), (each.rate, "user", "`--rate`")]
@@ -176,7 +176,7 @@ def _rate_text(rate: float, what: str) -> str:
 
 
 def _calls(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[str]]:
-    """The first calls; those that are the same for several destinations once."""
+    """Lay out the first calls, once for all destinations that get the same."""
     groups: dict[tuple[tuple[str, str], ...], list[Forecast]] = {}
     for each in forecasts:
         if each.samples:
@@ -218,7 +218,7 @@ def _requests(forecasts: Sequence[Forecast], secrets: Sequence[str], screen: Scr
 
 
 def _request_lines(each: Forecast, secrets: Sequence[str], screen: Screen) -> tuple[list[str], bool]:
-    """The first request, and whether its end was left out."""
+    """The lines of the first request, and whether its end was left out."""
     request = _request(each, secrets)
     what = f"for the first {pluralize(each.in_request, 'call')}"
     if request.method is None:
@@ -240,7 +240,7 @@ def _request_lines(each: Forecast, secrets: Sequence[str], screen: Screen) -> tu
 
 
 def printable_json(text: str) -> str:
-    """As it goes out, without characters that a terminal would act on."""
+    """Escape the control characters of a JSON text."""
     return text if text.isprintable() else _escaped(text)
 
 
@@ -261,7 +261,7 @@ def _refusals(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[st
 
 
 def _request(forecast: Forecast, secrets: Sequence[str]) -> ShownRequest:
-    """As it would go out, without secrets."""
+    """The first request without secrets."""
     if forecast.request is None:
         return ShownRequest(mask_secrets(forecast.body.decode("utf-8", "replace"), secrets))
     from audience_sync.destinations.http.transport import HEADERS
@@ -281,7 +281,7 @@ def _held_suppressed_lists(changes: ChangeSet, screen: Screen) -> Iterator[list[
 
 
 def _waiting_and_frozen(found: RunPreview, details: Details, screen: Screen) -> Iterator[list[str]]:
-    """Audiences that wait are no part of the plan, unless it is of their seed."""
+    """Lay out audiences that wait for their seed, which are not part of the plan, and frozen ones."""
     for each in found.findings.audiences:
         if each.status is AudienceStatus.WAITING:
             text = f"Waiting: {each.key} is not part of this plan (`initial: manual`)."
@@ -291,7 +291,7 @@ def _waiting_and_frozen(found: RunPreview, details: Details, screen: Screen) -> 
 
 
 def _next_commands(found: RunPreview, shown: PlanContext, screen: Screen) -> Iterator[list[str]]:
-    """The commands that would do it."""
+    """The commands that would carry out the plan."""
     if shown.saved_as is not None:
         yield ["To do exactly this, or nothing:", command(f"audience-sync sync --plan {shown.saved_as}")]
         return

@@ -1,4 +1,4 @@
-"""Show a run's progress on stderr: bars on a terminal, a line now and then elsewhere."""
+"""Show a run's progress on stderr: bars on a terminal, otherwise a line every 10 s."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("audience_sync")
 
-#: Seconds between two lines where there is no terminal.
+#: Seconds between two lines without a terminal.
 LINE_EVERY = 10.0
-#: Characters of a bar.
+#: Width of a bar, in characters.
 BAR = 14
-#: Characters that a destination's counts, pace and refusals fill.
+#: Width of a destination's counts, rate and refusals, in characters.
 COUNTS = 46
 #: Characters between the columns of a line.
 _GAPS = 2
 
 
 class RunProgress:
-    """Shows on stderr what is loaded, and how far each destination is, with calls a second and the time left."""
+    """Shows what is being loaded, and each destination's progress with calls a second and the time left."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -92,14 +92,14 @@ class RunProgress:
 
 
 def loading_text(number: int, what: str, screen: Screen) -> str:
-    """``Loading 2: audience vip``; without the name where a line has no room for all of it."""
+    """``Loading 2: audience vip``, without the name if it does not fit on the line."""
     text = f"Loading {number}: {what}"
     is_short = screen.width is None or len(text) + _GAPS <= screen.width
     return text if is_short else f"Loading {number}"
 
 
 def sending_text(name: str, screen: Screen) -> str:
-    """What stands before a destination's counts: they need room, so that a long name stands alone, on several lines."""
+    """The text before a destination's counts. A long name is split into several lines, to leave room for the counts."""
     width = screen.width or NORMAL
     room = max(10, width - COUNTS - (0 if screen.is_narrow else BAR + _GAPS))
     text = name if screen.is_narrow else f"Sending to {name}"
@@ -108,7 +108,7 @@ def sending_text(name: str, screen: Screen) -> str:
 
 
 def progress_text(stats: DeliveryStats, seconds: float) -> str:
-    """``200/s, 18 s left, 0 refused``; ``done`` at the end."""
+    """``200/s, 18 s left, 0 refused``, and ``done`` at the end."""
     answered = _answered_calls(stats)
     if answered >= stats.calls:
         return "done" if not stats.refused else f"done, {stats.refused:,} refused"
@@ -137,7 +137,7 @@ def _bars(screen: Screen) -> Progress:
     from audience_sync.cli.base.output import console
 
     class Bar(BarColumn):
-        """Not while snapshots are loaded: their number is not known."""
+        """A bar that is hidden while snapshots are loaded, whose number is unknown."""
 
         def render(self, task: Task) -> object:  # type: ignore[override]  # an empty text in place of the bar
             return Text("") if task.fields["is_loading"] else super().render(task)

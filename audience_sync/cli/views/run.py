@@ -17,13 +17,14 @@ from audience_sync.text import pluralize
 
 Row = Mapping[str, Any]
 
-#: Invalid rows that are shown; the view has them all.
+#: The most invalid rows that are shown; the view has all.
 MAX_INVALID_ROWS = 50
-#: Users that are shown of a held snapshot; the JSON answer has up to a hundred each way.
+#: The most users that are shown of a hold; the JSON answer has up to 100 of those who would enter, and of those
+#: who would leave.
 MAX_SAMPLED_USERS = 5
-#: Users that are shown of those with one reason; the view has them all.
+#: The most users that are shown for one reason; the view has all.
 MAX_REFUSED_USERS = 10
-#: What `retention` deletes, in the words of an answer.
+#: What `retention` deletes, as the answer names it.
 PRUNED = {
     "changes": "changes that later ones replaced",
     "requests": "requests",
@@ -50,7 +51,7 @@ _DESTINATIONS = (
     Column("time", right=True, lost=2),
 )
 _UNANSWERED = "-"
-#: What may become of a refused call.
+#: Later outcomes of a refused call.
 _OUTCOMES = {
     "accepted": "accepted by a later run",
     "withheld": "not sent, the user was suppressed",
@@ -59,7 +60,7 @@ _OUTCOMES = {
 
 
 def run_lines(run: Row, screen: Screen, *, ask: Callable[[str], str]) -> list[str]:
-    """``ask``: the command that puts a query to the store."""
+    """Lay out the answer of ``show``. ``ask``: returns the shell command for a query on the store."""
     lines = prose(screen.coloured(_outcome(run), run["status"]), screen)
     started = f"{run['started_at']:%Y-%m-%d %H:%M:%S} UTC"
     took = short_duration(run["seconds"])
@@ -162,7 +163,7 @@ def _audiences(audiences: Sequence[Row], screen: Screen) -> list[str]:
 
 
 def _members(audience: Row) -> Iterator[str]:
-    """What happened to members beside entering and leaving."""
+    """Counts of members in addition to those who entered and left."""
     if audience["absent"]:
         yield f"{audience['absent']:,} missing from the source, still members"
     if audience["returned"]:
@@ -186,7 +187,7 @@ def _destinations(deliveries: Sequence[Row], screen: Screen) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """An error on one line, with characters that a terminal would act on escaped."""
+    """Put an error on one line, with control characters escaped."""
     return printable(" ".join(text.split()))
 
 
@@ -198,7 +199,7 @@ def _failed(audience: Row, screen: Screen) -> list[str]:
 
 
 def _run_error(run: Row) -> str:
-    """The lines of its error that no audience or destination has of its own."""
+    """The lines of a run's error that are not about one audience or destination."""
     audiences = {
         without_audience_name(_one_line(each["error"] or ""), each["audience_key"]) for each in run["audience_syncs"]
     }
@@ -209,7 +210,7 @@ def _run_error(run: Row) -> str:
 
 
 def _stopped(delivery: Row, screen: Screen) -> list[str]:
-    """A delivery that ended early; the calls of one that only asked to wait are pending."""
+    """The block of a delivery that ended early: stopped, or pending after a 429."""
     pending = delivery["pending"]
     effect = f"{pluralize(pending, 'call')} pending after this run" if pending else "no call was pending after this run"
     pairs = [("Reason", _one_line(delivery["error"])), ("Effect", effect)]
@@ -223,7 +224,7 @@ def _stopped(delivery: Row, screen: Screen) -> list[str]:
 
 
 def _waiting_or_frozen(audience: Row, screen: Screen) -> list[str]:
-    """An audience that waits for its seed, or that a person has frozen."""
+    """The block of an audience that waits for its seed or is frozen."""
     key = audience["audience_key"]
     if audience["status"] == "waiting":
         return [f"Waiting: {key}", command(f"audience-sync seed {key}")]
@@ -232,7 +233,7 @@ def _waiting_or_frozen(audience: Row, screen: Screen) -> list[str]:
 
 
 def _hold_group(hold: Row) -> tuple[object, ...]:
-    """What computed traits that share a block have in common; of anything else each has a block of its own."""
+    """The key by which holds are grouped: computed traits with the same reason and run share a block."""
     own = None if hold["kind"] == "computed_trait" else hold["key"]
     return (hold["kind"], own, _reason(hold), hold["status"], hold["run"], hold["last_run"], hold["ended_run"])
 
@@ -266,12 +267,12 @@ def _change(hold: Row) -> str:
 
 
 def _reason(hold: Row) -> str:
-    """Without the name that stands above it."""
+    """The reason without the name, which the block's title has."""
     return without_subject(_one_line(str(hold["reason"])))
 
 
 def _sample_pairs(hold: Row) -> Iterator[tuple[str, str]]:
-    """Some of the users that the held snapshot would change."""
+    """Labels and texts on some users that the held snapshot would change."""
     away = "Leaving" if hold["kind"] == "audience" else "Losing"
     for name, label in (("left", away), ("entered", "Entering")):
         users = [display_id(each) for each in hold["sample"][name]]
@@ -314,7 +315,7 @@ def _refused(name: str, calls: Sequence[Row], run: int, screen: Screen, ask: Cal
 
 
 def _later_outcomes(calls: Sequence[Row]) -> Iterator[str]:
-    """What became of refused calls."""
+    """The later outcomes of refused calls, with counts."""
     outcomes = [each.get("outcome") for each in calls]
     for outcome, what in _OUTCOMES.items():
         if outcome in outcomes:

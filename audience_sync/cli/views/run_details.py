@@ -1,4 +1,4 @@
-"""Read what a summary shows in addition to the run's report: holds with samples, refused calls by reason, sources."""
+"""Read what a summary shows in addition to the report: holds with samples, refusals by reason, sources."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from audience_sync.sync.guard.messages import limit_text, without_subject
 from audience_sync.sync.values.change_set import AudienceResult, TraitsResult
 from audience_sync.sync.values.report import Report
 
-#: Reasons shown of a destination's refused calls, and users of each; `show` has more.
+#: The most reasons of a destination's refused calls, and users of each; `show` has more.
 MAX_REASONS, MAX_USERS = 5, 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a guard held, of one key or of several for the same reason.
+    """A held change, of one key or of several with the same reason.
 
-    ``limit``: what its guard allows, where that alone is the reason. ``since``: the run that held it first, where that
-    is an earlier one. ``run``: the run to name when deciding; None in a plan of what no run has held yet.
+    ``limit``: the limit of the guard, if it is the only reason. ``since``: the run that held it first, if that is an
+    earlier one. ``run``: the run to approve or reject; None in a plan if no run has held it yet.
     """
 
     kind: HoldKind
@@ -48,29 +48,32 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class RefusedFor:
-    """Calls that a destination refused in a run for one reason, and some of their users."""
+    """Calls that a destination refused in a run for one reason, with some of the users."""
 
     reason: str
     calls: int
     users: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
-    """``sources``: by key, where its snapshot comes from. ``refused``: by destination, the most frequent reason first.
-    ``baselines``: destinations at which an audience of the run was recorded without sending."""
+    """What a summary shows in addition to the report.
+
+    ``refused``: by destination, the most frequent reason first. ``sources``: by key, file or query and its source.
+    ``source_names``: by key. ``config``: name of the file. ``baselines``: destinations at which an audience of the run
+    was recorded without sending.
+    """
 
     held: Sequence[Held] = ()
     refused: Mapping[str, Sequence[RefusedFor]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     source_names: Mapping[str, str] = field(default_factory=dict)
-    places: Mapping[str, str] = field(default_factory=dict)
     config: str = "config.yaml"
     baselines: frozenset[str] = frozenset()
 
 
 def read_details(connection: Connection, settings: Settings, report: Report, config: str) -> Details:
-    """After the run, from the store."""
+    """Read the details of a run from the store."""
     held = held_of(connection, settings, report.audiences, report.traits, report.run, whole_run=bool(report.held))
     refused = {
         each.name: _refused(connection, each.name, report.run) for each in report.destinations if each.still_refused
@@ -90,16 +93,16 @@ def _is_baseline(first: SubscriptionVersion | None, now: Subscription | None) ->
 
 
 def details_of(settings: Settings, config: str) -> Details:
-    """What the config alone knows."""
-    sources, names, places = dict[str, str](), dict[str, str](), dict[str, str]()
-    for index, audience in enumerate(settings.audiences):
+    """The details that come from the config."""
+    sources, names = dict[str, str](), dict[str, str]()
+    for audience in settings.audiences:
         key = audience.property_key
         if key is not None:
-            sources[key], names[key], places[key] = _source(audience), audience.source, f"audiences[{index}]"
-    for index, entry in enumerate(settings.computed_traits):
+            sources[key], names[key] = _source(audience), audience.source
+    for entry in settings.computed_traits:
         for key in entry.columns:
-            sources[key], names[key], places[key] = _source(entry), entry.source, f"computed_traits[{index}]"
-    return Details(sources=sources, source_names=names, places=places, config=config)
+            sources[key], names[key] = _source(entry), entry.source
+    return Details(sources=sources, source_names=names, config=config)
 
 
 def _source(config: AudienceConfig | ComputedTraitsConfig) -> str:
@@ -115,8 +118,10 @@ def held_of(
     *,
     whole_run: bool = False,
 ) -> list[Held]:
-    """What is held, grouped by reason. ``run``: the run that held it; None in a plan. ``whole_run``: the lists of
-    suppressed users, too."""
+    """The holds, grouped by reason.
+
+    ``run``: the run that made them; None in a plan. ``whole_run``: include the lists of suppressed users.
+    """
     found = {each.key: (HoldKind.AUDIENCE, each.held) for each in audiences if each.held}
     found |= {key: (HoldKind.COMPUTED_TRAIT, held) for key, held in traits.held}
     since = {held.since for _, held in found.values() if held.since is not None} | ({run} if run else set())
@@ -126,11 +131,24 @@ def held_of(
     for key, (kind, held) in found.items():
         hold = stored.get((kind, key)) if held.since is not None else None
         config = configs.get(key)
-        one = _held(connection, hold, kind, key, held.counts, held.words, config, settings, run)
-        single.append(replace(one, before=held.before))
+        reason = without_subject(hold.reason if hold else held.words.partition(". ")[0])
+        own = config is not None and not (hold and (hold.together or hold.undone_run)) and "together" not in reason
+        limit = _limit(kind, held.counts, settings.guard_of(config)) if config is not None and own else ""
+        one = Held(
+            kind=kind,
+            keys=(key,),
+            counts=held.counts,
+            reason=reason,
+            limit=limit,
+            source="" if config is None else _source(config),
+            before=held.before,
+        )
+        single.append(_with_stored(one, connection, hold, run))
     if whole_run:
         lists = [hold for hold in stored.values() if hold.kind is HoldKind.SUPPRESSED]
-        single += [_held(connection, h, h.kind, h.key, h.counts, h.reason, None, settings, run) for h in lists]
+        for hold in lists:
+            one = Held(kind=hold.kind, keys=(hold.key,), counts=hold.counts, reason=without_subject(hold.reason))
+            single.append(_with_stored(one, connection, hold, run))
     return list(_grouped(single))
 
 
@@ -139,44 +157,24 @@ def _configs(settings: Settings) -> Mapping[str, AudienceConfig | ComputedTraits
     return {**traits, **{each.property_key: each for each in settings.audiences if each.property_key}}
 
 
-def _held(
-    connection: Connection,
-    hold: Hold | None,
-    kind: HoldKind,
-    key: str,
-    counts: ChangeCounts,
-    message: str,
-    config: AudienceConfig | ComputedTraitsConfig | None,
-    settings: Settings,
-    run: int | None,
-) -> Held:
-    reason = without_subject(hold.reason if hold else _reason(message))
-    own = config is not None and not (hold and (hold.together or hold.undone_run)) and "together" not in reason
-    limit = _limit(kind, counts, settings.guard_of(config)) if config is not None and own else ""
-    earlier = hold is not None and hold.first_run != run
-    started = select(runs.c.started_at).where(runs.c.id == hold.first_run) if hold is not None else None
-    return Held(
-        kind,
-        (key,),
-        counts,
-        reason,
-        limit,
-        "" if config is None else _source(config),
-        read_sample(connection, hold.id) if hold else Sample(),
-        hold.first_run if hold and earlier else None,
-        connection.execute(started).scalar() if earlier and started is not None else None,
-        run or (hold.last_run if hold else None),
-        hold.undone_run if hold else None,
+def _with_stored(held: Held, connection: Connection, hold: Hold | None, run: int | None) -> Held:
+    """Add what the store has of a hold: its sample, its first run, and the run to approve or reject."""
+    if hold is None:
+        return replace(held, run=run)
+    held = replace(
+        held,
+        sample=read_sample(connection, hold.id),
+        run=run or hold.last_run,
+        undone_run=hold.undone_run,
     )
-
-
-def _reason(message: str) -> str:
-    """The first sentence of a hold that no run has made yet."""
-    return message.partition(". ")[0]
+    if hold.first_run == run:
+        return held
+    started = select(runs.c.started_at).where(runs.c.id == hold.first_run)
+    return replace(held, since=hold.first_run, since_at=connection.execute(started).scalar())
 
 
 def _limit(kind: HoldKind, counts: ChangeCounts, guard: Guard) -> str:
-    """What the guard allows, where the counts exceed it."""
+    """The limit of the guard that the counts exceed; empty if they don't."""
     if removes_everyone(counts):
         return ""
     if exceeds(counts.left, counts.before, guard.max_removed, guard.at_least):
@@ -187,7 +185,7 @@ def _limit(kind: HoldKind, counts: ChangeCounts, guard: Guard) -> str:
 
 
 def _grouped(found: Sequence[Held]) -> Iterator[Held]:
-    """Those of one kind, reason and run as one, unless the reason is a limit of their own."""
+    """Group holds of one kind, reason and run, except those with a limit of their own."""
     groups: dict[object, list[Held]] = {}
     for each in found:
         alone = each.limit or (each.kind is HoldKind.AUDIENCE and removes_everyone(each.counts))

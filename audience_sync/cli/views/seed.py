@@ -1,4 +1,4 @@
-"""Say what a seed did: how many members it reached, or why it sent nothing."""
+"""Word the answer of a seed: how many members it reached, or why it sent nothing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.sync.values.request import Seed
 from audience_sync.text import pluralize, seconds_text
 
-#: Users a second that the next command names where none were given.
+#: The rate in the next command if none was given.
 DEFAULT_RATE = "500/s"
 
 
 def seed_wording(report: Report, details: Details, request: Seed, rate: str | None) -> Wording:
-    """The headline of a seed, and what comes next."""
+    """The headline of a seed, and the next commands."""
     key, audience = request.key, _audience(report, request.key)
     if audience is None or report.status is RunStatus.FAILED:
         return Wording()
@@ -40,14 +40,14 @@ def seed_wording(report: Report, details: Details, request: Seed, rate: str | No
     if trouble:
         return Wording(addresses=False)
     if pending:
-        return _partial_wording(report, request, audience, pending, took, rate)
+        return _partial_wording(report, request, audience, pending=pending, took=took, rate=rate)
     where = pluralize(len(report.destinations), "destination")
     message = f"Run {report.run} finished seeding {key} {took}: {pluralize(audience.after, 'member')} at {where}."
     return Wording(message, prose("From now on `sync` sends only who enters or leaves.", screen()), addresses=False)
 
 
 def _partial_wording(
-    report: Report, request: Seed, audience: AudienceResult, pending: int, took: str, rate: str | None
+    report: Report, request: Seed, audience: AudienceResult, *, pending: int, took: str, rate: str | None
 ) -> Wording:
     sent = max((each.delivered for each in report.destinations), default=0)
     everyone = audience.after - max((each.withheld for each in report.destinations), default=0)
@@ -84,5 +84,5 @@ def _audience(report: Report, key: str) -> AudienceResult | None:
 
 
 def names_of(destinations: Sequence[DestinationReport]) -> str:
-    """``log``, ``log and segment``, ``a, b and c``."""
+    """Format ``log``, ``log and segment`` or ``a, b and c``."""
     return _with_and(", ".join(each.name for each in destinations))

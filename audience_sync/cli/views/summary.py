@@ -31,20 +31,20 @@ DESTINATIONS = (
     Column("requests", right=True, keep=True, lost=2),
     Column("address", lost=1),
 )
-#: More audiences than this are shown on a terminal only where they changed or need a person.
+#: With more audiences, a terminal shows only those that changed or need a person.
 MAX_AUDIENCES = 20
-#: How warnings begin that are about one thing, or about a hold.
+#: The start of warnings about one audience or trait, and about a hold.
 _ABOUT_ONE = re.compile(r"(audience|computed trait) '|(audiences|computed traits) .+?: the hold of run |the lists of ")
 _OF_A_HOLD = re.compile(r"(?P<kind>audience|computed trait) '(?P<key>.+?)': (?P<rest>the hold of run .+)", re.DOTALL)
-#: Statuses of an audience that need no look.
+#: Statuses of audiences that a long table leaves out.
 _QUIET_STATUSES = (AudienceStatus.UNCHANGED,)
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a command says of its run instead of the usual lines.
+    """The parts of an answer that a command words itself. None: the usual ones.
 
-    ``under``: lines below the headline. ``after``: the last part.
+    ``under``: lines below the headline. ``after``: the last part. ``addresses``: show the destinations' addresses.
     """
 
     headline: str | None = None
@@ -76,7 +76,7 @@ def summary(
 
 
 def _traits_and_destinations(report: Report, wording: Wording, screen: Screen) -> list[list[str]]:
-    """Two parts, or one where no destination had anything to send."""
+    """Two parts, or one if no destination had calls."""
     shows_traits = wording.headline is None or report.traits.changed
     traits = traits_lines(report.traits, screen) if shows_traits else []
     sent = destination_lines(report.destinations, screen, addresses=wording.addresses)
@@ -84,7 +84,7 @@ def _traits_and_destinations(report: Report, wording: Wording, screen: Screen) -
 
 
 def short_summary(report: Report, details: Details, screen: Screen) -> list[str]:
-    """One line, and what needs a person."""
+    """Lay out a run in one line, and what needs a person."""
     found = [each.lines for each in blocks(report, details, screen) if each.urgent]
     sent = [each for each in report.destinations if each.calls]
     deliveries = [text for each in sent for text in prose(_delivery_text(each), screen, indent=INDENT)]
@@ -104,7 +104,7 @@ def _delivery_text(each: DestinationReport) -> str:
 
 
 def headline(report: Report) -> str:
-    """What happened, and how much."""
+    """The outcome in one sentence, with counts."""
     start = f"Run {report.run} {report.status.value}"
     took = f"in {seconds_text(report.seconds)}"
     match report.status:
@@ -154,7 +154,7 @@ def failed_causes(report: Report) -> Iterator[str]:
 
 
 def counts_text(report: Report) -> str:
-    """`3,118 entered, 5,000 calls delivered`; what there was nothing of is left out."""
+    """Format `3,118 entered, 5,000 calls delivered`, without counts of zero."""
     changed, calls = _changed(report), _calls(report)
     if not calls:
         return ", ".join([*(changed or ["no changes"]), "nothing to send"])
@@ -162,7 +162,7 @@ def counts_text(report: Report) -> str:
 
 
 def _counts(report: Report) -> str:
-    """Of a run that failed or held something: what else it did, if anything."""
+    """The other results of a run that failed or held something, or an empty text."""
     stopped = any(each.error and not each.rate_limited for each in report.destinations)
     calls = [] if stopped and report.status is RunStatus.FAILED else _calls(report)
     return ", ".join([*_changed(report), *calls])
@@ -196,7 +196,7 @@ def audience_table(
     run: int | None = None,
     columns: Sequence[Column] = AUDIENCES,
 ) -> list[str]:
-    """All audiences; of many a terminal shows those that changed or need a person."""
+    """Lay out all audiences. Of many, a terminal shows those that changed or need a person."""
     shown = list(audiences)
     if screen.width is not None and len(shown) > MAX_AUDIENCES:
         shown = [each for each in shown if each.status not in _QUIET_STATUSES]
@@ -218,7 +218,7 @@ def traits_lines(traits: TraitsResult, screen: Screen, *, changed: str = "change
 def destination_lines(
     destinations: Sequence[DestinationReport], screen: Screen, *, addresses: bool = True
 ) -> list[str]:
-    """A table, or one line where none had anything to send."""
+    """Lay out a table of destinations, or one line if none had calls."""
     withheld = [
         text
         for each in destinations
@@ -237,7 +237,7 @@ def destination_lines(
 
 
 def notes(audiences: Sequence[AudienceResult], warnings: Sequence[str], screen: Screen) -> list[str]:
-    """Who is missing for now or held out, and warnings."""
+    """Lines on absent, returned and held-out users, and warnings."""
     lines = list[str]()
     for each in audiences:
         if each.absent:
@@ -257,7 +257,7 @@ def notes(audiences: Sequence[AudienceResult], warnings: Sequence[str], screen: 
 
 
 def merged(warnings: Sequence[str]) -> list[str]:
-    """Warnings that differ in the key alone as one: of many traits whose hold has ended for one reason."""
+    """Merge warnings that differ only in the key, such as those about many traits whose holds ended."""
     keys: dict[tuple[str, str], list[str]] = {}
     for each in warnings:
         found = _OF_A_HOLD.match(each)
@@ -274,14 +274,14 @@ def _merged_text(kind: str, keys: Sequence[str], rest: str) -> str:
 
 
 def warning_text(warning: str) -> str:
-    """A warning as a sentence of its own if it is about one audience or trait; otherwise with the label."""
+    """Format a warning: with a label, unless it is about one audience or trait."""
     if _ABOUT_ONE.match(warning):
         return printable_lines(f"{warning[0].upper()}{warning[1:]}")
     return f"{'warning: ' if warning[0].islower() else ''}{printable_lines(warning)}"
 
 
 def _next_commands(report: Report, store: str) -> Iterator[str]:
-    """The commands that answer the next question."""
+    """The next commands: to show the run, the last calls and the history."""
     found = list[str]()
     written = next((each for each in report.destinations if each.delivered and "://" not in each.address), None)
     if written or any(each.delivered for each in report.destinations) or report.invalid_rows:

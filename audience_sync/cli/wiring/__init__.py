@@ -1,1 +1,1 @@
-"""Put config, store, sources and destinations together, and carry out a run for a command."""
+"""Put config, store, sources and destinations together, and make runs for commands."""

@@ -1,4 +1,4 @@
-"""What comes after a run? The log, whoever is to be told, and the monitor's numbers."""
+"""Finish a run: log it, send alerts and write the metrics file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def finish_run(settings: Settings, store: Store, request: RunRequest, report: Re
 
 
 def write_metrics(settings: Settings) -> None:
-    """For a monitor, where the config names a file."""
+    """Write the metrics file, if the config names one."""
     if settings.metrics.file is not None:
         from audience_sync.metrics.prometheus import write_metrics_file
 
@@ -41,11 +41,11 @@ def write_metrics(settings: Settings) -> None:
 
 @contextmanager
 def alert_on_failure(settings: Settings) -> Iterator[None]:
-    """People are told of a run that gives no report, unless whoever began it asked for what can't be."""
+    """Send an alert if a run ends without a report, unless its command was wrong."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, BrokenPipeError, LeaseLostError):
-        raise  # what was overtaken is the other run's to tell of
+        raise  # after a lost lease the other run reports
     except Exception as error:
         if not isinstance(error, AudienceSyncError) or exit_code_of(error) == FAILED:
             alert_failed_run(settings, error)
@@ -56,16 +56,14 @@ def alert_failed_run(settings: Settings, error: Exception) -> None:
     from audience_sync.alerts.without_report import raise_alert
 
     expected = isinstance(error, AudienceSyncError)
-    message = (
-        str(error) if expected else f"an error that audience-sync did not expect: {summarize_error(error, masked_text)}"
-    )
+    message = str(error) if expected else f"an unexpected error: {summarize_error(error, masked_text)}"
     raise_alert(settings, RUN, message)
     write_metrics(settings)
 
 
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[Store]:
-    """The store for one look."""
+    """Open the store, and close it at the end."""
     store = Store(settings.store)
     try:
         yield store

@@ -1,4 +1,4 @@
-"""Check each part of a project in turn; none is changed."""
+"""Check each part of a project, one after another, without changing anything."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from audience_sync.sync.load.resolve_audiences import refuse_traits, resolve_aud
 from audience_sync.sync.load.retired import retired_warnings, without_retired_traits
 from audience_sync.text import pluralize
 
-#: Of a snapshot, which may have millions.
+#: Rows that are read of a snapshot, which may have millions.
 FEW_ROWS = 100
-#: The message that every address is sent by `check --notify`.
+#: Title and text of the message of `check --notify`.
 TEST_MESSAGE = ("audience-sync: a test", "Test message. Real alerts arrive here when a run needs attention.")
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One part that was looked at. ``part``: config, source, store, audience, traits, destination, schedule, notify."""
+    """The result for one part. ``part``: config, source, store, audience, traits, destination, schedule, notify."""
 
     area: str
     name: str
@@ -73,7 +73,7 @@ def check_everything(settings: Settings) -> list[CheckResult]:
 
 
 def _schedules(settings: Settings) -> Iterator[CheckResult]:
-    """Whether each schedule's last time had its run; it is unknown for one that no scheduler has run yet."""
+    """Check that each schedule's last time had its run. A schedule that has never run passes."""
     if settings.general_schedule is None and all(each.schedule is None for each in settings.audiences):
         return
     found, now = schedule_entries(settings), datetime.now(UTC)
@@ -141,7 +141,7 @@ def _may_write(file: Path) -> bool:
 
 
 def _journal_text(store: Store) -> str:
-    """How the journal is kept: a rollback journal lets readers and runs wait for each other."""
+    """SQLite's version and journal: with a rollback journal, readers and runs wait for each other."""
     import sqlite3
 
     if not store.is_sqlite:
@@ -179,13 +179,13 @@ def _sources(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _relative_paths(text: str) -> str:
-    """Paths within the project as they are from its folder."""
+    """Make the paths in a text relative to the present folder."""
     here = str(Path.cwd())
     return text.replace(f"folder {here},", "folder .,").replace(f"{here}{os.sep}", "")
 
 
 def _snapshots(settings: Settings, stored: dict[str, Property], failed: Set[str]) -> Iterator[CheckResult]:
-    """Whether the columns of every audience and trait are there that is not retired. Only a few rows are read."""
+    """Check that every audience and trait that is not retired can be read. Only a few rows are read."""
     from audience_sync.sources.files.allowed_paths import allowed_paths
     from audience_sync.sync.load.snapshot import snapshot_request
     from audience_sync.workspace import Workspace
@@ -232,7 +232,7 @@ def _destinations(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _proxy_text(destination: Destination | None) -> str:
-    """The proxy on the way, where the destination is reached over HTTP."""
+    """The proxy of an HTTP destination, as text; empty without one."""
     if not isinstance(destination, HttpDestination):
         return ""
     proxy = Egress.of(destination.options.ca_file, destination.options.proxy).proxy_for(destination.address)

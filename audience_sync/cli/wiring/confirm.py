@@ -1,4 +1,4 @@
-"""Ask before a command that can't be reversed: show what would be sent where, then do just that, or nothing."""
+"""Ask for confirmation: show what would be sent where, then do exactly that, or nothing."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def confirm_and_run(
     dry_run: bool,
     describe: DescribeRun | None = None,
 ) -> int:
-    """Show what the order would send, ask, and carry out just that, or nothing; returns the exit code.
+    """Show what the request would send, ask, and do exactly that, or nothing. Returns the exit code.
 
-    ``preview``: the parts to show. ``yes``: confirmed beforehand. ``dry_run``: no question, and nothing is done. Raises
-    ClickException where there is no terminal to ask at.
+    ``preview``: the parts to show. ``yes``: confirmed beforehand. ``dry_run``: only show. Raises ClickException if
+    there is no terminal to ask.
     """
     if yes and not dry_run:
         return execute_run(context, request, describe=describe).exit_code
@@ -62,7 +62,7 @@ def confirm_and_run(
 
 
 def may_seed(context: click.Context, request: Seed) -> bool:
-    """Whether a seed may begin: of many users a person at a terminal is asked first."""
+    """Whether a seed may begin. Before many users, a person at a terminal is asked."""
     if not sys.stdin.isatty() or (request.limits.calls is not None and request.limits.calls <= LARGEST_UNASKED_SEED):
         return True
     found = _preview(context, request, count=False)
@@ -70,7 +70,7 @@ def may_seed(context: click.Context, request: Seed) -> bool:
     if users <= LARGEST_UNASKED_SEED:
         return True
     where = screen(error=True)
-    # One part after another: what it does, to whom, what that means.
+    # The parts in order: what it does, to which destinations, what that means for users.
     first = f"Seed '{request.key}' now? It sends one call for each of {pluralize(users, 'user')}."
     careful = "Users may get a welcome message for each of these calls. To try 100 users first:"
     try_first = [*prose(careful, where), command(f"audience-sync seed {request.key} --limit 100")]
@@ -85,7 +85,7 @@ def _preview(context: click.Context, request: RunRequest, *, count: bool = True)
 
 
 def confirms(context: click.Context, question: str) -> bool:
-    """The person's answer; prompts go to stderr."""
+    """Ask on stderr. Raises ClickException without a terminal."""
     if not sys.stdin.isatty():
         what = str(context.info_name)
         raise click.ClickException(
@@ -100,7 +100,7 @@ def confirms(context: click.Context, question: str) -> bool:
 
 
 def forecast_table(forecasts: Sequence[Forecast], screen: Screen, *, addresses: bool = True) -> list[str]:
-    """Calls, requests and time of each destination that would be sent something."""
+    """Lay out calls, requests and time of each destination with calls."""
     shown = [each for each in forecasts if each.calls]
     columns = DESTINATIONS if addresses else DESTINATIONS[:-1]
     rows = [(*_forecast_cells(each), path_text(each.address))[: len(columns)] for each in shown]
@@ -116,9 +116,9 @@ def _forecast_cells(each: Forecast) -> tuple[object, ...]:
 
 
 def sends_table(found: RunPreview, screen: Screen, *, key: str | None = None) -> list[str]:
-    """The same with what each destination would be sent: in a column where that fits, otherwise under its row.
+    """Lay out the forecast with the values to send: in a column if it fits, otherwise under each row.
 
-    ``key``: only of this audience or trait; that others have pending calls, too, is noted.
+    ``key``: only of this audience or trait; a line names others with pending calls.
     """
     shown = [each for each in found.forecasts if each.calls]
     sends = {each.name: [one for one in found.sends.get(each.name, ()) if key in (None, one.key)] for each in shown}
@@ -156,7 +156,7 @@ def withheld_lines(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[st
 
 
 def sends_json(found: RunPreview) -> dict[str, Any]:
-    """The same for programs: the plan's document, and what is sent by destination."""
+    """The plan's JSON document, with the values to send by destination."""
     document = found.as_json()
     for each in document["destinations"]:
         sends = found.sends.get(each["name"], ())

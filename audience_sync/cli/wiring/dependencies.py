@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def options_of(context: click.Context) -> GlobalOptions:
-    """What was asked for on the command line; also sets up the log."""
+    """The options of the command line. Sets up the log and traces, too."""
     options: GlobalOptions = context.obj
     set_up_log(verbose=options.verbose, quiet=options.quiet)
     tracing.set_up()
@@ -51,7 +51,7 @@ def _load_config(options: GlobalOptions) -> Settings:
 
 
 def read_store_settings(options: GlobalOptions) -> StoreSettings:
-    """Only what reading the store needs; the rest of the config may lack its secrets."""
+    """The settings that reading the store needs; the rest of the config may lack its secrets."""
     from audience_sync.config.validate.shared_files import refuse_store_as_config
 
     settings = load_store(Path(options.config), environment=options.environment, variables=os.environ)
@@ -61,9 +61,10 @@ def read_store_settings(options: GlobalOptions) -> StoreSettings:
 
 
 def settings_of_written_store(options: GlobalOptions, outputs: Sequence[FileUse] = ()) -> StoreSettings:
-    """As `read_store_settings`, for a command that writes the store, or ``outputs`` that its command line names.
+    """The settings for a command that writes the store, or the files of ``outputs``.
 
-    Neither may be a file that the project uses otherwise; of a config that can't be loaded whole that isn't clear.
+    Raises ConfigError or click.BadParameter if the project uses one of these files otherwise. If the rest of the config
+    can't be loaded, this is not checked.
     """
     from audience_sync.project_files import output_problem, refuse_store_file
 
@@ -80,7 +81,7 @@ def settings_of_written_store(options: GlobalOptions, outputs: Sequence[FileUse]
 
 @contextmanager
 def store_to_write(context: click.Context) -> Iterator[Store]:
-    """The store for a command that writes a few rows beside the runs."""
+    """The store for a command that writes a few rows outside of a run."""
     store = Store(settings_of_written_store(options_of(context)).store)
     try:
         migrate.ensure(store, upgrade_allowed=False)

@@ -1,4 +1,4 @@
-"""What becomes of one real call? Sent over the destination's own transport, with all that was verdict."""
+"""Send one real call over the destination's own transport, and return request and response."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VERDICTS = {
 
 @dataclass(frozen=True, slots=True)
 class LiveCall:
-    """One call's way. Request and response are None where there was none."""
+    """The result of one call. ``request`` and ``response`` are None if there was none."""
 
     judgement: Judgement
     request: ShownRequest | None = None
@@ -36,7 +36,7 @@ class LiveCall:
 
     @property
     def exit_code(self) -> int:
-        """FAILED where no other call would fare better: the key, the address, nobody there."""
+        """FAILED if every call would fail: a wrong key or address, or no server."""
         match self.judgement:
             case Judgement(meaning=Meaning.DELIVERED):
                 return OK
@@ -47,7 +47,7 @@ class LiveCall:
 
     @property
     def verdict(self) -> str:
-        """For people, with the reason where there is one."""
+        """The verdict for people, with its reason."""
         verdict = VERDICTS[self.judgement.meaning]
         return f"{verdict}: {self.judgement.reason}" if self.judgement.reason else verdict
 
@@ -69,7 +69,7 @@ def send_live_call(destination: Destination, call: IdentifyCall, secrets: Sequen
         return replace(sent, judgement=replace(sent.judgement, reason=name_destination(sent.judgement.reason, name)))
     except UnsendableError as error:
         return LiveCall(Judgement(Meaning.REFUSED, f"it was not sent: {error}"))
-    except (Exception, SystemExit) as error:  # whatever another package's code raises
+    except (Exception, SystemExit) as error:  # a destination of another package may raise anything
         return LiveCall(Judgement(Meaning.STOP, destination_error_message(error, secrets)))
 
 
@@ -92,7 +92,7 @@ def _exchange(
     if isinstance(destination, HttpDestination):
         from audience_sync.destinations.http.transport import HEADERS, HttpTransport
 
-        if isinstance(transport, HttpTransport):  # another package's may bring its own
+        if isinstance(transport, HttpTransport):  # a destination of another package may have its own
             made = transport.exchange(messages)
             headers = {**HEADERS, **made.request.headers}
             response = made.answer.status and shown_response(made.answer, headers, secrets)
@@ -102,7 +102,7 @@ def _exchange(
 
 
 def _single_call_judgement(judgement: Judgement) -> Judgement:
-    """A batch that went through may name calls that did not; here that is the one."""
+    """The judgement on the only call of a batch: an accepted batch may name it as refused."""
     if not judgement.refused:
         return judgement
     return Judgement(Meaning.REFUSED, "; ".join(dict.fromkeys(judgement.refused.values())), judgement.status)

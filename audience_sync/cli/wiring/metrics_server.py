@@ -1,4 +1,4 @@
-"""Where does a scheduler answer a monitor? At the port of its config, which may become another one."""
+"""Serve metrics for Prometheus at the port of the config, which may change."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from audience_sync.config.models import Settings
 
 
 class MetricsServer:
-    """A context, within which the numbers of the store are served."""
+    """A context in which the store's metrics are served."""
 
     def __init__(self) -> None:
         self._open = ExitStack()
         self._settings: Settings | None = None
 
     def serve(self, settings: Settings) -> None:
-        """From now on as this config says. Raises MetricsError where the port can't be had; then all is as before."""
+        """Serve as configured. Raises MetricsError if the port can't be opened, and then keeps the previous one."""
         before = self._settings
         try:
             self._answer(settings)

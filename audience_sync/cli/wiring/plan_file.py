@@ -1,4 +1,4 @@
-"""Read a saved plan, and write one to the file of `--out`, which may replace another plan and nothing else."""
+"""Read a saved plan, and write one to the file of `--out`. It replaces only another plan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST_PLAN = 50_000_000  # bytes
 
 
 def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
-    """Raise click.BadParameter for a file of the project, and for one that is there and is no plan."""
+    """Raise click.BadParameter for a file of the project, and for an existing file that is not a plan."""
     from audience_sync.config.validate.shared_files import FileUse
     from audience_sync.project_files import output_problem
 
@@ -33,7 +33,7 @@ def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
 
 
 def write_plan(out: Path, text: str) -> None:
-    """Whole or not at all; its owner's alone, since it may hold users' ids and properties."""
+    """Write the whole plan or nothing. Only its owner can read the file, since it may contain users' data."""
     try:
         if out.exists() and not stat.S_ISREG(out.stat().st_mode):
             out.write_text(text, "utf-8")  # a pipe or a terminal
@@ -44,7 +44,7 @@ def write_plan(out: Path, text: str) -> None:
 
 
 def _may_be_replaced(file: Path) -> bool:
-    """An empty file holds nothing to lose."""
+    """Whether the file is a saved plan or empty."""
     try:
         if file.stat().st_size > LARGEST_PLAN:
             return False
@@ -56,7 +56,7 @@ def _may_be_replaced(file: Path) -> bool:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Written to a file of its own in the same folder, then renamed."""
+    """Write to a temporary file in the same folder, then rename it."""
     number, unfinished = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # with the owner's rights alone
     try:
         with open(number, "w", encoding="utf-8") as out:
@@ -71,13 +71,13 @@ def _replace(file: Path, text: str) -> None:
 
 
 def read_plan(file: Path) -> PlanFile:
-    """Read a saved plan. Raises click.BadParameter where it can't be used."""
+    """Read a saved plan. Raises click.BadParameter if it can't be used."""
     from audience_sync.errors import PlanError
     from audience_sync.sync.preview.plan_file import saved_plan
 
     try:
         if file.stat().st_size > LARGEST_PLAN:
-            raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes, which no plan is")
+            raise PlanError(f"it is larger than {LARGEST_PLAN:,} bytes, the largest size of a plan")
         return saved_plan(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, PlanError) as error:
         raise click.BadParameter(f"{file} can't be used: {error}", param_hint="--plan") from None

@@ -1,4 +1,4 @@
-"""Seed an audience share by share: a run for each, and no next one while too many calls are refused."""
+"""Seed an audience share by share: one run each, until too many calls are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import Seed
 from audience_sync.text import pluralize, seconds_text
 
-#: The share of the members that were reached whose calls may be refused (0 to 1).
+#: The largest share of refused calls among the members that were reached (0 to 1).
 MAX_REFUSED_SHARE = 0.05
 COLUMNS = (
     Column("run", right=True, keep=True),
@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 def parse_shares(text: str) -> Sequence[float]:
-    """`1%,10%,100%`. Raises ValueError."""
+    """Parse `1%,10%,100%`. Raises ValueError."""
     shares = [parse_share(each.strip()) for each in text.split(",")]
     if sorted(set(shares)) != shares or not 0 < shares[0] <= shares[-1] <= 1:
         raise ValueError("write rising shares of the members, such as 1%,10%,100%")
@@ -46,7 +46,7 @@ def parse_shares(text: str) -> Sequence[float]:
 def run_ramp(
     context: click.Context, request: Seed, shares: Sequence[float], most_refused: float, *, upgrade: bool
 ) -> int:
-    """Send to these shares of the members, one after another; the exit code. One that is to be the last ends it."""
+    """Send to these shares of the members, one after another, until a step stops it. Returns the exit code."""
     steps, key = list[RampStep](), request.key
     speaks = not (context.obj.as_json or context.obj.quiet)
     for share in shares:
@@ -71,7 +71,7 @@ def run_ramp(
 
 
 def _exit_code(last: RampStep) -> int:
-    """A ramp whose last share was sent did all that was asked, also where that was not everyone."""
+    """The exit code after the last step: 0 if its share was sent, even if that is not all members."""
     if last.stopped:
         return max(last.report.exit_code, 1)
     did_as_asked = last.report.status is RunStatus.PARTIAL and not any(
@@ -81,7 +81,7 @@ def _exit_code(last: RampStep) -> int:
 
 
 def step_lines(steps: Sequence[RampStep], key: str, shares: Sequence[float], screen: Screen) -> list[str]:
-    """The row of the last step; before that of the first one the heading. All rows are as wide as the first needs."""
+    """The row of the last step, after the first one with intro and heading. All rows have the same widths."""
     first, last = steps[0].report, steps[-1]
     if _audience_failed_or_held(last.report, key):
         return []
@@ -117,7 +117,7 @@ def _end_lines(
     *,
     urgent: bool = False,
 ) -> list[str]:
-    """``urgent``: only what needs a person."""
+    """The last lines of a ramp. ``urgent``: only what needs a person."""
     key, report = request.key, step.report
     if not step.stopped:
         return _completed_lines(step, key, screen)

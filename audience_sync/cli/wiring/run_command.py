@@ -1,4 +1,4 @@
-"""Carry out a run for a command: open the parts, show progress, sum up, and say what needs a person."""
+"""Make a run for a command: open the parts, show progress, and print the answer."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def execute_run(
     silent: bool = False,
     describe: DescribeRun | None = None,
 ) -> Report:
-    """One run by the config, with its summary (or JSON) on stdout, unless it is to be ``silent``.
+    """Make a run by the config, and print its summary (or JSON) on stdout unless ``silent``.
 
-    ``describe``: what the command says of its run instead of the usual lines.
+    ``describe``: returns the wording of the command's own answer.
     """
     options = options_of(context)
     settings = read_settings(options)
@@ -62,7 +62,7 @@ def execute_run(
 def print_answer(
     report: Report, details: Details, options: GlobalOptions, *, store: str = "", wording: Wording | None = None
 ) -> None:
-    """The answer on stdout; what needs a person also on stderr, where stdout is no terminal or all is to be quiet."""
+    """Print the answer on stdout, and what needs a person on stderr, too, without a terminal or with --quiet."""
     urgent = urgent_lines(list(blocks(report, details, PIPE)))
     if options.as_json and (urgent or not options.quiet):
         print_json(report.as_json())
@@ -72,7 +72,7 @@ def print_answer(
 
 
 def print_urgent(urgent: Sequence[str], *, shown: bool) -> None:
-    """What needs a person, on stderr, so that cron mails it; not twice into the same file.
+    """Print what needs a person on stderr, so that cron mails it, but not twice into one file.
 
     ``shown``: it is on stdout, too.
     """
@@ -81,7 +81,7 @@ def print_urgent(urgent: Sequence[str], *, shown: bool) -> None:
 
 
 def _is_same_file() -> bool:
-    """Whether stdout and stderr are one, as after `2>&1`."""
+    """Whether stdout and stderr are one file, as after `2>&1`."""
     with suppress(OSError, ValueError):
         return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
     return False

@@ -32,7 +32,7 @@ from audience_sync.text import pluralize
 
 log = logging.getLogger("audience_sync.schedule")
 
-#: Times to come of each schedule that ``--json`` gives.
+#: Future times of each schedule in ``--json``.
 UPCOMING_TIMES = 3
 COLUMNS = ("schedule", "next", "last", "run", "syncs")
 
@@ -49,7 +49,7 @@ def log_schedules(found: Sequence[ScheduleEntry]) -> None:
 
 
 def print_report(report: Report, settings: Settings, options: GlobalOptions) -> None:
-    """One document a line, for programs; for people one line, and what needs a person, on stderr, too."""
+    """Print a run of the scheduler: one JSON document a line, or one line and what needs a person."""
     with store_to_read(settings.store) as store, store.reading() as connection:
         details = read_details(connection, settings, report, Path(options.config).name)
     urgent = urgent_lines(list(blocks(report, details, PIPE)))
@@ -73,9 +73,12 @@ def list_schedules(options: GlobalOptions) -> None:
         write(schedule_lines([Shown.of(each, ran.get(each.name), now) for each in found], screen()))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A schedule, its next and its last time in its own time zone, and what it syncs. ``run``: that of the last."""
+    """A schedule with its next and last time in its own time zone, and the keys that it syncs.
+
+    ``run``: the run of the last time.
+    """
 
     name: str
     coming: str
@@ -86,11 +89,12 @@ class Shown:
     @staticmethod
     def of(entry: ScheduleEntry, last: LastSlot | None, now: datetime) -> Shown:
         coming = _local_time(entry, first_after(entry.schedule, now))
-        return Shown(entry.name, coming, last and _local_time(entry, last.at), last and last.run, _synced_names(entry))
+        last_time = last and _local_time(entry, last.at)
+        return Shown(name=entry.name, coming=coming, last=last_time, run=last and last.run, syncs=_synced_names(entry))
 
 
 def schedule_lines(schedules: Sequence[Shown], screen: Screen) -> list[str]:
-    """A block for each schedule; where there is no terminal a table, one line each."""
+    """Lay out a block for each schedule, or without a terminal a table."""
     if screen.width is None:
         rows = [
             (each.name, each.coming, each.last or "never", str(each.run or ""), ", ".join(each.syncs))
@@ -122,11 +126,11 @@ def _json(entry: ScheduleEntry, last: LastSlot | None, now: datetime) -> dict[st
 
 
 def _synced_names(entry: ScheduleEntry) -> list[str]:
-    """The audiences by their keys, and what every run is for."""
+    """The keys of the audiences, and the computed traits, which every run syncs."""
     return [*(each.property_key or f"all {each.names_from}" for each in entry.audiences), "computed traits"]
 
 
 def _local_time(entry: ScheduleEntry, moment: datetime) -> str:
-    """In the schedule's own time zone."""
+    """Format a time in the schedule's time zone."""
     local = moment.astimezone(ZoneInfo(entry.schedule.timezone or "UTC"))
     return f"{local:%Y-%m-%d %H:%M:%S %Z}" if local.second else f"{local:%Y-%m-%d %H:%M %Z}"

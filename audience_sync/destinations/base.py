@@ -1,4 +1,4 @@
-"""What is a destination? A protocol in pure functions, and a transport that carries its requests."""
+"""Define a destination: a protocol in pure functions, and a transport that carries its requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may hold: messages, and bytes of body before compression."""
+    """The limits of one request: messages, and bytes of body before compression."""
 
     messages: int
     request_bytes: int
@@ -24,10 +24,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Audiencing:
-    """What a destination may know of this installation: a stable id, and which keys are audiences.
+    """The facts about this installation that a destination receives: a stable id, and the keys of audiences and traits.
 
-    ``secrets``: of the whole config, which no reason may repeat; all are masked at once, since one may be a part of
-    another.
+    ``secrets``: all secrets of the config. No reason may repeat one; they are masked together, because one may be a
+    part of another.
     """
 
     installation: str
@@ -37,20 +37,20 @@ class Audiencing:
 
 
 class Message(NamedTuple):
-    """One identify call (or a part of one) in a destination's own words: its id and its encoded body."""
+    """One identify call, or a part of one, in a destination's format: its id and its encoded body."""
 
     message_id: str
     body: bytes
 
 
 class Event(Message):
-    """A track call: that a user entered or left an audience."""
+    """A track call: a user entered or left an audience."""
 
     __slots__ = ()
 
 
 class Meaning(StrEnum):
-    """What an answer means for what was sent."""
+    """The meaning of an answer for the messages sent."""
 
     DELIVERED = "delivered"
     RETRY = "retry"  # may succeed later; counts as a failed attempt
@@ -61,7 +61,7 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, or (``status`` None) why there was none. ``is_cut``: ``body`` is only its beginning.
+    """An HTTP answer, or (``status`` None) the reason why there was none. ``is_cut``: ``body`` is only its beginning.
 
     ``is_of_proxy``: a proxy on the way refuses, and will refuse every other request too.
     """
@@ -106,16 +106,16 @@ class Transport(Protocol):
 
 
 class Destination(ABC):
-    """One protocol. ``encode`` is pure; ``open`` gives a transport."""
+    """One protocol. ``encode`` is pure; ``open`` returns a transport."""
 
     Options: ClassVar[type[DestinationOptions]]
     #: Keys (in lower case, letters and digits only) that no audience may have: they are profile fields here.
     profile_fields: ClassVar[frozenset[str]] = frozenset()
-    #: Traits that mean something only together: when one of a group changed, the others travel with it.
+    #: Groups of traits that have a meaning only together: if one changed, the others are sent with it.
     companions: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    #: How a person deletes a user there: `erase` shows it, since identify calls can't.
+    #: How a person deletes a user there. `erase` shows it, because identify calls can't delete.
     deletion: ClassVar[str] = "delete the user there with the service's own tools"
-    #: Whether it can be told that a user had another id before (``encode_alias``), and joins the two.
+    #: Whether it merges a user's previous id into the current one (``encode_alias``).
     has_alias: ClassVar[bool] = False
 
     def __init__(self, options: DestinationOptions, about: Audiencing) -> None:
@@ -129,22 +129,22 @@ class Destination(ABC):
     @property
     @abstractmethod
     def address(self) -> str:
-        """Where the calls go, for people, without secrets."""
+        """The address of the calls, to show, without secrets."""
 
     @abstractmethod
     def encode(self, call: IdentifyCall) -> list[Message]:
-        """The messages that tell one user's changes: one, or several where the protocol needs it.
+        """Return the messages with one user's changes: one, or several if the protocol needs it.
 
-        Raises UnsendableError where the destination would refuse the call for good.
+        Raises UnsendableError if the destination would refuse the call for good.
         """
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
-        """The track call that tells it, named as ``options.events`` says."""
+        """Return the track call of the event, named by ``options.events``."""
         del user_id, event
         raise UnsendableError("this destination accepts no events: remove `events` from its options")
 
     def encode_alias(self, user_id: str, alias: Alias) -> Message:
-        """The message that tells it; called where ``has_alias``."""
+        """Return the message that merges a previous id. Called only if ``has_alias``."""
         raise NotImplementedError
 
     def event_name(self, event: AudienceEvent) -> str:
@@ -152,14 +152,14 @@ class Destination(ABC):
         return names.entered if event.entered else names.exited
 
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
-        """What travels in one request each, where not all of a batch can."""
+        """Group messages by request, if not all of a batch can share one."""
         return (messages,)
 
     def encode_sql(self) -> str | None:
-        """What ``encode`` does, as an SQL expression (DuckDB): text over the columns ``user_id``, ``traits``,
-        ``message_id`` and ``timestamp``, NULL for a call that ``encode`` itself has to see. None: it sees all.
+        """Return ``encode`` as an SQL expression (DuckDB), or None to have every call encoded by ``encode``.
 
-        Millions of calls are written many times faster so; both must write the same bytes.
+        It is a text over the columns ``user_id``, ``traits``, ``message_id`` and ``timestamp``, and NULL for a call
+        that ``encode`` has to handle. It encodes millions of calls many times faster; both must write the same bytes.
         """
         return None
 
@@ -170,26 +170,26 @@ class Destination(ABC):
 class HttpDestination(Destination):
     """A protocol over HTTP: how messages become a request, and what an answer means."""
 
-    #: What is read of an answer (bytes), where ``max_answer`` in the config doesn't say; MOST_ANSWER at most.
+    #: Bytes to read of an answer, unless the config has ``max_answer``; at most MOST_ANSWER.
     answer_bytes: ClassVar[int] = 1024 * 1024
 
     @property
     def most_answer(self) -> int:
-        """What is read of an answer (bytes); the rest never comes into memory."""
+        """The bytes to read of an answer; the rest never comes into memory."""
         return min(self.options.max_answer or self.answer_bytes, MAX_ANSWER_BYTES)
 
     @abstractmethod
     def request(self, messages: Sequence[Message]) -> HttpRequest:
-        """One request for all the messages. Pure."""
+        """Return one request for all the messages. Pure."""
 
     def signed(self, request: HttpRequest, at: datetime) -> HttpRequest:
-        """The request as it goes out at this moment, for protocols that sign the time of sending. Pure."""
+        """Return the request signed for this time, if the protocol signs the time of sending. Pure."""
         del at
         return request
 
     @abstractmethod
     def judge(self, answer: Answer) -> Judgement:
-        """What the answer means. Pure, and decided from a table."""
+        """Return the meaning of the answer. Pure, and decided from a table."""
 
     def open(self) -> Transport:
         from audience_sync.destinations.http.transport import HttpTransport

@@ -1,9 +1,8 @@
-"""Keep whatever a destination's own code raises to that destination.
+"""Keep every error of a destination's own code to that destination.
 
-A destination may be another package's. All of its code that a run calls goes through ``Contained``: an error of any
-kind in ``open``, ``request``, ``signed`` or ``judge`` stops the destination, one in ``encode`` is an ``OwnCodeError``
-of that call. Three things pass, since they are the run's: an interruption by a person or a signal, an error of the
-store, and a lost lease.
+A destination may come from another package. A run calls its code only through ``Contained``. An error of any kind in
+``open``, ``request``, ``signed`` or ``judge`` stops the destination; an error in ``encode`` is an ``OwnCodeError`` of
+that call. Three errors pass, because they concern the run: an interruption, an error of the store, and a lost lease.
 """
 
 from __future__ import annotations
@@ -40,17 +39,17 @@ from audience_sync.redaction.secrets import mask_secrets
 
 log = logging.getLogger("audience_sync")
 
-#: Errors that are not the destination's, though they pass through its code.
+#: Errors of the run, raised through the destination's code.
 RUN_ERRORS = (KeyboardInterrupt, GeneratorExit, StoreError)
 
-#: Where a lack of memory is this program's own.
+#: An error of memory below this folder is the program's own.
 _PACKAGE = Path(__file__).parents[1]
 
 Result = TypeVar("Result")
 
 
 class Contained(Destination):
-    """A destination behind the boundary. Of one that can't even be made (``make``) every call stays pending."""
+    """A destination behind the boundary. If ``make`` fails, every call to it stays pending."""
 
     def __init__(
         self, name: str, make: Callable[[], Destination], options: DestinationOptions, about: Audiencing
@@ -62,7 +61,7 @@ class Contained(Destination):
 
     @property
     def inner(self) -> Destination | None:
-        """The destination itself; None where it could not be made."""
+        """The destination itself; None if it could not be made."""
         return self._inner
 
     @property
@@ -100,11 +99,11 @@ class Contained(Destination):
         return ContainedTransport(self, self._call(lambda: self._destination.open(), None))
 
     def stopped(self) -> Judgement | None:
-        """What its broken code means for everything that is still to be sent."""
+        """Return the judgement that stops every further request, if its code has failed."""
         return Judgement(Meaning.STOP, self._reason) if self._reason else None
 
     def describe(self, error: BaseException) -> str:
-        """What its own code raised, in one line, without secrets and without values."""
+        """Describe an error of its code in one line, without secrets and values."""
         return destination_error_message(error, self.about.secrets)
 
     def log(self, error: BaseException) -> None:
@@ -112,15 +111,15 @@ class Contained(Destination):
 
     @property
     def _destination(self) -> Destination:
-        assert self._inner is not None, "it is asked only where it could be made"
+        assert self._inner is not None, "it is used only if it could be made"
         return self._inner
 
-    def _call(self, question: Callable[[], Result], otherwise: Result) -> Result:
-        """Its answer; where it raises, nothing more is sent."""
+    def _call(self, function: Callable[[], Result], otherwise: Result) -> Result:
+        """Call its code. After an error nothing more is sent."""
         if self._reason:
             return otherwise
         try:
-            return question()
+            return function()
         except RUN_ERRORS:
             raise
         except BaseException as error:  # SystemExit too: a plugin may not end the run
@@ -139,7 +138,7 @@ class Contained(Destination):
 
 
 class ContainedTransport:
-    """A transport behind the boundary; ``inner`` is None where it could not be opened."""
+    """A transport behind the boundary; ``inner`` is None if it could not be opened."""
 
     def __init__(self, destination: Contained, inner: Transport | None) -> None:
         self._destination, self._inner = destination, inner
@@ -159,7 +158,7 @@ class ContainedTransport:
         return replace(judgement, reason=name_destination(judgement.reason, self._destination.name))
 
     def close(self) -> None:
-        """What was answered is answered: an error is only logged."""
+        """Close it. An error is only logged, because all answers have been recorded."""
         try:
             if self._inner is not None:
                 self._inner.close()
@@ -170,12 +169,12 @@ class ContainedTransport:
 
 
 def contained(destinations: Mapping[str, Destination]) -> Mapping[str, Destination]:
-    """All of them behind the boundary, whoever made them."""
+    """Put all destinations behind the boundary."""
     return {name: _contain(name, each) for name, each in destinations.items()}
 
 
 def destination_error_message(error: BaseException, secrets: Sequence[str]) -> str:
-    """What a destination's own code raised, and where, in one line."""
+    """Describe an error of a destination's own code, with its file and line, in one line."""
 
     def plain(words: str) -> str:
         return mask_secrets(words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode(), secrets)
@@ -201,19 +200,19 @@ def _contain(name: str, destination: Destination) -> Destination:
 
 def _checked_message(message: Result) -> Result:
     if not (isinstance(message, Message) and isinstance(message.body, bytes) and isinstance(message.message_id, str)):
-        raise TypeError(f"a message is to be Message(str, bytes), and is {type(message).__name__}")
+        raise TypeError(f"a message must be Message(str, bytes), not {type(message).__name__}")
     return message
 
 
 def _checked_limits(limits: Limits) -> Limits:
     if not (isinstance(limits, Limits) and limits.messages > 0 and limits.request_bytes > 0):
-        raise ValueError("limits are to be Limits of positive numbers")
+        raise ValueError("limits must be Limits with positive numbers")
     return limits
 
 
 def _checked_judgement(judgement: Judgement, messages: int) -> Judgement:
     if not isinstance(judgement, Judgement) or not isinstance(judgement.meaning, Meaning):
-        raise TypeError(f"the meaning of an answer is to be a Judgement, and is {type(judgement).__name__}")
+        raise TypeError(f"the meaning of an answer must be a Judgement, not {type(judgement).__name__}")
     if any(index not in range(messages) for index in judgement.refused):
         raise IndexError(f"a Judgement refuses a message that is not among the {messages} sent")
     return judgement

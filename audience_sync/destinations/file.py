@@ -1,4 +1,4 @@
-"""How are identify calls kept in a file? One Segment-style message per line, appended and fsynced."""
+"""Append identify calls to a file: one message in Segment's format per line, written to disk by fsync."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OWNER_ONLY = 0o600  # the file holds user properties
 BLOCK_BYTES = 64 * 1024
 OTHER_CONTENT = "exists and does not begin with an identify call"
 
-#: These pass when somebody makes room; with every other error, no batch would fare better.
+#: Errors that may pass, for example when a person frees disk space. Every other error stops the destination.
 TRANSIENT_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ENOLCK, errno.ESTALE}
 )
@@ -99,7 +99,7 @@ class FileDestination(Destination):
 
 
 class FileTransport:
-    """Opens the file for every batch, so that it may be moved away between two of them."""
+    """Open the file for every batch, so that it may be moved between two of them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -116,7 +116,7 @@ class FileTransport:
     def _failed(self, error: OSError) -> Judgement:
         what = f"{self._path} can't be written: {error.strerror or error}"
         if error.errno in TRANSIENT_ERRORS:
-            return Judgement(Meaning.RETRY, f"{what}. Nothing of this batch is in it; it is tried again")
+            return Judgement(Meaning.RETRY, f"{what}. Nothing of this batch was written; it is tried again")
         return Judgement(Meaning.STOP, f"{what}. Correct `path` in the config, or the rights of the folder")
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ def _open_for_append(path: Path) -> Iterator[int]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The name of a new file is durable only when its folder is."""
+    """Write the folder to disk, without which the name of a new file is not durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -150,7 +150,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _append(file: int, lines: bytes) -> None:
-    """All of the lines or, when that fails, none of them."""
+    """Append all of the lines, or none of them after an error."""
     end = _repair_end(file)
     try:
         _write(file, lines)
@@ -167,7 +167,7 @@ def _write(file: int, data: bytes) -> None:
 
 
 def _repair_end(file: int) -> int:
-    """Where to append. A line that a crash has torn goes: its batch was never answered, and is sent again."""
+    """Return where to append, after removing a torn last line: its batch was not answered and is sent again."""
     size = os.fstat(file).st_size
     start = _last_line_start(file, size)
     if start == size:
@@ -180,7 +180,7 @@ def _repair_end(file: int) -> int:
 
 
 def _last_line_start(file: int, size: int) -> int:
-    """The place after the last newline: the size itself, where the file ends with one."""
+    """Return the offset after the last newline."""
     end = size
     while end > 0:
         start = max(0, end - BLOCK_BYTES)
@@ -192,7 +192,7 @@ def _last_line_start(file: int, size: int) -> int:
 
 
 def _is_whole(line: bytes) -> bool:
-    """An editor may have taken only the newline."""
+    """Return whether a last line without a newline is complete: an editor may have removed the newline."""
     try:
         return isinstance(orjson.loads(line), dict)
     except orjson.JSONDecodeError:

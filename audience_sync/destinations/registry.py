@@ -1,4 +1,4 @@
-"""Which protocols are there? Every entry point of the group, ours and those of other packages."""
+"""List the destination types from the entry points of all installed packages."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ GROUP = "audience_sync.destinations"
 
 
 def destination_types() -> dict[str, type[Destination]]:
-    """The destinations by the name that ``type:`` in the config calls them.
+    """Return the destination classes by their name for ``type:`` in the config.
 
-    Raises AudienceSyncError where one can't be loaded or two have one name.
+    Raises AudienceSyncError if one can't be loaded or two have the same name.
     """
     found: dict[str, type[Destination]] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         loaded = _load_type(entry)
         if found.setdefault(entry.name, loaded) is not loaded:
             raise AudienceSyncError(
-                f"two packages bring a destination type '{entry.name}' (one is {entry.value}). Uninstall one"
+                f"two packages define a destination type '{entry.name}' (one is {entry.value}). Uninstall one"
             )
     return found
 
@@ -29,10 +29,10 @@ def destination_types() -> dict[str, type[Destination]]:
 def _load_type(entry: EntryPoint) -> type[Destination]:
     try:
         loaded = entry.load()
-    except Exception as error:  # whatever another package's import raises
+    except Exception as error:  # an import of another package may raise anything
         raise AudienceSyncError(_load_error(entry, f"{type(error).__name__}: {error}")) from error
     if not (isinstance(loaded, type) and issubclass(loaded, Destination)):
-        raise AudienceSyncError(_load_error(entry, "it is no subclass of Destination"))
+        raise AudienceSyncError(_load_error(entry, "it is not a subclass of Destination"))
     return loaded
 
 
@@ -45,5 +45,5 @@ def _load_error(entry: EntryPoint, why: str) -> str:
 
 
 def profile_fields(types: Iterable[type[Destination]]) -> frozenset[str]:
-    """The keys (in lower case, letters and digits only) that no audience may have."""
+    """Return the keys (in lower case, letters and digits only) that no audience may have."""
     return frozenset[str]().union(*(each.profile_fields for each in types))

@@ -240,7 +240,7 @@ NOT_PACKED = {"Content-Encoding": "gzip"}
 @pytest.mark.parametrize("body", [b'{"success": true}', b"\x1f\x8bnope", gzip.compress(b"{}" * 99)[:12] + b"x" * 99])
 def test_a_success_that_can_not_be_decompressed_is_none_and_says_why(receiver: Receiver, body: bytes) -> None:
     receiver.will_answer(Reply(200, body, NOT_PACKED))
-    error = "the answer can't be decompressed: it is not what its Content-Encoding says"
+    error = "the answer can't be decompressed: it does not match its Content-Encoding"
     assert sent(receiver.url) == Judgement(Meaning.RETRY, error)
 
 
@@ -270,7 +270,7 @@ def test_a_success_too_long_to_be_read_is_none_where_its_words_count(receiver: R
     judgement = transport.send(made.encode(a_call()))
     transport.close()
     reason = (
-        "HTTP 200: but the answer is longer than 64,000 bytes, so that its words can't be read; "
+        "HTTP 200: but the answer is longer than 64,000 bytes, so that it can't be checked; "
         "raise `max_answer` in the config (4MiB at most)"
     )
     assert judgement == Judgement(Meaning.RETRY, reason, 200)

@@ -35,7 +35,7 @@ BROKEN = [
     pytest.param(
         ["json:loads"],
         "destination type 'mine' of an unknown package can't be loaded from json:loads: "
-        "it is no subclass of Destination. Repair or uninstall that package",
+        "it is not a subclass of Destination. Repair or uninstall that package",
         id="it is something else",
     ),
     pytest.param(
@@ -43,7 +43,7 @@ BROKEN = [
             "audience_sync.destinations.file:FileDestination",
             "audience_sync.destinations.segment.destination:SegmentDestination",
         ],
-        "two packages bring a destination type 'mine' "
+        "two packages define a destination type 'mine' "
         "(one is audience_sync.destinations.segment.destination:SegmentDestination). Uninstall one",
         id="two have one name",
     ),

@@ -158,7 +158,7 @@ ANSWERS = [
     pytest.param(
         Answer(200, b'{"succ'),
         Meaning.RETRY,
-        'HTTP 200: but not in the words of a tracking API ({"succ)',
+        'HTTP 200: but not in the format of a tracking API ({"succ)',
         id="half an object (hazard 14)",
     ),
     pytest.param(
@@ -168,7 +168,7 @@ ANSWERS = [
         id="a login page",
     ),
     pytest.param(
-        Answer(200, b"[1]"), Meaning.RETRY, "HTTP 200: but not in the words of a tracking API ([1])", id="a list"
+        Answer(200, b"[1]"), Meaning.RETRY, "HTTP 200: but not in the format of a tracking API ([1])", id="a list"
     ),
     pytest.param(Answer(410), Meaning.RETRY, "HTTP 410", id="410, by Segment's clients"),
     pytest.param(Answer(460), Meaning.RETRY, "HTTP 460", id="460, by Segment's clients"),

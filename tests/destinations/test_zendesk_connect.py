@@ -165,7 +165,7 @@ ANSWERS = [
     pytest.param(
         Answer(200, b"down for maintenance"),
         Meaning.RETRY,
-        "HTTP 200: but not in Connect's words (down for maintenance)",
+        "HTTP 200: but not in Connect's format (down for maintenance)",
         id="a proxy's words",
     ),
     pytest.param(Answer(200, b"<html>Log in"), Meaning.RETRY, f"HTTP 200: {HTML_PAGE}", id="a page"),

@@ -1,9 +1,9 @@
-"""Connections that keep one deadline for a whole request, and read each answer whole and in step.
+"""Keep one deadline for a whole request, and read each answer completely and in order.
 
-Four gaps of the standard client are closed here. Its time-out is per read, so that an answer that drips never ends.
-It takes the end of the connection for the end of the headers, so that ``HTTP/1.1 200 O`` succeeds. It takes an interim
-answer (103 Early Hints) for the answer. And it uses a connection again on which more came than the answer, so that a
-second answer to one request would count for the next one.
+This closes four gaps of the standard client. Its time-out is per read, so that a slow answer never ends. It accepts the
+end of the connection as the end of the headers, so that ``HTTP/1.1 200 O`` succeeds. It returns an interim answer (103
+Early Hints) as the answer. And it reuses a connection with unread bytes, so that a second answer to one request would
+count for the next one.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from urllib3.util.wait import wait_for_read
 
 from audience_sync.destinations.http.egress import proxy_credentials
 
-#: Interim answers (1xx) before the answer; more are no conversation.
+#: Interim answers (1xx) before the answer; more of them are an error.
 MAX_INTERIM_ANSWERS = 100
 
 
 class ProxyError(OSError):
-    """The proxy on the way can't be reached, or does not answer."""
+    """The proxy can't be reached or does not answer."""
 
 
 class ProxyRefusedError(ProxyError):
-    """The proxy on the way answered CONNECT with this ``status``, not with 200."""
+    """The proxy answered CONNECT with this ``status`` instead of 200."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -46,7 +46,7 @@ class ProxyRefusedError(ProxyError):
 
 
 class Deadline:
-    """When the request under way must be over; ``clock`` counts seconds and never goes back."""
+    """The deadline of the current request. ``clock`` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -56,7 +56,7 @@ class Deadline:
         self._end = self._clock() + seconds
 
     def remaining(self) -> float:
-        """Seconds left, more than none; raises TimeoutError when the time is over."""
+        """Return the seconds left, above 0. Raises TimeoutError after the deadline."""
         left = self._end - self._clock()
         if left <= 0:
             raise TimeoutError("deadline")
@@ -64,7 +64,7 @@ class Deadline:
 
 
 class _DeadlineStream(io.RawIOBase):
-    """The raw stream of a socket, each read of which may take what is left of the deadline."""
+    """The raw stream of a socket. Each read may last until the deadline."""
 
     def __init__(self, stream: io.RawIOBase, sock: socket.socket, deadline: Deadline) -> None:
         self._stream, self._sock, self._deadline = stream, sock, deadline
@@ -85,9 +85,9 @@ class _DeadlineStream(io.RawIOBase):
 
 
 class _AnswerReader(io.BufferedReader):
-    """Remembers the last line read: empty at the end of the stream, and only there.
+    """A reader that keeps the last line, which is empty only at the end of the stream.
 
-    ``stray`` is called where bytes are left over when the answer has been read.
+    ``stray`` is called if bytes are unread after the answer.
     """
 
     last: bytes = b"\n"
@@ -102,14 +102,14 @@ class _AnswerReader(io.BufferedReader):
 
     def close(self) -> None:
         if not self.closed:
-            self._source.is_over = True  # only what was read already is looked at
+            self._source.is_over = True  # check only the bytes in the buffer
             if self.peek(1):
                 self._stray()
         super().close()
 
 
 class CompleteResponse(HTTPResponse):
-    """An answer whose headers have an end, after the interim ones."""
+    """An answer with complete headers, after all interim answers."""
 
     def __init__(
         self, sock: socket.socket, *args: Any, deadline: Deadline, stray: Callable[[], None], **options: Any
@@ -125,30 +125,30 @@ class CompleteResponse(HTTPResponse):
             raise RemoteDisconnected("closed within the headers")
 
     def _read_status(self) -> tuple[str, int, str]:
-        """The status line after all interim answers; asked for an answer, and for a proxy's to CONNECT."""
+        """Read the status line after all interim answers, of a server or of a proxy after CONNECT."""
         for _ in range(MAX_INTERIM_ANSWERS):
             version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed doesn't have it
             if status >= 200:
                 return version, status, reason
             if status == 101:
-                raise HTTPException("another protocol, which nothing asked for")
+                raise HTTPException("the server switched to another protocol")
             parse_headers(self.fp)
         raise HTTPException("interim answers without an end")
 
 
 class _DeadlineConnection(HTTPConnection):
-    """A connection whose every step may take what is left of the deadline, and that is used while it is in step."""
+    """A connection whose steps all end by the deadline, and that is reused only if nothing is unread."""
 
     def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
         super().__init__(*args, **options)
         self._deadline = deadline
         self._is_out_of_step = False
         self._is_past_the_proxy = False
-        # Declared as a class, but only ever called.
+        # Typed as a class, but only called.
         self.response_class = partial(CompleteResponse, deadline=deadline, stray=self._mark_out_of_step)  # type: ignore[assignment]
 
     def connect(self) -> None:
-        """Raises ProxyError for what happens before the proxy on the way has opened a tunnel."""
+        """Connect. Raises ProxyError for a failure before the proxy has opened the tunnel."""
         self._is_past_the_proxy = self.proxy is None
         self.timeout = self._deadline.remaining()
         try:
@@ -170,9 +170,9 @@ class _DeadlineConnection(HTTPConnection):
         self.sock.settimeout(self._deadline.remaining())  # for the handshake
 
     def request(self, *args: Any, **options: Any) -> None:
-        """Raises HTTPException where the server has spoken already: its words would count as the answer.
+        """Send a request. Raises HTTPException if bytes are unread, because they would count as the answer.
 
-        Over TLS a new connection may have tickets to read, so that nothing can be seen from outside.
+        This can't be checked over TLS, where a new connection may have session tickets to read.
         """
         if self.sock is None:
             self.connect()
@@ -188,8 +188,8 @@ class _DeadlineConnection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Asked before the connection is used again: one on which anything is left to read is not."""
-        unread = getattr(self.sock, "pending", int)()  # TLS: decrypted already, which the socket doesn't show
+        """Whether the connection can be reused. It can't if bytes are unread."""
+        unread = getattr(self.sock, "pending", int)()  # decrypted TLS bytes, which the socket does not show
         return not (self._is_out_of_step or unread) and super().is_connected
 
     def close(self) -> None:
@@ -213,9 +213,9 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """One connection, kept alive, never retried by itself: the engine decides about repeats.
+    """One connection, kept alive. It does not retry; the sender does.
 
-    ``ca_file``: certificates that are trusted in addition to the public ones.
+    ``ca_file``: certificates to trust in addition to the public ones.
     """
 
     def __init__(self, deadline: Deadline, ca_file: str | None = None) -> None:
@@ -238,13 +238,15 @@ class DeadlineAdapter(HTTPAdapter):
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
-        """In UTF-8, in which proxies keep passwords; requests has Latin-1, without most letters."""
-        both = proxy_credentials(proxy)
-        return {} if both is None else {"Proxy-Authorization": f"Basic {b64encode(both.encode()).decode()}"}
+        """Return the credentials in UTF-8, which proxies expect; requests encodes them in Latin-1."""
+        credentials = proxy_credentials(proxy)
+        if credentials is None:
+            return {}
+        return {"Proxy-Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext | None:
-    """For each connection the public CAs are added to it."""
+    """Return a TLS context that trusts the CAs of the file; each connection adds the public ones."""
     if ca_file is None:
         return None
     context = create_urllib3_context()
@@ -253,7 +255,7 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext | None:
 
 
 class IsolatedSession(requests.Session):
-    """Takes nothing from its surroundings (proxies, .netrc), keeps no cookies, follows no redirects."""
+    """A session without cookies and redirects, which ignores the environment (proxies, .netrc)."""
 
     def __init__(self, adapter: HTTPAdapter) -> None:
         super().__init__()
@@ -263,5 +265,5 @@ class IsolatedSession(requests.Session):
         self.mount("https://", adapter)
 
     def get_redirect_target(self, _response: requests.Response) -> str | None:
-        """None, always: even where redirects are off, requests would read the body to its end for them."""
+        """Return None: otherwise requests reads the whole body for a redirect, even if redirects are off."""
         return None

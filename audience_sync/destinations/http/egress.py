@@ -1,4 +1,4 @@
-"""Find the way to an address: through which proxy, and which certificates are trusted."""
+"""Choose the proxy and the trusted certificates for an address."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from audience_sync.config.sections.egress import ENVIRONMENT, NO_PROXY, ca_varia
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """``ca_file``: trusted in addition to the public CAs. ``proxy``: an address, `environment`, `none` or None."""
+    """The proxy (an address, `environment`, `none` or None) and ``ca_file``, trusted in addition to the public CAs."""
 
     ca_file: str | None = None
     proxy: str | None = None
 
     @classmethod
     def of(cls, ca_file: str | None, proxy: str | None, variables: Mapping[str, str] | None = None) -> Self:
-        """As the options ``ca_file`` and ``proxy`` have it; ``variables``: the environment, where they ask it."""
+        """Build it from the options; ``variables`` replaces the environment if the options refer to it."""
         if proxy == ENVIRONMENT and ca_file is None:
             named = ca_variable(os.environ if variables is None else variables)
             return cls(named[1] if named else None, proxy)
         return cls(ca_file, proxy)
 
     def proxy_for(self, url: str) -> str | None:
-        """The address of the proxy on the way to this one; None where there is none."""
+        """Return the address of the proxy for a URL; None without a proxy."""
         if self.proxy in (None, NO_PROXY):
             return None
         if self.proxy != ENVIRONMENT:
@@ -39,18 +39,18 @@ class Egress:
 
 
 def shown_proxy(proxy: str) -> str:
-    """The proxy's address for people: without a user and a password."""
+    """Return the proxy's address to show, without user and password."""
     try:
         url = urlsplit(proxy)
         if not url.hostname:
             return "of the environment"
         host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
         return f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}"
-    except ValueError:  # the environment's may be anything
+    except ValueError:  # the environment may hold any text
         return "of the environment"
 
 
 def proxy_credentials(proxy: str) -> str | None:
-    """``user:password`` as a proxy is given them, decoded; None without."""
+    """Return the decoded ``user:password`` of a proxy's address; None without."""
     url = urlsplit(proxy)
     return None if url.username is None else f"{unquote(url.username)}:{unquote(url.password or '')}"

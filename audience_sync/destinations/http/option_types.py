@@ -1,4 +1,4 @@
-"""Which addresses and keys may a destination over HTTP have? The types of their options."""
+"""Validate addresses and keys in the options of HTTP destinations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, SecretStr
 
 
 def base_url(text: str) -> str:
-    """The address without a slash at its end. Errors never repeat it: it may carry a password."""
+    """Return the address without a slash at its end. Errors never repeat it: it may contain a password."""
     url = _checked_url(text, "the key has an option of its own")
     if url.query or url.fragment or any(letter.isspace() for letter in text):
         raise ValueError("must be an address only, without spaces, `?` and `#`")
@@ -17,7 +17,7 @@ def base_url(text: str) -> str:
 
 
 def whole_url(text: str) -> str:
-    """The address as it is, path and query included. Errors never repeat it: it may carry a secret."""
+    """Return the unchanged address, with path and query. Errors never repeat it: it may contain a secret."""
     url = _checked_url(text, "put them into a header, `Authorization: Basic ...`")
     if url.fragment or any(not "!" <= letter <= "~" for letter in text):
         raise ValueError("must be an address in ASCII, without spaces and `#`: write others as %20, %23 and so on")
@@ -25,7 +25,7 @@ def whole_url(text: str) -> str:
 
 
 def _checked_url(text: str, instead: str) -> SplitResult:
-    """``instead``: what to do with a user and a password."""
+    """Parse an address. ``instead``: what to do with a user and a password."""
     url = _split_url(text)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be an address like https://host or http://127.0.0.1:8080")
@@ -37,14 +37,14 @@ def _checked_url(text: str, instead: str) -> SplitResult:
 def _split_url(text: str) -> SplitResult:
     try:
         url = urlsplit(text)
-        _ = url.port  # raises where the port is no number
+        _ = url.port  # raises ValueError for a port that is not a number
     except ValueError:
         raise ValueError("is not an address") from None
     return url
 
 
 def usable_key(key: SecretStr) -> SecretStr:
-    """A key goes into a header: visible ASCII and nothing else."""
+    """Return a key that fits a header: visible ASCII only."""
     text = key.get_secret_value()
     if not text:
         raise ValueError("is empty: is its environment variable set?")

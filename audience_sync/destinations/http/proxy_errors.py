@@ -1,4 +1,4 @@
-"""Say what a proxy on the way did: each message names the proxy, and what to do about it."""
+"""Explain the errors of a proxy: each message names the proxy and the fix."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.destinations.http.egress import proxy_credentials, shown_proxy
 
-#: Statuses below 500 of a proxy that may answer otherwise later.
+#: Statuses below 500 after which the same request may succeed later.
 TRANSIENT_STATUSES = (408, 425, 429)
-#: What proxies answer to CONNECT where the user or the password is wrong; some have a destination's status for it.
+#: The answers of proxies to CONNECT with a wrong user or password; some use the status of a destination.
 LOGIN_STATUSES = (401, 407)
 #: The status with which proxies and destinations alike forbid something.
 FORBIDDEN = 403
@@ -21,12 +21,12 @@ def proxy_message(proxy: str, what: str) -> str:
 
 
 def is_final(status: int) -> bool:
-    """Whether a proxy that answered CONNECT so will answer the next one so too."""
+    """Return whether a proxy will answer the next CONNECT with the same status."""
     return status < 500 and status not in TRANSIENT_STATUSES
 
 
 def tunnel_message(proxy: str, status: int, url: str) -> str:
-    """What a proxy means that answers instead of the destination."""
+    """Return the message for a proxy that answered instead of the destination."""
     there = _host_and_port(url)
     if status in LOGIN_STATUSES:
         what = "does not accept the user and password" if proxy_credentials(proxy) else "needs a user and a password"
@@ -43,7 +43,7 @@ def tunnel_message(proxy: str, status: int, url: str) -> str:
 
 
 def mention_proxy(judgement: Judgement, proxy: str) -> Judgement:
-    """An answer over plain HTTP through a proxy may be the proxy's own: what forbids everything names both."""
+    """Name the proxy in a reason to stop: over plain HTTP the answer may come from either."""
     if judgement.meaning is not Meaning.STOP:
         return judgement
     why = (
@@ -53,6 +53,6 @@ def mention_proxy(judgement: Judgement, proxy: str) -> Judgement:
 
 
 def _host_and_port(url: str) -> str:
-    """The host and the port, without the rest: a path may be a key."""
+    """Return the host and port only: the path may be a key."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

@@ -1,4 +1,4 @@
-"""Does an answer repeat what was sent? A reason is logged, and no user property may be in a log."""
+"""Mask user properties that an answer repeats, because its reason is logged."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from audience_sync.destinations.base import Judgement, Meaning, Message
 from audience_sync.redaction.finder import Redactor
 from audience_sync.version import __version__
 
-#: Shorter values are in every text by chance; masking them would hide the reason and no person.
+#: Shorter values occur in every text by chance; masking them would only hide the reason.
 MIN_CHARACTERS = 3
-#: Words of every message that say nothing about a user.
+#: Values of every message that are not about a user.
 OWN_VALUES = frozenset({"identify", "audience-sync", __version__})
 
 
 def redact_echoes(judgement: Judgement, messages: Sequence[Message]) -> Judgement:
-    """The judgement, with every value of the messages masked in its reasons, however it is spelled there."""
+    """Mask every value of the messages in the reasons of a judgement, in any spelling."""
     if judgement.meaning is Meaning.DELIVERED and not judgement.refused:
         return judgement
     values = Redactor(_values_of(messages))
@@ -38,7 +38,7 @@ def _values_of(messages: Sequence[Message]) -> set[str]:
 
 
 def _body_values(body: bytes) -> Iterator[str]:
-    """Every value in the body: of JSON the strings and numbers, of anything else every word."""
+    """Yield every value in the body: strings and numbers of JSON, or every word of another text."""
     try:
         return _json_values(json.loads(body, parse_float=str, parse_int=str))
     except (ValueError, RecursionError):
@@ -46,7 +46,7 @@ def _body_values(body: bytes) -> Iterator[str]:
 
 
 def _json_values(value: Any) -> Iterator[str]:
-    """Numbers were read as they are written, so they are strings too."""
+    """Yield all strings of a JSON value, with the numbers, which were parsed as strings."""
     waiting = [value]
     while waiting:
         part = waiting.pop()

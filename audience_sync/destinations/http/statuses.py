@@ -1,4 +1,4 @@
-"""What answers mean: tables of statuses, and the readers of what an answer says about itself."""
+"""Map HTTP answers to their meaning, by tables of statuses and by headers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from audience_sync.config.sections.base import MAX_ANSWER_BYTES
 from audience_sync.destinations.base import Answer, Judgement, Meaning
 from audience_sync.redaction.secrets import mask_secrets
 
-#: A server that asks for more is asked again after this (seconds): its own clock may be wrong.
+#: The longest wait (seconds), even if a server asks for more: its clock may be wrong.
 LONGEST_WAIT = 300.0
 #: A number from here on is a moment (seconds since 1970) and not a time to wait.
 EPOCH = 1_000_000_000.0
-#: What is kept and shown of an answer's words.
+#: The length of a reason, in characters.
 MAX_REASON_CHARACTERS = 300
-#: What is looked at for an excerpt (bytes).
+#: The bytes of an answer that an excerpt uses.
 EXCERPT_BYTES = 64 * 1024
-#: At the end of what was read only a part of a secret or an address may stand, which nobody would know (characters).
+#: Characters to drop at the end of a cut answer, which may have only a part of a secret.
 CUT_CHARACTERS = 4096
 #: How a page of HTML begins, after comments and a declaration of XML.
 _HTML = re.compile(
     rb"(?:<\?xml.*?\?>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|script|meta)\b", re.I | re.S
 )
 
-#: About method, version, headers or address, which all requests have in common: no call would fare better, and
-#: halving a batch would only refuse all its users.
+#: Statuses about method, version, headers or address, which all requests share: halving a batch would refuse all its
+#: users.
 WRONG_REQUEST = (405, 406, 411, 414, 415, 421, 426, 431, 501, 505)
 #: The meanings on which the protocols agree; see facts on statuses in the clients of each.
 STATUSES: Mapping[int, Meaning] = MappingProxyType(
@@ -39,7 +39,7 @@ STATUSES: Mapping[int, Meaning] = MappingProxyType(
         403: Meaning.STOP,
         404: Meaning.STOP,  # the address, or a source that was switched off
         407: Meaning.STOP,  # a proxy's
-        408: Meaning.RETRY,  # a time-out, told by the server
+        408: Meaning.RETRY,  # a time-out at the server
         410: Meaning.STOP,
         425: Meaning.RETRY,
         429: Meaning.SLOW_DOWN,
@@ -64,37 +64,37 @@ HINTS: Mapping[int, str] = MappingProxyType(
         **dict.fromkeys(WRONG_REQUEST, "this address does not accept such requests. Check `destinations.NAME.url`"),
     }
 )
-#: Of a success: a log-in page, or a proxy's.
+#: The reason for a success with a page of a log-in or of a proxy.
 HTML_PAGE = "but with a page of HTML: a log-in page or a proxy may be in the way. Check `destinations.NAME.url`"
 FAMILY_HINTS: Mapping[int, str] = MappingProxyType({3: "the address redirects. Correct `destinations.NAME.url`"})
 
 
-#: Stands for the destination's name in the config, which a protocol doesn't have.
+#: A placeholder for the destination's name in the config, which a protocol does not have.
 _NAME = "`destinations.NAME"
 
 
 def name_destination(reason: str, name: str) -> str:
-    """The reason with the place in the config by this destination's name."""
+    """Replace the placeholder in a reason with the destination's name."""
     return reason.replace(_NAME, f"`destinations.{name}")
 
 
 @dataclass(frozen=True, slots=True)
 class StatusTable:
-    """Meanings by status: ``exact`` ones first, then those of the hundred; ``hints`` say what to do."""
+    """Meanings by status: ``exact`` ones first, then those of the hundred. ``hints``: what to do, by status."""
 
     exact: Mapping[int, Meaning] = field(default_factory=lambda: STATUSES)
     families: Mapping[int, Meaning] = field(default_factory=lambda: FAMILIES)
     hints: Mapping[int, str] = field(default_factory=lambda: HINTS)
 
     def meaning(self, status: int | None) -> Meaning:
-        """No answer at all, like an answer that nobody knows, is worth another attempt."""
+        """Return the meaning of a status. A missing answer and an unlisted status are tried again."""
         if status is None:
             return Meaning.RETRY
         return self.exact.get(status) or self.families.get(status // 100, Meaning.RETRY)
 
 
 def judge_status(answer: Answer, table: StatusTable, detail: str) -> Judgement:
-    """What the status alone means; ``detail`` is what the server says about it, fit to be shown."""
+    """Judge an answer by its status; ``detail`` is the server's text, without secrets."""
     meaning = table.meaning(answer.status)
     if meaning is Meaning.DELIVERED:
         return Judgement(meaning, status=answer.status)
@@ -112,7 +112,7 @@ def status_reason(status: int, detail: str, hints: Mapping[int, str] = HINTS) ->
 
 
 def _wait_seconds(answer: Answer, meaning: Meaning) -> float | None:
-    """A reset time is sent with every answer by some servers: it counts where it says "too many"."""
+    """Return the seconds to wait. A reset time counts only for a 429: some servers send it with every answer."""
     if meaning is Meaning.SLOW_DOWN:
         return retry_after(answer.headers, server_time(answer.headers))
     if meaning is Meaning.RETRY:
@@ -121,15 +121,15 @@ def _wait_seconds(answer: Answer, meaning: Meaning) -> float | None:
 
 
 def server_time(headers: Mapping[str, str]) -> datetime | None:
-    """The server's time, on which its other dates rest."""
+    """Return the server's time, to which its other dates relate."""
     return _http_date(headers.get("date", ""))
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None) -> float | None:
-    """Seconds to wait, 0 to 300, or None where the headers (names in lower case) don't say.
+    """Return the seconds to wait, 0 to 300, or None without such headers (names in lower case).
 
-    ``Retry-After`` is in seconds or an HTTP date, ``X-RateLimit-Reset`` in seconds (by some servers a
-    moment); the later one counts. A moment can be read only where ``now`` is known.
+    ``Retry-After`` is in seconds or an HTTP date, ``X-RateLimit-Reset`` in seconds (for some servers a time since
+    1970); the later one counts. A date counts only with ``now``.
     """
     waits = (
         _seconds_or_date(headers.get("retry-after", ""), now),
@@ -167,28 +167,28 @@ def _http_date(text: str) -> datetime | None:
 
 
 def is_html_answer(body: bytes) -> bool:
-    """Whether a proxy or a log-in page answered instead of a destination that never begins with `<`."""
+    """Return whether the answer begins with `<`: a proxy or a log-in page, if the protocol has no XML."""
     return body.lstrip().startswith(b"<")
 
 
 def is_html(answer: Answer) -> bool:
-    """The same where XML may be the destination's own words: by the content type, or by how a page begins."""
+    """Return whether the answer is HTML and not XML, by its content type or its beginning."""
     begin = answer.body[:EXCERPT_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     return begin.startswith(b"<") and (kind == "text/html" or _HTML.match(begin) is not None)
 
 
 def answer_too_long(answer: Answer) -> Judgement:
-    """What an answer means that says success and can't be read to its end, where its words count."""
-    said = f"but the answer is longer than {len(answer.body):,} bytes, so that its words can't be read"
+    """Judge a success whose body is too long to read, if the protocol needs the body."""
+    said = f"but the answer is longer than {len(answer.body):,} bytes, so that it can't be checked"
     more = "" if len(answer.body) >= MAX_ANSWER_BYTES else "; raise `max_answer` in the config (4MiB at most)"
     return Judgement(Meaning.RETRY, status_reason(answer.status or 0, said + more), answer.status)
 
 
 def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
-    """The body as one printable line, secrets masked; nothing of an HTML page.
+    """Return the body as one printable line with masked secrets; empty for HTML.
 
-    Not shortened: what else has to be masked in it could not be found any more where it was cut.
+    It is not shortened, because values in a cut text could no longer be found and masked.
     """
     if is_html_answer(body):
         return ""
@@ -198,5 +198,5 @@ def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
 
 
 def truncate(text: str) -> str:
-    """At most so many characters of what has been masked."""
+    """Shorten a masked text to MAX_REASON_CHARACTERS."""
     return text if len(text) <= MAX_REASON_CHARACTERS else text[: MAX_REASON_CHARACTERS - 1] + "…"

@@ -1,4 +1,4 @@
-"""Carry a request to a destination: one connection, one deadline, every failure an answer."""
+"""Send a request over one connection with one deadline, and return every failure as an answer."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ HEADERS = {
     "Accept-Encoding": "identity",
 }
 
-#: The first kind that is among an error's causes says what happened. The errors' own texts are never shown:
-#: they repeat addresses and headers.
+#: The first matching cause of an error gives the explanation. The errors' own texts are never shown, because they
+#: repeat addresses and headers.
 EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
     ((urllib3_errors.InvalidHeader,), "the answer has two lengths that differ: a proxy or server on the way is broken"),
     ((requests.exceptions.InvalidHeader,), "a header can't be sent: is the key copied whole?"),
@@ -49,22 +49,22 @@ EXPLANATIONS: Sequence[tuple[tuple[type[BaseException], ...], str]] = (
     ((RemoteDisconnected, IncompleteRead), "the connection was closed before the answer was complete"),
     ((ConnectionResetError, BrokenPipeError), "the connection was reset"),
     ((HTTPException,), "the answer is not HTTP"),
-    ((urllib3_errors.DecodeError,), "the answer can't be decompressed: it is not what its Content-Encoding says"),
+    ((urllib3_errors.DecodeError,), "the answer can't be decompressed: it does not match its Content-Encoding"),
     ((OSError,), "no connection"),
 )
 
 
-#: Statuses from here on say no, with a body or without.
+#: Statuses from here on are errors, with or without a body.
 FIRST_ERROR_STATUS = 400
-#: What a proxy answers that wants a log-in.
+#: A proxy that requires a log-in answers this.
 PROXY_LOGIN_STATUS = 407
-#: OpenSSL's numbers for certificates whose CA is not known here.
+#: OpenSSL's numbers for certificates of an untrusted CA.
 UNKNOWN_CA = (18, 19, 20, 21)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpExchange:
-    """A request, the answer to it, and what that means."""
+    """A request, its answer, and the meaning of the answer."""
 
     request: HttpRequest
     answer: Answer
@@ -92,13 +92,13 @@ class HttpTransport:
         return self.exchange(messages).judgement
 
     def exchange(self, messages: Sequence[Message]) -> HttpExchange:
-        """What ``send`` does, with all that was said."""
+        """Send, and return the request and the answer too."""
         request = self._destination.signed(self._destination.request(messages), self._now())
         answer = self.answer(request)
         return HttpExchange(request, answer, redact_echoes(self._judge(request, answer), messages))
 
     def _judge(self, request: HttpRequest, answer: Answer) -> Judgement:
-        """Of what a proxy refuses no destination has heard: it is for the person who set the proxy up."""
+        """Judge an answer. A refusal of the proxy stops the destination, which never received the request."""
         if answer.is_of_proxy:
             return Judgement(Meaning.STOP, answer.error)
         judgement = self._destination.judge(answer)
@@ -106,7 +106,7 @@ class HttpTransport:
         return mention_proxy(judgement, proxy) if proxy and request.url.startswith("http://") else judgement
 
     def answer(self, request: HttpRequest) -> Answer:
-        """The answer, or why there was none: nothing is raised for what happens on the way."""
+        """Return the answer, or the reason why there was none. No network error is raised."""
         proxy = self._egress.proxy_for(request.url)
         if proxy and not proxy.startswith(("http://", "https://")):
             return Answer(None, error=proxy_message(proxy, "is not supported: use an HTTP proxy"), is_of_proxy=True)
@@ -142,7 +142,7 @@ class HttpTransport:
             return Answer(response.status_code, body[:most], self._headers(response), is_cut=is_cut)
 
     def _headers(self, response: requests.Response) -> dict[str, str]:
-        """Names in lower case, and always with a date: other dates are read against it."""
+        """Return the headers in lower case, with a date, to which other dates relate."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         headers.setdefault("date", format_datetime(self._now(), usegmt=True))
         return headers
@@ -152,9 +152,11 @@ class HttpTransport:
 
 
 def _read_body(response: requests.Response, most: int) -> tuple[bytes, bool]:
-    """The body, and whether it came to its end. A server that refuses a request while it is still being sent (413, 407)
-    often resets the connection: its status counts without the body, also where that can't be decompressed. A success
-    is one only when it is whole."""
+    """Read the body, and return whether it is complete.
+
+    A server that refuses a request while receiving it (413, 407) often resets the connection: then the status counts
+    without the body, as it does if the body can't be decompressed. A success needs its complete body.
+    """
     try:
         return response.raw.read(most, decode_content=True), True
     except (urllib3_errors.ProtocolError, urllib3_errors.DecodeError):
@@ -164,7 +166,7 @@ def _read_body(response: requests.Response, most: int) -> tuple[bytes, bool]:
 
 
 def no_answer(error: BaseException, proxy: str | None, url: str) -> Answer:
-    """Why there was none, by name of the proxy where it is the proxy's doing."""
+    """Return the reason why there was no answer. It names the proxy if the proxy is the cause."""
     causes = tuple(_causes(error))
     refused = next((cause for cause in causes if isinstance(cause, ProxyRefusedError)), None)
     if proxy and refused:
@@ -176,7 +178,7 @@ def no_answer(error: BaseException, proxy: str | None, url: str) -> Answer:
 
 
 def connection_error_message(error: BaseException) -> str:
-    """What happened, in words that carry no secret."""
+    """Describe a connection error without secrets."""
     causes = tuple(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -188,7 +190,7 @@ def connection_error_message(error: BaseException) -> str:
 
 
 def untrusted_certificate_message(error: ssl.SSLCertVerificationError) -> str:
-    """Why a certificate is not accepted. An unknown CA can be named here; the rest is corrected at the server."""
+    """Explain an untrusted certificate: name an unknown CA in `ca_file`, or correct the server."""
     why = "the server's TLS certificate is not trusted"
     if getattr(error, "verify_code", None) in UNKNOWN_CA:
         return f"{why}: if a CA of your company signed it, name the CA's file in `ca_file`"
@@ -197,7 +199,7 @@ def untrusted_certificate_message(error: ssl.SSLCertVerificationError) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it was raised from or wraps, each once."""
+    """Yield the error and all errors that it wraps or was raised from, each once."""
     waiting, seen = [error], set[int]()
     while waiting:
         cause = waiting.pop()

@@ -1,1 +1,1 @@
-"""Build identify messages and events, and divide them by size."""
+"""Build identify messages and events, and split them by size."""

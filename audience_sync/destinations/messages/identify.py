@@ -1,4 +1,4 @@
-"""How is an identify call written in Segment's words? Spliced together, without reading the traits."""
+"""Write identify, track and alias calls in Segment's format, without parsing the traits."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LIBRARY = {"name": "audience-sync", "version": __version__}
 MESSAGE_ID_CHARACTERS = 100
 NOT_TEXT = "it has characters that are not text (lone surrogates)"
 
-#: Numbers are only found, not read: they may have any number of digits.
+#: Numbers are not parsed, so that they may have any number of digits.
 _DECODER = JSONDecoder(parse_int=str, parse_float=str)
 _GAP = re.compile(r"[\s,:]*")
 
 
 def json_bytes(value: Any) -> bytes:
-    """Compact JSON; raises UnsendableError for text that no JSON can carry."""
+    """Write compact JSON. Raises UnsendableError for text that JSON can't carry."""
     try:
         return orjson.dumps(value)
     except TypeError:
@@ -39,9 +39,9 @@ def json_text(value: Any) -> str:
 
 
 def identify_bytes(call: IdentifyCall, message_id: str, traits_json: str, tail: str) -> bytes:
-    """One message; ``tail`` is its end from the key ``context`` on, see ``message_tail``.
+    """Write one message; ``tail`` is its end from the key ``context`` on, see ``message_tail``.
 
-    A million calls pass here: one formatted text is twice as fast as joined bytes.
+    A first run writes millions: one formatted text is twice as fast as joined bytes.
     """
     if not call.user_id:
         raise UnsendableError("the user id is empty")
@@ -55,7 +55,7 @@ def identify_bytes(call: IdentifyCall, message_id: str, traits_json: str, tail: 
 
 
 def track_bytes(user_id: str, name: str, event: AudienceEvent, tail: str) -> bytes:
-    """A track call as Segment's Engage sends it; ``tail`` as in ``identify_bytes``."""
+    """Write a track call like Segment's Engage; ``tail`` as in ``identify_bytes``."""
     if not user_id:
         raise UnsendableError("the user id is empty")
     properties = json_text({"audience_key": event.key, event.key: event.entered})
@@ -66,7 +66,7 @@ def track_bytes(user_id: str, name: str, event: AudienceEvent, tail: str) -> byt
 
 
 def alias_bytes(user_id: str, alias: Alias, tail: str) -> bytes:
-    """That two ids are one user; ``tail`` as in ``identify_bytes``."""
+    """Write an alias call, which merges two ids; ``tail`` as in ``identify_bytes``."""
     return (
         f'{{"type":"alias","messageId":{json_text(alias.message_id)},"previousId":{json_text(alias.previous_id)},'
         f'"userId":{json_text(user_id)},"timestamp":"{alias.timestamp}",{tail}'
@@ -74,15 +74,17 @@ def alias_bytes(user_id: str, alias: Alias, tail: str) -> bytes:
 
 
 def identify_sql(tail: str, *, most_bytes: int = sys.maxsize, most_traits: int = sys.maxsize) -> str:
-    """``identify_bytes`` for ``Destination.encode_sql``: NULL where the id needs escapes, the traits are on several
-    lines, or the message may be more than so many bytes or traits."""
+    """Return ``identify_bytes`` as SQL for ``Destination.encode_sql``.
+
+    It is NULL if the id needs escapes, the traits have several lines, or the message may exceed the bytes or traits.
+    """
     user = "cast(to_json(user_id) as varchar)"
     texts = ('{"type":"identify","messageId":"', '","userId":', ',"traits":', ',"timestamp":"', f'",{tail}')
     columns = ("message_id", user, "traits", '"timestamp"')
     begin, *others = map(quote_literal, texts)
     body = f"concat({begin}, {', '.join(f'{column}, {text}' for column, text in zip(columns, others, strict=True))})"
     plain = [f"not contains({user}, '\\')", "not contains(traits, chr(10))", "user_id != ''"]
-    if most_traits < sys.maxsize:  # a text of that few bytes has no more of them
+    if most_traits < sys.maxsize:  # a text of so few bytes can't have more commas
         commas = "length(traits) - length(replace(traits, ',', ''))"
         plain.append(f"(strlen(traits) <= {most_traits} or {commas} < {most_traits})")
     if most_bytes < sys.maxsize:
@@ -92,15 +94,14 @@ def identify_sql(tail: str, *, most_bytes: int = sys.maxsize, most_traits: int =
 
 
 def message_tail(context: Mapping[str, Any], more: Mapping[str, Any]) -> str:
-    """``"context":{...}}``: what is the same in many messages, encoded once."""
+    """Write ``"context":{...}}``, the end that many messages share, once."""
     return json_text({"context": {"library": LIBRARY, **context}, **more})[1:]
 
 
 def split_traits(traits_json: str) -> list[tuple[str, str]]:
-    """The properties of a JSON object, each value as the JSON text it has there.
+    """Split a JSON object into its keys and the JSON text of each value.
 
-    Numbers that no float can hold stay as they were written. Raises UnsendableError for a value that is nested
-    too deeply to be read.
+    Numbers that a float can't hold stay unchanged. Raises UnsendableError for a value that is nested too deeply.
     """
     try:
         return _split_object(traits_json)
@@ -127,13 +128,15 @@ def _after_gap(text: str, at: int) -> int:
 
 
 def object_json(parts: Iterable[tuple[str, str]]) -> str:
-    """The inverse of ``split_traits``."""
+    """Join keys and JSON texts into an object: the inverse of ``split_traits``."""
     return "{" + ",".join(f"{json_text(key)}:{value}" for key, value in parts) + "}"
 
 
 def derived_message_id(message_id: str, part: str) -> str:
-    """The id of one of several messages that tell one call: the same for the same part, at most 100
-    characters, and different for every other call and part."""
+    """Return the id of one of several messages of a call, with at most 100 characters.
+
+    It is the same for the same part, and different for every other call and part.
+    """
     digest = blake2b(f"{len(message_id)}:{message_id}{part}".encode(), digest_size=20).digest()
     suffix = b32encode(digest).decode().lower()
     return f"{message_id[: MESSAGE_ID_CHARACTERS - len(suffix) - 1]}-{suffix}"

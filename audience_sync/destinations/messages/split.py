@@ -1,4 +1,4 @@
-"""Write one identify call as one message, or as many as a service's limits for a message need."""
+"""Write one identify call as one message, or as several within a service's limits for a message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from audience_sync.model import IdentifyCall
 
 @dataclass(frozen=True, slots=True)
 class MessageLimits:
-    """What a service takes in one message: bytes of plain text, and traits."""
+    """The limits of one message of a service: bytes of plain text, and traits."""
 
     service: str
     message_bytes: int
@@ -28,8 +28,8 @@ class MessageLimits:
 
 
 def encode_within_limits(call: IdentifyCall, tail: str, limits: MessageLimits) -> list[Message]:
-    """``tail`` is the end of every message, see ``message_tail``."""
-    if call.traits_json.count(",") < limits.message_traits:  # that few commas part at most so many traits
+    """Return the messages of a call. ``tail`` is the end of every message, see ``message_tail``."""
+    if call.traits_json.count(",") < limits.message_traits:  # so few commas separate at most this many traits
         body = identify_bytes(call, call.message_id, call.traits_json, tail)
         if len(body) <= limits.message_bytes:
             return [Message(call.message_id, body)]
@@ -37,12 +37,12 @@ def encode_within_limits(call: IdentifyCall, tail: str, limits: MessageLimits) -
 
 
 def single_message_sql(tail: str, limits: MessageLimits) -> str:
-    """The same for ``Destination.encode_sql``, where one message is enough."""
+    """Return the SQL for ``Destination.encode_sql``, for calls of one message."""
     return identify_sql(tail, most_bytes=limits.message_bytes, most_traits=limits.message_traits)
 
 
 def _split_call(call: IdentifyCall, tail: str, limits: MessageLimits) -> Iterator[Message]:
-    """As many messages as the limits need, each known by its first trait."""
+    """Yield as many messages as the limits require; the id of each follows from its first trait."""
     found = split_traits(call.traits_json)
     empty = len(identify_bytes(call, derived_message_id(call.message_id, ""), "{}", tail))
     sizes = {key: empty - len("{}") + len(object_json([(key, value)]).encode()) for key, value in found}
@@ -52,13 +52,13 @@ def _split_call(call: IdentifyCall, tail: str, limits: MessageLimits) -> Iterato
 
 
 def partial_message(call: IdentifyCall, traits: Sequence[tuple[str, str]], tail: str) -> Message:
-    """The message of these traits alone."""
+    """Return a message with these traits alone."""
     message_id = derived_message_id(call.message_id, traits[0][0])
     return Message(message_id, identify_bytes(call, message_id, object_json(traits), tail))
 
 
 def check_sizes(sizes: Mapping[str, int], limits: MessageLimits) -> None:
-    """Raise UnsendableError that names every trait whose message, of so many bytes, has no other and is too large."""
+    """Raise UnsendableError with every trait whose message would be too large even without other traits."""
     reasons = {
         key: f"'{key}' makes a message of {size:,} bytes and {limits.service} takes {limits.message_bytes:,}: "
         "shorten the value at its source"
@@ -70,7 +70,7 @@ def check_sizes(sizes: Mapping[str, int], limits: MessageLimits) -> None:
 
 
 def _pack_traits(parts: Sequence[tuple[str, str]], room: int, most: int) -> Iterator[list[tuple[str, str]]]:
-    """The traits in groups that fit a message: ``most`` of them, ``room`` bytes together."""
+    """Group the traits by message: at most ``most`` of them, with ``room`` bytes together."""
     group: list[tuple[str, str]] = []
     used = 0
     for trait in parts:

@@ -1,1 +1,1 @@
-"""Send to Segment and to RudderStack, by the tracking API or as Engage does."""
+"""Send to Segment and RudderStack over the tracking API."""

@@ -1,4 +1,4 @@
-"""How does Segment's HTTP tracking API take identify calls? Its limits, and ``context.personas``."""
+"""Send to Segment's HTTP tracking API, within its limits, with or without ``context.personas``."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class SegmentDestination(TrackingDestination):
         "asks its own destinations to delete, too, and does not guarantee that they do"
     )
     options: SegmentOptions
-    #: Segment documents 32 KB, and its own clients take it for 32 KiB. What is larger gets a 200 and is dropped; so is,
-    #: silently, an identify of 300 traits and more.
+    #: Segment documents 32 KB, and its own clients use 32 KiB. It answers 200 to a larger message and drops it, and
+    #: also drops an identify of 300 traits or more.
     bounds = MessageLimits("Segment", message_bytes=32_768, message_traits=299)
     batch_bytes = 500_000
     batch_messages = 2_500
-    #: By Segment's own clients; 400, 413 and 422 are final.
+    #: Like Segment's own clients; 400, 413 and 422 are final.
     statuses = StatusTable(
         {**STATUSES, 410: Meaning.RETRY, 460: Meaning.RETRY},
         hints={status: hint for status, hint in HINTS.items() if status != 410},
     )
-    profile_fields = PROFILE_FIELDS | {"audiencekey", "traitkey"}  # the words of its audiences
+    profile_fields = PROFILE_FIELDS | {"audiencekey", "traitkey"}  # fields of its audiences
 
     def __init__(self, options: SegmentOptions, about: Audiencing) -> None:
         super().__init__(options, about)
@@ -77,7 +77,7 @@ class SegmentDestination(TrackingDestination):
         return partial_message(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")))
 
     def _personas_tail(self, key: str, *, is_boolean: bool) -> str:
-        """The same for every user, so it is made once per key."""
+        """Return the end of a message about one key. It is cached, because it is the same for every user."""
         tail = self._tails.get((key, is_boolean))
         if tail is None:
             personas = personas_context(self.about, key, is_boolean=is_boolean)

@@ -1,4 +1,4 @@
-"""How does Segment's Engage say which audience a call is about? ``context.personas``."""
+"""Build ``context.personas``, which names the audience of a call like Segment's Engage."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from audience_sync.destinations.base import Audiencing
 from audience_sync.model import PropertyKind
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-#: As long as those that Segment makes.
+#: The length of Segment's own ids.
 _ID_CHARACTERS = 27
 _SPACE_CHARACTERS = 22
-#: ``computation_class`` of each kind, and how its ids begin. Only ``audience`` is seen as a membership.
+#: ``computation_class`` of each kind, and how its ids begin. Only ``audience`` counts as a membership.
 _CLASSES = {PropertyKind.AUDIENCE: ("audience", "aud_"), PropertyKind.COMPUTED_TRAIT: ("trait", "tra_")}
 
 
 def personas_context(about: Audiencing, key: str, *, is_boolean: bool) -> dict[str, str]:
-    """Its ids stay the same for as long as the installation and the key do."""
+    """Build the context of a key. Its ids are stable for an installation and key."""
     name, prefix = _CLASSES[_kind(about, key, is_boolean)]
     space = "spa_" + stable_id(about.installation, "space", _SPACE_CHARACTERS)
     return {
@@ -30,7 +30,7 @@ def personas_context(about: Audiencing, key: str, *, is_boolean: bool) -> dict[s
 
 
 def _kind(about: Audiencing, key: str, is_boolean: bool) -> PropertyKind:
-    """A key that the config has dropped may still be told ``false``: it was an audience."""
+    """Return the kind of a key. A key that is no longer in the config was an audience if its value is boolean."""
     if key in about.audience_keys or (is_boolean and key not in about.trait_keys):
         return PropertyKind.AUDIENCE
     return PropertyKind.COMPUTED_TRAIT

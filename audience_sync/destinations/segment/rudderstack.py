@@ -1,4 +1,4 @@
-"""How does RudderStack's gateway take identify calls? As Segment does, with limits and answers of its own."""
+"""Send to RudderStack's gateway: Segment's protocol with its own limits and answers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class RudderStackOptions(TrackingOptions):
 
 
 class RudderStackDestination(TrackingDestination):
-    """The key travels as basic authorisation only: the gateway reads it from that header.
+    """The key is sent as basic authorisation only, because the gateway reads that header.
 
-    One call that the gateway doesn't take fails its whole batch with 400, which says not which: 400 and 413
-    are refusals, so that the batch is halved until the call is found. Source of limits and answers:
-    rudder-server, gateway/response/response.go and gateway/handle.go.
+    One invalid call fails its whole batch with a 400 that does not name the call. So 400 and 413 are refusals, and the
+    batch is halved until the call is found. Source of limits and answers: rudder-server, gateway/response/response.go
+    and gateway/handle.go.
     """
 
     Options = RudderStackOptions
@@ -39,6 +39,7 @@ class RudderStackDestination(TrackingDestination):
     options: RudderStackOptions
     bounds = MessageLimits("RudderStack", message_bytes=32_768)
     batch_bytes = 4_000_000
-    #: RudderStack names no number. Segment's: finding one bad call in so many takes 24 requests at most.
+    #: RudderStack documents no number; this is Segment's. Finding one refused call in so many needs 24 requests at
+    #: most.
     batch_messages = 2_500
     statuses = StatusTable(hints={**HINTS, 404: DISABLED})

@@ -1,4 +1,4 @@
-"""How does an HTTP tracking API take identify calls? ``POST /v1/batch``, as Segment has it and others took it over."""
+"""Send identify calls to an HTTP tracking API: ``POST /v1/batch``, of Segment and compatible services."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from audience_sync.destinations.messages.identify import alias_bytes, message_ta
 from audience_sync.destinations.messages.split import MessageLimits, encode_within_limits, single_message_sql
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
-#: The traits that Segment's identify gives a meaning (docs: spec/identify), and its ids.
+#: The traits with a meaning in Segment's identify (docs: spec/identify), and its ids.
 PROFILE_FIELDS = frozenset(
     {"address", "age", "avatar", "birthday", "company", "createdat", "description", "email", "firstname"}
     | {"gender", "id", "lastname", "name", "phone", "title", "username", "website", "userid", "anonymousid"}
@@ -54,9 +54,9 @@ class TrackingOptions(DestinationOptions):
 
 
 class TrackingDestination(HttpDestination):
-    """Messages carry no ``sentAt`` and neither does the batch: a repeat is the same bytes.
+    """The protocol without the limits of a service. Nothing has a ``sentAt``, so that a repeat has the same bytes.
 
-    A service says what it takes, what its statuses mean, and how a batch ends.
+    A subclass defines the limits, the meaning of statuses, and the end of a batch.
     """
 
     options: TrackingOptions
@@ -79,7 +79,7 @@ class TrackingDestination(HttpDestination):
 
     @property
     def limits(self) -> Limits:
-        """The envelope and the commas between the messages are taken off the bytes."""
+        """The limits of the service, less the envelope and the commas between the messages."""
         messages = min(self.options.batch_size or self.batch_messages, self.batch_messages)
         return Limits(messages, self.batch_bytes - self.batch_messages - len(_BEGIN) - len(self._end))
 
@@ -118,18 +118,18 @@ class TrackingDestination(HttpDestination):
 
 
 def judge_body(body: bytes) -> tuple[Meaning, str]:
-    """What a success says. A status alone proves nothing: a proxy says 200 too, and so does half an answer.
+    """Judge the body of a success. The status proves nothing: a proxy also answers 200, and so does a cut answer.
 
     ======================================  =========
     a JSON object (``{"success": true}``)   delivered
     ... with ``success`` other than true    refused
     ... with ``error`` or ``errors``        refused
     ``ok`` (RudderStack), ``"ok"``          delivered
-    nothing at all, said completely         delivered
+    an empty body of a complete answer      delivered
     a page, half an object, anything else   retry
     ======================================  =========
 
-    That an answer without a body was complete is the transport's to say: its headers had an end.
+    The transport checks that an answer without a body is complete: its headers had an end.
     """
     if not body.strip() or body.strip().strip(b'"').lower() == b"ok":
         return Meaning.DELIVERED, ""
@@ -138,7 +138,7 @@ def judge_body(body: bytes) -> tuple[Meaning, str]:
     except orjson.JSONDecodeError:
         said = None
     if not isinstance(said, dict):
-        return Meaning.RETRY, "but not in the words of a tracking API"
+        return Meaning.RETRY, "but not in the format of a tracking API"
     if said.get("success", True) not in (True, "true"):
         return Meaning.REFUSED, "but without success"
     if said.get("error") or said.get("errors"):
@@ -147,6 +147,6 @@ def judge_body(body: bytes) -> tuple[Meaning, str]:
 
 
 def _gzip(body: bytes) -> bytes:
-    """Level 1, and no time of day in the header: the same bytes every time."""
+    """Compress at level 1, without a time in the header, so that a repeat has the same bytes."""
     compressor = zlib.compressobj(level=1, wbits=31)
     return compressor.compress(body) + compressor.flush()

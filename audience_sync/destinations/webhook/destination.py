@@ -1,4 +1,4 @@
-"""How does any service of one's own take identify calls? As JSON, a request for each call or for a batch."""
+"""Send identify calls as JSON to any HTTP endpoint, one call or a batch per request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from audience_sync.destinations.webhook.signature import ID, signature_headers, 
 from audience_sync.model import AudienceEvent, IdentifyCall
 from audience_sync.redaction.secrets import collect_secrets
 
-#: What small services take, whose limits nobody wrote down.
+#: Limits that small services without documented limits accept.
 BATCH_MESSAGES = 100
 BATCH_BYTES = 1_000_000
 
@@ -53,7 +53,7 @@ class WebhookDestination(HttpDestination):
 
     @property
     def address(self) -> str:
-        """The host only: of many services, path and query are the key."""
+        """The host only: for many services, path and query are the key."""
         url = urlsplit(self.options.url)
         return f"{url.scheme}://{url.netloc}" + ("/..." if url.path.strip("/") or url.query else "")
 
@@ -86,7 +86,7 @@ class WebhookDestination(HttpDestination):
         return replace(request, headers={**request.headers, **signature})
 
     def judge(self, answer: Answer) -> Judgement:
-        """A page of HTML is no success, unless ``answers`` says that its status is one."""
+        """Judge by the status. A page of HTML is not a success, unless ``answers`` lists its status."""
         judgement = judge_status(answer, self._table, excerpt(answer.body, self._secrets))
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None or self._is_named(answer.status):
             return judgement
@@ -99,20 +99,20 @@ class WebhookDestination(HttpDestination):
 
 
 def _request_headers(own: Mapping[str, str]) -> dict[str, str]:
-    """The config's headers, and a content type where it has none."""
+    """Return the config's headers, with a content type if they have none."""
     named = any(name.lower() == "content-type" for name in own)
     return dict(own) if named else {"Content-Type": "application/json", **own}
 
 
 def _webhook_id(messages: Sequence[Message]) -> str:
-    """A call's own message id, or one for the batch, made of all of its."""
+    """Return the message id of a single call, or an id made from those of the batch."""
     if len(messages) == 1:
         return messages[0].message_id
     return blake2b("\n".join(message.message_id for message in messages).encode(), digest_size=16).hexdigest()
 
 
 def _option_secrets(options: WebhookOptions) -> Iterator[str]:
-    """What no answer may repeat into a reason: headers, path and query, and the signing secret."""
+    """Yield the texts to mask in a reason: headers, path and query, and the signing secret."""
     yield from (value.get_secret_value() for value in options.headers.values())
     url = urlsplit(options.url)
     yield from (options.url, url.path, url.query, *(text for _, text in parse_qsl(url.query)))

@@ -1,4 +1,4 @@
-"""What may be said about a webhook? Its address, its headers, and which answers mean what."""
+"""Define and validate the options of a webhook: address, headers, and the meaning of answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audience_sync.destinations.webhook.signature import ID, SIGNATURE, TIMESTAM
 _ANSWER_NAMES = ("2xx", "3xx", "4xx", "5xx", "a status such as 409")
 _STATUS = re.compile(r"[2-5](?:xx|\d\d)", re.ASCII)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-#: These say how the body is carried, or are made for each request.
+#: Headers that the transport sets, or that the program makes for each request.
 _RESERVED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", ID, TIMESTAMP, SIGNATURE})
 
 
@@ -72,7 +72,7 @@ class WebhookOptions(DestinationOptions):
     )
     secret: Annotated[SecretStr, AfterValidator(usable_secret)] | None = Field(
         None,
-        description="Signs requests as Standard Webhooks says (HMAC-SHA256); `whsec_` and base64, or a plain text.",
+        description="Signs requests by Standard Webhooks (HMAC-SHA256); `whsec_` and base64, or a plain text.",
     )
     answers: Annotated[dict[AnswerText, Meaning], _ANSWERS_SCHEMA] = Field(
         default={},
@@ -81,14 +81,14 @@ class WebhookOptions(DestinationOptions):
     )
 
     @model_validator(mode="after")
-    def _one_call_is_no_batch(self) -> Self:
+    def _check_batch_size(self) -> Self:
         if self.body == "call" and (self.batch_size or 1) > 1:
             raise ValueError("`batch_size` is for `body: batch`: with `body: call` every call has its own request")
         return self
 
 
 def status_table(answers: Mapping[str, Meaning]) -> StatusTable:
-    """The config's meanings over the defaults; a hint says only what a status means by default."""
+    """Merge the config's meanings over the defaults. A hint describes the default meaning only."""
     exact = {int(answer): meaning for answer, meaning in answers.items() if answer.isdigit()}
     families = {int(answer[0]): meaning for answer, meaning in answers.items() if not answer.isdigit()}
     hints = {status: hint for status, hint in HINTS.items() if status not in exact}

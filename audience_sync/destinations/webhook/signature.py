@@ -1,4 +1,4 @@
-"""How does a receiver know who sent a webhook? By Standard Webhooks: an HMAC-SHA256 of id, time and body."""
+"""Sign a webhook by Standard Webhooks: an HMAC-SHA256 of id, time and body."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from datetime import datetime
 from pydantic import SecretStr
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
-#: Secrets that begin so are the base64 of the key.
+#: The rest of a secret with this prefix is the key in base64.
 PREFIX = "whsec_"
 
 
 def signature_headers(key: bytes, message_id: str, body: bytes, at: datetime) -> dict[str, str]:
-    """The headers beside ``webhook-id``; receivers refuse a time that is more than some minutes off."""
+    """Return the headers that go with ``webhook-id``. Receivers refuse a time that is some minutes off."""
     seconds = str(int(at.timestamp()))
     digest = hmac.digest(key, f"{message_id}.{seconds}.".encode() + body, "sha256")
     return {TIMESTAMP: seconds, SIGNATURE: f"v1,{b64encode(digest).decode()}"}
 
 
 def signing_key(secret: SecretStr) -> bytes:
-    """Raises ValueError, without the secret, where the text after ``whsec_`` is no base64."""
+    """Return the key. Raises ValueError, without the secret, if the text after ``whsec_`` is not base64."""
     text = secret.get_secret_value()
     if not text.startswith(PREFIX):
         return text.encode()

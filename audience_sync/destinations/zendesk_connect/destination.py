@@ -1,4 +1,4 @@
-"""How does Zendesk Connect take identify calls? ``POST /v2/identify`` and ``/v2/identify/batch``."""
+"""Send to Zendesk Connect by ``POST /v2/identify`` and ``/v2/identify/batch``."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 from audience_sync.version import __version__
 
 BATCH_MESSAGES = 100
-BATCH_BYTES = 500_000  # not documented; what Segment takes
+BATCH_BYTES = 500_000  # not documented; the limit of Segment
 CONNECT_STATUSES = StatusTable()
-#: The server drops a request whose GUID it has seen: one name space, so that a repeat has the same.
+#: The namespace of GUIDs. The server drops a repeated GUID, so a repeated request must have the same one.
 REQUESTS = UUID("5bd0b9a2-7f0e-4d0a-9a77-0c1d1b1f6a55")
-#: An audience of such a name would overwrite a user's profile, or vanish (the reserved-name hazard).
+#: Keys that no audience may have: it would overwrite the user's profile, or disappear.
 PROFILE_FIELDS = frozenset(
     {"userid", "id", "previousid", "anonid", "firstname", "lastname", "email", "phone", "phonenumber"}
     | {"timezone", "groupid", "groupattributes", "attributes"}
@@ -103,23 +103,23 @@ class ZendeskConnectDestination(HttpDestination):
             ) from None
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
-        """``POST /v2/track``: properties as Segment's Engage has them, the time in seconds since 1970."""
+        """Return the body of ``POST /v2/track``, with Engage's properties and the time in seconds since 1970."""
         if not user_id:
             raise UnsendableError("the user id is empty, and Zendesk Connect accepts no call without one")
-        told = {
+        body = {
             "user_id": user_id,
             "event": self.event_name(event),
             "properties": {"audience_key": event.key, event.key: event.entered},
             "timestamp": int(datetime.fromisoformat(event.timestamp).timestamp()),
         }
-        return Event(event.message_id, json_bytes(told))
+        return Event(event.message_id, json_bytes(body))
 
     def encode_alias(self, user_id: str, alias: Alias) -> Message:
-        """There is no address of its own for it: it is a user with ``previous_id``, and nothing else."""
+        """Return a user with ``previous_id`` alone: Connect has no separate address for aliases."""
         return Message(alias.message_id, json_bytes({"user_id": user_id, "previous_id": alias.previous_id}))
 
     def parts(self, messages: Sequence[Message]) -> Sequence[Sequence[Message]]:
-        """Users and events go to different places, the users first."""
+        """Group users and events, which have different addresses, with the users first."""
         events = [message for message in messages if isinstance(message, Event)]
         users = [message for message in messages if not isinstance(message, Event)]
         return [part for part in (users, events) if part]
@@ -157,7 +157,7 @@ class ZendeskConnectDestination(HttpDestination):
         if answer.is_cut:
             return answer_too_long(answer)
         if not is_success(answer.body):
-            reason = status_reason(answer.status, f"but not in Connect's words ({said})")
+            reason = status_reason(answer.status, f"but not in Connect's format ({said})")
             return Judgement(Meaning.RETRY, reason, answer.status)
         if error := error_text(answer.body, self._secrets):
             return Judgement(
@@ -167,7 +167,7 @@ class ZendeskConnectDestination(HttpDestination):
 
 
 def is_success(body: bytes) -> bool:
-    """Connect says nothing, services that speak its protocol something in JSON; plain text is a proxy's."""
+    """Return whether a body is empty, `ok` or JSON. Plain text comes from a proxy."""
     text = body.strip()
     if not text or text.lower() == b"ok":
         return True
@@ -179,7 +179,7 @@ def is_success(body: bytes) -> bool:
 
 
 def error_text(body: bytes, secrets: Sequence[str]) -> str:
-    """What ``{"error": {"Message": "...", "Code": n}}`` says; empty where the body is another."""
+    """Return the error of ``{"error": {"Message": "...", "Code": n}}``; empty for another body."""
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -192,5 +192,5 @@ def error_text(body: bytes, secrets: Sequence[str]) -> str:
 
 
 def _json(user: dict[str, Any]) -> bytes:
-    """By the standard library: integers of any size stay what they are. Raises ValueError for what no JSON is."""
+    """Write JSON with the standard library, which keeps integers of any size. Raises ValueError for NaN."""
     return json.dumps(user, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -1,7 +1,7 @@
-"""What does Zendesk Connect's user look like? Segment's traits become its profile and its attributes.
+"""Map traits to the profile and the attributes of a Zendesk Connect user.
 
-Segment's own mapping, as its integration ran, but for what a table of current values needs: a trait that
-became null is told as null, and the device comes as the traits ``device_token`` and ``device_type``.
+The mapping is that of Segment's integration, with two differences: a trait that became null is sent as null, and the
+device comes from the traits ``device_token`` and ``device_type``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from zoneinfo import available_timezones
 
 AndroidToken = Literal["fcm", "gcm"]
 
-#: Traits that are told in the profile, or not at all, instead of in the attributes (normalised).
+#: Traits (normalised) that go to the profile or nowhere, and not to the attributes.
 PROFILE_TRAITS = ("firstname", "lastname", "userid", "phone", "email", "id", "devicetoken", "devicetype")
-#: Zone names that mean nothing on another machine.
+#: Zone names that have a meaning on this machine only.
 LOCAL_ZONES = frozenset({"Factory", "localtime"})
 
 _EMAIL = re.compile(r".+@.+\..+")
@@ -32,10 +32,10 @@ _ISO_8601 = re.compile(
 def connect_user(
     user_id: str, traits: Mapping[str, Any], *, android_token: AndroidToken, email_from_id: bool = True
 ) -> dict[str, Any]:
-    """The body of an identify.
+    """Return the body of an identify.
 
-    ``email_from_id`` off keeps a user id that looks like an e-mail address from standing in for a missing
-    one: where e-mail is a trait of its own, a call without it says only that it didn't change.
+    ``email_from_id``: use a user id that looks like an e-mail address as the e-mail. It must be off if e-mail is a
+    trait: then a call without it means that it did not change.
     """
     named = _first_spellings(traits)
     values = {name: traits[key] for name, key in named.items()}
@@ -52,12 +52,12 @@ def connect_user(
 
 
 def normalize_key(key: str) -> str:
-    """``First Name``, ``first_name`` and ``FIRSTNAME`` are one trait."""
+    """Normalise a key: ``First Name``, ``first_name`` and ``FIRSTNAME`` are the same trait."""
     return "".join(letter for letter in key.casefold() if letter.isalnum())
 
 
 def _first_spellings(traits: Mapping[str, Any]) -> dict[str, str]:
-    """The spelling of each trait; of two spellings the first is the trait, the other stays an attribute."""
+    """Return the first spelling of each trait. A second spelling stays an attribute."""
     named: dict[str, str] = {}
     for key in traits:
         named.setdefault(normalize_key(key), key)
@@ -87,7 +87,7 @@ def _names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name_parts(name: Any) -> tuple[str | None, str | None]:
-    """The first word and the rest; one word has no rest."""
+    """Split a name into the first word and the rest; a single word has no rest."""
     if not isinstance(name, str):
         return None, None
     first, space, rest = name.strip().partition(" ")
@@ -108,7 +108,7 @@ def _cleared_field(values: Mapping[str, Any], trait: str, field: str) -> dict[st
 
 
 def _timezone(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Only a zone of the tz database is one for Connect; anything else stays among the attributes."""
+    """Return the time zone if it is in the tz database; other values stay attributes."""
     zone = values.get("timezone")
     if isinstance(zone, str) and zone in _zones():
         return {"timezone": zone}
@@ -130,7 +130,7 @@ def _devices(values: Mapping[str, Any], android_token: AndroidToken) -> dict[str
 
 
 def normalize_dates(value: Any) -> Any:
-    """The value with every ISO 8601 date in it, at any depth, as UTC with milliseconds."""
+    """Write every ISO 8601 date in a value, at any depth, in UTC with milliseconds."""
     if isinstance(value, str):
         return _iso_date(value)
     if isinstance(value, list):
@@ -141,7 +141,7 @@ def normalize_dates(value: Any) -> Any:
 
 
 def _iso_date(text: str) -> str:
-    """Text that only looks like a date (30 February) stays as it is."""
+    """Write a date in UTC. Text that only looks like a date (30 February) stays unchanged."""
     match = _ISO_8601.fullmatch(text)
     if match is None:
         return text
@@ -153,7 +153,7 @@ def _iso_date(text: str) -> str:
 
 
 def _utc_moment(match: re.Match[str]) -> datetime:
-    """Without a zone it is UTC; digits beyond the milliseconds are cut off."""
+    """Return the time in UTC, which is assumed without a zone. Digits after the milliseconds are cut off."""
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     fraction, _, sign, zone_hours, zone_minutes = match.groups()[6:]
     milliseconds = int(((fraction or "") + "000")[:3])

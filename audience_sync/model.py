@@ -21,7 +21,7 @@ class PropertyKind(StrEnum):
 
 
 class HoldKind(StrEnum):
-    """What can be held: an audience's snapshot, a computed trait's values, the config's lists of suppressed users."""
+    """The kinds of holds: an audience's snapshot, a computed trait's values, the lists of suppressed users."""
 
     AUDIENCE = "audience"
     COMPUTED_TRAIT = "computed_trait"
@@ -38,7 +38,7 @@ class HoldStatus(StrEnum):
 
 
 class InitialSync(StrEnum):
-    """What happens when an audience is first created (``initial:`` in the config)."""
+    """The first delivery of a new audience (``initial:`` in the config)."""
 
     ALL = "all"
     NONE = "none"
@@ -66,7 +66,7 @@ class AudienceStatus(StrEnum):
 
 
 class AlertKind(StrEnum):
-    """What people are notified of."""
+    """The kinds of alerts."""
 
     FAILED = "failed"
     HELD = "held"
@@ -85,7 +85,7 @@ class HistoryKind(StrEnum):
 
 
 class ChangeCounts(NamedTuple):
-    """What a snapshot would change: members (or users with a value) before, who would enter, and who would leave."""
+    """Changes that a snapshot would make: members (or users with a value) before, users who enter, users who leave."""
 
     before: int
     entered: int
@@ -116,8 +116,8 @@ class Alias(NamedTuple):
 class IdentifyCall(NamedTuple):
     """One user and the properties that changed for them. (A tuple, because a first run may make a million.)
 
-    ``traits_json`` is a JSON object as text, which goes into a request unchanged; ``message_id`` stays the same
-    if the same change is sent again; ``timestamp`` is the time of the newest run whose change it
+    ``traits_json`` is a JSON object as text, which goes into a request unchanged. ``message_id`` stays the same
+    if the same change is sent again. ``timestamp`` is the time of the newest run whose change it
     carries (ISO 8601, UTC, milliseconds). ``versions`` names the run behind each value (``key@run,key@run``).
     ``events`` are sent too, to destinations that receive events.
     """

@@ -32,7 +32,7 @@ def copy_project_template(target: Path) -> list[Path]:
 def example_folder(package: Path = _PACKAGE) -> Path:
     """The folder with the example: in the package when installed from a wheel, next to it in a checkout.
 
-    Raises AudienceSyncError if there is none.
+    Raises AudienceSyncError if there isn't one.
     """
     for folder in (package / "example", package.parent):
         if (folder / CONFIG).is_file() and (folder / DATA).is_dir():

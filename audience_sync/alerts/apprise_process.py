@@ -6,7 +6,7 @@ import json
 import sys
 
 ACCEPTED, NOT_ACCEPTED, NOT_SUPPORTED = 0, 10, 11
-#: What is wrong with an address, by exit code.
+#: The problem with an address, by exit code.
 PROBLEMS = {
     ACCEPTED: None,
     NOT_ACCEPTED: "did not accept the message",

@@ -35,50 +35,50 @@ def notify(settings: Settings, store: Store, run: int) -> None:
     with store.reading() as connection:
         pending = pending_notifications(connection)
     problems: list[str | None] = []
-    letters = []
-    for place, address in enumerate(settings.notify.to, 1):
-        news = [each for each in pending.for_address(place) if each.alert.kind in settings.notify.of]
-        problems.append(notify_address(settings, address, news, run) if news else None)
-        letters.append(NotificationResult(place, news, is_accepted=not problems[-1]))
-    if any(each.notifications for each in letters):
+    results = []
+    for number, address in enumerate(settings.notify.to, 1):
+        notifications = [each for each in pending.for_address(number) if each.alert.kind in settings.notify.of]
+        problems.append(notify_address(settings, address, notifications, run) if notifications else None)
+        results.append(NotificationResult(number, notifications, is_accepted=not problems[-1]))
+    if any(each.notifications for each in results):
         with store.writing() as connection:
-            record_notified(connection, pending, letters, datetime.now(UTC))
+            record_notified(connection, pending, results, datetime.now(UTC))
     raise_failed_addresses(problems)
 
 
 def raise_failed_addresses(problems: Sequence[str | None]) -> None:
     """Raise NotifyError if an address has a problem. ``problems``: one for each address, in order."""
-    wrong = [f"the {ordinal(place)} address {problem}" for place, problem in enumerate(problems, 1) if problem]
-    if wrong:
-        raise NotifyError(f"of `notify.to` {', '.join(wrong)}")
+    failed = [f"the {ordinal(number)} address {problem}" for number, problem in enumerate(problems, 1) if problem]
+    if failed:
+        raise NotifyError(f"of `notify.to` {', '.join(failed)}")
 
 
-def notify_address(settings: Settings, address: str, news: Sequence[Notification], run: int) -> str | None:
+def notify_address(settings: Settings, address: str, notifications: Sequence[Notification], run: int) -> str | None:
     """Send one message. Returns the problem with the address, if any, without the address."""
-    heading, text = (mask_secrets(part, settings.secrets) for part in (title(news, run), body(news)))
-    return send(address, heading, text, alert_egress(settings), is_good=all(each.is_over for each in news))
+    heading, text = (mask_secrets(part, settings.secrets) for part in (title(notifications, run), body(notifications)))
+    return send(address, heading, text, alert_egress(settings), is_good=all(each.is_over for each in notifications))
 
 
-def title(news: Sequence[Notification], run: int) -> str:
+def title(notifications: Sequence[Notification], run: int) -> str:
     """`audience-sync run 7: 2 held, 1 recovered`; without the run where it is 0."""
-    counts = {kind: sum(each.alert.kind is kind and not each.is_over for each in news) for kind in AlertKind}
-    words = [f"{count:,} {HEADINGS[kind].lower()}" for kind, count in counts.items() if count]
-    recovered = sum(each.is_over for each in news)
-    words += [f"{recovered:,} recovered"] if recovered else []
-    return f"audience-sync{f' run {run}' if run else ''}: {', '.join(words)}"
+    counts = {kind: sum(each.alert.kind is kind and not each.is_over for each in notifications) for kind in AlertKind}
+    counted = [f"{count:,} {HEADINGS[kind].lower()}" for kind, count in counts.items() if count]
+    recovered = sum(each.is_over for each in notifications)
+    counted += [f"{recovered:,} recovered"] if recovered else []
+    return f"audience-sync{f' run {run}' if run else ''}: {', '.join(counted)}"
 
 
-def body(news: Sequence[Notification]) -> str:
-    lines = [_line(each) for each in sorted(news, key=lambda each: each.is_over)]
+def body(notifications: Sequence[Notification]) -> str:
+    lines = [_line(each) for each in sorted(notifications, key=lambda each: each.is_over)]
     more = len(lines) - MAX_LINES
     return "\n".join([*lines[:MAX_LINES], *([f"... and {more:,} more: audience-sync history"] if more > 0 else [])])
 
 
-def _line(news: Notification) -> str:
-    kind, subject, words = news.alert
-    if news.is_over:
+def _line(notification: Notification) -> str:
+    kind, subject, text = notification.alert
+    if notification.is_over:
         return f"RECOVERED {subject} (was: {HEADINGS[kind].lower()})"
-    return f"{HEADINGS[kind]} {subject}: {words}"
+    return f"{HEADINGS[kind]} {subject}: {text}"
 
 
 def alert_egress(settings: Settings) -> Egress:
@@ -95,6 +95,6 @@ def error_text(error: Exception, settings: Settings) -> str:
     return mask(str(error)) if isinstance(error, AudienceSyncError) else summarize_error(error, mask)
 
 
-def ordinal(place: int) -> str:
+def ordinal(number: int) -> str:
     """`first`, `second`, ... `12th`."""
-    return {1: "first", 2: "second", 3: "third"}.get(place, f"{place}th")
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")

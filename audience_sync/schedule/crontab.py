@@ -67,7 +67,7 @@ def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
 
 
 def _first_clock_change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
-    """The first clock change after one moment and up to another, to the second; None if there is none."""
+    """The first clock change after one moment and up to another, to the second, or None."""
     offset = _offset(zone, after)
     while after < until:
         step = min(after + LONGEST_CHANGE / 2, until)

@@ -34,7 +34,7 @@ _NO_SCHEDULE = """no schedule is set. Nothing was run.
 
 
 def schedule_entries(settings: Settings) -> list[ScheduleEntry]:
-    """Every schedule of the config, once. Raises ConfigError if there is none."""
+    """Every schedule of the config, once. Raises ConfigError if the config has no schedule."""
     found: dict[str, tuple[Schedule, list[AudienceConfig]]] = {}
     for config in settings.audiences:
         schedule = settings.schedule_of(config)

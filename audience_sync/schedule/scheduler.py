@@ -32,9 +32,9 @@ BUSY_PAUSE = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledConfig:
-    """What a scheduler needs of one config.
+    """The parts of a project that a scheduler needs, for one config.
 
     ``open_project`` opens the project, ``run`` executes a request. ``report_failure`` reports a run without a report,
     and ``report_waiting`` slots that wait for another run.

@@ -50,7 +50,7 @@ def first_after(schedule: Schedule, moment: datetime) -> datetime:
 
 
 def find_due(schedule: Schedule, after: datetime, now: datetime) -> Due | None:
-    """The times later than ``after``, up to ``now``, as one Due; None if there is none."""
+    """The times later than ``after``, up to ``now``, as one Due, or None."""
     found: list[datetime] = []
     for each in islice(times_after(schedule, after), MAX_COUNTED + 1):
         if each > now:

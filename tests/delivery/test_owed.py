@@ -36,7 +36,13 @@ def audience(workspace: Workspace, key: str, members: Mapping[str, int]) -> Chai
         f"({quote_literal(user)}, {run}, {str(run > 0).lower()})" for user, run in {"": 0, **members}.items()
     )
     query = f"select * from (values {values}) t(user_id, run_id, present) where present"
-    return Chain(1, PropertyKind.AUDIENCE, (key,), len(members), (write_snapshot_file(workspace, BASE, query),))
+    return Chain(
+        id=1,
+        kind=PropertyKind.AUDIENCE,
+        keys=(key,),
+        user_count=len(members),
+        files=(write_snapshot_file(workspace, BASE, query),),
+    )
 
 
 def traits(workspace: Workspace, keys: Sequence[str], values: Mapping[str, tuple[int, Sequence[str | None]]]) -> Chain:
@@ -48,7 +54,11 @@ def traits(workspace: Workspace, keys: Sequence[str], values: Mapping[str, tuple
     )
     query = f"select * from (values {table}) t(user_id, run_id, {columns})"
     return Chain(
-        2, PropertyKind.COMPUTED_TRAIT, tuple(keys), len(values), (write_snapshot_file(workspace, BASE, query),)
+        id=2,
+        kind=PropertyKind.COMPUTED_TRAIT,
+        keys=tuple(keys),
+        user_count=len(values),
+        files=(write_snapshot_file(workspace, BASE, query),),
     )
 
 

@@ -35,7 +35,17 @@ def day(run: int, hour: int = 0) -> datetime:
 
 def known(key: str, kind: PropertyKind, first: str | None, *changes: tuple[int, str | None]) -> ValueHistory:
     """A property that run 1 created, with this value, and its changes."""
-    of = Property(PropertyId(1), kind, key, key, None, None, 1, RunId(1), False)
+    of = Property(
+        id=PropertyId(1),
+        kind=kind,
+        key=key,
+        name=key,
+        origin=None,
+        definition=None,
+        chain_id=1,
+        created_run=RunId(1),
+        retired=False,
+    )
     return ValueHistory(of, ValueChange(1, first), tuple(ValueChange(*change) for change in changes))
 
 

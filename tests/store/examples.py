@@ -38,7 +38,7 @@ def add_run(connection: Connection, run: int) -> None:
 
 
 def the_audience(key: str = "vip", *, id: int | None = None, users: int = 0) -> Chain:
-    return Chain(id, PropertyKind.AUDIENCE, (key,), users)
+    return Chain(id=id, kind=PropertyKind.AUDIENCE, keys=(key,), user_count=users)
 
 
 def base(workspace: Workspace, run: int, members: Sequence[str]) -> SnapshotFile:

@@ -82,4 +82,4 @@ def test_traits_that_were_created_together_share_a_chain(store: Store) -> None:
         create_property(connection, {**VIP, "key": "plan"})
         known = read_properties(connection)
         chains = read_chains(connection, known.values())
-    assert chains == {1: Chain(1, PropertyKind.AUDIENCE, ("vip", "rev_180", "plan"), 0)}
+    assert chains == {1: Chain(id=1, kind=PropertyKind.AUDIENCE, keys=("vip", "rev_180", "plan"), user_count=0)}

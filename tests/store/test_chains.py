@@ -85,7 +85,7 @@ class TestMembers:
 
 
 class TestTraitValues:
-    CHAIN = Chain(None, PropertyKind.COMPUTED_TRAIT, ("rev_180", "Plan"), 2)
+    CHAIN = Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=("rev_180", "Plan"), user_count=2)
 
     def values(self, workspace: Workspace, rows: str) -> str:
         columns = ", ".join(("user_id", "run_id", trait_column("rev_180"), trait_column("Plan")))

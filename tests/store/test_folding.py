@@ -38,7 +38,7 @@ def kinds(change: ChainChange) -> list[str]:
 def known(workspace: Workspace) -> Chain:
     """An audience of 10,000 users, as run 1 created it."""
     chain = take(workspace, the_audience(), THOUSANDS, 1).chain
-    return Chain(1, chain.kind, chain.keys, chain.user_count, chain.files)
+    return Chain(id=1, kind=chain.kind, keys=chain.keys, user_count=chain.user_count, files=chain.files)
 
 
 def test_a_first_creation_is_a_base(workspace: Workspace) -> None:
@@ -76,7 +76,7 @@ def test_after_folding_everyone_is_a_member_since_the_same_run(store: Store, wor
     a_store_with(store, runs_so_far=2)
     first = take(workspace, the_audience(), these("ann", "ben"), 1)
     chain = the_audience(id=save(store, first.chain, *first.new), users=2)
-    known = Chain(chain.id, chain.kind, chain.keys, 2, first.chain.files)
+    known = Chain(id=chain.id, kind=chain.kind, keys=chain.keys, user_count=2, files=first.chain.files)
     second = take(workspace, known, f"{these('ben')} union all {THOUSANDS} where i < 600", 2)
     assert kinds(second) == ["base"]
     save(store, second.chain, *second.new, run=2)

@@ -31,7 +31,7 @@ IDS = st.one_of(
 VALUES = st.sampled_from(
     (None, "null", '""', '"a"', '"NULL"', "1", "1.0", '"1"', "true", '"true"', "false", "0", "-0", "[]", '{"a":1}')
 )
-AUDIENCE = Chain(None, PropertyKind.AUDIENCE, ("vip",), 0)
+AUDIENCE = Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=0)
 
 Snapshot = Mapping[str, Sequence[str | None]]
 
@@ -220,7 +220,7 @@ def losses(old: Snapshot, new: Snapshot, keys: Sequence[str]) -> dict[str, Chang
 @anew()
 def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[dict[str, Any]]) -> None:
     with Workspace(0, ["/"]) as workspace:
-        chain = Chain(None, PropertyKind.COMPUTED_TRAIT, KEYS, 0)
+        chain = Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=KEYS, user_count=0)
         before: Snapshot = {}
         for run, snapshot in enumerate(snapshots, 1):
             chain, log, lost = traits_run(workspace, chain, KEYS, snapshot, run)
@@ -236,7 +236,7 @@ def test_after_any_runs_the_stored_values_are_the_last_snapshot(snapshots: list[
 def test_two_entries_may_feed_one_chain_in_one_run(first: Snapshot, left: Snapshot, right: Snapshot) -> None:
     """A trait moved to another entry: each brings its own column, and leaves the other one's as it is."""
     with Workspace(0, ["/"]) as workspace:
-        chain = Chain(None, PropertyKind.COMPUTED_TRAIT, ("a", "b"), 0)
+        chain = Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=("a", "b"), user_count=0)
         chain, *_ = traits_run(workspace, chain, ("a", "b"), first, 1)
         chain, *_ = traits_run(workspace, chain, ("a",), left, 2)
         chain, *_ = traits_run(workspace, chain, ("b",), right, 2)
@@ -247,7 +247,11 @@ def test_two_entries_may_feed_one_chain_in_one_run(first: Snapshot, left: Snapsh
 
 def test_a_value_of_another_type_is_another_value(workspace: Workspace) -> None:
     chain, *_ = traits_run(
-        workspace, Chain(None, PropertyKind.COMPUTED_TRAIT, ("a",), 0), ("a",), {"ann": ["1"], "bob": ["true"]}, 1
+        workspace,
+        Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=("a",), user_count=0),
+        ("a",),
+        {"ann": ["1"], "bob": ["true"]},
+        1,
     )
     _, log, _ = traits_run(workspace, chain, ("a",), {"ann": ['"1"'], "bob": ['"true"']}, 2)
     assert log == [("ann", "a", '"1"'), ("bob", "a", '"true"')]
@@ -256,7 +260,7 @@ def test_a_value_of_another_type_is_another_value(workspace: Workspace) -> None:
 def test_users_with_values_are_counted_by_whether_they_have_any(workspace: Workspace) -> None:
     chain, *_ = traits_run(
         workspace,
-        Chain(None, PropertyKind.COMPUTED_TRAIT, ("a", "b"), 0),
+        Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=("a", "b"), user_count=0),
         ("a", "b"),
         {"ann": ["1", "2"], "bob": ["1", None]},
         1,

@@ -57,7 +57,10 @@ def expected(before: set[str], rows: Rows) -> tuple[Mapping[str, bool], int, int
 def test_each_audience_gets_what_differs_of_it(narrows: bool, runs: Sequence[Sequence[Rows]]) -> None:
     with Workspace(0, ["/"]) as workspace, pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "MANY_USERS", 0 if narrows else 1_000)
-        chains = [Chain(None, PropertyKind.AUDIENCE, (f"audience_{place}",), 0) for place in range(PLACES)]
+        chains = [
+            Chain(id=None, kind=PropertyKind.AUDIENCE, keys=(f"audience_{place}",), user_count=0)
+            for place in range(PLACES)
+        ]
         before = [set[str]() for _ in chains]
         for run, audiences in enumerate(runs, 1):
             diffs = diff_several(workspace, snapshot_of(workspace, audiences), chains)
@@ -73,7 +76,7 @@ def test_each_audience_gets_what_differs_of_it(narrows: bool, runs: Sequence[Seq
 def test_an_audience_that_is_narrowed_is_the_same(runs: Sequence[Sequence[Rows]]) -> None:
     with Workspace(0, ["/"]) as workspace, pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "MANY_USERS", 0)
-        chain, before = Chain(None, PropertyKind.AUDIENCE, ("vip",), 0), set[str]()
+        chain, before = Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=0), set[str]()
         for run, (rows, *_) in enumerate(runs, 1):
             diff = diff_members(workspace, snapshot_of(workspace, [rows]), chain, rereadable=True)
             assert found(workspace, diff) == expected(before, rows)
@@ -98,8 +101,14 @@ def test_what_is_twice_does_not_cancel_itself(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, twice: str | None
 ) -> None:
     monkeypatch.setattr(members, "MANY_USERS", 0)
-    first = diff_members(workspace, snapshot_of(workspace, [["ann"]]), Chain(None, PropertyKind.AUDIENCE, ("vip",), 0))
-    change = members_change(workspace, Chain(None, PropertyKind.AUDIENCE, ("vip",), 0), first, 1)
+    first = diff_members(
+        workspace,
+        snapshot_of(workspace, [["ann"]]),
+        Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=0),
+    )
+    change = members_change(
+        workspace, Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=0), first, 1
+    )
     assert change
     snapshot = ["ann", twice, twice]
     diff = diff_members(workspace, snapshot_of(workspace, [snapshot]), change.chain, rereadable=True)
@@ -107,6 +116,6 @@ def test_what_is_twice_does_not_cancel_itself(
 
 
 def test_who_is_erased_does_not_come_back(workspace: Workspace) -> None:
-    chains = [Chain(None, PropertyKind.AUDIENCE, ("vip",), 0)]
+    chains = [Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=0)]
     (diff,) = diff_several(workspace, snapshot_of(workspace, [["ann", "ben"]]), chains, erased="user_id = 'ann'")
     assert found(workspace, diff) == ({"ben": True}, 1, 0, 0)

@@ -21,7 +21,7 @@ def stored(key: str, name: str, **options: Any) -> Property:
     loaded_from = source_hash(config(name, file=options.pop("file", f"{key}.csv")))
     values: dict[str, Any] = {"kind": PropertyKind.AUDIENCE, "origin": None, "retired": False} | options
     return Property(
-        PropertyId(1), key=key, name=name, definition=loaded_from, chain_id=1, created_run=RunId(1), **values
+        id=PropertyId(1), key=key, name=name, definition=loaded_from, chain_id=1, created_run=RunId(1), **values
     )
 
 

@@ -36,21 +36,21 @@ def check(context: click.Context, notify: bool) -> int:
         print_json({"checks": [each.as_json() for each in lines]})
     else:
         write(check_lines(lines, screen(), notified=notify))
-    if all(each.is_ok for each in lines):
+    if all(each.good for each in lines):
         return OK
-    return USAGE if any(each.area == "config" and not each.is_ok for each in lines) else FAILED
+    return USAGE if any(each.part == "config" and not each.good for each in lines) else FAILED
 
 
 def check_lines(checks: Sequence[CheckResult], screen: Screen, *, notified: bool = False) -> list[str]:
     """Lay out the outcome, one line for each check, and the next command."""
-    failed = [each.area for each in checks if not each.is_ok]
+    failed = [each.part for each in checks if not each.good]
     if failed:
         parts = ", ".join(_part_count(part, failed.count(part)) for part in dict.fromkeys(failed))
         outcome = f"{len(failed):,} of {pluralize(len(checks), 'check')} failed: {parts}."
     else:
         outcome = f"{pluralize(len(checks), 'check')} passed. Nothing was changed or sent"
         outcome += ", except test messages." if notified else "."
-    found = [(each.is_ok, each.area, f"{each.name}: {each.message}" if each.name else each.message) for each in checks]
+    found = [(each.good, each.part, f"{each.name}: {each.message}" if each.name else each.message) for each in checks]
     lines = [*prose(outcome, screen), "", *check_rows(found, screen)]
     if failed:
         return [*lines, "", "After correcting this:", command("audience-sync check")]

@@ -88,7 +88,7 @@ def check(context: click.Context) -> int:
         print_json({"checks": [each._asdict() for each in found]})
     else:
         write(_check_lines(found, screen()))
-    return OK if all(each.is_ok for each in found) else FAILED
+    return OK if all(each.good for each in found) else FAILED
 
 
 @db.command(short_help="Copy a SQLite store into FILE.")
@@ -163,7 +163,7 @@ def _current_lines(label: str, revision: str | None, needed: str, screen: Screen
 
 def _check_lines(found: Sequence[CheckResult], screen: Screen) -> list[str]:
     """Lay out the outcome, then one line for each part."""
-    failed = sum(not each.is_ok for each in found)
+    failed = sum(not each.good for each in found)
     outcome = f"The store is intact: {pluralize(len(found), 'check')} passed."
     if failed:
         outcome = (
@@ -172,7 +172,7 @@ def _check_lines(found: Sequence[CheckResult], screen: Screen) -> list[str]:
     lines = [
         *prose(outcome, screen),
         "",
-        *check_rows([(each.is_ok, each.area, each.message) for each in found], screen),
+        *check_rows([(each.good, each.part, each.message) for each in found], screen),
     ]
     if failed:  # each line has its remedy
         return lines

@@ -114,12 +114,12 @@ def load_scheduled_config(options: GlobalOptions, *, upgrade: bool = False) -> S
         return report
 
     return ScheduledConfig(
-        settings,
-        schedule_entries(settings),
-        opened,
-        run,
-        partial(alert_failed_run, settings),
-        partial(raise_late, settings),
+        settings=settings,
+        entries=schedule_entries(settings),
+        open_project=opened,
+        run=run,
+        report_failure=partial(alert_failed_run, settings),
+        report_waiting=partial(raise_late, settings),
     )
 
 

@@ -42,9 +42,9 @@ TEST_MESSAGE = ("audience-sync: a test", "Test message. Real alerts arrive here 
 class CheckResult:
     """The result for one part. ``part``: config, source, store, audience, traits, destination, schedule, notify."""
 
-    area: str
+    part: str
     name: str
-    is_ok: bool
+    good: bool
     message: str
 
     def as_json(self) -> dict[str, Any]:
@@ -66,9 +66,9 @@ def check_config(options: GlobalOptions) -> tuple[Settings | None, list[CheckRes
 def check_everything(settings: Settings) -> list[CheckResult]:
     store_line, stored = _store(settings)
     sources = list(_sources(settings))
-    failed = {each.name for each in sources if not each.is_ok}
+    failed = {each.name for each in sources if not each.good}
     looks = (_keys(settings, stored), sources, _snapshots(settings, stored, failed), _destinations(settings))
-    schedules = _schedules(settings) if store_line.is_ok else ()
+    schedules = _schedules(settings) if store_line.good else ()
     return [store_line, *(line for look in looks for line in look), *schedules]
 
 

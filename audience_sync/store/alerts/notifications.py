@@ -40,27 +40,28 @@ class PendingNotifications:
     missed: Mapping[int, Sequence[Notification]]
     start_missed_by: Collection[tuple[int, int]]
 
-    def for_address(self, place: int) -> Sequence[Notification]:
+    def for_address(self, number: int) -> Sequence[Notification]:
         """The notifications to send to one address; the end of an alert only if the address got its start."""
-        fresh = [news for news in self.new if not (news.is_over and (place, news.id) in self.start_missed_by)]
-        return [*self.missed.get(place, ()), *fresh]
+        new = [each for each in self.new if not (each.is_over and (number, each.id) in self.start_missed_by)]
+        return [*self.missed.get(number, ()), *new]
 
 
 def pending_notifications(connection: Connection) -> PendingNotifications:
     """Open alerts without a notification of their start, and ended ones without a notification of their end."""
-    begun = alerts.c.told_at.is_(None) & alerts.c.ended_at.is_(None)
-    over = alerts.c.told_at.is_not(None) & alerts.c.ended_at.is_not(None) & alerts.c.end_told_at.is_(None)
-    new = connection.execute(select(alerts).where(begun | over).order_by(alerts.c.id))
+    started = alerts.c.told_at.is_(None) & alerts.c.ended_at.is_(None)
+    ended = alerts.c.told_at.is_not(None) & alerts.c.ended_at.is_not(None) & alerts.c.end_told_at.is_(None)
+    new = connection.execute(select(alerts).where(started | ended).order_by(alerts.c.id))
     query = select(alerts, missed_alerts.c.place, missed_alerts.c.is_over).join_from(missed_alerts, alerts)
     rows = connection.execute(query.order_by(missed_alerts.c.place, alerts.c.id, missed_alerts.c.is_over)).all()
-    matters = [row for row in rows if row.is_over or row.ended_at is None]
+    # The start of an alert that has ended meanwhile is not sent any longer.
+    missed = [row for row in rows if row.is_over or row.ended_at is None]
     return PendingNotifications(
-        [_notification(row, row.ended_at is not None) for row in new],
-        {
-            place: [_notification(row, row.is_over) for row in mine]
-            for place, mine in groupby(matters, lambda row: row.place)
+        new=[_notification(row, row.ended_at is not None) for row in new],
+        missed={
+            number: [_notification(row, row.is_over) for row in of_address]
+            for number, of_address in groupby(missed, lambda row: row.place)
         },
-        {(row.place, row.id) for row in rows if not row.is_over},
+        start_missed_by={(row.place, row.id) for row in rows if not row.is_over},
     )
 
 
@@ -69,27 +70,21 @@ def _notification(row: Row[Any], is_over: bool) -> Notification:
 
 
 def record_notified(
-    connection: Connection, before: PendingNotifications, letters: Sequence[NotificationResult], now: datetime
+    connection: Connection, before: PendingNotifications, results: Sequence[NotificationResult], now: datetime
 ) -> None:
     """A notification that no address accepted stays new. If some accepted it, the others have missed it."""
-    told = {news for letter in letters if letter.is_accepted for news in letter.notifications}
+    accepted = [(each, result) for result in results if result.is_accepted for each in result.notifications]
+    failed = [(each, result) for result in results if not result.is_accepted for each in result.notifications]
+    sent = {each for each, _ in accepted}
     for column, is_over in ((alerts.c.told_at, False), (alerts.c.end_told_at, True)):
-        ids = [news.id for news in told if news.is_over == is_over]
+        ids = [each.id for each in sent if each.is_over == is_over]
         connection.execute(update(alerts).where(alerts.c.id.in_(ids), column.is_(None)).values({column.name: now}))
-    key = tuple_(*missed_alerts.primary_key)
-    heard = [
-        (news.id, news.is_over, letter.address_number)
-        for letter in letters
-        if letter.is_accepted
-        for news in letter.notifications
-    ]
-    connection.execute(delete(missed_alerts).where(key.in_(heard)))
+    keys = [(each.id, each.is_over, result.address_number) for each, result in accepted]
+    connection.execute(delete(missed_alerts).where(tuple_(*missed_alerts.primary_key).in_(keys)))
     missed = [
-        {"alert_id": news.id, "is_over": news.is_over, "place": letter.address_number}
-        for letter in letters
-        if not letter.is_accepted
-        for news in letter.notifications
-        if news in told and news in before.new
+        {"alert_id": each.id, "is_over": each.is_over, "place": result.address_number}
+        for each, result in failed
+        if each in sent and each in before.new
     ]
     if missed:
         connection.execute(insert(missed_alerts), missed)

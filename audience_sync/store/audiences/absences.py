@@ -42,7 +42,7 @@ def read_absent(connection: Connection, workspace: Workspace, key: str) -> str:
 
 
 def run_before_first_absence(connection: Connection, otherwise: int) -> int:
-    """The run before the first one that missed a member who is still missing; ``otherwise`` if there is none."""
+    """The run before the first one that missed a member who is still missing; ``otherwise`` if all are back."""
     first: int | None = connection.execute(select(func.min(absences.c.run_id))).scalar()
     return otherwise if first is None else first - 1
 

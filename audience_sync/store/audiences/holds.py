@@ -22,7 +22,7 @@ class Sample:
     left: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewHold:
     """A snapshot to hold. ``undone_run``: the undone run whose changes it would repeat."""
 
@@ -35,7 +35,7 @@ class NewHold:
     undone_run: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """A stored hold. ``first_run`` held the snapshot first; ``last_run`` is the last run that got the same snapshot.
 
@@ -92,17 +92,17 @@ def _holds(connection: Connection, query: Select[tuple[object, ...]]) -> list[Ho
 
 def _hold(row: Row[tuple[object, ...]]) -> Hold:
     return Hold(
-        row.id,
-        HoldKind(row.kind),
-        row.key,
-        row.run_id,
-        row.last_run_id,
-        HoldStatus(row.status),
-        ChangeCounts(row.members_before, row.entered, row.left),
-        row.reason,
-        row.together,
-        row.ended_run_id,
-        row.undone_run_id,
+        id=row.id,
+        kind=HoldKind(row.kind),
+        key=row.key,
+        first_run=row.run_id,
+        last_run=row.last_run_id,
+        status=HoldStatus(row.status),
+        counts=ChangeCounts(row.members_before, row.entered, row.left),
+        reason=row.reason,
+        together=row.together,
+        ended_run=row.ended_run_id,
+        undone_run=row.undone_run_id,
     )
 
 

@@ -15,7 +15,7 @@ from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.tables import absences, chains, held_out, members, properties
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
     """A stored audience or computed trait.
 
@@ -47,23 +47,23 @@ def read_properties(connection: Connection) -> dict[str, Property]:
     rows = connection.execute(select(properties).order_by(properties.c.id))
     return {
         row.key: Property(
-            PropertyId(row.id),
-            PropertyKind(row.kind),
-            row.key,
-            row.name,
-            row.origin,
-            row.definition,
-            row.chain_id,
-            RunId(row.created_run_id),
-            row.retired_at is not None,
-            row.mark,
-            row.invalid or 0,
-            row.loaded_from,
-            row.loaded_from_run,
-            row.source_columns,
-            row.min_stay,
-            row.holdout,
-            row.holdout_salt,
+            id=PropertyId(row.id),
+            kind=PropertyKind(row.kind),
+            key=row.key,
+            name=row.name,
+            origin=row.origin,
+            definition=row.definition,
+            chain_id=row.chain_id,
+            created_run=RunId(row.created_run_id),
+            retired=row.retired_at is not None,
+            fingerprint=row.mark,
+            invalid=row.invalid or 0,
+            loaded_from=row.loaded_from,
+            loaded_from_run=row.loaded_from_run,
+            columns=row.source_columns,
+            min_stay=row.min_stay,
+            holdout=row.holdout,
+            holdout_salt=row.holdout_salt,
         )
         for row in rows
     }
@@ -86,10 +86,10 @@ def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, 
         keys.setdefault(stored.chain_id, []).append(stored.key)
     return {
         row.id: Chain(
-            row.id,
-            PropertyKind(row.kind),
-            tuple(keys.get(row.id, ())),
-            row.users,
+            id=row.id,
+            kind=PropertyKind(row.kind),
+            keys=tuple(keys.get(row.id, ())),
+            user_count=row.users,
             changed=row.changed_run_id or 0,
         )
         for row in connection.execute(select(chains))

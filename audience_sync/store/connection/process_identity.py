@@ -32,7 +32,7 @@ def is_dead(name: str) -> bool:
 
 
 def _machine_id() -> str:
-    """The boot id and process namespace, within which a process id is unique; empty if there is none to read."""
+    """The boot id and process namespace, within which a process id is unique; empty if the system hides them."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"

@@ -24,7 +24,7 @@ Check = Callable[[Connection], CheckResult]
 def check_store(store: Store, *, memory_limit: int) -> Iterator[CheckResult]:
     """Yield a result for each part. Raises StoreError, also as StoreOutdatedError or StoreNewerError."""
     database = _check_database(store)
-    if not database.is_ok:  # in a damaged file other checks have random results
+    if not database.good:  # in a damaged file other checks have random results
         yield database
         return
     migrate.require_current_schema(store)

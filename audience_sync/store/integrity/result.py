@@ -12,10 +12,10 @@ RESYNC = "Restore a backup, or: audience-sync resync"
 
 
 class CheckResult(NamedTuple):
-    """The result for one part: ``area`` is database, schema, snapshots, members, rows or positions."""
+    """The result for one part: ``part`` is database, schema, snapshots, members, rows or positions."""
 
-    area: str
-    is_ok: bool
+    part: str
+    good: bool
     message: str
 
 

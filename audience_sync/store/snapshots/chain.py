@@ -31,7 +31,7 @@ class SnapshotFile:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """A stored snapshot: one audience's members, or the values of the traits created together.
 

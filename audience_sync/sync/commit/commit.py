@@ -185,7 +185,9 @@ def rebuild_members(connection: Connection, workspace: Workspace) -> None:
         properties.c.kind == PropertyKind.AUDIENCE.value
     )
     for row in connection.execute(audiences).all():
-        chain = download_chain(connection, workspace, Chain(row.chain_id, PropertyKind.AUDIENCE, (row.key,), 0))
+        chain = download_chain(
+            connection, workspace, Chain(id=row.chain_id, kind=PropertyKind.AUDIENCE, keys=(row.key,), user_count=0)
+        )
         insert_rows(connection, members, ("property_id", "user_id", "run_id"), _members(workspace, chain, row.id))
 
 

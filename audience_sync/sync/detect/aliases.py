@@ -165,7 +165,7 @@ def _remember(detector: ChangeDetector, pairs: str, told: str) -> None:
         f"as {quote_identifier(ALIAS_KEY)} "
         f"from {told} group by user_id",
     )
-    new = Chain(None, PropertyKind.COMPUTED_TRAIT, (ALIAS_KEY,), 0)
+    new = Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=(ALIAS_KEY,), user_count=0)
     chain = new if stored is None else detector.stored_chain(stored.chain_id)
     diff = diff_traits(workspace, snapshot, chain, [ALIAS_KEY], erased=detector.erased)
     change = traits_change(workspace, chain, diff, detector.run)

@@ -189,7 +189,7 @@ class ChangeDetector:
 
     def chain_of(self, target: ResolvedAudience) -> Chain:
         if target.stored is None:
-            return Chain(None, PropertyKind.AUDIENCE, (target.key,), 0)
+            return Chain(id=None, kind=PropertyKind.AUDIENCE, keys=(target.key,), user_count=0)
         return self.stored_chain(target.stored.chain_id)
 
     def held_out_query(self, target: ResolvedAudience) -> str | None:

@@ -125,7 +125,7 @@ def _by_chain(detector: ChangeDetector, keys: Sequence[str]) -> list[tuple[Chain
             stored.setdefault(known.chain_id, []).append(key)
     found = [(detector.stored_chain(chain_id), held) for chain_id, held in stored.items()]
     if new:
-        found.append((Chain(None, PropertyKind.COMPUTED_TRAIT, tuple(new), 0), new))
+        found.append((Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=tuple(new), user_count=0), new))
     return found
 
 

@@ -94,7 +94,15 @@ class HoldPolicy:
         self._end(hold, HoldStatus.SUPERSEDED)
         sample = self._read_sample(undone) if undone else _sample(self.workspace, difference.users)
         undone_run = undone.undone_run if undone else None
-        new = NewHold(difference.kind, difference.key, reason, difference.counts, sample, together, undone_run)
+        new = NewHold(
+            kind=difference.kind,
+            key=difference.key,
+            reason=reason,
+            counts=difference.counts,
+            sample=sample,
+            together=together,
+            undone_run=undone_run,
+        )
         self.changes.new_holds.append(new)
         before = self._before(difference)
         return HeldDifference(self._words(new, reason, before), self.run, difference.counts, self.run, before)
@@ -105,7 +113,14 @@ class HoldPolicy:
         reason = repeats([difference], undone_run, self.run)
         sample = _sample(self.workspace, difference.users)
         self.changes.new_holds.append(
-            NewHold(difference.kind, difference.key, reason, difference.counts, sample, undone_run=undone_run)
+            NewHold(
+                kind=difference.kind,
+                key=difference.key,
+                reason=reason,
+                counts=difference.counts,
+                sample=sample,
+                undone_run=undone_run,
+            )
         )
 
     def undone_by(self, hold: Hold) -> tuple[int, int]:

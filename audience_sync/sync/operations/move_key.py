@@ -109,7 +109,7 @@ def _move(detector: ChangeDetector, old: str, new: str) -> None:
     nobody = write_snapshot_file(
         workspace, BASE, f"select user_id, {detector.run} as run_id, present from {left} where present"
     )
-    empty = Chain(None, PropertyKind.AUDIENCE, (old,), 0).with_base(nobody, 0)
+    empty = Chain(id=None, kind=PropertyKind.AUDIENCE, keys=(old,), user_count=0).with_base(nobody, 0)
     findings.changes.append(ChainChange(empty, (nobody,), log, left))
     findings.moved.append(MovedKey(old, new, len(findings.changes) - 1))
     findings.retired.append(old)

@@ -12,12 +12,15 @@ from functools import partial
 from sqlalchemy import Connection
 
 from audience_sync.delivery.send.acknowledge import acknowledge
-from audience_sync.delivery.send.batches import Batch, CallReader, batches, limit_calls
+from audience_sync.delivery.send.batches import Batch, batches, limit_calls
 from audience_sync.delivery.send.body_limit import BodyLimit
+from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.prefetch import prefetch
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
-from audience_sync.delivery.send.sender import BatchResult, BatchSender, StallTimer
+from audience_sync.delivery.send.results import BatchResult
+from audience_sync.delivery.send.sender import BatchSender
 from audience_sync.delivery.send.sender_pool import INTERRUPTED, SenderPool
+from audience_sync.delivery.send.stall_timer import StallTimer
 from audience_sync.delivery.send.user_rate import UserRate, max_batch_users
 from audience_sync.delivery.send.withheld import store_withheld
 from audience_sync.delivery.state.cursors import (

@@ -7,7 +7,9 @@ import hashlib
 import duckdb
 import pytest
 
-from audience_sync.delivery.send.batches import Batch, CallReader, batches, encode
+from audience_sync.delivery.send.batches import Batch, batches
+from audience_sync.delivery.send.calls import CallReader
+from audience_sync.delivery.send.encode import encode
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.file import FileDestination, FileOptions
 from audience_sync.workspace import Workspace
@@ -86,7 +88,7 @@ def test_calls_come_in_user_order_with_the_time_of_their_newest_run(workspace: W
 def test_a_call_of_a_run_whose_time_is_unknown_is_not_left_out(workspace: Workspace) -> None:
     table = owed(workspace, ("ann", '{"vip":true}', "vip@9"))
     calls = CallReader(workspace=workspace, table=table, installation="here", destination="connect", times=TIMES)
-    with pytest.raises(duckdb.Error, match="no time is known of run 9"):
+    with pytest.raises(duckdb.Error, match="there is no start time of run 9"):
         list(calls)
 
 

@@ -39,7 +39,7 @@ def a_new_message_id_for_every_attempt() -> None:
     """A repeat can't be told from a new call."""
     from uuid import uuid4
 
-    from audience_sync.delivery.send import batches as calls
+    from audience_sync.delivery.send import calls
 
     text = calls.CallReader._rows.fget
     calls.CallReader._rows = property(lambda found: text(found).replace("sha1(", f"sha1('{uuid4()}' || "))

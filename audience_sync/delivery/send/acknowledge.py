@@ -10,8 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, insert, select, update
 
-from audience_sync.delivery.send.partial_refusals import partial_refusal_reason
-from audience_sync.delivery.send.sender import BatchResult, RefusedCall
+from audience_sync.delivery.send.results import BatchResult, RefusedCall, partial_refusal_reason
 from audience_sync.delivery.send.withheld import delete_withheld, withheld_users
 from audience_sync.delivery.state.cursors import DeliveryCursor, save_ranges
 from audience_sync.delivery.state.ranges import Range, intersect, merge_range

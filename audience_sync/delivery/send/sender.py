@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from audience_sync.delivery.send.batches import Batch, EncodedCall, Parts, request_messages
+from audience_sync.delivery.send.batches import Batch, Parts, request_messages
 from audience_sync.delivery.send.body_limit import BodyLimit
+from audience_sync.delivery.send.encode import EncodedCall
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
+from audience_sync.delivery.send.results import BatchResult, RefusedCall
+from audience_sync.delivery.send.stall_timer import StallTimer
 from audience_sync.destinations.base import Judgement, Limits, Meaning, Message, Transport
 
 #: Failed attempts (5xx) at the same request, after which one of its calls may be the cause: the batch is halved to find
@@ -20,72 +21,6 @@ MAX_HALF_ATTEMPTS = 2
 #: A repeatedly failing call of at least so many bytes may be too large for a proxy on the way.
 MAYBE_TOO_LARGE_BYTES = 1024
 STATUS_TOO_LARGE = 413
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedCall:
-    """A call that the destination refuses for good. ``properties``: the refused ones, if the rest was sent."""
-
-    call: EncodedCall
-    reason: str
-    http_status: int | None
-    properties: frozenset[str] | None = None
-
-
-@dataclass(slots=True)
-class BatchResult:
-    """The outcome of a batch: each call is delivered, refused or withheld (its user was suppressed meanwhile).
-
-    ``answered`` is false if a call has no final answer. ``final_responses`` counts requests with a final answer.
-    ``suspects`` are calls that failed repeatedly before the server accepted any other call of the batch.
-    """
-
-    batch: Batch
-    answered: bool = True
-    refusals: list[RefusedCall] = field(default_factory=list)
-    suspects: list[RefusedCall] = field(default_factory=list)
-    withheld: list[EncodedCall] = field(default_factory=list)
-    requests: int = 0
-    retries: int = 0
-    final_responses: int = 0
-    http_status: int | None = None
-    reason: str = ""
-    started: float = 0.0
-
-    @property
-    def delivered(self) -> int:
-        return len(self.batch.calls) - len(self.refusals) - len(self.withheld)
-
-
-@dataclass(slots=True)
-class StallTimer:
-    """The time since the last final answer, and whether to stop. All senders of a destination share it.
-
-    ``give_up_after``: seconds without progress. ``rate_limited``: the destination stopped because it accepts no further
-    calls for now, which does not count as a failure.
-    """
-
-    give_up_after: float
-    clock: Callable[[], float] = time.monotonic
-    stopped: threading.Event = field(default_factory=threading.Event)
-    reason: str = ""
-    rate_limited: bool = False
-    last_progress: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.last_progress = self.clock()
-
-    def record_progress(self) -> None:
-        self.last_progress = self.clock()
-
-    def stop(self, reason: str, *, rate_limited: bool = False) -> None:
-        if not self.stopped.is_set():
-            self.reason, self.rate_limited = reason, rate_limited
-            self.stopped.set()
-
-    def remaining(self) -> float:
-        """Return the seconds left before the destination is given up."""
-        return self.last_progress + self.give_up_after - self.clock()
 
 
 @dataclass(slots=True)

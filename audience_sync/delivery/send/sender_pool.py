@@ -8,7 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
 from audience_sync.delivery.send.batches import Batch
-from audience_sync.delivery.send.sender import BatchResult, BatchSender, StallTimer
+from audience_sync.delivery.send.results import BatchResult
+from audience_sync.delivery.send.sender import BatchSender
+from audience_sync.delivery.send.stall_timer import StallTimer
 from audience_sync.delivery.send.user_rate import UserRate
 from audience_sync.destinations.base import Destination, Transport
 

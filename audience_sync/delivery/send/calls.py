@@ -1,0 +1,185 @@
+"""Read pending calls from the workspace, as identify calls or encoded for a destination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha1
+from typing import Any
+
+from audience_sync.delivery.send.encode import CallDetails, EncodedCall, companion_units, encode, part_of
+from audience_sync.destinations.base import Destination
+from audience_sync.destinations.messages.identify import split_traits
+from audience_sync.errors import BrokenDestinationError
+from audience_sync.model import ALIAS_KEY, AudienceEvent, IdentifyCall
+from audience_sync.workspace import Workspace, quote_literal
+
+#: The error of the program's own SQL for a run that the store does not have.
+NO_RUN_TIME = "there is no start time of run "
+
+
+#: Errors of DuckDB that quote the query but no value.
+QUERY_TEXT_ERRORS = ("ParserException", "BinderException", "CatalogException")
+
+
+#: If a list has fewer calls than this, and earlier lists could be encoded, each failing call is refused by itself.
+FEW_CALLS = 100
+
+
+#: ``EncodedCall._make`` without a Python function call for each of a million rows.
+_encoded_call: Callable[[Iterable[Any]], EncodedCall] = partial(tuple.__new__, EncodedCall)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReader:
+    """Read the calls of a table of pending calls.
+
+    ``times``: the start of each run (ISO 8601). ``event_start_runs``: by audience with events, the run of its
+    subscription; its backfill has no events. ``nonces``: the random value of each run; older versions stored none.
+    """
+
+    workspace: Workspace
+    table: str
+    installation: str
+    destination: str
+    times: Mapping[int, str]
+    event_start_runs: Mapping[str, int] = field(default_factory=dict)
+    nonces: Mapping[int, str] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[IdentifyCall]:
+        """Yield the calls in the order of user ids."""
+        for rows in self.workspace.stream(f"{self._sql} order by user_id"):
+            yield from map(self._call, rows)
+
+    def for_users(self, users: Collection[str]) -> dict[str, IdentifyCall]:
+        """Return the calls of a few users."""
+        if not users:
+            return {}
+        names = ", ".join(map(quote_literal, users))
+        rows = self.workspace.stream(f"{self._sql} where user_id in ({names})")
+        return {row[0]: self._call(row) for batch in rows for row in batch}
+
+    def _call(self, row: Sequence[Any]) -> IdentifyCall:
+        call = IdentifyCall(*row)
+        return call._replace(events=tuple(self._events(call))) if self.event_start_runs else call
+
+    def _events(self, call: IdentifyCall) -> Iterator[AudienceEvent]:
+        for version in call.versions.split(","):
+            key, _, run = version.rpartition("@")
+            moved = f"{ALIAS_KEY}@{run}" in call.versions.split(",")  # the membership moved with the user to another id
+            if key in self.event_start_runs and int(run) > self.event_start_runs[key] and not moved:
+                nonce = [self.nonces[int(run)]] if int(run) in self.nonces else []
+                change = "\0".join((self.installation, self.destination, call.user_id, version, *nonce))
+                message_id = sha1(change.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:32]
+                at = self.times.get(int(run), call.timestamp)
+                yield AudienceEvent(key, bool(call.traits[key]), message_id, at)
+
+    def encoded(self, destination: Destination) -> Iterator[list[EncodedCall]]:
+        """Yield lists of encoded calls in the order of user ids.
+
+        DuckDB encodes calls in a fraction of the time if it can (``encode_sql``): see docs/decisions/0005.
+
+        Raises BrokenDestinationError if the destination's own code fails at a whole list that is not just a short rest.
+        """
+        works = False
+        own = destination.encode_sql()
+        body = own or "null"
+        if destination.has_alias:  # ``encode`` handles a call with previous ids
+            body = f"case when not contains(versions, {quote_literal(ALIAS_KEY + '@')}) then {body} end"
+        if self.event_start_runs:  # ``encode`` handles a call that may have events
+            body = f"case when run_id <= {min(self.event_start_runs.values())} then {body} end"
+        ordered = f"{self._rows} order by user_id"
+        query = f"select message_id, encode({body}), user_id, null from ({ordered})"
+        stream = self.workspace.stream(query)
+        for rows in stream if own is None else _check_encode_sql(stream):
+            calls = list(map(_encoded_call, rows))
+            if unwritten := [place for place, (_, written, *_) in enumerate(rows) if written is None]:
+                found = self.for_users([calls[place].user_id for place in unwritten])
+                for place in unwritten:
+                    calls[place] = encode(found[calls[place].user_id], destination)
+                if len(unwritten) == len(calls) and not (works and len(calls) < FEW_CALLS):
+                    _raise_if_broken(calls)
+            works = True
+            yield calls
+
+    def split(self, call: EncodedCall, destination: Destination) -> list[EncodedCall]:
+        """Split a call in two: the other properties, then the largest one. Empty if it can't be split.
+
+        Traits that have a meaning only together stay together.
+        """
+        whole = self.for_users([call.user_id])[call.user_id]
+        found = {key: value for key, value in split_traits(whole.traits_json) if key not in call.left_out}
+        units = companion_units([key for key in found if call.only is None or key in call.only], destination.companions)
+        if len(units) < 2:
+            return []
+        largest = max(units, key=lambda unit: sum(len(found[key]) for key in unit))
+        others = frozenset().union(*(unit for unit in units if unit != largest))
+        return [
+            EncodedCall(part.message_id, part.body, part.user_id, replace(part.details or CallDetails(), only=keys))
+            for keys in (others, largest)
+            for part in [encode(part_of(whole, keys), destination)]
+        ]
+
+    @property
+    def _sql(self) -> str:
+        """A query for the fields of IdentifyCall."""
+        return f'select user_id, traits, message_id, "timestamp", versions from ({self._rows})'
+
+    @property
+    def _rows(self) -> str:
+        """A query for the fields of IdentifyCall and the newest run.
+
+        The message id is always the same for the same change of a user. ``versions`` has the run of every value, so
+        that true -> false -> true gives three ids. The nonce of the newest run distinguishes two copies of a store that
+        went separate ways. SHA-1, as in name-based UUIDs, is twice as fast as SHA-256; the id names a change and
+        protects nothing.
+        """
+        parts = (
+            quote_literal(self.installation),
+            quote_literal(self.destination),
+            "user_id",
+            "traits",
+            "versions",
+            "nonce",
+        )
+        change = ", ".join(parts)
+        runs = ", ".join(f"({run}, {quote_literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
+        started = f"coalesce(started, error('{NO_RUN_TIME}' || run_id))"
+        return (
+            f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
+            f'{started} as "timestamp", versions, run_id from {self.table} '
+            f"left join (values {runs}) t(run_id, started, nonce) using (run_id)"
+        )
+
+    def _nonce(self, run: int) -> str:
+        return quote_literal(self.nonces[run]) if run in self.nonces else "null"
+
+
+def _check_encode_sql(stream: Iterator[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows. Raises BrokenDestinationError if DuckDB refuses the destination's SQL, or a value in it."""
+    import duckdb
+
+    while True:
+        try:
+            rows = next(stream, None)
+        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
+            if isinstance(error, duckdb.InvalidInputException) and NO_RUN_TIME in str(error):
+                raise
+            message = f"error in the destination's own code: encode_sql: {_error_summary(error)}"
+            raise BrokenDestinationError(message) from error
+        if rows is None:
+            return
+        yield rows
+
+
+def _error_summary(error: Exception) -> str:
+    """Return DuckDB's error without the query and without values, which an error may quote."""
+    kind = type(error).__name__
+    words = str(error).partition("\n")[0]
+    return f"{kind}: {words}" if kind in QUERY_TEXT_ERRORS else kind
+
+
+def _raise_if_broken(calls: Sequence[EncodedCall]) -> None:
+    if all(call.details is not None and call.details.is_fault for call in calls):
+        raise BrokenDestinationError(calls[0].unsendable)

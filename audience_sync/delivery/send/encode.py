@@ -1,0 +1,143 @@
+"""Encode identify calls as a destination's messages, without the properties that can never be sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from audience_sync.destinations.base import Destination, Message
+from audience_sync.destinations.messages.identify import derived_message_id, object_json, split_traits
+from audience_sync.errors import OwnCodeError, UnsendableError
+from audience_sync.model import ALIAS_KEY, Alias, IdentifyCall
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetails:
+    """The details of a call that is not a single message.
+
+    ``unsendable``: why no part of it can ever be sent. ``left_out``: the properties that can never be sent, with the
+    reason; the messages are without them. ``only``: the properties of a part of a divided call. ``is_fault``: the
+    destination's own code failed.
+    """
+
+    messages: tuple[Message, ...] = ()
+    unsendable: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    only: frozenset[str] | None = None
+    is_fault: bool = False
+
+
+class EncodedCall(NamedTuple):
+    """A call encoded for a destination: one message, or the messages of ``details``.
+
+    It has the fields of a message and is made directly from a database row, because a first run makes millions.
+    """
+
+    message_id: str
+    body: bytes
+    user_id: str
+    details: CallDetails | None = None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return (Message(self.message_id, self.body),) if self.details is None else self.details.messages
+
+    @property
+    def unsendable(self) -> str:
+        return "" if self.details is None else self.details.unsendable
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        return {} if self.details is None else self.details.left_out
+
+    @property
+    def only(self) -> frozenset[str] | None:
+        return None if self.details is None else self.details.only
+
+    @property
+    def size(self) -> int:
+        """The bytes of all its messages, with a separator after each."""
+        if self.details is None:
+            return len(self.body) + 1
+        return sum(len(each.body) + 1 for each in self.details.messages)
+
+
+def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
+    """Encode a call for a destination, without the properties that can never be sent."""
+    left_out: dict[str, str] = {}
+    rest = call
+    while True:
+        try:
+            return EncodedCall(
+                call.message_id, b"", call.user_id, CallDetails(_messages(rest, destination), left_out=left_out)
+            )
+        except UnsendableError as error:
+            known = error.properties or _unsendable_alone(rest, destination)
+            found = {key: why for key, why in known.items() if key in _keys(rest)}
+            left_out.update(found)
+            if found and (others := _keys(call).difference(left_out)):
+                rest = part_of(call, others)
+                continue
+            reason = "; ".join(left_out.values()) if found else str(error)
+            is_fault = isinstance(error, OwnCodeError)
+            return EncodedCall(call.message_id, b"", call.user_id, CallDetails(unsendable=reason, is_fault=is_fault))
+
+
+def _messages(call: IdentifyCall, destination: Destination) -> tuple[Message, ...]:
+    call, aliases = _separate_aliases(call)
+    merges = [destination.encode_alias(call.user_id, each) for each in aliases]
+    events = [destination.encode_event(call.user_id, each) for each in call.events]
+    properties = destination.encode(call) if call.versions else ()
+    return (*merges, *properties, *events)
+
+
+def _unsendable_alone(call: IdentifyCall, destination: Destination) -> dict[str, str]:
+    """Return the properties that can't be sent alone, if others can."""
+    reasons: dict[str, str] = {}
+    keys = sorted(_keys(call) - {ALIAS_KEY})
+    for key in keys:
+        try:
+            destination.encode(part_of(call, [key]))
+        except UnsendableError as error:
+            reasons[key] = f"'{key}': {error}"
+    return reasons if len(reasons) < len(keys) else {}
+
+
+def part_of(call: IdentifyCall, keys: Collection[str]) -> IdentifyCall:
+    """Return a call with these properties alone. Its id is always the same for the same properties."""
+    return call._replace(
+        traits_json=object_json((key, value) for key, value in split_traits(call.traits_json) if key in keys),
+        message_id=derived_message_id(call.message_id, "\0".join(("part", *sorted(keys)))),
+        versions=",".join(each for each in call.versions.split(",") if each.rpartition("@")[0] in keys),
+        events=tuple(each for each in call.events if each.key in keys),
+    )
+
+
+def _keys(call: IdentifyCall) -> frozenset[str]:
+    return frozenset(each.rpartition("@")[0] for each in call.versions.split(","))
+
+
+def companion_units(keys: Sequence[str], companions: Sequence[Sequence[str]]) -> list[frozenset[str]]:
+    """Group the keys that have to be sent together; every other key is a group of its own."""
+    groups = [frozenset(group).intersection(keys) for group in companions]
+    alone = frozenset(keys).difference(*groups) if groups else frozenset(keys)
+    return [*(group for group in groups if group), *(frozenset([key]) for key in keys if key in alone)]
+
+
+def _separate_aliases(call: IdentifyCall) -> tuple[IdentifyCall, Sequence[Alias]]:
+    """Separate the previous ids from a call: they are sent before it."""
+    if f"{ALIAS_KEY}@" not in call.versions:
+        return call, ()
+    found = split_traits(call.traits_json)
+    versions = call.versions.split(",")
+    (version,) = (each for each in versions if each.startswith(f"{ALIAS_KEY}@"))
+    plain = call._replace(
+        traits_json=object_json((key, value) for key, value in found if key != ALIAS_KEY),
+        versions=",".join(each for each in versions if each != version),
+    )
+    ids = json.loads(dict(found)[ALIAS_KEY])
+    return plain, [
+        Alias(each, derived_message_id(call.message_id, f"{version}\0{each}"), call.timestamp) for each in ids
+    ]

@@ -139,7 +139,7 @@ class TestADamagedSegment:
         a_store_with(store)
         chain = replace(TestTraitValues.CHAIN, id=save(store, TestTraitValues.CHAIN, base(workspace, 1, ["ann"])))
         self.damage(store)
-        with pytest.raises(StoreDamagedError, match="of computed traits rev_180, Plan is not"):
+        with pytest.raises(StoreDamagedError, match="of computed traits rev_180, Plan does not match"):
             fetch(store, workspace, chain)
 
 

@@ -1,4 +1,4 @@
-"""What does a source hand over? Rows in one shape, whatever they were read from."""
+"""Define the interface of sources: a request for a snapshot, and rows that DuckDB can scan."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from audience_sync.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class TraitColumn:
-    """A column wanted as a computed trait; ``type`` overrides what the source would say
-    (``text``, ``number``, ``boolean``, ``date`` or ``json``). ``is_id``: it holds further user ids instead."""
+    """A column of a computed trait. ``is_id``: the column has further user ids instead.
+
+    ``type`` (``text``, ``number``, ``boolean``, ``date`` or ``json``) overrides the type that the source reports.
+    """
 
     column: str
     type: str | None = None
@@ -24,10 +26,10 @@ class TraitColumn:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What a source must show before its rows are used.
+    """What a source must meet before its rows are used.
 
-    ``since``: something of it was written then or later; a database says when by the query ``modified``. ``marker``
-    and ``manifest`` are files beside the others. ``columns``: its rows come with the columns there are.
+    ``since``: the newest file, or the time that a database's query ``modified`` returns, may not be older. ``marker``
+    and ``manifest`` name files next to the data files. ``columns``: report the source's columns with the rows.
     """
 
     since: datetime | None = None
@@ -39,10 +41,10 @@ class Expectations:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequest:
-    """What a snapshot needs of a source: one of ``file`` or ``query``, and the columns' names there.
+    """A request for a snapshot: one of ``file`` or ``query``, and the names of the columns.
 
-    ``traits`` maps a trait's key to its column; ``name`` is the column of ``names_from``; ``probe`` is a query
-    whose answer changes whenever the rows do. ``partitions``: ``hive`` where folders give columns.
+    ``traits`` maps a trait's key to its column. ``name`` is the column of ``names_from``. ``probe`` is a query whose
+    answer changes with the rows. ``partitions`` is ``hive`` if folders add columns.
     """
 
     user_id: str
@@ -55,13 +57,13 @@ class SnapshotRequest:
     probe: str | None = None
     partitions: str | None = None
     expected: Expectations = Expectations()
-    #: A look at the columns: of a database so many rows are fetched, of a text file its beginning is read. None: all.
+    #: Read only a sample: this number of rows of a database, or the beginning of a text file. None: everything.
     sample_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unsendable:
-    """Stands for a value that was met, and has no form in JSON or in Python: the reason, as in ``values``."""
+    """Replaces a value that has no form in JSON or in Python; ``reason`` is one of ``values.json_sql``."""
 
     reason: str
 
@@ -90,37 +92,38 @@ class SnapshotRows:
     invalid_rows: str
     #: Translates an error met while scanning into a SourceError; raises nothing itself.
     explain: Callable[[Exception], SourceError]
-    #: Called after the scan; raises SourceError if what was read was being written meanwhile.
+    #: Called after the scan; raises SourceError if a file changed during the read.
     verify: Callable[[], None] = lambda: None
-    #: Whether a second read costs little and gives the same rows, as that of Parquet files does.
+    #: Whether a second read is cheap and returns the same rows, as for Parquet files.
     rereadable: bool = False
     manifest_rows: int | None = None
     columns: Mapping[str, str] | None = None
     may_have_invalid_values: bool = False
-    #: What surrounds every scan: errors of any kind become the source's, and the time is limited.
+    #: Context of every scan: it translates all errors into SourceErrors and limits the time.
     scanning: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 class Source(ABC):
-    """A place snapshots come from. It keeps nothing between reads."""
+    """A source of snapshots, without state between reads."""
 
     @abstractmethod
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
-        """Find the rows and check that the columns are there.
+        """Find the rows and check the columns, without scanning.
 
-        Raises SourceError, with the file, line or column and the remedy, where they aren't, and IncompleteError where
-        what is expected isn't there.
+        Raises SourceError with the file, line or column and the remedy, and IncompleteError if expectations are not
+        met.
         """
 
     @abstractmethod
     def fingerprint(self, request: SnapshotRequest) -> str | None:
-        """What the rows depend on, without reading them: while it is the same they are too. None where that can't
-        be known cheaply, or where something is missing or not as expected (``read`` says what)."""
+        """A cheap value that changes when the rows change.
+
+        None if there is no cheap way, or if something is missing or not as expected: ``read`` then raises the error.
+        """
 
     @abstractmethod
     def check(self) -> str:
-        """Say in one line what is there (``folder examples/shop, 5 files``); raises SourceError if it can't
-        be reached."""
+        """The source in one line (``folder examples/shop, 5 files``). Raises SourceError if it is unreachable."""
 
     def stop(self) -> None:  # noqa: B027  # most sources have nothing of their own to stop
-        """Ask what another thread is reading to end. May raise, and may do nothing."""
+        """Interrupt a read in another thread. It may raise, and it may have no effect."""

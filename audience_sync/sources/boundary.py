@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class ExcludedEntry:
-    """An entry that is not read, since it has broken a workspace of this run."""
+    """An entry that is not read, because it broke a workspace of this run."""
 
     source: str
     request: SnapshotRequest
@@ -36,7 +36,7 @@ class ExcludedEntry:
 
 
 class WorkspaceBrokenError(AudienceSyncError):
-    """An entry has broken the workspace, in which nothing can be used any more."""
+    """An entry has broken the workspace; everything in it is lost."""
 
     def __init__(self, barred: ExcludedEntry) -> None:
         super().__init__(str(barred.error))
@@ -44,8 +44,7 @@ class WorkspaceBrokenError(AudienceSyncError):
 
 
 class BoundedSource(Source):
-    """A source behind the boundary, opened for each read. ``timeout`` is for all of it: finding the rows of one entry,
-    and scanning them."""
+    """A source with limits, opened for each read. ``timeout`` covers the whole read of an entry, with all scans."""
 
     def __init__(
         self,
@@ -101,7 +100,7 @@ class BoundedSource(Source):
 
     @contextmanager
     def _detecting_broken_workspace(self, workspace: Workspace, request: SnapshotRequest) -> Iterator[None]:
-        """Raises WorkspaceBrokenError where an error of this entry would be all others' as well."""
+        """Raise WorkspaceBrokenError if an error of this entry broke the workspace for all others."""
         try:
             yield
         except SourceError as error:
@@ -125,9 +124,9 @@ class BoundedSource(Source):
     def _unexpected_error(self, error: Exception) -> SourceError:
         match error:
             case _ if is_memory_error(error):
-                what, remedy = "there was not enough memory", "Let it give less, or give the run more memory"
+                what, remedy = "there was not enough memory", "Return less data, or give the run more memory"
             case RecursionError():
-                what, remedy = "a value is nested too deeply", "Leave the value out, or have it written as text"
+                what, remedy = "a value is nested too deeply", "Remove the value, or write it as text"
             case _:
                 what, remedy = summarize_error(error, str, with_location=False), "Correct the data or the query"
         return SourceError(f"source '{self._name}' can't be read: {what}. Nothing of it was used. {remedy}.")
@@ -135,17 +134,17 @@ class BoundedSource(Source):
     def _overdue_error(self) -> SourceError:
         return SourceError(
             f"source '{self._name}' took longer than {duration_text(self._timeout)} and was stopped. Nothing of it was "
-            "used. Make the query faster, see whether its server answers, or give the source a longer `timeout`."
+            "used. Make the query faster, check that its server answers, or give the source a longer `timeout`."
         )
 
 
 def bound_sources(sources: Mapping[str, Source]) -> Mapping[str, BoundedSource]:
-    """All of them behind the boundary, whoever made them."""
+    """The sources with limits; those that have them already stay unchanged."""
     return {name: each if isinstance(each, BoundedSource) else _bound(name, each) for name, each in sources.items()}
 
 
 def exclude_entries(sources: Mapping[str, Source], barred: Sequence[ExcludedEntry]) -> Mapping[str, BoundedSource]:
-    """The same sources, where these entries fail without being read."""
+    """The same sources, in which these entries fail without being read."""
     return {name: each.excluding(barred) for name, each in bound_sources(sources).items()}
 
 
@@ -154,12 +153,12 @@ def _bound(name: str, source: Source) -> BoundedSource:
 
 
 def _entry_identity(request: SnapshotRequest) -> SnapshotRequest:
-    """What is asked for, whenever it is asked."""
+    """The request without its time, which differs from read to read."""
     return replace(request, expected=replace(request.expected, since=None))
 
 
 def _original_error(error: BaseException) -> SourceError | None:
-    """The problem in whose cleaning up the error was raised: a connection that broke often can't be closed either."""
+    """The SourceError that came first, if a later error hides it: closing a broken connection often fails too."""
     context = error.__context__
     while context is not None and not isinstance(context, SourceError):
         context = context.__context__
@@ -167,7 +166,7 @@ def _original_error(error: BaseException) -> SourceError | None:
 
 
 def _storable_error(error: SourceError) -> SourceError:
-    """Its words without what PostgreSQL can't keep, which a driver may quote."""
-    words = str(error)
-    plain = words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    return error if plain == words else type(error)(plain)
+    """The error without characters that PostgreSQL can't store, which a driver may quote."""
+    message = str(error)
+    plain = message.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return error if plain == message else type(error)(plain)

@@ -1,4 +1,4 @@
-"""Has a source changed since it was read? What its rows depend on, in one short text."""
+"""Compute fingerprints of sources, which change when the rows of a snapshot may have changed."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from typing import Any
 from audience_sync.sources.base import SnapshotRequest
 from audience_sync.version import __version__
 
-#: Seconds for which a file that was just written is not trusted: within one tick of a file system's clock it may be
-#: written again, and look the same.
+#: Seconds after a write during which a file has no version: within one tick of the file system's clock, a second write
+#: would leave the same version.
 MTIME_GRACE_SECONDS = 2.0
 
 
 def request_fingerprint(request: SnapshotRequest, *versions: Sequence[str] | None) -> str | None:
-    """Of what is asked, by which version of the program, of what: files' versions, or a probe's answer."""
-    known = [found for found in versions if found]
-    if not known or len(known) < len(versions):
+    """The fingerprint of a request, the program's version, and the versions of files or the rows of a probe.
+
+    None if any of these versions is missing.
+    """
+    found = [each for each in versions if each]
+    if not found or len(found) < len(versions):
         return None
     traits = sorted(f"{key}={trait.column}:{trait.type}" for key, trait in request.traits.items())
     asked = [__version__, request.file, request.query, request.probe, request.user_id, request.name, request.encoding]
     asked += [request.sheet, request.partitions]
-    parts = [*map(repr, asked), *traits, *(each for found in known for each in found)]
+    parts = [*map(repr, asked), *traits, *(text for each in found for text in each)]
     return hashlib.blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def file_version(path: str, now: float | None = None) -> str | None:
-    """A local file's, by its size, times and number; None while it may still be written."""
+    """The version of a local file: size, times and inode. None while the file may still be written."""
     try:
         stat = os.stat(path)
     except OSError:
@@ -39,9 +42,9 @@ def file_version(path: str, now: float | None = None) -> str | None:
 
 
 def remote_version(path: str, info: dict[str, Any]) -> str | None:
-    """A remote file's, by what its file system says of it: an ETag, or else a time."""
-    said = {name.lower(): value for name, value in info.items()}
+    """The version of a remote file from its metadata: an ETag, or else a time."""
+    metadata = {name.lower(): value for name, value in info.items()}
     for name in ("etag", "md5hash", "content_md5", "generation", "lastmodified", "last_modified", "updated", "mtime"):
-        if said.get(name):
-            return f"{path}:{said.get('size')}:{name}={said[name]}"
+        if metadata.get(name):
+            return f"{path}:{metadata.get('size')}:{name}={metadata[name]}"
     return None

@@ -1,4 +1,4 @@
-"""Is a snapshot's source complete? When its files were written, and whether a marker says that they all are."""
+"""Check that a source is ready: recent enough, and complete according to its marker file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from audience_sync.errors import IncompleteError
 from audience_sync.sources.base import Expectations, Unsendable
 from audience_sync.sources.storage.locate import FileMtime
 
-#: Characters of a value that is not a time.
+#: Characters of an invalid time that a message shows.
 MAX_SHOWN = 40
 
 
 def not_ready_reason(expected: Expectations, files: Sequence[FileMtime], marker: Sequence[FileMtime]) -> str | None:
-    """What stands against using these files; None when nothing does. ``marker``: the marker, if it is there."""
+    """The reason why these files are not ready, or None. ``marker``: the marker file, or empty if it does not exist."""
     newest = max(files, key=lambda file: file.at or 0)
     if expected.since:
         problem = _too_old_reason(newest, expected.since)
@@ -25,7 +25,7 @@ def not_ready_reason(expected: Expectations, files: Sequence[FileMtime], marker:
     if expected.marker is None:
         return None
     if not marker:
-        return f"there is no {expected.marker}, which says that the files are complete"
+        return f"there is no {expected.marker}, which marks the files as complete"
     if (marker[0].at or 0) < (newest.at or 0):
         return f"{newest.name} was written after {expected.marker}: it may not be complete"
     return None
@@ -33,14 +33,14 @@ def not_ready_reason(expected: Expectations, files: Sequence[FileMtime], marker:
 
 def _too_old_reason(newest: FileMtime, since: datetime) -> str | None:
     if newest.at is None:
-        return f"when {newest.name} was written is unclear here, so that `max_age` can't be checked"
+        return f"the storage does not report when {newest.name} was written, so `max_age` can't be checked"
     return stale_reason(newest.name, datetime.fromtimestamp(newest.at, UTC), since)
 
 
 def stale_reason(what: str, at: datetime, since: datetime) -> str | None:
     if at >= since:
         return None
-    return f"{what} is of {_format_time(at)}, and expected is something since {_format_time(since)}"
+    return f"{what} is of {_format_time(at)}; it must be of {_format_time(since)} or later"
 
 
 def _format_time(at: datetime) -> str:
@@ -48,14 +48,14 @@ def _format_time(at: datetime) -> str:
 
 
 def parse_time(value: Any) -> datetime:
-    """What a database says of a time: one without a zone is UTC, a number is seconds since 1970.
+    """The time that a database returns: one without a zone is UTC, a number is seconds since 1970.
 
-    Raises IncompleteError for what is not a time, such as infinity.
+    Raises IncompleteError for other values, such as infinity.
     """
     try:
         found = _to_datetime(value)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ArithmeticError, ValueError, OSError):  # what is not a number, or outside of Python's years
+    except (ArithmeticError, ValueError, OSError):  # not a number, or a year that Python does not support
         raise IncompleteError(_invalid_answer(f"{str(value)[:MAX_SHOWN]!r}, which is not a valid time")) from None
 
 

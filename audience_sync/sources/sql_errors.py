@@ -1,4 +1,4 @@
-"""What is wrong with a query over files? DuckDB's finding, with its place in the query and the remedy."""
+"""Translate DuckDB's error of a query over files, with the position in the query and the remedy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from audience_sync.sources.rows.scan_errors import first_line
 from audience_sync.sources.storage.locate import FileLocation
 from audience_sync.sources.storage.resolve_names import SUFFIXES
 
-#: Put before a query to learn its columns: a line of its own, so that the columns of errors are the query's.
+#: Prefix that describes a query's columns, on its own line: columns in errors then count within the query.
 DESCRIBE = "describe\n"
 
 _KIND = re.compile(r"^(?:[A-Z]\w+ )+Error: ")
 _ERROR_LINE = re.compile(r"LINE (\d+): (.*)\n( *)\^")
 _CANDIDATES = re.compile(r"Candidate bindings: (.+)")
-#: A file that DuckDB doesn't find, may not open, or takes for a table.
+#: A file that DuckDB doesn't find, may not open, or treats as a table.
 _NO_FILE = re.compile(
     r"No files found that match the pattern \"(?P<pattern>.+?)\"|Cannot access (?:file|directory) \"(?P<shut>.+?)\""
     r"|Table with name (?P<table>.+?) does not exist!",
@@ -28,27 +28,30 @@ _NO_FILE = re.compile(
 _REMEDY = "Nothing was read. Correct the query in the config."
 
 
-#: What DuckDB says of a file that it may not open.
+#: DuckDB's words for a file that it may not open.
 _FORBIDDEN = "disabled by configuration"
 
 
 def query_problem(error: Exception, folder: FileLocation, *, headless: bool, texts: Sequence[str] = ()) -> SourceError:
-    """``headless``: the columns are called as the values of a file's first row, which are shown nowhere. ``texts``:
-    those that are text since they become user ids."""
+    """The SourceError for DuckDB's error of a query.
+
+    ``headless``: a file has no header, so its columns are named by values of its first row, which no message shows.
+    ``texts``: columns that are text because they become user ids.
+    """
     message = str(error)
     if (missing := _NO_FILE.search(message)) and (problem := _missing_file_problem(missing, folder)):
         return problem
     what = _KIND.sub("", first_line(message)).rstrip("!. ")
     if _FORBIDDEN in what:
-        what = f"{what.partition(' - ')[0]}: it may read the files of its source's folder alone"
+        what = f"{what.partition(' - ')[0]}: a query may only read files in the folder of its source"
     candidates = _CANDIDATES.search(message)
-    known = f" The columns are {candidates[1].strip()}." if candidates and not headless else ""
+    hint = f" The columns are {candidates[1].strip()}." if candidates and not headless else ""
     if texts and not headless and "VARCHAR" in message:
-        known = (
+        hint = (
             f" A column that becomes a user id is text, as written: {join_names(texts)}. To calculate with it or "
-            f"compare it with numbers, say so: cast({texts[0]} as bigint)."
+            f"compare it with numbers, cast it: cast({texts[0]} as bigint)."
         )
-    return SourceError(f"the query{_position(message)}: {what}.{known} {_REMEDY}")
+    return SourceError(f"the query{_position(message)}: {what}.{hint} {_REMEDY}")
 
 
 def _position(message: str) -> str:
@@ -59,13 +62,13 @@ def _position(message: str) -> str:
     column = len(shown[3]) - len(f"LINE {shown[1]}: ") + 1
     line = max(int(shown[1]) - DESCRIBE.count("\n"), 1)
     near = re.match(r"\S{1,40}", text[column - 1 :])
-    # A long line is shown from its middle on: its columns can't be counted.
+    # DuckDB shows a long line from its middle on, so its columns can't be counted.
     index = f", line {line}" if text.startswith("...") else f", line {line}, column {column}"
     return f"{index} near {near[0]!r}" if near else index
 
 
 def _missing_file_problem(missing: re.Match[str], folder: FileLocation) -> SourceError | None:
-    """What is wrong with a file that the query names; nothing where it is no file of the folder."""
+    """The problem with a file that the query names; None if the name is not a file of the folder."""
     name = next(word for word in missing.groups() if word)
     if "://" in name or "://" in folder.root or not folder.holds(name):
         return None
@@ -77,7 +80,7 @@ def _missing_file_problem(missing: re.Match[str], folder: FileLocation) -> Sourc
 
 
 def file_problem(word: str, folder: FileLocation) -> SourceError:
-    """Why a query can't read a file, glob or folder of its source's folder."""
+    """The error about a file, glob or folder that a query can't read."""
     return SourceError(f"the query reads {word!r}, {_file_reason(word, folder)} {_REMEDY}")
 
 
@@ -98,7 +101,7 @@ def _file_reason(word: str, folder: FileLocation) -> str:
 
 
 def _did_you_mean(word: str, there: Sequence[str]) -> str:
-    """The nearest file, or the nearest folder where the word's folder is the one that is not there."""
+    """The nearest file; or the nearest folder, if the folder in the name does not exist."""
     if meant := did_you_mean(word, there):
         return meant
     folders = [each for each in there if each.endswith("/")]
@@ -106,6 +109,6 @@ def _did_you_mean(word: str, there: Sequence[str]) -> str:
 
 
 def display_path(index: str) -> str:
-    """As people write it: from the folder on that they are in, and whole where it is that folder."""
+    """The path relative to the working directory if it is below it, else the absolute path."""
     path, current = Path(index).absolute(), Path.cwd()
     return str(path.relative_to(current)) if current in path.parents else str(path)

@@ -1,4 +1,4 @@
-"""Stop what takes too long: a query, a file system, a server that no longer answers."""
+"""Stop work that takes too long: a query, a file system, a server that no longer answers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
-#: Seconds that work has to end once it was asked to, before its thread is left behind.
+#: Seconds that work has to end after a request to stop; then its thread is abandoned.
 GRACE_SECONDS = 5.0
-#: Seconds between two attempts to stop a statement: the first may come just between two of them.
+#: Seconds between two attempts to stop: the first may fall between two statements.
 STOP_INTERVAL_SECONDS = 0.2
 
 
 class OverdueError(Exception):
-    """The work was not done in time, and was stopped."""
+    """The work took longer than allowed and was stopped."""
 
 
 class Deadline:
@@ -29,15 +29,15 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds, at most as many as a thread can wait."""
+        """Seconds until the deadline, at most as many as a thread can wait."""
         return min(max(self._at - time.monotonic(), 0.0), threading.TIMEOUT_MAX)
 
 
 def run_in_time(deadline: Deadline, work: Callable[[], Result], stop: Callable[[], None]) -> Result:
-    """The result of work in a thread of its own. ``stop`` asks it to end; what doesn't is left behind.
+    """The result of work in a separate thread; at the deadline, ``stop`` interrupts it.
 
-    A driver may wait for its server for ever, and only another thread can go on then. Raises what the work raises, and
-    OverdueError.
+    A driver may wait for its server forever; then only another thread can continue, and the work is abandoned. Raises
+    the errors of the work, and OverdueError.
     """
     outcome = _Outcome[Result]()
     context = copy_context()
@@ -55,7 +55,7 @@ def run_in_time(deadline: Deadline, work: Callable[[], Result], stop: Callable[[
 
 @contextmanager
 def stop_when_overdue(deadline: Deadline, stop: Callable[[], None]) -> Iterator[None]:
-    """While this thread works, another one asks it to ``stop`` when it is time. Raises OverdueError."""
+    """Interrupt the work of this thread by ``stop`` at the deadline. Raises OverdueError."""
     done, is_late = threading.Event(), threading.Event()
 
     def watch() -> None:
@@ -79,14 +79,14 @@ def stop_when_overdue(deadline: Deadline, stop: Callable[[], None]) -> Iterator[
 def _stop_until(done: threading.Event, stop: Callable[[], None], grace: float = GRACE_SECONDS) -> None:
     until = time.monotonic() + grace
     while time.monotonic() < until:
-        with suppress(Exception):  # what can't be stopped is left behind
+        with suppress(Exception):  # work that can't be stopped is abandoned
             stop()
         if done.wait(STOP_INTERVAL_SECONDS):
             return
 
 
 class _Outcome(Generic[Result]):
-    """What becomes of work in another thread."""
+    """The result or the error of work in another thread."""
 
     def __init__(self) -> None:
         self.done = threading.Event()

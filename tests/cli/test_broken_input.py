@@ -20,7 +20,7 @@ BROKEN = {
     "missing_column": ("b.csv", b"customer\nada\n", ["b.csv: there is no column 'user_id'", "customer", "Correct"]),
     "empty_file": ("c.csv", b"", ["c.csv", "empty"]),
     "truncated_gzip": ("d.csv.gz", NUMBERS[:-2000], ["d.csv.gz", "cut off"]),
-    "bad_parquet": ("e.parquet", b"PAR1 and no footer", ["e.parquet is not a whole Parquet file", "Write it again"]),
+    "bad_parquet": ("e.parquet", b"PAR1 and no footer", ["e.parquet is not a complete Parquet file", "Write it again"]),
     "wrong_encoding": ("f.csv", b"user_id\nad\xe9\n", ["f.csv", "not UTF-8", "`encoding: cp1252`"]),
     "two_columns_of_one_name": (
         "g.csv",
@@ -29,7 +29,7 @@ BROKEN = {
     ),
     "long_row": ("h.csv", b"user_id,age\nada,36\nbob,40,x\n", ["h.csv, line 3: 3 values", "2 columns"]),
     "short_row": ("i.csv", b"user_id,age\nada,36\nbob\n", ["i.csv, line 3: 1 value where", "2 columns"]),
-    "bad_json": ("j.jsonl", b'{"user_id": "ada"}\n{"user_id": \n', ["j.jsonl, line 2", "no JSON"]),
+    "bad_json": ("j.jsonl", b'{"user_id": "ada"}\n{"user_id": \n', ["j.jsonl, line 2", "not JSON"]),
 }
 QUERIES = {
     "unknown_column": ("shop", "select usr_id from 'vip.csv'", ["usr_id", "user_id"]),

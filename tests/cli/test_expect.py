@@ -104,7 +104,7 @@ class TestAFileThatIsTooOld:
 
 def test_a_snapshot_without_its_marker_is_refused(told: Project) -> None:
     expecting(told, marker="_SUCCESS")
-    assert "there is no _SUCCESS, which says that the files are complete" in refused(told)
+    assert "there is no _SUCCESS, which marks the files as complete" in refused(told)
     told.write("_SUCCESS", "")
     told.write_members("vip.csv", "ada", "bob")
     age(told, "_SUCCESS", 1)

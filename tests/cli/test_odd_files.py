@@ -181,8 +181,8 @@ def test_members_of_files_with_odd_lines_are_read(content: bytes, vip: Project) 
 UNREAD = {
     "nothing": (b"", "a.csv is empty (0 bytes)"),
     "a byte order mark": (codecs.BOM_UTF8, "a.csv has a byte order mark and no text"),
-    "a line end": (b"\n", "a.csv, line 1 is blank: the columns' names must be there"),
-    "sep alone": (b"sep=;\n", "a.csv, line 1 is blank: the columns' names must be there"),
+    "a line end": (b"\n", "a.csv, line 1 is blank: it must have the columns' names"),
+    "sep alone": (b"sep=;\n", "a.csv, line 1 is blank: it must have the columns' names"),
     "CRLF, then LF": (b"user_id,n\r\nada,1\nbob,2\r\n", "different line ends (\\r\\n and \\n) in one file"),
     "LF, then CR": (b"user_id,n\nada,1\rbob,2\r", "the rows can't be separated"),
 }

@@ -52,7 +52,10 @@ def test_a_user_id_may_differ_from_another_column_in_case_only(read: Read, write
 
 @pytest.mark.parametrize(
     ("line", "words"),
-    [("42", "a.jsonl: not a JSON object"), ('{"plan": 1, "plan": 2}', "a.jsonl: one name twice in one JSON object")],
+    [
+        ("42", "a.jsonl: not a JSON object"),
+        ('{"plan": 1, "plan": 2}', "a.jsonl: a name appears twice in one JSON object"),
+    ],
 )
 def test_damaged_records_are_found_there_too(line: str, words: str, read: Read, write: Write) -> None:
     write("a.jsonl", json.dumps({"user_id": "ada", "Plan": 1, "plan": 2}) + "\n" + line)

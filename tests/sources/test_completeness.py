@@ -61,7 +61,7 @@ class TestFiles:
         written(members / "2.csv", hours=-1)
         written(members / "1.csv", hours=-2)
         assert refusal(source, SnapshotRequest("user_id", **asked, expected=SINCE_NOON)) == (
-            "members/2.csv is of 2026-05-01 11:00:00 UTC, and expected is something since 2026-05-01 12:00:00 UTC"
+            "members/2.csv is of 2026-05-01 11:00:00 UTC; it must be of 2026-05-01 12:00:00 UTC or later"
         )
 
     def test_are_complete_when_a_marker_was_written_after_them(
@@ -69,7 +69,7 @@ class TestFiles:
     ) -> None:
         wanted = SnapshotRequest("user_id", **asked, expected=Expectations(marker="members/_SUCCESS"))
         assert refusal(FilesSource(tmp_path), wanted) == (
-            "there is no members/_SUCCESS, which says that the files are complete"
+            "there is no members/_SUCCESS, which marks the files as complete"
         )
         (members / "_SUCCESS").touch()
         written(members / "_SUCCESS", hours=0.5)
@@ -118,7 +118,7 @@ def predictions(tmp_path: Path) -> DatabaseSource:
         ("select 1777636800", None),
         (
             "select datetime(max(at), '-1 second') from predictions",
-            "the newest change is of 2026-05-01 11:59:59 UTC, and expected is something since 2026-05-01 12:00:00 UTC",
+            "the newest change is of 2026-05-01 11:59:59 UTC; it must be of 2026-05-01 12:00:00 UTC or later",
         ),
         ("select max(at) from predictions where false", "the query `modified` returns no time (NULL or infinity)"),
         ("select at from predictions where false", "the query `modified` returns no time (NULL or infinity)"),

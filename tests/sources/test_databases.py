@@ -241,7 +241,7 @@ def test_postgresql_ids_are_taken_as_text(
 def test_postgresql_columns_that_hold_no_ids_are_an_error(
     column: str, postgresql_warehouse: DatabaseSource, read: Read
 ) -> None:
-    with pytest.raises(SourceError, match=r"column 'user_id' has the type \w+, which holds no user ids"):
+    with pytest.raises(SourceError, match=r"column 'user_id' has the type \w+, which can't hold user ids"):
         read(postgresql_warehouse, query=f"select {column} as user_id from members")
 
 

@@ -115,7 +115,7 @@ REFUSED = {
     "UTF-16 that is said to be Windows-1252": (
         "cp1252",
         b"\xff\xfeu\0",
-        "a.csv is UTF-16, not CP1252. Say so in the config: `encoding: utf-16`",
+        "a.csv is UTF-16, not CP1252. Set `encoding: utf-16` in the config",
     ),
     "UTF-16 without its mark": ("utf-16", b"u\0s\0", "`encoding: utf-16-le` or `-be`"),
     "no encoding": ("klingon", b"user_id\nada\n", "there is no encoding `klingon`"),

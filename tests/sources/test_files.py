@@ -53,8 +53,8 @@ MISSING = {
     "a file": ("vipp.csv", ["no file 'vipp.csv'", "Did you mean 'vip.csv'?", "Data files there: vip.csv"]),
     "a glob": ("vap-*.csv", ["no file 'vap-*.csv'", "Data files there: vip.csv"]),
     "data files": ("empty", ["no data file in the folder 'empty'"]),
-    "a format": ("vip.txt", ["vip.txt has none of the formats", ".csv"]),
-    "a whole .zst": ("vip.csv.zst", ["vip.csv.zst has none of the formats", "truncated"]),
+    "a format": ("vip.txt", ["vip.txt has no supported format", ".csv"]),
+    "a whole .zst": ("vip.csv.zst", ["vip.csv.zst has no supported format", "truncated"]),
 }
 
 
@@ -80,7 +80,7 @@ def test_a_folder_of_several_formats_is_an_error(write: Write, read: Read) -> No
 def test_files_with_other_columns_are_an_error(write: Write, read: Read) -> None:
     write("m/a.csv", "user_id\nada\n")
     write("m/b.csv", "user_id,plan\nbob,1\n")
-    with pytest.raises(SourceError, match=r"m/b\.csv and m/a\.csv are read as one, but only one of them has plan"):
+    with pytest.raises(SourceError, match=r"m/b\.csv and m/a\.csv are read together, but only one of them has plan"):
         read(file="m")
 
 
@@ -103,7 +103,7 @@ def test_a_file_that_grows_while_it_is_read_is_an_error(
     rows = rows_of_vip(tmp_path, workspace)
     rows.verify()
     write("vip.csv", "user_id\ncyd\ndan\n")
-    with pytest.raises(SourceError, match=r"vip\.csv was changed while it was read: it is still being written"):
+    with pytest.raises(SourceError, match=r"vip\.csv changed during the read: it is still being written"):
         rows.verify()
 
 

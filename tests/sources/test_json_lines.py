@@ -108,7 +108,7 @@ def test_a_broken_file_is_an_error_with_its_line(content: bytes, place: str, wri
 
 def test_an_array_that_is_cut_off_is_an_error(write: Write, read: Read) -> None:
     write("a.json", '[{"user_id": "ada"}, {"user_id": "bob"}')
-    with pytest.raises(SourceError, match=r"a\.json, record \d: this is no JSON"):
+    with pytest.raises(SourceError, match=r"a\.json, record \d: this is not JSON"):
         read(file="a.json")
 
 

@@ -76,10 +76,10 @@ def test_files_that_are_as_they_are_listed_are_read(
     ("manifest", "says"),
     [
         pytest.param(listed("1.csv"), "members/2.csv isn't listed in members/_manifest", id="one more"),
-        pytest.param(listed("1.csv", "2.csv", "3.csv"), "lists 3.csv, which isn't there", id="one less"),
+        pytest.param(listed("1.csv", "2.csv", "3.csv"), "lists 3.csv, which does not exist", id="one less"),
         pytest.param(
             listed("1.csv", {"name": "2.csv", "bytes": 13}),
-            "members/2.csv has 12 bytes, and members/_manifest says 13",
+            "members/2.csv has 12 bytes, but members/_manifest states 13",
             id="half of one",
         ),
         pytest.param(
@@ -109,7 +109,7 @@ def test_a_file_of_several_that_are_listed_is_read_when_all_are_there(members: P
     write("members/_manifest", listed({"name": "1.csv", "rows": 2}, {"name": "2.csv", "rows": 1}))
     assert read(members.parent, "members/_manifest", file="members/1.csv").manifest_rows == 2
     (members / "2.csv").unlink()
-    with pytest.raises(IncompleteError, match=r"lists 2\.csv, which isn't there"):
+    with pytest.raises(IncompleteError, match=r"lists 2\.csv, which does not exist"):
         read(members.parent, "members/_manifest", file="members/1.csv")
 
 

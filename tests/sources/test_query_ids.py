@@ -157,7 +157,7 @@ def test_to_calculate_with_an_id_a_query_must_say_so(query: str, read: Read) -> 
 
 
 def test_types_that_a_reader_of_json_guesses_are_refused(read: Read) -> None:
-    with pytest.raises(SourceError, match="its user ids come from 'read_json', of whose columns DuckDB guesses"):
+    with pytest.raises(SourceError, match="its user ids come from 'read_json', for which DuckDB guesses types"):
         read(query="select customer as user_id from read_json('codes.jsonl')")
     query = "select customer as user_id from read_json('codes.jsonl', columns = {customer: 'VARCHAR'})"
     assert read(query=query).ids == ["100000", "1e5"]

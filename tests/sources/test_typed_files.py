@@ -72,7 +72,7 @@ def test_a_column_that_parquet_does_not_have_is_an_error(parquet: Parquet, read:
 def test_a_parquet_file_that_is_not_whole_is_an_error(keep: int, parquet: Parquet, read: Read) -> None:
     path = parquet("a.parquet", "select i as user_id from range(1000) r(i)")
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(SourceError, match=r"a\.parquet is not a whole Parquet file"):
+    with pytest.raises(SourceError, match=r"a\.parquet is not a complete Parquet file"):
         read(file="a.parquet")
 
 

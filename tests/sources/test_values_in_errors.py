@@ -35,7 +35,7 @@ POSTGRESQL = {
     "of an enum": ("email::mood", "invalid input value for enum mood: ***"),
     "in a message of a function": (
         "alas(email)",
-        "a function in the database raised an error, whose words are not shown",
+        "a function in the database raised an error; its message is hidden",
     ),
     "none, but a column's name": ("emial", 'column "emial" does not exist LINE 1: select emial'),
     "none, but a hint": ("emial", 'HINT: Perhaps you meant to reference the column "people.email"'),
@@ -91,7 +91,7 @@ QUERIES = {
     "in double quotes": ("date_part(name, now())::text", 'extract specifier "..." not recognized'),
     "out of range": ("phone::bigint::int", "value ... can't be cast because the value is out of range"),
     "without quotes": ("regexp_extract('a', email || '(')", "missing ): ...("),
-    "in a message of its own": ("error(name)", "it raised an error of its own, whose words are not shown"),
+    "in a message of its own": ("error(name)", "it raised its own error; its message is hidden"),
     "none, but a column's name": ("emial", 'Referenced column "emial" not found'),
 }
 
@@ -106,7 +106,10 @@ def test_errors_of_queries_over_files_have_no_value(column: str, words: str, tmp
 
 
 FIRST_ROWS = {
-    "asked by name": ({"file": "people.csv"}, "there is no column 'user_id'. The first row has no names of columns"),
+    "asked by name": (
+        {"file": "people.csv"},
+        "there is no column 'user_id'. The first row has values instead of names of columns",
+    ),
     "asked by SQL": ({"query": "select user_id from 'people.csv'"}, 'Referenced column "user_id" not found'),
     "one of several": ({"file": "*.csv"}, "only one of them has some columns"),
     "twice the same": ({"file": "twice.tsv"}, "the column '...' appears twice"),

@@ -1,4 +1,4 @@
-"""Prepare a driver's connection for reading: it changes nothing, can be stopped, and one odd value costs no row."""
+"""Prepare connections for reading: read-only, stoppable, and tolerant of values that Python does not support."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from audience_sync.sources.base import Unsendable
 from audience_sync.sources.values.json_sql import NOT_UTF_8
 
 _READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "mysql": "SET TRANSACTION READ ONLY"}
-#: What `query_only` of SQLite lets pass, and is more than reading: other files (VACUUM INTO attaches one), settings.
+#: Actions that `query_only` of SQLite allows although they do more than read: other files (VACUUM INTO attaches
+#: one), settings.
 _FORBIDDEN_ACTIONS = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
-#: What full-text tables ask for themselves, or say of the schema.
+#: Pragmas that full-text tables use themselves, or that only describe the schema.
 _ALLOWED_PRAGMAS = {
     "data_version",
     "page_size",
@@ -25,15 +26,18 @@ _ALLOWED_PRAGMAS = {
     "index_list",
     "foreign_key_list",
 }
-#: SQLite's codes of a file that is damaged, or is something else.
+#: SQLite's codes for a file that is damaged, or not a database.
 _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-#: Seconds that a server has to accept the wish to cancel.
+#: Seconds that a server has to accept a request to cancel.
 CANCEL_SECONDS = 2.0
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
-    """What a driver connects with, beyond the URL. A pooler gives each transaction another session, and a prepared
-    statement belongs to one."""
+    """Arguments for connecting, in addition to the URL.
+
+    psycopg prepares no statements: a pooler may give each transaction another session, and a prepared statement
+    belongs to one session.
+    """
     return {"prepare_threshold": None} if url.drivername == "postgresql+psycopg" else {}
 
 
@@ -52,9 +56,9 @@ def prepare(connection: Connection) -> None:
 
 
 def accept_undecodable_texts(connection: Connection) -> None:
-    """From now on a text of SQLite that is not UTF-8 is ``Unsendable``, instead of an error of the whole answer.
+    """Read texts of SQLite that are not UTF-8 as ``Unsendable``, instead of failing the whole answer.
 
-    It costs a call of Python's for every text.
+    This costs one call of a Python function per text.
     """
     driver: Any = connection.connection.driver_connection
     driver.text_factory = _decode_text
@@ -73,13 +77,12 @@ def _authorize(action: int, name: str | None, *_: object) -> int:
 
 
 def is_damaged(error: BaseException) -> bool:
-    """Whether an error of SQLite's driver is about the file, whatever the query."""
+    """Whether an error of SQLite's driver means that the file is damaged."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGE_CODES
 
 
 class Stopper:
-    """Ends what a driver's connection is waiting for, from another thread: first as the driver does it, and where that
-    is of no use, by ending the connection."""
+    """Interrupts a connection from another thread: first by the driver's own way, then by closing its socket."""
 
     def __init__(self) -> None:
         self._driver: Any = None
@@ -103,6 +106,6 @@ class Stopper:
 
 
 def _shut_down_socket(number: int) -> None:
-    """End a connection whose server may not answer any more: whoever waits for it learns of it at once."""
+    """Shut down the socket of a connection whose server may not answer; a waiting thread gets an error at once."""
     with socket.socket(fileno=os.dup(number)) as connection:
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Read PostgreSQL's values that Python has no type for: infinity, years before 1 and after 9999, JSON of any size."""
+"""Read values of PostgreSQL that Python does not support: infinity, years before 1 and after 9999, long JSON."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from psycopg.types.string import TextLoader
 from audience_sync.sources.base import Unsendable
 from audience_sync.sources.values.json_sql import OUT_OF_YEARS, TOO_DEEP, UNREADABLE
 
-#: Types whose loader raises for values that are valid in PostgreSQL.
+#: Types whose loader fails for some values that are valid in PostgreSQL.
 _TIME_TYPES = ("timestamp", "timestamptz", "date")
-#: ... of which PostgreSQL's own words do (24:00:00).
+#: The same, for types that are read as text then (24:00:00).
 _CLOCK_TYPES = ("time", "timetz")
-#: Types that Python has none for: it has no months, and their ends may be infinite or of any year.
+#: Range types, read as text: their bounds may be infinite or of any year.
 _RANGES = ("int4", "int8", "num", "ts", "tstz", "date")
 _RANGE_TYPES = (*(f"{kind}range" for kind in _RANGES), *(f"{kind}multirange" for kind in _RANGES))
 _TIME = re.compile(
@@ -30,14 +30,14 @@ _TIME = re.compile(
     r"(?: (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<part>\d+))?"
     r"(?P<zone>(?P<sign>[+-])(?P<hours>\d\d)(?::(?P<minutes>\d\d))?(?::(?P<seconds>\d\d))?)?)?(?P<bc> BC)?"
 )
-#: The calendar repeats itself after so many years: 146,097 days.
+#: The calendar repeats after 400 years, which have 146,097 days.
 _CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
-#: Python refuses to read longer integers, unless it is asked to.
+#: Python refuses to parse longer integers by default.
 _MAX_INTEGER_DIGITS = 4_000
 
 
 def accept_unsupported_values(connection: Connection[Any]) -> None:
-    """From now on a value that Python can't hold is None or ``Unsendable``, instead of an error of the whole answer."""
+    """Read values that Python does not support as None or ``Unsendable``, instead of failing the whole answer."""
     for name in (*_TIME_TYPES, *_CLOCK_TYPES):
         oid = connection.adapters.types[name].oid
         loader = connection.adapters.get_loader(oid, Format.TEXT)
@@ -52,16 +52,16 @@ def accept_unsupported_values(connection: Connection[Any]) -> None:
 
 
 class _IntervalLoader(TextLoader):
-    """As PostgreSQL writes it: ``1 mon 2 days 03:04:05``."""
+    """Loads an interval as PostgreSQL's text (``1 mon 2 days 03:04:05``), since Python has no months."""
 
-    def load(self, data: Buffer) -> str | None:  # type: ignore[override]  # infinity is no value
+    def load(self, data: Buffer) -> str | None:  # type: ignore[override]  # None for infinity
         text = bytes(data).decode()
         return None if text.lstrip("-") == "infinity" else text
 
 
-def _lenient_loader(loader: Callable[..., Any], odd: Callable[[str], Any]) -> type[Loader]:
+def _lenient_loader(loader: Callable[..., Any], fallback: Callable[[str], Any]) -> type[Loader]:
     class Patient(Loader):
-        """The driver's own loader, and what is to be made of what it refuses."""
+        """The driver's own loader, with a fallback for values that it refuses."""
 
         def __init__(self, oid: int, context: Any = None) -> None:
             super().__init__(oid, context)
@@ -71,13 +71,13 @@ def _lenient_loader(loader: Callable[..., Any], odd: Callable[[str], Any]) -> ty
             try:
                 return self._load(data)
             except Exception:  # psycopg's DataError, and OverflowError of Python's own arithmetic
-                return odd(bytes(data).decode(errors="replace"))
+                return fallback(bytes(data).decode(errors="replace"))
 
     return Patient
 
 
 def unsupported_time(text: str) -> datetime | Unsendable | None:
-    """What a time is that Python can't hold: none, outside of the years, or inside of them once it is in UTC."""
+    """A time that psycopg refuses: None for infinity, the time in UTC, or Unsendable outside of years 1 to 9999."""
     if text.lstrip("-") == "infinity":
         return None
     found = _TIME.fullmatch(text)
@@ -90,7 +90,7 @@ def _time_in_utc(found: re.Match[str]) -> datetime | Unsendable:
         return Unsendable(OUT_OF_YEARS)
     here = {name: int(found[name] or 0) for name in ("month", "day", "hour", "minute", "second")}
     microseconds = int((found["part"] or "0").ljust(6, "0")[:6])
-    # Moved to where Python can reckon, and back.
+    # Compute in years that Python supports, then move back by whole cycles of the calendar.
     cycles = 5 if year < _CYCLE_YEARS else -5
     local = datetime(year + cycles * _CYCLE_YEARS, **here, microsecond=microseconds, tzinfo=UTC)
     offset = timedelta(**{name: int(found[name] or 0) for name in ("hours", "minutes", "seconds")})

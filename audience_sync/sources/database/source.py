@@ -1,4 +1,4 @@
-"""How are snapshots read from a database? By one query, streamed, in a transaction that changes nothing."""
+"""Read snapshots from a database: one streamed query in a read-only transaction."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ from audience_sync.sources.sql_errors import display_path
 from audience_sync.workspace import Workspace
 
 QUERY_NAME = "the query"
-CORRECT_QUERY = "It may be one SELECT and nothing else. Correct it in the config."
+CORRECT_QUERY = "It must be one SELECT and nothing else. Correct it in the config."
 REPLACE_FILE = "Correct the path, or replace the file with a whole copy."
-CORRECT_DATA = "Correct the query in the config, or the data that it meets."
+CORRECT_DATA = "Correct the query in the config, or the data that it reads."
 FETCH_ROWS = 10_000
-#: Rows that the answer of a probe may have.
+#: Maximum number of rows in the answer of a probe.
 MAX_PROBE_ROWS = 1_000
-#: Their drivers read the whole answer before the next statement, however few rows were fetched.
+#: Databases whose drivers read the whole answer before the next statement, even if few rows were fetched.
 _READS_WHOLE_ANSWER = ("mysql", "mariadb")
-#: Both mean psycopg 3, whatever SQLAlchemy's default is.
+#: Both names use psycopg 3, independent of SQLAlchemy's default.
 _POSTGRESQL = ("postgres", "postgresql")
-#: What SQLite's driver says of a text that is not UTF-8.
+#: The message of SQLite's driver about a text that is not UTF-8.
 _UNDECODABLE = "Could not decode to UTF-8"
 
 
 class _UndecodableError(Exception):
-    """The answer has a text that the driver can't read as it is set up."""
+    """The answer has a text that the driver can't decode with its current settings."""
 
 
 class DatabaseSource(Source):
-    """Any database that SQLAlchemy has a URL for; SQLite's paths are relative to the working directory."""
+    """Any database with a URL of SQLAlchemy; SQLite's paths are relative to the working directory."""
 
     def __init__(self, url: str) -> None:
         self._url = _parse_url(url)
@@ -91,11 +91,13 @@ class DatabaseSource(Source):
                 return None
             rows = [repr(tuple(row)) for row in self._ask(connection, "the probe", request.probe)]
         if len(rows) > MAX_PROBE_ROWS:
-            raise SourceError(f"the probe gives more than {MAX_PROBE_ROWS} rows: it is to be cheap. Correct it.")
+            raise SourceError(
+                f"the probe returns more than {MAX_PROBE_ROWS} rows. Write a cheap query that returns a few."
+            )
         return request_fingerprint(request, rows)
 
     def _ask(self, connection: Connection, what: str, query: str) -> Sequence[Any]:
-        """The answer of a cheap query; as a cursor, which on PostgreSQL is one SELECT and nothing else."""
+        """The answer of a cheap query, by a cursor: on PostgreSQL a cursor can only run one SELECT."""
         try:
             answer = connection.execution_options(stream_results=True, no_parameters=True).exec_driver_sql(query)
             rows = answer.fetchmany(MAX_PROBE_ROWS + 1)
@@ -105,7 +107,7 @@ class DatabaseSource(Source):
             raise self._problem(f"{what} failed", error, CORRECT_QUERY, query) from None
 
     def _stale_reason(self, connection: Connection, request: SnapshotRequest) -> str | None:
-        """Why what is there is too old."""
+        """The reason why the data is too old, or None."""
         expected = request.expected
         if expected.since is None or expected.modified is None:
             return None
@@ -115,7 +117,7 @@ class DatabaseSource(Source):
     def _spool(
         self, connection: Connection, workspace: Workspace, request: SnapshotRequest
     ) -> tuple[SnapshotPart, Mapping[str, str]]:
-        """The rows, and the answer's columns."""
+        """The rows, and the columns of the answer with their types."""
         query = request.query or ""
         at_once = request.sample_rows or FETCH_ROWS
         options = {"stream_results": True, "yield_per": at_once, "no_parameters": True}
@@ -126,13 +128,13 @@ class DatabaseSource(Source):
         except SQLAlchemyError as error:
             raise self._problem("the query failed", error, CORRECT_QUERY, query) from None
         if not answer.returns_rows:
-            raise SourceError("the query gives no rows at all: it must be a SELECT. Correct it in the config.")
+            raise SourceError("the query returns no rows: it must be a SELECT. Correct it in the config.")
         columns = _column_types(answer)
         rows = islice(self._rows(answer, query, at_once), request.sample_rows)
         return spool(workspace, QUERY_NAME, list(answer.keys()), rows, request, _unusable_type_error(request)), columns
 
     def _rows(self, answer: CursorResult[Any], query: str, at_once: int) -> Iterator[Row[Any]]:
-        """Raises SourceError where the answer breaks off, with how far it came."""
+        """The rows of the answer. Raises SourceError if it breaks off, with the number of rows before."""
         count = 0
         try:
             for rows in answer.partitions(at_once):
@@ -175,7 +177,7 @@ class DatabaseSource(Source):
             engine.dispose()
 
     def _require_file(self) -> None:
-        # SQLite would create an empty database and say that the table is missing.
+        # SQLite would create an empty database, and then report a missing table.
         name = self._url.database
         if self._url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
             return
@@ -197,8 +199,10 @@ class DatabaseSource(Source):
 
 
 def _limited_answer(connection: Connection, query: str, most: int) -> CursorResult[Any] | None:
-    """The first rows, asked for by SQL where the driver would fetch all of them, now or when its cursor is closed.
-    None where they need not be, or where the database has another SQL."""
+    """The first rows by SQL's LIMIT, for drivers that would fetch all rows, at once or when the cursor is closed.
+
+    None for other drivers, and for databases that refuse this SQL.
+    """
     dialect = connection.dialect
     if dialect.name == "sqlite" or (dialect.supports_server_side_cursors and dialect.name not in _READS_WHOLE_ANSWER):
         return None
@@ -209,7 +213,7 @@ def _limited_answer(connection: Connection, query: str, most: int) -> CursorResu
 
 
 def _column_types(answer: CursorResult[Any]) -> dict[str, str]:
-    """Of types what the driver says; SQLite's says nothing."""
+    """The columns with the types that the driver reports; SQLite's driver reports none."""
     description = answer.cursor.description if answer.cursor else ()
     return {column[0]: generic_type(getattr(column, "type_display", str(column[1] or ""))) for column in description}
 
@@ -218,13 +222,13 @@ def _parse_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):  # ValueError: a port that is not a number
-        # The text itself is not shown: it may hold a password.
+        # The message does not quote the URL: it may contain a password.
         raise SourceError(
             "the database's URL is not one that SQLAlchemy can read (postgresql://user@host:5432/name; the port is a "
             "number). Correct `database:` of the source in the config."
         ) from None
     sqlite = SqliteUrl.parse(text)
-    if sqlite and sqlite.is_file:  # decoded here: SQLAlchemy 2.0 and 2.1 differ in that
+    if sqlite and sqlite.is_file:  # decoded here, since SQLAlchemy 2.0 and 2.1 differ
         return url.set(database=sqlite.path)
     return url.set(drivername="postgresql+psycopg") if url.drivername in _POSTGRESQL else url
 
@@ -232,7 +236,7 @@ def _parse_url(text: str) -> URL:
 def _unusable_type_error(request: SnapshotRequest) -> Callable[[Any], SourceError]:
     def refuse(value: Any) -> SourceError:
         return SourceError(
-            f"{QUERY_NAME}: column {request.user_id!r} has the type {type(value).__name__}, which holds no user ids. "
+            f"{QUERY_NAME}: column {request.user_id!r} has the type {type(value).__name__}, which can't hold user ids. "
             "Choose another column, or cast this one to text."
         )
 

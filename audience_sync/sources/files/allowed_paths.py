@@ -1,4 +1,4 @@
-"""Which files may a run read? Those of the configured sources: nothing that SQL of the config names beside them."""
+"""List the local paths that a run may read: folders of sources and files of entries, nothing else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from audience_sync.sources.storage.resolve_names import file_words
 
 
 def allowed_paths(settings: Settings) -> list[str]:
-    """Folders and files, without links: those of local sources, whatever `file` names outside of them, and where the
-    links in them lead. What is remote is copied into the workspace."""
+    """Real paths: folders of local sources, files that `file` names outside of them, and the targets of links.
+
+    Remote files are copied into the workspace, which is always readable.
+    """
     local = {
         name: source.files for name, source in settings.sources.items() if source.files and "://" not in source.files
     }
@@ -26,7 +28,7 @@ def allowed_paths(settings: Settings) -> list[str]:
 
 
 def _entry_paths(folder: FileLocation, entry: RowsConfig) -> Iterator[str]:
-    """`file` may name a place outside of the folder, a query may not."""
+    """The real paths of an entry's files. `file` may name a path outside of the folder, a query may not."""
     for word in [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or "")):
         if "://" not in word:
             yield from (os.path.realpath(each) for each in folder.paths(word))

@@ -1,9 +1,9 @@
-"""Find the columns of files that become an output column of a query, in DuckDB's own tree of the query.
+"""Find the columns of files that become an output column of a query, in DuckDB's syntax tree.
 
-The tree is what ``json_serialize_sql`` gives. A column's value flows through CTEs, subqueries, joins, unions and
-expressions; the conditions of CASE, filters, partitions and orders choose rows and give no value. What is compared with
-such a column goes with it, so that both sides of a join are of one type. What can't be followed exactly is followed
-too far, never too little.
+The tree is the result of ``json_serialize_sql``. A value flows through CTEs, subqueries, joins, unions and expressions.
+Conditions of CASE, filters, partitions and orders select rows and contribute no value. A column that is compared with
+a found one is found too, so that both sides of a join have the same type. If the exact origin is unclear, the result
+has too many columns, never too few.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from functools import reduce
 from typing import Any
 
 Node = Mapping[str, Any]
-#: A column of a table: both in lower case, as SQL compares them.
+#: Table and column, both in lower case, as SQL compares them.
 Origin = tuple[str, str]
 Origins = frozenset[Origin]
 
 NO_ORIGINS: Origins = frozenset()
-#: The "table" of what DuckDB reads by itself, and guesses types of; the "column" is a table's name, or a function's and
-#: the byte of the query where its call begins.
+#: The "table" of files that DuckDB opens itself, with guessed types. The "column" is a table's name, or a function's
+#: name and the byte of the query at which its call begins.
 GUESSED = ""
-#: Only the first argument of these is a value of the answer.
+#: Functions that return their first argument only.
 _FIRST_ARGUMENT_FUNCTIONS = frozenset(
     {"arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by", "arg_max_null", "arg_min_null"}
 )
 _COUNTING_FUNCTIONS = frozenset(
     {"count", "count_star", "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"}
 ) | {"typeof"}
-#: Arguments of a function that reads files by which a query says the types itself.
+#: Arguments by which a query sets the types that a function reads.
 _TYPE_ARGUMENTS = frozenset({"all_varchar", "columns", "types", "dtypes", "column_types"})
 _GUESSING_FUNCTIONS = ("read_csv", "read_json", "read_ndjson", "sniff_csv")
 _BOOLEAN_EXPRESSIONS = ("COMPARE_", "OPERATOR_NOT", "OPERATOR_IS", "CONJUNCTION")
@@ -37,7 +37,7 @@ _BOOLEAN_EXPRESSIONS = ("COMPARE_", "OPERATOR_NOT", "OPERATOR_IS", "CONJUNCTION"
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """The columns of a table or answer, and what any other name may come from."""
+    """The origins of each column of a table or answer; ``rest`` has the origins of any other name."""
 
     columns: tuple[tuple[str, Origins], ...] = ()
     rest: Origins = NO_ORIGINS
@@ -47,7 +47,7 @@ class Relation:
         return _union([origins for _, origins in self.columns], self.rest)
 
     def column(self, name: str) -> Origins | None:
-        """None where there is no such column."""
+        """The origins of this column, or None if there is no such column."""
         found = [origins for own, origins in self.columns if own == name.lower()]
         return _union(found) if found else None
 
@@ -56,7 +56,7 @@ class Relation:
         return self.rest if found is None else found
 
     def renamed(self, names: Sequence[str]) -> Relation:
-        """The first columns under these names."""
+        """The relation with new names for its first columns."""
         columns = [(name.lower(), self._at(index)) for index, name in enumerate(names)]
         return Relation((*columns, *self.columns[len(names) :]), self.rest)
 
@@ -64,7 +64,7 @@ class Relation:
         return self.columns[index][1] if index < len(self.columns) else self.rest
 
     def union(self, other: Relation) -> Relation:
-        """The columns of two answers put together, by their places."""
+        """The columns of two answers combined by position."""
         longest = max(self.columns, other.columns, key=len)
         columns = [(name, self._at(index) | other._at(index)) for index, (name, _) in enumerate(longest)]
         named = [
@@ -81,7 +81,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a name may mean: tables by what they are called here, CTEs, and the scope around."""
+    """The names at one level of a query: tables by alias, CTEs, column aliases, and the outer scope."""
 
     tables: tuple[tuple[str, Relation], ...] = ()
     ctes: Mapping[str, Relation] = field(default_factory=dict)
@@ -109,8 +109,7 @@ class Scope:
 
 
 def text_columns(tree: Node, tables: Mapping[str, Sequence[str]], ids: Iterable[str], texts: Iterable[str]) -> Origins:
-    """The columns of ``tables`` that become one of the answer's ``ids``, or are passed on unchanged as one of
-    ``texts``."""
+    """The columns of ``tables`` that become one of the answer's ``ids``, or unchanged one of ``texts``."""
     everything = _LineageWalk(tables)
     answer = everything.statement(tree)
     found = _union([answer.origins(name) for name in ids])
@@ -119,7 +118,7 @@ def text_columns(tree: Node, tables: Mapping[str, Sequence[str]], ids: Iterable[
 
 
 def _with_compared(found: Origins, pairs: Sequence[tuple[Origins, Origins]]) -> Origins:
-    """With all that is compared with one of them, and with those."""
+    """The origins with all that are compared with them, directly or indirectly."""
     while more := _union([left | right for left, right in pairs if (left | right) & found]) - found:
         found |= more
     return found
@@ -130,8 +129,7 @@ def _union(some: Iterable[Origins], more: Origins = NO_ORIGINS) -> Origins:
 
 
 class _LineageWalk:
-    """One walk over a tree. ``pairs`` collects what is compared with what. ``only_plain``: a value that an expression
-    makes comes from nowhere."""
+    """One walk over a tree. ``pairs`` collects compared origins. ``only_plain``: an expression has no origins."""
 
     def __init__(self, tables: Mapping[str, Sequence[str]], *, only_plain: bool = False) -> None:
         self._tables = {name.lower(): columns for name, columns in tables.items()}
@@ -205,7 +203,7 @@ class _LineageWalk:
         return Relation(tuple(columns), _union(relation.rest for relation in tables))
 
     def _from_tables(self, ref: Node, scope: Scope) -> Iterator[tuple[str, Relation]]:
-        """The tables, each by what it is called."""
+        """The tables of FROM, each with its alias."""
         if ref.get("type") == "JOIN":
             yield from self._join(ref, scope)
             return
@@ -266,12 +264,12 @@ class _LineageWalk:
         return frozenset({(GUESSED, f"{name} {start}")}) if guesses else NO_ORIGINS
 
     def _all_columns(self, node: Any) -> Origins:
-        """All columns of all tables that are named somewhere in it."""
+        """All columns of all tables that the node names anywhere."""
         names = {each["table_name"].lower() for each in _descendants(node) if each.get("type") == "BASE_TABLE"}
         return frozenset((name, column.lower()) for name in names for column in self._tables.get(name, ()))
 
     def _value(self, item: Node, scope: Scope) -> Origins:
-        """What the value of an expression comes from."""
+        """The origins of an expression's value."""
         kind = str(item.get("class"))
         if kind == "COLUMN_REF":
             return scope.column(item["column_names"])
@@ -305,7 +303,7 @@ class _LineageWalk:
         return _union(self._value(each, scope) for each in arguments)
 
     def _conditions(self, item: Any, scope: Scope) -> None:
-        """Note what is compared with what, in subqueries too."""
+        """Record which origins are compared, in subqueries too."""
         if not isinstance(item, Mapping):
             for each in item if isinstance(item, list) else ():
                 self._conditions(each, scope)
@@ -330,20 +328,20 @@ class _LineageWalk:
 
 
 def _output_name(item: Node) -> str | None:
-    """What a column of an answer is called; None where DuckDB makes a name of the expression."""
+    """The name of an output column; None if DuckDB derives it from the expression."""
     if item.get("alias"):
         return str(item["alias"]).lower()
     return str(item["column_names"][-1]).lower() if item.get("class") == "COLUMN_REF" else None
 
 
 def _argument_name(argument: Node) -> str:
-    """The name of an argument that is given as ``name = value``."""
+    """The name in an argument ``name = value``, or an empty text."""
     left = argument.get("left", {}) if argument.get("class") == "COMPARISON" else {}
     return str(left.get("column_names", [""])[0]).lower()
 
 
 def _children(item: Node) -> Iterator[Node]:
-    """The expressions directly within one."""
+    """The direct child expressions."""
     for part in item.values():
         for each in part if isinstance(part, list) else [part]:
             if isinstance(each, Mapping):

@@ -1,4 +1,4 @@
-"""How do found files become tables? Each by its format, all of one kind, with the same columns."""
+"""Open the files of one entry as tables: all of one format, with the same columns."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from audience_sync.workspace import Workspace, quote_literal
 CSV = (".csv", ".tsv")
 JSON = (".jsonl", ".ndjson", ".json")
 EXCEL = (".xlsx", ".xls")
-#: That a query can use: the type of each is looked for.
+#: Maximum number of columns for a query: each column's type is inferred.
 MAX_COLUMNS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFiles:
-    """Files of one format, with the paths that DuckDB reads: themselves, links, or plain copies."""
+    """Files of one format, with the paths that DuckDB reads: originals, links, or decoded copies."""
 
     found: Sequence[FoundFile]
     paths: Sequence[Path]
@@ -36,13 +36,13 @@ class OpenFiles:
 
     @property
     def display_names(self) -> Mapping[str, str]:
-        """What people call the files, by what DuckDB may call them in an error."""
+        """The displayed names of files by the paths that DuckDB may quote in an error."""
         links = zip(self.paths, self.found, strict=True)
         return {str(name): found.name for path, found in links for name in dict.fromkeys((path, found.path))}
 
     @property
     def partitions(self) -> Sequence[str]:
-        """The columns that folders give to any of them."""
+        """The columns that folders add to any of the files."""
         return list(dict.fromkeys(name for found in self.found for name in found.partitions))
 
     @property
@@ -64,19 +64,19 @@ def _one_format(found: Sequence[FoundFile]) -> str:
     for file in found:
         if not file.name.lower().endswith(SUFFIXES):
             raise SourceError(
-                f"{file.name} has none of the formats that are read here: {', '.join(SUFFIXES)}. "
-                "(.zst is not: a truncated file looks like a whole one.) Write the file in one of them."
+                f"{file.name} has no supported format: {', '.join(SUFFIXES)}. "
+                "(.zst is not supported: a truncated file looks complete.) Write the file in one of these formats."
             )
     if len(suffixes := sorted({file.suffix for file in found})) > 1:
         raise SourceError(
-            f"{found[0].name} and {len(found) - 1} more are read as one, but they have several formats: "
+            f"{found[0].name} and {len(found) - 1} more are read together, but they have several formats: "
             f"{join_names(suffixes)}. Keep one format in a folder, or name the files by a glob (`*{suffixes[0]}`)."
         )
     return suffixes[0]
 
 
 def open_tables(workspace: Workspace, files: OpenFiles, names: Sequence[str]) -> list[Scan]:
-    """Tables (no Excel) that are checked to have those columns, as far as records tell. Raises SourceError."""
+    """Tables with these columns, for formats other than Excel. Raises SourceError if a column is missing."""
     if files.suffix in JSON:
         own = [name for name in names if name not in files.partitions]
         tables = _json_tables(files, own)
@@ -89,10 +89,7 @@ def open_tables(workspace: Workspace, files: OpenFiles, names: Sequence[str]) ->
 
 
 def open_tables_for_sql(workspace: Workspace, files: OpenFiles, sheet: str | None) -> list[Scan]:
-    """Tables with all their columns, none where there are no records; of text and JSON without types.
-
-    Raises SourceError.
-    """
+    """Tables with all columns, untyped for CSV, Excel and JSON; empty if JSON has no records. Raises SourceError."""
     if files.suffix in JSON:
         keys = [key for key in record_keys(workspace, files.paths) if key not in files.partitions]
         _refuse_too_many_columns(files.found[0].name, keys)
@@ -105,7 +102,7 @@ def open_tables_for_sql(workspace: Workspace, files: OpenFiles, sheet: str | Non
 
 
 def with_sql_types(workspace: Workspace, files: OpenFiles, tables: Sequence[Scan], text: Collection[str]) -> list[Scan]:
-    """These tables with types that SQL can reckon with, but for the columns of ``text``, which become user ids."""
+    """The tables with inferred types, except for the columns of ``text``, which become user ids."""
     names = [name for name in tables[0].columns if name not in files.partitions]
     if files.suffix in JSON:
         return with_common_types(workspace, tables, names, text)
@@ -113,7 +110,7 @@ def with_sql_types(workspace: Workspace, files: OpenFiles, tables: Sequence[Scan
 
 
 def _with_partitions(files: OpenFiles, tables: Sequence[Scan]) -> list[Scan]:
-    """The tables with the columns of their files' folders, in the place of their own of the same names."""
+    """The tables with the columns of their folders, which replace columns of the same names."""
     return [
         replace(
             table, columns={**table.columns, **{name: _constant(value) for name, value in found.partitions.items()}}
@@ -129,8 +126,8 @@ def _constant(value: str | None) -> Column:
 def _refuse_too_many_columns(file: str, columns: Collection[str]) -> None:
     if len(columns) > MAX_COLUMNS:
         raise SourceError(
-            f"{file} has {len(columns):,} columns; a query can use at most {MAX_COLUMNS:,}. Write those that are "
-            "wanted, or read it by `file:`."
+            f"{file} has {len(columns):,} columns; a query can use at most {MAX_COLUMNS:,}. Write only the "
+            "columns that you need, or read it by `file:`."
         )
 
 

@@ -1,4 +1,4 @@
-"""How are snapshots read from files? By name, glob or folder, or by SQL over them."""
+"""Read snapshots from files, by name, glob, folder, or SQL over files."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from audience_sync.sources.storage.manifest import manifest_row_count
 from audience_sync.sources.storage.resolve_names import file_words
 from audience_sync.workspace import Workspace
 
-#: Names, and types in plain words.
+#: Names of columns with their generic types.
 Columns = Mapping[str, str]
 
 
 class FilesSource(Source):
-    """A folder of data files: a path, or a URL that fsspec knows.
+    """A folder of data files: a path, or a URL that fsspec supports.
 
-    ``partitions``: ``hive`` where its folders give columns, whatever an entry says.
+    ``partitions``: ``hive`` if its folders add columns, for all entries.
     """
 
     def __init__(self, folder: str | Path, *, partitions: str | None = None) -> None:
@@ -56,7 +56,7 @@ class FilesSource(Source):
         except IncompleteError:
             raise
         except SourceError:
-            # A JSON key may come late, a quote may open nothing: whether it is wrong, the whole file says.
+            # A JSON key may come late, and a quote may end after the sample: only the whole file shows an error.
             return self._read(workspace, replace(request, sample_rows=None))
 
     def _read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
@@ -76,7 +76,7 @@ class FilesSource(Source):
         self._require_ready(request)
         self._manifest_rows(
             workspace, request, answer.found
-        )  # of the files: nobody promised how many rows the answer has
+        )  # checks the files; the manifest has no row count of an answer
         rows = snapshot_rows(workspace, request, [answer.part], answer.errors, unchanged_check(answer.found))
         return replace(rows, columns=answer.columns if request.expected.columns else None)
 
@@ -86,8 +86,8 @@ class FilesSource(Source):
         if self._not_ready_reason(request):
             return None
         folder = self._folder_of(request)
-        asked = replace(request, partitions="hive") if folder.hive else request
-        return request_fingerprint(asked, *(folder.versions(name) for name in _file_names(request)))
+        effective = replace(request, partitions="hive") if folder.hive else request
+        return request_fingerprint(effective, *(folder.versions(name) for name in _file_names(request)))
 
     def _require_ready(self, request: SnapshotRequest) -> None:
         problem = self._not_ready_reason(request)
@@ -101,7 +101,7 @@ class FilesSource(Source):
         folder = self._folder_of(request)
         files = [file for name in _file_names(request) for file in folder.times(name)]
         if not files:
-            return None  # that they are missing is what ``read`` says
+            return None  # ``read`` reports missing files
         return not_ready_reason(expected, files, folder.times(expected.marker) if expected.marker else [])
 
     def _manifest_rows(self, workspace: Workspace, request: SnapshotRequest, found: Sequence[FoundFile]) -> int | None:
@@ -110,20 +110,20 @@ class FilesSource(Source):
 
 
 def _file_names(request: SnapshotRequest) -> list[str]:
-    """What may be files, globs and folders."""
+    """The names of files, globs and folders in a request."""
     return [request.file or ""] if request.query is None else file_words(request.query)
 
 
 def _read_parts(
     workspace: Workspace, files: OpenFiles, request: SnapshotRequest
 ) -> tuple[list[SnapshotPart], Columns | None]:
-    """The parts of the snapshot, and the columns that the files have, where they are expected."""
+    """The parts of the snapshot, and the files' columns if they are expected."""
     if files.suffix in EXCEL:
         return _read_excel(workspace, files, request)
     try:
         tables = open_tables(workspace, files, wanted_columns(request))
         for table in tables:
-            snapshot_part(table, request)  # a column that is missing is said before anything is read
+            snapshot_part(table, request)  # report a missing column before reading
         typed = _infer_trait_types(workspace, tables, request, files.partitions)
         columns = _column_types(workspace, files, typed[0]) if request.expected.columns else None
         return [snapshot_part(table, request) for table in typed], columns
@@ -132,7 +132,7 @@ def _read_parts(
 
 
 def _column_types(workspace: Workspace, files: OpenFiles, table: Scan) -> Columns:
-    """Of JSON the keys of all records: their types differ from record to record."""
+    """The columns with types; for JSON the keys of all records without types, which differ between records."""
     if files.suffix in JSON:
         return dict.fromkeys(record_keys(workspace, files.paths), "") | dict.fromkeys(files.partitions, "text")
     return {name: generic_type(column.type) for name, column in table.columns.items()}
@@ -141,16 +141,16 @@ def _column_types(workspace: Workspace, files: OpenFiles, table: Scan) -> Column
 def _infer_trait_types(
     workspace: Workspace, tables: Sequence[Scan], request: SnapshotRequest, partitions: Collection[str]
 ) -> list[Scan]:
-    """CSV tables with the types of the trait columns whose type nobody says."""
-    said = {trait.column for trait in request.traits.values() if trait.type or trait.is_id}
-    said |= {request.user_id, request.name or request.user_id}
-    said |= set(partitions)
-    guessed = {
+    """The tables with inferred types of trait columns, where the config sets no type."""
+    typed = {trait.column for trait in request.traits.values() if trait.type or trait.is_id}
+    typed |= {request.user_id, request.name or request.user_id}
+    typed |= set(partitions)
+    untyped = {
         trait.column
         for key, trait in request.traits.items()
-        if trait.column not in said and not stays_text(key) and not stays_text(trait.column)
+        if trait.column not in typed and not stays_text(key) and not stays_text(trait.column)
     }
-    return infer_types(workspace, tables, sorted(guessed), lambda name: tuple(Kind))
+    return infer_types(workspace, tables, sorted(untyped), lambda name: tuple(Kind))
 
 
 def _read_excel(
@@ -165,13 +165,13 @@ def _read_excel(
 
 
 def unchanged_check(found: Sequence[FoundFile]) -> Callable[[], None]:
-    """A check that the files are as they were when they were found."""
+    """A check that the files have not changed since they were found; it raises SourceError."""
 
     def unchanged() -> None:
         for file in found:
             if file.current_state() != file.state:
                 raise SourceError(
-                    f"{file.name} was changed while it was read: it is still being written. Nothing of it was used. "
+                    f"{file.name} changed during the read: it is still being written. Nothing of it was used. "
                     "Write it under another name and rename it when it is complete, and run again."
                 )
 

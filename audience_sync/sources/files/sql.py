@@ -1,7 +1,7 @@
-"""How does SQL see the files of a folder? As views of their very names, with types that lose nothing.
+"""Run a query over files: each file is a view of the same name, with types that lose nothing.
 
-DuckDB would open ``'orders.csv'`` by itself and make 7 of an id ``007``; a view of that name comes first. Each
-read has a schema of its own, and a view finds its names in its schema, so that reads don't meet.
+DuckDB would open ``'orders.csv'`` itself and turn the id ``007`` into 7; a view of that name has priority. Each read
+has a separate schema, so that the views of several reads don't conflict.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _FILE_FUNCTION = re.compile(
     rf"(\b(?:read_\w+|parquet_\w+|sniff_csv|glob)\s*\(\s*)({_STRING_LITERAL}|\[\s*{_STRING_LITERAL}(?:\s*,\s*{_STRING_LITERAL})*\s*\])",
     re.IGNORECASE,
 )
-#: The functions that give a file's content as one value.
+#: Functions that return a file's content as one value.
 _READS_WHOLE_FILE = re.compile(r"read_(text|blob)\b", re.IGNORECASE)
-#: Whoever asks DuckDB's own functions for folders' values gets the files by their own paths.
+#: A query with this option of DuckDB's functions gets the original paths, which have the folders' values.
 _USES_HIVE_OPTION = re.compile(r"\bhive_partitioning\b", re.IGNORECASE)
 _PARENTHESIS = re.compile(rb"[()]|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 _RAISES_ERROR = re.compile(r"\berror\s*\(", re.IGNORECASE)
@@ -61,7 +61,7 @@ _NOT_REPEATABLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """``columns``: those of the answer, with their types in plain words."""
+    """The answer of a query. ``columns``: the answer's columns with their generic types."""
 
     part: SnapshotPart
     errors: ScanErrors
@@ -70,12 +70,12 @@ class QueryResult:
 
 
 def is_repeatable(query: str) -> bool:
-    """Whether the same files surely give the same answer: no clock, no chance, no files but the views'."""
+    """Whether the same files surely give the same answer: no clock, no randomness, no files outside of views."""
     return not _NOT_REPEATABLE.search(query)
 
 
 def query_rows(workspace: Workspace, folder: FileLocation, request: SnapshotRequest) -> QueryResult:
-    """Raises SourceError with the place in the query, or the file, that is wrong."""
+    """Open the query's files and create a view of its answer. Raises SourceError with the position or the file."""
     query = _resolve_function_paths(request.query or "", folder, workspace)
     schema = workspace.name("query")
     workspace.run(f"create schema {schema}")
@@ -106,7 +106,7 @@ def query_rows(workspace: Workspace, folder: FileLocation, request: SnapshotRequ
 def _find_text_columns(
     workspace: Workspace, query: str, tables: Mapping[str, Sequence[str]], request: SnapshotRequest
 ) -> Origins:
-    """The files' columns that become user ids, names or texts; none of a query that is no SELECT, and is refused."""
+    """The files' columns that become user ids, names or texts; empty for a query that is not a SELECT."""
     ids = [request.user_id, *([request.name] if request.name else [])]
     ids += [trait.column for trait in request.traits.values() if trait.is_id]
     texts = [
@@ -119,7 +119,7 @@ def _find_text_columns(
 
 
 def _read_csv_as_text(query: str, read_by: Sequence[str]) -> str:
-    """The query with ``all_varchar`` for the calls of ``read_csv`` that ids come from: it guesses types of the rows."""
+    """The query with ``all_varchar`` in calls of ``read_csv`` that ids come from, which would guess types otherwise."""
     text = query.encode()
     starts = sorted((int(name.split()[1]) for name in read_by if name.startswith("read_csv")), reverse=True)
     for start in starts:
@@ -129,7 +129,7 @@ def _read_csv_as_text(query: str, read_by: Sequence[str]) -> str:
 
 
 def _closing_parenthesis(text: bytes, start: int) -> int:
-    """Where the call that begins there has its last parenthesis."""
+    """The position of the closing parenthesis of the call at ``start``."""
     depth = 0
     for part in _PARENTHESIS.finditer(text, start):
         depth += {b"(": 1, b")": -1}.get(part[0], 0)
@@ -140,15 +140,15 @@ def _closing_parenthesis(text: bytes, start: int) -> int:
 
 def _guessed_types_error(read_by: str) -> SourceError:
     return SourceError(
-        f"the query: its user ids come from {read_by!r}, of whose columns DuckDB guesses the types from the rows, so "
-        "that ids may not be as they are written. Nothing of it was used. Name the file as a table "
-        "(`from 'users.jsonl'`), or give the function `columns = ...`."
+        f"the query: its user ids come from {read_by!r}, for which DuckDB guesses types from the rows, so ids may "
+        "differ from the file. Nothing of it was used. Name the file as a table (`from 'users.jsonl'`), or pass "
+        "`columns = ...` to the function."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenedWord:
-    """Files that a query names by one word, as tables without guessed types."""
+    """The files that one quoted word of a query means, as tables without inferred types."""
 
     word: str
     files: OpenFiles
@@ -157,10 +157,10 @@ class _OpenedWord:
 
 
 class Views:
-    """The views of one read; those for words that are no files are left out.
+    """The views of one read, one for each word of the query that means files.
 
-    ``headless``: the first row of one holds values, no names. ``texts``: columns that are text since they become ids.
-    ``marks``: what the files' texts may have in them.
+    ``headless``: one file has values instead of names in its first row. ``texts``: columns that are text because they
+    become ids. ``placeholders``: those that the files' texts may contain.
     """
 
     def __init__(self, workspace: Workspace, folder: FileLocation, request: SnapshotRequest, schema: str) -> None:
@@ -174,12 +174,12 @@ class Views:
 
     @property
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """By file what SQL calls its columns."""
+        """The SQL names of columns, by file."""
         return {each.word: list(each.names.values()) for each in self._opened}
 
     def open(self, word: str) -> None:
         if not self._folder.holds(word):
-            return  # the database refuses it, with its place in the query
+            return  # DuckDB refuses it, with its position in the query
         found = self._folder.find_any(word, self._workspace)
         if not found:
             return
@@ -194,16 +194,18 @@ class Views:
         except duckdb.Error as error:
             raise files.errors.explain(error) from None
         self.placeholders = tuple(
-            dict.fromkeys([*self.placeholders, *(mark for table in tables for mark in table.placeholders)])
+            dict.fromkeys(
+                [*self.placeholders, *(placeholder for table in tables for placeholder in table.placeholders)]
+            )
         )
         if not tables:
-            raise SourceError(f"{word} has no records, so that a query can't know its columns. Is it complete?")
+            raise SourceError(f"{word} has no records, so its columns are unknown. Is it complete?")
         names = list(tables[0].columns)
         self.headless |= looks_like_data(names)
         self._opened.append(_OpenedWord(word, files, tables, _sql_names(names)))
 
     def create(self, texts: Origins) -> None:
-        """With types, but for the columns of ``texts``."""
+        """Create the views, with inferred types except for the columns of ``texts``."""
         for each in self._opened:
             text = [name for name, own in each.names.items() if (each.word.lower(), own.lower()) in texts]
             self.texts += [name for name in text if name not in self.texts]
@@ -225,8 +227,7 @@ class Views:
 
 
 def _sql_names(names: Sequence[str]) -> Mapping[str, str]:
-    """What SQL calls the columns. Names that differ in case only are one to it: each of them gets a number, so that
-    a query can't mean one and get the other."""
+    """The SQL names of columns. Names that differ only in case are equal in SQL, so each of them gets a number."""
     times = Counter(name.lower() for name in names)
     used = set(times)
     found: dict[str, str] = {}
@@ -245,7 +246,7 @@ def _select(table: Scan, names: Mapping[str, str]) -> str:
 
 
 def _resolve_function_paths(query: str, folder: FileLocation, workspace: Workspace) -> str:
-    """Names in ``read_csv('...')`` and its like mean what they do in ``file:``, in the source's folder too."""
+    """The query with resolved paths in ``read_csv('...')`` and similar functions, relative to the source's folder."""
 
     def paths(name: str, *, listed: bool, is_whole: bool) -> list[str]:
         if "://" in name:
@@ -259,7 +260,7 @@ def _resolve_function_paths(query: str, folder: FileLocation, workspace: Workspa
 
     def argument(match: re.Match[str]) -> str:
         listed = not match[1].lower().startswith("glob") and not _USES_HIVE_OPTION.search(query)
-        # DuckDB takes a missing file for no rows there, which would mean that everyone left.
+        # For a missing file, DuckDB returns no rows here, and every member would leave.
         is_whole = listed and bool(_READS_WHOLE_FILE.match(match[1]))
         names = [text[1:-1].replace("''", "'") for text in re.findall(_STRING_LITERAL, match[2])]
         found = [quote_literal(path) for name in names for path in paths(name, listed=listed, is_whole=is_whole)]

@@ -1,1 +1,1 @@
-"""Which formats can files have? One module each: where its rows are, in DuckDB's words."""
+"""Turn a file of each format into a scan of DuckDB; one module per format."""

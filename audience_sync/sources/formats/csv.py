@@ -1,4 +1,4 @@
-"""How is a CSV or TSV file read? As text, every cell as written; a blank line is no row."""
+"""Read CSV and TSV files as text, every cell as written; blank lines are skipped."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from audience_sync.sources.rows.scan import Column, Scan, refuse_duplicates
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.workspace import LINE_BYTES, Workspace, quote_literal
 
-#: Bytes of it in which the delimiter is looked for.
+#: Bytes at the start of a file that may contain the header.
 MAX_HEADER_BYTES = 1 << 20
 MAX_COLUMNS = 10_000
 DELIMITERS = (",", ";", "\t", "|")
-#: Quotes open at the start of a cell only; a quoted cell may hold line ends.
+#: A quote opens only at the start of a cell; a quoted cell may contain line ends.
 _RECORD = re.compile(r'(?:(?:\A|(?<=[,;\t|]))"[^"]*(?:""[^"]*)*"|[^\r\n])*')
 _QUOTED = re.compile(r'(?:\A|(?<=[,;\t|]))"[^"]*(?:""[^"]*)*"')
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
-#: How Excel is told the separator.
+#: The line by which a file states its separator for Excel.
 _SEPARATOR_LINE = re.compile(r'(?:sep=(.)|"sep=(.)")[,;\t|]*(\r\n|\n|\r|\Z)', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first record: the columns' names, the delimiter, and the header as it stands in the file.
+    """The first record: the columns' names, the delimiter, and the header's text in the file.
 
-    ``before`` counts the bytes of a line ``sep=;``, ``end`` is the line end.
+    ``before`` is the size in bytes of a line ``sep=;``; ``end`` is the line end.
     """
 
     names: Sequence[str]
@@ -50,12 +50,12 @@ class Header:
 
     @property
     def is_plain(self) -> bool:
-        """Whether DuckDB finds the rows: it takes the first line end, also one within quotes, for that of all lines."""
+        """Whether DuckDB reads this header: it uses the first line end, even within quotes, for all lines."""
         return not self.before and not _LINE_END.search(self.text)
 
 
 def csv_table(workspace: Workspace, found: FoundFile, path: Path) -> Scan:
-    """``path`` is the plain file. Raises SourceError where the header can't be used, or a line is too long."""
+    """``path`` is the decoded file. Raises SourceError for an invalid header or a line that is too long."""
     _refuse_long_lines(found, path)
     header = _read_header(found, path)
     columns = {name: Column(f"c{index}", "VARCHAR") for index, name in enumerate(header.names) if name}
@@ -68,7 +68,7 @@ def csv_table(workspace: Workspace, found: FoundFile, path: Path) -> Scan:
 
 
 def _with_plain_header(workspace: Workspace, path: Path, header: Header) -> tuple[Path, int]:
-    """A copy with the names in one line, and the number of lines before it that keep the lines' numbers."""
+    """A copy with a one-line header, and the number of lines before it, which keep line numbers unchanged."""
     copy, end = workspace.path("-header.csv"), header.end or "\n"
     lines = len(_LINE_END.findall(header.text)) + (1 if header.before else 0)
     plain = header.delimiter.join(f"c{index}" for index in range(len(header.names)))
@@ -80,25 +80,25 @@ def _with_plain_header(workspace: Workspace, path: Path, header: Header) -> tupl
 
 
 def _has_repeated_header(path: Path, header: Header, skipped: int) -> bool:
-    """Whether the header may stand again among the rows, as in files that were put together: a line begins like it."""
+    """Whether a line begins like the header, as in files that were concatenated."""
     wanted = [form.encode() for form in _header_beginnings(header)]
     kept = max(map(len, wanted))
-    words = (
+    needles = (
         [header.names[0].encode()] if header.names[0] and not header.before else wanted
-    )  # rare: one search, not four
+    )  # rare in data: one search instead of four
     with path.open("rb") as file:
         file.seek(0 if skipped else max(header.size - 1, 0))
         before = b""
         while chunk := file.read(1 << 20):  # bytes are searched far faster than a mapped file
             before += chunk
-            if any(word in before for word in words) and any(form in before for form in wanted):
+            if any(needle in before for needle in needles) and any(form in before for form in wanted):
                 return True
             before = before[-kept:]
     return any(form in before + header.end.encode() for form in wanted)
 
 
 def _header_beginnings(header: Header) -> set[str]:
-    """How a line begins that may be the header again, or its line `sep=;`: with what ends the line before."""
+    """The beginnings of a line that may repeat the header or its line `sep=;`, with the line end before it."""
     first, end = header.names[0], header.end or "\n"
     if not first:
         return {header.text, header.delimiter.join(header.names)}
@@ -112,14 +112,14 @@ def _header_beginnings(header: Header) -> set[str]:
 
 
 def _without_repeated_headers(table: Scan, header: Header) -> Scan:
-    """No value comes from a row that is the header word for word, a byte order mark aside, or is its line `sep=;`."""
-    mark = "chr(65279)"
+    """The table without values from rows that repeat the header (with or without byte order mark) or `sep=;`."""
+    placeholder = "chr(65279)"
     again = " and ".join(
-        f"coalesce({f'ltrim(c{index}, {mark})' if index == 0 else f'c{index}'}, '') = {quote_literal(name)}"
+        f"coalesce({f'ltrim(c{index}, {placeholder})' if index == 0 else f'c{index}'}, '') = {quote_literal(name)}"
         for index, name in enumerate(header.names)
     )
     if header.before and len(header.names) == 2:
-        again = f"({again}) or (coalesce(lower(ltrim(c0, {mark})), '') = 'sep=' and c1 is null)"
+        again = f"({again}) or (coalesce(lower(ltrim(c0, {placeholder})), '') = 'sep=' and c1 is null)"
     columns = {
         name: Column(f"case when not ({again}) then {column.sql} end", column.type)
         for name, column in table.columns.items()
@@ -128,7 +128,7 @@ def _without_repeated_headers(table: Scan, header: Header) -> Scan:
 
 
 def _refuse_long_lines(found: FoundFile, path: Path) -> None:
-    """DuckDB takes none either; but a last one of more than 32 MB it passes over without a word."""
+    """DuckDB refuses long lines too, but silently skips a last line of more than 32 MB."""
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as text:
         start = 0
         while len(text) - start > LINE_BYTES:
@@ -150,15 +150,15 @@ def _read_header(found: FoundFile, path: Path) -> Header:
     before = separator.end() if separator else 0
     text = _RECORD.match(start[before:])[0]  # type: ignore[index]  # it matches any text
     end = _LINE_END.match(start, before + len(text))
-    said = (separator[1] or separator[2]) if separator else None
-    delimiter = said or ("\t" if found.suffix == ".tsv" else _delimiter(text))
+    stated = (separator[1] or separator[2]) if separator else None
+    delimiter = stated or ("\t" if found.suffix == ".tsv" else _delimiter(text))
     names = _column_names(found, text, delimiter)
     size = len(start[:before].encode())
     return Header(names, delimiter, text, size, end[0] if end else "")
 
 
 def _delimiter(header: str) -> str:
-    """The one most often met outside of quotes."""
+    """The most frequent delimiter outside of quotes."""
     counts = Counter(_QUOTED.sub("", header))
     return max(DELIMITERS, key=lambda delimiter: counts[delimiter])
 
@@ -171,11 +171,11 @@ def _column_names(found: FoundFile, text: str, delimiter: str) -> list[str]:
             f"{found.name}, line 1: the header's quotes are broken. Nothing of it was used. Write it again."
         ) from None
     if not any(header):
-        raise SourceError(f"{found.name}, line 1 is blank: the columns' names must be there. Nothing of it was used.")
+        raise SourceError(f"{found.name}, line 1 is blank: it must have the columns' names. Nothing of it was used.")
     if len(header) > MAX_COLUMNS:
         raise SourceError(
             f"{found.name} has {len(header):,} columns; at most {MAX_COLUMNS:,} are read. Nothing of it was used. "
-            "Write those that are wanted."
+            "Write only the columns that you need."
         )
     refuse_duplicates(f"{found.name}, line 1", header)
     return header
@@ -189,5 +189,5 @@ def _scan(path: Path, delimiter: str, width: int, skipped: int) -> str:
         f" hive_partitioning = false, skip = {skipped}"
     )
     rows = f"read_csv({quote_literal(str(path))}, {options}"
-    # With one column, DuckDB takes a blank line for an unquoted empty value.
+    # With one column, DuckDB reads a blank line as an unquoted empty value.
     return f"{rows})" if width > 1 else f"(from {rows}, allow_quoted_nulls = false) where c0 is not null)"

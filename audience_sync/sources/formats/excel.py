@@ -1,4 +1,4 @@
-"""How is an Excel workbook read? By pandas, each cell as it is: text stays text."""
+"""Read Excel workbooks with pandas, without converting cells: text stays text."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from audience_sync.sources.rows.scan import did_you_mean, join_names, refuse_dup
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.values.user_ids import LARGEST_WHOLE_DOUBLE
 
-#: Of a workbook, unpacked.
+#: Maximum size of an unpacked workbook.
 MAX_BYTES = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The names of the first row, and the rows below; a blank row is none."""
+    """The header in the first row, and the rows below without blank ones."""
 
     header: list[str]
     rows: list[tuple[Any, ...]]
 
     def with_partitions(self, partitions: Mapping[str, str | None]) -> Sheet:
-        """With the columns of the file's folders, in the place of those of the same names."""
+        """The sheet with the columns of its folders, which replace columns of the same names."""
         if not partitions:
             return self
         own = ["" if name in partitions else name for name in self.header]
@@ -34,7 +34,7 @@ class Sheet:
 
 
 def read_sheet(found: FoundFile, sheet: str | None) -> Sheet:
-    """A sheet (default: the first), whole in memory: Excel ends at 1,048,576 rows. Raises SourceError."""
+    """A sheet (default: the first visible one), loaded into memory: Excel allows 1,048,576 rows. Raises SourceError."""
     import pandas
 
     _refuse_large(found)
@@ -54,7 +54,7 @@ def read_sheet(found: FoundFile, sheet: str | None) -> Sheet:
 
 
 def _refuse_large(found: FoundFile) -> None:
-    """Of a zipped workbook what it unpacks to counts. What is no workbook at all is said by whoever reads it."""
+    """Raise SourceError for a workbook that is too large when unpacked; other files are left to the reader."""
     size = found.path.stat().st_size
     with suppress(zipfile.BadZipFile), zipfile.ZipFile(found.path) as packed:
         size = sum(part.file_size for part in packed.infolist())
@@ -66,12 +66,12 @@ def _refuse_large(found: FoundFile) -> None:
 
 
 def _visible_sheets(book: Any) -> list[str]:
-    """The sheets that a person sees who opens the workbook."""
+    """The names of the sheets that are not hidden."""
     return [each.name for each in book.sheets_metadata if str(each.visible).endswith(".Visible")]
 
 
 def _choose_sheet(file: str, names: list[str], visible: list[str], sheet: str | None) -> str:
-    """A hidden sheet is read where the config names it."""
+    """The name of the sheet to read. A hidden sheet is read only if the config names it."""
     if sheet is None:
         first = next((name for name in names if name in visible), None)
         if first is None:
@@ -89,18 +89,18 @@ def _choose_sheet(file: str, names: list[str], visible: list[str], sheet: str | 
 def _sheet(file: str, rows: Iterator[tuple[Any, ...]]) -> Sheet:
     header = [str(cell).strip() if cell is not None else "" for cell in next(rows, ())]
     if not any(header):
-        raise SourceError(f"{file}: the first row is blank: the columns' names must be there. Nothing of it was used.")
+        raise SourceError(f"{file}: the first row is blank: it must have the columns' names. Nothing of it was used.")
     refuse_duplicates(file, header)
     cells = (tuple(_cell_value(cell) for cell in row) for row in rows)
     return Sheet(header, [row for row in cells if any(cell is not None for cell in row)])
 
 
 def _cell_value(cell: Any) -> Any:
-    """An empty cell is no value; pandas' own types become Python's."""
+    """The cell as a value of Python; None for an empty cell."""
     if cell is None or cell == "" or cell != cell:
         return None
     if isinstance(cell, int) and abs(cell) > LARGEST_WHOLE_DOUBLE:
-        return float(cell)  # as Excel has it: pandas makes integers of whole numbers, and digits that were never there
+        return float(cell)  # as in Excel: pandas makes an integer of it, with digits that were never there
     if isinstance(cell, datetime) and hasattr(cell, "to_pydatetime"):
         return cell.to_pydatetime()
     return cell.item() if hasattr(cell, "item") and not isinstance(cell, (datetime, time)) else cell

@@ -1,4 +1,4 @@
-"""How are JSON lines (or one JSON array) read? Each value as JSON, so that every digit and quote survives."""
+"""Read JSON lines, or one JSON array: each value as JSON, so that every digit and quote survives."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER
 from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
-#: DuckDB's words for a record that is no object.
+#: DuckDB's message about a record that is not an object.
 NOT_OBJECT_ERROR = "JSON transform error"
-#: Columns in one statement: each has memory of its own for regular expressions, beside what DuckDB counts.
+#: Columns per statement: each needs memory for regular expressions, in addition to what DuckDB counts.
 MAX_COLUMNS_PER_QUERY = 30
-#: Bytes of a record: DuckDB's own limit, and no less than its reader likes.
+#: Bytes of a record: DuckDB's limit, and the minimum for its reader.
 MAX_OBJECT_BYTES, MIN_OBJECT_BYTES = 16_777_216, 65_536
 _WHOLE_NUMBERS = {"UBIGINT", "BIGINT", "LONGER"}
-#: HUGEINT holds any integer of that many digits.
+#: Integers of up to 38 digits, which HUGEINT can hold.
 _INTEGER_PATTERN = "'-?[0-9]{1,38}'"
 
 
 def json_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
-    """Whether the names are there, only the records can tell: ``check_columns``."""
+    """A table with these columns; ``check_columns`` checks that the records have them."""
     columns = ", ".join(f"{quote_literal(name)}: 'JSON'" for name in names or ("-",))
-    # Records: with one column, DuckDB would take a line that is no object for that column's value.
+    # `records`: with one column, DuckDB would read a line that is not an object as that column's value.
     options = (
         f"auto_detect = false, format = '{_format(path)}', records = 'true', columns = {{{columns}}},"
         f" hive_partitioning = false, {_object_size(path)}"
@@ -50,7 +50,7 @@ def _placeholders(path: Path) -> tuple[str, ...]:
 
 
 def _case_sensitive_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
-    """Names that differ in case only are one for DuckDB's tables, and two for its JSON."""
+    """A table for names that differ only in case: equal in DuckDB's tables, different in its JSON."""
     keys = "json_keys(json)"
     problem = (
         f"case when json_type(json) <> 'OBJECT' then error('{NOT_OBJECT_ERROR}')"
@@ -76,8 +76,10 @@ def _objects(path: Path) -> str:
 
 
 def _object_size(path: Path) -> str:
-    """The largest record there may be: DuckDB has two buffers of that size for each file and thread, of 16 MB if it
-    is not asked for less, and no file has a record larger than itself."""
+    """The option for the largest possible record: no record is larger than its file.
+
+    DuckDB allocates two buffers of this size per file and thread, by default of 16 MB each.
+    """
     return f"maximum_object_size = {min(max(path.stat().st_size, MIN_OBJECT_BYTES), MAX_OBJECT_BYTES)}"
 
 
@@ -87,13 +89,13 @@ def _format(path: Path) -> str:
 
 
 def record_keys(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
-    """All keys of all records, in alphabetical order; reads the whole files."""
+    """The keys of all records, in alphabetical order; this reads all files completely."""
     records = " union all ".join(f"select json_keys(json) as keys from {_objects(path)}" for path in paths)
     return [key for (key,) in workspace.all(f"select distinct unnest(keys) as key from ({records}) order by key")]
 
 
 def check_columns(workspace: Workspace, tables: Sequence[Scan], paths: Sequence[Path], names: Sequence[str]) -> None:
-    """Raises SourceError for a name that no record of the files has, where there are records."""
+    """Raise SourceError for a name that no record has, if there are records."""
     unseen = [name for name in names if not _any_value(workspace, tables, name)]
     if not unseen or not _any_record(workspace, [table.scan for table in tables]):
         return
@@ -115,9 +117,9 @@ def _any_record(workspace: Workspace, scans: Sequence[str]) -> bool:
 def with_common_types(
     workspace: Workspace, tables: Sequence[Scan], names: Sequence[str], text: Collection[str]
 ) -> list[Scan]:
-    """Those columns with the types that all their values have, for SQL; JSON where they differ.
+    """The tables with a type for each of these columns: the type of all its values, or JSON if they differ.
 
-    The columns of ``text`` are text, also where they hold whole numbers: they become user ids.
+    Whole numbers in the columns of ``text`` become text too, since these become user ids.
     """
     found: dict[str, Sequence[str] | None] = {}
     for some in batched(names, MAX_COLUMNS_PER_QUERY):
@@ -143,7 +145,7 @@ def _select_values(table: Scan, names: Sequence[str]) -> str:
 
 
 def _json_kind(column: str) -> str:
-    # DuckDB calls integers beyond 64 bits doubles, though it keeps their digits.
+    # DuckDB reports integers of more than 64 bits as doubles, although it keeps their digits.
     text = f"cast({column} as VARCHAR)"
     big = f"case when regexp_full_match({text}, {_INTEGER_PATTERN}) then 'BIGINT'"
     longer = "when regexp_full_match(" + text + ", '-?[0-9]+') then 'LONGER' else 'DOUBLE' end"
@@ -151,7 +153,7 @@ def _json_kind(column: str) -> str:
 
 
 def _common_type(kinds: set[str], *, is_id: bool) -> str:
-    """The DuckDB type that values of these kinds have together."""
+    """The common DuckDB type of values of these kinds."""
     if is_id:
         return "VARCHAR" if kinds in ({"VARCHAR"}, set()) or kinds <= _WHOLE_NUMBERS else "JSON"
     types = {_TYPES.get(kind, "JSON") for kind in kinds}
@@ -165,7 +167,7 @@ def _typed_column(json: str, duckdb_type: str) -> Column:
 
 
 def invalid_line(path: str) -> int | None:
-    """The first line that is no JSON of a file of JSON lines."""
+    """The number of the first invalid line of a file of JSON lines, or None."""
     if _format(Path(path)) == "array":
         return None
     with open(path, "rb") as file:
@@ -177,7 +179,7 @@ def invalid_line(path: str) -> int | None:
 
 def _is_json(line: bytes) -> bool:
     try:
-        # Half a surrogate pair passes as JSON, and not as text.
+        # Half of a surrogate pair is valid in JSON, but not as text.
         json.dumps(json.loads(line.decode()), ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return False

@@ -1,4 +1,4 @@
-"""How is a Parquet file read? With the types it has."""
+"""Read Parquet files with their own types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 
 def parquet_table(workspace: Workspace, found: FoundFile, file: Path) -> Scan:
-    """Raises SourceError where the file is not whole, or two of its columns have one name."""
+    """A table of the file. Raises SourceError for an incomplete file, and for duplicate names of columns."""
     path = quote_literal(str(file))
     scan = f"read_parquet({path}, hive_partitioning = false)"
     try:
@@ -22,13 +22,13 @@ def parquet_table(workspace: Workspace, found: FoundFile, file: Path) -> Scan:
     except duckdb.Error as error:
         raise ScanErrors({str(file): found.name, str(found.path): found.name}).explain(error) from None
     refuse_duplicates(found.name, names)
-    # DuckDB renames one of two columns whose names differ in case only: their order is the file's.
+    # DuckDB renames one of two columns whose names differ only in case, but keeps the file's order.
     columns = {name: Column(quote_identifier(row[0]), row[1]) for name, row in zip(names, described, strict=True)}
     return Scan(found.name, scan, columns)
 
 
 def _column_names(workspace: Workspace, path: str) -> list[str]:
-    """The columns as the file calls them: DuckDB renames doubles where it reads the rows."""
+    """The columns' names in the file: DuckDB renames duplicates when it reads rows."""
     rows = workspace.all(f"select name, coalesce(num_children, 0) from parquet_schema({path})")
     return _top_names(rows)
 
@@ -43,7 +43,7 @@ def _top_names(rows: list[tuple[str, int]]) -> list[str]:
 
 
 def _index_after(rows: list[tuple[str, int]], index: int) -> int:
-    """The place behind a column and all that it is made of."""
+    """The index after a column and all its nested columns."""
     children = rows[index][1]
     index += 1
     for _ in range(children):

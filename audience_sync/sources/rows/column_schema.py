@@ -1,4 +1,4 @@
-"""Which columns has a source, and of which types? In plain words, so that an integer of another width is the same."""
+"""Compare columns and types of snapshots, by generic types: an integer of another width is the same type."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from audience_sync.sources.rows.scan import join_names, looks_like_data
 
-#: What the names of types begin with, in DuckDB and in databases.
+#: Beginnings of type names in DuckDB and in databases.
 _PLAIN = (
     (re.compile(r"u?(tiny|small|big|huge)?int(eger|\d)?\b|float|double|real|decimal|numeric|number"), "number"),
     (re.compile(r"(var|bp|n|nvar)?char|text|string|uuid"), "text"),
@@ -17,7 +17,7 @@ _PLAIN = (
 
 
 def generic_type(name: str) -> str:
-    """Of a list the element's type says nothing: it is a list."""
+    """The generic type (number, text, boolean, time, list) of a type's name, or the name itself."""
     lower = name.lower()
     if lower.endswith("[]"):
         return "list"
@@ -25,7 +25,7 @@ def generic_type(name: str) -> str:
 
 
 def schema_changes(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    """In words; None where they are the same, in whatever order. A type that isn't known ("") is like any."""
+    """The changes in words; None if columns and types are equal in any order. An empty type equals any type."""
     gone, new = [name for name in before if name not in now], [name for name in now if name not in before]
     if looks_like_data([*gone, *new]):
         return "the columns have other names"
@@ -34,9 +34,9 @@ def schema_changes(before: Mapping[str, str], now: Mapping[str, str]) -> str | N
         for name in before
         if now.get(name) and before[name] and now[name] != before[name]
     ]
-    said = [
+    changes = [
         *([f"without {join_names(gone)}"] if gone else []),
         *([f"with the new {join_names(new)}"] if new else []),
         *other,
     ]
-    return ", ".join(said) or None
+    return ", ".join(changes) or None

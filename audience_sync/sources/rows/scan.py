@@ -1,4 +1,4 @@
-"""What can DuckDB scan? A table: a file or an answer, its columns, and how each is said in SQL."""
+"""Describe what DuckDB scans: a file or an answer with its columns, and the SQL of ids, names and traits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPEATED_HEADER = "the header again"
 NAME_HAS_NUL = "audience name contains a NUL character"
 NAME_HAS_SURROGATE = "audience name contains half a surrogate pair"
 _PLAIN = re.compile(r"[\w./-]+")
-#: What is no column's name: an address, a long number, a date.
+#: A value rather than a column's name: an address, a long number, a date.
 _VALUE = re.compile(r"@|\d{6}|\d{4}-\d\d-\d\d")
 
 
@@ -36,28 +36,29 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """``scan`` stands after FROM; ``name`` is what people call the file. In text (CSV), NULL is an empty cell.
+    """A table: ``scan`` is the SQL after FROM, ``name`` the displayed name of the file.
 
-    ``again`` is a condition: the row is the header once more, and no user's.
+    ``is_text``: a CSV file, in which NULL is an empty cell. ``repeated_header``: an SQL condition for rows that repeat
+    the header.
     """
 
     name: str
     scan: str
     columns: Mapping[str, Column]
     is_text: bool = False
-    #: What its texts may have in them of values that can't be written (``values.MARKS``).
+    #: Placeholders that its texts may contain (``PLACEHOLDERS`` of ``values.json_sql``).
     placeholders: tuple[str, ...] = ()
-    #: Whether what is called JSON was parsed when it was read.
+    #: Whether columns of type JSON were parsed by the reader, and so are valid.
     is_parsed: bool = False
     repeated_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPart:
-    """One scan in canonical SQL expressions: a user id and why it can't be used, the name, JSON text per trait.
+    """One scan in canonical SQL expressions: the user id, the reason if it is invalid, the name, JSON text per trait.
 
-    ``raw`` is the user id as people would look for it. ``odd``: the traits that may have values that are rejected, and
-    the marks that these may have in them.
+    ``raw`` is the user id as a person would search for it. ``may_be_invalid``: the traits that may have invalid values,
+    each with the placeholders that these may contain.
     """
 
     file: str
@@ -69,41 +70,41 @@ class SnapshotPart:
     name: str | None
     traits: Mapping[str, str]
     may_be_invalid: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    #: Whether its scan has the columns that are wanted, and no others, as those of the other files have.
+    #: Whether its scan has exactly the requested columns, like the scans of the other files.
     is_uniform: bool = False
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """At most so many at a time."""
-    left = iter(items)
-    while some := list(islice(left, size)):
+    """The items in lists of at most ``size``."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
         yield some
 
 
 def wanted_columns(request: SnapshotRequest) -> list[str]:
-    """Names of the columns, each once."""
+    """The distinct names of the requested columns."""
     names = [request.user_id, *([request.name] if request.name else [])]
     return list(dict.fromkeys(names + [trait.column for trait in request.traits.values()]))
 
 
 def missing_column(file: str, name: str, there: Collection[str], request: SnapshotRequest | None = None) -> SourceError:
-    """``request``: where the column may be the config's option `user_id`."""
+    """The error about a missing column. ``request``: to suggest `user_id` if that column is missing."""
     meant = nearest_name(name, there)
-    known = f" Columns: {join_names(there)}." + (f" Did you mean {meant!r}?" if meant else "")
+    hint = f" Columns: {join_names(there)}." + (f" Did you mean {meant!r}?" if meant else "")
     is_id = request is not None and request.user_id == name and not any(each.is_id for each in request.traits.values())
     remedy = f"Set `user_id: {meant}`" if meant and is_id else "Correct the column's name"
     if looks_like_data(there):
-        known, remedy = " The first row has no names of columns, but values.", "Correct the column's name"
-    return SourceError(f"{file}: there is no column {name!r}.{known} {remedy} in config.yaml, or correct the file.")
+        hint, remedy = " The first row has values instead of names of columns.", "Correct the column's name"
+    return SourceError(f"{file}: there is no column {name!r}.{hint} {remedy} in config.yaml, or correct the file.")
 
 
 def looks_like_data(names: Iterable[str]) -> bool:
-    """Whether a file without a header was taken to have one: its first row is a person, who is shown nowhere."""
+    """Whether the names are values: the file has no header, and no message may show its first row."""
     return any(_VALUE.search(name) for name in names)
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """A sentence with the word that was probably meant, or nothing."""
+    """A sentence with the nearest word, or an empty text."""
     meant = nearest_name(word, words)
     return f" Did you mean {meant!r}?" if meant else ""
 
@@ -122,7 +123,7 @@ def duplicate_column(file: str, name: str) -> SourceError:
 
 
 def refuse_duplicates(file: str, names: Iterable[str]) -> None:
-    """Raises SourceError for a name that appears twice; columns without a name are nobody's."""
+    """Raise SourceError for a duplicate name; columns without a name are ignored."""
     double = next((name for name, times in Counter(names).items() if name and times > 1), None)
     if double is not None:
         raise duplicate_column(file, "..." if looks_like_data([double]) else double)
@@ -135,19 +136,19 @@ def join_names(words: Collection[str]) -> str:
 
 
 def require_same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
-    """Files that are read as one have columns of the same names, in any order. Raises SourceError."""
+    """Raise SourceError unless all tables have the same names of columns, in any order."""
     first_name, first = tables[0]
     for name, columns in tables[1:]:
-        if odd := sorted(set(first) ^ set(columns)):
-            only = "some columns" if looks_like_data(odd) else join_names(odd)
+        if with_invalid := sorted(set(first) ^ set(columns)):
+            only = "some columns" if looks_like_data(with_invalid) else join_names(with_invalid)
             raise SourceError(
-                f"{name} and {first_name} are read as one, but only one of them has {only}. "
+                f"{name} and {first_name} are read together, but only one of them has {only}. "
                 "Nothing of them was used. Write them with the same columns, or name fewer files."
             )
 
 
 def snapshot_part(table: Scan, request: SnapshotRequest) -> SnapshotPart:
-    """Raises SourceError where a column is missing or can't hold what is wanted of it."""
+    """The SQL expressions for a request. Raises SourceError for a missing column or an unusable type."""
     if request.user_id not in table.columns:
         raise missing_column(table.name, request.user_id, table.columns, request)
     user_id, reason = _id_sql(table, request.user_id)
@@ -187,7 +188,7 @@ def _id_sql(table: Scan, name: str) -> tuple[str, str]:
     column = _column(table, name)
     if not usable_type(column.type):
         raise SourceError(
-            f"{table.name}: column {name!r} has the type {column.type}, which holds no user ids. "
+            f"{table.name}: column {name!r} has the type {column.type}, which can't hold user ids. "
             "Choose another column, or write this one as text."
         )
     user_id, reason = sql_id(f"coalesce({column.sql}, '')" if table.is_text else column.sql, column.type)
@@ -197,7 +198,7 @@ def _id_sql(table: Scan, name: str) -> tuple[str, str]:
 
 
 def _name_sql(table: Scan, name: str) -> tuple[str, str]:
-    """An audience's name as text, NULL where it can't be used, and why (NULL if it can)."""
+    """An audience's name as text (NULL if invalid), and the reason if it is invalid (else NULL)."""
     column = _column(table, name)
     text = f"({column.sql} ->> '$')" if column.type == "JSON" else f"cast({column.sql} as VARCHAR)"
     half = (
@@ -223,5 +224,5 @@ def _trait_sql(table: Scan, trait: TraitColumn) -> str:
 def bytes_column(file: str, name: str) -> SourceError:
     return SourceError(
         f"{file}: column {name!r} holds bytes (BLOB), which can't be the value of a trait. "
-        "Leave the trait out, or have the column written as text or a number."
+        "Remove the trait, or write the column as text or a number."
     )

@@ -1,4 +1,4 @@
-"""What does an error met while scanning mean? DuckDB's words in, ours out: file, line, remedy, no values."""
+"""Translate errors of scans: DuckDB's message becomes file, line and remedy, without values."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _QUOTED_VALUE = re.compile(r"'[^']*'")
 
 @dataclass(frozen=True, slots=True)
 class ScanErrors:
-    """Explains errors of one read. ``files`` maps the paths that DuckDB was given to what people call them."""
+    """Translates the errors of one read. ``files`` maps the paths that DuckDB reads to the displayed names."""
 
     files: Mapping[str, str]
-    #: What is named where no file can be.
+    #: The name in messages if no file is involved.
     what: str = ""
-    #: Finds the line of a file that is no JSON.
+    #: Finds the first line of a file that is not JSON.
     bad_line: Callable[[str], int | None] = field(default=lambda path: None)
-    #: Whether a query words errors itself, by `error(...)`.
+    #: Whether the query raises its own errors, by `error(...)`.
     raises: bool = False
 
     def explain(self, error: Exception) -> SourceError:
@@ -44,18 +44,18 @@ class ScanErrors:
     def _malformed(self, file: str, path: str | None, message: str) -> SourceError:
         if self.what and not path:
             return SourceError(f"{_MIXED_TYPES.format(what=self.what)} {_NOTHING_USED}")
-        # DuckDB counts lines from where its thread began to read.
+        # DuckDB counts lines from the position at which its thread began to read.
         line = self.bad_line(path) if path else None
         record = _JSON_POSITION.search(message)
         index = f", line {line}" if line else f", record {record[1]}" if record else ""
         what = message.split(": ", 2)[-1].split(".")[0].strip()
         return SourceError(
-            f"{file}{index}: this is no JSON ({what}). {_NOTHING_USED} "
+            f"{file}{index}: this is not JSON ({what}). {_NOTHING_USED} "
             "Is the file still being written, or cut off? JSON lines have one whole object on each line."
         )
 
 
-_CUSTOM_ERROR = "it raised an error of its own, whose words are not shown since they may name people"
+_CUSTOM_ERROR = "it raised its own error; its message is hidden, since it may contain personal data"
 _MIXED_TYPES = (
     "{what} compares text with a JSON value: a column of JSON lines whose values have several types (numbers and "
     "text) is JSON. Write column ->> '$' for its text."
@@ -63,7 +63,7 @@ _MIXED_TYPES = (
 
 
 def first_line(message: str) -> str:
-    """The first line of an error without texts of the data, which may be a person's."""
+    """The first line of an error, without quoted values, which may be personal data."""
     line = message.strip().splitlines()[0] if message.strip() else "unknown error"
     return _QUOTED_VALUE.sub("'...'", line).rstrip(". ")
 
@@ -83,11 +83,11 @@ def _wrong_column_count(file: str, message: str) -> str:
 
 
 def _not_converted(file: str, message: str) -> str:
-    # DuckDB lets its reader of CSV files do the casts of a query.
+    # DuckDB's reader of CSV files does the casts of a query.
     wanted_type = re.search(r"to '([A-Z ]+)'", message)
     kind = wanted_type[1] if wanted_type else "another type"
     return (
-        f"{_csv_position(file, message)}: a value can't be converted to {kind}, as the query wants it. "
+        f"{_csv_position(file, message)}: a value can't be converted to {kind}, as the query requires. "
         "Correct the value, or use try_cast in the query."
     )
 
@@ -114,13 +114,13 @@ def _not_object(file: str, message: str) -> str:
     index = _JSON_POSITION.search(message)
     where = f"{file}, record {index[1]}" if index else file
     if "duplicate key" in message:
-        return f"{where}: one name twice in one JSON object, so that it is unclear which one is meant. Write it once."
+        return f"{where}: a name appears twice in one JSON object, so it is unclear which one is meant. Write it once."
     return f'{where}: not a JSON object. Each record must be an object such as {{"user_id": "42"}}.'
 
 
 def _parquet(file: str, message: str) -> str:
     return (
-        f"{file} is not a whole Parquet file: cut off, damaged, or still being written. "
+        f"{file} is not a complete Parquet file: cut off, damaged, or still being written. "
         "Write it again, under another name until it is complete."
     )
 
@@ -140,11 +140,11 @@ def _milliseconds(file: str, message: str) -> str:
 
 
 def _long_line(file: str, message: str) -> str:
-    return f"{_csv_position(file, message)}: a line is longer than what a table has. Is a double quote left open?"
+    return f"{_csv_position(file, message)}: a line is longer than a table allows. Is a double quote left open?"
 
 
 def _removed(file: str, message: str) -> str:
-    return f"{file} can't be opened any more: it was moved or removed while it was read. Run again."
+    return f"{file} can no longer be opened: it was moved or removed during the read. Run again."
 
 
 _MESSAGES: tuple[tuple[str, Callable[[str, str], str]], ...] = (

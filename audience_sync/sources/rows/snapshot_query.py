@@ -1,4 +1,4 @@
-"""How do tables become Rows? Every part of a snapshot in one shape, put together in one query."""
+"""Build the queries of a snapshot: valid rows, and invalid rows with their reasons."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOT_CONVERTED = "not converted to its type: "
 
 @dataclass(frozen=True, slots=True)
 class SnapshotQuery:
-    """The parts of one snapshot and what each trait's ``type:`` says."""
+    """The parts of one snapshot, and the types and columns of its traits."""
 
     parts: Sequence[SnapshotPart]
     types: Mapping[str, str]
@@ -39,7 +39,7 @@ class SnapshotQuery:
         )
 
     def _select(self, part: SnapshotPart) -> str:
-        """A rejected value is none, and ``HAS_INVALID_VALUE`` says that there was one in the row."""
+        """The query of one part: an invalid value becomes NULL, and ``HAS_INVALID_VALUE`` marks its row."""
         name = ", snapshot_name as name" if self.named else ""
         traits = "".join(f", {self._trait(part, key)} as {quote_identifier(key)}" for key in part.traits)
         rows = f"select case when reason is null then id end as user_id{name}{traits} from ({_select_raw(part)})"
@@ -62,7 +62,7 @@ class SnapshotQuery:
 
     @property
     def may_be_invalid(self) -> list[str]:
-        """The traits that may have values that are rejected."""
+        """The traits that may have invalid values."""
         return [
             key
             for key in self.parts[0].traits
@@ -84,8 +84,8 @@ class SnapshotQuery:
         return f"case when {index} is not null then {value} end"
 
     def _invalid_rows(self, part: SnapshotPart) -> str:
-        """Rows without a usable user id, and the rejected values of the others."""
-        # PostgreSQL stores no NUL characters, not even to say that there was one.
+        """Rows with an invalid user id, and the invalid values of the others."""
+        # PostgreSQL can't store NUL characters, not even in a report about them.
         raw = f"replace(left({part.raw}, {MAX_RAW_CHARACTERS}), chr(0), '\ufffd')"
         raw = f"replace({raw}, '{SURROGATE_PLACEHOLDER}', '\ufffd')"
         file = FILE if part.file == FILE else quote_literal(part.file)
@@ -104,7 +104,7 @@ class SnapshotQuery:
         return " union all ".join(found)
 
     def not_converted(self, workspace: Workspace, key: str) -> tuple[str, int] | None:
-        """The file and row of the first value of a trait that is not what its type says."""
+        """The file and row of the first value of a trait that can't be converted to its type, or None."""
         for part in self.parts:
             rows = f"select {part.row} as number, {part.traits[key]} as {_column_alias(key)} from {part.scan}"
             bad = f"{_column_alias(key)} is not null and {cast_json(_column_alias(key), self.types[key])} is null"
@@ -116,7 +116,7 @@ class SnapshotQuery:
 
 
 def _with_limit(part: SnapshotPart) -> SnapshotPart:
-    """With a limit that holds nothing back, so that DuckDB doesn't put each condition into each part of a union."""
+    """The part with a limit that drops no rows: it keeps DuckDB from copying conditions into each part of a union."""
     return replace(part, scan=f"(from {part.scan} limit {NO_LIMIT})") if part.file == FILE else part
 
 
@@ -125,7 +125,7 @@ def _without_position(part: SnapshotPart) -> SnapshotPart:
 
 
 def _with_position(part: SnapshotPart) -> SnapshotPart:
-    """With each row's file and number as columns."""
+    """The part with each row's file and number as columns."""
     rows = f"select {quote_literal(part.file)} as {FILE}, {part.row} as {ROW}, * from {part.scan}"
     return replace(part, scan=rows, file=FILE, row=ROW)
 
@@ -133,8 +133,11 @@ def _with_position(part: SnapshotPart) -> SnapshotPart:
 def merge_parts(
     parts: Sequence[SnapshotPart], each_as: Callable[[SnapshotPart], SnapshotPart] = _without_position
 ) -> list[SnapshotPart]:
-    """Parts that differ in their scans alone as one: DuckDB plans long expressions for each part of a union again,
-    which takes more time and memory than reading the files."""
+    """The parts, with those that differ only in their scans merged into one.
+
+    DuckDB would plan long expressions separately for each part of a union, which costs more time and memory than
+    reading the files.
+    """
     found: dict[str, list[SnapshotPart]] = {}
     for index, part in enumerate(parts):
         same = replace(part, scan="", file="")
@@ -159,7 +162,7 @@ def _reason(part: SnapshotPart) -> str:
 
 
 def _column_alias(key: str) -> str:
-    """A name inside of the query that no other column has."""
+    """A name within the query that no other column has."""
     return quote_identifier(f"trait {key}")
 
 
@@ -198,6 +201,6 @@ def _conversion_problem(
     column, kind = request.traits[key].column, snapshot.types[key]
     file, row = snapshot.not_converted(workspace, key) or (snapshot.parts[0].file, "?")
     return SourceError(
-        f"{file}, row {row}, column {column!r}: the value can't be read as {kind}, which the config says it is. "
+        f"{file}, row {row}, column {column!r}: the value can't be read as {kind}, the type in the config. "
         f"Nothing of it was used. Correct the value, or the trait's type in the config."
     )

@@ -1,7 +1,7 @@
-"""Where do rows go that were met in Python? Into a file of the workspace, so that memory stays bounded.
+"""Write rows from Python (databases, Excel) to a file of the workspace, so that memory stays bounded.
 
-A CSV file with a cell for the row's number, the user id or why it can't be used, the name, and JSON text per
-trait. (Half the bytes of JSON lines, written and scanned as fast.)
+The file is CSV, with the row's number, the user id, the reason if it is invalid, the name, and JSON text per trait. It
+has half the bytes of JSON lines, and is as fast to write and scan.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ BATCH_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ColumnPositions:
-    """Where in a row the wanted columns are."""
+    """The positions of the requested columns in a row."""
 
     user_id: int
     name: int | None
     traits: Mapping[str, int]
-    ids: frozenset[str] = frozenset()  # those of the traits that are further ids
-    header: tuple[str, ...] | None = None  # the header, where a row that repeats it is invalid
+    ids: frozenset[str] = frozenset()  # keys of traits that are further ids
+    header: tuple[str, ...] | None = None  # the header, if a row that repeats it is invalid
 
 
 def column_positions(file: str, header: Sequence[str], request: SnapshotRequest) -> ColumnPositions:
-    """Raises SourceError for a column that is missing, or wanted and there twice."""
+    """The positions of the requested columns. Raises SourceError for a missing or duplicate one."""
     for name in wanted_columns(request):
         if name not in header:
             raise missing_column(file, name, header, request)
@@ -73,50 +73,51 @@ def spool(
     *,
     is_sheet: bool = False,
 ) -> SnapshotPart:
-    """Write the rows down. ``refuse`` makes an error of a value whose type is no user id's (else: a reject).
+    """Write the rows to a file, and return the part that scans it.
 
-    ``is_sheet``: people may have put sheets together, so that a row may be the header again.
+    ``refuse`` makes an error of a value whose type can't be a user id; without it, the row is invalid. ``is_sheet``: a
+    row may repeat the header, since people combine sheets.
     """
     where = replace(column_positions(file, header, request), header=tuple(header) if is_sheet else None)
     path = workspace.path("-rows.csv")
-    odd = set[str]()
+    with_invalid = set[str]()
     with path.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\r\n")  # what contains either is quoted
         for start, batch in _batches(rows):
-            cells = _cells(start, batch, where, refuse, odd)
-            if start == 1 and odd:
+            cells = _cells(start, batch, where, refuse, with_invalid)
+            if start == 1 and with_invalid:
                 _refuse_bytes(file, request, dict(zip(where.traits, cells[-len(where.traits) :], strict=True)))
             writer.writerows(zip(*cells, strict=True))
-    return _spooled_part(path, file, where, odd)
+    return _spooled_part(path, file, where, with_invalid)
 
 
 def _cells(
     start: int,
     rows: Sequence[Sequence[Any]],
-    where: ColumnPositions,
+    positions: ColumnPositions,
     refuse: Callable[[Any], SourceError] | None,
-    odd: set[str],
+    with_invalid: set[str],
 ) -> list[Sequence[Any]]:
-    """The columns of one batch; the traits are the last. ``odd`` gets those that have a rejected value."""
+    """The columns of one batch, the traits last. Traits with an invalid value are added to ``with_invalid``."""
     columns = list(zip(*rows, strict=True))
-    values = columns[where.user_id]
+    values = columns[positions.user_id]
     user_ids, reasons = python_ids(values)
-    headers = [index for index, row in enumerate(rows) if where.header and _is_header(row, where.header)]
+    headers = [index for index, row in enumerate(rows) if positions.header and _is_header(row, positions.header)]
     for index in headers:
         user_ids[index], reasons[index] = None, REPEATED_HEADER
     if refuse and start == 1 and NOT_TEXT in reasons and {NOT_TEXT, MISSING}.issuperset(reasons):
         raise refuse(values[reasons.index(NOT_TEXT)])
     cells: list[Sequence[Any]] = [range(start, start + len(rows)), user_ids, reasons, _raw_ids(values, reasons)]
-    if where.name is not None:
-        names, problems = zip(*map(_audience_name, columns[where.name]), strict=True)
+    if positions.name is not None:
+        names, problems = zip(*map(_audience_name, columns[positions.name]), strict=True)
         reasons = [reason or problem for reason, problem in zip(reasons, problems, strict=True)]
         cells = [*cells[:2], reasons, _raw_ids(values, reasons), names]
-    for key, index in where.traits.items():
-        texts = python_ids(columns[index])[0] if key in where.ids else json_texts(columns[index])
+    for key, index in positions.traits.items():
+        texts = python_ids(columns[index])[0] if key in positions.ids else json_texts(columns[index])
         for again in headers:
             texts[again] = None
-        if key not in where.ids and any(text[0] == INVALID for text in texts if text):
-            odd.add(key)
+        if key not in positions.ids and any(text[0] == INVALID for text in texts if text):
+            with_invalid.add(key)
         cells.append(texts)
     return cells
 
@@ -126,14 +127,14 @@ def _is_header(row: Sequence[Any], header: Sequence[str]) -> bool:
 
 
 def _refuse_bytes(file: str, request: SnapshotRequest, traits: Mapping[str, Sequence[str | None]]) -> None:
-    """Raises SourceError for a column whose first values are bytes, all of them."""
+    """Raise SourceError for a column whose values in the first batch are all bytes."""
     for key, texts in traits.items():
         if {text for text in texts if text is not None} == {INVALID + ARE_BYTES}:
             raise bytes_column(file, request.traits[key].column)
 
 
 def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, list[Sequence[Any]]]]:
-    """The rows in batches, each with the number of its first."""
+    """The rows in batches, each with the number of its first row."""
     iterator, start = iter(rows), 1
     while batch := list(islice(iterator, BATCH_ROWS)):
         yield start, batch
@@ -145,7 +146,7 @@ def _raw_ids(values: Sequence[Any], reasons: Sequence[str | None]) -> list[str |
 
 
 def _audience_name(value: Any) -> tuple[str | None, str | None]:
-    """An audience's name, None where it can't be used, and why."""
+    """An audience's name, or None and the reason why it is invalid."""
     if value is None or isinstance(value, Unsendable):
         return None, f"audience name {value.reason}" if value else None
     text = str(value)
@@ -161,7 +162,7 @@ def _raw_id(value: Any) -> str | None:
         return "\ufffd"
     try:
         return _printable(str(value)[:MAX_RAW_CHARACTERS])
-    except ValueError:  # an integer that Python refuses to write
+    except ValueError:  # an integer that Python refuses to convert to text
         return _printable(f"{Decimal(value):.{MAX_RAW_CHARACTERS}}"[:MAX_RAW_CHARACTERS])
 
 
@@ -169,9 +170,9 @@ def _printable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
-def _spooled_part(path: Path, file: str, where: ColumnPositions, odd: Collection[str]) -> SnapshotPart:
-    traits = {key: f"t{index}" for index, key in enumerate(where.traits)}
-    names = ["user_id", "reason", "raw", *(["name"] if where.name is not None else []), *traits.values()]
+def _spooled_part(path: Path, file: str, positions: ColumnPositions, with_invalid: Collection[str]) -> SnapshotPart:
+    traits = {key: f"t{index}" for index, key in enumerate(positions.traits)}
+    names = ["user_id", "reason", "raw", *(["name"] if positions.name is not None else []), *traits.values()]
     columns = "row: 'BIGINT', " + ", ".join(f"{name}: 'VARCHAR'" for name in names)
     options = (
         f"auto_detect = false, header = false, columns = {{{columns}}}, delim = ',', quote = '\"',"
@@ -179,12 +180,12 @@ def _spooled_part(path: Path, file: str, where: ColumnPositions, odd: Collection
     )
     scan = f"read_csv({quote_literal(str(path))}, {options})"
     raw = f"case when reason is null then user_id when reason <> '{MISSING}' then coalesce(raw, '') end"
-    name = "name" if where.name is not None else None
-    return SnapshotPart(file, scan, '"row"', "user_id", "reason", raw, name, traits, dict.fromkeys(odd, ()))
+    name = "name" if positions.name is not None else None
+    return SnapshotPart(file, scan, '"row"', "user_id", "reason", raw, name, traits, dict.fromkeys(with_invalid, ()))
 
 
 def spool_text(workspace: Workspace, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """The rows as a CSV file of plain texts, for SQL over them."""
+    """Write the rows as a CSV file of plain texts, for queries over them."""
     path = workspace.path("-table.csv")
     with path.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\r\n")  # what contains either is quoted

@@ -1,9 +1,8 @@
-"""Which type has a column of a CSV file? What all its values are, by a careful rule.
+"""Infer the types of a CSV file's columns: a type must fit all values of the column.
 
-Boolean: all are ``true`` or ``false``. Number: all are JSON numbers (no ``007``, no ``+1``) of at most 15 digits,
-so that a double says them exactly. Date: all are ISO dates or times. Otherwise text. Columns that look like
-numbers and are none (phone, zip code, token) stay text, and what looks like an id gets no type that would write
-it in another way.
+Boolean: all are ``true`` or ``false``. Number: all are JSON numbers (no ``007``, no ``+1``) of at most 15 digits, which
+a double represents exactly. Date: all are ISO dates or times. Otherwise text. Columns with digits that are not numbers
+(phone, zip code, token) stay text, and ids get no type that would change their spelling.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from audience_sync.workspace import Workspace
 
 MAX_DIGITS = 15
 FIRST_ROWS = 2_000
-#: In one statement: each has memory of its own for a regular expression, beside what DuckDB counts.
+#: Each test needs memory for a regular expression, in addition to what DuckDB counts.
 MAX_TESTS_PER_QUERY = 60
-#: In lower case, letters and digits only.
+#: Names of columns that stay text; in lower case, letters and digits only.
 ALWAYS_TEXT = frozenset(
     {"avatar", "country", "countrycode", "currency", "description", "devicetoken", "devicetype", "email"}
     | {"firstname", "gender", "language", "lastname", "locale", "mobile", "name", "phone", "phonenumber"}
@@ -31,7 +30,7 @@ ALWAYS_TEXT = frozenset(
 
 
 class Kind(Enum):
-    """A type and its test, the narrowest first."""
+    """A type and its SQL test, the narrowest type first."""
 
     BOOLEAN = ("BOOLEAN", "lower({0}) in ('true', 'false')")
     INTEGER = ("BIGINT", f"regexp_full_match({{0}}, '0|-?[1-9][0-9]{{{{0,{MAX_DIGITS - 1}}}}}')")
@@ -55,7 +54,7 @@ class Kind(Enum):
         return self.value[0]
 
 
-#: An id that became a double, a boolean or a time would not be written as it was.
+#: Types that keep the spelling of an id; a double, a boolean or a time would change it.
 _LOSSLESS = (Kind.INTEGER, Kind.DATE)
 
 
@@ -73,7 +72,7 @@ def infer_types(
     names: Sequence[str],
     may_be: Callable[[str], Sequence[Kind]] = lambda name: tuple(Kind),
 ) -> list[Scan]:
-    """The tables with types for those columns, where they are text; the files are read once, all as one."""
+    """The tables with inferred types for these columns, if they are text. All files are read together, once."""
     if not tables[0].is_text:
         return list(tables)
     kinds = {name: may_be(name) for name in names}
@@ -92,7 +91,7 @@ def kinds_for_sql(name: str) -> Sequence[Kind]:
 
 def _find_kinds(workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
     rows = " union all ".join(_select_columns(table, list(kinds)) for table in tables)
-    # The first rows rule out most kinds; only what is left is tried on all rows.
+    # The first rows rule out most kinds; only the remaining ones are tested on all rows.
     first = _run_tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
     left = {name: [kind for kind in kinds[name] if first[name, kind] is not False] for name in kinds}
     passed = _run_tests(workspace, rows, left)
@@ -103,7 +102,7 @@ def _find_kinds(workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str
 def _run_tests(
     workspace: Workspace, rows: str, kinds: Mapping[str, Sequence[Kind]]
 ) -> dict[tuple[str, Kind], bool | None]:
-    """Whether all values of a column are of a kind; None where it has no values."""
+    """Whether all values of a column are of a kind; None if it has no values."""
     tests = {
         (name, kind): f"bool_and({kind.test(f'v{index}')}) filter (where v{index} is not null)"
         for index, (name, allowed) in enumerate(kinds.items())

@@ -1,7 +1,7 @@
-"""How do packed or differently encoded files become ones that DuckDB reads well? Copies, plain and in UTF-8.
+"""Copy packed or differently encoded files as plain UTF-8, which DuckDB reads correctly.
 
-DuckDB reads gzip, but believes a damaged one as long as it unpacks (it doesn't compare the checksum), and its
-UTF-16 reads nothing of some files without a word. Python's codecs and gzip are strict, and stream.
+DuckDB reads gzip without comparing the checksum, so it accepts damaged files. Its UTF-16 silently reads nothing of some
+files. Python's codecs and gzip are strict, and stream.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _NEXT_LINE = "\x85"
 
 
 def decoded_copy(workspace: Workspace, found: FoundFile, encoding: str) -> Path:
-    """The file itself where it is plain UTF-8 without a byte order mark, else a copy. Raises SourceError.
+    """The file itself if it is plain UTF-8 without a byte order mark, else a copy. Raises SourceError.
 
-    Every byte is checked, also of columns that nobody wants: a file in another encoding than it is said to be
-    is not what its writer meant.
+    Every byte is checked, also in columns that no entry uses: a file in another encoding than its config states is not
+    what its writer meant.
     """
     name = _codec(encoding)
     with _unpacking(found):
         start = _start(found)
         _refuse_start(found, start, name)
         if name in _UTF_16_HALVES and start.startswith(_UTF_16):
-            name = "utf-16"  # the mark says the order of the bytes, and is no text
+            name = "utf-16"  # the mark states the order of the bytes, and is not text
         if name == UTF_8 and not start.startswith(codecs.BOM_UTF8) and not _is_packed(found):
             return _replaced_copy(workspace, found.path) if _transcode(found, None, name) else found.path
         copy = workspace.path("-plain")
@@ -54,7 +54,7 @@ def decoded_copy(workspace: Workspace, found: FoundFile, encoding: str) -> Path:
 
 
 def has_placeholders(path: Path) -> bool:
-    """Whether halves of surrogate pairs were replaced by marks in what ``decoded_copy`` gave."""
+    """Whether ``decoded_copy`` replaced halves of surrogate pairs by placeholders in this file."""
     return path.name.endswith(_REPLACED_SUFFIX)
 
 
@@ -74,7 +74,7 @@ def _refuse_start(found: FoundFile, start: bytes, encoding: str) -> None:
             "Leave `encoding:` out of the config."
         )
     if not encoding.startswith(("utf-16", "utf-32")) and start.startswith(_UTF_16):
-        raise SourceError(f"{found.name} is UTF-16, not {encoding.upper()}. Say so in the config: `encoding: utf-16`.")
+        raise SourceError(f"{found.name} is UTF-16, not {encoding.upper()}. Set `encoding: utf-16` in the config.")
 
 
 def _empty(found: FoundFile, what: str) -> SourceError:
@@ -123,8 +123,10 @@ def _unpacking(found: FoundFile) -> Iterator[None]:
 
 
 def _transcode(found: FoundFile, out: BinaryIO | None, encoding: str) -> bool:
-    """Decode the whole file and write it as UTF-8, or only check it. Whether it is JSON that may have halves of
-    surrogate pairs in it."""
+    """Decode the whole file and write it as UTF-8, or only check it.
+
+    Returns whether it is JSON that may contain halves of surrogate pairs.
+    """
     text = _Decoder(found, encoding)
     halves, is_json = SurrogateScanner(), found.suffix not in _NOT_JSON
     with _open(found) as file:
@@ -143,7 +145,7 @@ def _transcode(found: FoundFile, out: BinaryIO | None, encoding: str) -> bool:
 
 
 class _Decoder:
-    """The text of one file, decoded chunk by chunk, and how far into it the decoder is."""
+    """Decodes a file chunk by chunk, and counts lines and bytes for errors."""
 
     def __init__(self, found: FoundFile, encoding: str) -> None:
         self._found, self._encoding = found, encoding
@@ -159,7 +161,7 @@ class _Decoder:
         text = self._decode(chunk, final=final)
         try:
             return (text.removeprefix(_BYTE_ORDER_MARK) if is_first else text).encode()
-        except UnicodeEncodeError as error:  # UTF-7 can write half of a surrogate pair
+        except UnicodeEncodeError as error:  # UTF-7 can encode half of a surrogate pair
             lines = self._lines - text[error.start :].count("\n")
             raise self._problem(
                 f", line {lines}", "it has half of a surrogate pair, which is not a character"
@@ -184,7 +186,7 @@ class _Decoder:
         return text
 
     def _undefined_byte(self, error: UnicodeDecodeError, chunk: bytes, before: tuple[bytes, int]) -> SourceError:
-        """Name the line and the byte: what comes before it is decoded again, from where the decoder was."""
+        """An error with line and byte; decodes the chunk again up to the error, from the decoder's state before it."""
         into = max(error.start - len(before[0]), 0)
         self._decoder.setstate(before)
         line = self._lines + self._decoder.decode(chunk[:into], False).count("\n")

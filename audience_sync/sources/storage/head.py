@@ -1,4 +1,4 @@
-"""Cut the beginning off long text files, for a look at their columns that costs the same for files of any length."""
+"""Copy the beginning of long text files, so that a sample costs the same for files of any length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audience_sync.encodings import codec_of
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.workspace import Workspace
 
-#: Bytes, unpacked. Shorter files are read whole.
+#: Bytes, unpacked. Shorter files are read completely.
 HEAD_BYTES = 1_000_000
 _ROWS = (".csv", ".tsv")
 _LINES = (".jsonl", ".ndjson", ".json")
@@ -22,8 +22,10 @@ _QUOTE_OR_LINE = re.compile('["\\n]')
 
 
 def cut_heads(workspace: Workspace, found: Sequence[FoundFile], encoding: str) -> list[FoundFile]:
-    """The files, and of those that are long a copy of the first rows. Of other formats, and of text that can't be cut
-    between two rows, the file itself."""
+    """The files, with long ones replaced by a copy of their first rows.
+
+    Other formats, and text without a boundary between two rows, stay complete.
+    """
     return [_cut_head(workspace, each, encoding) if each.suffix in _ROWS + _LINES else each for each in found]
 
 
@@ -35,7 +37,7 @@ def _cut_head(workspace: Workspace, found: FoundFile, encoding: str) -> FoundFil
         if len(start) <= HEAD_BYTES:
             return found
         content = _whole_rows(_decoded(start, encoding), is_csv=found.suffix in _ROWS).encode(codec_of(encoding))
-    except (OSError, EOFError, ValueError, zlib.error):  # whoever reads all of it says what is wrong
+    except (OSError, EOFError, ValueError, zlib.error):  # reading the whole file reports the error
         return found
     if not content:
         return found
@@ -45,12 +47,12 @@ def _cut_head(workspace: Workspace, found: FoundFile, encoding: str) -> FoundFil
 
 
 def _decoded(start: bytes, encoding: str) -> str:
-    """Raises UnicodeError. Of a character that is cut in two there is nothing."""
+    """The decoded text, without a last character that is cut. Raises UnicodeError."""
     return codecs.getincrementaldecoder(codec_of(encoding))().decode(start, False)
 
 
 def _whole_rows(text: str, *, is_csv: bool) -> str:
-    """The text up to the last line end outside of quotes; nothing where there is none, or in an array of JSON."""
+    """The text up to the last line end outside of quotes; empty if there is none, and for a JSON array."""
     if not is_csv:
         return "" if text.lstrip().startswith("[") else text[: text.rfind("\n") + 1]
     end, is_quoted = 0, False

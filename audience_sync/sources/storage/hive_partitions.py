@@ -1,11 +1,11 @@
-"""Read the values that Hive's folders (``plan=free/``) give to the files in them."""
+"""Read the values that Hive's folders (``plan=free/``) add to their files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
-#: What Hive and Spark call the folder of the rows without a value.
+#: The value in the folder name of Hive and Spark for rows without a value.
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -16,9 +16,10 @@ def is_partition(folder: str) -> bool:
 
 
 def partition_values(folders: Iterable[str]) -> Mapping[str, str | None]:
-    """The columns of a file in these folders, the outermost first; None is no value.
+    """The columns that these folders add to a file, the outermost first; None means no value.
 
-    Hive writes what can't stand in a path as ``%2F``. The innermost of two folders with one name counts.
+    Hive encodes characters that are not allowed in a path (``%2F``). Of two folders with the same name, the innermost
+    counts.
     """
     pairs = (folder.partition("=") for folder in folders if is_partition(folder))
     return {unquote(name): None if value in ("", NO_VALUE) else unquote(value) for name, _, value in pairs}

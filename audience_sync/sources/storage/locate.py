@@ -1,4 +1,4 @@
-"""Which files does a name in the config mean? A file, a glob, a folder; here or on a remote file system."""
+"""Find the files that a name in the config means: a file, glob or folder, local or remote."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from audience_sync.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file: what people call it, where it can be read, and (local ones) its size and time when it was found.
+    """A file: its displayed name, its readable path, and for a local file its size and time when it was found.
 
-    ``partitions``: the columns that its folders give it, where they are asked for.
+    ``partitions``: the columns that its folders add, if they are requested.
     """
 
     name: str
@@ -33,7 +33,7 @@ class FoundFile:
 
     @property
     def suffix(self) -> str:
-        """The format, ``.gz`` left aside."""
+        """The suffix of the format, without ``.gz``."""
         plain = self.name.lower().removesuffix(".gz")
         return plain[plain.rfind(".") :]
 
@@ -42,7 +42,7 @@ class FoundFile:
 
 
 class FileMtime(NamedTuple):
-    """A file, and when it was written last: seconds since 1970, None where its file system doesn't say."""
+    """A file, and the time of its last write in seconds since 1970; None if the file system doesn't report it."""
 
     name: str
     at: float | None
@@ -57,17 +57,17 @@ def _file_state(path: Path) -> tuple[int, int]:
 
 
 class FileLocation(LocalFolder):
-    """Where a source's files lie, here or remote."""
+    """The location of a source's files, local or remote."""
 
     def files(self) -> list[str]:
-        """The data files in it, sorted; not those of folders in it. Raises SourceError."""
+        """The data files directly in the folder, sorted. Raises SourceError."""
         folder = Path(self.root)
         if not os.path.isdir(folder):
             raise SourceError(f"there is no folder {self.root}. Create it, or correct `files:` of the source.")
         return sorted(self._display_name(path) for path in self._within(folder))
 
     def relative(self, name: str) -> str:
-        """A name as it is from this folder on; a slash at its end stays."""
+        """A name relative to this folder; a slash at its end stays."""
         path = Path(os.path.normpath(os.path.join(os.path.abspath(self.root), name)))
         places = (Path(os.path.abspath(self.root)), Path(self.root).resolve())
         within = next((path.relative_to(index) for index in places if path.is_relative_to(index)), path)
@@ -80,8 +80,10 @@ class FileLocation(LocalFolder):
         return os.path.isdir(Path(self.root, name))
 
     def neighbours(self, name: str) -> list[str]:
-        """The data files, and with a slash the folders, of the folder that a name is in; of this one where that
-        isn't there. Sorted. Raises SourceError."""
+        """The data files and folders (with a slash) in the folder of a name, or in this one if that does not exist.
+
+        Each kind is sorted. Raises SourceError.
+        """
         parent = Path(self.root, name).parent
         if parent == Path(self.root) or not os.path.isdir(parent):
             files, parent = self.files(), Path(self.root)
@@ -100,20 +102,20 @@ class FileLocation(LocalFolder):
         return [FoundFile(self._display_name(path), path, _file_state(path), self._partitions(path)) for path in paths]
 
     def find_any(self, name: str, workspace: Workspace) -> list[FoundFile]:
-        """The same, and nothing where there is none. Raises SourceError for remote files only."""
+        """The same, but empty if no file matches. Raises SourceError for remote files only."""
         if "://" in name or "://" in self.root or self.paths(name):
             return self.find(name, workspace)
         return []
 
     def versions(self, name: str) -> list[str] | None:
-        """Of each of these files, without opening it; None where there is none, or one that can't be told."""
+        """The versions of these files, without opening them; None if there is none, or one without a version."""
         if "://" in name or "://" in self.root:
             return self._remote(name).versions()
         found = [file_version(str(path)) for path in self.paths(name)]
         return [version for version in found if version] if all(found) else None
 
     def times(self, name: str) -> list[FileMtime]:
-        """When each of the files was written that a name means; nothing where there is none."""
+        """The times of the last write of the files that a name means; empty if there is none."""
         if "://" in name or "://" in self.root:
             return self._remote(name).times()
         return [FileMtime(self._display_name(path), path.stat().st_mtime) for path in self.paths(name)]
@@ -122,7 +124,7 @@ class FileLocation(LocalFolder):
         return RemoteFiles(name if "://" in name else f"{self.root.rstrip('/')}/{name}", self)
 
     def _partitions(self, path: Path) -> Mapping[str, str | None]:
-        """Those of the folders below this one; of a file that lies elsewhere, those of its whole path."""
+        """The values of the folders below this one; for a file elsewhere, those of its whole path."""
         return partition_values(Path(self._display_name(path)).parent.parts) if self.hive else {}
 
     def _display_name(self, path: Path) -> str:
@@ -140,15 +142,17 @@ class FileLocation(LocalFolder):
 
 
 class RemoteFiles:
-    """Files behind a URL, through fsspec. They are copied into the workspace, so that what is scanned (more than
-    once, where types are inferred) is the same all the time."""
+    """Files behind a URL, through fsspec.
+
+    They are copied into the workspace, so that repeated scans (for inferred types) read the same rows.
+    """
 
     def __init__(self, url: str, folder: FileLocation) -> None:
         self.url = url
         self._folder = folder
 
     def fetch(self, workspace: Workspace, name: str) -> list[FoundFile]:
-        """Raises SourceError, naming the package that is missing where one is."""
+        """Copy the files. Raises SourceError, with the missing package if one is missing."""
         try:
             return self._fetch(workspace, name)
         except ImportError as error:
@@ -162,7 +166,7 @@ class RemoteFiles:
             raise SourceError(f"{name!r} can't be read from {self._scheme}://: {type(error).__name__}.") from None
 
     def versions(self) -> list[str] | None:
-        """Nothing is said of what is wrong: ``fetch`` does."""
+        """The versions, or None after any error, which ``fetch`` reports."""
         with suppress(Exception):  # every file system has errors of its own
             system, path = _file_system(self.url)
             found = [remote_version(path, system.info(path)) for path in self._paths(system, path)]
@@ -194,7 +198,7 @@ class RemoteFiles:
         return partition_values(below.split("/")[:-1]) if self._folder.hive else {}
 
     def _paths(self, system: Any, path: str) -> Sequence[str]:
-        """A name that there is means what is called so, also where it looks like a glob."""
+        """An existing name means itself, even if it looks like a glob."""
         if not glob.has_magic(path) or system.exists(path):
             found = list(self._within(system, path)) if system.isdir(path) else [path] if system.exists(path) else []
         else:
@@ -228,12 +232,12 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 
 def _remote_root(folder: str) -> str:
-    """The path of a remote folder in its file system, with a slash at its end; nothing for a local one."""
+    """The path of a remote folder in its file system, with a slash at its end; empty for a local folder."""
     return f"{_file_system(folder)[1].rstrip('/')}/" if "://" in folder else ""
 
 
 def _modified_at(system: Any, path: str) -> float | None:
-    with suppress(Exception):  # not every file system can tell
+    with suppress(Exception):  # not every file system supports it
         return float(system.modified(path).timestamp())
     return None
 

@@ -1,7 +1,7 @@
-"""Are the files there that a manifest lists, whole? By their names, and by rows, sizes and checksums where it has them.
+"""Check that the files of a manifest exist and are complete, by name, and by rows, sizes and checksums if it has them.
 
-It is JSON (``{"files": [{"name": "a.csv", "rows": 2, "bytes": 20, "sha256": "..."}]}``, or what Redshift's UNLOAD
-writes), or what ``sha256sum`` writes. Names are relative to its own folder.
+A manifest is JSON (``{"files": [{"name": "a.csv", "rows": 2, "bytes": 20, "sha256": "..."}]}``, or the output of
+Redshift's UNLOAD), or the output of ``sha256sum``. Names are relative to the manifest's folder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FORMS = 'JSON with a list "files", or what `sha256sum` writes'
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """A file as a manifest lists it; None is what it doesn't say."""
+    """A file in a manifest; None for what the manifest does not state."""
 
     name: str
     rows: int | None = None
@@ -35,9 +35,9 @@ class ManifestEntry:
 def manifest_row_count(
     workspace: Workspace, folder: FileLocation, manifest: str, found: Sequence[FoundFile]
 ) -> int | None:
-    """How many rows the manifest says that the found files have; None where it doesn't say.
+    """The number of rows that the manifest states for the found files, or None.
 
-    Raises SourceError where there is no manifest, and IncompleteError where the files are not as it says.
+    Raises IncompleteError if there is no manifest, or if the files differ from it.
     """
     if not folder.times(manifest):
         raise IncompleteError(f"there is no {manifest}, which lists the files")
@@ -47,7 +47,7 @@ def manifest_row_count(
     listed = {each.name: _find_entry(each, entries, manifest, parent) for each in found}
     for entry in entries:
         if entry not in listed.values() and not folder.times(str(parent / entry.name)):
-            raise IncompleteError(f"{manifest} lists {entry.name}, which isn't there")
+            raise IncompleteError(f"{manifest} lists {entry.name}, which does not exist")
     for each in found:
         _check_file(manifest, listed[each.name], each)
     rows = [entry.rows for entry in listed.values()]
@@ -55,7 +55,7 @@ def manifest_row_count(
 
 
 def parse_manifest(manifest: str, content: bytes) -> list[ManifestEntry]:
-    """Raises IncompleteError for what is none, or is cut off."""
+    """The entries of a manifest. Raises IncompleteError for other content, and for a truncated manifest."""
     text = content.decode("utf-8", "replace").removeprefix("\ufeff").strip()
     try:
         found = _parse_json(json.loads(text)) if text.startswith("{") else _parse_checksums(text)
@@ -92,7 +92,7 @@ def _optional_int(value: Any) -> int | None:
 
 
 def _parse_checksums(text: str) -> list[ManifestEntry]:
-    """Raises ValueError for a line that is none."""
+    """Raises ValueError for a line in another form."""
     found = [_CHECKSUM.fullmatch(line) for line in text.splitlines()]
     if None in found:
         raise ValueError(text)
@@ -102,7 +102,7 @@ def _parse_checksums(text: str) -> list[ManifestEntry]:
 def _find_entry(
     found: FoundFile, entries: Sequence[ManifestEntry], manifest: str, parent: PurePosixPath
 ) -> ManifestEntry:
-    """Of a file that was copied from elsewhere only the last part of its name is known."""
+    """The entry of a file. A remote file is found by the last part of its name. Raises IncompleteError."""
     name = PurePosixPath(found.name.replace("\\", "/"))
     for entry in entries:
         path = parent / entry.name
@@ -114,7 +114,7 @@ def _find_entry(
 def _check_file(manifest: str, entry: ManifestEntry, found: FoundFile) -> None:
     size = found.path.stat().st_size
     if entry.bytes is not None and size != entry.bytes:
-        raise IncompleteError(f"{found.name} has {size} bytes, and {manifest} says {entry.bytes}")
+        raise IncompleteError(f"{found.name} has {size} bytes, but {manifest} states {entry.bytes}")
     if entry.sha256 is not None and _sha256(found.path) != entry.sha256.lower():
         raise IncompleteError(f"{found.name} is not the file that {manifest} lists: its checksum differs")
 

@@ -1,4 +1,4 @@
-"""Say which local files a name of the config means: a file, a glob, a folder, the words of a query."""
+"""Resolve names in the config to local files: files, globs, folders, and quoted words of a query."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _QUOTED_WORD = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")
 
 
 def is_data(name: str) -> bool:
-    """Whether a file of a folder is read: a known format, not hidden, not one of the ``_SUCCESS`` kind."""
+    """Whether a file in a folder is data: a supported format, and no name like ``.hidden`` or ``_SUCCESS``."""
     return name.lower().endswith(SUFFIXES) and not name.startswith((".", "_"))
 
 
 def file_words(query: str) -> list[str]:
-    """The quoted words of a query that may be files, globs or folders (``'members/'``), each once."""
+    """The distinct quoted words of a query that may be files, globs or folders (``'members/'``)."""
     words = [single.replace("''", "'") or double.replace('""', '"') for single, double in _QUOTED_WORD.findall(query)]
     return list(dict.fromkeys(word for word in words if word.lower().endswith((*SUFFIXES, "/"))))
 
 
 def literal_start(name: str, exists: Callable[[str], bool]) -> str:
-    """A glob in which folders at its start that are there mean themselves, and no others of a similar name."""
+    """The glob with existing folders at its start escaped, so that they match only themselves."""
     parts = name.split("/")
     if not glob.has_magic("/".join(parts[:-1])):
         return name
@@ -37,9 +37,9 @@ def literal_start(name: str, exists: Callable[[str], bool]) -> str:
 
 
 class LocalFolder:
-    """A folder of files; names are relative to it. A name that no file can have (too long) means none.
+    """A folder of files; names are relative to it. An impossible name (too long) matches nothing.
 
-    ``hive``: folders ``name=value`` in it give columns to the files in them, and a folder means the files of these too.
+    ``hive``: folders ``name=value`` add columns to their files, and a folder includes their files.
     """
 
     def __init__(self, index: str | Path, *, hive: bool = False) -> None:
@@ -47,14 +47,14 @@ class LocalFolder:
         self.hive = hive
 
     def holds(self, name: str) -> bool:
-        """Whether a name is one of this folder's, as it is written: a link in it may lead elsewhere."""
+        """Whether a name lies in this folder, by its text alone: a link in it may lead elsewhere."""
         if "://" in name:
             return name.startswith(f"{self.root.rstrip('/')}/")
         index = os.path.abspath(self.root)
         return Path(os.path.normpath(os.path.join(index, name))).is_relative_to(index)
 
     def paths(self, name: str) -> list[Path]:
-        """The local files that a name means; none where there is none."""
+        """The local files that a name means; empty if there is none."""
         path = Path(self.root, name)
         if os.path.isdir(path):
             return sorted(self._within(path))
@@ -67,7 +67,7 @@ class LocalFolder:
         return [match for match in found if os.path.isfile(match) and not match.name.startswith((".", "_"))]
 
     def would_match(self, name: str, path: str) -> bool:
-        """Whether a name means this local file once it is there: by its name, as one of its folder, by a glob."""
+        """Whether a name would include this local file once it exists: by name, folder or glob."""
         file, meant = Path(os.path.realpath(path)), Path(self.root, name)
         if file == Path(os.path.realpath(meant)):
             return True
@@ -93,13 +93,13 @@ class LocalFolder:
 
 
 def _parts_below(file: Path, folder: Path) -> tuple[str, ...]:
-    """A file's path from a folder on; nothing where it is elsewhere."""
+    """A file's path relative to a folder; empty if it is elsewhere."""
     index = os.path.realpath(folder)
     return file.relative_to(index).parts if file.is_relative_to(index) else ()
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path may be one of a glob's, in which `**` stands for any number of folders."""
+    """Whether a path matches a glob, in which `**` matches any number of folders."""
     if not parts or not pattern:
         return not parts and not pattern
     if pattern[0] == "**":

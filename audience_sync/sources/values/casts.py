@@ -1,6 +1,6 @@
-"""What does ``type:`` of a trait make of a value? Another JSON text, or nothing where it can't be done.
+"""Convert JSON texts to the ``type`` of a trait, in SQL.
 
-All conversions start from the JSON text that the source gives by itself, so one rule serves all sources.
+All conversions start from the JSON text of the source's own type, so one rule serves all sources.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from audience_sync.sources.values.json_sql import (
 JSON_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?"
 ISO_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ISO_TIME = ISO_DATE + r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
-#: As PostgreSQL and DuckDB write years before 1 and after 9999.
+#: Years before 1 and after 9999, in the spelling of PostgreSQL and DuckDB.
 OTHER_YEARS = r"(?:[+-]?[0-9]{5,}|-[0-9]{4})-[0-9]{2}-[0-9]{2}(?:[T ].*)?|[0-9]{4,}-[0-9]{2}-[0-9]{2}.* \(?BC\)?"
 
-#: Types whose conversion may reject a value that can be read, and not be written.
+#: Types whose conversion may make a readable value invalid, because it has no form in JSON.
 MAY_BE_INVALID = ("number", "date", "json")
 
 _NOT_FINITE = "('nan', 'inf', '-inf', 'infinity', '-infinity')"
@@ -31,15 +31,14 @@ _NO = "('false', 'f', 'no', 'n', '0')"
 
 
 def cast_json(json_text: str, wanted_type: str) -> str:
-    """SQL for the JSON text as that type: ``null`` where the value is none, NULL where it can't be converted."""
+    """SQL for the JSON text as that type: ``null`` for no value, NULL if it can't be converted."""
     return _CONVERSIONS[wanted_type](json_text)
 
 
 def _bare_text(json_text: str) -> str:
-    """The text inside of a JSON string; numbers, booleans, lists and objects as they are.
+    """The text within a JSON string; numbers, booleans, lists and objects stay unchanged.
 
-    The cast may be tried on a rejected value too, although its result is not used: DuckDB computes what occurs often in
-    an expression before the conditions around it.
+    `try_cast`, since DuckDB evaluates a repeated expression before the conditions around it, also for invalid values.
     """
     return f"(try_cast({json_text} as JSON) ->> '$')"
 

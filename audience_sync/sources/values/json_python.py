@@ -1,4 +1,4 @@
-"""How is a trait's value written as JSON? The rule of ``values``, for values met in Python."""
+"""Write values of Python as JSON text, by the same rules as ``json_sql``."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _MAX_INTEGER = 10**MAX_DIGITS - 1
 
 
 class _UnsendableError(ValueError):
-    """A part of a list or an object is unsendable, and so is all of it."""
+    """A part of a list or an object has no form in JSON, so the whole value is invalid."""
 
 
 def json_text(value: Any) -> str | None:
-    """The value as JSON text, None where there is none; of a rejected value ``!`` and the reason."""
+    """The value as JSON text; None for no value, and ``!`` with the reason for an invalid value."""
     write = _ENCODERS.get(type(value))
     return write(value) if write else _other(value)
 
 
 def json_texts(values: Sequence[Any]) -> list[str | None]:
-    """The same for many values, in their order."""
+    """The same for many values, in order."""
     if set(map(type, values)) == {str} and _is_plain("".join(values)):
         return list(map(encode_basestring, values))
     return [json_text(value) for value in values]
@@ -55,7 +55,7 @@ def _string(text: str) -> str:
     if not text.isascii() and _SURROGATE.search(text):
         return INVALID + HAS_SURROGATE
     quoted = encode_basestring(text)
-    # As DuckDB writes them, so that the text is the same whichever way a value came.
+    # The spelling of DuckDB, so that the text does not depend on the kind of source.
     return _ESCAPE.sub(_uppercase_escape, quoted) if "\\u" in quoted else quoted
 
 
@@ -103,7 +103,7 @@ def _nested(value: Any) -> str:
 
 
 def _plain(value: Any, level: int) -> Any:
-    """A list or object of values JSON knows; numbers that are not finite are null, times as in traits.
+    """A list or object of JSON values: numbers that are not finite become null, times have the form of traits.
 
     Raises _UnsendableError.
     """
@@ -136,7 +136,7 @@ def _other(value: Any) -> str | None:
     return _nested(value) if isinstance(value, Mapping) else _string(str(value))
 
 
-# bool before int and datetime before date: the first that fits a subclass is taken.
+# bool comes before int and datetime before date: for a subclass, the first match counts.
 _ENCODERS: dict[type, Callable[[Any], str | None]] = {
     str: _string,
     bool: lambda value: "true" if value else "false",

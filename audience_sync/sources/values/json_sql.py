@@ -1,11 +1,11 @@
-"""How is a trait's value written as JSON? In SQL; ``texts`` has the same rule for values met in Python.
+"""Write values of traits as JSON text, in SQL; ``json_python`` has the same rules for values of Python.
 
-NULL, NaN and infinity are no value. A whole double below 10^15 is written like an integer: a column that is
-read as integers one day and as doubles the next (a file written by pandas, with one gap) must not send every
-user again. Dates and times are ISO 8601, UTC, with milliseconds, also within lists and objects.
+NULL, NaN and infinity mean no value. A whole double below 10^15 is written like an integer: a column may be read as
+integers one day and as doubles the next (a file by pandas, with one gap), and this must not send every user again.
+Dates and times are ISO 8601, in UTC, with milliseconds, also within lists and objects.
 
-What can't be written (a time outside of the years, half a surrogate pair, a value nested too deeply) is a rejected
-value: its text is ``!`` and the reason, or has one of the ``PLACEHOLDERS`` in it.
+A value that can't be written (a time outside of the years, half a surrogate pair, a value nested too deeply) is
+invalid: its text is ``!`` and the reason, or contains one of the ``PLACEHOLDERS``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from audience_sync.workspace import quote_identifier, quote_literal
 if TYPE_CHECKING:
     import duckdb
 
-#: Below, a double says every integer exactly and is printed without an exponent everywhere.
+#: Below this, a double represents every integer exactly, and is printed without an exponent everywhere.
 LARGEST_PLAIN = "1e15"
-#: No JSON begins so.
+#: First character of an invalid value's text; no JSON begins with it.
 INVALID = "!"
 MAX_LEVELS = 100
 MAX_DIGITS = 1_000
-#: Reasons; the column's name comes before them.
+#: Reasons; messages have the column's name before them.
 OUT_OF_YEARS = "is a time outside of the years 1 to 9999 (UTC)"
 TOO_DEEP = f"is nested deeper than {MAX_LEVELS} levels"
 TOO_MANY_DIGITS = f"has a number of more than {MAX_DIGITS:,} digits"
@@ -34,20 +34,21 @@ NOT_JSON = "is not JSON"
 ARE_BYTES = "holds bytes, which have no form in JSON"
 NOT_UTF_8 = "has text that is not UTF-8"
 UNREADABLE = "is a time that can't be read"
-#: Stand inside of JSON text for what can't be written, until the whole value is rejected. Unicode keeps them free.
+#: Placeholders within JSON text for parts that can't be written; the whole value is invalid then. Unicode reserves
+#: these characters.
 SURROGATE_PLACEHOLDER, TIME_PLACEHOLDER, BYTES_PLACEHOLDER = "\ufdd0", "\ufdd1", "\ufdd2"
 PLACEHOLDERS = {SURROGATE_PLACEHOLDER: HAS_SURROGATE, TIME_PLACEHOLDER: OUT_OF_YEARS, BYTES_PLACEHOLDER: ARE_BYTES}
 
-#: A string, or what stands between two strings: only outside of strings NaN is a number.
+#: A string, or text between two strings: NaN is a number only outside of strings.
 _STRING = r'"(?:\\.|[^"\\])*"'
 _PARTS = _STRING + r'|[^"]+'
 _NOT_FINITE = r"-?(?:NaN|Infinity|[0-9][0-9.]*[eE]\+?0*(?:309|3[1-9][0-9]|[4-9][0-9]{2}|[1-9][0-9]{3,}))"
 
 
 def sql_json(expression: str, duckdb_type: str, *, is_checked: bool = True) -> str | None:
-    """JSON text of a column, NULL where there is no value; None for bytes, which JSON can't hold.
+    """SQL for a column's JSON text, NULL for no value; None for bytes, which have no form in JSON.
 
-    ``is_checked``: whether a column of JSON is known to hold nothing else.
+    ``is_checked``: whether a column of type JSON surely has valid JSON.
     """
     if duckdb_type == "BLOB":
         return None
@@ -65,12 +66,12 @@ def sql_json(expression: str, duckdb_type: str, *, is_checked: bool = True) -> s
 
 
 def may_be_invalid(duckdb_type: str) -> bool:
-    """Whether a column of that type can hold values that are rejected."""
+    """Whether a column of this type can have invalid values."""
     return is_time(duckdb_type) or duckdb_type in ("JSON", "BIGNUM") or _is_nested(duckdb_type)
 
 
 def is_time(duckdb_type: str) -> bool:
-    """A list of times is none: its type begins with the same word."""
+    """Whether the type is a date or a time, but not a list of times, whose name begins with the same word."""
     return duckdb_type == "DATE" or (duckdb_type.startswith("TIMESTAMP") and not duckdb_type.endswith("]"))
 
 
@@ -111,10 +112,10 @@ def time_json(moment: str, duckdb_type: str) -> str:
 def _time(moment: str, duckdb_type: str, quote: str, outside: str) -> str:
     zoned = "TIME ZONE" in duckdb_type or duckdb_type.startswith("TIMESTAMPTZ")
     kind = "TIMESTAMPTZ" if zoned else duckdb_type
-    if duckdb_type.endswith("_NS"):  # DuckDB has few functions for nanoseconds, and no year in them is outside
+    if duckdb_type.endswith("_NS"):  # DuckDB has few functions for nanoseconds, whose years are all valid
         kind = "TIMESTAMPTZ" if zoned else "TIMESTAMP"
         moment = f"cast({moment} as {kind})"
-    # Compared in its own type: times near the ends of that type can't be converted to another one.
+    # Compare in its own type: times near that type's limits can't be converted to another type.
     first, after = (f"cast('{year}-01-01 00:00:00{'+00' if zoned else ''}' as {kind})" for year in ("0001", "10000"))
     plain = f"timezone('UTC', {moment})" if zoned else f"cast({moment} as TIMESTAMP)"
     return (
@@ -126,7 +127,7 @@ def _time(moment: str, duckdb_type: str, quote: str, outside: str) -> str:
 
 
 def _nested_json(expression: str, duckdb_type: str) -> str:
-    """Only what the type's parts can hold is looked for."""
+    """JSON text of a nested value, with only the checks that its inner types need."""
     import duckdb
 
     kind = duckdb.sqltype(duckdb_type)
@@ -139,7 +140,7 @@ def _nested_json(expression: str, duckdb_type: str) -> str:
 
 
 def placeholders_of(duckdb_type: str) -> tuple[str, ...]:
-    """What its JSON text may have in it of times that can't be written, and of bytes."""
+    """The placeholders that the JSON text of a nested type may contain, for times and bytes."""
     import duckdb
 
     if not _is_nested(duckdb_type):
@@ -152,7 +153,7 @@ def placeholders_of(duckdb_type: str) -> tuple[str, ...]:
 
 
 def _leaves(kind: duckdb.sqltypes.DuckDBPyType) -> Iterator[str]:
-    """What a type is made of in the end, in lower case."""
+    """The innermost types of a type, in lower case."""
     inner = _inner_type_list(kind)
     if not inner:
         yield str(kind).lower()
@@ -169,14 +170,14 @@ def _inner_type_list(kind: duckdb.sqltypes.DuckDBPyType) -> list[duckdb.sqltypes
 
 
 def _inner_types(kind: duckdb.sqltypes.DuckDBPyType) -> dict[str, Any]:
-    """The types that a type is made of; an array also has its size, and a union its tag."""
+    """The direct inner types by name, without the size of an array and the tag of a union."""
     if kind.id not in ("list", "array", "struct", "map", "union"):
         return {}
     return {name: inner for name, inner in kind.children if name and isinstance(inner, type(kind))}
 
 
 class _LeafWriter:
-    """Writes the times and bytes within a value as texts; each level's lambda has a variable of its own."""
+    """Writes times and bytes within nested values as text; each level's lambda has a separate variable."""
 
     def __init__(self) -> None:
         self._variables = 0
@@ -256,8 +257,10 @@ def short_number(digits: str) -> str:
 
 
 def _checked_nested(json_text: str) -> str:
-    """Lists and objects, rejected where they are too deep or have a number that is too long. Only what is long enough
-    for either is looked at."""
+    """Lists and objects, invalid if they are too deep or have a number that is too long.
+
+    Only texts that are long enough for either are checked.
+    """
     opened = f"strlen({json_text}) - strlen(translate({json_text}, '[{{', ''))"
     bare = f"regexp_replace({json_text}, '{_STRING}', '', 'g')"
     deep = f"{opened} > {MAX_LEVELS} and {_is_deep(bare)}"
@@ -271,7 +274,7 @@ def _checked_nested(json_text: str) -> str:
 
 
 def _is_deep(bare: str) -> str:
-    """Whether brackets are left when the innermost ones were removed, a level at a time."""
+    """Whether brackets remain after removing the innermost ones, one level at a time."""
     brackets = f"regexp_replace({bare}, '[^\\[\\]{{}}]', '', 'g')"
     rounds = f"list_transform(range({MAX_LEVELS}), lambda round: '')"
     innermost = "regexp_replace(rest, '\\[\\]|\\{\\}', '', 'g')"
@@ -279,7 +282,7 @@ def _is_deep(bare: str) -> str:
 
 
 def _finite(json_text: str) -> str:
-    """Lists and objects with null for numbers that are not finite, which DuckDB reads and writes in JSON."""
+    """Lists and objects with null for numbers that are not finite, which DuckDB allows in JSON."""
     part = f"case when part[1] = '\"' then part else regexp_replace(part, '{_NOT_FINITE}', 'null', 'g') end"
     parts = f"regexp_extract_all({json_text}, '{_PARTS}')"
     return (
@@ -288,19 +291,20 @@ def _finite(json_text: str) -> str:
     )
 
 
-def is_invalid(json_text: str, marks: Iterable[str]) -> str:
-    """An SQL condition; ``marks``: those that may be in the text."""
+def is_invalid(json_text: str, placeholders: Iterable[str]) -> str:
+    """An SQL condition for an invalid value; ``placeholders``: those that the text may contain."""
     return " or ".join(
         [
             f"starts_with({json_text}, '{INVALID}')",
-            *(f"contains({json_text}, {quote_literal(mark)})" for mark in marks),
+            *(f"contains({json_text}, {quote_literal(placeholder)})" for placeholder in placeholders),
         ]
     )
 
 
-def reason_of(json_text: str, marks: Iterable[str]) -> str:
-    """SQL for the reason of a rejected value."""
+def reason_of(json_text: str, placeholders: Iterable[str]) -> str:
+    """SQL for the reason of an invalid value."""
     cases = (
-        f" when contains({json_text}, {quote_literal(mark)}) then {quote_literal(PLACEHOLDERS[mark])}" for mark in marks
+        f" when contains({json_text}, {quote_literal(placeholder)}) then {quote_literal(PLACEHOLDERS[placeholder])}"
+        for placeholder in placeholders
     )
     return f"case when starts_with({json_text}, '{INVALID}') then substr({json_text}, 2){''.join(cases)} end"

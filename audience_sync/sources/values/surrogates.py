@@ -1,6 +1,6 @@
-"""Find halves of surrogate pairs in JSON, and put a mark in their place: DuckDB refuses a whole file for one of them.
+"""Replace halves of surrogate pairs in JSON by a placeholder: DuckDB refuses a whole file for one of them.
 
-``"\ud83d\ude00"`` is one character, ``"\ud83d"`` is none. A value with the mark in its text is rejected alone.
+``"\ud83d\ude00"`` is one character, ``"\ud83d"`` is half of one. Only a value with the placeholder is invalid then.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER
 
 _PLACEHOLDER = SURROGATE_PLACEHOLDER.encode()
-#: Bytes of an escape, and of a pair of them, which belong together.
+#: Bytes of one escape, and of the two escapes of a surrogate pair.
 _ESCAPE_BYTES, _PAIR_BYTES = 6, 12
-#: Quick, and wrong about backslashes that are themselves escaped: then the exact look follows.
+#: Fast patterns, which may match after an escaped backslash too; `replace_halves` is exact.
 _QUICK_PATTERNS = (
     re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"),
     re.compile(rb"(?<![^\\]\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"),
@@ -25,14 +25,14 @@ _ESCAPE = re.compile(
 
 
 class SurrogateScanner:
-    """Whether a file may have a half in it, seen chunk by chunk."""
+    """Scans a file chunk by chunk for possible halves of surrogate pairs."""
 
     def __init__(self) -> None:
         self.found = False
         self._before, self._is_cut = b"", False
 
     def scan(self, chunk: bytes, *, is_last: bool = False) -> None:
-        """One more chunk of JSON in UTF-8. What is near its end is looked at with the next one."""
+        """Scan the next chunk of JSON in UTF-8. The end of a chunk is scanned with the next one."""
         text = self._before + chunk
         if not self.found and b"\\u" in text:
             first, last = (_ESCAPE_BYTES + 1 if self._is_cut else 0), len(text) - (0 if is_last else _ESCAPE_BYTES)
@@ -43,7 +43,7 @@ class SurrogateScanner:
 
 
 def replace_halves(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same JSON with a mark for each half."""
+    """The same JSON with a placeholder for each half."""
     rest = b""
     for chunk in chunks:
         text = rest + chunk
@@ -54,7 +54,7 @@ def replace_halves(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _safe_end(text: bytes) -> int:
-    """A place that is in the middle of no escape, and near the end."""
+    """A position near the end that is not within an escape."""
     end = max(len(text) - _PAIR_BYTES, 0)
     for escape in _ESCAPE.finditer(text):
         if escape.end() > end:

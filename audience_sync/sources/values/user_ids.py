@@ -1,16 +1,16 @@
-"""Which user ids can be used? One rule for every source and both stores, in SQL and in Python.
+"""Check user ids and write them as text: one rule for every source and both stores, in SQL and in Python.
 
-- Text is taken as written; leading and trailing spaces are a part of it.
-- Empty, or nothing but whitespace: rejected. NULL: rejected.
-- A NUL character or half a surrogate pair: rejected, PostgreSQL can't store them.
-- More than 2,500 bytes of UTF-8: rejected, PostgreSQL can't index them; whatever the type.
-- Numbers are written as digits, ``42`` and never ``42.0``: integers and decimals of any size, doubles up to
-  2^53 (beyond, a double no longer says which integer was meant). A number with a fraction is rejected.
-- Dates, UUIDs and enums are text. An infinite date is no id, and a date outside of the years 1 to 9999 is rejected.
-- A boolean, point in time, list, object or bytes can't be a user id: the row is invalid. A column that can hold
-  nothing else (by its type in Parquet, by its first rows in a database) is an error.
+- Text stays as written, with leading and trailing spaces.
+- NULL, empty text, or only whitespace: invalid.
+- A NUL character or half a surrogate pair: invalid, since PostgreSQL can't store them.
+- More than 2,500 bytes of UTF-8, for any type: invalid, since PostgreSQL can't index them.
+- Numbers are written as digits, ``42`` and never ``42.0``: integers and decimals of any size, doubles up to 2^53
+  (larger doubles don't represent one exact integer). A number with a fraction is invalid.
+- Dates, UUIDs and enums become text. An infinite date means no id; a date outside of the years 1 to 9999 is invalid.
+- A boolean, time, list, object or bytes: the row is invalid. If a column can have nothing else (by its type in Parquet,
+  by its first rows in a database), the entry fails.
 
-A cell of a CSV file can't be NULL: there, nothing is "empty".
+A cell of a CSV file can't be NULL: a missing value is "empty" there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from audience_sync.workspace import quote_literal
 
 MAX_BYTES = 2_500
 LARGEST_WHOLE_DOUBLE = 2**53
-#: All that Python calls whitespace; looking for it takes as long as everything else at the start.
+#: All characters that are whitespace in Python; searching for them is as slow as all other checks together.
 WHITESPACE = (
     "\u0009\u000a\u000b\u000c\u000d\u001c\u001d\u001e\u001f\u0020\u0085\u00a0\u1680\u2000\u2001"
     "\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -54,13 +54,13 @@ _MAX_INTEGER = 10**MAX_BYTES - 1
 
 
 def usable_type(duckdb_type: str) -> bool:
-    """Whether a typed column can hold user ids."""
+    """Whether a column of this type can have user ids."""
     exact = INTEGER_TYPES | _TEXT_TYPES | {"JSON", "FLOAT", "DOUBLE", '"NULL"', "NULL"}
     return duckdb_type in exact or (duckdb_type.startswith(("DECIMAL", "ENUM")) and not duckdb_type.endswith("]"))
 
 
 def sql_id(expression: str, duckdb_type: str) -> tuple[str, str]:
-    """The user id as text, and why it can't be used (NULL if it can), for a column of a usable type."""
+    """SQL for the user id as text and for the reason if it is invalid (else NULL), for a column of a usable type."""
     if duckdb_type == "JSON":
         return _json_id(expression)
     if duckdb_type in ("FLOAT", "DOUBLE"):
@@ -84,7 +84,7 @@ def _date_id(day: str) -> tuple[str, str]:
 
 
 def _text_reason(text: str) -> str:
-    # Trimming 29 characters takes longer than all the rest, so it is left to what doesn't begin with an ASCII sign.
+    # Trimming 29 characters is slower than all other checks, so it is done only if the first letter is not ASCII.
     plain_start = f"{text} >= '!' and {text} < '\x7f'"
     return (
         f"case when {text} is null then '{MISSING}'"
@@ -130,7 +130,7 @@ def _json_id(json: str) -> tuple[str, str]:
 
 
 def python_id(value: Any) -> tuple[str | None, str | None]:
-    """The same rule for a value met in Python: the user id, or why it can't be used."""
+    """The same rule for a value of Python: the user id, or None and the reason."""
     if isinstance(value, str):
         reason = _text_problem(value)
         return (None, reason) if reason else (value, None)
@@ -146,11 +146,11 @@ def python_id(value: Any) -> tuple[str | None, str | None]:
 
 
 def python_ids(values: Sequence[Any]) -> tuple[list[str | None], list[str | None]]:
-    """The same rule for many values: user ids, and reasons, in their order. Plain ones take no loop of Python's."""
+    """The same rule for many values: user ids and reasons, in order. Plain texts need no loop in Python."""
     if _all_plain(values):
         return list(values), [None] * len(values)
-    judged = [python_id(value) for value in values]
-    return [user_id for user_id, _ in judged], [reason for _, reason in judged]
+    checked = [python_id(value) for value in values]
+    return [user_id for user_id, _ in checked], [reason for _, reason in checked]
 
 
 def _all_plain(values: Sequence[Any]) -> bool:
@@ -179,7 +179,7 @@ def _number_id(number: float | Decimal) -> tuple[str | None, str | None]:
         return _digits(number)
     if not (number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)):
         return None, NOT_WHOLE
-    if isinstance(number, Decimal) and number.adjusted() >= MAX_BYTES:  # before so many digits are written
+    if isinstance(number, Decimal) and number.adjusted() >= MAX_BYTES:  # before converting to so many digits
         return None, TOO_LONG if number == number.to_integral_value() else NOT_WHOLE
     if number != int(number):
         return None, NOT_WHOLE
@@ -189,6 +189,6 @@ def _number_id(number: float | Decimal) -> tuple[str | None, str | None]:
 
 
 def _digits(number: int) -> tuple[str | None, str | None]:
-    # Python refuses to write thousands of digits.
+    # Python refuses to convert thousands of digits to text.
     is_short = -(_MAX_INTEGER // 10) <= number <= _MAX_INTEGER
     return (str(int(number)), None) if is_short else (None, TOO_LONG)

@@ -13,10 +13,10 @@ def position_ahead_of_the_answers() -> None:
 
     acknowledge = deliver.acknowledge
 
-    def bad(lease: Any, feed: Any, destination: int, run: Any, outcomes: Any, ids: Any, **options: Any) -> Any:
-        for outcome in outcomes:
-            outcome.answered = True
-        return acknowledge(lease, feed, destination, run, outcomes, ids, **options)
+    def bad(lease: Any, cursor: Any, destination: int, run: Any, results: Any, *arguments: Any, **options: Any) -> Any:
+        for result in results:
+            result.answered = True
+        return acknowledge(lease, cursor, destination, run, results, *arguments, **options)
 
     deliver.acknowledge = bad
 

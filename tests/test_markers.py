@@ -40,7 +40,8 @@ def test_a_fast_test_uses_each_package(package: str) -> None:
         ("cli/test_layout.py", "", {"process"}),
         ("cli/test_plan.py", "test_a_plan_is_what_the_following_sync_does", {"process"}),
         ("cli/test_plan.py", "test_the_largest_changes_come_first", {"process", "slow"}),
-        ("sync/test_diff.py", "", {"property"}),
+        ("sync/test_diff.py", "", {"property", "slow"}),
+        ("sources/test_surrogates.py", "", {"property"}),
         ("test_keys.py", "", set()),
     ],
 )

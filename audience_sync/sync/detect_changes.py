@@ -1,4 +1,4 @@
-"""In which order is everything taken? Audiences before others of their priority group, computed traits at last."""
+"""Detect all changes of a run: audiences in waves by priority group, then computed traits; or a retire or an undo."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _PLURALS = {
 
 
 def detect_changes(detector: ChangeDetector, targets: Sequence[ResolvedAudience], request: RunRequest) -> None:
-    """Take, compare and judge everything that was asked for.
+    """Load, diff and guard everything in the request.
 
-    Those of a priority group one after another: what each is left with depends on what became of those before.
-    Raises UnknownKeyError for a key that nothing has, before anything is read where the config alone says so.
+    The audiences of a priority group come one after another, because each excludes the members of earlier ones.
+    Raises UnknownKeyError for a key that does not exist; without `names_from`, before anything is read.
     """
     match request:
         case Retire(key=key):
@@ -50,11 +50,11 @@ def _detect_from_sources(detector: ChangeDetector, targets: Sequence[ResolvedAud
     detector.changes.warnings += [thawed(freeze) for freeze in detector.stored.ended_freezes]
     move_keys(detector)
     detector.earlier = earlier_in_groups(grouped(detector.settings, targets, detector.stored.properties))
-    turns = list(processing_waves(targets, detector.earlier))
-    for turn in turns[:-1]:
-        _process_wave(detector, turn)
+    waves = list(processing_waves(targets, detector.earlier))
+    for wave in waves[:-1]:
+        _process_wave(detector, wave)
         guard_audiences(detector)
-    _process_wave(detector, turns[-1])
+    _process_wave(detector, waves[-1])
     for config in detector.settings.audiences:
         named_alone = asked is not None and named.issuperset(asked)
         if config.names_from is not None and detector.is_due(config) and not named_alone:
@@ -66,22 +66,22 @@ def _detect_from_sources(detector: ChangeDetector, targets: Sequence[ResolvedAud
         detect_traits(detector, request.selection.traits)
 
 
-def _process_wave(detector: ChangeDetector, turn: Sequence[ResolvedAudience]) -> None:
-    """Of a run over some audiences also those that lose users by it, to one that goes before in their group."""
-    for target in turn:
+def _process_wave(detector: ChangeDetector, wave: Sequence[ResolvedAudience]) -> None:
+    """Detect the selected audiences, and those that lose users because an earlier one of their group has changed."""
+    for target in wave:
         asked = detector.keys is None or target.key in detector.keys
         if (asked and detector.is_due(target.config)) or detector.priority_groups.has_changed_before(target):
             detector.detect_audience(target)
 
 
 def _refuse_unfound(detector: ChangeDetector, request: RunRequest, named: Collection[str]) -> None:
-    """What has none of the keys that were named, now that all is read; unless something failed that may have them."""
+    """Refuse unknown keys after everything is read, unless a failed entry might have them."""
     if not any(each.status is AudienceStatus.FAILED for each in detector.changes.audiences):
         _refuse_unknown(detector, request, {*named, *(each.key for each in detector.changes.audiences)})
 
 
 def _refuse_unknown(detector: ChangeDetector, request: RunRequest, audiences: Collection[str]) -> None:
-    """Raise UnknownKeyError for what none of these audiences, and nothing else, has as its key."""
+    """Raise UnknownKeyError for a requested key that no audience, trait or stored property has."""
     traits = {key for config in detector.settings.computed_traits for key in config.columns}
     accepted = {*audiences, *traits, *detector.stored.properties, SUPPRESSED}
     by_name = {key for key, each in detector.stored.properties.items() if each.origin and not each.retired}
@@ -91,7 +91,7 @@ def _refuse_unknown(detector: ChangeDetector, request: RunRequest, audiences: Co
 
 
 def _require(what: str, named: Collection[str] | None, known: Collection[str], *, also: Collection[str] = ()) -> None:
-    """``also``: keys of `names_from` that were there in earlier runs, for people to see."""
+    """``also``: stored keys of `names_from`, which only the message lists."""
     missing = sorted(set(named or ()).difference(known))
     if missing:
         known = {*known, *also}.difference(missing)

@@ -1,4 +1,4 @@
-"""What would a run change, and what is each destination then owed? Everything but writing and sending."""
+"""Plan a run: load, diff and guard, then the pending changes of each destination. Nothing is written or sent."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def plan_run(
     now: datetime,
     run: int | None = None,
 ) -> RunPlan:
-    """Load and compare everything that was asked for. ``run`` is None for a run that doesn't exist yet."""
+    """Load, diff and guard everything in the request. ``run`` is None for a preview."""
     with dependencies.store.reading() as connection:
         clock = read_run_clock(connection, now, before=run, accept=request.exceptions.accept_clock)
         known = read_stored_state(connection, clock.accepted_now)
@@ -152,7 +152,7 @@ def _collector(
 
 
 def _erased(workspace: Workspace, stored: StoredState) -> str:
-    """A condition on ``user_id``: the users who were erased, known by their hash alone."""
+    """An SQL condition on ``user_id`` for erased users, of whom only hashes are stored."""
     if not stored.erased_hashes:
         return "false"
     table = workspace.load({"user_hash": "varchar"}, [[(each,) for each in stored.erased_hashes]])
@@ -160,7 +160,7 @@ def _erased(workspace: Workspace, stored: StoredState) -> str:
 
 
 def _refuse_retired(request: RunRequest, stored: StoredState) -> None:
-    """Raise RetiredError where a person wants something of a key in particular that is closed for good."""
+    """Raise RetiredError if the request names a retired key."""
     if request.retired_key is not None:
         refuse_unretirable(request.retired_key, stored)
     selection = request.selection
@@ -171,7 +171,7 @@ def _refuse_retired(request: RunRequest, stored: StoredState) -> None:
 
 
 def _refuse_frozen(request: RunRequest, stored: StoredState) -> None:
-    """Raise FrozenError where a person wants something of an audience in particular that is frozen."""
+    """Raise FrozenError if a seed, a resync, an approval or a retire names a frozen audience."""
     match request:
         case Seed() | Resync():
             wanted = set(request.selection.audiences or ())
@@ -195,7 +195,7 @@ def _about(stored: StoredState, changes: ChangeSet, secrets: tuple[str, ...]) ->
 
 
 class ChainsAfterRun(Mapping[str, Chain]):
-    """Every property's chain as the run leaves it; segments are fetched when somebody asks."""
+    """The chain of every property after the run. Stored segments are downloaded when they are first used."""
 
     def __init__(self, detector: ChangeDetector) -> None:
         self._collector = detector

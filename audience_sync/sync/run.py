@@ -1,4 +1,4 @@
-"""One run, in reading order: load, diff, guard, commit, deliver, record."""
+"""Carry out one run: load, diff, guard, commit, deliver, record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from audience_sync.delivery.state.cursors import DestinationState, read_destination_states
 from audience_sync.errors import (
-    AudienceSyncError,
     ConfigError,
     FrozenError,
     HistoryPrunedError,
@@ -21,37 +20,31 @@ from audience_sync.errors import (
     RetiredError,
     StoreUnavailableError,
     UnknownNameError,
-    summarize_error,
 )
-from audience_sync.model import RunId, RunStatus
-from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.model import RunId
 from audience_sync.store.connection.lease import MAX_ATTEMPTS, Lease, acquire
 from audience_sync.store.integrity.quick_check import refuse_damaged
-from audience_sync.store.runs import schedule_slots as slots
 from audience_sync.sync.commit.commit import commit
 from audience_sync.sync.commit.retention import apply_retention
 from audience_sync.sync.commit.run_record import (
-    begin_run,
-    end_run,
     forget_run,
-    has_ended,
     is_committed,
-    new_nonce,
     plan_deliveries,
-    record_interrupted,
-    run_begun,
+    record_failure,
+    record_result,
+    start_run,
 )
 from audience_sync.sync.deliver.dispatch import deliver_all, delivery_context
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.deliver.run_plan import RunPlan
 from audience_sync.sync.detect.workspaces import open_workspace
 from audience_sync.sync.plan_run import plan_run
-from audience_sync.sync.values.report import Report, build_report
+from audience_sync.sync.values.report import DestinationReport, Report, build_report
 from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
 from audience_sync.tracing import set_span_attributes, span
 from audience_sync.workspace import Workspace
 
-#: The command was given what it can't be about: that is no run.
+#: The command can't be carried out as it was given, so its run is deleted again.
 WRONG_USES = (ConfigError, HistoryPrunedError, FrozenError, RetiredError, UnknownNameError)
 
 PlanReview = Callable[[Workspace, RunPlan], None]
@@ -60,61 +53,56 @@ PlanReview = Callable[[Workspace, RunPlan], None]
 def sync(
     dependencies: RunDependencies, request: RunRequest, progress: ProgressListener, *, review: PlanReview | None = None
 ) -> Report:
-    """Carry out one run. ``review`` sees what it found before anything of it is written, and may refuse it (raise).
+    """Carry out one run and return its report, which has the errors of single entries and destinations.
 
-    Raises RunInProgressError, SlotsTakenError, StoreError and ConfigError; whatever else goes wrong is in the report.
+    ``review`` gets the plan before anything is written, and raises to refuse it. Raises RunInProgressError,
+    SlotsTakenError, StoreError and the errors of WRONG_USES.
     """
     started, now = time.monotonic(), datetime.now(UTC)
     refuse_damaged(dependencies.store)
     with acquire(dependencies.store) as lease:
-        run = _begin(lease, request, now)
+        run = start_run(lease, request, now)
+        load_diff_and_guard = partial(_plan, request, progress, run, now)
         try:
             with (
                 span("run", run=run, command=request.command),
-                open_workspace(dependencies, partial(_plan, request, progress, run, now)) as (workspace, plan),
+                open_workspace(dependencies, load_diff_and_guard) as (workspace, plan),
             ):
                 if review is not None:
                     review(workspace, plan)
-                report = _commit_and_deliver(dependencies, request, progress, workspace, lease, plan, started)
+                pending = plan.pending(workspace, request, plan.states)
+                states = _commit(dependencies, workspace, lease, plan, pending)
+                pending = [each.with_state(states[each.state.name]) for each in pending]
+                destinations = _deliver(dependencies, request, progress, workspace, lease, plan, pending)
+                report = build_report(run, plan.changes, destinations, time.monotonic() - started)
+                record_result(lease, report, states)
                 set_span_attributes(status=report.status.value)
-        except LeaseLostError:
+        except LeaseLostError:  # the run that replaced this one has recorded its end
             raise
         except WRONG_USES as error:
-            if request.slots:  # nobody typed it: the schedule's time has had its run
-                _record_failure(dependencies, lease, run, started, error)
+            if request.slots:  # the scheduled time has had its run, so that it isn't repeated at once
+                record_failure(lease, run, time.monotonic() - started, error, dependencies.settings.secrets)
             else:
-                lease.transact(partial(_forget, run=run))
+                forget_run(lease, run)
             raise
         except BaseException as error:
-            _record_failure(dependencies, lease, run, started, error)
+            record_failure(lease, run, time.monotonic() - started, error, dependencies.settings.secrets)
             raise
         if plan.clock.counted_at is not None:
-            took = timedelta(seconds=time.monotonic() - started)
-            apply_retention(lease, dependencies.settings, plan.clock.counted_at + took)
+            elapsed = timedelta(seconds=time.monotonic() - started)
+            apply_retention(lease, dependencies.settings, plan.clock.counted_at + elapsed)
         return report
-
-
-def _begin(lease: Lease, request: RunRequest, now: datetime) -> RunId:
-    nonce = new_nonce()
-
-    def write(connection: Connection) -> RunId:
-        free = slots.free_slots(connection, request.slots)
-        run = begin_run(connection, request.command, now, nonce=nonce, accept_clock=request.exceptions.accept_clock)
-        slots.claim_slots(connection, free, run)
-        return run
-
-    return lease.transact(write, partial(run_begun, nonce=nonce))
 
 
 def _plan(
     request: RunRequest,
     progress: ProgressListener,
-    run: int,
+    run: RunId,
     now: datetime,
     dependencies: RunDependencies,
     workspace: Workspace,
 ) -> RunPlan:
-    """It only reads: where the database went away in the middle, it is done again, from the start."""
+    """Load, diff and guard. This only reads, so it is repeated from the start if the store was unavailable."""
     with span("load and compare"):
         for _ in range(MAX_ATTEMPTS - 1):
             with suppress(StoreUnavailableError):
@@ -122,46 +110,16 @@ def _plan(
         return plan_run(dependencies, request, progress, workspace, now, run)
 
 
-def _words(error: BaseException, mask: Callable[[str], str]) -> str:
-    if isinstance(error, AudienceSyncError):
-        return mask(str(error))
-    if isinstance(error, KeyboardInterrupt):
-        return "The run was interrupted. Every answer received so far is recorded. The next run sends the rest."
-    return summarize_error(error, mask)
-
-
-def _commit_and_deliver(
-    dependencies: RunDependencies,
-    request: RunRequest,
-    progress: ProgressListener,
-    workspace: Workspace,
-    lease: Lease,
-    plan: RunPlan,
-    started: float,
-) -> Report:
-    run = RunId(plan.run)
-    planned = plan.pending(workspace, request, plan.states)
-    states = _commit(dependencies, workspace, lease, plan, planned, run)
-    pending = [each.with_state(states[each.state.name]) for each in planned]
-    context = delivery_context(dependencies, progress, workspace, lease, plan, pending)
-    reports = deliver_all(workspace, context, request, plan, pending)
-    report = build_report(run, plan.changes, reports, time.monotonic() - started)
-    lease.transact(partial(_end, report=report, states=states), partial(has_ended, run=run))
-    return report
-
-
 def _commit(
     dependencies: RunDependencies,
     workspace: Workspace,
     lease: Lease,
     plan: RunPlan,
-    planned: Sequence[PendingDelivery],
-    run: RunId,
+    pending: Sequence[PendingDelivery],
 ) -> Mapping[str, DestinationState]:
-    """Make what was found durable, whole or not at all, and with it how many calls are to be delivered. Returns the
-    ledgers with their ids."""
-    calls = Counter[str]()
-    for each in planned:
+    """Write all changes, and the number of calls to deliver, in one transaction; return the stored states."""
+    run, calls = RunId(plan.run), Counter[str]()
+    for each in pending:
         calls[each.state.name] += each.calls
 
     def write(connection: Connection) -> Mapping[str, DestinationState]:
@@ -181,30 +139,14 @@ def _commit(
         return lease.transact(write, done)
 
 
-def _end(connection: Connection, *, report: Report, states: Mapping[str, DestinationState]) -> bool:
-    end_run(connection, report, {name: state.id or 0 for name, state in states.items()})
-    slots.end_slots(connection, report.run)
-    return True
-
-
-def _forget(connection: Connection, *, run: int) -> bool:
-    forget_run(connection, run)
-    return True
-
-
-def _record_failure(
-    dependencies: RunDependencies, lease: Lease, run: int, started: float, error: BaseException
-) -> None:
-    words = _words(error, partial(mask_secrets, secrets=dependencies.settings.secrets))
-    interrupted = isinstance(error, KeyboardInterrupt)
-    status = RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED
-    seconds = time.monotonic() - started
-
-    def write(connection: Connection) -> bool:
-        if not has_ended(connection, run):
-            record_interrupted(connection, run, status, seconds, words)
-            if not interrupted:  # what was interrupted is still due
-                slots.end_slots(connection, run)
-        return True
-
-    lease.transact(write)
+def _deliver(
+    dependencies: RunDependencies,
+    request: RunRequest,
+    progress: ProgressListener,
+    workspace: Workspace,
+    lease: Lease,
+    plan: RunPlan,
+    pending: Sequence[PendingDelivery],
+) -> list[DestinationReport]:
+    context = delivery_context(dependencies, progress, workspace, lease, plan, pending)
+    return deliver_all(workspace, context, request, plan, pending)

@@ -1,4 +1,4 @@
-"""How does what a run found become durable? In one transaction: segments, changes, members, and the ledger."""
+"""Commit the changes of a run in one transaction: segments, change log, members, holds and destination states."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def commit(
     states: Mapping[str, DestinationState],
     run: RunId,
 ) -> dict[str, DestinationState]:
-    """Write everything a run found. Returns the ledgers with their ids."""
+    """Write the change set and the destination states; return the states with their ids."""
     chain_ids = [save_files(connection, change.chain, change.new, run) for change in changes.changes]
     for new in changes.created:
         row = {"kind": new.kind.value, "key": new.key, "name": new.name, "origin": new.origin}
@@ -67,11 +67,11 @@ def commit(
     set_min_stays(connection, changes.min_stays)
     set_holdouts(connection, changes.holdouts)
     ids = property_ids(connection)
-    _keep_holds(connection, changes, run)
+    _write_holds(connection, changes, run)
     _log_changes(connection, workspace, changes, ids, run)
-    _move_members(connection, workspace, settings, changes, ids, run)
-    _move_users(connection, workspace, absences, changes.absences, ids, run)
-    _move_users(connection, workspace, held_out, changes.held_out, ids, run)
+    _update_members_table(connection, workspace, settings, changes, ids, run)
+    _update_users(connection, workspace, absences, changes.absences, ids, run)
+    _update_users(connection, workspace, held_out, changes.held_out, ids, run)
     mark_holdout_changed(connection, changes.held_out, run)
     _write_run_details(connection, changes, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
@@ -83,14 +83,14 @@ def commit(
 
 
 def _forget_unsent(connection: Connection, workspace: Workspace, users: str, ids: Sequence[int | None]) -> None:
-    """Of these users nothing is owed any more to the destinations with these ids."""
+    """Delete refused and withheld calls of merged users (a query) at the destinations with these ids."""
     for table in (refusals, refused_values, withheld_values):
         for batch in workspace.stream(users):
             rows = [(destination, user) for (user,) in batch for destination in ids]
             delete_rows(connection, table, ("destination_id", "user_id"), [rows])
 
 
-def _keep_holds(connection: Connection, changes: ChangeSet, run: RunId) -> None:
+def _write_holds(connection: Connection, changes: ChangeSet, run: RunId) -> None:
     now = datetime.now(UTC)
     holds.end_holds(connection, changes.ended_holds, run, now)
     holds.touch_holds(connection, changes.repeated_holds, run)
@@ -127,7 +127,7 @@ def _log_changes(
     insert_rows(connection, changes, ("run_id", "user_id", "property_id", "value", "before"), rows)
 
 
-def _move_members(
+def _update_members_table(
     connection: Connection,
     workspace: Workspace,
     settings: Settings,
@@ -135,26 +135,26 @@ def _move_members(
     ids: Mapping[str, int],
     run: RunId,
 ) -> None:
-    """Keep the table of members beside the segments, or clear it where the config no longer wants it."""
-    kept = connection.execute(select(installation.c.members_table)).scalar_one()
-    if kept != settings.members_table:
+    """Update the `members` table, or clear it if the config no longer has `members_table`."""
+    has_table = connection.execute(select(installation.c.members_table)).scalar_one()
+    if has_table != settings.members_table:
         connection.execute(update(installation).values(members_table=settings.members_table))
     if not settings.members_table:
-        if kept:
+        if has_table:
             connection.execute(delete(members))
         return
-    if not kept:
+    if not has_table:
         rebuild_members(connection, workspace)
         return
     for change in changes.changes:
         if change.members:
-            _move_audience(connection, workspace, change, ids[change.chain.keys[0]], run)
+            _update_members(connection, workspace, change, ids[change.chain.keys[0]], run)
 
 
-def _move_audience(
+def _update_members(
     connection: Connection, workspace: Workspace, change: ChainChange, audience: int, run: RunId
 ) -> None:
-    if change.log:  # not a first creation: whoever changed is taken out, then whoever entered put in
+    if change.log:  # not a first creation: changed users are deleted, then those who entered inserted
         changed = workspace.stream(f"select user_id from {change.members} order by user_id")
         keys = ([(audience, user) for (user,) in batch] for batch in changed)
         delete_rows(connection, members, ("property_id", "user_id"), keys)
@@ -162,7 +162,7 @@ def _move_audience(
     insert_rows(connection, members, ("property_id", "user_id", "run_id"), workspace.stream(entered))
 
 
-def _move_users(
+def _update_users(
     connection: Connection,
     workspace: Workspace,
     table: Table,
@@ -170,7 +170,7 @@ def _move_users(
     ids: Mapping[str, int],
     run: RunId,
 ) -> None:
-    """Users of whom something is over, or has begun with this run, beside their membership."""
+    """Update a table of absent or held-out users."""
     for key, each in moves.items():
         over = ([(ids[key], user) for (user,) in batch] for batch in workspace.stream(each.over))
         delete_rows(connection, table, ("property_id", "user_id"), over)
@@ -179,7 +179,7 @@ def _move_users(
 
 
 def rebuild_members(connection: Connection, workspace: Workspace) -> None:
-    """Make the table of members anew from the segments."""
+    """Fill the `members` table from the segments."""
     connection.execute(delete(members))
     audiences = select(properties.c.id, properties.c.chain_id, properties.c.key).where(
         properties.c.kind == PropertyKind.AUDIENCE.value
@@ -198,12 +198,12 @@ def _members(workspace: Workspace, chain: Chain, audience: int) -> Iterator[Rows
 
 
 def sanitize_text(text: str) -> str:
-    """Text that both databases can keep: what was rejected may hold what PostgreSQL refuses."""
+    """Text that both databases can store: invalid rows may have characters that PostgreSQL refuses."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def _write_run_details(connection: Connection, changes: ChangeSet, run: RunId) -> None:
-    """The run's rows for people: audiences, rejected rows, traits."""
+    """Write the results of audiences and traits, and invalid rows, for people to query."""
     found = [
         {
             "run_id": run,

@@ -1,4 +1,4 @@
-"""How old may the history become? After each run, what is older than ``retention`` goes, a little at a time."""
+"""Delete history that is older than `retention` after each run, a little at a time."""
 
 from __future__ import annotations
 
@@ -17,33 +17,35 @@ from audience_sync.store.runs.runs import last_run_started_by
 
 log = logging.getLogger("audience_sync")
 
-#: Rows looked at in one transaction: nobody who reads or writes waits for longer.
+#: Rows of one transaction: no reader or writer waits for longer.
 STEP = 10_000
-#: Seconds of a run; where more has to go, the next runs go on.
+#: Seconds of one run; the next runs delete the rest.
 MAX_SECONDS = 5.0
 
 
 def apply_retention(
     lease: Lease, settings: Settings, counted_at: datetime, *, clock: Callable[[], float] = time.monotonic
 ) -> None:
-    """Delete what has become too old, when everything a run had to do is done. ``counted_at``: the time that ages
-    are measured by; ``clock`` counts seconds.
+    """Delete history that is too old, at the end of a run.
 
-    A store that fails meanwhile doesn't make a failure of the run: the next one goes on.
+    ``counted_at``: the time that ages are measured by. ``clock`` counts seconds. An error of the store doesn't fail the
+    run; the next run continues.
     """
     ends = clock() + MAX_SECONDS
     try:
         for history in HistoryKind:
             age = settings.retention.of(history)
-            if age is not None and _let_go(lease, settings, history, counted_at - age):
+            if age is not None and _mark_old(lease, settings, history, counted_at - age):
                 _delete(lease, history, clock, ends)
     except StoreError as error:
         log.warning("History that is too old could not be deleted; the next run tries again. %s", error)
 
 
-def _let_go(lease: Lease, settings: Settings, history: HistoryKind, before: datetime) -> bool:
-    """Whether there is anything old enough. What a destination has not been told is kept with what led to it, and so
-    are the runs that count for how long a member is missing."""
+def _mark_old(lease: Lease, settings: Settings, history: HistoryKind, before: datetime) -> bool:
+    """Mark history as pruned, and return whether there is any to delete.
+
+    Pending changes with their requests, and runs that count for absences, are kept.
+    """
     with lease.reading() as connection:
         through = last_run_started_by(connection, before)
         if history in (HistoryKind.CHANGES, HistoryKind.REQUESTS):

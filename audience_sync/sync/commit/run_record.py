@@ -1,34 +1,93 @@
-"""What does the store keep of a run itself? Its row at the start, and its end."""
+"""Record a run in the store: its row at the start, its planned deliveries, and its end."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from audience_sync.delivery.state.cursors import DestinationState
+from audience_sync.errors import AudienceSyncError, summarize_error
 from audience_sync.model import RunId, RunStatus
+from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.store.connection.lease import Lease
 from audience_sync.store.connection.process_identity import current_process
+from audience_sync.store.runs import schedule_slots
 from audience_sync.store.runs.clock import count_from, read_run_clock
 from audience_sync.store.tables import rejected_calls, requests, run_destinations, runs
 from audience_sync.sync.values.report import DestinationReport, Report
+from audience_sync.sync.values.request import RunRequest
 from audience_sync.version import __version__
 
-#: Times in calls have milliseconds: by one at least a run starts after the one before it, whatever the clock says.
+#: Times in calls have milliseconds, so a run starts at least one after the run before it, whatever the clock shows.
 TICK = timedelta(milliseconds=1)
 
 
 def new_nonce() -> str:
-    """A random value for one run: no other run has it, not even one with the same number in a copy of the store."""
+    """A random value that no other run has, not even the one with the same number in a copy of the store."""
     return secrets.token_hex(8)
+
+
+def start_run(lease: Lease, request: RunRequest, now: datetime) -> RunId:
+    """Write the run's row and claim its scheduled times. Raises SlotsTakenError if another run has served them."""
+    nonce = new_nonce()
+
+    def write(connection: Connection) -> RunId:
+        free = schedule_slots.free_slots(connection, request.slots)
+        run = begin_run(connection, request.command, now, nonce=nonce, accept_clock=request.exceptions.accept_clock)
+        schedule_slots.claim_slots(connection, free, run)
+        return run
+
+    return lease.transact(write, partial(_run_with_nonce, nonce=nonce))
+
+
+def record_result(lease: Lease, report: Report, states: Mapping[str, DestinationState]) -> None:
+    """Write the end of a run that has a report. ``states``: as the commit has stored them."""
+
+    def write(connection: Connection) -> bool:
+        _end_run(connection, report, {name: state.id or 0 for name, state in states.items()})
+        schedule_slots.end_slots(connection, report.run)
+        return True
+
+    lease.transact(write, partial(_has_ended, run=report.run))
+
+
+def record_failure(lease: Lease, run: int, seconds: float, error: BaseException, secrets: Sequence[str]) -> None:
+    """Write the end of a run that an error or an interruption has ended; the answered calls are counted."""
+    is_interrupted = isinstance(error, KeyboardInterrupt)
+    status = RunStatus.INTERRUPTED if is_interrupted else RunStatus.FAILED
+    message = _message(error, secrets)
+
+    def write(connection: Connection) -> bool:
+        if not _has_ended(connection, run):
+            _finish(connection, run, status, seconds, message)
+            _count_answers(connection, run)
+            if not is_interrupted:  # the scheduled times of an interrupted run stay due
+                schedule_slots.end_slots(connection, run)
+        return True
+
+    lease.transact(write)
+
+
+def _message(error: BaseException, secrets: Sequence[str]) -> str:
+    mask = partial(mask_secrets, secrets=secrets)
+    if isinstance(error, AudienceSyncError):
+        return mask(str(error))
+    if isinstance(error, KeyboardInterrupt):
+        return "The run was interrupted. Every answer received so far is recorded. The next run sends the rest."
+    return summarize_error(error, mask)
 
 
 def begin_run(
     connection: Connection, command: str, now: datetime, *, nonce: str = "", accept_clock: bool = False
 ) -> RunId:
-    """A new run's row; runs that died without a word are marked as interrupted. ``nonce``: a new one by default.
-    ``accept_clock``: ``now`` is right, however far it is from the newest run."""
+    """Write a new run's row, and mark runs whose process has died as interrupted.
+
+    ``nonce``: a new one by default. ``accept_clock``: ``now`` is right, however far it is from the newest run.
+    """
     for run in connection.execute(select(runs.c.id).where(runs.c.status == RunStatus.RUNNING.value)).scalars().all():
         _mark_dead(connection, run)
     last = connection.execute(select(runs.c.started_at).order_by(runs.c.id.desc()).limit(1)).scalar()
@@ -52,26 +111,33 @@ def begin_run(
 
 
 def _mark_dead(connection: Connection, run: int) -> None:
-    """Of a run whose process died the last sign of life is its end."""
+    """Mark a run whose process has died as interrupted. It ended at its last commit or answer."""
     answered = select(func.max(requests.c.answered_at)).where(requests.c.run_id == run)
     row = connection.execute(select(runs.c.started_at, runs.c.committed_at).where(runs.c.id == run)).one()
     signs = [row.started_at, row.committed_at, connection.execute(answered).scalar()]
     ended = max(each for each in signs if each is not None)
-    words = "The process ended before the run did; what it had committed stands, and the next run goes on from there."
-    values = {"status": RunStatus.INTERRUPTED.value, "finished_at": ended, "error": words}
+    message = "The process ended before the run did. What it had committed stays; the next run continues there."
+    values = {"status": RunStatus.INTERRUPTED.value, "finished_at": ended, "error": message}
     seconds = round((ended - row.started_at).total_seconds(), 3)
     connection.execute(update(runs).where(runs.c.id == run).values(**values, seconds=seconds))
     _count_answers(connection, run)
 
 
-def forget_run(connection: Connection, run: int) -> None:
-    """A run that was begun by a wrong use was none: nothing refers to it."""
-    connection.execute(delete(runs).where(runs.c.id == run, runs.c.committed_at.is_(None)))
+def forget_run(lease: Lease, run: int) -> None:
+    """Delete the row of a run that a wrong use has started and that has committed nothing."""
+
+    def write(connection: Connection) -> bool:
+        connection.execute(delete(runs).where(runs.c.id == run, runs.c.committed_at.is_(None)))
+        return True
+
+    lease.transact(write)
 
 
 def plan_deliveries(connection: Connection, run: int, planned: Mapping[int, int]) -> None:
-    """In the transaction that commits the run: the calls that it is about to deliver, by destination's id. Until the
-    run ends, what is pending of them follows from its requests."""
+    """Write the numbers of calls to deliver, by destination's id, in the transaction that commits the run.
+
+    Until the run ends, the pending calls are these minus the answered ones.
+    """
     none = dict.fromkeys(("delivered", "refused", "retries", "requests"), 0)
     rows = [
         {"run_id": run, "destination_id": destination, "calls": calls, "pending": calls, **none, "seconds": 0.0}
@@ -81,49 +147,41 @@ def plan_deliveries(connection: Connection, run: int, planned: Mapping[int, int]
         connection.execute(insert(run_destinations), rows)
 
 
-def run_begun(connection: Connection, nonce: str) -> RunId | None:
-    """The run with this nonce, if it was begun."""
+def _run_with_nonce(connection: Connection, nonce: str) -> RunId | None:
     found = connection.execute(select(runs.c.id).where(runs.c.nonce == nonce)).scalar()
     return None if found is None else RunId(found)
 
 
-def end_run(connection: Connection, report: Report, destination_ids: Mapping[str, int]) -> None:
+def _end_run(connection: Connection, report: Report, destination_ids: Mapping[str, int]) -> None:
     _keep_deliveries(
         connection, report.run, [_row(report.run, destination_ids[each.name], each) for each in report.destinations]
     )
-    finish(connection, report.run, report.status, report.seconds, report.error)
+    _finish(connection, report.run, report.status, report.seconds, report.error)
 
 
 def _keep_deliveries(connection: Connection, run: int, rows: Sequence[Mapping[str, object]]) -> None:
-    """In the place of what was planned."""
+    """Replace the planned deliveries."""
     connection.execute(delete(run_destinations).where(run_destinations.c.run_id == run))
     if rows:
         connection.execute(insert(run_destinations), rows)
 
 
 def is_committed(connection: Connection, run: int) -> bool:
-    """Whether what a run found has become durable."""
     return connection.execute(select(runs.c.committed_at).where(runs.c.id == run)).scalar() is not None
 
 
-def has_ended(connection: Connection, run: int) -> bool | None:
-    """True or None, as a repeated transaction asks."""
+def _has_ended(connection: Connection, run: int) -> bool | None:
+    """True, or None for a transaction that has yet to be repeated."""
     return connection.execute(select(runs.c.finished_at).where(runs.c.id == run)).scalar() is not None or None
 
 
-def finish(connection: Connection, run: int, status: RunStatus, seconds: float, error: str | None) -> None:
+def _finish(connection: Connection, run: int, status: RunStatus, seconds: float, error: str | None) -> None:
     values = {"status": status.value, "finished_at": datetime.now(UTC), "seconds": round(seconds, 3)}
     connection.execute(update(runs).where(runs.c.id == run).values(**values, error=error))
 
 
-def record_interrupted(connection: Connection, run: int, status: RunStatus, seconds: float, error: str) -> None:
-    """A run that ends before its deliveries did: what was answered until then is counted all the same."""
-    finish(connection, run, status, seconds, error)
-    _count_answers(connection, run)
-
-
 def _count_answers(connection: Connection, run: int) -> None:
-    """What a broken-off run delivered, from its requests, and what is pending of the calls that it had planned."""
+    """Replace the planned deliveries of a run that broke off by what its requests show as delivered and pending."""
     planned = {
         row.destination_id: row.calls
         for row in connection.execute(
@@ -170,7 +228,7 @@ def _count_answers(connection: Connection, run: int) -> None:
 
 
 def _withheld(connection: Connection, run: int) -> dict[int, int]:
-    """By destination's id, the calls that were not sent since their users had just been suppressed."""
+    """By destination's id, the calls not sent because their users were suppressed during the run."""
     query = (
         select(requests.c.destination_id, func.count().label("calls"))
         .join_from(requests, rejected_calls)
@@ -196,13 +254,13 @@ def _row(run: int, destination: int, each: DestinationReport) -> dict[str, objec
 
 
 def start_times(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
-    """When runs started, as identify calls say it: ISO 8601, UTC, milliseconds."""
+    """The start of each run as identify calls have it: ISO 8601, UTC, with milliseconds."""
     query = select(runs.c.id, runs.c.started_at).where(runs.c.id.in_(wanted))
     return {row.id: timestamp(row.started_at) for row in connection.execute(query)}
 
 
 def nonces_of(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
-    """What runs add to the message ids of their changes; nothing of those of a version without nonces."""
+    """The nonce of each run for its message ids; runs of a version without nonces are missing."""
     query = select(runs.c.id, runs.c.nonce).where(runs.c.id.in_(wanted), runs.c.nonce.is_not(None))
     return {row.id: row.nonce for row in connection.execute(query)}
 

@@ -1,4 +1,4 @@
-"""What is owed to whom is delivered, to all destinations side by side."""
+"""Deliver pending calls to all destinations in parallel."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def delivery_context(
     plan: RunPlan,
     pending: Sequence[PendingDelivery],
 ) -> DeliveryContext:
-    """What all deliveries of the run share."""
-    runs = sorted({run for each in pending for run in _runs_told(workspace, each, plan.destinations[each.state.name])})
+    """The values that all deliveries of the run share."""
+    runs = sorted({run for each in pending for run in _sent_runs(workspace, each, plan.destinations[each.state.name])})
     times = dependencies.store.read_with_retry(partial(start_times, wanted=runs))
     nonces = dependencies.store.read_with_retry(partial(nonces_of, wanted=runs))
     ids = dependencies.store.read_with_retry(property_ids)
-    latecomers = RecentSuppressions(partial(_suppressed_lately, dependencies.store, datetime.now(UTC)))
+    recent = RecentSuppressions(partial(_recently_suppressed, dependencies.store, datetime.now(UTC)))
     return DeliveryContext(
         lease=lease,
         run=RunId(plan.run),
@@ -53,20 +53,20 @@ def delivery_context(
         property_ids=ids,
         progress=progress.delivering,
         nonces=nonces,
-        recently_suppressed=latecomers,
+        recently_suppressed=recent,
         mask=lambda text: truncate(mask_secrets(text, dependencies.settings.secrets)),
     )
 
 
-def _runs_told(workspace: Workspace, pending: PendingDelivery, destination: Destination) -> Iterator[int]:
-    """The runs whose times calls carry: of each call the newest, and of each event its own."""
+def _sent_runs(workspace: Workspace, pending: PendingDelivery, destination: Destination) -> Iterator[int]:
+    """The runs whose start times are sent: the newest run of each call, and the run of each event."""
     newest = f"select run_id from {pending.table}"
     own = f"select unnest(regexp_extract_all(versions, '@(\\d+)', 1))::integer from {pending.table}"
     queries = [newest, own] if pending.event_start_runs(destination) else [newest]
     return (run for query in queries for (run,) in workspace.all(f"select distinct * from ({query})"))
 
 
-def _suppressed_lately(store: Store, since: datetime) -> set[str]:
+def _recently_suppressed(store: Store, since: datetime) -> set[str]:
     return store.read_with_retry(partial(suppressed_since, since=since))
 
 
@@ -77,7 +77,7 @@ def deliver_all(
     plan: RunPlan,
     pending: Sequence[PendingDelivery],
 ) -> list[DestinationReport]:
-    """All destinations side by side, so that none delays another; the feeds of one in turn."""
+    """Deliver to all destinations in parallel, and over the cursors of each one after another."""
     by_name: dict[str, list[PendingDelivery]] = {}
     for each in pending:
         by_name.setdefault(each.state.name, []).append(each)
@@ -85,8 +85,8 @@ def deliver_all(
         return []
     with ThreadPoolExecutor(len(by_name), thread_name_prefix="destination") as pool:
         futures = {
-            name: pool.submit(_deliver_one, workspace, context, request, plan, shares, current_span_context())
-            for name, shares in by_name.items()
+            name: pool.submit(_deliver_one, workspace, context, request, plan, parts, current_span_context())
+            for name, parts in by_name.items()
         }
         _wait(context, list(futures.values()))
 
@@ -103,7 +103,7 @@ def deliver_all(
 def _wait(context: DeliveryContext, futures: Sequence[Future[list[DeliveryStats]]]) -> None:
     try:
         wait(futures)
-    except BaseException:  # a person or the system ends the run: requests under way are still answered
+    except BaseException:  # the run is interrupted: requests in flight are still answered
         context.interrupt()
         wait(futures)
         raise
@@ -114,17 +114,15 @@ def _deliver_one(
     context: DeliveryContext,
     request: RunRequest,
     plan: RunPlan,
-    shares: Sequence[PendingDelivery],
+    parts: Sequence[PendingDelivery],
     within: Any,
 ) -> list[DeliveryStats]:
     if plan.suppressed.error:
-        return [DeliveryStats(name=each.state.name, calls=each.calls, error=plan.suppressed.error) for each in shares]
-    with span("deliver", parent=within, run=plan.run, destination=shares[0].state.name):
-        tallies = [deliver(workspace, context, _delivery(each, request, plan)) for each in shares]
-        set_span_attributes(
-            calls=sum(each.calls for each in tallies), delivered=sum(each.delivered for each in tallies)
-        )
-        return tallies
+        return [DeliveryStats(name=each.state.name, calls=each.calls, error=plan.suppressed.error) for each in parts]
+    with span("deliver", parent=within, run=plan.run, destination=parts[0].state.name):
+        stats = [deliver(workspace, context, _delivery(each, request, plan)) for each in parts]
+        set_span_attributes(calls=sum(each.calls for each in stats), delivered=sum(each.delivered for each in stats))
+        return stats
 
 
 def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> DeliveryJob:
@@ -149,11 +147,11 @@ def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> D
 
 
 def _max_calls(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> int | None:
-    """How many calls may be sent, where not all: of a share, those that are still missing of it."""
+    """The limit of calls. With a share, it is the number that is missing to that share of the members."""
     limits = request.limits
     if limits.share is None or pending.cursor.seeding is None:
         return limits.calls
     members = next(each.after for each in plan.changes.audiences if each.key == pending.cursor.seeding)
     everyone = members - pending.withheld_users
-    told = everyone - pending.calls
-    return max(0, math.ceil(round(limits.share * everyone, 6)) - told)
+    sent = everyone - pending.calls
+    return max(0, math.ceil(round(limits.share * everyone, 6)) - sent)

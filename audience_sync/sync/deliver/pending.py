@@ -1,4 +1,4 @@
-"""What is each destination owed after a run's findings? The same answer for ``plan`` and for ``sync``."""
+"""Compute the pending calls of each destination, in the same way for ``plan`` and ``sync``."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id"
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
-    """What one destination is owed over one feed: a table of calls in the workspace, and their number.
+    """The pending calls of one cursor: a table in the workspace, and their number.
 
-    ``kept_back``: a table of what ``kept_calls`` suppressed users are not sent. ``releases``: some users are sent
-    what was withheld from them. ``retries``: what was refused is among it.
+    ``withheld_table``: the values that ``withheld_users`` suppressed users are not sent. ``releases``: some calls have
+    values that were withheld before. ``retries``: refused values are included.
     """
 
     state: DestinationState
@@ -41,12 +41,12 @@ class PendingDelivery:
     retries: bool = False
 
     def with_state(self, state: DestinationState) -> PendingDelivery:
-        """The same by the ledger as it was stored, with its ids."""
+        """The same delivery with the stored state and its ids."""
         seeding = self.cursor.seeding
         return replace(self, state=state, cursor=state.cursor if seeding is None else state.seeds[seeding])
 
     def event_start_runs(self, destination: Destination) -> dict[str, int]:
-        """Of each audience whose events the destination is told, the run since which it is told of it."""
+        """For a destination with events: by audience, the run since which it is subscribed."""
         if destination.options.events is None:
             return {}
         known = self.state.subscriptions.values()
@@ -56,7 +56,7 @@ class PendingDelivery:
 def configs_by_key(
     settings: Settings, known: StoredState, changes: ChangeSet, targets: Sequence[ResolvedAudience]
 ) -> dict[str, AudienceConfig]:
-    """The config of every audience that exists after the run, those from ``names_from`` too."""
+    """The config of every audience that exists after the run, including those from ``names_from``."""
     named = {target.key: target.config for target in targets}
     entries = {origin(config): config for config in settings.audiences if config.names_from}
     stored = {key: entries[each.origin] for key, each in known.properties.items() if each.origin in entries}
@@ -68,7 +68,7 @@ def configs_by_key(
 def wanted_properties(
     settings: Settings, stored: StoredState, changes: ChangeSet, configs: Mapping[str, AudienceConfig], name: str
 ) -> dict[str, bool]:
-    """The properties a destination is to be told of; the value says whether everyone is told at first."""
+    """The properties that a destination subscribes to; the value is whether it gets a backfill."""
     exists = stored.properties.keys() | {each.key for each in changes.created}
     keys = {
         key: config.initial is not InitialSync.NONE
@@ -79,7 +79,7 @@ def wanted_properties(
 
 
 def read_log(connection: Connection, workspace: Workspace, states: Mapping[str, DestinationState]) -> str:
-    """The stored changes that some destination has not been told, as a workspace table."""
+    """A workspace table of the stored changes that are pending at some destination."""
     floor = min([log_floor(*share) for state in states.values() for share in _shares(state)], default=MAX_RUN)
     query = (
         select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
@@ -90,13 +90,13 @@ def read_log(connection: Connection, workspace: Workspace, states: Mapping[str, 
 
 
 def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscription]]]:
-    """Every feed of a destination, with what it is told of over it."""
+    """Every cursor of a destination with its subscriptions."""
     seeds = [(cursor, [state.subscriptions[key]]) for key, cursor in state.seeds.items() if key in state.subscriptions]
     return [(state.cursor, state.active()), *seeds]
 
 
 def read_undelivered(connection: Connection, workspace: Workspace, table: Table) -> str:
-    """What refused or withheld calls carried, by destination, as a workspace table."""
+    """A workspace table of the refused or withheld values, by destination."""
     query = select(destinations.c.name, table.c.user_id, properties.c.key, table.c.value, table.c.run_id).select_from(
         table.join(destinations).join(properties)
     )
@@ -109,7 +109,7 @@ def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[A
 
 
 def add_run_changes(workspace: Workspace, known: DeliveryInputs, changes: ChangeSet, run: int) -> DeliveryInputs:
-    """Everything there is to tell: what was owed before, and what this run found."""
+    """Add the changes of this run to the stored log."""
     for table in changes.logs:
         workspace.run(f"insert into {known.log} select user_id, key, value, {run} as run_id from {table}")
     return known
@@ -125,7 +125,7 @@ def pending_for(
     only_told: bool = False,
     retry: bool = False,
 ) -> PendingDelivery:
-    """What one destination is owed over one of its feeds."""
+    """The pending calls of one cursor of a destination."""
     refused, withheld = (_of(workspace, table, state) for table in (inputs.refused, inputs.withheld or ""))
     kept_back = workspace.name("kept_back")
     subscriptions = state.active() if cursor.seeding is None else [state.subscriptions[cursor.seeding]]
@@ -160,7 +160,7 @@ def pending_for(
 
 
 def _of(workspace: Workspace, table: str, state: DestinationState) -> str:
-    """One destination's rows of a table."""
+    """A view of one destination's rows."""
     mine = workspace.name("mine")
     workspace.run(f"create view {mine} as from {table} where destination = {quote_literal(state.name)}")
     return mine

@@ -19,7 +19,7 @@ from audience_sync.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run found, and the ledgers as the config wants them. Nothing is written yet."""
+    """Everything a run would commit and send. ``states``: the destination states after the run."""
 
     run: int
     clock: RunClock
@@ -33,7 +33,7 @@ class RunPlan:
     def pending(
         self, workspace: Workspace, request: RunRequest, states: Mapping[str, DestinationState]
     ) -> list[PendingDelivery]:
-        """What each destination is owed: what an ordered seed sends, or everything else."""
+        """The pending calls of each destination: those of the seed if the run is one, or else all others."""
         return [
             pending_for(
                 workspace,
@@ -45,15 +45,17 @@ class RunPlan:
                 retry=request.retries(name),
             )
             for name, state in states.items()
-            for cursor, only_told in _feeds(state, request)
+            for cursor, only_told in _cursors(state, request)
         ]
 
 
-def _feeds(state: DestinationState, request: RunRequest) -> list[tuple[DeliveryCursor, bool]]:
-    """An audience that a person is seeding is told further by ``seed`` alone; ``sync`` keeps whom it has
-    reached up to date."""
+def _cursors(state: DestinationState, request: RunRequest) -> list[tuple[DeliveryCursor, bool]]:
+    """The cursors to send from, and whether only users reached before get calls.
+
+    Only ``seed`` continues a seed by hand; other runs keep the users that it has reached up to date.
+    """
     if (key := request.seeded_key) and key in state.seeds:
         return [(state.seeds[key], False)]
-    told = {key for key, each in state.subscriptions.items() if each.ended_run is None}
-    reached = [(cursor, True) for key, cursor in state.seeds.items() if cursor.ranges and key in told]
+    subscribed = {key for key, each in state.subscriptions.items() if each.ended_run is None}
+    reached = [(cursor, True) for key, cursor in state.seeds.items() if cursor.ranges and key in subscribed]
     return [(state.cursor, False), *reached]

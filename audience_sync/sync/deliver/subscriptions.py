@@ -1,4 +1,4 @@
-"""Of which properties is each destination told after a run, and on which terms?"""
+"""Update the subscriptions of each destination from the config, and from seed, resync, retire and undo."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ def states_after_run(
     *,
     joining: Collection[str] = (),
 ) -> dict[str, DestinationState]:
-    """Each destination's, by name; ``before`` are those of the store. ``first``: by destination and key, on which
-    terms it was told of a property for the first time. ``joining``: those that are told of previous ids; one that
-    is new has not heard of any."""
+    """The destination states after the run, by name. ``before``: the stored ones.
+
+    ``first``: by destination and key, the first version of a subscription. ``joining``: destinations that merge users;
+    a new one gets no previous ids.
+    """
     known, findings = detector.stored, detector.changes
     closed = {key for key, each in known.properties.items() if each.retired}.union(findings.retired)
     configs = configs_by_key(dependencies.settings, known, findings, targets)
     after = {}
-    for name, ledger_before in before.items():
-        state = keep_retired(ledger_before, closed, detector.run)
+    for name, state_before in before.items():
+        state = keep_retired(state_before, closed, detector.run)
         everything = wanted_properties(dependencies.settings, known, findings, configs, name)
-        told_of = {key for key, each in state.subscriptions.items() if each.ended_run is None}
+        subscribed = {key for key, each in state.subscriptions.items() if each.ended_run is None}
         if name in joining and ALIAS_KEY in known.properties.keys() | {each.key for each in findings.created}:
-            everything[ALIAS_KEY] = ledger_before.id is not None
-        keys = {key: everyone for key, everyone in everything.items() if key in told_of or key not in known.frozen}
+            everything[ALIAS_KEY] = state_before.id is not None
+        keys = {key: everyone for key, everyone in everything.items() if key in subscribed or key not in known.frozen}
         keys = {key: everyone for key, everyone in keys.items() if key not in closed} | dict.fromkeys(
-            closed & told_of, True
+            closed & subscribed, True
         )
         keys |= {new: True for old, new in known.moves.items() if new in keys and old in state.subscriptions}
         terms = first.get(name, {})
         match request:
             case Seed(key=key, baseline=True) if key in keys:
                 keys[key] = False
-        told = subscribe(state, keys, detector.run)
+        updated = subscribe(state, keys, detector.run)
         match request:
             case Seed(key=key, baseline=False):
-                told = _open_seed(told, findings, key)
+                updated = _open_seed(updated, findings, key)
             case Resync(destination=only) if only in (None, name):
                 again = [
                     key
@@ -59,9 +61,9 @@ def states_after_run(
                     if request.resends(key) and key not in known.frozen and (key in terms or keys[key])
                 ]
                 since = {key: terms[key].subscription.since_run if key in terms else detector.run for key in again}
-                told = resync(told, since, detector.run)
+                updated = resync(updated, since, detector.run)
         unmade = [key for key in findings.reverted_creations if key in terms and terms[key].is_baseline]
-        after[name] = undo_baseline(told, unmade, detector.run)
+        after[name] = undo_baseline(updated, unmade, detector.run)
     return after
 
 

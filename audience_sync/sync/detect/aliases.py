@@ -1,7 +1,7 @@
-"""Under which id is a user known now? The pairs of the config's lists, and those that were met before.
+"""Read the alias lists, resolve them with the stored pairs, and detect which pairs to send.
 
-What destinations are told of it is stored as a computed trait of its own, `$alias`: of each user the previous ids. So
-position, refusals and repeats are those of any other value.
+The pairs to send are stored as a computed trait, `$alias`: the previous ids of each user. Its position, refusals and
+repeats therefore work like those of any other value.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from audience_sync.sync.values.change_set import NewProperty, SourceState
 from audience_sync.text import form, pluralize
 from audience_sync.workspace import Workspace, quote_identifier
 
-#: What the new id is called while a list is read.
+#: The column of the new id while a list is read.
 NEW_ID = "new id"
 
 
 def read_aliases(detector: ChangeDetector, *, sources: bool) -> AliasMap:
-    """The pairs as they are now; ``sources``: whether the lists are read, or only what is remembered counts.
+    """The current pairs of ids; the pairs whose previous id is stored become changes of `$alias`.
 
-    Notes in the findings which of them destinations are to be told: those whose previous id the store knows.
+    ``sources``: whether the lists are read; otherwise only the stored pairs are used.
     """
     workspace, stored = detector.workspace, detector.stored.properties.get(ALIAS_KEY)
     lists = detector.settings.aliases if sources else []
@@ -49,12 +49,12 @@ def read_aliases(detector: ChangeDetector, *, sources: bool) -> AliasMap:
         f"select count(*), coalesce(bit_xor(hash(previous_id || chr(0) || user_id)), 0) from {pairs}"
     )
     version = f"aliases {count}.{hashes}" if count else ""
-    told = _table(workspace, f"from {pairs} semi join {remembered} using (previous_id)")
+    sent = _table(workspace, f"from {pairs} semi join {remembered} using (previous_id)")
     if lists and error is None and (stored is None or stored.fingerprint != (version or None)):
-        _remember(detector, pairs, told)
+        _remember(detector, pairs, sent)
         detector.changes.source_states[ALIAS_KEY] = SourceState(version or None)
-    joined = _table(workspace, f"from {told} anti join {remembered} using (previous_id, user_id)")
-    return AliasMap(pairs, told, joined, version, error)
+    joined = _table(workspace, f"from {sent} anti join {remembered} using (previous_id, user_id)")
+    return AliasMap(pairs, sent, joined, version, error)
 
 
 def _table(workspace: Workspace, query: str) -> str:
@@ -72,7 +72,7 @@ def _remembered(detector: ChangeDetector, chain: Chain | None) -> str:
 
 
 def _read(detector: ChangeDetector, entry: AliasConfig, listed: str) -> None:
-    """Add the pairs of one list. A row without a usable previous id is rejected, one without a new id passed over."""
+    """Add the pairs of one list. A row without a usable previous id is invalid; one without a new id is skipped."""
     workspace, wanted = detector.workspace, _wanted(entry)
     rows = detector.sources[entry.source].read(workspace, wanted)
     read = workspace.name("read")
@@ -101,8 +101,7 @@ def _wanted(entry: AliasConfig) -> SnapshotRequest:
 def _resolved(detector: ChangeDetector, listed: str, remembered: str) -> str:
     """One row for each previous id, with the id at the end of its chain: of a -> b -> c there are a -> c and b -> c.
 
-    What is listed goes before what is remembered. Of several new ids one counts, the same in every run; ids that are
-    each other's previous ones are left out.
+    Listed pairs replace stored ones. Of several new ids one is used, the same in every run. Circular ids are skipped.
     """
     workspace, warnings = detector.workspace, detector.changes.warnings
     several = workspace.one(
@@ -132,8 +131,10 @@ def _resolved(detector: ChangeDetector, listed: str, remembered: str) -> str:
 
 
 def _resolve_transitively(workspace: Workspace, pairs: str) -> tuple[str, str | None]:
-    """The pairs with the ids at the ends of their chains, and a table of the previous ids that lead in a circle. Each
-    step doubles how far is looked, and no chain is longer than there are pairs."""
+    """The pairs with the last ids of their chains, and a table of the previous ids that lead in a circle.
+
+    Each step doubles the distance, and no chain is longer than the number of pairs.
+    """
     count = workspace.one(f"select count(*) from {pairs}")[0]
     unfinished = "select p.previous_id from {0} p semi join {0} q on p.user_id = q.previous_id"
     for _ in range(int(count).bit_length() + 1):
@@ -147,8 +148,8 @@ def _resolve_transitively(workspace: Workspace, pairs: str) -> tuple[str, str | 
     return pairs, _table(workspace, unfinished.format(pairs))
 
 
-def _remember(detector: ChangeDetector, pairs: str, told: str) -> None:
-    """Add to ``told`` the pairs whose previous id the store knows, and note what changes with that."""
+def _remember(detector: ChangeDetector, pairs: str, sent: str) -> None:
+    """Add to ``sent`` the pairs whose previous id is stored, and add the change of `$alias`."""
     workspace, stored = detector.workspace, detector.stored.properties.get(ALIAS_KEY)
     chains = [each.chain_id for each in detector.stored.properties.values() if each.key != ALIAS_KEY]
     known = [
@@ -156,14 +157,14 @@ def _remember(detector: ChangeDetector, pairs: str, told: str) -> None:
     ]
     if known:
         workspace.run(
-            f"insert into {told} from {pairs} anti join {told} using (previous_id) "
+            f"insert into {sent} from {pairs} anti join {sent} using (previous_id) "
             f"where previous_id in ({' union all '.join(known)})"
         )
     snapshot = _table(
         workspace,
         "select user_id, cast(to_json(list(previous_id order by previous_id)) as varchar) "
         f"as {quote_identifier(ALIAS_KEY)} "
-        f"from {told} group by user_id",
+        f"from {sent} group by user_id",
     )
     new = Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=(ALIAS_KEY,), user_count=0)
     chain = new if stored is None else detector.stored_chain(stored.chain_id)

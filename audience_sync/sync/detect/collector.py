@@ -1,4 +1,4 @@
-"""What would a run change? Every snapshot is taken and compared; nothing is written or sent."""
+"""Load the snapshots of audiences, diff them with the stored ones and apply the policies that delay or hold out."""
 
 from __future__ import annotations
 
@@ -36,15 +36,17 @@ from audience_sync.workspace import Workspace
 
 @dataclass(slots=True)
 class ChangeDetector:
-    """Takes and compares snapshots, one after another; ``settle`` then takes over what may go through.
+    """The state of a run's detection: snapshots are diffed one after another, and guarded in waves.
 
-    ``profile_fields``: names that no audience may have, since they are profile fields of a destination.
-    ``counted_at``: the time that ages are measured by; None = the clock is doubted.
-    ``aliases``: under which ids users are known now.
-    ``erased``: an SQL condition on ``user_id`` for users who are not to come back.
-    ``keys``: only these audiences (None = all); ``due``: only those of these entries of the config.
-    ``repairing``: whether this key's damaged chain may be made anew, since everything is told again.
-    ``seeding``: the audience that a person seeds by hand, though its config says ``initial: manual``.
+    ``profile_fields``: profile fields of destinations, which can't be keys of audiences.
+    ``counted_at``: the time that ages are measured by; None if the clock is doubted.
+    ``aliases``: previous ids and the ids that replace them.
+    ``erased``: an SQL condition on ``user_id`` for erased users, who never enter again.
+    ``keys``: only these audiences; ``due``: only audiences of these config entries. None is all.
+    ``resends``: whether everything of a key is sent again, so that its damaged chain may be rebuilt.
+    ``seeding``: the audience with ``initial: manual`` that this run may create.
+    ``fetched_chains``: chains with downloaded segments, as changed so far. ``held_out``: tables of held-out users.
+    ``guarded_count``: the number of ``diffs`` that are guarded already.
     """
 
     workspace: Workspace
@@ -66,14 +68,14 @@ class ChangeDetector:
     watch: Callable[[str], None] = field(default=lambda what: None)
     earlier: Earlier = field(default_factory=dict)
     fetched_chains: dict[int, Chain] = field(default_factory=dict)
-    held_out: dict[str, str] = field(default_factory=dict)  # tables of those who were, by key
+    held_out: dict[str, str] = field(default_factory=dict)
     diffs: list[AudienceDiff] = field(default_factory=list)
-    guarded_count: int = 0  # of those that were compared
-    #: ``names_from`` entries of whose audiences not each was taken: their source is to be read again.
+    guarded_count: int = 0
+    #: ``names_from`` entries with an audience that was not accepted: the next run reads their source again.
     incomplete: set[str] = field(default_factory=set)
 
     def stored_chain(self, chain_id: int) -> Chain:
-        """The chain with its segments in the workspace, fetched once; as this run has changed it so far."""
+        """The chain with its segments in the workspace, as this run has changed it so far."""
         if chain_id not in self.fetched_chains:
             self.fetched_chains[chain_id] = self._fetch(self.stored.chains[chain_id])
         return self.fetched_chains[chain_id]
@@ -88,7 +90,7 @@ class ChangeDetector:
                 return rebuild_chain(connection, self.workspace, chain)
 
     def detect_audience(self, target: ResolvedAudience) -> None:
-        """Take and compare one audience; a source that fails leaves it as it is."""
+        """Load and diff one audience. If its source fails, it has failed and stays unchanged."""
         if self.is_skipped(target):
             return
         self.watch(f"audience {target.key}")
@@ -98,8 +100,7 @@ class ChangeDetector:
             self._fail(target, failure_message(error, [target.key], of=f"audience '{target.key}': "))
 
     def is_skipped(self, target: ResolvedAudience) -> bool:
-        """Whether the audience is left as it is, since a person has frozen it, or has to seed it first; the findings
-        say so."""
+        """Whether the audience is frozen or waits for its seed; then its result is added."""
         manual = target.config.initial is InitialSync.MANUAL
         waiting = manual and target.stored is None and target.key != self.seeding
         if target.key in self.stored.frozen:
@@ -125,19 +126,19 @@ class ChangeDetector:
         self.aliases.require()
         source, wanted = self.sources[target.config.source], self.wanted(target.config, [target.key])
         ahead = f"{self.aliases.version} {self.priority_groups.versions(target)}".strip()
-        mark = extended_fingerprint(source.fingerprint(wanted), target.config, ahead)
-        if target.stored is not None and self.is_unchanged([target.key], mark, wanted) and not target.is_renamed:
+        fingerprint = extended_fingerprint(source.fingerprint(wanted), target.config, ahead)
+        if target.stored is not None and self.is_unchanged([target.key], fingerprint, wanted) and not target.is_renamed:
             self.note_unchanged(target, target.stored)
             return
         rows = source.read(self.workspace, wanted)
         if not self.is_accepted([target.key]):
             check_expectations(self.workspace, rows, target.config, [target.stored])
         rows = resolve_ids(rows, wanted, self.aliases)
-        chain, taken = self.chain_of(target), self._taken(target)
+        chain, claimed = self.chain_of(target), self._claimed_users(target)
         with scanning(rows):
             diff = diff_members(
                 self.workspace,
-                f"select user_id from ({rows.select}) anti join {taken} using (user_id)" if taken else rows.select,
+                f"select user_id from ({rows.select}) anti join {claimed} using (user_id)" if claimed else rows.select,
                 chain,
                 beside=self.held_out_query(target),
                 erased=self.erased,
@@ -145,44 +146,48 @@ class ChangeDetector:
             )
         if diff.invalid:
             self.changes.rejected += rejected_rows(self.workspace, rows, target.key)
-        gone = f"user_id in (select user_id from {taken})" if taken else "false"
-        self.note_difference(target, chain, diff, SourceState(mark, diff.invalid, columns_text(rows)), at_once=gone)
+        in_earlier = f"user_id in (select user_id from {claimed})" if claimed else "false"
+        self.note_difference(
+            target, chain, diff, SourceState(fingerprint, diff.invalid, columns_text(rows)), at_once=in_earlier
+        )
 
     @property
     def priority_groups(self) -> PriorityGroups:
         return PriorityGroups(self.earlier, self.changes, self.stored, self.run, self.stored_chain, self.held_out_query)
 
-    def _taken(self, target: ResolvedAudience) -> str | None:
-        """A view of the users whom audiences that go before have taken."""
+    def _claimed_users(self, target: ResolvedAudience) -> str | None:
+        """A view of the users whom earlier audiences of the priority group have claimed."""
         query = self.priority_groups.claimed_users(target)
         if query is None:
             return None
-        view = self.workspace.name("taken")
+        view = self.workspace.name("claimed")
         self.workspace.run(f"create view {view} as {query}")
         return view
 
     @property
     def is_whole(self) -> bool:
-        """Whether all audiences are asked for."""
+        """Whether the run covers all audiences."""
         return self.keys is None and self.due is None
 
     def is_due(self, config: AudienceConfig) -> bool:
         return self.due is None or any(config is each for each in self.due)
 
     def is_accepted(self, keys: Iterable[str]) -> bool:
-        """Whether a person takes the snapshot of these as it is, in this run."""
+        """Whether a person accepts the snapshot of one of these keys in this run."""
         return not set(self.hold_policy.accepted).isdisjoint(keys)
 
     def wanted(self, config: SnapshotConfig, keys: Iterable[str]) -> SnapshotRequest:
         return snapshot_request(config, is_accepted=self.is_accepted(keys))
 
-    def is_unchanged(self, keys: Collection[str], mark: str | None, wanted: SnapshotRequest) -> bool:
-        """Whether the source is as it was when the snapshot of all these was taken; not what is to be repaired, nor
-        what has yet to be read for its columns."""
+    def is_unchanged(self, keys: Collection[str], fingerprint: str | None, wanted: SnapshotRequest) -> bool:
+        """Whether all these keys were last loaded from the same fingerprint, so that the source need not be read.
+
+        Damaged chains that may be rebuilt, and snapshots whose expected columns are not stored, are read.
+        """
         known = [self.stored.properties.get(key) for key in keys]
         return (
-            mark is not None
-            and all(each is not None and each.fingerprint == mark for each in known)
+            fingerprint is not None
+            and all(each is not None and each.fingerprint == fingerprint for each in known)
             and all(each and each.columns for each in known if wanted.expected.columns)
             and not any(map(self.resends, keys))
         )
@@ -193,7 +198,7 @@ class ChangeDetector:
         return self.stored_chain(target.stored.chain_id)
 
     def held_out_query(self, target: ResolvedAudience) -> str | None:
-        """A query for the users who were held out, where there are any: they are read once."""
+        """A query for the users held out before this run; None if there are none."""
         if target.key not in self.stored.held_out:
             return None
         if target.key not in self.held_out:
@@ -202,19 +207,29 @@ class ChangeDetector:
         return f"select user_id from {self.held_out[target.key]}"
 
     def note_difference(
-        self, target: ResolvedAudience, chain: Chain, diff: MembersDiff, taken: SourceState, *, at_once: str = "false"
+        self,
+        target: ResolvedAudience,
+        chain: Chain,
+        diff: MembersDiff,
+        source_state: SourceState,
+        *,
+        at_once: str = "false",
     ) -> None:
-        """Note what a snapshot changes for those who are told, and who is held out. ``at_once``: a condition on
-        ``user_id`` for those who don't stay for a while."""
-        known = self.stored.held_out.get(target.key, 0)
-        parted = split_holdout(self.workspace, target, chain, diff, self.held_out_query(target), known=known)
-        at_once = f"({parted.at_once}) or {at_once} or {self.aliases.is_previous}"
-        self.queue_for_guard(target, chain, replace(parted, at_once=at_once), taken)
+        """Apply the holdout to a diff and queue it for the guard.
 
-    def queue_for_guard(self, target: ResolvedAudience, chain: Chain, parted: HoldoutSplit, taken: SourceState) -> None:
-        """Note the difference, to be judged together with the others."""
-        diff, known = parted.diff, self.stored.absent.get(target.key, 0)
-        damped = apply_min_stay(
+        ``at_once``: an SQL condition on ``user_id`` for users who leave without ``min_stay``.
+        """
+        known = self.stored.held_out.get(target.key, 0)
+        split = split_holdout(self.workspace, target, chain, diff, self.held_out_query(target), known=known)
+        at_once = f"({split.at_once}) or {at_once} or {self.aliases.is_previous}"
+        self.queue_for_guard(target, chain, replace(split, at_once=at_once), source_state)
+
+    def queue_for_guard(
+        self, target: ResolvedAudience, chain: Chain, split: HoldoutSplit, source_state: SourceState
+    ) -> None:
+        """Apply ``min_stay``, ignore users with a new id only, and queue the diff for the guard."""
+        diff, known = split.diff, self.stored.absent.get(target.key, 0)
+        delayed = apply_min_stay(
             self.workspace,
             self.store,
             target,
@@ -222,29 +237,33 @@ class ChangeDetector:
             run=self.run,
             counted_at=self.counted_at,
             known=known,
-            at_once=parted.at_once,
+            at_once=split.at_once,
         )
-        news, counts = damped.new_difference, ChangeCounts(chain.user_count - known, diff.entered, damped.newly_missing)
+        new_difference, counts = (
+            delayed.new_difference,
+            ChangeCounts(chain.user_count - known, diff.entered, delayed.newly_missing),
+        )
         if chain.files:
             members = f"select user_id from ({current_rows_query(chain)})"
-            news, counts = ignore_renamed_users(self.workspace, self.aliases, damped.diff.table, members, news, counts)
+            new_difference, counts = ignore_renamed_users(
+                self.workspace, self.aliases, delayed.diff.table, members, new_difference, counts
+            )
         place = len(self.changes.audiences)
         moved = 0
         if removes_everyone(counts):
-            away = f"select count(*) from {damped.diff.table} where not present and ({parted.at_once})"
+            away = f"select count(*) from {delayed.diff.table} where not present and ({split.at_once})"
             moved = self.workspace.one(away)[0]
-        kept = (damped.absences, parted.held_out, moved)
-        self.diffs.append(AudienceDiff(target, chain, damped.diff, news, counts, taken, place, *kept))
-        self.changes.audiences.append(damped.finding(target, chain.user_count))
+        kept = (delayed.absences, split.held_out, moved)
+        self.diffs.append(AudienceDiff(target, chain, delayed.diff, new_difference, counts, source_state, place, *kept))
+        self.changes.audiences.append(delayed.finding(target, chain.user_count))
 
     def note_unchanged(self, target: ResolvedAudience, stored: Property, invalid: int | None = None) -> None:
-        """Note an audience whose source is as it was when its snapshot was taken: nothing was read. Who is missing from
-        that is still missing."""
+        """Add the result of an unchanged source. Missing members stay missing, so their stay may end."""
         invalid = stored.invalid if invalid is None else invalid
         if target.key in self.stored.absent:
             missing = still_missing(self.workspace, self.store, target, invalid)
-            taken = SourceState(stored.fingerprint, stored.invalid, stored.columns)
-            self.queue_for_guard(target, self.stored.chains[stored.chain_id], HoldoutSplit(missing), taken)
+            source_state = SourceState(stored.fingerprint, stored.invalid, stored.columns)
+            self.queue_for_guard(target, self.stored.chains[stored.chain_id], HoldoutSplit(missing), source_state)
             return
         members = self.stored.chains[stored.chain_id].user_count
         self.changes.audiences.append(

@@ -1,4 +1,4 @@
-"""What changed of the computed traits? Each entry's snapshot against the chains its traits are in."""
+"""Load the snapshots of computed traits, diff them with the stored values and guard the changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from audience_sync.workspace import quote_identifier
 
 
 def detect_traits(detector: ChangeDetector, keys: Collection[str] | None = None) -> None:
-    """Take and compare every entry, or those with one of ``keys``; one that fails leaves its traits as they are."""
+    """Detect the changes of every entry, or of those with one of ``keys``. A failed entry keeps its stored values."""
     changed, was_read = list[str](), False
     for index, config in enumerate(detector.settings.computed_traits):
         if not config.columns or (keys is not None and config.columns.keys().isdisjoint(keys)):
@@ -49,7 +49,7 @@ def detect_traits(detector: ChangeDetector, keys: Collection[str] | None = None)
 
 
 def _collect(detector: ChangeDetector, config: ComputedTraitsConfig, keys: Collection[str] | None) -> list[str] | None:
-    """Returns the workspace tables of users whose values changed; None where nothing had to be read."""
+    """Return tables of the users whose values changed; None if the source is unchanged and was not read."""
     workspace = detector.workspace
     columns = [key for key in config.columns if keys is None or key in keys]
     detector.aliases.require()
@@ -114,7 +114,7 @@ def _note_invalid(detector: ChangeDetector, invalid: int) -> None:
 
 
 def _by_chain(detector: ChangeDetector, keys: Sequence[str]) -> list[tuple[Chain, list[str]]]:
-    """The chains that hold these traits, each with its traits among them; new traits share a new chain."""
+    """The chains of these traits, each with its keys; new traits share a new chain."""
     stored: dict[int, list[str]] = {}
     new: list[str] = []
     for key in keys:
@@ -132,7 +132,7 @@ def _by_chain(detector: ChangeDetector, keys: Sequence[str]) -> list[tuple[Chain
 def _accept(
     detector: ChangeDetector, config: ComputedTraitsConfig, snapshot: str, each: ComparedTraits, held: Collection[str]
 ) -> list[str]:
-    """Take over what is not held; returns the table of users whose values changed, if any."""
+    """Add the changes of traits that are not held; return the table of users whose values changed, if any."""
     keys = [key for key in each.keys if key not in held]
     if not keys:
         return []
@@ -163,18 +163,18 @@ def _count(detector: ChangeDetector, changed: Sequence[str]) -> None:
 
 
 def _is_counted(chain: Chain) -> bool:
-    """Whether it holds what a config calls computed traits."""
+    """Whether the chain has computed traits of a config, so not `$alias`."""
     return chain.kind is PropertyKind.COMPUTED_TRAIT and chain.keys != (ALIAS_KEY,)
 
 
 def _users_before(detector: ChangeDetector) -> int:
-    """Users with computed traits as the last run counted them: nothing has changed since."""
+    """The last run's number of users with computed traits."""
     chains = [chain for chain in detector.stored.chains.values() if _is_counted(chain)]
     return detector.stored.trait_users if any(chain.user_count for chain in chains) else 0
 
 
 def users_with_traits(detector: ChangeDetector) -> int:
-    """Users with computed traits: a chain's own count where there is one, otherwise counted."""
+    """The number of users with computed traits; several chains are joined and counted."""
     stored = [chain for chain in detector.stored.chains.values() if _is_counted(chain)]
     before = {chain.id: chain for chain in stored if chain.id is not None}
     after = [change.chain for change in detector.changes.changes if _is_counted(change.chain)]

@@ -1,4 +1,4 @@
-"""Which computed traits are held? Those that too many users would lose the value of: each, or all of an entry."""
+"""Guard the diffs of computed traits: each trait, and all traits of an entry together, is accepted or held."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audience_sync.workspace import quote_literal
 
 @dataclass(frozen=True, slots=True)
 class ComparedTraits:
-    """What an entry's snapshot would change of those of its traits that are in one chain."""
+    """The diff of an entry's traits that are stored in one chain."""
 
     chain: Chain
     keys: Sequence[str]
@@ -32,11 +32,11 @@ def guard_traits(
     is_empty: bool,
     is_part: bool,
 ) -> set[str]:
-    """The keys that are held, which the findings tell of; new traits never are.
+    """Return the keys that are held, after adding their holds; a new trait is never held.
 
-    All or nothing per trait: of one that is held every value stays as it is. Where too many users are missing all
-    traits of the entry are. ``is_empty``: the snapshot has no users. ``is_part``: only some of an entry's traits were
-    compared, so that what was held together stays held.
+    All values of a held trait stay unchanged. If too many users lose all their traits, every trait of the entry is
+    held. ``is_empty``: the snapshot has no users. ``is_part``: only some traits of the entry were diffed, so traits
+    that are held together stay held.
     """
     stored = [each for each in compared if each.diff.log]
     differences = list(_differences(detector, config, stored))
@@ -74,7 +74,7 @@ def _differences(
 def _reason_together(
     detector: ChangeDetector, config: ComputedTraitsConfig, stored: Sequence[ComparedTraits], *, is_empty: bool
 ) -> str | None:
-    """Why all of the entry's traits are held."""
+    """The reason to hold all traits of the entry; None if there is none."""
     keys = [key for each in stored for key in each.keys]
     guard = detector.settings.guard_of(config)
     lost = [each.diff.lost[ALL_TRAITS] for each in stored if ALL_TRAITS in each.diff.lost]
@@ -88,7 +88,7 @@ def _held_together(detector: ChangeDetector, difference: Difference) -> str | No
 
 
 def _reasons_undone(detector: ChangeDetector, differences: Sequence[Difference]) -> dict[str, tuple[str, bool]]:
-    """By key, the reason of traits whose undone changes the snapshot repeats, and whether several have the same."""
+    """By key, the reason for traits whose undone changes the snapshot repeats, and whether several traits share it."""
     repeated: dict[tuple[int, int], list[Difference]] = {}
     for each in differences:
         hold = detector.hold_policy.undone(each)

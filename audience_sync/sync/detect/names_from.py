@@ -1,4 +1,4 @@
-"""How does one query become many audiences? One for each of ``names_from``, all compared at once."""
+"""Detect the changes of many audiences from one query: one per name in the column ``names_from``, in one join."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from audience_sync.sync.values.change_set import AudienceResult, SourceState
 from audience_sync.text import form, pluralize
 from audience_sync.workspace import quote_literal
 
-#: Nothing is left to be said or decided of such an audience.
+#: An audience with one of these statuses needs no second reading.
 _WHOLE = (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED, AudienceStatus.FROZEN)
 
 
 def detect_names_from(detector: ChangeDetector, config: AudienceConfig) -> None:
-    """One audience per distinct value. A new value is a first creation, a vanished one an empty snapshot."""
+    """Diff one audience per distinct name. A new name is a first creation, a vanished one an empty snapshot."""
     origin = origin_of(config)
     known = {each.name: each for each in detector.stored.properties.values() if each.origin == origin}
     taken = _found(detector)
@@ -42,10 +42,10 @@ def detect_names_from(detector: ChangeDetector, config: AudienceConfig) -> None:
         mark = extended_fingerprint(
             detector.sources[config.source].fingerprint(wanted), config, detector.aliases.version
         )
-        thawed = [key for key in keys if key not in detector.stored.frozen]
+        not_frozen = [key for key in keys if key not in detector.stored.frozen]
         all_mine = taken.isdisjoint(each.key for each in known.values())
-        if thawed and all_mine and detector.is_unchanged(thawed, mark, wanted):
-            _pass_over(detector, config, live.values())
+        if not_frozen and all_mine and detector.is_unchanged(not_frozen, mark, wanted):
+            _note_unchanged(detector, config, live.values())
             return
         rows = detector.sources[config.source].read(detector.workspace, wanted)
         if not detector.is_accepted(keys):
@@ -72,21 +72,20 @@ def detect_names_from(detector: ChangeDetector, config: AudienceConfig) -> None:
 
 
 def _beside(detector: ChangeDetector, targets: Sequence[ResolvedAudience]) -> str | None:
-    """Who was held out of each: ``place`` and ``user_id``."""
+    """A query for held-out users: ``place``, the index of the audience, and ``user_id``."""
     users = ((place, query) for place, target in enumerate(targets) if (query := detector.held_out_query(target)))
     return " union all ".join(f"select {place} as place, user_id from ({query})" for place, query in users) or None
 
 
-def _pass_over(detector: ChangeDetector, config: AudienceConfig, known: Iterable[Property]) -> None:
-    """The source is as it was: nothing is read."""
-    for target, stored in _thawed(detector, config, known):
+def _note_unchanged(detector: ChangeDetector, config: AudienceConfig, known: Iterable[Property]) -> None:
+    for target, stored in _not_frozen(detector, config, known):
         detector.note_unchanged(target, stored, 0)
 
 
-def _thawed(
+def _not_frozen(
     detector: ChangeDetector, config: AudienceConfig, known: Iterable[Property]
 ) -> Iterator[tuple[ResolvedAudience, Property]]:
-    """Those of the audiences that are asked for and not frozen; the findings say which are."""
+    """The selected audiences that are not frozen."""
     for stored in known:
         target = ResolvedAudience(stored.key, stored.name, config, stored, None, stored.origin)
         if (detector.keys is None or stored.key in detector.keys) and not detector.is_skipped(target):
@@ -107,7 +106,7 @@ class _AudienceRows:
 
 
 def _read_names(detector: ChangeDetector, rows: SnapshotRows, origin: str) -> _AudienceRows:
-    """What costs much to read is kept in columns: it is needed more than once."""
+    """The names, and a query that can be repeated: rows that are slow to read are copied into a Parquet file."""
     workspace, query = detector.workspace, f"select name, user_id from ({rows.select})"
     if not rows.rereadable:
         path = quote_literal(str(workspace.path(".parquet")))
@@ -129,7 +128,7 @@ def _read_names(detector: ChangeDetector, rows: SnapshotRows, origin: str) -> _A
 def _fail_all(
     detector: ChangeDetector, config: AudienceConfig, known: dict[str, Property], origin: str, message: str
 ) -> None:
-    for _, stored in _thawed(detector, config, known.values()):
+    for _, stored in _not_frozen(detector, config, known.values()):
         users = detector.stored.chains[stored.chain_id].user_count
         detector.changes.audiences.append(
             AudienceResult(stored.key, stored.name, AudienceStatus.FAILED, before=users, error=message)
@@ -141,7 +140,7 @@ def _fail_all(
 def _targets(
     detector: ChangeDetector, config: AudienceConfig, origin: str, known: Mapping[str, Property], names: Sequence[str]
 ) -> Iterator[ResolvedAudience]:
-    """The audiences to compare: those of the names, and what vanished. What is refused, or waits, is noted."""
+    """The audiences to diff, vanished ones included. Refused and waiting ones get their results."""
     taken = _found(detector)
     vanished = [
         name for name, each in known.items() if name not in names and each.key not in taken and not each.retired
@@ -184,6 +183,6 @@ def _found(detector: ChangeDetector) -> set[str]:
 
 
 def _refuse(detector: ChangeDetector, origin: str, name: str, reason: str) -> None:
-    """The key that it would have had may be another audience's of this run: it is called by its place instead."""
+    """Add a failed result. Its key may belong to another audience, so the result is named by origin and name."""
     message = f"the audience '{name}' from {origin} was not created: {reason}"
     detector.changes.audiences.append(AudienceResult(f"{origin}={name}", name, AudienceStatus.FAILED, error=message))

@@ -1,4 +1,4 @@
-"""Who is never sent anything in this run? The store's list, and the lists of the config, read anew each time."""
+"""Read the suppressed users of a run: those in the store, and the lists of the config."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ from audience_sync.sync.load.snapshot import rejected_rows, scanning, snapshot_r
 from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.workspace import Workspace
 
-#: What `--accept` calls the lists together.
+#: The key of all lists together, for `--accept`.
 KEY = "suppressed"
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressionUpdate:
-    """``table`` (``user_id``): nobody in it is sent anything. ``added`` and ``removed``: tables of what changed on
-    the config's lists, as they were read ``at``. ``error``: a list can't be read, so nobody may be sent anything."""
+    """The suppressed users of a run, as tables with ``user_id``.
+
+    ``table``: all of them. ``added`` and ``removed``: changes of the config's lists, as read ``at``. ``error``: a list
+    can't be read, so nothing is sent to any user.
+    """
 
     table: str
     added: str
@@ -38,7 +41,7 @@ class SuppressionUpdate:
     error: str | None = None
 
     def commit(self, connection: Connection, workspace: Workspace) -> None:
-        """Keep the config's lists as they are now."""
+        """Write the changes of the config's lists."""
         if self.error:
             return
         for rows in workspace.stream(f"select user_id from {self.removed}"):
@@ -58,7 +61,7 @@ def read_suppressed(
     erased: str,
     aliases: AliasMap,
 ) -> SuppressionUpdate:
-    """The lists as they are now, for every id of a user. Of a list that shrinks suspiciously nobody is taken off."""
+    """The suppressed users under all their ids. If the guard holds the lists, no user is removed from them."""
     stored, at = _stored(connection, workspace), datetime.now(UTC)
     listed, error = workspace.name("listed"), None
     workspace.run(f"create table {listed} (user_id varchar)")
@@ -101,7 +104,7 @@ def _table(workspace: Workspace, query: str) -> str:
 def _guard(
     workspace: Workspace, settings: Settings, changes: ChangeSet, decisions: HoldPolicy, before: str, removed: str
 ) -> None:
-    """Take nobody off the lists where too many would be."""
+    """Empty ``removed`` if too many users would be removed from the lists."""
     known, gone = (workspace.one(f"select count(*) from ({query})")[0] for query in (before, f"from {removed}"))
     users = f"select user_id, false as present from {removed}"
     difference = Difference(HoldKind.SUPPRESSED, KEY, ChangeCounts(known, 0, gone), users, settings.guard.tolerance)

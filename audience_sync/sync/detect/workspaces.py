@@ -1,4 +1,4 @@
-"""Look at everything in a workspace, and in another one where an entry has broken the first."""
+"""Open a workspace and plan the run in it; repeat both in a new one if an entry breaks the first."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, 
 from audience_sync.sync.values.request import RunDependencies
 from audience_sync.workspace import Workspace
 
-Found = TypeVar("Found")
+Plan = TypeVar("Plan")
 
 
 @contextmanager
 def open_workspace(
-    dependencies: RunDependencies, look: Callable[[RunDependencies, Workspace], Found]
-) -> Iterator[tuple[Workspace, Found]]:
-    """A workspace, open for as long as it is used, and what was found in it.
+    dependencies: RunDependencies, make_plan: Callable[[RunDependencies, Workspace], Plan]
+) -> Iterator[tuple[Workspace, Plan]]:
+    """Yield an open workspace and the plan that ``make_plan`` has made in it.
 
-    Each time one more entry fails without being read, so it ends.
+    An entry that breaks a workspace fails without being read in the next one, so the repeats end.
     """
     barred: list[ExcludedEntry] = []
     while True:
         with Workspace(dependencies.settings.memory_limit, dependencies.readable) as workspace:
             try:
-                found = look(replace(dependencies, sources=exclude_entries(dependencies.sources, barred)), workspace)
+                plan = make_plan(
+                    replace(dependencies, sources=exclude_entries(dependencies.sources, barred)), workspace
+                )
             except WorkspaceBrokenError as error:
                 barred.append(error.entry)
                 continue
-            yield workspace, found
+            yield workspace, plan
             return

@@ -1,4 +1,4 @@
-"""What would an audience's snapshot change? Kept until all of them can be judged."""
+"""Hold the diff of one audience until its wave is guarded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from audience_sync.sync.values.change_set import Absences, HeldOut, SourceState
 
 @dataclass(frozen=True, slots=True)
 class AudienceDiff:
-    """What an audience's snapshot would change; ``place`` is its finding's.
+    """The diff of one audience; ``result_index`` is the index of its result in the change set.
 
-    ``diff``: what is told of it; ``news`` (a query) and ``counts``: what is new in it, for the guard. ``moved``: of
-    those who leave it empty, who can't be in it any more whatever its source says.
+    ``diff``: the users to send. ``new_difference`` (a query) and ``counts``: the users who are new in the diff, for the
+    guard. ``unavoidable_exits``: if all users leave, those who are held out or in an earlier audience of the group.
     """
 
     target: ResolvedAudience

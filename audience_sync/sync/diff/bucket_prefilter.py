@@ -1,8 +1,8 @@
-"""Which users need no closer look? Those in buckets that are the same on both sides.
+"""Drop users in hash buckets that are equal on both sides, so that a large join sees the others only.
 
-Each user falls into a bucket by a hash, and of each bucket the users are counted and their hashes put together by
-exclusive or. Where both are equal the same users are in it, but for a chance of 1 in 2^64 a bucket; only the others
-are joined. That reads both sides twice and keeps some megabytes, where a join keeps every user.
+A hash puts each user into a bucket. Two buckets with the same number of users and the same exclusive or of their hashes
+have the same users; the chance of an error is 1 in 2^64 a bucket. This reads both sides twice and keeps some megabytes,
+while a join keeps every user.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_BITS = 21
 
 
 def drop_unchanged_buckets(workspace: Workspace, new: str, old: str, by: Sequence[str], users: int) -> tuple[str, str]:
-    """Both queries without what is surely the same in both. ``by``: the columns that tell their rows apart."""
+    """Both queries without the rows of equal buckets. ``by``: the columns that identify a row."""
     bits = min(max((users // USERS_A_BUCKET).bit_length() - 1, 1), MOST_BITS)
     # DuckDB puts the hashes of two columns together by exclusive or: only hashed again they can't cancel each other.
     hashed = f"hash(hash({', '.join(by)}))"

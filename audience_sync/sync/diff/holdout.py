@@ -1,4 +1,4 @@
-"""Who of a snapshot is never told ``true``? A share of its users, by a hash of their ids and the audience's salt."""
+"""Hold out a share of an audience's users, chosen by a hash of their ids and the audience's salt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import HeldOut
 from audience_sync.workspace import Workspace, quote_literal
 
-#: Of the hash so many hexadecimal digits count (docs/holdout.md promises them: people compute it in their own SQL).
+#: Hexadecimal digits of the hash that are compared. docs/holdout.md promises them: people compute it in their own SQL.
 DIGITS = 8
 
 
@@ -27,12 +27,12 @@ class HoldoutSplit:
 
 
 def share_of(target: ResolvedAudience) -> float | None:
-    """What the config says (0 to 1); None where nobody is held out."""
+    """The share of users to hold out (0 to 1); None if there is none."""
     return target.config.holdout or None
 
 
 def salt_of(target: ResolvedAudience) -> str:
-    """The key that the audience had when somebody was first held out of it."""
+    """The key that the audience had when its holdout began."""
     return (target.stored and target.stored.holdout_salt) or target.key
 
 
@@ -48,8 +48,7 @@ def _threshold(share: float) -> str:
 
 
 def extended_fingerprint(mark: str | None, config: AudienceConfig, ahead: str = "") -> str | None:
-    """A source's mark, as far as it says what is told: with another share everyone is looked at again, and so they are
-    when anything else is ``ahead`` of it in its group."""
+    """A source's fingerprint with the holdout and the versions ``ahead``, so that a change of these loads it again."""
     if mark is None:
         return None
     return " ".join(filter(None, (mark, f"holdout {config.holdout}" if config.holdout else "", ahead)))
@@ -58,8 +57,11 @@ def extended_fingerprint(mark: str | None, config: AudienceConfig, ahead: str = 
 def split_holdout(
     workspace: Workspace, target: ResolvedAudience, chain: Chain, diff: MembersDiff, beside: str | None, *, known: int
 ) -> HoldoutSplit:
-    """``diff``: the snapshot against the members and those who were held out: ``beside`` is a query for these,
-    ``known`` their number."""
+    """Split a diff into the part to send and the held-out users.
+
+    ``diff``: the snapshot against members and held-out users. ``beside``: a query for the users held out before,
+    ``known`` their number.
+    """
     share = share_of(target)
     if share is None and beside is None:
         return HoldoutSplit(diff)
@@ -68,34 +70,34 @@ def split_holdout(
     workspace.run(f"create view {was_out} as {beside or 'select null::varchar as user_id where false'}")
     told, moved = workspace.name("told"), workspace.name("held_out")
     gone = f"select user_id from {diff.table} where not present"
-    taken_out = let_in = "select null::varchar as user_id where false"
+    newly_out = let_in = "select null::varchar as user_id where false"
     if target.stored is not None and target.stored.holdout != share:
-        taken_out = f"select user_id from ({current_rows_query(chain)}) anti join ({gone}) using (user_id) where {out}"
+        newly_out = f"select user_id from ({current_rows_query(chain)}) anti join ({gone}) using (user_id) where {out}"
         let_in = f"select user_id from {was_out} anti join ({gone}) using (user_id) where not ({out})"
     workspace.run(
         f"create table {told} as select user_id, true as present from {diff.table} where present and not ({out}) "
         f"union all select user_id, false from ({gone}) anti join {was_out} using (user_id) "
-        f"union all select user_id, true from ({let_in}) union all select user_id, false from ({taken_out})"
+        f"union all select user_id, true from ({let_in}) union all select user_id, false from ({newly_out})"
     )
     workspace.run(
         f"create table {moved} as select user_id, true as present from {diff.table} where present and {out} "
         f"union all select user_id, false from {was_out} semi join ({gone}) using (user_id) "
-        f"union all select user_id, false from ({let_in}) union all select user_id, true from ({taken_out})"
+        f"union all select user_id, false from ({let_in}) union all select user_id, true from ({newly_out})"
     )
     begun, over = _counts(workspace, moved)
-    parted = HoldoutSplit(MembersDiff(told, *_counts(workspace, told), diff.invalid), at_once=out)
+    split = HoldoutSplit(MembersDiff(told, *_counts(workspace, told), diff.invalid), at_once=out)
     if not begun + over:
-        return parted
+        return split
     held_out = HeldOut(
         f"select user_id from {moved} where present order by user_id",
         f"select user_id from {moved} where not present",
         known + begun - over,
     )
-    return replace(parted, held_out=held_out)
+    return replace(split, held_out=held_out)
 
 
 def _counts(workspace: Workspace, table: str) -> tuple[int, int]:
-    """How many are there now, and how many no longer."""
+    """The numbers of users who are present now, and who no longer are."""
     come, go = workspace.one(
         f"select count(*) filter (where present), count(*) filter (where not present) from {table}"
     )

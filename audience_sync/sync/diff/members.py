@@ -1,4 +1,4 @@
-"""Who entered and left? Snapshots of audiences against the stored ones, by columns."""
+"""Diff the snapshots of audiences with the stored members."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audience_sync.store.snapshots.chains_of_run import members_query
 from audience_sync.sync.diff.bucket_prefilter import drop_unchanged_buckets
 from audience_sync.workspace import Workspace
 
-#: From so many users on both sides are narrowed before they are joined: fewer are joined in memory anyway.
+#: From this number of members on, equal buckets are dropped before the join; fewer members fit into memory.
 MANY_USERS = 3_000_000
 
 
@@ -36,11 +36,10 @@ def diff_members(
     erased: str = "false",
     rereadable: bool = False,
 ) -> MembersDiff:
-    """A snapshot (a query with ``user_id``) against the stored members, and the users (a query likewise) who are known
-    ``beside`` them.
+    """Diff a snapshot (a query with ``user_id``) with the stored members and the users of ``beside`` (a query, too).
 
-    Rows without a usable id have NULL there and match nobody. ``erased``: an SQL condition on ``user_id``, true for
-    users who are not to come back. ``rereadable``: whether the query may be run twice.
+    The id of an invalid row is NULL, which matches no user. ``erased``: an SQL condition on ``user_id``, true for users
+    who never enter again. ``rereadable``: whether the query may be run twice.
     """
     old = _with(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, beside)
     if old and rereadable and chain.user_count >= MANY_USERS:
@@ -65,10 +64,10 @@ def diff_several(
     beside: str | None = None,
     erased: str = "false",
 ) -> list[MembersDiff]:
-    """Snapshots of several audiences at once: a query with ``place``, the chain's in ``chains``, and ``user_id``.
+    """Diff the snapshots of several audiences in one join.
 
-    It is run twice; ``beside`` is a query likewise. All of them go through one join, and each gets its part of what
-    differs.
+    ``snapshot``: a query with ``place``, the index in ``chains``, and ``user_id``; it is run twice. ``beside``: a query
+    with the same columns.
     """
     by, users = ("place", "user_id"), sum(chain.user_count for chain in chains)
     old = _with(members_query(chains) if any(chain.files for chain in chains) else None, beside)
@@ -76,7 +75,7 @@ def diff_several(
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, by, users)
     raw, table = _full_join(workspace, snapshot, old, by), workspace.name("members")
     invalid = dict(workspace.all(f"select place, count(*) from {raw} where user_id is null group by place"))
-    # Sorted, each audience's part is found without a look at the others'.
+    # In a sorted table the part of one audience is found without reading the others.
     workspace.run(
         f"create table {table} as select {_distinct(workspace, raw, 'place, user_id')} place, user_id, present "
         f"from {raw} where {_usable(erased)} order by place"
@@ -104,9 +103,9 @@ def _part(workspace: Workspace, table: str, place: int) -> str:
 
 
 def _full_join(workspace: Workspace, new: str, old: str | None, by: Sequence[str]) -> str:
-    """A table of what is only on one side: the columns of ``by``, and ``present`` for what is new.
+    """A table of the rows on one side only: the columns of ``by``, and ``present``, true for new rows.
 
-    Users who are twice in the snapshot are twice in it.
+    Duplicates of the snapshot stay in it.
     """
     raw, columns = workspace.name("raw"), ", ".join(by)
     if old is None:
@@ -123,7 +122,7 @@ def _full_join(workspace: Workspace, new: str, old: str | None, by: Sequence[str
 
 
 def _distinct(workspace: Workspace, raw: str, columns: str) -> str:
-    """``distinct`` where it is needed: hashes are counted in half of its time, and without its memory."""
+    """``distinct`` if there are duplicates. Counting hashes takes half the time of ``distinct``, and no memory."""
     rows, hashes = workspace.one(
         f"select count(*), count(distinct hash({columns})) from {raw} where user_id is not null"
     )

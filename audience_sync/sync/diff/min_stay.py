@@ -1,4 +1,4 @@
-"""Who has really left? Members who are missing from a snapshot stay for a while, in case they come back."""
+"""Keep members who are missing from a snapshot for the time of `min_stay`, in case they come back."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from audience_sync.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class DelayedExits:
-    """``told``: who entered, and who has been missing for long enough. ``news`` (a query with ``user_id`` and
-    ``present``): what the last run didn't know; ``newly_missing`` of it are missing. ``absences`` is None where nobody
-    ever stays."""
+    """A diff with delayed exits.
+
+    ``diff``: users who entered, and users whose stay is over. ``new_difference``: a query (``user_id``, ``present``)
+    for changes since the last run, of which ``newly_missing`` are exits. ``absences``: None without a `min_stay`.
+    """
 
     diff: MembersDiff
     new_difference: str
@@ -50,9 +52,11 @@ def apply_min_stay(
     known: int,
     at_once: str = "false",
 ) -> DelayedExits:
-    """``diff``: the snapshot against the members, among whom are those who were missing before and stay: ``known``
-    counts them. ``counted_at``: the time that stays are measured by (None = none of them ends). ``at_once``: a
-    condition on ``user_id`` for those who leave without staying."""
+    """Delay the exits of a diff.
+
+    ``known``: members who were missing before and stay. ``counted_at``: the time that stays are measured by; None if
+    none may end. ``at_once``: an SQL condition on ``user_id`` for users who leave without a stay.
+    """
     stay = target.config.min_stay
     if target.stored is None or (stay is None and not known):
         return DelayedExits(diff, f"from {diff.table}", diff.left)
@@ -63,9 +67,9 @@ def apply_min_stay(
     due = f"select user_id from {absent} semi join ({gone}) using (user_id) where {is_due} and not ({at_once})"
     leaving = f"{due} union all ({gone} and ({at_once}))" if stay else gone
     back = f"select user_id from {absent} anti join ({gone}) using (user_id)"
-    told = workspace.name("told")
+    delayed = workspace.name("delayed")
     workspace.run(
-        f"create table {told} as select user_id, true as present from {diff.table} where present "
+        f"create table {delayed} as select user_id, true as present from {diff.table} where present "
         f"union all select user_id, false as present from ({leaving})"
     )
     news = f"from {diff.table} where present or user_id not in (select user_id from {absent})"
@@ -76,11 +80,11 @@ def apply_min_stay(
         diff.left - left,
         returned,
     )
-    return DelayedExits(MembersDiff(told, diff.entered, left, diff.invalid), news, missing, absences)
+    return DelayedExits(MembersDiff(delayed, diff.entered, left, diff.invalid), news, missing, absences)
 
 
 def still_missing(workspace: Workspace, store: Store, target: ResolvedAudience, invalid: int) -> MembersDiff:
-    """What an unchanged source says: whoever was missing still is."""
+    """The diff of an unchanged source: all members who were missing still are."""
     absent, table = _absent(workspace, store, target), workspace.name("missing")
     workspace.run(f"create table {table} as select user_id, false as present from {absent}")
     return MembersDiff(table, 0, workspace.one(f"select count(*) from {table}")[0], invalid)
@@ -92,13 +96,13 @@ def _absent(workspace: Workspace, store: Store, target: ResolvedAudience) -> str
 
 
 def _is_due(store: Store, target: ResolvedAudience, stay: MinStay | None, run: int, counted_at: datetime | None) -> str:
-    """A condition on ``run_id``, the run that missed a member first."""
+    """An SQL condition on ``run_id``, the first run without the member."""
     if stay is None:
         return "true"
     with store.reading() as connection:
         if stay.runs is not None:
-            looks = [run, *last_loaded_runs(connection, target.store_key, stay.runs - 1)]
-            return f"run_id < {looks[-1]}" if len(looks) == stay.runs else "false"
+            loading_runs = [run, *last_loaded_runs(connection, target.store_key, stay.runs - 1)]
+            return f"run_id < {loading_runs[-1]}" if len(loading_runs) == stay.runs else "false"
         times = times_of_absences(connection, target.store_key)
     if stay.time is None or counted_at is None:
         return "false"

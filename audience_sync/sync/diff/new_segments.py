@@ -1,4 +1,4 @@
-"""How does a difference become a chain's next segments? A delta, or a new base when deltas have piled up."""
+"""Write a diff as the next segment of its chain: a delta, or a new base after many deltas."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from audience_sync.workspace import Workspace, quote_literal
 #: A chain is folded into a new base when it has this many deltas, or these hold this share of its users.
 MOST_DELTAS = 12
 MOST_DELTA_SHARE = 0.25
-#: What the value of a membership was, in SQL.
+#: The value of a membership before its change, in SQL.
 _BEFORE = "case when present then 'false' else 'true' end"
 
 
 def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: int) -> ChainChange | None:
-    """The audience's chain after the difference; None where nothing changed."""
+    """The audience's chain after the diff; None if nothing changed."""
     users = chain.user_count + diff.entered - diff.left
     if chain.id is None:
         base = write_snapshot_file(
@@ -37,7 +37,7 @@ def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: i
 
 
 def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: int) -> ChainChange | None:
-    """The traits' chain after the difference; None where nothing changed."""
+    """The traits' chain after the diff; None if nothing changed."""
     columns = ", ".join(chain.columns)
     rows = f"select user_id, {run} as run_id, {columns} from {diff.table}"
     users = chain.user_count + diff.entered - diff.left

@@ -1,4 +1,4 @@
-"""Who is taken by an audience that goes before another in its priority group?"""
+"""Find the users whom earlier audiences of a priority group claim."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.sync.values.stored_state import StoredState
 
-#: By key, the audiences that go before one in its group.
+#: By key, the earlier audiences of its group.
 Earlier = Mapping[str, Sequence[ResolvedAudience]]
 
 
 def grouped(
     settings: Settings, targets: Sequence[ResolvedAudience], stored: Mapping[str, Property]
 ) -> Sequence[Sequence[ResolvedAudience]]:
-    """The audiences of each priority group, the first one first, without those that are retired.
+    """The audiences of each priority group in order, without retired ones.
 
-    An entry is a name or a key of the config, or the key under which the store has an audience that was renamed since.
-    Raises ConfigError.
+    An entry is a name or key of the config, or the stored key of a renamed audience. Raises ConfigError.
     """
     by_config = {id(target.config): target for target in targets}
     called = audience_positions((audience.name, audience.property_key) for audience in settings.audiences)
@@ -66,10 +65,9 @@ def processing_waves(targets: Sequence[ResolvedAudience], earlier: Earlier) -> I
 
 @dataclass(frozen=True, slots=True)
 class PriorityGroups:
-    """The audiences of the groups, as the run has left them so far: taken over, or (held, failed, frozen, not looked
-    at) as they are stored.
+    """The audiences of the groups as changed so far; held, failed, frozen and unselected ones as they are stored.
 
-    ``chain``: a stored one by its id, with its segments. ``held_out``: a query for those who were held out before.
+    ``chain``: returns a stored chain with its segments. ``held_out``: returns a query for users held out before.
     """
 
     earlier: Earlier
@@ -80,17 +78,19 @@ class PriorityGroups:
     held_out: Callable[[ResolvedAudience], str | None]
 
     def claimed_users(self, target: ResolvedAudience) -> str | None:
-        """A query for the users who can't be in the audience, since one that goes before has them: also those whom it
-        holds out, or they would be told of the next one. None where nobody goes before."""
+        """A query for the members and held-out users of earlier audiences; None if there is none.
+
+        Held-out users are claimed, too, because otherwise they would enter the next audience.
+        """
         queries = [query for each in self.earlier.get(target.key, ()) for query in self._users(each)]
         return " union all ".join(queries) or None
 
     def versions(self, target: ResolvedAudience) -> str:
-        """Another text whenever other users may be taken."""
+        """A text that changes if other users may be claimed."""
         return " ".join(f"{each.key}@{self._changed(each)}" for each in self.earlier.get(target.key, ()))
 
     def has_changed_before(self, target: ResolvedAudience) -> bool:
-        """Whether this run has changed one that goes before."""
+        """Whether this run has changed an earlier audience of the group."""
         return any(self._changed(each) == self.run for each in self.earlier.get(target.key, ()))
 
     def _users(self, target: ResolvedAudience) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which values changed? The snapshot of traits against the stored one, by columns."""
+"""Diff a snapshot of computed traits with the stored values, column by column."""
 
 from __future__ import annotations
 
@@ -9,20 +9,17 @@ from audience_sync.model import ChangeCounts
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
-#: No trait's key: all traits that were compared.
+#: Stands in place of a key for all traits of a diff.
 ALL_TRAITS = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TraitsDiff:
-    """Whose values changed: a table with ``user_id`` and each of the chain's columns, as they are now.
+    """The users with changed values: a table with ``user_id`` and all columns of the chain, with the new values.
 
-    ``log`` is a table with ``user_id``, ``key`` and ``value``: one row a changed value (NULL = gone); there is none
-    of traits that are created.
-    ``entered`` and ``left`` count the users who have values for the first time, and no more. ``lost``: of each trait
-    that some users would lose the value of, how many had one and how many would lose it; as ``ALL_TRAITS``, how many
-    had any
-    value and would have none.
+    ``log``: a table with ``user_id``, ``key`` and ``value``, one row a changed value (NULL = no value); None for new
+    traits. ``entered`` and ``left`` count users with their first values, and with none left. ``lost``: by key, how many
+    users had a value and how many lose it; under ``ALL_TRAITS``, how many had any value and lose all.
     """
 
     table: str
@@ -42,11 +39,10 @@ def diff_traits(
     erased: str = "false",
     aliases: str | None = None,
 ) -> TraitsDiff:
-    """The chain's values against a snapshot table, which has ``user_id`` and a column per key of ``keys``.
+    """Diff a snapshot table, which has ``user_id`` and a column per key of ``keys``, with the chain's values.
 
-    ``aliases``: a table of ``previous_id`` and ``user_id``. Who has moved with the values has lost none.
-
-    Values of the chain that the snapshot doesn't bring stay as they are.
+    ``aliases``: a table of ``previous_id`` and ``user_id``; a user with a new id and the same values has lost none.
+    Values of the chain that are not in ``keys`` stay unchanged.
     """
     if chain.id is None:
         return _first_values(workspace, snapshot, keys, erased)
@@ -77,7 +73,7 @@ def diff_traits(
 
 
 def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], erased: str) -> TraitsDiff:
-    """Of traits that are new everything is: there is nothing to compare, and no change to log."""
+    """The diff of new traits: every value is new, and nothing is logged."""
     table = workspace.name("traits")
     columns = ", ".join(f"{quote_identifier(key)} as {trait_column(key)}" for key in keys)
     there = " or ".join(f"{quote_identifier(key)} is not null" for key in keys)
@@ -103,7 +99,7 @@ def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequ
 
 
 def _unmoved(snapshot: str, wide: str, aliases: str | None) -> str:
-    """Of the changed users those who are not the same under another id."""
+    """The changed users without those who only have a new id."""
     if aliases is None:
         return wide
     there = f"select previous_id, user_id from {aliases} semi join {snapshot} using (user_id)"
@@ -114,9 +110,9 @@ def _unmoved(snapshot: str, wide: str, aliases: str | None) -> str:
 def _lost(
     workspace: Workspace, snapshot: str, wide: str, groups: Mapping[str, Sequence[str]]
 ) -> dict[str, ChangeCounts]:
-    """By the name of each group of traits that some users would lose all values of: how many had one.
+    """By group of traits, the users who had a value and lose all values of the group.
 
-    Who had follows from who has now and whose values changed: the stored ones need not be read again.
+    The previous count is derived from the snapshot and the changes, so stored values are not read again.
     """
     sides = {name: [f"count({_first(side, keys)})" for side in (_old, _new)] for name, keys in groups.items()}
     gone = {name: f"{old} filter (where {_first(_new, groups[name])} is null)" for name, (old, _) in sides.items()}
@@ -134,7 +130,7 @@ def _lost(
 
 
 def _first(side: Callable[[str], str], keys: Sequence[str]) -> str:
-    """A value of some of these traits, NULL where there is none."""
+    """An SQL value of one of these traits; NULL if none has one."""
     return f"coalesce({', '.join(map(side, keys))})"
 
 

@@ -1,4 +1,4 @@
-"""May a difference go through? What its guard says, what was held before, and what a person decided about that."""
+"""Decide whether a difference passes, from its guard's reason, earlier holds and decisions of people."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from audience_sync.sync.guard.messages import (
 from audience_sync.sync.values.change_set import ChangeSet, HeldDifference
 from audience_sync.workspace import Workspace
 
-#: Users who are kept of those who would enter, and of those who would leave.
+#: Users sampled for a hold: this many who would enter, and this many who would leave.
 SAMPLED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a snapshot would change. ``users`` is a query with ``user_id`` and ``present`` (false = would leave, or lose
-    the value). It is the same as another while no more than the share ``tolerance`` of them are others. ``changed``:
-    the same of everyone whose value changes, where ``users`` are only those who lose it."""
+    """The changes of a snapshot to one audience, trait or suppression list.
+
+    ``users``: a query with ``user_id`` and ``present``, false for users who would leave or lose the value.
+    ``tolerance``: the share of users (0 to 1) by which an equal difference may vary. ``changed``: for a trait, a query
+    for all users whose value changes, while ``users`` has those who lose it.
+    """
 
     kind: HoldKind
     key: str
@@ -44,10 +47,10 @@ class Difference:
 
 @dataclass(slots=True)
 class HoldPolicy:
-    """Rules on differences; what becomes of the holds goes into the findings.
+    """Decides on differences, and adds new, repeated and ended holds to the change set.
 
-    ``last``: the last hold of everything that was ever held. ``run`` is None for a plan, which holds nothing.
-    ``accept``: keys whose guard is lifted this once. ``approves``: the holds that a person lets through.
+    ``last_holds``: the last hold of each subject. ``run``: None for a preview, which holds nothing. ``accepted``: keys
+    whose guard does not apply. ``approved_holds``: ids of holds that a person approves.
     """
 
     workspace: Workspace
@@ -60,12 +63,12 @@ class HoldPolicy:
     _same: dict[HoldKey, bool] = field(default_factory=dict)
 
     def waiting(self, subject: HoldKey) -> Hold | None:
-        """What is held of it and waits for a person."""
+        """The hold of the subject that waits for a person's decision, if any."""
         hold = self.last_holds.get(subject)
         return hold if hold and hold.needs_decision else None
 
     def is_approved(self, difference: Difference) -> bool:
-        """Whether a person has said beforehand that it may go through: this one, or whatever comes."""
+        """Whether a person has approved this difference, or accepted any of its key."""
         hold = self.waiting(difference.subject)
         approved = hold is not None and hold.id in self.approved_holds and self._is_same(hold, difference)
         return approved or difference.key in self.accepted
@@ -73,8 +76,11 @@ class HoldPolicy:
     def decide(
         self, difference: Difference, reason: str | None, *, together: bool = False, repeated: bool = False
     ) -> HeldDifference | None:
-        """Accept it (None), or return why not. ``reason``: what its guard has against it, alone or ``together``;
-        ``repeated``: the reason is already that it repeats what was undone, which comes before the guard's."""
+        """Return None if the difference passes, or else what is held.
+
+        ``reason``: the guard's reason to hold it, alone or ``together`` with others. ``repeated``: the reason is that
+        it repeats undone changes, which goes before the guard's reason.
+        """
         hold = self.waiting(difference.subject)
         if self.is_approved(difference):
             self._end(hold, HoldStatus.APPROVED)
@@ -108,7 +114,7 @@ class HoldPolicy:
         return HeldDifference(self._words(new, reason, before), self.run, difference.counts, self.run, before)
 
     def hold_undone(self, difference: Difference, undone_run: int) -> None:
-        """What the undone run had changed is held from now on, as long as a snapshot would change it again."""
+        """Hold the changes of an undone run, as long as a snapshot would repeat them."""
         self._end(self.waiting(difference.subject), HoldStatus.SUPERSEDED)
         reason = repeats([difference], undone_run, self.run)
         sample = _sample(self.workspace, difference.users)
@@ -124,30 +130,30 @@ class HoldPolicy:
         )
 
     def undone_by(self, hold: Hold) -> tuple[int, int]:
-        """The run that was undone, and the run that undid it: the first that held its changes."""
+        """The undone run and the run that undid it, which is the first that held the changes."""
         assert hold.undone_run is not None
         with self.store.reading() as connection:
             return hold.undone_run, first_run_to_hold(connection, hold)
 
     def undone(self, difference: Difference) -> Hold | None:
-        """The last hold, if it is for an undone run whose changes would be made again, and was not approved."""
+        """The last hold, if it is for undone changes that the difference repeats, and was not approved."""
         last = self.last_holds.get(difference.subject)
         if last is None or last.undone_run is None or last.status not in (HoldStatus.HELD, HoldStatus.REJECTED):
             return None
         return last if self._is_same(last, difference) else None
 
     def release(self, subject: HoldKey) -> None:
-        """The snapshot passes its guard: a hold of another one ends."""
+        """End the hold of a subject whose new snapshot passes its guard."""
         self.supersede(subject, "The new snapshot is within the limits")
 
     def supersede_missing(self, kind: HoldKind, known: Collection[str]) -> None:
-        """What is held of anything else is over: the config has it no more."""
+        """End the holds of subjects that the config no longer has."""
         for each, key in self.last_holds:
             if each is kind and key not in known:
                 self.supersede((each, key), "It is no longer in the config")
 
     def supersede(self, subject: HoldKey, why: str) -> None:
-        """If something is held of it, the hold ends; in a preview it would end."""
+        """End the hold of a subject, if it has one, with a warning."""
         hold = self.waiting(subject)
         if hold:
             self._end(hold, HoldStatus.SUPERSEDED)
@@ -161,7 +167,7 @@ class HoldPolicy:
     def _is_same(self, hold: Hold, difference: Difference) -> bool:
         if hold.subject not in self._same:
             sample = self._read_sample(hold)
-            if hold.undone_run is not None:  # whatever else a snapshot changes beside it
+            if hold.undone_run is not None:  # the snapshot may have other changes, too
                 others = _others(self.workspace, difference.changed or difference.users, sample)
                 same = others <= difference.tolerance
             else:
@@ -175,7 +181,7 @@ class HoldPolicy:
             return read_sample(connection, hold.id)
 
     def _before(self, difference: Difference) -> str:
-        """What a new hold has to do with the last one."""
+        """A sentence about the last hold of the same subject; empty if it is of no interest."""
         last = self.last_holds.get(difference.subject)
         if last is None:
             return ""
@@ -196,21 +202,21 @@ class HoldPolicy:
 
 
 def repeats(differences: Sequence[Difference], undone_run: int, by: int | None) -> str:
-    """The reason for a hold of changes that a person had undone; of several traits it is one reason."""
+    """The reason to hold undone changes; one for several traits."""
     what = is_held(differences[0].kind, *(each.key for each in differences))
     undoing = f"run {by} undid" if by else "would be undone"
     return f"{what}: the snapshot repeats changes of run {undone_run}, which {undoing}"
 
 
 def _sample(workspace: Workspace, users: str) -> Sample:
-    """As if by chance, so that it stands for all of them."""
+    """A sample that represents all users, since it is chosen by hash."""
     query = f"select present, arg_min(user_id, hash(user_id), {SAMPLED}) from ({users}) group by present"
     found = dict(workspace.all(query))
     return Sample(tuple(sorted(found.get(True, ()))), tuple(sorted(found.get(False, ()))))
 
 
 def _others(workspace: Workspace, users: str, sample: Sample) -> float:
-    """The share of a sample whom the difference doesn't change in the same way."""
+    """The share of sampled users (0 to 1) whom the difference doesn't change in the same way."""
     sampled = len(sample.entered) + len(sample.left)
     still = workspace.one(
         f"select count(*) from ({users}) where (present and user_id in (select unnest(?::varchar[]))) "

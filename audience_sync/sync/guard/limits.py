@@ -12,10 +12,10 @@ from audience_sync.text import pluralize, share_of
 
 
 def audience_reason(key: str, counts: ChangeCounts, guard: Guard, *, moved: int = 0) -> str | None:
-    """Why the snapshot of an audience that exists is held; None when it may go through.
+    """The reason to hold the snapshot of an existing audience; None if it passes.
 
-    Of no members there is no share: whoever enters such an audience is more than any. ``moved``: of those who left, who
-    is held out now, or in another audience of the group: an audience that only they have left has no empty snapshot.
+    For an audience without members every share is exceeded. ``moved``: users who left because they are held out or in
+    an earlier audience of the group; if only they left, the snapshot is not empty.
     """
     if removes_everyone(counts) and moved < counts.left:
         return f"{_held_audience(key)}: the new snapshot is empty, and the last one had {_members(counts.before)}"
@@ -27,14 +27,14 @@ def audience_reason(key: str, counts: ChangeCounts, guard: Guard, *, moved: int 
 
 
 def trait_reason(key: str, counts: ChangeCounts, guard: Guard) -> str | None:
-    """Why the values of a computed trait are held: too many users would lose theirs."""
+    """The reason to hold a computed trait: too many users would lose their value."""
     return _too_many_lose(f"computed trait '{key}' is held", "the value", counts, guard)
 
 
 def traits_reason(keys: Sequence[str], counts: ChangeCounts, guard: Guard, *, is_empty: bool) -> str | None:
-    """Why all traits that are read together are held: too many users would have none of them any more.
+    """The reason to hold all traits of an entry: too many users would lose all values.
 
-    ``is_empty``: the snapshot has no users at all.
+    ``is_empty``: the snapshot has no users.
     """
     traits = f"computed traits {', '.join(keys)} are held" if len(keys) > 1 else f"computed trait '{keys[0]}' is held"
     if is_empty:
@@ -50,12 +50,12 @@ def _too_many_lose(traits: str, values: str, counts: ChangeCounts, guard: Guard)
 
 
 def removes_everyone(counts: ChangeCounts) -> bool:
-    """Whether nobody would be left of those who were there."""
+    """Whether all members leave and none enters."""
     return counts.before > 0 and counts.left == counts.before and counts.entered == 0
 
 
 def exceeds(changed: int, before: int, limit: Threshold, at_least: int) -> bool:
-    """Whether so many users are over a limit of a guard."""
+    """Whether a number of changed users is over a guard's limit."""
     if limit.count is not None:
         return changed > limit.count
     return changed >= at_least and changed > (limit.share or 0) * before
@@ -90,7 +90,7 @@ class _Direction:
     def moved(self, audiences: Guarded) -> int:
         return sum(self.changed(counts) for counts, _ in audiences.values())
 
-    def said(self, audiences: Guarded) -> str:
+    def reason(self, audiences: Guarded) -> str:
         return self.text(self.moved(audiences), _before(audiences))
 
 
@@ -110,7 +110,7 @@ _WAYS = (
 
 
 def reasons_together(audiences: Guarded, guard: Guard) -> dict[str, str]:
-    """By key, why audiences are held for what they would change together; ``guard`` is the config's own."""
+    """By key, the reason to hold audiences for their sum of changes. ``guard``: the config's general one."""
     reasons: dict[str, str] = {}
     for way in _WAYS:
         for held, reason in (_small_together(way, audiences, guard), _all_together(way, audiences, guard)):
@@ -119,8 +119,10 @@ def reasons_together(audiences: Guarded, guard: Guard) -> dict[str, str]:
 
 
 def _small_together(way: _Direction, audiences: Guarded, guard: Guard) -> tuple[Guarded, str]:
-    """Where an audience's limit is less than ``at_least`` users, shares don't apply to it alone: such audiences are
-    guarded as if they were one. Not those that may move more users by an ``at_least`` of their own."""
+    """Guard small audiences, whose limit is less than ``at_least`` users, as if they were one.
+
+    Audiences with a higher ``at_least`` of their own are left out.
+    """
     allowed = {key: _allowed(way.limit(own), counts) for key, (counts, own) in audiences.items()}
     small = {
         key: (counts, own) for key, (counts, own) in audiences.items() if allowed[key] < own.at_least <= guard.at_least
@@ -128,18 +130,18 @@ def _small_together(way: _Direction, audiences: Guarded, guard: Guard) -> tuple[
     limit = sum(allowed[key] for key in small)
     if not exceeds(way.moved(small), 1, Threshold(share=limit), guard.at_least):
         return {}, ""
-    return small, f"{len(small)} small audiences together: {way.said(small)}, and their limits allow {limit:.0f}"
+    return small, f"{len(small)} small audiences together: {way.reason(small)}, and their limits allow {limit:.0f}"
 
 
 def _all_together(way: _Direction, audiences: Guarded, guard: Guard) -> tuple[Guarded, str]:
     limit = way.limit(guard.together)
     if limit is None or not exceeds(way.moved(audiences), _before(audiences), limit, guard.at_least):
         return {}, ""
-    return audiences, f"all audiences together: {way.said(audiences)}, and the limit is {limit}"
+    return audiences, f"all audiences together: {way.reason(audiences)}, and the limit is {limit}"
 
 
 def _allowed(limit: Threshold | None, counts: ChangeCounts) -> float:
-    """Users who may move by a share; where a count is the limit it always applies."""
+    """The number of users that a share allows; infinite for a limit by count, which applies to each audience alone."""
     return inf if limit is None or limit.share is None else limit.share * counts.before
 
 
@@ -148,9 +150,9 @@ def _before(audiences: Guarded) -> int:
 
 
 def same_difference(held: ChangeCounts, now: ChangeCounts, *, others: float, tolerance: float) -> bool:
-    """Whether a difference is still the one that was held: to the same users, give or take a share of them.
+    """Whether a difference is the held one, except for a share ``tolerance`` of its users.
 
-    ``others``: the share of the users who were sampled then and whom it doesn't change now.
+    ``others``: the share of sampled users whom the new difference doesn't change in the same way.
     """
     moved = abs(now.entered - held.entered) + abs(now.left - held.left)
     return (

@@ -26,7 +26,7 @@ def subject_name(kind: HoldKind, key: str) -> str:
 
 
 def is_held(kind: HoldKind, *keys: str) -> str:
-    """``audience 'vip' is held``: how every reason for a hold begins."""
+    """The beginning of every reason for a hold: ``audience 'vip' is held``."""
     if len(keys) > 1:
         return f"computed traits {', '.join(keys)} are held"
     return f"{subject_name(kind, keys[0])} {'are' if kind is HoldKind.SUPPRESSED else 'is'} held"
@@ -45,13 +45,13 @@ def limit_text(kind: HoldKind, limit: object, *, removed: bool) -> str:
 
 
 def limit_then(kind: HoldKind, reason: str) -> str:
-    """The limit that stood when a single audience or trait was held, from its stored reason; empty without one."""
+    """The limit that applied when a single audience or trait was held, from its stored reason; empty without one."""
     found = _LIMIT.search(reason)
     return limit_text(kind, found["limit"], removed=found["way"] == "removes") if found else ""
 
 
 def without_subject(reason: str) -> str:
-    """The reason where its subject stands above it."""
+    """The reason without its subject."""
     return _SUBJECT.sub("", reason, count=1)
 
 
@@ -82,7 +82,7 @@ def nothing_done(kind: HoldKind) -> str:
 
 
 def decision_commands(hold: Hold | NewHold, run: int) -> str:
-    """The commands that decide; of what is held together the words are the same for all."""
+    """The commands that approve and reject; the same for all audiences that are held together."""
     right, which = ("this", f"{run} {hold.key}")
     if hold.together:
         right, which = (f"all that run {run} held", f"{run}")
@@ -91,7 +91,7 @@ def decision_commands(hold: Hold | NewHold, run: int) -> str:
 
 
 def retired(*keys: str) -> str:
-    """That the keys can't be used again, and what to do in the config."""
+    """The message that retired keys can't be used again, and what to do in the config."""
     named = ", ".join(f"'{key}'" for key in keys)
     fact = f"the key {named} is retired" if len(keys) == 1 else f"the keys {named} are retired"
     remedy = "Remove the audience from config.yaml, or give it another `key:`."
@@ -99,7 +99,7 @@ def retired(*keys: str) -> str:
 
 
 def frozen(freeze: Freeze) -> str:
-    """That no run loads it, until when, why, and what to type."""
+    """The message that an audience is frozen: since and until when, why, and the command that ends it."""
     until = f" until {freeze.until:%Y-%m-%d %H:%M:%S} UTC" if freeze.until else ""
     reason = f" ({freeze.reason})" if freeze.reason else ""
     since = f"frozen since {freeze.frozen_at:%Y-%m-%d %H:%M:%S} UTC{until}{reason}"
@@ -107,6 +107,6 @@ def frozen(freeze: Freeze) -> str:
 
 
 def thawed(freeze: Freeze) -> str:
-    """That its freeze is over, and that it is synced again."""
+    """The message that a freeze has ended."""
     ended = f"{freeze.until:%Y-%m-%d %H:%M:%S} UTC"
     return f"audience '{freeze.key}': the freeze ended at {ended}; the audience is synced again."

@@ -1,4 +1,4 @@
-"""Which holds does a person mean, and may they still be decided?"""
+"""Select the waiting holds of a run that a person approves or rejects."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from audience_sync.sync.guard.messages import retired
 
 
 def select_holds(connection: Connection, run: int, keys: Collection[str]) -> list[Hold]:
-    """What the run held and still waits: all of it, or what has these keys.
+    """The waiting holds of the run, or those with these keys.
 
-    Raises UnknownNameError, with what there is instead, where nothing does, or one of the keys doesn't; RetiredError
-    where one of them is closed for good.
+    Raises UnknownNameError, with the holds there are, if none or not all of them wait; RetiredError for a retired key.
     """
     of_run, last, properties = read_holds_of(connection, run), latest_holds(connection), read_properties(connection)
     if not of_run:
@@ -54,6 +53,5 @@ def _fate(hold: Hold, last: Mapping[HoldKey, Hold]) -> str:
 
 
 def _waiting(last: Collection[Hold]) -> str:
-    """What there is to decide."""
     commands = [f"audience-sync approve {hold.last_run} {hold.key}" for hold in last if hold.needs_decision]
     return "".join(f"\n  To decide: {each}" for each in commands) or " No run is waiting for a decision."

@@ -1,4 +1,4 @@
-"""May a snapshot be compared at all? What `expect` says of its rows and columns; its source looks after the rest."""
+"""Check a snapshot against `expect.rows`, `expect.columns` and its manifest before it is compared."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from audience_sync.workspace import Workspace
 def check_expectations(
     workspace: Workspace, rows: SnapshotRows, config: SnapshotConfig, known: Iterable[Property | None]
 ) -> None:
-    """``known``: the audiences or traits that the snapshot is of, as they were when they were taken last.
+    """Raise IncompleteError if the snapshot is not complete, SourceError if its rows can't be read.
 
-    Raises IncompleteError; SourceError where the rows can't be read.
+    ``known``: the stored audiences or traits of the snapshot.
     """
     _require_columns(rows, {each.columns for each in known if each and each.columns})
     least = config.expect.rows if config.expect and config.expect.rows else 0
@@ -37,7 +37,7 @@ def check_expectations(
 
 
 def _require_columns(rows: SnapshotRows, known: Collection[str]) -> None:
-    """They may not all have been taken last in one run: those of any will do."""
+    """Stored columns may differ, if they are of several runs; equality with one of them is enough."""
     if rows.columns is None:
         return
     changed = [schema_changes(json.loads(columns), rows.columns) for columns in known]
@@ -46,12 +46,12 @@ def _require_columns(rows: SnapshotRows, known: Collection[str]) -> None:
 
 
 def columns_text(rows: SnapshotRows) -> str | None:
-    """What is kept of the columns; None where nobody asks for them."""
+    """The columns as they are stored; None if the config doesn't expect them to stay the same."""
     return None if rows.columns is None else json.dumps(rows.columns, ensure_ascii=False)
 
 
 def failure_message(error: Exception, keys: Iterable[str], *, of: str = "") -> str:
-    """What to say of a source that failed, which has these audiences or traits; ``of`` is what people call them."""
+    """The message for a failed source of these audiences or traits, which begins with ``of``."""
     if not isinstance(error, IncompleteError):
         return str(error)
     key = next(iter(keys), None)

@@ -1,4 +1,4 @@
-"""Which audience of the config is which audience of the store? A key, once stored, never changes."""
+"""Match the audiences of the config with the stored ones. A key, once stored, never changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audience_sync.store.audiences.properties import Property
 
 @dataclass(frozen=True, slots=True)
 class ResolvedAudience:
-    """One audience as a run sees it. ``stored`` is None before its first creation."""
+    """One audience of a run. ``stored`` is None before its first creation."""
 
     key: str
     name: str
@@ -27,35 +27,35 @@ class ResolvedAudience:
 
     @property
     def store_key(self) -> str:
-        """The key under which the store has it before the run."""
+        """The key that the store has before the run."""
         return (self.stored and self.stored.moved_from) or self.key
 
     @property
     def is_renamed(self) -> bool:
-        """Whether its name, or the place it is loaded from, is another than the store knows."""
+        """Whether its name or its source differs from the stored one."""
         stored = self.stored
         return stored is not None and (stored.name, stored.definition) != (self.name, self.definition)
 
 
 def source_hash(config: AudienceConfig) -> str:
-    """Recognises an audience whose name changed: a hash of where it is loaded from."""
+    """A hash of where an audience is loaded from, which recognises it under a new name."""
     query = config.query and " ".join(config.query.split())
     where = [config.source, config.file, query, config.ids or config.user_id]
     return hashlib.blake2b(json.dumps(where).encode(), digest_size=16).hexdigest()
 
 
 def origin(config: AudienceConfig) -> str:
-    """Names a ``names_from`` entry: an audience that came from it is found again by it."""
+    """The text that links audiences to their ``names_from`` entry."""
     return f"{config.source}:{config.names_from}"
 
 
 def resolve_audiences(
     audiences: Sequence[AudienceConfig], stored: Mapping[str, Property], *, leaving: str | None = None
 ) -> list[ResolvedAudience]:
-    """The audiences that the config names, with their stored keys, without those that are retired. Nothing is said
-    against the one that is ``leaving``.
+    """The audiences that the config names, with their stored keys, without retired ones.
 
-    Raises ConfigError for a key that is a computed trait's, and two audiences with one key.
+    Raises ConfigError for a key that is a computed trait's, and for two audiences with one key; not for ``leaving``,
+    the key that the run retires.
     """
     named = [
         (index, config)
@@ -83,13 +83,13 @@ def resolve_audiences(
 
 
 def retired_key(config: AudienceConfig, stored: Mapping[str, Property]) -> str | None:
-    """The key of the retired audience, or computed trait, that this is still the entry of; None of a live one."""
+    """The retired key that this entry still has; None if it is not retired."""
     found = None if config.names_from else _known(config, stored)
     return found.key if found and found.retired else None
 
 
 def _old_key(target: ResolvedAudience, stored: Mapping[str, Property], claimed: Collection[str | None]) -> str | None:
-    """The key of the stored audience that is loaded from the very same place, and that the config has no more."""
+    """The key of a stored audience from the same source that the config no longer has."""
     left = [each for each in stored.values() if _is_live(each) and each.key not in claimed]
     return next((each.key for each in left if each.definition == target.definition), None)
 
@@ -110,17 +110,17 @@ def _new_key(target: ResolvedAudience, old: str) -> str:
 
 
 def _known(config: AudienceConfig, stored: Mapping[str, Property]) -> Property | None:
-    """The stored audience with this key, or with this name; or the retired one that this is the entry of."""
+    """The stored audience with this key or name, a live one first."""
     if config.key is not None:
         return stored.get(config.key)
-    by_name = [each for each in stored.values() if _is_of_its_own(each) and each.name == config.name]
+    by_name = [each for each in stored.values() if _has_own_entry(each) and each.name == config.name]
     live = [each for each in by_name if not each.retired]
     same = [each for each in by_name if each.definition == source_hash(config)]
     return next(iter(live), None) or stored.get(snake_key(config.name or "")) or next(iter(same), None)
 
 
 def _renamed(config: AudienceConfig, stored: Mapping[str, Property], claimed: set[str]) -> Property | None:
-    """A stored audience that nothing in the config claims, loaded from the very same place."""
+    """A stored audience from the same source that no entry of the config has."""
     if config.key is not None:
         return None
     same = [each for each in stored.values() if _is_live(each) and each.definition == source_hash(config)]
@@ -128,10 +128,10 @@ def _renamed(config: AudienceConfig, stored: Mapping[str, Property], claimed: se
 
 
 def _is_live(stored: Property) -> bool:
-    return _is_of_its_own(stored) and not stored.retired
+    return _has_own_entry(stored) and not stored.retired
 
 
-def _is_of_its_own(stored: Property) -> bool:
+def _has_own_entry(stored: Property) -> bool:
     return stored.kind is PropertyKind.AUDIENCE and stored.origin is None
 
 
@@ -156,25 +156,25 @@ def _problems(
 def refuse_traits(
     entries: Sequence[ComputedTraitsConfig], stored: Mapping[str, Property], *, leaving: str | None = None
 ) -> None:
-    """Raise ConfigError for computed traits whose key is a stored audience's; not for one ``leaving``."""
+    """Raise ConfigError for computed traits whose key is a stored audience's; not for ``leaving``."""
     problems = [
-        Problem(f"computed_traits[{index}].traits", f"the key '{key}' is {taken}")
+        Problem(f"computed_traits[{index}].traits", f"the key '{key}' is {in_use}")
         for index, entry in enumerate(entries)
         for key in entry.columns
-        if key != leaving and (taken := _taken(stored.get(key)))
+        if key != leaving and (in_use := _used_by_audience(stored.get(key)))
     ]
     if problems:
         raise ConfigError(problems)
 
 
-def _taken(known: Property | None) -> str | None:
+def _used_by_audience(known: Property | None) -> str | None:
     if known is None or known.retired or known.kind is PropertyKind.COMPUTED_TRAIT:
         return None
     return "an audience's. Give the trait another `key:`"
 
 
 def refusal(key: str, stored: Mapping[str, Property]) -> str | None:
-    """Why no audience may have this key in this store; None when it may."""
+    """Why no audience may have this key in this store; None if it may."""
     known = stored.get(key)
     if known is None or known.retired:
         return None

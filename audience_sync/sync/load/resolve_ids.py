@@ -1,4 +1,4 @@
-"""Under which ids is a user known? Each of a row's ids is a user of its own, under the id that it has now."""
+"""Replace previous ids by current ones, and make a row for each id of a row."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from audience_sync.model import ChangeCounts
 from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRequest, SnapshotRows
 from audience_sync.workspace import Workspace, quote_identifier
 
-#: The column of a snapshot of traits that says whether a row came under a previous id.
+#: The column of a traits snapshot that is true for a row under a previous id.
 MOVED = "came under a previous id"
 
 
 @dataclass(frozen=True, slots=True)
 class AliasMap:
-    """``pairs`` and ``told`` are tables with ``previous_id`` and ``user_id``, the id that the user has now: all of
-    them, and those that destinations are told; ``joined``: of these the ones that are told from this run on.
-    ``version`` is another text whenever the pairs are others. ``error``: why they are not known."""
+    """Previous ids and the current ids of their users, as tables with ``previous_id`` and ``user_id``.
+
+    ``pairs``: all. ``sent``: those that destinations are sent. ``joined``: those that are new in ``sent``.
+    ``version``: a text that changes with the pairs. ``error``: why the lists can't be read.
+    """
 
     pairs: str | None = None
     sent: str | None = None
@@ -26,17 +28,17 @@ class AliasMap:
     error: str | None = None
 
     def require(self) -> None:
-        """Raise SourceError where the pairs aren't known: without them users would leave and come back."""
+        """Raise SourceError if the lists can't be read: without the pairs users would leave and enter again."""
         if self.error is not None:
             raise SourceError(self.error)
 
     @property
     def is_previous(self) -> str:
-        """An SQL condition on ``user_id``."""
+        """An SQL condition on ``user_id``, true for previous ids."""
         return "false" if self.pairs is None else f"user_id in (select previous_id from {self.pairs})"
 
     def ids_of(self, workspace: Workspace, users: str) -> str:
-        """A table of all ids of these users (a query with ``user_id``)."""
+        """A table with all ids of the users (``users``: a query with ``user_id``)."""
         table = workspace.name("ids")
         if self.pairs is None:
             workspace.run(f"create table {table} as {users}")
@@ -51,7 +53,7 @@ class AliasMap:
 
 
 def erased_persons(erased: str, pairs: str | None) -> str:
-    """A condition on ``user_id``: who was erased, under whichever id. ``erased``: the same for the ids alone."""
+    """An SQL condition on ``user_id`` for erased users under all their ids. ``erased``: for the erased ids."""
     if erased == "false" or pairs is None:
         return erased
     previous = f"select user_id from (select previous_id as user_id, user_id as now from {pairs}) where {erased}"
@@ -62,11 +64,11 @@ def erased_persons(erased: str, pairs: str | None) -> str:
 def ignore_renamed_users(
     workspace: Workspace, aliases: AliasMap, difference: str, members: str, news: str, counts: ChangeCounts
 ) -> tuple[str, ChangeCounts]:
-    """``news`` (a query for ``user_id`` and ``present``) and its counts without those who only have another id: they
-    are who they were, and no guard counts them.
+    """``news`` (a query for ``user_id`` and ``present``) and its counts without users who only have a new id.
 
-    ``difference``: a table with ``user_id`` and ``present``; ``members``: a query for the ``user_id`` of those who were
-    there before."""
+    Guards don't count these users. ``difference``: a table with ``user_id`` and ``present``. ``members``: a query for
+    the ``user_id`` of members before the run.
+    """
     moved = _moved(workspace, aliases, difference, members)
     if moved is None:
         return news, counts
@@ -77,8 +79,7 @@ def ignore_renamed_users(
 
 
 def _moved(workspace: Workspace, aliases: AliasMap, difference: str, members: str) -> str | None:
-    """Who only has another id: a table with ``user_id``, under the previous ids and the new ones. None where nobody
-    has."""
+    """A table of the previous and new ids (``user_id``) of users who only have a new id; None if there are none."""
     if aliases.pairs is None:
         return None
     gone = f"select user_id as previous_id from {difference} where not present"
@@ -98,9 +99,10 @@ def _moved(workspace: Workspace, aliases: AliasMap, difference: str, members: st
 
 
 def resolve_ids(rows: SnapshotRows, wanted: SnapshotRequest, aliases: AliasMap) -> SnapshotRows:
-    """The rows once for each of their ids (`ids` of the config), all in one read, and under the ids that the users
-    have now. A row without the first id stays one row without any: it is rejected. Of traits a row says whether it came
-    under a previous id (``MOVED``)."""
+    """The rows, one for each of their ids (`ids` of the config), with current ids in place of previous ones.
+
+    A row without its first id stays one invalid row. For traits, ``MOVED`` is true in rows under a previous id.
+    """
     further = [quote_identifier(key) for key, trait in wanted.traits.items() if trait.is_id]
     columns = ["name"] if wanted.name else []
     columns += [quote_identifier(key) for key, trait in wanted.traits.items() if not trait.is_id]

@@ -1,4 +1,4 @@
-"""Leave what is retired out of a run, although the config still has it."""
+"""Leave retired keys out of a run although the config still has them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from audience_sync.sync.load.resolve_audiences import retired_key
 
 
 def without_retired_traits(settings: Settings, stored: Mapping[str, Property]) -> Settings:
-    """The settings without the computed traits that are retired; every entry keeps its place."""
+    """The settings without retired computed traits; every entry keeps its index."""
     return settings.model_copy(
         update={"computed_traits": [_without_retired(entry, stored) for entry in settings.computed_traits]}
     )
 
 
 def retired_warnings(settings: Settings, stored: Mapping[str, Property]) -> Iterator[tuple[str, str]]:
-    """Of each entry of a retired key its place in the config, and what that means."""
+    """The config path and the warning of each entry with a retired key."""
     for index, config in enumerate(settings.audiences):
         if key := retired_key(config, stored):
             yield f"audiences[{index}]", _skipped("audience", key)

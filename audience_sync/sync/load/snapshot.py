@@ -1,4 +1,4 @@
-"""How is a snapshot taken? Rows are asked of their source, scanned, and checked to be whole."""
+"""Request snapshots from sources, scan their rows and collect invalid ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRo
 from audience_sync.sync.values.change_set import RejectedRow
 from audience_sync.workspace import Workspace
 
-#: Rejected rows kept of one snapshot in one run; all are counted.
+#: Invalid rows stored of one snapshot in one run; all are counted.
 MOST_REJECTED = 10_000
 
 
 def snapshot_request(config: RowsConfig, *, is_accepted: bool = False) -> SnapshotRequest:
-    """What an entry of the config asks its source for: user ids, and audiences' names or traits where it has some.
+    """The request of a config entry to its source: user ids, and names of audiences or traits if it has them.
 
-    ``is_accepted``: a person takes it as it is, whatever is expected.
+    ``is_accepted``: a person accepts the snapshot, so nothing is expected of it.
     """
     traits = config.columns if isinstance(config, ComputedTraitsConfig) else {}
     user_id, *others = (isinstance(config, SnapshotConfig) and config.ids) or [config.user_id]
@@ -49,16 +49,13 @@ def _expected(config: RowsConfig) -> Expectations:
 
 
 def loaded_from(config: RowsConfig) -> str:
-    """Where a snapshot is loaded from, for people. A query is not repeated: it may name persons."""
+    """The source of a snapshot, for people. The query is left out because it may name persons."""
     return f"{config.file or 'a query'} of {config.source}"
 
 
 @contextmanager
 def scanning(rows: SnapshotRows) -> Iterator[None]:
-    """While a snapshot is read: errors are said in the source's words, and what was read must be whole.
-
-    Raises SourceError.
-    """
+    """Raise errors of DuckDB as SourceError in the source's words; at the end check that the snapshot is complete."""
     import duckdb
 
     with rows.scanning():
@@ -70,7 +67,7 @@ def scanning(rows: SnapshotRows) -> Iterator[None]:
 
 
 def rejected_rows(workspace: Workspace, rows: SnapshotRows, key: str | None) -> list[RejectedRow]:
-    """The first rows whose user id can't be used; reads the source again."""
+    """The first invalid rows; reads the source again."""
     with scanning(rows):
         found = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) limit {MOST_REJECTED}")
     return [RejectedRow(key, *row) for row in found]

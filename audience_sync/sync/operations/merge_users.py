@@ -1,4 +1,4 @@
-"""What else goes with a user to another id? What joining destinations have yet to hear of the previous one."""
+"""Carry pending exits of previous ids over to the new ids, for destinations that merge users."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ _COLUMNS = "user_id, key, value, before"
 
 
 def carry_over(detector: ChangeDetector, stored: DeliveryInputs, joining: Collection[str]) -> None:
-    """Whoever lost a membership or value under a previous id, in this run or one that destinations have yet to be told
-    of (``stored``), and doesn't have it under the new one, is told so there too: a destination that has joined the two
-    knows it of the new id. Of the previous one the destinations ``joining`` are owed nothing more."""
+    """Add exits and lost values of previous ids to the log of the new ids, if these don't have them.
+
+    They are of this run, or pending (``stored``). A destination in ``joining`` merges both ids, so it has the value
+    under the new id. It gets nothing more for the previous id.
+    """
     workspace, aliases = detector.workspace, detector.aliases
     if aliases.sent is None:
         return
     detector.changes.merged_users = MergedUsers(f"select previous_id from {aliases.joined}", joining)
-    pending = workspace.name("owed")
+    pending = workspace.name("pending")
     workspace.run(
         f"create table {pending} as select a.user_id, key, max_by(value, run_id) as value "
-        f"from ({_owed(stored)}) o join {aliases.joined} a on o.user_id = a.previous_id group by a.user_id, key "
+        f"from ({_pending(stored)}) o join {aliases.joined} a on o.user_id = a.previous_id group by a.user_id, key "
         "having coalesce(max_by(value, run_id), 'false') = 'false'"
     )
     changes = {change.chain.keys: place for place, change in enumerate(detector.changes.changes)}
@@ -41,13 +43,13 @@ def carry_over(detector: ChangeDetector, stored: DeliveryInputs, joining: Collec
             detector.changes.changes.append(replace(change, log=log))
 
 
-def _owed(stored: DeliveryInputs) -> str:
+def _pending(stored: DeliveryInputs) -> str:
     tables = [table for table in (stored.log, stored.refused, stored.withheld) if table]
     return " union all ".join(f"select user_id, key, value, run_id from {table}" for table in tables)
 
 
 def _log(detector: ChangeDetector, change: ChainChange, pending: str) -> str | None:
-    """The change's log, with what is passed on."""
+    """The change's log with the carried rows."""
     workspace, told, log = detector.workspace, detector.aliases.sent, change.log
     before = "'true'" if change.chain.kind is PropertyKind.AUDIENCE else "null"
     lost = f"select user_id, key, value, {before} as before from {pending}"
@@ -57,7 +59,7 @@ def _log(detector: ChangeDetector, change: ChainChange, pending: str) -> str | N
             "where coalesce(value, 'false') = 'false' and before is distinct from 'null'"
         )
     known = f" and user_id not in (select user_id from {log} where key = {{key}})" if log else ""
-    passed = workspace.name("passed_on")
+    carried = workspace.name("carried")
     rows = " union all ".join(
         f"select user_id, key, any_value(value) as value, any_value(before) as before from ({lost}) "
         f"where key = {quote_literal(key)} and user_id not in ({_has(change.chain, key)})"
@@ -65,12 +67,12 @@ def _log(detector: ChangeDetector, change: ChainChange, pending: str) -> str | N
         "group by user_id, key"
         for key in change.chain.keys
     )
-    workspace.run(f"create table {passed} as {rows}")
-    if not workspace.one(f"select count(*) from {passed}")[0]:
+    workspace.run(f"create table {carried} as {rows}")
+    if not workspace.one(f"select count(*) from {carried}")[0]:
         return log
     if log:
-        workspace.run(f"insert into {passed} select {_COLUMNS} from {log}")
-    return passed
+        workspace.run(f"insert into {carried} select {_COLUMNS} from {log}")
+    return carried
 
 
 def _has(chain: Chain, key: str) -> str:

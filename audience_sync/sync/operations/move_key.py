@@ -1,6 +1,6 @@
-"""How does an audience get another key? What is known of its members goes over to the new one; the old one is closed.
+"""Move an audience to a new key, which gets the stored members; the old key is retired.
 
-Everyone who is in it is told `false` of the old key and `true` of the new one, in one call.
+Each member is sent `false` for the old key and `true` for the new one, in one call.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from audience_sync.workspace import quote_literal
 
 
 def with_moved_keys(known: StoredState, moves: Mapping[str, str], seeding: frozenset[str]) -> StoredState:
-    """What the store would know if the new keys (the values of ``moves``) had been there from the start. What was
-    moved before is left as it is. ``seeding``: audiences that are being seeded by hand.
+    """The stored state as if the new keys (the values of ``moves``) had existed from the start.
 
-    Raises ConfigError and, for an audience that there isn't, UnknownKeyError.
+    Finished moves change nothing. ``seeding``: audiences with an unfinished seed. Raises ConfigError, and
+    UnknownKeyError for an audience that does not exist.
     """
     waiting = {old: new for old, new in moves.items() if not _is_done(known, old, new)}
     movable = sorted(each.key for each in known.properties.values() if _may_move(each))
@@ -68,7 +68,7 @@ def _refusal(stored: StoredState, old: str, new: str, seeding: frozenset[str]) -
 
 
 def _has_entry(stored: Property | None) -> bool:
-    """Whether it is an audience of an entry of its own."""
+    """Whether it is an audience with its own entry in the config."""
     return stored is not None and stored.kind is PropertyKind.AUDIENCE and stored.origin is None
 
 
@@ -77,7 +77,7 @@ def _may_move(stored: Property) -> bool:
 
 
 def check_moves(moves: Mapping[str, str], audiences: Sequence[AudienceConfig]) -> None:
-    """Raise ConfigError where the config still has an old key, or doesn't have a new one."""
+    """Raise ConfigError if the config still has an old key, or lacks a new one."""
     keys = {config.property_key for config in audiences}
     problems = [
         Problem("", f"--move-key {old}={new}: the config {words}")
@@ -93,7 +93,7 @@ def check_moves(moves: Mapping[str, str], audiences: Sequence[AudienceConfig]) -
 
 
 def move_keys(detector: ChangeDetector) -> None:
-    """Note that everyone leaves the old keys; the new ones have their members already."""
+    """Add the exits of all members from the old keys; the new keys have them already."""
     for old, new in detector.stored.moves.items():
         _move(detector, old, new)
 

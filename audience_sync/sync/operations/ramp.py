@@ -1,4 +1,4 @@
-"""May a seed go on to the next share of the members? Not while too many of those it has reached are refused."""
+"""Decide whether a ramp continues with the next share of members; it stops if too many calls are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audience_sync.text import pluralize, share_of
 
 @dataclass(frozen=True, slots=True)
 class RampStep:
-    """A run of a ramp: until ``share`` (0 to 1) of the members had been told. ``stopped``: why it is the last one."""
+    """One run of a ramp, up to ``share`` (0 to 1) of the members. ``stopped``: why it is the last one."""
 
     share: float
     report: Report
@@ -23,7 +23,7 @@ class RampStep:
 
 
 def refused_of(connection: Connection, key: str) -> dict[str, int]:
-    """How many users each destination refuses to take the audience of, by its name."""
+    """By destination, the number of users whose value of the audience it has refused."""
     query = (
         select(destinations.c.name, func.count().label("users"))
         .select_from(refused_values.join(destinations).join(properties))
@@ -34,7 +34,7 @@ def refused_of(connection: Connection, key: str) -> dict[str, int]:
 
 
 def why_to_stop(report: Report, key: str, refused: dict[str, int], most_refused: float) -> str | None:
-    """None where the next share may be told. ``most_refused``: a share (0 to 1) of the members that were reached."""
+    """The reason to stop; None to continue. ``most_refused``: a share (0 to 1) of the members that were reached."""
     audience = next((each for each in report.audiences if each.key == key), None)
     if audience is None or audience.status in (AudienceStatus.FAILED, AudienceStatus.HELD):
         return f"{key} could not be loaded, or is held"

@@ -1,7 +1,7 @@
-"""How is an audience, or a computed trait, closed for good? Everyone leaves it, as if its snapshot were empty.
+"""Retire an audience or a computed trait: all users leave it, as if its snapshot were empty.
 
-What is told of that goes the way of all changes. The key stays behind as a tombstone: no config may have it again, and
-its destinations stay told of it, so that whatever is left to be taken back is.
+The exits are delivered like all changes. The key stays stored so that no config can use it again, and the subscriptions
+stay, so that every destination gets the pending exits.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from audience_sync.sync.values.change_set import Absences, AudienceResult, HeldO
 from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.workspace import quote_identifier
 
-_NOBODY = "select null::varchar as user_id where false"
+_NO_USER = "select null::varchar as user_id where false"
 
 
 def refuse_unretirable(key: str, stored: StoredState) -> None:
-    """Raise UnknownKeyError for a key that the store doesn't have."""
-    there = [each for each in stored.properties if each != ALIAS_KEY]  # nobody gave it that key, nor can take it away
+    """Raise UnknownKeyError for a key that is not stored."""
+    there = [each for each in stored.properties if each != ALIAS_KEY]  # not a key of a person
     if key not in there:
         words = not_found_message("audience or computed trait", [key], there)
         never = "If it was never sent, remove it from config.yaml; it needs no retire."
@@ -40,7 +40,7 @@ def refuse_unretirable(key: str, stored: StoredState) -> None:
 
 
 def retire(detector: ChangeDetector, key: str, targets: Sequence[ResolvedAudience]) -> None:
-    """Note that everyone leaves; of what is retired already nothing changes, and what is owed of it is told."""
+    """Add the exits of all users. If the key is retired already, only its pending exits are sent."""
     stored, findings = detector.stored.properties[key], detector.changes
     findings.warnings += _manual_steps(detector, stored, targets)
     if not stored.retired:
@@ -51,25 +51,25 @@ def retire(detector: ChangeDetector, key: str, targets: Sequence[ResolvedAudienc
         detector.hold_policy.supersede((HoldKind(stored.kind.value), key), f"The key '{key}' {closed}")
         findings.retired.append(key)
         for target in targets:
-            if target.key == key and target.is_renamed:  # so that its entry is known again
+            if target.key == key and target.is_renamed:  # so that the next run recognises its entry
                 findings.renamed[key] = (target.name, target.definition)
 
 
 def _empty_audience(detector: ChangeDetector, stored: Property) -> None:
     workspace, key = detector.workspace, stored.key
     chain = detector.stored_chain(stored.chain_id)
-    diff = diff_members(workspace, _NOBODY, chain)
+    diff = diff_members(workspace, _NO_USER, chain)
     change = members_change(workspace, chain, diff, detector.run)
     if change:
         detector.changes.changes.append(change)
     if key in detector.stored.absent:
         with detector.store.reading() as connection:
             absent = read_absent(connection, workspace, key)
-        detector.changes.absences[key] = Absences(_NOBODY, f"select user_id from {absent}")
+        detector.changes.absences[key] = Absences(_NO_USER, f"select user_id from {absent}")
     if key in detector.stored.held_out:
         with detector.store.reading() as connection:
             out = read_held_out(connection, workspace, key)
-        detector.changes.held_out[key] = HeldOut(_NOBODY, f"select user_id from {out}", 0)
+        detector.changes.held_out[key] = HeldOut(_NO_USER, f"select user_id from {out}", 0)
     detector.changes.audiences.append(
         AudienceResult(key, stored.name, AudienceStatus.RETIRED, chain.user_count, left=diff.left)
     )
@@ -88,16 +88,16 @@ def _empty_trait(detector: ChangeDetector, stored: Property) -> None:
 
 
 def _manual_steps(detector: ChangeDetector, stored: Property, targets: Sequence[ResolvedAudience]) -> Iterator[str]:
-    """What a person has to do themselves."""
+    """Warnings about what a person has to remove."""
     settings, key = detector.settings, stored.key
     entries = [f"audiences[{settings.audiences.index(each.config)}]" for each in targets if each.key == key]
-    for place, config in enumerate(settings.computed_traits):
-        entries += [f"computed_traits[{place}]"] if key in config.columns else []
+    for index, config in enumerate(settings.computed_traits):
+        entries += [f"computed_traits[{index}]"] if key in config.columns else []
     for entry in entries:
         yield f"The config still has '{key}' ({entry}). Remove that entry; until then every run skips it."
     if stored.origin in {origin(config) for config in settings.audiences if config.names_from}:
         yield f"'{stored.name}' comes from {stored.origin}. Remove it there; until then every run skips it."
-    absent = sorted(_told_of(detector, key) - settings.destinations.keys())
+    absent = sorted(_subscribers(detector, key) - settings.destinations.keys())
     if absent:
         yield (
             f"{', '.join(absent)}: not in the config, so nothing is sent there, and users keep their values. If the "
@@ -105,8 +105,8 @@ def _manual_steps(detector: ChangeDetector, stored: Property, targets: Sequence[
         )
 
 
-def _told_of(detector: ChangeDetector, key: str) -> Collection[str]:
-    """The destinations that were ever to be told of it."""
+def _subscribers(detector: ChangeDetector, key: str) -> Collection[str]:
+    """The destinations that have or had a subscription to the key."""
     with detector.store.reading() as connection:
         joined = subscriptions.join(destinations).join(properties)
         query = select(destinations.c.name).select_from(joined).where(properties.c.key == key)

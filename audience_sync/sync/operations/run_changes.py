@@ -1,4 +1,4 @@
-"""What did one run change, and for whom does something newer stand?"""
+"""Read the changes of one run, and which of them a newer run has changed again."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "before"
 
 @dataclass(frozen=True, slots=True)
 class RevertibleChange:
-    """What a run changed of one property: a table with ``user_id``, the ``value`` it made of ``before`` (JSON; NULL =
-    none) and ``newer``, the run whose change stands since (NULL: nothing newer does). ``unknown``: users whose value
-    before is not known."""
+    """The changes that a run made to one property.
+
+    ``table``: ``user_id``, the new ``value``, the value ``before`` (JSON; NULL = none) and ``newer``, the last run that
+    changed it again (NULL if none did). ``unknown``: the number of users whose value before is not stored.
+    """
 
     of: Property
     table: str
@@ -33,32 +35,32 @@ class RevertibleChange:
 
     @property
     def rows(self) -> str:
-        """What can be taken back: ``user_id``, ``value``, ``before``."""
+        """A query for the changes that can be undone: ``user_id``, ``value``, ``before``."""
         return f"select user_id, value, before from {self.table} where newer is null"
 
     @property
     def superseded(self) -> str:
-        """``user_id`` and ``newer``."""
+        """A query for users with a newer change: ``user_id`` and ``newer``."""
         return f"select user_id, newer from {self.table} where newer is not null"
 
 
 def changes_of_run(detector: ChangeDetector, run: int) -> list[RevertibleChange]:
-    """What the run changed of each property. Raises UnknownNameError and ForgottenError."""
+    """The run's changes, one value a property. Raises UnknownNameError and HistoryPrunedError."""
     with detector.store.reading() as connection:
-        _refuse(connection, run)
+        _refuse_run(connection, run)
         touched = _touched(connection, run, list(detector.stored.properties.values()))
         log = _log(connection, detector.workspace, run, touched)
     return [_change(detector, run, log, each) for each in touched]
 
 
-def _refuse(connection: Connection, run: int) -> None:
+def _refuse_run(connection: Connection, run: int) -> None:
     query = select(runs.c.status, runs.c.committed_at, runs.c.holder).where(runs.c.id == run)
     row = connection.execute(query).one_or_none()
-    if row is None or (row.status == RunStatus.RUNNING and row.holder == current_process()):  # the undoing itself
+    if row is None or (row.status == RunStatus.RUNNING and row.holder == current_process()):  # the undo itself
         raise UnknownNameError(f"There is no run {run}. See them: audience-sync history")
     if run <= pruned_through(connection)[HistoryKind.CHANGES]:
         raise HistoryPrunedError(
-            f"Run {run} can't be undone: what it changed is not kept any more (`retention` in the config)."
+            f"Run {run} can't be undone: its changes are no longer stored (`retention` in the config)."
         )
     if row.committed_at is None:
         unfinished = "is still in progress" if row.status == RunStatus.RUNNING else "ended before it changed anything"
@@ -72,7 +74,7 @@ def _touched(connection: Connection, run: int, known: Sequence[Property]) -> lis
 
 
 def _log(connection: Connection, workspace: Workspace, run: int, touched: Sequence[Property]) -> str:
-    """A table of everything that was changed of these properties since, the run's own changes too."""
+    """A table of all changes of these properties since the run, its own included."""
     mine = changes.c.property_id.in_([each.id for each in touched]) & (changes.c.run_id >= run)
     query = select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.before, changes.c.run_id)
     return workspace.load(_COLUMNS, _batches(connection, query.join_from(changes, properties).where(mine)))
@@ -91,11 +93,11 @@ def _change(detector: ChangeDetector, run: int, log: str, each: Property) -> Rev
     later = f"select user_id, max(run_id) as newer {mine} and run_id > {run} group by user_id"
     workspace.run(f"create table {table} as select * from ({made}) left join ({later}) using (user_id)")
     unknown = workspace.one(f"select count(*) from {table} where before is null and newer is null")[0]
-    if each.kind is PropertyKind.AUDIENCE:  # what it was follows from what it is
+    if each.kind is PropertyKind.AUDIENCE:  # a membership was the opposite before
         workspace.run(f"update {table} set before = case value when 'true' then 'false' else 'true' end")
         unknown = 0
     told = detector.aliases.sent
-    if told is not None:  # who has another id now keeps it, and so does what went with it
+    if told is not None:  # values of users with a new id stay
         now = f"select user_id from {told} where previous_id in (select user_id from {table})"
         ids = f"select previous_id from {told} union all {now}"
         workspace.run(f"update {table} set newer = {run} where newer is null and user_id in ({ids})")
@@ -105,8 +107,11 @@ def _change(detector: ChangeDetector, run: int, log: str, each: Property) -> Rev
 
 
 def _created(chain: Chain, key: str, run: int, mine: str) -> str:
-    """Whoever had it from the beginning: those who have it and were never changed, and those whose first change since
-    found them with it. Not who had been in it before, under another key."""
+    """Users who had the property since its creation.
+
+    They have it and were never changed, or their first change since has a value before. Users who had it under an
+    earlier key are left out.
+    """
     value = "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(key)
     never = (
         f"select user_id, {value} as value from ({current_rows_query(chain)}) "

@@ -1,4 +1,4 @@
-"""What would be so without one run? The inverse of what it changed, where nothing newer stands."""
+"""Undo one run: make the inverse of its changes, except where a newer run has changed the value again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_LISTED_USERS = 1000
 def undo(detector: ChangeDetector, run: int) -> None:
     """Take back what ``run`` changed, as changes of this run. If its sources say the same again, that is held.
 
-    No source is read. Raises UnknownNameError, FrozenError and ForgottenError.
+    No source is read. Raises UnknownNameError, FrozenError and HistoryPrunedError.
     """
     changed = changes_of_run(detector, run)
     if not changed:
@@ -37,7 +37,7 @@ def undo(detector: ChangeDetector, run: int) -> None:
     detector.changes.reverted_creations = [each.of.key for each in changed if each.of.created_run == run]
     there = [each for each in changed if not each.of.retired]
     for each in changed:
-        _leave_alone(detector, each)
+        _note_skipped(detector, each)
     for each in there:
         if each.of.kind is PropertyKind.AUDIENCE:
             _undo_audience(detector, each, run)
@@ -54,8 +54,8 @@ def _refuse_frozen(detector: ChangeDetector, run: int, keys: Sequence[str]) -> N
         raise FrozenError(f"Run {run} changed what is frozen: {'; '.join(found)}. Nothing was changed or sent.")
 
 
-def _leave_alone(detector: ChangeDetector, each: RevertibleChange) -> None:
-    """Note whom the undoing passes over, and why."""
+def _note_skipped(detector: ChangeDetector, each: RevertibleChange) -> None:
+    """Add the users whom the undo skips, with the reason."""
     findings, key = detector.changes, each.of.key
     if each.of.retired:
         findings.warnings.append(f"Skipped: {key} is retired.")
@@ -104,7 +104,7 @@ def _undo_audience(detector: ChangeDetector, each: RevertibleChange, run: int) -
 
 
 def _undo_traits(detector: ChangeDetector, changed: Sequence[RevertibleChange], run: int) -> None:
-    """Those of one chain."""
+    """Undo the changes of traits in one chain."""
     workspace, keys = detector.workspace, [each.of.key for each in changed]
     chain = detector.stored_chain(changed[0].of.chain_id)
     snapshot = workspace.name("snapshot")
@@ -133,7 +133,7 @@ def _undo_traits(detector: ChangeDetector, changed: Sequence[RevertibleChange], 
 
 
 def _values_before(chain: Chain, changed: Sequence[RevertibleChange]) -> str:
-    """A snapshot of these traits without the run's changes: ``user_id`` and a column per key."""
+    """A query for the traits without the run's changes: ``user_id`` and a column per key."""
     columns = ", ".join(
         f"case when r{place}.user_id is not null then r{place}.before else c.{trait_column(each.of.key)} end "
         f"as {quote_identifier(each.of.key)}"
@@ -151,5 +151,5 @@ def _values_before(chain: Chain, changed: Sequence[RevertibleChange]) -> str:
 
 
 def _read_again(detector: ChangeDetector, each: RevertibleChange) -> None:
-    """Its source is to be read by the next run, though it may not have changed."""
+    """Drop the fingerprint, so that the next run reads the source even if it is unchanged."""
     detector.changes.source_states[each.of.key] = SourceState(None, each.of.invalid, each.of.columns)

@@ -1,4 +1,4 @@
-"""What would one destination be sent? Every call is made and every request filled; none is sent."""
+"""Forecast the delivery to one destination: every call and request is built, and none is sent."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MOST_REFUSED = 100
 
 @dataclass(slots=True)
 class Forecast:
-    """``refused`` counts the calls that can never be sent, of ``calls``; ``refusals`` are the first of them, by user.
+    """The calls and requests that a destination would get.
 
-    ``withheld``: users who are sent nothing, since they are suppressed. ``rate_limit``: requests a second, ``rate``:
-    users a second; both hold where both are set. ``request``: as the first calls, so many of
-    the ``samples``, would go out in one; for a destination without HTTP there is only its ``body``.
+    ``refused``: the number of ``calls`` that can't be sent; ``refusals``: reasons of the first of them, by user.
+    ``withheld``: suppressed users. ``rate_limit``: requests a second; ``rate``: users a second. ``request``: the first
+    request, with ``in_request`` of the ``samples``; a destination without HTTP has its ``body`` alone.
     """
 
     name: str
@@ -49,17 +49,17 @@ class Forecast:
 
     @property
     def seconds(self) -> float | None:
-        """At the rate limit of requests; None without one."""
+        """The time at the rate limit of requests; None without one."""
         return self.requests / self.rate_limit if self.rate_limit else None
 
     @property
     def seconds_at_rate(self) -> float | None:
-        """At the rate of users; None without one."""
+        """The time at the rate of users; None without one."""
         return self.calls / self.rate if self.rate else None
 
     @property
     def longest(self) -> float | None:
-        """Seconds that it takes at least; None without a limit."""
+        """The least time in seconds; None without a limit."""
         return max((each for each in (self.seconds, self.seconds_at_rate) if each is not None), default=None)
 
     def as_json(self) -> dict[str, Any]:
@@ -90,8 +90,11 @@ def forecast(
     rate: float | None = None,
     most: int | None = None,
 ) -> Forecast:
-    """``times``: when each run started, the planned one included. ``nonces``: see ``CallReader``. ``rate``: users a
-    second. ``most``: calls."""
+    """Build all calls and requests of a destination.
+
+    ``times``: the start of each run, the planned one included. ``nonces``: see ``CallReader``. ``rate``: users a
+    second. ``most``: the limit of calls.
+    """
     found = Forecast(name, destination.address, destination.options.rate_limit, rate)
     sizes = [each for each in (most, max_batch_users(rate)) if each is not None]
     for share in shares:
@@ -117,7 +120,7 @@ def forecast(
 
 
 def _until_broken(filled: Iterator[Batch], found: Forecast) -> Iterator[Batch]:
-    """The batches until the destination's own code fails at all calls, which is said in their place."""
+    """The batches. If the destination's code fails at all calls, its error becomes the body."""
     try:
         yield from filled
     except BrokenDestinationError as error:
@@ -125,7 +128,7 @@ def _until_broken(filled: Iterator[Batch], found: Forecast) -> Iterator[Batch]:
 
 
 def _without_refused(batch: Batch, found: Forecast) -> Sequence[EncodedCall]:
-    """The calls of which something can be sent. One that is sent without some of its properties is refused too."""
+    """The calls that can be sent. A call without some of its properties is sent, and counted as refused, too."""
     odd = [call for call in batch.calls if call.details is not None and (call.unsendable or call.left_out)]
     if not odd:
         return batch.calls
@@ -153,7 +156,7 @@ def _take_samples(
     if isinstance(destination, HttpDestination):
         try:
             found.request = destination.signed(destination.request(messages), datetime.now(UTC))
-        except Exception as error:  # whatever another package's code raises
+        except Exception as error:  # code of another package may raise any error
             found.body = destination_error_message(error, destination.about.secrets).encode()
     else:
         found.body = b"\n".join(message.body for message in messages)

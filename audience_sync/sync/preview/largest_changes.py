@@ -1,4 +1,4 @@
-"""What would change the most? Audiences by who enters and leaves, computed traits by whose values change."""
+"""List the largest changes of a run: audiences and computed traits by the number of users."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from audience_sync.workspace import Workspace, quote_literal
 
 @dataclass(frozen=True, slots=True)
 class ChangeSize:
-    """``users``: whose membership or value changes. ``before``: the members before, None on a first creation; of a
-    trait it isn't counted."""
+    """``users``: the number whose membership or value changes. ``before``: the members before; None on a first creation
+    and for a trait."""
 
     key: str
     kind: PropertyKind
@@ -24,7 +24,7 @@ class ChangeSize:
 
     @property
     def share(self) -> float | None:
-        """Of the members before: 0 to 1, and more where an audience doubles."""
+        """The changed users as a share of the members before; over 1 if an audience more than doubles."""
         return self.users / self.before if self.before else None
 
     def as_json(self) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class ChangeSize:
 
 
 def changes_by_size(workspace: Workspace, changes: ChangeSet) -> list[ChangeSize]:
-    """All that would change, the largest first."""
+    """All changes, the largest first."""
     found = [each for each in map(_audience, changes.audiences) if each.users]
     for change in changes.changes:
         if change.chain.kind is PropertyKind.COMPUTED_TRAIT:

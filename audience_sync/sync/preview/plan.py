@@ -1,4 +1,4 @@
-"""What would the next run do? The same look as the run's own, and a forecast; nothing is written or sent."""
+"""Preview a run: plan it as the run itself does, and forecast its delivery. Nothing is written or sent."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ from audience_sync.workspace import Workspace
 
 #: Statuses of an audience that a run would write, also where it has no members.
 _NEW = (AudienceStatus.CREATED, AudienceStatus.RETIRED)
-#: Rejected rows that are given with a plan; all are counted.
+#: Invalid rows that a preview lists; all are counted.
 MOST_REJECTED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class RunPreview:
-    """What was found, without having been done. ``saved``: the same to be carried out, with the seed that it turned
-    out to be. ``sends``: by destination, how many users would be sent what, if that was asked for."""
+    """The preview of a run.
+
+    ``saved``: the request, which may have become a seed, with digests of all changes. ``sends``: by destination, the
+    numbers of users by value, if they were requested.
+    """
 
     saved: PlanFile
     findings: ChangeSet
@@ -54,8 +57,8 @@ class RunPreview:
 
     @property
     def command(self) -> str:
-        """What a person types to have it done; where all that it has is held, what lets that pass."""
-        return self._lets_pass[0] if self._lets_pass and not self.does_something else self._does_it
+        """The command that carries it out; if all of it is held, the command that approves that."""
+        return self._approvals[0] if self._approvals and not self.does_something else self._run_command
 
     @property
     def does_something(self) -> bool:
@@ -66,18 +69,18 @@ class RunPreview:
 
     @property
     def steps(self) -> list[tuple[str, str]]:
-        """Words and the command that does it: what would be done, then what lets a held snapshot pass."""
-        done = [("To do this:", self._does_it)] if self.does_something else []
-        return done + [("If the held change is right:", command) for command in self._lets_pass]
+        """Labels with commands: the one that carries it out, then those that approve held snapshots."""
+        done = [("To do this:", self._run_command)] if self.does_something else []
+        return done + [("If the held change is right:", command) for command in self._approvals]
 
     @property
     def saving(self) -> str:
-        """The same plan, written to a file."""
+        """The command that writes this plan to a file."""
         return " ".join(["audience-sync", "plan", *_arguments(self.saved.request), "--out", "plan.json"])
 
     @property
-    def _lets_pass(self) -> list[str]:
-        """Commands for what would be held: approve what a run holds already, accept what none does yet."""
+    def _approvals(self) -> list[str]:
+        """Commands for held snapshots: approve what a run holds already, accept what would be held."""
         found = [(each.key, each.held) for each in self.findings.audiences if each.held]
         found += self.findings.traits.held
         by_run: dict[int | None, list[str]] = {}
@@ -85,10 +88,10 @@ class RunPreview:
             by_run.setdefault(held.last, []).append(key)
         commands = [f"audience-sync approve {run} {' '.join(keys)}" for run, keys in by_run.items() if run is not None]
         accepted = " ".join(f"--accept {key}" for key in by_run.get(None, ()))
-        return [*commands, *([f"{self._does_it} {accepted}"] if accepted else [])]
+        return [*commands, *([f"{self._run_command} {accepted}"] if accepted else [])]
 
     @property
-    def _does_it(self) -> str:
+    def _run_command(self) -> str:
         match self.saved.request:
             case Undo(undone_run=run):
                 return f"audience-sync undo {run}"
@@ -127,17 +130,17 @@ def _arguments(request: RunRequest) -> list[str]:
 def preview_run(
     dependencies: RunDependencies, request: RunRequest, progress: ProgressListener, *, counts_sends: bool = False
 ) -> RunPreview:
-    """Look at everything that a run would look at. Raises StoreError and ConfigError."""
+    """Plan a run without writing. Raises StoreError and ConfigError."""
     now = datetime.now(UTC)
 
-    def seen(dependencies: RunDependencies, workspace: Workspace) -> tuple[RunRequest, RunPlan]:
+    def make_plan(dependencies: RunDependencies, workspace: Workspace) -> tuple[RunRequest, RunPlan]:
         plan = plan_run(dependencies, request, progress, workspace, now)
         seeding = _as_seed(request, plan)
         if seeding is None:
             return request, plan
         return seeding, plan_run(dependencies, seeding, progress, workspace, now)
 
-    with open_workspace(dependencies, seen) as (workspace, (request, plan)):
+    with open_workspace(dependencies, make_plan) as (workspace, (request, plan)):
         pending = plan.pending(workspace, request, plan.states)
         return RunPreview(
             PlanFile(request, changes_of(workspace, plan, pending), now),

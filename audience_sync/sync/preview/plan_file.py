@@ -1,4 +1,4 @@
-"""Does a run find what a person saw in a plan? Counts and digests of all changes, in a file that names no user."""
+"""Save a plan as counts and digests of all changes, without user ids, and compare a run with it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace, quote_literal
 
 FORMAT = 1
-#: Differences that are named.
+#: Differences that a message lists.
 MOST = 10
-#: Statuses that go without saying.
+#: Statuses that are not shown.
 _USUAL = (AudienceStatus.SYNCED, AudienceStatus.UNCHANGED)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
-    """Some of the changes: for people, and a digest of every row."""
+    """Some of the changes: a text for people, and a digest of all rows."""
 
     what: str
     digest: str
@@ -34,7 +34,7 @@ class PlanEntry:
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """``changes``: all that the order would do, by what it concerns."""
+    """A saved plan. ``changes``: all changes of the request, by audience, list or destination."""
 
     request: RunRequest
     changes: Mapping[str, PlanEntry]
@@ -42,7 +42,7 @@ class PlanFile:
 
     @property
     def _plan_command(self) -> str:
-        """The command that makes such a plan: one that asks before it does anything makes its own."""
+        """The command that makes this plan again; `undo` and `retire` make their own."""
         return "plan" if self.request.command in ("plan", "sync", "seed") else self.request.command
 
     def text(self) -> str:
@@ -58,7 +58,7 @@ class PlanFile:
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def refuse_other(self, workspace: Workspace, plan: RunPlan) -> None:
-        """Raise PlanError, with what is different, where the run would do anything else."""
+        """Raise PlanError with the differences if the run's plan is not this one."""
         pending = plan.pending(workspace, self.request, plan.states)
         now = changes_of(workspace, plan, pending)
         for each in pending:
@@ -74,11 +74,11 @@ class PlanFile:
 
 
 def saved_plan(text: str) -> PlanFile:
-    """A plan from the text of its file. Raises PlanError where that is none of this version."""
+    """Read a plan from the text of its file. Raises PlanError for another format."""
     try:
         document: dict[str, Any] = json.loads(text)
         if document["format"] != FORMAT:
-            raise PlanError(f"it is of format {document['format']}, this version knows {FORMAT}. Make it anew")
+            raise PlanError(f"it is of format {document['format']}, this version reads format {FORMAT}. Make a new one")
         seed, keys, moves = document["seed"], document["keys"], dict(document.get("moves", {}))
         accept_clock = bool(document.get("accept_clock", False))
         exceptions = GuardExceptions(accepted=tuple(document["accept"]), accept_clock=accept_clock)
@@ -94,7 +94,7 @@ def saved_plan(text: str) -> PlanFile:
 
 
 def changes_of(workspace: Workspace, plan: RunPlan, pending: Sequence[PendingDelivery]) -> dict[str, PlanEntry]:
-    """All that a run would do, whatever number the run has."""
+    """All changes of a plan, without the number of its run."""
     findings, suppressed = plan.changes, plan.suppressed
     audiences = {each.chain.keys[0]: _rows(each) for each in findings.changes if each.members}
     traits = [_rows(each) for each in findings.changes if not each.members]
@@ -134,7 +134,7 @@ def _rows(change: ChainChange) -> str:
 
 
 def _digest(workspace: Workspace, *queries: str) -> str:
-    """The same for the same rows, in whatever order."""
+    """A digest of rows that doesn't depend on their order."""
     rows = (f"select bit_xor(md5_number(row::varchar)) from ({query}) row" for query in queries)
     return " ".join(f"{workspace.one(query)[0] or 0:x}" for query in rows)
 

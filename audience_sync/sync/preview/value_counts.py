@@ -1,4 +1,4 @@
-"""Count what each destination would be sent: how many users which value of which property."""
+"""Count the values that each destination would be sent: by property and value, the number of users."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.workspace import Workspace
 
-#: Stands for a value that is neither true nor false nor gone: each user has their own.
+#: Stands for a value other than true, false and null: each user has their own.
 A_VALUE = "a value"
 
 
 @dataclass(frozen=True, slots=True)
 class Sends:
-    """So many users would be sent this value: ``true``, ``false``, ``null`` or A_VALUE."""
+    """The number of users who would be sent a value: ``true``, ``false``, ``null`` or A_VALUE."""
 
     key: str
     value: str

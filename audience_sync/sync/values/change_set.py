@@ -1,4 +1,4 @@
-"""What did a run find? Values that the commit writes, the delivery tells and the summary shows."""
+"""The changes and results of a run, which commit writes, delivery sends and the report shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audience_sync.store.snapshots.chain import Chain, SnapshotFile
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row without a usable user id; ``row`` is counted from 1, the first row of data."""
+    """An invalid row. ``row`` is counted from 1, the first row of data."""
 
     audience_key: str | None
     file: str
@@ -24,11 +24,11 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class ChainChange:
-    """A chain as it will be, with its new segments.
+    """A chain after the run, with its new segments.
 
-    ``log`` is a workspace table of what changed (``user_id``, ``key``, ``value``, ``before``); None on a first
-    creation, which needs no log: destinations are told from the segments. ``members`` is the table of who entered and
-    left (``user_id``, ``present``), for audiences.
+    ``log``: a workspace table of changes (``user_id``, ``key``, ``value``, ``before``); None on a first creation, which
+    is sent from the segments. ``members``: for audiences, a table of users who entered or left (``user_id``,
+    ``present``).
     """
 
     chain: Chain
@@ -39,7 +39,7 @@ class ChainChange:
 
 @dataclass(frozen=True, slots=True)
 class NewProperty:
-    """A property that the run creates. ``chain`` is its place in ``Findings.changes``."""
+    """A property that the run creates. ``chain``: the index in ``ChangeSet.changes``."""
 
     kind: PropertyKind
     key: str
@@ -51,8 +51,7 @@ class NewProperty:
 
 @dataclass(frozen=True, slots=True)
 class MovedKey:
-    """A new key that takes over what is known of an old one. ``chain``: the place in ``Findings.changes`` of the one
-    that is left to the old key."""
+    """A new key that replaces an old one. ``chain``: the index in ``ChangeSet.changes`` of the emptied one."""
 
     old: str
     new: str
@@ -61,8 +60,11 @@ class MovedKey:
 
 @dataclass(frozen=True, slots=True)
 class Absences:
-    """Who is missing from an audience's snapshot and stays for now: queries for the users (``user_id``) of whom that is
-    ``begun`` with this run and of whom it is ``over``, and the numbers of those who are missing and who came back."""
+    """Changes of members who are missing from a snapshot and stay.
+
+    ``begun`` and ``over``: queries for users (``user_id``) who are missing since this run, and no longer. ``absent``:
+    the number of missing members after the run. ``returned``: the number of members who came back.
+    """
 
     begun: str
     over: str
@@ -72,22 +74,24 @@ class Absences:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Who of an audience's source is never told ``true``: queries for the users (``user_id``) of whom that is ``begun``
-    with this run and of whom it is ``over``, and the number of all ``users`` who are held out after it."""
+    """Changes of an audience's held-out users.
+
+    ``begun`` and ``over``: queries for users (``user_id``) who are held out since this run, and no longer. ``users``:
+    the number of held-out users after the run.
+    """
 
     begun: str
     over: str
     users: int
 
     def after(self, before: str | None) -> str:
-        """A query for all who are held out after the run; ``before``: for those who were."""
+        """A query for all users held out after the run. ``before``: the query for those held out before it."""
         stay = f"select user_id from ({before}) anti join ({self.over}) using (user_id) union all " if before else ""
         return f"{stay}select user_id from ({self.begun})"
 
 
 class SourceState(NamedTuple):
-    """What a source looked like when its snapshot was taken: its mark, the rows without a usable id in it, and the
-    columns it had, where they are expected to stay the same."""
+    """A source at its snapshot: fingerprint, number of invalid rows, and columns if `expect` checks them."""
 
     fingerprint: str | None
     invalid: int = 0
@@ -96,9 +100,11 @@ class SourceState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HeldDifference:
-    """A difference that may not pass, ``since`` this run (None: in a plan), and the words for people. ``last``: the
-    newest run that held it, None in a plan of what no run has held yet. ``before``: what it has to do with the hold
-    before it."""
+    """A difference that a guard holds, with its message ``words``.
+
+    ``since`` and ``last``: the first and the newest run that held it; None in a preview of a new hold. ``before``: a
+    sentence about the previous hold.
+    """
 
     words: str
     since: int | None
@@ -108,7 +114,7 @@ class HeldDifference:
 
 
 class SkippedUser(NamedTuple):
-    """A user whom the undoing of a run passes over, since a newer run's change stands."""
+    """A user whom an undo skips, because ``run`` has changed them later."""
 
     key: str
     user_id: str
@@ -116,8 +122,7 @@ class SkippedUser(NamedTuple):
 
 
 class MergedUsers(NamedTuple):
-    """Users who are told of under another id from this run on: a query for the previous ids, and the destinations that
-    join the two."""
+    """Users with a new id since this run: a query for the previous ids, and the destinations that merge users."""
 
     users: str
     destinations: Collection[str]
@@ -125,10 +130,10 @@ class MergedUsers(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AudienceResult:
-    """One audience in a run. Nothing of it is changed or sent when it is held or failed.
+    """The result of one audience. If it is held or failed, nothing of it was changed or sent.
 
-    ``absent``: members who are missing from the snapshot and stay for now; ``returned``: who came back in time.
-    ``held_out``: users of the snapshot who are no members, since they are held out.
+    ``absent``: members who are missing from the snapshot and stay. ``returned``: members who were missing and came
+    back. ``held_out``: users of the snapshot who are held out.
     """
 
     key: str
@@ -151,7 +156,7 @@ class AudienceResult:
 
 @dataclass(frozen=True, slots=True)
 class TraitsResult:
-    """All computed traits in a run: users who have some, users whose values changed, and what is held."""
+    """The result of all computed traits: users with some, users whose values changed, and holds by key."""
 
     users: int = 0
     changed: int = 0
@@ -162,7 +167,7 @@ class TraitsResult:
 
 @dataclass(slots=True)
 class ChangeSet:
-    """Everything a run found, in the order it was found."""
+    """Everything that a run has detected, in order."""
 
     audiences: list[AudienceResult] = field(default_factory=list)
     traits: TraitsResult = field(default_factory=TraitsResult)
@@ -173,26 +178,26 @@ class ChangeSet:
     loaded_from: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
     absences: dict[str, Absences] = field(default_factory=dict)  # by key
     held_out: dict[str, HeldOut] = field(default_factory=dict)  # by key
-    holdouts: dict[str, tuple[float | None, str]] = field(default_factory=dict)  # key -> another share, and the salt
-    min_stays: dict[str, str | None] = field(default_factory=dict)  # key -> its min_stay, where it is another one
+    holdouts: dict[str, tuple[float | None, str]] = field(default_factory=dict)  # key -> its new share, and the salt
+    min_stays: dict[str, str | None] = field(default_factory=dict)  # key -> its new min_stay
     merged_users: MergedUsers | None = None
     moved: list[MovedKey] = field(default_factory=list)
-    retired: list[str] = field(default_factory=list)  # keys that are closed for good with this run
+    retired: list[str] = field(default_factory=list)  # keys that this run retires
     rejected: list[RejectedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)  # for which nothing may be sent
-    held: list[str] = field(default_factory=list)  # beside audiences
+    errors: list[str] = field(default_factory=list)  # errors that stop all sending
+    held: list[str] = field(default_factory=list)  # messages of held suppression lists
     new_holds: list[NewHold] = field(default_factory=list)
-    repeated_holds: list[Hold] = field(default_factory=list)  # what stood before, and the source still says
+    repeated_holds: list[Hold] = field(default_factory=list)  # earlier holds of the same difference
     ended_holds: dict[Hold, HoldStatus] = field(default_factory=dict)
-    skipped_users: list[SkippedUser] | None = None  # by an undoing
-    reverted_creations: list[str] = field(default_factory=list)  # what the undone run had created
+    skipped_users: list[SkippedUser] | None = None  # of an undo
+    reverted_creations: list[str] = field(default_factory=list)  # keys that an undone run had created
 
     @property
     def logs(self) -> list[str]:
         return [change.log for change in self.changes if change.log]
 
     def chains_after(self, before: Iterable[Chain]) -> Mapping[str, Chain]:
-        """Every property's chain by key, as the run leaves it."""
+        """The chain of every property after the run, by key."""
         after = {key: chain for chain in before for key in chain.keys}
         return after | {key: change.chain for change in self.changes for key in change.chain.keys}

@@ -1,4 +1,4 @@
-"""What became of a run? The summary that people read and ``--json`` gives."""
+"""The report of a run, which the summary shows and ``--json`` prints."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunS
 
 @dataclass(frozen=True, slots=True)
 class DestinationReport:
-    """One destination in a run: ``delivered + refused + pending`` = the calls it was owed.
+    """One destination in a run: ``delivered + refused + pending`` is ``calls``.
 
-    ``withheld`` counts the users who were not sent what they would have been, since they are suppressed.
-    ``still_refused`` counts the calls, of this and earlier runs, that it has refused and not taken since.
-    ``rate_limited``: the ``error`` is that it takes no more at present, which is no failure.
+    ``withheld``: users without their call because they are suppressed. ``still_refused``: calls of all runs that it
+    has refused and not accepted since. ``rate_limited``: ``error`` is a rate limit, which is not a failure.
     """
 
     name: str
@@ -57,7 +56,7 @@ class Report:
     store_is_new: bool = False
     errors: Sequence[str] = ()
     held: Sequence[str] = ()
-    skipped_users: Sequence[SkippedUser] | None = None  # of an undoing
+    skipped_users: Sequence[SkippedUser] | None = None  # of an undo
     invalid_rows: Sequence[RejectedRow] = ()
 
     @property
@@ -72,7 +71,7 @@ class Report:
         return RunStatus.SUCCEEDED
 
     def _every_destination_failed(self) -> bool:
-        """Nothing at all went out although there was something to send."""
+        """Whether there were calls to send, and every destination with calls failed without accepting any."""
         pending = [each for each in self.destinations if each.calls]
         return bool(pending) and all(each.error and not each.rate_limited and not each.delivered for each in pending)
 
@@ -82,7 +81,7 @@ class Report:
 
     @property
     def error(self) -> str | None:
-        """Everything that went wrong, in lines; None where nothing did."""
+        """All errors, one a line; None if there are none."""
         destinations = [f"destination {each.name}: {each.error}" for each in self.destinations if each.error]
         return "\n".join([*failures(self.audiences), *self.traits.errors, *self.errors, *destinations]) or None
 
@@ -103,7 +102,7 @@ class Report:
 
 
 def failures(audiences: Sequence[AudienceResult]) -> Iterator[str]:
-    """A line for each reason why audiences failed, with their keys."""
+    """One line for each reason of failed audiences, with their keys."""
     by_reason: dict[str, list[str]] = {}
     for each in audiences:
         if each.status is AudienceStatus.FAILED and each.error:
@@ -136,7 +135,7 @@ def audience_json(finding: AudienceResult) -> dict[str, Any]:
 
 
 def _held(held: HeldDifference) -> dict[str, Any]:
-    """What would have changed: a held audience's own ``entered`` and ``left`` are 0."""
+    """The changes that were held; the audience's own ``entered`` and ``left`` are 0."""
     return {"since_run": held.since, "entered": held.counts.entered, "left": held.counts.left}
 
 
@@ -168,7 +167,7 @@ def _destination(report: DestinationReport) -> dict[str, Any]:
 
 
 def destination_report(address: str, tallies: Sequence[DeliveryStats], still_refused: int) -> DestinationReport:
-    """One destination's feeds added up."""
+    """The sum of the deliveries to one destination."""
     return DestinationReport(
         tallies[0].name,
         address,

@@ -15,9 +15,9 @@ from audience_sync.store.runs.schedule_slots import Slot
 
 @dataclass(frozen=True, slots=True)
 class RunDependencies:
-    """What a run works with: put together once, by the command line.
+    """The settings and ports of a run, which the command line creates once.
 
-    ``destinations`` makes the configured destinations, by name. ``readable``: the places whose files SQL may read.
+    ``destinations`` makes the configured destinations, by name. ``readable``: paths of files that SQL may read.
     """
 
     settings: Settings
@@ -191,7 +191,7 @@ RunRequest = Sync | Seed | Resync | Retry | Retire | Undo
 
 @dataclass(frozen=True, slots=True)
 class ProgressListener:
-    """Who is told how a run is getting on: what is loaded, and each destination's tally."""
+    """Receives the progress of a run: the entry that is loaded, and the counts of each delivery."""
 
     loading: Callable[[str], None] = field(default=lambda what: None)
     delivering: Callable[[DeliveryStats], None] = field(default=lambda stats: None)

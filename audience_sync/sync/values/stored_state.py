@@ -1,4 +1,4 @@
-"""What did the store know when a run began?"""
+"""The stored state at the start of a run, read in one transaction."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from audience_sync.store.tables import erasures, installation, runs
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """``absent`` and ``held_out`` count users, by key, where there are any. ``thawed``: freezes that have ended by
-    themselves since the last run. ``moves``: from the keys that are closed with this run to those that take over, and
-    are known here already."""
+    """The stored state before a run.
+
+    ``absent`` and ``held_out``: numbers of users by key. ``ended_freezes``: freezes whose time has ended since the last
+    run. ``moves``: from retired keys to new ones, which ``properties`` has already.
+    """
 
     properties: Mapping[str, Property]
     chains: Mapping[int, Chain]
@@ -41,7 +43,7 @@ _LAST_TRAIT_USERS = select(runs.c.trait_users).where(runs.c.trait_users > 0).ord
 
 
 def read_stored_state(connection: Connection, now: datetime) -> StoredState:
-    """``now``: by which freezes end."""
+    """Read the state. ``now`` decides which freezes have ended."""
     known = read_properties(connection)
     return StoredState(
         known,

@@ -91,7 +91,14 @@ def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependenc
     reserved = frozenset[str]().union(*(types[name].profile_fields for name in used))
     sources = {name: open_source(name, source) for name, source in settings.sources.items()}
     try:
-        yield RunDependencies(settings, store, sources, destinations, reserved, allowed_paths(settings))
+        yield RunDependencies(
+            settings=settings,
+            store=store,
+            sources=sources,
+            destinations=destinations,
+            profile_fields=reserved,
+            readable=allowed_paths(settings),
+        )
     finally:
         store.close()
 

@@ -101,14 +101,14 @@ def plan_run(
         )
     carry_over(detector, stored, joining)
     return RunPlan(
-        detector.run,
-        clock,
-        known,
-        findings,
-        states,
-        made,
-        add_run_changes(workspace, stored, findings, detector.run),
-        suppressed,
+        run=detector.run,
+        clock=clock,
+        stored=known,
+        changes=findings,
+        states=states,
+        destinations=made,
+        inputs=add_run_changes(workspace, stored, findings, detector.run),
+        suppressed=suppressed,
     )
 
 
@@ -123,24 +123,24 @@ def _collector(
 ) -> ChangeDetector:
     findings = ChangeSet()
     decisions = HoldPolicy(
-        workspace,
-        dependencies.store,
-        stored.last_holds,
-        findings,
-        run,
-        request.exceptions.accepted,
-        request.exceptions.approved_holds,
+        workspace=workspace,
+        store=dependencies.store,
+        last_holds=stored.last_holds,
+        changes=findings,
+        run=run,
+        accepted=request.exceptions.accepted,
+        approved_holds=request.exceptions.approved_holds,
     )
     return ChangeDetector(
-        workspace,
-        dependencies.store,
-        dependencies.settings,
-        bound_sources(dependencies.sources),
-        stored,
-        stored.last_run + 1 if run is None else run,
-        clock.counted_at,
-        findings,
-        decisions,
+        workspace=workspace,
+        store=dependencies.store,
+        settings=dependencies.settings,
+        sources=bound_sources(dependencies.sources),
+        stored=stored,
+        run=stored.last_run + 1 if run is None else run,
+        counted_at=clock.counted_at,
+        changes=findings,
+        hold_policy=decisions,
         profile_fields=dependencies.profile_fields,
         erased=_erased(workspace, stored),
         keys=request.selection.audiences,

@@ -20,13 +20,16 @@ from audience_sync.sync.preview.value_counts import Sends
 from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.sync.values.request import Undo
 
-FORECASTS = [Forecast("log", "s3://calls", 50.0, calls=3, requests=3), Forecast("late", "s3://late", None)]
+FORECASTS = [
+    Forecast(name="log", address="s3://calls", rate_limit=50.0, calls=3, requests=3),
+    Forecast(name="late", address="s3://late", rate_limit=None),
+]
 FOUND = RunPreview(
-    cast(PlanFile, SimpleNamespace(refuse_other=None)),
-    ChangeSet(),
-    FORECASTS,
-    [],
-    {"log": [Sends("vip", "false", 2), Sends("vip", "true", 1)]},
+    saved=cast(PlanFile, SimpleNamespace(refuse_other=None)),
+    findings=ChangeSet(),
+    forecasts=FORECASTS,
+    largest=[],
+    sends={"log": [Sends("vip", "false", 2), Sends("vip", "true", 1)]},
 )
 SHOWN = (
     "It is for good.\n\n"

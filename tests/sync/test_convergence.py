@@ -176,7 +176,12 @@ def run(store: Store, receiver: Receiver, step: Step) -> Report:
         destinations={"connect": DestinationOptions(type="scripted")},
     )
     destination = Connect(receiver, step.faults)
-    parts = RunDependencies(config, store, {"shop": Snapshots(step)}, lambda about: {"connect": destination})
+    parts = RunDependencies(
+        settings=config,
+        store=store,
+        sources={"shop": Snapshots(step)},
+        destinations=lambda about: {"connect": destination},
+    )
     return sync(parts, step.request, ProgressListener())
 
 

@@ -11,23 +11,29 @@ from audience_sync.model import AudienceStatus, ChangeCounts, RunStatus
 from audience_sync.sync.values.change_set import AudienceResult, HeldDifference, TraitsResult
 from audience_sync.sync.values.report import DestinationReport, Report, destination_report
 
-SYNCED = AudienceResult("vip", "VIP", AudienceStatus.SYNCED, before=10, entered=3, left=1, invalid=2)
-UNCHANGED = AudienceResult("vip", "VIP", AudienceStatus.UNCHANGED, before=10)
-HELD = AudienceResult("vip", "VIP", AudienceStatus.HELD, before=10, error="the new snapshot is empty")
-FAILED = AudienceResult("vip", "VIP", AudienceStatus.FAILED, before=10, error="no such file")
-WAITING = AudienceResult("vip", "VIP", AudienceStatus.WAITING, error="waiting for `audience-sync seed vip`")
+SYNCED = AudienceResult(key="vip", name="VIP", status=AudienceStatus.SYNCED, before=10, entered=3, left=1, invalid=2)
+UNCHANGED = AudienceResult(key="vip", name="VIP", status=AudienceStatus.UNCHANGED, before=10)
+HELD = AudienceResult(key="vip", name="VIP", status=AudienceStatus.HELD, before=10, error="the new snapshot is empty")
+FAILED = AudienceResult(key="vip", name="VIP", status=AudienceStatus.FAILED, before=10, error="no such file")
+WAITING = AudienceResult(
+    key="vip", name="VIP", status=AudienceStatus.WAITING, error="waiting for `audience-sync seed vip`"
+)
 
-DELIVERED = DestinationReport("connect", "api", calls=5, delivered=5, refused=0, pending=0)
-NOTHING_OWED = DestinationReport("connect", "api", calls=0, delivered=0, refused=0, pending=0)
-REFUSED = DestinationReport("connect", "api", calls=5, delivered=4, refused=1, pending=0, still_refused=1)
-REFUSED_BEFORE = DestinationReport("connect", "api", calls=0, delivered=0, refused=0, pending=0, still_refused=3)
-PENDING = DestinationReport("connect", "api", calls=5, delivered=4, refused=0, pending=1, error="HTTP 503")
-DOWN = DestinationReport("segment", "api", calls=5, delivered=0, refused=0, pending=5, error="HTTP 401")
-DOWN_WITHOUT_CALLS = DestinationReport("segment", "api", calls=0, delivered=0, refused=0, pending=0, error="HTTP 401")
-CUT_SHORT = DestinationReport("connect", "api", calls=5, delivered=0, refused=0, pending=5)
+DELIVERED = DestinationReport(name="connect", address="api", calls=5, delivered=5, refused=0, pending=0)
+NOTHING_OWED = DestinationReport(name="connect", address="api", calls=0, delivered=0, refused=0, pending=0)
+REFUSED = DestinationReport(name="connect", address="api", calls=5, delivered=4, refused=1, pending=0, still_refused=1)
+REFUSED_BEFORE = DestinationReport(
+    name="connect", address="api", calls=0, delivered=0, refused=0, pending=0, still_refused=3
+)
+PENDING = DestinationReport(name="connect", address="api", calls=5, delivered=4, refused=0, pending=1, error="HTTP 503")
+DOWN = DestinationReport(name="segment", address="api", calls=5, delivered=0, refused=0, pending=5, error="HTTP 401")
+DOWN_WITHOUT_CALLS = DestinationReport(
+    name="segment", address="api", calls=0, delivered=0, refused=0, pending=0, error="HTTP 401"
+)
+CUT_SHORT = DestinationReport(name="connect", address="api", calls=5, delivered=0, refused=0, pending=5)
 
 HELD_TRAITS = TraitsResult(
-    held=(("plan", HeldDifference("too many would lose it", since=7, counts=ChangeCounts(9, 0, 5))),)
+    held=(("plan", HeldDifference(words="too many would lose it", since=7, counts=ChangeCounts(9, 0, 5))),)
 )
 BAD_TRAITS = TraitsResult(errors=("computed_traits[0]: no such file",))
 
@@ -38,7 +44,7 @@ def report(
     audiences = [part for part in parts if isinstance(part, AudienceResult)]
     destinations = [part for part in parts if isinstance(part, DestinationReport)]
     traits = next((part for part in parts if isinstance(part, TraitsResult)), TraitsResult())
-    return Report(7, audiences, traits, destinations, seconds=1.23456)
+    return Report(run=7, audiences=audiences, traits=traits, destinations=destinations, seconds=1.23456)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +137,9 @@ def test_the_json_of_a_run_is_a_contract() -> None:
 
 
 def test_the_json_of_a_held_audience_says_what_it_would_have_done() -> None:
-    held = replace(HELD, held=HeldDifference("the new snapshot is empty", since=5, counts=ChangeCounts(10, 0, 10)))
+    held = replace(
+        HELD, held=HeldDifference(words="the new snapshot is empty", since=5, counts=ChangeCounts(10, 0, 10))
+    )
     (audience,) = report(held).as_json()["audiences"]
     assert (audience["members"], audience["entered"], audience["left"]) == (10, 0, 0)
     assert audience["held"] == {"since_run": 5, "entered": 0, "left": 10}
@@ -154,11 +162,23 @@ def test_the_feeds_of_a_destination_are_added_up() -> None:
     )
     seed = DeliveryStats(name="connect", calls=2, delivered=2, requests=1, seconds=0.5)
     assert destination_report("api", [main, seed], still_refused=4) == DestinationReport(
-        "connect", "api", 7, 5, 1, 1, requests=3, retries=1, seconds=2.0, error="HTTP 401", still_refused=4
+        name="connect",
+        address="api",
+        calls=7,
+        delivered=5,
+        refused=1,
+        pending=1,
+        requests=3,
+        retries=1,
+        seconds=2.0,
+        error="HTTP 401",
+        still_refused=4,
     )
 
 
 def test_a_destination_that_only_takes_no_more_at_present_has_not_failed() -> None:
-    limited = DestinationReport("connect", "", 5, 0, 0, 5, error="HTTP 429", rate_limited=True)
+    limited = DestinationReport(
+        name="connect", address="", calls=5, delivered=0, refused=0, pending=5, error="HTTP 429", rate_limited=True
+    )
     assert report(limited).status is RunStatus.PARTIAL
     assert report(replace(limited, rate_limited=False)).status is RunStatus.FAILED

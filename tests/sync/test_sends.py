@@ -10,7 +10,9 @@ from audience_sync.workspace import Workspace
 
 def owed(workspace: Workspace, destination: str, *traits: str) -> PendingDelivery:
     table = workspace.load({"traits": "varchar"}, [[(each,) for each in traits]])
-    return PendingDelivery(DestinationState(destination), DeliveryCursor(None, 0), table, len(traits))
+    return PendingDelivery(
+        state=DestinationState(destination), cursor=DeliveryCursor(None, 0), table=table, calls=len(traits)
+    )
 
 
 def test_users_are_counted_by_destination_key_and_value(workspace: Workspace) -> None:

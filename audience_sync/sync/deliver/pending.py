@@ -22,7 +22,7 @@ from audience_sync.workspace import Workspace, quote_literal
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id": "integer"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingDelivery:
     """The pending calls of one cursor: a table in the workspace, and their number.
 
@@ -147,10 +147,10 @@ def pending_for(
         withheld_table=kept_back,
     )
     return PendingDelivery(
-        state,
-        cursor,
-        table,
-        workspace.one(f"select count(*) from {table}")[0],
+        state=state,
+        cursor=cursor,
+        table=table,
+        calls=workspace.one(f"select count(*) from {table}")[0],
         includes_everyone=not only_told,
         withheld_table=kept_back,
         withheld_users=workspace.one(f"select count(distinct user_id) from {kept_back}")[0],

@@ -17,7 +17,7 @@ from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
     """Everything a run would commit and send. ``states``: the destination states after the run."""
 

@@ -54,7 +54,7 @@ def read_aliases(detector: ChangeDetector, *, sources: bool) -> AliasMap:
         _remember(detector, pairs, sent)
         detector.changes.source_states[ALIAS_KEY] = SourceState(version or None)
     joined = _table(workspace, f"from {sent} anti join {remembered} using (previous_id, user_id)")
-    return AliasMap(pairs, sent, joined, version, error)
+    return AliasMap(pairs=pairs, sent=sent, joined=joined, version=version, error=error)
 
 
 def _table(workspace: Workspace, query: str) -> str:
@@ -177,4 +177,6 @@ def _remember(detector: ChangeDetector, pairs: str, sent: str) -> None:
         detector.fetched_chains[change.chain.id] = change.chain
     else:
         place = len(detector.changes.changes) - 1
-        detector.changes.created.append(NewProperty(PropertyKind.COMPUTED_TRAIT, ALIAS_KEY, "Previous ids", place))
+        detector.changes.created.append(
+            NewProperty(kind=PropertyKind.COMPUTED_TRAIT, key=ALIAS_KEY, name="Previous ids", chain=place)
+        )

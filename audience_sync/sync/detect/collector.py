@@ -34,7 +34,7 @@ from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.workspace import Workspace
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ChangeDetector:
     """The state of a run's detection: snapshots are diffed one after another, and guarded in waves.
 
@@ -111,12 +111,20 @@ class ChangeDetector:
 
     def _frozen(self, target: ResolvedAudience) -> AudienceResult:
         words = frozen(self.stored.frozen[target.key])
-        return AudienceResult(target.key, target.name, AudienceStatus.FROZEN, self._before(target), error=words)
+        return AudienceResult(
+            key=target.key, name=target.name, status=AudienceStatus.FROZEN, before=self._before(target), error=words
+        )
 
     def _fail(self, target: ResolvedAudience, message: str) -> None:
         message = mask_secrets(message, self.settings.secrets)
         self.changes.audiences.append(
-            AudienceResult(target.key, target.name, AudienceStatus.FAILED, before=self._before(target), error=message)
+            AudienceResult(
+                key=target.key,
+                name=target.name,
+                status=AudienceStatus.FAILED,
+                before=self._before(target),
+                error=message,
+            )
         )
 
     def _before(self, target: ResolvedAudience) -> int:
@@ -153,7 +161,14 @@ class ChangeDetector:
 
     @property
     def priority_groups(self) -> PriorityGroups:
-        return PriorityGroups(self.earlier, self.changes, self.stored, self.run, self.stored_chain, self.held_out_query)
+        return PriorityGroups(
+            earlier=self.earlier,
+            changes=self.changes,
+            stored=self.stored,
+            run=self.run,
+            chain=self.stored_chain,
+            held_out=self.held_out_query,
+        )
 
     def _claimed_users(self, target: ResolvedAudience) -> str | None:
         """A view of the users whom earlier audiences of the priority group have claimed."""
@@ -248,13 +263,24 @@ class ChangeDetector:
             new_difference, counts = ignore_renamed_users(
                 self.workspace, self.aliases, delayed.diff.table, members, new_difference, counts
             )
-        place = len(self.changes.audiences)
-        moved = 0
+        unavoidable = 0
         if removes_everyone(counts):
-            away = f"select count(*) from {delayed.diff.table} where not present and ({split.at_once})"
-            moved = self.workspace.one(away)[0]
-        kept = (delayed.absences, split.held_out, moved)
-        self.diffs.append(AudienceDiff(target, chain, delayed.diff, new_difference, counts, source_state, place, *kept))
+            exits = f"select count(*) from {delayed.diff.table} where not present and ({split.at_once})"
+            unavoidable = self.workspace.one(exits)[0]
+        self.diffs.append(
+            AudienceDiff(
+                target=target,
+                chain=chain,
+                diff=delayed.diff,
+                new_difference=new_difference,
+                counts=counts,
+                source_state=source_state,
+                result_index=len(self.changes.audiences),
+                absences=delayed.absences,
+                held_out=split.held_out,
+                unavoidable_exits=unavoidable,
+            )
+        )
         self.changes.audiences.append(delayed.finding(target, chain.user_count))
 
     def note_unchanged(self, target: ResolvedAudience, stored: Property, invalid: int | None = None) -> None:
@@ -267,15 +293,17 @@ class ChangeDetector:
             return
         members = self.stored.chains[stored.chain_id].user_count
         self.changes.audiences.append(
-            AudienceResult(target.key, target.name, AudienceStatus.UNCHANGED, members, invalid=invalid)
+            AudienceResult(
+                key=target.key, name=target.name, status=AudienceStatus.UNCHANGED, before=members, invalid=invalid
+            )
         )
         self.hold_policy.release((HoldKind.AUDIENCE, target.key))
 
 
 def _waiting(target: ResolvedAudience) -> AudienceResult:
     return AudienceResult(
-        target.key,
-        target.name,
-        AudienceStatus.WAITING,
+        key=target.key,
+        name=target.name,
+        status=AudienceStatus.WAITING,
         error=f"waiting for `audience-sync seed {target.key}`",
     )

@@ -146,7 +146,8 @@ def _accept(
     else:
         place = len(detector.changes.changes) - 1
         detector.changes.created += [
-            NewProperty(PropertyKind.COMPUTED_TRAIT, key, _name(config.columns[key]), place) for key in keys
+            NewProperty(kind=PropertyKind.COMPUTED_TRAIT, key=key, name=_name(config.columns[key]), chain=place)
+            for key in keys
         ]
     return [taken.diff.table]
 

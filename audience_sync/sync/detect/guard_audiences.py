@@ -52,7 +52,13 @@ def _guard(
 
 def _difference(detector: ChangeDetector, each: AudienceDiff) -> Difference:
     guard = detector.settings.guard_of(each.target.config)
-    return Difference(HoldKind.AUDIENCE, each.target.key, each.counts, each.new_difference, guard.tolerance)
+    return Difference(
+        kind=HoldKind.AUDIENCE,
+        key=each.target.key,
+        counts=each.counts,
+        users=each.new_difference,
+        tolerance=guard.tolerance,
+    )
 
 
 def _alone(detector: ChangeDetector, each: AudienceDiff) -> str | None:
@@ -118,7 +124,14 @@ def _accept(detector: ChangeDetector, each: AudienceDiff) -> None:
     if target.stored is None:
         place = len(changes.changes) - 1
         changes.created.append(
-            NewProperty(PropertyKind.AUDIENCE, target.key, target.name, place, target.origin, target.definition)
+            NewProperty(
+                kind=PropertyKind.AUDIENCE,
+                key=target.key,
+                name=target.name,
+                chain=place,
+                origin=target.origin,
+                definition=target.definition,
+            )
         )
     elif target.is_renamed:
         changes.renamed[target.key] = (target.name, target.definition)

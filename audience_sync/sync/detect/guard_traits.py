@@ -68,7 +68,9 @@ def _differences(
             mine = f"from {each.diff.log} where key = {quote_literal(key)}"
             users = f"select user_id, false as present {mine} and value is null"
             changed = f"select user_id, value is not null as present {mine}"
-            yield Difference(HoldKind.COMPUTED_TRAIT, key, counts, users, tolerance, changed)
+            yield Difference(
+                kind=HoldKind.COMPUTED_TRAIT, key=key, counts=counts, users=users, tolerance=tolerance, changed=changed
+            )
 
 
 def _reason_together(

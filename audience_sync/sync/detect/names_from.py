@@ -87,7 +87,9 @@ def _not_frozen(
 ) -> Iterator[tuple[ResolvedAudience, Property]]:
     """The selected audiences that are not frozen."""
     for stored in known:
-        target = ResolvedAudience(stored.key, stored.name, config, stored, None, stored.origin)
+        target = ResolvedAudience(
+            key=stored.key, name=stored.name, config=config, stored=stored, definition=None, origin=stored.origin
+        )
         if (detector.keys is None or stored.key in detector.keys) and not detector.is_skipped(target):
             yield target, stored
 
@@ -131,10 +133,12 @@ def _fail_all(
     for _, stored in _not_frozen(detector, config, known.values()):
         users = detector.stored.chains[stored.chain_id].user_count
         detector.changes.audiences.append(
-            AudienceResult(stored.key, stored.name, AudienceStatus.FAILED, before=users, error=message)
+            AudienceResult(key=stored.key, name=stored.name, status=AudienceStatus.FAILED, before=users, error=message)
         )
     if not known:
-        detector.changes.audiences.append(AudienceResult(origin, origin, AudienceStatus.FAILED, error=message))
+        detector.changes.audiences.append(
+            AudienceResult(key=origin, name=origin, status=AudienceStatus.FAILED, error=message)
+        )
 
 
 def _targets(
@@ -165,7 +169,7 @@ def _targets(
             _refuse(detector, origin, name, reason)
             continue
         taken.add(key)
-        target = ResolvedAudience(key, name, config, stored, None, origin)
+        target = ResolvedAudience(key=key, name=name, config=config, stored=stored, definition=None, origin=origin)
         if not detector.is_skipped(target):
             yield target
 
@@ -185,4 +189,6 @@ def _found(detector: ChangeDetector) -> set[str]:
 def _refuse(detector: ChangeDetector, origin: str, name: str, reason: str) -> None:
     """Add a failed result. Its key may belong to another audience, so the result is named by origin and name."""
     message = f"the audience '{name}' from {origin} was not created: {reason}"
-    detector.changes.audiences.append(AudienceResult(f"{origin}={name}", name, AudienceStatus.FAILED, error=message))
+    detector.changes.audiences.append(
+        AudienceResult(key=f"{origin}={name}", name=name, status=AudienceStatus.FAILED, error=message)
+    )

@@ -26,7 +26,7 @@ from audience_sync.workspace import Workspace
 KEY = "suppressed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuppressionUpdate:
     """The suppressed users of a run, as tables with ``user_id``.
 
@@ -86,7 +86,7 @@ def read_suppressed(
         f"select user_id from {stored} where origin = '{COMMAND}' union select user_id from {added} "
         f"union ({before} except select user_id from {removed})",
     )
-    return SuppressionUpdate(everyone, added, removed, at, error)
+    return SuppressionUpdate(table=everyone, added=added, removed=removed, at=at, error=error)
 
 
 def _stored(connection: Connection, workspace: Workspace) -> str:
@@ -107,7 +107,13 @@ def _guard(
     """Empty ``removed`` if too many users would be removed from the lists."""
     known, gone = (workspace.one(f"select count(*) from ({query})")[0] for query in (before, f"from {removed}"))
     users = f"select user_id, false as present from {removed}"
-    difference = Difference(HoldKind.SUPPRESSED, KEY, ChangeCounts(known, 0, gone), users, settings.guard.tolerance)
+    difference = Difference(
+        kind=HoldKind.SUPPRESSED,
+        key=KEY,
+        counts=ChangeCounts(known, 0, gone),
+        users=users,
+        tolerance=settings.guard.tolerance,
+    )
     held = decisions.decide(difference, suppression_reason(known, gone, settings.guard))
     if held:
         workspace.run(f"delete from {removed}")

@@ -11,7 +11,7 @@ from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import Absences, HeldOut, SourceState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudienceDiff:
     """The diff of one audience; ``result_index`` is the index of its result in the change set.
 

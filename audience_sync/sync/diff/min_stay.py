@@ -30,15 +30,23 @@ class DelayedExits:
 
     def finding(self, target: ResolvedAudience, before: int) -> AudienceResult:
         absences = self.absences or Absences("", "")
-        told, counts = self.diff, (absences.absent, absences.returned)
-        numbers = (before, told.entered, told.left, told.invalid)
-        return AudienceResult(target.key, target.name, _status(target, told), *numbers, None, None, *counts)
+        return AudienceResult(
+            key=target.key,
+            name=target.name,
+            status=_status(target, self.diff),
+            before=before,
+            entered=self.diff.entered,
+            left=self.diff.left,
+            invalid=self.diff.invalid,
+            absent=absences.absent,
+            returned=absences.returned,
+        )
 
 
-def _status(target: ResolvedAudience, told: MembersDiff) -> AudienceStatus:
+def _status(target: ResolvedAudience, diff: MembersDiff) -> AudienceStatus:
     if target.stored is None:
         return AudienceStatus.CREATED
-    return AudienceStatus.SYNCED if told.entered + told.left else AudienceStatus.UNCHANGED
+    return AudienceStatus.SYNCED if diff.entered + diff.left else AudienceStatus.UNCHANGED
 
 
 def apply_min_stay(

@@ -63,7 +63,7 @@ def processing_waves(targets: Sequence[ResolvedAudience], earlier: Earlier) -> I
         yield [target for target in targets if turns[target.key] == turn]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriorityGroups:
     """The audiences of the groups as changed so far; held, failed, frozen and unselected ones as they are stored.
 

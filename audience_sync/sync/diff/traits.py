@@ -13,7 +13,7 @@ from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 ALL_TRAITS = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TraitsDiff:
     """The users with changed values: a table with ``user_id`` and all columns of the chain, with the new values.
 
@@ -69,7 +69,7 @@ def diff_traits(
         f"count(*) filter (where ({was}) and not ({there})) from {wide}"
     )
     workspace.run(f"drop table {wide}")
-    return TraitsDiff(table, log, users, entered, left, lost)
+    return TraitsDiff(table=table, log=log, users=users, entered=entered, left=left, lost=lost)
 
 
 def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], erased: str) -> TraitsDiff:
@@ -82,7 +82,7 @@ def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], eras
         f"where user_id is not null and ({there}) and not {erased}"
     )
     users = workspace.one(f"select count(*) from {table}")[0]
-    return TraitsDiff(table, None, users, users, 0)
+    return TraitsDiff(table=table, log=None, users=users, entered=users, left=0)
 
 
 def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from audience_sync.workspace import Workspace
 SAMPLED = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """The changes of a snapshot to one audience, trait or suppression list.
 
@@ -45,7 +45,7 @@ class Difference:
         return self.kind, self.key
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class HoldPolicy:
     """Decides on differences, and adds new, repeated and ended holds to the change set.
 
@@ -96,7 +96,9 @@ class HoldPolicy:
             since = f"It is held since run {hold.first_run}."
             met = replace(hold, together=together) if repeated else hold
             words = self._words(met, reason, since)
-            return HeldDifference(words, hold.first_run, difference.counts, self.run or hold.last_run)
+            return HeldDifference(
+                words=words, since=hold.first_run, counts=difference.counts, last=self.run or hold.last_run
+            )
         self._end(hold, HoldStatus.SUPERSEDED)
         sample = self._read_sample(undone) if undone else _sample(self.workspace, difference.users)
         undone_run = undone.undone_run if undone else None
@@ -111,7 +113,13 @@ class HoldPolicy:
         )
         self.changes.new_holds.append(new)
         before = self._before(difference)
-        return HeldDifference(self._words(new, reason, before), self.run, difference.counts, self.run, before)
+        return HeldDifference(
+            words=self._words(new, reason, before),
+            since=self.run,
+            counts=difference.counts,
+            last=self.run,
+            before=before,
+        )
 
     def hold_undone(self, difference: Difference, undone_run: int) -> None:
         """Hold the changes of an undone run, as long as a snapshot would repeat them."""

@@ -14,7 +14,7 @@ from audience_sync.model import PropertyKind
 from audience_sync.store.audiences.properties import Property
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedAudience:
     """One audience of a run. ``stored`` is None before its first creation."""
 
@@ -138,7 +138,7 @@ def _has_own_entry(stored: Property) -> bool:
 def _target(config: AudienceConfig, found: Property | None, stored: Mapping[str, Property]) -> ResolvedAudience:
     name = config.name or config.key or ""
     key = found.key if found else config.key or snake_key(name)
-    return ResolvedAudience(key, name, config, stored.get(key), source_hash(config))
+    return ResolvedAudience(key=key, name=name, config=config, stored=stored.get(key), definition=source_hash(config))
 
 
 def _problems(

@@ -13,7 +13,7 @@ from audience_sync.workspace import Workspace, quote_identifier
 MOVED = "came under a previous id"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AliasMap:
     """Previous ids and the current ids of their users, as tables with ``previous_id`` and ``user_id``.
 

@@ -70,4 +70,7 @@ def rejected_rows(workspace: Workspace, rows: SnapshotRows, key: str | None) -> 
     """The first invalid rows; reads the source again."""
     with scanning(rows):
         found = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) limit {MOST_REJECTED}")
-    return [RejectedRow(key, *row) for row in found]
+    return [
+        RejectedRow(audience_key=key, file=file, row=row, user_id=user, reason=reason)
+        for file, row, user, reason in found
+    ]

@@ -114,7 +114,9 @@ def _move(detector: ChangeDetector, old: str, new: str) -> None:
     findings.moved.append(MovedKey(old, new, len(findings.changes) - 1))
     findings.retired.append(old)
     findings.audiences.append(
-        AudienceResult(old, stored.name, AudienceStatus.RETIRED, chain.user_count, left=chain.user_count)
+        AudienceResult(
+            key=old, name=stored.name, status=AudienceStatus.RETIRED, before=chain.user_count, left=chain.user_count
+        )
     )
     findings.warnings.append(
         f"audience '{stored.name}' moves from the key '{old}' to '{new}'; '{old}' closes for good."

@@ -71,7 +71,9 @@ def _empty_audience(detector: ChangeDetector, stored: Property) -> None:
             out = read_held_out(connection, workspace, key)
         detector.changes.held_out[key] = HeldOut(_NO_USER, f"select user_id from {out}", 0)
     detector.changes.audiences.append(
-        AudienceResult(key, stored.name, AudienceStatus.RETIRED, chain.user_count, left=diff.left)
+        AudienceResult(
+            key=key, name=stored.name, status=AudienceStatus.RETIRED, before=chain.user_count, left=diff.left
+        )
     )
 
 
@@ -84,7 +86,7 @@ def _empty_trait(detector: ChangeDetector, stored: Property) -> None:
     change = traits_change(workspace, chain, diff, detector.run)
     if change:
         detector.changes.changes.append(change)
-    detector.changes.traits = TraitsResult(users_with_traits(detector), diff.users)
+    detector.changes.traits = TraitsResult(users=users_with_traits(detector), changed=diff.users)
 
 
 def _manual_steps(detector: ChangeDetector, stored: Property, targets: Sequence[ResolvedAudience]) -> Iterator[str]:

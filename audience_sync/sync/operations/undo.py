@@ -88,7 +88,15 @@ def _undo_audience(detector: ChangeDetector, each: RevertibleChange, run: int) -
         f"select count(*) filter (where present), count(*) filter (where not present) from {table}"
     )
     chain = detector.stored_chain(each.of.chain_id)
-    finding = AudienceResult(key, each.of.name, AudienceStatus.SYNCED, chain.user_count, entered, left, each.of.invalid)
+    finding = AudienceResult(
+        key=key,
+        name=each.of.name,
+        status=AudienceStatus.SYNCED,
+        before=chain.user_count,
+        entered=entered,
+        left=left,
+        invalid=each.of.invalid,
+    )
     if not entered + left:
         detector.changes.audiences.append(replace(finding, status=AudienceStatus.UNCHANGED))
         return
@@ -100,7 +108,9 @@ def _undo_audience(detector: ChangeDetector, each: RevertibleChange, run: int) -
     _read_again(detector, each)
     again = f"select user_id, not present as present from {table}"
     counts = ChangeCounts(finding.after - known.absent.get(key, 0), left, entered)
-    detector.hold_policy.hold_undone(Difference(HoldKind.AUDIENCE, key, counts, again, 0), run)
+    detector.hold_policy.hold_undone(
+        Difference(kind=HoldKind.AUDIENCE, key=key, counts=counts, users=again, tolerance=0), run
+    )
 
 
 def _undo_traits(detector: ChangeDetector, changed: Sequence[RevertibleChange], run: int) -> None:
@@ -129,7 +139,9 @@ def _undo_traits(detector: ChangeDetector, changed: Sequence[RevertibleChange], 
         )
         if entered + left:
             counts = ChangeCounts(had, entered, left)
-            detector.hold_policy.hold_undone(Difference(HoldKind.COMPUTED_TRAIT, each.of.key, counts, again, 0), run)
+            detector.hold_policy.hold_undone(
+                Difference(kind=HoldKind.COMPUTED_TRAIT, key=each.of.key, counts=counts, users=again, tolerance=0), run
+            )
 
 
 def _values_before(chain: Chain, changed: Sequence[RevertibleChange]) -> str:

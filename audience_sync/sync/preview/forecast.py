@@ -24,7 +24,7 @@ SAMPLES = 3
 MOST_REFUSED = 100
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Forecast:
     """The calls and requests that a destination would get.
 
@@ -95,7 +95,7 @@ def forecast(
     ``times``: the start of each run, the planned one included. ``nonces``: see ``CallReader``. ``rate``: users a
     second. ``most``: the limit of calls.
     """
-    found = Forecast(name, destination.address, destination.options.rate_limit, rate)
+    found = Forecast(name=name, address=destination.address, rate_limit=destination.options.rate_limit, rate=rate)
     sizes = [each for each in (most, max_batch_users(rate)) if each is not None]
     for share in shares:
         calls = CallReader(

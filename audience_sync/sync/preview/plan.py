@@ -37,7 +37,7 @@ _NEW = (AudienceStatus.CREATED, AudienceStatus.RETIRED)
 MOST_REJECTED = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPreview:
     """The preview of a run.
 
@@ -143,11 +143,11 @@ def preview_run(
     with open_workspace(dependencies, make_plan) as (workspace, (request, plan)):
         pending = plan.pending(workspace, request, plan.states)
         return RunPreview(
-            PlanFile(request, changes_of(workspace, plan, pending), now),
-            plan.changes,
-            _forecasts(dependencies, workspace, request, plan, pending),
-            changes_by_size(workspace, plan.changes),
-            count_sends(workspace, pending) if counts_sends else {},
+            saved=PlanFile(request, changes_of(workspace, plan, pending), now),
+            findings=plan.changes,
+            forecasts=_forecasts(dependencies, workspace, request, plan, pending),
+            largest=changes_by_size(workspace, plan.changes),
+            sends=count_sends(workspace, pending) if counts_sends else {},
         )
 
 

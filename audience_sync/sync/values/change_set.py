@@ -11,7 +11,7 @@ from audience_sync.store.audiences.holds import Hold, NewHold
 from audience_sync.store.snapshots.chain import Chain, SnapshotFile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedRow:
     """An invalid row. ``row`` is counted from 1, the first row of data."""
 
@@ -37,7 +37,7 @@ class ChainChange:
     members: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewProperty:
     """A property that the run creates. ``chain``: the index in ``ChangeSet.changes``."""
 
@@ -98,7 +98,7 @@ class SourceState(NamedTuple):
     columns: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldDifference:
     """A difference that a guard holds, with its message ``words``.
 
@@ -128,7 +128,7 @@ class MergedUsers(NamedTuple):
     destinations: Collection[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudienceResult:
     """The result of one audience. If it is held or failed, nothing of it was changed or sent.
 
@@ -154,7 +154,7 @@ class AudienceResult:
         return self.before + self.entered - self.left
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TraitsResult:
     """The result of all computed traits: users with some, users whose values changed, and holds by key."""
 
@@ -165,7 +165,7 @@ class TraitsResult:
     held: tuple[tuple[str, HeldDifference], ...] = ()  # by key
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ChangeSet:
     """Everything that a run has detected, in order."""
 

@@ -21,7 +21,7 @@ from audience_sync.sync.values.change_set import (
 EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationReport:
     """One destination in a run: ``delivered + refused + pending`` is ``calls``.
 
@@ -44,7 +44,7 @@ class DestinationReport:
     rate_limited: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     run: int
     audiences: Sequence[AudienceResult]
@@ -169,31 +169,31 @@ def _destination(report: DestinationReport) -> dict[str, Any]:
 def destination_report(address: str, tallies: Sequence[DeliveryStats], still_refused: int) -> DestinationReport:
     """The sum of the deliveries to one destination."""
     return DestinationReport(
-        tallies[0].name,
-        address,
-        sum(each.calls for each in tallies),
-        sum(each.delivered for each in tallies),
-        sum(each.refused for each in tallies),
-        sum(each.pending for each in tallies),
-        sum(each.requests for each in tallies),
-        sum(each.retries for each in tallies),
-        sum(each.seconds for each in tallies),
-        "; ".join(each.error for each in tallies if each.error),
-        still_refused,
-        sum(each.withheld for each in tallies),
-        any(each.rate_limited for each in tallies),
+        name=tallies[0].name,
+        address=address,
+        calls=sum(each.calls for each in tallies),
+        delivered=sum(each.delivered for each in tallies),
+        refused=sum(each.refused for each in tallies),
+        pending=sum(each.pending for each in tallies),
+        requests=sum(each.requests for each in tallies),
+        retries=sum(each.retries for each in tallies),
+        seconds=sum(each.seconds for each in tallies),
+        error="; ".join(each.error for each in tallies if each.error),
+        still_refused=still_refused,
+        withheld=sum(each.withheld for each in tallies),
+        rate_limited=any(each.rate_limited for each in tallies),
     )
 
 
 def build_report(run: int, changes: ChangeSet, destinations: Sequence[DestinationReport], seconds: float) -> Report:
     return Report(
-        run,
-        changes.audiences,
-        changes.traits,
-        destinations,
-        seconds,
-        changes.warnings,
-        len(changes.rejected),
+        run=run,
+        audiences=changes.audiences,
+        traits=changes.traits,
+        destinations=destinations,
+        seconds=seconds,
+        warnings=changes.warnings,
+        rejected=len(changes.rejected),
         errors=changes.errors,
         held=changes.held,
         skipped_users=changes.skipped_users,

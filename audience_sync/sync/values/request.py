@@ -13,7 +13,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs.schedule_slots import Slot
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunDependencies:
     """The settings and ports of a run, which the command line creates once.
 

@@ -17,7 +17,7 @@ from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.tables import erasures, installation, runs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredState:
     """The stored state before a run.
 
@@ -46,15 +46,15 @@ def read_stored_state(connection: Connection, now: datetime) -> StoredState:
     """Read the state. ``now`` decides which freezes have ended."""
     known = read_properties(connection)
     return StoredState(
-        known,
-        read_chains(connection, known.values()),
-        connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
-        connection.execute(select(installation.c.uuid)).scalar_one(),
-        latest_holds(connection),
-        connection.execute(select(erasures.c.user_hash)).scalars().all(),
-        connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
-        read_frozen(connection, now),
-        count_absent(connection),
-        count_held_out(connection),
-        read_ended(connection, now),
+        properties=known,
+        chains=read_chains(connection, known.values()),
+        last_run=connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
+        installation=connection.execute(select(installation.c.uuid)).scalar_one(),
+        last_holds=latest_holds(connection),
+        erased_hashes=connection.execute(select(erasures.c.user_hash)).scalars().all(),
+        trait_users=connection.execute(_LAST_TRAIT_USERS).scalar() or 0,
+        frozen=read_frozen(connection, now),
+        absent=count_absent(connection),
+        held_out=count_held_out(connection),
+        ended_freezes=read_ended(connection, now),
     )

@@ -107,7 +107,7 @@ def as_a_process(folder: Path, arguments: tuple[str, ...]) -> Iterator[None]:
 @contextmanager
 def short_pauses() -> Iterator[None]:
     """Between two attempts: what a run does is the same, it only takes less time."""
-    with mock.patch.dict(BatchSender.__init__.__kwdefaults__ or {}, {"pause": lambda attempt: PAUSE}):
+    with mock.patch.dict(BatchSender.__init__.__kwdefaults__ or {}, {"retry_delay": lambda attempt: PAUSE}):
         yield
 
 

@@ -24,7 +24,7 @@ class TraitColumn:
     is_id: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expectations:
     """What a source must meet before its rows are used.
 
@@ -72,7 +72,7 @@ class Unsendable:
 HAS_INVALID_VALUE = "has a rejected value"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRows:
     """Rows that DuckDB can scan, not yet read.
 

@@ -99,7 +99,8 @@ class Snapshots(Source):
             select = _values(rows, "user_id", "city")
         else:
             select = _values([(user,) for user in self._step.members[wanted.file or ""]], "user_id")
-        return SnapshotRows(select, "select 1 where false", explain=lambda error: AssertionError(str(error)))  # type: ignore
+        invalid = "select 1 where false"
+        return SnapshotRows(select=select, invalid_rows=invalid, explain=lambda error: AssertionError(str(error)))  # type: ignore
 
     def fingerprint(self, wanted: SnapshotRequest) -> str | None:
         return None

@@ -53,7 +53,7 @@ class Scan:
     repeated_header: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotPart:
     """One scan in canonical SQL expressions: the user id, the reason if it is invalid, the name, JSON text per trait.
 

@@ -186,11 +186,11 @@ def snapshot_rows(
         return problems.explain(error)
 
     return SnapshotRows(
-        snapshot.select(),
-        snapshot.invalid_rows(),
-        explain,
-        verify,
-        rereadable,
+        select=snapshot.select(),
+        invalid_rows=snapshot.invalid_rows(),
+        explain=explain,
+        verify=verify,
+        rereadable=rereadable,
         may_have_invalid_values=bool(snapshot.may_be_invalid),
     )
 

@@ -181,7 +181,17 @@ def _spooled_part(path: Path, file: str, positions: ColumnPositions, with_invali
     scan = f"read_csv({quote_literal(str(path))}, {options})"
     raw = f"case when reason is null then user_id when reason <> '{MISSING}' then coalesce(raw, '') end"
     name = "name" if positions.name is not None else None
-    return SnapshotPart(file, scan, '"row"', "user_id", "reason", raw, name, traits, dict.fromkeys(with_invalid, ()))
+    return SnapshotPart(
+        file=file,
+        scan=scan,
+        row='"row"',
+        user_id="user_id",
+        reason="reason",
+        raw=raw,
+        name=name,
+        traits=traits,
+        may_be_invalid=dict.fromkeys(with_invalid, ()),
+    )
 
 
 def spool_text(workspace: Workspace, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:

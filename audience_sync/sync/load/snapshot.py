@@ -45,7 +45,13 @@ def _expected(config: RowsConfig) -> Expectations:
     if expect is None:
         return Expectations()
     since = datetime.now(UTC) - expect.max_age if expect.max_age else None
-    return Expectations(since, expect.modified, expect.marker, expect.manifest, expect.columns is not None)
+    return Expectations(
+        since=since,
+        modified=expect.modified,
+        marker=expect.marker,
+        manifest=expect.manifest,
+        columns=expect.columns is not None,
+    )
 
 
 def loaded_from(config: RowsConfig) -> str:

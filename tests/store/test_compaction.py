@@ -29,9 +29,9 @@ def test_an_erase_that_a_reader_keeps_from_its_end_says_what_is_done_and_what_is
             erase(store, ["ada", "bob"], memory_limit=768_000_000)
 
     assert str(stopped.value).startswith(
-        f"2 users were removed from every table of {store.label}, but what was deleted can still be read out of its"
+        f"2 users were removed from every table of {store.label}, but the deleted rows can still be read in its"
     )
-    assert str(stopped.value).endswith(" To remove that, too, run the same erase again.")
+    assert str(stopped.value).endswith(" To remove them there too, run the same erase again.")
     with store.writing() as connection:
         assert erased_among(connection, ["ada"]) == {"ada"}
     assert erase(store, ["ada", "bob"], memory_limit=768_000_000) == 0

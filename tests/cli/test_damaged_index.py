@@ -140,7 +140,7 @@ def test_rows_that_a_large_index_lacks_at_its_end_stop_the_run(grown: Project) -
     grown.write_members("vip.csv", "ada")
     damaged = grown.run("sync")
     assert (damaged.code, grown.sent()) == (3, [])
-    assert "table changes: index ix_changes_user_id has rows that the table has not" in damaged.stderr
+    assert "table changes: index ix_changes_user_id has rows that the table lacks" in damaged.stderr
 
 
 def test_a_page_of_an_earlier_time_stops_the_run(vip: Project) -> None:

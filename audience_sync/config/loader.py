@@ -48,7 +48,9 @@ def load(
     try:
         folder = Path(os.path.abspath(path)).parent
     except FileNotFoundError:
-        message = "the folder in which the command was started was removed: change into one that exists, and run again"
+        message = (
+            "the folder that the command was started in was removed: change into an existing folder, and run it again"
+        )
         raise ConfigError([Problem("", message)]) from None
     tree, repeated = text.read(path)
     tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)

@@ -234,14 +234,12 @@ class TestALogForPrograms:
     def test_a_hold_is_a_warning(self, emptied: Project) -> None:
         ((level, message),) = self.lines(emptied)
         assert level == "warning"
-        assert message.startswith(
-            "audience vip: audience 'vip': with the new snapshot 3 of 3 members (100%) would leave"
-        )
+        assert message.startswith("audience 'vip' is held: the new snapshot is empty, and the last one had 3 members.")
 
     def test_a_failure_is_a_warning(self, missing: Project) -> None:
         ((level, message),) = self.lines(missing)
         assert level == "warning"
-        assert message.startswith("audience test: no file 'test.csv'")
+        assert message.startswith("audience 'test': no file 'test.csv' in ")
 
     def test_what_is_well_is_silent(self, vip: Project) -> None:
         assert self.lines(vip) == []

@@ -254,4 +254,4 @@ def test_a_working_folder_that_was_removed_has_its_message(tmp_path: Path, comma
 
     assert ended.returncode == 2
     assert "the folder that the command was started in was removed" in ended.stderr
-    assert "hange into one that is there, and run again" in ended.stderr
+    assert "hange into an existing folder" in ended.stderr

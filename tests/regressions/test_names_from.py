@@ -19,7 +19,7 @@ def test_two_names_with_one_key_fail_the_second_one_alone(project: Project) -> N
         ("vip", "created"),
         ("shop:audience=vip", "failed"),
     ]
-    assert "the key 'vip' is taken" in run.audience("shop:audience=vip")["error"]
+    assert "the key 'vip' is in use" in run.audience("shop:audience=vip")["error"]
     assert run.code == 3
     assert project.sent() == [("ada", {"vip": True}), ("cyd", {"new": True})]
 

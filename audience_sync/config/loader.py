@@ -49,7 +49,7 @@ def load(
         folder = Path(os.path.abspath(path)).parent
     except FileNotFoundError:
         message = (
-            "the folder that the command was started in was removed: change into an existing folder, and run it again"
+            "the folder that the command was started in was removed: change into an existing folder, and run again"
         )
         raise ConfigError([Problem("", message)]) from None
     tree, repeated = text.read(path)

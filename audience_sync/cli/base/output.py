@@ -55,21 +55,9 @@ def _plain(value: object) -> str:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
-def format_value(value: object) -> str:
-    """Format a value for people: counts with thousands separators, times to the second in UTC."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case float():
-            return f"{value:.1f}"
-        case datetime():
-            return value.strftime("%Y-%m-%d %H:%M:%S")
-        case _:
-            return str(value)
+def time_text(moment: datetime | None) -> str:
+    """Format a time to the second, in the zone that it has (UTC in the store); empty for None."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""
 
 
 def path_text(text: str) -> str:

@@ -19,7 +19,7 @@ from audience_sync.cli.base.layout import (
     table,
     width_of,
 )
-from audience_sync.cli.base.output import format_value
+from audience_sync.cli.base.output import time_text
 from audience_sync.cli.base.user_id_option import display_id
 from audience_sync.history.explain.as_json import http_status, reason
 from audience_sync.history.explain.explain import DestinationView, Explanation
@@ -65,7 +65,7 @@ OUTCOME_LABELS = {CallOutcome.DELIVERED: "Sent", CallOutcome.REFUSED: "Refused",
 
 
 def explanation_lines(found: Explanation, screen: Screen, *, at: datetime | None) -> list[str]:
-    user, when = display_id(found.user_id), f" at {format_value(at)} UTC" if at else ""
+    user, when = display_id(found.user_id), f" at {time_text(at)} UTC" if at else ""
     if found.erased_at:
         return _erased(found, user, screen)
     if not found.is_known:
@@ -83,7 +83,7 @@ def explanation_lines(found: Explanation, screen: Screen, *, at: datetime | None
 
 def _erased(found: Explanation, user: str, screen: Screen) -> list[str]:
     texts = (
-        f"User {user} was erased on {format_value(found.erased_at)} UTC.",
+        f"User {user} was erased on {time_text(found.erased_at)} UTC.",
         "Only a hash of the id is kept. The user is neither loaded nor sent.",
         "Destinations keep what they had: delete the user there as well.",
     )
@@ -138,9 +138,9 @@ def _remarks(found: Explanation) -> Iterator[str]:
     for each in found.suppressions:
         where = "by hand" if each.origin == "command" else "by a list of the config"
         if each.holds_at(found.at):
-            yield f"Suppressed {where} since {format_value(each.since)} UTC: nothing is sent."
+            yield f"Suppressed {where} since {time_text(each.since)} UTC: nothing is sent."
         else:
-            yield f"Was suppressed {where} from {format_value(each.since)} to {format_value(each.until)} UTC."
+            yield f"Was suppressed {where} from {time_text(each.since)} to {time_text(each.until)} UTC."
 
 
 def _blocks(found: Explanation, screen: Screen) -> Iterator[list[str]]:
@@ -174,11 +174,11 @@ def _problems(found: Explanation) -> Iterator[str]:
     for key, each in found.absences.items():
         yield f"{key}: {_absence_text(each)}"
     for key, out in found.holdouts.items():
-        yield f"Held out of {key}{_share(out)} since run {out.run} ({format_value(out.since)} UTC): never sent `true`."
+        yield f"Held out of {key}{_share(out)} since run {out.run} ({time_text(out.since)} UTC): never sent `true`."
 
 
 def _absence_text(absence: Absence) -> str:
-    since = f"missing from its source since run {absence.run} ({format_value(absence.since)} UTC)"
+    since = f"missing from its source since run {absence.run} ({time_text(absence.since)} UTC)"
     if absence.min_stay is None:
         return f"{since}. The next run sends `false`, unless the user comes back"
     return f"{since}, still a member for now: `false` is sent {absence.min_stay} after that, unless the user comes back"
@@ -232,7 +232,7 @@ def _values(
 
 
 def _time_text(moment: datetime, screen: Screen) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}" if screen.is_narrow else format_value(moment)
+    return f"{moment:%Y-%m-%d %H:%M}" if screen.is_narrow else time_text(moment)
 
 
 def _value(version: ValueChange) -> str:
@@ -299,11 +299,11 @@ def _pending_and_refused(found: Explanation, view: DestinationView, screen: Scre
     states = {each.state for each in view.statuses if each.pending}
     if not due:
         return
-    told, waits = view.replay, bool(states & {DeliveryState.PENDING, DeliveryState.WAITING})
-    if DeliveryState.REFUSED in states and told.refusals:
-        last = told.refusals[-1]
+    replay, waits = view.replay, bool(states & {DeliveryState.PENDING, DeliveryState.WAITING})
+    if DeliveryState.REFUSED in states and replay.refusals:
+        last = replay.refusals[-1]
         yield "Reason", printable(_answer(last))
-        yield "Request", f"{_request(last)}, refused {pluralize(len(told.refusals), 'time')}"
+        yield "Request", f"{_request(last)}, refused {pluralize(len(replay.refusals), 'time')}"
     if waits and view.last and view.last.error:
         calls = pluralize(view.last.pending, "call")
         yield "Reason", f"run {view.last.run} left {calls} pending: {printable(' '.join(view.last.error.split()))}"
@@ -332,7 +332,7 @@ def _calls(found: Explanation, view: DestinationView, screen: Screen) -> Iterato
 
 
 def _request(call: Call) -> str:
-    request, at = call.request, f"{format_value(call.request.answered_at)} UTC"
+    request, at = call.request, f"{time_text(call.request.answered_at)} UTC"
     return f"run {request.run}, {at}" if request.id is None else f"{request.id} of run {request.run}, {at}"
 
 

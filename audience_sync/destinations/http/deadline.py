@@ -144,8 +144,8 @@ class _DeadlineConnection(HTTPConnection):
         self._deadline = deadline
         self._is_out_of_step = False
         self._is_past_the_proxy = False
-        # Typed as a class, but only called.
-        self.response_class = partial(CompleteResponse, deadline=deadline, stray=self._mark_out_of_step)  # type: ignore[assignment]
+        response = partial(CompleteResponse, deadline=deadline, stray=self._mark_out_of_step)
+        self.response_class = response  # type: ignore[assignment]  # typed as a class, but only called
 
     def connect(self) -> None:
         """Connect. Raises ProxyError for a failure before the proxy has opened the tunnel."""

@@ -18,8 +18,11 @@ DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class HoldoutSplit:
-    """``told``: what differs for those who are told. ``held_out`` is None where nothing changes of it. ``at_once``: an
-    SQL condition on ``user_id`` for those who may stay members no longer, whatever `min_stay` says."""
+    """A diff in two parts.
+
+    ``diff``: the changes of members who are not held out. ``held_out``: the changes of the holdout, None if there are
+    none. ``at_once``: an SQL condition on ``user_id`` for users who leave now, even if `min_stay` would keep them.
+    """
 
     diff: MembersDiff
     held_out: HeldOut | None = None
@@ -68,14 +71,14 @@ def split_holdout(
     out = "false" if share is None else is_held_out(salt_of(target), share)
     was_out = workspace.name("held_out")
     workspace.run(f"create view {was_out} as {beside or 'select null::varchar as user_id where false'}")
-    told, moved = workspace.name("told"), workspace.name("held_out")
+    others, moved = workspace.name("others"), workspace.name("held_out")
     gone = f"select user_id from {diff.table} where not present"
     newly_out = let_in = "select null::varchar as user_id where false"
     if target.stored is not None and target.stored.holdout != share:
         newly_out = f"select user_id from ({current_rows_query(chain)}) anti join ({gone}) using (user_id) where {out}"
         let_in = f"select user_id from {was_out} anti join ({gone}) using (user_id) where not ({out})"
     workspace.run(
-        f"create table {told} as select user_id, true as present from {diff.table} where present and not ({out}) "
+        f"create table {others} as select user_id, true as present from {diff.table} where present and not ({out}) "
         f"union all select user_id, false from ({gone}) anti join {was_out} using (user_id) "
         f"union all select user_id, true from ({let_in}) union all select user_id, false from ({newly_out})"
     )
@@ -85,7 +88,7 @@ def split_holdout(
         f"union all select user_id, false from ({let_in}) union all select user_id, true from ({newly_out})"
     )
     begun, over = _counts(workspace, moved)
-    split = HoldoutSplit(MembersDiff(told, *_counts(workspace, told), diff.invalid), at_once=out)
+    split = HoldoutSplit(MembersDiff(others, *_counts(workspace, others), diff.invalid), at_once=out)
     if not begun + over:
         return split
     held_out = HeldOut(

@@ -50,12 +50,13 @@ def _pending(stored: DeliveryInputs) -> str:
 
 def _log(detector: ChangeDetector, change: ChainChange, pending: str) -> str | None:
     """The change's log with the carried rows."""
-    workspace, told, log = detector.workspace, detector.aliases.sent, change.log
+    workspace, merges, log = detector.workspace, detector.aliases.sent, change.log
     before = "'true'" if change.chain.kind is PropertyKind.AUDIENCE else "null"
     lost = f"select user_id, key, value, {before} as before from {pending}"
     if log:
         lost += (
-            f" union all select a.user_id, key, value, before from {log} l join {told} a on l.user_id = a.previous_id "
+            f" union all select a.user_id, key, value, before from {log} l "
+            f"join {merges} a on l.user_id = a.previous_id "
             "where coalesce(value, 'false') = 'false' and before is distinct from 'null'"
         )
     known = f" and user_id not in (select user_id from {log} where key = {{key}})" if log else ""

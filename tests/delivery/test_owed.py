@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from audience_sync.delivery.pending.pending import MAX_RUN, DeliveryInputs, log_floor, pending_calls
+from audience_sync.delivery.pending.pending import DeliveryInputs, log_floor, pending_calls
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
+from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.delivery.state.subscriptions import subscribe
 from audience_sync.model import PropertyKind

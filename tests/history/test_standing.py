@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.pending.pending import MAX_RUN
 from audience_sync.delivery.state.cursors import DeliveryCursor
+from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.replay import ReplayInput, Request
 from audience_sync.history.explain.status import DeliveryState, delivery_status

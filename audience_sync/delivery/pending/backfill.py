@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
+from audience_sync.delivery.state.pending_rule import PendingRule
 from audience_sync.model import PropertyKind
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.workspace import quote_literal
@@ -40,33 +40,27 @@ class Backfill:
         return replace(self, rows=f"from ({self.rows}) anti join {table} using (user_id)")
 
 
-def needs_backfill(subscription: Subscription, cursor: DeliveryCursor) -> bool:
-    return subscription.backfill and subscription.since_run > cursor.low_watermark
-
-
 def backfill_queries(
-    chains: Mapping[str, Chain], sent_through: str, needing_backfill: Sequence[Subscription], condition: str = "true"
+    chains: Mapping[str, Chain], reached: str, rules: Sequence[PendingRule], condition: str = "true"
 ) -> list[Backfill]:
     """Build one backfill a snapshot chain, the largest first.
 
-    ``sent_through``: SQL for the run up to which a user has been sent everything. ``condition`` selects users.
+    ``reached``: SQL for the run up to which a user has been sent everything. ``condition`` selects users.
     """
-    found: dict[Chain, list[Subscription]] = {}
-    for each in needing_backfill:
-        found.setdefault(chains[each.key], []).append(each)
+    found: dict[Chain, list[PendingRule]] = {}
+    for each in rules:
+        found.setdefault(chains[each.subscription.key], []).append(each)
     return [
         Backfill(
             f"from ({current_rows_query(chain)}) where {condition}",
-            {each.key: _value_and_run(chain, each, sent_through) for each in members},
+            {each.subscription.key: _value_and_run(chain, each, reached) for each in members},
         )
-        for chain, members in sorted(
-            found.items(), key=lambda pair: -pair[0].user_count
-        )  # the greatest is joined first
+        for chain, members in sorted(found.items(), key=lambda pair: -pair[0].user_count)  # the largest is joined first
     ]
 
 
-def _value_and_run(chain: Chain, subscription: Subscription, sent_through: str) -> tuple[str, str]:
-    """Return SQL for the value and its run. A value that a resync sends again gets the run of the resync."""
-    value = "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(subscription.key)
-    run = "run_id" if subscription.sent_through is None else f"greatest(run_id, {subscription.since_run})"
-    return value, f"case when {subscription.since_run} > {sent_through} and {value} is not null then {run} end"
+def _value_and_run(chain: Chain, rule: PendingRule, reached: str) -> tuple[str, str]:
+    """Return SQL for the value and for its run, which is NULL if the value is not pending."""
+    value = "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(rule.subscription.key)
+    is_pending = f"{rule.sends_current_sql(reached)} and {value} is not null"
+    return value, f"case when {is_pending} then {rule.run_of_current_sql('run_id')} end"

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audience_sync.delivery.pending.backfill import Backfill, backfill_queries, needs_backfill
+from audience_sync.delivery.pending.backfill import Backfill, backfill_queries
 from audience_sync.delivery.pending.merge import merge_per_user
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
+from audience_sync.delivery.state.pending_rule import (
+    MAX_RUN,
+    PendingRule,
+    is_pending_sql,
+    pending_rules,
+    rules_table_sql,
+)
 from audience_sync.delivery.state.ranges import delivered_run_sql
 from audience_sync.model import ALIAS_KEY
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.workspace import Workspace, quote_literal
-
-#: Greater than any run.
-MAX_RUN = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +60,21 @@ def pending_calls(
     ``only_sent`` leaves out users whom the cursor has not reached. ``withheld_table`` names a table to create, with the
     values that suppressed users are not sent.
     """
-    items, sent_through = workspace.name("items"), delivered_run_sql(cursor.ranges, cursor.position)
-    reached = f"{sent_through} > {cursor.position}" if only_sent else "true"
-    walked = [each for each in subscriptions if needs_backfill(each, cursor)]
-    backfills = backfill_queries(inputs.chains, sent_through, walked, reached)
-    log = _logged_changes(inputs, cursor, subscriptions)
+    items, reached = workspace.name("items"), delivered_run_sql(cursor.ranges, cursor.position)
+    condition = f"{reached} > {cursor.position}" if only_sent else "true"
+    rules = pending_rules(cursor, subscriptions)
+    sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
+    backfills = backfill_queries(inputs.chains, reached, sending_current, condition)
+    log = _logged_changes(inputs, rules, reached)
     touched = [f"select user_id from ({log})", *(backfill.users for backfill in backfills)]
     known = [
         log,
         _refused_values(inputs, subscriptions, touched, retry_refused),
         *_withheld_values(inputs, subscriptions),
     ]
-    workspace.run(f"create table {items} as select * from ({_newest_per_key(known)}) where {reached}")
+    workspace.run(f"create table {items} as select * from ({_newest_per_key(known)}) where {condition}")
     unmerged_backfills = _remove_merged_ids(workspace, items, backfills, inputs)
-    _set_resync_runs(workspace, items, cursor, subscriptions)
+    _set_resync_runs(workspace, items, sending_current, reached)
     backfills = _insert_backfilled_values(workspace, items, unmerged_backfills, inputs, companions)
     _remove_suppressed(workspace, items, inputs, withheld_table)
     _add_companions(workspace, items, inputs, subscriptions, companions)
@@ -78,41 +83,22 @@ def pending_calls(
     return calls
 
 
-def _logged_changes(inputs: DeliveryInputs, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> str:
+def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached: str) -> str:
     """Return a query for the changes after the run up to which each user has been sent everything.
 
     For a property in backfill, only changes after the first attempt count. A user who left after it may have been sent
     ``true`` in a call whose answer was lost.
     """
-    sent_through = delivered_run_sql(cursor.ranges, cursor.position)
-    floors = ", ".join(
-        f"({quote_literal(each.key)}, {each.since_run}, {str(each.catches_up(cursor)).lower()}, {_floor(cursor, each)})"
-        for each in subscriptions
-    )
-    if not floors:
-        return f"select user_id, key, value, run_id from {inputs.log} where false"
-    return (
-        f"select user_id, key, value, run_id from {inputs.log} "
-        f"join (values {floors}) s(key, since_run, catches_up, floor) using (key) "
-        f"where run_id > case when catches_up and since_run > {sent_through} then floor "
-        f"else greatest({sent_through}, since_run) end"
-    )
+    columns = f"select user_id, key, value, run_id from {inputs.log}"
+    if not rules:
+        return f"{columns} where false"
+    return f"{columns} join {rules_table_sql(rules)} using (key) where {is_pending_sql(reached)}"
 
 
 def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> int:
     """Return the run after which the log is needed: no earlier change can be pending. MAX_RUN if none is needed."""
-    return min((_log_needed_after(cursor, each) for each in subscriptions), default=MAX_RUN)
-
-
-def _log_needed_after(cursor: DeliveryCursor, subscription: Subscription) -> int:
-    if subscription.catches_up(cursor):
-        return _floor(cursor, subscription)
-    return max(cursor.low_watermark, subscription.since_run)
-
-
-def _floor(cursor: DeliveryCursor, subscription: Subscription) -> int:
-    known = [run for run in (cursor.attempted_run, subscription.sent_through) if run is not None]
-    return min(known, default=MAX_RUN)
+    floors = (each.floor(cursor.low_watermark) for each in pending_rules(cursor, subscriptions))
+    return min(floors, default=MAX_RUN)
 
 
 def _refused_values(
@@ -193,17 +179,13 @@ def _remove_suppressed(workspace: Workspace, items: str, inputs: DeliveryInputs,
     workspace.run(f"delete from {items} where user_id in (select user_id from {inputs.suppressed})")
 
 
-def _set_resync_runs(
-    workspace: Workspace, items: str, cursor: DeliveryCursor, subscriptions: Sequence[Subscription]
-) -> None:
-    """Give values that a resync sends again the run of the resync, so that their message ids are new."""
-    sent_through = delivered_run_sql(cursor.ranges, cursor.position)
-    for each in subscriptions:
-        if each.sent_through is not None and needs_backfill(each, cursor):
+def _set_resync_runs(workspace: Workspace, items: str, rules: Sequence[PendingRule], reached: str) -> None:
+    """Give the changes that a resync sends again their new run."""
+    for rule in rules:
+        if (run := rule.run_of_current_sql("run_id")) != "run_id":
             workspace.run(
-                f"update {items} set run_id = {each.since_run} "
-                f"where key = {quote_literal(each.key)} and run_id < {each.since_run} "
-                f"and {each.since_run} > {sent_through}"
+                f"update {items} set run_id = {run} where key = {quote_literal(rule.subscription.key)} "
+                f"and {run} > run_id and {rule.sends_current_sql(reached)}"
             )
 
 

@@ -25,11 +25,6 @@ class Subscription:
     sent_through: int | None = None
     ended_run: int | None = None
 
-    def catches_up(self, cursor: DeliveryCursor) -> bool:
-        """Return whether changes before ``since_run`` are pending for users that the cursor has not reached."""
-        again = self.backfill or self.sent_through is not None
-        return again and self.since_run > cursor.low_watermark
-
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCursor:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
+from audience_sync.delivery.state.pending_rule import PendingRule
 
 
 def subscribe(state: DestinationState, wanted: Mapping[str, bool], run: int) -> DestinationState:
@@ -50,7 +51,9 @@ def keep_retired(state: DestinationState, closed: Collection[str], run: int) -> 
     for key in closed & after.keys():
         each, cursor = after[key], state.seeds.get(key)
         if cursor is not None:
-            after[key] = Subscription(key, run, backfill=False, sent_through=_sent_since(each, cursor))
+            after[key] = Subscription(
+                key, run, backfill=False, sent_through=PendingRule(each, cursor.attempted_run).first_attempt
+            )
         elif each.ended_run is not None and (each.sent_through is not None or not each.backfill):
             after[key] = _resume_subscription(each, run)
     return replace(
@@ -61,7 +64,8 @@ def keep_retired(state: DestinationState, closed: Collection[str], run: int) -> 
 
 
 def _is_unsent(subscription: Subscription, cursor: DeliveryCursor) -> bool:
-    return subscription.catches_up(cursor) and subscription.sent_through is None and cursor.attempted_run is None
+    rule = PendingRule(subscription, cursor.attempted_run)
+    return rule.catches_up(cursor.low_watermark) and rule.first_attempt is None
 
 
 def undo_baseline(state: DestinationState, keys: Collection[str], run: int) -> DestinationState:
@@ -79,17 +83,12 @@ def _end_subscription(subscription: Subscription, cursor: DeliveryCursor, run: i
 
     Before its backfill is complete, a user who left may have been sent ``true``, but only if a call was attempted.
     """
-    if subscription.catches_up(cursor):
-        return replace(subscription, ended_run=run, sent_through=_sent_since(subscription, cursor))
+    rule = PendingRule(subscription, cursor.attempted_run)
+    if rule.catches_up(cursor.low_watermark):
+        return replace(subscription, ended_run=run, sent_through=rule.first_attempt)
     return replace(
         subscription, ended_run=run, backfill=False, sent_through=max(cursor.low_watermark, subscription.since_run)
     )
-
-
-def _sent_since(subscription: Subscription, cursor: DeliveryCursor) -> int | None:
-    """Return the run from which an incomplete backfill may have sent calls; None if it sent none."""
-    known = [each for each in (subscription.sent_through, cursor.attempted_run) if each is not None]
-    return min(known, default=None)
 
 
 def _resume_subscription(ended: Subscription, run: int) -> Subscription:

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, null, select, text
 
-from audience_sync.delivery.pending.pending import MAX_RUN
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, read_destination_states
+from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_subscription_history
 from audience_sync.history.explain.alias import CurrentId, current_id
 from audience_sync.history.explain.provenance import Provenance, snapshots_of

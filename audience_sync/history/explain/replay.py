@@ -1,8 +1,7 @@
 """Reconstruct the calls and pending values of one user from the stored requests.
 
 Calls are not stored, but requests are, with their range of users. The values that a request carried for a user follow
-from the changes until its run, the earlier requests, and the subscription at the time. It is the rule of
-``delivery/pending/pending.py``, for one user.
+from the changes until its run, the earlier requests, and the subscription at the time, by ``PendingRule``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from audience_sync.delivery.pending.pending import MAX_RUN
+from audience_sync.delivery.state.pending_rule import PendingRule
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.value_history import ValueChange, ValueHistory
 
@@ -264,12 +263,8 @@ def pending_version(
     known = versions.until(run)
     if known is None:
         return None
-    subscription = version.subscription
-    behind = subscription.since_run > reached and (subscription.backfill or subscription.sent_through is not None)
-    floors = [each for each in (attempted_run, subscription.sent_through) if each is not None]
-    floor = min(floors, default=MAX_RUN) if behind else max(reached, subscription.since_run)
-    everyone = behind and subscription.backfill
-    if not (known.changes and known.latest.run > floor) and not (everyone and known.is_present):
+    rule, latest = PendingRule(version.subscription, attempted_run), known.latest
+    has_changed = known.changes and latest.run > rule.floor(reached)
+    if not has_changed and not (rule.sends_current(reached) and known.is_present):
         return None
-    again = everyone and subscription.sent_through is not None
-    return ValueChange(max(known.latest.run, subscription.since_run) if again else known.latest.run, known.latest.value)
+    return ValueChange(rule.run_of_current(latest.run) if rule.sends_current(reached) else latest.run, latest.value)

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from audience_sync.config.models import AudienceConfig, Settings
-from audience_sync.delivery.pending.pending import MAX_RUN, DeliveryInputs, log_floor, pending_calls
+from audience_sync.delivery.pending.pending import DeliveryInputs, log_floor, pending_calls
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
+from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.destinations.base import Destination
 from audience_sync.model import InitialSync
 from audience_sync.store.tables import changes, destinations, properties

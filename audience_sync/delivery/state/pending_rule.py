@@ -1,0 +1,82 @@
+"""Decide which changes are pending: in Python for one user (`explain`), in SQL for all users (delivery)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
+from audience_sync.workspace import quote_literal
+
+#: Greater than any run.
+MAX_RUN = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRule:
+    """The rule of one subscription at one cursor, of which it needs the ``attempted_run``.
+
+    ``reached`` is the run up to which a user has been sent everything. For a cursor's lowest one (``low_watermark``) an
+    answer is true if it is true for any of its users. The SQL forms take SQL expressions.
+    """
+
+    subscription: Subscription
+    attempted_run: int | None
+
+    @property
+    def first_attempt(self) -> int | None:
+        """The first run that may have sent a call: a user who left after it may have been sent ``true``."""
+        attempts = [run for run in (self.attempted_run, self.subscription.sent_through) if run is not None]
+        return min(attempts, default=None)
+
+    def catches_up(self, reached: int) -> bool:
+        """Return whether changes before the subscription's first run (``since_run``) are pending too."""
+        return self.may_catch_up and self.subscription.since_run > reached
+
+    @property
+    def may_catch_up(self) -> bool:
+        return self.subscription.backfill or self.subscription.sent_through is not None
+
+    def floor(self, reached: int) -> int:
+        """Return the run after which changes are pending. ``is_pending_sql`` is its form in SQL."""
+        return self.lowest_floor if self.catches_up(reached) else max(reached, self.subscription.since_run)
+
+    @property
+    def lowest_floor(self) -> int:
+        return MAX_RUN if self.first_attempt is None else self.first_attempt
+
+    def sends_current(self, reached: int) -> bool:
+        """Return whether the current value is pending without a change, in a backfill or a resync."""
+        return self.subscription.backfill and self.subscription.since_run > reached
+
+    def sends_current_sql(self, reached: str) -> str:
+        return f"{self.subscription.since_run} > {reached}" if self.subscription.backfill else "false"
+
+    def run_of_current(self, run: int) -> int:
+        """Return the run that a current value is sent with. A resync renews it, so that the message id is new."""
+        return run if self.subscription.sent_through is None else max(run, self.subscription.since_run)
+
+    def run_of_current_sql(self, run: str) -> str:
+        return run if self.subscription.sent_through is None else f"greatest({run}, {self.subscription.since_run})"
+
+
+def pending_rules(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> list[PendingRule]:
+    return [PendingRule(each, cursor.attempted_run) for each in subscriptions]
+
+
+def rules_table_sql(rules: Sequence[PendingRule]) -> str:
+    """Return a table of rules (at least one), so that one query finds the pending changes of all subscriptions."""
+    rows = ", ".join(
+        f"({quote_literal(each.subscription.key)}, {each.subscription.since_run}, "
+        f"{str(each.may_catch_up).lower()}, {each.lowest_floor})"
+        for each in rules
+    )
+    return f"(values {rows}) rules(key, since_run, may_catch_up, lowest_floor)"
+
+
+def is_pending_sql(reached: str) -> str:
+    """Return a condition on the ``run_id`` of a change, joined with ``rules_table_sql`` by key."""
+    return (
+        f"run_id > case when may_catch_up and since_run > {reached} then lowest_floor "
+        f"else greatest({reached}, since_run) end"
+    )

@@ -60,16 +60,16 @@ def _written(settings: Settings) -> Iterator[FileUse]:
     for name, options in settings.destinations.items():
         for option in options.written_files:
             if path := getattr(options, option):
-                yield FileUse(f"destinations.{name}.{option}", str(path), True)
+                yield FileUse(option=f"destinations.{name}.{option}", path=str(path), is_written=True)
     if settings.metrics.file is not None:
-        yield FileUse("metrics.file", settings.metrics.file, True)
+        yield FileUse(option="metrics.file", path=settings.metrics.file, is_written=True)
 
 
 def _read(settings: Settings, config: str) -> Iterator[FileUse]:
-    yield FileUse("the config", config)
-    yield from (FileUse("${file:...} in the config", path) for path in settings.files_read)
+    yield FileUse(option="the config", path=config)
+    yield from (FileUse(option="${file:...} in the config", path=path) for path in settings.files_read)
     if settings.ca_file is not None:
-        yield FileUse("ca_file", settings.ca_file)
+        yield FileUse(option="ca_file", path=settings.ca_file)
     for name, source in settings.sources.items():
         yield from database_uses(f"sources.{name}.database", source.database or "", is_written=False)
     for name, options in settings.destinations.items():
@@ -77,13 +77,13 @@ def _read(settings: Settings, config: str) -> Iterator[FileUse]:
             (option, value) for option, value in options if option.endswith("_file") and isinstance(value, str | Path)
         ]
         yield from (
-            FileUse(f"destinations.{name}.{option}", str(value))
+            FileUse(option=f"destinations.{name}.{option}", path=str(value))
             for option, value in own
             if option not in options.written_files and value != settings.ca_file  # which every destination has
         )
     for option, folder, word in _local_names(settings):
         with suppress(OSError):  # reading reports a folder that can't be listed
-            yield from (FileUse(option, str(path)) for path in folder.paths(word))
+            yield from (FileUse(option=option, path=str(path)) for path in folder.paths(word))
 
 
 def _entries_that_would_read(settings: Settings, path: str) -> Iterator[FileUse]:
@@ -92,7 +92,7 @@ def _entries_that_would_read(settings: Settings, path: str) -> Iterator[FileUse]
         return
     for option, folder, word in _local_names(settings):
         if folder.would_match(word, path):
-            yield FileUse(option, path)
+            yield FileUse(option=option, path=path)
 
 
 def _local_names(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:

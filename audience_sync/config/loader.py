@@ -54,7 +54,7 @@ def load(
         raise ConfigError([Problem("", message)]) from None
     tree, repeated = text.read(path)
     tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)
-    resolver = Resolver(variables, folder)
+    resolver = Resolver(variables=variables, folder=folder)
     tree = resolver.resolve(tree)
     reserved = _reserved_keys(tree, profile_fields or {})
     file, invalid = _validate(tree, destination_types)
@@ -82,7 +82,7 @@ def load_store(path: Path, *, environment: str | None, variables: Mapping[str, s
     folder = Path(os.path.abspath(path)).parent
     tree, found = text.read(path)
     tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)
-    resolver = Resolver(variables, folder)
+    resolver = Resolver(variables=variables, folder=folder)
     mine = resolver.resolve({part: tree[part] for part in StoreConfig.model_fields if tree.get(part) is not None})
     settings, invalid = validate(StoreSettings, mine)
     wrong = [] if resolver.problems else checks.store_problems(mine)
@@ -96,7 +96,7 @@ def load_store(path: Path, *, environment: str | None, variables: Mapping[str, s
 
 def read_store_url(text: str, folder: Path, variables: Mapping[str, str]) -> str:
     """The URL of another store, written as in the config. Raises ConfigError."""
-    resolver = Resolver(variables, folder)
+    resolver = Resolver(variables=variables, folder=folder)
     tree = resolver.resolve({"store": text})
     if found := resolver.problems or list(checks.store_problems(tree)):
         raise config_error(found, collect_secrets(resolver.values))

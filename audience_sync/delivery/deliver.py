@@ -174,7 +174,7 @@ def _send_batches(
     workspace: Workspace, context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor, stats: DeliveryStats
 ) -> tuple[DeliveryCursor, StallTimer]:
     options = job.destination.options
-    progress = StallTimer(options.give_up_after.total_seconds())
+    progress = StallTimer(give_up_after=options.give_up_after.total_seconds())
     context.begin(progress)
     pace = AdaptiveRateLimiter(options.rate_limit, wait=progress.stopped.wait)
     user_rate = UserRate(job.rate, wait=progress.stopped.wait)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol
@@ -68,6 +68,7 @@ class Answer:
 
     status: int | None
     body: bytes = b""
+    _: KW_ONLY
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     error: str = ""
     is_cut: bool = False
@@ -84,6 +85,7 @@ class Judgement:
 
     meaning: Meaning
     reason: str = ""
+    _: KW_ONLY
     status: int | None = None
     retry_after: float | None = None
     refused: Mapping[int, str] = field(default_factory=dict)

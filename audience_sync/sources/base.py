@@ -39,7 +39,7 @@ class Expectations:
     columns: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRequest:
     """A request for a snapshot: one of ``file`` or ``query``, and the names of the columns.
 

@@ -18,9 +18,9 @@ from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
 
 DELIVERED = Judgement(Meaning.DELIVERED, status=200)
-BROKEN = Judgement(Meaning.RETRY, "HTTP 503", 503)
-WRONG_KEY = Judgement(Meaning.STOP, "HTTP 401: the key is not accepted", 401)
-NO = Judgement(Meaning.REFUSED, "HTTP 400: bad call", 400)
+BROKEN = Judgement(Meaning.RETRY, "HTTP 503", status=503)
+WRONG_KEY = Judgement(Meaning.STOP, "HTTP 401: the key is not accepted", status=401)
+NO = Judgement(Meaning.REFUSED, "HTTP 400: bad call", status=400)
 
 #: What to answer to the user ids of one request.
 Answers = Callable[[list[str]], Judgement]
@@ -147,6 +147,6 @@ def a_sender(
     limits: Limits | None = None,
 ) -> tuple[BatchSender, StallTimer, Clock]:
     clock = Clock()
-    progress = StallTimer(give_up_after, clock, Stopped(clock))
+    progress = StallTimer(give_up_after=give_up_after, clock=clock, stopped=Stopped(clock))
     pace = AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait)
     return BatchSender(destination.open(), pace, progress, confirm, retry_delay=pause, limits=limits), progress, clock

@@ -53,7 +53,7 @@ class House:
         self._run = add_run(store, 1)
         add_properties(store)
         with lease.transaction() as connection:
-            told = DestinationState("connect", subscriptions={"vip": Subscription("vip", 1)})
+            told = DestinationState(name="connect", subscriptions={"vip": Subscription(key="vip", since_run=1)})
             save_destination_state(connection, told, IDS, {"type": "scripted", "created_at": NOW})
 
     @property

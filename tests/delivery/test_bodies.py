@@ -20,8 +20,8 @@ from audience_sync.model import IdentifyCall
 
 from .doubles import BROKEN, DELIVERED, Answers, Clock, ScriptedDestination, Stopped, a_call, in_turn
 
-TOO_LARGE = Judgement(Meaning.REFUSED, "HTTP 413", 413)
-BAD_GATEWAY = Judgement(Meaning.RETRY, "HTTP 502", 502)
+TOO_LARGE = Judgement(Meaning.REFUSED, "HTTP 413", status=413)
+BAD_GATEWAY = Judgement(Meaning.RETRY, "HTTP 502", status=502)
 
 
 def count(bodies: BodyLimit, sizes: Sequence[int]) -> int | None:
@@ -123,7 +123,7 @@ def over(most: int, judgement: Judgement) -> Answers:
 def sent(destination: ScriptedDestination, *batches: int) -> tuple[list[BatchResult], Clock]:
     """Batches of so many calls, one after the other, by one sender."""
     clock = Clock()
-    progress = StallTimer(300.0, clock, Stopped(clock))
+    progress = StallTimer(give_up_after=300.0, clock=clock, stopped=Stopped(clock))
     pace = AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait)
     sender = BatchSender(destination.open(), pace, progress, lambda: None, retry_delay=lambda attempt: 1.0)
     outcomes = []
@@ -189,7 +189,7 @@ class Limited(ScriptedDestination):
 
 def sent_large(destination: ScriptedDestination, *batches: Sequence[str]) -> tuple[list[BatchResult], Clock]:
     clock = Clock()
-    progress = StallTimer(60.0, clock, Stopped(clock))
+    progress = StallTimer(give_up_after=60.0, clock=clock, stopped=Stopped(clock))
     sender = BatchSender(
         destination.open(),
         AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait),

@@ -39,7 +39,7 @@ def test_when_all_is_answered_the_position_is_the_run(house: House) -> None:
     tally = house.deliver(in_batches_of(3), FOUR)
     assert counts(tally) == (4, 4, 0, 0)
     assert (tally.complete, tally.error, tally.requests) == (True, "", 2)
-    assert house.feed == DeliveryCursor(1, position=1)
+    assert house.feed == DeliveryCursor(id=1, position=1)
 
 
 def test_every_request_leaves_one_row(house: House) -> None:
@@ -52,27 +52,27 @@ def test_nothing_owed_moves_the_position_without_a_request(house: House) -> None
     tally = house.deliver(destination, [])
     assert counts(tally) == (0, 0, 0, 0)
     assert tally.complete
-    assert (house.feed, destination.received) == (DeliveryCursor(1, position=1), [])
+    assert (house.feed, destination.received) == (DeliveryCursor(id=1, position=1), [])
 
 
 def test_refused_calls_do_not_keep_the_position(house: House) -> None:
     tally = house.deliver(in_batches_of(2, refusing("bob", "cem")), FOUR)
     assert counts(tally) == (4, 2, 2, 0)
     assert tally.complete
-    assert house.feed == DeliveryCursor(1, position=1)
+    assert house.feed == DeliveryCursor(id=1, position=1)
 
 
 def test_a_stop_keeps_who_was_told_and_leaves_the_rest_owed(house: House) -> None:
     tally = house.deliver(in_batches_of(1, in_turn(DELIVERED, NO, WRONG_KEY)), FOUR)
     assert counts(tally) == (4, 1, 1, 2)
     assert (tally.complete, tally.error) == (False, "HTTP 401: the key is not accepted")
-    assert house.feed == DeliveryCursor(1, position=0, attempted_run=1, ranges=(Range("", "bob", 1),))
+    assert house.feed == DeliveryCursor(id=1, position=0, attempted_run=1, ranges=(Range("", "bob", 1),))
 
 
 def test_a_batch_answered_in_part_leaves_all_of_it_owed(house: House) -> None:
     tally = house.deliver(in_batches_of(4, in_turn(NO, DELIVERED, NO, NO, WRONG_KEY)), FOUR)
     assert counts(tally) == (4, 0, 0, 4)
-    assert house.feed == DeliveryCursor(1, position=0, attempted_run=1)
+    assert house.feed == DeliveryCursor(id=1, position=0, attempted_run=1)
     assert (house.requests(), house.refusals()) == ([], [])
 
 
@@ -83,7 +83,7 @@ def test_the_next_run_completes_what_a_stop_has_left(house: House) -> None:
     tally = house.deliver(destination, ["cem", "dan"])
     assert (counts(tally), tally.complete) == ((2, 2, 0, 0), True)
     assert destination.received == [["cem"], ["dan"]]
-    assert house.feed == DeliveryCursor(1, position=2)
+    assert house.feed == DeliveryCursor(id=1, position=2)
 
 
 def test_since_when_calls_went_unanswered_is_kept_from_the_first_attempt(house: House) -> None:
@@ -124,7 +124,7 @@ def test_every_transport_is_closed(house: House) -> None:
 
 
 def test_retries_are_counted_apart_from_requests(house: House) -> None:
-    busy = Judgement(Meaning.RETRY, "HTTP 503", 503, retry_after=0.0)
+    busy = Judgement(Meaning.RETRY, "HTTP 503", status=503, retry_after=0.0)
     tally = house.deliver(in_batches_of(2, in_turn(busy, busy)), FOUR)
     assert (tally.requests, tally.retries, tally.delivered) == (4, 2, 4)
 
@@ -147,7 +147,7 @@ def test_the_position_never_runs_ahead_of_an_answer(house: House) -> None:
 
     tally = house.deliver(in_batches_of(1, last_for_ann, concurrency=4), FOUR, watch=watch)
     assert seen == [(Range("ann", "dan", 1),)]
-    assert (tally.delivered, house.feed) == (4, DeliveryCursor(1, position=1))
+    assert (tally.delivered, house.feed) == (4, DeliveryCursor(id=1, position=1))
 
 
 def test_answers_that_come_close_together_are_recorded_in_one_transaction(house: House) -> None:
@@ -253,7 +253,7 @@ def test_a_lease_lost_in_a_sender_ends_the_delivery(house: House) -> None:
     with pytest.raises(LeaseLostError):
         house.deliver(destination, FOUR, lease=LostAtRequest(house.lease))
     assert destination.received == [["ann"]]
-    assert house.feed == DeliveryCursor(1, position=0, attempted_run=1, ranges=(Range("", "ann", 1),))
+    assert house.feed == DeliveryCursor(id=1, position=0, attempted_run=1, ranges=(Range("", "ann", 1),))
     assert destination.closed == 1
 
 
@@ -318,7 +318,7 @@ def test_after_an_interruption_no_other_delivery_begins(house: House) -> None:
 
 
 def seeding(connection: Connection, house: House, *ranges: Range) -> DeliveryCursor:
-    feed = save_cursor(connection, 1, DeliveryCursor(None, 0, seeding="vip"), IDS["vip"])
+    feed = save_cursor(connection, 1, DeliveryCursor(id=None, position=0, seeding="vip"), IDS["vip"])
     return save_ranges(connection, feed, ranges)
 
 
@@ -356,5 +356,5 @@ def test_when_a_seed_is_complete_the_main_feed_carries_the_audience_on(house: Ho
     )
     assert deliver(house.workspace, house.context(), work).complete
     assert house.ledger.seeds == {}
-    assert house.ledger.active() == [Subscription("vip", since_run=2, backfill=False)]
-    assert house.feed == DeliveryCursor(1, position=0)
+    assert house.ledger.active() == [Subscription(key="vip", since_run=2, backfill=False)]
+    assert house.feed == DeliveryCursor(id=1, position=0)

@@ -104,9 +104,9 @@ def store(workspace: Workspace) -> Store:
     return Store(workspace)
 
 
-NEW = DeliveryCursor(1, position=0)
-VIP_SINCE_1 = Subscription("vip", since_run=1)
-NAME_SINCE_1 = Subscription("name", since_run=1)
+NEW = DeliveryCursor(id=1, position=0)
+VIP_SINCE_1 = Subscription(key="vip", since_run=1)
+NAME_SINCE_1 = Subscription(key="name", since_run=1)
 
 
 # First everyone, then only changes.
@@ -119,7 +119,7 @@ def test_at_the_first_creation_every_member_is_told_true(store: Store) -> None:
 
 def test_at_the_first_creation_every_value_is_told_and_a_missing_one_is_not(store: Store) -> None:
     store.traits("name", "age", ann=(1, ['"Ann"', "42"]), bob=(1, ['"Bob"', None]))
-    assert store.owed(NEW, NAME_SINCE_1, Subscription("age", 1)) == {
+    assert store.owed(NEW, NAME_SINCE_1, Subscription(key="age", since_run=1)) == {
         "ann": {"name": "Ann", "age": 42},
         "bob": {"name": "Bob"},
     }
@@ -127,13 +127,13 @@ def test_at_the_first_creation_every_value_is_told_and_a_missing_one_is_not(stor
 
 def test_after_everyone_was_told_nothing_is_owed(store: Store) -> None:
     store.members("vip", ann=1, bob=1)
-    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1) == {}
+    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1) == {}
 
 
 def test_afterwards_only_changes_are_told(store: Store) -> None:
     store.members("vip", ann=1, cem=2)
     log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 2)]
-    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, log=log) == {
+    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log) == {
         "bob": {"vip": False},
         "cem": {"vip": True},
     }
@@ -142,14 +142,14 @@ def test_afterwards_only_changes_are_told(store: Store) -> None:
 def test_a_change_that_was_told_is_not_told_again(store: Store) -> None:
     store.members("vip", ann=1, cem=2)
     log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 2)]
-    assert store.owed(DeliveryCursor(1, position=2), VIP_SINCE_1, log=log) == {}
+    assert store.owed(DeliveryCursor(id=1, position=2), VIP_SINCE_1, log=log) == {}
 
 
 def test_all_properties_of_a_user_travel_in_one_call(store: Store) -> None:
     store.members("vip", ann=1)
     store.members("buyers", ann=1)
     store.traits("name", ann=(1, ['"Ann"']))
-    assert store.owed(NEW, VIP_SINCE_1, Subscription("buyers", 1), NAME_SINCE_1) == {
+    assert store.owed(NEW, VIP_SINCE_1, Subscription(key="buyers", since_run=1), NAME_SINCE_1) == {
         "ann": {"vip": True, "buyers": True, "name": "Ann"}
     }
 
@@ -160,7 +160,7 @@ def test_any_number_of_properties_travel_in_one_call_in_alphabetical_order(store
     for number, key in enumerate(keys):
         store.members(key, **{"ann" if number % 2 == 0 else "zoe": 1})
     log: list[Change] = [("ann", key, "false", 2) for key in keys[1::2]]
-    table = store.table(NEW, *(Subscription(key, since_run=1, sent_through=0) for key in keys), log=log)
+    table = store.table(NEW, *(Subscription(key=key, since_run=1, sent_through=0) for key in keys), log=log)
     told = dict(store.workspace.all(f"select user_id, traits from {table}"))
     assert told == {
         "ann": json.dumps({key: number % 2 == 0 for number, key in enumerate(keys)}, separators=(",", ":")),
@@ -172,9 +172,9 @@ def test_a_new_audience_and_a_change_of_an_old_one_travel_together(store: Store)
     store.members("vip")
     store.members("buyers", ann=2)
     told = store.owed(
-        DeliveryCursor(1, position=1),
+        DeliveryCursor(id=1, position=1),
         VIP_SINCE_1,
-        Subscription("buyers", since_run=2),
+        Subscription(key="buyers", since_run=2),
         log=[("ann", "vip", "false", 2)],
     )
     assert told == {"ann": {"vip": False, "buyers": True}}
@@ -182,14 +182,14 @@ def test_a_new_audience_and_a_change_of_an_old_one_travel_together(store: Store)
 
 def test_a_trait_that_disappeared_is_null(store: Store) -> None:
     store.traits("name", bob=(1, ['"Bob"']))
-    assert store.owed(DeliveryCursor(1, position=1), NAME_SINCE_1, log=[("ann", "name", None, 2)]) == {
+    assert store.owed(DeliveryCursor(id=1, position=1), NAME_SINCE_1, log=[("ann", "name", None, 2)]) == {
         "ann": {"name": None}
     }
 
 
 def test_values_keep_their_json_types(store: Store) -> None:
     store.traits("a", "b", "c", "d", ann=(1, ['"007"', "12345678901234567890", "true", '{"x":[1.5]}']))
-    subscriptions = [Subscription(key, 1) for key in "abcd"]
+    subscriptions = [Subscription(key=key, since_run=1) for key in "abcd"]
     assert store.owed(NEW, *subscriptions) == {
         "ann": {"a": "007", "b": 12345678901234567890, "c": True, "d": {"x": [1.5]}}
     }
@@ -201,7 +201,10 @@ def test_values_keep_their_json_types(store: Store) -> None:
 def test_a_destination_added_later_is_told_the_current_members_and_nobody_else(store: Store) -> None:
     store.members("vip", ann=1, cem=3)
     log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 3)]
-    assert store.owed(NEW, Subscription("vip", since_run=5), log=log) == {"ann": {"vip": True}, "cem": {"vip": True}}
+    assert store.owed(NEW, Subscription(key="vip", since_run=5), log=log) == {
+        "ann": {"vip": True},
+        "cem": {"vip": True},
+    }
 
 
 def test_a_property_without_a_subscription_is_not_told(store: Store) -> None:
@@ -212,8 +215,11 @@ def test_a_property_without_a_subscription_is_not_told(store: Store) -> None:
 def test_with_a_baseline_only_later_changes_are_told(store: Store) -> None:
     store.members("vip", ann=1, bob=3)
     log: list[Change] = [("ann", "vip", "true", 2), ("bob", "vip", "true", 3), ("cem", "vip", "false", 3)]
-    baseline = Subscription("vip", since_run=2, backfill=False)
-    assert store.owed(DeliveryCursor(1, position=1), baseline, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
+    baseline = Subscription(key="vip", since_run=2, backfill=False)
+    assert store.owed(DeliveryCursor(id=1, position=1), baseline, log=log) == {
+        "bob": {"vip": True},
+        "cem": {"vip": False},
+    }
 
 
 # Nothing lost, nothing stale.
@@ -222,12 +228,12 @@ def test_with_a_baseline_only_later_changes_are_told(store: Store) -> None:
 def test_of_several_changes_the_newest_is_told(store: Store) -> None:
     store.members("vip")
     log: list[Change] = [("ann", "vip", "false", 2), ("ann", "vip", "true", 3), ("ann", "vip", "false", 4)]
-    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, log=log) == {"ann": {"vip": False}}
+    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log) == {"ann": {"vip": False}}
 
 
 def test_of_a_value_that_changed_before_everyone_was_told_the_newest_is_told(store: Store) -> None:
     store.traits("name", ann=(3, ['"Anna"']), bob=(1, ['"Bob"']))
-    feed = DeliveryCursor(1, position=0, attempted_run=1)
+    feed = DeliveryCursor(id=1, position=0, attempted_run=1)
     assert store.owed(feed, NAME_SINCE_1, log=[("ann", "name", '"Anna"', 3)]) == {
         "ann": {"name": "Anna"},
         "bob": {"name": "Bob"},
@@ -236,7 +242,7 @@ def test_of_a_value_that_changed_before_everyone_was_told_the_newest_is_told(sto
 
 def test_who_left_after_an_attempt_without_an_answer_is_told_false(store: Store) -> None:
     store.members("vip", bob=1)
-    feed = DeliveryCursor(1, position=0, attempted_run=1)
+    feed = DeliveryCursor(id=1, position=0, attempted_run=1)
     assert store.owed(feed, VIP_SINCE_1, log=[("ann", "vip", "false", 2)]) == {
         "ann": {"vip": False},
         "bob": {"vip": True},
@@ -250,7 +256,7 @@ def test_who_left_before_anything_was_attempted_is_told_nothing(store: Store) ->
 
 def test_who_left_before_the_first_attempt_is_told_nothing_by_the_second(store: Store) -> None:
     store.members("vip", bob=1)
-    feed = DeliveryCursor(1, position=0, attempted_run=3)
+    feed = DeliveryCursor(id=1, position=0, attempted_run=3)
     log: list[Change] = [("ann", "vip", "false", 2), ("cem", "vip", "false", 4)]
     assert store.owed(feed, VIP_SINCE_1, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
 
@@ -260,7 +266,7 @@ def test_a_repeat_is_made_of_the_same_versions(store: Store) -> None:
     store.traits("name", ann=(3, ['"Ann"']))
     log: list[Change] = [("ann", "name", '"Ann"', 3)]
     subscriptions = VIP_SINCE_1, NAME_SINCE_1
-    feeds = NEW, DeliveryCursor(1, position=0, attempted_run=3), DeliveryCursor(1, position=0, attempted_run=1)
+    feeds = NEW, DeliveryCursor(id=1, position=0, attempted_run=3), DeliveryCursor(id=1, position=0, attempted_run=1)
     versions = [store.versions(feed, *subscriptions, log=log) for feed in feeds]
     assert versions == [[("ann", "name@3,vip@1", 3)]] * 3
 
@@ -268,7 +274,7 @@ def test_a_repeat_is_made_of_the_same_versions(store: Store) -> None:
 def test_the_text_of_a_call_does_not_depend_on_the_order_of_what_is_told(store: Store) -> None:
     store.members("vip", ann=1)
     store.traits("name", "age", ann=(1, ['"Ann"', "42"]))
-    age = Subscription("age", 1)
+    age = Subscription(key="age", since_run=1)
     texts = [
         store.workspace.all(f"select traits from {store.table(NEW, *order)}")
         for order in [(VIP_SINCE_1, NAME_SINCE_1, age), (age, NAME_SINCE_1, VIP_SINCE_1)]
@@ -284,22 +290,46 @@ def test_the_text_of_a_call_does_not_depend_on_the_order_of_what_is_told(store: 
     [
         pytest.param(NEW, [], MAX_RUN, id="nothing is told"),
         pytest.param(NEW, [VIP_SINCE_1], MAX_RUN, id="everyone is still to be told, nothing was attempted"),
-        pytest.param(DeliveryCursor(1, 0, 4), [VIP_SINCE_1], 4, id="since the first attempt"),
-        pytest.param(DeliveryCursor(1, 7), [VIP_SINCE_1], 7, id="everyone was told"),
-        pytest.param(DeliveryCursor(1, 7, 8, (Range("", "m", 8),)), [VIP_SINCE_1], 7, id="some are further"),
-        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8)], MAX_RUN, id="a new one"),
+        pytest.param(DeliveryCursor(id=1, position=0, attempted_run=4), [VIP_SINCE_1], 4, id="since the first attempt"),
+        pytest.param(DeliveryCursor(id=1, position=7), [VIP_SINCE_1], 7, id="everyone was told"),
         pytest.param(
-            DeliveryCursor(1, 7), [VIP_SINCE_1, Subscription("buyers", 8)], 7, id="a new one beside an old one"
+            DeliveryCursor(id=1, position=7, attempted_run=8, ranges=(Range("", "m", 8),)),
+            [VIP_SINCE_1],
+            7,
+            id="some are further",
         ),
-        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8, sent_through=3)], 3, id="one that came back"),
+        pytest.param(DeliveryCursor(id=1, position=7), [Subscription(key="vip", since_run=8)], MAX_RUN, id="a new one"),
         pytest.param(
-            DeliveryCursor(1, 7), [Subscription("vip", 5, sent_through=3)], 7, id="one that came back and was told"
+            DeliveryCursor(id=1, position=7),
+            [VIP_SINCE_1, Subscription(key="buyers", since_run=8)],
+            7,
+            id="a new one beside an old one",
         ),
-        pytest.param(NEW, [Subscription("vip", 2, backfill=False)], 2, id="a baseline, nothing told yet"),
         pytest.param(
-            DeliveryCursor(1, 0, 4), [Subscription("vip", 2, backfill=False)], 2, id="a baseline, then an attempt"
+            DeliveryCursor(id=1, position=7),
+            [Subscription(key="vip", since_run=8, sent_through=3)],
+            3,
+            id="one that came back",
         ),
-        pytest.param(DeliveryCursor(1, 7), [Subscription("vip", 8, backfill=False)], 8, id="a new baseline"),
+        pytest.param(
+            DeliveryCursor(id=1, position=7),
+            [Subscription(key="vip", since_run=5, sent_through=3)],
+            7,
+            id="one that came back and was told",
+        ),
+        pytest.param(NEW, [Subscription(key="vip", since_run=2, backfill=False)], 2, id="a baseline, nothing told yet"),
+        pytest.param(
+            DeliveryCursor(id=1, position=0, attempted_run=4),
+            [Subscription(key="vip", since_run=2, backfill=False)],
+            2,
+            id="a baseline, then an attempt",
+        ),
+        pytest.param(
+            DeliveryCursor(id=1, position=7),
+            [Subscription(key="vip", since_run=8, backfill=False)],
+            8,
+            id="a new baseline",
+        ),
     ],
 )
 def test_the_log_is_needed_as_far_back_as_something_may_be_owed(
@@ -318,7 +348,7 @@ def interrupted(store: Store) -> Store:
     return store
 
 
-HALF = DeliveryCursor(1, position=3, attempted_run=5, ranges=(Range("", "m", 5),))
+HALF = DeliveryCursor(id=1, position=3, attempted_run=5, ranges=(Range("", "m", 5),))
 
 
 @pytest.mark.parametrize(
@@ -337,20 +367,20 @@ def test_after_an_interruption_each_user_is_told_the_rest(interrupted: Store, ch
 
 
 def test_an_interrupted_first_telling_goes_on_where_it_was(interrupted: Store) -> None:
-    feed = DeliveryCursor(1, position=3, attempted_run=4, ranges=(Range("", "m", 4),))
-    assert interrupted.owed(feed, Subscription("vip", since_run=4)) == {"zoe": {"vip": True}}
+    feed = DeliveryCursor(id=1, position=3, attempted_run=4, ranges=(Range("", "m", 4),))
+    assert interrupted.owed(feed, Subscription(key="vip", since_run=4)) == {"zoe": {"vip": True}}
 
 
 def test_an_interrupted_first_telling_fills_the_gaps_between_answers(store: Store) -> None:
     store.members("vip", ann=4, bob=4, cem=4)
-    feed = DeliveryCursor(1, position=3, attempted_run=4, ranges=(Range("", "ann", 4), Range("bob", "cem", 4)))
-    assert store.owed(feed, Subscription("vip", since_run=4)) == {"bob": {"vip": True}}
+    feed = DeliveryCursor(id=1, position=3, attempted_run=4, ranges=(Range("", "ann", 4), Range("bob", "cem", 4)))
+    assert store.owed(feed, Subscription(key="vip", since_run=4)) == {"bob": {"vip": True}}
 
 
 def test_whom_an_interrupted_telling_has_reached_can_be_kept_up_to_date_alone(interrupted: Store) -> None:
-    feed = DeliveryCursor(1, position=0, attempted_run=4, ranges=(Range("", "m", 4),), seeding="vip")
+    feed = DeliveryCursor(id=1, position=0, attempted_run=4, ranges=(Range("", "m", 4),), seeding="vip")
     log: list[Change] = [("ann", "vip", "false", 5), ("tom", "vip", "false", 5)]
-    told = interrupted.owed(feed, Subscription("vip", since_run=4), log=log, only_sent=True)
+    told = interrupted.owed(feed, Subscription(key="vip", since_run=4), log=log, only_sent=True)
     assert told == {"ann": {"vip": False}}
 
 
@@ -358,12 +388,12 @@ def test_whom_an_interrupted_telling_has_reached_can_be_kept_up_to_date_alone(in
 
 
 def test_refused_values_wait(store: Store) -> None:
-    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)]) == {}
+    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)]) == {}
 
 
 def test_refused_values_travel_again_when_they_are_retried(store: Store) -> None:
     told = store.owed(
-        DeliveryCursor(1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)], retry_refused=True
+        DeliveryCursor(id=1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)], retry_refused=True
     )
     assert told == {"ann": {"vip": True}}
 
@@ -371,7 +401,7 @@ def test_refused_values_travel_again_when_they_are_retried(store: Store) -> None
 def test_refused_values_travel_again_when_the_user_changes(store: Store) -> None:
     refused: list[Change] = [("ann", "vip", "true", 1), ("bob", "vip", "true", 1)]
     log: list[Change] = [("ann", "name", '"Ann"', 2)]
-    assert store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, NAME_SINCE_1, log=log, refused=refused) == {
+    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, NAME_SINCE_1, log=log, refused=refused) == {
         "ann": {"vip": True, "name": "Ann"}
     }
 
@@ -379,9 +409,9 @@ def test_refused_values_travel_again_when_the_user_changes(store: Store) -> None
 def test_refused_values_travel_again_when_the_user_enters_a_new_audience(store: Store) -> None:
     store.members("buyers", ann=2)
     told = store.owed(
-        DeliveryCursor(1, position=1),
+        DeliveryCursor(id=1, position=1),
         VIP_SINCE_1,
-        Subscription("buyers", since_run=2),
+        Subscription(key="buyers", since_run=2),
         refused=[("ann", "vip", "true", 1)],
     )
     assert told == {"ann": {"vip": True, "buyers": True}}
@@ -391,7 +421,7 @@ def test_refused_values_travel_again_when_the_user_enters_a_new_audience(store: 
 def test_refused_values_travel_with_the_newest(store: Store, retry: bool) -> None:
     refused: list[Change] = [("ann", "vip", "true", 1)]
     log: list[Change] = [("ann", "vip", "false", 2)]
-    told = store.owed(DeliveryCursor(1, position=1), VIP_SINCE_1, log=log, refused=refused, retry_refused=retry)
+    told = store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log, refused=refused, retry_refused=retry)
     assert told == {"ann": {"vip": False}}
 
 
@@ -399,7 +429,7 @@ def test_refused_values_travel_with_the_newest(store: Store, retry: bool) -> Non
 def test_refused_values_of_a_property_that_is_not_told_wait(store: Store, retry: bool) -> None:
     refused: list[Change] = [("ann", "vip", "true", 1)]
     log: list[Change] = [("ann", "name", '"Ann"', 2)]
-    told = store.owed(DeliveryCursor(1, position=1), NAME_SINCE_1, log=log, refused=refused, retry_refused=retry)
+    told = store.owed(DeliveryCursor(id=1, position=1), NAME_SINCE_1, log=log, refused=refused, retry_refused=retry)
     assert told == {"ann": {"name": "Ann"}}
 
 
@@ -423,7 +453,11 @@ def devices(store: Store) -> Store:
     return store
 
 
-DEVICE_TRAITS = Subscription("device_token", 1), Subscription("device_type", 1), Subscription("age", 1)
+DEVICE_TRAITS = (
+    Subscription(key="device_token", since_run=1),
+    Subscription(key="device_type", since_run=1),
+    Subscription(key="age", since_run=1),
+)
 
 
 @pytest.mark.parametrize(
@@ -440,13 +474,13 @@ DEVICE_TRAITS = Subscription("device_token", 1), Subscription("device_type", 1),
     ],
 )
 def test_traits_that_mean_something_only_together_travel_together(devices: Store, change: Change, told: Told) -> None:
-    assert devices.owed(DeliveryCursor(1, position=1), *DEVICE_TRAITS, log=[change], companions=DEVICE) == told
+    assert devices.owed(DeliveryCursor(id=1, position=1), *DEVICE_TRAITS, log=[change], companions=DEVICE) == told
 
 
 def test_a_companion_that_is_not_told_does_not_join(devices: Store) -> None:
     told = devices.owed(
-        DeliveryCursor(1, position=1),
-        Subscription("device_token", 1),
+        DeliveryCursor(id=1, position=1),
+        Subscription(key="device_token", since_run=1),
         log=[("ann", "device_token", '"t2"', 2)],
         companions=DEVICE,
     )
@@ -458,15 +492,15 @@ def test_a_companion_that_is_not_told_does_not_join(devices: Store) -> None:
 
 def test_a_subscription_that_came_back_after_everyone_was_told_brings_only_the_changes_since(store: Store) -> None:
     log: list[Change] = [("ann", "vip", "false", 4), ("bob", "vip", "false", 6), ("cleo", "vip", "true", 7)]
-    back = Subscription("vip", since_run=8, backfill=False, sent_through=5)
-    assert store.owed(DeliveryCursor(1, position=7), back, log=log) == {"bob": {"vip": False}, "cleo": {"vip": True}}
+    back = Subscription(key="vip", since_run=8, backfill=False, sent_through=5)
+    assert store.owed(DeliveryCursor(id=1, position=7), back, log=log) == {"bob": {"vip": False}, "cleo": {"vip": True}}
 
 
 def test_a_subscription_that_came_back_tells_everyone_and_false_to_who_left_meanwhile(store: Store) -> None:
     store.members("vip", ann=1, bob=7)
     log: list[Change] = [("old", "vip", "false", 4), ("cem", "vip", "false", 6), ("bob", "vip", "true", 7)]
-    back = Subscription("vip", since_run=8, sent_through=5)
-    assert store.owed(DeliveryCursor(1, position=7), back, log=log) == {
+    back = Subscription(key="vip", since_run=8, sent_through=5)
+    assert store.owed(DeliveryCursor(id=1, position=7), back, log=log) == {
         "ann": {"vip": True},
         "bob": {"vip": True},
         "cem": {"vip": False},
@@ -474,19 +508,28 @@ def test_a_subscription_that_came_back_tells_everyone_and_false_to_who_left_mean
 
 
 def told_at(position: int, attempted: int | None = None, **subscriptions: Subscription) -> DestinationState:
-    return DestinationState("connect", 1, DeliveryCursor(1, position, attempted), subscriptions=subscriptions)
+    return DestinationState(
+        name="connect",
+        id=1,
+        cursor=DeliveryCursor(id=1, position=position, attempted_run=attempted),
+        subscriptions=subscriptions,
+    )
 
 
 @pytest.mark.parametrize(
     ("ledger", "told_before"),
     [
         pytest.param(told_at(5, vip=VIP_SINCE_1), 5, id="everyone was told"),
-        pytest.param(told_at(5, vip=Subscription("vip", 6)), None, id="nobody was told, nothing was attempted"),
-        pytest.param(told_at(5, 6, vip=Subscription("vip", 6)), 6, id="some may have been told"),
         pytest.param(
-            told_at(5, vip=Subscription("vip", 6, sent_through=2)), 2, id="back already, and not told anew since"
+            told_at(5, vip=Subscription(key="vip", since_run=6)), None, id="nobody was told, nothing was attempted"
         ),
-        pytest.param(told_at(5, vip=Subscription("vip", 5, backfill=False)), 5, id="a baseline"),
+        pytest.param(told_at(5, 6, vip=Subscription(key="vip", since_run=6)), 6, id="some may have been told"),
+        pytest.param(
+            told_at(5, vip=Subscription(key="vip", since_run=6, sent_through=2)),
+            2,
+            id="back already, and not told anew since",
+        ),
+        pytest.param(told_at(5, vip=Subscription(key="vip", since_run=5, backfill=False)), 5, id="a baseline"),
     ],
 )
 def test_a_subscription_that_ends_remembers_how_far_it_was_told(
@@ -498,8 +541,8 @@ def test_a_subscription_that_ends_remembers_how_far_it_was_told(
 def test_who_left_before_a_second_pause_is_told_false_after_it(store: Store) -> None:
     """Told up to 2, ended; back at 6 but never told; ended again at 7; back at 9. Ann left in run 4."""
     store.members("vip")
-    ledger = told_at(5, vip=Subscription("vip", since_run=6, sent_through=2))
+    ledger = told_at(5, vip=Subscription(key="vip", since_run=6, sent_through=2))
     back = subscribe(subscribe(ledger, {}, run=7), {"vip": True}, run=9)
-    assert store.owed(DeliveryCursor(1, position=8), *back.active(), log=[("ann", "vip", "false", 4)]) == {
+    assert store.owed(DeliveryCursor(id=1, position=8), *back.active(), log=[("ann", "vip", "false", 4)]) == {
         "ann": {"vip": False}
     }

@@ -25,8 +25,8 @@ from .doubles import (
     refusing,
 )
 
-FULL = Judgement(Meaning.SLOW_DOWN, "HTTP 429", 429, retry_after=20.0)
-FULL_WITHOUT_A_WORD = Judgement(Meaning.SLOW_DOWN, "HTTP 429", 429)
+FULL = Judgement(Meaning.SLOW_DOWN, "HTTP 429", status=429, retry_after=20.0)
+FULL_WITHOUT_A_WORD = Judgement(Meaning.SLOW_DOWN, "HTTP 429", status=429)
 
 
 def sent(destination: ScriptedDestination, *users: str) -> BatchResult:
@@ -73,7 +73,7 @@ def test_every_call_starts_with_the_shortest_pause() -> None:
 
 
 def test_a_destination_that_says_when_is_tried_then() -> None:
-    destination = ScriptedDestination(in_turn(Judgement(Meaning.RETRY, "HTTP 503", 503, retry_after=7.0)))
+    destination = ScriptedDestination(in_turn(Judgement(Meaning.RETRY, "HTTP 503", status=503, retry_after=7.0)))
     sender, _, clock = a_sender(destination)
     sender.send(a_batch(destination, "ann"))
     assert clock.waited == [7.0]
@@ -265,7 +265,7 @@ def test_a_batch_of_calls_that_can_never_be_sent_is_answered_without_a_request()
 
 
 def test_without_progress_for_too_long_the_delivery_ends() -> None:
-    slow = Judgement(Meaning.RETRY, "HTTP 503", 503, retry_after=40.0)
+    slow = Judgement(Meaning.RETRY, "HTTP 503", status=503, retry_after=40.0)
     destination = ScriptedDestination(always(slow))
     sender, progress, clock = a_sender(destination, give_up_after=100.0)
     outcome = sender.send(a_batch(destination, "ann"))
@@ -289,7 +289,9 @@ def test_being_limited_for_too_long_ends_the_delivery_and_refuses_nothing() -> N
 
 
 def test_a_destination_that_wants_to_be_asked_tomorrow_ends_the_delivery_at_once() -> None:
-    destination = ScriptedDestination(always(Judgement(Meaning.SLOW_DOWN, "HTTP 429", 429, retry_after=86_400.0)))
+    destination = ScriptedDestination(
+        always(Judgement(Meaning.SLOW_DOWN, "HTTP 429", status=429, retry_after=86_400.0))
+    )
     sender, progress, clock = a_sender(destination, give_up_after=50.0)
     assert not sender.send(a_batch(destination, "ann")).answered
     assert (clock.now, progress.rate_limited) == (0.0, True)
@@ -302,7 +304,7 @@ def test_giving_up_on_a_broken_destination_is_no_rate_limit() -> None:
 
 
 def test_every_answer_for_good_is_progress() -> None:
-    slow = Judgement(Meaning.RETRY, "HTTP 503", 503, retry_after=40.0)
+    slow = Judgement(Meaning.RETRY, "HTTP 503", status=503, retry_after=40.0)
     destination = ScriptedDestination(in_turn(slow, slow, DELIVERED, slow, slow, DELIVERED))
     sender, progress, clock = a_sender(destination, give_up_after=100.0)
     outcomes = [sender.send(a_batch(destination, user)) for user in ("ann", "bob")]

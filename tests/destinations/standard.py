@@ -187,7 +187,7 @@ class HttpDestinationStandard(DestinationStandard):
     @pytest.mark.parametrize("status", [None, 200, 302, 400, 401, 404, 413, 429, 500, 501])
     def test_no_reason_shows_a_secret_that_the_answer_repeats(self, status: int | None) -> None:
         body = f"no such key: {' or '.join(self.secrets)}".encode()
-        judgement = self.http().judge(Answer(status, body, {}, "connection refused"))
+        judgement = self.http().judge(Answer(status, body, headers={}, error="connection refused"))
         assert [secret for secret in self.secrets if secret in repr(judgement)] == []
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -273,7 +273,7 @@ def test_a_success_too_long_to_be_read_is_none_where_its_words_count(receiver: R
         "HTTP 200: but the answer is longer than 64,000 bytes, so that it can't be checked; "
         "raise `max_answer` in the config (4MiB at most)"
     )
-    assert judgement == Judgement(Meaning.RETRY, reason, 200)
+    assert judgement == Judgement(Meaning.RETRY, reason, status=200)
 
 
 def test_a_success_too_long_to_be_read_is_one_where_only_the_status_counts(receiver: Receiver) -> None:
@@ -410,7 +410,7 @@ def test_a_reason_repeats_nothing_of_what_was_sent(receiver: Receiver) -> None:
     call = a_call("u-77", {"email": "jane@example.test", "age": 4711})
     judgement = transport.send(destination.encode(call))
     transport.close()
-    assert judgement == Judgement(Meaning.REFUSED, 'HTTP 400: invalid email "***" of user *** (age ***)', 400)
+    assert judgement == Judgement(Meaning.REFUSED, 'HTTP 400: invalid email "***" of user *** (age ***)', status=400)
 
 
 def test_words_of_a_server_before_the_request_are_no_answer_to_it() -> None:

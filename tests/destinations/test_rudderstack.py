@@ -141,7 +141,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("status", "body", "meaning", "reason"), ANSWERS)
 def test_an_answer_means(status: int, body: bytes, meaning: Meaning, reason: str) -> None:
-    assert rudderstack().judge(Answer(status, body)) == Judgement(meaning, reason, status)
+    assert rudderstack().judge(Answer(status, body)) == Judgement(meaning, reason, status=status)
 
 
 def test_too_many_requests_comes_without_a_time_to_wait() -> None:

@@ -122,6 +122,6 @@ RESPONSES = [
 @pytest.mark.parametrize("destination", [segment(), rudderstack()], ids=["told by segment", "told by rudderstack"])
 @pytest.mark.parametrize(("status", "body"), RESPONSES)
 def test_every_known_answer_has_its_meaning(destination: TrackingDestination, status: int, body: str) -> None:
-    judgement = destination.judge(Answer(status, body.encode(), {"retry-after": "3"}))
+    judgement = destination.judge(Answer(status, body.encode(), headers={"retry-after": "3"}))
     assert judgement.meaning is MEANINGS[status]
     assert body.strip() in judgement.reason or status == 200

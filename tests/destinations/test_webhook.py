@@ -212,7 +212,7 @@ def test_a_reason_says_what_the_receiver_said(answer: Answer, reason: str) -> No
 
 def test_a_limit_that_has_another_status_says_how_long_to_wait_too() -> None:
     judgement = webhook(answers={"503": "slow_down"}).judge(Answer(503, headers={"x-ratelimit-reset": "7"}))
-    assert judgement == Judgement(Meaning.SLOW_DOWN, "HTTP 503", 503, 7)
+    assert judgement == Judgement(Meaning.SLOW_DOWN, "HTTP 503", status=503, retry_after=7)
 
 
 TAKEN = [
@@ -228,7 +228,7 @@ TAKEN = [
 
 @pytest.mark.parametrize(("body", "kind"), TAKEN)
 def test_a_success_needs_no_words(body: bytes, kind: str) -> None:
-    assert webhook().judge(Answer(200, body, {"content-type": kind})).meaning is Meaning.DELIVERED
+    assert webhook().judge(Answer(200, body, headers={"content-type": kind})).meaning is Meaning.DELIVERED
 
 
 PAGES = [
@@ -244,8 +244,8 @@ PAGES = [
 @pytest.mark.parametrize("status", [200, 203])
 @pytest.mark.parametrize(("body", "kind"), PAGES)
 def test_a_page_of_html_is_no_success(body: bytes, kind: str, status: int) -> None:
-    judgement = webhook().judge(Answer(status, body, {"content-type": kind}))
-    assert judgement == Judgement(Meaning.RETRY, f"HTTP {status}: {HTML_PAGE}", status)
+    judgement = webhook().judge(Answer(status, body, headers={"content-type": kind}))
+    assert judgement == Judgement(Meaning.RETRY, f"HTTP {status}: {HTML_PAGE}", status=status)
 
 
 @pytest.mark.parametrize("named", ["200", "2xx"])

@@ -58,7 +58,7 @@ def trait(key: str, first: str | None, *changes: tuple[int, str | None]) -> Valu
 
 
 def terms(from_run: int = 1, *, key: str = "vip", seeding: bool = False, **how: Any) -> SubscriptionVersion:
-    return SubscriptionVersion(from_run, Subscription(key, **{"since_run": from_run, **how}), seeding)
+    return SubscriptionVersion(from_run, Subscription(key=key, **{"since_run": from_run, **how}), seeding)
 
 
 def request(run: int, command: str = "sync", **how: Any) -> Request:

@@ -57,17 +57,17 @@ def members(write: Write) -> Path:
 class TestFiles:
     def test_count_as_old_as_the_newest(self, asked: Mapping[str, str], members: Path, tmp_path: Path) -> None:
         source = FilesSource(tmp_path)
-        assert refusal(source, SnapshotRequest("user_id", **asked, expected=SINCE_NOON)) is None
+        assert refusal(source, SnapshotRequest(user_id="user_id", **asked, expected=SINCE_NOON)) is None
         written(members / "2.csv", hours=-1)
         written(members / "1.csv", hours=-2)
-        assert refusal(source, SnapshotRequest("user_id", **asked, expected=SINCE_NOON)) == (
+        assert refusal(source, SnapshotRequest(user_id="user_id", **asked, expected=SINCE_NOON)) == (
             "members/2.csv is of 2026-05-01 11:00:00 UTC; it must be of 2026-05-01 12:00:00 UTC or later"
         )
 
     def test_are_complete_when_a_marker_was_written_after_them(
         self, asked: Mapping[str, str], members: Path, tmp_path: Path
     ) -> None:
-        wanted = SnapshotRequest("user_id", **asked, expected=Expectations(marker="members/_SUCCESS"))
+        wanted = SnapshotRequest(user_id="user_id", **asked, expected=Expectations(marker="members/_SUCCESS"))
         assert refusal(FilesSource(tmp_path), wanted) == (
             "there is no members/_SUCCESS, which marks the files as complete"
         )
@@ -82,7 +82,7 @@ class TestFiles:
 
 
 def test_a_file_that_is_missing_is_said_to_be_missing(tmp_path: Path) -> None:
-    wanted = SnapshotRequest("user_id", file="vip.csv", expected=Expectations(since=NOON, marker="_SUCCESS"))
+    wanted = SnapshotRequest(user_id="user_id", file="vip.csv", expected=Expectations(since=NOON, marker="_SUCCESS"))
     with pytest.raises(SourceError, match=r"no file 'vip\.csv'"), Workspace(0, ["/"]) as workspace:
         FilesSource(tmp_path).read(workspace, wanted)
 
@@ -92,13 +92,17 @@ def test_remote_files_are_asked_for_their_times(tmp_path: Path) -> None:
     fsspec.filesystem("memory").pipe("/complete/vip.csv", b"user_id\nada\n")
     source = FilesSource("memory://complete")
     before, after = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)
-    assert refusal(source, SnapshotRequest("user_id", file="vip.csv", expected=Expectations(since=before))) is None
-    assert "vip.csv is of" in str(
-        refusal(source, SnapshotRequest("user_id", file="vip.csv", expected=Expectations(since=after)))
+    assert (
+        refusal(source, SnapshotRequest(user_id="user_id", file="vip.csv", expected=Expectations(since=before))) is None
     )
-    assert "there is no _SUCCESS" in str(refusal(source, SnapshotRequest("user_id", file="vip.csv", expected=MARKED)))
+    assert "vip.csv is of" in str(
+        refusal(source, SnapshotRequest(user_id="user_id", file="vip.csv", expected=Expectations(since=after)))
+    )
+    assert "there is no _SUCCESS" in str(
+        refusal(source, SnapshotRequest(user_id="user_id", file="vip.csv", expected=MARKED))
+    )
     fsspec.filesystem("memory").pipe("/complete/_SUCCESS", b"")
-    assert refusal(source, SnapshotRequest("user_id", file="vip.csv", expected=MARKED)) is None
+    assert refusal(source, SnapshotRequest(user_id="user_id", file="vip.csv", expected=MARKED)) is None
 
 
 @pytest.fixture
@@ -131,7 +135,7 @@ def predictions(tmp_path: Path) -> DatabaseSource:
 def test_a_database_says_when_it_changed_last(predictions: DatabaseSource, modified: str, says: str | None) -> None:
     expected = Expectations(since=NOON, modified=modified)
     query = "select user_id from predictions"
-    assert _database_refusal(predictions, SnapshotRequest("user_id", query=query, expected=expected)) == says
+    assert _database_refusal(predictions, SnapshotRequest(user_id="user_id", query=query, expected=expected)) == says
 
 
 def _database_refusal(source: DatabaseSource, request: SnapshotRequest) -> str | None:
@@ -147,7 +151,7 @@ def test_a_database_that_is_too_old_has_no_mark(predictions: DatabaseSource) -> 
     def mark(modified: str) -> str | None:
         expected = Expectations(since=NOON, modified=modified)
         return predictions.fingerprint(
-            SnapshotRequest("user_id", query="select 1", probe="select 1", expected=expected)
+            SnapshotRequest(user_id="user_id", query="select 1", probe="select 1", expected=expected)
         )
 
     assert mark("select max(at) from predictions") is not None
@@ -155,7 +159,9 @@ def test_a_database_that_is_too_old_has_no_mark(predictions: DatabaseSource) -> 
 
 
 def test_a_query_for_the_time_that_fails_says_so(predictions: DatabaseSource) -> None:
-    wanted = SnapshotRequest("user_id", query="select 1", expected=Expectations(since=NOON, modified="select nothing"))
+    wanted = SnapshotRequest(
+        user_id="user_id", query="select 1", expected=Expectations(since=NOON, modified="select nothing")
+    )
     with pytest.raises(SourceError, match="the query `modified` failed"), Workspace(0, ["/"]) as workspace:
         predictions.read(workspace, wanted)
 

@@ -122,7 +122,7 @@ def roomy() -> Iterator[Workspace]:
 def many(tmp_path: Path, write: Write, workspace: Workspace) -> SnapshotRows:
     for number in range(40):
         write(f"m/{number:02}.jsonl", f'{{"user_id": "u{number}", "plan": {number}}}\n{{"plan": 1}}\n')
-    wanted = SnapshotRequest("user_id", file="m", traits={"plan": TraitColumn("plan")})
+    wanted = SnapshotRequest(user_id="user_id", file="m", traits={"plan": TraitColumn("plan")})
     return FilesSource(tmp_path).read(workspace, wanted)
 
 

@@ -57,11 +57,13 @@ def read_and_scan(folder: Path, workspace: Workspace, request: SnapshotRequest) 
 def test_a_look_reads_the_beginning_of_a_long_text_file(tmp_path: Path, workspace: Workspace, file: str) -> None:
     (tmp_path / file).write_bytes(RIGHT_AT_FIRST[file])
 
-    looked_at = read_and_scan(tmp_path, workspace, SnapshotRequest("user_id", file=file, traits=PLAN, sample_rows=FEW))
+    looked_at = read_and_scan(
+        tmp_path, workspace, SnapshotRequest(user_id="user_id", file=file, traits=PLAN, sample_rows=FEW)
+    )
 
     assert 10_000 < looked_at < USERS
     with pytest.raises(SourceError):
-        read_and_scan(tmp_path, workspace, SnapshotRequest("user_id", file=file, traits=PLAN))
+        read_and_scan(tmp_path, workspace, SnapshotRequest(user_id="user_id", file=file, traits=PLAN))
 
 
 @pytest.mark.parametrize("file", RIGHT_AT_FIRST)
@@ -70,7 +72,7 @@ def test_a_look_at_a_query_reads_the_beginning_of_its_files(tmp_path: Path, work
 
     query = f"select user_id, plan from '{file}'"
     looked_at = read_and_scan(
-        tmp_path, workspace, SnapshotRequest("user_id", query=query, traits=PLAN, sample_rows=FEW)
+        tmp_path, workspace, SnapshotRequest(user_id="user_id", query=query, traits=PLAN, sample_rows=FEW)
     )
 
     assert 10_000 < looked_at < USERS
@@ -80,7 +82,7 @@ def test_a_look_at_a_query_reads_the_beginning_of_its_files(tmp_path: Path, work
 def test_a_look_cuts_text_of_any_encoding_between_two_rows(tmp_path: Path, workspace: Workspace, encoding: str) -> None:
     (tmp_path / "users.csv").write_bytes(LONG_CSV.decode().encode(encoding))
 
-    looked_at = SnapshotRequest("user_id", file="users.csv", traits=PLAN, sample_rows=FEW, encoding=encoding)
+    looked_at = SnapshotRequest(user_id="user_id", file="users.csv", traits=PLAN, sample_rows=FEW, encoding=encoding)
 
     assert 5_000 < read_and_scan(tmp_path, workspace, looked_at) < USERS
 
@@ -91,7 +93,9 @@ def test_what_only_the_end_of_a_long_file_has_is_no_problem(tmp_path: Path, work
     (tmp_path / "late.jsonl").write_bytes(late)
 
     assert (
-        read_and_scan(tmp_path, workspace, SnapshotRequest("user_id", file="late.jsonl", traits=PLAN, sample_rows=FEW))
+        read_and_scan(
+            tmp_path, workspace, SnapshotRequest(user_id="user_id", file="late.jsonl", traits=PLAN, sample_rows=FEW)
+        )
         == 1
     )
 
@@ -99,7 +103,7 @@ def test_what_only_the_end_of_a_long_file_has_is_no_problem(tmp_path: Path, work
 def test_a_column_that_a_long_file_lacks_is_found_missing(tmp_path: Path, workspace: Workspace) -> None:
     (tmp_path / "users.csv").write_bytes(LONG_CSV)
 
-    wanted = SnapshotRequest("user_id", file="users.csv", traits={"tier": TraitColumn("tier")}, sample_rows=FEW)
+    wanted = SnapshotRequest(user_id="user_id", file="users.csv", traits={"tier": TraitColumn("tier")}, sample_rows=FEW)
     with pytest.raises(SourceError, match="tier"):
         FilesSource(tmp_path).read(workspace, wanted)
 
@@ -110,7 +114,7 @@ def test_a_short_file_is_read_whole(tmp_path: Path, workspace: Workspace) -> Non
 
     with pytest.raises(SourceError, match="this is not UTF-8"):
         FilesSource(tmp_path).read(
-            workspace, SnapshotRequest("user_id", file="users.csv", traits=PLAN, sample_rows=FEW)
+            workspace, SnapshotRequest(user_id="user_id", file="users.csv", traits=PLAN, sample_rows=FEW)
         )
 
 
@@ -164,14 +168,16 @@ NUMBERS = "with recursive n(n) as (select 1 union all select n + 1 from n where 
 def test_a_look_at_a_database_whose_driver_buffers_asks_for_a_few_rows(
     workspace: Workspace, fetched: list[int], query: str
 ) -> None:
-    rows = DatabaseSource("buffering://").read(workspace, SnapshotRequest("user_id", query=query, sample_rows=FEW))
+    rows = DatabaseSource("buffering://").read(
+        workspace, SnapshotRequest(user_id="user_id", query=query, sample_rows=FEW)
+    )
 
     assert workspace.one(f"select count(*) from ({rows.select})") == (FEW,)
     assert max(fetched) == FEW
 
 
 def test_a_run_reads_all_rows_of_such_a_database(workspace: Workspace, fetched: list[int]) -> None:
-    rows = DatabaseSource("buffering://").read(workspace, SnapshotRequest("user_id", query=NUMBERS))
+    rows = DatabaseSource("buffering://").read(workspace, SnapshotRequest(user_id="user_id", query=NUMBERS))
 
     assert workspace.one(f"select count(*) from ({rows.select})") == (5_000,)
     assert max(fetched) == 5_000
@@ -179,7 +185,9 @@ def test_a_run_reads_all_rows_of_such_a_database(workspace: Workspace, fetched: 
 
 def test_a_wrong_query_is_reported_as_it_is_written(workspace: Workspace, fetched: list[int]) -> None:
     with pytest.raises(SourceError) as failed:
-        DatabaseSource("buffering://").read(workspace, SnapshotRequest("user_id", query="select nope", sample_rows=FEW))
+        DatabaseSource("buffering://").read(
+            workspace, SnapshotRequest(user_id="user_id", query="select nope", sample_rows=FEW)
+        )
 
     assert "no such column: nope" in str(failed.value)
     assert "few_rows" not in str(failed.value)

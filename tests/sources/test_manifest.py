@@ -31,7 +31,7 @@ def read(folder: Path, manifest: str, **asked: str) -> SnapshotRows:
     with Workspace(0, ["/"]) as workspace:
         expected = Expectations(manifest=manifest)
         return FilesSource(folder).read(
-            workspace, SnapshotRequest("user_id", **(asked or {"file": "members"}), expected=expected)
+            workspace, SnapshotRequest(user_id="user_id", **(asked or {"file": "members"}), expected=expected)
         )
 
 
@@ -128,7 +128,7 @@ def test_remote_files_are_compared_with_a_remote_manifest() -> None:
     memory.pipe("/listed/1.csv", ONE.encode())
     memory.pipe("/listed/manifest", listed({"name": "1.csv", "bytes": 16, "rows": 2}).encode())
     with Workspace(0, ["/"]) as workspace:
-        wanted = SnapshotRequest("user_id", file="1.csv", expected=Expectations(manifest="manifest"))
+        wanted = SnapshotRequest(user_id="user_id", file="1.csv", expected=Expectations(manifest="manifest"))
         assert FilesSource("memory://listed").read(workspace, wanted).manifest_rows == 2
         memory.pipe("/listed/1.csv", ONE[:8].encode())
         with pytest.raises(IncompleteError, match="has 8 bytes"):

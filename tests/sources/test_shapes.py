@@ -24,7 +24,7 @@ ROW = "select 'ada' as user_id, 36 as age, date '2026-01-02' as joined, true as 
 
 def columns(source: Any, **asked: Any) -> Any:
     with Workspace(0, ["/"]) as workspace:
-        return source.read(workspace, SnapshotRequest("user_id", **asked, expected=WATCHED)).columns
+        return source.read(workspace, SnapshotRequest(user_id="user_id", **asked, expected=WATCHED)).columns
 
 
 def test_of_text_the_types_are_known_of_what_is_a_trait(write: Write, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_of_a_database_they_are_what_its_driver_says(postgresql: PostgreSQL, tmp
 def test_they_are_not_looked_for_where_nobody_asks(write: Write, tmp_path: Path) -> None:
     write("a.csv", "user_id\nada\n")
     with Workspace(0, ["/"]) as workspace:
-        assert FilesSource(tmp_path).read(workspace, SnapshotRequest("user_id", file="a.csv")).columns is None
+        assert FilesSource(tmp_path).read(workspace, SnapshotRequest(user_id="user_id", file="a.csv")).columns is None
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,8 @@ from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 USERS = ("a", "b", "c", "d", "e")
 AUDIENCES = ("vip", "buyers")
 DELIVERED = Judgement(Meaning.DELIVERED, status=200)
-REFUSED = Judgement(Meaning.REFUSED, "HTTP 400", 400)
-STOP = Judgement(Meaning.STOP, "HTTP 401", 401)
+REFUSED = Judgement(Meaning.REFUSED, "HTTP 400", status=400)
+STOP = Judgement(Meaning.STOP, "HTTP 401", status=401)
 
 ACCEPT_ALL = GuardExceptions(accepted=(*AUDIENCES, "city"))
 SYNC = Sync(exceptions=ACCEPT_ALL)

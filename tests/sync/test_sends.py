@@ -11,7 +11,10 @@ from audience_sync.workspace import Workspace
 def owed(workspace: Workspace, destination: str, *traits: str) -> PendingDelivery:
     table = workspace.load({"traits": "varchar"}, [[(each,) for each in traits]])
     return PendingDelivery(
-        state=DestinationState(destination), cursor=DeliveryCursor(None, 0), table=table, calls=len(traits)
+        state=DestinationState(name=destination),
+        cursor=DeliveryCursor(id=None, position=0),
+        table=table,
+        calls=len(traits),
     )
 
 

@@ -104,7 +104,7 @@ def backup(context: click.Context, file: Path) -> None:
     from audience_sync.store.maintenance.backup import back_up
 
     options = options_of(context)
-    store = Store(settings_of_written_store(options, [FileUse("FILE", str(file), is_written=True)]).store)
+    store = Store(settings_of_written_store(options, [FileUse(option="FILE", path=str(file), is_written=True)]).store)
     size = back_up(store, file)
     if options.as_json:
         print_json({"file": str(file), "bytes": size})

@@ -105,4 +105,4 @@ def _single_call_judgement(judgement: Judgement) -> Judgement:
     """The judgement on the only call of a batch: an accepted batch may name it as refused."""
     if not judgement.refused:
         return judgement
-    return Judgement(Meaning.REFUSED, "; ".join(dict.fromkeys(judgement.refused.values())), judgement.status)
+    return Judgement(Meaning.REFUSED, "; ".join(dict.fromkeys(judgement.refused.values())), status=judgement.status)

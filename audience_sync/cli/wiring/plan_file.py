@@ -25,7 +25,7 @@ def refuse_other_file(out: Path, settings: Settings, config: str) -> None:
     from audience_sync.config.validate.shared_files import FileUse
     from audience_sync.project_files import output_problem
 
-    if problem := output_problem(settings, config, [FileUse(_HINT, str(out), is_written=True)]):
+    if problem := output_problem(settings, config, [FileUse(option=_HINT, path=str(out), is_written=True)]):
         raise click.BadParameter(problem.message, param_hint=_HINT)
     if out.is_file() and not _may_be_replaced(out):
         message = f"{out} exists and is not a saved plan. It was not changed, and no plan was made. Name another file"

@@ -14,7 +14,7 @@ from audience_sync.config.read.references import BrokenReferenceError, FileConte
 MAX_CHARACTERS = 100_000
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Resolver:
     """Resolves references; collects problems, the values (which may be secrets), and the files that were read.
 

@@ -16,7 +16,7 @@ from audience_sync.errors import ConfigError, Problem
 _NEXT_TO_SQLITE = ("-wal", "-shm", "-journal")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileUse:
     """A file that an option of the config or of the command line names.
 
@@ -43,12 +43,17 @@ def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[FileUs
     """An SQLite database and the files next to it; nothing for other databases."""
     found = SqliteUrl.parse(url)
     if found and found.is_file:
-        yield from (FileUse(option, f"{found.path}{part}", is_written, part, True) for part in ("", *_NEXT_TO_SQLITE))
+        yield from (
+            FileUse(option=option, path=f"{found.path}{part}", is_written=is_written, suffix=part, is_database=True)
+            for part in ("", *_NEXT_TO_SQLITE)
+        )
 
 
 def refuse_store_as_config(store: str, config: str) -> None:
     """Raise ConfigError if both are the same file. For commands that read only the store's part of the config."""
-    if problems := shared_paths([FileUse("the config", config), *database_uses("store", store, is_written=True)]):
+    if problems := shared_paths(
+        [FileUse(option="the config", path=config), *database_uses("store", store, is_written=True)]
+    ):
         raise ConfigError(problems)
 
 

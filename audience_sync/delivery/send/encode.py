@@ -13,7 +13,7 @@ from audience_sync.errors import OwnCodeError, UnsendableError
 from audience_sync.model import ALIAS_KEY, Alias, IdentifyCall
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallDetails:
     """The details of a call that is not a single message.
 
@@ -71,7 +71,10 @@ def encode(call: IdentifyCall, destination: Destination) -> EncodedCall:
     while True:
         try:
             return EncodedCall(
-                call.message_id, b"", call.user_id, CallDetails(_messages(rest, destination), left_out=left_out)
+                call.message_id,
+                b"",
+                call.user_id,
+                CallDetails(messages=_messages(rest, destination), left_out=left_out),
             )
         except UnsendableError as error:
             known = error.properties or _unsendable_alone(rest, destination)

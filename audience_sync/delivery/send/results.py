@@ -19,7 +19,7 @@ class RefusedCall:
     properties: frozenset[str] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class BatchResult:
     """The outcome of a batch: each call is delivered, refused or withheld (its user was suppressed meanwhile).
 

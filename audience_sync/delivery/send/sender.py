@@ -81,7 +81,7 @@ class BatchSender:
         self._mask = mask
 
     def send(self, batch: Batch) -> BatchResult:
-        outcome = BatchResult(batch, started=self._stall_timer.clock())
+        outcome = BatchResult(batch=batch, started=self._stall_timer.clock())
         calls = self._without_suppressed(batch.calls, outcome)
         odd = [call for call in calls if call.details is not None]
         unsendable = [call for call in odd if call.unsendable]

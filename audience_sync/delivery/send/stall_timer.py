@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StallTimer:
     """The time since the last final answer, and whether to stop. All senders of a destination share it.
 

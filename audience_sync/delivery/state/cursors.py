@@ -11,7 +11,7 @@ from audience_sync.delivery.state.ranges import Range
 from audience_sync.store.tables import delivered_ranges, delivery_cursors, destinations, properties, subscriptions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """A destination receives a property, from ``since_run`` on.
 
@@ -26,7 +26,7 @@ class Subscription:
     ended_run: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryCursor:
     """How far a delivery has come. An audience that a person seeds has a cursor of its own (``seeding``: its key).
 
@@ -46,13 +46,13 @@ class DeliveryCursor:
         return min([self.position, *(each.run for each in self.ranges)])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationState:
     """The stored rows on one destination. ``id`` is None before the first commit."""
 
     name: str
     id: int | None = None
-    cursor: DeliveryCursor = field(default_factory=lambda: DeliveryCursor(None, 0))
+    cursor: DeliveryCursor = field(default_factory=lambda: DeliveryCursor(id=None, position=0))
     seeds: Mapping[str, DeliveryCursor] = field(default_factory=dict)
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
 
@@ -65,7 +65,8 @@ def read_destination_states(connection: Connection, names: Iterable[str]) -> dic
     """Read the states by name. A destination that is not stored yet has an empty state."""
     known = {row.name: row.id for row in connection.execute(select(destinations.c.name, destinations.c.id))}
     return {
-        name: _read_state(connection, name, known[name]) if name in known else DestinationState(name) for name in names
+        name: _read_state(connection, name, known[name]) if name in known else DestinationState(name=name)
+        for name in names
     }
 
 
@@ -73,7 +74,9 @@ def _read_state(connection: Connection, name: str, destination: int) -> Destinat
     found = _read_cursors(connection, destination)
     main = next(cursor for cursor in found if cursor.seeding is None)
     seeds = {cursor.seeding: cursor for cursor in found if cursor.seeding is not None}
-    return DestinationState(name, destination, main, seeds, _read_subscriptions(connection, destination))
+    return DestinationState(
+        name=name, id=destination, cursor=main, seeds=seeds, subscriptions=_read_subscriptions(connection, destination)
+    )
 
 
 def _read_cursors(connection: Connection, destination: int) -> list[DeliveryCursor]:
@@ -83,7 +86,13 @@ def _read_cursors(connection: Connection, destination: int) -> list[DeliveryCurs
         .where(delivery_cursors.c.destination_id == destination)
     )
     return [
-        DeliveryCursor(row.id, row.position, row.attempted_run, _read_ranges(connection, row.id), row.key)
+        DeliveryCursor(
+            id=row.id,
+            position=row.position,
+            attempted_run=row.attempted_run,
+            ranges=_read_ranges(connection, row.id),
+            seeding=row.key,
+        )
         for row in connection.execute(query).all()
     ]
 
@@ -100,7 +109,13 @@ def _read_subscriptions(connection: Connection, destination: int) -> dict[str, S
         .where(subscriptions.c.destination_id == destination)
     )
     return {
-        row.key: Subscription(row.key, row.since_run, row.tell_everyone, row.told_before, row.ended_run)
+        row.key: Subscription(
+            key=row.key,
+            since_run=row.since_run,
+            backfill=row.tell_everyone,
+            sent_through=row.told_before,
+            ended_run=row.ended_run,
+        )
         for row in connection.execute(query)
     }
 
@@ -189,7 +204,7 @@ def advance_position(connection: Connection, cursor: DeliveryCursor, run: int) -
     connection.execute(
         update(delivery_cursors).where(delivery_cursors.c.id == cursor.id).values(position=run, attempted_run=None)
     )
-    return DeliveryCursor(cursor.id, run, seeding=cursor.seeding)
+    return DeliveryCursor(id=cursor.id, position=run, seeding=cursor.seeding)
 
 
 def is_seeded(connection: Connection, cursor: DeliveryCursor) -> bool | None:
@@ -210,4 +225,4 @@ def end_seeding(connection: Connection, cursor: DeliveryCursor, run: int) -> Sub
     mine = (subscriptions.c.destination_id == row.destination_id) & (subscriptions.c.property_id == row.seeding_id)
     values = {"since_run": run, "tell_everyone": False, "told_before": None}
     connection.execute(update(subscriptions).where(mine).values(values))
-    return Subscription(cursor.seeding or "", run, backfill=False)
+    return Subscription(key=cursor.seeding or "", since_run=run, backfill=False)

@@ -71,7 +71,13 @@ def read_subscription_history(
     )
     found: dict[str, list[SubscriptionVersion]] = {}
     for row in connection.execute(query.where(_is_latest()) if latest else query):
-        subscription = Subscription(row.key, row.since_run, row.tell_everyone, row.told_before, row.ended_run)
+        subscription = Subscription(
+            key=row.key,
+            since_run=row.since_run,
+            backfill=row.tell_everyone,
+            sent_through=row.told_before,
+            ended_run=row.ended_run,
+        )
         found.setdefault(row.key, []).append(SubscriptionVersion(row.from_run, subscription, row.seeding))
     return found
 

@@ -21,7 +21,7 @@ def subscribe(state: DestinationState, wanted: Mapping[str, bool], run: int) -> 
         elif key not in wanted:
             after[key] = _end_subscription(each, state.seeds.get(key, state.cursor), run)
     for key, everyone in wanted.items():
-        after.setdefault(key, Subscription(key, run, everyone))
+        after.setdefault(key, Subscription(key=key, since_run=run, backfill=everyone))
     return replace(state, subscriptions=after)
 
 
@@ -52,7 +52,10 @@ def keep_retired(state: DestinationState, closed: Collection[str], run: int) -> 
         each, cursor = after[key], state.seeds.get(key)
         if cursor is not None:
             after[key] = Subscription(
-                key, run, backfill=False, sent_through=PendingRule(each, cursor.attempted_run).first_attempt
+                key=key,
+                since_run=run,
+                backfill=False,
+                sent_through=PendingRule(each, cursor.attempted_run).first_attempt,
             )
         elif each.ended_run is not None and (each.sent_through is not None or not each.backfill):
             after[key] = _resume_subscription(each, run)

@@ -99,7 +99,7 @@ def judge_status(answer: Answer, table: StatusTable, detail: str) -> Judgement:
     if meaning is Meaning.DELIVERED:
         return Judgement(meaning, status=answer.status)
     reason = answer.error if answer.status is None else status_reason(answer.status, detail, table.hints)
-    return Judgement(meaning, reason, answer.status, _wait_seconds(answer, meaning))
+    return Judgement(meaning, reason, status=answer.status, retry_after=_wait_seconds(answer, meaning))
 
 
 def status_reason(status: int, detail: str, hints: Mapping[int, str] = HINTS) -> str:
@@ -182,7 +182,7 @@ def answer_too_long(answer: Answer) -> Judgement:
     """Judge a success whose body is too long to read, if the protocol needs the body."""
     said = f"but the answer is longer than {len(answer.body):,} bytes, so that it can't be checked"
     more = "" if len(answer.body) >= MAX_ANSWER_BYTES else "; raise `max_answer` in the config (4MiB at most)"
-    return Judgement(Meaning.RETRY, status_reason(answer.status or 0, said + more), answer.status)
+    return Judgement(Meaning.RETRY, status_reason(answer.status or 0, said + more), status=answer.status)
 
 
 def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:

@@ -139,7 +139,7 @@ class HttpTransport:
             most = self._destination.most_answer
             body, is_whole = _read_body(response, most + 1)
             is_cut = len(body) > most or not is_whole
-            return Answer(response.status_code, body[:most], self._headers(response), is_cut=is_cut)
+            return Answer(response.status_code, body[:most], headers=self._headers(response), is_cut=is_cut)
 
     def _headers(self, response: requests.Response) -> dict[str, str]:
         """Return the headers in lower case, with a date, to which other dates relate."""

@@ -114,7 +114,7 @@ class TrackingDestination(HttpDestination):
             return answer_too_long(answer)
         meaning, reason = judge_body(answer.body)
         words = HTML_PAGE if is_html_answer(answer.body) else f"{reason} ({said})"
-        return Judgement(meaning, reason and status_reason(answer.status, words), answer.status)
+        return Judgement(meaning, reason and status_reason(answer.status, words), status=answer.status)
 
 
 def judge_body(body: bytes) -> tuple[Meaning, str]:

@@ -91,7 +91,7 @@ class WebhookDestination(HttpDestination):
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None or self._is_named(answer.status):
             return judgement
         if is_html(answer):
-            return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), answer.status)
+            return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), status=answer.status)
         return judgement
 
     def _is_named(self, status: int) -> bool:

@@ -153,15 +153,15 @@ class ZendeskConnectDestination(HttpDestination):
         if judgement.meaning is not Meaning.DELIVERED or answer.status is None:
             return judgement
         if is_html_answer(answer.body):
-            return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), answer.status)
+            return Judgement(Meaning.RETRY, status_reason(answer.status, HTML_PAGE), status=answer.status)
         if answer.is_cut:
             return answer_too_long(answer)
         if not is_success(answer.body):
             reason = status_reason(answer.status, f"but not in Connect's format ({said})")
-            return Judgement(Meaning.RETRY, reason, answer.status)
+            return Judgement(Meaning.RETRY, reason, status=answer.status)
         if error := error_text(answer.body, self._secrets):
             return Judgement(
-                Meaning.REFUSED, status_reason(answer.status, f"but with an error ({error})"), answer.status
+                Meaning.REFUSED, status_reason(answer.status, f"but with an error ({error})"), status=answer.status
             )
         return judgement
 

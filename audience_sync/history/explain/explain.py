@@ -232,7 +232,10 @@ def _cursors_after(
     ]
     attempted = {key: each.attempted_run for key, each in cursors.items() if (each.attempted_run or MAX_RUN) <= run}
     position = min(scope.forgotten, state.cursor.position)
-    return {key: DeliveryCursor(None, 0 if key else position, attempted.get(key), seeding=key) for key in keys}
+    return {
+        key: DeliveryCursor(id=None, position=0 if key else position, attempted_run=attempted.get(key), seeding=key)
+        for key in keys
+    }
 
 
 def _last_delivery(connection: Connection, name: str, run: int) -> LastDelivery | None:

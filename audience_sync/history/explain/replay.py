@@ -72,7 +72,7 @@ class Call:
     outcome: CallOutcome
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ReplayState:
     """The state of one user at one destination.
 

@@ -294,7 +294,7 @@ def _create_answer_view(cursor: duckdb.DuckDBPyConnection, schema: str, query: s
     columns = {row[0]: Column(f"c{index}", row[1]) for index, row in enumerate(described)}
     listed = ", ".join(f"c{index}" for index in range(len(names)))
     cursor.execute(f"create view {schema}.answer({listed}) as\n{_without_semicolon(query)}\n")
-    return _Answer(Scan(QUERY_NAME, f"{schema}.answer", columns), names)
+    return _Answer(Scan(name=QUERY_NAME, scan=f"{schema}.answer", columns=columns), names)
 
 
 def _without_semicolon(query: str) -> str:

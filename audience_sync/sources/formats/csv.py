@@ -30,7 +30,7 @@ _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
 _SEPARATOR_LINE = re.compile(r'(?:sep=(.)|"sep=(.)")[,;\t|]*(\r\n|\n|\r|\Z)', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The first record: the columns' names, the delimiter, and the header's text in the file.
 
@@ -63,7 +63,7 @@ def csv_table(workspace: Workspace, found: FoundFile, path: Path) -> Scan:
     if not header.is_plain:
         path, skipped = _with_plain_header(workspace, path, header)
     scan = _scan(path, header.delimiter, len(header.names), skipped)
-    table = Scan(found.name, scan, columns, is_text=True)
+    table = Scan(name=found.name, scan=scan, columns=columns, is_text=True)
     return _without_repeated_headers(table, header) if _has_repeated_header(path, header, skipped) else table
 
 
@@ -154,7 +154,7 @@ def _read_header(found: FoundFile, path: Path) -> Header:
     delimiter = stated or ("\t" if found.suffix == ".tsv" else _delimiter(text))
     names = _column_names(found, text, delimiter)
     size = len(start[:before].encode())
-    return Header(names, delimiter, text, size, end[0] if end else "")
+    return Header(names=names, delimiter=delimiter, text=text, before=size, end=end[0] if end else "")
 
 
 def _delimiter(header: str) -> str:

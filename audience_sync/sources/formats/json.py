@@ -37,9 +37,9 @@ def json_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
     if len({name.lower() for name in names}) < len(names):
         return _case_sensitive_table(found, path, names)
     return Scan(
-        found.name,
-        scan,
-        {name: Column(quote_identifier(name), "JSON") for name in names},
+        name=found.name,
+        scan=scan,
+        columns={name: Column(quote_identifier(name), "JSON") for name in names},
         is_parsed=True,
         placeholders=_placeholders(path),
     )
@@ -58,9 +58,9 @@ def _case_sensitive_table(found: FoundFile, path: Path, names: Sequence[str]) ->
     )
     scan = f"(select {problem} as record from {_objects(path)})"
     return Scan(
-        found.name,
-        scan,
-        {name: Column(_extract_value(name), "JSON") for name in names},
+        name=found.name,
+        scan=scan,
+        columns={name: Column(_extract_value(name), "JSON") for name in names},
         is_parsed=True,
         placeholders=_placeholders(path),
     )

@@ -24,7 +24,7 @@ def parquet_table(workspace: Workspace, found: FoundFile, file: Path) -> Scan:
     refuse_duplicates(found.name, names)
     # DuckDB renames one of two columns whose names differ only in case, but keeps the file's order.
     columns = {name: Column(quote_identifier(row[0]), row[1]) for name, row in zip(names, described, strict=True)}
-    return Scan(found.name, scan, columns)
+    return Scan(name=found.name, scan=scan, columns=columns)
 
 
 def _column_names(workspace: Workspace, path: str) -> list[str]:

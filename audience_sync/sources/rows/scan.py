@@ -34,7 +34,7 @@ class Column:
     type: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
     """A table: ``scan`` is the SQL after FROM, ``name`` the displayed name of the file.
 

@@ -37,7 +37,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 BATCH_ROWS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnPositions:
     """The positions of the requested columns in a row."""
 
@@ -56,10 +56,10 @@ def column_positions(file: str, header: Sequence[str], request: SnapshotRequest)
         if list(header).count(name) > 1:
             raise duplicate_column(file, name)
     return ColumnPositions(
-        header.index(request.user_id),
-        header.index(request.name) if request.name else None,
-        {key: header.index(trait.column) for key, trait in request.traits.items()},
-        frozenset(key for key, trait in request.traits.items() if trait.is_id),
+        user_id=header.index(request.user_id),
+        name=header.index(request.name) if request.name else None,
+        traits={key: header.index(trait.column) for key, trait in request.traits.items()},
+        ids=frozenset(key for key, trait in request.traits.items() if trait.is_id),
     )
 
 

@@ -113,7 +113,9 @@ def _save_ledger(
         key: cursor if cursor.id is not None else save_cursor(connection, saved.id, cursor, ids[key])
         for key, cursor in saved.seeds.items()
     }
-    return DestinationState(saved.name, saved.id, saved.cursor, seeds, saved.subscriptions)
+    return DestinationState(
+        name=saved.name, id=saved.id, cursor=saved.cursor, seeds=seeds, subscriptions=saved.subscriptions
+    )
 
 
 def _log_changes(

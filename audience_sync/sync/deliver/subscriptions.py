@@ -71,4 +71,4 @@ def _open_seed(state: DestinationState, changes: ChangeSet, key: str) -> Destina
     """Give an audience that a seed has created a cursor of its own, until its backfill is complete."""
     if key not in {each.key for each in changes.created} or key not in state.subscriptions:
         return state
-    return replace(state, seeds={**state.seeds, key: DeliveryCursor(None, 0, seeding=key)})
+    return replace(state, seeds={**state.seeds, key: DeliveryCursor(id=None, position=0, seeding=key)})

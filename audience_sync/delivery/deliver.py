@@ -11,17 +11,13 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from audience_sync.delivery.send.acknowledge import acknowledge
-from audience_sync.delivery.send.batches import Batch, batches, limit_calls
+from audience_sync.delivery.send.acknowledge import AnswerRecorder, acknowledge
+from audience_sync.delivery.send.batches import Batch, BatchResult, batches, limit_calls
 from audience_sync.delivery.send.body_limit import BodyLimit
-from audience_sync.delivery.send.calls import CallReader
-from audience_sync.delivery.send.prefetch import prefetch
-from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
-from audience_sync.delivery.send.results import BatchResult
+from audience_sync.delivery.send.calls import CallReader, prefetch
+from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, UserRate, max_batch_users
 from audience_sync.delivery.send.sender import BatchSender
-from audience_sync.delivery.send.sender_pool import INTERRUPTED, SenderPool
-from audience_sync.delivery.send.stall_timer import StallTimer
-from audience_sync.delivery.send.user_rate import UserRate, max_batch_users
+from audience_sync.delivery.send.sender_pool import INTERRUPTED, SenderPool, StallTimer
 from audience_sync.delivery.send.withheld import store_withheld
 from audience_sync.delivery.state.cursors import (
     DeliveryCursor,
@@ -180,7 +176,7 @@ def _send_batches(
     user_rate = UserRate(job.rate, wait=progress.stopped.wait)
     cursor = context.lease.transact(partial(mark_in_flight, cursor=cursor, run=context.run))
 
-    def sender(transport: Transport) -> BatchSender:
+    def new_sender(transport: Transport) -> Callable[[Batch], BatchResult]:
         return BatchSender(
             transport,
             pace,
@@ -192,7 +188,7 @@ def _send_batches(
             body_limit=bodies,
             split_call=partial(calls.split, destination=job.destination),
             mask=context.mask,
-        )
+        ).send
 
     calls = CallReader(
         workspace=workspace,
@@ -204,20 +200,18 @@ def _send_batches(
         nonces=context.nonces,
     )
     bodies = BodyLimit(progress.stopped.is_set)
-    with SenderPool(job.destination, progress, sender, user_rate) as senders:
+    recorder = AnswerRecorder(
+        destination=job.destination_id,
+        run=context.run,
+        property_ids=context.property_ids,
+        find_calls=calls.for_users,
+        includes_everyone=job.includes_everyone,
+        releases=job.releases,
+        retries=job.retries,
+    )
+    with SenderPool(job.destination, progress, new_sender, user_rate) as senders:
         for outcomes in _grouped_results(senders, limit_calls(_limited_batches(calls, job), job.max_calls), progress):
-            cursor = acknowledge(
-                context.lease,
-                cursor,
-                job.destination_id,
-                context.run,
-                outcomes,
-                context.property_ids,
-                calls.for_users,
-                includes_everyone=job.includes_everyone,
-                releases=job.releases,
-                retries=job.retries,
-            )
+            cursor = acknowledge(context.lease, cursor, outcomes, recorder)
             _add_results(stats, outcomes)
             context.progress(stats)
     return cursor, progress

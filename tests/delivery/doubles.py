@@ -12,7 +12,7 @@ from audience_sync.delivery.send.batches import Batch
 from audience_sync.delivery.send.encode import encode
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
 from audience_sync.delivery.send.sender import BatchSender
-from audience_sync.delivery.send.stall_timer import StallTimer
+from audience_sync.delivery.send.sender_pool import StallTimer
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
 from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall

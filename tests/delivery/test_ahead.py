@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from audience_sync.delivery.send.prefetch import prefetch
+from audience_sync.delivery.send.calls import prefetch
 
 
 def test_everything_comes_in_its_order() -> None:

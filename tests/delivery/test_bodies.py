@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from audience_sync.delivery.send.batches import Batch
+from audience_sync.delivery.send.batches import Batch, BatchResult
 from audience_sync.delivery.send.body_limit import FORGET_AFTER, GROW_AFTER, BodyLimit
 from audience_sync.delivery.send.encode import CallDetails, EncodedCall, encode, part_of
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
-from audience_sync.delivery.send.results import BatchResult
 from audience_sync.delivery.send.sender import BatchSender
-from audience_sync.delivery.send.stall_timer import StallTimer
+from audience_sync.delivery.send.sender_pool import StallTimer
 from audience_sync.destinations.base import Judgement, Meaning, Message
 from audience_sync.model import IdentifyCall
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.send.batches import Batch
+from audience_sync.delivery.send.batches import Batch, BatchResult
 from audience_sync.delivery.send.encode import CallDetails, EncodedCall
-from audience_sync.delivery.send.results import BatchResult
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
 

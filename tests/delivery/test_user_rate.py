@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.delivery.send.user_rate import UserRate, max_batch_users
+from audience_sync.delivery.send.rate_limiter import UserRate, max_batch_users
 
 
 class Clock:

@@ -13,10 +13,10 @@ def position_ahead_of_the_answers() -> None:
 
     acknowledge = deliver.acknowledge
 
-    def bad(lease: Any, cursor: Any, destination: int, run: Any, results: Any, *arguments: Any, **options: Any) -> Any:
+    def bad(lease: Any, cursor: Any, results: Any, recorder: Any) -> Any:
         for result in results:
             result.answered = True
-        return acknowledge(lease, cursor, destination, run, results, *arguments, **options)
+        return acknowledge(lease, cursor, results, recorder)
 
     deliver.acknowledge = bad
 
@@ -47,9 +47,9 @@ def a_new_message_id_for_every_attempt() -> None:
 
 def refusals_are_forgotten() -> None:
     """A refused call counts as told and isn't kept."""
-    from audience_sync.delivery.send import acknowledge
+    from audience_sync.delivery.send.acknowledge import AnswerRecorder
 
-    acknowledge._record_refusals = lambda *arguments: None
+    AnswerRecorder._record_refusals = lambda *arguments: None
 
 
 def suppression_is_not_asked() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha1
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from audience_sync.delivery.send.encode import CallDetails, EncodedCall, companion_units, encode, part_of
 from audience_sync.destinations.base import Destination
@@ -26,6 +27,9 @@ QUERY_TEXT_ERRORS = ("ParserException", "BinderException", "CatalogException")
 #: If a list has fewer calls than this, and earlier lists could be encoded, each failing call is refused by itself.
 FEW_CALLS = 100
 
+
+T = TypeVar("T")
+_END = object()
 
 #: ``EncodedCall._make`` without a Python function call for each of a million rows.
 _encoded_call: Callable[[Iterable[Any]], EncodedCall] = partial(tuple.__new__, EncodedCall)
@@ -183,3 +187,12 @@ def _error_summary(error: Exception) -> str:
 def _raise_if_broken(calls: Sequence[EncodedCall]) -> None:
     if all(call.details is not None and call.details.is_fault for call in calls):
         raise BrokenDestinationError(calls[0].unsendable)
+
+
+def prefetch(items: Iterator[T]) -> Generator[T]:
+    """Yield the same items; the next one is made in a thread meanwhile. Its error is raised in its turn."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as maker:
+        coming = maker.submit(next, items, _END)
+        while (item := coming.result()) is not _END:
+            coming = maker.submit(next, items, _END)
+            yield cast(T, item)

@@ -1,4 +1,4 @@
-"""Keep all senders of a destination within its rate, and slow down after a 429."""
+"""Keep all senders of a destination within its rate and a seed's rate, and slow down after a 429."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ PROBE_SECONDS, POLL_SECONDS = 5.0, 0.02
 SPAN, BLIND_SPAN, SPAN_REQUESTS = 1.0, 0.3, 4
 #: Seconds by which a request may go early, to catch up when no sender was free in time.
 CATCH_UP_SECONDS = 0.02
+#: A request of a seed holds at most the users of so many seconds, because they are all sent at once.
+BATCH_SECONDS = 1.0
 
 
 class AdaptiveRateLimiter:
@@ -171,3 +173,43 @@ def backoff(
 ) -> float:
     """Return the seconds to wait after a failed attempt (counted from 1): exponential, with full jitter."""
     return chance() * min(most, first * 2.0 ** min(attempt - 1, 30))
+
+
+def max_batch_users(rate: float | None) -> int | None:
+    """Return the users for one request: those of a second, at least one. None without a rate."""
+    return None if rate is None else max(1, math.floor(rate * BATCH_SECONDS))
+
+
+class UserRate:
+    """Delay each request until its users fit the rate.
+
+    ``rate``: users a second; None delays nothing. ``wait`` sleeps for some seconds, and returns true if the delivery
+    stopped meanwhile. A retry does not count again, because it reaches the same users.
+    """
+
+    def __init__(
+        self,
+        rate: float | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object],
+    ) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._next = clock()
+
+    def acquire(self, users: int) -> bool:
+        """Wait until so many users fit the rate. Return whether there was a wait."""
+        if self._rate is None:
+            return False
+        with self._lock:
+            turn = max(self._next, self._clock() - CATCH_UP_SECONDS)
+            self._next = turn + users / self._rate
+        waited = False
+        while (pause := turn - self._clock()) > 0:
+            waited = True
+            if self._wait(pause):
+                break
+        return waited

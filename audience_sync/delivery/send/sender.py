@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from audience_sync.delivery.send.batches import Batch, Parts, request_messages
+from audience_sync.delivery.send.batches import Batch, BatchResult, Parts, RefusedCall, request_messages
 from audience_sync.delivery.send.body_limit import BodyLimit
 from audience_sync.delivery.send.encode import EncodedCall
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
-from audience_sync.delivery.send.results import BatchResult, RefusedCall
-from audience_sync.delivery.send.stall_timer import StallTimer
+from audience_sync.delivery.send.sender_pool import StallTimer
 from audience_sync.destinations.base import Judgement, Limits, Meaning, Message, Transport
 
 #: Failed attempts (5xx) at the same request, after which one of its calls may be the cause: the batch is halved to find

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
+from sqlalchemy import Connection
 
-from audience_sync.model import IdentifyCall
 from audience_sync.store.connection.bulk import delete_rows, insert_rows
 from audience_sync.store.tables import withheld_values
 from audience_sync.workspace import Workspace
@@ -49,28 +47,3 @@ def store_withheld(
         rows = [(destination, user, property_ids[key], value, run) for user, key, value, run in batch]
         delete_rows(connection, withheld_values, _KEY, [[row[:3] for row in rows]])
         insert_rows(connection, withheld_values, _COLUMNS, [rows])
-
-
-def withheld_users(connection: Connection, destination: int, users: ColumnElement[bool]) -> set[str]:
-    """Return the users with withheld values. ``users``: a condition that an index supports."""
-    here = (withheld_values.c.destination_id == destination) & users
-    return set(connection.execute(select(withheld_values.c.user_id).where(here).distinct()).scalars())
-
-
-def delete_withheld(
-    connection: Connection,
-    destination: int,
-    calls: Sequence[IdentifyCall],
-    users: ColumnElement[bool],
-    property_ids: Mapping[str, int],
-) -> None:
-    """Delete the withheld values that these calls carried. ``users``: a condition that an index supports."""
-    here = (withheld_values.c.destination_id == destination) & users
-    carried: list[dict[str, Any]] = [
-        {"user": call.user_id, "property": property_ids[key]} for call in calls for key in call.traits
-    ]
-    if carried:
-        value = (withheld_values.c.user_id == bindparam("user")) & (
-            withheld_values.c.property_id == bindparam("property")
-        )
-        connection.execute(delete(withheld_values).where(here, value), carried)

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from audience_sync.delivery.send.batches import Batch, batches, limit_calls, request_messages
+from audience_sync.delivery.send.batches import Batch, batches, limit_calls, partial_refusal_reason, request_messages
 from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.encode import EncodedCall
-from audience_sync.delivery.send.results import partial_refusal_reason
-from audience_sync.delivery.send.user_rate import max_batch_users
+from audience_sync.delivery.send.rate_limiter import max_batch_users
 from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
 from audience_sync.destinations.boundary import Contained, destination_error_message
 from audience_sync.errors import BrokenDestinationError

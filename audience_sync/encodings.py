@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from difflib import get_close_matches
 from encodings.aliases import aliases
+
+from audience_sync.text import nearest
 
 #: Read as Windows-1252, as browsers do and writers mean: ISO 8859-1 has control characters where Windows-1252 has the
 #: euro sign and quotes.
@@ -51,9 +52,9 @@ def _unknown_message(encoding: str) -> str:
     known = sorted(name for name in written if _is_text_encoding(name))
     if (usual := encoding.lower()) in _COMMON_NAMES:
         return f"there is no encoding `{encoding}`; did you mean `{_COMMON_NAMES[usual]}`?"
-    nearest = get_close_matches(encoding.lower().replace("_", "-"), known, n=1, cutoff=0.6)
-    meant = f"; did you mean `{nearest[0]}`?" if nearest else ": name one such as `utf-8`, `cp1252` or `shift_jis`"
-    return f"there is no encoding `{encoding}`{meant}"
+    meant = nearest(encoding.replace("_", "-"), known)
+    hint = f"; did you mean `{meant}`?" if meant else ": name one such as `utf-8`, `cp1252` or `shift_jis`"
+    return f"there is no encoding `{encoding}`{hint}"
 
 
 def _is_text_encoding(name: str) -> bool:

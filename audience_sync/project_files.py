@@ -9,9 +9,10 @@ from pathlib import Path
 
 from audience_sync.config.models import Settings
 from audience_sync.config.validate.own_output import contains_other_than_metrics
-from audience_sync.config.validate.shared_files import FileUse, database_uses, shared_paths, short_path
+from audience_sync.config.validate.shared_files import FileUse, database_uses, shared_paths
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.sources.storage.resolve_names import LocalFolder, file_words
+from audience_sync.text import display_path
 
 
 def refuse_project_files(settings: Settings, config: str) -> None:
@@ -52,7 +53,7 @@ def _foreign(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"destinations.{name}.{option}", reason)
     if (file := settings.metrics.file) and contains_other_than_metrics(file):
         message = "exists and does not hold metrics of audience-sync: a run would replace it"
-        yield Problem("metrics.file", f"`{short_path(file)}` {message}. Name another file, or move this one away")
+        yield Problem("metrics.file", f"`{display_path(file)}` {message}. Name another file, or move this one away")
 
 
 def _written(settings: Settings) -> Iterator[FileUse]:

@@ -1,6 +1,11 @@
-"""Write numbers for people: counts, shares and durations."""
+"""Write texts for people: numbers, times, lists, names with the nearest valid one, paths."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 _IRREGULAR = {"entry": "entries", "query": "queries", "is": "are", "was": "were", "has": "have"}
 
@@ -37,3 +42,68 @@ def duration(seconds: float) -> str:
 def seconds_text(seconds: float) -> str:
     """``0.3 s``, for the duration of a run."""
     return f"{seconds:,.1f} s"
+
+
+def iso_time(moment: datetime, timespec: str = "milliseconds") -> str:
+    """``2018-11-02T09:30:00.000Z``."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def and_more(count: int, before: str = "", after: str = "") -> list[str]:
+    """The last line of a shortened list, ``and 3 more``; no line if nothing is left out."""
+    return [f"{before}and {count:,} more{after}"] if count > 0 else []
+
+
+def listed(items: Sequence[str], *, most: int | None = None, count: int | None = None, separator: str = ", ") -> str:
+    """``a, b and 3 more``. ``count``: the number of all items, if ``items`` are only some of them."""
+    shown = items[:most]
+    more = and_more((len(items) if count is None else count) - len(shown)) if shown else []
+    return " ".join([separator.join(shown), *more])
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The valid name that a misspelled one probably means; None if none is near."""
+    from difflib import get_close_matches
+
+    by_lower = {valid.lower(): valid for valid in names}
+    matches = get_close_matches(name.lower(), by_lower, n=1)
+    return by_lower[matches[0]] if matches else None
+
+
+def unknown_name_message(what: str, name: str, names: Iterable[str], *, with_list: bool = True) -> str:
+    """An unknown name, with the nearest valid one; without a near one, with all of them if ``with_list``."""
+    first, *others = what.split(" ")
+    heading = " ".join([f"{first.capitalize()}s", *others])  # ``Types of destination`` for ``type of destination``
+    return _unknown(f"unknown {what} `{name}`", name, names, heading if with_list else "")
+
+
+def unknown_option_message(name: str, names: Iterable[str]) -> str:
+    """The same for an option, whose name is part of the problem's path."""
+    return _unknown("unknown option", name, names, "Options")
+
+
+def _unknown(what: str, name: str, names: Iterable[str], heading: str) -> str:
+    valid = sorted(names)
+    if meant := nearest(name, valid):
+        return f"{what}. Did you mean `{meant}`?"
+    return f"{what}. {heading}: {', '.join(valid) or 'none yet'}" if heading else what
+
+
+def not_found_message(what: str, unknown: Iterable[str], names: Iterable[str]) -> str:
+    """One or two sentences for each name that does not exist, with the nearest name."""
+    valid = sorted(names)
+    return " ".join(
+        f"there is no {what} '{name}'." + (f" Did you mean '{meant}'?" if (meant := nearest(name, valid)) else "")
+        for name in sorted(unknown)
+    )
+
+
+def storable(text: str) -> str:
+    """The text without characters that PostgreSQL can't store: NUL and lone surrogates are written as escapes."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def display_path(path: str) -> str:
+    """The path relative to the working directory if it is below it, else the absolute path."""
+    full, here = Path(os.path.abspath(path)), Path(os.path.realpath("."))
+    return str(full.relative_to(here)) if here in full.parents else str(full)

@@ -18,6 +18,7 @@ from audience_sync.store.alerts.notifications import (
     record_notified,
 )
 from audience_sync.store.connection.engine import Store
+from audience_sync.text import and_more
 
 #: Alerts listed in one message; the number of the others follows.
 MAX_LINES = 20
@@ -70,8 +71,7 @@ def title(notifications: Sequence[Notification], run: int) -> str:
 
 def body(notifications: Sequence[Notification]) -> str:
     lines = [_line(each) for each in sorted(notifications, key=lambda each: each.is_over)]
-    more = len(lines) - MAX_LINES
-    return "\n".join([*lines[:MAX_LINES], *([f"... and {more:,} more: audience-sync history"] if more > 0 else [])])
+    return "\n".join([*lines[:MAX_LINES], *and_more(len(lines) - MAX_LINES, "... ", ": audience-sync history")])
 
 
 def _line(notification: Notification) -> str:

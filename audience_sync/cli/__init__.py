@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from audience_sync.text import nearest
 from audience_sync.version import __version__
 
 #: The groups of ``--help``: name -> (module and command, one sentence), in the order in which people meet them.
@@ -74,11 +75,9 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            meant = get_close_matches(args[0].lower(), COMMANDS, n=1)
+            meant = nearest(args[0], COMMANDS)
             raise click.UsageError(
-                f"there is no command `{args[0]}`." + (f" Did you mean `{meant[0]}`?" if meant else ""), ctx
+                f"there is no command `{args[0]}`." + (f" Did you mean `{meant}`?" if meant else ""), ctx
             )
         return super().resolve_command(ctx, args)
 

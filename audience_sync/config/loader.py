@@ -15,7 +15,6 @@ from audience_sync.config.read import yaml_file as text
 from audience_sync.config.read.environments import apply_environment
 from audience_sync.config.read.paths import absolute_path, database_url, folder_url
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children, config_error
-from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.read.variables import Resolver
 from audience_sync.config.sections import egress
 from audience_sync.config.sections.base import DestinationOptions
@@ -26,6 +25,7 @@ from audience_sync.config.validate import property_keys as properties
 from audience_sync.config.validate.pydantic_errors import as_mapping, validate
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.redaction.secrets import api_keys_in_url, collect_secrets, passwords_in_url
+from audience_sync.text import unknown_name_message
 
 OptionTypes = Mapping[str, type[DestinationOptions]]
 _TOP_LEVEL = frozenset(ConfigFile.model_fields) - {"environments"}

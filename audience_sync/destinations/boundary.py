@@ -36,6 +36,7 @@ from audience_sync.errors import (
 )
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.text import storable
 
 log = logging.getLogger("audience_sync")
 
@@ -177,7 +178,7 @@ def destination_error_message(error: BaseException, secrets: Sequence[str]) -> s
     """Describe an error of a destination's own code, with its file and line, in one line."""
 
     def plain(words: str) -> str:
-        return mask_secrets(words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode(), secrets)
+        return mask_secrets(storable(words), secrets)
 
     if isinstance(error, AudienceSyncError):  # meant for people already
         return truncate(plain(str(error)))

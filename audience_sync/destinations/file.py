@@ -15,7 +15,6 @@ from pydantic import Field
 
 from audience_sync.config.sections.base import DestinationOptions
 from audience_sync.config.validate.own_output import contains_other_than_calls
-from audience_sync.config.validate.shared_files import short_path
 from audience_sync.destinations.base import (
     Audiencing,
     Destination,
@@ -34,6 +33,7 @@ from audience_sync.destinations.messages.identify import (
     track_bytes,
 )
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
+from audience_sync.text import display_path
 
 BATCH_MESSAGES = 5_000
 BATCH_BYTES = 16_000_000
@@ -56,7 +56,7 @@ class FileOptions(DestinationOptions):
 
     def foreign_files(self) -> Iterator[tuple[str, str]]:
         if contains_other_than_calls(self.path):
-            what = f"`{short_path(self.path)}` {OTHER_CONTENT}: a run would append to it"
+            what = f"`{display_path(self.path)}` {OTHER_CONTENT}: a run would append to it"
             yield "path", f"{what}. Name another file, or move this one away"
 
     def located(self, folder: Path) -> Self:

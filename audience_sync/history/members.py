@@ -12,6 +12,7 @@ from audience_sync.store.audiences.properties import Property, read_audience, re
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import current_rows_query, download_chain
 from audience_sync.store.tables import changes, runs
+from audience_sync.text import iso_time
 from audience_sync.workspace import Workspace
 
 Batch = list[tuple[str, str]]
@@ -30,14 +31,11 @@ def members_of(store: Store, key: str, *, at: datetime | None, memory_limit: int
             if at is not None:
                 members = _members_after(connection, workspace, audience, members, run_at(connection, at))
             times = {
-                row.id: _iso_time(row.started_at) for row in connection.execute(select(runs.c.id, runs.c.started_at))
+                row.id: iso_time(row.started_at, "seconds")
+                for row in connection.execute(select(runs.c.id, runs.c.started_at))
             }
         for rows in workspace.stream(f"select user_id, run_id from ({members}) order by user_id"):
             yield [(user, times[run]) for user, run in rows]
-
-
-def _iso_time(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _current_members(connection: Connection, workspace: Workspace, audience: Property) -> str:

@@ -21,6 +21,7 @@ from audience_sync.config.sections.snapshot import DEFAULT_TIMEOUT
 from audience_sync.errors import AudienceSyncError, SourceError, is_memory_error, summarize_error
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
 from audience_sync.sources.timeout import Deadline, OverdueError, run_in_time, stop_when_overdue
+from audience_sync.text import storable
 from audience_sync.workspace import Workspace
 
 Result = TypeVar("Result")
@@ -167,6 +168,5 @@ def _original_error(error: BaseException) -> SourceError | None:
 
 def _storable_error(error: SourceError) -> SourceError:
     """The error without characters that PostgreSQL can't store, which a driver may quote."""
-    message = str(error)
-    plain = message.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    return error if plain == message else type(error)(plain)
+    plain = storable(str(error))
+    return error if plain == str(error) else type(error)(plain)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.rows.scan import did_you_mean, join_names
 from audience_sync.sources.rows.scan_errors import first_line
 from audience_sync.sources.storage.locate import FileLocation
 from audience_sync.sources.storage.resolve_names import SUFFIXES
+from audience_sync.text import display_path
 
 #: Prefix that describes a query's columns, on its own line: columns in errors then count within the query.
 DESCRIBE = "describe\n"
@@ -106,9 +106,3 @@ def _did_you_mean(word: str, there: Sequence[str]) -> str:
         return meant
     folders = [each for each in there if each.endswith("/")]
     return did_you_mean(f"{word.rpartition('/')[0]}/", folders) if "/" in word else ""
-
-
-def display_path(index: str) -> str:
-    """The path relative to the working directory if it is below it, else the absolute path."""
-    path, current = Path(index).absolute(), Path.cwd()
-    return str(path.relative_to(current)) if current in path.parents else str(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from audience_sync.config.read.suggestions import not_found_message
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus
 from audience_sync.sync.detect.collector import ChangeDetector
@@ -19,6 +18,7 @@ from audience_sync.sync.operations.move_key import move_keys
 from audience_sync.sync.operations.retire import retire
 from audience_sync.sync.operations.undo import undo
 from audience_sync.sync.values.request import Retire, RunRequest, Undo
+from audience_sync.text import not_found_message
 
 _PLURALS = {
     "audience": "Audiences",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from audience_sync.cli.base.layout import PIPE, Column, Screen, json_lines, labelled, listed, prose, table
+from audience_sync.cli.base.layout import PIPE, Column, Screen, json_lines, labelled, prose, table
 from audience_sync.cli.views.summary import merged, warning_text
-from audience_sync.text import duration, form, pluralize, share_of
+from audience_sync.text import duration, form, listed, pluralize, share_of
 
 AUDIENCES = (
     Column("audience"),

@@ -295,14 +295,6 @@ def _json_pieces(text: str) -> list[str]:
     return [*pieces, text[begin:]]
 
 
-def listed(items: Sequence[str], *, most: int | None = None, count: int | None = None) -> str:
-    """Format ``a, b and 3 more``. ``count``: the number of all items, if ``items`` are only some of them."""
-    shown = items[:most]
-    left = (len(items) if count is None else count) - len(shown)
-    text = ", ".join(shown)
-    return f"{text} and {left:,} more" if left > 0 and shown else text
-
-
 def printable(text: str) -> str:
     """Write a text with control characters as in JSON, so that a terminal does not act on them."""
     return text if text.isprintable() else json.dumps(text, ensure_ascii=True)

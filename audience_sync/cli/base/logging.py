@@ -14,7 +14,7 @@ import click
 from audience_sync.cli.base.errors import masked_text
 from audience_sync.cli.base.streams import write_utf8
 from audience_sync.model import AudienceStatus
-from audience_sync.text import form, pluralize
+from audience_sync.text import form, iso_time, pluralize
 
 if TYPE_CHECKING:
     from audience_sync.sync.values.change_set import AudienceResult
@@ -36,9 +36,7 @@ class _Text(logging.Formatter):
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         found = {
-            "time": datetime.fromtimestamp(record.created, UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
+            "time": iso_time(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": masked_text(super().format(record)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from audience_sync.cli.base.layout import PIPE, Screen
 from audience_sync.cli.base.streams import write_utf8
+from audience_sync.text import iso_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +53,7 @@ def print_json(value: Any) -> None:
 
 
 def _plain(value: object) -> str:
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+    return iso_time(value, "auto") if isinstance(value, datetime) else str(value)
 
 
 def time_text(moment: datetime | None) -> str:

@@ -82,8 +82,8 @@ def test_destination(context: click.Context, destination: str, user_id: str, tra
 
 
 def _destination(name: str, settings: Settings) -> Destination:
-    from audience_sync.config.read.suggestions import unknown_name_message
     from audience_sync.destinations.registry import destination_types
+    from audience_sync.text import unknown_name_message
 
     options = settings.destinations.get(name)
     if options is None:
@@ -148,8 +148,9 @@ def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
     from uuid import uuid4
 
     from audience_sync.model import IdentifyCall
+    from audience_sync.text import iso_time
 
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    now = iso_time(datetime.now(UTC))
     traits_json = json.dumps(traits, ensure_ascii=False, separators=(",", ":"))
     return IdentifyCall(user_id, traits_json, uuid4().hex, now)
 

@@ -81,11 +81,11 @@ def unfreeze(context: click.Context, key: str) -> None:
 
 def _audience_id(connection: Connection, key: str) -> Mapping[str, int]:
     """The audience's id as ``{key: id}``. Raises UnknownNameError and RetiredError."""
-    from audience_sync.config.read.suggestions import not_found_message
     from audience_sync.errors import RetiredError, UnknownNameError
     from audience_sync.model import PropertyKind
     from audience_sync.store.audiences.properties import read_properties
     from audience_sync.sync.guard.messages import retired
+    from audience_sync.text import not_found_message
 
     known = read_properties(connection)
     if key in known and known[key].retired:

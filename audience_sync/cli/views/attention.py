@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from audience_sync.cli.base.layout import INDENT, Screen, command, labelled, listed, printable, prose, width_of
+from audience_sync.cli.base.layout import INDENT, Screen, command, labelled, printable, prose, width_of
 from audience_sync.cli.views.run_details import MAX_REASONS, Details, Held, RefusedFor
 from audience_sync.errors import ACCEPT_ANYWAY
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
 from audience_sync.sync.guard.limits import removes_everyone
 from audience_sync.sync.values.change_set import AudienceResult, RejectedRow
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.text import pluralize, share_of
+from audience_sync.text import and_more, listed, pluralize, share_of
 
 #: The most reasons, and rows or users of each, that a block lists.
 MAX_LISTED = 5
@@ -272,7 +272,7 @@ def invalid_lines(rows: Sequence[RejectedRow], screen: Screen, *, most: int) -> 
     for each in rows[:most]:
         text = f"{each.file}, row {each.row}: {printable_lines(each.reason)}"
         lines += prose(text, screen, indent=INDENT, hanging=DEEPER)
-    return [*lines, *([f"{INDENT}and {len(rows) - most:,} more"] if len(rows) > most else [])]
+    return [*lines, *and_more(len(rows) - most, INDENT)]
 
 
 def _reasons(found: Sequence[tuple[tuple[str, str], Sequence[int]]], *, one_file: bool) -> Iterator[tuple[str, str]]:

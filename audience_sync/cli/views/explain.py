@@ -13,7 +13,6 @@ from audience_sync.cli.base.layout import (
     command,
     intro_and_command,
     labelled,
-    listed,
     printable,
     prose,
     table,
@@ -29,7 +28,7 @@ from audience_sync.history.explain.value_history import UNKNOWN, ValueChange, Va
 from audience_sync.model import PropertyKind
 from audience_sync.store.audiences.absences import Absence
 from audience_sync.store.audiences.holdouts import Holdout
-from audience_sync.text import pluralize
+from audience_sync.text import listed, pluralize
 
 #: The start of a problem's remedy, and the commands in it.
 _REMEDY = re.compile(r" (?=If this is right: |If all that run |If it is right anyway: |To sync it again: )")

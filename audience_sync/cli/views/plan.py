@@ -14,7 +14,6 @@ from audience_sync.cli.base.layout import (
     command,
     fills_half,
     json_lines,
-    listed,
     printable,
     prose,
     table,
@@ -30,7 +29,7 @@ from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview
 from audience_sync.sync.values.change_set import AudienceResult, ChangeSet
-from audience_sync.text import duration, form, pluralize
+from audience_sync.text import and_more, duration, form, listed, pluralize
 
 #: The most traits, invalid rows and refused calls that are shown; `--json` has more.
 MAX_LISTED = 5
@@ -256,8 +255,7 @@ def _refusals(forecasts: Sequence[Forecast], screen: Screen) -> Iterator[list[st
             )
             for user, why in list(each.refusals.items())[:MAX_LISTED]:
                 lines += prose(f"{display_id(user)}: {printable(why)}", screen, indent=INDENT, hanging=INDENT * 2)
-            more = each.refused - min(MAX_LISTED, len(each.refusals))
-            yield [*lines, *([f"{INDENT}and {more:,} more"] if more else [])]
+            yield [*lines, *and_more(each.refused - min(MAX_LISTED, len(each.refusals)), INDENT)]
 
 
 def _request(forecast: Forecast, secrets: Sequence[str]) -> ShownRequest:

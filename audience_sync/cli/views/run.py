@@ -7,13 +7,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from audience_sync.cli.base.layout import Column, Screen, command, labelled, listed, printable, prose, table
+from audience_sync.cli.base.layout import Column, Screen, command, labelled, printable, prose, table
 from audience_sync.cli.base.output import short_duration
 from audience_sync.cli.base.user_id_option import display_id
 from audience_sync.cli.views.attention import change_text, without_audience_name
 from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.sync.guard.messages import limit_then, without_subject
-from audience_sync.text import pluralize
+from audience_sync.text import and_more, listed, pluralize
 
 Row = Mapping[str, Any]
 
@@ -333,7 +333,7 @@ def _invalid(key: str, rows: Sequence[Row], run: int, screen: Screen, ask: Calla
         lines += prose(_row_text(each), screen, indent="  ", hanging="    ")
     if len(rows) > MAX_INVALID_ROWS:
         query = f"select * from rejected_rows where run = {run}"
-        lines += [f"  and {len(rows) - MAX_INVALID_ROWS:,} more:", command(ask(query), indent="    ")]
+        lines += [*and_more(len(rows) - MAX_INVALID_ROWS, "  ", ":"), command(ask(query), indent="    ")]
     return lines
 
 

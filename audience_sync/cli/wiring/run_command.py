@@ -22,11 +22,11 @@ from audience_sync.cli.views.summary import Wording, summary
 from audience_sync.cli.wiring.after_run import alert_on_failure, finish_run
 from audience_sync.cli.wiring.dependencies import options_of, read_settings
 from audience_sync.config.models import Settings
-from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.project import opened_for_run
 from audience_sync.sync.run import PlanReview, sync
 from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import Resync, Retry, RunRequest
+from audience_sync.text import unknown_name_message
 
 DescribeRun = Callable[[Report, Details], Wording]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from audience_sync.config.read.problems import ConfigProblem, RawConfig
-from audience_sync.config.read.suggestions import unknown_name_message, unknown_option
+from audience_sync.text import unknown_name_message, unknown_option_message
 
 
 def apply_environment(
@@ -42,7 +42,7 @@ def _problems(environments: RawConfig, parts: frozenset[str]) -> Iterator[Config
             yield ConfigProblem(("environments", name), "it must be a mapping, like the config itself")
         for part in overrides if isinstance(overrides, dict) else ():
             if part not in parts:
-                yield ConfigProblem(("environments", name, part), unknown_option(part, parts))
+                yield ConfigProblem(("environments", name, part), unknown_option_message(part, parts))
 
 
 def _merge(base: RawConfig, overrides: RawConfig) -> RawConfig:

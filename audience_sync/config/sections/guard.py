@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.read.units import duration_text, parse_duration, parse_share, parse_whole
 from audience_sync.config.sections.base import Duration, StrictModel
 from audience_sync.config.sections.cron import parse_cron
 from audience_sync.model import HistoryKind
+from audience_sync.text import unknown_name_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _check_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(unknown_name_message("time zone", name, available_timezones(), listed=False)) from None
+        raise ValueError(unknown_name_message("time zone", name, available_timezones(), with_list=False)) from None
     return name
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from audience_sync.config.read.paths import store_problem, url_problem
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, dotted
-from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
+from audience_sync.text import unknown_name_message
 
 #: Computed traits per config: each needs memory during the diff, in addition to what DuckDB counts.
 MAX_TRAITS = 250

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Any
 
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, dotted
-from audience_sync.config.read.suggestions import unknown_name_message
 from audience_sync.config.validate.cross_checks import entries
 from audience_sync.config.validate.pydantic_errors import as_list, as_mapping
 from audience_sync.keys import KeyRefusedError, snake_key, trait_key
+from audience_sync.text import unknown_name_message
 
 NamesAndKeys = Iterable[tuple[str | None, str | None]]
 

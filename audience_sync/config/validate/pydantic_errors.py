@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem
-from audience_sync.config.read.suggestions import unknown_option
+from audience_sync.text import nearest, unknown_option_message
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -54,20 +53,16 @@ def _message(model: type[BaseModel], details: ErrorDetails) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
         *above, name = details["loc"]
-        return unknown_option(str(name), _model_at(model, above).model_fields)
+        return unknown_option_message(str(name), _model_at(model, above).model_fields)
     if kind in ("enum", "literal_error"):
-        return f"it must be {context['expected']}{_did_you_mean(str(details['input']), context['expected'])}"
+        options = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        meant = nearest(str(details["input"]), options)
+        return f"it must be {context['expected']}{f'; did you mean `{meant}`?' if meant else ''}"
     if kind == "value_error":
         return str(context["error"])
     if kind in _MESSAGES:
         return _MESSAGES[kind].format_map(context)
     return details["msg"].replace("Input should", "it should")
-
-
-def _did_you_mean(value: str, expected: str) -> str:
-    options = expected.replace("'", "").replace(" or ", ", ").split(", ")
-    nearest = get_close_matches(value.lower(), options, n=1)
-    return f"; did you mean `{nearest[0]}`?" if nearest else ""
 
 
 def _model_at(model: type[BaseModel], path: list[int | str]) -> type[BaseModel]:

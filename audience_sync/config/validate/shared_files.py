@@ -7,10 +7,10 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from audience_sync.config.read.paths import SqliteUrl
 from audience_sync.errors import ConfigError, Problem
+from audience_sync.text import display_path
 
 #: Suffixes of the files that SQLite keeps next to a database.
 _NEXT_TO_SQLITE = ("-wal", "-shm", "-journal")
@@ -92,20 +92,14 @@ def _identity(path: str) -> _FileIdentity | None:
 
 
 def _problem(written: FileUse, other: FileUse) -> Problem:
-    what = f"`{short_path(written.path)}` is also the file of {_quoted(other.option)}"
+    what = f"`{display_path(written.path)}` is also the file of {_quoted(other.option)}"
     if other.suffix or written.suffix:
         kept, what = (other, what) if other.suffix else (written, what)
-        what = f"`{short_path(written.path)}` lies next to the database of `{kept.option}`, and SQLite writes it"
+        what = f"`{display_path(written.path)}` lies next to the database of `{kept.option}`, and SQLite writes it"
     if os.path.abspath(written.path) != os.path.abspath(other.path):
-        what += f" (`{short_path(other.path)}`, by a link)"
+        what += f" (`{display_path(other.path)}`, by a link)"
     return Problem(written.option, f"{what}: a run would write over it. Name another file in one of the two")
 
 
 def _quoted(option: str) -> str:
     return option if " " in option else f"`{option}`"
-
-
-def short_path(path: str) -> str:
-    """The path relative to the working directory if it is below it, else the absolute path."""
-    here, full = Path(os.path.realpath(".")), Path(os.path.abspath(path))
-    return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)

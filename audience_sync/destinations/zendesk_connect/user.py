@@ -13,6 +13,8 @@ from functools import cache
 from typing import Any, Literal
 from zoneinfo import available_timezones
 
+from audience_sync.text import iso_time
+
 AndroidToken = Literal["fcm", "gcm"]
 
 #: Traits (normalised) that go to the profile or nowhere, and not to the attributes.
@@ -149,7 +151,7 @@ def _iso_date(text: str) -> str:
         moment = _utc_moment(match)
     except (ValueError, OverflowError):
         return text
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_time(moment)
 
 
 def _utc_moment(match: re.Match[str]) -> datetime:

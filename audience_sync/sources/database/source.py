@@ -31,7 +31,7 @@ from audience_sync.sources.rows.scan import SnapshotPart
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.rows.snapshot_query import snapshot_rows
 from audience_sync.sources.rows.spool import spool
-from audience_sync.sources.sql_errors import display_path
+from audience_sync.text import display_path
 from audience_sync.workspace import Workspace
 
 QUERY_NAME = "the query"

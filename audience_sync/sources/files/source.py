@@ -24,6 +24,7 @@ from audience_sync.sources.storage.head import cut_heads
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.manifest import manifest_row_count
 from audience_sync.sources.storage.resolve_names import file_words
+from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace
 
 #: Names of columns with their generic types.
@@ -45,8 +46,7 @@ class FilesSource(Source):
     def check(self) -> str:
         if "://" in self._folder.root:
             return f"files at {self._folder.root.split('://', 1)[0]}://, read when they are needed"
-        count = len(self._folder.files())
-        return f"folder {self._folder.root}, {count} file{'' if count == 1 else 's'}"
+        return f"folder {self._folder.root}, {pluralize(len(self._folder.files()), 'file')}"
 
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         if request.sample_rows is None:

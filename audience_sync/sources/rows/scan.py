@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import islice
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER, may_be_invalid, placeholders_of, sql_json
 from audience_sync.sources.values.user_ids import HAS_SURROGATE, sql_id, usable_type
+from audience_sync.text import listed, nearest
 from audience_sync.workspace import quote_literal
 
 Item = TypeVar("Item")
@@ -89,7 +89,7 @@ def wanted_columns(request: SnapshotRequest) -> list[str]:
 
 def missing_column(file: str, name: str, there: Collection[str], request: SnapshotRequest | None = None) -> SourceError:
     """The error about a missing column. ``request``: to suggest `user_id` if that column is missing."""
-    meant = nearest_name(name, there)
+    meant = nearest(name, there)
     hint = f" Columns: {join_names(there)}." + (f" Did you mean {meant!r}?" if meant else "")
     is_id = request is not None and request.user_id == name and not any(each.is_id for each in request.traits.values())
     remedy = f"Set `user_id: {meant}`" if meant and is_id else "Correct the column's name"
@@ -105,14 +105,8 @@ def looks_like_data(names: Iterable[str]) -> bool:
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """A sentence with the nearest word, or an empty text."""
-    meant = nearest_name(word, words)
+    meant = nearest(word, words)
     return f" Did you mean {meant!r}?" if meant else ""
-
-
-def nearest_name(word: str, words: Iterable[str]) -> str | None:
-    by_lower_case = {known.lower(): known for known in words}
-    close = get_close_matches(word.lower(), by_lower_case, n=1, cutoff=0.6)
-    return by_lower_case[close[0]] if close else None
 
 
 def duplicate_column(file: str, name: str) -> SourceError:
@@ -130,9 +124,7 @@ def refuse_duplicates(file: str, names: Iterable[str]) -> None:
 
 
 def join_names(words: Collection[str]) -> str:
-    first = ", ".join(word if _PLAIN.fullmatch(word) else repr(word) for word in list(words)[:MAX_NAMES])
-    more = len(words) - MAX_NAMES
-    return (first or "none") + (f" and {more} more" if more > 0 else "")
+    return listed([word if _PLAIN.fullmatch(word) else repr(word) for word in words], most=MAX_NAMES) or "none"
 
 
 def require_same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from audience_sync.config.read.suggestions import not_found_message
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.store.tables import absences, chains, held_out, members, properties
+from audience_sync.text import not_found_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

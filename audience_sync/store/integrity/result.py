@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from audience_sync.text import listed
+
 #: Problems listed in one message; the number of the others follows.
 MAX_LISTED = 5
 RESTORE = "Restore a backup of the store, then: audience-sync resync"
@@ -22,5 +24,4 @@ class CheckResult(NamedTuple):
 def check_result(area: str, problems: Sequence[str], otherwise: str, remedy: str) -> CheckResult:
     if not problems:
         return CheckResult(area, True, otherwise)
-    more = f" and {len(problems) - MAX_LISTED:,} more" if len(problems) > MAX_LISTED else ""
-    return CheckResult(area, False, f"{'; '.join(problems[:MAX_LISTED])}{more}. {remedy}")
+    return CheckResult(area, False, f"{listed(problems, most=MAX_LISTED, separator='; ')}. {remedy}")

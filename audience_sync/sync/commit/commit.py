@@ -40,6 +40,7 @@ from audience_sync.store.tables import (
     withheld_values,
 )
 from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut
+from audience_sync.text import storable
 from audience_sync.workspace import Workspace, quote_literal
 
 
@@ -199,11 +200,6 @@ def _members(workspace: Workspace, chain: Chain, audience: int) -> Iterator[Rows
     return workspace.stream(query)
 
 
-def sanitize_text(text: str) -> str:
-    """Text that both databases can store: invalid rows may have characters that PostgreSQL refuses."""
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-
-
 def _write_run_details(connection: Connection, changes: ChangeSet, run: RunId) -> None:
     """Write the results of audiences and traits, and invalid rows, for people to query."""
     found = [
@@ -232,7 +228,7 @@ def _write_run_details(connection: Connection, changes: ChangeSet, run: RunId) -
             "audience_key": each.audience_key,
             "file": each.file,
             "row": each.row,
-            "user_id": each.user_id and sanitize_text(each.user_id),
+            "user_id": each.user_id and storable(each.user_id),
             "reason": each.reason,
         }
         for number, each in enumerate(changes.rejected, 1)

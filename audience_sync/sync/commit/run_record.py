@@ -20,6 +20,7 @@ from audience_sync.store.runs.clock import count_from, read_run_clock
 from audience_sync.store.tables import rejected_calls, requests, run_destinations, runs
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.sync.values.request import RunRequest
+from audience_sync.text import iso_time
 from audience_sync.version import __version__
 
 #: Times in calls have milliseconds, so a run starts at least one after the run before it, whatever the clock shows.
@@ -256,14 +257,10 @@ def _row(run: int, destination: int, each: DestinationReport) -> dict[str, objec
 def start_times(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
     """The start of each run as identify calls have it: ISO 8601, UTC, with milliseconds."""
     query = select(runs.c.id, runs.c.started_at).where(runs.c.id.in_(wanted))
-    return {row.id: timestamp(row.started_at) for row in connection.execute(query)}
+    return {row.id: iso_time(row.started_at) for row in connection.execute(query)}
 
 
 def nonces_of(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
     """The nonce of each run for its message ids; runs of a version without nonces are missing."""
     query = select(runs.c.id, runs.c.nonce).where(runs.c.id.in_(wanted), runs.c.nonce.is_not(None))
     return {row.id: row.nonce for row in connection.execute(query)}
-
-
-def timestamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from audience_sync.config.models import AudienceConfig
-from audience_sync.config.read.suggestions import not_found_message
 from audience_sync.errors import ConfigError, Problem, UnknownKeyError
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.audiences.properties import Property
@@ -18,6 +17,7 @@ from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.guard.messages import frozen
 from audience_sync.sync.values.change_set import AudienceResult, ChainChange, MovedKey
 from audience_sync.sync.values.stored_state import StoredState
+from audience_sync.text import not_found_message
 from audience_sync.workspace import quote_literal
 
 

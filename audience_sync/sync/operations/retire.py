@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import select
 
-from audience_sync.config.read.suggestions import not_found_message
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.audiences.absences import read_absent
@@ -25,6 +24,7 @@ from audience_sync.sync.diff.traits import diff_traits
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
 from audience_sync.sync.values.change_set import Absences, AudienceResult, HeldOut, TraitsResult
 from audience_sync.sync.values.stored_state import StoredState
+from audience_sync.text import not_found_message
 from audience_sync.workspace import quote_identifier
 
 _NO_USER = "select null::varchar as user_id where false"

@@ -17,7 +17,7 @@ from audience_sync.sync.guard.holds import Difference
 from audience_sync.sync.guard.messages import frozen
 from audience_sync.sync.operations.run_changes import RevertibleChange, changes_of_run
 from audience_sync.sync.values.change_set import AudienceResult, SkippedUser, SourceState
-from audience_sync.text import form, pluralize
+from audience_sync.text import form, listed, pluralize
 from audience_sync.workspace import quote_identifier, quote_literal
 
 #: Users of an audience or computed trait who are named, of those who are left as they are; all are counted.
@@ -67,9 +67,8 @@ def _note_skipped(detector: ChangeDetector, each: RevertibleChange) -> None:
             *(findings.skipped_users or ()),
             *(SkippedUser(key, user, newer) for user, newer in named),
         ]
-        some = ", ".join(f"{user} (run {newer})" for user, newer in named[:5])
-        more = f" and {count - 5:,} more" if count > 5 else ""
-        words = f"Skipped: {pluralize(count, 'user')} of {key} {form(count, 'has')} a newer change: {some}{more}."
+        some = listed([f"{user} (run {newer})" for user, newer in named], most=5, count=count)
+        words = f"Skipped: {pluralize(count, 'user')} of {key} {form(count, 'has')} a newer change: {some}."
         findings.warnings.append(words)
     if each.unknown:
         words = f"{pluralize(each.unknown, 'user')} of {key}: the value before is not stored"

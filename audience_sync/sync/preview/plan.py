@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audience_sync.model import AudienceStatus
-from audience_sync.sync.commit.run_record import nonces_of, start_times, timestamp
+from audience_sync.sync.commit.run_record import nonces_of, start_times
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.deliver.run_plan import RunPlan
 from audience_sync.sync.detect.workspaces import open_workspace
@@ -29,6 +29,7 @@ from audience_sync.sync.values.request import (
     Sync,
     Undo,
 )
+from audience_sync.text import iso_time
 from audience_sync.workspace import Workspace
 
 #: Statuses of an audience that a run would write, also where it has no members.
@@ -176,7 +177,7 @@ def _forecasts(
 ) -> list[Forecast]:
     runs = {run for each in pending for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
     with dependencies.store.reading() as connection:
-        times = {plan.run: timestamp(datetime.now(UTC)), **start_times(connection, sorted(runs))}
+        times = {plan.run: iso_time(datetime.now(UTC)), **start_times(connection, sorted(runs))}
         nonces = nonces_of(connection, sorted(runs))
     return [
         forecast(

@@ -14,7 +14,7 @@ from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.deliver.run_plan import RunPlan
 from audience_sync.sync.values.change_set import AudienceResult, ChainChange
 from audience_sync.sync.values.request import GuardExceptions, RunRequest, Seed, Selection, Sync
-from audience_sync.text import pluralize
+from audience_sync.text import and_more, pluralize
 from audience_sync.workspace import Workspace, quote_literal
 
 FORMAT = 1
@@ -65,8 +65,7 @@ class PlanFile:
             workspace.run(f"drop table {each.table}")
         found = list(_differences(self.changes, now))
         if found:
-            more = [f"... and {len(found) - MOST:,} more"] if len(found) > MOST else []
-            lines = "".join(f"\n  {text}" for text in [*found[:MOST], *more])
+            lines = "".join(f"\n  {text}" for text in [*found[:MOST], *and_more(len(found) - MOST, "... ")])
             raise PlanError(
                 f"The plan of {self.made_at:%Y-%m-%d %H:%M:%S} UTC is not what a run would do now. Nothing was changed "
                 f"or sent. Look again: audience-sync {self._plan_command}{lines}"

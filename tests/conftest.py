@@ -54,7 +54,7 @@ MARKED = {
     "slow": (
         "cli/*",
         "crash/*",
-        "delivery/test_pace.py",
+        "delivery/test_rate_limiter.py",
         "delivery/test_ranges.py",
         "destinations/test_encode_sql.py",
         "faults/*",

@@ -8,10 +8,10 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire
 from audience_sync.workspace import Workspace
 
-from .house import House
+from .harness import DeliveryHarness
 
 
 @pytest.fixture
-def house(store: Store, workspace: Workspace) -> Iterator[House]:
+def harness(store: Store, workspace: Workspace) -> Iterator[DeliveryHarness]:
     with acquire(store) as lease:
-        yield House(store, workspace, lease)
+        yield DeliveryHarness(store, workspace, lease)

@@ -1,4 +1,4 @@
-"""How do owed changes become identify calls, and calls become batches?"""
+"""Pending calls become identify calls, and calls become batches."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.file import FileDestination, FileOptions
 from audience_sync.workspace import Workspace
 
-from .doubles import ScriptedDestination, a_call
+from .scripted_destination import ScriptedDestination, identify_call
 
 #: Installation, destination, user, traits, versions.
 TRUE = ("here", "connect", "ann", '{"vip":true}', "vip@1")
 TIMES = {1: "2026-03-01", 2: "2026-03-02", 3: "2026-03-03"}
 
 
-def owed(workspace: Workspace, *calls: tuple[str, str, str]) -> str:
+def pending_table(workspace: Workspace, *calls: tuple[str, str, str]) -> str:
     """``calls``: user, traits, versions."""
-    table = workspace.name("owed")
+    table = workspace.name("pending")
     workspace.run(f"create table {table} (user_id varchar, traits varchar, versions varchar, run_id integer)")
     for user, traits, versions in calls:
         workspace.run(f"insert into {table} values (?, ?, ?, ?)", [user, traits, versions, int(versions[-1])])
@@ -32,18 +32,18 @@ def owed(workspace: Workspace, *calls: tuple[str, str, str]) -> str:
 
 def message_id(workspace: Workspace, installation: str, destination: str, *call: str) -> str:
     user, traits, versions = call
-    table = owed(workspace, (user, traits, versions))
-    [made] = CallReader(
+    table = pending_table(workspace, (user, traits, versions))
+    [call] = CallReader(
         workspace=workspace, table=table, installation=installation, destination=destination, times=TIMES
     )
-    return made.message_id
+    return call.message_id
 
 
 def test_the_same_change_has_the_same_message_id(workspace: Workspace) -> None:
     assert message_id(workspace, *TRUE) == message_id(workspace, *TRUE)
 
 
-def test_a_message_id_stays_what_it_is_in_every_version_of_the_program(workspace: Workspace) -> None:
+def test_a_message_id_is_the_same_in_every_version_of_the_program(workspace: Workspace) -> None:
     change = "\0".join(TRUE).encode()
     assert message_id(workspace, *TRUE) == hashlib.sha1(change).hexdigest()[:32] == "52c1f28b3dd4082ebe0a02b62c252897"
 
@@ -76,8 +76,8 @@ def test_a_message_id_has_at_most_100_characters(workspace: Workspace, user: str
     assert len(message_id(workspace, "here", "connect", user, '{"vip":true}' * 100, "vip@1" * 100)) <= 100
 
 
-def test_calls_come_in_user_order_with_the_time_of_their_newest_run(workspace: Workspace) -> None:
-    table = owed(workspace, ("bob", '{"vip":false}', "vip@2"), ("Ann", '{"vip":true}', "vip@1"))
+def test_calls_are_in_user_order_with_the_time_of_their_newest_run(workspace: Workspace) -> None:
+    table = pending_table(workspace, ("bob", '{"vip":false}', "vip@2"), ("Ann", '{"vip":true}', "vip@1"))
     calls = CallReader(workspace=workspace, table=table, installation="here", destination="connect", times=TIMES)
     assert [(call.user_id, call.traits_json, call.timestamp, call.versions) for call in calls] == [
         ("Ann", '{"vip":true}', "2026-03-01", "vip@1"),
@@ -85,14 +85,14 @@ def test_calls_come_in_user_order_with_the_time_of_their_newest_run(workspace: W
     ]
 
 
-def test_a_call_of_a_run_whose_time_is_unknown_is_not_left_out(workspace: Workspace) -> None:
-    table = owed(workspace, ("ann", '{"vip":true}', "vip@9"))
+def test_a_call_of_a_run_without_a_start_time_is_an_error(workspace: Workspace) -> None:
+    table = pending_table(workspace, ("ann", '{"vip":true}', "vip@9"))
     calls = CallReader(workspace=workspace, table=table, installation="here", destination="connect", times=TIMES)
     with pytest.raises(duckdb.Error, match="there is no start time of run 9"):
         list(calls)
 
 
-def test_a_hundred_thousand_calls_keep_their_order_on_the_way(workspace: Workspace) -> None:
+def test_a_hundred_thousand_calls_keep_their_order(workspace: Workspace) -> None:
     workspace.run(
         "create table many as select hash(i)::varchar as user_id, '{}' as traits, 'a@1' as versions, 1 as run_id "
         "from range(100000) t(i)"
@@ -107,7 +107,9 @@ def test_a_hundred_thousand_calls_keep_their_order_on_the_way(workspace: Workspa
 
 
 def grouped(destination: ScriptedDestination, *users: str, batch_size: int = 100) -> list[Batch]:
-    return list(batches([[encode(a_call(user), destination)] for user in users], destination, max_calls=batch_size))
+    return list(
+        batches([[encode(identify_call(user), destination)] for user in users], destination, max_calls=batch_size)
+    )
 
 
 def users_of(found: list[Batch]) -> list[list[str]]:
@@ -129,13 +131,13 @@ ONE_CALL = 53  # bytes of a message and the comma after it
 @pytest.mark.parametrize(
     ("destination", "batch_size", "users"),
     [
-        pytest.param(ScriptedDestination(), 2, [["a", "b"], ["c"]], id="as many as were asked for"),
-        pytest.param(ScriptedDestination(messages=2), 100, [["a", "b"], ["c"]], id="as many as it takes"),
+        pytest.param(ScriptedDestination(), 2, [["a", "b"], ["c"]], id="the batch size"),
+        pytest.param(ScriptedDestination(messages=2), 100, [["a", "b"], ["c"]], id="the limit of messages"),
         pytest.param(
             ScriptedDestination(messages=5, parts=2), 100, [["a", "b"], ["c"]], id="a call's messages stay together"
         ),
         pytest.param(
-            ScriptedDestination(request_bytes=2 * ONE_CALL), 100, [["a", "b"], ["c"]], id="as many bytes as it takes"
+            ScriptedDestination(request_bytes=2 * ONE_CALL), 100, [["a", "b"], ["c"]], id="the limit of bytes"
         ),
         pytest.param(
             ScriptedDestination(request_bytes=2 * ONE_CALL - 1), 100, [["a"], ["b"], ["c"]], id="one byte less"
@@ -149,7 +151,7 @@ def test_a_batch_stays_within_the_limits(
     assert users_of(grouped(destination, "a", "b", "c", batch_size=batch_size)) == users
 
 
-def test_a_call_that_can_never_be_sent_keeps_its_place_and_says_why() -> None:
+def test_an_unsendable_call_keeps_its_place_and_has_a_reason() -> None:
     [batch] = grouped(ScriptedDestination(unsendable=["bob"]), "ann", "bob", "cem")
     assert [(call.user_id, len(call.messages), call.unsendable) for call in batch.calls] == [
         ("ann", 1, ""),

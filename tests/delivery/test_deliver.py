@@ -1,4 +1,4 @@
-"""How is one destination brought up to date? The position follows the answers, whatever comes of them."""
+"""The delivery to one destination: the position follows the answers."""
 
 from __future__ import annotations
 
@@ -17,122 +17,122 @@ from audience_sync.errors import LeaseLostError
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import delivered_ranges, requests
 
-from .doubles import DELIVERED, NO, WRONG_KEY, Answers, ScriptedDestination, in_turn, refusing
-from .house import IDS, House
+from .harness import IDS, DeliveryHarness
+from .scripted_destination import DELIVERED, REFUSED, WRONG_KEY, Answers, ScriptedDestination, in_turn, refusing
 
 FOUR = ("ann", "bob", "cem", "dan")
 
 
-def counts(tally: DeliveryStats) -> tuple[int, int, int, int]:
+def counts(stats: DeliveryStats) -> tuple[int, int, int, int]:
     """Calls, delivered, refused, pending."""
-    return tally.calls, tally.delivered, tally.refused, tally.pending
+    return stats.calls, stats.delivered, stats.refused, stats.pending
 
 
 def in_batches_of(size: int, answers: Answers = in_turn(), **options: object) -> ScriptedDestination:  # noqa: B008
     return ScriptedDestination(answers, batch_size=size, **options)
 
 
-# What becomes of the calls, and where the position then is.
+# The outcomes of calls, and the position after them.
 
 
-def test_when_all_is_answered_the_position_is_the_run(house: House) -> None:
-    tally = house.deliver(in_batches_of(3), FOUR)
-    assert counts(tally) == (4, 4, 0, 0)
-    assert (tally.complete, tally.error, tally.requests) == (True, "", 2)
-    assert house.feed == DeliveryCursor(id=1, position=1)
+def test_when_all_calls_are_answered_the_position_is_the_run(harness: DeliveryHarness) -> None:
+    stats = harness.deliver(in_batches_of(3), FOUR)
+    assert counts(stats) == (4, 4, 0, 0)
+    assert (stats.complete, stats.error, stats.requests) == (True, "", 2)
+    assert harness.cursor == DeliveryCursor(id=1, position=1)
 
 
-def test_every_request_leaves_one_row(house: House) -> None:
-    house.deliver(in_batches_of(3, refusing("bob")), FOUR)
-    assert house.requests() == [("", "cem", 3, 1, 1), ("cem", "dan", 1, 0, 1)]
+def test_every_request_leaves_one_row(harness: DeliveryHarness) -> None:
+    harness.deliver(in_batches_of(3, refusing("bob")), FOUR)
+    assert harness.requests() == [("", "cem", 3, 1, 1), ("cem", "dan", 1, 0, 1)]
 
 
-def test_nothing_owed_moves_the_position_without_a_request(house: House) -> None:
+def test_without_pending_calls_the_position_advances_without_a_request(harness: DeliveryHarness) -> None:
     destination = in_batches_of(3)
-    tally = house.deliver(destination, [])
-    assert counts(tally) == (0, 0, 0, 0)
-    assert tally.complete
-    assert (house.feed, destination.received) == (DeliveryCursor(id=1, position=1), [])
+    stats = harness.deliver(destination, [])
+    assert counts(stats) == (0, 0, 0, 0)
+    assert stats.complete
+    assert (harness.cursor, destination.received) == (DeliveryCursor(id=1, position=1), [])
 
 
-def test_refused_calls_do_not_keep_the_position(house: House) -> None:
-    tally = house.deliver(in_batches_of(2, refusing("bob", "cem")), FOUR)
-    assert counts(tally) == (4, 2, 2, 0)
-    assert tally.complete
-    assert house.feed == DeliveryCursor(id=1, position=1)
+def test_refused_calls_do_not_hold_the_position_back(harness: DeliveryHarness) -> None:
+    stats = harness.deliver(in_batches_of(2, refusing("bob", "cem")), FOUR)
+    assert counts(stats) == (4, 2, 2, 0)
+    assert stats.complete
+    assert harness.cursor == DeliveryCursor(id=1, position=1)
 
 
-def test_a_stop_keeps_who_was_told_and_leaves_the_rest_owed(house: House) -> None:
-    tally = house.deliver(in_batches_of(1, in_turn(DELIVERED, NO, WRONG_KEY)), FOUR)
-    assert counts(tally) == (4, 1, 1, 2)
-    assert (tally.complete, tally.error) == (False, "HTTP 401: the key is not accepted")
-    assert house.feed == DeliveryCursor(id=1, position=0, attempted_run=1, ranges=(Range("", "bob", 1),))
+def test_a_stop_keeps_the_answered_calls_and_leaves_the_rest_pending(harness: DeliveryHarness) -> None:
+    stats = harness.deliver(in_batches_of(1, in_turn(DELIVERED, REFUSED, WRONG_KEY)), FOUR)
+    assert counts(stats) == (4, 1, 1, 2)
+    assert (stats.complete, stats.error) == (False, "HTTP 401: the key is not accepted")
+    assert harness.cursor == DeliveryCursor(id=1, position=0, attempted_run=1, ranges=(Range("", "bob", 1),))
 
 
-def test_a_batch_answered_in_part_leaves_all_of_it_owed(house: House) -> None:
-    tally = house.deliver(in_batches_of(4, in_turn(NO, DELIVERED, NO, NO, WRONG_KEY)), FOUR)
-    assert counts(tally) == (4, 0, 0, 4)
-    assert house.feed == DeliveryCursor(id=1, position=0, attempted_run=1)
-    assert (house.requests(), house.refusals()) == ([], [])
+def test_a_partly_answered_batch_stays_pending_as_a_whole(harness: DeliveryHarness) -> None:
+    stats = harness.deliver(in_batches_of(4, in_turn(REFUSED, DELIVERED, REFUSED, REFUSED, WRONG_KEY)), FOUR)
+    assert counts(stats) == (4, 0, 0, 4)
+    assert harness.cursor == DeliveryCursor(id=1, position=0, attempted_run=1)
+    assert (harness.requests(), harness.refusals()) == ([], [])
 
 
-def test_the_next_run_completes_what_a_stop_has_left(house: House) -> None:
-    house.deliver(in_batches_of(1, in_turn(DELIVERED, DELIVERED, WRONG_KEY)), FOUR)
-    house.next_run()
+def test_the_next_run_completes_a_stopped_delivery(harness: DeliveryHarness) -> None:
+    harness.deliver(in_batches_of(1, in_turn(DELIVERED, DELIVERED, WRONG_KEY)), FOUR)
+    harness.next_run()
     destination = in_batches_of(1)
-    tally = house.deliver(destination, ["cem", "dan"])
-    assert (counts(tally), tally.complete) == ((2, 2, 0, 0), True)
+    stats = harness.deliver(destination, ["cem", "dan"])
+    assert (counts(stats), stats.complete) == ((2, 2, 0, 0), True)
     assert destination.received == [["cem"], ["dan"]]
-    assert house.feed == DeliveryCursor(id=1, position=2)
+    assert harness.cursor == DeliveryCursor(id=1, position=2)
 
 
-def test_since_when_calls_went_unanswered_is_kept_from_the_first_attempt(house: House) -> None:
-    house.deliver(in_batches_of(1, in_turn(WRONG_KEY)), FOUR)
-    house.next_run()
-    house.deliver(in_batches_of(1, in_turn(WRONG_KEY)), FOUR)
-    assert house.feed.attempted_run == 1
+def test_the_first_run_with_unanswered_calls_is_kept(harness: DeliveryHarness) -> None:
+    harness.deliver(in_batches_of(1, in_turn(WRONG_KEY)), FOUR)
+    harness.next_run()
+    harness.deliver(in_batches_of(1, in_turn(WRONG_KEY)), FOUR)
+    assert harness.cursor.attempted_run == 1
 
 
-def test_that_calls_are_attempted_is_durable_before_the_first_is_sent(house: House) -> None:
+def test_the_attempted_run_is_durable_before_the_first_request(harness: DeliveryHarness) -> None:
     seen: list[int | None] = []
 
-    def look(users: list[str]) -> Judgement:
-        seen.append(house.feed.attempted_run)
+    def read_attempted_run(users: list[str]) -> Judgement:
+        seen.append(harness.cursor.attempted_run)
         return DELIVERED
 
-    house.deliver(in_batches_of(4, look), FOUR)
+    harness.deliver(in_batches_of(4, read_attempted_run), FOUR)
     assert seen == [1]
 
 
-def test_a_person_may_send_only_so_many(house: House) -> None:
+def test_a_limit_leaves_the_other_calls_pending(harness: DeliveryHarness) -> None:
     destination = in_batches_of(2)
-    tally = house.deliver(destination, FOUR, max_calls=3)
-    assert (counts(tally), tally.complete) == ((4, 3, 0, 1), False)
+    stats = harness.deliver(destination, FOUR, max_calls=3)
+    assert (counts(stats), stats.complete) == ((4, 3, 0, 1), False)
     assert destination.received == [["ann", "bob"], ["cem"]]
-    assert house.feed.ranges == (Range("", "cem", 1),)
+    assert harness.cursor.ranges == (Range("", "cem", 1),)
 
 
 @pytest.mark.parametrize("most", [4, 5])
-def test_as_many_as_there_are_is_all(house: House, most: int) -> None:
-    assert house.deliver(in_batches_of(3), FOUR, max_calls=most).complete
+def test_a_limit_of_all_calls_or_more_is_a_complete_delivery(harness: DeliveryHarness, most: int) -> None:
+    assert harness.deliver(in_batches_of(3), FOUR, max_calls=most).complete
 
 
-def test_every_transport_is_closed(house: House) -> None:
+def test_every_transport_is_closed(harness: DeliveryHarness) -> None:
     destination = in_batches_of(1, concurrency=1)
-    house.deliver(destination, FOUR)
+    harness.deliver(destination, FOUR)
     assert destination.closed == 1
 
 
-def test_retries_are_counted_apart_from_requests(house: House) -> None:
+def test_retries_are_counted_separately_from_requests(harness: DeliveryHarness) -> None:
     busy = Judgement(Meaning.RETRY, "HTTP 503", status=503, retry_after=0.0)
-    tally = house.deliver(in_batches_of(2, in_turn(busy, busy)), FOUR)
-    assert (tally.requests, tally.retries, tally.delivered) == (4, 2, 4)
+    stats = harness.deliver(in_batches_of(2, in_turn(busy, busy)), FOUR)
+    assert (stats.requests, stats.retries, stats.delivered) == (4, 2, 4)
 
 
 # Answers in any order.
 
 
-def test_the_position_never_runs_ahead_of_an_answer(house: House) -> None:
+def test_the_position_never_runs_ahead_of_an_answer(harness: DeliveryHarness) -> None:
     others_done = threading.Event()
     seen: list[tuple[Range, ...]] = []
 
@@ -140,26 +140,26 @@ def test_the_position_never_runs_ahead_of_an_answer(house: House) -> None:
         assert users != ["ann"] or others_done.wait(30)
         return DELIVERED
 
-    def watch(tally: DeliveryStats) -> None:
-        if tally.delivered == 3:
-            seen.append(house.feed.ranges)
+    def watch(stats: DeliveryStats) -> None:
+        if stats.delivered == 3:
+            seen.append(harness.cursor.ranges)
             others_done.set()
 
-    tally = house.deliver(in_batches_of(1, last_for_ann, concurrency=4), FOUR, watch=watch)
+    stats = harness.deliver(in_batches_of(1, last_for_ann, concurrency=4), FOUR, watch=watch)
     assert seen == [(Range("ann", "dan", 1),)]
-    assert (tally.delivered, house.feed) == (4, DeliveryCursor(id=1, position=1))
+    assert (stats.delivered, harness.cursor) == (4, DeliveryCursor(id=1, position=1))
 
 
-def test_answers_that_come_close_together_are_recorded_in_one_transaction(house: House) -> None:
+def test_answers_that_come_close_together_are_recorded_in_one_transaction(harness: DeliveryHarness) -> None:
     delivered: list[int] = []
     users = [f"u{number:03}" for number in range(120)]
-    house.deliver(in_batches_of(1, concurrency=1), users, watch=lambda tally: delivered.append(tally.delivered))
-    assert delivered[-1] == house.count(requests) == 120
+    harness.deliver(in_batches_of(1, concurrency=1), users, watch=lambda stats: delivered.append(stats.delivered))
+    assert delivered[-1] == harness.count(requests) == 120
     assert len(delivered) < 100
     assert max(now - before for before, now in pairwise([0, *delivered])) <= 16
 
 
-def test_a_stop_keeps_the_answers_that_came_after_it(house: House) -> None:
+def test_a_stop_keeps_the_answers_to_requests_in_flight(harness: DeliveryHarness) -> None:
     stopped = threading.Event()
 
     def stop_at_ann(users: list[str]) -> Judgement:
@@ -175,61 +175,61 @@ def test_a_stop_keeps_the_answers_that_came_after_it(house: House) -> None:
         both_sent.wait(30)
         return stop_at_ann(users)
 
-    tally = house.deliver(in_batches_of(1, together, concurrency=2), ["ann", "bob"])
-    assert counts(tally) == (2, 1, 0, 1)
-    assert house.feed.ranges == (Range("ann", "bob", 1),)
+    stats = harness.deliver(in_batches_of(1, together, concurrency=2), ["ann", "bob"])
+    assert counts(stats) == (2, 1, 0, 1)
+    assert harness.cursor.ranges == (Range("ann", "bob", 1),)
 
 
 # Refused calls.
 
 
-def test_a_refused_call_is_kept_with_its_reason_and_its_values(house: House) -> None:
-    house.deliver(in_batches_of(4, refusing("bob")), {"ann": {"vip": True}, "bob": {"vip": True, "name": "Bø"}})
-    assert house.refusals() == [("bob", "HTTP 400: bad call", 400, 1, 1)]
-    assert house.refused_values() == [("bob", 1, "true", 1), ("bob", 2, '"Bø"', 1)]
+def test_a_refused_call_is_stored_with_its_reason_and_values(harness: DeliveryHarness) -> None:
+    harness.deliver(in_batches_of(4, refusing("bob")), {"ann": {"vip": True}, "bob": {"vip": True, "name": "Bø"}})
+    assert harness.refusals() == [("bob", "HTTP 400: bad call", 400, 1, 1)]
+    assert harness.refused_values() == [("bob", 1, "true", 1), ("bob", 2, '"Bø"', 1)]
 
 
-def test_a_value_that_is_gone_is_kept_as_null(house: House) -> None:
-    house.deliver(in_batches_of(4, refusing("bob")), {"bob": {"name": None}})
-    assert house.refused_values() == [("bob", 2, None, 1)]
+def test_a_removed_value_is_stored_as_null(harness: DeliveryHarness) -> None:
+    harness.deliver(in_batches_of(4, refusing("bob")), {"bob": {"name": None}})
+    assert harness.refused_values() == [("bob", 2, None, 1)]
 
 
-def test_a_call_that_can_never_be_sent_is_kept_as_refused(house: House) -> None:
-    tally = house.deliver(ScriptedDestination(unsendable=["bob"]), FOUR)
-    assert counts(tally) == (4, 3, 1, 0)
-    assert house.refusals() == [("bob", "it is too large", None, 1, 1)]
+def test_an_unsendable_call_is_stored_as_refused(harness: DeliveryHarness) -> None:
+    stats = harness.deliver(ScriptedDestination(unsendable=["bob"]), FOUR)
+    assert counts(stats) == (4, 3, 1, 0)
+    assert harness.refusals() == [("bob", "it is too large", None, 1, 1)]
 
 
-def test_a_refused_call_that_is_taken_later_is_forgotten(house: House) -> None:
-    house.deliver(in_batches_of(4, refusing("bob", "cem")), FOUR)
-    house.next_run()
-    house.deliver(in_batches_of(4), ["bob"])
-    assert house.refusals() == [("cem", "HTTP 400: bad call", 400, 1, 1)]
-    assert house.refused_values() == [("cem", 1, "true", 1)]
+def test_a_refusal_is_deleted_once_the_call_is_accepted(harness: DeliveryHarness) -> None:
+    harness.deliver(in_batches_of(4, refusing("bob", "cem")), FOUR)
+    harness.next_run()
+    harness.deliver(in_batches_of(4), ["bob"])
+    assert harness.refusals() == [("cem", "HTTP 400: bad call", 400, 1, 1)]
+    assert harness.refused_values() == [("cem", 1, "true", 1)]
 
 
-def test_a_call_that_is_refused_again_counts_its_attempts(house: House) -> None:
-    house.deliver(in_batches_of(4, refusing("bob")), FOUR)
-    house.next_run()
-    house.deliver(in_batches_of(4, refusing("bob")), {"bob": {"vip": False}})
-    assert house.refusals() == [("bob", "HTTP 400: bad call", 400, 2, 2)]
-    assert house.refused_values() == [("bob", 1, "false", 1)]
+def test_a_call_that_is_refused_again_counts_its_attempts(harness: DeliveryHarness) -> None:
+    harness.deliver(in_batches_of(4, refusing("bob")), FOUR)
+    harness.next_run()
+    harness.deliver(in_batches_of(4, refusing("bob")), {"bob": {"vip": False}})
+    assert harness.refusals() == [("bob", "HTTP 400: bad call", 400, 2, 2)]
+    assert harness.refused_values() == [("bob", 1, "false", 1)]
 
 
-def test_a_refused_value_that_no_call_carried_stays(house: House) -> None:
-    house.deliver(in_batches_of(4, refusing("bob")), {"bob": {"vip": True, "name": "Bob"}})
-    house.next_run()
-    house.deliver(in_batches_of(4), {"bob": {"name": "Bobby"}})
-    assert house.refusals() == [("bob", "HTTP 400: bad call", 400, 1, 1)]
-    assert house.refused_values() == [("bob", 1, "true", 1)]
+def test_a_refused_value_that_no_call_carried_stays(harness: DeliveryHarness) -> None:
+    harness.deliver(in_batches_of(4, refusing("bob")), {"bob": {"vip": True, "name": "Bob"}})
+    harness.next_run()
+    harness.deliver(in_batches_of(4), {"bob": {"name": "Bobby"}})
+    assert harness.refusals() == [("bob", "HTTP 400: bad call", 400, 1, 1)]
+    assert harness.refused_values() == [("bob", 1, "true", 1)]
 
 
-def test_a_refused_value_stays_beside_one_that_is_refused_again(house: House) -> None:
-    house.deliver(in_batches_of(4, refusing("bob")), {"bob": {"vip": True, "name": "Bob"}})
-    house.next_run()
-    house.deliver(in_batches_of(4, refusing("bob")), {"bob": {"name": "Bobby"}})
-    assert house.refusals() == [("bob", "HTTP 400: bad call", 400, 2, 2)]
-    assert house.refused_values() == [("bob", 1, "true", 1), ("bob", 2, '"Bobby"', 1)]
+def test_a_refused_value_stays_next_to_one_that_is_refused_again(harness: DeliveryHarness) -> None:
+    harness.deliver(in_batches_of(4, refusing("bob")), {"bob": {"vip": True, "name": "Bob"}})
+    harness.next_run()
+    harness.deliver(in_batches_of(4, refusing("bob")), {"bob": {"name": "Bobby"}})
+    assert harness.refusals() == [("bob", "HTTP 400: bad call", 400, 2, 2)]
+    assert harness.refused_values() == [("bob", 1, "true", 1), ("bob", 2, '"Bobby"', 1)]
 
 
 # The lease, and the end of a run.
@@ -244,117 +244,119 @@ class LostAtRequest:
 
     def confirm(self) -> None:
         if not self._left:
-            raise LeaseLostError("another run has taken over")
+            raise LeaseLostError("another run has the lease")
         self._left -= 1
 
 
-def test_a_lease_lost_in_a_sender_ends_the_delivery(house: House) -> None:
+def test_a_lease_lost_in_a_sender_ends_the_delivery(harness: DeliveryHarness) -> None:
     destination = in_batches_of(1)
     with pytest.raises(LeaseLostError):
-        house.deliver(destination, FOUR, lease=LostAtRequest(house.lease))
+        harness.deliver(destination, FOUR, lease=LostAtRequest(harness.lease))
     assert destination.received == [["ann"]]
-    assert house.feed == DeliveryCursor(id=1, position=0, attempted_run=1, ranges=(Range("", "ann", 1),))
+    assert harness.cursor == DeliveryCursor(id=1, position=0, attempted_run=1, ranges=(Range("", "ann", 1),))
     assert destination.closed == 1
 
 
-def test_after_the_lease_is_lost_no_answer_is_written(house: House, take_over: Callable[[], None]) -> None:
-    def taken_over(users: list[str]) -> Judgement:
-        take_over()
+def test_after_the_lease_is_lost_no_answer_is_recorded(
+    harness: DeliveryHarness, acquire_elsewhere: Callable[[], None]
+) -> None:
+    def lose_lease(users: list[str]) -> Judgement:
+        acquire_elsewhere()
         return DELIVERED
 
-    destination = in_batches_of(1, taken_over)
+    destination = in_batches_of(1, lose_lease)
     with pytest.raises(LeaseLostError):
-        house.deliver(destination, FOUR)
+        harness.deliver(destination, FOUR)
     assert destination.received[0] == ["ann"]
-    assert (house.count(requests), house.count(delivered_ranges)) == (0, 0)
+    assert (harness.count(requests), harness.count(delivered_ranges)) == (0, 0)
 
 
 @pytest.fixture
-def take_over(house: House) -> Callable[[], None]:
-    def take() -> None:
-        with house.store.writing() as connection:
+def acquire_elsewhere(harness: DeliveryHarness) -> Callable[[], None]:
+    def acquire() -> None:
+        with harness.store.writing() as connection:
             connection.exec_driver_sql("update lease set token = token + 1")
 
-    return take
+    return acquire
 
 
-def test_an_interruption_lets_requests_under_way_be_answered(house: House) -> None:
-    context = house.context()
+def test_an_interruption_waits_for_the_requests_in_flight(harness: DeliveryHarness) -> None:
+    context = harness.context()
 
     def interrupted(users: list[str]) -> Judgement:
         context.interrupt()
         return DELIVERED
 
-    work = DeliveryJob(
+    job = DeliveryJob(
         name="connect",
         destination_id=1,
         destination=in_batches_of(1, interrupted),
-        cursor=house.feed,
-        table=house.table({u: {"vip": True} for u in FOUR}),
+        cursor=harness.cursor,
+        table=harness.table({u: {"vip": True} for u in FOUR}),
         calls=4,
     )
-    tally = deliver(house.workspace, context, work)
-    assert (counts(tally), tally.error) == ((4, 1, 0, 3), "the run was interrupted")
-    assert house.feed.ranges == (Range("", "ann", 1),)
+    stats = deliver(harness.workspace, context, job)
+    assert (counts(stats), stats.error) == ((4, 1, 0, 3), "the run was interrupted")
+    assert harness.cursor.ranges == (Range("", "ann", 1),)
 
 
-def test_after_an_interruption_no_other_delivery_begins(house: House) -> None:
-    context = house.context()
+def test_after_an_interruption_no_other_delivery_starts(harness: DeliveryHarness) -> None:
+    context = harness.context()
     context.interrupt()
     destination = in_batches_of(1)
-    work = DeliveryJob(
+    job = DeliveryJob(
         name="connect",
         destination_id=1,
         destination=destination,
-        cursor=house.feed,
-        table=house.table({"ann": {"vip": True}}),
+        cursor=harness.cursor,
+        table=harness.table({"ann": {"vip": True}}),
         calls=1,
     )
-    tally = deliver(house.workspace, context, work)
-    assert (counts(tally), destination.received) == ((1, 0, 0, 1), [])
+    stats = deliver(harness.workspace, context, job)
+    assert (counts(stats), destination.received) == ((1, 0, 0, 1), [])
 
 
-# An audience that a person seeds has a feed of its own.
+# A seeded audience has its own cursor.
 
 
-def seeding(connection: Connection, house: House, *ranges: Range) -> DeliveryCursor:
-    feed = save_cursor(connection, 1, DeliveryCursor(id=None, position=0, seeding="vip"), IDS["vip"])
-    return save_ranges(connection, feed, ranges)
+def save_seed_cursor(connection: Connection, harness: DeliveryHarness, *ranges: Range) -> DeliveryCursor:
+    cursor = save_cursor(connection, 1, DeliveryCursor(id=None, position=0, seeding="vip"), IDS["vip"])
+    return save_ranges(connection, cursor, ranges)
 
 
-def test_keeping_whom_a_seed_has_reached_up_to_date_reaches_nobody_else(house: House) -> None:
-    """Bob was not reached by the seed; ann and cem, around him, are kept up to date in one request."""
-    with house.lease.transaction() as connection:
-        feed = seeding(connection, house, Range("", "ann", 1), Range("bob", "cem", 1))
-    house.next_run()
-    table = house.table({"ann": {"vip": False}, "cem": {"vip": False}})
-    work = DeliveryJob(
+def test_updating_the_users_of_a_seed_does_not_move_the_others(harness: DeliveryHarness) -> None:
+    """Bob was not reached by the seed; ann and cem, before and after him, are updated by one request."""
+    with harness.lease.transaction() as connection:
+        cursor = save_seed_cursor(connection, harness, Range("", "ann", 1), Range("bob", "cem", 1))
+    harness.next_run()
+    table = harness.table({"ann": {"vip": False}, "cem": {"vip": False}})
+    job = DeliveryJob(
         name="connect",
         destination_id=1,
         destination=in_batches_of(9),
-        cursor=feed,
+        cursor=cursor,
         table=table,
         calls=2,
         includes_everyone=False,
     )
-    tally = deliver(house.workspace, house.context(), work)
-    assert (tally.delivered, tally.complete) == (2, False)
-    assert house.ledger.seeds["vip"].ranges == (Range("", "ann", 2), Range("bob", "cem", 2))
+    stats = deliver(harness.workspace, harness.context(), job)
+    assert (stats.delivered, stats.complete) == (2, False)
+    assert harness.state.seeds["vip"].ranges == (Range("", "ann", 2), Range("bob", "cem", 2))
 
 
-def test_when_a_seed_is_complete_the_main_feed_carries_the_audience_on(house: House) -> None:
-    with house.lease.transaction() as connection:
-        feed = seeding(connection, house)
-    house.next_run()
-    work = DeliveryJob(
+def test_after_a_complete_seed_the_main_cursor_delivers_the_audience(harness: DeliveryHarness) -> None:
+    with harness.lease.transaction() as connection:
+        cursor = save_seed_cursor(connection, harness)
+    harness.next_run()
+    job = DeliveryJob(
         name="connect",
         destination_id=1,
         destination=in_batches_of(2),
-        cursor=feed,
-        table=house.table({"ann": {"vip": True}}),
+        cursor=cursor,
+        table=harness.table({"ann": {"vip": True}}),
         calls=1,
     )
-    assert deliver(house.workspace, house.context(), work).complete
-    assert house.ledger.seeds == {}
-    assert house.ledger.active() == [Subscription(key="vip", since_run=2, backfill=False)]
-    assert house.feed == DeliveryCursor(id=1, position=0)
+    assert deliver(harness.workspace, harness.context(), job).complete
+    assert harness.state.seeds == {}
+    assert harness.state.active() == [Subscription(key="vip", since_run=2, backfill=False)]
+    assert harness.cursor == DeliveryCursor(id=1, position=0)

@@ -1,4 +1,4 @@
-"""How does one batch get an answer? Every call is delivered or refused, or nothing is said of the batch."""
+"""The answer to one batch: every call is delivered or refused, or the batch has no answer."""
 
 from __future__ import annotations
 
@@ -9,112 +9,112 @@ from audience_sync.delivery.send.encode import CallDetails, EncodedCall
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
 
-from .doubles import (
-    BROKEN,
+from .scripted_destination import (
     DELIVERED,
-    NO,
+    REFUSED,
+    UNAVAILABLE,
     WRONG_KEY,
     Answers,
     ScriptedDestination,
-    a_batch,
-    a_call,
-    a_sender,
     always,
+    batch_of,
+    identify_call,
     in_turn,
+    new_sender,
     refusing,
 )
 
-FULL = Judgement(Meaning.SLOW_DOWN, "HTTP 429", status=429, retry_after=20.0)
-FULL_WITHOUT_A_WORD = Judgement(Meaning.SLOW_DOWN, "HTTP 429", status=429)
+RATE_LIMITED = Judgement(Meaning.SLOW_DOWN, "HTTP 429", status=429, retry_after=20.0)
+RATE_LIMITED_WITHOUT_RETRY_AFTER = Judgement(Meaning.SLOW_DOWN, "HTTP 429", status=429)
 
 
 def sent(destination: ScriptedDestination, *users: str) -> BatchResult:
-    return a_sender(destination)[0].send(a_batch(destination, *users))
+    return new_sender(destination)[0].send(batch_of(destination, *users))
 
 
 def refused(outcome: BatchResult) -> dict[str, str]:
     return {refusal.call.user_id: refusal.reason for refusal in outcome.refusals}
 
 
-def test_a_batch_that_is_taken_needs_one_request() -> None:
+def test_an_accepted_batch_needs_one_request() -> None:
     destination = ScriptedDestination()
     outcome = sent(destination, "ann", "bob")
     assert (outcome.answered, outcome.delivered, outcome.requests, outcome.retries) == (True, 2, 1, 0)
     assert destination.received == [["ann", "bob"]]
 
 
-def test_a_temporary_failure_is_tried_again_until_it_is_taken() -> None:
-    destination = ScriptedDestination(in_turn(BROKEN, BROKEN, BROKEN))
+def test_a_temporary_failure_is_retried_until_it_is_accepted() -> None:
+    destination = ScriptedDestination(in_turn(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE))
     outcome = sent(destination, "ann")
     assert (outcome.answered, outcome.delivered, outcome.requests, outcome.retries) == (True, 1, 4, 3)
     assert (outcome.http_status, outcome.reason) == (200, "")
 
 
-def test_a_repeat_is_the_same_messages() -> None:
-    destination = ScriptedDestination(in_turn(BROKEN))
+def test_a_retry_sends_the_same_messages() -> None:
+    destination = ScriptedDestination(in_turn(UNAVAILABLE))
     sent(destination, "ann")
     assert destination.calls[0] == destination.calls[1]
 
 
 def test_each_failed_attempt_has_its_own_pause() -> None:
-    destination = ScriptedDestination(in_turn(BROKEN, BROKEN, BROKEN))
-    sender, _, clock = a_sender(destination, pause=lambda attempt: 2.0**attempt)
-    sender.send(a_batch(destination, "ann"))
+    destination = ScriptedDestination(in_turn(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE))
+    sender, _, clock = new_sender(destination, pause=lambda attempt: 2.0**attempt)
+    sender.send(batch_of(destination, "ann"))
     assert clock.waited == [2.0, 4.0, 8.0]
 
 
 def test_every_call_starts_with_the_shortest_pause() -> None:
-    destination = ScriptedDestination(in_turn(BROKEN, BROKEN, DELIVERED, BROKEN))
-    sender, _, clock = a_sender(destination, pause=lambda attempt: 2.0**attempt)
-    sender.send(a_batch(destination, "ann"))
-    sender.send(a_batch(destination, "bob"))
+    destination = ScriptedDestination(in_turn(UNAVAILABLE, UNAVAILABLE, DELIVERED, UNAVAILABLE))
+    sender, _, clock = new_sender(destination, pause=lambda attempt: 2.0**attempt)
+    sender.send(batch_of(destination, "ann"))
+    sender.send(batch_of(destination, "bob"))
     assert clock.waited == [2.0, 4.0, 2.0]
 
 
-def test_a_destination_that_says_when_is_tried_then() -> None:
+def test_a_retry_waits_for_the_time_of_retry_after() -> None:
     destination = ScriptedDestination(in_turn(Judgement(Meaning.RETRY, "HTTP 503", status=503, retry_after=7.0)))
-    sender, _, clock = a_sender(destination)
-    sender.send(a_batch(destination, "ann"))
+    sender, _, clock = new_sender(destination)
+    sender.send(batch_of(destination, "ann"))
     assert clock.waited == [7.0]
 
 
 def test_too_many_requests_is_never_a_failed_attempt() -> None:
-    destination = ScriptedDestination(in_turn(FULL, FULL, BROKEN))
-    sender, _, clock = a_sender(destination, pause=lambda attempt: 2.0**attempt)
-    outcome = sender.send(a_batch(destination, "ann"))
+    destination = ScriptedDestination(in_turn(RATE_LIMITED, RATE_LIMITED, UNAVAILABLE))
+    sender, _, clock = new_sender(destination, pause=lambda attempt: 2.0**attempt)
+    outcome = sender.send(batch_of(destination, "ann"))
     assert clock.waited == [20.0, 20.0, 2.0]
     assert (outcome.delivered, outcome.requests) == (1, 4)
 
 
-@pytest.mark.parametrize(("judgement", "seconds"), [(FULL, 20.0), (FULL_WITHOUT_A_WORD, 0.5)])
-def test_too_many_requests_closes_the_gate(judgement: Judgement, seconds: float) -> None:
+@pytest.mark.parametrize(("judgement", "seconds"), [(RATE_LIMITED, 20.0), (RATE_LIMITED_WITHOUT_RETRY_AFTER, 0.5)])
+def test_too_many_requests_delays_the_next_request(judgement: Judgement, seconds: float) -> None:
     destination = ScriptedDestination(in_turn(judgement))
-    sender, _, clock = a_sender(destination)
-    sender.send(a_batch(destination, "ann"))
+    sender, _, clock = new_sender(destination)
+    sender.send(batch_of(destination, "ann"))
     assert clock.now == seconds
 
 
 def test_a_wrong_key_stops_the_destination() -> None:
     destination = ScriptedDestination(always(WRONG_KEY))
-    sender, progress, _ = a_sender(destination)
-    outcome = sender.send(a_batch(destination, "ann", "bob"))
+    sender, stall_timer, _ = new_sender(destination)
+    outcome = sender.send(batch_of(destination, "ann", "bob"))
     assert (outcome.answered, outcome.requests, outcome.refusals) == (False, 1, [])
-    assert progress.reason == "HTTP 401: the key is not accepted"
+    assert stall_timer.reason == "HTTP 401: the key is not accepted"
 
 
 def test_after_a_stop_nothing_more_is_sent() -> None:
     destination = ScriptedDestination()
-    sender, progress, _ = a_sender(destination)
-    progress.stop("the run was interrupted")
-    assert not sender.send(a_batch(destination, "ann")).answered
+    sender, stall_timer, _ = new_sender(destination)
+    stall_timer.stop("the run was interrupted")
+    assert not sender.send(batch_of(destination, "ann")).answered
     assert destination.received == []
 
 
 def test_the_first_reason_of_a_stop_stays() -> None:
-    _, progress, _ = a_sender(ScriptedDestination())
-    progress.stop("the first")
-    progress.stop("the second")
-    assert progress.reason == "the first"
+    _, stall_timer, _ = new_sender(ScriptedDestination())
+    stall_timer.stop("the first")
+    stall_timer.stop("the second")
+    assert stall_timer.reason == "the first"
 
 
 USERS = ("ann", "bob", "cem", "dan", "eva", "fay", "gus")
@@ -166,7 +166,7 @@ def test_a_refused_batch_is_halved_until_the_refused_calls_are_found(
     assert destination.received == requests
 
 
-def failing(*users: str, how: Judgement = BROKEN) -> Answers:
+def failing(*users: str, how: Judgement = UNAVAILABLE) -> Answers:
     """The server fails at every request with one of these users in it."""
     return lambda sent: how if set(sent) & set(users) else DELIVERED
 
@@ -178,23 +178,23 @@ def test_of_a_batch_at_which_a_server_keeps_failing_one_call_is_refused(bad: str
     assert (outcome.answered, outcome.delivered) == (True, len(USERS) - 1)
 
 
-def test_a_server_that_is_down_refuses_nobody() -> None:
-    outcome = sent(ScriptedDestination(always(BROKEN)), *USERS)
+def test_no_call_is_refused_while_the_server_is_down() -> None:
+    outcome = sent(ScriptedDestination(always(UNAVAILABLE)), *USERS)
     assert (outcome.answered, outcome.refusals) == (False, [])
 
 
-def test_a_call_alone_in_its_batch_is_left_for_the_next_run_when_others_go_through() -> None:
+def test_a_failing_call_alone_in_its_batch_stays_pending_while_others_are_accepted() -> None:
     destination = ScriptedDestination(failing("bob"))
-    sender, progress, _ = a_sender(destination, pause=lambda attempt: progress.record_progress() or 1.0)
-    outcome = sender.send(a_batch(destination, "bob"))
+    sender, stall_timer, _ = new_sender(destination, pause=lambda attempt: stall_timer.record_progress() or 1.0)
+    outcome = sender.send(batch_of(destination, "bob"))
     assert (outcome.answered, outcome.refusals, outcome.requests) == (False, [], 4)
-    assert not progress.stopped.is_set()
-    assert sender.send(a_batch(destination, "cem")).delivered == 1
+    assert not stall_timer.stopped.is_set()
+    assert sender.send(batch_of(destination, "cem")).delivered == 1
 
 
-@pytest.mark.parametrize("last", [FULL, WRONG_KEY])
-def test_neither_a_limit_nor_a_wrong_key_is_about_a_call_however_often_it_failed_before(last: Judgement) -> None:
-    destination = ScriptedDestination(in_turn(BROKEN, BROKEN, BROKEN, last, DELIVERED))
+@pytest.mark.parametrize("last", [RATE_LIMITED, WRONG_KEY])
+def test_a_rate_limit_or_a_wrong_key_after_failures_refuses_no_call(last: Judgement) -> None:
+    destination = ScriptedDestination(in_turn(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE, last, DELIVERED))
     outcome = sent(destination, "ann", "bob")
     assert destination.received[3:] in ([["ann", "bob"]], [["ann", "bob"]] * 2)
     assert outcome.refusals == []
@@ -214,40 +214,40 @@ def test_a_call_of_several_messages_is_refused_once_when_any_of_them_is() -> Non
     assert outcome.delivered == 1
 
 
-def test_what_one_call_has_too_much_for_a_request_goes_in_several_in_order() -> None:
+def test_a_call_of_more_messages_than_a_request_is_sent_in_several_in_order() -> None:
     destination = ScriptedDestination(messages=1, parts=3)
-    sender, _, _ = a_sender(destination, limits=destination.limits)
-    outcome = sender.send(a_batch(destination, "ann"))
+    sender, _, _ = new_sender(destination, limits=destination.limits)
+    outcome = sender.send(batch_of(destination, "ann"))
     assert destination.received == [["ann"]] * 3
     assert (outcome.delivered, outcome.requests) == (1, 3)
 
 
 def test_requests_of_one_call_stay_within_the_bytes_of_a_request() -> None:
-    length = len(ScriptedDestination().encode(a_call("ann"))[0].body)
+    length = len(ScriptedDestination().encode(identify_call("ann"))[0].body)
     destination = ScriptedDestination(request_bytes=2 * (length + 1), parts=5)
-    sender, _, _ = a_sender(destination, limits=destination.limits)
-    sender.send(a_batch(destination, "ann"))
+    sender, _, _ = new_sender(destination, limits=destination.limits)
+    sender.send(batch_of(destination, "ann"))
     assert destination.received == [["ann", "ann"], ["ann", "ann"], ["ann"]]
 
 
 def test_a_call_whose_second_request_is_refused_is_refused() -> None:
-    destination = ScriptedDestination(in_turn(DELIVERED, NO), messages=1, parts=3)
-    sender, _, _ = a_sender(destination, limits=destination.limits)
-    outcome = sender.send(a_batch(destination, "ann"))
+    destination = ScriptedDestination(in_turn(DELIVERED, REFUSED), messages=1, parts=3)
+    sender, _, _ = new_sender(destination, limits=destination.limits)
+    outcome = sender.send(batch_of(destination, "ann"))
     assert (refused(outcome), len(destination.received)) == ({"ann": "HTTP 400: bad call"}, 2)
 
 
-def test_a_batch_that_was_answered_in_part_has_no_answer() -> None:
-    destination = ScriptedDestination(in_turn(NO, DELIVERED, WRONG_KEY))
+def test_a_partly_answered_batch_has_no_answer() -> None:
+    destination = ScriptedDestination(in_turn(REFUSED, DELIVERED, WRONG_KEY))
     outcome = sent(destination, "ann", "bob")
     assert destination.received == [["ann", "bob"], ["ann"], ["bob"]]
     assert not outcome.answered
 
 
-def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
+def test_an_unsendable_call_is_refused_without_a_request() -> None:
     destination = ScriptedDestination()
-    sender, _, _ = a_sender(destination)
-    good = a_batch(destination, "bob").calls
+    sender, _, _ = new_sender(destination)
+    good = batch_of(destination, "bob").calls
     outcome = sender.send(
         Batch("", (EncodedCall("id-ann", b"", "ann", CallDetails(unsendable="it is too large")), *good))
     )
@@ -255,9 +255,9 @@ def test_a_call_that_can_never_be_sent_is_refused_without_a_request() -> None:
     assert destination.received == [["bob"]]
 
 
-def test_a_batch_of_calls_that_can_never_be_sent_is_answered_without_a_request() -> None:
+def test_a_batch_of_unsendable_calls_is_answered_without_a_request() -> None:
     destination = ScriptedDestination()
-    sender, _, _ = a_sender(destination)
+    sender, _, _ = new_sender(destination)
     outcome = sender.send(Batch("", (EncodedCall("id-ann", b"", "ann", CallDetails(unsendable="it is too large")),)))
     assert (outcome.answered, outcome.delivered, outcome.requests) == (True, 0, 0)
     assert destination.received == []
@@ -266,66 +266,66 @@ def test_a_batch_of_calls_that_can_never_be_sent_is_answered_without_a_request()
 def test_without_progress_for_too_long_the_delivery_ends() -> None:
     slow = Judgement(Meaning.RETRY, "HTTP 503", status=503, retry_after=40.0)
     destination = ScriptedDestination(always(slow))
-    sender, progress, clock = a_sender(destination, give_up_after=100.0)
-    outcome = sender.send(a_batch(destination, "ann"))
+    sender, stall_timer, clock = new_sender(destination, give_up_after=100.0)
+    outcome = sender.send(batch_of(destination, "ann"))
     assert not outcome.answered
     assert outcome.requests == 4  # after 0, 40, 80 and 100 seconds
     assert clock.now == 100.0
-    assert progress.reason == "no progress for 100 s, last: HTTP 503"
+    assert stall_timer.reason == "no progress for 100 s, last: HTTP 503"
 
 
-def test_being_limited_for_too_long_ends_the_delivery_and_refuses_nothing() -> None:
-    destination = ScriptedDestination(always(FULL))
-    sender, progress, _ = a_sender(destination, give_up_after=50.0)
-    outcome = sender.send(a_batch(destination, "ann"))
+def test_a_rate_limit_for_too_long_ends_the_delivery_and_refuses_no_call() -> None:
+    destination = ScriptedDestination(always(RATE_LIMITED))
+    sender, stall_timer, _ = new_sender(destination, give_up_after=50.0)
+    outcome = sender.send(batch_of(destination, "ann"))
     assert (outcome.answered, outcome.refusals) == (False, [])
     assert (
-        progress.reason
+        stall_timer.reason
         == "HTTP 429. The destination asks to wait 20 s, which is longer than `give_up_after: 50s` leaves"
     )
-    assert progress.rate_limited
+    assert stall_timer.rate_limited
     assert len(destination.received) == 3  # after 0, 20 and 40 seconds; 60 would be too late
 
 
-def test_a_destination_that_wants_to_be_asked_tomorrow_ends_the_delivery_at_once() -> None:
+def test_a_retry_after_of_a_day_ends_the_delivery_at_once() -> None:
     destination = ScriptedDestination(
         always(Judgement(Meaning.SLOW_DOWN, "HTTP 429", status=429, retry_after=86_400.0))
     )
-    sender, progress, clock = a_sender(destination, give_up_after=50.0)
-    assert not sender.send(a_batch(destination, "ann")).answered
-    assert (clock.now, progress.rate_limited) == (0.0, True)
+    sender, stall_timer, clock = new_sender(destination, give_up_after=50.0)
+    assert not sender.send(batch_of(destination, "ann")).answered
+    assert (clock.now, stall_timer.rate_limited) == (0.0, True)
 
 
-def test_giving_up_on_a_broken_destination_is_no_rate_limit() -> None:
-    sender, progress, _ = a_sender(ScriptedDestination(always(BROKEN)), give_up_after=50.0)
-    sender.send(a_batch(ScriptedDestination(), "ann"))
-    assert not progress.rate_limited
+def test_giving_up_on_an_unavailable_destination_is_not_a_rate_limit() -> None:
+    sender, stall_timer, _ = new_sender(ScriptedDestination(always(UNAVAILABLE)), give_up_after=50.0)
+    sender.send(batch_of(ScriptedDestination(), "ann"))
+    assert not stall_timer.rate_limited
 
 
-def test_every_answer_for_good_is_progress() -> None:
+def test_every_final_answer_is_progress() -> None:
     slow = Judgement(Meaning.RETRY, "HTTP 503", status=503, retry_after=40.0)
     destination = ScriptedDestination(in_turn(slow, slow, DELIVERED, slow, slow, DELIVERED))
-    sender, progress, clock = a_sender(destination, give_up_after=100.0)
-    outcomes = [sender.send(a_batch(destination, user)) for user in ("ann", "bob")]
+    sender, stall_timer, clock = new_sender(destination, give_up_after=100.0)
+    outcomes = [sender.send(batch_of(destination, user)) for user in ("ann", "bob")]
     assert [outcome.answered for outcome in outcomes] == [True, True]
     assert clock.now == 160.0
-    assert progress.reason == ""
+    assert stall_timer.reason == ""
 
 
 def test_the_lease_is_confirmed_before_every_request() -> None:
     asked: list[int] = []
-    destination = ScriptedDestination(in_turn(BROKEN))
-    sender, _, _ = a_sender(destination, confirm=lambda: asked.append(len(destination.received)))
-    sender.send(a_batch(destination, "ann"))
+    destination = ScriptedDestination(in_turn(UNAVAILABLE))
+    sender, _, _ = new_sender(destination, confirm=lambda: asked.append(len(destination.received)))
+    sender.send(batch_of(destination, "ann"))
     assert asked == [0, 1]
 
 
 def test_without_the_lease_nothing_is_sent() -> None:
     def lost() -> None:
-        raise LeaseLostError("another run has taken over")
+        raise LeaseLostError("another run has the lease")
 
     destination = ScriptedDestination()
-    sender, _, _ = a_sender(destination, confirm=lost)
-    with pytest.raises(LeaseLostError, match="another run has taken over"):
-        sender.send(a_batch(destination, "ann"))
+    sender, _, _ = new_sender(destination, confirm=lost)
+    with pytest.raises(LeaseLostError, match="another run has the lease"):
+        sender.send(batch_of(destination, "ann"))
     assert destination.received == []

@@ -1,4 +1,4 @@
-"""A seed stays within its users a second, by a clock that moves only when somebody waits."""
+"""A seed stays within its users a second, by a clock that moves only when a sender waits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from audience_sync.delivery.send.rate_limiter import UserRate, max_batch_users
 
 
 class Clock:
-    """Seconds; waiting moves it, unless everything is to stop."""
+    """Seconds; waiting moves it, unless the delivery has stopped."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -23,7 +23,7 @@ class Clock:
         return self.stopped
 
 
-def entered(rate: UserRate, clock: Clock, users: int) -> float:
+def slot_time(rate: UserRate, clock: Clock, users: int) -> float:
     rate.acquire(users)
     return round(clock.now, 2)
 
@@ -40,13 +40,13 @@ def test_one_request_holds_the_users_of_a_second_at_most(rate: float | None, use
 def test_requests_wait_for_the_users_before_them() -> None:
     clock = Clock()
     rate = UserRate(10, clock=clock, wait=clock.wait)
-    assert [entered(rate, clock, users) for users in (10, 10, 5, 1)] == [100.0, 101.0, 102.0, 102.5]
+    assert [slot_time(rate, clock, users) for users in (10, 10, 5, 1)] == [100.0, 101.0, 102.0, 102.5]
 
 
 def test_a_rate_below_one_user_a_second_waits_between_single_users() -> None:
     clock = Clock()
     rate = UserRate(0.25, clock=clock, wait=clock.wait)
-    assert [entered(rate, clock, 1) for _ in range(3)] == [100.0, 104.0, 108.0]
+    assert [slot_time(rate, clock, 1) for _ in range(3)] == [100.0, 104.0, 108.0]
 
 
 def test_a_long_pause_earns_no_burst() -> None:
@@ -54,10 +54,10 @@ def test_a_long_pause_earns_no_burst() -> None:
     rate = UserRate(10, clock=clock, wait=clock.wait)
     rate.acquire(10)
     clock.now = 200.0
-    assert [entered(rate, clock, 10) for _ in range(3)] == [200.0, 200.98, 201.98]
+    assert [slot_time(rate, clock, 10) for _ in range(3)] == [200.0, 200.98, 201.98]
 
 
-def test_whoever_waited_is_said() -> None:
+def test_acquire_returns_whether_there_was_a_wait() -> None:
     clock = Clock()
     rate = UserRate(10, clock=clock, wait=clock.wait)
     assert [rate.acquire(10), rate.acquire(10)] == [False, True]
@@ -66,7 +66,7 @@ def test_whoever_waited_is_said() -> None:
 def test_without_a_rate_no_request_waits() -> None:
     clock = Clock()
     rate = UserRate(None, clock=clock, wait=clock.wait)
-    assert [entered(rate, clock, 1000) for _ in range(3)] == [100.0, 100.0, 100.0]
+    assert [slot_time(rate, clock, 1000) for _ in range(3)] == [100.0, 100.0, 100.0]
 
 
 def test_a_stop_ends_the_waiting_at_once() -> None:
@@ -74,4 +74,4 @@ def test_a_stop_ends_the_waiting_at_once() -> None:
     rate = UserRate(1, clock=clock, wait=clock.wait)
     rate.acquire(60)
     clock.stopped = True
-    assert entered(rate, clock, 1) == 100.0
+    assert slot_time(rate, clock, 1) == 100.0

@@ -1,4 +1,4 @@
-"""What is a destination owed? Scenarios, run by run; every value that is told is written out."""
+"""The pending calls of a destination in scenarios, run by run, with every value that is sent."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from audience_sync.model import PropertyKind
 from audience_sync.store.snapshots.chain import BASE, Chain, trait_column, write_snapshot_file
 from audience_sync.workspace import Workspace, quote_literal
 
-#: user, key, value as JSON (None = gone), run.
+#: User, key, value as JSON (None: removed), run.
 Change = tuple[str, str, str | None, int]
-Told = dict[str, dict[str, Any]]
+Calls = dict[str, dict[str, Any]]
 
 
 def rows(changes: Sequence[Change]) -> str:
     values = ", ".join(
         f"({quote_literal(user)}, {quote_literal(key)}, {'null' if value is None else quote_literal(value)}, {run})"
-        for user, key, value, run in [("nobody", "nothing", None, 0), *changes]
+        for user, key, value, run in [("no user", "no key", None, 0), *changes]
     )
     columns = "user_id, key, value::varchar as value, run_id"
     return f"(select {columns} from (values {values}) t(user_id, key, value, run_id) where run_id > 0)"
 
 
 def audience(workspace: Workspace, key: str, members: Mapping[str, int]) -> Chain:
-    """``members``: since which run."""
+    """``members``: the run of each membership."""
     values = ", ".join(
         f"({quote_literal(user)}, {run}, {str(run > 0).lower()})" for user, run in {"": 0, **members}.items()
     )
@@ -64,7 +64,7 @@ def traits(workspace: Workspace, keys: Sequence[str], values: Mapping[str, tuple
 
 
 class Store:
-    """What is stored, said briefly."""
+    """The stored snapshots, and the calls that are pending with them."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -78,24 +78,24 @@ class Store:
 
     def table(
         self,
-        feed: DeliveryCursor,
+        cursor: DeliveryCursor,
         *subscriptions: Subscription,
         log: Sequence[Change] = (),
         refused: Sequence[Change] = (),
         suppressed: str | None = None,
         **options: Any,
     ) -> str:
-        facts = DeliveryInputs(log=rows(log), refused=rows(refused), chains=self.chains, suppressed=suppressed)
-        return pending_calls(self.workspace, facts, feed, subscriptions, **options)
+        inputs = DeliveryInputs(log=rows(log), refused=rows(refused), chains=self.chains, suppressed=suppressed)
+        return pending_calls(self.workspace, inputs, cursor, subscriptions, **options)
 
-    def owed(self, feed: DeliveryCursor, *subscriptions: Subscription, **options: Any) -> Told:
-        table = self.table(feed, *subscriptions, **options)
-        return {user: json.loads(told) for user, told in self.workspace.all(f"select user_id, traits from {table}")}
+    def calls(self, cursor: DeliveryCursor, *subscriptions: Subscription, **options: Any) -> Calls:
+        table = self.table(cursor, *subscriptions, **options)
+        return {user: json.loads(traits) for user, traits in self.workspace.all(f"select user_id, traits from {table}")}
 
     def versions(
-        self, feed: DeliveryCursor, *subscriptions: Subscription, **options: Any
+        self, cursor: DeliveryCursor, *subscriptions: Subscription, **options: Any
     ) -> list[tuple[str, str, int]]:
-        table = self.table(feed, *subscriptions, **options)
+        table = self.table(cursor, *subscriptions, **options)
         return self.workspace.all(f"select user_id, versions, run_id from {table} order by user_id")
 
 
@@ -109,80 +109,80 @@ VIP_SINCE_1 = Subscription(key="vip", since_run=1)
 NAME_SINCE_1 = Subscription(key="name", since_run=1)
 
 
-# First everyone, then only changes.
+# First a backfill, then only changes.
 
 
-def test_at_the_first_creation_every_member_is_told_true(store: Store) -> None:
+def test_at_the_first_creation_every_member_is_sent_true(store: Store) -> None:
     store.members("vip", ann=1, bob=1)
-    assert store.owed(NEW, VIP_SINCE_1) == {"ann": {"vip": True}, "bob": {"vip": True}}
+    assert store.calls(NEW, VIP_SINCE_1) == {"ann": {"vip": True}, "bob": {"vip": True}}
 
 
-def test_at_the_first_creation_every_value_is_told_and_a_missing_one_is_not(store: Store) -> None:
+def test_at_the_first_creation_every_value_is_sent_and_a_missing_one_is_not(store: Store) -> None:
     store.traits("name", "age", ann=(1, ['"Ann"', "42"]), bob=(1, ['"Bob"', None]))
-    assert store.owed(NEW, NAME_SINCE_1, Subscription(key="age", since_run=1)) == {
+    assert store.calls(NEW, NAME_SINCE_1, Subscription(key="age", since_run=1)) == {
         "ann": {"name": "Ann", "age": 42},
         "bob": {"name": "Bob"},
     }
 
 
-def test_after_everyone_was_told_nothing_is_owed(store: Store) -> None:
+def test_after_a_complete_backfill_nothing_is_pending(store: Store) -> None:
     store.members("vip", ann=1, bob=1)
-    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1) == {}
+    assert store.calls(DeliveryCursor(id=1, position=1), VIP_SINCE_1) == {}
 
 
-def test_afterwards_only_changes_are_told(store: Store) -> None:
+def test_after_a_backfill_only_changes_are_sent(store: Store) -> None:
     store.members("vip", ann=1, cem=2)
     log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 2)]
-    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log) == {
+    assert store.calls(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log) == {
         "bob": {"vip": False},
         "cem": {"vip": True},
     }
 
 
-def test_a_change_that_was_told_is_not_told_again(store: Store) -> None:
+def test_a_change_that_was_sent_is_not_sent_again(store: Store) -> None:
     store.members("vip", ann=1, cem=2)
     log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 2)]
-    assert store.owed(DeliveryCursor(id=1, position=2), VIP_SINCE_1, log=log) == {}
+    assert store.calls(DeliveryCursor(id=1, position=2), VIP_SINCE_1, log=log) == {}
 
 
-def test_all_properties_of_a_user_travel_in_one_call(store: Store) -> None:
+def test_all_properties_of_a_user_are_in_one_call(store: Store) -> None:
     store.members("vip", ann=1)
     store.members("buyers", ann=1)
     store.traits("name", ann=(1, ['"Ann"']))
-    assert store.owed(NEW, VIP_SINCE_1, Subscription(key="buyers", since_run=1), NAME_SINCE_1) == {
+    assert store.calls(NEW, VIP_SINCE_1, Subscription(key="buyers", since_run=1), NAME_SINCE_1) == {
         "ann": {"vip": True, "buyers": True, "name": "Ann"}
     }
 
 
 @pytest.mark.parametrize("count", [16, 17, 300])
-def test_any_number_of_properties_travel_in_one_call_in_alphabetical_order(store: Store, count: int) -> None:
+def test_any_number_of_properties_are_in_one_call_in_alphabetical_order(store: Store, count: int) -> None:
     keys = [f"key_{number:03}" for number in range(count)]
     for number, key in enumerate(keys):
         store.members(key, **{"ann" if number % 2 == 0 else "zoe": 1})
     log: list[Change] = [("ann", key, "false", 2) for key in keys[1::2]]
     table = store.table(NEW, *(Subscription(key=key, since_run=1, sent_through=0) for key in keys), log=log)
-    told = dict(store.workspace.all(f"select user_id, traits from {table}"))
-    assert told == {
+    calls = dict(store.workspace.all(f"select user_id, traits from {table}"))
+    assert calls == {
         "ann": json.dumps({key: number % 2 == 0 for number, key in enumerate(keys)}, separators=(",", ":")),
         "zoe": json.dumps(dict.fromkeys(keys[1::2], True), separators=(",", ":")),
     }
 
 
-def test_a_new_audience_and_a_change_of_an_old_one_travel_together(store: Store) -> None:
+def test_a_new_audience_and_a_change_of_an_old_one_are_in_one_call(store: Store) -> None:
     store.members("vip")
     store.members("buyers", ann=2)
-    told = store.owed(
+    calls = store.calls(
         DeliveryCursor(id=1, position=1),
         VIP_SINCE_1,
         Subscription(key="buyers", since_run=2),
         log=[("ann", "vip", "false", 2)],
     )
-    assert told == {"ann": {"vip": False, "buyers": True}}
+    assert calls == {"ann": {"vip": False, "buyers": True}}
 
 
-def test_a_trait_that_disappeared_is_null(store: Store) -> None:
+def test_a_removed_trait_is_sent_as_null(store: Store) -> None:
     store.traits("name", bob=(1, ['"Bob"']))
-    assert store.owed(DeliveryCursor(id=1, position=1), NAME_SINCE_1, log=[("ann", "name", None, 2)]) == {
+    assert store.calls(DeliveryCursor(id=1, position=1), NAME_SINCE_1, log=[("ann", "name", None, 2)]) == {
         "ann": {"name": None}
     }
 
@@ -190,88 +190,88 @@ def test_a_trait_that_disappeared_is_null(store: Store) -> None:
 def test_values_keep_their_json_types(store: Store) -> None:
     store.traits("a", "b", "c", "d", ann=(1, ['"007"', "12345678901234567890", "true", '{"x":[1.5]}']))
     subscriptions = [Subscription(key=key, since_run=1) for key in "abcd"]
-    assert store.owed(NEW, *subscriptions) == {
+    assert store.calls(NEW, *subscriptions) == {
         "ann": {"a": "007", "b": 12345678901234567890, "c": True, "d": {"x": [1.5]}}
     }
 
 
-# Per destination.
+# By destination.
 
 
-def test_a_destination_added_later_is_told_the_current_members_and_nobody_else(store: Store) -> None:
+def test_a_destination_added_later_is_sent_the_current_members_only(store: Store) -> None:
     store.members("vip", ann=1, cem=3)
     log: list[Change] = [("bob", "vip", "false", 2), ("cem", "vip", "true", 3)]
-    assert store.owed(NEW, Subscription(key="vip", since_run=5), log=log) == {
+    assert store.calls(NEW, Subscription(key="vip", since_run=5), log=log) == {
         "ann": {"vip": True},
         "cem": {"vip": True},
     }
 
 
-def test_a_property_without_a_subscription_is_not_told(store: Store) -> None:
+def test_a_property_without_a_subscription_is_not_sent(store: Store) -> None:
     store.members("vip", ann=1)
-    assert store.owed(NEW, log=[("ann", "vip", "true", 2)]) == {}
+    assert store.calls(NEW, log=[("ann", "vip", "true", 2)]) == {}
 
 
-def test_with_a_baseline_only_later_changes_are_told(store: Store) -> None:
+def test_after_a_baseline_only_later_changes_are_sent(store: Store) -> None:
     store.members("vip", ann=1, bob=3)
     log: list[Change] = [("ann", "vip", "true", 2), ("bob", "vip", "true", 3), ("cem", "vip", "false", 3)]
     baseline = Subscription(key="vip", since_run=2, backfill=False)
-    assert store.owed(DeliveryCursor(id=1, position=1), baseline, log=log) == {
+    assert store.calls(DeliveryCursor(id=1, position=1), baseline, log=log) == {
         "bob": {"vip": True},
         "cem": {"vip": False},
     }
 
 
-# Nothing lost, nothing stale.
+# Lost answers and newer values.
 
 
-def test_of_several_changes_the_newest_is_told(store: Store) -> None:
+def test_of_several_changes_only_the_newest_is_sent(store: Store) -> None:
     store.members("vip")
     log: list[Change] = [("ann", "vip", "false", 2), ("ann", "vip", "true", 3), ("ann", "vip", "false", 4)]
-    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log) == {"ann": {"vip": False}}
+    assert store.calls(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log) == {"ann": {"vip": False}}
 
 
-def test_of_a_value_that_changed_before_everyone_was_told_the_newest_is_told(store: Store) -> None:
+def test_a_value_that_changed_during_a_backfill_is_sent_in_its_newest_version(store: Store) -> None:
     store.traits("name", ann=(3, ['"Anna"']), bob=(1, ['"Bob"']))
-    feed = DeliveryCursor(id=1, position=0, attempted_run=1)
-    assert store.owed(feed, NAME_SINCE_1, log=[("ann", "name", '"Anna"', 3)]) == {
+    cursor = DeliveryCursor(id=1, position=0, attempted_run=1)
+    assert store.calls(cursor, NAME_SINCE_1, log=[("ann", "name", '"Anna"', 3)]) == {
         "ann": {"name": "Anna"},
         "bob": {"name": "Bob"},
     }
 
 
-def test_who_left_after_an_attempt_without_an_answer_is_told_false(store: Store) -> None:
+def test_a_user_who_left_after_an_unanswered_attempt_is_sent_false(store: Store) -> None:
     store.members("vip", bob=1)
-    feed = DeliveryCursor(id=1, position=0, attempted_run=1)
-    assert store.owed(feed, VIP_SINCE_1, log=[("ann", "vip", "false", 2)]) == {
+    cursor = DeliveryCursor(id=1, position=0, attempted_run=1)
+    assert store.calls(cursor, VIP_SINCE_1, log=[("ann", "vip", "false", 2)]) == {
         "ann": {"vip": False},
         "bob": {"vip": True},
     }
 
 
-def test_who_left_before_anything_was_attempted_is_told_nothing(store: Store) -> None:
+def test_a_user_who_left_before_the_first_attempt_is_sent_nothing(store: Store) -> None:
     store.members("vip", bob=1)
-    assert store.owed(NEW, VIP_SINCE_1, log=[("ann", "vip", "false", 2)]) == {"bob": {"vip": True}}
+    assert store.calls(NEW, VIP_SINCE_1, log=[("ann", "vip", "false", 2)]) == {"bob": {"vip": True}}
 
 
-def test_who_left_before_the_first_attempt_is_told_nothing_by_the_second(store: Store) -> None:
+def test_a_user_who_left_before_the_first_attempt_is_sent_nothing_by_the_second(store: Store) -> None:
     store.members("vip", bob=1)
-    feed = DeliveryCursor(id=1, position=0, attempted_run=3)
+    cursor = DeliveryCursor(id=1, position=0, attempted_run=3)
     log: list[Change] = [("ann", "vip", "false", 2), ("cem", "vip", "false", 4)]
-    assert store.owed(feed, VIP_SINCE_1, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
+    assert store.calls(cursor, VIP_SINCE_1, log=log) == {"bob": {"vip": True}, "cem": {"vip": False}}
 
 
-def test_a_repeat_is_made_of_the_same_versions(store: Store) -> None:
+def test_a_repeated_call_has_the_same_versions(store: Store) -> None:
     store.members("vip", ann=1)
     store.traits("name", ann=(3, ['"Ann"']))
     log: list[Change] = [("ann", "name", '"Ann"', 3)]
     subscriptions = VIP_SINCE_1, NAME_SINCE_1
-    feeds = NEW, DeliveryCursor(id=1, position=0, attempted_run=3), DeliveryCursor(id=1, position=0, attempted_run=1)
-    versions = [store.versions(feed, *subscriptions, log=log) for feed in feeds]
+    cursors = NEW, DeliveryCursor(id=1, position=0, attempted_run=3), DeliveryCursor(id=1, position=0, attempted_run=1)
+    versions = [store.versions(cursor, *subscriptions, log=log) for cursor in cursors]
     assert versions == [[("ann", "name@3,vip@1", 3)]] * 3
 
 
-def test_the_text_of_a_call_does_not_depend_on_the_order_of_what_is_told(store: Store) -> None:
+def test_the_text_of_a_call_does_not_depend_on_the_order_of_subscriptions(store: Store) -> None:
     store.members("vip", ann=1)
     store.traits("name", "age", ann=(1, ['"Ann"', "42"]))
     age = Subscription(key="age", since_run=1)
@@ -286,38 +286,38 @@ def test_the_text_of_a_call_does_not_depend_on_the_order_of_what_is_told(store: 
 
 
 @pytest.mark.parametrize(
-    ("feed", "subscriptions", "run"),
+    ("cursor", "subscriptions", "run"),
     [
-        pytest.param(NEW, [], MAX_RUN, id="nothing is told"),
-        pytest.param(NEW, [VIP_SINCE_1], MAX_RUN, id="everyone is still to be told, nothing was attempted"),
+        pytest.param(NEW, [], MAX_RUN, id="no subscription"),
+        pytest.param(NEW, [VIP_SINCE_1], MAX_RUN, id="a backfill that was not attempted"),
         pytest.param(DeliveryCursor(id=1, position=0, attempted_run=4), [VIP_SINCE_1], 4, id="since the first attempt"),
-        pytest.param(DeliveryCursor(id=1, position=7), [VIP_SINCE_1], 7, id="everyone was told"),
+        pytest.param(DeliveryCursor(id=1, position=7), [VIP_SINCE_1], 7, id="a complete backfill"),
         pytest.param(
             DeliveryCursor(id=1, position=7, attempted_run=8, ranges=(Range("", "m", 8),)),
             [VIP_SINCE_1],
             7,
-            id="some are further",
+            id="some users are further",
         ),
         pytest.param(DeliveryCursor(id=1, position=7), [Subscription(key="vip", since_run=8)], MAX_RUN, id="a new one"),
         pytest.param(
             DeliveryCursor(id=1, position=7),
             [VIP_SINCE_1, Subscription(key="buyers", since_run=8)],
             7,
-            id="a new one beside an old one",
+            id="a new one next to an old one",
         ),
         pytest.param(
             DeliveryCursor(id=1, position=7),
             [Subscription(key="vip", since_run=8, sent_through=3)],
             3,
-            id="one that came back",
+            id="a resumed one",
         ),
         pytest.param(
             DeliveryCursor(id=1, position=7),
             [Subscription(key="vip", since_run=5, sent_through=3)],
             7,
-            id="one that came back and was told",
+            id="a resumed one that was sent",
         ),
-        pytest.param(NEW, [Subscription(key="vip", since_run=2, backfill=False)], 2, id="a baseline, nothing told yet"),
+        pytest.param(NEW, [Subscription(key="vip", since_run=2, backfill=False)], 2, id="a baseline, nothing sent yet"),
         pytest.param(
             DeliveryCursor(id=1, position=0, attempted_run=4),
             [Subscription(key="vip", since_run=2, backfill=False)],
@@ -332,10 +332,10 @@ def test_the_text_of_a_call_does_not_depend_on_the_order_of_what_is_told(store: 
         ),
     ],
 )
-def test_the_log_is_needed_as_far_back_as_something_may_be_owed(
-    feed: DeliveryCursor, subscriptions: list[Subscription], run: int
+def test_the_log_is_needed_as_far_back_as_a_change_may_be_pending(
+    cursor: DeliveryCursor, subscriptions: list[Subscription], run: int
 ) -> None:
-    assert log_floor(feed, subscriptions) == run
+    assert log_floor(cursor, subscriptions) == run
 
 
 # Interrupted.
@@ -343,7 +343,7 @@ def test_the_log_is_needed_as_far_back_as_something_may_be_owed(
 
 @pytest.fixture
 def interrupted(store: Store) -> Store:
-    """Users up to m have been told everything up to run 5, those after it up to run 3."""
+    """Users up to m have been sent everything up to run 5, those after it up to run 3."""
     store.members("vip", ann=4, zoe=4)
     return store
 
@@ -352,94 +352,94 @@ HALF = DeliveryCursor(id=1, position=3, attempted_run=5, ranges=(Range("", "m", 
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "calls"),
     [
-        pytest.param(("ann", "vip", "true", 4), {}, id="of run 4, told already"),
-        pytest.param(("ann", "vip", "false", 6), {"ann": {"vip": False}}, id="of run 6, to whom was told up to 5"),
-        pytest.param(("zoe", "vip", "true", 4), {"zoe": {"vip": True}}, id="of run 4, to whom was told up to 3"),
-        pytest.param(("zoe", "vip", "true", 3), {}, id="of run 3, told before"),
-        pytest.param(("m", "vip", "true", 5), {}, id="the last user of the range was told"),
-        pytest.param(("m1", "vip", "true", 5), {"m1": {"vip": True}}, id="the next one was not"),
+        pytest.param(("ann", "vip", "true", 4), {}, id="of run 4, sent before"),
+        pytest.param(("ann", "vip", "false", 6), {"ann": {"vip": False}}, id="of run 6, to a user sent up to 5"),
+        pytest.param(("zoe", "vip", "true", 4), {"zoe": {"vip": True}}, id="of run 4, to a user sent up to 3"),
+        pytest.param(("zoe", "vip", "true", 3), {}, id="of run 3, sent before"),
+        pytest.param(("m", "vip", "true", 5), {}, id="the last user of the range"),
+        pytest.param(("m1", "vip", "true", 5), {"m1": {"vip": True}}, id="the next user"),
     ],
 )
-def test_after_an_interruption_each_user_is_told_the_rest(interrupted: Store, change: Change, told: Told) -> None:
-    assert interrupted.owed(HALF, VIP_SINCE_1, log=[change]) == told
+def test_after_an_interruption_each_user_is_sent_the_rest(interrupted: Store, change: Change, calls: Calls) -> None:
+    assert interrupted.calls(HALF, VIP_SINCE_1, log=[change]) == calls
 
 
-def test_an_interrupted_first_telling_goes_on_where_it_was(interrupted: Store) -> None:
-    feed = DeliveryCursor(id=1, position=3, attempted_run=4, ranges=(Range("", "m", 4),))
-    assert interrupted.owed(feed, Subscription(key="vip", since_run=4)) == {"zoe": {"vip": True}}
+def test_an_interrupted_backfill_continues_where_it_stopped(interrupted: Store) -> None:
+    cursor = DeliveryCursor(id=1, position=3, attempted_run=4, ranges=(Range("", "m", 4),))
+    assert interrupted.calls(cursor, Subscription(key="vip", since_run=4)) == {"zoe": {"vip": True}}
 
 
-def test_an_interrupted_first_telling_fills_the_gaps_between_answers(store: Store) -> None:
+def test_an_interrupted_backfill_fills_the_gaps_between_answers(store: Store) -> None:
     store.members("vip", ann=4, bob=4, cem=4)
-    feed = DeliveryCursor(id=1, position=3, attempted_run=4, ranges=(Range("", "ann", 4), Range("bob", "cem", 4)))
-    assert store.owed(feed, Subscription(key="vip", since_run=4)) == {"bob": {"vip": True}}
+    cursor = DeliveryCursor(id=1, position=3, attempted_run=4, ranges=(Range("", "ann", 4), Range("bob", "cem", 4)))
+    assert store.calls(cursor, Subscription(key="vip", since_run=4)) == {"bob": {"vip": True}}
 
 
-def test_whom_an_interrupted_telling_has_reached_can_be_kept_up_to_date_alone(interrupted: Store) -> None:
-    feed = DeliveryCursor(id=1, position=0, attempted_run=4, ranges=(Range("", "m", 4),), seeding="vip")
+def test_only_the_users_whom_a_seed_has_reached_are_kept_up_to_date(interrupted: Store) -> None:
+    cursor = DeliveryCursor(id=1, position=0, attempted_run=4, ranges=(Range("", "m", 4),), seeding="vip")
     log: list[Change] = [("ann", "vip", "false", 5), ("tom", "vip", "false", 5)]
-    told = interrupted.owed(feed, Subscription(key="vip", since_run=4), log=log, only_sent=True)
-    assert told == {"ann": {"vip": False}}
+    calls = interrupted.calls(cursor, Subscription(key="vip", since_run=4), log=log, only_sent=True)
+    assert calls == {"ann": {"vip": False}}
 
 
 # Refused.
 
 
-def test_refused_values_wait(store: Store) -> None:
-    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)]) == {}
+def test_refused_values_wait_for_a_change_of_the_user(store: Store) -> None:
+    assert store.calls(DeliveryCursor(id=1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)]) == {}
 
 
-def test_refused_values_travel_again_when_they_are_retried(store: Store) -> None:
-    told = store.owed(
+def test_refused_values_are_sent_again_by_a_retry(store: Store) -> None:
+    calls = store.calls(
         DeliveryCursor(id=1, position=1), VIP_SINCE_1, refused=[("ann", "vip", "true", 1)], retry_refused=True
     )
-    assert told == {"ann": {"vip": True}}
+    assert calls == {"ann": {"vip": True}}
 
 
-def test_refused_values_travel_again_when_the_user_changes(store: Store) -> None:
+def test_refused_values_are_sent_again_with_the_user_s_next_change(store: Store) -> None:
     refused: list[Change] = [("ann", "vip", "true", 1), ("bob", "vip", "true", 1)]
     log: list[Change] = [("ann", "name", '"Ann"', 2)]
-    assert store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, NAME_SINCE_1, log=log, refused=refused) == {
+    assert store.calls(DeliveryCursor(id=1, position=1), VIP_SINCE_1, NAME_SINCE_1, log=log, refused=refused) == {
         "ann": {"vip": True, "name": "Ann"}
     }
 
 
-def test_refused_values_travel_again_when_the_user_enters_a_new_audience(store: Store) -> None:
+def test_refused_values_are_sent_again_when_the_user_enters_a_new_audience(store: Store) -> None:
     store.members("buyers", ann=2)
-    told = store.owed(
+    calls = store.calls(
         DeliveryCursor(id=1, position=1),
         VIP_SINCE_1,
         Subscription(key="buyers", since_run=2),
         refused=[("ann", "vip", "true", 1)],
     )
-    assert told == {"ann": {"vip": True, "buyers": True}}
+    assert calls == {"ann": {"vip": True, "buyers": True}}
 
 
 @pytest.mark.parametrize("retry", [False, True])
-def test_refused_values_travel_with_the_newest(store: Store, retry: bool) -> None:
+def test_a_newer_value_replaces_a_refused_one(store: Store, retry: bool) -> None:
     refused: list[Change] = [("ann", "vip", "true", 1)]
     log: list[Change] = [("ann", "vip", "false", 2)]
-    told = store.owed(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log, refused=refused, retry_refused=retry)
-    assert told == {"ann": {"vip": False}}
+    calls = store.calls(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log, refused=refused, retry_refused=retry)
+    assert calls == {"ann": {"vip": False}}
 
 
 @pytest.mark.parametrize("retry", [False, True])
-def test_refused_values_of_a_property_that_is_not_told_wait(store: Store, retry: bool) -> None:
+def test_refused_values_of_a_property_without_a_subscription_wait(store: Store, retry: bool) -> None:
     refused: list[Change] = [("ann", "vip", "true", 1)]
     log: list[Change] = [("ann", "name", '"Ann"', 2)]
-    told = store.owed(DeliveryCursor(id=1, position=1), NAME_SINCE_1, log=log, refused=refused, retry_refused=retry)
-    assert told == {"ann": {"name": "Ann"}}
+    calls = store.calls(DeliveryCursor(id=1, position=1), NAME_SINCE_1, log=log, refused=refused, retry_refused=retry)
+    assert calls == {"ann": {"name": "Ann"}}
 
 
-def test_suppressed_users_are_told_nothing(store: Store) -> None:
+def test_suppressed_users_are_sent_nothing(store: Store) -> None:
     store.members("vip", ann=1, bob=1)
     store.workspace.run("create table suppressed as select 'ann' as user_id")
-    told = store.owed(
+    calls = store.calls(
         NEW, VIP_SINCE_1, suppressed="suppressed", refused=[("ann", "vip", "true", 1)], retry_refused=True
     )
-    assert told == {"bob": {"vip": True}}
+    assert calls == {"bob": {"vip": True}}
 
 
 # Companions.
@@ -461,53 +461,58 @@ DEVICE_TRAITS = (
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "calls"),
     [
         pytest.param(
-            ("ann", "device_token", '"t2"', 2), {"ann": {"device_token": "t2", "device_type": "ios"}}, id="joined"
+            ("ann", "device_token", '"t2"', 2), {"ann": {"device_token": "t2", "device_type": "ios"}}, id="added"
         ),
-        pytest.param(("bob", "device_token", '"t1"', 2), {"bob": {"device_token": "t1"}}, id="nothing there to join"),
+        pytest.param(("bob", "device_token", '"t1"', 2), {"bob": {"device_token": "t1"}}, id="no value to add"),
         pytest.param(("ann", "age", "42", 2), {"ann": {"age": 42}}, id="a trait without companions"),
         pytest.param(
-            ("ann", "device_token", None, 2), {"ann": {"device_token": None, "device_type": "ios"}}, id="one is gone"
+            ("ann", "device_token", None, 2),
+            {"ann": {"device_token": None, "device_type": "ios"}},
+            id="a removed one",
         ),
     ],
 )
-def test_traits_that_mean_something_only_together_travel_together(devices: Store, change: Change, told: Told) -> None:
-    assert devices.owed(DeliveryCursor(id=1, position=1), *DEVICE_TRAITS, log=[change], companions=DEVICE) == told
+def test_traits_with_a_meaning_only_together_are_sent_together(devices: Store, change: Change, calls: Calls) -> None:
+    assert devices.calls(DeliveryCursor(id=1, position=1), *DEVICE_TRAITS, log=[change], companions=DEVICE) == calls
 
 
-def test_a_companion_that_is_not_told_does_not_join(devices: Store) -> None:
-    told = devices.owed(
+def test_a_companion_without_a_subscription_is_not_added(devices: Store) -> None:
+    calls = devices.calls(
         DeliveryCursor(id=1, position=1),
         Subscription(key="device_token", since_run=1),
         log=[("ann", "device_token", '"t2"', 2)],
         companions=DEVICE,
     )
-    assert told == {"ann": {"device_token": "t2"}}
+    assert calls == {"ann": {"device_token": "t2"}}
 
 
-# Subscriptions that end and come back.
+# Subscriptions that end and are resumed.
 
 
-def test_a_subscription_that_came_back_after_everyone_was_told_brings_only_the_changes_since(store: Store) -> None:
+def test_a_resumed_subscription_sends_only_the_changes_since_it_ended(store: Store) -> None:
     log: list[Change] = [("ann", "vip", "false", 4), ("bob", "vip", "false", 6), ("cleo", "vip", "true", 7)]
     back = Subscription(key="vip", since_run=8, backfill=False, sent_through=5)
-    assert store.owed(DeliveryCursor(id=1, position=7), back, log=log) == {"bob": {"vip": False}, "cleo": {"vip": True}}
+    assert store.calls(DeliveryCursor(id=1, position=7), back, log=log) == {
+        "bob": {"vip": False},
+        "cleo": {"vip": True},
+    }
 
 
-def test_a_subscription_that_came_back_tells_everyone_and_false_to_who_left_meanwhile(store: Store) -> None:
+def test_a_resumed_backfill_is_sent_to_all_members_and_false_to_users_who_left_meanwhile(store: Store) -> None:
     store.members("vip", ann=1, bob=7)
     log: list[Change] = [("old", "vip", "false", 4), ("cem", "vip", "false", 6), ("bob", "vip", "true", 7)]
     back = Subscription(key="vip", since_run=8, sent_through=5)
-    assert store.owed(DeliveryCursor(id=1, position=7), back, log=log) == {
+    assert store.calls(DeliveryCursor(id=1, position=7), back, log=log) == {
         "ann": {"vip": True},
         "bob": {"vip": True},
         "cem": {"vip": False},
     }
 
 
-def told_at(position: int, attempted: int | None = None, **subscriptions: Subscription) -> DestinationState:
+def state_at(position: int, attempted: int | None = None, **subscriptions: Subscription) -> DestinationState:
     return DestinationState(
         name="connect",
         id=1,
@@ -517,32 +522,32 @@ def told_at(position: int, attempted: int | None = None, **subscriptions: Subscr
 
 
 @pytest.mark.parametrize(
-    ("ledger", "told_before"),
+    ("state", "sent_through"),
     [
-        pytest.param(told_at(5, vip=VIP_SINCE_1), 5, id="everyone was told"),
+        pytest.param(state_at(5, vip=VIP_SINCE_1), 5, id="a complete backfill"),
         pytest.param(
-            told_at(5, vip=Subscription(key="vip", since_run=6)), None, id="nobody was told, nothing was attempted"
+            state_at(5, vip=Subscription(key="vip", since_run=6)), None, id="a backfill that was not attempted"
         ),
-        pytest.param(told_at(5, 6, vip=Subscription(key="vip", since_run=6)), 6, id="some may have been told"),
+        pytest.param(state_at(5, 6, vip=Subscription(key="vip", since_run=6)), 6, id="a backfill with an attempt"),
         pytest.param(
-            told_at(5, vip=Subscription(key="vip", since_run=6, sent_through=2)),
+            state_at(5, vip=Subscription(key="vip", since_run=6, sent_through=2)),
             2,
-            id="back already, and not told anew since",
+            id="resumed, and not sent since",
         ),
-        pytest.param(told_at(5, vip=Subscription(key="vip", since_run=5, backfill=False)), 5, id="a baseline"),
+        pytest.param(state_at(5, vip=Subscription(key="vip", since_run=5, backfill=False)), 5, id="a baseline"),
     ],
 )
-def test_a_subscription_that_ends_remembers_how_far_it_was_told(
-    ledger: DestinationState, told_before: int | None
+def test_an_ended_subscription_keeps_the_run_up_to_which_it_was_sent(
+    state: DestinationState, sent_through: int | None
 ) -> None:
-    assert subscribe(ledger, {}, run=9).subscriptions["vip"].sent_through == told_before
+    assert subscribe(state, {}, run=9).subscriptions["vip"].sent_through == sent_through
 
 
-def test_who_left_before_a_second_pause_is_told_false_after_it(store: Store) -> None:
-    """Told up to 2, ended; back at 6 but never told; ended again at 7; back at 9. Ann left in run 4."""
+def test_a_user_who_left_before_a_subscription_ended_twice_is_sent_false(store: Store) -> None:
+    """Sent up to 2, then ended; resumed at 6 but not sent; ended again at 7; resumed at 9. Ann left in run 4."""
     store.members("vip")
-    ledger = told_at(5, vip=Subscription(key="vip", since_run=6, sent_through=2))
-    back = subscribe(subscribe(ledger, {}, run=7), {"vip": True}, run=9)
-    assert store.owed(DeliveryCursor(id=1, position=8), *back.active(), log=[("ann", "vip", "false", 4)]) == {
+    state = state_at(5, vip=Subscription(key="vip", since_run=6, sent_through=2))
+    back = subscribe(subscribe(state, {}, run=7), {"vip": True}, run=9)
+    assert store.calls(DeliveryCursor(id=1, position=8), *back.active(), log=[("ann", "vip", "false", 4)]) == {
         "ann": {"vip": False}
     }

@@ -1,4 +1,4 @@
-"""A destination that is scripted: what it takes, what it answers, and what it has received."""
+"""A destination with scripted limits and answers, which records its requests; a sender for it, and its clock."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from audience_sync.errors import UnsendableError
 from audience_sync.model import IdentifyCall
 
 DELIVERED = Judgement(Meaning.DELIVERED, status=200)
-BROKEN = Judgement(Meaning.RETRY, "HTTP 503", status=503)
+UNAVAILABLE = Judgement(Meaning.RETRY, "HTTP 503", status=503)
 WRONG_KEY = Judgement(Meaning.STOP, "HTTP 401: the key is not accepted", status=401)
-NO = Judgement(Meaning.REFUSED, "HTTP 400: bad call", status=400)
+REFUSED = Judgement(Meaning.REFUSED, "HTTP 400: bad call", status=400)
 
-#: What to answer to the user ids of one request.
+#: The answer to the user ids of one request.
 Answers = Callable[[list[str]], Judgement]
 
 
@@ -31,22 +31,22 @@ def always(judgement: Judgement) -> Answers:
 
 
 def in_turn(*judgements: Judgement) -> Answers:
-    """One after the other, and then everything is delivered."""
+    """Give these answers in turn, and then accept everything."""
     left = list(judgements)
     return lambda users: left.pop(0) if left else DELIVERED
 
 
 def refusing(*users: str) -> Answers:
-    """Refuses a request with one of these users in it, whole."""
-    return lambda sent: NO if set(sent) & set(users) else DELIVERED
+    """Refuse every request with one of these users in it."""
+    return lambda sent: REFUSED if set(sent) & set(users) else DELIVERED
 
 
 class ScriptedDestination(Destination):
-    """Takes a call as one message (``parts``: as several); ``received`` has every request's users."""
+    """It encodes a call as ``parts`` equal messages. ``received``: the users of each request; ``calls``: the bodies."""
 
     def __init__(
         self,
-        answers: Answers = always(DELIVERED),  # noqa: B008 - it keeps nothing
+        answers: Answers = always(DELIVERED),  # noqa: B008 - it has no state
         *,
         messages: int = 100,
         request_bytes: int = 1_000_000,
@@ -82,7 +82,7 @@ class ScriptedDestination(Destination):
     def open(self) -> ScriptedTransport:
         return ScriptedTransport(self)
 
-    def take(self, messages: Sequence[Message]) -> Judgement:
+    def answer(self, messages: Sequence[Message]) -> Judgement:
         calls = [json.loads(message.body) for message in messages]
         users = [call["user"] for call in calls]
         with self._lock:
@@ -96,14 +96,14 @@ class ScriptedTransport:
         self._destination = destination
 
     def send(self, messages: Sequence[Message]) -> Judgement:
-        return self._destination.take(messages)
+        return self._destination.answer(messages)
 
     def close(self) -> None:
         self._destination.closed += 1
 
 
 class Clock:
-    """Seconds; it moves when somebody waits."""
+    """Seconds; waiting moves it."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -130,15 +130,15 @@ class Stopped(threading.Event):
         return self.is_set()
 
 
-def a_call(user: str, traits: str = '{"vip":true}') -> IdentifyCall:
+def identify_call(user: str, traits: str = '{"vip":true}') -> IdentifyCall:
     return IdentifyCall(user, traits, f"id-{user}", "2026-03-01T06:00:00.000Z", "vip@1")
 
 
-def a_batch(destination: ScriptedDestination, *users: str) -> Batch:
-    return Batch("", tuple(encode(a_call(user), destination) for user in users))
+def batch_of(destination: ScriptedDestination, *users: str) -> Batch:
+    return Batch("", tuple(encode(identify_call(user), destination) for user in users))
 
 
-def a_sender(
+def new_sender(
     destination: ScriptedDestination,
     *,
     give_up_after: float = 300.0,
@@ -147,6 +147,10 @@ def a_sender(
     limits: Limits | None = None,
 ) -> tuple[BatchSender, StallTimer, Clock]:
     clock = Clock()
-    progress = StallTimer(give_up_after=give_up_after, clock=clock, stopped=Stopped(clock))
-    pace = AdaptiveRateLimiter(None, clock=clock, wait=progress.stopped.wait)
-    return BatchSender(destination.open(), pace, progress, confirm, retry_delay=pause, limits=limits), progress, clock
+    stall_timer = StallTimer(give_up_after=give_up_after, clock=clock, stopped=Stopped(clock))
+    limiter = AdaptiveRateLimiter(None, clock=clock, wait=stall_timer.stopped.wait)
+    return (
+        BatchSender(destination.open(), limiter, stall_timer, confirm, retry_delay=pause, limits=limits),
+        stall_timer,
+        clock,
+    )

@@ -1,4 +1,4 @@
-"""Senders, their pace and a server with a limit, by a clock that moves only while all of them wait."""
+"""Simulate senders, their rate limiter and a limited server, by a clock that moves only while all threads wait."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter
 
 
 class Limit(Protocol):
-    """What a server allows: seconds until it takes another request, 0 when it takes this one."""
+    """The limit of a server: seconds until it accepts another request, 0 if it accepts this one."""
 
     def __call__(self, now: float) -> float: ...
 
 
 class TokenBucket:
-    """So many requests a second, and as many at once as have been saved up."""
+    """So many requests a second, and at once as many as were saved up."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self.rate, self.burst, self.tokens, self.at = rate, burst, burst, 0.0
@@ -40,14 +40,14 @@ class SlidingWindow:
 
     def __init__(self, most: int, span: float = 1.0) -> None:
         self.most, self.span = most, span
-        self.taken: deque[float] = deque()
+        self.accepted: deque[float] = deque()
 
     def __call__(self, now: float) -> float:
-        while self.taken and self.taken[0] <= now - self.span:
-            self.taken.popleft()
-        if len(self.taken) >= self.most:
-            return self.taken[0] + self.span - now
-        self.taken.append(now)
+        while self.accepted and self.accepted[0] <= now - self.span:
+            self.accepted.popleft()
+        if len(self.accepted) >= self.most:
+            return self.accepted[0] + self.span - now
+        self.accepted.append(now)
         return 0.0
 
 
@@ -67,25 +67,25 @@ class FixedWindow:
         return 0.0
 
 
-#: How servers say when to come back, from the seconds until they take another request.
-SAYS: dict[str, Callable[[float], float | None]] = {
+#: The Retry-After of a server, from the seconds until it accepts another request.
+RETRY_AFTER: dict[str, Callable[[float], float | None]] = {
     "whole seconds": lambda wait: float(math.ceil(wait)),
     "a reset time": lambda wait: wait,
     "zero": lambda wait: 0.0,
-    "nothing": lambda wait: None,
+    "none": lambda wait: None,
 }
 
 
 @dataclass
-class Seen:
-    """One request: when the server saw it, and whether it took it."""
+class SeenRequest:
+    """One request: when the server received it, and whether it accepted it."""
 
     at: float
-    taken: bool
+    accepted: bool
 
 
-class Changing:
-    """One limit after another, each from its second on."""
+class ChangingLimit:
+    """One limit after another, each from its second."""
 
     def __init__(self, *limits: tuple[float, Limit]) -> None:
         self.limits = limits
@@ -94,8 +94,8 @@ class Changing:
         return next(limit for start, limit in reversed(self.limits) if now >= start)(now)
 
 
-class World:
-    """Threads that take turns, the one with the earliest waking time first."""
+class VirtualTime:
+    """Threads that run in turns, the one with the earliest end of its wait first."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -139,41 +139,41 @@ class World:
 
 def simulate(
     limit: Limit,
-    says: str,
+    answer: str,
     *,
     senders: int,
     seconds: float,
     rate: float | None = None,
     round_trip: tuple[float, float] = (0.005, 0.02),
     seed: int = 1,
-) -> list[Seen]:
-    """What a server saw of senders that send all the time, as the product's do."""
-    world, chance, seen = World(), random.Random(seed), list[Seen]()
-    pace = AdaptiveRateLimiter(rate, clock=world.clock, wait=world.sleep)
+) -> list[SeenRequest]:
+    """Return the requests that a server received of senders that send all the time."""
+    time, chance, seen = VirtualTime(), random.Random(seed), list[SeenRequest]()
+    limiter = AdaptiveRateLimiter(rate, clock=time.clock, wait=time.sleep)
 
     def send() -> None:
         while True:
-            entered = pace.acquire()
-            if world.now >= seconds:
+            entered = limiter.acquire()
+            if time.now >= seconds:
                 return
-            world.sleep(chance.uniform(*round_trip) / 2)
-            wait = limit(world.now)
-            seen.append(Seen(world.now, not wait))
-            world.sleep(chance.uniform(*round_trip) / 2)
+            time.sleep(chance.uniform(*round_trip) / 2)
+            wait = limit(time.now)
+            seen.append(SeenRequest(time.now, not wait))
+            time.sleep(chance.uniform(*round_trip) / 2)
             if wait:
-                pace.on_rate_limited(SAYS[says](wait), entered)
+                limiter.on_rate_limited(RETRY_AFTER[answer](wait), entered)
             else:
-                pace.on_success()
+                limiter.on_success()
 
-    world.run(send, senders)
+    time.run(send, senders)
     return seen
 
 
-def used(seen: list[Seen], allowance: float, start: float, end: float) -> float:
+def used(seen: list[SeenRequest], allowance: float, start: float, end: float) -> float:
     """The share of an allowance (requests a second) that was used in that time."""
-    return sum(request.taken for request in seen if start <= request.at < end) / (allowance * (end - start))
+    return sum(request.accepted for request in seen if start <= request.at < end) / (allowance * (end - start))
 
 
-def refused(seen: list[Seen]) -> float:
+def refused(seen: list[SeenRequest]) -> float:
     """The share of the requests that were refused."""
-    return sum(not request.taken for request in seen) / len(seen)
+    return sum(not request.accepted for request in seen) / len(seen)

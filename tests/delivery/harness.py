@@ -1,4 +1,4 @@
-"""A store with two properties and one destination, and deliveries to it: what the store's tests start from."""
+"""A store with two properties and one destination, and deliveries to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import chains, properties, refusals, refused_values, requests, runs
 from audience_sync.workspace import Workspace, quote_literal
 
-from .doubles import ScriptedDestination
+from .scripted_destination import ScriptedDestination
 
 NOW = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
 #: The ids of the two properties.
@@ -45,7 +45,7 @@ def add_properties(store: Store) -> None:
             connection.execute(insert(properties).values(kind="audience", **row))
 
 
-class House:
+class DeliveryHarness:
     def __init__(self, store: Store, workspace: Workspace, lease: Lease) -> None:
         self.store = store
         self.workspace = workspace
@@ -53,30 +53,30 @@ class House:
         self._run = add_run(store, 1)
         add_properties(store)
         with lease.transaction() as connection:
-            told = DestinationState(name="connect", subscriptions={"vip": Subscription(key="vip", since_run=1)})
-            save_destination_state(connection, told, IDS, {"type": "scripted", "created_at": NOW})
+            new = DestinationState(name="connect", subscriptions={"vip": Subscription(key="vip", since_run=1)})
+            save_destination_state(connection, new, IDS, {"type": "scripted", "created_at": NOW})
 
     @property
-    def ledger(self) -> DestinationState:
+    def state(self) -> DestinationState:
         with self.store.reading() as connection:
             return read_destination_states(connection, ["connect"])["connect"]
 
     @property
-    def feed(self) -> DeliveryCursor:
-        return self.ledger.cursor
+    def cursor(self) -> DeliveryCursor:
+        return self.state.cursor
 
     def next_run(self) -> None:
         self._run = add_run(self.store, self._run + 1)
 
     def table(self, calls: Mapping[str, Mapping[str, Any]]) -> str:
-        """``calls``: user -> what they are told. Every value was made by run 1."""
-        table = self.workspace.name("owed")
+        """``calls``: the properties by user, all of run 1."""
+        table = self.workspace.name("pending")
         self.workspace.run(f"create table {table} (user_id varchar, traits varchar, versions varchar, run_id integer)")
-        for user, told in calls.items():
-            versions = ",".join(f"{key}@1" for key in sorted(told))
-            traits = json.dumps(told, sort_keys=True, separators=(",", ":"))
+        for user, traits in calls.items():
+            versions = ",".join(f"{key}@1" for key in sorted(traits))
+            text = json.dumps(traits, sort_keys=True, separators=(",", ":"))
             self.workspace.run(
-                f"insert into {table} values ({quote_literal(user)}, {quote_literal(traits)}, '{versions}', 1)"
+                f"insert into {table} values ({quote_literal(user)}, {quote_literal(text)}, '{versions}', 1)"
             )
         return table
 
@@ -86,25 +86,25 @@ class House:
         calls: Mapping[str, Mapping[str, Any]] | Sequence[str],
         *,
         lease: Any = None,
-        watch: Callable[[DeliveryStats], None] = lambda tally: None,
+        watch: Callable[[DeliveryStats], None] = lambda stats: None,
         **options: Any,
     ) -> DeliveryStats:
-        """``calls``: user -> what they are told; a list of users is told ``vip: true``."""
-        told = calls if isinstance(calls, Mapping) else {user: {"vip": True} for user in calls}
+        """``calls``: the properties by user; for a list of users, ``vip: true``."""
+        traits = calls if isinstance(calls, Mapping) else {user: {"vip": True} for user in calls}
         context = self.context(lease=lease, watch=watch)
-        work = DeliveryJob(
+        job = DeliveryJob(
             name="connect",
             destination_id=1,
             destination=destination,
-            cursor=self.feed,
-            table=self.table(told),
-            calls=len(told),
+            cursor=self.cursor,
+            table=self.table(traits),
+            calls=len(traits),
             **options,
         )
-        return deliver(self.workspace, context, work)
+        return deliver(self.workspace, context, job)
 
     def context(
-        self, *, lease: Any = None, watch: Callable[[DeliveryStats], None] = lambda tally: None
+        self, *, lease: Any = None, watch: Callable[[DeliveryStats], None] = lambda stats: None
     ) -> DeliveryContext:
         return DeliveryContext(
             lease=lease or self.lease,

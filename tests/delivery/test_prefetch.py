@@ -1,4 +1,4 @@
-"""Are things made one step ahead, in order, and is nothing swallowed?"""
+"""Items are made one step ahead, in order, and no error is lost."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 from audience_sync.delivery.send.calls import prefetch
 
 
-def test_everything_comes_in_its_order() -> None:
+def test_items_keep_their_order() -> None:
     assert list(prefetch(iter(range(1000)))) == list(range(1000))
 
 
-def test_nothing_stays_nothing() -> None:
+def test_no_items_stay_no_items() -> None:
     assert list(prefetch(iter([]))) == []
 
 
-def test_the_next_one_is_made_while_one_is_worked_on() -> None:
+def test_the_next_item_is_made_while_the_current_one_is_used() -> None:
     made = [threading.Event() for _ in range(2)]
 
     def making() -> Iterator[int]:
@@ -31,7 +31,7 @@ def test_the_next_one_is_made_while_one_is_worked_on() -> None:
     assert made[1].wait(10)
 
 
-def test_an_error_comes_after_what_was_made_before_it() -> None:
+def test_an_error_is_raised_after_all_items_before_it() -> None:
     def making() -> Iterator[int]:
         yield 1
         raise ValueError("the second one")
@@ -42,7 +42,7 @@ def test_an_error_comes_after_what_was_made_before_it() -> None:
         next(items)
 
 
-def test_whoever_stops_early_leaves_no_thread_behind() -> None:
+def test_an_early_stop_leaves_no_thread_running() -> None:
     before = threading.active_count()
     items = prefetch(iter(range(1000)))
     next(items)

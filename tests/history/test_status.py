@@ -1,4 +1,4 @@
-"""How does a destination stand with one user? Worked out of the calls, and of how far its feeds have got."""
+"""The delivery state of a property of a user, derived from the calls and the cursors."""
 
 from __future__ import annotations
 
@@ -11,84 +11,84 @@ from audience_sync.history.explain.replay import ReplayInput, Request
 from audience_sync.history.explain.status import DeliveryState, delivery_status
 from audience_sync.history.explain.value_history import ValueHistory
 
-from .test_telling import LEAVER, MEMBER, REFUSED, audience, played, request, terms
+from .test_replay import LEAVER, MEMBER, REFUSAL, audience, replay_of, request, version
 
-NOBODY = audience(None)
-ENDED = [terms(), terms(2, since_run=1, ended_run=2)]
+NEVER_MEMBER = audience(None)
+ENDED = [version(), version(2, since_run=1, ended_run=2)]
 
-#: Name -> what the user had, on which terms, in which requests they were, how far the feed is; and how it stands.
+#: By name: the values of the user, the versions of the subscription, the requests, the cursor, the expected state.
 CASES: dict[
     str, tuple[ValueHistory, list[SubscriptionVersion], list[Request], DeliveryCursor, tuple[DeliveryState, str | None]]
 ] = {
-    "told": (MEMBER, [terms()], [request(1)], DeliveryCursor(id=1, position=9), (DeliveryState.SENT, None)),
-    "told, and the request is no longer kept": (
+    "sent": (MEMBER, [version()], [request(1)], DeliveryCursor(id=1, position=9), (DeliveryState.SENT, None)),
+    "sent, and the request was deleted": (
         MEMBER,
-        [terms()],
+        [version()],
         [],
         DeliveryCursor(id=1, position=9),
         (DeliveryState.SENT, None),
     ),
-    "owed": (MEMBER, [terms()], [], DeliveryCursor(id=1, position=0), (DeliveryState.PENDING, "true")),
-    "owed the change": (
+    "pending": (MEMBER, [version()], [], DeliveryCursor(id=1, position=0), (DeliveryState.PENDING, "true")),
+    "pending change": (
         LEAVER,
-        [terms()],
+        [version()],
         [request(1)],
         DeliveryCursor(id=1, position=2),
         (DeliveryState.PENDING, "false"),
     ),
-    "owed nothing who left before anything was sent": (
+    "nothing for a user who left before the first call": (
         LEAVER,
-        [terms()],
+        [version()],
         [],
         DeliveryCursor(id=1, position=0),
         (DeliveryState.NOTHING, None),
     ),
-    "owed false who may have been told true": (
+    "pending false for a user who may have been sent true": (
         LEAVER,
-        [terms()],
+        [version()],
         [],
         DeliveryCursor(id=1, position=0, attempted_run=1),
         (DeliveryState.PENDING, "false"),
     ),
     "refused": (
         MEMBER,
-        [terms()],
-        [request(1, rejection=REFUSED)],
+        [version()],
+        [request(1, rejection=REFUSAL)],
         DeliveryCursor(id=1, position=9),
         (DeliveryState.REFUSED, "true"),
     ),
-    "owed with what it refused before": (
+    "pending with an earlier refused value": (
         LEAVER,
-        [terms()],
-        [request(1, rejection=REFUSED)],
+        [version()],
+        [request(1, rejection=REFUSAL)],
         DeliveryCursor(id=1, position=2),
         (DeliveryState.PENDING, "false"),
     ),
     "waiting for a seed": (
         MEMBER,
-        [terms(seeding=True)],
+        [version(seeding=True)],
         [],
         DeliveryCursor(id=2, position=0, seeding="vip"),
         (DeliveryState.WAITING, "true"),
     ),
     "recorded without sending": (
         MEMBER,
-        [terms(backfill=False)],
+        [version(backfill=False)],
         [],
         DeliveryCursor(id=1, position=9),
         (DeliveryState.BASELINE, None),
     ),
-    "not told of": (
+    "not subscribed": (
         MEMBER,
-        [terms(key="other")],
+        [version(key="other")],
         [],
         DeliveryCursor(id=1, position=9),
         (DeliveryState.NOT_SUBSCRIBED, None),
     ),
-    "told of no longer": (LEAVER, ENDED, [request(1)], DeliveryCursor(id=1, position=9), (DeliveryState.ENDED, None)),
-    "told nothing, as there was nothing": (
-        NOBODY,
-        [terms()],
+    "ended": (LEAVER, ENDED, [request(1)], DeliveryCursor(id=1, position=9), (DeliveryState.ENDED, None)),
+    "nothing for a user without a value": (
+        NEVER_MEMBER,
+        [version()],
         [],
         DeliveryCursor(id=1, position=9),
         (DeliveryState.NOTHING, None),
@@ -97,22 +97,22 @@ CASES: dict[
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_property_is(name: str) -> None:
-    versions, history, requests, feed, expected = CASES[name]
-    story = ReplayInput(versions={"vip": versions}, subscriptions={history[0].key: history})
-    feeds = {feed.seeding: feed}
+def test_a_property_has_the_status(name: str) -> None:
+    values, versions, requests, cursor, expected = CASES[name]
+    inputs = ReplayInput(versions={"vip": values}, subscriptions={versions[0].key: versions})
+    cursors = {cursor.seeding: cursor}
     (line,) = delivery_status(
-        story.versions, story.subscriptions, played(story, *requests), feeds, MAX_RUN, suppressed=False
+        inputs.versions, inputs.subscriptions, replay_of(inputs, *requests), cursors, MAX_RUN, suppressed=False
     )
     assert (line.state, line.pending and line.pending.value) == expected
 
 
-def test_all_that_is_due_is_withheld_from_a_suppressed_user() -> None:
-    story = ReplayInput(versions={"vip": LEAVER}, subscriptions={"vip": [terms()]})
+def test_all_pending_values_of_a_suppressed_user_are_withheld() -> None:
+    inputs = ReplayInput(versions={"vip": LEAVER}, subscriptions={"vip": [version()]})
     lines = delivery_status(
-        story.versions,
-        story.subscriptions,
-        played(story, request(1)),
+        inputs.versions,
+        inputs.subscriptions,
+        replay_of(inputs, request(1)),
         {None: DeliveryCursor(id=1, position=2)},
         MAX_RUN,
         suppressed=True,

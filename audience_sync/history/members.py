@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from audience_sync.history.horizon import run_at
+from audience_sync.history.runs import run_at
 from audience_sync.store.audiences.properties import Property, read_audience, read_chains
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import current_rows_query, download_chain

@@ -1,14 +1,17 @@
-"""Read past runs from the public views."""
+"""Read past runs from the public views, and find the run that was the latest at a time."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
-from audience_sync.errors import UnknownNameError
+from audience_sync.errors import HistoryPrunedError, UnknownNameError
+from audience_sync.model import HistoryKind
 from audience_sync.store.runs.pruning import pruned_through
+from audience_sync.store.runs.runs import last_run_started_by
+from audience_sync.store.tables import runs
 
 Row = dict[str, Any]
 
@@ -54,6 +57,18 @@ def one_run(connection: Connection, run: int) -> dict[str, Any]:
         "rejected_rows": _run_rows(connection, "rejected_rows", run, 'audience_key, file, "row"'),
         "no_longer_kept": [each.value for each, through in pruned_through(connection).items() if run <= through],
     }
+
+
+def run_at(connection: Connection, at: datetime) -> int:
+    """Return the last run that had started by then. Raises HistoryPrunedError if its changes were deleted."""
+    run, pruned = last_run_started_by(connection, at), pruned_through(connection)[HistoryKind.CHANGES]
+    if run < pruned:
+        since = connection.execute(select(runs.c.started_at).where(runs.c.id == pruned)).scalar_one()
+        raise HistoryPrunedError(
+            f"history before {since:%Y-%m-%d %H:%M:%S} UTC (run {pruned}) was deleted by `retention`. "
+            "Use that time or a later one."
+        )
+    return run
 
 
 def _with_sample(connection: Connection, hold: Row) -> Row:

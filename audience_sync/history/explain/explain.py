@@ -12,13 +12,12 @@ from sqlalchemy import Connection, Row, Table, null, select, text
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, read_destination_states
 from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_subscription_history
-from audience_sync.history.explain.alias import CurrentId, current_id
 from audience_sync.history.explain.provenance import Provenance, snapshots_of
 from audience_sync.history.explain.replay import ReplayInput, ReplayState, Suppression, replay, version_at
 from audience_sync.history.explain.requests import RequestQuery, read_requests
 from audience_sync.history.explain.status import PropertyStatus, delivery_status, merged_statuses
-from audience_sync.history.explain.value_history import ValueChange, ValueHistory, read_versions
-from audience_sync.history.horizon import run_at
+from audience_sync.history.explain.value_history import CurrentId, ValueChange, ValueHistory, current_id, read_versions
+from audience_sync.history.runs import run_at
 from audience_sync.model import ALIAS_KEY, HistoryKind
 from audience_sync.store.audiences.absences import Absence, absences_of
 from audience_sync.store.audiences.holdouts import Holdout, holdouts_of

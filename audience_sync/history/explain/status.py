@@ -70,7 +70,7 @@ def delivery_status(
     if suppressed:
         due = {key: (DeliveryState.WITHHELD, version) for key, (_, version) in due.items()}
     return [
-        _property_status(key, each, subscriptions.get(key, ()), replay, due.get(key), run, forgotten)
+        _property_status(each, subscriptions.get(key, ()), replay, due=due.get(key), run=run, forgotten=forgotten)
         for key, each in versions.items()
     ]
 
@@ -85,15 +85,16 @@ def merged_statuses(lines: Sequence[PropertyStatus]) -> list[PropertyStatus]:
 
 
 def _property_status(
-    key: str,
     versions: ValueHistory,
-    terms: Sequence[SubscriptionVersion],
-    state: ReplayState,
+    history: Sequence[SubscriptionVersion],
+    replay: ReplayState,
+    *,
     due: tuple[DeliveryState, ValueChange] | None,
     run: int,
     forgotten: int,
 ) -> PropertyStatus:
-    accepted, now = state.last_accepted.get(key), version_at(terms, run)
+    key = versions.definition.key
+    accepted, now = replay.last_accepted.get(key), version_at(history, run)
     if now is None:
         return PropertyStatus(key=key, state=DeliveryState.NOT_SUBSCRIBED)
     if now.subscription.ended_run is not None:

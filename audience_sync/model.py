@@ -80,7 +80,7 @@ class HistoryKind(StrEnum):
 
     CHANGES = "changes"
     REQUESTS = "requests"
-    REJECTED_ROWS = "rejected_rows"
+    INVALID_ROWS = "invalid_rows"
     RUNS = "runs"  # their results per audience and destination; the rows of runs stay
 
 

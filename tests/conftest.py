@@ -29,7 +29,6 @@ MARKED = {
     "process": (
         "cli/*",
         "crash/*",
-        "differential/test_differential.py",
         "faults/*",
         "regressions/test_json_answers.py",
         "store/test_lease.py",
@@ -58,7 +57,6 @@ MARKED = {
         "delivery/test_rate_limiter.py",
         "delivery/test_ranges.py",
         "destinations/test_encode_sql.py",
-        "differential/test_differential.py",
         "faults/*",
         "fuzz/*",
         "model/*",

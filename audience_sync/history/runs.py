@@ -11,20 +11,20 @@ from audience_sync.errors import HistoryPrunedError, UnknownNameError
 from audience_sync.model import HistoryKind
 from audience_sync.store.runs.pruning import pruned_through
 from audience_sync.store.runs.runs import last_run_started_by
-from audience_sync.store.tables import runs
+from audience_sync.store.tables import runs, view_prefix
 
 Row = dict[str, Any]
 
 #: The view, with the number of computed traits that a held run held.
 _LAST_RUNS = """
     select r.*, case when r.status = 'held' then (
-        select count(*) from holds h where h.kind = 'computed_trait' and h.run <= r.run and h.last_run >= r.run
+        select count(*) from {views}holds h where h.kind = 'computed_trait' and h.run <= r.run and h.last_run >= r.run
     ) else 0 end as traits_held
-    from sync_runs r order by r.run desc limit :limit
+    from {views}sync_runs r order by r.run desc limit :limit
 """
 #: Holds that were open during a run, or that it ended.
 _RUN_HOLDS = """
-    select * from holds where (run <= :run and last_run >= :run) or ended_run = :run order by kind, key, run
+    select * from {views}holds where (run <= :run and last_run >= :run) or ended_run = :run order by kind, key, run
 """
 
 
@@ -35,8 +35,8 @@ def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20
     return _rows(
         connection,
         'select a.run, r.started_at, r.seconds, a.status, a.members_before, a.members_after, a.entered, a."left", '
-        "a.invalid, a.absent, a.returned, a.held_out, a.error from audience_syncs a join sync_runs r on r.run = a.run "
-        "where a.audience_key = :key order by a.run desc limit :limit",
+        "a.invalid, a.absent, a.returned, a.held_out, a.error from {views}audience_syncs a "
+        "join {views}sync_runs r on r.run = a.run where a.audience_key = :key order by a.run desc limit :limit",
         key=key,
         limit=limit,
     )
@@ -44,7 +44,7 @@ def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20
 
 def one_run(connection: Connection, run: int) -> dict[str, Any]:
     """Read one run with all its rows. Raises UnknownNameError if there is no such run."""
-    found = _rows(connection, "select * from sync_runs where run = :run", run=run)
+    found = _rows(connection, "select * from {views}sync_runs where run = :run", run=run)
     if not found:
         raise UnknownNameError(f"There is no run {run}. The last ones: audience-sync history")
     return {
@@ -54,7 +54,7 @@ def one_run(connection: Connection, run: int) -> dict[str, Any]:
         "deliveries": _run_rows(connection, "deliveries", run, "destination"),
         "refused_calls": _run_rows(connection, "refused_calls", run, "destination, user_id"),
         "refusals": _run_rows(connection, "refusals", run, "destination, user_id"),
-        "rejected_rows": _run_rows(connection, "rejected_rows", run, 'audience_key, file, "row"'),
+        "invalid_rows": _run_rows(connection, "invalid_rows", run, 'audience_key, file, "row"'),
         "no_longer_kept": [each.value for each, through in pruned_through(connection).items() if run <= through],
     }
 
@@ -83,11 +83,15 @@ def _with_sample(connection: Connection, hold: Row) -> Row:
 
 
 def _run_rows(connection: Connection, view: str, run: int, order: str) -> list[Row]:
-    return _rows(connection, f"select * from {view} where run = :run order by {order}", run=run)
+    return _rows(connection, f"select * from {{views}}{view} where run = :run order by {order}", run=run)
 
 
 def _rows(connection: Connection, query: str, **values: Any) -> list[Row]:
-    """Read rows of a view. Its times (``..._at``) are in UTC with a time zone, also on SQLite, which stores text."""
+    """Read rows. Times (``..._at``) are in UTC with a time zone, also on SQLite, which stores text.
+
+    ``{views}`` in the query: the prefix of a view's name.
+    """
+    query = query.format(views=view_prefix(connection))
     return [
         {name: _utc(value) if name.endswith("_at") else value for name, value in row._mapping.items()}
         for row in connection.execute(text(query), values)

@@ -69,7 +69,7 @@ class Unsendable:
 
 
 #: The column of ``SnapshotRows.select`` that marks a row with an invalid value.
-HAS_INVALID_VALUE = "has a rejected value"
+HAS_INVALID_VALUE = "has an invalid value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def write_past(file: Path, runs: int, changes: int) -> None:
             _write_run(store, run, runs, changes)
         log = "insert into changes (run_id, user_id, property_id, value) values (?, ?, 1, ?)"
         store.executemany(log, _changes(users, done + 1, runs, changes))
-        store.execute("update feeds set position = ?", (runs,))
+        store.execute("update delivery_cursors set position = ?", (runs,))
         store.execute("analyze")
 
 
@@ -48,13 +48,13 @@ def _write_run(store: sqlite3.Connection, run: int, runs: int, changes: int) -> 
     )
     store.execute(
         "insert into run_destinations (run_id, destination_id, calls, delivered, refused, pending, retries, requests, "
-        "seconds) select ?, id, ?, ?, 0, 0, 0, 1, 1 from destinations",
+        "seconds) select ?, id, ?, ?, 0, 0, 0, 1, 1 from delivery_destinations",
         (run, changes, changes),
     )
     store.execute(
-        "insert into requests (destination_id, run_id, after_user, through_user, calls, refused, attempts, "
+        "insert into delivery_requests (destination_id, run_id, after_user, through_user, calls, refused, attempts, "
         f"http_status, answered_at, position, attempted_run) select id, ?, '', 'z', ?, 0, 1, 200, {moment}, ?, ? "
-        "from destinations",
+        "from delivery_destinations",
         (run, changes, run - 1, run),
     )
 

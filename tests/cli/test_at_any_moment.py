@@ -151,6 +151,8 @@ def test_a_run_killed_with_one_destination_done_lists_both(
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
     with engine.connect() as connection:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        if database == "postgresql":
+            connection.execute(text("set search_path = audience_sync"))
         until(lambda: len(vip.messages()) == 3 and bool(receiver.requests))
         until(lambda: connection.execute(text("select sum(delivered) from deliveries")).scalar() == 3)
         process.kill()

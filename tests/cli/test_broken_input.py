@@ -131,7 +131,7 @@ def test_rows_without_a_usable_user_id_are_counted_and_kept_with_file_row_and_re
     vip.write("vip.csv", 'user_id,age\nada,1\n"",2\nbob,3\n"  ",4\nada,5\n')
     result = vip.sync()
     assert (result.code, result.audience("vip")["members"], result.audience("vip")["invalid"]) == (0, 2, 2)
-    shown = vip.run("show", "1", "--json").json["rejected_rows"]
+    shown = vip.run("show", "1", "--json").json["invalid_rows"]
     assert [(row["audience_key"], row["file"], row["row"], row["reason"]) for row in shown] == [
         ("vip", "vip.csv", 2, "empty user id"),
         ("vip", "vip.csv", 4, "empty user id"),

@@ -20,7 +20,9 @@ def empty_index(project: Project, index: str) -> None:
         file.write(bytes([10, 0, 0, 0, 0]) + size.to_bytes(2, "big") + bytes(size - 7))
 
 
-@pytest.mark.parametrize("index", ["ix_feeds_destination_id", "ix_segments_chain_id", "sqlite_autoindex_properties_1"])
+@pytest.mark.parametrize(
+    "index", ["ix_delivery_cursors_destination_id", "ix_snapshot_files_chain_id", "sqlite_autoindex_properties_1"]
+)
 def test_a_damaged_index_of_a_small_table_stops_the_run(vip: Project, index: str) -> None:
     vip.sync()
     vip.sent()
@@ -52,14 +54,14 @@ def swap(project: Project, one: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        pytest.param("runs", "requests", id="two tables of history"),
-        pytest.param("ix_feeds_destination_id", "ix_segments_chain_id", id="two indexes"),
+        pytest.param("runs", "delivery_requests", id="two tables of history"),
+        pytest.param("ix_delivery_cursors_destination_id", "ix_snapshot_files_chain_id", id="two indexes"),
         pytest.param("properties", "sqlite_autoindex_properties_1", id="a table and its index"),
-        pytest.param("destinations", "chains", id="two tables that others refer to"),
-        pytest.param("chains", "installation", id="two tables with one row each"),
+        pytest.param("delivery_destinations", "snapshot_chains", id="two tables that others refer to"),
+        pytest.param("snapshot_chains", "installation", id="two tables with one row each"),
         pytest.param("changes", "members", id="changes and members, few enough"),
         pytest.param("run_audiences", "run_destinations", id="two tables of a run"),
-        pytest.param("ix_requests_run_id", "sqlite_autoindex_subscriptions_1", id="indexes of different tables"),
+        pytest.param("ix_delivery_requests_run_id", "sqlite_autoindex_subscriptions_1", id="indexes of two tables"),
     ],
 )
 def test_swapped_pages_stop_the_run(vip: Project, one: str, other: str) -> None:
@@ -84,10 +86,13 @@ def grown(vip: Project) -> Project:
     vip.sent()
     numbers = "with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 20000)"
     with closing(sqlite3.connect(vip.store)) as connection, connection:
-        (columns,) = connection.execute("select group_concat(name) from pragma_table_info('requests')").fetchone()
+        (columns,) = connection.execute(
+            "select group_concat(name) from pragma_table_info('delivery_requests')"
+        ).fetchone()
         others = columns.removeprefix("id,")
         for statement in (
-            f"insert into requests ({columns}) {numbers} select 100 + n, {others} from requests, numbers where id = 1",
+            f"insert into delivery_requests ({columns}) {numbers} select 100 + n, {others} "
+            "from delivery_requests, numbers where id = 1",
             f"insert into changes {numbers} select 2, printf('user-%05d', n), 1, 'true', 'null' from numbers",
         ):
             connection.execute(statement)
@@ -96,7 +101,7 @@ def grown(vip: Project) -> Project:
     return vip
 
 
-LARGE = ["ix_changes_user_id", "ix_requests_run_id", "changes", "requests"]
+LARGE = ["ix_changes_user_id", "ix_delivery_requests_run_id", "changes", "delivery_requests"]
 
 
 @pytest.mark.parametrize("index", LARGE)
@@ -111,12 +116,12 @@ def test_a_large_table_or_index_that_lost_its_first_page_stops_the_run(grown: Pr
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("changes", "requests"),
-        ("ix_changes_user_id", "ix_requests_run_id"),
+        ("changes", "delivery_requests"),
+        ("ix_changes_user_id", "ix_delivery_requests_run_id"),
         ("changes", "ix_changes_user_id"),
         ("changes", "members"),
-        ("requests", "feeds"),
-        ("ix_requests_run_id", "properties"),
+        ("delivery_requests", "delivery_cursors"),
+        ("ix_delivery_requests_run_id", "properties"),
     ],
 )
 def test_swapped_pages_of_large_tables_stop_the_run(grown: Project, one: str, other: str) -> None:

@@ -79,8 +79,10 @@ class TestAudiencesAndTraits:
             vip.write("traits.csv", f"user_id,plan\nada,plan-{day}\nbob,free\n")
             assert vip.sync().code == 0
             vip.query(f"update runs set started_at = '2026-01-{day:02} 06:00:00.000000' where id = {day}")
-            vip.query(f"update requests set answered_at = '2026-01-{day:02} 06:00:01.000000' where run_id = {day}")
-        vip.query("update destinations set created_at = '2026-01-01 06:00:00.000000'")
+            vip.query(
+                f"update delivery_requests set answered_at = '2026-01-{day:02} 06:00:01.000000' where run_id = {day}"
+            )
+        vip.query("update delivery_destinations set created_at = '2026-01-01 06:00:00.000000'")
         first = explained(vip, "ada", "--at", "2026-01-01T06:00:30")
         assert values(first) == {"vip": (True, 1), "plan": ("plan-1", 1)}
         assert told(first) == {"vip": (True, 1, None), "plan": ("plan-1", 1, None)}
@@ -141,12 +143,12 @@ class TestADestination:
         assert told(bob, "segment") == {"vip": (False, 2, 200)}
         assert told(bob) == {"vip": (False, 2, None)}
         assert calls(bob, "segment") == [(1, "delivered", {"vip": True}), (2, "delivered", {"vip": False})]
-        requests = dict(vip.query("select id, run_id from requests"))
+        requests = dict(vip.query("select id, run_id from delivery_requests"))
         assert [requests[call["request"]] for call in _at(bob, "segment")["calls"]] == [1, 2]
 
     def test_whose_requests_are_no_longer_kept_was_told_all_the_same(self, vip: Project) -> None:
         vip.sync()
-        vip.query("delete from requests")
+        vip.query("delete from delivery_requests")
         ada = explained(vip, "ada")
         assert (states(ada), told(ada), calls(ada)) == ({"vip": "told"}, {}, [])
         assert "Accepted  vip: the request is no longer stored" in vip.run("explain", "ada").stdout
@@ -265,7 +267,7 @@ class TestAUser:
         """Two requests then end at the same user, in whatever order their answers came."""
         vip.configure(audiences=[VIP], destinations={"segment": segment(receiver, batch_size=1)})
         vip.sync()
-        vip.query("update requests set id = id + 10 where through_user = 'ada'")
+        vip.query("update delivery_requests set id = id + 10 where through_user = 'ada'")
         vip.run("erase", "bob")
         ada = vip.run("explain", "ada", "--json").json
         assert [each["properties"] for each in ada["destinations"][0]["calls"]] == [{"vip": True}]

@@ -119,7 +119,7 @@ def test_show_gives_one_run_in_full(synced: Project) -> None:
     assert (audience["audience_key"], audience["entered"], audience["left"]) == ("vip", 1, 1)
     (delivery,) = run["deliveries"]
     assert (delivery["destination"], delivery["calls"], delivery["delivered"]) == ("log", 2, 2)
-    assert (run["refused_calls"], run["rejected_rows"]) == ([], [])
+    assert (run["refused_calls"], run["invalid_rows"]) == ([], [])
 
 
 def test_looking_back_before_the_first_run_creates_nothing(new_vip: Project) -> None:

@@ -137,7 +137,7 @@ def test_killed_in_the_middle_it_goes_on(vip: Project, receiver: Receiver) -> No
     receiver.will_answer(TAKEN, SILENCE)
     command = vip.start(*MOVE)
     until(lambda: len(receiver.requests) == 2)
-    until(lambda: vip.query("select count(*) from requests where run_id = 2 and http_status = 200") == [(1,)])
+    until(lambda: vip.query("select count(*) from delivery_requests where run_id = 2 and http_status = 200") == [(1,)])
     command.send_signal(signal.SIGKILL)
     command.wait()
     receiver.will_answer(TAKEN)

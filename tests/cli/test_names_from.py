@@ -72,7 +72,7 @@ def test_names_that_no_store_can_keep_are_invalid_rows_on_both_stores(
     assert result.code == 0
     assert [(each["key"], each["members"]) for each in result.json["audiences"]] == [("big_spender", 1), ("churn", 1)]
     assert project.sent() == [("cyd", {"big_spender": True}), ("fay", {"churn": True})]
-    invalid = [(each["user_id"], each["reason"]) for each in project.run("show", "1", "--json").json["rejected_rows"]]
+    invalid = [(each["user_id"], each["reason"]) for each in project.run("show", "1", "--json").json["invalid_rows"]]
     assert sorted(invalid) == [
         ("ada", "audience name contains a NUL character"),
         ("bob", "audience name contains half a surrogate pair"),

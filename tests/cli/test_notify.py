@@ -203,7 +203,7 @@ def test_who_was_told_is_not_told_again_since_somebody_else_was_not(
     receiver.will_answer(Reply())
     vip.sync()
     assert (people.told(), [title for title, _ in others.told()]) == ([], ["audience-sync run 6: 1 recovered"])
-    assert vip.query("select * from missed_alerts") == []
+    assert vip.query("select * from missed_notifications") == []
 
 
 def test_who_never_heard_that_it_began_is_not_told_that_it_is_over(

@@ -234,7 +234,7 @@ def test_a_repeated_header_is_an_invalid_row_and_not_a_user(content: bytes, vip:
     result = vip.sync()
     assert (result.code, result.audience("vip")["invalid"]) == (0, 1)
     assert vip.sent() == [("ada", {"vip": True, "plan": "pro"}), ("bob", {"vip": True, "plan": "free"})]
-    assert set(vip.query("select file, row, user_id, reason from rejected_rows")) == {
+    assert set(vip.query("select file, row, user_id, reason from invalid_rows")) == {
         ("a.csv", 2, "user_id", "the header again")
     }
 
@@ -295,7 +295,7 @@ def test_half_a_surrogate_pair_costs_one_value_or_one_user(
     )
     assert vip.sync().code == 0
     assert vip.sent() == [("ada", {"vip": True, "plan": "free"}), *sent]
-    assert {row[0] for row in vip.query("select reason from rejected_rows")} == ({reason} if reason else set())
+    assert {row[0] for row in vip.query("select reason from invalid_rows")} == ({reason} if reason else set())
 
 
 # Row 21: every encoding that Python knows, by any name; the message recommends what is right.

@@ -123,7 +123,7 @@ def test_of_postgresql_a_value_is_sent_or_rejected_alone(
     assert traits["ada"] == {"vip": True, "n": 7} | ({} if sent is None else {"v": sent})
     assert traits["bob"] == {"vip": True, "n": 8}
     assert traits["cyd"] == {"vip": True}
-    assert vip.query("select file, row, user_id, reason from rejected_rows") == (
+    assert vip.query("select file, row, user_id, reason from invalid_rows") == (
         [("the query", 1, "ada", reason)] if reason else []
     )
     assert result.json["traits"]["invalid"] == (1 if reason else 0)
@@ -150,7 +150,7 @@ def test_one_odd_value_of_sqlite_is_one_users(vip: Project) -> None:
         "dee": {"n": 7},
         "eve": {"plan": 9223372036854775807, "n": 7},
     }
-    assert vip.query("select row, user_id, reason from rejected_rows order by row") == [
+    assert vip.query("select row, user_id, reason from invalid_rows order by row") == [
         (2, "bob", "column 'plan' holds bytes, which have no form in JSON"),
         (3, "cyd", "column 'plan' has text that is not UTF-8"),
         (4, "\ufffd", "user id has text that is not UTF-8"),
@@ -205,7 +205,7 @@ def test_times_that_the_config_calls_dates_are_rejected_alone(vip: Project) -> N
         "cyd": {"vip": True},
         "eve": {"day": "2026-01-02T00:00:00.000Z"},
     }
-    assert vip.query("select user_id, reason from rejected_rows order by row") == [
+    assert vip.query("select user_id, reason from invalid_rows order by row") == [
         (user, "column 'day' is a time outside of the years 1 to 9999 (UTC)") for user in ("cyd", "dee", "fay", "gus")
     ]
 
@@ -236,7 +236,7 @@ def test_of_parquet_a_time_is_sent_or_rejected_alone(vip: Project, value: str, s
     )
     assert vip.sync().code == 0
     assert dict(vip.sent())["ada"] == {"vip": True, "n": 7} | ({} if sent is None else {"v": sent})
-    assert vip.query("select user_id, reason from rejected_rows") == ([("ada", OUT_OF_YEARS)] if is_rejected else [])
+    assert vip.query("select user_id, reason from invalid_rows") == ([("ada", OUT_OF_YEARS)] if is_rejected else [])
 
 
 #: An expression of DuckDB, and what is sent (None: nothing, and one invalid value).
@@ -260,6 +260,6 @@ def test_bytes_within_a_value_of_parquet_make_it_invalid_alone(vip: Project, val
     )
     assert vip.sync().code == 0
     assert dict(vip.sent())["ada"] == {"vip": True, "n": 7} | ({} if sent is None else {"v": sent})
-    assert vip.query("select user_id, reason from rejected_rows") == (
+    assert vip.query("select user_id, reason from invalid_rows") == (
         [("ada", "column 'v' holds bytes, which have no form in JSON")] if sent is None else []
     )

@@ -146,7 +146,7 @@ class TestAForecast:
         vip.write("vip.csv", 'user_id\n""\n')
         plan = vip.run("plan", "--json")
         assert plan.code == 4
-        assert [(each["row"], each["reason"]) for each in plan.json["rejected_rows"]] == [(1, "empty user id")]
+        assert [(each["row"], each["reason"]) for each in plan.json["invalid_rows"]] == [(1, "empty user id")]
         assert (plan.audience("vip")["status"], plan.destination("log")["calls"]) == ("held", 0)
         shown = vip.run("plan").stdout
         assert "Invalid: 1 row would be left out.\n  vip.csv, row 1: empty user id\n" in shown

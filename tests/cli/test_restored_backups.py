@@ -146,7 +146,7 @@ def test_a_resync_of_a_backup_of_between_commit_and_delivery_has_new_message_ids
 ) -> None:
     receiver.will_answer(DOWN)
     shop.sync()
-    shop.query("update feeds set attempted_run = null")
+    shop.query("update delivery_cursors set attempted_run = null")
     backup = back_up(shop)
     receiver.will_answer(TAKEN)
     go_on(shop, ("ada", "bob", "cyd"), ("ada",))

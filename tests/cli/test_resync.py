@@ -37,7 +37,7 @@ def test_resync_tells_false_to_nobody_who_left_before_the_destination_was_told(v
 def test_a_damaged_segment_stops_the_run_and_resync_repairs_it(vip: Project) -> None:
     vip.sync()
     vip.sent()
-    vip.query("update segment_parts set body = zeroblob(length(body))")
+    vip.query("update snapshot_file_chunks set content = zeroblob(length(content))")
     vip.write_members("vip.csv", "ada", "dan")
     damaged = vip.run("sync")
     assert damaged.code == 3

@@ -70,7 +70,7 @@ def test_what_is_so_stays_and_what_was_goes(old: Project) -> None:
         (6, "eve", "entered"),
     ]
     assert old.query("select user_id from audience_members order by user_id") == [("ada",), ("dan",), ("eve",)]
-    assert old.query("select distinct run_id from requests") == [(6,)]
+    assert old.query("select distinct run_id from delivery_requests") == [(6,)]
     assert old.query("select run from audience_syncs union select run from deliveries") == [(6,)]
     assert old.query("select count(*) from sync_runs") == [(6,)]
 
@@ -125,7 +125,7 @@ def test_explain_says_what_is_so_since_when_and_what_it_no_longer_knows(old: Pro
 
 def test_show_says_what_is_no_longer_kept_of_a_run(old: Project) -> None:
     sync_with(old, "ada", "dan", "eve")
-    assert old.run("show", "3", "--json").json["no_longer_kept"] == ["changes", "requests", "rejected_rows", "runs"]
+    assert old.run("show", "3", "--json").json["no_longer_kept"] == ["changes", "requests", "invalid_rows", "runs"]
     assert "No longer stored (`retention`): changes that later ones replaced, requests, invalid rows" in (
         old.run("show", "3").stdout
     )
@@ -133,10 +133,10 @@ def test_show_says_what_is_no_longer_kept_of_a_run(old: Project) -> None:
 
 
 def test_each_part_of_the_history_has_its_own_age(old: Project) -> None:
-    keep(old, {"requests": YEAR, "rejected_rows": "30d"})
+    keep(old, {"requests": YEAR, "invalid_rows": "30d"})
     sync_with(old, "ada", "dan", "eve")
     assert old.query("select count(*) from changes") == [(6,)]
-    assert old.query("select distinct run_id from requests") == [(6,)]
+    assert old.query("select distinct run_id from delivery_requests") == [(6,)]
     assert old.query("select count(distinct run) from audience_syncs") == [(6,)]
     assert old.run("members", "vip", "--at", started(old, 3)).code == 0
 

@@ -47,7 +47,7 @@ def test_a_row_without_its_first_id_is_rejected_and_an_unusable_further_one_left
     write(known, "ada,ada@example.com", ",cyd@example.com", "bob,   ")
     found = known.sync().audience("vip")
     assert (found["members"], found["invalid"]) == (3, 1)
-    assert known.query("select file, row, reason from rejected_rows") == [("vip.csv", 2, "empty user id")]
+    assert known.query("select file, row, reason from invalid_rows") == [("vip.csv", 2, "empty user id")]
     assert known.sent() == []
 
 

@@ -57,30 +57,34 @@ def test_a_check_of_a_whole_store_says_what_follows_a_restore(used: Project) -> 
 @pytest.mark.parametrize(
     ("part", "statement"),
     [
-        ("snapshots", "update segment_parts set body = zeroblob(100)"),
-        ("snapshots", "update chains set users = users + 1"),
+        ("snapshots", "update snapshot_file_chunks set content = zeroblob(100)"),
+        ("snapshots", "update snapshot_chains set user_count = user_count + 1"),
         ("members", "delete from members where user_id = 'ada'"),
         ("members", "insert into members select property_id, 'zoe', run_id from members limit 1"),
         ("members", "insert into absences select property_id, 'zoe', run_id from members limit 1"),
-        ("members", "insert into held_out select property_id, user_id, run_id from members limit 1"),
+        ("members", "insert into held_out_users select property_id, user_id, run_id from members limit 1"),
         ("rows", "delete from open_refusals"),
         ("rows", "delete from lease"),
         ("rows", "delete from subscriptions"),
         ("rows", "update runs set started_at = 'some day'"),
-        ("schema", "drop table missed_alerts"),
+        ("schema", "drop table missed_notifications"),
         ("schema", "drop view audience_members"),
         ("schema", "drop index ix_requests_run_id"),
-        ("schema", "alter table segments drop column bytes"),
-        ("snapshots", "update segments set row_count = row_count + 1"),
-        ("snapshots", "update segments set bytes = bytes + 1"),
-        ("snapshots", "update segments set kind = 'base'"),
-        ("positions", "update feeds set position = 99"),
-        ("positions", "update feeds set position = -5"),
-        ("positions", "delete from told_ranges; delete from feeds"),
-        ("positions", "insert into feeds (destination_id, position) select destination_id, position from feeds"),
-        ("positions", "update told_ranges set through_user = after_user"),
-        ("positions", "update told_ranges set run_id = 0"),
-        ("database", "delete from destinations where name = 'log'"),
+        ("schema", "alter table snapshot_files drop column bytes"),
+        ("snapshots", "update snapshot_files set row_count = row_count + 1"),
+        ("snapshots", "update snapshot_files set bytes = bytes + 1"),
+        ("snapshots", "update snapshot_files set kind = 'base'"),
+        ("positions", "update delivery_cursors set position = 99"),
+        ("positions", "update delivery_cursors set position = -5"),
+        ("positions", "delete from delivered_ranges; delete from delivery_cursors"),
+        (
+            "positions",
+            "insert into delivery_cursors (destination_id, position) "
+            "select destination_id, position from delivery_cursors",
+        ),
+        ("positions", "update delivered_ranges set through_user = after_user"),
+        ("positions", "update delivered_ranges set run_id = 0"),
+        ("database", "delete from delivery_destinations where name = 'log'"),
     ],
 )
 def test_a_damage_is_found(used: Project, part: str, statement: str) -> None:
@@ -96,7 +100,7 @@ def test_of_traits_a_base_in_the_wrong_place_is_found(vip: Project) -> None:
     for plan in ("pro", "free"):
         vip.write("plans.csv", f"user_id,plan\nada,{plan}\n")
         vip.sync()
-    damage(vip, "update segments set kind = 'base'")
+    damage(vip, "update snapshot_files set kind = 'base'")
     ended = vip.run("db", "check")
     assert ended.code == 3
     assert "the snapshot of plan has a base that is not its first file" in ended.stdout

@@ -201,7 +201,9 @@ class TestErase:
         receiver.will_answer(TAKEN)
         shop.run("seed", "vip", "--limit", "3")
         assert shop.run("erase", "user-2").code == 0
-        assert shop.query("select count(*) from told_ranges where 'user-2' in (after_user, through_user)") == [(0,)]
+        assert shop.query("select count(*) from delivered_ranges where 'user-2' in (after_user, through_user)") == [
+            (0,)
+        ]
         assert shop.run("seed", "vip").code == 0
         told = [user for user, _ in calls(receiver)]
         assert sorted(told) == users

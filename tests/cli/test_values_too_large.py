@@ -202,7 +202,7 @@ def test_a_store_of_the_schema_before_learns_which_values_are_refused(large: Pro
     store.close()
     assert large.run("db", "upgrade").code == 0
     assert refused(large, "ada") == ["bio"]
-    assert large.query("select user_id, refused_properties is not null from untaken_calls") == [("ada", 1)]
+    assert large.query("select user_id, refused_properties is not null from unaccepted_calls") == [("ada", 1)]
 
 
 def test_plan_says_which_value_can_never_be_sent(large: Project) -> None:

@@ -20,12 +20,13 @@ from members m join properties p on p.id = m.property_id join runs r on r.id = m
 order by 4
 """
 FEEDS = """
-select f.id, f.position, f.seeding_id from feeds f join destinations d on d.id = f.destination_id
+select c.id, c.position, c.seeded_property_id
+from delivery_cursors c join delivery_destinations d on d.id = c.destination_id
 where d.name = 'receiver'
 """
-RANGES = "select feed_id, after_user, through_user, run_id from told_ranges"
+RANGES = "select cursor_id, after_user, through_user, run_id from delivered_ranges"
 FOLLOWED = """
-select s.property_id from subscriptions s join destinations d on d.id = s.destination_id
+select s.property_id from subscriptions s join delivery_destinations d on d.id = s.destination_id
 where d.name = 'receiver' and s.ended_run is null
 """
 
@@ -40,8 +41,8 @@ def ahead_of_the_answers(url: str, belief: Belief) -> list[str]:
             )
     finally:
         engine.dispose()
-    kept, main = {each.property_id for each in followed}, [each for each in feeds if each.seeding_id is None]
-    seeding = {each.seeding_id: each for each in feeds if each.seeding_id is not None}
+    kept, main = {each.property_id for each in followed}, [each for each in feeds if each.seeded_property_id is None]
+    seeding = {each.seeded_property_id: each for each in feeds if each.seeded_property_id is not None}
     newest: dict[tuple[str, str], Any] = {}
     for each in changes if main else ():
         feed = seeding.get(each.property, main[0])
@@ -51,7 +52,7 @@ def ahead_of_the_answers(url: str, belief: Belief) -> list[str]:
 
 
 def _told(feed: Any, ranges: Any, user: str) -> int:
-    mine = (each.run_id for each in ranges if each.feed_id == feed.id and each.after_user < user <= each.through_user)
+    mine = (each.run_id for each in ranges if each.cursor_id == feed.id and each.after_user < user <= each.through_user)
     return next(mine, feed.position)
 
 

@@ -110,7 +110,9 @@ def test_connections_may_be_cut_at_any_moment(project: Project, receiver: Receiv
     assert len(ids) == len(set(ids)), "something was sent again"
     assert project.run_afresh("sync", "--json").destination("seg")["delivered"] == 0
     with engine.connect() as connection:
-        requests = connection.exec_driver_sql("select count(*), count(distinct through_user) from requests").one()
+        requests = connection.exec_driver_sql(
+            "select count(*), count(distinct through_user) from delivery_requests"
+        ).one()
     assert tuple(requests) == (len(USERS), len(USERS)), "an answer was noted twice"
 
 

@@ -20,7 +20,14 @@ from audience_sync.delivery.state.cursors import (
 from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.tables import chains, properties, refusals, refused_values, requests, runs
+from audience_sync.store.tables import (
+    delivery_requests,
+    open_refusals,
+    properties,
+    refused_values,
+    runs,
+    snapshot_chains,
+)
 from audience_sync.workspace import Workspace, quote_literal
 
 from .scripted_destination import ScriptedDestination
@@ -40,7 +47,7 @@ def add_run(store: Store, number: int) -> RunId:
 def add_properties(store: Store) -> None:
     with store.writing() as connection:
         for key, number in IDS.items():
-            connection.execute(insert(chains).values(id=number, kind="audience", users=0))
+            connection.execute(insert(snapshot_chains).values(id=number, kind="audience", user_count=0))
             row = {"id": number, "key": key, "name": key, "chain_id": number, "created_run_id": 1}
             connection.execute(insert(properties).values(kind="audience", **row))
 
@@ -116,13 +123,13 @@ class DeliveryHarness:
         )
 
     def requests(self) -> list[tuple[Any, ...]]:
-        columns = requests.c
+        columns = delivery_requests.c
         query = select(columns.after_user, columns.through_user, columns.calls, columns.refused, columns.run_id)
         with self.store.reading() as connection:
             return [tuple(row) for row in connection.execute(query.order_by(columns.after_user, columns.id))]
 
     def refusals(self) -> list[tuple[Any, ...]]:
-        columns = refusals.c
+        columns = open_refusals.c
         query = select(columns.user_id, columns.reason, columns.http_status, columns.attempts, columns.run_id)
         with self.store.reading() as connection:
             return [tuple(row) for row in connection.execute(query.order_by(columns.user_id))]

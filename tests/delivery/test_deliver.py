@@ -15,7 +15,7 @@ from audience_sync.delivery.state.ranges import Range
 from audience_sync.destinations.base import Judgement, Meaning
 from audience_sync.errors import LeaseLostError
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.tables import delivered_ranges, requests
+from audience_sync.store.tables import delivered_ranges, delivery_requests
 
 from .harness import IDS, DeliveryHarness
 from .scripted_destination import DELIVERED, REFUSED, WRONG_KEY, Answers, ScriptedDestination, in_turn, refusing
@@ -154,7 +154,7 @@ def test_answers_that_come_close_together_are_recorded_in_one_transaction(harnes
     delivered: list[int] = []
     users = [f"u{number:03}" for number in range(120)]
     harness.deliver(in_batches_of(1, concurrency=1), users, watch=lambda stats: delivered.append(stats.delivered))
-    assert delivered[-1] == harness.count(requests) == 120
+    assert delivered[-1] == harness.count(delivery_requests) == 120
     assert len(delivered) < 100
     assert max(now - before for before, now in pairwise([0, *delivered])) <= 16
 
@@ -268,7 +268,7 @@ def test_after_the_lease_is_lost_no_answer_is_recorded(
     with pytest.raises(LeaseLostError):
         harness.deliver(destination, FOUR)
     assert destination.received[0] == ["ann"]
-    assert (harness.count(requests), harness.count(delivered_ranges)) == (0, 0)
+    assert (harness.count(delivery_requests), harness.count(delivered_ranges)) == (0, 0)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sqlalchemy import Table, select
 from audience_sync.history.explain.explain import DestinationView, explain
 from audience_sync.history.explain.status import DeliveryState
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.tables import destinations, properties, refused_values, withheld_values
+from audience_sync.store.tables import delivery_destinations, properties, refused_values, withheld_values
 
 from .receiver import Destination
 
@@ -86,7 +86,7 @@ def _wrong(
 
 
 def _stored(store: Store, table: Table, user: str, destination: str) -> dict[str, str | None]:
-    query = select(properties.c.key, table.c.value).select_from(table.join(properties).join(destinations))
+    query = select(properties.c.key, table.c.value).select_from(table.join(properties).join(delivery_destinations))
     with store.reading() as connection:
-        rows = connection.execute(query.where(table.c.user_id == user, destinations.c.name == destination))
+        rows = connection.execute(query.where(table.c.user_id == user, delivery_destinations.c.name == destination))
         return {row.key: row.value for row in rows}

@@ -12,6 +12,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs import schedule_slots as slots
 from audience_sync.store.runs.pruning import mark_pruned, prune
 from audience_sync.store.runs.schedule_slots import LastSlot, Slot
+from audience_sync.store.tables import view_prefix
 from audience_sync.sync.commit.run_record import begin_run
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -70,7 +71,8 @@ def test_the_view_says_what_was_missed(store: Store) -> None:
         slots.start_schedules(connection, [OFTEN], NOON)
     run = run_for(store, Slot(OFTEN, NOON + 3 * QUARTER, 2, NOON + QUARTER))
     with store.reading() as connection:
-        rows = connection.exec_driver_sql("select schedule, run, status, missed from scheduled_runs").all()
+        view = f"{view_prefix(connection)}scheduled_runs"
+        rows = connection.exec_driver_sql(f"select schedule, run, status, missed from {view}").all()
     assert [tuple(row) for row in rows] == [(OFTEN, run, "running", 2)]
 
 

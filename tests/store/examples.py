@@ -11,8 +11,9 @@ from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots import chain as chains
 from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, SnapshotFile
-from audience_sync.store.tables import chains as chains_table
 from audience_sync.store.tables import properties, runs
+from audience_sync.store.tables import snapshot_chains as chains_table
+from audience_sync.store.tables.views import VIEW_SCHEMA
 from audience_sync.workspace import Workspace, quote_literal
 
 #: Runs start every morning at six, the first on this day.
@@ -25,7 +26,7 @@ def a_store_with(store: Store, *, runs_so_far: int = 1, audiences: Sequence[str]
         for run in range(1, runs_so_far + 1):
             add_run(connection, run)
         for audience in audiences:
-            key = connection.execute(insert(chains_table).values(kind="audience", users=0)).inserted_primary_key
+            key = connection.execute(insert(chains_table).values(kind="audience", user_count=0)).inserted_primary_key
             assert key is not None
             row = {"kind": "audience", "key": audience, "name": audience.title(), "created_run_id": 1}
             connection.execute(insert(properties).values(chain_id=key[0], **row))
@@ -77,4 +78,4 @@ def members(store: Store, workspace: Workspace, chain: Chain) -> list[tuple[str,
 def table_and_view_names(store: Store) -> tuple[set[str], set[str]]:
     with store.reading() as connection:
         inspector = inspect(connection)
-        return set(inspector.get_table_names()), set(inspector.get_view_names())
+        return set(inspector.get_table_names()), set(inspector.get_view_names(None if store.is_sqlite else VIEW_SCHEMA))

@@ -11,19 +11,19 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.tables import chains as chains_table
 from audience_sync.store.tables import (
     changes,
-    destinations,
+    delivery_destinations,
     held_snapshots,
     members,
+    open_refusals,
     properties,
-    refusals,
-    rejections,
     run_audiences,
     run_destinations,
+    run_invalid_rows,
     runs,
 )
+from audience_sync.store.tables import snapshot_chains as chains_table
 
 #: Ids, as the database gives them out.
 BIG, NEW, PLAN = 1, 2, 3
@@ -119,7 +119,7 @@ def _add_runs(connection: Connection) -> None:
 
 
 def _add_audiences(connection: Connection) -> None:
-    _add(connection, chains_table, "kind users", [("audience", 5), ("audience", 3), ("computed_trait", 7)])
+    _add(connection, chains_table, "kind user_count", [("audience", 5), ("audience", 3), ("computed_trait", 7)])
     _add(
         connection,
         properties,
@@ -135,7 +135,7 @@ def _add_audiences(connection: Connection) -> None:
     _add(connection, changes, "run_id property_id user_id value", CHANGES)
     _add(connection, members, "property_id user_id run_id", MEMBERS)
     rejected = [(run, number, "new_customers", "new_customers.csv", *rest) for run, number, *rest in REJECTIONS]
-    _add(connection, rejections, "run_id number audience_key file row user_id reason", rejected)
+    _add(connection, run_invalid_rows, "run_id number audience_key file row user_id reason", rejected)
 
 
 def _add_holds(connection: Connection) -> None:
@@ -148,9 +148,9 @@ def _add_holds(connection: Connection) -> None:
 
 def _add_deliveries(connection: Connection) -> None:
     both = [("connect", "zendesk_connect", morning(2)), ("log", "file", morning(2))]
-    _add(connection, destinations, "name type created_at", both)
+    _add(connection, delivery_destinations, "name type created_at", both)
     delivered = [(*row, 0) for row in DELIVERIES]
     names = "run_id destination_id calls delivered refused retries requests seconds pending"
     _add(connection, run_destinations, names, delivered)
     refused = [(CONNECT, 43, 400, morning(6), *row) for row in REFUSALS]
-    _add(connection, refusals, "destination_id run_id http_status refused_at user_id reason attempts", refused)
+    _add(connection, open_refusals, "destination_id run_id http_status refused_at user_id reason attempts", refused)

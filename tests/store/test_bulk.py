@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from audience_sync.store.connection.bulk import ROWS_PER_INSERT, delete_rows, insert_rows
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.tables import changes, members, rejections
+from audience_sync.store.tables import changes, members, run_invalid_rows
 
 from .examples import a_store_with
 
@@ -64,9 +64,11 @@ def test_no_batch_is_no_row(store: Store) -> None:
 def test_a_column_called_row_is_no_trouble(store: Store) -> None:
     a_store_with(store)
     with store.writing() as connection:
-        insert_rows(connection, rejections, ("run_id", "number", "file", "row", "reason"), [[(1, 1, "a.csv", 7, "?")]])
+        insert_rows(
+            connection, run_invalid_rows, ("run_id", "number", "file", "row", "reason"), [[(1, 1, "a.csv", 7, "?")]]
+        )
     with store.reading() as connection:
-        assert connection.execute(select(rejections.c.row)).scalar_one() == 7
+        assert connection.execute(select(run_invalid_rows.c.row)).scalar_one() == 7
 
 
 def test_deleting_takes_the_rows_with_these_values_and_no_others(store: Store) -> None:

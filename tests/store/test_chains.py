@@ -12,8 +12,8 @@ from audience_sync.model import PropertyKind
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots import chain as chains
 from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, trait_column
-from audience_sync.store.tables import chains as chains_table
-from audience_sync.store.tables import segment_parts, segments
+from audience_sync.store.tables import snapshot_chains as chains_table
+from audience_sync.store.tables import snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace
 
 from .examples import a_store_with, add_run, base, delta, fetch, members, save, the_audience
@@ -110,9 +110,9 @@ class TestADamagedSegment:
 
     def damage(self, store: Store) -> bytes:
         with store.writing() as connection:
-            body: bytes = connection.execute(select(segment_parts.c.body)).scalar_one()
+            body: bytes = connection.execute(select(snapshot_file_chunks.c.content)).scalar_one()
             damaged = body[:50] + bytes([body[50] ^ 1]) + body[51:]
-            connection.execute(update(segment_parts).values(body=damaged))
+            connection.execute(update(snapshot_file_chunks).values(content=damaged))
         return body
 
     def test_is_noticed_by_one_changed_byte(self, store: Store, workspace: Workspace) -> None:
@@ -131,7 +131,7 @@ class TestADamagedSegment:
         a_store_with(store)
         chain = the_audience(id=save(store, the_audience(), base(workspace, 1, ["ann"])))
         with store.writing() as connection:
-            connection.execute(delete(segment_parts))
+            connection.execute(delete(snapshot_file_chunks))
         with pytest.raises(StoreDamagedError):
             fetch(store, workspace, chain)
 
@@ -155,7 +155,7 @@ class TestALargeSegment:
         chain = the_audience(id=save(store, the_audience(users=1000), segment))
         with store.reading() as connection:
             sizes = connection.execute(
-                select(func.length(segment_parts.c.body)).order_by(segment_parts.c.number)
+                select(func.length(snapshot_file_chunks.c.content)).order_by(snapshot_file_chunks.c.number)
             ).scalars()
             assert set(list(sizes)[:-1]) == {1_000}
         assert fetch(store, workspace, chain).files[0].path.read_bytes() == segment.path.read_bytes()
@@ -197,13 +197,13 @@ class TestSaving:
         chain = the_audience(id=save(store, the_audience(users=1), base(workspace, 1, ["ann"])))
         save(store, replace(chain, user_count=42))
         with store.reading() as connection:
-            assert connection.execute(select(chains_table.c.users)).scalar_one() == 42
+            assert connection.execute(select(chains_table.c.user_count)).scalar_one() == 42
 
     def stored(self, store: Store) -> list[tuple[object, ...]]:
-        columns = (segments.c.kind, segments.c.run_id, segments.c.row_count)
+        columns = (snapshot_files.c.kind, snapshot_files.c.run_id, snapshot_files.c.row_count)
         with store.reading() as connection:
-            return [tuple(row) for row in connection.execute(select(*columns).order_by(segments.c.id))]
+            return [tuple(row) for row in connection.execute(select(*columns).order_by(snapshot_files.c.id))]
 
     def part_count(self, store: Store) -> int:
         with store.reading() as connection:
-            return connection.execute(select(func.count()).select_from(segment_parts)).scalar_one()
+            return connection.execute(select(func.count()).select_from(snapshot_file_chunks)).scalar_one()

@@ -9,10 +9,9 @@ from sqlalchemy import Connection, insert, select, text
 
 from audience_sync.store.audiences.absences import times_of_absences
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.maintenance import migrate
 from audience_sync.store.runs.clock import read_run_clock, run_clock
 from audience_sync.store.runs.runs import last_run_started_by
-from audience_sync.store.tables import absences, chains, properties, runs
+from audience_sync.store.tables import absences, properties, runs, snapshot_chains
 from audience_sync.sync.commit.run_record import begin_run
 
 DAY = timedelta(days=1)
@@ -26,7 +25,7 @@ def times(connection: Connection) -> list[tuple[datetime, datetime | None]]:
 
 def miss(connection: Connection, user: str, run: int) -> None:
     if connection.execute(select(properties.c.id)).first() is None:
-        connection.execute(insert(chains).values(id=1, kind="audience", users=0))
+        connection.execute(insert(snapshot_chains).values(id=1, kind="audience", user_count=0))
         what = {"kind": "audience", "name": "VIP", "chain_id": 1, "created_run_id": 1}
         connection.execute(insert(properties).values(id=1, key="vip", **what))
     connection.execute(insert(absences).values(property_id=1, user_id=user, run_id=run))
@@ -90,18 +89,15 @@ def test_a_stay_that_began_by_a_doubted_clock_counts_from_the_next_accepted_one(
         assert times_of_absences(connection, "vip") == {1: MAY, 2: MAY + 31 * DAY}
 
 
-def test_every_run_of_an_earlier_version_counts_by_its_start(empty_store: Store) -> None:
-    migrate.upgrade(empty_store)
-    migrate.downgrade(empty_store, "0020")
-    with empty_store.writing() as connection:
+def test_every_run_of_an_earlier_version_counts_by_its_start(store: Store) -> None:
+    with store.writing() as connection:
         connection.execute(
             text("insert into runs (command, status, started_at, holder, version) values (:c, :s, :t, '', '0')"),
             {
                 "c": "sync",
                 "s": "succeeded",
-                "t": "2026-05-01 08:00:00.000000+00" if not empty_store.is_sqlite else "2026-05-01 08:00:00.000000",
+                "t": "2026-05-01 08:00:00.000000+00" if not store.is_sqlite else "2026-05-01 08:00:00.000000",
             },
         )
-    migrate.upgrade(empty_store)
-    with empty_store.reading() as connection:
+    with store.reading() as connection:
         assert times(connection) == [(MAY, MAY)]

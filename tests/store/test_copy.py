@@ -14,7 +14,7 @@ from audience_sync.store.connection.lease import Lease, acquire
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.maintenance.copy import copy_store
 from audience_sync.store.snapshots import chain as chains
-from audience_sync.store.tables import lease, metadata, runs, segment_parts
+from audience_sync.store.tables import lease, metadata, runs, snapshot_file_chunks
 from audience_sync.workspace import Workspace
 
 from .examples import add_run, base, members, save, the_audience
@@ -67,7 +67,7 @@ def test_the_rows_of_each_table_are_counted(store: Store, target: Store) -> None
     counts = copy_store(store, target)
     assert counts["runs"] == 5
     assert counts["members"] == 8
-    assert counts["told_ranges"] == 0
+    assert counts["delivered_ranges"] == 0
     assert set(counts) == set(metadata.tables) - {"lease"}
 
 
@@ -87,7 +87,7 @@ def test_snapshots_arrive_whole(
     copy_store(store, target)
     assert members(target, workspace, chain) == [("ann", 39), ("ben", 39)]
     with target.reading() as connection:
-        assert len(connection.execute(select(segment_parts.c.number)).all()) > 2
+        assert len(connection.execute(select(snapshot_file_chunks.c.number)).all()) > 2
 
 
 def test_the_next_run_has_the_next_number(store: Store, target: Store) -> None:

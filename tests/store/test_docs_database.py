@@ -21,16 +21,24 @@ VIEWS = re.findall(r"^### (\w+)\n.*?\n((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE
 EXAMPLES = re.findall(r"^```sql\n(.*?)```\n\n((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
 
 
+#: What the text lets a session on PostgreSQL start with.
+SEARCH_PATH = "set search_path = audience_sync, public"
+
+
+def schema(store: Store) -> str | None:
+    return None if store.is_sqlite else "audience_sync"
+
+
 @pytest.mark.parametrize(("view", "table"), VIEWS, ids=[view for view, _ in VIEWS])
 def test_a_view_has_the_columns_that_are_documented(store: Store, view: str, table: str) -> None:
     documented = [name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])]
     with store.reading() as connection:
-        assert [column["name"] for column in inspect(connection).get_columns(view)] == documented
+        assert [column["name"] for column in inspect(connection).get_columns(view, schema=schema(store))] == documented
 
 
 def test_every_view_is_documented(store: Store) -> None:
     with store.reading() as connection:
-        assert sorted(view for view, _ in VIEWS) == sorted(inspect(connection).get_view_names())
+        assert sorted(view for view, _ in VIEWS) == sorted(inspect(connection).get_view_names(schema(store)))
 
 
 def test_every_table_is_named() -> None:
@@ -44,8 +52,13 @@ def test_a_query_gives_the_answer_that_is_printed(store: Store, query: str, answ
     with store.reading() as connection:
         if not store.is_sqlite:
             connection.execute(text("set time zone 'UTC'"))
+            connection.execute(text(SEARCH_PATH))
         result = connection.execute(text(query))
         assert table_of(list(result.keys()), result.all()) == answer
+
+
+def test_the_text_says_how_a_session_on_postgresql_starts() -> None:
+    assert f"`{SEARCH_PATH}`" in DOCUMENT
 
 
 def test_every_query_has_its_answer() -> None:
@@ -60,6 +73,8 @@ def test_the_age_of_the_last_good_run_is_as_the_text_says(store: Store, database
     assert f"`{age}`" in DOCUMENT
     shop_week.fill(store)
     with store.reading() as connection:
+        if not store.is_sqlite:
+            connection.execute(text(SEARCH_PATH))
         assert connection.execute(text(f"select {age} from sync_runs")).scalar_one() is not None
 
 

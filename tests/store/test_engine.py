@@ -16,7 +16,8 @@ from audience_sync.store.connection import engine, sqlite
 from audience_sync.store.connection.bulk import insert_rows
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
-from audience_sync.store.tables import chains, destinations, installation, members, runs
+from audience_sync.store.tables import delivery_destinations, installation, members, runs, snapshot_chains
+from audience_sync.store.tables.views import VIEW_SCHEMA, view_prefix
 
 #: A person, who may be in no message; apart from the lines that a traceback would quote.
 ANN = "ann@example.com"
@@ -31,14 +32,15 @@ def everything(store: Store) -> tuple[object, ...]:
     """The tables, the views, a table's columns and rows."""
     with store.reading() as connection:
         inspector = inspect(connection)
-        columns = [column["name"] for column in inspector.get_columns("chains")]
-        rows = connection.execute(select(chains)).all()
-        return inspector.get_table_names(), inspector.get_view_names(), columns, rows
+        columns = [column["name"] for column in inspector.get_columns("snapshot_chains")]
+        rows = connection.execute(select(snapshot_chains)).all()
+        views = inspector.get_view_names(None if store.is_sqlite else VIEW_SCHEMA)
+        return inspector.get_table_names(), views, columns, rows
 
 
 def fail_after(store: Store, statement: str) -> None:
     with store.writing() as connection:
-        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(statement.format(views=view_prefix(connection)))
         raise ZeroDivisionError
 
 
@@ -52,10 +54,10 @@ class TestATransaction:
     @pytest.mark.parametrize(
         "statement",
         [
-            "insert into chains (kind, users) values ('audience', 5)",
+            "insert into snapshot_chains (kind, user_count) values ('audience', 5)",
             "create table half (id integer)",
-            "alter table chains add column half integer",
-            "drop view sync_runs",
+            "alter table snapshot_chains add column half integer",
+            "drop view {views}sync_runs",
         ],
         ids=["a row", "a table", "a column", "a view"],
     )
@@ -107,7 +109,7 @@ class TestAnError:
 
     def test_of_a_value_that_is_there_already_does_not_show_it(self, store: Store) -> None:
         with pytest.raises(StoreError) as caught:
-            insert_twice(store, insert(destinations).values(name=ANN, type="file", created_at=MARCH))
+            insert_twice(store, insert(delivery_destinations).values(name=ANN, type="file", created_at=MARCH))
         assert ANN not in everything_said(caught.value)
 
     def test_while_many_rows_go_in_shows_none_of_them(self, store: Store) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from audience_sync.store.audiences.freezes import Freeze, freeze, read_frozen, unfreeze
 from audience_sync.store.connection.engine import Store
+from audience_sync.store.tables import view_prefix
 
 from .examples import FIRST_MORNING, a_store_with
 
@@ -36,5 +37,6 @@ def test_a_new_freeze_takes_the_place_of_the_one_before(store: Store) -> None:
         freeze(connection, IDS, Freeze("vip", FIRST_MORNING), "ada")
         freeze(connection, IDS, longer, "bob")
         assert read_frozen(connection, FIRST_MORNING + 2 * HOUR) == {"vip": longer}
-        query = text("select audience_key, frozen_by, unfrozen_by from freezes order by frozen_at")
+        freezes = f"{view_prefix(connection)}freezes"
+        query = text(f"select audience_key, frozen_by, unfrozen_by from {freezes} order by frozen_at")
         assert connection.execute(query).all() == [("vip", "ada", "bob"), ("vip", "bob", None)]

@@ -12,7 +12,7 @@ from audience_sync.errors import StoreDamagedError
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import BASE, write_snapshot_file
 from audience_sync.store.snapshots.point_lookup import base_rows
-from audience_sync.store.tables import segment_parts
+from audience_sync.store.tables import snapshot_file_chunks
 from audience_sync.workspace import Workspace
 
 from .examples import a_store_with, base, delta, save, the_audience
@@ -45,8 +45,8 @@ def test_only_the_pieces_around_the_user_are_read(store: Store, workspace: Works
     event.listen(store.engine, "before_cursor_execute", lambda *said: reads.append(said[2]))
     assert found(store, workspace, chain, first) is not None
     with store.reading() as connection:
-        pieces = connection.execute(select(func.count()).select_from(segment_parts)).scalar_one()
-    assert (sum("segment_parts.body" in read for read in reads), pieces) == (2, 4)
+        pieces = connection.execute(select(func.count()).select_from(snapshot_file_chunks)).scalar_one()
+    assert (sum("snapshot_file_chunks.content" in read for read in reads), pieces) == (2, 4)
 
 
 @pytest.mark.parametrize("user", HOSTILE)
@@ -67,6 +67,6 @@ def test_a_damaged_file_is_said_to_be_damaged(store: Store, workspace: Workspace
     a_store_with(store)
     chain = save(store, the_audience(), base(workspace, 1, ["ann"]))
     with store.writing() as connection:
-        connection.execute(update(segment_parts).values(body=b"PAR1 is not what was written PAR1"))
+        connection.execute(update(snapshot_file_chunks).values(content=b"PAR1 is not what was written PAR1"))
     with pytest.raises(StoreDamagedError, match="The store is damaged"):
         found(store, workspace, chain, "ann")

@@ -84,7 +84,7 @@ class TestTheSchema:
             "and column_name in ('user_id', 'after_user', 'through_user') order by 1, 2"
         )
         with new_store("postgresql", with_schema=True).reading() as connection:
-            assert connection.execute(query).all() == [("rejected_rows", "user_id"), ("rejections", "user_id")]
+            assert connection.execute(query).all() == [("invalid_rows", "user_id"), ("run_invalid_rows", "user_id")]
 
 
 class TestTheProgram:

@@ -14,13 +14,13 @@ from audience_sync.store.runs.pruning import delivered_through, mark_pruned, pru
 from audience_sync.store.tables import (
     changes,
     delivery_cursors,
-    destinations,
-    refusals,
-    rejected_calls,
-    rejections,
-    requests,
+    delivery_destinations,
+    delivery_requests,
+    open_refusals,
     run_audiences,
     run_destinations,
+    run_invalid_rows,
+    unaccepted_calls,
 )
 
 from .examples import FIRST_MORNING, a_store_with
@@ -123,7 +123,7 @@ def test_a_longer_retention_brings_nothing_back(store: Store) -> None:
 def a_destination(store: Store, name: str, *positions: int) -> None:
     with store.writing() as connection:
         row = {"name": name, "type": "file", "created_at": FIRST_MORNING}
-        key = connection.execute(insert(destinations).values(row)).inserted_primary_key
+        key = connection.execute(insert(delivery_destinations).values(row)).inserted_primary_key
         assert key is not None
         for position in positions:
             connection.execute(insert(delivery_cursors).values(destination_id=key[0], position=position))
@@ -144,9 +144,9 @@ def a_request(store: Store, number: int, run: int) -> None:
     with store.writing() as connection:
         ends = {"after_user": "", "through_user": "zoe", "calls": 3, "refused": 1, "attempts": 1}
         row = {"id": number, "destination_id": 1, "run_id": run, **ends, "answered_at": FIRST_MORNING}
-        connection.execute(insert(requests).values(row))
+        connection.execute(insert(delivery_requests).values(row))
         untaken = {"request_id": number, "user_id": f"user-{number}", "reason": "no such user"}
-        connection.execute(insert(rejected_calls).values(untaken))
+        connection.execute(insert(unaccepted_calls).values(untaken))
 
 
 def test_requests_go_with_their_refused_calls_but_not_while_one_is_still_refused(store: Store) -> None:
@@ -156,11 +156,14 @@ def test_requests_go_with_their_refused_calls_but_not_while_one_is_still_refused
         a_request(store, number, run)
     with store.writing() as connection:
         row = {"destination_id": 1, "user_id": "user-2", "run_id": 2, "reason": "no such user", "attempts": 1}
-        connection.execute(insert(refusals).values(**row, refused_at=datetime.now(UTC)))
+        connection.execute(insert(open_refusals).values(**row, refused_at=datetime.now(UTC)))
     steps(store, HistoryKind.REQUESTS, 2, rows=1)
     with store.reading() as connection:
-        assert connection.execute(select(requests.c.id).order_by(requests.c.id)).scalars().all() == [2, 4]
-        assert connection.execute(select(rejected_calls.c.user_id).order_by("user_id")).scalars().all() == [
+        assert connection.execute(select(delivery_requests.c.id).order_by(delivery_requests.c.id)).scalars().all() == [
+            2,
+            4,
+        ]
+        assert connection.execute(select(unaccepted_calls.c.user_id).order_by("user_id")).scalars().all() == [
             "user-2",
             "user-4",
         ]
@@ -176,10 +179,10 @@ def test_what_runs_found_and_delivered_goes_run_by_run(store: Store) -> None:
             sums = dict.fromkeys(("calls", "delivered", "refused", "pending", "retries", "requests", "seconds"), 0)
             connection.execute(insert(run_destinations).values(run_id=run, destination_id=1, **sums))
             row = {"run_id": run, "number": 1, "file": "vip.csv", "row": 7, "reason": "empty"}
-            connection.execute(insert(rejections).values(row))
+            connection.execute(insert(run_invalid_rows).values(row))
     steps(store, HistoryKind.RUNS, 2, rows=1)
-    steps(store, HistoryKind.REJECTED_ROWS, 1, rows=1)
+    steps(store, HistoryKind.INVALID_ROWS, 1, rows=1)
     with store.reading() as connection:
         assert connection.execute(select(run_audiences.c.run_id)).scalars().all() == [3]
         assert connection.execute(select(run_destinations.c.run_id)).scalars().all() == [3]
-        assert connection.execute(select(rejections.c.run_id).order_by("run_id")).scalars().all() == [2, 3]
+        assert connection.execute(select(run_invalid_rows.c.run_id).order_by("run_id")).scalars().all() == [2, 3]

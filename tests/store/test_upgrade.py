@@ -18,7 +18,7 @@ from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import acquire
 from audience_sync.store.maintenance import migrate
-from audience_sync.store.tables import lease, segment_parts, segments
+from audience_sync.store.tables import lease, snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace
 
 from .examples import a_store_with, base, members, save, table_and_view_names, the_audience
@@ -26,36 +26,18 @@ from .examples import a_store_with, base, members, save, table_and_view_names, t
 MakeNext = Callable[[str], None]
 
 REBUILD_A_PARENT = """
-    with op.batch_alter_table("segments") as batch:
+    with op.batch_alter_table("snapshot_files") as batch:
         batch.alter_column("row_count", type_=sa.BigInteger())
 """
 FAIL_HALFWAY = """
     op.create_table("half", sa.Column("id", sa.Integer(), primary_key=True))
-    op.execute("insert into chains (kind, users) values ('audience', 1)")
-    op.execute("drop view sync_runs")
+    op.execute("insert into snapshot_chains (kind, user_count) values ('audience', 1)")
+    op.execute(f"drop view {views}sync_runs")
     op.execute("insert into nowhere values (1)")
 """
 LEAVE_ORPHANS = """
-    op.execute("delete from chains")
+    op.execute("delete from snapshot_chains")
 """
-
-
-@pytest.fixture
-def next_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MakeNext:
-    """``next_version(body)``: from now on the program has one more migration, which does this."""
-
-    def make(body: str) -> None:
-        shutil.copytree(migrate.folder(), tmp_path / "migrations")
-        number = f"{int(migrate.HEAD[:4]) + 1:04}"
-        (tmp_path / "migrations" / "versions" / f"{number}_next.py").write_text(
-            "import sqlalchemy as sa\nfrom alembic import op\n\n"
-            f"revision = {number!r}\ndown_revision = {migrate.HEAD!r}\n\n\n"
-            f"def upgrade():{body}\n"
-        )
-        monkeypatch.setattr(migrate, "folder", lambda: tmp_path / "migrations")
-        monkeypatch.setattr(migrate, "HEAD", number)
-
-    return make
 
 
 class TestAnOlderStore:
@@ -72,7 +54,7 @@ class TestAnOlderStore:
         next_version(REBUILD_A_PARENT)
         migrate.upgrade(store)
         with pytest.raises(StoreError), store.writing() as connection:
-            connection.execute(insert(segment_parts).values(segment_id=99, number=0, body=b""))
+            connection.execute(insert(snapshot_file_chunks).values(file_id=99, number=0, content=b""))
 
     def test_stays_as_it_was_when_the_migration_fails(self, store: Store, next_version: MakeNext) -> None:
         """Hazard 3: on SQLite too, tables and views come and go with the transaction."""
@@ -83,7 +65,7 @@ class TestAnOlderStore:
         assert table_and_view_names(store) == before
         assert migrate.current(store) == revision
         with store.reading() as connection:
-            assert connection.execute(text("select count(*) from chains")).scalar_one() == 0
+            assert connection.execute(text("select count(*) from snapshot_chains")).scalar_one() == 0
 
     def test_stays_as_it_was_when_the_migration_would_leave_orphans(
         self, store: Store, workspace: Workspace, next_version: MakeNext
@@ -175,10 +157,12 @@ def test_a_parent_table_is_rebuilt_by_the_migration_of_these_tests(
     new_store: Callable[..., Store], next_version: MakeNext
 ) -> None:
     """Otherwise the tests above would prove nothing."""
-    assert [key.ondelete for key in segment_parts.foreign_keys] == ["CASCADE"]
+    assert [key.ondelete for key in snapshot_file_chunks.foreign_keys] == ["CASCADE"]
     store = new_store("sqlite", with_schema=True)
     next_version(REBUILD_A_PARENT)
     migrate.upgrade(store)
     with store.reading() as connection:
-        columns = {column["name"]: str(column["type"]) for column in inspect(connection).get_columns(segments.name)}
+        columns = {
+            column["name"]: str(column["type"]) for column in inspect(connection).get_columns(snapshot_files.name)
+        }
     assert columns["row_count"] == "BIGINT"

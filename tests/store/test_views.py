@@ -20,6 +20,8 @@ def week(store: Store) -> Store:
 
 def rows(store: Store, query: str) -> list[tuple[object, ...]]:
     with store.reading() as connection:
+        if not store.is_sqlite:
+            connection.execute(text("set local search_path = audience_sync"))
         return [tuple(row) for row in connection.execute(text(query))]
 
 
@@ -106,7 +108,7 @@ def test_a_refused_call_is_there_with_its_reason(week: Store) -> None:
 
 
 def test_a_rejected_row_is_there_with_its_place_and_reason(week: Store) -> None:
-    query = 'select audience_key, file, "row", user_id, reason from rejected_rows where run = 42 order by "row"'
+    query = 'select audience_key, file, "row", user_id, reason from invalid_rows where run = 42 order by "row"'
     assert rows(week, query) == [
         ("new_customers", "new_customers.csv", 17, None, "no user id"),
         ("new_customers", "new_customers.csv", 23, " ", "empty user id"),
@@ -131,4 +133,4 @@ def test_one_run_brings_everything_about_it(week: Store) -> None:
     assert [each["audience_key"] for each in run["audience_syncs"]] == ["big_spenders", "new_customers"]
     assert [each["destination"] for each in run["deliveries"]] == ["connect", "log"]
     assert [each["user_id"] for each in run["refused_calls"]] == ["ben", "fay"]
-    assert run["rejected_rows"] == []
+    assert run["invalid_rows"] == []

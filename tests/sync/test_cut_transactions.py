@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from audience_sync.errors import StoreUnavailableError
 from audience_sync.store.connection.engine import Store
+from audience_sync.store.tables import view_prefix
 
 from .test_convergence import RETRY, SEED, Receiver, Step, members, run
 
@@ -99,12 +100,12 @@ def rows(url: str) -> list[tuple[object, ...]]:
         return [
             tuple(row)
             for query in (
-                "select run, command, status, error from sync_runs order by run",
-                'select run, audience_key, status, entered, "left" from audience_syncs order by run, audience_key',
-                "select run, destination, calls, delivered, refused, pending from deliveries order by run",
-                "select count(*), sum(calls), sum(refused) from requests",
-                "select count(*) from feeds",
+                "select run, command, status, error from {views}sync_runs order by run",
+                'select run, audience_key, status, entered, "left" from {views}audience_syncs order by 1, 2',
+                "select run, destination, calls, delivered, refused, pending from {views}deliveries order by run",
+                "select count(*), sum(calls), sum(refused) from delivery_requests",
+                "select count(*) from delivery_cursors",
                 "select holder from lease",
             )
-            for row in connection.exec_driver_sql(query)
+            for row in connection.exec_driver_sql(query.format(views=view_prefix(connection)))
         ]

@@ -31,17 +31,19 @@ def show(context: click.Context, run: int) -> None:
     with store_to_read(read_store_settings(options).store) as store:
         with store.reading() as connection:
             found: Mapping[str, Any] = one_run(connection, run)
-        ask = partial(_query_command, store)
+        ask = partial(_query_command, store, run)
     if options.as_json:
         print_json(found)
     else:
         write(run_lines(found, screen(), ask=ask))
 
 
-def _query_command(store: Store, query: str) -> str:
-    """The shell command that runs a query on the store."""
+def _query_command(store: Store, run: int, view: str) -> str:
+    """The shell command that prints the rows of a run in a view."""
     from audience_sync.cli.base.output import path_text
+    from audience_sync.store.tables.views import view_prefix
 
+    query = f"select * from {view_prefix(store.engine)}{view} where run = {run}"
     if store.file:
         return f"sqlite3 {quote(path_text(str(store.file)))} {quote(query)}"
     return f"psql {quote(store.label)} -c {quote(query)}"

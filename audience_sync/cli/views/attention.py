@@ -10,7 +10,7 @@ from audience_sync.cli.views.run_details import MAX_REASONS, Details, Held, Refu
 from audience_sync.errors import ACCEPT_ANYWAY
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
 from audience_sync.sync.guard.limits import removes_everyone
-from audience_sync.sync.values.change_set import AudienceResult, RejectedRow
+from audience_sync.sync.values.change_set import AudienceResult, InvalidRow
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import and_more, listed, pluralize, share_of
 
@@ -252,7 +252,7 @@ def waiting_and_frozen(audiences: Sequence[AudienceResult], details: Details, sc
             ]
 
 
-def invalid_block(rows: Sequence[RejectedRow], screen: Screen) -> list[str]:
+def invalid_block(rows: Sequence[InvalidRow], screen: Screen) -> list[str]:
     """The block of the rows that were left out, by file and reason."""
     files = dict.fromkeys(each.file for each in rows)
     of = f" of {next(iter(files))}" if len(files) == 1 else f" of {pluralize(len(files), 'file')}"
@@ -266,7 +266,7 @@ def invalid_block(rows: Sequence[RejectedRow], screen: Screen) -> list[str]:
     return [*lines, *labelled([*pairs, *more], screen)]
 
 
-def invalid_lines(rows: Sequence[RejectedRow], screen: Screen, *, most: int) -> list[str]:
+def invalid_lines(rows: Sequence[InvalidRow], screen: Screen, *, most: int) -> list[str]:
     """The block of the rows that would be left out, one by one."""
     lines = [f"Invalid: {pluralize(len(rows), 'row')} would be left out."]
     for each in rows[:most]:

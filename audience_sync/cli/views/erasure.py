@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from audience_sync.cli.base.layout import Screen, labelled, prose
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.registry import destination_types
-from audience_sync.store.tables import destinations
+from audience_sync.store.tables import delivery_destinations
 from audience_sync.text import form, pluralize
 
 
@@ -26,7 +26,9 @@ class RemainingData:
 def destinations_with_data(connection: Connection) -> list[RemainingData]:
     """All destinations that were ever sent calls, also those that the config no longer has."""
     types = destination_types()
-    rows = connection.execute(select(destinations.c.name, destinations.c.type).order_by(destinations.c.id))
+    rows = connection.execute(
+        select(delivery_destinations.c.name, delivery_destinations.c.type).order_by(delivery_destinations.c.id)
+    )
     return [
         RemainingData(row.name, row.type, getattr(types.get(row.type), "deletion", Destination.deletion))
         for row in rows

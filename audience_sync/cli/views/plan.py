@@ -89,7 +89,7 @@ def plan_lines(found: RunPreview, shown: PlanContext, screen: Screen) -> list[st
             *(held_block(replace(each, run=None), details, screen) for each in details.held),
             *_held_suppressed_lists(findings, screen),
             *_waiting_and_frozen(found, details, screen),
-            invalid_lines(findings.rejected, screen, most=MAX_LISTED) if findings.rejected else [],
+            invalid_lines(findings.invalid_rows, screen, most=MAX_LISTED) if findings.invalid_rows else [],
             *_next_commands(found, shown, screen),
         ]
     )

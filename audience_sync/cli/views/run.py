@@ -28,7 +28,7 @@ MAX_REFUSED_USERS = 10
 PRUNED = {
     "changes": "changes that later ones replaced",
     "requests": "requests",
-    "rejected_rows": "invalid rows",
+    "invalid_rows": "invalid rows",
     "runs": "what the run found and delivered",
 }
 _AUDIENCES = (
@@ -60,7 +60,7 @@ _OUTCOMES = {
 
 
 def run_lines(run: Row, screen: Screen, *, ask: Callable[[str], str]) -> list[str]:
-    """Lay out the answer of ``show``. ``ask``: returns the shell command for a query on the store."""
+    """Lay out the answer of ``show``. ``ask``: returns the shell command that prints its rows in a view."""
     lines = prose(screen.coloured(_outcome(run), run["status"]), screen)
     started = f"{run['started_at']:%Y-%m-%d %H:%M:%S} UTC"
     took = short_duration(run["seconds"])
@@ -89,14 +89,14 @@ def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[lis
     groups = [list(found) for _, found in groupby(run["holds"], _hold_group)]
     yield from (_held(each, run, screen) for each in groups)
     for name, calls in groupby(run["refusals"] or run["refused_calls"], itemgetter("destination")):
-        yield _refused(name, list(calls), run["run"], screen, ask)
+        yield _refused(name, list(calls), screen, ask)
     if run["status"] == "interrupted" and run["pending"]:
         yield ["The next run sends the pending calls:", command("audience-sync sync")]
     yield from (
         _waiting_or_frozen(each, screen) for each in run["audience_syncs"] if each["status"] in ("waiting", "frozen")
     )
-    for key, rows in groupby(run["rejected_rows"], itemgetter("audience_key")):
-        yield _invalid(key, list(rows), run["run"], screen, ask)
+    for key, rows in groupby(run["invalid_rows"], itemgetter("audience_key")):
+        yield _invalid(key, list(rows), screen, ask)
     if run["no_longer_kept"]:
         gone = ", ".join(PRUNED[each] for each in run["no_longer_kept"])
         yield prose(f"No longer stored (`retention`): {gone}.", screen)
@@ -291,7 +291,7 @@ def _decision(hold: Row) -> str:
             return f"{status}{ended}"
 
 
-def _refused(name: str, calls: Sequence[Row], run: int, screen: Screen, ask: Callable[[str], str]) -> list[str]:
+def _refused(name: str, calls: Sequence[Row], screen: Screen, ask: Callable[[str], str]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for each in calls:
         by_reason.setdefault(_answer(each), []).append(display_id(each["user_id"]))
@@ -307,7 +307,7 @@ def _refused(name: str, calls: Sequence[Row], run: int, screen: Screen, ask: Cal
         lines += prose(f"Since then: {later}", screen, indent="  ", hanging="    ")
     asks = []
     if any(len(users) > MAX_REFUSED_USERS for users in by_reason.values()):
-        asks += ["  All of them:", command(ask(f"select * from refusals where run = {run}"), indent="    ")]
+        asks += ["  All of them:", command(ask("refusals"), indent="    ")]
     if any(each.get("outcome", "refused") == "refused" for each in calls):
         retry = command(f"audience-sync retry --destination {name}", indent="    ")
         asks += ["  After correcting the data:", retry]
@@ -327,13 +327,12 @@ def _answer(call: Row) -> str:
     return reason if not status or f"HTTP {status}" in reason else f"HTTP {status}: {reason}"
 
 
-def _invalid(key: str, rows: Sequence[Row], run: int, screen: Screen, ask: Callable[[str], str]) -> list[str]:
+def _invalid(key: str, rows: Sequence[Row], screen: Screen, ask: Callable[[str], str]) -> list[str]:
     lines = [f"Invalid: {pluralize(len(rows), 'row')} of {key}"]
     for each in rows[:MAX_INVALID_ROWS]:
         lines += prose(_row_text(each), screen, indent="  ", hanging="    ")
     if len(rows) > MAX_INVALID_ROWS:
-        query = f"select * from rejected_rows where run = {run}"
-        lines += [*and_more(len(rows) - MAX_INVALID_ROWS, "  ", ":"), command(ask(query), indent="    ")]
+        lines += [*and_more(len(rows) - MAX_INVALID_ROWS, "  ", ":"), command(ask("invalid_rows"), indent="    ")]
     return lines
 
 

@@ -14,7 +14,7 @@ from audience_sync.delivery.state.cursors import Subscription, read_destination_
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, first_subscriptions
 from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.store.audiences.holds import Hold, Sample, read_holds_of, read_sample
-from audience_sync.store.tables import destinations, refusals, runs
+from audience_sync.store.tables import delivery_destinations, open_refusals, runs
 from audience_sync.sync.guard.limits import exceeds, removes_everyone
 from audience_sync.sync.guard.messages import limit_text, without_subject
 from audience_sync.sync.values.change_set import AudienceResult, TraitsResult
@@ -197,14 +197,16 @@ def _grouped(found: Sequence[Held]) -> Iterator[Held]:
 
 
 def _refused(connection: Connection, name: str, run: int) -> list[RefusedFor]:
-    mine = (destinations.c.name == name) & (refusals.c.run_id == run)
-    joined = refusals.join(destinations)
-    query = select(refusals.c.reason, func.count()).select_from(joined).where(mine).group_by(refusals.c.reason)
+    mine = (delivery_destinations.c.name == name) & (open_refusals.c.run_id == run)
+    joined = open_refusals.join(delivery_destinations)
+    query = (
+        select(open_refusals.c.reason, func.count()).select_from(joined).where(mine).group_by(open_refusals.c.reason)
+    )
     counts = sorted(connection.execute(query), key=lambda row: (-row[1], row[0]))
     return [RefusedFor(reason, count, _users(connection, name, run, reason)) for reason, count in counts]
 
 
 def _users(connection: Connection, name: str, run: int, reason: str) -> tuple[str, ...]:
-    mine = (destinations.c.name == name) & (refusals.c.run_id == run) & (refusals.c.reason == reason)
-    query = select(refusals.c.user_id).select_from(refusals.join(destinations)).where(mine)
-    return tuple(connection.execute(query.order_by(refusals.c.user_id).limit(MAX_USERS)).scalars())
+    mine = (delivery_destinations.c.name == name) & (open_refusals.c.run_id == run) & (open_refusals.c.reason == reason)
+    query = select(open_refusals.c.user_id).select_from(open_refusals.join(delivery_destinations)).where(mine)
+    return tuple(connection.execute(query.order_by(open_refusals.c.user_id).limit(MAX_USERS)).scalars())

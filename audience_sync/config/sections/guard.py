@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, WithJsonSchema
 
 from audience_sync.config.read.units import duration_text, parse_duration, parse_share, parse_whole
-from audience_sync.config.sections.base import Duration, StrictModel, text_form
+from audience_sync.config.sections.base import Duration, StrictModel
 from audience_sync.config.sections.cron import parse_cron
 from audience_sync.model import HistoryKind
 from audience_sync.text import unknown_name_message
@@ -89,14 +89,23 @@ def _parse_holdout(value: object) -> float:
     return share
 
 
-def _share_schema(*examples: str | int, percentage: str = r"\d+(\.\d+)?", **limits: float) -> WithJsonSchema:
-    pattern = rf"^{percentage}\s*%$"
-    schema = {"type": ["string", "number"], "pattern": pattern, "minimum": 0, **limits, "examples": list(examples)}
-    return WithJsonSchema(schema)
+def _parse_schedule(value: object) -> object:
+    return {"cron": value} if isinstance(value, str) else value
 
 
-ShareText = Annotated[float, BeforeValidator(parse_share), _share_schema("5%", maximum=1)]
-ThresholdField = Annotated[Threshold, BeforeValidator(Threshold.parse), _share_schema("30%", 5000)]
+_COUNT_OR_SHARE = WithJsonSchema(
+    {
+        "type": ["string", "number"],
+        "pattern": r"^\d+(\.\d+)?\s*%$",
+        "minimum": 0,
+        "examples": ["30%", 5000],
+    }
+)
+_SHARE = WithJsonSchema(
+    {"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?\s*%$", "minimum": 0, "maximum": 1, "examples": ["5%"]}
+)
+ShareText = Annotated[float, BeforeValidator(parse_share), _SHARE]
+ThresholdField = Annotated[Threshold, BeforeValidator(Threshold.parse), _COUNT_OR_SHARE]
 MinStayField = Annotated[
     MinStay,
     BeforeValidator(MinStay.parse),
@@ -107,7 +116,16 @@ MinStayField = Annotated[
 HoldoutText = Annotated[
     float,
     BeforeValidator(_parse_holdout),
-    _share_schema("10%", percentage=r"\d{1,2}(\.\d+)?", exclusiveMaximum=1, maximum=1),
+    WithJsonSchema(
+        {
+            "type": ["string", "number"],
+            "pattern": r"^\d{1,2}(\.\d+)?\s*%$",
+            "minimum": 0,
+            "exclusiveMaximum": 1,
+            "maximum": 1,
+            "examples": ["10%"],
+        }
+    ),
 ]
 TimeZone = Annotated[str, AfterValidator(_check_timezone)]
 Cron = Annotated[str, AfterValidator(parse_cron), Field(examples=["*/15 * * * *"])]
@@ -165,6 +183,10 @@ class GuardOverride(TraitsGuard):
     max_added: ThresholdField | None = Field(default=None, description=_MAX_ADDED)
 
 
+def _parse_retention(value: object) -> object:
+    return dict.fromkeys(HistoryKind, value) if isinstance(value, str | timedelta) else value
+
+
 class Retention(StrictModel):
     """How long the history is kept; the current state always stays. A single duration applies to all of it."""
 
@@ -174,7 +196,9 @@ class Retention(StrictModel):
         "Changes that are pending at a destination stay too.",
     )
     requests: Duration | None = Field(default=None, description="Requests to destinations, with their answers.")
-    rejected_rows: Duration | None = Field(default=None, description="Invalid rows.")
+    invalid_rows: Duration | None = Field(
+        default=None, validation_alias=AliasChoices("invalid_rows", "rejected_rows"), description="Invalid rows."
+    )
     runs: Duration | None = Field(
         default=None,
         description="The results of runs per audience and per destination, the times of schedules, and resolved "
@@ -182,11 +206,11 @@ class Retention(StrictModel):
     )
 
     def of(self, history: HistoryKind) -> timedelta | None:
-        limits: dict[str, timedelta | None] = dict(self)
-        return limits[history]
+        found: timedelta | None = getattr(self, history.value)
+        return found
 
 
-RetentionText = Annotated[Retention, text_form(Retention, *HistoryKind)]
+RetentionText = Annotated[Retention, BeforeValidator(_parse_retention, json_schema_input_type=str | Retention)]
 
 
 class Schedule(StrictModel):
@@ -205,4 +229,4 @@ class Schedule(StrictModel):
     )
 
 
-ScheduleText = Annotated[Schedule, text_form(Schedule, "cron")]
+ScheduleText = Annotated[Schedule, BeforeValidator(_parse_schedule, json_schema_input_type=str | Schedule)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from audience_sync.config.sections.base import StrictModel, Text
+from audience_sync.config.sections.base import StrictModel
+from audience_sync.config.sections.snapshot import Text
 
 
 class Metrics(StrictModel):

@@ -29,7 +29,13 @@ from audience_sync.delivery.state.ranges import Range, intersect, merge_range
 from audience_sync.model import IdentifyCall, RunId
 from audience_sync.store.audiences.suppressions import withhold
 from audience_sync.store.connection.lease import Lease
-from audience_sync.store.tables import refusals, refused_values, rejected_calls, requests, withheld_values
+from audience_sync.store.tables import (
+    delivery_requests,
+    open_refusals,
+    refused_values,
+    unaccepted_calls,
+    withheld_values,
+)
 
 
 def acknowledge(
@@ -74,10 +80,12 @@ class AnswerRecorder:
 
     def has_recorded(self, connection: Connection, cursor: DeliveryCursor, result: BatchResult) -> bool:
         """Return whether the store has this request already."""
-        mine = (requests.c.destination_id == self.destination) & (requests.c.run_id == self.run)
-        same = (requests.c.after_user == result.batch.after) & (requests.c.through_user == result.batch.through)
-        seeding = requests.c.seeding_id.is_not_distinct_from(self._seeding_id(cursor))
-        return connection.execute(select(requests.c.id).where(mine, same, seeding)).first() is not None
+        mine = (delivery_requests.c.destination_id == self.destination) & (delivery_requests.c.run_id == self.run)
+        same = (delivery_requests.c.after_user == result.batch.after) & (
+            delivery_requests.c.through_user == result.batch.through
+        )
+        seeding = delivery_requests.c.seeded_property_id.is_not_distinct_from(self._seeding_id(cursor))
+        return connection.execute(select(delivery_requests.c.id).where(mine, same, seeding)).first() is not None
 
     def _seeding_id(self, cursor: DeliveryCursor) -> int | None:
         return self.property_ids[cursor.seeding] if cursor.seeding else None
@@ -85,13 +93,13 @@ class AnswerRecorder:
     def record(self, connection: Connection, cursor: DeliveryCursor, answered: Sequence[BatchResult]) -> None:
         """Insert a row for each request, and what follows from its refused and withheld calls."""
         cursor_columns = {
-            "seeding_id": self._seeding_id(cursor),
+            "seeded_property_id": self._seeding_id(cursor),
             "position": cursor.position,
             "attempted_run": cursor.attempted_run,
             "retried": self.retries,
         }
         rows = [{**self._request_row(result), **cursor_columns} for result in answered]
-        inserted = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
+        inserted = insert(delivery_requests).returning(delivery_requests.c.id, sort_by_parameter_order=True)
         for request, result in zip(connection.execute(inserted, rows).scalars().all(), answered, strict=True):
             if self.releases:
                 self._release_withheld(connection, result)
@@ -126,7 +134,7 @@ class AnswerRecorder:
         A refusal stays while it has values that no call carried: those of another cursor, or of a property without an
         active subscription. A call that is refused again gets a new row.
         """
-        query = select(refusals.c.user_id, refusals.c.attempts).where(self._between(refusals, result))
+        query = select(open_refusals.c.user_id, open_refusals.c.attempts).where(self._between(open_refusals, result))
         earlier = {row.user_id: row.attempts for row in connection.execute(query)}
         calls = self.find_calls(earlier.keys() & _answered_users(result))
         if not calls:
@@ -135,18 +143,19 @@ class AnswerRecorder:
         again = {refusal.call.user_id for refusal in result.refusals}
         left = select(refused_values.c.user_id).where(self._between(refused_values, result))
         remaining = set(connection.execute(left).scalars()) - again
-        mine = (refusals.c.destination_id == self.destination) & (refusals.c.user_id == bindparam("user"))
-        _for_users(connection, delete(refusals).where(mine), calls.keys() - remaining)
+        mine = (open_refusals.c.destination_id == self.destination) & (open_refusals.c.user_id == bindparam("user"))
+        _for_users(connection, delete(open_refusals).where(mine), calls.keys() - remaining)
         self._record_acceptance(connection, calls.keys() - remaining - again)
         return {user: earlier[user] for user in calls}
 
     def _record_acceptance(self, connection: Connection, users: Collection[str]) -> None:
         """Mark the earlier refusals of these users as accepted in this run."""
         here = exists().where(
-            requests.c.id == rejected_calls.c.request_id, requests.c.destination_id == self.destination
+            delivery_requests.c.id == unaccepted_calls.c.request_id,
+            delivery_requests.c.destination_id == self.destination,
         )
-        open_ones = rejected_calls.c.reason.is_not(None) & rejected_calls.c.accepted_run.is_(None)
-        mine = update(rejected_calls).where(rejected_calls.c.user_id == bindparam("user"), open_ones, here)
+        open_ones = unaccepted_calls.c.reason.is_not(None) & unaccepted_calls.c.accepted_run.is_(None)
+        mine = update(unaccepted_calls).where(unaccepted_calls.c.user_id == bindparam("user"), open_ones, here)
         _for_users(connection, mine.values(accepted_run=self.run), users)
 
     def _record_refusals(
@@ -155,20 +164,20 @@ class AnswerRecorder:
         if not found:
             return
         calls = self.find_calls([each.call.user_id for each in found])
-        rejected, refused, values = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
+        unaccepted, refused, values = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
         for each in found:
             user, reason, ids = each.call.user_id, each.reason, None
             if each.properties and calls[user].traits.keys() - each.properties:  # the rest of the call was sent
                 reason = partial_refusal_reason(reason, each.properties)
                 ids = json.dumps(sorted(self.property_ids[key] for key in each.properties))
             answer = {"user_id": user, "reason": reason, "http_status": each.http_status}
-            rejected.append({**answer, "request_id": request, "refused_properties": ids})
+            unaccepted.append({**answer, "request_id": request, "refused_properties": ids})
             attempts = earlier.get(user, 0) + 1
             place = {"destination_id": self.destination, "run_id": self.run}
             refused.append({**answer, **place, "attempts": attempts, "refused_at": datetime.now(UTC)})
             values += self._value_rows(calls[user], each.properties)
-        connection.execute(insert(rejected_calls), rejected)
-        connection.execute(insert(refusals), refused)
+        connection.execute(insert(unaccepted_calls), unaccepted)
+        connection.execute(insert(open_refusals), refused)
         connection.execute(insert(refused_values), values)
 
     def _withhold(self, connection: Connection, request: int, result: BatchResult) -> None:
@@ -177,7 +186,7 @@ class AnswerRecorder:
         users = [each.user_id for each in result.withheld]
         rows = [{"request_id": request, "user_id": user} for user in users if user not in refused]
         if rows:
-            connection.execute(insert(rejected_calls), rows)
+            connection.execute(insert(unaccepted_calls), rows)
         if users:
             withhold(connection, [row for call in self.find_calls(users).values() for row in self._value_rows(call)])
 
@@ -221,5 +230,5 @@ def _for_users(connection: Connection, statement: Delete | Update, users: Collec
 
 def count_refused(connection: Connection, destination: int) -> int:
     """Count the calls that the destination refused and has not accepted since."""
-    query = select(func.count()).select_from(refusals).where(refusals.c.destination_id == destination)
+    query = select(func.count()).select_from(open_refusals).where(open_refusals.c.destination_id == destination)
     return connection.execute(query).scalar_one()

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, delete, insert, select, update
 
 from audience_sync.delivery.state.ranges import Range
-from audience_sync.store.tables import delivered_ranges, delivery_cursors, destinations, properties, subscriptions
+from audience_sync.store.tables import (
+    delivered_ranges,
+    delivery_cursors,
+    delivery_destinations,
+    properties,
+    subscriptions,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +69,9 @@ class DestinationState:
 
 def read_destination_states(connection: Connection, names: Iterable[str]) -> dict[str, DestinationState]:
     """Read the states by name. A destination that is not stored yet has an empty state."""
-    known = {row.name: row.id for row in connection.execute(select(destinations.c.name, destinations.c.id))}
+    known = {
+        row.name: row.id for row in connection.execute(select(delivery_destinations.c.name, delivery_destinations.c.id))
+    }
     return {
         name: _read_state(connection, name, known[name]) if name in known else DestinationState(name=name)
         for name in names
@@ -82,7 +90,7 @@ def _read_state(connection: Connection, name: str, destination: int) -> Destinat
 def _read_cursors(connection: Connection, destination: int) -> list[DeliveryCursor]:
     query = (
         select(delivery_cursors, properties.c.key)
-        .join_from(delivery_cursors, properties, delivery_cursors.c.seeding_id == properties.c.id, isouter=True)
+        .join_from(delivery_cursors, properties, delivery_cursors.c.seeded_property_id == properties.c.id, isouter=True)
         .where(delivery_cursors.c.destination_id == destination)
     )
     return [
@@ -98,7 +106,9 @@ def _read_cursors(connection: Connection, destination: int) -> list[DeliveryCurs
 
 
 def _read_ranges(connection: Connection, cursor: int) -> tuple[Range, ...]:
-    query = select(delivered_ranges).where(delivered_ranges.c.feed_id == cursor).order_by(delivered_ranges.c.after_user)
+    query = (
+        select(delivered_ranges).where(delivered_ranges.c.cursor_id == cursor).order_by(delivered_ranges.c.after_user)
+    )
     return tuple(Range(row.after_user, row.through_user, row.run_id) for row in connection.execute(query))
 
 
@@ -112,8 +122,8 @@ def _read_subscriptions(connection: Connection, destination: int) -> dict[str, S
         row.key: Subscription(
             key=row.key,
             since_run=row.since_run,
-            backfill=row.tell_everyone,
-            sent_through=row.told_before,
+            backfill=row.backfill,
+            sent_through=row.previously_delivered_run,
             ended_run=row.ended_run,
         )
         for row in connection.execute(query)
@@ -132,8 +142,8 @@ def save_destination_state(
             "destination_id": saved.id,
             "property_id": property_ids[each.key],
             "since_run": each.since_run,
-            "tell_everyone": each.backfill,
-            "told_before": each.sent_through,
+            "backfill": each.backfill,
+            "previously_delivered_run": each.sent_through,
             "ended_run": each.ended_run,
         }
         for each in saved.subscriptions.values()
@@ -146,7 +156,7 @@ def save_destination_state(
 def _closed_seeds(connection: Connection, state: DestinationState) -> Sequence[int]:
     """Find the stored cursors of seeds that the state no longer has."""
     kept = [cursor.id for cursor in state.seeds.values() if cursor.id is not None]
-    mine = (delivery_cursors.c.destination_id == state.id) & delivery_cursors.c.seeding_id.is_not(None)
+    mine = (delivery_cursors.c.destination_id == state.id) & delivery_cursors.c.seeded_property_id.is_not(None)
     return (
         connection.execute(select(delivery_cursors.c.id).where(mine, delivery_cursors.c.id.not_in(kept)))
         .scalars()
@@ -155,24 +165,24 @@ def _closed_seeds(connection: Connection, state: DestinationState) -> Sequence[i
 
 
 def _delete_cursors(connection: Connection, *ids: int | None) -> None:
-    connection.execute(delete(delivered_ranges).where(delivered_ranges.c.feed_id.in_(ids)))
+    connection.execute(delete(delivered_ranges).where(delivered_ranges.c.cursor_id.in_(ids)))
     connection.execute(delete(delivery_cursors).where(delivery_cursors.c.id.in_(ids)))
 
 
 def _create_destination(
     connection: Connection, state: DestinationState, values: Mapping[str, object]
 ) -> DestinationState:
-    key = connection.execute(insert(destinations).values(name=state.name, **values)).inserted_primary_key
+    key = connection.execute(insert(delivery_destinations).values(name=state.name, **values)).inserted_primary_key
     assert key is not None
     created = replace(state, id=int(key[0]))
     return replace(created, cursor=save_cursor(connection, int(key[0]), state.cursor, None))
 
 
 def save_cursor(
-    connection: Connection, destination: int, cursor: DeliveryCursor, seeding_id: int | None
+    connection: Connection, destination: int, cursor: DeliveryCursor, seeded_property_id: int | None
 ) -> DeliveryCursor:
-    """Insert a new cursor. ``seeding_id``: the audience that it seeds."""
-    row = {"destination_id": destination, "seeding_id": seeding_id, "position": cursor.position}
+    """Insert a new cursor. ``seeded_property_id``: the audience that it seeds."""
+    row = {"destination_id": destination, "seeded_property_id": seeded_property_id, "position": cursor.position}
     key = connection.execute(insert(delivery_cursors).values(**row)).inserted_primary_key
     assert key is not None
     return replace(cursor, id=int(key[0]))
@@ -188,9 +198,9 @@ def mark_in_flight(connection: Connection, cursor: DeliveryCursor, run: int) -> 
 
 def save_ranges(connection: Connection, cursor: DeliveryCursor, ranges: Sequence[Range]) -> DeliveryCursor:
     """Replace the ranges of users who are further than the cursor's position."""
-    connection.execute(delete(delivered_ranges).where(delivered_ranges.c.feed_id == cursor.id))
+    connection.execute(delete(delivered_ranges).where(delivered_ranges.c.cursor_id == cursor.id))
     rows = [
-        {"feed_id": cursor.id, "after_user": each.after, "through_user": each.through, "run_id": each.run}
+        {"cursor_id": cursor.id, "after_user": each.after, "through_user": each.through, "run_id": each.run}
         for each in ranges
     ]
     if rows:
@@ -200,7 +210,7 @@ def save_ranges(connection: Connection, cursor: DeliveryCursor, ranges: Sequence
 
 def advance_position(connection: Connection, cursor: DeliveryCursor, run: int) -> DeliveryCursor:
     """Record that every user has been sent everything up to this run."""
-    connection.execute(delete(delivered_ranges).where(delivered_ranges.c.feed_id == cursor.id))
+    connection.execute(delete(delivered_ranges).where(delivered_ranges.c.cursor_id == cursor.id))
     connection.execute(
         update(delivery_cursors).where(delivery_cursors.c.id == cursor.id).values(position=run, attempted_run=None)
     )
@@ -222,7 +232,9 @@ def end_seeding(connection: Connection, cursor: DeliveryCursor, run: int) -> Sub
     """
     row = connection.execute(select(delivery_cursors).where(delivery_cursors.c.id == cursor.id)).one()
     _delete_cursors(connection, cursor.id)
-    mine = (subscriptions.c.destination_id == row.destination_id) & (subscriptions.c.property_id == row.seeding_id)
-    values = {"since_run": run, "tell_everyone": False, "told_before": None}
+    mine = (subscriptions.c.destination_id == row.destination_id) & (
+        subscriptions.c.property_id == row.seeded_property_id
+    )
+    values = {"since_run": run, "backfill": False, "previously_delivered_run": None}
     connection.execute(update(subscriptions).where(mine).values(values))
     return Subscription(key=cursor.seeding or "", since_run=run, backfill=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from audience_sync.delivery.state.cursors import Subscription
-from audience_sync.store.tables import destinations, properties, subscription_history
+from audience_sync.store.tables import delivery_destinations, properties, subscription_history
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def record_versions(
             {
                 **row,
                 "since_run": each.subscription.since_run,
-                "tell_everyone": each.subscription.backfill,
-                "told_before": each.subscription.sent_through,
+                "backfill": each.subscription.backfill,
+                "previously_delivered_run": each.subscription.sent_through,
                 "ended_run": each.subscription.ended_run,
                 "seeding": each.seeding,
             }
@@ -74,8 +74,8 @@ def read_subscription_history(
         subscription = Subscription(
             key=row.key,
             since_run=row.since_run,
-            backfill=row.tell_everyone,
-            sent_through=row.told_before,
+            backfill=row.backfill,
+            sent_through=row.previously_delivered_run,
             ended_run=row.ended_run,
         )
         found.setdefault(row.key, []).append(SubscriptionVersion(row.from_run, subscription, row.seeding))
@@ -85,7 +85,7 @@ def read_subscription_history(
 def first_subscriptions(connection: Connection) -> dict[str, dict[str, SubscriptionVersion]]:
     """Read the first version of each subscription, by destination name and property key."""
     found: dict[str, dict[str, SubscriptionVersion]] = {}
-    for row in connection.execute(select(destinations.c.id, destinations.c.name)).all():
+    for row in connection.execute(select(delivery_destinations.c.id, delivery_destinations.c.name)).all():
         found[row.name] = {key: history[0] for key, history in read_subscription_history(connection, row.id).items()}
     return found
 

@@ -26,7 +26,7 @@ from audience_sync.store.audiences.suppressions import erased_at
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs.pruning import pruned_through
 from audience_sync.store.tables import (
-    destinations,
+    delivery_destinations,
     past_suppressions,
     properties,
     refused_values,
@@ -161,7 +161,11 @@ def explain(
 
 
 def _destinations(connection: Connection, moment: datetime) -> Sequence[Row[Any]]:
-    query = select(destinations).where(destinations.c.created_at <= moment).order_by(destinations.c.name)
+    query = (
+        select(delivery_destinations)
+        .where(delivery_destinations.c.created_at <= moment)
+        .order_by(delivery_destinations.c.name)
+    )
     return connection.execute(query).all()
 
 

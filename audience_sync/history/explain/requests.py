@@ -18,7 +18,14 @@ from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, fun
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.replay import RETRY, SEED, RejectedCall, Request, Suppression, version_at
 from audience_sync.model import RunStatus
-from audience_sync.store.tables import properties, rejected_calls, requests, run_audiences, run_destinations, runs
+from audience_sync.store.tables import (
+    delivery_requests,
+    properties,
+    run_audiences,
+    run_destinations,
+    runs,
+    unaccepted_calls,
+)
 
 #: The statuses of completed runs. An interrupted run has no count of pending calls.
 _ENDED = (RunStatus.SUCCEEDED.value, RunStatus.PARTIAL.value, RunStatus.HELD.value)
@@ -54,11 +61,10 @@ def read_requests(
     lookup: RequestQuery, change_runs: Collection[int], suppressions: Sequence[Suppression]
 ) -> list[Request]:
     """Read the requests in order of time. ``change_runs``: the runs at which a value or subscription changed."""
-    connection, here = lookup.connection, requests.c.destination_id == lookup.destination
+    connection, here = lookup.connection, delivery_requests.c.destination_id == lookup.destination
     found, again = list[Request](), _repeat_runs(lookup, suppressions)
     for seeding, audience in [(None, None), *lookup.seeded.items()]:
-        mine = requests.c.seeding_id.is_(None) if audience is None else requests.c.seeding_id == audience
-        cursor = _CursorRequests(seeding, here & mine)
+        cursor = _CursorRequests(seeding, here & delivery_requests.c.seeded_property_id.is_not_distinct_from(audience))
         occasions = sorted({*change_runs, *again, *(_runs_by(connection, SEED) if seeding else ())})
         found += _first_after_each(occasions, partial(_sent_request, lookup, cursor))
         for each in suppressions:
@@ -75,7 +81,7 @@ def _repeat_runs(lookup: RequestQuery, suppressions: Sequence[Suppression]) -> s
         for each in suppressions
         if each.until
     }
-    refused = select(rejected_calls.c.user_id).where(rejected_calls.c.user_id == lookup.user).limit(1)
+    refused = select(unaccepted_calls.c.user_id).where(unaccepted_calls.c.user_id == lookup.user).limit(1)
     retries = _runs_by(connection, RETRY) if connection.execute(refused).first() else ()
     return {run for run in (*freed, *retries) if run is not None}
 
@@ -129,23 +135,26 @@ def _rejected_call(lookup: RequestQuery, row: Row[Any]) -> RejectedCall:
 def _in_range(lookup: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
     """Return a query for the first request of each run that ends at the user or later: only it can include the user."""
     candidate = (
-        select(requests.c.id)
-        .where(requests.c.run_id == runs.c.id, cursor.requests, requests.c.through_user >= lookup.user)
-        .order_by(requests.c.through_user, requests.c.after_user)  # after an erasure two requests may have the same end
+        select(delivery_requests.c.id)
+        .where(
+            delivery_requests.c.run_id == runs.c.id, cursor.requests, delivery_requests.c.through_user >= lookup.user
+        )
+        # After an erasure two requests may have the same end.
+        .order_by(delivery_requests.c.through_user, delivery_requests.c.after_user)
         .limit(1)
         .correlate(runs)
         .scalar_subquery()
     )
-    theirs = (rejected_calls.c.request_id == requests.c.id) & (rejected_calls.c.user_id == lookup.user)
-    rejected = (rejected_calls.c.user_id.label("rejected_user"), rejected_calls.c.http_status.label("their_status"))
+    theirs = (unaccepted_calls.c.request_id == delivery_requests.c.id) & (unaccepted_calls.c.user_id == lookup.user)
+    rejected = (unaccepted_calls.c.user_id.label("rejected_user"), unaccepted_calls.c.http_status.label("their_status"))
     return (
-        select(requests, runs.c.command, runs.c.committed_at, rejected_calls.c.reason, *rejected)
-        .add_columns(rejected_calls.c.refused_properties)
+        select(delivery_requests, runs.c.command, runs.c.committed_at, unaccepted_calls.c.reason, *rejected)
+        .add_columns(unaccepted_calls.c.refused_properties)
         .select_from(runs)
-        .join(requests, requests.c.id == candidate)
-        .outerjoin(rejected_calls, theirs)
-        .where(requests.c.after_user < lookup.user, requests.c.answered_at <= lookup.until)
-        .where((runs.c.id > lookup.forgotten) | rejected_calls.c.user_id.is_not(None))
+        .join(delivery_requests, delivery_requests.c.id == candidate)
+        .outerjoin(unaccepted_calls, theirs)
+        .where(delivery_requests.c.after_user < lookup.user, delivery_requests.c.answered_at <= lookup.until)
+        .where((runs.c.id > lookup.forgotten) | unaccepted_calls.c.user_id.is_not(None))
         .order_by(runs.c.id)
         .limit(1)
     )
@@ -181,8 +190,8 @@ def _while_suppressed(lookup: RequestQuery, cursor: _CursorRequests, suppression
     The next request of the cursor has its ``attempted_run``. ``position``: the run up to which every user had been sent
     everything.
     """
-    known = select(requests.c.attempted_run).where(cursor.requests, requests.c.run_id >= runs.c.id)
-    attempted = known.order_by(requests.c.run_id).limit(1).correlate(runs).scalar_subquery()
+    known = select(delivery_requests.c.attempted_run).where(cursor.requests, delivery_requests.c.run_id >= runs.c.id)
+    attempted = known.order_by(delivery_requests.c.run_id).limit(1).correlate(runs).scalar_subquery()
     committed = runs.c.committed_at
     return (
         select(runs.c.id, runs.c.command, committed, run_audiences.c.audience_key, attempted.label("attempted_run"))

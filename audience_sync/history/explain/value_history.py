@@ -87,7 +87,7 @@ def read_versions(
 
 
 def _logged_changes(connection: Connection, user: str) -> dict[int, list[Row[Any]]]:
-    columns = (changes.c[name] for name in ("property_id", "run_id", "value", "before"))
+    columns = (changes.c[name] for name in ("property_id", "run_id", "value", "previous_value"))
     found: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(select(*columns).where(changes.c.user_id == user).order_by(changes.c.run_id)):
         found.setdefault(row.property_id, []).append(row)
@@ -96,7 +96,7 @@ def _logged_changes(connection: Connection, user: str) -> dict[int, list[Row[Any
 
 def _history_from_log(definition: Property, log: Sequence[Row[Any]], forgotten: int) -> ValueHistory:
     """Derive the first value from the first change: a user who left had been a member from the start."""
-    before: str | None = log[0].before
+    before: str | None = log[0].previous_value
     first: str | None
     if log[0].run_id <= forgotten:
         first = UNKNOWN

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from audience_sync.model import AlertKind
 from audience_sync.store.audiences.absences import LOADED_STATUSES
-from audience_sync.store.tables import alerts, installation, run_audiences
+from audience_sync.store.tables import alert_log, installation, run_audiences
 
 #: The kind of an alert, and its subject: an audience, a destination, a schedule, or the whole run.
 Subject = tuple[AlertKind, str]
@@ -33,28 +33,28 @@ def open_alerts(connection: Connection, *, lock: bool = False) -> dict[Subject, 
     """All open alerts. ``lock``: no other process can start or end one until this transaction ends."""
     if lock:
         connection.execute(select(installation.c.uuid).with_for_update())
-    query = select(alerts).where(alerts.c.ended_at.is_(None))
-    return {(AlertKind(row.kind), row.subject): OpenAlert(row.id, row.words) for row in connection.execute(query)}
+    query = select(alert_log).where(alert_log.c.ended_at.is_(None))
+    return {(AlertKind(row.kind), row.subject): OpenAlert(row.id, row.message) for row in connection.execute(query)}
 
 
 def start_alerts(connection: Connection, found: Sequence[Alert], run: int, now: datetime) -> None:
     rows = [
-        {"kind": each.kind.value, "subject": each.subject, "words": each.text, "began_run": run, "began_at": now}
+        {"kind": each.kind.value, "subject": each.subject, "message": each.text, "started_run": run, "started_at": now}
         for each in found
     ]
     if rows:
-        connection.execute(insert(alerts), rows)
+        connection.execute(insert(alert_log), rows)
 
 
-def update_texts(connection: Connection, words: Mapping[int, str]) -> None:
+def update_texts(connection: Connection, texts: Mapping[int, str]) -> None:
     """Replace the texts of open alerts, by id. No notification is sent for that."""
-    for alert, now in words.items():
-        connection.execute(update(alerts).where(alerts.c.id == alert).values(words=now))
+    for alert, now in texts.items():
+        connection.execute(update(alert_log).where(alert_log.c.id == alert).values(message=now))
 
 
 def end_alerts(connection: Connection, ids: Collection[int], run: int, now: datetime) -> None:
     if ids:
-        connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values(ended_run=run, ended_at=now))
+        connection.execute(update(alert_log).where(alert_log.c.id.in_(ids)).values(ended_run=run, ended_at=now))
 
 
 def previous_sizes(connection: Connection, keys: Collection[str], run: int, most: int) -> Mapping[str, Sequence[int]]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
 
 from audience_sync.model import AlertKind
 from audience_sync.store.alerts.alerts import Alert
-from audience_sync.store.tables import alerts, missed_alerts
+from audience_sync.store.tables import alert_log, missed_notifications
 
 
 class Notification(NamedTuple):
@@ -48,25 +48,31 @@ class PendingNotifications:
 
 def pending_notifications(connection: Connection) -> PendingNotifications:
     """Open alerts without a notification of their start, and ended ones without a notification of their end."""
-    started = alerts.c.told_at.is_(None) & alerts.c.ended_at.is_(None)
-    ended = alerts.c.told_at.is_not(None) & alerts.c.ended_at.is_not(None) & alerts.c.end_told_at.is_(None)
-    new = connection.execute(select(alerts).where(started | ended).order_by(alerts.c.id))
-    query = select(alerts, missed_alerts.c.place, missed_alerts.c.is_over).join_from(missed_alerts, alerts)
-    rows = connection.execute(query.order_by(missed_alerts.c.place, alerts.c.id, missed_alerts.c.is_over)).all()
+    started = alert_log.c.notified_at.is_(None) & alert_log.c.ended_at.is_(None)
+    ended = (
+        alert_log.c.notified_at.is_not(None) & alert_log.c.ended_at.is_not(None) & alert_log.c.end_notified_at.is_(None)
+    )
+    new = connection.execute(select(alert_log).where(started | ended).order_by(alert_log.c.id))
+    query = select(alert_log, missed_notifications.c.recipient_number, missed_notifications.c.is_end).join_from(
+        missed_notifications, alert_log
+    )
+    rows = connection.execute(
+        query.order_by(missed_notifications.c.recipient_number, alert_log.c.id, missed_notifications.c.is_end)
+    ).all()
     # The start of an alert that has ended meanwhile is not sent any longer.
-    missed = [row for row in rows if row.is_over or row.ended_at is None]
+    missed = [row for row in rows if row.is_end or row.ended_at is None]
     return PendingNotifications(
         new=[_notification(row, row.ended_at is not None) for row in new],
         missed={
-            number: [_notification(row, row.is_over) for row in of_address]
-            for number, of_address in groupby(missed, lambda row: row.place)
+            number: [_notification(row, row.is_end) for row in of_address]
+            for number, of_address in groupby(missed, lambda row: row.recipient_number)
         },
-        start_missed_by={(row.place, row.id) for row in rows if not row.is_over},
+        start_missed_by={(row.recipient_number, row.id) for row in rows if not row.is_end},
     )
 
 
 def _notification(row: Row[Any], is_over: bool) -> Notification:
-    return Notification(row.id, Alert(AlertKind(row.kind), row.subject, row.words), is_over)
+    return Notification(row.id, Alert(AlertKind(row.kind), row.subject, row.message), is_over)
 
 
 def record_notified(
@@ -76,15 +82,17 @@ def record_notified(
     accepted = [(each, result) for result in results if result.is_accepted for each in result.notifications]
     failed = [(each, result) for result in results if not result.is_accepted for each in result.notifications]
     sent = {each for each, _ in accepted}
-    for column, is_over in ((alerts.c.told_at, False), (alerts.c.end_told_at, True)):
+    for column, is_over in ((alert_log.c.notified_at, False), (alert_log.c.end_notified_at, True)):
         ids = [each.id for each in sent if each.is_over == is_over]
-        connection.execute(update(alerts).where(alerts.c.id.in_(ids), column.is_(None)).values({column.name: now}))
+        connection.execute(
+            update(alert_log).where(alert_log.c.id.in_(ids), column.is_(None)).values({column.name: now})
+        )
     keys = [(each.id, each.is_over, result.address_number) for each, result in accepted]
-    connection.execute(delete(missed_alerts).where(tuple_(*missed_alerts.primary_key).in_(keys)))
+    connection.execute(delete(missed_notifications).where(tuple_(*missed_notifications.primary_key).in_(keys)))
     missed = [
-        {"alert_id": each.id, "is_over": each.is_over, "place": result.address_number}
+        {"alert_id": each.id, "is_end": each.is_over, "recipient_number": result.address_number}
         for each, result in failed
         if each in sent and each in before.new
     ]
     if missed:
-        connection.execute(insert(missed_alerts), missed)
+        connection.execute(insert(missed_notifications), missed)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.snapshots.chain import Chain
-from audience_sync.store.tables import absences, chains, held_out, members, properties
+from audience_sync.store.tables import absences, held_out_users, members, properties, snapshot_chains
 from audience_sync.text import not_found_message
 
 
@@ -56,7 +56,7 @@ def read_properties(connection: Connection) -> dict[str, Property]:
             chain_id=row.chain_id,
             created_run=RunId(row.created_run_id),
             retired=row.retired_at is not None,
-            fingerprint=row.mark,
+            fingerprint=row.fingerprint,
             invalid=row.invalid or 0,
             loaded_from=row.loaded_from,
             loaded_from_run=row.loaded_from_run,
@@ -89,10 +89,10 @@ def read_chains(connection: Connection, known: Iterable[Property]) -> dict[int, 
             id=row.id,
             kind=PropertyKind(row.kind),
             keys=tuple(keys.get(row.id, ())),
-            user_count=row.users,
+            user_count=row.user_count,
             changed=row.changed_run_id or 0,
         )
-        for row in connection.execute(select(chains))
+        for row in connection.execute(select(snapshot_chains))
     }
 
 
@@ -100,8 +100,8 @@ def set_source_state(connection: Connection, states: Mapping[str, tuple[str | No
     """Store by key: the source's fingerprint, the number of invalid rows, and the columns of the loaded snapshot."""
     mine = properties.c.key == bindparam("of")
     rows = [
-        {"of": key, "mark": mark, "invalid": invalid, "source_columns": columns}
-        for key, (mark, invalid, columns) in states.items()
+        {"of": key, "fingerprint": fingerprint, "invalid": invalid, "source_columns": columns}
+        for key, (fingerprint, invalid, columns) in states.items()
     ]
     if rows:
         connection.execute(update(properties).where(mine), rows)
@@ -133,12 +133,12 @@ def mark_holdout_changed(connection: Connection, keys: Iterable[str], run: RunId
     """Record that this run changed who is held out of these audiences."""
     for key in keys:
         mine = select(properties.c.chain_id).where(properties.c.key == key).scalar_subquery()
-        connection.execute(update(chains).where(chains.c.id == mine).values(changed_run_id=run))
+        connection.execute(update(snapshot_chains).where(snapshot_chains.c.id == mine).values(changed_run_id=run))
 
 
 def clear_fingerprints(connection: Connection) -> None:
     """Let the next run read every source again, unchanged ones too."""
-    connection.execute(update(properties).values(mark=None))
+    connection.execute(update(properties).values(fingerprint=None))
 
 
 def move_property(connection: Connection, old: str, new: str, empty_chain: int, run: RunId) -> None:
@@ -148,9 +148,11 @@ def move_property(connection: Connection, old: str, new: str, empty_chain: int, 
     created = insert(properties).values({**copied, "key": new, "created_run_id": run})
     key = connection.execute(created).inserted_primary_key
     assert key is not None
-    for table in (members, absences, held_out):
+    for table in (members, absences, held_out_users):
         connection.execute(update(table).where(table.c.property_id == row["id"]).values(property_id=key[0]))
-    connection.execute(update(properties).where(properties.c.id == row["id"]).values(chain_id=empty_chain, mark=None))
+    connection.execute(
+        update(properties).where(properties.c.id == row["id"]).values(chain_id=empty_chain, fingerprint=None)
+    )
 
 
 def retire_properties(connection: Connection, keys: Iterable[str], now: datetime) -> None:
@@ -159,7 +161,7 @@ def retire_properties(connection: Connection, keys: Iterable[str], now: datetime
     for key in keys:
         connection.execute(update(properties).where(properties.c.key == key).values(retired_at=now))
         shared = select(properties.c.origin).where(properties.c.key == key).scalar_subquery()
-        connection.execute(update(properties).where(properties.c.origin == shared).values(mark=None))
+        connection.execute(update(properties).where(properties.c.origin == shared).values(fingerprint=None))
 
 
 def create_property(connection: Connection, values: Mapping[str, object]) -> None:

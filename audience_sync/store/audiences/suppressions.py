@@ -12,8 +12,8 @@ from audience_sync.store.audiences.properties import clear_fingerprints
 from audience_sync.store.tables import (
     erasures,
     installation,
+    open_refusals,
     past_suppressions,
-    refusals,
     refused_values,
     suppressions,
     withheld_values,
@@ -80,7 +80,7 @@ def _withhold_refused_values(connection: Connection, users: Sequence[str]) -> No
     if rows:
         withhold(connection, rows)
     connection.execute(delete(refused_values).where(refused_values.c.user_id.in_(users)))
-    connection.execute(delete(refusals).where(refusals.c.user_id.in_(users)))
+    connection.execute(delete(open_refusals).where(open_refusals.c.user_id.in_(users)))
 
 
 def withhold(connection: Connection, rows: Sequence[dict[str, object]]) -> None:

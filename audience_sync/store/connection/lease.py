@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Row, Select, null, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from audience_sync.errors import LeaseLostError, RunInProgressError, StoreError, StoreUnavailableError
 from audience_sync.store.connection.engine import RECONNECT_SECONDS, Store
@@ -183,25 +183,24 @@ def _transact_with_retry(
     raise AssertionError("unreachable")
 
 
-def acquire_row(connection: Connection, seconds: float = TIME_TO_LIVE, *, is_old: bool = False) -> int:
+def acquire_row(connection: Connection, seconds: float = TIME_TO_LIVE) -> int:
     """Acquire the lease within a writing transaction; returns the token. Raises RunInProgressError.
 
-    No other process can acquire it until the transaction ends, however long that takes. ``is_old``: the schema is
-    older than the column ``time_to_live``.
+    No other process can acquire it until the transaction ends, however long that takes.
     """
-    row = _read_row(connection, is_old=is_old)
+    row = _read_row(connection)
     _refuse_owned(row)
     values = {
         "token": row.token + 1,
         "holder": current_process(),
         "acquired_at": row.now,
         "expires_at": row.now + seconds,
-        **({} if is_old else {"time_to_live": seconds}),
+        "time_to_live": seconds,
     }
     # The expiry too: on PostgreSQL its owner may have renewed it in a long transaction meanwhile.
     seen = (lease.c.token == row.token) & (lease.c.expires_at == row.expires_at)
     if connection.execute(update(lease).where(seen).values(values)).rowcount != 1:
-        _refuse_owned(_read_row(connection, is_old=is_old))
+        _refuse_owned(_read_row(connection))
         raise RunInProgressError("Another run is in progress. Nothing was done.\nTry again later.")
     return int(values["token"])
 
@@ -212,10 +211,8 @@ def release_row(connection: Connection, token: int) -> None:
     connection.execute(update(lease).where(mine).values(holder="", expires_at=0))
 
 
-def _read_row(connection: Connection, *, is_old: bool = False) -> Row[Any]:
-    columns = [null().label(each.name) if is_old and each is lease.c.time_to_live else each for each in lease.c]
-    query: Select[Any] = select(*columns, database_clock().label("now")).select_from(lease)
-    return connection.execute(query).one()
+def _read_row(connection: Connection) -> Row[Any]:
+    return connection.execute(select(lease, database_clock().label("now"))).one()
 
 
 def is_run_in_progress(connection: Connection) -> bool:

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, func, select
 
 from audience_sync.store.integrity.result import RESYNC, CheckResult, check_result
-from audience_sync.store.tables import delivered_ranges, delivery_cursors, destinations, runs
+from audience_sync.store.tables import delivered_ranges, delivery_cursors, delivery_destinations, runs
 from audience_sync.text import pluralize
 
 
 def check_positions(connection: Connection) -> CheckResult:
     """Positions lie within the runs, a destination has one cursor (and one a seed), and ranges don't overlap."""
     last = connection.execute(select(func.max(runs.c.id))).scalar() or 0
-    names = {row.id: row.name for row in connection.execute(select(destinations.c.id, destinations.c.name))}
+    names = {
+        row.id: row.name for row in connection.execute(select(delivery_destinations.c.id, delivery_destinations.c.name))
+    }
     problems = [*_cursor_problems(connection, names, last), *_range_problems(connection, names, last)]
     consistent = "position is consistent" if len(names) == 1 else "positions are consistent"
     return check_result("positions", problems, f"{pluralize(len(names), 'destination')}: {consistent}", RESYNC)
@@ -26,7 +28,7 @@ def _cursor_problems(connection: Connection, names: dict[int, str], last: int) -
     for row in found:
         if not 0 <= row.position <= last or not 0 <= (row.attempted_run or 0) <= last:
             yield f"{names.get(row.destination_id)} has a position outside the runs 1 to {last}"
-    counts = Counter((row.destination_id, row.seeding_id) for row in found)
+    counts = Counter((row.destination_id, row.seeded_property_id) for row in found)
     for destination, name in names.items():
         if counts[destination, None] != 1:
             yield f"{name} has {pluralize(counts[destination, None], 'position')} instead of one"
@@ -41,8 +43,8 @@ def _range_problems(connection: Connection, names: dict[int, str], last: int) ->
         delivered_ranges, delivery_cursors
     )
     cursor, after = None, ""
-    for row in connection.execute(query.order_by(delivered_ranges.c.feed_id, delivered_ranges.c.after_user)):
-        after = after if row.feed_id == cursor else ""
+    for row in connection.execute(query.order_by(delivered_ranges.c.cursor_id, delivered_ranges.c.after_user)):
+        after = after if row.cursor_id == cursor else ""
         if row.after_user < after or row.through_user <= row.after_user or not row.position < row.run_id <= last:
             yield f"{names.get(row.destination_id)} has an impossible range of users"
-        cursor, after = row.feed_id, row.through_user
+        cursor, after = row.cursor_id, row.through_user

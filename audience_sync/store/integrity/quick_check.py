@@ -42,7 +42,7 @@ def refuse_damaged(store: Store) -> None:
 
 def _small_tables(connection: Connection) -> list[str]:
     """The small tables, found in one statement, as in the checks below: statements cost more than rows."""
-    limits = {name: MAX_SMALL_PARTS if name == "segment_parts" else MAX_SMALL_ROWS for name in TABLES}
+    limits = {name: MAX_SMALL_PARTS if name == "snapshot_file_chunks" else MAX_SMALL_ROWS for name in TABLES}
     counts = (
         f"select '{name}', count(*) from (select 1 from {name} limit {largest + 1})" for name, largest in limits.items()
     )

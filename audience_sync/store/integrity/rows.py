@@ -10,16 +10,16 @@ from audience_sync.store.integrity.result import RESTORE, CheckResult, check_res
 from audience_sync.store.tables import (
     changes,
     delivery_cursors,
-    destinations,
+    delivery_destinations,
     installation,
     lease,
     members,
     metadata,
+    open_refusals,
     properties,
-    refusals,
     refused_values,
-    segment_parts,
-    segments,
+    snapshot_file_chunks,
+    snapshot_files,
     subscription_history,
     subscriptions,
     withheld_values,
@@ -27,7 +27,7 @@ from audience_sync.store.tables import (
 from audience_sync.text import pluralize
 
 #: Tables with too many rows to read each; their column types accept every value.
-_LARGE_TABLES = (segment_parts, members, changes)
+_LARGE_TABLES = (snapshot_file_chunks, members, changes)
 
 
 def check_rows(connection: Connection) -> CheckResult:
@@ -56,18 +56,23 @@ def _single_row_problems(connection: Connection) -> Iterator[str]:
 def _orphans(connection: Connection) -> Iterator[str]:
     """Rows without their parent row, also where no foreign key requires one."""
     values, terms = refused_values.c, subscription_history.c
-    refused = and_(values.destination_id == refusals.c.destination_id, values.user_id == refusals.c.user_id)
+    refused = and_(values.destination_id == open_refusals.c.destination_id, values.user_id == open_refusals.c.user_id)
     subscribed = and_(
         terms.destination_id == subscriptions.c.destination_id, terms.property_id == subscriptions.c.property_id
     )
     pairs: list[tuple[Table, ColumnElement[bool], Table, str]] = [
-        (segment_parts, segment_parts.c.segment_id == segments.c.id, segments, "piece without snapshot file"),
-        (refused_values, refused, refusals, "refused value without refused call"),
+        (
+            snapshot_file_chunks,
+            snapshot_file_chunks.c.file_id == snapshot_files.c.id,
+            snapshot_files,
+            "piece without snapshot file",
+        ),
+        (refused_values, refused, open_refusals, "refused value without refused call"),
         (subscription_history, subscribed, subscriptions, "subscription history row without subscription"),
         (
             delivery_cursors,
-            delivery_cursors.c.destination_id == destinations.c.id,
-            destinations,
+            delivery_cursors.c.destination_id == delivery_destinations.c.id,
+            delivery_destinations,
             "delivery cursor without destination",
         ),
     ]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from audience_sync.store.integrity.result import RESTORE, CheckResult, check_result
-from audience_sync.store.tables import VIEWS, metadata
+from audience_sync.store.tables import VIEWS, metadata, view_prefix
 
 
 def check_schema(connection: Connection) -> CheckResult:
@@ -42,7 +42,7 @@ def _describe(difference: Any) -> str:
 def _can_read_view(connection: Connection, name: str) -> bool:
     try:
         with connection.begin_nested():
-            connection.execute(text(f"select * from {name} limit 1"))
+            connection.execute(text(f"select * from {view_prefix(connection)}{name} limit 1"))
     except SQLAlchemyError:
         return False
     return True

@@ -11,7 +11,7 @@ from audience_sync.model import PropertyKind
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.integrity.result import RESYNC, CheckResult, check_result
 from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, download_chain
-from audience_sync.store.tables import absences, held_out, segment_parts, segments
+from audience_sync.store.tables import absences, held_out_users, snapshot_file_chunks, snapshot_files
 from audience_sync.store.tables import members as members_table
 from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace, quote_literal
@@ -57,8 +57,12 @@ def _chain_problems(workspace: Workspace, chain: Chain) -> Iterator[str]:
 
 
 def _size_problems(connection: Connection) -> Iterator[str]:
-    size = func.coalesce(func.sum(func.length(segment_parts.c.body)), 0)
-    query = select(segments.c.id, segments.c.bytes, size).join(segment_parts, isouter=True).group_by(segments.c.id)
+    size = func.coalesce(func.sum(func.length(snapshot_file_chunks.c.content)), 0)
+    query = (
+        select(snapshot_files.c.id, snapshot_files.c.bytes, size)
+        .join(snapshot_file_chunks, isouter=True)
+        .group_by(snapshot_files.c.id)
+    )
     for segment, expected, found in connection.execute(query):
         if expected != found:
             yield f"snapshot file {segment} has {found:,} bytes instead of {expected:,}"
@@ -69,7 +73,7 @@ def load_non_members(connection: Connection, workspace: Workspace) -> tuple[str,
     columns = {"property_id": "integer", "user_id": "varchar"}
     one, other = (
         workspace.load(columns, connection.execute(select(table.c.property_id, table.c.user_id)).partitions(10_000))
-        for table in (absences, held_out)
+        for table in (absences, held_out_users)
     )
     return one, other
 

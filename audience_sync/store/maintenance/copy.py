@@ -12,7 +12,7 @@ from audience_sync.store.connection.lease import Lease, acquire, acquire_row, re
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.tables import installation, lease, metadata
 
-#: Rows in memory at once; rows of segment_parts are megabytes each.
+#: Rows in memory at once; rows of snapshot_file_chunks are megabytes each.
 BATCH = 1_000
 LARGE_BATCH = 1
 
@@ -61,7 +61,7 @@ def _refuse_used(target: Store, writing: Connection) -> None:
 
 
 def _copy_table(reading: Connection, writing: Connection, table: Table) -> int:
-    size = LARGE_BATCH if "body" in table.c else BATCH
+    size = LARGE_BATCH if "content" in table.c else BATCH
     query = select(table).order_by(*table.primary_key).execution_options(yield_per=size)
     with reading.execute(query) as result:
         for rows in result.partitions():
@@ -78,7 +78,7 @@ def _copy_table(reading: Connection, writing: Connection, table: Table) -> int:
 
 def _count_and_checksum(connection: Connection, table: Table) -> tuple[int, int]:
     """The number of rows, and a checksum of their contents in any order: databases sort texts differently."""
-    size = LARGE_BATCH if "body" in table.c else BATCH
+    size = LARGE_BATCH if "content" in table.c else BATCH
     count, total = 0, 0
     with connection.execute(select(table).execution_options(yield_per=size)) as result:
         for row in result:

@@ -25,19 +25,19 @@ from audience_sync.store.snapshots.chain import (
 )
 from audience_sync.store.tables import (
     absences,
-    chains,
     changes,
     delivered_ranges,
-    held_out,
+    delivery_requests,
+    held_out_users,
     hold_samples,
     members,
+    open_refusals,
     past_suppressions,
-    refusals,
     refused_values,
-    rejected_calls,
-    rejections,
-    requests,
+    run_invalid_rows,
+    snapshot_chains,
     suppressions,
+    unaccepted_calls,
     withheld_values,
 )
 from audience_sync.text import form, pluralize
@@ -45,8 +45,8 @@ from audience_sync.workspace import Workspace, quote_literal
 
 #: Tables with rows about single users.
 USER_TABLES = (
-    *(absences, changes, members, refused_values, refusals, rejected_calls, rejections, hold_samples),
-    *(held_out, withheld_values, suppressions, past_suppressions),
+    *(absences, changes, members, refused_values, open_refusals, unaccepted_calls, run_invalid_rows, hold_samples),
+    *(held_out_users, withheld_values, suppressions, past_suppressions),
 )
 
 
@@ -122,7 +122,11 @@ def _rewrite_chain(connection: Connection, workspace: Workspace, chain: Chain, u
     if not any(_count_rows(workspace, segment.path, users) for segment in chain.files):
         return
     gone = workspace.one(f"select count(*) from ({current_rows_query(chain)}) where user_id in ({_sql_list(users)})")[0]
-    connection.execute(update(chains).where(chains.c.id == chain.id).values(users=chains.c.users - gone))
+    connection.execute(
+        update(snapshot_chains)
+        .where(snapshot_chains.c.id == chain.id)
+        .values(user_count=snapshot_chains.c.user_count - gone)
+    )
     for index, segment in enumerate(chain.files):
         if _count_rows(workspace, segment.path, users):
             replace_file(connection, chain, index, _file_without(workspace, segment, users))
@@ -141,7 +145,7 @@ def _rename_range_bounds(connection: Connection, workspace: Workspace, stored: S
     before = _previous_user(workspace, stored, user)
     ends_here = (delivered_ranges.c.through_user == user) & (delivered_ranges.c.after_user >= before)
     connection.execute(delete(delivered_ranges).where(ends_here))
-    for table in (delivered_ranges, requests):
+    for table in (delivered_ranges, delivery_requests):
         for column in ("after_user", "through_user"):
             _replace(connection, table, table.c[column] == user, column, before)
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest revision in migrations/. A constant, so that a current store does not load Alembic.
-HEAD = "0022"
-#: Since this revision the lease has a time to live.
-TIME_TO_LIVE_SINCE = "0019"
+HEAD = "0100"
+#: The last revision from before the first release. A store of an older one can't be upgraded.
+OLDEST = "0022"
 
 
 def folder() -> Path:
@@ -76,6 +76,15 @@ def refuse_newer(store: Store, revision: str | None) -> None:
         )
 
 
+def _refuse_older(store: Store, revision: str) -> None:
+    if revision < OLDEST:
+        raise StoreError(
+            f"The store {store.label} has schema {revision}, from before the first release. Nothing was done. "
+            f"Upgrade it with a version of audience-sync that has schema {OLDEST}, then with this one: "
+            "audience-sync db upgrade"
+        )
+
+
 def upgrade(store: Store) -> Path | None:
     """Bring the schema up to date, in one transaction. Returns the backup made of a SQLite store, if any.
 
@@ -109,7 +118,8 @@ def _run_alembic(store: Store, direction: str, target: str) -> Path | None:
                 return None
         token = None
         if before:
-            token = acquire_row(connection, is_old=before < TIME_TO_LIVE_SINCE)
+            _refuse_older(store, before)
+            token = acquire_row(connection)
             backup = _back_up(store, before) if direction == "upgrade" else None
         granted = read_grants(connection)
         getattr(command, direction)(alembic_config(connection), target)

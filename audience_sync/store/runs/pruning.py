@@ -13,28 +13,28 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, delete, exists, fu
 
 from audience_sync.model import HistoryKind
 from audience_sync.store.tables import (
-    alerts,
+    alert_log,
     changes,
     delivery_cursors,
-    destinations,
+    delivery_destinations,
+    delivery_requests,
     held_snapshots,
     hold_samples,
-    missed_alerts,
+    missed_notifications,
+    open_refusals,
     pruned_history,
-    refusals,
-    rejected_calls,
-    rejections,
-    requests,
     run_audiences,
     run_destinations,
+    run_invalid_rows,
     schedule_slots,
+    unaccepted_calls,
     withheld_values,
 )
 
 #: Tables whose rows are deleted by run.
 _TABLES_BY_RUN: Mapping[HistoryKind, tuple[Table, ...]] = {
-    HistoryKind.REQUESTS: (requests,),
-    HistoryKind.REJECTED_ROWS: (rejections,),
+    HistoryKind.REQUESTS: (delivery_requests,),
+    HistoryKind.INVALID_ROWS: (run_invalid_rows,),
     HistoryKind.RUNS: (run_audiences, run_destinations),
 }
 
@@ -49,8 +49,10 @@ def pruned_through(connection: Connection) -> dict[HistoryKind, int]:
 
 def delivered_through(connection: Connection, names: Collection[str], otherwise: int) -> int:
     """The lowest position of the named destinations; ``otherwise`` if the store has none of them."""
-    mine = destinations.c.name.in_(names)
-    lowest = select(func.min(delivery_cursors.c.position)).join_from(delivery_cursors, destinations).where(mine)
+    mine = delivery_destinations.c.name.in_(names)
+    lowest = (
+        select(func.min(delivery_cursors.c.position)).join_from(delivery_cursors, delivery_destinations).where(mine)
+    )
     found: int | None = connection.execute(lowest).scalar()
     return otherwise if found is None else found
 
@@ -109,8 +111,8 @@ def _prune_changes(connection: Connection, state: Row[Any], rows: int) -> bool:
 
 def _prune_table(connection: Connection, table: Table, through: int, rows: int) -> bool:
     old = table.c.run_id <= through
-    if table is requests:
-        old &= ~exists().where(rejected_calls.c.request_id == requests.c.id, _is_call_pending())
+    if table is delivery_requests:
+        old &= ~exists().where(unaccepted_calls.c.request_id == delivery_requests.c.id, _is_call_pending())
     oldest = select(*table.primary_key).where(old).order_by(table.c.run_id).limit(rows)
     return connection.execute(delete(table).where(_key(table).in_(oldest))).rowcount >= rows
 
@@ -120,9 +122,10 @@ def _is_call_pending() -> ColumnElement[bool]:
     return or_(
         *(
             exists().where(
-                kept.c.destination_id == requests.c.destination_id, kept.c.user_id == rejected_calls.c.user_id
+                kept.c.destination_id == delivery_requests.c.destination_id,
+                kept.c.user_id == unaccepted_calls.c.user_id,
             )
-            for kept in (refusals, withheld_values)
+            for kept in (open_refusals, withheld_values)
         )
     )
 
@@ -143,9 +146,11 @@ def _prune_slots(connection: Connection, through: int) -> None:
 
 
 def _prune_alerts(connection: Connection, through: int) -> None:
-    old = alerts.c.ended_run <= through
-    connection.execute(delete(missed_alerts).where(missed_alerts.c.alert_id.in_(select(alerts.c.id).where(old))))
-    connection.execute(delete(alerts).where(old))
+    old = alert_log.c.ended_run <= through
+    connection.execute(
+        delete(missed_notifications).where(missed_notifications.c.alert_id.in_(select(alert_log.c.id).where(old)))
+    )
+    connection.execute(delete(alert_log).where(old))
 
 
 def _key(table: Table) -> ColumnElement[Any]:

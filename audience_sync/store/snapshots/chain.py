@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
-from audience_sync.store.tables import chains, segment_parts, segments
+from audience_sync.store.tables import snapshot_chains, snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace, quote_identifier, quote_literal
 
 #: Bytes of a snapshot file that are in memory at once.
@@ -133,7 +133,7 @@ def download_chain(connection: Connection, workspace: Workspace, chain: Chain) -
 
     Raises StoreDamagedError if a checksum does not match.
     """
-    query = select(segments).where(segments.c.chain_id == chain.id).order_by(segments.c.id)
+    query = select(snapshot_files).where(snapshot_files.c.chain_id == chain.id).order_by(snapshot_files.c.id)
     fetched = tuple(
         SnapshotFile(row.kind, _download_file(connection, workspace, chain, row.id, row.checksum), row.row_count)
         for row in connection.execute(query).all()
@@ -144,11 +144,15 @@ def download_chain(connection: Connection, workspace: Workspace, chain: Chain) -
 def _download_file(connection: Connection, workspace: Workspace, chain: Chain, segment: int, checksum: str) -> Path:
     path = workspace.path(".parquet")
     digest = hashlib.blake2b(digest_size=16)
-    parts = select(segment_parts.c.body).where(segment_parts.c.segment_id == segment).order_by(segment_parts.c.number)
+    parts = (
+        select(snapshot_file_chunks.c.content)
+        .where(snapshot_file_chunks.c.file_id == segment)
+        .order_by(snapshot_file_chunks.c.number)
+    )
     with path.open("wb") as file:
-        for (body,) in connection.execute(parts.execution_options(yield_per=1)):
-            digest.update(body)
-            file.write(body)
+        for (content,) in connection.execute(parts.execution_options(yield_per=1)):
+            digest.update(content)
+            file.write(content)
     if digest.hexdigest() != checksum:
         raise StoreDamagedError(_damage_message(chain, segment))
     return path
@@ -167,7 +171,11 @@ def _damage_message(chain: Chain, segment: int) -> str:
 def save_files(connection: Connection, chain: Chain, new: Sequence[SnapshotFile], run: RunId) -> int:
     """Store new files; a new base replaces all older files. Returns the chain's id."""
     chain_id = chain.id if chain.id is not None else _create_chain(connection, chain)
-    connection.execute(update(chains).where(chains.c.id == chain_id).values(users=chain.user_count, changed_run_id=run))
+    connection.execute(
+        update(snapshot_chains)
+        .where(snapshot_chains.c.id == chain_id)
+        .values(user_count=chain.user_count, changed_run_id=run)
+    )
     if any(segment.kind == BASE for segment in new):
         delete_files(connection, chain_id)
     for segment in new:
@@ -176,13 +184,13 @@ def save_files(connection: Connection, chain: Chain, new: Sequence[SnapshotFile]
 
 
 def delete_files(connection: Connection, chain_id: int) -> None:
-    old = select(segments.c.id).where(segments.c.chain_id == chain_id)
-    connection.execute(delete(segment_parts).where(segment_parts.c.segment_id.in_(old)))
-    connection.execute(delete(segments).where(segments.c.chain_id == chain_id))
+    old = select(snapshot_files.c.id).where(snapshot_files.c.chain_id == chain_id)
+    connection.execute(delete(snapshot_file_chunks).where(snapshot_file_chunks.c.file_id.in_(old)))
+    connection.execute(delete(snapshot_files).where(snapshot_files.c.chain_id == chain_id))
 
 
 def _create_chain(connection: Connection, chain: Chain) -> int:
-    created = connection.execute(insert(chains).values(kind=chain.kind.value, users=chain.user_count))
+    created = connection.execute(insert(snapshot_chains).values(kind=chain.kind.value, user_count=chain.user_count))
     assert created.inserted_primary_key is not None
     return int(created.inserted_primary_key[0])
 
@@ -190,32 +198,32 @@ def _create_chain(connection: Connection, chain: Chain) -> int:
 def _save_file(connection: Connection, chain_id: int, segment: SnapshotFile, run: RunId) -> None:
     row = {"chain_id": chain_id, "kind": segment.kind, "run_id": run, "row_count": segment.rows}
     size, checksum = segment.path.stat().st_size, _checksum(segment.path)
-    key = connection.execute(insert(segments).values(**row, bytes=size, checksum=checksum)).inserted_primary_key
+    key = connection.execute(insert(snapshot_files).values(**row, bytes=size, checksum=checksum)).inserted_primary_key
     assert key is not None
     _save_parts(connection, int(key[0]), segment)
 
 
 def replace_file(connection: Connection, chain: Chain, index: int, new: SnapshotFile) -> None:
     """Replace the contents of the chain's file with this index, from 0; its id and position stay."""
-    mine = select(segments.c.id).where(segments.c.chain_id == chain.id).order_by(segments.c.id)
-    segment_id = connection.execute(mine).scalars().all()[index]
+    mine = select(snapshot_files.c.id).where(snapshot_files.c.chain_id == chain.id).order_by(snapshot_files.c.id)
+    file_id = connection.execute(mine).scalars().all()[index]
     row = {"row_count": new.rows, "bytes": new.path.stat().st_size, "checksum": _checksum(new.path)}
-    connection.execute(update(segments).where(segments.c.id == segment_id).values(row))
-    connection.execute(delete(segment_parts).where(segment_parts.c.segment_id == segment_id))
-    _save_parts(connection, segment_id, new)
+    connection.execute(update(snapshot_files).where(snapshot_files.c.id == file_id).values(row))
+    connection.execute(delete(snapshot_file_chunks).where(snapshot_file_chunks.c.file_id == file_id))
+    _save_parts(connection, file_id, new)
 
 
-def _save_parts(connection: Connection, segment_id: int, segment: SnapshotFile) -> None:
+def _save_parts(connection: Connection, file_id: int, segment: SnapshotFile) -> None:
     with segment.path.open("rb") as file:
         number = 0
-        while body := file.read(PART_BYTES):
-            connection.execute(insert(segment_parts).values(segment_id=segment_id, number=number, body=body))
+        while content := file.read(PART_BYTES):
+            connection.execute(insert(snapshot_file_chunks).values(file_id=file_id, number=number, content=content))
             number += 1
 
 
 def _checksum(path: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
-        while body := file.read(PART_BYTES):
-            digest.update(body)
+        while content := file.read(PART_BYTES):
+            digest.update(content)
     return digest.hexdigest()

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.store.snapshots.chain import BASE, PART_BYTES
-from audience_sync.store.tables import segment_parts, segments
+from audience_sync.store.tables import snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace, quote_literal
 
 #: The end of a Parquet file: four bytes for the length of its footer, and four for the format.
@@ -57,9 +57,9 @@ def base_rows(
 
 
 def _read_bases(connection: Connection, chain_ids: Iterable[int]) -> Sequence[Any]:
-    columns = (segments.c.id, segments.c.chain_id, segments.c.bytes)
-    mine = segments.c.chain_id.in_(list(chain_ids)) & (segments.c.kind == BASE)
-    return connection.execute(select(*columns).where(mine).order_by(segments.c.id)).all()
+    columns = (snapshot_files.c.id, snapshot_files.c.chain_id, snapshot_files.c.bytes)
+    mine = snapshot_files.c.chain_id.in_(list(chain_ids)) & (snapshot_files.c.kind == BASE)
+    return connection.execute(select(*columns).where(mine).order_by(snapshot_files.c.id)).all()
 
 
 class _SparseFile:
@@ -90,8 +90,8 @@ class _SparseFile:
 
     def _fetch(self, number: int) -> None:
         self._fetched.add(number)
-        mine = (segment_parts.c.segment_id == self.segment) & (segment_parts.c.number == number)
-        body = self._connection.execute(select(segment_parts.c.body).where(mine)).scalar() or b""
+        mine = (snapshot_file_chunks.c.file_id == self.segment) & (snapshot_file_chunks.c.number == number)
+        body = self._connection.execute(select(snapshot_file_chunks.c.content).where(mine)).scalar() or b""
         with self.path.open("r+b") as file:
             file.seek(number * PART_BYTES)
             file.write(body)

@@ -3,84 +3,80 @@
 The views are the public interface (``docs/database.md``); the tables may change with a migration.
 """
 
-from audience_sync.store.tables.alerts import alerts, missed_alerts
+from audience_sync.store.tables.alerts import alert_log, missed_notifications
 from audience_sync.store.tables.base import metadata
 from audience_sync.store.tables.deliveries import (
     delivered_ranges,
     delivery_cursors,
-    destinations,
-    refusals,
+    delivery_destinations,
+    delivery_requests,
+    open_refusals,
     refused_values,
-    rejected_calls,
-    requests,
     subscription_history,
     subscriptions,
+    unaccepted_calls,
 )
-from audience_sync.store.tables.freezes import freezes
+from audience_sync.store.tables.freezes import audience_freezes
 from audience_sync.store.tables.holds import held_snapshots, hold_samples
 from audience_sync.store.tables.runs import (
     installation,
     lease,
     pruned_history,
-    rejections,
     run_audiences,
     run_destinations,
+    run_invalid_rows,
     runs,
 )
 from audience_sync.store.tables.schedule_slots import schedule_slots
 from audience_sync.store.tables.snapshots import (
     absences,
-    chains,
     changes,
-    held_out,
+    held_out_users,
     members,
     properties,
-    segment_parts,
-    segments,
+    snapshot_chains,
+    snapshot_file_chunks,
+    snapshot_files,
 )
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
-
-#: The views, which are the public interface.
-VIEWS = (
-    *("absent_members", "alerts", "audience_members", "audience_syncs", "deliveries", "freezes", "held_out_members"),
-    *("holds", "membership_changes", "refusals", "refused_calls", "rejected_rows", "scheduled_runs", "sync_runs"),
-)
+from audience_sync.store.tables.views import VIEWS, view_prefix
 
 __all__ = [
     "VIEWS",
     "absences",
-    "alerts",
-    "chains",
+    "alert_log",
+    "audience_freezes",
     "changes",
     "delivered_ranges",
     "delivery_cursors",
-    "destinations",
+    "delivery_destinations",
+    "delivery_requests",
     "erasures",
-    "freezes",
-    "held_out",
+    "held_out_users",
     "held_snapshots",
     "hold_samples",
     "installation",
     "lease",
     "members",
     "metadata",
-    "missed_alerts",
+    "missed_notifications",
+    "open_refusals",
     "past_suppressions",
     "properties",
     "pruned_history",
-    "refusals",
     "refused_values",
-    "rejected_calls",
-    "rejections",
-    "requests",
     "run_audiences",
     "run_destinations",
+    "run_invalid_rows",
     "runs",
     "schedule_slots",
-    "segment_parts",
-    "segments",
+    "snapshot_chains",
+    "snapshot_file_chunks",
+    "snapshot_files",
     "subscription_history",
     "subscriptions",
     "suppressions",
+    "unaccepted_calls",
+    "view_prefix",
     "withheld_values",
 ]

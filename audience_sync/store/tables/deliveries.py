@@ -7,70 +7,70 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 from audience_sync.store.tables.base import metadata
 from audience_sync.store.tables.types import UserIdText, UtcDateTime
 
-destinations = Table(
-    "destinations",
+delivery_destinations = Table(
+    "delivery_destinations",
     metadata,
     Column("id", Integer, primary_key=True, comment="The destination"),
     Column("name", Text, nullable=False, unique=True, comment="Its name in the config"),
-    Column("type", Text, nullable=False, comment="The protocol it speaks"),
-    Column("created_at", UtcDateTime, nullable=False, comment="When it was first told anything (UTC)"),
-    comment="Where identify calls go",
+    Column("type", Text, nullable=False, comment="Its type in the config: the service's protocol"),
+    Column("created_at", UtcDateTime, nullable=False, comment="When a run first delivered to it (UTC)"),
+    comment="Destinations of identify calls",
 )
 
 subscriptions = Table(
     "subscriptions",
     metadata,
-    Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="The destination"),
+    Column("destination_id", ForeignKey("delivery_destinations.id"), primary_key=True, comment="The destination"),
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
-    Column("since_run", Integer, nullable=False, comment="The run since which the destination is told of it"),
-    Column("tell_everyone", Boolean, nullable=False, comment="false = a baseline: only later changes"),
-    Column("ended_run", Integer, comment="The run at which the destination was no longer to be told"),
-    Column("told_before", Integer, comment="The run it had been told up to when it last ended"),
-    comment="Which destination is told of which property",
+    Column("since_run", Integer, nullable=False, comment="The run since which the destination receives it"),
+    Column("backfill", Boolean, nullable=False, comment="Whether current members are sent too; false = only changes"),
+    Column("ended_run", Integer, comment="The run since which the destination no longer receives it"),
+    Column("previously_delivered_run", Integer, comment="Everything up to this run was sent when it last ended"),
+    comment="The properties that each destination receives",
 )
 
 subscription_history = Table(
-    "subscription_terms",
+    "subscription_history",
     metadata,
-    Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="The destination"),
+    Column("destination_id", ForeignKey("delivery_destinations.id"), primary_key=True, comment="The destination"),
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
-    Column("from_run", Integer, primary_key=True, comment="From this run on, until the next row of the same two"),
+    Column("from_run", Integer, primary_key=True, comment="From this run on, until the next row of both"),
     Column("since_run", Integer, nullable=False, comment="As in subscriptions"),
-    Column("tell_everyone", Boolean, nullable=False, comment="As in subscriptions"),
+    Column("backfill", Boolean, nullable=False, comment="As in subscriptions"),
     Column("ended_run", Integer, comment="As in subscriptions"),
-    Column("told_before", Integer, comment="As in subscriptions"),
-    Column("seeding", Boolean, nullable=False, comment="Whether it was being seeded by hand"),
-    comment="What subscriptions said at every run (append-only)",
+    Column("previously_delivered_run", Integer, comment="As in subscriptions"),
+    Column("seeding", Boolean, nullable=False, comment="Whether a person was seeding it"),
+    comment="The subscriptions at every run (append-only)",
 )
 
 delivery_cursors = Table(
-    "feeds",
+    "delivery_cursors",
     metadata,
-    Column("id", Integer, primary_key=True, comment="The feed"),
+    Column("id", Integer, primary_key=True, comment="The cursor"),
     Column(
-        "destination_id", ForeignKey("destinations.id"), nullable=False, index=True, comment="The destination it tells"
+        "destination_id", ForeignKey("delivery_destinations.id"), nullable=False, index=True, comment="Its destination"
     ),
-    Column("seeding_id", ForeignKey("properties.id"), comment="The audience being seeded; NULL = all others"),
-    Column("position", Integer, nullable=False, comment="Everything up to this run has been told"),
+    Column("seeded_property_id", ForeignKey("properties.id"), comment="The audience it seeds; NULL = all others"),
+    Column("position", Integer, nullable=False, comment="Everything up to this run has been sent"),
     Column("attempted_run", Integer, comment="Since this run calls may have been sent without an answer"),
-    comment="How far a destination has been told",
+    comment="The position of each delivery",
 )
 
 delivered_ranges = Table(
-    "told_ranges",
+    "delivered_ranges",
     metadata,
-    Column("feed_id", ForeignKey("feeds.id", ondelete="CASCADE"), primary_key=True, comment="The feed"),
+    Column("cursor_id", ForeignKey("delivery_cursors.id", ondelete="CASCADE"), primary_key=True, comment="The cursor"),
     Column("after_user", UserIdText, primary_key=True, comment="Users greater than this one ..."),
     Column("through_user", UserIdText, nullable=False, comment="... up to this one ..."),
-    Column("run_id", Integer, nullable=False, comment="... have been told everything up to this run"),
-    comment="How far an unfinished delivery has got, in user order",
+    Column("run_id", Integer, nullable=False, comment="... have been sent everything up to this run"),
+    comment="The users that an unfinished delivery has reached, in user order",
 )
 
-requests = Table(
-    "requests",
+delivery_requests = Table(
+    "delivery_requests",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, comment="The request"),
-    Column("destination_id", ForeignKey("destinations.id"), nullable=False, comment="Where it went"),
+    Column("destination_id", ForeignKey("delivery_destinations.id"), nullable=False, comment="Its destination"),
     Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that sent it"),
     Column("after_user", UserIdText, nullable=False, comment="The calls of the users greater than this one"),
     Column("through_user", UserIdText, nullable=False, comment="... up to this one"),
@@ -78,57 +78,69 @@ requests = Table(
     Column("refused", Integer, nullable=False, comment="How many of them were refused"),
     Column("attempts", Integer, nullable=False, comment="How often it was sent, parts included"),
     Column("http_status", Integer, comment="The last status, where there is one"),
-    Column("answer", Text, comment="What the answer meant, without user properties"),
+    Column("answer", Text, comment="What the answer means, without user properties"),
     Column("answered_at", UtcDateTime, nullable=False, comment="When the answer came (UTC)"),
-    Column("seeding_id", Integer, comment="The audience that was seeded with it; NULL = all others"),
-    Column("position", Integer, comment="Everyone had been told everything up to this run before it"),
+    Column("seeded_property_id", Integer, comment="The audience that it seeded; NULL = all others"),
+    Column("position", Integer, comment="All users had been sent everything up to this run before it"),
     Column("attempted_run", Integer, comment="Since this run calls may have been sent without an answer"),
-    Column("retried", Boolean, comment="Whether calls that had been refused were in it, unchanged ones too"),
-    Index("ix_requests_run_id", "run_id", "destination_id", "seeding_id", "through_user"),
-    comment="One row a request that was answered for good",
+    Column("retried", Boolean, comment="Whether it contained calls that had been refused, unchanged ones too"),
+    Index("ix_delivery_requests_run_id", "run_id", "destination_id", "seeded_property_id", "through_user"),
+    comment="Requests with a final answer",
 )
 
-rejected_calls = Table(
-    "untaken_calls",
+unaccepted_calls = Table(
+    "unaccepted_calls",
     metadata,
-    Column("request_id", ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True, comment="The request"),
+    Column(
+        "request_id", ForeignKey("delivery_requests.id", ondelete="CASCADE"), primary_key=True, comment="The request"
+    ),
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
-    Column("reason", Text, comment="Why it was refused; NULL = not sent, the user had just been suppressed"),
+    Column("reason", Text, comment="Why it was refused; NULL = not sent, because the user had just been suppressed"),
     Column("http_status", Integer, comment="The status, where there was one"),
     Column(
         "accepted_run",
         Integer,
-        comment="The run whose call the destination accepted in its place; 0 = of an earlier version, not known",
+        comment="The run whose call the destination accepted instead; 0 = the run was not recorded",
     ),
-    Column("refused_properties", Text, comment="Their ids (JSON), where the rest was sent; NULL = the whole call"),
-    Index("ix_untaken_calls_user_id", "user_id"),
-    comment="Calls of a request that the destination did not take (append-only)",
+    Column("refused_properties", Text, comment="Ids of the refused properties (JSON); NULL = the whole call"),
+    Index("ix_unaccepted_calls_user_id", "user_id"),
+    comment="Calls of requests that were not accepted: refused, or not sent (append-only)",
     sqlite_with_rowid=False,
 )
 
 #: Only open refusals. The public view `refusals` has past ones too.
-refusals = Table(
+open_refusals = Table(
     "open_refusals",
     metadata,
-    Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="Who refuses it"),
+    Column(
+        "destination_id",
+        ForeignKey("delivery_destinations.id"),
+        primary_key=True,
+        comment="The destination that refuses it",
+    ),
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that was refused last"),
     Column("reason", Text, nullable=False, comment="Why, without secrets and user properties"),
     Column("http_status", Integer, comment="The status, where there was one"),
     Column("attempts", Integer, nullable=False, comment="How often it was tried"),
     Column("refused_at", UtcDateTime, nullable=False, comment="When it was refused last (UTC)"),
-    comment="Calls a destination refuses, until it takes them",
+    comment="Calls that a destination refuses, until it accepts one for the user",
     sqlite_with_rowid=False,
 )
 
 refused_values = Table(
     "refused_values",
     metadata,
-    Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="Who refused it"),
+    Column(
+        "destination_id",
+        ForeignKey("delivery_destinations.id"),
+        primary_key=True,
+        comment="The destination that refused it",
+    ),
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
-    Column("value", Text, comment="JSON; NULL = gone"),
+    Column("value", Text, comment="The value as JSON; NULL = removed"),
     Column("run_id", Integer, nullable=False, comment="The run that made the change"),
-    comment="What a refused call carried, owed with the newest values",
+    comment="Values of refused calls, pending until they are sent with the newest values",
     sqlite_with_rowid=False,
 )

@@ -14,26 +14,33 @@ held_snapshots = Table(
     Column("kind", Text, nullable=False, comment="audience, computed_trait, or suppressed: the config's lists"),
     Column("key", Text, nullable=False, comment="The audience or computed trait"),
     Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that held it first"),
-    Column("last_run_id", ForeignKey("runs.id"), nullable=False, comment="The last run that met the same snapshot"),
+    Column("last_run_id", ForeignKey("runs.id"), nullable=False, comment="The last run that got the same snapshot"),
     Column("status", Text, nullable=False, comment="held, approved, rejected or superseded"),
     Column("reason", Text, nullable=False, comment="Why it was held"),
-    Column("together", Boolean, nullable=False, comment="Whether it was held for what several would change together"),
-    Column("members_before", Integer, nullable=False, comment="Members there were, or users with a value"),
+    Column(
+        "together",
+        Boolean,
+        nullable=False,
+        comment="Whether it was held because several snapshots together change too much",
+    ),
+    Column("members_before", Integer, nullable=False, comment="Members before, or users with a value"),
     Column("entered", Integer, nullable=False, comment="Users who would enter"),
     Column("left", Integer, nullable=False, comment="Users who would leave, or lose their value"),
     Column("held_at", UtcDateTime, nullable=False, comment="When it was held first (UTC)"),
     Column("decided_at", UtcDateTime, comment="When it was approved, rejected or superseded (UTC)"),
-    Column("ended_run_id", ForeignKey("runs.id"), comment="The run that let it through, or met another snapshot"),
-    Column("undone_run_id", Integer, comment="The run that was undone, and whose changes it would repeat"),
-    comment="Snapshots that would change too much",
+    Column(
+        "ended_run_id", ForeignKey("runs.id"), comment="The run that used it after approval, or got another snapshot"
+    ),
+    Column("undone_run_id", Integer, comment="The undone run whose changes it would repeat"),
+    comment="Snapshots that a guard held",
 )
 
 hold_samples = Table(
     "hold_samples",
     metadata,
     Column("hold_id", ForeignKey("held_snapshots.id", ondelete="CASCADE"), primary_key=True, comment="The hold"),
-    Column("user_id", UserIdText, primary_key=True, comment="A user whom it would change"),
+    Column("user_id", UserIdText, primary_key=True, comment="A user that it would change"),
     Column("entered", Boolean, nullable=False, comment="true = would enter; false = would leave, or lose the value"),
-    comment="Some of the users whom a held snapshot would change",
+    comment="Some of the users that a held snapshot would change",
     sqlite_with_rowid=False,
 )

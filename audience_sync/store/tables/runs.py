@@ -13,7 +13,7 @@ installation = Table(
     Column("id", Integer, primary_key=True, comment="Always 1"),
     Column("uuid", Text, nullable=False, comment="Makes message ids unique to this installation"),
     Column("created_at", UtcDateTime, nullable=False, comment="When the store was created"),
-    Column("members_table", Boolean, nullable=False, comment="Whether the table members is kept"),
+    Column("members_table", Boolean, nullable=False, comment="Whether the table `members` is filled"),
     comment="This installation (one row)",
 )
 
@@ -32,8 +32,12 @@ runs = Table(
     Column("trait_users", Integer, comment="Users that have computed traits"),
     Column("trait_users_changed", Integer, comment="Users whose computed traits changed"),
     Column("error", Text, comment="Why it failed"),
-    Column("nonce", Text, comment="Random, part of the message ids of its changes; NULL = of a version without"),
-    Column("clock_doubted", Boolean, comment="Whether its clock was far from the newest run; no age is measured by it"),
+    Column("nonce", Text, comment="Random part of the message ids of its changes; NULL = none, from an early version"),
+    Column(
+        "clock_doubted",
+        Boolean,
+        comment="Whether its clock differed too much from the newest run's: no age is measured by it",
+    ),
     Column("counted_at", UtcDateTime, comment="The time that ages are measured by (UTC); NULL = started_at"),
     comment="One row a sync run",
 )
@@ -54,36 +58,36 @@ run_audiences = Table(
     Column("error", Text, comment="Why it failed, is held, waits or is frozen"),
     Column("absent", Integer, comment="Members who are missing from the snapshot and stay for now (min_stay)"),
     Column("returned", Integer, comment="Members who had been missing and came back in time"),
-    Column("held_out", Integer, comment="Users of its source who are never told true (holdout)"),
+    Column("held_out", Integer, comment="Users of its source who are never sent true (holdout)"),
     Index("ix_run_audiences_audience_key", "audience_key", "run_id"),
-    comment="What a run found of an audience",
+    comment="The result of each audience of a run",
 )
 
 run_destinations = Table(
     "run_destinations",
     metadata,
     Column("run_id", ForeignKey("runs.id"), primary_key=True, comment="The run"),
-    Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="The destination"),
-    Column("calls", Integer, nullable=False, comment="Identify calls owed when the run delivered"),
-    Column("delivered", Integer, nullable=False, comment="Calls it took"),
-    Column("refused", Integer, nullable=False, comment="Calls it refused"),
-    Column("pending", Integer, nullable=False, comment="Still owed at the end"),
+    Column("destination_id", ForeignKey("delivery_destinations.id"), primary_key=True, comment="The destination"),
+    Column("calls", Integer, nullable=False, comment="Identify calls to deliver"),
+    Column("delivered", Integer, nullable=False, comment="Calls that the destination accepted"),
+    Column("refused", Integer, nullable=False, comment="Calls that the destination refused"),
+    Column("pending", Integer, nullable=False, comment="Calls without an answer when the run ended"),
     Column("retries", Integer, nullable=False, comment="Requests that were sent again"),
     Column("requests", Integer, nullable=False, comment="Requests sent"),
     Column("seconds", Float, nullable=False, comment="How long it took"),
     Column("error", Text, comment="Why it stopped"),
-    comment="What a run delivered to a destination",
+    comment="The result of each destination of a run",
 )
 
-rejections = Table(
-    "rejections",
+run_invalid_rows = Table(
+    "run_invalid_rows",
     metadata,
-    Column("run_id", ForeignKey("runs.id"), primary_key=True, comment="The run that met the row"),
+    Column("run_id", ForeignKey("runs.id"), primary_key=True, comment="The run that read the row"),
     Column("number", Integer, primary_key=True, comment="Counted from 1 in the run"),
     Column("audience_key", Text, comment="The audience; NULL = computed traits"),
-    Column("file", Text, nullable=False, comment="The file, or what else it was read from"),
-    Column("row", BigInteger, nullable=False, comment="Counted from 1, the first row of data"),
-    Column("user_id", Text, comment="As written"),
+    Column("file", Text, nullable=False, comment="The file, or the query"),
+    Column("row", BigInteger, nullable=False, comment="The number of the row, from 1 for the first row of data"),
+    Column("user_id", Text, comment="The user id as written"),
     Column("reason", Text, nullable=False, comment="Why it has no usable user id"),
     comment="Rows without a usable user id",
 )
@@ -91,23 +95,25 @@ rejections = Table(
 pruned_history = Table(
     "pruned_history",
     metadata,
-    Column("history", Text, primary_key=True, comment="changes, requests, rejected_rows or runs"),
-    Column("through_run", Integer, nullable=False, comment="Of this run and those before, not all is kept any more"),
-    Column("next_run", Integer, nullable=False, comment="Deleting goes on with this run ..."),
+    Column("history", Text, primary_key=True, comment="changes, requests, invalid_rows or runs"),
+    Column(
+        "through_run", Integer, nullable=False, comment="Rows of this run and of earlier runs may have been deleted"
+    ),
+    Column("next_run", Integer, nullable=False, comment="The deletion continues with this run ..."),
     Column("after_user", UserIdText, nullable=False, comment="... and the users greater than this one"),
-    comment="How much of the history is no longer kept (retention)",
+    comment="The parts of the history that retention has deleted",
 )
 
 lease = Table(
     "lease",
     metadata,
     Column("id", Integer, primary_key=True, comment="Always 1"),
-    Column("token", Integer, nullable=False, comment="Rises with every holder; checked at every commit"),
-    Column("holder", Text, nullable=False, comment="The process at work; empty = nobody"),
-    Column("acquired_at", Float, nullable=False, comment="Seconds since 1970, the database's clock"),
-    Column("expires_at", Float, nullable=False, comment="Seconds since 1970, the database's clock"),
+    Column("token", Integer, nullable=False, comment="Rises with every owner; checked at every commit"),
+    Column("holder", Text, nullable=False, comment="The process that owns the lease; empty = none"),
     Column(
-        "time_to_live", Float, comment="Seconds that its holder asks for at a time; further ahead it is not believed"
+        "acquired_at", Float, nullable=False, comment="When it was acquired: seconds since 1970, the database's clock"
     ),
-    comment="Who may write (one row)",
+    Column("expires_at", Float, nullable=False, comment="When it expires: seconds since 1970, the database's clock"),
+    Column("time_to_live", Float, comment="Seconds of each renewal; an expiry further ahead is ignored"),
+    comment="The run lock: the process that may write (one row)",
 )

@@ -10,13 +10,13 @@ from audience_sync.store.tables.types import UtcDateTime
 schedule_slots = Table(
     "schedule_slots",
     metadata,
-    Column("schedule", Text, primary_key=True, comment="The schedule, as the config says it"),
-    Column("due_at", UtcDateTime, primary_key=True, comment="When it came round (UTC)"),
-    Column("run_id", ForeignKey("runs.id"), index=True, comment="The run for it; NULL = the schedule is known since"),
+    Column("schedule", Text, primary_key=True, comment="The schedule in the config"),
+    Column("due_at", UtcDateTime, primary_key=True, comment="The scheduled time (UTC)"),
     Column(
-        "missed", Integer, nullable=False, comment="How many times before it were missed, which the run makes up for"
+        "run_id", ForeignKey("runs.id"), index=True, comment="The run for it; NULL = the schedule was first seen then"
     ),
-    Column("missed_since", UtcDateTime, comment="The first of them (UTC)"),
-    Column("ended_at", UtcDateTime, comment="When the run for it ended (UTC); NULL = it did not, another is due"),
-    comment="The times of schedules, and the runs for them",
+    Column("missed", Integer, nullable=False, comment="Earlier times without a run, which this run makes up for"),
+    Column("missed_since", UtcDateTime, comment="The first of those times (UTC)"),
+    Column("ended_at", UtcDateTime, comment="When its run ended (UTC); NULL = it did not end, and another is due"),
+    comment="Scheduled times, and the runs for them",
 )

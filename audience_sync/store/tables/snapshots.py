@@ -7,14 +7,14 @@ from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, La
 from audience_sync.store.tables.base import metadata
 from audience_sync.store.tables.types import UserIdText, UtcDateTime
 
-chains = Table(
-    "chains",
+snapshot_chains = Table(
+    "snapshot_chains",
     metadata,
     Column("id", Integer, primary_key=True, comment="The chain"),
     Column("kind", Text, nullable=False, comment="audience or computed_trait"),
-    Column("users", Integer, nullable=False, comment="Users in it now"),
-    Column("changed_run_id", Integer, comment="The last run that changed who is in it, or who is held out of it"),
-    comment="A stored snapshot: one audience's members, or the values of the traits created together",
+    Column("user_count", Integer, nullable=False, comment="Users in it now"),
+    Column("changed_run_id", Integer, comment="The last run that changed its users, or those held out of it"),
+    comment="Stored snapshots: the members of an audience, or the values of traits created together",
 )
 
 properties = Table(
@@ -22,46 +22,50 @@ properties = Table(
     metadata,
     Column("id", Integer, primary_key=True, comment="The property"),
     Column("kind", Text, nullable=False, comment="audience or computed_trait"),
-    Column("key", Text, nullable=False, unique=True, comment="The user property's name, for ever"),
-    Column("name", Text, nullable=False, comment="The name in the config, now"),
+    Column("key", Text, nullable=False, unique=True, comment="The name of the user property; it never changes"),
+    Column("name", Text, nullable=False, comment="The current name in the config"),
     Column("origin", Text, comment="The names_from entry an audience comes from"),
-    Column("definition", Text, comment="A hash of where it is loaded from; recognises a renamed audience"),
-    Column("chain_id", ForeignKey("chains.id"), nullable=False, comment="Where its members or values are"),
+    Column("definition", Text, comment="A hash of its source; recognises a renamed audience"),
+    Column(
+        "chain_id", ForeignKey("snapshot_chains.id"), nullable=False, comment="The snapshot with its members or values"
+    ),
     Column("created_run_id", ForeignKey("runs.id"), nullable=False, comment="The run that created it"),
     Column("retired_at", UtcDateTime, comment="When the key was closed for good (UTC)"),
-    Column("mark", Text, comment="What its source looked like when it was last taken; the same = not read again"),
-    Column("invalid", Integer, comment="Rows without a usable user id in it then"),
-    Column("loaded_from", Text, comment="Where its snapshots are: the file, and the source"),
-    Column("loaded_from_run", Integer, comment="Since this run they are there"),
-    Column("min_stay", Text, comment="How long a missing member stays, as the config says; NULL = not at all"),
-    Column("source_columns", Text, comment="Its columns and their types then, where they are to stay the same (JSON)"),
-    Column("holdout", Float, comment="The share of its users (0 to 1) who are held out; NULL = nobody"),
+    Column("fingerprint", Text, comment="Fingerprint of the source when last used; the same = not read again"),
+    Column("invalid", Integer, comment="Rows without a usable user id in that snapshot"),
+    Column("loaded_from", Text, comment="The file and source of its snapshots"),
+    Column("loaded_from_run", Integer, comment="The first run that loaded from there"),
+    Column("min_stay", Text, comment="How long a missing member stays, as in the config; NULL = not at all"),
     Column(
-        "holdout_salt", Text, comment="Decides, with the user id, who is: the key it had when it was first held out"
+        "source_columns", Text, comment="Its columns and types (JSON), if the config requires that they stay the same"
     ),
-    comment="A user property: an audience or a computed trait",
+    Column("holdout", Float, comment="The share of its users (0 to 1) who are held out; NULL = none"),
+    Column("holdout_salt", Text, comment="With the user id it selects them: the key at the first holdout"),
+    comment="User properties: audiences and computed traits",
 )
 
-segments = Table(
-    "segments",
+snapshot_files = Table(
+    "snapshot_files",
     metadata,
-    Column("id", Integer, primary_key=True, comment="The segment"),
-    Column("chain_id", ForeignKey("chains.id"), nullable=False, index=True, comment="The chain it belongs to"),
+    Column("id", Integer, primary_key=True, comment="The file"),
+    Column(
+        "chain_id", ForeignKey("snapshot_chains.id"), nullable=False, index=True, comment="The chain that contains it"
+    ),
     Column("kind", Text, nullable=False, comment="base or delta"),
     Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that wrote it"),
-    Column("row_count", Integer, nullable=False, comment="Its rows"),
-    Column("bytes", BigInteger, nullable=False, comment="Size of its file"),
-    Column("checksum", Text, nullable=False, comment="blake2b of the file, checked at every read"),
-    comment="Stored snapshots: a base and the deltas since, each a Parquet file sorted by user id",
+    Column("row_count", Integer, nullable=False, comment="Number of rows"),
+    Column("bytes", BigInteger, nullable=False, comment="Size"),
+    Column("checksum", Text, nullable=False, comment="blake2b of the bytes, checked at every read"),
+    comment="The files of a chain, a base and later deltas: Parquet, sorted by user id",
 )
 
-segment_parts = Table(
-    "segment_parts",
+snapshot_file_chunks = Table(
+    "snapshot_file_chunks",
     metadata,
-    Column("segment_id", ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True, comment="The segment"),
+    Column("file_id", ForeignKey("snapshot_files.id", ondelete="CASCADE"), primary_key=True, comment="The file"),
     Column("number", Integer, primary_key=True, comment="Counted from 0"),
-    Column("body", LargeBinary, nullable=False, comment="Some of the file's bytes"),
-    comment="The files of the segments, in pieces that fit into memory",
+    Column("content", LargeBinary, nullable=False, comment="Bytes of the file"),
+    comment="The bytes of snapshot files, in chunks that fit into memory",
 )
 
 changes = Table(
@@ -70,10 +74,10 @@ changes = Table(
     Column("run_id", ForeignKey("runs.id"), primary_key=True, comment="The run that found the change"),
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
-    Column("value", Text, comment="The new value as JSON; NULL = gone"),
-    Column("before", Text, comment="The value before as JSON, null = none; NULL = not known"),
+    Column("value", Text, comment="The new value as JSON; NULL = removed"),
+    Column("previous_value", Text, comment="The previous value as JSON, null = no value; NULL = not recorded"),
     Index("ix_changes_user_id", "user_id"),
-    comment="What each run changed, after a property's first creation (append-only)",
+    comment="Changes by each run, after the creation of a property (append-only)",
     sqlite_with_rowid=False,
 )
 
@@ -83,7 +87,7 @@ members = Table(
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience"),
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("run_id", Integer, nullable=False, comment="The run since which the user is a member"),
-    comment="The members now, derived from the segments",
+    comment="The current members, derived from the snapshots",
     sqlite_with_rowid=False,
 )
 
@@ -91,18 +95,18 @@ absences = Table(
     "absences",
     metadata,
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience"),
-    Column("user_id", UserIdText, primary_key=True, comment="A member whom its source doesn't have any more"),
-    Column("run_id", Integer, nullable=False, comment="The run that missed them first"),
-    comment="Members who stay for now although they are missing (min_stay)",
+    Column("user_id", UserIdText, primary_key=True, comment="A member that its source no longer contains"),
+    Column("run_id", Integer, nullable=False, comment="The first run that missed the member"),
+    comment="Missing members who stay for now (min_stay)",
     sqlite_with_rowid=False,
 )
 
-held_out = Table(
-    "held_out",
+held_out_users = Table(
+    "held_out_users",
     metadata,
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience"),
-    Column("user_id", UserIdText, primary_key=True, comment="A user of its source who is never told true"),
+    Column("user_id", UserIdText, primary_key=True, comment="A user of its source who is never sent true"),
     Column("run_id", Integer, nullable=False, comment="The run since which the user is held out"),
-    comment="Users who would be members, but for the holdout",
+    comment="Users who would be members without the holdout",
     sqlite_with_rowid=False,
 )

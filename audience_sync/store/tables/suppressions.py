@@ -23,7 +23,7 @@ past_suppressions = Table(
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("origin", Text, primary_key=True, comment="As in suppressions"),
     Column("since", UtcDateTime, primary_key=True, comment="When the user came onto the list (UTC)"),
-    Column("until", UtcDateTime, nullable=False, comment="When the user was taken off it (UTC)"),
+    Column("until", UtcDateTime, nullable=False, comment="When the user was removed from it (UTC)"),
     comment="Users who were suppressed and no longer are (append-only)",
     sqlite_with_rowid=False,
 )
@@ -33,17 +33,17 @@ erasures = Table(
     metadata,
     Column("user_hash", Text, primary_key=True, comment="SHA-256 of installation.uuid and the user id"),
     Column("erased_at", UtcDateTime, nullable=False, comment="When the user was erased (UTC)"),
-    comment="Erased users: of them only this is kept, so that they don't come back",
+    comment="Hashes of erased users, so that they are never stored again",
 )
 
 withheld_values = Table(
     "withheld_values",
     metadata,
-    Column("destination_id", ForeignKey("destinations.id"), primary_key=True, comment="Who was not told"),
+    Column("destination_id", ForeignKey("delivery_destinations.id"), primary_key=True, comment="The destination"),
     Column("user_id", UserIdText, primary_key=True, comment="The suppressed user"),
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
-    Column("value", Text, comment="JSON; NULL = gone"),
+    Column("value", Text, comment="The value as JSON; NULL = removed"),
     Column("run_id", Integer, nullable=False, comment="The run that made the change"),
-    comment="What suppressed users would have been sent, owed when they no longer are",
+    comment="Values that suppressed users would have been sent, pending until they no longer are",
     sqlite_with_rowid=False,
 )

@@ -28,14 +28,14 @@ from audience_sync.store.snapshots.chain import Chain, current_rows_query, downl
 from audience_sync.store.tables import (
     absences,
     changes,
-    held_out,
+    held_out_users,
     installation,
     members,
+    open_refusals,
     properties,
-    refusals,
     refused_values,
-    rejections,
     run_audiences,
+    run_invalid_rows,
     runs,
     withheld_values,
 )
@@ -72,7 +72,7 @@ def commit(
     _log_changes(connection, workspace, changes, ids, run)
     _update_members_table(connection, workspace, settings, changes, ids, run)
     _update_users(connection, workspace, absences, changes.absences, ids, run)
-    _update_users(connection, workspace, held_out, changes.held_out, ids, run)
+    _update_users(connection, workspace, held_out_users, changes.held_out, ids, run)
     mark_holdout_changed(connection, changes.held_out, run)
     _write_run_details(connection, changes, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
@@ -85,7 +85,7 @@ def commit(
 
 def _forget_unsent(connection: Connection, workspace: Workspace, users: str, ids: Sequence[int | None]) -> None:
     """Delete refused and withheld calls of merged users (a query) at the destinations with these ids."""
-    for table in (refusals, refused_values, withheld_values):
+    for table in (open_refusals, refused_values, withheld_values):
         for batch in workspace.stream(users):
             rows = [(destination, user) for (user,) in batch for destination in ids]
             delete_rows(connection, table, ("destination_id", "user_id"), [rows])
@@ -127,7 +127,7 @@ def _log_changes(
     log = " union all ".join(f"select user_id, key, value, before from {table}" for table in findings.logs)
     batches = workspace.stream(f"from ({log}) order by user_id, key")
     rows = ([(run, user, ids[key], value, before) for user, key, value, before in batch] for batch in batches)
-    insert_rows(connection, changes, ("run_id", "user_id", "property_id", "value", "before"), rows)
+    insert_rows(connection, changes, ("run_id", "user_id", "property_id", "value", "previous_value"), rows)
 
 
 def _update_members_table(
@@ -221,7 +221,7 @@ def _write_run_details(connection: Connection, changes: ChangeSet, run: RunId) -
     ]
     if found:
         connection.execute(insert(run_audiences), found)
-    rejected = [
+    rows = [
         {
             "run_id": run,
             "number": number,
@@ -231,9 +231,9 @@ def _write_run_details(connection: Connection, changes: ChangeSet, run: RunId) -
             "user_id": each.user_id and storable(each.user_id),
             "reason": each.reason,
         }
-        for number, each in enumerate(changes.rejected, 1)
+        for number, each in enumerate(changes.invalid_rows, 1)
     ]
-    if rejected:
-        connection.execute(insert(rejections), rejected)
+    if rows:
+        connection.execute(insert(run_invalid_rows), rows)
     counts = {"trait_users": changes.traits.users, "trait_users_changed": changes.traits.changed}
     connection.execute(update(runs).where(runs.c.id == run).values(counts))

@@ -17,7 +17,7 @@ from audience_sync.store.connection.lease import Lease
 from audience_sync.store.connection.process_identity import current_process
 from audience_sync.store.runs import schedule_slots
 from audience_sync.store.runs.clock import count_from, read_run_clock
-from audience_sync.store.tables import rejected_calls, requests, run_destinations, runs
+from audience_sync.store.tables import delivery_requests, run_destinations, runs, unaccepted_calls
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.sync.values.request import RunRequest
 from audience_sync.text import iso_time
@@ -113,7 +113,7 @@ def begin_run(
 
 def _mark_dead(connection: Connection, run: int) -> None:
     """Mark a run whose process has died as interrupted. It ended at its last commit or answer."""
-    answered = select(func.max(requests.c.answered_at)).where(requests.c.run_id == run)
+    answered = select(func.max(delivery_requests.c.answered_at)).where(delivery_requests.c.run_id == run)
     row = connection.execute(select(runs.c.started_at, runs.c.committed_at).where(runs.c.id == run)).one()
     signs = [row.started_at, row.committed_at, connection.execute(answered).scalar()]
     ended = max(each for each in signs if each is not None)
@@ -195,15 +195,15 @@ def _count_answers(connection: Connection, run: int) -> None:
         row.destination_id: row
         for row in connection.execute(
             select(
-                requests.c.destination_id,
-                func.sum(requests.c.calls).label("calls"),
-                func.sum(requests.c.refused).label("refused"),
-                func.sum(requests.c.attempts).label("attempts"),
+                delivery_requests.c.destination_id,
+                func.sum(delivery_requests.c.calls).label("calls"),
+                func.sum(delivery_requests.c.refused).label("refused"),
+                func.sum(delivery_requests.c.attempts).label("attempts"),
                 func.count().label("answered"),
-                func.max(requests.c.answered_at).label("last_at"),
+                func.max(delivery_requests.c.answered_at).label("last_at"),
             )
-            .where(requests.c.run_id == run)
-            .group_by(requests.c.destination_id)
+            .where(delivery_requests.c.run_id == run)
+            .group_by(delivery_requests.c.destination_id)
         )
     }
     rows = []
@@ -231,10 +231,10 @@ def _count_answers(connection: Connection, run: int) -> None:
 def _withheld(connection: Connection, run: int) -> dict[int, int]:
     """By destination's id, the calls not sent because their users were suppressed during the run."""
     query = (
-        select(requests.c.destination_id, func.count().label("calls"))
-        .join_from(requests, rejected_calls)
-        .where(requests.c.run_id == run, rejected_calls.c.reason.is_(None))
-        .group_by(requests.c.destination_id)
+        select(delivery_requests.c.destination_id, func.count().label("calls"))
+        .join_from(delivery_requests, unaccepted_calls)
+        .where(delivery_requests.c.run_id == run, unaccepted_calls.c.reason.is_(None))
+        .group_by(delivery_requests.c.destination_id)
     )
     return {row.destination_id: row.calls for row in connection.execute(query)}
 

@@ -14,7 +14,7 @@ from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationStat
 from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.destinations.base import Destination
 from audience_sync.model import InitialSync
-from audience_sync.store.tables import changes, destinations, properties
+from audience_sync.store.tables import changes, delivery_destinations, properties
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
 from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.sync.values.stored_state import StoredState
@@ -98,9 +98,9 @@ def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscrip
 
 def read_undelivered(connection: Connection, workspace: Workspace, table: Table) -> str:
     """A workspace table of the refused or withheld values, by destination."""
-    query = select(destinations.c.name, table.c.user_id, properties.c.key, table.c.value, table.c.run_id).select_from(
-        table.join(destinations).join(properties)
-    )
+    query = select(
+        delivery_destinations.c.name, table.c.user_id, properties.c.key, table.c.value, table.c.run_id
+    ).select_from(table.join(delivery_destinations).join(properties))
     return workspace.load({"destination": "varchar", **_COLUMNS}, _batches(connection, query))
 
 

@@ -18,7 +18,7 @@ from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.diff.new_segments import traits_change
 from audience_sync.sync.diff.traits import diff_traits
 from audience_sync.sync.load.resolve_ids import AliasMap
-from audience_sync.sync.load.snapshot import rejected_rows, scanning, snapshot_request
+from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapshot_request
 from audience_sync.sync.values.change_set import NewProperty, SourceState
 from audience_sync.text import form, pluralize
 from audience_sync.workspace import Workspace, quote_identifier
@@ -81,12 +81,12 @@ def _read(detector: ChangeDetector, entry: AliasConfig, listed: str) -> None:
             f"create table {read} as select distinct user_id as previous_id, {quote_identifier(NEW_ID)} as user_id "
             f"from ({rows.select})"
         )
-    rejected, nameless = workspace.one(
+    invalid, nameless = workspace.one(
         "select count(*) filter (where previous_id is null), "
         f"count(*) filter (where previous_id is not null and user_id is null) from {read}"
     )
-    if rejected:
-        detector.changes.rejected += rejected_rows(workspace, rows, None)
+    if invalid:
+        detector.changes.invalid_rows += read_invalid_rows(workspace, rows, None)
     if nameless:
         rows_without = f"{pluralize(nameless, 'row')} without a new id {form(nameless, 'was')} skipped"
         detector.changes.warnings.append(f"aliases of {entry.source}: {rows_without}.")

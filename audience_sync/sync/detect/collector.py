@@ -28,7 +28,7 @@ from audience_sync.sync.guard.messages import frozen
 from audience_sync.sync.load.expectations import check_expectations, columns_text, failure_message
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.load.resolve_ids import AliasMap, ignore_renamed_users, resolve_ids
-from audience_sync.sync.load.snapshot import rejected_rows, scanning, snapshot_request
+from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapshot_request
 from audience_sync.sync.values.change_set import AudienceResult, ChangeSet, SourceState
 from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.workspace import Workspace
@@ -153,7 +153,7 @@ class ChangeDetector:
                 rereadable=rows.rereadable,
             )
         if diff.invalid:
-            self.changes.rejected += rejected_rows(self.workspace, rows, target.key)
+            self.changes.invalid_rows += read_invalid_rows(self.workspace, rows, target.key)
         in_earlier = f"user_id in (select user_id from {claimed})" if claimed else "false"
         self.note_difference(
             target, chain, diff, SourceState(fingerprint, diff.invalid, columns_text(rows)), at_once=in_earlier

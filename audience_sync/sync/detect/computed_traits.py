@@ -17,7 +17,7 @@ from audience_sync.sync.diff.new_segments import traits_change
 from audience_sync.sync.diff.traits import TraitsDiff, deduplicate_users, diff_traits
 from audience_sync.sync.load.expectations import check_expectations, columns_text, failure_message
 from audience_sync.sync.load.resolve_ids import MOVED, resolve_ids
-from audience_sync.sync.load.snapshot import loaded_from, rejected_rows, scanning
+from audience_sync.sync.load.snapshot import loaded_from, read_invalid_rows, scanning
 from audience_sync.sync.values.change_set import NewProperty, SourceState
 from audience_sync.text import form, pluralize
 from audience_sync.workspace import quote_identifier
@@ -90,7 +90,7 @@ def _collect(detector: ChangeDetector, config: ComputedTraitsConfig, keys: Colle
             invalid = workspace.one(f"select count(*) from ({rows.invalid_rows})")[0]
     if invalid:
         _note_invalid(detector, invalid)
-        detector.changes.rejected += rejected_rows(workspace, rows, None)
+        detector.changes.invalid_rows += read_invalid_rows(workspace, rows, None)
     compared = [_compare(detector, snapshot, chain, mine) for chain, mine in _by_chain(detector, columns)]
     held = guard_traits(detector, config, compared, is_empty=not users, is_part=keys is not None)
     taken = SourceState(mark, invalid, columns_text(rows))

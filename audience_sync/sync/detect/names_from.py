@@ -19,7 +19,7 @@ from audience_sync.sync.load.expectations import check_expectations, columns_tex
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, refusal
 from audience_sync.sync.load.resolve_audiences import origin as origin_of
 from audience_sync.sync.load.resolve_ids import resolve_ids
-from audience_sync.sync.load.snapshot import rejected_rows, scanning
+from audience_sync.sync.load.snapshot import read_invalid_rows, scanning
 from audience_sync.sync.values.change_set import AudienceResult, SourceState
 from audience_sync.text import form, pluralize
 from audience_sync.workspace import quote_literal
@@ -123,7 +123,7 @@ def _read_names(detector: ChangeDetector, rows: SnapshotRows, origin: str) -> _A
             f"{origin}: {pluralize(nameless, 'row')} without an audience name {form(nameless, 'was')} skipped."
         )
     if any(invalid for _, _, invalid in counts):
-        detector.changes.rejected += rejected_rows(workspace, rows, None)
+        detector.changes.invalid_rows += read_invalid_rows(workspace, rows, None)
     return _AudienceRows(query, [name for name, _, _ in counts if name is not None])
 
 

@@ -18,7 +18,7 @@ from audience_sync.store.tables import suppressions
 from audience_sync.sync.guard.holds import Difference, HoldPolicy
 from audience_sync.sync.guard.limits import suppression_reason
 from audience_sync.sync.load.resolve_ids import AliasMap
-from audience_sync.sync.load.snapshot import rejected_rows, scanning, snapshot_request
+from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapshot_request
 from audience_sync.sync.values.change_set import ChangeSet
 from audience_sync.workspace import Workspace
 
@@ -71,7 +71,7 @@ def read_suppressed(
             with scanning(rows):
                 workspace.run(f"insert into {listed} select distinct user_id from ({rows.select})")
             if workspace.one(f"select count(*) from {listed} where user_id is null")[0]:
-                changes.rejected += rejected_rows(workspace, rows, None)
+                changes.invalid_rows += read_invalid_rows(workspace, rows, None)
                 workspace.run(f"delete from {listed} where user_id is null")
     except SourceError as failure:
         error = mask_secrets(f"the list of suppressed users can't be read: {failure}", settings.secrets)

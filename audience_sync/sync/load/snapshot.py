@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
 from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig
 from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRows, TraitColumn
-from audience_sync.sync.values.change_set import RejectedRow
+from audience_sync.sync.values.change_set import InvalidRow
 from audience_sync.workspace import Workspace
 
 #: Invalid rows stored of one snapshot in one run; all are counted.
-MOST_REJECTED = 10_000
+MAX_INVALID_ROWS = 10_000
 
 
 def snapshot_request(config: RowsConfig, *, is_accepted: bool = False) -> SnapshotRequest:
@@ -72,11 +72,11 @@ def scanning(rows: SnapshotRows) -> Iterator[None]:
         rows.verify()
 
 
-def rejected_rows(workspace: Workspace, rows: SnapshotRows, key: str | None) -> list[RejectedRow]:
+def read_invalid_rows(workspace: Workspace, rows: SnapshotRows, key: str | None) -> list[InvalidRow]:
     """The first invalid rows; reads the source again."""
     with scanning(rows):
-        found = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) limit {MOST_REJECTED}")
+        found = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) limit {MAX_INVALID_ROWS}")
     return [
-        RejectedRow(audience_key=key, file=file, row=row, user_id=user, reason=reason)
+        InvalidRow(audience_key=key, file=file, row=row, user_id=user, reason=reason)
         for file, row, user, reason in found
     ]

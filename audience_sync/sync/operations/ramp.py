@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from audience_sync.model import AudienceStatus
-from audience_sync.store.tables import destinations, properties, refused_values
+from audience_sync.store.tables import delivery_destinations, properties, refused_values
 from audience_sync.sync.values.report import DestinationReport, Report
 from audience_sync.text import pluralize, share_of
 
@@ -25,10 +25,10 @@ class RampStep:
 def refused_of(connection: Connection, key: str) -> dict[str, int]:
     """By destination, the number of users whose value of the audience it has refused."""
     query = (
-        select(destinations.c.name, func.count().label("users"))
-        .select_from(refused_values.join(destinations).join(properties))
+        select(delivery_destinations.c.name, func.count().label("users"))
+        .select_from(refused_values.join(delivery_destinations).join(properties))
         .where(properties.c.key == key)
-        .group_by(destinations.c.name)
+        .group_by(delivery_destinations.c.name)
     )
     return {row.name: row.users for row in connection.execute(query)}
 

@@ -15,7 +15,7 @@ from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind, PropertyKin
 from audience_sync.store.audiences.absences import read_absent
 from audience_sync.store.audiences.holdouts import read_held_out
 from audience_sync.store.audiences.properties import Property
-from audience_sync.store.tables import destinations, properties, subscriptions
+from audience_sync.store.tables import delivery_destinations, properties, subscriptions
 from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.detect.computed_traits import users_with_traits
 from audience_sync.sync.diff.members import diff_members
@@ -110,6 +110,6 @@ def _manual_steps(detector: ChangeDetector, stored: Property, targets: Sequence[
 def _subscribers(detector: ChangeDetector, key: str) -> Collection[str]:
     """The destinations that have or had a subscription to the key."""
     with detector.store.reading() as connection:
-        joined = subscriptions.join(destinations).join(properties)
-        query = select(destinations.c.name).select_from(joined).where(properties.c.key == key)
+        joined = subscriptions.join(delivery_destinations).join(properties)
+        query = select(delivery_destinations.c.name).select_from(joined).where(properties.c.key == key)
         return set(connection.execute(query).scalars())

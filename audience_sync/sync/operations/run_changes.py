@@ -76,7 +76,7 @@ def _touched(connection: Connection, run: int, known: Sequence[Property]) -> lis
 def _log(connection: Connection, workspace: Workspace, run: int, touched: Sequence[Property]) -> str:
     """A table of all changes of these properties since the run, its own included."""
     mine = changes.c.property_id.in_([each.id for each in touched]) & (changes.c.run_id >= run)
-    query = select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.before, changes.c.run_id)
+    query = select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.previous_value, changes.c.run_id)
     return workspace.load(_COLUMNS, _batches(connection, query.join_from(changes, properties).where(mine)))
 
 

@@ -35,7 +35,7 @@ from audience_sync.workspace import Workspace
 #: Statuses of an audience that a run would write, also where it has no members.
 _NEW = (AudienceStatus.CREATED, AudienceStatus.RETIRED)
 #: Invalid rows that a preview lists; all are counted.
-MOST_REJECTED = 100
+MAX_INVALID_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class RunPreview:
             "traits": traits_json(found.traits),
             "destinations": [each.as_json() for each in self.forecasts],
             "largest_changes": [each.as_json() for each in self.largest],
-            "rejected_rows": [asdict(each) for each in found.rejected[:MOST_REJECTED]],
+            "invalid_rows": [asdict(each) for each in found.invalid_rows[:MAX_INVALID_ROWS]],
             "warnings": list(found.warnings),
             "errors": list(found.errors),
             "held": list(found.held),

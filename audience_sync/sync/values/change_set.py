@@ -12,7 +12,7 @@ from audience_sync.store.snapshots.chain import Chain, SnapshotFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RejectedRow:
+class InvalidRow:
     """An invalid row. ``row`` is counted from 1, the first row of data."""
 
     audience_key: str | None
@@ -183,7 +183,7 @@ class ChangeSet:
     merged_users: MergedUsers | None = None
     moved: list[MovedKey] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)  # keys that this run retires
-    rejected: list[RejectedRow] = field(default_factory=list)
+    invalid_rows: list[InvalidRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # errors that stop all sending
     held: list[str] = field(default_factory=list)  # messages of held suppression lists

@@ -12,7 +12,7 @@ from audience_sync.sync.values.change_set import (
     AudienceResult,
     ChangeSet,
     HeldDifference,
-    RejectedRow,
+    InvalidRow,
     SkippedUser,
     TraitsResult,
 )
@@ -52,12 +52,11 @@ class Report:
     destinations: Sequence[DestinationReport]
     seconds: float
     warnings: Sequence[str] = ()
-    rejected: int = 0
     store_is_new: bool = False
     errors: Sequence[str] = ()
     held: Sequence[str] = ()
     skipped_users: Sequence[SkippedUser] | None = None  # of an undo
-    invalid_rows: Sequence[RejectedRow] = ()
+    invalid_rows: Sequence[InvalidRow] = ()
 
     @property
     def status(self) -> RunStatus:
@@ -193,9 +192,8 @@ def build_report(run: int, changes: ChangeSet, destinations: Sequence[Destinatio
         destinations=destinations,
         seconds=seconds,
         warnings=changes.warnings,
-        rejected=len(changes.rejected),
         errors=changes.errors,
         held=changes.held,
         skipped_users=changes.skipped_users,
-        invalid_rows=changes.rejected,
+        invalid_rows=changes.invalid_rows,
     )

@@ -1,0 +1,14 @@
+"""Name the public views, which are in a schema of their own on PostgreSQL."""
+
+from sqlalchemy import Connection, Engine
+
+VIEW_SCHEMA = "audience_sync"
+VIEWS = (
+    *("absent_members", "alerts", "audience_members", "audience_syncs", "deliveries", "freezes", "held_out_members"),
+    *("holds", "invalid_rows", "membership_changes", "refusals", "refused_calls", "scheduled_runs", "sync_runs"),
+)
+
+
+def view_prefix(database: Connection | Engine) -> str:
+    """The text before a view's name in a query."""
+    return f"{VIEW_SCHEMA}." if database.dialect.name == "postgresql" else ""

@@ -1,0 +1,1089 @@
+"""Create the store: its public views, and the tables behind them.
+
+Revision ID: 0100
+Revises: nothing. Stores from before the first release (schema 0022) are moved into it: see ``store_0022.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from alembic import op
+from alembic.util import load_python_file
+
+from audience_sync.errors import StoreError
+
+revision = "0100"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+#: The schema of the views on PostgreSQL. SQLite has no schemas.
+VIEW_SCHEMA = "audience_sync"
+TIME = sa.DateTime(timezone=True)
+USER_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+class View(NamedTuple):
+    """A public view. ``columns``: the SQL and the comment of each. ``rows``: the tables and conditions after `from`.
+
+    The SQL has names in braces for what differs: ``{now}``, ``{answered_seconds}``, and ``{views}``, the prefix of a
+    view's name.
+    """
+
+    name: str
+    comment: str
+    columns: dict[str, tuple[str, str]]
+    rows: str
+
+
+#: The status of a run `r`: one whose process has lost the lease is interrupted.
+STATUS = """case when r.status = 'running' and exists (select 1 from lease l where l.token > 0 and not (
+            l.holder = r.holder and l.expires_at > {now} and l.expires_at - ({now}) <= coalesce(l.time_to_live, 60) + 1
+        )) then 'interrupted' else r.status end"""
+NOW = {
+    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "extract(epoch from clock_timestamp())",
+}
+ANSWERED_SECONDS = {
+    "sqlite": "round((julianday(a.last_at) - julianday(r.committed_at)) * 86400.0, 3)",
+    "postgresql": "round(cast(extract(epoch from (a.last_at - r.committed_at)) as numeric), 3)::float",
+}
+
+
+def unless_pruned(count: str) -> str:
+    """The count of a run `r`; NULL if its results have been deleted."""
+    pruned = "exists (select 1 from pruned_history p where p.history = 'runs' and p.through_run >= r.id)"
+    return f"case when {pruned} then null else ({count}) end"
+
+
+def of_audiences(count: str, condition: str = "true") -> str:
+    return unless_pruned(f"select {count} from run_audiences a where a.run_id = r.id and {condition}")
+
+
+def of_destinations(column: str) -> str:
+    """The calls of a run `r`; while it is running, according to the answers until now."""
+    live = f"select coalesce(sum(v.{column}), 0) from {{views}}deliveries v where v.run = r.id"
+    ended = f"select coalesce(sum(d.{column}), 0) from run_destinations d where d.run_id = r.id"
+    return unless_pruned(f"case when r.status = 'running' then ({live}) else ({ended}) end")
+
+
+#: Stable for people and their tools: docs/database.md. In the order of their creation: `sync_runs` reads `deliveries`.
+VIEWS = (
+    View(
+        "deliveries",
+        "The result of each run at each destination",
+        {
+            "run": ("d.run_id", "The run"),
+            "destination": ("n.name", "The destination: its name in the config"),
+            "calls": (
+                "cast(d.calls - coalesce(w.calls, 0) as integer)",
+                "Identify calls to deliver, one a user: of this run, and pending from earlier runs",
+            ),
+            "delivered": ("cast(coalesce(a.delivered, d.delivered) as integer)", "Calls that it accepted"),
+            "refused": ("cast(coalesce(a.refused, d.refused) as integer)", "Calls that it refused"),
+            "pending": (
+                "case when a.run_id is null then d.pending "
+                "else cast(d.calls - coalesce(w.calls, 0) - a.delivered - a.refused as integer) end",
+                "Calls without an answer; after the run, as of its end",
+            ),
+            "retries": (
+                "cast(coalesce(a.attempts - a.answered, d.retries) as integer)",
+                "Requests that were sent again",
+            ),
+            "requests": ("cast(coalesce(a.attempts, d.requests) as integer)", "Requests that were sent"),
+            "seconds": (
+                "case when a.last_at is null then d.seconds else {answered_seconds} end",
+                "Duration of the delivery, until the last answer",
+            ),
+            "error": ("d.error", "The reason why the delivery ended early"),
+        },
+        """run_destinations d
+        join delivery_destinations n on n.id = d.destination_id
+        join runs r on r.id = d.run_id
+        left join (
+            select q.run_id, q.destination_id, sum(q.calls - q.refused) as delivered, sum(q.refused) as refused,
+                sum(q.attempts) as attempts, count(*) as answered, max(q.answered_at) as last_at
+            from delivery_requests q where q.run_id = (select max(id) from runs) group by q.run_id, q.destination_id
+        ) a on a.run_id = d.run_id and a.destination_id = d.destination_id and r.status = 'running'
+        left join (
+            select q.run_id, q.destination_id, count(*) as calls
+            from delivery_requests q join unaccepted_calls u on u.request_id = q.id and u.reason is null
+            where q.run_id = (select max(id) from runs) group by q.run_id, q.destination_id
+        ) w on w.run_id = d.run_id and w.destination_id = d.destination_id and r.status = 'running'""",
+    ),
+    View(
+        "sync_runs",
+        "Sync runs, one row a run",
+        {
+            "run": ("r.id", "The number of the run"),
+            "command": ("r.command", "The command that started it: sync, seed, ..."),
+            "status": (STATUS, "running, succeeded, partial, held, failed or interrupted"),
+            "started_at": ("r.started_at", "When it started (UTC)"),
+            "finished_at": ("r.finished_at", "When it ended (UTC); NULL while it is running"),
+            "seconds": ("r.seconds", "Its duration"),
+            "audiences": (of_audiences("count(*)"), "Audiences that it loaded"),
+            "entered": (of_audiences("coalesce(sum(a.entered), 0)"), "Memberships that began, in all audiences"),
+            "left": (of_audiences('coalesce(sum(a."left"), 0)'), "Memberships that ended, in all audiences"),
+            "held": (of_audiences("count(*)", "a.status = 'held'"), "Audiences that a guard held"),
+            "failed": (of_audiences("count(*)", "a.status = 'failed'"), "Audiences that could not be loaded"),
+            "trait_users_changed": ("coalesce(r.trait_users_changed, 0)", "Users whose computed traits changed"),
+            "delivered": (of_destinations("delivered"), "Identify calls that destinations accepted"),
+            "refused": (of_destinations("refused"), "Identify calls that destinations refused"),
+            "pending": (of_destinations("pending"), "Identify calls without an answer; after the run, as of its end"),
+            "error": ("r.error", "The reason why it failed"),
+        },
+        "runs r",
+    ),
+    View(
+        "audience_syncs",
+        "The result of each audience in each run",
+        {
+            "run": ("a.run_id", "The run"),
+            "audience_key": ("a.audience_key", "The audience"),
+            "status": ("a.status", "created, synced, unchanged, held, failed, waiting, frozen or retired"),
+            "members_before": ("a.members_before", "Members before the run"),
+            "members_after": ("a.members_after", "Members after the run"),
+            "entered": ("a.entered", "Users who entered; on creation all members"),
+            "left": ('a."left"', "Users who left"),
+            "invalid": ("a.invalid", "Rows without a usable user id"),
+            "error": ("a.error", "The reason why it was held, failed or frozen"),
+            "absent": ("a.absent", "Members missing from the snapshot who stay for now (min_stay)"),
+            "returned": ("a.returned", "Members who had been missing and came back in time"),
+            "held_out": ("a.held_out", "Users of the source who are never sent true (holdout)"),
+        },
+        "run_audiences a",
+    ),
+    View(
+        "holds",
+        "Snapshots that a guard held, and the decisions about them",
+        {
+            "run": ("h.run_id", "The run that held it first"),
+            "last_run": ("h.last_run_id", "The last run that got the same snapshot"),
+            "kind": ("h.kind", "audience, computed_trait, or suppressed: the config's lists of suppressed users"),
+            "key": ("h.key", "The audience or computed trait"),
+            "status": ("h.status", "held, approved, rejected, or superseded by another snapshot"),
+            "reason": ("h.reason", "Why it was held"),
+            "members_before": ("h.members_before", "Members before, or users with a value"),
+            "entered": ("h.entered", "Users who would enter"),
+            "left": ('h."left"', "Users who would leave, or lose their value"),
+            "held_at": ("h.held_at", "When it was held first (UTC)"),
+            "decided_at": ("h.decided_at", "When it was approved, rejected or superseded (UTC)"),
+            "ended_run": ("h.ended_run_id", "The run that used it after approval, or got another snapshot"),
+        },
+        "held_snapshots h",
+    ),
+    View(
+        "freezes",
+        "Freezes of audiences: runs skip them",
+        {
+            "audience_key": ("p.key", "The audience"),
+            "frozen_at": ("f.frozen_at", "When a person froze it (UTC)"),
+            "frozen_until": ("f.frozen_until", "When it ends by itself (UTC); NULL = only by `unfreeze`"),
+            "frozen_by": ("f.frozen_by", "The person: user and host"),
+            "reason": ("f.reason", "Why, in the person's words"),
+            "unfrozen_at": ("f.unfrozen_at", "When a person or another freeze ended it (UTC)"),
+            "unfrozen_by": ("f.unfrozen_by", "The person who ended it"),
+        },
+        "audience_freezes f join properties p on p.id = f.property_id",
+    ),
+    View(
+        "audience_members",
+        "Current members of audiences",
+        {
+            "audience_key": ("p.key", "The audience"),
+            "user_id": ("m.user_id", "The member"),
+            "member_since": ("r.started_at", "When the run started that found the member (UTC)"),
+            "since_run": ("m.run_id", "That run"),
+        },
+        "members m join properties p on p.id = m.property_id join runs r on r.id = m.run_id",
+    ),
+    View(
+        "scheduled_runs",
+        "Runs by the schedules of the config",
+        {
+            "schedule": ("s.schedule", "The schedule in the config"),
+            "due_at": ("s.due_at", "The scheduled time (UTC)"),
+            "run": ("s.run_id", "The run for it"),
+            "started_at": ("r.started_at", "When the run started (UTC)"),
+            "status": (STATUS, "The status of the run"),
+            "missed": ("s.missed", "Earlier times without a run, which this run makes up for"),
+            "missed_since": ("s.missed_since", "The first of those times (UTC)"),
+        },
+        "schedule_slots s join runs r on r.id = s.run_id",
+    ),
+    View(
+        "alerts",
+        "Problems that need attention, and when people were notified",
+        {
+            "kind": ("a.kind", "failed, held, refused, size or late"),
+            "subject": ("a.subject", "The audience, destination or schedule; run, computed traits, config"),
+            "words": ("a.message", "The problem, and what to do"),
+            "began_run": ("a.started_run", "The run that found it first"),
+            "began_at": ("a.started_at", "When that run found it (UTC)"),
+            "told_at": ("a.notified_at", "When the first notification was sent (UTC)"),
+            "ended_run": ("a.ended_run", "The run that no longer found it"),
+            "ended_at": ("a.ended_at", "When that run did not find it (UTC); NULL = the alert is open"),
+        },
+        "alert_log a",
+    ),
+    View(
+        "absent_members",
+        "Members who are missing from their source and stay for now (min_stay)",
+        {
+            "audience_key": ("p.key", "The audience"),
+            "user_id": ("a.user_id", "The member"),
+            "missing_since": ("r.started_at", "When the run started that first missed the member (UTC)"),
+            "since_run": ("a.run_id", "That run"),
+            "min_stay": ("p.min_stay", "How long the member stays, as in the config"),
+        },
+        "absences a join properties p on p.id = a.property_id join runs r on r.id = a.run_id",
+    ),
+    View(
+        "held_out_members",
+        "Users of a source who are never sent true (holdout)",
+        {
+            "audience_key": ("p.key", "The audience"),
+            "user_id": ("h.user_id", "The user"),
+            "held_out_since": ("r.started_at", "When the run started since which the user is held out (UTC)"),
+            "since_run": ("h.run_id", "That run"),
+            "holdout": ("p.holdout", "The share of the audience's users who are held out, 0 to 1"),
+            "holdout_salt": ("p.holdout_salt", "With the user id it selects them"),
+        },
+        "held_out_users h join properties p on p.id = h.property_id join runs r on r.id = h.run_id",
+    ),
+    View(
+        "membership_changes",
+        "Users who entered and left, except the first members of an audience",
+        {
+            "run": ("c.run_id", "The run that found the change"),
+            "audience_key": ("p.key", "The audience"),
+            "user_id": ("c.user_id", "The user"),
+            "change": ("case c.value when 'true' then 'entered' else 'left' end", "entered or left"),
+            "changed_at": ("r.started_at", "When that run started (UTC)"),
+        },
+        """changes c
+        join properties p on p.id = c.property_id and p.kind = 'audience'
+        join runs r on r.id = c.run_id""",
+    ),
+    View(
+        "refused_calls",
+        "Identify calls that a destination refused and has not accepted since",
+        {
+            "run": ("o.run_id", "The run whose call was refused last"),
+            "destination": ("d.name", "The destination that refuses it"),
+            "user_id": ("o.user_id", "The user of the call"),
+            "reason": ("o.reason", "The destination's reason"),
+            "http_status": ("o.http_status", "The status of its answer; NULL if the call was never sent"),
+            "attempts": ("o.attempts", "How often it was tried"),
+            "refused_at": ("o.refused_at", "When it was refused last (UTC)"),
+        },
+        "open_refusals o join delivery_destinations d on d.id = o.destination_id",
+    ),
+    View(
+        "refusals",
+        "All refusals of identify calls, also of calls that were accepted later",
+        {
+            "run": ("q.run_id", "The run whose call was refused"),
+            "destination": ("d.name", "The destination that refused it"),
+            "user_id": ("u.user_id", "The user of the call"),
+            "reason": ("u.reason", "The destination's reason"),
+            "http_status": ("u.http_status", "The status of its answer"),
+            "refused_at": ("q.answered_at", "When it was refused (UTC)"),
+            "outcome": (
+                """case when u.accepted_run is not null then 'accepted'
+            when exists (select 1 from open_refusals o where o.destination_id = q.destination_id
+                and o.user_id = u.user_id) then 'refused'
+            when exists (select 1 from withheld_values w where w.destination_id = q.destination_id
+                and w.user_id = u.user_id) then 'withheld'
+            else 'dropped' end""",
+                "refused (still), accepted (a later call), withheld (user suppressed), dropped (nothing left to send)",
+            ),
+            "accepted_run": (
+                "nullif(u.accepted_run, 0)",
+                "The run whose call was accepted; NULL = none or not recorded",
+            ),
+        },
+        """unaccepted_calls u
+        join delivery_requests q on q.id = u.request_id and u.reason is not null
+        join delivery_destinations d on d.id = q.destination_id""",
+    ),
+    View(
+        "invalid_rows",
+        "Rows of snapshots that can't be used",
+        {
+            "run": ("i.run_id", "The run that read the row"),
+            "audience_key": ("i.audience_key", "The audience; NULL = computed traits"),
+            "file": ("i.file", "The file, or the query"),
+            "row": ('i."row"', "The number of the row, from 1 for the first row of data"),
+            "user_id": ("i.user_id", "The user id as written"),
+            "reason": ("i.reason", "Why the row can't be used"),
+        },
+        "run_invalid_rows i",
+    ),
+)
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    old_store = load_python_file(str(Path(__file__).parents[1]), "store_0022.py")
+    create_tables()
+    create_views(connection.dialect.name)
+    old_store.copy_rows(connection)
+
+
+def downgrade() -> None:
+    drop_views(op.get_bind())
+    drop_tables()
+
+
+def create_views(dialect: str) -> None:
+    """Create them with comments: on SQLite, which stores none, within the view's text."""
+    views = f"{VIEW_SCHEMA}." if dialect == "postgresql" else ""
+    if views:
+        create_view_schema(op.get_bind())
+    for view in VIEWS:
+        columns = [f'{sql} as "{name}"' for name, (sql, _) in view.columns.items()]
+        separators = [*[","] * (len(columns) - 1), ""]
+        comments = [comment for _, comment in view.columns.values()]
+        query = "\n    ".join(map("{}{} -- {}".format, columns, separators, comments))
+        query = query.format(now=NOW[dialect], answered_seconds=ANSWERED_SECONDS[dialect], views=views)
+        op.execute(f"create view {views}{view.name} as -- {view.comment}\nselect\n    {query}\nfrom {view.rows}")
+        if views:
+            subjects = [f"view {views}{view.name}", *(f'column {views}{view.name}."{name}"' for name in view.columns)]
+            texts = [text.replace("'", "''") for text in (view.comment, *comments)]
+            op.execute(";\n".join(map("comment on {} is '{}'".format, subjects, texts)))
+
+
+def create_view_schema(connection: sa.Connection) -> None:
+    """Create the schema if it is missing: that needs a right. Raises StoreError if another store has it."""
+    inspector = sa.inspect(connection)
+    if inspector.has_schema(VIEW_SCHEMA):
+        if "sync_runs" in inspector.get_view_names(VIEW_SCHEMA):
+            raise StoreError(
+                f"Database {connection.engine.url.database} has the views of another store in schema {VIEW_SCHEMA}. "
+                "Nothing was done. Give each store a database of its own: change `store:` in the config."
+            )
+        return
+    op.execute(f"create schema {VIEW_SCHEMA}")
+    op.execute(f"comment on schema {VIEW_SCHEMA} is 'The public views of Audience Sync: docs/database.md'")
+
+
+def drop_views(connection: sa.Connection) -> None:
+    """Drop the views, and their schema if nothing else is in it."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    for view in reversed(VIEWS):
+        op.execute(f"drop view {VIEW_SCHEMA + '.' if is_postgresql else ''}{view.name}")
+    inspector = sa.inspect(connection)
+    if is_postgresql and not inspector.get_table_names(VIEW_SCHEMA) + inspector.get_view_names(VIEW_SCHEMA):
+        op.execute(f"drop schema {VIEW_SCHEMA}")
+
+
+def create_tables() -> None:
+    op.create_table(
+        "alert_log",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The alert"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="failed, held, refused, size or late"),
+        sa.Column(
+            "subject", sa.Text(), nullable=False, comment="The audience, destination or schedule; run, computed traits"
+        ),
+        sa.Column("message", sa.Text(), nullable=False, comment="The problem, and what to do"),
+        sa.Column("started_run", sa.Integer(), nullable=False, comment="The run that found the problem first"),
+        sa.Column("started_at", TIME, nullable=False, comment="When that run found it (UTC)"),
+        sa.Column("notified_at", TIME, nullable=True, comment="When its first notification was sent (UTC)"),
+        sa.Column("ended_run", sa.Integer(), nullable=True, comment="The run that no longer found the problem"),
+        sa.Column(
+            "ended_at", TIME, nullable=True, comment="When that run did not find it (UTC); NULL = the alert is open"
+        ),
+        sa.Column("end_notified_at", TIME, nullable=True, comment="When the notification of its end was sent (UTC)"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_log")),
+        comment="Problems that need attention, and when people were notified",
+    )
+    op.create_index("ix_alert_log_ended_at", "alert_log", ["ended_at"], unique=False)
+    op.create_table(
+        "delivery_destinations",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The destination"),
+        sa.Column("name", sa.Text(), nullable=False, comment="Its name in the config"),
+        sa.Column("type", sa.Text(), nullable=False, comment="Its type in the config: the service's protocol"),
+        sa.Column("created_at", TIME, nullable=False, comment="When a run first delivered to it (UTC)"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_destinations")),
+        sa.UniqueConstraint("name", name=op.f("uq_delivery_destinations_name")),
+        comment="Destinations of identify calls",
+    )
+    op.create_table(
+        "erasures",
+        sa.Column("user_hash", sa.Text(), nullable=False, comment="SHA-256 of installation.uuid and the user id"),
+        sa.Column("erased_at", TIME, nullable=False, comment="When the user was erased (UTC)"),
+        sa.PrimaryKeyConstraint("user_hash", name=op.f("pk_erasures")),
+        comment="Hashes of erased users, so that they are never stored again",
+    )
+    op.create_table(
+        "installation",
+        sa.Column("id", sa.Integer(), nullable=False, comment="Always 1"),
+        sa.Column("uuid", sa.Text(), nullable=False, comment="Makes message ids unique to this installation"),
+        sa.Column("created_at", TIME, nullable=False, comment="When the store was created"),
+        sa.Column("members_table", sa.Boolean(), nullable=False, comment="Whether the table `members` is filled"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
+        comment="This installation (one row)",
+    )
+    op.create_table(
+        "lease",
+        sa.Column("id", sa.Integer(), nullable=False, comment="Always 1"),
+        sa.Column("token", sa.Integer(), nullable=False, comment="Rises with every owner; checked at every commit"),
+        sa.Column("holder", sa.Text(), nullable=False, comment="The process that owns the lease; empty = none"),
+        sa.Column(
+            "acquired_at",
+            sa.Float(),
+            nullable=False,
+            comment="When it was acquired: seconds since 1970, the database's clock",
+        ),
+        sa.Column(
+            "expires_at",
+            sa.Float(),
+            nullable=False,
+            comment="When it expires: seconds since 1970, the database's clock",
+        ),
+        sa.Column(
+            "time_to_live",
+            sa.Float(),
+            nullable=True,
+            comment="Seconds of each renewal; an expiry further ahead is ignored",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_lease")),
+        comment="The run lock: the process that may write (one row)",
+    )
+    op.create_table(
+        "past_suppressions",
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column("origin", sa.Text(), nullable=False, comment="As in suppressions"),
+        sa.Column("since", TIME, nullable=False, comment="When the user came onto the list (UTC)"),
+        sa.Column("until", TIME, nullable=False, comment="When the user was removed from it (UTC)"),
+        sa.PrimaryKeyConstraint("user_id", "origin", "since", name=op.f("pk_past_suppressions")),
+        comment="Users who were suppressed and no longer are (append-only)",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "pruned_history",
+        sa.Column("history", sa.Text(), nullable=False, comment="changes, requests, invalid_rows or runs"),
+        sa.Column(
+            "through_run",
+            sa.Integer(),
+            nullable=False,
+            comment="Rows of this run and of earlier runs may have been deleted",
+        ),
+        sa.Column("next_run", sa.Integer(), nullable=False, comment="The deletion continues with this run ..."),
+        sa.Column("after_user", USER_ID, nullable=False, comment="... and the users greater than this one"),
+        sa.PrimaryKeyConstraint("history", name=op.f("pk_pruned_history")),
+        comment="The parts of the history that retention has deleted",
+    )
+    op.create_table(
+        "runs",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The run's number"),
+        sa.Column("command", sa.Text(), nullable=False, comment="sync, seed, ..."),
+        sa.Column(
+            "status", sa.Text(), nullable=False, comment="running, succeeded, partial, held, failed or interrupted"
+        ),
+        sa.Column("started_at", TIME, nullable=False, comment="When it started (UTC)"),
+        sa.Column("committed_at", TIME, nullable=True, comment="When its changes became durable (UTC)"),
+        sa.Column("finished_at", TIME, nullable=True, comment="When it ended (UTC)"),
+        sa.Column("seconds", sa.Float(), nullable=True, comment="How long it took"),
+        sa.Column("holder", sa.Text(), nullable=False, comment="The process that ran it, and its host"),
+        sa.Column("version", sa.Text(), nullable=False, comment="The program's version"),
+        sa.Column("trait_users", sa.Integer(), nullable=True, comment="Users that have computed traits"),
+        sa.Column("trait_users_changed", sa.Integer(), nullable=True, comment="Users whose computed traits changed"),
+        sa.Column("error", sa.Text(), nullable=True, comment="Why it failed"),
+        sa.Column(
+            "nonce",
+            sa.Text(),
+            nullable=True,
+            comment="Random part of the message ids of its changes; NULL = none, from an early version",
+        ),
+        sa.Column(
+            "clock_doubted",
+            sa.Boolean(),
+            nullable=True,
+            comment="Whether its clock differed too much from the newest run's: no age is measured by it",
+        ),
+        sa.Column(
+            "counted_at", TIME, nullable=True, comment="The time that ages are measured by (UTC); NULL = started_at"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
+        comment="One row a sync run",
+    )
+    op.create_table(
+        "snapshot_chains",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The chain"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="audience or computed_trait"),
+        sa.Column("user_count", sa.Integer(), nullable=False, comment="Users in it now"),
+        sa.Column(
+            "changed_run_id",
+            sa.Integer(),
+            nullable=True,
+            comment="The last run that changed its users, or those held out of it",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_snapshot_chains")),
+        comment="Stored snapshots: the members of an audience, or the values of traits created together",
+    )
+    op.create_table(
+        "suppressions",
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column("origin", sa.Text(), nullable=False, comment="command, or config: one of its `suppressed` lists"),
+        sa.Column("since", TIME, nullable=False, comment="When the user came onto the list (UTC)"),
+        sa.PrimaryKeyConstraint("user_id", "origin", name=op.f("pk_suppressions")),
+        comment="Users who are never sent anything",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "delivery_requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, comment="The request"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="Its destination"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that sent it"),
+        sa.Column("after_user", USER_ID, nullable=False, comment="The calls of the users greater than this one"),
+        sa.Column("through_user", USER_ID, nullable=False, comment="... up to this one"),
+        sa.Column("calls", sa.Integer(), nullable=False, comment="Identify calls in it"),
+        sa.Column("refused", sa.Integer(), nullable=False, comment="How many of them were refused"),
+        sa.Column("attempts", sa.Integer(), nullable=False, comment="How often it was sent, parts included"),
+        sa.Column("http_status", sa.Integer(), nullable=True, comment="The last status, where there is one"),
+        sa.Column("answer", sa.Text(), nullable=True, comment="What the answer means, without user properties"),
+        sa.Column("answered_at", TIME, nullable=False, comment="When the answer came (UTC)"),
+        sa.Column(
+            "seeded_property_id", sa.Integer(), nullable=True, comment="The audience that it seeded; NULL = all others"
+        ),
+        sa.Column(
+            "position",
+            sa.Integer(),
+            nullable=True,
+            comment="All users had been sent everything up to this run before it",
+        ),
+        sa.Column(
+            "attempted_run",
+            sa.Integer(),
+            nullable=True,
+            comment="Since this run calls may have been sent without an answer",
+        ),
+        sa.Column(
+            "retried",
+            sa.Boolean(),
+            nullable=True,
+            comment="Whether it contained calls that had been refused, unchanged ones too",
+        ),
+        sa.ForeignKeyConstraint(
+            ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_delivery_requests_destination_id")
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_delivery_requests_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_requests")),
+        comment="Requests with a final answer",
+    )
+    op.create_index(
+        "ix_delivery_requests_run_id",
+        "delivery_requests",
+        ["run_id", "destination_id", "seeded_property_id", "through_user"],
+        unique=False,
+    )
+    op.create_table(
+        "held_snapshots",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The hold"),
+        sa.Column(
+            "kind", sa.Text(), nullable=False, comment="audience, computed_trait, or suppressed: the config's lists"
+        ),
+        sa.Column("key", sa.Text(), nullable=False, comment="The audience or computed trait"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that held it first"),
+        sa.Column("last_run_id", sa.Integer(), nullable=False, comment="The last run that got the same snapshot"),
+        sa.Column("status", sa.Text(), nullable=False, comment="held, approved, rejected or superseded"),
+        sa.Column("reason", sa.Text(), nullable=False, comment="Why it was held"),
+        sa.Column(
+            "together",
+            sa.Boolean(),
+            nullable=False,
+            comment="Whether it was held because several snapshots together change too much",
+        ),
+        sa.Column("members_before", sa.Integer(), nullable=False, comment="Members before, or users with a value"),
+        sa.Column("entered", sa.Integer(), nullable=False, comment="Users who would enter"),
+        sa.Column("left", sa.Integer(), nullable=False, comment="Users who would leave, or lose their value"),
+        sa.Column("held_at", TIME, nullable=False, comment="When it was held first (UTC)"),
+        sa.Column("decided_at", TIME, nullable=True, comment="When it was approved, rejected or superseded (UTC)"),
+        sa.Column(
+            "ended_run_id",
+            sa.Integer(),
+            nullable=True,
+            comment="The run that used it after approval, or got another snapshot",
+        ),
+        sa.Column("undone_run_id", sa.Integer(), nullable=True, comment="The undone run whose changes it would repeat"),
+        sa.ForeignKeyConstraint(["ended_run_id"], ["runs.id"], name=op.f("fk_held_snapshots_ended_run_id")),
+        sa.ForeignKeyConstraint(["last_run_id"], ["runs.id"], name=op.f("fk_held_snapshots_last_run_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_held_snapshots_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_held_snapshots")),
+        comment="Snapshots that a guard held",
+    )
+    op.create_table(
+        "missed_notifications",
+        sa.Column("alert_id", sa.Integer(), nullable=False, comment="The alert"),
+        sa.Column("is_end", sa.Boolean(), nullable=False, comment="Whether the notification is of the alert's end"),
+        sa.Column(
+            "recipient_number", sa.Integer(), nullable=False, comment="The address: its number in notify.to, from 1"
+        ),
+        sa.ForeignKeyConstraint(["alert_id"], ["alert_log.id"], name=op.f("fk_missed_notifications_alert_id")),
+        sa.PrimaryKeyConstraint("alert_id", "is_end", "recipient_number", name=op.f("pk_missed_notifications")),
+        comment="Notifications that one address has not received yet, although others have",
+    )
+    op.create_table(
+        "open_refusals",
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination that refuses it"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that was refused last"),
+        sa.Column("reason", sa.Text(), nullable=False, comment="Why, without secrets and user properties"),
+        sa.Column("http_status", sa.Integer(), nullable=True, comment="The status, where there was one"),
+        sa.Column("attempts", sa.Integer(), nullable=False, comment="How often it was tried"),
+        sa.Column("refused_at", TIME, nullable=False, comment="When it was refused last (UTC)"),
+        sa.ForeignKeyConstraint(
+            ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_open_refusals_destination_id")
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_open_refusals_run_id")),
+        sa.PrimaryKeyConstraint("destination_id", "user_id", name=op.f("pk_open_refusals")),
+        comment="Calls that a destination refuses, until it accepts one for the user",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "properties",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The property"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="audience or computed_trait"),
+        sa.Column("key", sa.Text(), nullable=False, comment="The name of the user property; it never changes"),
+        sa.Column("name", sa.Text(), nullable=False, comment="The current name in the config"),
+        sa.Column("origin", sa.Text(), nullable=True, comment="The names_from entry an audience comes from"),
+        sa.Column(
+            "definition", sa.Text(), nullable=True, comment="A hash of its source; recognises a renamed audience"
+        ),
+        sa.Column("chain_id", sa.Integer(), nullable=False, comment="The snapshot with its members or values"),
+        sa.Column("created_run_id", sa.Integer(), nullable=False, comment="The run that created it"),
+        sa.Column("retired_at", TIME, nullable=True, comment="When the key was closed for good (UTC)"),
+        sa.Column(
+            "fingerprint",
+            sa.Text(),
+            nullable=True,
+            comment="Fingerprint of the source when last used; the same = not read again",
+        ),
+        sa.Column("invalid", sa.Integer(), nullable=True, comment="Rows without a usable user id in that snapshot"),
+        sa.Column("loaded_from", sa.Text(), nullable=True, comment="The file and source of its snapshots"),
+        sa.Column("loaded_from_run", sa.Integer(), nullable=True, comment="The first run that loaded from there"),
+        sa.Column(
+            "min_stay",
+            sa.Text(),
+            nullable=True,
+            comment="How long a missing member stays, as in the config; NULL = not at all",
+        ),
+        sa.Column(
+            "source_columns",
+            sa.Text(),
+            nullable=True,
+            comment="Its columns and types (JSON), if the config requires that they stay the same",
+        ),
+        sa.Column(
+            "holdout",
+            sa.Float(),
+            nullable=True,
+            comment="The share of its users (0 to 1) who are held out; NULL = none",
+        ),
+        sa.Column(
+            "holdout_salt",
+            sa.Text(),
+            nullable=True,
+            comment="With the user id it selects them: the key at the first holdout",
+        ),
+        sa.ForeignKeyConstraint(["chain_id"], ["snapshot_chains.id"], name=op.f("fk_properties_chain_id")),
+        sa.ForeignKeyConstraint(["created_run_id"], ["runs.id"], name=op.f("fk_properties_created_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_properties")),
+        sa.UniqueConstraint("key", name=op.f("uq_properties_key")),
+        comment="User properties: audiences and computed traits",
+    )
+    op.create_table(
+        "run_audiences",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run"),
+        sa.Column("audience_key", sa.Text(), nullable=False, comment="The audience"),
+        sa.Column(
+            "status",
+            sa.Text(),
+            nullable=False,
+            comment="created, synced, unchanged, held, failed, waiting, frozen or retired",
+        ),
+        sa.Column("members_before", sa.Integer(), nullable=False, comment="Members before the run"),
+        sa.Column("members_after", sa.Integer(), nullable=False, comment="Members after it"),
+        sa.Column("entered", sa.Integer(), nullable=False, comment="Users who entered"),
+        sa.Column("left", sa.Integer(), nullable=False, comment="Users who left"),
+        sa.Column("invalid", sa.Integer(), nullable=False, comment="Rows without a usable user id"),
+        sa.Column("error", sa.Text(), nullable=True, comment="Why it failed, is held, waits or is frozen"),
+        sa.Column(
+            "absent",
+            sa.Integer(),
+            nullable=True,
+            comment="Members who are missing from the snapshot and stay for now (min_stay)",
+        ),
+        sa.Column(
+            "returned", sa.Integer(), nullable=True, comment="Members who had been missing and came back in time"
+        ),
+        sa.Column(
+            "held_out", sa.Integer(), nullable=True, comment="Users of its source who are never sent true (holdout)"
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_audiences_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "audience_key", name=op.f("pk_run_audiences")),
+        comment="The result of each audience of a run",
+    )
+    op.create_index("ix_run_audiences_audience_key", "run_audiences", ["audience_key", "run_id"], unique=False)
+    op.create_table(
+        "run_destinations",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
+        sa.Column("calls", sa.Integer(), nullable=False, comment="Identify calls to deliver"),
+        sa.Column("delivered", sa.Integer(), nullable=False, comment="Calls that the destination accepted"),
+        sa.Column("refused", sa.Integer(), nullable=False, comment="Calls that the destination refused"),
+        sa.Column("pending", sa.Integer(), nullable=False, comment="Calls without an answer when the run ended"),
+        sa.Column("retries", sa.Integer(), nullable=False, comment="Requests that were sent again"),
+        sa.Column("requests", sa.Integer(), nullable=False, comment="Requests sent"),
+        sa.Column("seconds", sa.Float(), nullable=False, comment="How long it took"),
+        sa.Column("error", sa.Text(), nullable=True, comment="Why it stopped"),
+        sa.ForeignKeyConstraint(
+            ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_run_destinations_destination_id")
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_destinations_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "destination_id", name=op.f("pk_run_destinations")),
+        comment="The result of each destination of a run",
+    )
+    op.create_table(
+        "run_invalid_rows",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that read the row"),
+        sa.Column("number", sa.Integer(), nullable=False, comment="Counted from 1 in the run"),
+        sa.Column("audience_key", sa.Text(), nullable=True, comment="The audience; NULL = computed traits"),
+        sa.Column("file", sa.Text(), nullable=False, comment="The file, or the query"),
+        sa.Column(
+            "row", sa.BigInteger(), nullable=False, comment="The number of the row, from 1 for the first row of data"
+        ),
+        sa.Column("user_id", sa.Text(), nullable=True, comment="The user id as written"),
+        sa.Column("reason", sa.Text(), nullable=False, comment="Why it has no usable user id"),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_invalid_rows_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "number", name=op.f("pk_run_invalid_rows")),
+        comment="Rows without a usable user id",
+    )
+    op.create_table(
+        "schedule_slots",
+        sa.Column("schedule", sa.Text(), nullable=False, comment="The schedule in the config"),
+        sa.Column("due_at", TIME, nullable=False, comment="The scheduled time (UTC)"),
+        sa.Column(
+            "run_id", sa.Integer(), nullable=True, comment="The run for it; NULL = the schedule was first seen then"
+        ),
+        sa.Column(
+            "missed", sa.Integer(), nullable=False, comment="Earlier times without a run, which this run makes up for"
+        ),
+        sa.Column("missed_since", TIME, nullable=True, comment="The first of those times (UTC)"),
+        sa.Column(
+            "ended_at",
+            TIME,
+            nullable=True,
+            comment="When its run ended (UTC); NULL = it did not end, and another is due",
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_schedule_slots_run_id")),
+        sa.PrimaryKeyConstraint("schedule", "due_at", name=op.f("pk_schedule_slots")),
+        comment="Scheduled times, and the runs for them",
+    )
+    op.create_index(op.f("ix_schedule_slots_run_id"), "schedule_slots", ["run_id"], unique=False)
+    op.create_table(
+        "snapshot_files",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The file"),
+        sa.Column("chain_id", sa.Integer(), nullable=False, comment="The chain that contains it"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="base or delta"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
+        sa.Column("row_count", sa.Integer(), nullable=False, comment="Number of rows"),
+        sa.Column("bytes", sa.BigInteger(), nullable=False, comment="Size"),
+        sa.Column("checksum", sa.Text(), nullable=False, comment="blake2b of the bytes, checked at every read"),
+        sa.ForeignKeyConstraint(["chain_id"], ["snapshot_chains.id"], name=op.f("fk_snapshot_files_chain_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_snapshot_files_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_snapshot_files")),
+        comment="The files of a chain, a base and later deltas: Parquet, sorted by user id",
+    )
+    op.create_index(op.f("ix_snapshot_files_chain_id"), "snapshot_files", ["chain_id"], unique=False)
+    op.create_table(
+        "absences",
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="A member that its source no longer contains"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The first run that missed the member"),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_absences_property_id")),
+        sa.PrimaryKeyConstraint("property_id", "user_id", name=op.f("pk_absences")),
+        comment="Missing members who stay for now (min_stay)",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "audience_freezes",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The freeze"),
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience"),
+        sa.Column("frozen_at", TIME, nullable=False, comment="When a person froze it (UTC)"),
+        sa.Column(
+            "frozen_until", TIME, nullable=True, comment="When it ends by itself (UTC); NULL = only by `unfreeze`"
+        ),
+        sa.Column("frozen_by", sa.Text(), nullable=False, comment="The person: user and host"),
+        sa.Column("reason", sa.Text(), nullable=True, comment="Why, in the person's words"),
+        sa.Column("unfrozen_at", TIME, nullable=True, comment="When a person or another freeze ended it (UTC)"),
+        sa.Column("unfrozen_by", sa.Text(), nullable=True, comment="The person who ended it"),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_audience_freezes_property_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audience_freezes")),
+        comment="Freezes: runs skip the audience (append-only, except for the end)",
+    )
+    op.create_index(op.f("ix_audience_freezes_property_id"), "audience_freezes", ["property_id"], unique=False)
+    op.create_table(
+        "changes",
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that found the change"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
+        sa.Column("value", sa.Text(), nullable=True, comment="The new value as JSON; NULL = removed"),
+        sa.Column(
+            "previous_value",
+            sa.Text(),
+            nullable=True,
+            comment="The previous value as JSON, null = no value; NULL = not recorded",
+        ),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_changes_property_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_changes_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "user_id", "property_id", name=op.f("pk_changes")),
+        comment="Changes by each run, after the creation of a property (append-only)",
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_changes_user_id", "changes", ["user_id"], unique=False)
+    op.create_table(
+        "delivery_cursors",
+        sa.Column("id", sa.Integer(), nullable=False, comment="The cursor"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="Its destination"),
+        sa.Column(
+            "seeded_property_id", sa.Integer(), nullable=True, comment="The audience it seeds; NULL = all others"
+        ),
+        sa.Column("position", sa.Integer(), nullable=False, comment="Everything up to this run has been sent"),
+        sa.Column(
+            "attempted_run",
+            sa.Integer(),
+            nullable=True,
+            comment="Since this run calls may have been sent without an answer",
+        ),
+        sa.ForeignKeyConstraint(
+            ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_delivery_cursors_destination_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["seeded_property_id"], ["properties.id"], name=op.f("fk_delivery_cursors_seeded_property_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_cursors")),
+        comment="The position of each delivery",
+    )
+    op.create_index(op.f("ix_delivery_cursors_destination_id"), "delivery_cursors", ["destination_id"], unique=False)
+    op.create_table(
+        "held_out_users",
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="A user of its source who is never sent true"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run since which the user is held out"),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_held_out_users_property_id")),
+        sa.PrimaryKeyConstraint("property_id", "user_id", name=op.f("pk_held_out_users")),
+        comment="Users who would be members without the holdout",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "hold_samples",
+        sa.Column("hold_id", sa.Integer(), nullable=False, comment="The hold"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="A user that it would change"),
+        sa.Column(
+            "entered",
+            sa.Boolean(),
+            nullable=False,
+            comment="true = would enter; false = would leave, or lose the value",
+        ),
+        sa.ForeignKeyConstraint(
+            ["hold_id"], ["held_snapshots.id"], name=op.f("fk_hold_samples_hold_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("hold_id", "user_id", name=op.f("pk_hold_samples")),
+        comment="Some of the users that a held snapshot would change",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "members",
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run since which the user is a member"),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_members_property_id")),
+        sa.PrimaryKeyConstraint("property_id", "user_id", name=op.f("pk_members")),
+        comment="The current members, derived from the snapshots",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "refused_values",
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination that refused it"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
+        sa.Column("value", sa.Text(), nullable=True, comment="The value as JSON; NULL = removed"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that made the change"),
+        sa.ForeignKeyConstraint(
+            ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_refused_values_destination_id")
+        ),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_refused_values_property_id")),
+        sa.PrimaryKeyConstraint("destination_id", "user_id", "property_id", name=op.f("pk_refused_values")),
+        comment="Values of refused calls, pending until they are sent with the newest values",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "snapshot_file_chunks",
+        sa.Column("file_id", sa.Integer(), nullable=False, comment="The file"),
+        sa.Column("number", sa.Integer(), nullable=False, comment="Counted from 0"),
+        sa.Column("content", sa.LargeBinary(), nullable=False, comment="Bytes of the file"),
+        sa.ForeignKeyConstraint(
+            ["file_id"], ["snapshot_files.id"], name=op.f("fk_snapshot_file_chunks_file_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("file_id", "number", name=op.f("pk_snapshot_file_chunks")),
+        comment="The bytes of snapshot files, in chunks that fit into memory",
+    )
+    op.create_table(
+        "subscription_history",
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
+        sa.Column("from_run", sa.Integer(), nullable=False, comment="From this run on, until the next row of both"),
+        sa.Column("since_run", sa.Integer(), nullable=False, comment="As in subscriptions"),
+        sa.Column("backfill", sa.Boolean(), nullable=False, comment="As in subscriptions"),
+        sa.Column("ended_run", sa.Integer(), nullable=True, comment="As in subscriptions"),
+        sa.Column("previously_delivered_run", sa.Integer(), nullable=True, comment="As in subscriptions"),
+        sa.Column("seeding", sa.Boolean(), nullable=False, comment="Whether a person was seeding it"),
+        sa.ForeignKeyConstraint(
+            ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_subscription_history_destination_id")
+        ),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_subscription_history_property_id")),
+        sa.PrimaryKeyConstraint("destination_id", "property_id", "from_run", name=op.f("pk_subscription_history")),
+        comment="The subscriptions at every run (append-only)",
+    )
+    op.create_table(
+        "subscriptions",
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
+        sa.Column("since_run", sa.Integer(), nullable=False, comment="The run since which the destination receives it"),
+        sa.Column(
+            "backfill",
+            sa.Boolean(),
+            nullable=False,
+            comment="Whether current members are sent too; false = only changes",
+        ),
+        sa.Column(
+            "ended_run",
+            sa.Integer(),
+            nullable=True,
+            comment="The run since which the destination no longer receives it",
+        ),
+        sa.Column(
+            "previously_delivered_run",
+            sa.Integer(),
+            nullable=True,
+            comment="Everything up to this run was sent when it last ended",
+        ),
+        sa.ForeignKeyConstraint(
+            ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_subscriptions_destination_id")
+        ),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_subscriptions_property_id")),
+        sa.PrimaryKeyConstraint("destination_id", "property_id", name=op.f("pk_subscriptions")),
+        comment="The properties that each destination receives",
+    )
+    op.create_table(
+        "unaccepted_calls",
+        sa.Column(
+            "request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, comment="The request"
+        ),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
+        sa.Column(
+            "reason",
+            sa.Text(),
+            nullable=True,
+            comment="Why it was refused; NULL = not sent, because the user had just been suppressed",
+        ),
+        sa.Column("http_status", sa.Integer(), nullable=True, comment="The status, where there was one"),
+        sa.Column(
+            "accepted_run",
+            sa.Integer(),
+            nullable=True,
+            comment="The run whose call the destination accepted instead; 0 = the run was not recorded",
+        ),
+        sa.Column(
+            "refused_properties",
+            sa.Text(),
+            nullable=True,
+            comment="Ids of the refused properties (JSON); NULL = the whole call",
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["delivery_requests.id"], name=op.f("fk_unaccepted_calls_request_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("request_id", "user_id", name=op.f("pk_unaccepted_calls")),
+        comment="Calls of requests that were not accepted: refused, or not sent (append-only)",
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_unaccepted_calls_user_id", "unaccepted_calls", ["user_id"], unique=False)
+    op.create_table(
+        "withheld_values",
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
+        sa.Column("user_id", USER_ID, nullable=False, comment="The suppressed user"),
+        sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
+        sa.Column("value", sa.Text(), nullable=True, comment="The value as JSON; NULL = removed"),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that made the change"),
+        sa.ForeignKeyConstraint(
+            ["destination_id"], ["delivery_destinations.id"], name=op.f("fk_withheld_values_destination_id")
+        ),
+        sa.ForeignKeyConstraint(["property_id"], ["properties.id"], name=op.f("fk_withheld_values_property_id")),
+        sa.PrimaryKeyConstraint("destination_id", "user_id", "property_id", name=op.f("pk_withheld_values")),
+        comment="Values that suppressed users would have been sent, pending until they no longer are",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "delivered_ranges",
+        sa.Column("cursor_id", sa.Integer(), nullable=False, comment="The cursor"),
+        sa.Column("after_user", USER_ID, nullable=False, comment="Users greater than this one ..."),
+        sa.Column("through_user", USER_ID, nullable=False, comment="... up to this one ..."),
+        sa.Column("run_id", sa.Integer(), nullable=False, comment="... have been sent everything up to this run"),
+        sa.ForeignKeyConstraint(
+            ["cursor_id"], ["delivery_cursors.id"], name=op.f("fk_delivered_ranges_cursor_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("cursor_id", "after_user", name=op.f("pk_delivered_ranges")),
+        comment="The users that an unfinished delivery has reached, in user order",
+    )
+
+
+def drop_tables() -> None:
+    op.drop_table("delivered_ranges")
+    op.drop_table("withheld_values")
+    op.drop_index("ix_unaccepted_calls_user_id", table_name="unaccepted_calls")
+    op.drop_table("unaccepted_calls")
+    op.drop_table("subscriptions")
+    op.drop_table("subscription_history")
+    op.drop_table("snapshot_file_chunks")
+    op.drop_table("refused_values")
+    op.drop_table("members")
+    op.drop_table("hold_samples")
+    op.drop_table("held_out_users")
+    op.drop_index(op.f("ix_delivery_cursors_destination_id"), table_name="delivery_cursors")
+    op.drop_table("delivery_cursors")
+    op.drop_index("ix_changes_user_id", table_name="changes")
+    op.drop_table("changes")
+    op.drop_index(op.f("ix_audience_freezes_property_id"), table_name="audience_freezes")
+    op.drop_table("audience_freezes")
+    op.drop_table("absences")
+    op.drop_index(op.f("ix_snapshot_files_chain_id"), table_name="snapshot_files")
+    op.drop_table("snapshot_files")
+    op.drop_index(op.f("ix_schedule_slots_run_id"), table_name="schedule_slots")
+    op.drop_table("schedule_slots")
+    op.drop_table("run_invalid_rows")
+    op.drop_table("run_destinations")
+    op.drop_index("ix_run_audiences_audience_key", table_name="run_audiences")
+    op.drop_table("run_audiences")
+    op.drop_table("properties")
+    op.drop_table("open_refusals")
+    op.drop_table("missed_notifications")
+    op.drop_table("held_snapshots")
+    op.drop_index("ix_delivery_requests_run_id", table_name="delivery_requests")
+    op.drop_table("delivery_requests")
+    op.drop_table("suppressions")
+    op.drop_table("snapshot_chains")
+    op.drop_table("runs")
+    op.drop_table("pruned_history")
+    op.drop_table("past_suppressions")
+    op.drop_table("lease")
+    op.drop_table("installation")
+    op.drop_table("erasures")
+    op.drop_table("delivery_destinations")
+    op.drop_index("ix_alert_log_ended_at", table_name="alert_log")
+    op.drop_table("alert_log")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nox
@@ -19,6 +19,8 @@ nox.options.sessions = ["lint", "types", "fast"]
 BIN = Path(sys.executable).parent
 #: Exit code of pytest. The coverage is shown anyway.
 SOME_FAILED = 1
+#: Also those that take minutes each.
+ALL_BUGS = {"AUDIENCE_SYNC_ALL_BUGS": "1"}
 #: The tests that compare the documents with the program.
 DOCUMENTS = (
     "tests/test_architecture.py",
@@ -33,8 +35,14 @@ DOCUMENTS = (
 )
 
 
-def run(session: nox.Session, program: str, *arguments: str, success_codes: Sequence[int] = (0,)) -> None:
-    session.run(str(BIN / program), *arguments, success_codes=success_codes)
+def run(
+    session: nox.Session,
+    program: str,
+    *arguments: str,
+    success_codes: Sequence[int] = (0,),
+    env: Mapping[str, str] | None = None,
+) -> None:
+    session.run(str(BIN / program), *arguments, success_codes=success_codes, env=env)
 
 
 @nox.session
@@ -68,6 +76,18 @@ def docs(session: nox.Session) -> None:
     """Generate the generated documents, and test all of them against the program."""
     run(session, "python", "docs/generate.py")
     run(session, "pytest", *DOCUMENTS)
+
+
+@nox.session
+def differential(session: nox.Session) -> None:
+    """Play random days with the last release, which is installed, and with the tree, and compare."""
+    run(session, "python", "-m", "tests.differential", "compare", *session.posargs)
+
+
+@nox.session
+def bugs(session: nox.Session) -> None:
+    """Plant bugs, one after the other, and see that the model finds each: half an hour."""
+    run(session, "pytest", "-n", "0", "tests/model/test_planted_bugs.py", *session.posargs, env=ALL_BUGS)
 
 
 @nox.session

@@ -33,7 +33,7 @@ def codec_of(encoding: str) -> str:
         found = codecs.lookup(encoding)
     except (LookupError, ValueError):  # ValueError: a character that occurs in no name
         raise ValueError(_unknown_message(encoding)) from None
-    if not getattr(found, "_is_text_encoding", True) or found.name.replace("_", "-") in _NOT_FOR_FILES:
+    if not _is_for_files(found):
         raise ValueError(f"`{encoding}` is not an encoding of text files. Name one such as `utf-8` or `cp1252`")
     return "cp1252" if found.name in _AS_WINDOWS_1252 else found.name
 
@@ -49,17 +49,19 @@ def encoding_advice(codec: str, file: str) -> str:
 
 def _unknown_message(encoding: str) -> str:
     written = {name.replace("_", "-") for name in (*aliases, *aliases.values())}
-    known = sorted(name for name in written if _is_text_encoding(name))
     if (usual := encoding.lower()) in _COMMON_NAMES:
         return f"there is no encoding `{encoding}`; did you mean `{_COMMON_NAMES[usual]}`?"
-    meant = nearest(encoding.replace("_", "-"), known)
+    meant = nearest(encoding.replace("_", "-"), sorted(name for name in written if _is_text_encoding(name)))
     hint = f"; did you mean `{meant}`?" if meant else ": name one such as `utf-8`, `cp1252` or `shift_jis`"
     return f"there is no encoding `{encoding}`{hint}"
 
 
 def _is_text_encoding(name: str) -> bool:
     try:
-        found = codecs.lookup(name)
+        return _is_for_files(codecs.lookup(name))
     except LookupError:
         return False
-    return bool(getattr(found, "_is_text_encoding", True)) and found.name.replace("_", "-") not in _NOT_FOR_FILES
+
+
+def _is_for_files(codec: codecs.CodecInfo) -> bool:
+    return getattr(codec, "_is_text_encoding", True) and codec.name.replace("_", "-") not in _NOT_FOR_FILES

@@ -35,28 +35,10 @@ STANDARD_TRAITS = (
 #: Names of the protocol itself: no property may have one of them, in any spelling.
 PROTOCOL_NAMES = ("id", "user_id", "anonymous_id", "audience_key", "trait_key")
 
-#: Latin letters that NFKD does not change. Foldings of two letters are in the case before a lower-case letter.
-_FOLDINGS = {
-    "ß": "ss",
-    "ẞ": "Ss",
-    "æ": "ae",
-    "Æ": "Ae",
-    "œ": "oe",
-    "Œ": "Oe",
-    "ø": "o",
-    "Ø": "O",
-    "đ": "d",
-    "Đ": "D",
-    "ð": "d",
-    "Ð": "D",
-    "þ": "th",
-    "Þ": "Th",
-    "ł": "l",
-    "Ł": "L",
-    "ı": "i",
-}
+#: Lower-case Latin letters that NFKD does not change.
+_FOLDINGS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i"}
 _APOSTROPHES = "'\u2018\u2019\u02bc"
-_BETWEEN_LETTERS = re.compile(rf"(?<=[A-Za-z])[{_APOSTROPHES}](?=[A-Za-z])")
+_INNER_APOSTROPHES = re.compile(rf"(?<=[A-Za-z])[{_APOSTROPHES}](?=[A-Za-z])")
 _CASE_CHANGES = (
     re.compile(r"([A-Z]+)([A-Z][a-z])"),  # HTMLTidy
     re.compile(r"([a-z][0-9]*)([A-Z])"),  # orderCompleted, html5Video
@@ -78,7 +60,8 @@ def snake_key(name: str) -> str:
     Raises KeyRefusedError if the rule would drop letters, so that two names could get one key, or if the key would be
     empty or too long.
     """
-    key = _join_words(_split_case(_without_apostrophes(_fold_name(name)).strip()))
+    words = _split_case(_INNER_APOSTROPHES.sub("", _fold_name(name)).strip())
+    key = re.sub(r"[^A-Za-z0-9]+", "_", words).strip("_").lower()
     if not key:
         raise KeyRefusedError("empty", _underivable_message(name, "no letters or digits"))
     return _refuse_too_long(key)
@@ -142,12 +125,10 @@ def _underivable_message(name: str, why: str) -> str:
 
 
 def _fold_letter(letter: str, following: str) -> str:
-    folded = _FOLDINGS.get(letter, letter)
-    return folded.upper() if letter.isupper() and not following.islower() else folded
-
-
-def _without_apostrophes(name: str) -> str:
-    return _BETWEEN_LETTERS.sub("", name)
+    folded = _FOLDINGS.get(letter.lower(), letter)
+    if not letter.isupper():
+        return folded
+    return folded.capitalize() if following.islower() else folded.upper()
 
 
 def _split_case(name: str) -> str:
@@ -156,10 +137,6 @@ def _split_case(name: str) -> str:
         for change in _CASE_CHANGES:
             name = change.sub(r"\1_\2", name)
     return name
-
-
-def _join_words(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
 
 
 def _refuse_too_long(key: str) -> str:

@@ -75,12 +75,12 @@ def load_settings(config: Path, *, environment: str | None = None) -> Settings:
 def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependencies]:
     """The parts of a run. The store's schema is the caller's business."""
     from audience_sync.destinations.boundary import Contained
-    from audience_sync.destinations.registry import destination_types
+    from audience_sync.destinations.registry import destination_types, profile_fields
     from audience_sync.sources.files.allowed_paths import allowed_paths
     from audience_sync.sync.values.request import RunDependencies
 
     types = destination_types()
-    used = {options.type for options in settings.destinations.values()}
+    used = {types[options.type] for options in settings.destinations.values()}
 
     def destinations(about: Audiencing) -> Mapping[str, Destination]:
         return {
@@ -88,7 +88,6 @@ def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependenc
             for name, options in settings.destinations.items()
         }
 
-    reserved = frozenset[str]().union(*(types[name].profile_fields for name in used))
     sources = {name: open_source(name, source) for name, source in settings.sources.items()}
     try:
         yield RunDependencies(
@@ -96,7 +95,7 @@ def open_dependencies(settings: Settings, store: Store) -> Iterator[RunDependenc
             store=store,
             sources=sources,
             destinations=destinations,
-            profile_fields=reserved,
+            profile_fields=profile_fields(used),
             readable=allowed_paths(settings),
         )
     finally:

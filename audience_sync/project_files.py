@@ -11,7 +11,7 @@ from audience_sync.config.models import Settings
 from audience_sync.config.validate.own_output import contains_other_than_metrics
 from audience_sync.config.validate.shared_files import FileUse, database_uses, shared_paths
 from audience_sync.errors import ConfigError, Problem
-from audience_sync.sources.storage.resolve_names import LocalFolder, file_words
+from audience_sync.sources.files.allowed_paths import local_names
 from audience_sync.text import display_path
 
 
@@ -21,16 +21,16 @@ def refuse_project_files(settings: Settings, config: str) -> None:
     Also for an option whose file exists with content of another kind.
     """
     shared = shared_paths(_uses(settings, config))
-    known = {each.path for each in shared}
-    if problems := [*shared, *(each for each in _foreign(settings) if each.path not in known)]:
+    reported = {each.path for each in shared}
+    if problems := [*shared, *(each for each in _foreign(settings) if each.path not in reported)]:
         raise ConfigError(problems)
 
 
 def refuse_store_file(settings: Settings, config: str) -> None:
     """Raise ConfigError if the store is a file that the project reads, for commands that only write the store."""
     store = list(database_uses("store", settings.store, is_written=True))
-    coming = (use for each in store for use in _entries_that_would_read(settings, each.path))
-    if problems := shared_paths([*_read(settings, config), *coming, *store]):
+    later = (use for each in store for use in _entries_that_would_read(settings, each.path))
+    if problems := shared_paths([*_read(settings, config), *later, *store]):
         raise ConfigError(problems)
 
 
@@ -42,8 +42,8 @@ def output_problem(settings: Settings, config: str, outputs: Sequence[FileUse]) 
 
 def _uses(settings: Settings, config: str, *outputs: FileUse) -> list[FileUse]:
     written = [*_written(settings), *outputs]
-    coming = (use for each in written for use in _entries_that_would_read(settings, each.path))
-    return [*_read(settings, config), *coming, *written]
+    later = (use for each in written for use in _entries_that_would_read(settings, each.path))
+    return [*_read(settings, config), *later, *written]
 
 
 def _foreign(settings: Settings) -> Iterator[Problem]:
@@ -74,36 +74,19 @@ def _read(settings: Settings, config: str) -> Iterator[FileUse]:
     for name, source in settings.sources.items():
         yield from database_uses(f"sources.{name}.database", source.database or "", is_written=False)
     for name, options in settings.destinations.items():
-        own = [
-            (option, value) for option, value in options if option.endswith("_file") and isinstance(value, str | Path)
-        ]
-        yield from (
-            FileUse(option=f"destinations.{name}.{option}", path=str(value))
-            for option, value in own
-            if option not in options.written_files and value != settings.ca_file  # which every destination has
-        )
-    for option, folder, word in _local_names(settings):
+        for option, value in options:
+            is_file = option.endswith("_file") and isinstance(value, str | Path)
+            if is_file and option not in options.written_files and value != settings.ca_file:  # every destination's
+                yield FileUse(option=f"destinations.{name}.{option}", path=str(value))
+    for option, folder, word in local_names(settings):
         with suppress(OSError):  # reading reports a folder that can't be listed
             yield from (FileUse(option=option, path=str(path)) for path in folder.paths(word))
 
 
 def _entries_that_would_read(settings: Settings, path: str) -> Iterator[FileUse]:
-    """Those that read a file which isn't there yet, once it is."""
+    """The entries that read this file once it exists."""
     if os.path.exists(path):
         return
-    for option, folder, word in _local_names(settings):
+    for option, folder, word in local_names(settings):
         if folder.would_match(word, path):
             yield FileUse(option=option, path=path)
-
-
-def _local_names(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:
-    """Names, globs and folders of local files, each with its option."""
-    for part in ("audiences", "computed_traits", "suppressed", "aliases"):
-        for index, entry in enumerate(getattr(settings, part)):
-            source = settings.sources.get(entry.source)
-            if source is None or not source.files or "://" in source.files:
-                continue
-            folder = LocalFolder(source.files, hive=bool(entry.partitions or source.partitions))
-            names = [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or ""))
-            option = f"{part}[{index}].{'file' if entry.file else 'query'}"
-            yield from ((option, folder, word) for word in names if "://" not in word)

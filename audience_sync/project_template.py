@@ -20,10 +20,13 @@ def copy_project_template(target: Path) -> list[Path]:
     """
     example = example_folder()
     try:
-        for path in (CONFIG, DATA):
-            _refuse_existing(target / path)
+        for path in (target / CONFIG, target / DATA):
+            if path.exists() or path.is_symlink():
+                raise AudienceSyncError(_EXISTS.format(path=path))
+        data = (path for path in (example / DATA).iterdir() if path.is_file() and not path.name.startswith("."))
         # The config comes last: if it exists, the copy is complete.
-        copies = [_copy_file(example / name, target / name) for name in [*_data_files(example), CONFIG]]
+        names = [*sorted(path.relative_to(example) for path in data), CONFIG]
+        copies = [_copy_file(example / name, target / name) for name in names]
     except OSError as error:
         raise AudienceSyncError(_UNWRITABLE.format(error=error, target=target)) from error
     return [copies[-1], *copies[:-1]]
@@ -38,16 +41,6 @@ def example_folder(package: Path = _PACKAGE) -> Path:
         if (folder / CONFIG).is_file() and (folder / DATA).is_dir():
             return folder
     raise AudienceSyncError(_INCOMPLETE.format(package=package))
-
-
-def _data_files(example: Path) -> list[Path]:
-    files = (path for path in (example / DATA).iterdir() if path.is_file() and not path.name.startswith("."))
-    return sorted(path.relative_to(example) for path in files)
-
-
-def _refuse_existing(path: Path) -> None:
-    if path.exists() or path.is_symlink():
-        raise AudienceSyncError(_EXISTS.format(path=path))
 
 
 def _copy_file(original: Path, copy: Path) -> Path:

@@ -49,6 +49,11 @@ def iso_time(moment: datetime, timespec: str = "milliseconds") -> str:
     return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
+def utc_time(moment: datetime) -> str:
+    """``2018-11-02 09:30:00 UTC``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def and_more(count: int, before: str = "", after: str = "") -> list[str]:
     """The last line of a shortened list, ``and 3 more``; no line if nothing is left out."""
     return [f"{before}and {count:,} more{after}"] if count > 0 else []

@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from audience_sync.errors import ConfigError, Problem, ScarceMemoryError
@@ -40,6 +39,8 @@ _SPECIAL_CHARACTERS = re.compile("[*?\\[\\]\\\\=\x00-\x1f\x7f\ud800-\udfff]")
 _ENDINGS = re.compile(r"(?:\.[A-Za-z0-9]{1,10}){1,2}$")
 #: Characters in a path that DuckDB can't open even through a link.
 _UNREADABLE_CHARACTERS = re.compile("[\\\\\ud800-\udfff]")
+#: Options to read a CSV file that Python wrote. Without ``new_line`` DuckDB might detect a line end within quotes.
+WRITTEN_CSV = "header = false, new_line = '\\r\\n'"
 #: The longest line that DuckDB reads in a CSV file by default (bytes).
 LINE_BYTES = 2_000_000
 
@@ -70,6 +71,18 @@ def quote_identifier(name: str) -> str:
 def quote_literal(text: str) -> str:
     """An SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def csv_scan(path: Path, columns: Mapping[str, str], *, delimiter: str = ",", options: str) -> str:
+    """SQL that reads a CSV file as these columns (names and types); an empty cell is NULL.
+
+    ``options``: more of the options of ``read_csv``.
+    """
+    types = ", ".join(f"{quote_literal(name)}: {quote_literal(kind)}" for name, kind in columns.items())
+    return (
+        f"read_csv({quote_literal(str(path))}, auto_detect = false, columns = {{{types}}}, "
+        f"delim = {quote_literal(delimiter)}, quote = '\"', escape = '\"', nullstr = '', {options})"
+    )
 
 
 def _write_csv(path: Path, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
@@ -164,11 +177,10 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def _restrict_files(self, allowed: Sequence[str]) -> None:
         """Allow DuckDB these paths only, for good. They have to be real paths: it follows links before it checks."""
+        readable = [path for path in allowed if not _UNREADABLE_CHARACTERS.search(path)]
         for setting, is_kind in (("allowed_directories", os.path.isdir), ("allowed_paths", os.path.isfile)):
-            listed = ", ".join(
-                quote_literal(path) for path in allowed if is_kind(path) and not _UNREADABLE_CHARACTERS.search(path)
-            )
-            self.connection.execute(f"SET {setting} = [{listed}]")
+            paths = ", ".join(map(quote_literal, filter(is_kind, readable)))
+            self.connection.execute(f"SET {setting} = [{paths}]")
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
 
@@ -249,25 +261,15 @@ class Workspace(AbstractContextManager["Workspace"]):
         """
         path, table = self.path(".csv"), self.name("rows")
         line = _write_csv(path, batches)
-        types = ", ".join(f"{quote_literal(name)}: {quote_literal(kind)}" for name, kind in columns.items())
-        self.run(
-            f"create table {table} as from read_csv({quote_literal(str(path))}, columns = {{{types}}}, header = false, "
-            "auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', "
-            # Without new_line DuckDB might detect a line end within quotes.
-            f"new_line = '\\r\\n', max_line_size = {line}, buffer_size = {max(line, 16 * LINE_BYTES)})"
-        )
+        buffers = f"max_line_size = {line}, buffer_size = {max(line, 16 * LINE_BYTES)}"
+        self.run(f"create table {table} as from {csv_scan(path, columns, options=f'{WRITTEN_CSV}, {buffers}')}")
         path.unlink()
         return table
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         import duckdb
 
         with suppress(duckdb.Error):  # a read that can't be stopped still uses it until the process ends

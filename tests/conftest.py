@@ -29,6 +29,7 @@ MARKED = {
     "process": (
         "cli/*",
         "crash/*",
+        "differential/test_differential.py",
         "faults/*",
         "regressions/test_json_answers.py",
         "store/test_lease.py",
@@ -57,6 +58,7 @@ MARKED = {
         "delivery/test_rate_limiter.py",
         "delivery/test_ranges.py",
         "destinations/test_encode_sql.py",
+        "differential/test_differential.py",
         "faults/*",
         "fuzz/*",
         "model/*",

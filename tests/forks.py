@@ -27,14 +27,14 @@ LATE = ("alembic.command", "duckdb", "psycopg", "requests", "rich.progress", "ri
 
 
 class Forks:
-    """The process that forks. A context."""
+    """The process that forks. ``python``: of the environment whose program it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, python: str = sys.executable) -> None:
         here = Path(__file__).parent
         self._folder = TemporaryDirectory()
         self._out, self._err = (Path(self._folder.name) / name for name in ("out", "err"))
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "forks"],
+            [python, "-m", "forks"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=here,

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from audience_sync.config.models import ConfigFile, Settings, StoreConfig, StoreSettings
 from audience_sync.config.read import yaml_file as text
 from audience_sync.config.read.environments import apply_environment
-from audience_sync.config.read.paths import absolute_path, database_url, folder_url
+from audience_sync.config.read.paths import absolute_path, database_url
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children, config_error
 from audience_sync.config.read.variables import Resolver
 from audience_sync.config.sections import egress
@@ -45,33 +45,25 @@ def load(
     destination. ``profile_fields`` has, per type, the normalised keys that an audience may not use if the config has
     a destination of that type.
     """
-    try:
-        folder = Path(os.path.abspath(path)).parent
-    except FileNotFoundError:
-        message = (
-            "the folder that the command was started in was removed: change into an existing folder, and run again"
-        )
-        raise ConfigError([Problem("", message)]) from None
-    tree, repeated = text.read(path)
-    tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)
-    resolver = Resolver(variables=variables, folder=folder)
+    tree, found, resolver = _read(path, environment, variables)
     tree = resolver.resolve(tree)
-    reserved = _reserved_keys(tree, profile_fields or {})
+    used = {str(as_mapping(options).get("type")) for options in as_mapping(tree.get("destinations")).values()}
+    reserved = frozenset[str]().union(*(fields for kind, fields in (profile_fields or {}).items() if kind in used))
     file, invalid = _validate(tree, destination_types)
-    found = [*repeated, *overridden, *resolver.problems]
+    found += resolver.problems
     # A missing variable, or an unreadable number, is one problem: its text is not also of the wrong form.
-    unresolved = {finding.path for finding in (*resolver.problems, *repeated)}
+    unresolved = {finding.path for finding in found}
     later = chain(
         invalid,
         checks.find_problems(tree),
         groups.find_problems(tree),
         properties.find_problems(tree, reserved),
-        egress.find_problems(tree, folder, variables),
+        egress.find_problems(tree, resolver.folder, variables),
     )
     found += [finding for finding in later if finding.path not in unresolved]
     if found or file is None:
         raise config_error(_in_file_order(found, tree), collect_secrets(resolver.values))
-    return _settings(file, folder, environment, resolver)
+    return _settings(file, environment, resolver)
 
 
 def load_store(path: Path, *, environment: str | None, variables: Mapping[str, str]) -> StoreSettings:
@@ -79,17 +71,13 @@ def load_store(path: Path, *, environment: str | None, variables: Mapping[str, s
 
     Raises ConfigError with all problems of this part.
     """
-    folder = Path(os.path.abspath(path)).parent
-    tree, found = text.read(path)
-    tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)
-    resolver = Resolver(variables=variables, folder=folder)
+    tree, found, resolver = _read(path, environment, variables)
     mine = resolver.resolve({part: tree[part] for part in StoreConfig.model_fields if tree.get(part) is not None})
     settings, invalid = validate(StoreSettings, mine)
-    wrong = [] if resolver.problems else checks.store_problems(mine)
-    everything = [*found, *overridden, *resolver.problems, *invalid, *wrong]
-    if settings is None or everything:
-        raise config_error(_in_file_order(everything, tree), collect_secrets(resolver.values))
-    store = database_url(settings.store, folder)
+    found += [*resolver.problems, *invalid, *([] if resolver.problems else checks.store_problems(mine))]
+    if settings is None or found:
+        raise config_error(_in_file_order(found, tree), collect_secrets(resolver.values))
+    store = database_url(settings.store, resolver.folder)
     secrets = collect_secrets([*resolver.values, *passwords_in_url(store)])
     return settings.model_copy(update={"store": store, "secrets": secrets})
 
@@ -101,6 +89,22 @@ def read_store_url(text: str, folder: Path, variables: Mapping[str, str]) -> str
     if found := resolver.problems or list(checks.store_problems(tree)):
         raise config_error(found, collect_secrets(resolver.values))
     return database_url(tree["store"], folder)
+
+
+def _read(
+    path: Path, environment: str | None, variables: Mapping[str, str]
+) -> tuple[RawConfig, list[ConfigProblem], Resolver]:
+    """The file's values with the overrides of an environment, the problems with both, and a resolver of variables."""
+    try:
+        folder = Path(os.path.abspath(path)).parent
+    except FileNotFoundError:
+        message = (
+            "the folder that the command was started in was removed: change into an existing folder, and run again"
+        )
+        raise ConfigError([Problem("", message)]) from None
+    tree, repeated = text.read(path)
+    tree, overridden = apply_environment(tree, environment, _TOP_LEVEL)
+    return tree, [*repeated, *overridden], Resolver(variables=variables, folder=folder)
 
 
 def _validate(tree: RawConfig, types: OptionTypes) -> tuple[ConfigFile | None, list[ConfigProblem]]:
@@ -132,11 +136,6 @@ def _validate_destination(
     return validate(types[kind], options, path)
 
 
-def _reserved_keys(tree: RawConfig, profile_fields: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    used = {str(as_mapping(options).get("type")) for options in as_mapping(tree.get("destinations")).values()}
-    return frozenset().union(*(fields for kind, fields in profile_fields.items() if kind in used))
-
-
 def _in_file_order(found: list[ConfigProblem], tree: RawConfig) -> list[ConfigProblem]:
     """Problems in the order of the file; a missing option comes before its neighbours."""
     return sorted(found, key=lambda finding: _position(finding.path, tree))
@@ -150,8 +149,8 @@ def _position(path: ConfigPath, value: Any) -> tuple[int, ...]:
     return here, *_position(path[1:], inner.get(path[0]))
 
 
-def _settings(file: ConfigFile, folder: Path, environment: str | None, resolver: Resolver) -> Settings:
-    parts = dict(file)
+def _settings(file: ConfigFile, environment: str | None, resolver: Resolver) -> Settings:
+    parts, folder = dict(file), resolver.folder
     parts["ca_file"] = absolute_path(file.ca_file, folder) if file.ca_file else None
     parts["store"] = database_url(file.store, folder)
     parts["sources"] = {name: _with_absolute_paths(source, folder) for name, source in file.sources.items()}
@@ -167,9 +166,10 @@ def _settings(file: ConfigFile, folder: Path, environment: str | None, resolver:
 
 
 def _with_absolute_paths(source: SourceConfig, folder: Path) -> SourceConfig:
-    if source.files is not None:
-        return source.model_copy(update={"files": folder_url(source.files, folder)})
-    return source.model_copy(update={"database": database_url(source.database or "", folder)})
+    if source.files is None:
+        return source.model_copy(update={"database": database_url(source.database or "", folder)})
+    files = source.files if "://" in source.files else absolute_path(source.files, folder)
+    return source.model_copy(update={"files": files})
 
 
 def _secrets_in_file(file: ConfigFile) -> Iterator[str]:

@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny
 
-from audience_sync.config.sections.base import DestinationOptions, Size, StrictModel
+from audience_sync.config.sections.base import DestinationOptions, Size, StrictModel, Text, text_form
 from audience_sync.config.sections.egress import CA_FILE, PROXY, PROXY_EXAMPLES, CaFile, ProxyText
 from audience_sync.config.sections.guard import (
     Guard,
@@ -28,7 +28,7 @@ from audience_sync.config.sections.guard import (
 )
 from audience_sync.config.sections.metrics import Metrics
 from audience_sync.config.sections.notify import Notify
-from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig, SourceConfig, Text
+from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig, SourceConfig
 from audience_sync.keys import explicit_key, explicit_trait_key, snake_key, trait_key
 from audience_sync.model import InitialSync
 
@@ -99,11 +99,7 @@ class TraitConfig(StrictModel):
         return trait_key(self.name or self.column) if self.key is None else explicit_trait_key(self.key)
 
 
-def _parse_trait(value: object) -> object:
-    return {"column": value} if isinstance(value, str) else value
-
-
-TraitText = Annotated[TraitConfig, BeforeValidator(_parse_trait, json_schema_input_type=str | TraitConfig)]
+TraitText = Annotated[TraitConfig, text_form(TraitConfig, "column")]
 
 
 class SuppressedConfig(RowsConfig):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -34,39 +33,30 @@ class Metric(NamedTuple):
     samples: Callable[[Connection], Iterator[Sample]]
 
 
-def _last_ended_run(connection: Connection) -> Any:
-    """The newest run that has ended, or None."""
-    query = select(runs).where(runs.c.finished_at.is_not(None)).order_by(runs.c.id.desc()).limit(1)
-    return connection.execute(query).one_or_none()
+def _newest_run(connection: Connection, status: RunStatus | None = None) -> Any:
+    """The newest run that has ended, with this status if one is given; or None."""
+    is_wanted = runs.c.finished_at.is_not(None) if status is None else runs.c.status == status.value
+    return connection.execute(select(runs).where(is_wanted).order_by(runs.c.id.desc()).limit(1)).one_or_none()
 
 
 def _runs(connection: Connection) -> Iterator[Sample]:
-    found = {row.status: row.runs for row in connection.execute(_COUNT_RUNS)}
+    query = select(runs.c.status, func.count().label("runs")).group_by(runs.c.status)
+    found = {row.status: row.runs for row in connection.execute(query)}
     for status in RunStatus:
         if status is not RunStatus.RUNNING:
             yield (status.value,), found.get(status.value, 0)
 
 
-_COUNT_RUNS = select(runs.c.status, func.count().label("runs")).group_by(runs.c.status)
-
-
-def _last_run(read: Callable[[Any], float | None]) -> Callable[[Connection], Iterator[Sample]]:
+def _last_run(
+    read: Callable[[Any], float | None], status: RunStatus | None = None
+) -> Callable[[Connection], Iterator[Sample]]:
     def samples(connection: Connection) -> Iterator[Sample]:
-        row = _last_ended_run(connection)
+        row = _newest_run(connection, status)
         value = None if row is None else read(row)
         if value is not None:
             yield (), value
 
     return samples
-
-
-def _last_success(connection: Connection) -> Iterator[Sample]:
-    query = select(func.max(runs.c.id)).where(runs.c.status == RunStatus.SUCCEEDED.value)
-    moment: datetime | None = connection.execute(
-        select(runs.c.finished_at).where(runs.c.id == query.scalar_subquery())
-    ).scalar()
-    if moment is not None:
-        yield (), moment.timestamp()
 
 
 def _run_in_progress(connection: Connection) -> Iterator[Sample]:
@@ -82,7 +72,7 @@ def _members(connection: Connection) -> Iterator[Sample]:
 
 def _columns_of_last_run(table: Any, label: Any, columns: Sequence[str]) -> Callable[[Connection], Iterator[Sample]]:
     def samples(connection: Connection) -> Iterator[Sample]:
-        row = _last_ended_run(connection)
+        row = _newest_run(connection)
         if row is None:
             return
         query = select(label, *(table.c[name] for name in columns)).where(table.c.run_id == row.id).order_by(label)
@@ -122,7 +112,7 @@ METRICS = (
         "gauge",
         "When the last run ended that left nothing undone.",
         (),
-        _last_success,
+        _last_run(lambda row: row.finished_at.timestamp(), RunStatus.SUCCEEDED),
     ),
     Metric("run_at_work", "gauge", "1 while a run is in progress.", (), _run_in_progress),
     Metric("members", "gauge", "Members of each audience.", ("audience",), _members),

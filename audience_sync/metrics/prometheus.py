@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from audience_sync.config.validate.own_output import contains_other_than_metrics
@@ -18,6 +18,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.version import __version__
 
 PREFIX = "audience_sync_"
+STORE_UP = f"{PREFIX}store_up", "1 where the store can be read."
 
 OpenStore = Callable[[], AbstractContextManager[Store]]
 
@@ -27,27 +28,20 @@ class _StoreCollector(Collector):
         self._open_store = opened
 
     def collect(self) -> Iterator[Metric]:
-        yield _gauge("info", "The program.", ("version",), [((__version__,), 1.0)])
+        yield InfoMetricFamily("audience_sync", "The program.", {"version": __version__})
         try:
             with self._open_store() as store, store.reading() as connection:
-                found = [(each, list(each.samples(connection))) for each in METRICS]
+                found = [(metric, list(metric.samples(connection))) for metric in METRICS]
         except AudienceSyncError:
-            yield _gauge("store_up", "1 where the store can be read.", (), [((), 0.0)])
+            yield GaugeMetricFamily(*STORE_UP, 0.0)
             return
-        yield _gauge("store_up", "1 where the store can be read.", (), [((), 1.0)])
-        for each, samples in found:
-            family = CounterMetricFamily if each.kind == "counter" else GaugeMetricFamily
-            metric = family(f"{PREFIX}{each.name}", each.meaning, labels=each.labels)
+        yield GaugeMetricFamily(*STORE_UP, 1.0)
+        for metric, samples in found:
+            kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            family = kind(f"{PREFIX}{metric.name}", metric.meaning, labels=metric.labels)
             for labels, value in samples:
-                metric.add_metric(labels, value)
-            yield metric
-
-
-def _gauge(name: str, meaning: str, labels: tuple[str, ...], samples: list[tuple[tuple[str, ...], float]]) -> Metric:
-    metric = GaugeMetricFamily(f"{PREFIX}{name}", meaning, labels=labels)
-    for values, number in samples:
-        metric.add_metric(values, number)
-    return metric
+                family.add_metric(labels, value)
+            yield family
 
 
 def _registry(opened: OpenStore) -> CollectorRegistry:

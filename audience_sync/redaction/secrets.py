@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
@@ -41,17 +42,11 @@ def collect_secrets(values: Iterable[str]) -> tuple[str, ...]:
 def _secrets_in(text: str) -> Iterator[str]:
     yield from (text, *passwords_in_url(text), *api_keys_in_url(text))
     if header := _HEADER.fullmatch(text):
-        key = (header[1] or header[2]).strip()
-        yield from (key, *_user_and_password(key))
-
-
-def _user_and_password(key: str) -> list[str]:
-    """The decoded content of a header for basic authentication, and its password."""
-    try:
-        both = b64decode(key, validate=True).decode()
-    except ValueError:
-        return []
-    return [both, both.partition(":")[2]] if both.isprintable() else []
+        yield (key := (header[1] or header[2]).strip())
+        with suppress(ValueError):  # other than a header for basic authentication
+            user_and_password = b64decode(key, validate=True).decode()
+            if user_and_password.isprintable():
+                yield from (user_and_password, user_and_password.partition(":")[2])
 
 
 def passwords_in_url(url: str) -> list[str]:

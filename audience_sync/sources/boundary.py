@@ -39,9 +39,9 @@ class ExcludedEntry:
 class WorkspaceBrokenError(AudienceSyncError):
     """An entry has broken the workspace; everything in it is lost."""
 
-    def __init__(self, barred: ExcludedEntry) -> None:
-        super().__init__(str(barred.error))
-        self.entry = barred
+    def __init__(self, entry: ExcludedEntry) -> None:
+        super().__init__(str(entry.error))
+        self.entry = entry
 
 
 class BoundedSource(Source):
@@ -52,27 +52,18 @@ class BoundedSource(Source):
         name: str,
         opened: Callable[[], Source],
         timeout: timedelta = DEFAULT_TIMEOUT,
-        barred: Sequence[ExcludedEntry] = (),
+        excluded: Sequence[ExcludedEntry] = (),
     ) -> None:
-        self._name, self._open, self._timeout, self._excluded = name, opened, timeout, barred
+        self._name, self._open, self._timeout, self._excluded = name, opened, timeout, excluded
 
-    def excluding(self, barred: Sequence[ExcludedEntry]) -> BoundedSource:
-        return BoundedSource(self._name, self._open, self._timeout, barred)
+    def excluding(self, entries: Sequence[ExcludedEntry]) -> BoundedSource:
+        return BoundedSource(self._name, self._open, self._timeout, entries)
 
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         entry = _entry_identity(request)
         for each in self._excluded:
             if (each.source, each.request) == (self._name, entry):
                 raise each.error
-        return self._read(workspace, request)
-
-    def fingerprint(self, request: SnapshotRequest) -> str | None:
-        return self._ask(lambda source: source.fingerprint(request))
-
-    def check(self) -> str:
-        return self._ask(lambda source: source.check())
-
-    def _read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         deadline, interrupt = Deadline(self._timeout), workspace.connection.interrupt
         with self._detecting_broken_workspace(workspace, request), self._translating_errors():
             source = self._open()
@@ -93,6 +84,12 @@ class BoundedSource(Source):
                 yield
 
         return replace(rows, scanning=scanning)
+
+    def fingerprint(self, request: SnapshotRequest) -> str | None:
+        return self._ask(lambda source: source.fingerprint(request))
+
+    def check(self) -> str:
+        return self._ask(lambda source: source.check())
 
     def _ask(self, question: Callable[[Source], Result]) -> Result:
         with self._translating_errors():
@@ -144,9 +141,9 @@ def bound_sources(sources: Mapping[str, Source]) -> Mapping[str, BoundedSource]:
     return {name: each if isinstance(each, BoundedSource) else _bound(name, each) for name, each in sources.items()}
 
 
-def exclude_entries(sources: Mapping[str, Source], barred: Sequence[ExcludedEntry]) -> Mapping[str, BoundedSource]:
+def exclude_entries(sources: Mapping[str, Source], entries: Sequence[ExcludedEntry]) -> Mapping[str, BoundedSource]:
     """The same sources, in which these entries fail without being read."""
-    return {name: each.excluding(barred) for name, each in bound_sources(sources).items()}
+    return {name: each.excluding(entries) for name, each in bound_sources(sources).items()}
 
 
 def _bound(name: str, source: Source) -> BoundedSource:

@@ -10,6 +10,7 @@ from typing import Any
 from audience_sync.errors import IncompleteError
 from audience_sync.sources.base import Expectations, Unsendable
 from audience_sync.sources.storage.locate import FileMtime
+from audience_sync.text import utc_time
 
 #: Characters of an invalid time that a message shows.
 MAX_SHOWN = 40
@@ -19,9 +20,10 @@ def not_ready_reason(expected: Expectations, files: Sequence[FileMtime], marker:
     """The reason why these files are not ready, or None. ``marker``: the marker file, or empty if it does not exist."""
     newest = max(files, key=lambda file: file.at or 0)
     if expected.since:
-        problem = _too_old_reason(newest, expected.since)
-        if problem:
-            return problem
+        if newest.at is None:
+            return f"the storage does not report when {newest.name} was written, so `max_age` can't be checked"
+        if reason := stale_reason(newest.name, datetime.fromtimestamp(newest.at, UTC), expected.since):
+            return reason
     if expected.marker is None:
         return None
     if not marker:
@@ -31,20 +33,10 @@ def not_ready_reason(expected: Expectations, files: Sequence[FileMtime], marker:
     return None
 
 
-def _too_old_reason(newest: FileMtime, since: datetime) -> str | None:
-    if newest.at is None:
-        return f"the storage does not report when {newest.name} was written, so `max_age` can't be checked"
-    return stale_reason(newest.name, datetime.fromtimestamp(newest.at, UTC), since)
-
-
 def stale_reason(what: str, at: datetime, since: datetime) -> str | None:
     if at >= since:
         return None
-    return f"{what} is of {_format_time(at)}; it must be of {_format_time(since)} or later"
-
-
-def _format_time(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{what} is of {utc_time(at)}; it must be of {utc_time(since)} or later"
 
 
 def parse_time(value: Any) -> datetime:
@@ -56,7 +48,7 @@ def parse_time(value: Any) -> datetime:
         found = _to_datetime(value)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ArithmeticError, ValueError, OSError):  # not a number, or a year that Python does not support
-        raise IncompleteError(_invalid_answer(f"{str(value)[:MAX_SHOWN]!r}, which is not a valid time")) from None
+        raise _invalid_answer(f"{str(value)[:MAX_SHOWN]!r}, which is not a valid time") from None
 
 
 def _to_datetime(value: Any) -> datetime:
@@ -70,12 +62,12 @@ def _to_datetime(value: Any) -> datetime:
         case str():
             return datetime.fromisoformat(value)
         case None:
-            raise IncompleteError(_invalid_answer("no time (NULL or infinity)"))
+            raise _invalid_answer("no time (NULL or infinity)")
         case Unsendable():
-            raise IncompleteError(_invalid_answer(f"a value that {value.reason}"))
+            raise _invalid_answer(f"a value that {value.reason}")
         case _:
-            raise IncompleteError(_invalid_answer(f"a value of the type {type(value).__name__}, which is not a time"))
+            raise _invalid_answer(f"a value of the type {type(value).__name__}, which is not a time")
 
 
-def _invalid_answer(what: str) -> str:
-    return f"the query `modified` returns {what}"
+def _invalid_answer(what: str) -> IncompleteError:
+    return IncompleteError(f"the query `modified` returns {what}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 Result = TypeVar("Result")
 #: Seconds that work has to end after a request to stop; then its thread is abandoned.
@@ -39,16 +40,26 @@ def run_in_time(deadline: Deadline, work: Callable[[], Result], stop: Callable[[
     A driver may wait for its server forever; then only another thread can continue, and the work is abandoned. Raises
     the errors of the work, and OverdueError.
     """
-    outcome = _Outcome[Result]()
+    outcome = Future[Result]()
     context = copy_context()
-    threading.Thread(target=lambda: context.run(outcome.run, work), daemon=True).start()
+
+    def run() -> None:
+        try:
+            outcome.set_result(context.run(work))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    def ends_within(seconds: float) -> bool:
+        return bool(wait([outcome], seconds).done)
+
+    threading.Thread(target=run, daemon=True).start()
     try:
-        is_done = outcome.done.wait(deadline.remaining)
+        is_done = ends_within(deadline.remaining)
     except BaseException:  # a person interrupts the run
-        _stop_until(outcome.done, stop)
+        _stop_until(ends_within, stop)
         raise
     if not is_done:
-        _stop_until(outcome.done, stop)
+        _stop_until(ends_within, stop)
         raise OverdueError
     return outcome.result()
 
@@ -61,7 +72,7 @@ def stop_when_overdue(deadline: Deadline, stop: Callable[[], None]) -> Iterator[
     def watch() -> None:
         if not done.wait(deadline.remaining):
             is_late.set()
-            _stop_until(done, stop, grace=threading.TIMEOUT_MAX)
+            _stop_until(done.wait, stop, grace=threading.TIMEOUT_MAX)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -76,32 +87,10 @@ def stop_when_overdue(deadline: Deadline, stop: Callable[[], None]) -> Iterator[
         watcher.join()
 
 
-def _stop_until(done: threading.Event, stop: Callable[[], None], grace: float = GRACE_SECONDS) -> None:
+def _stop_until(ends_within: Callable[[float], bool], stop: Callable[[], None], grace: float = GRACE_SECONDS) -> None:
     until = time.monotonic() + grace
     while time.monotonic() < until:
         with suppress(Exception):  # work that can't be stopped is abandoned
             stop()
-        if done.wait(STOP_INTERVAL_SECONDS):
+        if ends_within(STOP_INTERVAL_SECONDS):
             return
-
-
-class _Outcome(Generic[Result]):
-    """The result or the error of work in another thread."""
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self._results: list[Result] = []
-        self._error: BaseException | None = None
-
-    def run(self, work: Callable[[], Result]) -> None:
-        try:
-            self._results.append(work())
-        except BaseException as error:
-            self._error = error
-        finally:
-            self.done.set()
-
-    def result(self) -> Result:
-        if self._error is not None:
-            raise self._error
-        return self._results[0]

@@ -5,7 +5,8 @@ import gzip
 import pytest
 
 from audience_sync.errors import SourceError
-from tests.sources.conftest import Read, Write
+
+from .conftest import Read, Write
 
 WRITTEN = {
     "cp1252": b"user_id,plan\nada,10 \x80 \x93Gold\x94\n",

@@ -9,7 +9,7 @@ import pytest
 from audience_sync.errors import SourceError
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.sources.files.source import FilesSource
-from audience_sync.sources.storage.hive_partitions import partition_values
+from audience_sync.sources.storage.resolve_names import partition_values
 
 from .conftest import Read, Write
 from .files_of import write_file

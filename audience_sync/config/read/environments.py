@@ -23,17 +23,11 @@ def apply_environment(
         return rest, [ConfigProblem(("environments",), "it must be a mapping: environment names to overrides")]
     problems = list(_problems(environments, parts))
     if name is not None and name not in environments:
-        return rest, [
-            *problems,
-            ConfigProblem(("environments",), unknown_name_message("environment", name, environments)),
-        ]
+        problems.append(ConfigProblem(("environments",), unknown_name_message("environment", name, environments)))
     overrides = environments.get(name) if name is not None else None
-    return (_merge(rest, _only(parts, overrides)) if isinstance(overrides, dict) else rest), problems
-
-
-def _only(parts: frozenset[str], overrides: RawConfig) -> RawConfig:
-    """The overrides without unknown options, which are reported already."""
-    return {part: value for part, value in overrides.items() if part in parts}
+    if not isinstance(overrides, dict):
+        return rest, problems
+    return _merge(rest, {part: value for part, value in overrides.items() if part in parts}), problems
 
 
 def _problems(environments: RawConfig, parts: frozenset[str]) -> Iterator[ConfigProblem]:
@@ -51,10 +45,7 @@ def _merge(base: RawConfig, overrides: RawConfig) -> RawConfig:
 
 
 def _merge_value(base: Any, override: Any) -> Any:
-    if isinstance(base, dict) and isinstance(override, dict) and not _has_another_type(base, override):
-        return _merge(base, override)
-    return override
-
-
-def _has_another_type(base: RawConfig, override: RawConfig) -> bool:
-    return "type" in base and override.get("type", base["type"]) != base["type"]
+    if not (isinstance(base, dict) and isinstance(override, dict)):
+        return override
+    has_another_type = "type" in base and override.get("type", base["type"]) != base["type"]
+    return override if has_another_type else _merge(base, override)

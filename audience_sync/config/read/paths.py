@@ -14,11 +14,6 @@ _OPTIONS = re.compile(r"(\?(\w+=[^&]*(&\w+=[^&]*)*)?)?", re.DOTALL)
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://")
 
 
-def folder_url(text: str, folder: Path) -> str:
-    """The location of a `files:` source: a URL (``s3://``) stays unchanged, a path becomes absolute."""
-    return text if "://" in text else absolute_path(text, folder)
-
-
 @dataclass(frozen=True, slots=True)
 class SqliteUrl:
     """The URL of an SQLite file. ``path`` is decoded."""

@@ -13,17 +13,6 @@ MAX_DIGITS = 100
 TOO_LONG = f"a number has at most {MAX_DIGITS} digits"
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_BYTES = {
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-    "tib": 2**40,
-}
 
 
 def parse_duration(value: object) -> timedelta:
@@ -76,10 +65,9 @@ def parse_size(value: object) -> int:
     """A size in bytes. 1MB is 1,000,000 and 1MiB is 1,048,576."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
-    number, unit = _parts(rf"{_NUMBER}\s*([kmgt]?i?b)", value, "a size is a number and a unit: 768MB, 1GB, 512MiB")
-    if unit.lower() not in _BYTES:
-        raise ValueError("a size is a number and a unit: 768MB, 1GB, 512MiB")
-    size = int(float(number) * _BYTES[unit.lower()])
+    remedy = "a size is a number and a unit: 768MB, 1GB, 512MiB"
+    number, unit = _parts(rf"{_NUMBER}\s*(b|[kmgt]i?b)", value, remedy)
+    size = int(float(number) * (1024 if "i" in unit.lower() else 1000) ** "bkmgt".index(unit[0].lower()))
     if not size:
         raise ValueError("the size must be more than zero")
     return size

@@ -1,15 +1,20 @@
-"""Resolve `${NAME}` and `${file:/path}` to values from the environment and from files."""
+"""Resolve `${NAME}`, `${NAME:-default}` and `${file:/path}`, nested to any depth, to values."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audience_sync.config.read.problems import ConfigPath, ConfigProblem, RawConfig, children
-from audience_sync.config.read.references import BrokenReferenceError, FileContent, ParsedText, Variable, parse
 
+BROKEN = "`${` begins a variable, `${NAME}`, `${NAME:-default}` or `${file:/path}`; a plain `${` is written `$${`"
+#: Levels of references within references: more are a mistake, or an attack on Python's stack.
+MAX_NESTING = 50
+_TOKEN = re.compile(r"\$\$\{|\$\{|\}")
+_HEAD = re.compile(r"\$\{(?:(?P<file>file:)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-)?)")
 #: Maximum length of a secret in a file.
 MAX_CHARACTERS = 100_000
 
@@ -66,7 +71,8 @@ class Resolver:
         if value := self.variables.get(part.name):
             return self._note(value)
         if part.default is None:
-            raise LookupError(self._missing_message(part.name))
+            name, state = part.name, "is empty" if part.name in self.variables else "is not set"
+            raise LookupError(f"the environment variable `{name}` {state}: set it, or write `${{{name}:-default}}`")
         return self._join(part.default)
 
     def _join(self, text: ParsedText) -> str:
@@ -85,10 +91,75 @@ class Resolver:
             reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
             raise LookupError(f"the file `{name}` can't be read: {reason}") from None
 
-    def _missing_message(self, name: str) -> str:
-        state = "is empty" if name in self.variables else "is not set"
-        return f"the environment variable `{name}` {state}: set it, or write `${{{name}:-default}}`"
-
     def _note(self, value: str) -> str:
         self.values.append(value)
         return value
+
+
+class BrokenReferenceError(ValueError):
+    """A `${` that does not begin a valid reference, is not closed, or is nested too deeply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """``default`` is None if the reference has no default."""
+
+    name: str
+    default: ParsedText | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    path: ParsedText
+
+
+#: Literal texts and references, in order.
+ParsedText = tuple[str | Variable | FileContent, ...]
+
+
+def parse(text: str) -> ParsedText:
+    """The literal texts and references of a text. Raises BrokenReferenceError."""
+    parts, end = _parse_text(text, 0, 0)
+    assert end == len(text)
+    return parts
+
+
+def _parse_text(text: str, start: int, depth: int) -> tuple[ParsedText, int]:
+    """The parts up to the closing brace of a reference (``depth`` > 0) or up to the end, and its position."""
+    if depth > MAX_NESTING:
+        raise BrokenReferenceError(f"variables are nested deeper than {MAX_NESTING} times: write fewer")
+    parts, escaped = list[str | Variable | FileContent](), 0
+    while token := _TOKEN.search(text, start):
+        parts.append(text[start : token.start()])
+        start = token.end()
+        if token[0] == "${":
+            reference, start = _parse_reference(text, token.start(), depth)
+            parts.append(reference)
+        elif token[0] == "$${":
+            parts.append("${")
+            escaped += depth > 0  # `${A:-$${B}}`: the first brace belongs to the escaped one
+        elif depth and not escaped:
+            return tuple(filter(None, parts)), token.start()
+        else:
+            parts.append("}")
+            escaped -= escaped > 0
+    if depth:
+        raise BrokenReferenceError(BROKEN)
+    return tuple(filter(None, [*parts, text[start:]])), len(text)
+
+
+def _parse_reference(text: str, start: int, depth: int) -> tuple[Variable | FileContent, int]:
+    """The reference at this position, and the position after it."""
+    head = _HEAD.match(text, start)
+    if head is None:
+        raise BrokenReferenceError(BROKEN)
+    if head["name"] and not head["default"]:
+        if text[head.end() : head.end() + 1] != "}":
+            raise BrokenReferenceError(BROKEN)
+        return Variable(head["name"], None), head.end() + 1
+    inner, end = _parse_text(text, head.end(), depth + 1)
+    if head["name"]:
+        return Variable(head["name"], inner), end + 1
+    if not inner:
+        raise BrokenReferenceError(BROKEN)
+    return FileContent(inner), end + 1

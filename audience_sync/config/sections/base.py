@@ -26,6 +26,16 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
+def text_form(section: type[BaseModel], *options: str) -> BeforeValidator:
+    """Allow a plain value instead of a section: the value of these options."""
+
+    def parse(value: object) -> object:
+        return dict.fromkeys(options, value) if isinstance(value, str | timedelta) else value
+
+    return BeforeValidator(parse, json_schema_input_type=str | section)
+
+
+Text = Annotated[str, Field(min_length=1)]
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration, json_schema_input_type=str),
@@ -46,12 +56,8 @@ Size = Annotated[
 class Events(StrictModel):
     """The names of the track calls for users who enter or leave an audience."""
 
-    entered: str = Field(
-        default="Audience Entered", min_length=1, description="The name of the call for a user who entered."
-    )
-    exited: str = Field(
-        default="Audience Exited", min_length=1, description="The name of the call for a user who left."
-    )
+    entered: Text = Field(default="Audience Entered", description="The name of the call for a user who entered.")
+    exited: Text = Field(default="Audience Exited", description="The name of the call for a user who left.")
 
 
 def _parse_events(value: object) -> object:

@@ -54,15 +54,11 @@ def parse_cron(text: str) -> str:
     for field, part in zip(_FIELDS, parts, strict=True):
         for item in part.split(","):
             _check_item(field, item)
-    _refuse_never(" ".join(parts))
-    return " ".join(parts)
-
-
-def _refuse_never(text: str) -> None:
     try:
-        next(CronSim(text, datetime(2000, 1, 1, tzinfo=UTC)))
+        next(CronSim(" ".join(parts), datetime(2000, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration):
         raise ValueError("no month has such a day, so it would never run") from None
+    return " ".join(parts)
 
 
 def _check_item(field: _Field, item: str) -> None:

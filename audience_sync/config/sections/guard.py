@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, WithJsonSchema
 
 from audience_sync.config.read.units import duration_text, parse_duration, parse_share, parse_whole
-from audience_sync.config.sections.base import Duration, StrictModel
+from audience_sync.config.sections.base import Duration, StrictModel, text_form
 from audience_sync.config.sections.cron import parse_cron
 from audience_sync.model import HistoryKind
 from audience_sync.text import unknown_name_message
@@ -89,23 +89,14 @@ def _parse_holdout(value: object) -> float:
     return share
 
 
-def _parse_schedule(value: object) -> object:
-    return {"cron": value} if isinstance(value, str) else value
+def _share_schema(*examples: str | int, percentage: str = r"\d+(\.\d+)?", **limits: float) -> WithJsonSchema:
+    pattern = rf"^{percentage}\s*%$"
+    schema = {"type": ["string", "number"], "pattern": pattern, "minimum": 0, **limits, "examples": list(examples)}
+    return WithJsonSchema(schema)
 
 
-_COUNT_OR_SHARE = WithJsonSchema(
-    {
-        "type": ["string", "number"],
-        "pattern": r"^\d+(\.\d+)?\s*%$",
-        "minimum": 0,
-        "examples": ["30%", 5000],
-    }
-)
-_SHARE = WithJsonSchema(
-    {"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?\s*%$", "minimum": 0, "maximum": 1, "examples": ["5%"]}
-)
-ShareText = Annotated[float, BeforeValidator(parse_share), _SHARE]
-ThresholdField = Annotated[Threshold, BeforeValidator(Threshold.parse), _COUNT_OR_SHARE]
+ShareText = Annotated[float, BeforeValidator(parse_share), _share_schema("5%", maximum=1)]
+ThresholdField = Annotated[Threshold, BeforeValidator(Threshold.parse), _share_schema("30%", 5000)]
 MinStayField = Annotated[
     MinStay,
     BeforeValidator(MinStay.parse),
@@ -116,16 +107,7 @@ MinStayField = Annotated[
 HoldoutText = Annotated[
     float,
     BeforeValidator(_parse_holdout),
-    WithJsonSchema(
-        {
-            "type": ["string", "number"],
-            "pattern": r"^\d{1,2}(\.\d+)?\s*%$",
-            "minimum": 0,
-            "exclusiveMaximum": 1,
-            "maximum": 1,
-            "examples": ["10%"],
-        }
-    ),
+    _share_schema("10%", percentage=r"\d{1,2}(\.\d+)?", exclusiveMaximum=1, maximum=1),
 ]
 TimeZone = Annotated[str, AfterValidator(_check_timezone)]
 Cron = Annotated[str, AfterValidator(parse_cron), Field(examples=["*/15 * * * *"])]
@@ -183,10 +165,6 @@ class GuardOverride(TraitsGuard):
     max_added: ThresholdField | None = Field(default=None, description=_MAX_ADDED)
 
 
-def _parse_retention(value: object) -> object:
-    return dict.fromkeys(HistoryKind, value) if isinstance(value, str | timedelta) else value
-
-
 class Retention(StrictModel):
     """How long the history is kept; the current state always stays. A single duration applies to all of it."""
 
@@ -206,11 +184,11 @@ class Retention(StrictModel):
     )
 
     def of(self, history: HistoryKind) -> timedelta | None:
-        found: timedelta | None = getattr(self, history.value)
-        return found
+        limits: dict[str, timedelta | None] = dict(self)
+        return limits[history]
 
 
-RetentionText = Annotated[Retention, BeforeValidator(_parse_retention, json_schema_input_type=str | Retention)]
+RetentionText = Annotated[Retention, text_form(Retention, *HistoryKind)]
 
 
 class Schedule(StrictModel):
@@ -229,4 +207,4 @@ class Schedule(StrictModel):
     )
 
 
-ScheduleText = Annotated[Schedule, BeforeValidator(_parse_schedule, json_schema_input_type=str | Schedule)]
+ScheduleText = Annotated[Schedule, text_form(Schedule, "cron")]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from audience_sync.config.sections.base import StrictModel
-from audience_sync.config.sections.snapshot import Text
+from audience_sync.config.sections.base import StrictModel, Text
 
 
 class Metrics(StrictModel):

@@ -6,9 +6,8 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from audience_sync.config.sections.base import Duration, StrictModel
+from audience_sync.config.sections.base import Duration, StrictModel, Text
 from audience_sync.config.sections.guard import ShareText
-from audience_sync.config.sections.snapshot import Text
 from audience_sync.model import AlertKind
 
 

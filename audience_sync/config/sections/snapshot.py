@@ -1,4 +1,4 @@
-"""Define sources, and where the rows of a snapshot come from."""
+"""Define sources, where the rows of a snapshot come from, and what a snapshot must meet."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from audience_sync.config.sections.base import Duration, StrictModel
-from audience_sync.config.sections.expect import Expect
+from audience_sync.config.sections.base import Duration, StrictModel, Text
 from audience_sync.encodings import codec_of
 
-Text = Annotated[str, Field(min_length=1)]
 #: Time limit for reading one entry, unless the source has its own.
 DEFAULT_TIMEOUT = timedelta(hours=1)
 
@@ -79,6 +77,35 @@ class RowsConfig(StrictModel):
         default=None, description="The sheet of an Excel file; default: the first that is not hidden."
     )
     partitions: Partitions | None = Field(default=None, description=_PARTITIONS + "the source's `partitions`.")
+
+
+class Expect(StrictModel):
+    """Expectations: a snapshot that does not meet them fails, and nothing of it is compared or sent."""
+
+    rows: int | None = Field(default=None, ge=1, description="Minimum number of rows.", examples=[1000])
+    max_age: Duration | None = Field(
+        default=None,
+        description="Maximum age of the newest file; for a database, of the time that `modified` returns.",
+        examples=["26h"],
+    )
+    modified: Text | None = Field(
+        default=None,
+        description="For a `database` source: a cheap query that returns the time of the newest change.",
+        examples=["select max(updated_at) from predictions"],
+    )
+    marker: Text | None = Field(
+        default=None,
+        description="A file that is written after all others: it must exist, and may not be older than they are.",
+        examples=["_SUCCESS"],
+    )
+    manifest: Text | None = Field(
+        default=None,
+        description="A file that lists the others, with their rows, sizes or checksums.",
+        examples=["_manifest.json"],
+    )
+    columns: Literal["same"] | None = Field(
+        default=None, description="`same`: columns and types must equal those of the last snapshot that was used."
+    )
 
 
 class SnapshotConfig(RowsConfig):

@@ -6,7 +6,7 @@ problems.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from audience_sync.config.read.paths import store_problem, url_problem
@@ -17,20 +17,25 @@ from audience_sync.text import unknown_name_message
 #: Computed traits per config: each needs memory during the diff, in addition to what DuckDB counts.
 MAX_TRAITS = 250
 _NOTHING = "there is nothing to sync: give at least one entry in `audiences` or `computed_traits`"
-_FILE_OF_DATABASE = "`file` is for `files` sources, and `{source}` is a database: give a `query`"
-_FILE_EXPECTED = "`{option}` is for `files` sources, and `{source}` is a database"
-_MODIFIED_OF_FILES = (
-    "remove it. When the files of `{source}` were written is detected automatically; `modified` is for databases."
-)
 _BOTH_IDS = "it has both `ids` and `user_id`: make the column of `user_id` the first of `ids`, and remove `user_id`"
 _ONE_ID = "it needs at least two columns. For one column, write `user_id: COLUMN` instead"
 _MODIFIED_MISSING = "for a database, `max_age` needs `modified`: a query for the time of the newest change"
-_PARTITIONS_OF_DATABASE = "`partitions` is for `files` sources, and `{source}` is a database: remove it"
-_PROBE_OF_FILES = "remove it. Changed files of `{source}` are detected automatically; `probe` is for databases."
+_FILES_ONLY = "`{option}` is for `files` sources, and `{source}` is a database"
+#: Options that a kind of source does not have, with the problem.
+_NOT_FOR = {
+    "database": {"file": f"{_FILES_ONLY}: give a `query`", "partitions": f"{_FILES_ONLY}: remove it"},
+    "files": {"probe": "remove it. Changed files of `{source}` are detected automatically; `probe` is for databases."},
+}
+_EXPECT_NOT_FOR = {
+    "database": {"marker": _FILES_ONLY, "manifest": _FILES_ONLY},
+    "files": {
+        "modified": "remove it. When the files of `{source}` were written is detected automatically; `modified` is "
+        "for databases."
+    },
+}
 
 
 def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
-    audiences, traits = as_list(tree.get("audiences")), as_list(tree.get("computed_traits"))
     if not tree.get("audiences") and not tree.get("computed_traits"):
         yield ConfigProblem(("audiences",), _NOTHING)
     yield from store_problems(tree)
@@ -38,27 +43,24 @@ def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     for name, source in sources.items():
         yield from _one_of(source, ("files", "database"), ("sources", name))
         if as_mapping(source).get("partitions") is not None and "database" in as_mapping(source):
-            yield ConfigProblem(("sources", name, "partitions"), _PARTITIONS_OF_DATABASE.format(source=name))
+            message = _NOT_FOR["database"]["partitions"].format(option="partitions", source=name)
+            yield ConfigProblem(("sources", name, "partitions"), message)
         if isinstance(url := as_mapping(source).get("database"), str) and (problem := url_problem(url)):
             yield ConfigProblem(("sources", name, "database"), problem)
-    for path, entry in (*entries(audiences, "audiences"), *entries(traits, "computed_traits")):
+    for part in ("audiences", "computed_traits", "suppressed", "aliases"):
+        for path, entry in entries(tree, part):
+            yield from _source_problems(entry, sources, path)
+    for path, entry in (*entries(tree, "audiences"), *entries(tree, "computed_traits")):
         yield from _ids_problems(entry, path)
-        yield from _expect_problems(entry, sources, (*path, "expect"))
-    for path, entry in entries(audiences, "audiences"):
-        yield from _source_problems(entry, sources, path)
+    for path, entry in entries(tree, "audiences"):
         yield from _audience_problems(entry, as_mapping(tree.get("destinations")), path)
-    for path, entry in entries(traits, "computed_traits"):
-        yield from _source_problems(entry, sources, path)
-    count = sum(len(as_list(entry.get("traits"))) for _, entry in entries(traits, "computed_traits"))
+    count = sum(len(as_list(entry.get("traits"))) for _, entry in entries(tree, "computed_traits"))
     if count > MAX_TRAITS:
         yield ConfigProblem(
             ("computed_traits",), f"{count:,} traits are too many: a config can have at most {MAX_TRAITS}"
         )
-    for part in ("suppressed", "aliases"):
-        for path, entry in entries(as_list(tree.get(part)), part):
-            yield from _source_problems(entry, sources, path)
     yield from _schedule_problems(tree, ())
-    yield from _names_from_problems(audiences)
+    yield from _names_from_problems(tree)
 
 
 def store_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
@@ -66,26 +68,29 @@ def store_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
         yield ConfigProblem(("store",), problem)
 
 
-def entries(values: Sequence[Any], part: str) -> Iterator[tuple[ConfigPath, Mapping[str, Any]]]:
-    """The entries of a list that are mappings, with their config paths."""
-    for index, value in enumerate(values):
+def entries(tree: RawConfig, part: str) -> Iterator[tuple[ConfigPath, Mapping[str, Any]]]:
+    """The entries of a list in the config that are mappings, with their config paths."""
+    for index, value in enumerate(as_list(tree.get(part))):
         if isinstance(value, Mapping):
             yield (part, index), value
 
 
 def _source_problems(entry: Mapping[str, Any], sources: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
+    """Problems with the entry's source, and options that do not apply to its kind."""
     yield from _one_of(entry, ("file", "query"), path)
-    source = entry.get("source")
-    if not isinstance(source, str):
+    name, expect = entry.get("source"), as_mapping(entry.get("expect"))
+    if not isinstance(name, str):
         return
-    if source not in sources:
-        yield ConfigProblem((*path, "source"), unknown_name_message("source", source, sources))
-    elif entry.get("file") is not None and "database" in as_mapping(sources[source]):
-        yield ConfigProblem((*path, "file"), _FILE_OF_DATABASE.format(source=source))
-    elif entry.get("partitions") is not None and "database" in as_mapping(sources[source]):
-        yield ConfigProblem((*path, "partitions"), _PARTITIONS_OF_DATABASE.format(source=source))
-    elif entry.get("probe") is not None and "files" in as_mapping(sources[source]):
-        yield ConfigProblem((*path, "probe"), _PROBE_OF_FILES.format(source=source))
+    if name not in sources:
+        yield ConfigProblem((*path, "source"), unknown_name_message("source", name, sources))
+        return
+    source = as_mapping(sources[name])
+    for given, not_for, at in ((entry, _NOT_FOR, path), (expect, _EXPECT_NOT_FOR, (*path, "expect"))):
+        for option, message in (pair for kind in not_for if kind in source for pair in not_for[kind].items()):
+            if given.get(option) is not None:
+                yield ConfigProblem((*at, option), message.format(option=option, source=name))
+    if "database" in source and expect.get("max_age") is not None and expect.get("modified") is None:
+        yield ConfigProblem((*path, "expect"), _MODIFIED_MISSING)
 
 
 def _ids_problems(entry: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
@@ -100,20 +105,6 @@ def _ids_problems(entry: Mapping[str, Any], path: ConfigPath) -> Iterator[Config
     for index, column in enumerate(ids):
         if column in ids[:index]:
             yield ConfigProblem((*path, "ids", index), f"`{column}` appears twice: remove it here")
-
-
-def _expect_problems(entry: Mapping[str, Any], sources: Mapping[str, Any], path: ConfigPath) -> Iterator[ConfigProblem]:
-    """Expectations that do not apply to the kind of source."""
-    expect, source = as_mapping(entry.get("expect")), entry.get("source")
-    if "files" in as_mapping(sources.get(str(source))):
-        if expect.get("modified") is not None:
-            yield ConfigProblem((*path, "modified"), _MODIFIED_OF_FILES.format(source=source))
-        return
-    for option in ("marker", "manifest"):
-        if expect.get(option) is not None:
-            yield ConfigProblem((*path, option), _FILE_EXPECTED.format(option=option, source=source))
-    if expect.get("max_age") is not None and expect.get("modified") is None:
-        yield ConfigProblem(path, _MODIFIED_MISSING)
 
 
 def _audience_problems(
@@ -144,9 +135,9 @@ def _one_of(entry: object, names: tuple[str, str], path: ConfigPath) -> Iterator
         )
 
 
-def _names_from_problems(audiences: Sequence[Any]) -> Iterator[ConfigProblem]:
+def _names_from_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
     first: dict[tuple[str, str], ConfigPath] = {}
-    for path, entry in entries(audiences, "audiences"):
+    for path, entry in entries(tree, "audiences"):
         if entry.get("names_from") is None:
             continue
         pair = (str(entry.get("source")), str(entry["names_from"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -21,33 +21,29 @@ def audience_positions(audiences: NamesAndKeys) -> dict[str, int]:
 
     Keys win over names. An audience without a name (`names_from`) can't be referred to.
     """
-    called = list(audiences)
-    by_name = {name: index for index, (name, _) in enumerate(called) if name}
-    return by_name | {key: index for index, (_, key) in enumerate(called) if key}
+    pairs = list(audiences)
+    by_name = {name: index for index, (name, _) in enumerate(pairs) if name}
+    return by_name | {key: index for index, (_, key) in enumerate(pairs) if key}
 
 
 def find_problems(tree: RawConfig) -> Iterator[ConfigProblem]:
-    called = list(_audience_names(as_list(tree.get("audiences"))))
-    known, names, traits = audience_positions(called), [name for name, _ in called if name], set(_trait_names(tree))
+    audiences = list(_audience_names(as_list(tree.get("audiences"))))
+    positions, names = audience_positions(audiences), [name for name, _ in audiences if name]
+    traits = set(_trait_names(tree))
     first: dict[int, ConfigPath] = {}
     for group, members in as_mapping(tree.get("priority_groups")).items():
         for index, text in enumerate(as_list(members)):
             path = ("priority_groups", str(group), index)
             if not isinstance(text, str):
                 continue
-            if text not in known and text not in traits and _may_be_stored_key(text):
-                continue
-            if text not in known:
-                yield ConfigProblem(path, _unknown_message(text, names, traits))
-            elif known[text] in first:
-                yield ConfigProblem(path, repeated_message(text, first[known[text]]))
-            else:
-                first[known[text]] = path
-
-
-def _may_be_stored_key(text: str) -> bool:
-    """Whether it may be the stored key of an audience that was renamed; only the store has these."""
-    return re.fullmatch(r"[a-z0-9_]+", text) is not None
+            if text in positions:
+                if positions[text] in first:
+                    yield ConfigProblem(path, repeated_message(text, first[positions[text]]))
+                first.setdefault(positions[text], path)
+            elif text in traits:
+                yield ConfigProblem(path, f"`{text}` is a computed trait: a group can only have audiences")
+            elif not re.fullmatch(r"[a-z0-9_]+", text):  # else the store may have it as the key of a renamed audience
+                yield ConfigProblem(path, unknown_audience_message(text, names))
 
 
 def unknown_audience_message(text: str, names: Iterable[str]) -> str:
@@ -57,12 +53,6 @@ def unknown_audience_message(text: str, names: Iterable[str]) -> str:
 
 def repeated_message(text: str, there: ConfigPath) -> str:
     return f"`{text}` is already {dotted(there)}: an audience can be in one group only, and only once"
-
-
-def _unknown_message(text: str, names: Sequence[str], traits: set[str]) -> str:
-    if text in traits:
-        return f"`{text}` is a computed trait: a group can only have audiences"
-    return unknown_audience_message(text, names)
 
 
 def _audience_names(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:
@@ -77,10 +67,10 @@ def _audience_names(audiences: list[Any]) -> Iterator[tuple[str | None, str | No
 
 def _trait_names(tree: RawConfig) -> Iterator[str]:
     """The columns, names and keys of all computed traits."""
-    for _, entry in entries(as_list(tree.get("computed_traits")), "computed_traits"):
+    for _, entry in entries(tree, "computed_traits"):
         for trait in as_list(entry.get("traits")):
-            said = trait if isinstance(trait, Mapping) else {"column": trait}
-            for text in (said.get(part) for part in ("column", "name", "key")):
+            given = trait if isinstance(trait, Mapping) else {"column": trait}
+            for text in (given.get(part) for part in ("column", "name", "key")):
                 if isinstance(text, str):
                     yield text
                     with suppress(KeyRefusedError):

@@ -25,16 +25,16 @@ KeySource = tuple[ConfigPath, str, Callable[[str], str]]
 def find_problems(tree: RawConfig, profile_fields: frozenset[str]) -> Iterator[ConfigProblem]:
     """``profile_fields``: normalised keys that the config's destinations reserve for the user's profile."""
     first: dict[str, ConfigPath] = {}
-    for wish in _audiences(tree):
-        yield from _problems_with_key(wish, first, lambda key: reserved_reason(key, profile_fields))
-    for wish in _traits(tree):
-        yield from _problems_with_key(wish, first, reserved_trait_reason)
+    for source in _audiences(tree):
+        yield from _problems_with_key(source, first, lambda key: reserved_reason(key, profile_fields))
+    for source in _traits(tree):
+        yield from _problems_with_key(source, first, reserved_trait_reason)
 
 
 def _problems_with_key(
-    wish: KeySource, first: dict[str, ConfigPath], reserved: Callable[[str], str | None]
+    source: KeySource, first: dict[str, ConfigPath], reserved: Callable[[str], str | None]
 ) -> Iterator[ConfigProblem]:
-    path, text, read = wish
+    path, text, read = source
     try:
         key = read(text)
     except KeyRefusedError as error:
@@ -52,13 +52,13 @@ def _problems_with_key(
 
 
 def _audiences(tree: RawConfig) -> Iterator[KeySource]:
-    for path, entry in entries(as_list(tree.get("audiences")), "audiences"):
+    for path, entry in entries(tree, "audiences"):
         if entry.get("names_from") is None:
             yield from _key_source(entry, path, {"key": explicit_key, "name": snake_key})
 
 
 def _traits(tree: RawConfig) -> Iterator[KeySource]:
-    for path, entry in entries(as_list(tree.get("computed_traits")), "computed_traits"):
+    for path, entry in entries(tree, "computed_traits"):
         for index, trait in enumerate(as_list(entry.get("traits"))):
             at = (*path, "traits", index)
             if isinstance(trait, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -40,13 +40,11 @@ def validate(model: type[Model], value: object, path: ConfigPath = ()) -> tuple[
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        return None, list(_problems(model, error, path))
-
-
-def _problems(model: type[BaseModel], error: ValidationError, path: ConfigPath) -> Iterator[ConfigProblem]:
-    for details in error.errors(include_url=False):
-        # For an invalid name in a mapping, pydantic adds the part `[key]` to the path.
-        yield ConfigProblem((*path, *(part for part in details["loc"] if part != "[key]")), _message(model, details))
+        return None, [
+            # For an invalid name in a mapping, pydantic adds the part `[key]` to the path.
+            ConfigProblem((*path, *(part for part in details["loc"] if part != "[key]")), _message(model, details))
+            for details in error.errors(include_url=False)
+        ]
 
 
 def _message(model: type[BaseModel], details: ErrorDetails) -> str:

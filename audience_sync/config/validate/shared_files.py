@@ -31,14 +31,6 @@ class FileUse:
     is_database: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _FileIdentity:
-    """The identity of a file: its inode if it exists, else its real path."""
-
-    inode: tuple[int, int] | None
-    path: str
-
-
 def database_uses(option: str, url: str, *, is_written: bool) -> Iterator[FileUse]:
     """An SQLite database and the files next to it; nothing for other databases."""
     found = SqliteUrl.parse(url)
@@ -62,7 +54,7 @@ def shared_paths(uses: Sequence[FileUse]) -> list[Problem]:
 
     Devices, pipes and folders are skipped: they can't be overwritten.
     """
-    files = defaultdict[_FileIdentity, list[FileUse]](list)
+    files = defaultdict[tuple[int, int] | str, list[FileUse]](list)
     for use in uses:
         if identity := _identity(use.path):
             files[identity].append(use)
@@ -81,25 +73,23 @@ def _pairs(group: Sequence[FileUse]) -> Iterator[tuple[FileUse, FileUse]]:
             yield (use, first) if use.is_written else (first, use)
 
 
-def _identity(path: str) -> _FileIdentity | None:
+def _identity(path: str) -> tuple[int, int] | str | None:
+    """The file's inode if it exists, else its real path; None if it is not a regular file."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
-        return _FileIdentity(None, os.path.realpath(path))
+        return os.path.realpath(path)
     except (OSError, ValueError):  # ValueError: a NUL character
         return None
-    return _FileIdentity((found.st_dev, found.st_ino), "") if stat.S_ISREG(found.st_mode) else None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
 def _problem(written: FileUse, other: FileUse) -> Problem:
-    what = f"`{display_path(written.path)}` is also the file of {_quoted(other.option)}"
+    name = other.option if " " in other.option else f"`{other.option}`"
+    what = f"`{display_path(written.path)}` is also the file of {name}"
     if other.suffix or written.suffix:
         kept, what = (other, what) if other.suffix else (written, what)
         what = f"`{display_path(written.path)}` lies next to the database of `{kept.option}`, and SQLite writes it"
     if os.path.abspath(written.path) != os.path.abspath(other.path):
         what += f" (`{display_path(other.path)}`, by a link)"
     return Problem(written.option, f"{what}: a run would write over it. Name another file in one of the two")
-
-
-def _quoted(option: str) -> str:
-    return option if " " in option else f"`{option}`"

@@ -219,7 +219,9 @@ class DeadlineAdapter(HTTPAdapter):
     """
 
     def __init__(self, deadline: Deadline, ca_file: str | None = None) -> None:
-        self._trusted = _tls_context(ca_file)
+        self._trusted = None if ca_file is None else create_urllib3_context()
+        if self._trusted is not None:
+            self._trusted.load_verify_locations(ca_file)  # each connection adds the public ones
         self._classes = {
             "http": partial(_Pool, deadline=deadline),
             "https": partial(_SecurePool, deadline=deadline),
@@ -243,15 +245,6 @@ class DeadlineAdapter(HTTPAdapter):
         if credentials is None:
             return {}
         return {"Proxy-Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
-
-
-def _tls_context(ca_file: str | None) -> ssl.SSLContext | None:
-    """Return a TLS context that trusts the CAs of the file; each connection adds the public ones."""
-    if ca_file is None:
-        return None
-    context = create_urllib3_context()
-    context.load_verify_locations(ca_file)
-    return context
 
 
 class IsolatedSession(requests.Session):

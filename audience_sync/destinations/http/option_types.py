@@ -26,20 +26,15 @@ def whole_url(text: str) -> str:
 
 def _checked_url(text: str, instead: str) -> SplitResult:
     """Parse an address. ``instead``: what to do with a user and a password."""
-    url = _split_url(text)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError("must be an address like https://host or http://127.0.0.1:8080")
-    if url.username is not None or url.password is not None:
-        raise ValueError(f"must not carry a user or a password: {instead}")
-    return url
-
-
-def _split_url(text: str) -> SplitResult:
     try:
         url = urlsplit(text)
         _ = url.port  # raises ValueError for a port that is not a number
     except ValueError:
         raise ValueError("is not an address") from None
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("must be an address like https://host or http://127.0.0.1:8080")
+    if url.username is not None or url.password is not None:
+        raise ValueError(f"must not carry a user or a password: {instead}")
     return url
 
 

@@ -27,7 +27,8 @@ def is_final(status: int) -> bool:
 
 def tunnel_message(proxy: str, status: int, url: str) -> str:
     """Return the message for a proxy that answered instead of the destination."""
-    there = _host_and_port(url)
+    parts = urlsplit(url)
+    there = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"  # the path may be a key
     if status in LOGIN_STATUSES:
         what = "does not accept the user and password" if proxy_credentials(proxy) else "needs a user and a password"
         return proxy_message(
@@ -50,9 +51,3 @@ def mention_proxy(judgement: Judgement, proxy: str) -> Judgement:
         f"{judgement.reason}. The answer came through the proxy {shown_proxy(proxy)}, which may be the one that refuses"
     )
     return replace(judgement, reason=why)
-
-
-def _host_and_port(url: str) -> str:
-    """Return the host and port only: the path may be a key."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

@@ -60,9 +60,12 @@ class SegmentDestination(TrackingDestination):
     def encode(self, call: IdentifyCall) -> list[Message]:
         if self.options.envelope == "plain":
             return super().encode(call)
-        found = {key: self._about_one(call, key, value) for key, value in split_traits(call.traits_json)}
-        check_sizes({key: len(message.body) for key, message in found.items()}, self.bounds)
-        return list(found.values())
+        messages = {
+            key: partial_message(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")))
+            for key, value in split_traits(call.traits_json)
+        }
+        check_sizes({key: len(message.body) for key, message in messages.items()}, self.bounds)
+        return list(messages.values())
 
     def encode_event(self, user_id: str, event: AudienceEvent) -> Event:
         if self.options.envelope == "plain":
@@ -72,9 +75,6 @@ class SegmentDestination(TrackingDestination):
 
     def encode_sql(self) -> str | None:
         return super().encode_sql() if self.options.envelope == "plain" else None
-
-    def _about_one(self, call: IdentifyCall, key: str, value: str) -> Message:
-        return partial_message(call, [(key, value)], self._personas_tail(key, is_boolean=value in ("true", "false")))
 
     def _personas_tail(self, key: str, *, is_boolean: bool) -> str:
         """Return the end of a message about one key. It is cached, because it is the same for every user."""

@@ -18,7 +18,9 @@ _CLASSES = {PropertyKind.AUDIENCE: ("audience", "aud_"), PropertyKind.COMPUTED_T
 
 def personas_context(about: Audiencing, key: str, *, is_boolean: bool) -> dict[str, str]:
     """Build the context of a key. Its ids are stable for an installation and key."""
-    name, prefix = _CLASSES[_kind(about, key, is_boolean)]
+    # A key that is no longer in the config was an audience if its value is boolean.
+    is_audience = key in about.audience_keys or (is_boolean and key not in about.trait_keys)
+    name, prefix = _CLASSES[PropertyKind.AUDIENCE if is_audience else PropertyKind.COMPUTED_TRAIT]
     space = "spa_" + stable_id(about.installation, "space", _SPACE_CHARACTERS)
     return {
         "computation_class": name,
@@ -27,13 +29,6 @@ def personas_context(about: Audiencing, key: str, *, is_boolean: bool) -> dict[s
         "namespace": space,
         "space_id": space,
     }
-
-
-def _kind(about: Audiencing, key: str, is_boolean: bool) -> PropertyKind:
-    """Return the kind of a key. A key that is no longer in the config was an audience if its value is boolean."""
-    if key in about.audience_keys or (is_boolean and key not in about.trait_keys):
-        return PropertyKind.AUDIENCE
-    return PropertyKind.COMPUTED_TRAIT
 
 
 def stable_id(installation: str, name: str, characters: int) -> str:

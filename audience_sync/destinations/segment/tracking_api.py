@@ -34,13 +34,11 @@ from audience_sync.destinations.http.statuses import (
 )
 from audience_sync.destinations.messages.identify import alias_bytes, message_tail, track_bytes
 from audience_sync.destinations.messages.split import MessageLimits, encode_within_limits, single_message_sql
+from audience_sync.keys import STANDARD_TRAITS, normalise_key
 from audience_sync.model import Alias, AudienceEvent, IdentifyCall
 
 #: The traits with a meaning in Segment's identify (docs: spec/identify), and its ids.
-PROFILE_FIELDS = frozenset(
-    {"address", "age", "avatar", "birthday", "company", "createdat", "description", "email", "firstname"}
-    | {"gender", "id", "lastname", "name", "phone", "title", "username", "website", "userid", "anonymousid"}
-)
+PROFILE_FIELDS = frozenset({*map(normalise_key, STANDARD_TRAITS), "userid", "anonymousid"})
 _BEGIN = b'{"batch":['
 
 

@@ -60,7 +60,7 @@ class _IntervalLoader(TextLoader):
 
 
 def _lenient_loader(loader: Callable[..., Any], fallback: Callable[[str], Any]) -> type[Loader]:
-    class Patient(Loader):
+    class LenientLoader(Loader):
         """The driver's own loader, with a fallback for values that it refuses."""
 
         def __init__(self, oid: int, context: Any = None) -> None:
@@ -73,7 +73,7 @@ def _lenient_loader(loader: Callable[..., Any], fallback: Callable[[str], Any]) 
             except Exception:  # psycopg's DataError, and OverflowError of Python's own arithmetic
                 return fallback(bytes(data).decode(errors="replace"))
 
-    return Patient
+    return LenientLoader
 
 
 def unsupported_time(text: str) -> datetime | Unsendable | None:

@@ -26,15 +26,15 @@ class ErrorRedactor:
 
     def __init__(self, url: URL) -> None:
         self._secrets = collect_secrets(_secrets_in_url(url))
-        shown = url.set(query={name: _mask_option(name, value) for name, value in url.query.items()})
+        shown = url.set(query={name: MASK if _SECRET_NAME.search(name) else value for name, value in url.query.items()})
         self.url = mask_secrets(shown.render_as_string(hide_password=True).replace("%2A%2A%2A", MASK), self._secrets)
 
     def error_message(self, error: BaseException, query: str | None = None) -> str:
         """The error's first lines as one line; with a ``query``, values that are not in it are masked."""
         text = mask_secrets(_CURSOR.sub("", _error_text(error, of_query=query is not None)), self._secrets)
         lines = [" ".join(line.split()) for line in text.splitlines() if line.strip(" ^")]
-        words = " ".join(lines[:MAX_LINES]).rstrip(". ")
-        return words if query is None or _sqlstate_class(error) == _QUERY_ERRORS else _mask_values(words, query)
+        message = " ".join(lines[:MAX_LINES]).rstrip(". ")
+        return message if query is None or _sqlstate_class(error) == _QUERY_ERRORS else _mask_values(message, query)
 
 
 def _sqlstate_class(error: BaseException) -> str:
@@ -55,14 +55,10 @@ def _error_text(error: BaseException, *, of_query: bool) -> str:
     return str(getattr(getattr(error, "diag", None), "message_primary", None) or error)
 
 
-def _mask_values(words: str, query: str) -> str:
+def _mask_values(message: str, query: str) -> str:
     """Mask quoted values, except text of the query itself: names of columns, literals."""
-    words = _VALUE_AT_END.sub(lambda found: found[0] if found["first"] in query else MASK, words)
-    return _VALUE.sub(lambda found: found[0] if found[0].strip("'\"") in query else MASK, words)
-
-
-def _mask_option(name: str, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    return MASK if _SECRET_NAME.search(name) else value
+    message = _VALUE_AT_END.sub(lambda found: found[0] if found["first"] in query else MASK, message)
+    return _VALUE.sub(lambda found: found[0] if found[0].strip("'\"") in query else MASK, message)
 
 
 def _secrets_in_url(url: URL) -> list[str]:

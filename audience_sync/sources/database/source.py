@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, Row, create_engine, make_url
+from sqlalchemy import URL, Connection, CursorResult, NullPool, Row, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from audience_sync.config.read.paths import SqliteUrl
@@ -72,9 +73,8 @@ class DatabaseSource(Source):
         if request.query is None:
             raise SourceError("a database is read by `query:`, not by `file:`. Correct the config.")
         with self._connect() as connection:
-            problem = self._stale_reason(connection, request)
-            if problem:
-                raise IncompleteError(problem)
+            if reason := self._stale_reason(connection, request):
+                raise IncompleteError(reason)
             try:
                 part, columns = self._spool(connection, workspace, request)
             except _UndecodableError:
@@ -129,9 +129,12 @@ class DatabaseSource(Source):
             raise self._problem("the query failed", error, CORRECT_QUERY, query) from None
         if not answer.returns_rows:
             raise SourceError("the query returns no rows: it must be a SELECT. Correct it in the config.")
-        columns = _column_types(answer)
+        description = answer.cursor.description if answer.cursor else ()
+        # SQLite's driver reports no types.
+        columns = {each[0]: generic_type(getattr(each, "type_display", str(each[1] or ""))) for each in description}
         rows = islice(self._rows(answer, query, at_once), request.sample_rows)
-        return spool(workspace, QUERY_NAME, list(answer.keys()), rows, request, _unusable_type_error(request)), columns
+        refuse = partial(_unusable_type_error, request)
+        return spool(workspace, QUERY_NAME, list(answer.keys()), rows, request, refuse=refuse), columns
 
     def _rows(self, answer: CursorResult[Any], query: str, at_once: int) -> Iterator[Row[Any]]:
         """The rows of the answer. Raises SourceError if it breaks off, with the number of rows before."""
@@ -150,19 +153,6 @@ class DatabaseSource(Source):
     def _connect(self) -> Iterator[Connection]:
         """A connection whose transaction is rolled back, never committed."""
         self._require_file()
-        with self._engine() as engine:
-            try:
-                connection = engine.connect()
-            except SQLAlchemyError as error:
-                raise self._problem("can't connect", error, "Check the URL, and that it can be reached.") from None
-            with connection:
-                prepare(connection)
-                self._stopper.watch(connection)
-                yield connection
-                connection.rollback()
-
-    @contextmanager
-    def _engine(self) -> Iterator[Engine]:
         try:
             engine = create_engine(
                 self._url, poolclass=NullPool, hide_parameters=True, connect_args=connect_arguments(self._url)
@@ -172,9 +162,14 @@ class DatabaseSource(Source):
         except SQLAlchemyError as error:
             raise self._problem("can't be opened", error, "Correct the URL.") from None
         try:
-            yield engine
-        finally:
-            engine.dispose()
+            connection = engine.connect()
+        except SQLAlchemyError as error:
+            raise self._problem("can't connect", error, "Check the URL, and that it can be reached.") from None
+        with connection:
+            prepare(connection)
+            self._stopper.watch(connection)
+            yield connection
+            connection.rollback()
 
     def _require_file(self) -> None:
         # SQLite would create an empty database, and then report a missing table.
@@ -198,7 +193,7 @@ class DatabaseSource(Source):
         )
 
 
-def _limited_answer(connection: Connection, query: str, most: int) -> CursorResult[Any] | None:
+def _limited_answer(connection: Connection, query: str, limit: int) -> CursorResult[Any] | None:
     """The first rows by SQL's LIMIT, for drivers that would fetch all rows, at once or when the cursor is closed.
 
     None for other drivers, and for databases that refuse this SQL.
@@ -207,15 +202,9 @@ def _limited_answer(connection: Connection, query: str, most: int) -> CursorResu
     if dialect.name == "sqlite" or (dialect.supports_server_side_cursors and dialect.name not in _READS_WHOLE_ANSWER):
         return None
     try:
-        return connection.exec_driver_sql(f"select * from (\n{query.rstrip().rstrip(';')}\n) few_rows limit {most}")
+        return connection.exec_driver_sql(f"select * from (\n{query.rstrip().rstrip(';')}\n) few_rows limit {limit}")
     except SQLAlchemyError:
         return None
-
-
-def _column_types(answer: CursorResult[Any]) -> dict[str, str]:
-    """The columns with the types that the driver reports; SQLite's driver reports none."""
-    description = answer.cursor.description if answer.cursor else ()
-    return {column[0]: generic_type(getattr(column, "type_display", str(column[1] or ""))) for column in description}
 
 
 def _parse_url(text: str) -> URL:
@@ -233,11 +222,8 @@ def _parse_url(text: str) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername in _POSTGRESQL else url
 
 
-def _unusable_type_error(request: SnapshotRequest) -> Callable[[Any], SourceError]:
-    def refuse(value: Any) -> SourceError:
-        return SourceError(
-            f"{QUERY_NAME}: column {request.user_id!r} has the type {type(value).__name__}, which can't hold user ids. "
-            "Choose another column, or cast this one to text."
-        )
-
-    return refuse
+def _unusable_type_error(request: SnapshotRequest, value: Any) -> SourceError:
+    return SourceError(
+        f"{QUERY_NAME}: column {request.user_id!r} has the type {type(value).__name__}, which can't hold user ids. "
+        "Choose another column, or cast this one to text."
+    )

@@ -1,4 +1,4 @@
-"""List the local paths that a run may read: folders of sources and files of entries, nothing else."""
+"""List the local files that a config names, and the paths that a run may read: these, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterator
 
 from audience_sync.config.models import Settings
-from audience_sync.config.sections.snapshot import RowsConfig
-from audience_sync.sources.storage.locate import FileLocation
-from audience_sync.sources.storage.resolve_names import file_words
+from audience_sync.sources.storage.resolve_names import LocalFolder, file_words
 
 
 def allowed_paths(settings: Settings) -> list[str]:
@@ -16,19 +14,22 @@ def allowed_paths(settings: Settings) -> list[str]:
 
     Remote files are copied into the workspace, which is always readable.
     """
-    local = {
-        name: source.files for name, source in settings.sources.items() if source.files and "://" not in source.files
-    }
-    found = {os.path.realpath(index) for index in local.values()}
-    for entry in (*settings.audiences, *settings.computed_traits, *settings.suppressed, *settings.aliases):
-        if entry.source in local:
-            hive = bool(entry.partitions or settings.sources[entry.source].partitions)
-            found.update(_entry_paths(FileLocation(local[entry.source], hive=hive), entry))
-    return sorted(found)
+    folders = [source.files for source in settings.sources.values() if source.files and "://" not in source.files]
+    files = (str(path) for _, folder, name in local_names(settings) for path in folder.paths(name))
+    return sorted({os.path.realpath(path) for path in (*folders, *files)})
 
 
-def _entry_paths(folder: FileLocation, entry: RowsConfig) -> Iterator[str]:
-    """The real paths of an entry's files. `file` may name a path outside of the folder, a query may not."""
-    for word in [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or "")):
-        if "://" not in word:
-            yield from (os.path.realpath(each) for each in folder.paths(word))
+def local_names(settings: Settings) -> Iterator[tuple[str, LocalFolder, str]]:
+    """Names, globs and folders of local files, each with its option (``audiences[0].file``) and its source's folder.
+
+    `file` may name a path outside of the folder, a query may not.
+    """
+    for part in ("audiences", "computed_traits", "suppressed", "aliases"):
+        for index, entry in enumerate(getattr(settings, part)):
+            source = settings.sources.get(entry.source)
+            if source is None or not source.files or "://" in source.files:
+                continue
+            folder = LocalFolder(source.files, hive=bool(entry.partitions or source.partitions))
+            names = [entry.file] if entry.file else filter(folder.holds, file_words(entry.query or ""))
+            option = f"{part}[{index}].{'file' if entry.file else 'query'}"
+            yield from ((option, folder, name) for name in names if "://" not in name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import zip_longest
 from typing import Any
 
 Node = Mapping[str, Any]
@@ -65,13 +66,9 @@ class Relation:
 
     def union(self, other: Relation) -> Relation:
         """The columns of two answers combined by position."""
-        longest = max(self.columns, other.columns, key=len)
-        columns = [(name, self._at(index) | other._at(index)) for index, (name, _) in enumerate(longest)]
-        named = [
-            (self.columns[index][0], origins) if index < len(self.columns) else (name, origins)
-            for index, (name, origins) in enumerate(columns)
-        ]
-        return Relation(tuple(named), self.rest | other.rest)
+        pairs = enumerate(zip_longest(self.columns, other.columns))
+        columns = [((first or second)[0], self._at(index) | other._at(index)) for index, (first, second) in pairs]
+        return Relation(tuple(columns), self.rest | other.rest)
 
     def union_by_name(self, other: Relation) -> Relation:
         names = dict.fromkeys(name for name, _ in (*self.columns, *other.columns))
@@ -212,8 +209,7 @@ class _LineageWalk:
 
     def _join(self, ref: Node, scope: Scope) -> list[tuple[str, Relation]]:
         left = list(self._from_tables(ref["left"], scope))
-        beside = Scope((*scope.tables, *left), scope.ctes, outer=scope.outer)
-        right = list(self._from_tables(ref["right"], beside))
+        right = list(self._from_tables(ref["right"], Scope((*scope.tables, *left), scope.ctes, outer=scope.outer)))
         names = ref.get("using_columns", [])
         if ref.get("ref_type") == "NATURAL":
             names = [name for _, relation in left for name, _ in relation.columns]
@@ -259,8 +255,8 @@ class _LineageWalk:
 
     def _file_function(self, function: Node, start: int) -> Origins:
         name = function["function_name"].lower()
-        said = {each.get("name") or _argument_name(each["expression"]) for each in function.get("arguments", [])}
-        guesses = name.startswith(_GUESSING_FUNCTIONS) and not said & _TYPE_ARGUMENTS
+        given = {each.get("name") or _argument_name(each["expression"]) for each in function.get("arguments", [])}
+        guesses = name.startswith(_GUESSING_FUNCTIONS) and not given & _TYPE_ARGUMENTS
         return frozenset({(GUESSED, f"{name} {start}")}) if guesses else NO_ORIGINS
 
     def _all_columns(self, node: Any) -> Origins:

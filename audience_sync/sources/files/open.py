@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from audience_sync.errors import SourceError
+from audience_sync.sources.base import SnapshotRequest
 from audience_sync.sources.formats.csv import csv_table
 from audience_sync.sources.formats.json import check_columns, invalid_line, json_table, record_keys, with_common_types
 from audience_sync.sources.formats.parquet import parquet_table
@@ -15,13 +16,11 @@ from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.rows.spool import spool_text
 from audience_sync.sources.rows.type_inference import infer_types, kinds_for_sql
 from audience_sync.sources.storage.decode import decoded_copy
+from audience_sync.sources.storage.head import cut_heads
 from audience_sync.sources.storage.locate import FoundFile
-from audience_sync.sources.storage.resolve_names import SUFFIXES
+from audience_sync.sources.storage.resolve_names import CSV, EXCEL, JSON, SUFFIXES
 from audience_sync.workspace import Workspace, quote_literal
 
-CSV = (".csv", ".tsv")
-JSON = (".jsonl", ".ndjson", ".json")
-EXCEL = (".xlsx", ".xls")
 #: Maximum number of columns for a query: each column's type is inferred.
 MAX_COLUMNS = 2_000
 
@@ -50,14 +49,16 @@ class OpenFiles:
         return ScanErrors(self.display_names, bad_line=invalid_line)
 
 
-def open_files(workspace: Workspace, found: Sequence[FoundFile], encoding: str) -> OpenFiles:
-    """Raises SourceError for an unknown format, several formats, or a file that can't be unpacked."""
-    suffix = _one_format(found)
-    if suffix in CSV + JSON:
-        return OpenFiles(
-            found, [workspace.scannable(decoded_copy(workspace, file, encoding)) for file in found], suffix
-        )
-    return OpenFiles(found, [workspace.scannable(file.path) for file in found], suffix)
+def open_files(workspace: Workspace, found: Sequence[FoundFile], request: SnapshotRequest) -> OpenFiles:
+    """The files, or their beginnings for a sample.
+
+    Raises SourceError for an unknown format, several formats, or a file that can't be unpacked.
+    """
+    suffix, encoding = _one_format(found), request.encoding
+    if request.sample_rows is not None:
+        found = cut_heads(workspace, found, encoding)
+    paths = [decoded_copy(workspace, file, encoding) if suffix in CSV + JSON else file.path for file in found]
+    return OpenFiles(found, [workspace.scannable(path) for path in paths], suffix)
 
 
 def _one_format(found: Sequence[FoundFile]) -> str:
@@ -81,10 +82,10 @@ def open_tables(workspace: Workspace, files: OpenFiles, names: Sequence[str]) ->
         own = [name for name in names if name not in files.partitions]
         tables = _json_tables(files, own)
         check_columns(workspace, tables, files.paths, own)
-        tables = _with_partitions(files, tables)
     else:
-        tables = _with_partitions(files, _format_tables(workspace, files))
-    require_same_columns([(table.name, table.columns) for table in tables])
+        tables = _format_tables(workspace, files)
+    tables = _with_partitions(files, tables)
+    require_same_columns(tables)
     return tables
 
 
@@ -96,7 +97,7 @@ def open_tables_for_sql(workspace: Workspace, files: OpenFiles, sheet: str | Non
         return _with_partitions(files, _json_tables(files, keys)) if keys else []
     own = _excel_tables(workspace, files, sheet) if files.suffix in EXCEL else _format_tables(workspace, files)
     tables = _with_partitions(files, own)
-    require_same_columns([(table.name, table.columns) for table in tables])
+    require_same_columns(tables)
     _refuse_too_many_columns(tables[0].name, tables[0].columns)
     return tables
 
@@ -112,15 +113,14 @@ def with_sql_types(workspace: Workspace, files: OpenFiles, tables: Sequence[Scan
 def _with_partitions(files: OpenFiles, tables: Sequence[Scan]) -> list[Scan]:
     """The tables with the columns of their folders, which replace columns of the same names."""
     return [
-        replace(
-            table, columns={**table.columns, **{name: _constant(value) for name, value in found.partitions.items()}}
+        table.with_columns(
+            {
+                name: Column("cast(null as VARCHAR)" if value is None else quote_literal(value), "VARCHAR")
+                for name, value in found.partitions.items()
+            }
         )
         for table, found in zip(tables, files.found, strict=True)
     ]
-
-
-def _constant(value: str | None) -> Column:
-    return Column("cast(null as VARCHAR)" if value is None else quote_literal(value), "VARCHAR")
 
 
 def _refuse_too_many_columns(file: str, columns: Collection[str]) -> None:
@@ -136,9 +136,8 @@ def _json_tables(files: OpenFiles, names: Sequence[str]) -> list[Scan]:
 
 
 def _format_tables(workspace: Workspace, files: OpenFiles) -> list[Scan]:
-    if files.suffix in CSV:
-        return [csv_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
-    return [parquet_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
+    open_table = csv_table if files.suffix in CSV else parquet_table
+    return [open_table(workspace, found, path) for found, path in zip(files.found, files.paths, strict=True)]
 
 
 def _excel_tables(workspace: Workspace, files: OpenFiles, sheet: str | None) -> list[Scan]:

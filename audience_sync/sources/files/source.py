@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from audience_sync.errors import IncompleteError, SourceError
 from audience_sync.sources.base import SnapshotRequest, SnapshotRows, Source
-from audience_sync.sources.files.open import EXCEL, JSON, OpenFiles, open_files, open_tables
+from audience_sync.sources.files.open import OpenFiles, open_files, open_tables
 from audience_sync.sources.files.sql import is_repeatable, query_rows
 from audience_sync.sources.fingerprint import request_fingerprint
 from audience_sync.sources.formats.json import record_keys
@@ -20,10 +21,9 @@ from audience_sync.sources.rows.scan import Scan, SnapshotPart, snapshot_part, w
 from audience_sync.sources.rows.snapshot_query import snapshot_rows
 from audience_sync.sources.rows.spool import spool
 from audience_sync.sources.rows.type_inference import Kind, infer_types, stays_text
-from audience_sync.sources.storage.head import cut_heads
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.manifest import manifest_row_count
-from audience_sync.sources.storage.resolve_names import file_words
+from audience_sync.sources.storage.resolve_names import EXCEL, JSON, file_words
 from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace
 
@@ -49,13 +49,11 @@ class FilesSource(Source):
         return f"folder {self._folder.root}, {pluralize(len(self._folder.files()), 'file')}"
 
     def read(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
-        if request.sample_rows is None:
-            return self._read(workspace, request)
         try:
             return self._read(workspace, request)
-        except IncompleteError:
-            raise
-        except SourceError:
+        except SourceError as error:
+            if request.sample_rows is None or isinstance(error, IncompleteError):
+                raise
             # A JSON key may come late, and a quote may end after the sample: only the whole file shows an error.
             return self._read(workspace, replace(request, sample_rows=None))
 
@@ -64,20 +62,18 @@ class FilesSource(Source):
             return self._read_query(workspace, request)
         found = self._folder_of(request).find(request.file or "", workspace)
         self._require_ready(request)
-        looked_at = found if request.sample_rows is None else cut_heads(workspace, found, request.encoding)
-        files = open_files(workspace, looked_at, request.encoding)
+        files = open_files(workspace, found, request)
         parts, columns = _read_parts(workspace, files, request)
-        rereadable = files.suffix == ".parquet"
-        rows = snapshot_rows(workspace, request, parts, files.errors, unchanged_check(found), rereadable=rereadable)
+        verify, rereadable = partial(_refuse_changes, found), files.suffix == ".parquet"
+        rows = snapshot_rows(workspace, request, parts, files.errors, verify, rereadable=rereadable)
         return replace(rows, manifest_rows=self._manifest_rows(workspace, request, found), columns=columns)
 
     def _read_query(self, workspace: Workspace, request: SnapshotRequest) -> SnapshotRows:
         answer = query_rows(workspace, self._folder_of(request), request)
         self._require_ready(request)
-        self._manifest_rows(
-            workspace, request, answer.found
-        )  # checks the files; the manifest has no row count of an answer
-        rows = snapshot_rows(workspace, request, [answer.part], answer.errors, unchanged_check(answer.found))
+        self._manifest_rows(workspace, request, answer.found)  # checks the files; an answer has other rows
+        verify = partial(_refuse_changes, answer.found)
+        rows = snapshot_rows(workspace, request, [answer.part], answer.errors, verify)
         return replace(rows, columns=answer.columns if request.expected.columns else None)
 
     def fingerprint(self, request: SnapshotRequest) -> str | None:
@@ -90,9 +86,8 @@ class FilesSource(Source):
         return request_fingerprint(effective, *(folder.versions(name) for name in _file_names(request)))
 
     def _require_ready(self, request: SnapshotRequest) -> None:
-        problem = self._not_ready_reason(request)
-        if problem:
-            raise IncompleteError(problem)
+        if reason := self._not_ready_reason(request):
+            raise IncompleteError(reason)
 
     def _not_ready_reason(self, request: SnapshotRequest) -> str | None:
         expected = request.expected
@@ -164,15 +159,6 @@ def _read_excel(
     return parts, columns if request.expected.columns else None
 
 
-def unchanged_check(found: Sequence[FoundFile]) -> Callable[[], None]:
-    """A check that the files have not changed since they were found; it raises SourceError."""
-
-    def unchanged() -> None:
-        for file in found:
-            if file.current_state() != file.state:
-                raise SourceError(
-                    f"{file.name} changed during the read: it is still being written. Nothing of it was used. "
-                    "Write it under another name and rename it when it is complete, and run again."
-                )
-
-    return unchanged
+def _refuse_changes(found: Sequence[FoundFile]) -> None:
+    for file in found:
+        file.refuse_change()

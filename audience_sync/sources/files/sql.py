@@ -34,7 +34,6 @@ from audience_sync.sources.rows.scan import (
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.rows.type_inference import stays_text
 from audience_sync.sources.sql_errors import DESCRIBE, file_problem, query_problem
-from audience_sync.sources.storage.head import cut_heads
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.resolve_names import file_words
 from audience_sync.workspace import Workspace, interruptible_query, quote_identifier, quote_literal
@@ -87,20 +86,20 @@ def query_rows(workspace: Workspace, folder: FileLocation, request: SnapshotRequ
     query = _read_csv_as_text(query, read_by)
     views.create(texts)
     try:
-        table = _answer(workspace, schema, query)
+        answer = _create_answer_view(workspace, schema, query, wanted_columns(request))
     except duckdb.Error as error:
         raise query_problem(error, folder, headless=views.headless, texts=views.texts) from None
-    for name in wanted_columns(request):
-        if table.names.count(name) > 1:
-            raise duplicate_column(QUERY_NAME, name)
     if guessing := [name.split()[0] for name in read_by if not name.startswith("read_csv")]:
-        raise _guessed_types_error(guessing[0])
+        raise SourceError(
+            f"the query: its user ids come from {guessing[0]!r}, for which DuckDB guesses types from the rows, so ids "
+            "may differ from the file. Nothing of it was used. Name the file as a table (`from 'users.jsonl'`), or "
+            "pass `columns = ...` to the function."
+        )
     raises = bool(_RAISES_ERROR.search(query))
     problems = ScanErrors(views.names, what=QUERY_NAME, bad_line=invalid_line, raises=raises)
-    columns = {name: generic_type(column.type) for name, column in table.table.columns.items()}
-    return QueryResult(
-        snapshot_part(replace(table.table, placeholders=views.placeholders), request), problems, views.found, columns
-    )
+    columns = {name: generic_type(column.type) for name, column in answer.columns.items()}
+    part = snapshot_part(replace(answer, placeholders=tuple(sorted(views.placeholders))), request)
+    return QueryResult(part, problems, views.found, columns)
 
 
 def _find_text_columns(
@@ -138,14 +137,6 @@ def _closing_parenthesis(text: bytes, start: int) -> int:
     return len(text)
 
 
-def _guessed_types_error(read_by: str) -> SourceError:
-    return SourceError(
-        f"the query: its user ids come from {read_by!r}, for which DuckDB guesses types from the rows, so ids may "
-        "differ from the file. Nothing of it was used. Name the file as a table (`from 'users.jsonl'`), or pass "
-        "`columns = ...` to the function."
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _OpenedWord:
     """The files that one quoted word of a query means, as tables without inferred types."""
@@ -170,7 +161,7 @@ class Views:
         self.names: dict[str, str] = {}
         self.texts: list[str] = []
         self.headless = False
-        self.placeholders: tuple[str, ...] = ()
+        self.placeholders: set[str] = set()
 
     @property
     def columns(self) -> Mapping[str, Sequence[str]]:
@@ -178,26 +169,18 @@ class Views:
         return {each.word: list(each.names.values()) for each in self._opened}
 
     def open(self, word: str) -> None:
-        if not self._folder.holds(word):
-            return  # DuckDB refuses it, with its position in the query
-        found = self._folder.find_any(word, self._workspace)
+        # DuckDB refuses other words, with their position in the query.
+        found = self._folder.find_any(word, self._workspace) if self._folder.holds(word) else []
         if not found:
             return
-        looked_at = (
-            found if self._wanted.sample_rows is None else cut_heads(self._workspace, found, self._wanted.encoding)
-        )
-        files = open_files(self._workspace, looked_at, self._wanted.encoding)
+        files = open_files(self._workspace, found, self._wanted)
         self.names |= files.display_names
         self.found += found
         try:
             tables = open_tables_for_sql(self._workspace, files, self._wanted.sheet)
         except duckdb.Error as error:
             raise files.errors.explain(error) from None
-        self.placeholders = tuple(
-            dict.fromkeys(
-                [*self.placeholders, *(placeholder for table in tables for placeholder in table.placeholders)]
-            )
-        )
+        self.placeholders.update(*(table.placeholders for table in tables))
         if not tables:
             raise SourceError(f"{word} has no records, so its columns are unknown. Is it complete?")
         names = list(tables[0].columns)
@@ -213,17 +196,14 @@ class Views:
                 tables = with_sql_types(self._workspace, each.files, each.tables, text)
             except duckdb.Error as error:
                 raise each.files.errors.explain(error) from None
-            self._create(each, tables)
-
-    def _create(self, opened: _OpenedWord, tables: Sequence[Scan]) -> None:
-        rows, word = " union all ".join(_select(table, opened.names) for table in tables), opened.word
-        try:
-            self._workspace.run(f"create view {self._schema}.{quote_identifier(word)} as {rows}")
-        except duckdb.CatalogException:
-            raise SourceError(
-                f"the query reads {word!r} and another file whose name differs in case only, which are one name in "
-                "SQL. Nothing was read. Rename one of the files."
-            ) from None
+            rows = " union all ".join(_select(table, each.names) for table in tables)
+            try:
+                self._workspace.run(f"create view {self._schema}.{quote_identifier(each.word)} as {rows}")
+            except duckdb.CatalogException:
+                raise SourceError(
+                    f"the query reads {each.word!r} and another file whose name differs in case only, which are one "
+                    "name in SQL. Nothing was read. Rename one of the files."
+                ) from None
 
 
 def _sql_names(names: Sequence[str]) -> Mapping[str, str]:
@@ -269,33 +249,23 @@ def _resolve_function_paths(query: str, folder: FileLocation, workspace: Workspa
     return _FILE_FUNCTION.sub(argument, query)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    table: Scan
-    names: list[str]
+def _create_answer_view(workspace: Workspace, schema: str, query: str, wanted: Sequence[str]) -> Scan:
+    """A view of the query's answer.
 
-
-def _answer(workspace: Workspace, schema: str, query: str) -> _Answer:
-    cursor = workspace.cursor()
-    try:
-        with interruptible_query():
-            cursor.execute(f"use {schema}")
-            return _create_answer_view(cursor, schema, query)
-    finally:
-        cursor.close()
-
-
-def _create_answer_view(cursor: duckdb.DuckDBPyConnection, schema: str, query: str) -> _Answer:
-    statements = cursor.extract_statements(query)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise SourceError("the query must be one SELECT statement. Nothing was run. Correct it in the config.")
-    described = cursor.execute(f"{DESCRIBE}{_without_semicolon(query)}").fetchall()
-    names = [row[0] for row in described]
+    Raises duckdb.Error, and SourceError if the query is not one SELECT or its answer has a wanted column twice.
+    """
+    with workspace.cursor() as cursor, interruptible_query():
+        cursor.execute(f"use {schema}")
+        statements = cursor.extract_statements(query)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise SourceError("the query must be one SELECT statement. Nothing was run. Correct it in the config.")
+        select = query.rstrip().rstrip(";")
+        described = cursor.execute(f"{DESCRIBE}{select}").fetchall()
+        aliases = ", ".join(f"c{index}" for index in range(len(described)))
+        cursor.execute(f"create view {schema}.answer({aliases}) as\n{select}\n")
+    names = Counter(row[0] for row in described)
+    for name in wanted:
+        if names[name] > 1:
+            raise duplicate_column(QUERY_NAME, name)
     columns = {row[0]: Column(f"c{index}", row[1]) for index, row in enumerate(described)}
-    listed = ", ".join(f"c{index}" for index in range(len(names)))
-    cursor.execute(f"create view {schema}.answer({listed}) as\n{_without_semicolon(query)}\n")
-    return _Answer(Scan(name=QUERY_NAME, scan=f"{schema}.answer", columns=columns), names)
-
-
-def _without_semicolon(query: str) -> str:
-    return query.rstrip().rstrip(";")
+    return Scan(name=QUERY_NAME, scan=f"{schema}.answer", columns=columns)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -15,7 +14,7 @@ from pathlib import Path
 from audience_sync.errors import SourceError
 from audience_sync.sources.rows.scan import Column, Scan, refuse_duplicates
 from audience_sync.sources.storage.locate import FoundFile
-from audience_sync.workspace import LINE_BYTES, Workspace, quote_literal
+from audience_sync.workspace import LINE_BYTES, Workspace, csv_scan, quote_literal
 
 #: Bytes at the start of a file that may contain the header.
 MAX_HEADER_BYTES = 1 << 20
@@ -83,9 +82,8 @@ def _has_repeated_header(path: Path, header: Header, skipped: int) -> bool:
     """Whether a line begins like the header, as in files that were concatenated."""
     wanted = [form.encode() for form in _header_beginnings(header)]
     kept = max(map(len, wanted))
-    needles = (
-        [header.names[0].encode()] if header.names[0] and not header.before else wanted
-    )  # rare in data: one search instead of four
+    # The first name is rare in data: one search instead of four.
+    needles = [header.names[0].encode()] if header.names[0] and not header.before else wanted
     with path.open("rb") as file:
         file.seek(0 if skipped else max(header.size - 1, 0))
         before = b""
@@ -113,13 +111,13 @@ def _header_beginnings(header: Header) -> set[str]:
 
 def _without_repeated_headers(table: Scan, header: Header) -> Scan:
     """The table without values from rows that repeat the header (with or without byte order mark) or `sep=;`."""
-    placeholder = "chr(65279)"
-    again = " and ".join(
-        f"coalesce({f'ltrim(c{index}, {placeholder})' if index == 0 else f'c{index}'}, '') = {quote_literal(name)}"
-        for index, name in enumerate(header.names)
-    )
+    first, *others = header.names
+    without_mark = "ltrim(c0, chr(65279))"
+    again = f"coalesce({without_mark}, '') = {quote_literal(first)}"
+    for index, name in enumerate(others, start=1):
+        again += f" and coalesce(c{index}, '') = {quote_literal(name)}"
     if header.before and len(header.names) == 2:
-        again = f"({again}) or (coalesce(lower(ltrim(c0, {placeholder})), '') = 'sep=' and c1 is null)"
+        again = f"({again}) or (coalesce(lower({without_mark}), '') = 'sep=' and c1 is null)"
     columns = {
         name: Column(f"case when not ({again}) then {column.sql} end", column.type)
         for name, column in table.columns.items()
@@ -151,16 +149,11 @@ def _read_header(found: FoundFile, path: Path) -> Header:
     text = _RECORD.match(start[before:])[0]  # type: ignore[index]  # it matches any text
     end = _LINE_END.match(start, before + len(text))
     stated = (separator[1] or separator[2]) if separator else None
-    delimiter = stated or ("\t" if found.suffix == ".tsv" else _delimiter(text))
+    most_frequent = max(DELIMITERS, key=_QUOTED.sub("", text).count)
+    delimiter = stated or ("\t" if found.suffix == ".tsv" else most_frequent)
     names = _column_names(found, text, delimiter)
     size = len(start[:before].encode())
     return Header(names=names, delimiter=delimiter, text=text, before=size, end=end[0] if end else "")
-
-
-def _delimiter(header: str) -> str:
-    """The most frequent delimiter outside of quotes."""
-    counts = Counter(_QUOTED.sub("", header))
-    return max(DELIMITERS, key=lambda delimiter: counts[delimiter])
 
 
 def _column_names(found: FoundFile, text: str, delimiter: str) -> list[str]:
@@ -182,12 +175,10 @@ def _column_names(found: FoundFile, text: str, delimiter: str) -> list[str]:
 
 
 def _scan(path: Path, delimiter: str, width: int, skipped: int) -> str:
-    columns = ", ".join(f"c{index}: 'VARCHAR'" for index in range(width))
-    options = (
-        f"auto_detect = false, header = true, columns = {{{columns}}}, delim = {quote_literal(delimiter)},"
-        " quote = '\"', escape = '\"', nullstr = '', strict_mode = true,"
-        f" hive_partitioning = false, skip = {skipped}"
-    )
-    rows = f"read_csv({quote_literal(str(path))}, {options}"
+    columns = {f"c{index}": "VARCHAR" for index in range(width)}
+    options = f"header = true, strict_mode = true, hive_partitioning = false, skip = {skipped}"
+    if width > 1:
+        return csv_scan(path, columns, delimiter=delimiter, options=options)
     # With one column, DuckDB reads a blank line as an unquoted empty value.
-    return f"{rows})" if width > 1 else f"(from {rows}, allow_quoted_nulls = false) where c0 is not null)"
+    rows = csv_scan(path, columns, delimiter=delimiter, options=f"{options}, allow_quoted_nulls = false")
+    return f"(from {rows} where c0 is not null)"

@@ -41,7 +41,8 @@ def read_sheet(found: FoundFile, sheet: str | None) -> Sheet:
     try:
         with pandas.ExcelFile(found.path, engine="calamine") as book:
             names = [str(name) for name in book.sheet_names]
-            chosen = _choose_sheet(found.name, names, _visible_sheets(book.book), sheet)
+            visible = [each.name for each in book.book.sheets_metadata if str(each.visible).endswith(".Visible")]
+            chosen = _choose_sheet(found.name, names, visible, sheet)
             frame = pandas.read_excel(book, sheet_name=chosen, header=None, dtype=object, na_filter=False)
     except SourceError:
         raise
@@ -63,11 +64,6 @@ def _refuse_large(found: FoundFile) -> None:
             f"{found.name} is too large to be read as a workbook, which is whole in memory ({size:,} bytes; at most "
             f"{MAX_BYTES:,}). Nothing of it was used. Save it as CSV or Parquet."
         )
-
-
-def _visible_sheets(book: Any) -> list[str]:
-    """The names of the sheets that are not hidden."""
-    return [each.name for each in book.sheets_metadata if str(each.visible).endswith(".Visible")]
 
 
 def _choose_sheet(file: str, names: list[str], visible: list[str], sheet: str | None) -> str:

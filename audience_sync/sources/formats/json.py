@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from audience_sync.sources.rows.scan import Column, Scan, batched, missing_column
@@ -21,49 +20,40 @@ MAX_COLUMNS_PER_QUERY = 30
 #: Bytes of a record: DuckDB's limit, and the minimum for its reader.
 MAX_OBJECT_BYTES, MIN_OBJECT_BYTES = 16_777_216, 65_536
 _WHOLE_NUMBERS = {"UBIGINT", "BIGINT", "LONGER"}
-#: Integers of up to 38 digits, which HUGEINT can hold.
-_INTEGER_PATTERN = "'-?[0-9]{1,38}'"
 
 
 def json_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
     """A table with these columns; ``check_columns`` checks that the records have them."""
-    columns = ", ".join(f"{quote_literal(name)}: 'JSON'" for name in names or ("-",))
-    # `records`: with one column, DuckDB would read a line that is not an object as that column's value.
-    options = (
-        f"auto_detect = false, format = '{_format(path)}', records = 'true', columns = {{{columns}}},"
-        f" hive_partitioning = false, {_object_size(path)}"
-    )
-    scan = f"read_json({quote_literal(str(path))}, {options})"
     if len({name.lower() for name in names}) < len(names):
-        return _case_sensitive_table(found, path, names)
+        scan, values = _case_sensitive_scan(path), {name: _extract_value(name) for name in names}
+    else:
+        scan, values = _plain_scan(path, names), {name: quote_identifier(name) for name in names}
     return Scan(
         name=found.name,
         scan=scan,
-        columns={name: Column(quote_identifier(name), "JSON") for name in names},
+        columns={name: Column(value, "JSON") for name, value in values.items()},
         is_parsed=True,
-        placeholders=_placeholders(path),
+        placeholders=(SURROGATE_PLACEHOLDER,) if has_placeholders(path) else (),
     )
 
 
-def _placeholders(path: Path) -> tuple[str, ...]:
-    return (SURROGATE_PLACEHOLDER,) if has_placeholders(path) else ()
+def _plain_scan(path: Path, names: Sequence[str]) -> str:
+    columns = ", ".join(f"{quote_literal(name)}: 'JSON'" for name in names or ("-",))
+    # `records`: with one column, DuckDB would read a line that is not an object as that column's value.
+    return (
+        f"read_json({quote_literal(str(path))}, auto_detect = false, format = '{_format(path)}', records = 'true',"
+        f" columns = {{{columns}}}, hive_partitioning = false, {_object_size(path)})"
+    )
 
 
-def _case_sensitive_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
-    """A table for names that differ only in case: equal in DuckDB's tables, different in its JSON."""
+def _case_sensitive_scan(path: Path) -> str:
+    """A scan of whole records, for names that differ only in case: equal in tables, different in JSON."""
     keys = "json_keys(json)"
-    problem = (
+    record = (
         f"case when json_type(json) <> 'OBJECT' then error('{NOT_OBJECT_ERROR}')"
         f" when len({keys}) <> len(list_distinct({keys})) then error('{NOT_OBJECT_ERROR}: duplicate key') else json end"
     )
-    scan = f"(select {problem} as record from {_objects(path)})"
-    return Scan(
-        name=found.name,
-        scan=scan,
-        columns={name: Column(_extract_value(name), "JSON") for name in names},
-        is_parsed=True,
-        placeholders=_placeholders(path),
-    )
+    return f"(select {record} as record from {_objects(path)})"
 
 
 def _extract_value(name: str) -> str:
@@ -96,17 +86,14 @@ def record_keys(workspace: Workspace, paths: Sequence[Path]) -> list[str]:
 
 def check_columns(workspace: Workspace, tables: Sequence[Scan], paths: Sequence[Path], names: Sequence[str]) -> None:
     """Raise SourceError for a name that no record has, if there are records."""
-    unseen = [name for name in names if not _any_value(workspace, tables, name)]
-    if not unseen or not _any_record(workspace, [table.scan for table in tables]):
+    scans = {name: [f"{each.scan} where {each.columns[name].sql} is not null" for each in tables] for name in names}
+    absent = [name for name in names if not _any_record(workspace, scans[name])]
+    if not absent or not _any_record(workspace, [table.scan for table in tables]):
         return
     keys = record_keys(workspace, paths)
-    for name in unseen:
+    for name in absent:
         if name not in keys:
             raise missing_column(" and ".join(table.name for table in tables[:3]), name, keys)
-
-
-def _any_value(workspace: Workspace, tables: Sequence[Scan], name: str) -> bool:
-    return _any_record(workspace, [f"{each.scan} where {each.columns[name].sql} is not null" for each in tables])
 
 
 def _any_record(workspace: Workspace, scans: Sequence[str]) -> bool:
@@ -123,33 +110,24 @@ def with_common_types(
     """
     found: dict[str, Sequence[str] | None] = {}
     for some in batched(names, MAX_COLUMNS_PER_QUERY):
-        rows = " union all ".join(_select_values(table, some) for table in tables)
+        rows = " union all ".join(table.select_values(some) for table in tables)
         kinds = ", ".join(f"list(distinct {_json_kind(f'v{index}')})" for index in range(len(some)))
         found |= dict(zip(some, workspace.one(f"select {kinds} from ({rows})"), strict=True))
     types = {name: _common_type(set(found[name] or ()) - {None, "NULL"}, is_id=name in text) for name in names}
     return [
-        replace(
-            table,
-            columns={
-                name: _typed_column(column.sql, types[name]) if name in types else column
-                for name, column in table.columns.items()
-            },
-        )
+        table.with_columns({name: _with_type(table.columns[name], kind) for name, kind in types.items()})
         for table in tables
     ]
 
 
-def _select_values(table: Scan, names: Sequence[str]) -> str:
-    values = ", ".join(f"{table.columns[name].sql} as v{index}" for index, name in enumerate(names))
-    return f"select {values} from {table.scan}"
-
-
 def _json_kind(column: str) -> str:
-    # DuckDB reports integers of more than 64 bits as doubles, although it keeps their digits.
+    # DuckDB reports integers of more than 64 bits as doubles, although it keeps their digits. HUGEINT has up to 38.
     text = f"cast({column} as VARCHAR)"
-    big = f"case when regexp_full_match({text}, {_INTEGER_PATTERN}) then 'BIGINT'"
-    longer = "when regexp_full_match(" + text + ", '-?[0-9]+') then 'LONGER' else 'DOUBLE' end"
-    return f"case when json_type({column}) = 'DOUBLE' then {big} {longer} else json_type({column}) end"
+    return (
+        f"case when json_type({column}) is distinct from 'DOUBLE' then json_type({column})"
+        f" when regexp_full_match({text}, '-?[0-9]{{1,38}}') then 'BIGINT'"
+        f" when regexp_full_match({text}, '-?[0-9]+') then 'LONGER' else 'DOUBLE' end"
+    )
 
 
 def _common_type(kinds: set[str], *, is_id: bool) -> str:
@@ -162,8 +140,8 @@ def _common_type(kinds: set[str], *, is_id: bool) -> str:
     return types.pop() if len(types) == 1 else "JSON"
 
 
-def _typed_column(json: str, duckdb_type: str) -> Column:
-    return Column(json if duckdb_type == "JSON" else f"cast({json} ->> '$' as {duckdb_type})", duckdb_type)
+def _with_type(column: Column, duckdb_type: str) -> Column:
+    return column if duckdb_type == "JSON" else Column(f"cast({column.sql} ->> '$' as {duckdb_type})", duckdb_type)
 
 
 def invalid_line(path: str) -> int | None:

@@ -29,23 +29,10 @@ def parquet_table(workspace: Workspace, found: FoundFile, file: Path) -> Scan:
 
 def _column_names(workspace: Workspace, path: str) -> list[str]:
     """The columns' names in the file: DuckDB renames duplicates when it reads rows."""
-    rows = workspace.all(f"select name, coalesce(num_children, 0) from parquet_schema({path})")
-    return _top_names(rows)
-
-
-def _top_names(rows: list[tuple[str, int]]) -> list[str]:
-    # The schema is a tree in depth-first order, its root first.
-    names, index = [], 1
-    while index < len(rows):
-        names.append(rows[index][0])
-        index = _index_after(rows, index)
+    _, *rows = workspace.all(f"select name, coalesce(num_children, 0) from parquet_schema({path})")
+    names, nested = list[str](), 0  # the schema is a tree in depth-first order, its root first
+    for name, children in rows:
+        if not nested:
+            names.append(name)
+        nested = max(nested - 1, 0) + children
     return names
-
-
-def _index_after(rows: list[tuple[str, int]], index: int) -> int:
-    """The index after a column and all its nested columns."""
-    children = rows[index][1]
-    index += 1
-    for _ in range(children):
-        index = _index_after(rows, index)
-    return index

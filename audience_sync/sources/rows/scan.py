@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -51,6 +51,15 @@ class Scan:
     #: Whether columns of type JSON were parsed by the reader, and so are valid.
     is_parsed: bool = False
     repeated_header: str | None = None
+
+    def with_columns(self, columns: Mapping[str, Column]) -> Scan:
+        """The table with these columns, which replace those of the same names."""
+        return replace(self, columns={**self.columns, **columns})
+
+    def select_values(self, names: Iterable[str]) -> str:
+        """A query of these columns, named ``v0``, ``v1`` and so on."""
+        values = ", ".join(f"{self.columns[name].sql} as v{index}" for index, name in enumerate(names))
+        return f"select {values} from {self.scan}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +136,13 @@ def join_names(words: Collection[str]) -> str:
     return listed([word if _PLAIN.fullmatch(word) else repr(word) for word in words], most=MAX_NAMES) or "none"
 
 
-def require_same_columns(tables: Sequence[tuple[str, Collection[str]]]) -> None:
+def require_same_columns(tables: Sequence[Scan]) -> None:
     """Raise SourceError unless all tables have the same names of columns, in any order."""
-    first_name, first = tables[0]
-    for name, columns in tables[1:]:
-        if with_invalid := sorted(set(first) ^ set(columns)):
-            only = "some columns" if looks_like_data(with_invalid) else join_names(with_invalid)
+    for table in tables[1:]:
+        if different := sorted(table.columns.keys() ^ tables[0].columns.keys()):
+            only = "some columns" if looks_like_data(different) else join_names(different)
             raise SourceError(
-                f"{name} and {first_name} are read together, but only one of them has {only}. "
+                f"{table.name} and {tables[0].name} are read together, but only one of them has {only}. "
                 "Nothing of them was used. Write them with the same columns, or name fewer files."
             )
 

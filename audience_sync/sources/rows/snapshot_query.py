@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from audience_sync.errors import SourceError
@@ -23,32 +23,31 @@ _NOT_CONVERTED = "not converted to its type: "
 
 @dataclass(frozen=True, slots=True)
 class SnapshotQuery:
-    """The parts of one snapshot, and the types and columns of its traits."""
+    """A request, and the parts that its rows come from."""
 
+    request: SnapshotRequest
     parts: Sequence[SnapshotPart]
-    types: Mapping[str, str]
-    columns: Mapping[str, str]
-    named: bool
 
     def select(self) -> str:
         return " union all ".join(self._select(part) for part in merge_parts(self.parts))
 
     def invalid_rows(self) -> str:
-        return " union all ".join(
-            self._invalid_rows(_with_limit(part)) for part in merge_parts(self.parts, _with_position)
-        )
+        return " union all ".join(self._invalid_rows(part) for part in merge_parts(self.parts, with_position=True))
 
     def _select(self, part: SnapshotPart) -> str:
         """The query of one part: an invalid value becomes NULL, and ``HAS_INVALID_VALUE`` marks its row."""
-        name = ", snapshot_name as name" if self.named else ""
+        name = ", snapshot_name as name" if part.name else ""
+        raw_name = f", nullif(trim({part.name}), '') as snapshot_name" if part.name else ""
         traits = "".join(f", {self._trait(part, key)} as {quote_identifier(key)}" for key in part.traits)
-        rows = f"select case when reason is null then id end as user_id{name}{traits} from ({_select_raw(part)})"
+        raw_traits = "".join(f", {json} as {_column_alias(key)}" for key, json in part.traits.items())
+        raw = f"select {part.user_id} as id, {_reason(part)} as reason{raw_name}{raw_traits} from {part.scan}"
+        rows = f"select case when reason is null then id end as user_id{name}{traits} from ({raw})"
         if not self.may_be_invalid:
             return rows
         found = {key: is_invalid(quote_identifier(key), self._placeholders(part, key)) for key in self.may_be_invalid}
         columns = [
             "user_id",
-            *(["name"] if self.named else []),
+            *(["name"] if part.name else []),
             *(
                 f"case when {found[key]} then null else {quote_identifier(key)} end as {quote_identifier(key)}"
                 if key in found
@@ -66,74 +65,71 @@ class SnapshotQuery:
         return [
             key
             for key in self.parts[0].traits
-            if self.types.get(key) in MAY_BE_INVALID or any(key in part.may_be_invalid for part in self.parts)
+            if self.request.traits[key].type in MAY_BE_INVALID or any(key in part.may_be_invalid for part in self.parts)
         ]
 
     def _placeholders(self, part: SnapshotPart, key: str) -> Sequence[str]:
         return part.may_be_invalid.get(key, ())
 
     def _trait(self, part: SnapshotPart, key: str) -> str:
-        index = _column_alias(key)
-        if key not in self.types:
-            return index
-        value = cast_json(index, self.types[key])
+        raw = _column_alias(key)
+        wanted_type = self.request.traits[key].type
+        if wanted_type is None:
+            return raw
+        value = cast_json(raw, wanted_type)
         problem = f"error({quote_literal(_NOT_CONVERTED + key)})"
         value = f"nullif(coalesce({value}, {problem}), 'null')"
         if key in part.may_be_invalid:
-            value = f"case when {is_invalid(index, part.may_be_invalid[key])} then {index} else {value} end"
-        return f"case when {index} is not null then {value} end"
+            value = f"case when {is_invalid(raw, part.may_be_invalid[key])} then {raw} else {value} end"
+        return f"case when {raw} is not null then {value} end"
 
     def _invalid_rows(self, part: SnapshotPart) -> str:
         """Rows with an invalid user id, and the invalid values of the others."""
         # PostgreSQL can't store NUL characters, not even in a report about them.
         raw = f"replace(left({part.raw}, {MAX_RAW_CHARACTERS}), chr(0), '\ufffd')"
         raw = f"replace({raw}, '{SURROGATE_PLACEHOLDER}', '\ufffd')"
-        file = FILE if part.file == FILE else quote_literal(part.file)
-        index = f'{file} as file, {part.row} as "row"'
-        numbered = f"select {index}, {raw} as user_id, {_reason(part)} as reason from {part.scan}"
+        file, scan = quote_literal(part.file), part.scan
+        if part.file == FILE:  # a limit that drops no rows keeps DuckDB from copying conditions into each part
+            file, scan = FILE, f"(from {scan} limit {NO_LIMIT})"
+        position = f'{file} as file, {part.row} as "row"'
+        numbered = f"select {position}, {raw} as user_id, {_reason(part)} as reason from {scan}"
         found = [f'select file, "row", user_id, reason from ({numbered}) where reason is not null']
         for key in self.may_be_invalid:
             value = f"{part.traits[key]} as {_column_alias(key)}"
-            each = f"select {index}, {raw} as user_id, {_reason(part)} as id_reason, {value} from {part.scan}"
-            each = f'select file, "row", user_id, id_reason, {self._trait(part, key)} as value from ({each})'
-            column = quote_literal(f"column {self.columns[key]!r} ")
+            rows = f"select {position}, {raw} as user_id, {_reason(part)} as id_reason, {value} from {scan}"
+            rows = f'select file, "row", user_id, id_reason, {self._trait(part, key)} as value from ({rows})'
+            column = quote_literal(f"column {self.request.traits[key].column!r} ")
             reason = f"{column} || {reason_of('value', self._placeholders(part, key))}"
-            rows = f'select file, "row", user_id, id_reason, {reason} as reason from ({each})'
+            rows = f'select file, "row", user_id, id_reason, {reason} as reason from ({rows})'
             where = "id_reason is null and reason is not null"
             found.append(f'select file, "row", user_id, reason from ({rows}) where {where}')
         return " union all ".join(found)
 
-    def not_converted(self, workspace: Workspace, key: str) -> tuple[str, int] | None:
-        """The file and row of the first value of a trait that can't be converted to its type, or None."""
+    def conversion_error(self, workspace: Workspace, key: str) -> SourceError:
+        """The error about the first value of a trait that can't be converted to its type."""
+        trait = self.request.traits[key]
+        file, row = self._first_not_converted(workspace, key) or (self.parts[0].file, "?")
+        return SourceError(
+            f"{file}, row {row}, column {trait.column!r}: the value can't be read as {trait.type}, the type in the "
+            "config. Nothing of it was used. Correct the value, or the trait's type in the config."
+        )
+
+    def _first_not_converted(self, workspace: Workspace, key: str) -> tuple[str, int] | None:
         for part in self.parts:
             rows = f"select {part.row} as number, {part.traits[key]} as {_column_alias(key)} from {part.scan}"
-            bad = f"{_column_alias(key)} is not null and {cast_json(_column_alias(key), self.types[key])} is null"
-            bad += f" and not ({is_invalid(_column_alias(key), self._placeholders(part, key))})"
-            first = workspace.one(f"select min(number) from ({rows}) where {bad}")[0]
+            raw, placeholders = _column_alias(key), self._placeholders(part, key)
+            failed = f"{cast_json(raw, self.request.traits[key].type or '')} is null"
+            where = f"{raw} is not null and {failed} and not ({is_invalid(raw, placeholders)})"
+            first = workspace.one(f"select min(number) from ({rows}) where {where}")[0]
             if first is not None:
                 return part.file, first
         return None
 
 
-def _with_limit(part: SnapshotPart) -> SnapshotPart:
-    """The part with a limit that drops no rows: it keeps DuckDB from copying conditions into each part of a union."""
-    return replace(part, scan=f"(from {part.scan} limit {NO_LIMIT})") if part.file == FILE else part
-
-
-def _without_position(part: SnapshotPart) -> SnapshotPart:
-    return replace(part, scan=f"from {part.scan}")
-
-
-def _with_position(part: SnapshotPart) -> SnapshotPart:
-    """The part with each row's file and number as columns."""
-    rows = f"select {quote_literal(part.file)} as {FILE}, {part.row} as {ROW}, * from {part.scan}"
-    return replace(part, scan=rows, file=FILE, row=ROW)
-
-
-def merge_parts(
-    parts: Sequence[SnapshotPart], each_as: Callable[[SnapshotPart], SnapshotPart] = _without_position
-) -> list[SnapshotPart]:
+def merge_parts(parts: Sequence[SnapshotPart], *, with_position: bool = False) -> list[SnapshotPart]:
     """The parts, with those that differ only in their scans merged into one.
+
+    ``with_position``: the merged part has each row's file and number as columns.
 
     DuckDB would plan long expressions separately for each part of a union, which costs more time and memory than
     reading the files.
@@ -142,17 +138,14 @@ def merge_parts(
     for index, part in enumerate(parts):
         same = replace(part, scan="", file="")
         found.setdefault(repr(same) if part.is_uniform else str(index), []).append(part)
-    return [some[0] if len(some) == 1 else _union(list(map(each_as, some))) for some in found.values()]
+    return [same[0] if len(same) == 1 else _merge(same, with_position=with_position) for same in found.values()]
 
 
-def _union(parts: Sequence[SnapshotPart]) -> SnapshotPart:
-    return replace(parts[0], scan=f"({' union all '.join(part.scan for part in parts)})")
-
-
-def _select_raw(part: SnapshotPart) -> str:
-    name = f", nullif(trim({part.name}), '') as snapshot_name" if part.name else ""
-    traits = "".join(f", {json} as {_column_alias(key)}" for key, json in part.traits.items())
-    return f"select {part.user_id} as id, {_reason(part)} as reason{name}{traits} from {part.scan}"
+def _merge(parts: Sequence[SnapshotPart], *, with_position: bool) -> SnapshotPart:
+    if not with_position:
+        return replace(parts[0], scan=f"({' union all '.join(f'from {part.scan}' for part in parts)})")
+    rows = (f"select {quote_literal(part.file)} as {FILE}, {part.row} as {ROW}, * from {part.scan}" for part in parts)
+    return replace(parts[0], scan=f"({' union all '.join(rows)})", file=FILE, row=ROW)
 
 
 def _reason(part: SnapshotPart) -> str:
@@ -175,14 +168,13 @@ def snapshot_rows(
     *,
     rereadable: bool = False,
 ) -> SnapshotRows:
-    types = {key: trait.type for key, trait in request.traits.items() if trait.type}
-    columns = {key: trait.column for key, trait in request.traits.items()}
-    snapshot = SnapshotQuery(parts, types, columns, named=request.name is not None)
+    """The snapshot of these parts. ``problems`` translates errors of the scan; ``verify`` is called after it."""
+    snapshot = SnapshotQuery(request, parts)
 
     def explain(error: Exception) -> SourceError:
         found = re.search(f"{_NOT_CONVERTED}([A-Za-z0-9_]+)", str(error))
-        if found and found[1] in types:
-            return _conversion_problem(workspace, snapshot, request, found[1])
+        if found and found[1] in request.traits and request.traits[found[1]].type:
+            return snapshot.conversion_error(workspace, found[1])
         return problems.explain(error)
 
     return SnapshotRows(
@@ -192,15 +184,4 @@ def snapshot_rows(
         verify=verify,
         rereadable=rereadable,
         may_have_invalid_values=bool(snapshot.may_be_invalid),
-    )
-
-
-def _conversion_problem(
-    workspace: Workspace, snapshot: SnapshotQuery, request: SnapshotRequest, key: str
-) -> SourceError:
-    column, kind = request.traits[key].column, snapshot.types[key]
-    file, row = snapshot.not_converted(workspace, key) or (snapshot.parts[0].file, "?")
-    return SourceError(
-        f"{file}, row {row}, column {column!r}: the value can't be read as {kind}, the type in the config. "
-        f"Nothing of it was used. Correct the value, or the trait's type in the config."
     )

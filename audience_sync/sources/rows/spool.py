@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from audience_sync.sources.rows.scan import (
     NAME_HAS_SURROGATE,
     REPEATED_HEADER,
     SnapshotPart,
+    batched,
     bytes_column,
     duplicate_column,
     missing_column,
@@ -30,7 +30,7 @@ from audience_sync.sources.rows.scan import (
 from audience_sync.sources.values.json_python import json_text, json_texts
 from audience_sync.sources.values.json_sql import ARE_BYTES, INVALID
 from audience_sync.sources.values.user_ids import MISSING, NOT_TEXT, python_ids
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import WRITTEN_CSV, Workspace, csv_scan
 
 MAX_RAW_CHARACTERS = 200
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -69,8 +69,8 @@ def spool(
     header: Sequence[str],
     rows: Iterable[Sequence[Any]],
     request: SnapshotRequest,
-    refuse: Callable[[Any], SourceError] | None = None,
     *,
+    refuse: Callable[[Any], SourceError] | None = None,
     is_sheet: bool = False,
 ) -> SnapshotPart:
     """Write the rows to a file, and return the part that scans it.
@@ -83,10 +83,13 @@ def spool(
     with_invalid = set[str]()
     with path.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\r\n")  # what contains either is quoted
-        for start, batch in _batches(rows):
+        for number, batch in enumerate(batched(rows, BATCH_ROWS)):
+            start = number * BATCH_ROWS + 1
             cells = _cells(start, batch, where, refuse, with_invalid)
-            if start == 1 and with_invalid:
-                _refuse_bytes(file, request, dict(zip(where.traits, cells[-len(where.traits) :], strict=True)))
+            if start == 1 and with_invalid:  # the first rows decide whether a column can only hold bytes
+                for key, texts in zip(where.traits, cells[-len(where.traits) :], strict=True):
+                    if {text for text in texts if text is not None} == {INVALID + ARE_BYTES}:
+                        raise bytes_column(file, request.traits[key].column)
             writer.writerows(zip(*cells, strict=True))
     return _spooled_part(path, file, where, with_invalid)
 
@@ -114,8 +117,8 @@ def _cells(
         cells = [*cells[:2], reasons, _raw_ids(values, reasons), names]
     for key, index in positions.traits.items():
         texts = python_ids(columns[index])[0] if key in positions.ids else json_texts(columns[index])
-        for again in headers:
-            texts[again] = None
+        for row in headers:
+            texts[row] = None
         if key not in positions.ids and any(text[0] == INVALID for text in texts if text):
             with_invalid.add(key)
         cells.append(texts)
@@ -124,21 +127,6 @@ def _cells(
 
 def _is_header(row: Sequence[Any], header: Sequence[str]) -> bool:
     return all(("" if cell is None else str(cell).strip()) == name for cell, name in zip(row, header, strict=True))
-
-
-def _refuse_bytes(file: str, request: SnapshotRequest, traits: Mapping[str, Sequence[str | None]]) -> None:
-    """Raise SourceError for a column whose values in the first batch are all bytes."""
-    for key, texts in traits.items():
-        if {text for text in texts if text is not None} == {INVALID + ARE_BYTES}:
-            raise bytes_column(file, request.traits[key].column)
-
-
-def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, list[Sequence[Any]]]]:
-    """The rows in batches, each with the number of its first row."""
-    iterator, start = iter(rows), 1
-    while batch := list(islice(iterator, BATCH_ROWS)):
-        yield start, batch
-        start += len(batch)
 
 
 def _raw_ids(values: Sequence[Any], reasons: Sequence[str | None]) -> list[str | None]:
@@ -172,22 +160,15 @@ def _printable(text: str) -> str:
 
 def _spooled_part(path: Path, file: str, positions: ColumnPositions, with_invalid: Collection[str]) -> SnapshotPart:
     traits = {key: f"t{index}" for index, key in enumerate(positions.traits)}
-    names = ["user_id", "reason", "raw", *(["name"] if positions.name is not None else []), *traits.values()]
-    columns = "row: 'BIGINT', " + ", ".join(f"{name}: 'VARCHAR'" for name in names)
-    options = (
-        f"auto_detect = false, header = false, columns = {{{columns}}}, delim = ',', quote = '\"',"
-        " escape = '\"', nullstr = '', new_line = '\\r\\n'"
-    )
-    scan = f"read_csv({quote_literal(str(path))}, {options})"
-    raw = f"case when reason is null then user_id when reason <> '{MISSING}' then coalesce(raw, '') end"
     name = "name" if positions.name is not None else None
+    texts = ["user_id", "reason", "raw", *([name] if name else []), *traits.values()]
     return SnapshotPart(
         file=file,
-        scan=scan,
+        scan=csv_scan(path, {"row": "BIGINT", **dict.fromkeys(texts, "VARCHAR")}, options=WRITTEN_CSV),
         row='"row"',
         user_id="user_id",
         reason="reason",
-        raw=raw,
+        raw=f"case when reason is null then user_id when reason <> '{MISSING}' then coalesce(raw, '') end",
         name=name,
         traits=traits,
         may_be_invalid=dict.fromkeys(with_invalid, ()),

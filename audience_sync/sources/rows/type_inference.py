@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from enum import Enum
 
 from audience_sync.sources.rows.scan import Column, Scan, batched
@@ -62,10 +61,6 @@ def stays_text(name: str) -> bool:
     return re.sub("[^a-z0-9]", "", name.lower()) in ALWAYS_TEXT
 
 
-def looks_like_id(name: str) -> bool:
-    return name.lower() == "id" or name.endswith(("_id", "Id", "ID", "-id", " id"))
-
-
 def infer_types(
     workspace: Workspace,
     tables: Sequence[Scan],
@@ -73,30 +68,32 @@ def infer_types(
     may_be: Callable[[str], Sequence[Kind]] = lambda name: tuple(Kind),
 ) -> list[Scan]:
     """The tables with inferred types for these columns, if they are text. All files are read together, once."""
-    if not tables[0].is_text:
-        return list(tables)
-    kinds = {name: may_be(name) for name in names}
-    kinds = {name: allowed for name, allowed in kinds.items() if allowed}
-    if not kinds:
+    kinds = {name: allowed for name in names if (allowed := may_be(name))}
+    if not kinds or not tables[0].is_text:
         return list(tables)
     found = _find_kinds(workspace, tables, kinds)
-    return [_with_kinds(table, found) for table in tables]
+    return [
+        table.with_columns(
+            {name: Column(f"cast({table.columns[name].sql} as {kind.type})", kind.type) for name, kind in found.items()}
+        )
+        for table in tables
+    ]
 
 
 def kinds_for_sql(name: str) -> Sequence[Kind]:
     if stays_text(name):
         return ()
-    return _LOSSLESS if looks_like_id(name) else tuple(Kind)
+    is_id = name.lower() == "id" or name.endswith(("_id", "Id", "ID", "-id", " id"))
+    return _LOSSLESS if is_id else tuple(Kind)
 
 
 def _find_kinds(workspace: Workspace, tables: Sequence[Scan], kinds: Mapping[str, Sequence[Kind]]) -> dict[str, Kind]:
-    rows = " union all ".join(_select_columns(table, list(kinds)) for table in tables)
+    rows = " union all ".join(table.select_values(kinds) for table in tables)
     # The first rows rule out most kinds; only the remaining ones are tested on all rows.
     first = _run_tests(workspace, f"{rows} limit {FIRST_ROWS}", kinds)
-    left = {name: [kind for kind in kinds[name] if first[name, kind] is not False] for name in kinds}
-    passed = _run_tests(workspace, rows, left)
-    found = {name: next((kind for kind in left[name] if passed[name, kind]), None) for name in left}
-    return {name: kind for name, kind in found.items() if kind}
+    remaining = {name: [kind for kind in kinds[name] if first[name, kind] is not False] for name in kinds}
+    passed = _run_tests(workspace, rows, remaining)
+    return {name: fits[0] for name in kinds if (fits := [kind for kind in remaining[name] if passed[name, kind]])}
 
 
 def _run_tests(
@@ -109,20 +106,7 @@ def _run_tests(
         for kind in allowed
     }
     found: dict[tuple[str, Kind], bool | None] = {}
-    for some in batched(tests, MAX_TESTS_PER_QUERY):
-        answers = workspace.one(f"select {', '.join(tests[each] for each in some)} from ({rows})")
-        found |= dict(zip(some, answers, strict=True))
+    for batch in batched(tests, MAX_TESTS_PER_QUERY):
+        answers = workspace.one(f"select {', '.join(tests[test] for test in batch)} from ({rows})")
+        found |= dict(zip(batch, answers, strict=True))
     return found
-
-
-def _select_columns(table: Scan, names: Sequence[str]) -> str:
-    values = ", ".join(f"{table.columns[name].sql} as v{index}" for index, name in enumerate(names))
-    return f"select {values} from {table.scan}"
-
-
-def _with_kinds(table: Scan, kinds: Mapping[str, Kind]) -> Scan:
-    columns = {
-        name: Column(f"cast({column.sql} as {kinds[name].type})", kinds[name].type) if name in kinds else column
-        for name, column in table.columns.items()
-    }
-    return replace(table, columns=columns)

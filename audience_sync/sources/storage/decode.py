@@ -12,18 +12,18 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from audience_sync.encodings import EBCDIC, codec_of, encoding_advice
 from audience_sync.errors import SourceError
 from audience_sync.sources.storage.locate import FoundFile
+from audience_sync.sources.storage.resolve_names import CSV
 from audience_sync.sources.values.surrogates import SurrogateScanner, replace_halves
 from audience_sync.workspace import Workspace
 
 UTF_8 = "utf-8"
 _CHUNK = 1 << 20
 _REPLACED_SUFFIX = "-marked"
-_NOT_JSON = (".csv", ".tsv")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_16_HALVES = ("utf-16-le", "utf-16-be")
 _BYTE_ORDER_MARK = "\ufeff"
@@ -37,13 +37,17 @@ def decoded_copy(workspace: Workspace, found: FoundFile, encoding: str) -> Path:
     Every byte is checked, also in columns that no entry uses: a file in another encoding than its config states is not
     what its writer meant.
     """
-    name = _codec(encoding)
+    try:
+        name = codec_of(encoding)
+    except ValueError as error:
+        raise SourceError(f"{error}. Correct `encoding:` in the config.") from None
     with _unpacking(found):
-        start = _start(found)
+        with found.open() as file:
+            start = file.read(4)
         _refuse_start(found, start, name)
         if name in _UTF_16_HALVES and start.startswith(_UTF_16):
             name = "utf-16"  # the mark states the order of the bytes, and is not text
-        if name == UTF_8 and not start.startswith(codecs.BOM_UTF8) and not _is_packed(found):
+        if name == UTF_8 and not start.startswith(codecs.BOM_UTF8) and not found.is_packed:
             return _replaced_copy(workspace, found.path) if _transcode(found, None, name) else found.path
         copy = workspace.path("-plain")
         with copy.open("wb") as out:
@@ -80,28 +84,8 @@ def _refuse_start(found: FoundFile, start: bytes, encoding: str) -> None:
 def _empty(found: FoundFile, what: str) -> SourceError:
     return SourceError(
         f"{found.name} {what}, so the members are unknown. It may still be being written. "
-        f"The audience is unchanged.{_HEADER_ONLY if found.suffix in _NOT_JSON else ''}"
+        f"The audience is unchanged.{_HEADER_ONLY if found.suffix in CSV else ''}"
     )
-
-
-def _codec(encoding: str) -> str:
-    try:
-        return codec_of(encoding)
-    except ValueError as error:
-        raise SourceError(f"{error}. Correct `encoding:` in the config.") from None
-
-
-def _is_packed(found: FoundFile) -> bool:
-    return found.name.lower().endswith(".gz")
-
-
-def _open(found: FoundFile) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(found.path) if _is_packed(found) else found.path.open("rb"))
-
-
-def _start(found: FoundFile) -> bytes:
-    with _open(found) as file:
-        return file.read(4)
 
 
 @contextmanager
@@ -128,8 +112,8 @@ def _transcode(found: FoundFile, out: BinaryIO | None, encoding: str) -> bool:
     Returns whether it is JSON that may contain halves of surrogate pairs.
     """
     text = _Decoder(found, encoding)
-    halves, is_json = SurrogateScanner(), found.suffix not in _NOT_JSON
-    with _open(found) as file:
+    halves, is_json = SurrogateScanner(), found.suffix not in CSV
+    with found.open() as file:
         while chunk := file.read(_CHUNK):
             written = text.to_utf8(chunk) if out else text.check(chunk)
             if out:

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from audience_sync.encodings import codec_of
 from audience_sync.sources.storage.locate import FoundFile
+from audience_sync.sources.storage.resolve_names import CSV, JSON
 from audience_sync.workspace import Workspace
 
 #: Bytes, unpacked. Shorter files are read completely.
 HEAD_BYTES = 1_000_000
-_ROWS = (".csv", ".tsv")
-_LINES = (".jsonl", ".ndjson", ".json")
 _QUOTE_OR_LINE = re.compile('["\\n]')
 
 
@@ -26,33 +25,29 @@ def cut_heads(workspace: Workspace, found: Sequence[FoundFile], encoding: str) -
 
     Other formats, and text without a boundary between two rows, stay complete.
     """
-    return [_cut_head(workspace, each, encoding) if each.suffix in _ROWS + _LINES else each for each in found]
+    return [_cut_head(workspace, each, encoding) if each.suffix in CSV + JSON else each for each in found]
 
 
 def _cut_head(workspace: Workspace, found: FoundFile, encoding: str) -> FoundFile:
-    is_packed = found.name.lower().endswith(".gz")
     try:
-        with gzip.open(found.path) if is_packed else found.path.open("rb") as file:
+        with found.open() as file:
             start = file.read(HEAD_BYTES + 1)
         if len(start) <= HEAD_BYTES:
             return found
-        content = _whole_rows(_decoded(start, encoding), is_csv=found.suffix in _ROWS).encode(codec_of(encoding))
+        codec = codec_of(encoding)
+        text = codecs.getincrementaldecoder(codec)().decode(start)  # without a last character that is cut
+        content = _whole_rows(text, is_csv=found.suffix in CSV).encode(codec)
     except (OSError, EOFError, ValueError, zlib.error):  # reading the whole file reports the error
         return found
     if not content:
         return found
     copy = Path(workspace.path("-head"))
-    copy.write_bytes(gzip.compress(content, 1) if is_packed else content)
+    copy.write_bytes(gzip.compress(content, 1) if found.is_packed else content)
     return replace(found, path=copy, state=None)
 
 
-def _decoded(start: bytes, encoding: str) -> str:
-    """The decoded text, without a last character that is cut. Raises UnicodeError."""
-    return codecs.getincrementaldecoder(codec_of(encoding))().decode(start, False)
-
-
 def _whole_rows(text: str, *, is_csv: bool) -> str:
-    """The text up to the last line end outside of quotes; empty if there is none, and for a JSON array."""
+    """The text up to the last line end outside of quotes; empty without one, and for a JSON array."""
     if not is_csv:
         return "" if text.lstrip().startswith("[") else text[: text.rfind("\n") + 1]
     end, is_quoted = 0, False

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import glob
+import gzip
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from audience_sync.errors import SourceError
 from audience_sync.sources.fingerprint import file_version, remote_version
 from audience_sync.sources.rows.scan import did_you_mean, join_names
-from audience_sync.sources.storage.hive_partitions import is_partition, partition_values
-from audience_sync.sources.storage.resolve_names import LocalFolder, is_data, literal_start
+from audience_sync.sources.storage.resolve_names import (
+    LocalFolder,
+    is_data,
+    is_partition,
+    literal_start,
+    partition_values,
+)
 from audience_sync.workspace import Workspace
 
 
@@ -37,8 +43,21 @@ class FoundFile:
         plain = self.name.lower().removesuffix(".gz")
         return plain[plain.rfind(".") :]
 
-    def current_state(self) -> tuple[int, int] | None:
-        return _file_state(self.path) if self.state else None
+    @property
+    def is_packed(self) -> bool:
+        return self.name.lower().endswith(".gz")
+
+    def open(self) -> BinaryIO:
+        """Open the file to read its bytes, unpacked."""
+        return cast(BinaryIO, gzip.open(self.path) if self.is_packed else self.path.open("rb"))
+
+    def refuse_change(self) -> None:
+        """Raise SourceError if the file has changed since it was found."""
+        if self.state and self.state != _file_state(self.path):
+            raise SourceError(
+                f"{self.name} changed during the read: it is still being written. Nothing of it was used. "
+                "Write it under another name and rename it when it is complete, and run again."
+            )
 
 
 class FileMtime(NamedTuple):
@@ -69,8 +88,8 @@ class FileLocation(LocalFolder):
     def relative(self, name: str) -> str:
         """A name relative to this folder; a slash at its end stays."""
         path = Path(os.path.normpath(os.path.join(os.path.abspath(self.root), name)))
-        places = (Path(os.path.abspath(self.root)), Path(self.root).resolve())
-        within = next((path.relative_to(index) for index in places if path.is_relative_to(index)), path)
+        roots = (Path(os.path.abspath(self.root)), Path(self.root).resolve())
+        within = next((path.relative_to(root) for root in roots if path.is_relative_to(root)), path)
         return f"{within}/" if name.endswith("/") else str(within)
 
     def has(self, name: str) -> bool:
@@ -108,14 +127,14 @@ class FileLocation(LocalFolder):
         return []
 
     def versions(self, name: str) -> list[str] | None:
-        """The versions of these files, without opening them; None if there is none, or one without a version."""
+        """The versions of these files, without opening them; None without files, or if one has no version."""
         if "://" in name or "://" in self.root:
             return self._remote(name).versions()
         found = [file_version(str(path)) for path in self.paths(name)]
         return [version for version in found if version] if all(found) else None
 
     def times(self, name: str) -> list[FileMtime]:
-        """The times of the last write of the files that a name means; empty if there is none."""
+        """The times of the last write of the files that a name means, if there are any."""
         if "://" in name or "://" in self.root:
             return self._remote(name).times()
         return [FileMtime(self._display_name(path), path.stat().st_mtime) for path in self.paths(name)]
@@ -154,7 +173,12 @@ class RemoteFiles:
     def fetch(self, workspace: Workspace, name: str) -> list[FoundFile]:
         """Copy the files. Raises SourceError, with the missing package if one is missing."""
         try:
-            return self._fetch(workspace, name)
+            system, path = _file_system(self.url)
+            paths = self._paths(system, path)
+            if not paths:
+                raise SourceError(f"no file {name!r} at {self._scheme}://. Correct the name in the config.")
+            copies = {path: self._copy(workspace, system, path) for path in paths}
+            return [FoundFile(_base_name(path), copy, None, self._partitions(path)) for path, copy in copies.items()]
         except ImportError as error:
             raise SourceError(
                 f"{self._scheme}:// needs a package that is not installed: {error}. "
@@ -183,16 +207,6 @@ class RemoteFiles:
     def _scheme(self) -> str:
         return self.url.split("://", 1)[0]
 
-    def _fetch(self, workspace: Workspace, name: str) -> list[FoundFile]:
-        system, path = _file_system(self.url)
-        paths = self._paths(system, path)
-        if not paths:
-            raise SourceError(f"no file {name!r} at {self._scheme}://. Correct the name in the config.")
-        return [
-            FoundFile(_base_name(path), self._copy(workspace, system, path), None, self._partitions(path))
-            for path in paths
-        ]
-
     def _partitions(self, path: str) -> Mapping[str, str | None]:
         below = path.removeprefix(_remote_root(self._folder.root))
         return partition_values(below.split("/")[:-1]) if self._folder.hive else {}
@@ -202,9 +216,9 @@ class RemoteFiles:
         if not glob.has_magic(path) or system.exists(path):
             found = list(self._within(system, path)) if system.isdir(path) else [path] if system.exists(path) else []
         else:
-            index = _remote_root(self._folder.root)
-            name = literal_start(path.removeprefix(index), lambda start: system.exists(index + start))
-            pattern = glob.escape(index) + name
+            root = _remote_root(self._folder.root)
+            name = literal_start(path.removeprefix(root), lambda start: system.exists(root + start))
+            pattern = glob.escape(root) + name
             found = [match for match in system.glob(pattern) if not _base_name(match).startswith((".", "_"))]
         return sorted(match for match in found if not system.isdir(match))
 

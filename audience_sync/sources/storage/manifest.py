@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from audience_sync.errors import IncompleteError
@@ -68,27 +68,18 @@ def parse_manifest(manifest: str, content: bytes) -> list[ManifestEntry]:
 
 def _parse_json(manifest: Any) -> list[ManifestEntry]:
     if "entries" in manifest:  # Amazon Redshift: UNLOAD ... MANIFEST VERBOSE
-        return [_parse_redshift_entry(each) for each in manifest["entries"]]
-    return [ManifestEntry(each) if isinstance(each, str) else _parse_entry(each) for each in manifest["files"]]
+        files = ((each["url"].rsplit("/", 1)[-1], each.get("meta", {})) for each in manifest["entries"])
+        return [_entry(name, meta.get("record_count"), meta.get("content_length")) for name, meta in files]
+    return [
+        _entry(each)
+        if isinstance(each, str)
+        else _entry(str(each["name"]), each.get("rows"), each.get("bytes"), each.get("sha256"))
+        for each in manifest["files"]
+    ]
 
 
-def _parse_entry(said: Mapping[str, Any]) -> ManifestEntry:
-    return ManifestEntry(
-        str(said["name"]), _optional_int(said.get("rows")), _optional_int(said.get("bytes")), said.get("sha256")
-    )
-
-
-def _parse_redshift_entry(said: Mapping[str, Any]) -> ManifestEntry:
-    meta = said.get("meta", {})
-    return ManifestEntry(
-        said["url"].rsplit("/", 1)[-1],
-        _optional_int(meta.get("record_count")),
-        _optional_int(meta.get("content_length")),
-    )
-
-
-def _optional_int(value: Any) -> int | None:
-    return None if value is None else int(value)
+def _entry(name: str, rows: Any = None, size: Any = None, sha256: str | None = None) -> ManifestEntry:
+    return ManifestEntry(name, None if rows is None else int(rows), None if size is None else int(size), sha256)
 
 
 def _parse_checksums(text: str) -> list[ManifestEntry]:
@@ -115,10 +106,8 @@ def _check_file(manifest: str, entry: ManifestEntry, found: FoundFile) -> None:
     size = found.path.stat().st_size
     if entry.bytes is not None and size != entry.bytes:
         raise IncompleteError(f"{found.name} has {size} bytes, but {manifest} states {entry.bytes}")
-    if entry.sha256 is not None and _sha256(found.path) != entry.sha256.lower():
-        raise IncompleteError(f"{found.name} is not the file that {manifest} lists: its checksum differs")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if entry.sha256 is not None:
+        with found.path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        if checksum != entry.sha256.lower():
+            raise IncompleteError(f"{found.name} is not the file that {manifest} lists: its checksum differs")

@@ -1,18 +1,19 @@
-"""Resolve names in the config to local files: files, globs, folders, and quoted words of a query."""
+"""Resolve names in the config to local files: files, globs, folders (also Hive's), and quoted words of a query."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import unquote
 
-from audience_sync.sources.storage.hive_partitions import is_partition
-
-TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
-SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".parquet", ".xlsx", ".xls")
+CSV, JSON, EXCEL = (".csv", ".tsv"), (".jsonl", ".ndjson", ".json"), (".xlsx", ".xls")
+SUFFIXES = (*CSV, *JSON, *(f"{suffix}.gz" for suffix in CSV + JSON), ".parquet", *EXCEL)
+#: The value in the folder name of Hive and Spark for rows without a value.
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _QUOTED_WORD = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")
 
 
@@ -36,34 +37,48 @@ def literal_start(name: str, exists: Callable[[str], bool]) -> str:
     return "/".join([*map(glob.escape, parts[:count]), *parts[count:]])
 
 
+def is_partition(folder: str) -> bool:
+    """Whether a folder's name is ``name=value``."""
+    name, equals, _ = folder.partition("=")
+    return bool(name and equals) and not name.startswith((".", "_"))
+
+
+def partition_values(folders: Iterable[str]) -> Mapping[str, str | None]:
+    """The columns that these folders add to a file, the outermost first; None means no value.
+
+    Hive encodes characters that are not allowed in a path (``%2F``). Of two folders with the same name, the innermost
+    counts.
+    """
+    pairs = (folder.partition("=") for folder in folders if is_partition(folder))
+    return {unquote(name): None if value in ("", NO_VALUE) else unquote(value) for name, _, value in pairs}
+
+
 class LocalFolder:
     """A folder of files; names are relative to it. An impossible name (too long) matches nothing.
 
     ``hive``: folders ``name=value`` add columns to their files, and a folder includes their files.
     """
 
-    def __init__(self, index: str | Path, *, hive: bool = False) -> None:
-        self.root = str(index)
+    def __init__(self, root: str | Path, *, hive: bool = False) -> None:
+        self.root = str(root)
         self.hive = hive
 
     def holds(self, name: str) -> bool:
         """Whether a name lies in this folder, by its text alone: a link in it may lead elsewhere."""
         if "://" in name:
             return name.startswith(f"{self.root.rstrip('/')}/")
-        index = os.path.abspath(self.root)
-        return Path(os.path.normpath(os.path.join(index, name))).is_relative_to(index)
+        root = os.path.abspath(self.root)
+        return Path(os.path.normpath(os.path.join(root, name))).is_relative_to(root)
 
     def paths(self, name: str) -> list[Path]:
-        """The local files that a name means; empty if there is none."""
+        """The local files that a name means, if there are any."""
         path = Path(self.root, name)
         if os.path.isdir(path):
             return sorted(self._within(path))
         if os.path.isfile(path):
             return [path]
-        pattern = str(
-            Path(glob.escape(self.root), literal_start(name, lambda start: os.path.exists(Path(self.root, start))))
-        )
-        found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+        pattern = literal_start(name, lambda start: os.path.exists(Path(self.root, start)))
+        found = sorted(map(Path, glob.glob(str(Path(glob.escape(self.root), pattern)), recursive=True)))
         return [match for match in found if os.path.isfile(match) and not match.name.startswith((".", "_"))]
 
     def would_match(self, name: str, path: str) -> bool:
@@ -73,12 +88,8 @@ class LocalFolder:
             return True
         if os.path.isdir(meant):
             below = _parts_below(file, meant)
-            return (
-                bool(below)
-                and is_data(file.name)
-                and (self.hive or len(below) == 1)
-                and all(map(is_partition, below[:-1]))
-            )
+            is_within = len(below) == 1 or (self.hive and all(map(is_partition, below[:-1])))
+            return bool(below) and is_data(file.name) and is_within
         if not glob.has_magic(name) or file.name.startswith((".", "_")):
             return False
         below = file.parts if os.path.isabs(name) else _parts_below(file, Path(self.root))
@@ -94,8 +105,8 @@ class LocalFolder:
 
 def _parts_below(file: Path, folder: Path) -> tuple[str, ...]:
     """A file's path relative to a folder; empty if it is elsewhere."""
-    index = os.path.realpath(folder)
-    return file.relative_to(index).parts if file.is_relative_to(index) else ()
+    root = os.path.realpath(folder)
+    return file.relative_to(root).parts if file.is_relative_to(root) else ()
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -104,5 +115,5 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
         return not parts and not pattern
     if pattern[0] == "**":
         return _matches(parts, pattern[1:]) or _matches(parts[1:], pattern)
-    is_fit = parts[0] == pattern[0] or fnmatchcase(parts[0], pattern[0])
-    return is_fit and _matches(parts[1:], pattern[1:])
+    is_match = parts[0] == pattern[0] or fnmatchcase(parts[0], pattern[0])
+    return is_match and _matches(parts[1:], pattern[1:])

@@ -42,26 +42,17 @@ def json_text(value: Any) -> str | None:
 
 def json_texts(values: Sequence[Any]) -> list[str | None]:
     """The same for many values, in order."""
-    if set(map(type, values)) == {str} and _is_plain("".join(values)):
+    if set(map(type, values)) == {str} and (text := "".join(values)).isascii() and text.isprintable():
         return list(map(encode_basestring, values))
     return [json_text(value) for value in values]
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isprintable()
 
 
 def _string(text: str) -> str:
     if not text.isascii() and _SURROGATE.search(text):
         return INVALID + HAS_SURROGATE
     quoted = encode_basestring(text)
-    # The spelling of DuckDB, so that the text does not depend on the kind of source.
-    return _ESCAPE.sub(_uppercase_escape, quoted) if "\\u" in quoted else quoted
-
-
-def _uppercase_escape(escape: re.Match[str]) -> str:
-    found = escape[0]
-    return "\\u" + found[2:].upper() if found.startswith("\\u") else found
+    # In upper case like DuckDB's, so that the text does not depend on the kind of source.
+    return _ESCAPE.sub(lambda escape: escape[0][:2] + escape[0][2:].upper(), quoted) if "\\u" in quoted else quoted
 
 
 def _double(number: float) -> str | None:
@@ -125,10 +116,6 @@ def _key(key: Any) -> str:
     return text
 
 
-def _bytes(value: object) -> str:
-    return INVALID + ARE_BYTES
-
-
 def _other(value: Any) -> str | None:
     for kind in _ENCODERS:
         if isinstance(value, kind):
@@ -145,14 +132,8 @@ _ENCODERS: dict[type, Callable[[Any], str | None]] = {
     Decimal: _decimal,
     datetime: _time,
     date: lambda day: f'"{day.isoformat()}T00:00:00.000Z"',
-    dict: _nested,
-    list: _nested,
-    tuple: _nested,
-    set: _nested,
-    frozenset: _nested,
-    bytes: _bytes,
-    bytearray: _bytes,
-    memoryview: _bytes,
+    **dict.fromkeys((dict, list, tuple, set, frozenset), _nested),
+    **dict.fromkeys((bytes, bytearray, memoryview), lambda value: INVALID + ARE_BYTES),
     type(None): lambda nothing: None,
     Unsendable: lambda value: INVALID + value.reason,
 }

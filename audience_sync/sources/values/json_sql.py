@@ -82,13 +82,14 @@ def _is_nested(duckdb_type: str) -> bool:
 def _other_json(expression: str, duckdb_type: str, *, is_checked: bool) -> str:
     if duckdb_type == "JSON":
         checked = _any_json(expression)
-        wrong = f"{expression} is not null and not json_valid(cast({expression} as VARCHAR))"
-        return checked if is_checked else f"case when {wrong} then {invalid_literal(NOT_JSON)} else {checked} end"
+        invalid = f"{expression} is not null and not json_valid(cast({expression} as VARCHAR))"
+        return checked if is_checked else f"case when {invalid} then {invalid_literal(NOT_JSON)} else {checked} end"
     if _is_nested(duckdb_type):
         return _nested_json(expression, duckdb_type)
+    text = f"cast({expression} as VARCHAR)"
     if duckdb_type.startswith("DECIMAL"):
-        return _decimal_json(f"cast({expression} as VARCHAR)")
-    return f"cast(to_json(cast({expression} as VARCHAR)) as VARCHAR)"
+        return f"case when contains({text}, '.') then rtrim(rtrim({text}, '0'), '.') else {text} end"
+    return f"cast(to_json({text}) as VARCHAR)"
 
 
 def invalid_literal(reason: str) -> str:
@@ -146,15 +147,13 @@ def placeholders_of(duckdb_type: str) -> tuple[str, ...]:
     if not _is_nested(duckdb_type):
         return ()
     leaves = [leaf.upper() for leaf in _leaves(duckdb.sqltype(duckdb_type))]
-    return (
-        *([TIME_PLACEHOLDER] if any(map(is_time, leaves)) else []),
-        *([BYTES_PLACEHOLDER] if "BLOB" in leaves else []),
-    )
+    times = (TIME_PLACEHOLDER,) if any(map(is_time, leaves)) else ()
+    return (*times, BYTES_PLACEHOLDER) if "BLOB" in leaves else times
 
 
 def _leaves(kind: duckdb.sqltypes.DuckDBPyType) -> Iterator[str]:
     """The innermost types of a type, in lower case."""
-    inner = _inner_type_list(kind)
+    inner = _inner_types(kind).values()
     if not inner:
         yield str(kind).lower()
     for each in inner:
@@ -162,11 +161,7 @@ def _leaves(kind: duckdb.sqltypes.DuckDBPyType) -> Iterator[str]:
 
 
 def _levels(kind: duckdb.sqltypes.DuckDBPyType) -> int:
-    return max((1 + _levels(each) for each in _inner_type_list(kind)), default=0)
-
-
-def _inner_type_list(kind: duckdb.sqltypes.DuckDBPyType) -> list[duckdb.sqltypes.DuckDBPyType]:
-    return list(_inner_types(kind).values())
+    return max((1 + _levels(each) for each in _inner_types(kind).values()), default=0)
 
 
 def _inner_types(kind: duckdb.sqltypes.DuckDBPyType) -> dict[str, Any]:
@@ -197,12 +192,15 @@ class _LeafWriter:
         return _time(value, str(kind), "", quote_literal(TIME_PLACEHOLDER)) if is_time(str(kind)) else None
 
     def _struct(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
-        fields = {name: f"struct_extract({value}, {quote_literal(name)})" for name in _inner_types(kind)}
+        fields = self._fields(value, kind, "struct_extract")
+        packed = ", ".join(f"{quote_identifier(name)} := {field}" for name, field in fields.items())
+        return f"case when {value} is not null then struct_pack({packed}) end" if fields else None
+
+    def _fields(self, value: str, kind: duckdb.sqltypes.DuckDBPyType, extract: str) -> dict[str, str]:
+        """SQL for each field of a struct or member of a union; empty if all of them stay unchanged."""
+        fields = {name: f"{extract}({value}, {quote_literal(name)})" for name in _inner_types(kind)}
         texts = {name: self.text(fields[name], inner) for name, inner in _inner_types(kind).items()}
-        if not any(texts.values()):
-            return None
-        made = ", ".join(f"{quote_identifier(name)} := {text or fields[name]}" for name, text in texts.items())
-        return f"case when {value} is not null then struct_pack({made}) end"
+        return {name: text or fields[name] for name, text in texts.items()} if any(texts.values()) else {}
 
     def _list(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
         each = self._variable()
@@ -218,23 +216,15 @@ class _LeafWriter:
         return f"map_from_entries(list_transform(map_entries({value}), lambda {each}: {entry}))"
 
     def _union(self, value: str, kind: duckdb.sqltypes.DuckDBPyType) -> str | None:
-        members = {name: f"union_extract({value}, {quote_literal(name)})" for name in _inner_types(kind)}
-        texts = {name: self.text(members[name], inner) for name, inner in _inner_types(kind).items()}
-        if not any(texts.values()):
-            return None
-        cases = (
-            f"when {quote_literal(name)} then to_json(struct_pack({quote_identifier(name)} := {text or members[name]}))"
-            for name, text in texts.items()
-        )
-        return f"case cast(union_tag({value}) as VARCHAR) {' '.join(cases)} end"
+        cases = [
+            f"when {quote_literal(name)} then to_json(struct_pack({quote_identifier(name)} := {member}))"
+            for name, member in self._fields(value, kind, "union_extract").items()
+        ]
+        return f"case cast(union_tag({value}) as VARCHAR) {' '.join(cases)} end" if cases else None
 
     def _variable(self) -> str:
         self._variables += 1
         return f"each_{self._variables}"
-
-
-def _decimal_json(text: str) -> str:
-    return f"case when contains({text}, '.') then rtrim(rtrim({text}, '0'), '.') else {text} end"
 
 
 def _any_json(json: str) -> str:
@@ -293,12 +283,8 @@ def _finite(json_text: str) -> str:
 
 def is_invalid(json_text: str, placeholders: Iterable[str]) -> str:
     """An SQL condition for an invalid value; ``placeholders``: those that the text may contain."""
-    return " or ".join(
-        [
-            f"starts_with({json_text}, '{INVALID}')",
-            *(f"contains({json_text}, {quote_literal(placeholder)})" for placeholder in placeholders),
-        ]
-    )
+    contained = (f"contains({json_text}, {quote_literal(placeholder)})" for placeholder in placeholders)
+    return " or ".join([f"starts_with({json_text}, '{INVALID}')", *contained])
 
 
 def reason_of(json_text: str, placeholders: Iterable[str]) -> str:

@@ -42,11 +42,8 @@ NOT_WHOLE = "user id is not a whole number"
 NOT_TEXT = "user id is neither text nor a number"
 OUT_OF_YEARS = "user id is a time outside of the years 1 to 9999 (UTC)"
 
-INTEGER_TYPES = frozenset(f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")) | {
-    "INTEGER",
-    "UINTEGER",
-    "BIGNUM",
-}
+_SIZES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+INTEGER_TYPES = frozenset({*_SIZES, *(f"U{size}" for size in _SIZES), "BIGNUM"})
 _TEXT_TYPES = frozenset({"VARCHAR", "UUID", "DATE"})
 
 _SURELY_SHORT = MAX_BYTES // 4
@@ -96,20 +93,16 @@ def _text_reason(text: str) -> str:
 
 def _double_id(number: str) -> tuple[str, str]:
     whole = f"{number} = trunc({number}) and abs({number}) <= {LARGEST_WHOLE_DOUBLE}"
-    reason = f"case when {number} is null then '{MISSING}' when not ({whole}) then '{NOT_WHOLE}' end"
-    return (
-        f"case when {whole} then cast(cast({number} as BIGINT) as VARCHAR) else cast({number} as VARCHAR) end",
-        reason,
-    )
+    return _whole_number_id(number, whole, f"cast(cast({number} as BIGINT) as VARCHAR)")
 
 
 def _decimal_id(number: str) -> tuple[str, str]:
-    whole = f"{number} = trunc({number})"
-    reason = f"case when {number} is null then '{MISSING}' when not ({whole}) then '{NOT_WHOLE}' end"
-    return (
-        f"case when {whole} then split_part(cast({number} as VARCHAR), '.', 1) else cast({number} as VARCHAR) end",
-        reason,
-    )
+    return _whole_number_id(number, f"{number} = trunc({number})", f"split_part(cast({number} as VARCHAR), '.', 1)")
+
+
+def _whole_number_id(number: str, is_whole: str, digits: str) -> tuple[str, str]:
+    reason = f"case when {number} is null then '{MISSING}' when not ({is_whole}) then '{NOT_WHOLE}' end"
+    return f"case when {is_whole} then {digits} else cast({number} as VARCHAR) end", reason
 
 
 def _json_id(json: str) -> tuple[str, str]:
@@ -132,8 +125,7 @@ def _json_id(json: str) -> tuple[str, str]:
 def python_id(value: Any) -> tuple[str | None, str | None]:
     """The same rule for a value of Python: the user id, or None and the reason."""
     if isinstance(value, str):
-        reason = _text_problem(value)
-        return (None, reason) if reason else (value, None)
+        return (None, reason) if (reason := _text_problem(value)) else (value, None)
     if value is None:
         return None, MISSING
     if isinstance(value, (bool, datetime, time, timedelta)):
@@ -156,9 +148,9 @@ def python_ids(values: Sequence[Any]) -> tuple[list[str | None], list[str | None
 def _all_plain(values: Sequence[Any]) -> bool:
     if set(map(type, values)) != {str}:
         return False
-    everything = "".join(values)
-    plain = everything.isascii() and "\0" not in everything
-    return plain and max(map(len, values)) <= MAX_BYTES and all(map(str.strip, values))
+    text = "".join(values)
+    is_plain = text.isascii() and "\0" not in text
+    return is_plain and max(map(len, values)) <= MAX_BYTES and all(map(str.strip, values))
 
 
 def _text_problem(text: str) -> str | None:

@@ -7,6 +7,8 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
+from audience_sync.text import utc_time
+
 
 def current_process() -> str:
     """This process, for people and for ``is_dead``: host and process id, with the ids that make them unique."""
@@ -14,7 +16,7 @@ def current_process() -> str:
 
 
 def busy_message(name: str, since: float) -> str:
-    when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    when = utc_time(datetime.fromtimestamp(since, UTC))
     return (
         f"Another run is in progress ({name.partition(' (')[0]}, since {when}). Nothing was done.\n"
         "Try again when it has finished. If its process has died, the next run replaces it: at once on the same "

@@ -1,0 +1,39 @@
+"""Differences from the last release that are meant: each is undone in what the new version did before it is compared.
+
+The lists are emptied when a release is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .play import Observation
+from .store import Table
+
+#: Views with another name: new -> old.
+VIEWS: dict[str, str] = {"invalid_rows": "rejected_rows"}
+#: Columns of views with another name: (old view, new column) -> old column.
+COLUMNS: dict[tuple[str, str], str] = {}
+#: Other words in the output and in views: new -> old.
+WORDS: dict[str, str] = {}
+
+
+def as_before(new: Observation) -> Observation:
+    """What the new version did, in the words of the last release."""
+    return replace(
+        new,
+        stdout=_words_before(new.stdout),
+        stderr=_words_before(new.stderr),
+        views={VIEWS.get(name, name): _view_before(VIEWS.get(name, name), view) for name, view in new.views.items()},
+    )
+
+
+def _view_before(name: str, view: Table) -> Table:
+    columns = [COLUMNS.get((name, column), column) for column in view.columns]
+    return Table(columns, [[_words_before(value) for value in row] for row in view.rows])
+
+
+def _words_before(text: str) -> str:
+    for now, before in WORDS.items():
+        text = text.replace(now, before)
+    return text

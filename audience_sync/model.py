@@ -8,6 +8,13 @@ from typing import Any, NamedTuple, NewType
 
 RunId = NewType("RunId", int)
 PropertyId = NewType("PropertyId", int)
+DestinationId = NewType("DestinationId", int)
+UserId = NewType("UserId", str)
+
+#: Before the first run.
+NO_RUN = RunId(0)
+#: After any run.
+MAX_RUN = RunId(2**31 - 1)
 
 #: The key of the computed trait with a user's previous ids. No trait in a config can have it.
 ALIAS_KEY = "$alias"
@@ -108,7 +115,7 @@ class AudienceEvent(NamedTuple):
 class Alias(NamedTuple):
     """A previous id of a user; ``timestamp`` as in IdentifyCall."""
 
-    previous_id: str
+    previous_id: UserId
     message_id: str
     timestamp: str
 
@@ -122,7 +129,7 @@ class IdentifyCall(NamedTuple):
     ``events`` are sent too, to destinations that receive events.
     """
 
-    user_id: str
+    user_id: UserId
     traits_json: str
     message_id: str
     timestamp: str

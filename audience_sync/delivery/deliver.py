@@ -29,7 +29,7 @@ from audience_sync.delivery.state.cursors import (
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
 from audience_sync.destinations.base import Destination, Transport
 from audience_sync.errors import BrokenDestinationError
-from audience_sync.model import RunId
+from audience_sync.model import DestinationId, PropertyId, RunId, UserId
 from audience_sync.store.connection.lease import Lease
 from audience_sync.workspace import Workspace
 
@@ -51,7 +51,7 @@ class DeliveryJob:
     """
 
     name: str
-    destination_id: int
+    destination_id: DestinationId
     destination: Destination
     cursor: DeliveryCursor
     table: str
@@ -63,7 +63,7 @@ class DeliveryJob:
     withheld_users: int = 0
     releases: bool = False
     retries: bool = False
-    event_start_runs: Mapping[str, int] = field(default_factory=dict)
+    event_start_runs: Mapping[str, RunId] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,14 +102,14 @@ class DeliveryContext:
     lease: Lease
     run: RunId
     installation: str
-    times: Mapping[int, str]
-    property_ids: Mapping[str, int]
+    times: Mapping[RunId, str]
+    property_ids: Mapping[str, PropertyId]
     progress: Callable[[DeliveryStats], None] = field(default=lambda stats: None)
     under_way: list[StallTimer] = field(default_factory=list)
     interrupted: threading.Event = field(default_factory=threading.Event)
-    recently_suppressed: Callable[[], Collection[str]] = tuple
+    recently_suppressed: Callable[[], Collection[UserId]] = tuple
     mask: Callable[[str], str] = str
-    nonces: Mapping[int, str] = field(default_factory=dict)
+    nonces: Mapping[RunId, str] = field(default_factory=dict)
 
     def begin(self, stall_timer: StallTimer) -> None:
         """Register a delivery. After an interruption it ends at once."""
@@ -150,8 +150,9 @@ def _complete(context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor
         return
 
     def end(connection: Connection) -> bool:
-        terms = SubscriptionVersion(context.run + 1, end_seeding(connection, cursor, context.run), seeding=False)
-        record_versions(connection, job.destination_id, [terms], context.property_ids)
+        subscription = end_seeding(connection, cursor, context.run)
+        version = SubscriptionVersion(RunId(context.run + 1), subscription, seeding=False)
+        record_versions(connection, job.destination_id, [version], context.property_ids)
         return True
 
     context.lease.transact(end, partial(is_seeded, cursor=cursor))

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from audience_sync.history.runs import run_at
+from audience_sync.model import RunId
 from audience_sync.store.audiences.properties import Property, read_audience, read_chains
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import current_rows_query, download_chain
@@ -43,7 +44,7 @@ def _current_members(connection: Connection, workspace: Workspace, audience: Pro
     return current_rows_query(download_chain(connection, workspace, chain))
 
 
-def _members_after(connection: Connection, workspace: Workspace, audience: Property, members: str, run: int) -> str:
+def _members_after(connection: Connection, workspace: Workspace, audience: Property, members: str, run: RunId) -> str:
     """Return a query for the members after a run. A user's first later change shows the membership before it."""
     if run < audience.created_run:
         return f"select * from ({members}) where false"

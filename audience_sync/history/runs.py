@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 
 from audience_sync.errors import HistoryPrunedError, UnknownNameError
-from audience_sync.model import HistoryKind
+from audience_sync.model import HistoryKind, RunId
 from audience_sync.store.runs.pruning import pruned_through
 from audience_sync.store.runs.runs import last_run_started_by
 from audience_sync.store.tables import runs, view_prefix
@@ -42,7 +42,7 @@ def last_runs(connection: Connection, *, key: str | None = None, limit: int = 20
     )
 
 
-def one_run(connection: Connection, run: int) -> dict[str, Any]:
+def one_run(connection: Connection, run: RunId) -> dict[str, Any]:
     """Read one run with all its rows. Raises UnknownNameError if there is no such run."""
     found = _rows(connection, "select * from {views}sync_runs where run = :run", run=run)
     if not found:
@@ -59,7 +59,7 @@ def one_run(connection: Connection, run: int) -> dict[str, Any]:
     }
 
 
-def run_at(connection: Connection, at: datetime) -> int:
+def run_at(connection: Connection, at: datetime) -> RunId:
     """Return the last run that had started by then. Raises HistoryPrunedError if its changes were deleted."""
     run, pruned = last_run_started_by(connection, at), pruned_through(connection)[HistoryKind.CHANGES]
     if run < pruned:
@@ -82,7 +82,7 @@ def _with_sample(connection: Connection, hold: Row) -> Row:
     return {**hold, "sample": {"entered": entered, "left": left}}
 
 
-def _run_rows(connection: Connection, view: str, run: int, order: str) -> list[Row]:
+def _run_rows(connection: Connection, view: str, run: RunId, order: str) -> list[Row]:
     return _rows(connection, f"select * from {{views}}{view} where run = :run order by {order}", run=run)
 
 

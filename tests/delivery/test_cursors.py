@@ -216,7 +216,7 @@ def test_a_complete_delivery_leaves_only_the_position(harness: DeliveryHarness) 
 
 def test_a_seed_has_its_own_cursor(harness: DeliveryHarness) -> None:
     with harness.lease.transaction() as connection:
-        seed = save_cursor(connection, 1, DeliveryCursor(id=None, position=0, seeding="vip"), IDS["vip"])
+        seed = save_cursor(connection, 1, DeliveryCursor(seeding="vip"), IDS["vip"])
         save_ranges(connection, seed, [Range("", "m", 1)])
     assert harness.cursor == DeliveryCursor(id=1, position=0)
     assert harness.state.seeds == {
@@ -226,7 +226,7 @@ def test_a_seed_has_its_own_cursor(harness: DeliveryHarness) -> None:
 
 def test_a_complete_seed_leaves_its_audience_to_the_main_cursor(harness: DeliveryHarness) -> None:
     with harness.lease.transaction() as connection:
-        seed = save_cursor(connection, 1, DeliveryCursor(id=None, position=0, seeding="vip"), IDS["vip"])
+        seed = save_cursor(connection, 1, DeliveryCursor(seeding="vip"), IDS["vip"])
         save_ranges(connection, seed, [Range("", "m", 1)])
         end_seeding(connection, seed, run=6)
     assert harness.state == DestinationState(

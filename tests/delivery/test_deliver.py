@@ -320,7 +320,7 @@ def test_after_an_interruption_no_other_delivery_starts(harness: DeliveryHarness
 
 
 def save_seed_cursor(connection: Connection, harness: DeliveryHarness, *ranges: Range) -> DeliveryCursor:
-    cursor = save_cursor(connection, 1, DeliveryCursor(id=None, position=0, seeding="vip"), IDS["vip"])
+    cursor = save_cursor(connection, 1, DeliveryCursor(seeding="vip"), IDS["vip"])
     return save_ranges(connection, cursor, ranges)
 
 

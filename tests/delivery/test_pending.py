@@ -10,10 +10,9 @@ import pytest
 
 from audience_sync.delivery.pending.pending import DeliveryInputs, log_floor, pending_calls
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
-from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.delivery.state.subscriptions import subscribe
-from audience_sync.model import PropertyKind
+from audience_sync.model import MAX_RUN, PropertyKind
 from audience_sync.store.snapshots.chain import BASE, Chain, trait_column, write_snapshot_file
 from audience_sync.workspace import Workspace, quote_literal
 

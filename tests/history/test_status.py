@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from audience_sync.delivery.state.cursors import DeliveryCursor
-from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.replay import ReplayInput, Request
 from audience_sync.history.explain.status import DeliveryState, delivery_status
 from audience_sync.history.explain.value_history import ValueHistory
+from audience_sync.model import MAX_RUN
 
 from .test_replay import LEAVER, MEMBER, REFUSAL, audience, replay_of, request, version
 

@@ -147,12 +147,12 @@ def _call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
     from datetime import UTC, datetime
     from uuid import uuid4
 
-    from audience_sync.model import IdentifyCall
+    from audience_sync.model import IdentifyCall, UserId
     from audience_sync.text import iso_time
 
     now = iso_time(datetime.now(UTC))
     traits_json = json.dumps(traits, ensure_ascii=False, separators=(",", ":"))
-    return IdentifyCall(user_id, traits_json, uuid4().hex, now)
+    return IdentifyCall(UserId(user_id), traits_json, uuid4().hex, now)
 
 
 def _result_lines(call: LiveCall, destination: str, user_id: str, screen: Screen, *, is_default: bool) -> list[str]:

@@ -27,13 +27,14 @@ def explain(context: click.Context, user: str, at: datetime | None) -> None:
     from audience_sync.destinations.registry import destination_types
     from audience_sync.history.explain.as_json import explanation_json
     from audience_sync.history.explain.explain import explain as explained
+    from audience_sync.model import UserId
     from audience_sync.project import store_to_read
 
     options = options_of(context)
     settings = read_store_settings(options)
     companions = {name: kind.companions for name, kind in destination_types().items()}
     with store_to_read(settings.store) as store:
-        found = explained(store, user, at=at, memory_limit=settings.memory_limit, companions=companions)
+        found = explained(store, UserId(user), at=at, memory_limit=settings.memory_limit, companions=companions)
     if options.as_json:
         print_json({**explanation_json(found), "at": at})
     else:

@@ -12,6 +12,7 @@ import click
 from audience_sync.cli.base.options import RUN, common_options
 
 if TYPE_CHECKING:
+    from audience_sync.model import RunId
     from audience_sync.store.connection.engine import Store
 
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=RUN)
 @common_options
 @click.pass_context
-def show(context: click.Context, run: int) -> None:
+def show(context: click.Context, run: RunId) -> None:
     """Show one run in full, with refused calls and invalid rows and their reasons."""
     from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.views.run import run_lines

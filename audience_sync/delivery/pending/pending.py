@@ -13,14 +13,13 @@ from audience_sync.delivery.pending.backfill import Backfill, backfill_queries
 from audience_sync.delivery.pending.merge import merge_per_user
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.delivery.state.pending_rule import (
-    MAX_RUN,
     PendingRule,
     is_pending_sql,
     pending_rules,
     rules_table_sql,
 )
 from audience_sync.delivery.state.ranges import delivered_run_sql
-from audience_sync.model import ALIAS_KEY
+from audience_sync.model import ALIAS_KEY, MAX_RUN, RunId
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.workspace import Workspace, quote_literal
 
@@ -95,7 +94,7 @@ def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reache
     return f"{columns} join {rules_table_sql(rules)} using (key) where {is_pending_sql(reached)}"
 
 
-def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> int:
+def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> RunId:
     """Return the run after which the log is needed: no earlier change can be pending. MAX_RUN if none is needed."""
     floors = (each.floor(cursor.low_watermark) for each in pending_rules(cursor, subscriptions))
     return min(floors, default=MAX_RUN)

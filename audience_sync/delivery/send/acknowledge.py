@@ -26,7 +26,7 @@ from sqlalchemy import (
 from audience_sync.delivery.send.batches import BatchResult, RefusedCall, partial_refusal_reason
 from audience_sync.delivery.state.cursors import DeliveryCursor, save_ranges
 from audience_sync.delivery.state.ranges import Range, intersect, merge_range
-from audience_sync.model import IdentifyCall, RunId
+from audience_sync.model import DestinationId, IdentifyCall, PropertyId, RunId, UserId
 from audience_sync.store.audiences.suppressions import withhold
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import (
@@ -70,10 +70,10 @@ class AnswerRecorder:
     earlier. ``retries``: some calls were refused before.
     """
 
-    destination: int
+    destination: DestinationId
     run: RunId
-    property_ids: Mapping[str, int]
-    find_calls: Callable[[Collection[str]], Mapping[str, IdentifyCall]]
+    property_ids: Mapping[str, PropertyId]
+    find_calls: Callable[[Collection[UserId]], Mapping[UserId, IdentifyCall]]
     includes_everyone: bool = True
     releases: bool = False
     retries: bool = False
@@ -87,7 +87,7 @@ class AnswerRecorder:
         seeding = delivery_requests.c.seeded_property_id.is_not_distinct_from(self._seeding_id(cursor))
         return connection.execute(select(delivery_requests.c.id).where(mine, same, seeding)).first() is not None
 
-    def _seeding_id(self, cursor: DeliveryCursor) -> int | None:
+    def _seeding_id(self, cursor: DeliveryCursor) -> PropertyId | None:
         return self.property_ids[cursor.seeding] if cursor.seeding else None
 
     def record(self, connection: Connection, cursor: DeliveryCursor, answered: Sequence[BatchResult]) -> None:
@@ -148,7 +148,7 @@ class AnswerRecorder:
         self._record_acceptance(connection, calls.keys() - remaining - again)
         return {user: earlier[user] for user in calls}
 
-    def _record_acceptance(self, connection: Connection, users: Collection[str]) -> None:
+    def _record_acceptance(self, connection: Connection, users: Collection[UserId]) -> None:
         """Mark the earlier refusals of these users as accepted in this run."""
         here = exists().where(
             delivery_requests.c.id == unaccepted_calls.c.request_id,
@@ -218,17 +218,17 @@ class AnswerRecorder:
         ]
 
 
-def _answered_users(result: BatchResult) -> set[str]:
+def _answered_users(result: BatchResult) -> set[UserId]:
     """Return the users whose calls were answered, without those suppressed meanwhile."""
     return {each.user_id for each in result.batch.calls}.difference(each.user_id for each in result.withheld)
 
 
-def _for_users(connection: Connection, statement: Delete | Update, users: Collection[str]) -> None:
+def _for_users(connection: Connection, statement: Delete | Update, users: Collection[UserId]) -> None:
     if users:
         connection.execute(statement, [{"user": user} for user in users])
 
 
-def count_refused(connection: Connection, destination: int) -> int:
+def count_refused(connection: Connection, destination: DestinationId) -> int:
     """Count the calls that the destination refused and has not accepted since."""
     query = select(func.count()).select_from(open_refusals).where(open_refusals.c.destination_id == destination)
     return connection.execute(query).scalar_one()

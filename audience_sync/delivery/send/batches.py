@@ -10,6 +10,7 @@ from typing import cast
 
 from audience_sync.delivery.send.encode import EncodedCall
 from audience_sync.destinations.base import Destination, Limits, Message
+from audience_sync.model import UserId
 
 
 def batch_messages(calls: Sequence[EncodedCall]) -> Sequence[Message]:
@@ -47,11 +48,11 @@ def _split_by_limits(messages: Sequence[Message], limits: Limits) -> Iterator[Se
 class Batch:
     """Calls for one request, ordered by user id: those of all users after ``after``, up to the last one."""
 
-    after: str
+    after: UserId
     calls: Sequence[EncodedCall]
 
     @property
-    def through(self) -> str:
+    def through(self) -> UserId:
         return self.calls[-1].user_id
 
 
@@ -100,7 +101,7 @@ def batches(
     """Divide lists of calls into batches within the destination's limits, each of at most ``max_calls`` calls."""
     batch_size = destination.options.batch_size or destination.limits.messages
     batch_size = batch_size if max_calls is None else min(batch_size, max_calls)
-    after, waiting = "", list[EncodedCall]()
+    after, waiting = UserId(""), list[EncodedCall]()
     for calls in found:
         waiting += calls
         ends = _batch_ends(waiting, destination, batch_size)

@@ -13,7 +13,7 @@ from audience_sync.delivery.send.encode import CallDetails, EncodedCall, compani
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import split_traits
 from audience_sync.errors import BrokenDestinationError
-from audience_sync.model import ALIAS_KEY, AudienceEvent, IdentifyCall
+from audience_sync.model import ALIAS_KEY, AudienceEvent, IdentifyCall, RunId, UserId
 from audience_sync.workspace import Workspace, quote_literal
 
 #: The error of the program's own SQL for a run that the store does not have.
@@ -47,16 +47,16 @@ class CallReader:
     table: str
     installation: str
     destination: str
-    times: Mapping[int, str]
-    event_start_runs: Mapping[str, int] = field(default_factory=dict)
-    nonces: Mapping[int, str] = field(default_factory=dict)
+    times: Mapping[RunId, str]
+    event_start_runs: Mapping[str, RunId] = field(default_factory=dict)
+    nonces: Mapping[RunId, str] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[IdentifyCall]:
         """Yield the calls in the order of user ids."""
         for rows in self.workspace.stream(f"{self._sql} order by user_id"):
             yield from map(self._call, rows)
 
-    def for_users(self, users: Collection[str]) -> dict[str, IdentifyCall]:
+    def for_users(self, users: Collection[UserId]) -> dict[UserId, IdentifyCall]:
         """Return the calls of a few users."""
         if not users:
             return {}
@@ -70,13 +70,15 @@ class CallReader:
 
     def _events(self, call: IdentifyCall) -> Iterator[AudienceEvent]:
         for version in call.versions.split(","):
-            key, _, run = version.rpartition("@")
-            moved = f"{ALIAS_KEY}@{run}" in call.versions.split(",")  # the membership moved with the user to another id
-            if key in self.event_start_runs and int(run) > self.event_start_runs[key] and not moved:
-                nonce = [self.nonces[int(run)]] if int(run) in self.nonces else []
+            key, _, text = version.rpartition("@")
+            # A membership may have moved with the user to another id.
+            moved = f"{ALIAS_KEY}@{text}" in call.versions.split(",")
+            run = RunId(int(text))
+            if key in self.event_start_runs and run > self.event_start_runs[key] and not moved:
+                nonce = [self.nonces[run]] if run in self.nonces else []
                 change = "\0".join((self.installation, self.destination, call.user_id, version, *nonce))
                 message_id = sha1(change.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:32]
-                at = self.times.get(int(run), call.timestamp)
+                at = self.times.get(run, call.timestamp)
                 yield AudienceEvent(key, bool(call.traits[key]), message_id, at)
 
     def encoded(self, destination: Destination) -> Iterator[list[EncodedCall]]:
@@ -156,7 +158,7 @@ class CallReader:
             f"left join (values {runs}) t(run_id, started, nonce) using (run_id)"
         )
 
-    def _nonce(self, run: int) -> str:
+    def _nonce(self, run: RunId) -> str:
         return quote_literal(self.nonces[run]) if run in self.nonces else "null"
 
 

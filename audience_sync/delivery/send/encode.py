@@ -10,7 +10,7 @@ from typing import NamedTuple
 from audience_sync.destinations.base import Destination, Message
 from audience_sync.destinations.messages.identify import derived_message_id, object_json, split_traits
 from audience_sync.errors import OwnCodeError, UnsendableError
-from audience_sync.model import ALIAS_KEY, Alias, IdentifyCall
+from audience_sync.model import ALIAS_KEY, Alias, IdentifyCall, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class EncodedCall(NamedTuple):
 
     message_id: str
     body: bytes
-    user_id: str
+    user_id: UserId
     details: CallDetails | None = None
 
     @property

@@ -11,6 +11,7 @@ from audience_sync.delivery.send.encode import EncodedCall
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
 from audience_sync.delivery.send.sender_pool import StallTimer
 from audience_sync.destinations.base import Judgement, Limits, Meaning, Message, Transport
+from audience_sync.model import UserId
 
 #: Failed attempts (5xx) at the same request, after which one of its calls may be the cause: the batch is halved to find
 #: it. A call is refused only if others of its batch are accepted. A batch of one call stays pending for the next run.
@@ -60,7 +61,7 @@ class BatchSender:
         confirm: Callable[[], None],
         *,
         retry_delay: Callable[[int], float] = backoff,
-        suppressed: Callable[[], Collection[str]] = tuple,
+        suppressed: Callable[[], Collection[UserId]] = tuple,
         parts: Parts = lambda messages: (messages,),
         limits: Limits | None = None,
         body_limit: BodyLimit | None = None,

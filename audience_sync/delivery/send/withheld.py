@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from sqlalchemy import Connection
 
+from audience_sync.model import DestinationId, PropertyId, UserId
 from audience_sync.store.connection.bulk import delete_rows, insert_rows
 from audience_sync.store.tables import withheld_values
 from audience_sync.workspace import Workspace
@@ -24,13 +25,13 @@ class RecentSuppressions:
     ``read`` queries the store. Its error is raised, so that nothing is sent on a stale list.
     """
 
-    def __init__(self, read: Callable[[], Collection[str]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, read: Callable[[], Collection[UserId]], clock: Callable[[], float] = time.monotonic) -> None:
         self._read, self._clock = read, clock
         self._lock = threading.Lock()
-        self._users: Collection[str] = ()
+        self._users: Collection[UserId] = ()
         self._until = clock()
 
-    def __call__(self) -> Collection[str]:
+    def __call__(self) -> Collection[UserId]:
         with self._lock:
             if self._clock() >= self._until:
                 self._users = frozenset(self._read())
@@ -39,7 +40,11 @@ class RecentSuppressions:
 
 
 def store_withheld(
-    connection: Connection, workspace: Workspace, table: str, destination: int, property_ids: Mapping[str, int]
+    connection: Connection,
+    workspace: Workspace,
+    table: str,
+    destination: DestinationId,
+    property_ids: Mapping[str, PropertyId],
 ) -> None:
     """Store the values that suppressed users are not sent (``user_id``, ``key``, ``value``, ``run_id``)."""
     query = f"select user_id, key, value, run_id from {table} order by user_id, key"

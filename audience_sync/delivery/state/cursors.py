@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, delete, insert, select, update
 
 from audience_sync.delivery.state.ranges import Range
+from audience_sync.model import NO_RUN, DestinationId, PropertyId, RunId
 from audience_sync.store.tables import (
     delivered_ranges,
     delivery_cursors,
@@ -26,10 +27,10 @@ class Subscription:
     """
 
     key: str
-    since_run: int
+    since_run: RunId
     backfill: bool = True
-    sent_through: int | None = None
-    ended_run: int | None = None
+    sent_through: RunId | None = None
+    ended_run: RunId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +41,14 @@ class DeliveryCursor:
     ``attempted_run``: from this run on, calls may have been sent without an answer.
     """
 
-    id: int | None
-    position: int
-    attempted_run: int | None = None
+    position: RunId = NO_RUN
+    id: int | None = None
+    attempted_run: RunId | None = None
     ranges: tuple[Range, ...] = ()
     seeding: str | None = None
 
     @property
-    def low_watermark(self) -> int:
+    def low_watermark(self) -> RunId:
         """The run up to which every user has been sent everything, in the position and in all ranges."""
         return min([self.position, *(each.run for each in self.ranges)])
 
@@ -57,8 +58,8 @@ class DestinationState:
     """The stored rows on one destination. ``id`` is None before the first commit."""
 
     name: str
-    id: int | None = None
-    cursor: DeliveryCursor = field(default_factory=lambda: DeliveryCursor(id=None, position=0))
+    id: DestinationId | None = None
+    cursor: DeliveryCursor = DeliveryCursor()
     seeds: Mapping[str, DeliveryCursor] = field(default_factory=dict)
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
 
@@ -78,7 +79,7 @@ def read_destination_states(connection: Connection, names: Iterable[str]) -> dic
     }
 
 
-def _read_state(connection: Connection, name: str, destination: int) -> DestinationState:
+def _read_state(connection: Connection, name: str, destination: DestinationId) -> DestinationState:
     found = _read_cursors(connection, destination)
     main = next(cursor for cursor in found if cursor.seeding is None)
     seeds = {cursor.seeding: cursor for cursor in found if cursor.seeding is not None}
@@ -87,7 +88,7 @@ def _read_state(connection: Connection, name: str, destination: int) -> Destinat
     )
 
 
-def _read_cursors(connection: Connection, destination: int) -> list[DeliveryCursor]:
+def _read_cursors(connection: Connection, destination: DestinationId) -> list[DeliveryCursor]:
     query = (
         select(delivery_cursors, properties.c.key)
         .join_from(delivery_cursors, properties, delivery_cursors.c.seeded_property_id == properties.c.id, isouter=True)
@@ -112,7 +113,7 @@ def _read_ranges(connection: Connection, cursor: int) -> tuple[Range, ...]:
     return tuple(Range(row.after_user, row.through_user, row.run_id) for row in connection.execute(query))
 
 
-def _read_subscriptions(connection: Connection, destination: int) -> dict[str, Subscription]:
+def _read_subscriptions(connection: Connection, destination: DestinationId) -> dict[str, Subscription]:
     query = (
         select(subscriptions, properties.c.key)
         .join_from(subscriptions, properties)
@@ -131,7 +132,10 @@ def _read_subscriptions(connection: Connection, destination: int) -> dict[str, S
 
 
 def save_destination_state(
-    connection: Connection, state: DestinationState, property_ids: Mapping[str, int], values: Mapping[str, object]
+    connection: Connection,
+    state: DestinationState,
+    property_ids: Mapping[str, PropertyId],
+    values: Mapping[str, object],
 ) -> DestinationState:
     """Store a destination, its cursor and its subscriptions. ``values``: the other columns of a new row."""
     saved = state if state.id is not None else _create_destination(connection, state, values)
@@ -174,12 +178,12 @@ def _create_destination(
 ) -> DestinationState:
     key = connection.execute(insert(delivery_destinations).values(name=state.name, **values)).inserted_primary_key
     assert key is not None
-    created = replace(state, id=int(key[0]))
-    return replace(created, cursor=save_cursor(connection, int(key[0]), state.cursor, None))
+    destination = DestinationId(key[0])
+    return replace(state, id=destination, cursor=save_cursor(connection, destination, state.cursor, None))
 
 
 def save_cursor(
-    connection: Connection, destination: int, cursor: DeliveryCursor, seeded_property_id: int | None
+    connection: Connection, destination: DestinationId, cursor: DeliveryCursor, seeded_property_id: PropertyId | None
 ) -> DeliveryCursor:
     """Insert a new cursor. ``seeded_property_id``: the audience that it seeds."""
     row = {"destination_id": destination, "seeded_property_id": seeded_property_id, "position": cursor.position}
@@ -188,7 +192,7 @@ def save_cursor(
     return replace(cursor, id=int(key[0]))
 
 
-def mark_in_flight(connection: Connection, cursor: DeliveryCursor, run: int) -> DeliveryCursor:
+def mark_in_flight(connection: Connection, cursor: DeliveryCursor, run: RunId) -> DeliveryCursor:
     """Record, before the first request, that calls may have been sent without an answer from this run on."""
     if cursor.attempted_run is not None:
         return cursor
@@ -208,7 +212,7 @@ def save_ranges(connection: Connection, cursor: DeliveryCursor, ranges: Sequence
     return replace(cursor, ranges=tuple(ranges))
 
 
-def advance_position(connection: Connection, cursor: DeliveryCursor, run: int) -> DeliveryCursor:
+def advance_position(connection: Connection, cursor: DeliveryCursor, run: RunId) -> DeliveryCursor:
     """Record that every user has been sent everything up to this run."""
     connection.execute(delete(delivered_ranges).where(delivered_ranges.c.cursor_id == cursor.id))
     connection.execute(
@@ -225,7 +229,7 @@ def is_seeded(connection: Connection, cursor: DeliveryCursor) -> bool | None:
     )
 
 
-def end_seeding(connection: Connection, cursor: DeliveryCursor, run: int) -> Subscription:
+def end_seeding(connection: Connection, cursor: DeliveryCursor, run: RunId) -> Subscription:
     """End a seed after its last call: from the next run on the main cursor carries the audience's changes.
 
     Return the audience's new subscription.

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
+from audience_sync.model import MAX_RUN, RunId
 from audience_sync.workspace import quote_literal
-
-#: Greater than any run.
-MAX_RUN = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +19,15 @@ class PendingRule:
     """
 
     subscription: Subscription
-    attempted_run: int | None
+    attempted_run: RunId | None
 
     @property
-    def first_attempt(self) -> int | None:
+    def first_attempt(self) -> RunId | None:
         """The first run that may have sent a call: a user who left after it may have been sent ``true``."""
         attempts = [run for run in (self.attempted_run, self.subscription.sent_through) if run is not None]
         return min(attempts, default=None)
 
-    def catches_up(self, reached: int) -> bool:
+    def catches_up(self, reached: RunId) -> bool:
         """Return whether changes before the subscription's first run (``since_run``) are pending too."""
         return self.may_catch_up and self.subscription.since_run > reached
 
@@ -37,22 +35,22 @@ class PendingRule:
     def may_catch_up(self) -> bool:
         return self.subscription.backfill or self.subscription.sent_through is not None
 
-    def floor(self, reached: int) -> int:
+    def floor(self, reached: RunId) -> RunId:
         """Return the run after which changes are pending. ``is_pending_sql`` is its form in SQL."""
         return self.lowest_floor if self.catches_up(reached) else max(reached, self.subscription.since_run)
 
     @property
-    def lowest_floor(self) -> int:
+    def lowest_floor(self) -> RunId:
         return MAX_RUN if self.first_attempt is None else self.first_attempt
 
-    def sends_current(self, reached: int) -> bool:
+    def sends_current(self, reached: RunId) -> bool:
         """Return whether the current value is pending without a change, in a backfill or a resync."""
         return self.subscription.backfill and self.subscription.since_run > reached
 
     def sends_current_sql(self, reached: str) -> str:
         return f"{self.subscription.since_run} > {reached}" if self.subscription.backfill else "false"
 
-    def run_of_current(self, run: int) -> int:
+    def run_of_current(self, run: RunId) -> RunId:
         """Return the run that a current value is sent with. A resync renews it, so that the message id is new."""
         return run if self.subscription.sent_through is None else max(run, self.subscription.since_run)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from audience_sync.model import RunId, UserId
 from audience_sync.workspace import quote_literal
 
 
@@ -12,9 +13,9 @@ from audience_sync.workspace import quote_literal
 class Range:
     """The users greater than ``after``, up to ``through``, have been sent everything up to ``run``."""
 
-    after: str
-    through: str
-    run: int
+    after: UserId
+    through: UserId
+    run: RunId
 
 
 def merge_range(ranges: Sequence[Range], new: Range) -> tuple[Range, ...]:
@@ -43,7 +44,7 @@ def _subtract(old: Range, new: Range) -> list[Range]:
     return [piece for piece in pieces if piece.after < piece.through]
 
 
-def delivered_run_sql(ranges: Sequence[Range], position: int) -> str:
+def delivered_run_sql(ranges: Sequence[Range], position: RunId) -> str:
     """Return SQL for the run up to which ``user_id`` has been sent everything."""
     if not ranges:
         return str(position)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from audience_sync.delivery.state.cursors import Subscription
+from audience_sync.model import DestinationId, PropertyId, RunId
 from audience_sync.store.tables import delivery_destinations, properties, subscription_history
 
 
@@ -15,7 +16,7 @@ from audience_sync.store.tables import delivery_destinations, properties, subscr
 class SubscriptionVersion:
     """A subscription in force from a run on. ``seeding``: a person was seeding its audience, with its own cursor."""
 
-    from_run: int
+    from_run: RunId
     subscription: Subscription
     seeding: bool
 
@@ -30,7 +31,10 @@ class SubscriptionVersion:
 
 
 def record_versions(
-    connection: Connection, destination: int, versions: Iterable[SubscriptionVersion], property_ids: Mapping[str, int]
+    connection: Connection,
+    destination: DestinationId,
+    versions: Iterable[SubscriptionVersion],
+    property_ids: Mapping[str, PropertyId],
 ) -> None:
     """Store the versions that differ from the latest stored ones."""
     before = {
@@ -60,7 +64,7 @@ def record_versions(
 
 
 def read_subscription_history(
-    connection: Connection, destination: int, *, latest: bool = False
+    connection: Connection, destination: DestinationId, *, latest: bool = False
 ) -> dict[str, list[SubscriptionVersion]]:
     """Read the versions by key, in the order of runs. ``latest``: only the newest version of each key."""
     query = (

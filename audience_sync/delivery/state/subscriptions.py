@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.delivery.state.pending_rule import PendingRule
+from audience_sync.model import RunId
 
 
-def subscribe(state: DestinationState, wanted: Mapping[str, bool], run: int) -> DestinationState:
+def subscribe(state: DestinationState, wanted: Mapping[str, bool], run: RunId) -> DestinationState:
     """Subscribe to the keys of ``wanted`` (key -> whether current members are backfilled), and end the others.
 
     A key that returns is sent only the changes since it ended. If its backfill was not complete, it is backfilled.
@@ -25,7 +26,7 @@ def subscribe(state: DestinationState, wanted: Mapping[str, bool], run: int) -> 
     return replace(state, subscriptions=after)
 
 
-def resync(state: DestinationState, first_sent: Mapping[str, int], run: int) -> DestinationState:
+def resync(state: DestinationState, first_sent: Mapping[str, RunId], run: RunId) -> DestinationState:
     """Send properties again: ``true`` to members, and ``false`` to each user who left since the first send.
 
     ``first_sent`` maps each key to the run of its first send. Traits are sent with their value, or ``null`` if it was
@@ -41,7 +42,7 @@ def resync(state: DestinationState, first_sent: Mapping[str, int], run: int) -> 
     return replace(state, subscriptions={**state.subscriptions, **repeated})
 
 
-def keep_retired(state: DestinationState, closed: Collection[str], run: int) -> DestinationState:
+def keep_retired(state: DestinationState, closed: Collection[str], run: RunId) -> DestinationState:
     """Keep the subscriptions of retired (``closed``) keys until every ``true`` that may have been sent is reverted.
 
     A subscription that had ended is resumed for that. An audience that a person was seeding moves to the main cursor,
@@ -71,7 +72,7 @@ def _is_unsent(subscription: Subscription, cursor: DeliveryCursor) -> bool:
     return rule.catches_up(cursor.low_watermark) and rule.first_attempt is None
 
 
-def undo_baseline(state: DestinationState, keys: Collection[str], run: int) -> DestinationState:
+def undo_baseline(state: DestinationState, keys: Collection[str], run: RunId) -> DestinationState:
     """Undo recorded baselines of these keys without sending, unless other changes of the property are pending."""
     undone = {
         key: replace(each, since_run=run)
@@ -81,7 +82,7 @@ def undo_baseline(state: DestinationState, keys: Collection[str], run: int) -> D
     return replace(state, subscriptions={**state.subscriptions, **undone})
 
 
-def _end_subscription(subscription: Subscription, cursor: DeliveryCursor, run: int) -> Subscription:
+def _end_subscription(subscription: Subscription, cursor: DeliveryCursor, run: RunId) -> Subscription:
     """End a subscription, and keep the run up to which it was sent, in case it is resumed.
 
     Before its backfill is complete, a user who left may have been sent ``true``, but only if a call was attempted.
@@ -94,5 +95,5 @@ def _end_subscription(subscription: Subscription, cursor: DeliveryCursor, run: i
     )
 
 
-def _resume_subscription(ended: Subscription, run: int) -> Subscription:
+def _resume_subscription(ended: Subscription, run: RunId) -> Subscription:
     return replace(ended, since_run=run, ended_run=None)

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, null, select, text
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, read_destination_states
-from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, read_subscription_history
 from audience_sync.history.explain.provenance import Provenance, snapshots_of
 from audience_sync.history.explain.replay import ReplayInput, ReplayState, Suppression, replay, version_at
@@ -18,7 +17,7 @@ from audience_sync.history.explain.requests import RequestQuery, read_requests
 from audience_sync.history.explain.status import PropertyStatus, delivery_status, merged_statuses
 from audience_sync.history.explain.value_history import CurrentId, ValueChange, ValueHistory, current_id, read_versions
 from audience_sync.history.runs import run_at
-from audience_sync.model import ALIAS_KEY, HistoryKind
+from audience_sync.model import ALIAS_KEY, MAX_RUN, NO_RUN, DestinationId, HistoryKind, RunId, UserId
 from audience_sync.store.audiences.absences import Absence, absences_of
 from audience_sync.store.audiences.holdouts import Holdout, holdouts_of
 from audience_sync.store.audiences.properties import read_properties
@@ -43,7 +42,7 @@ Companions = Sequence[Sequence[str]]
 class LastDelivery:
     """The last run that delivered to a destination, to any user."""
 
-    run: int
+    run: RunId
     pending: int
     error: str | None
 
@@ -57,7 +56,7 @@ class DestinationView:
     statuses: Sequence[PropertyStatus]
     replay: ReplayState
     last: LastDelivery | None
-    unanswered_since: int | None
+    unanswered_since: RunId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +68,15 @@ class Explanation:
     out. Both describe the present only. ``current_id``: the id that replaced this one, if it was merged.
     """
 
-    user_id: str
+    user_id: UserId
     at: datetime
     erased_at: datetime | None = None
     suppressions: Sequence[Suppression] = ()
     versions: Mapping[str, ValueHistory] = field(default_factory=dict)
     snapshots: Mapping[str, Provenance] = field(default_factory=dict)
     destinations: Sequence[DestinationView] = ()
-    times: Mapping[int, datetime] = field(default_factory=dict)
-    forgotten: int = 0
+    times: Mapping[RunId, datetime] = field(default_factory=dict)
+    forgotten: RunId = NO_RUN
     absences: Mapping[str, Absence] = field(default_factory=dict)
     holdouts: Mapping[str, Holdout] = field(default_factory=dict)
     current_id: CurrentId | None = None
@@ -99,18 +98,18 @@ class _Scope:
     ``forgotten``: the run up to which requests were deleted.
     """
 
-    user: str
+    user: UserId
     moment: datetime
-    run: int
+    run: RunId
     versions: Mapping[str, ValueHistory]
     suppressions: Sequence[Suppression]
     companions: Mapping[str, Companions]
-    forgotten: int
+    forgotten: RunId
     current_id: CurrentId | None
 
 
 def explain(
-    store: Store, user: str, *, at: datetime | None, memory_limit: int, companions: Mapping[str, Companions]
+    store: Store, user: UserId, *, at: datetime | None, memory_limit: int, companions: Mapping[str, Companions]
 ) -> Explanation:
     """Explain a user now or ``at`` a time, from rows about this user alone.
 
@@ -169,7 +168,7 @@ def _destinations(connection: Connection, moment: datetime) -> Sequence[Row[Any]
     return connection.execute(query).all()
 
 
-def _view(connection: Connection, destination: int, name: str, kind: str, scope: _Scope) -> DestinationView:
+def _view(connection: Connection, destination: DestinationId, name: str, kind: str, scope: _Scope) -> DestinationView:
     subscriptions = read_subscription_history(connection, destination)
     ids = {key: each.definition.id for key, each in scope.versions.items()}
     seeded = {
@@ -211,7 +210,9 @@ def _view(connection: Connection, destination: int, name: str, kind: str, scope:
     )
 
 
-def _stored_values(connection: Connection, table: Table, destination: int, user: str) -> dict[str, ValueChange]:
+def _stored_values(
+    connection: Connection, table: Table, destination: DestinationId, user: UserId
+) -> dict[str, ValueChange]:
     """Read the values that were not accepted, now: the requests of older runs may be deleted."""
     mine = (table.c.destination_id == destination) & (table.c.user_id == user)
     columns = (properties.c.key, table.c.run_id, table.c.value)
@@ -236,12 +237,12 @@ def _cursors_after(
     attempted = {key: each.attempted_run for key, each in cursors.items() if (each.attempted_run or MAX_RUN) <= run}
     position = min(scope.forgotten, state.cursor.position)
     return {
-        key: DeliveryCursor(id=None, position=0 if key else position, attempted_run=attempted.get(key), seeding=key)
+        key: DeliveryCursor(position=NO_RUN if key else position, attempted_run=attempted.get(key), seeding=key)
         for key in keys
     }
 
 
-def _last_delivery(connection: Connection, name: str, run: int) -> LastDelivery | None:
+def _last_delivery(connection: Connection, name: str, run: RunId) -> LastDelivery | None:
     """Read the last delivery from the view, which has the current number of pending calls during a run."""
     last = "(select max(run) from deliveries where destination = :name and run <= :run)"
     query = text(f"select run, pending, error from deliveries where destination = :name and run = {last}")
@@ -249,7 +250,7 @@ def _last_delivery(connection: Connection, name: str, run: int) -> LastDelivery 
     return LastDelivery(*row) if row else None
 
 
-def _suppressions(connection: Connection, user: str, moment: datetime) -> list[Suppression]:
+def _suppressions(connection: Connection, user: UserId, moment: datetime) -> list[Suppression]:
     """Read the suppressions that had begun by then, in order of time."""
     now = select(suppressions.c.origin, suppressions.c.since, null()).where(suppressions.c.user_id == user)
     past = past_suppressions.c
@@ -260,7 +261,7 @@ def _suppressions(connection: Connection, user: str, moment: datetime) -> list[S
 
 def _times(
     connection: Connection, versions: Iterable[ValueHistory], snapshots: Iterable[Provenance]
-) -> dict[int, datetime]:
+) -> dict[RunId, datetime]:
     wanted = {change.run for each in versions for change in (each.first, *each.changes)}
     wanted |= {each.confirmed_by for each in snapshots if each.confirmed_by is not None}
     query = select(runs.c.id, runs.c.started_at).where(runs.c.id.in_(sorted(wanted)))

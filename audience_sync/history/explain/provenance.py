@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, select, true, tuple_
 
 from audience_sync.history.explain.value_history import ValueHistory
-from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
+from audience_sync.model import AudienceStatus, HoldKind, PropertyKind, RunId
 from audience_sync.store.tables import held_snapshots, properties, run_audiences, runs
 
 _USED = [
@@ -29,21 +29,21 @@ class Provenance:
     """
 
     counts: Mapping[str, int]
-    confirmed_by: int | None = None
+    confirmed_by: RunId | None = None
     problem: str | None = None
 
 
 def snapshots_of(
-    connection: Connection, versions: Iterable[ValueHistory], until: int, moment: datetime
+    connection: Connection, versions: Iterable[ValueHistory], until: RunId, moment: datetime
 ) -> dict[str, Provenance]:
     """Find the provenance by key, of the values after the run ``until``."""
-    audiences, traits = dict[str, int](), dict[str, int]()
+    audiences, traits = dict[str, RunId](), dict[str, RunId]()
     for each in versions:
         (audiences if each.definition.kind is PropertyKind.AUDIENCE else traits)[each.definition.key] = each.latest.run
     return _audience_provenance(connection, audiences, until) | _trait_provenance(connection, traits, moment)
 
 
-def _trait_provenance(connection: Connection, since: Mapping[str, int], moment: datetime) -> dict[str, Provenance]:
+def _trait_provenance(connection: Connection, since: Mapping[str, RunId], moment: datetime) -> dict[str, Provenance]:
     """``since``: by key, the run that set the value."""
     columns = (runs.c.trait_users.label("users"), runs.c.trait_users_changed.label("changed"))
     rows = connection.execute(select(runs.c.id, *columns).where(runs.c.id.in_(set(since.values()))))
@@ -55,7 +55,7 @@ def _trait_provenance(connection: Connection, since: Mapping[str, int], moment: 
     return {key: Provenance(found.get(run, {}), problem=problems.get(key)) for key, run in since.items()}
 
 
-def _audience_provenance(connection: Connection, since: Mapping[str, int], until: int) -> dict[str, Provenance]:
+def _audience_provenance(connection: Connection, since: Mapping[str, RunId], until: RunId) -> dict[str, Provenance]:
     """``since``: by key, the run that set the value."""
     confirmed = _newest_run(until, run_audiences.c.status.in_(_USED)).label("confirmed")
     query = select(properties.c.key, _newest_run(until).label("last"), confirmed).where(properties.c.key.in_(since))
@@ -71,14 +71,14 @@ def _audience_provenance(connection: Connection, since: Mapping[str, int], until
     }
 
 
-def _newest_run(until: int, which: ColumnElement[bool] | None = None) -> ScalarSelect[Any]:
+def _newest_run(until: RunId, which: ColumnElement[bool] | None = None) -> ScalarSelect[Any]:
     """Return a query for the last run that read an audience."""
     mine = (run_audiences.c.audience_key == properties.c.key) & (run_audiences.c.run_id <= until)
     found = select(run_audiences.c.run_id).where(mine, true() if which is None else which)
     return found.order_by(run_audiences.c.run_id.desc()).limit(1).correlate(properties).scalar_subquery()
 
 
-def _audience_rows(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Row[Any]]:
+def _audience_rows(connection: Connection, wanted: Iterable[tuple[str, RunId]]) -> dict[tuple[str, RunId], Row[Any]]:
     """Read the rows of these runs on these audiences."""
     audience = tuple_(run_audiences.c.audience_key, run_audiences.c.run_id)
     query = select(run_audiences, run_audiences.c.members_after.label("members")).where(audience.in_(set(wanted)))

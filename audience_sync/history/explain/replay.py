@@ -15,6 +15,7 @@ from enum import StrEnum
 from audience_sync.delivery.state.pending_rule import PendingRule
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.value_history import ValueChange, ValueHistory
+from audience_sync.model import NO_RUN, RunId
 
 SEED, RETRY = "seed", "retry"
 
@@ -41,13 +42,13 @@ class Request:
     """
 
     id: int | None
-    run: int
+    run: RunId
     command: str
     committed_at: datetime | None
     answered_at: datetime
     seeding: str | None = None
-    position: int = 0
-    attempted_run: int | None = None
+    position: RunId = NO_RUN
+    attempted_run: RunId | None = None
     retried: bool = False
     refused: int = 0
     http_status: int | None = None
@@ -86,7 +87,7 @@ class ReplayState:
     refused: dict[str, ValueChange] = field(default_factory=dict)
     withheld: dict[str, ValueChange] = field(default_factory=dict)
     refusals: list[Call] = field(default_factory=list)
-    sent_through: dict[str | None, int] = field(default_factory=dict)
+    sent_through: dict[str | None, RunId] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,9 @@ class ReplayInput:
     subscriptions: Mapping[str, Sequence[SubscriptionVersion]]
     suppressions: Sequence[Suppression] = ()
     companions: Sequence[Sequence[str]] = ()
-    merged_run: int | None = None
+    merged_run: RunId | None = None
 
-    def runs_with_changes(self) -> list[int]:
+    def runs_with_changes(self) -> list[RunId]:
         """Return the runs at which a value or a subscription changed."""
         runs = {change.run for each in self.versions.values() for change in (each.first, *each.changes)}
         return sorted(runs | {each.from_run for history in self.subscriptions.values() for each in history})
@@ -124,15 +125,15 @@ class ReplayInput:
 def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime) -> ReplayState:
     """Replay the requests in order, and return the state at ``until``."""
     state, change_runs = ReplayState(), inputs.runs_with_changes()
-    seen: dict[str | None, int] = {}
+    seen: dict[str | None, RunId] = {}
     for request in requests:
         if inputs.merged_run is not None and request.run >= inputs.merged_run:
             break
         _withhold_refused(state, inputs.suppressions, request.answered_at)
-        reached = max(state.sent_through.get(request.seeding, 0), request.position)
+        reached = max(state.sent_through.get(request.seeding, NO_RUN), request.position)
         if request.seeding and request.command != SEED and not reached:
             continue  # it only updates users whom the seed has reached
-        new = bisect_right(change_runs, request.run) > bisect_right(change_runs, seen.get(request.seeding, 0))
+        new = bisect_right(change_runs, request.run) > bisect_right(change_runs, seen.get(request.seeding, NO_RUN))
         if new or (request.retried and state.refused) or (state.withheld and not _is_suppressed(request, inputs)):
             _apply_request(state, request, reached, inputs)
         seen[request.seeding] = request.run
@@ -145,7 +146,7 @@ def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime) ->
     return state
 
 
-def _apply_request(state: ReplayState, request: Request, reached: int, inputs: ReplayInput) -> None:
+def _apply_request(state: ReplayState, request: Request, reached: RunId, inputs: ReplayInput) -> None:
     here = {
         key: each
         for key, each in active_subscriptions(inputs.subscriptions, request.run, request.seeding).items()
@@ -166,7 +167,7 @@ def _apply_request(state: ReplayState, request: Request, reached: int, inputs: R
             _record_call(state, Call(request, part, outcome))
 
 
-def _join_companions(values: dict[str, ValueChange], here: Collection[str], run: int, inputs: ReplayInput) -> None:
+def _join_companions(values: dict[str, ValueChange], here: Collection[str], run: RunId, inputs: ReplayInput) -> None:
     """Add the unchanged traits of a group whose traits have a meaning only together."""
     for group in inputs.companions:
         known = {key: then for key in group if key in here and (then := inputs.versions[key].until(run))}
@@ -239,7 +240,7 @@ def _merge_newer(values: dict[str, ValueChange], others: Mapping[str, ValueChang
 
 
 def active_subscriptions(
-    subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: int, seeding: str | None
+    subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: RunId, seeding: str | None
 ) -> dict[str, SubscriptionVersion]:
     """Return the subscriptions that a cursor serves in a run, by key."""
     found = {key: version_at(history, run) for key, history in subscriptions.items()}
@@ -252,12 +253,12 @@ def active_subscriptions(
     }
 
 
-def version_at(history: Sequence[SubscriptionVersion], run: int) -> SubscriptionVersion | None:
+def version_at(history: Sequence[SubscriptionVersion], run: RunId) -> SubscriptionVersion | None:
     return next((each for each in reversed(history) if each.from_run <= run), None)
 
 
 def pending_version(
-    versions: ValueHistory, version: SubscriptionVersion, reached: int, run: int, attempted_run: int | None
+    versions: ValueHistory, version: SubscriptionVersion, reached: RunId, run: RunId, attempted_run: RunId | None
 ) -> ValueChange | None:
     """Return the value that a run has to send to a user who has been sent everything up to the run ``reached``."""
     known = versions.until(run)

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, fun
 
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.replay import RETRY, SEED, RejectedCall, Request, Suppression, version_at
-from audience_sync.model import RunStatus
+from audience_sync.model import NO_RUN, DestinationId, RunId, RunStatus, UserId
 from audience_sync.store.tables import (
     delivery_requests,
     properties,
@@ -41,10 +41,10 @@ class RequestQuery:
     """
 
     connection: Connection
-    destination: int
-    user: str
+    destination: DestinationId
+    user: UserId
     until: datetime
-    forgotten: int
+    forgotten: RunId
     subscriptions: Mapping[str, Sequence[SubscriptionVersion]]
     seeded: Mapping[str, int]
 
@@ -58,7 +58,7 @@ class _CursorRequests:
 
 
 def read_requests(
-    lookup: RequestQuery, change_runs: Collection[int], suppressions: Sequence[Suppression]
+    lookup: RequestQuery, change_runs: Collection[RunId], suppressions: Sequence[Suppression]
 ) -> list[Request]:
     """Read the requests in order of time. ``change_runs``: the runs at which a value or subscription changed."""
     connection, here = lookup.connection, delivery_requests.c.destination_id == lookup.destination
@@ -72,7 +72,7 @@ def read_requests(
     return sorted(found, key=lambda each: (each.run, each.id or 0))
 
 
-def _repeat_runs(lookup: RequestQuery, suppressions: Sequence[Suppression]) -> set[int]:
+def _repeat_runs(lookup: RequestQuery, suppressions: Sequence[Suppression]) -> set[RunId]:
     """Return the runs that may have sent refused or withheld values again, without a change."""
     connection = lookup.connection
     first = select(func.min(runs.c.id))
@@ -86,11 +86,11 @@ def _repeat_runs(lookup: RequestQuery, suppressions: Sequence[Suppression]) -> s
     return {run for run in (*freed, *retries) if run is not None}
 
 
-def _runs_by(connection: Connection, command: str) -> Sequence[int]:
+def _runs_by(connection: Connection, command: str) -> Sequence[RunId]:
     return connection.execute(select(runs.c.id).where(runs.c.command == command)).scalars().all()
 
 
-def _first_after_each(occasions: Sequence[int], first: Callable[[int], Request | None]) -> list[Request]:
+def _first_after_each(occasions: Sequence[RunId], first: Callable[[int], Request | None]) -> list[Request]:
     """Return the first request at or after each run. ``first`` reads one."""
     found = list[Request]()
     for occasion in occasions:
@@ -103,7 +103,7 @@ def _first_after_each(occasions: Sequence[int], first: Callable[[int], Request |
     return found
 
 
-def _sent_request(lookup: RequestQuery, cursor: _CursorRequests, run: int) -> Request | None:
+def _sent_request(lookup: RequestQuery, cursor: _CursorRequests, run: RunId) -> Request | None:
     row = lookup.connection.execute(_in_range(lookup, cursor).where(runs.c.id >= run)).first()
     if row is None:
         return None
@@ -114,7 +114,7 @@ def _sent_request(lookup: RequestQuery, cursor: _CursorRequests, run: int) -> Re
         committed_at=row.committed_at,
         answered_at=row.answered_at,
         seeding=cursor.seeding,
-        position=row.position or 0,
+        position=row.position or NO_RUN,
         attempted_run=row.attempted_run,
         retried=bool(row.retried),
         refused=row.refused,
@@ -161,7 +161,7 @@ def _in_range(lookup: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
 
 
 def _withheld_request(
-    lookup: RequestQuery, cursor: _CursorRequests, suppression: Suppression, run: int
+    lookup: RequestQuery, cursor: _CursorRequests, suppression: Suppression, run: RunId
 ) -> Request | None:
     """Return the first run that withheld the user's values, for this cursor and suppression."""
     while row := lookup.connection.execute(
@@ -177,7 +177,7 @@ def _withheld_request(
                 committed_at=at,
                 answered_at=at,
                 seeding=cursor.seeding,
-                position=row.position or 0,
+                position=row.position or NO_RUN,
                 attempted_run=since,
             )
         run = row.id + 1

@@ -10,6 +10,7 @@ from audience_sync.delivery.state.cursors import DeliveryCursor
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.replay import Call, ReplayState, active_subscriptions, pending_version, version_at
 from audience_sync.history.explain.value_history import ValueChange, ValueHistory
+from audience_sync.model import NO_RUN, RunId
 
 
 class DeliveryState(StrEnum):
@@ -35,7 +36,7 @@ class PropertyStatus:
     state: DeliveryState
     sent: Call | None = None
     pending: ValueChange | None = None
-    ended_run: int | None = None
+    ended_run: RunId | None = None
 
 
 def delivery_status(
@@ -43,10 +44,10 @@ def delivery_status(
     subscriptions: Mapping[str, Sequence[SubscriptionVersion]],
     replay: ReplayState,
     cursors: Mapping[str | None, DeliveryCursor],
-    run: int,
+    run: RunId,
     *,
     suppressed: bool,
-    forgotten: int = 0,
+    forgotten: RunId = NO_RUN,
 ) -> list[PropertyStatus]:
     """Return the state of each property of which the user ever had a value, after a run.
 
@@ -56,7 +57,7 @@ def delivery_status(
         key: (DeliveryState.REFUSED, each) for key, each in replay.refused.items()
     }
     for seeding, cursor in cursors.items():
-        reached = max(replay.sent_through.get(seeding, 0), cursor.position)
+        reached = max(replay.sent_through.get(seeding, NO_RUN), cursor.position)
         state = DeliveryState.WAITING if seeding and not reached else DeliveryState.PENDING
         for key, each in active_subscriptions(subscriptions, run, seeding).items():
             version = (
@@ -90,8 +91,8 @@ def _property_status(
     replay: ReplayState,
     *,
     due: tuple[DeliveryState, ValueChange] | None,
-    run: int,
-    forgotten: int,
+    run: RunId,
+    forgotten: RunId,
 ) -> PropertyStatus:
     key = versions.definition.key
     accepted, now = replay.last_accepted.get(key), version_at(history, run)
@@ -102,7 +103,9 @@ def _property_status(
     if due:
         return PropertyStatus(key=key, state=due[0], sent=accepted, pending=due[1])
     sent_before_pruning = versions.changes and now.subscription.since_run < versions.latest.run <= forgotten
-    if accepted or sent_before_pruning or pending_version(versions, now, 0, run, None):  # the request may be deleted
+    if (
+        accepted or sent_before_pruning or pending_version(versions, now, NO_RUN, run, None)
+    ):  # the request may be deleted
         return PropertyStatus(key=key, state=DeliveryState.SENT, sent=accepted)
     baseline = versions.is_present and not now.subscription.backfill
     return PropertyStatus(key=key, state=DeliveryState.BASELINE if baseline else DeliveryState.NOTHING)

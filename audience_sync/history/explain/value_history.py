@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from audience_sync.model import ALIAS_KEY, PropertyKind
+from audience_sync.model import ALIAS_KEY, NO_RUN, PropertyKind, RunId, UserId
 from audience_sync.store.audiences.properties import Property, read_chains
 from audience_sync.store.snapshots.chain import current_rows_query, download_chain, trait_column, trait_name
 from audience_sync.store.snapshots.point_lookup import base_rows
@@ -25,7 +25,7 @@ TRUE, FALSE = "true", "false"
 class ValueChange:
     """A value since a run: JSON text, None for no value, or UNKNOWN."""
 
-    run: int
+    run: RunId
     value: str | None
 
 
@@ -37,7 +37,7 @@ class ValueHistory:
     first: ValueChange
     changes: tuple[ValueChange, ...] = ()
 
-    def until(self, run: int) -> ValueHistory | None:
+    def until(self, run: RunId) -> ValueHistory | None:
         """Return the history up to a run; None before the run that created the property."""
         if run < self.first.run:
             return None
@@ -66,7 +66,12 @@ class ValueHistory:
 
 
 def read_versions(
-    connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str, *, forgotten: int = 0
+    connection: Connection,
+    workspace: Workspace,
+    properties: Mapping[str, Property],
+    user: UserId,
+    *,
+    forgotten: RunId = NO_RUN,
 ) -> dict[str, ValueHistory]:
     """Read the histories by key: from the log of changes, or from members and snapshots if nothing changed.
 
@@ -86,7 +91,7 @@ def read_versions(
     }
 
 
-def _logged_changes(connection: Connection, user: str) -> dict[int, list[Row[Any]]]:
+def _logged_changes(connection: Connection, user: UserId) -> dict[int, list[Row[Any]]]:
     columns = (changes.c[name] for name in ("property_id", "run_id", "value", "previous_value"))
     found: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(select(*columns).where(changes.c.user_id == user).order_by(changes.c.run_id)):
@@ -94,7 +99,7 @@ def _logged_changes(connection: Connection, user: str) -> dict[int, list[Row[Any
     return found
 
 
-def _history_from_log(definition: Property, log: Sequence[Row[Any]], forgotten: int) -> ValueHistory:
+def _history_from_log(definition: Property, log: Sequence[Row[Any]], forgotten: RunId) -> ValueHistory:
     """Derive the first value from the first change: a user who left had been a member from the start."""
     before: str | None = log[0].previous_value
     first: str | None
@@ -109,7 +114,7 @@ def _history_from_log(definition: Property, log: Sequence[Row[Any]], forgotten: 
     )
 
 
-def _from_members(connection: Connection, properties: Sequence[Property], user: str) -> dict[int, str | None]:
+def _from_members(connection: Connection, properties: Sequence[Property], user: UserId) -> dict[int, str | None]:
     """Read the values of audiences from the table of members, if the store has it."""
     ids = [each.id for each in properties if each.kind is PropertyKind.AUDIENCE]
     if not connection.execute(select(installation.c.members_table)).scalar_one():
@@ -130,12 +135,12 @@ def _from_base(definition: Property, row: Mapping[str, Any] | None) -> str | Non
 class CurrentId:
     """The id that replaced another one. From ``run`` on nothing is sent under the previous id."""
 
-    new_id: str
-    run: int
+    new_id: UserId
+    run: RunId
 
 
 def current_id(
-    connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: str, run: int
+    connection: Connection, workspace: Workspace, properties: Mapping[str, Property], user: UserId, run: RunId
 ) -> CurrentId | None:
     """Return the id that ``user`` had been merged into after a run; None if it was not merged.
 
@@ -150,7 +155,7 @@ def current_id(
     query = (
         f"select user_id, {ids} from ({current_rows_query(chain)}) where list_contains({ids}, {quote_literal(user)})"
     )
-    since, then = list[int](), list[str]()
+    since, then = list[RunId](), list[UserId]()
     for last, previous in workspace.all(query):
         for each in (last, *previous):
             found = read_versions(connection, workspace, {ALIAS_KEY: stored}, each)[ALIAS_KEY].until(run)
@@ -160,5 +165,5 @@ def current_id(
     return CurrentId(then[0], min(since)) if then else None
 
 
-def _lists_previous_id(version: ValueChange, user: str) -> bool:
+def _lists_previous_id(version: ValueChange, user: UserId) -> bool:
     return version.value not in (None, UNKNOWN) and user in json.loads(version.value or "[]")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from audience_sync.model import AudienceStatus
+from audience_sync.model import AudienceStatus, RunId
 from audience_sync.store.runs.clock import counted_at
 from audience_sync.store.tables import absences, properties, run_audiences, runs
 from audience_sync.workspace import Workspace
@@ -41,10 +41,10 @@ def read_absent(connection: Connection, workspace: Workspace, key: str) -> str:
     return workspace.load({"user_id": "varchar", "run_id": "integer"}, rows)
 
 
-def run_before_first_absence(connection: Connection, otherwise: int) -> int:
+def run_before_first_absence(connection: Connection, otherwise: RunId) -> RunId:
     """The run before the first one that missed a member who is still missing; ``otherwise`` if all are back."""
     first: int | None = connection.execute(select(func.min(absences.c.run_id))).scalar()
-    return otherwise if first is None else first - 1
+    return otherwise if first is None else RunId(first - 1)
 
 
 def times_of_absences(connection: Connection, key: str) -> dict[int, datetime]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select
 
+from audience_sync.model import UserId
 from audience_sync.store.audiences.properties import clear_fingerprints
 from audience_sync.store.tables import (
     erasures,
@@ -99,7 +100,7 @@ def withhold(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
         connection.execute(insert(withheld_values).values(row))
 
 
-def suppressed_since(connection: Connection, since: datetime) -> set[str]:
+def suppressed_since(connection: Connection, since: datetime) -> set[UserId]:
     """Users suppressed by command since a moment, or up to a day before: hosts' clocks differ."""
     query = select(suppressions.c.user_id).where(
         suppressions.c.origin == COMMAND, suppressions.c.since >= since - _MAX_CLOCK_DIFFERENCE

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, exists, func, insert, or_, select, tuple_, update
 
-from audience_sync.model import HistoryKind
+from audience_sync.model import NO_RUN, HistoryKind, RunId
 from audience_sync.store.tables import (
     alert_log,
     changes,
@@ -39,21 +39,21 @@ _TABLES_BY_RUN: Mapping[HistoryKind, tuple[Table, ...]] = {
 }
 
 
-def pruned_through(connection: Connection) -> dict[HistoryKind, int]:
+def pruned_through(connection: Connection) -> dict[HistoryKind, RunId]:
     """By kind of history, the last run whose history may be incomplete; 0 = all is kept."""
     query = select(pruned_history.c.history, pruned_history.c.through_run)
-    return dict.fromkeys(HistoryKind, 0) | {
+    return dict.fromkeys(HistoryKind, NO_RUN) | {
         HistoryKind(row.history): row.through_run for row in connection.execute(query)
     }
 
 
-def delivered_through(connection: Connection, names: Collection[str], otherwise: int) -> int:
+def delivered_through(connection: Connection, names: Collection[str], otherwise: RunId) -> RunId:
     """The lowest position of the named destinations; ``otherwise`` if the store has none of them."""
     mine = delivery_destinations.c.name.in_(names)
     lowest = (
         select(func.min(delivery_cursors.c.position)).join_from(delivery_cursors, delivery_destinations).where(mine)
     )
-    found: int | None = connection.execute(lowest).scalar()
+    found: RunId | None = connection.execute(lowest).scalar()
     return otherwise if found is None else found
 
 

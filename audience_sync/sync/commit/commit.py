@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, delete, insert, select, update
 from audience_sync.config.models import Settings
 from audience_sync.delivery.state.cursors import DestinationState, save_cursor, save_destination_state
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
-from audience_sync.model import PropertyKind, RunId
+from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.audiences import holds
 from audience_sync.store.audiences.properties import (
     create_property,
@@ -98,12 +98,12 @@ def _write_holds(connection: Connection, changes: ChangeSet, run: RunId) -> None
     holds.add_holds(connection, changes.new_holds, run, now)
 
 
-def property_ids(connection: Connection) -> dict[str, int]:
+def property_ids(connection: Connection) -> dict[str, PropertyId]:
     return {row.key: row.id for row in connection.execute(select(properties.c.key, properties.c.id))}
 
 
 def _save_ledger(
-    connection: Connection, settings: Settings, state: DestinationState, ids: Mapping[str, int], run: RunId
+    connection: Connection, settings: Settings, state: DestinationState, ids: Mapping[str, PropertyId], run: RunId
 ) -> DestinationState:
     values = {"type": settings.destinations[state.name].type, "created_at": datetime.now(UTC)}
     saved = save_destination_state(connection, state, ids, values)

@@ -254,13 +254,13 @@ def _row(run: int, destination: int, each: DestinationReport) -> dict[str, objec
     }
 
 
-def start_times(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
+def start_times(connection: Connection, wanted: Sequence[RunId]) -> dict[RunId, str]:
     """The start of each run as identify calls have it: ISO 8601, UTC, with milliseconds."""
     query = select(runs.c.id, runs.c.started_at).where(runs.c.id.in_(wanted))
     return {row.id: iso_time(row.started_at) for row in connection.execute(query)}
 
 
-def nonces_of(connection: Connection, wanted: Sequence[int]) -> dict[int, str]:
+def nonces_of(connection: Connection, wanted: Sequence[RunId]) -> dict[RunId, str]:
     """The nonce of each run for its message ids; runs of a version without nonces are missing."""
     query = select(runs.c.id, runs.c.nonce).where(runs.c.id.in_(wanted), runs.c.nonce.is_not(None))
     return {row.id: row.nonce for row in connection.execute(query)}

@@ -16,7 +16,7 @@ from audience_sync.delivery.send.acknowledge import count_refused
 from audience_sync.delivery.send.withheld import RecentSuppressions
 from audience_sync.destinations.base import Destination
 from audience_sync.destinations.http.statuses import truncate
-from audience_sync.model import RunId
+from audience_sync.model import RunId, UserId
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.store.audiences.suppressions import suppressed_since
 from audience_sync.store.connection.engine import Store
@@ -58,7 +58,7 @@ def delivery_context(
     )
 
 
-def _sent_runs(workspace: Workspace, pending: PendingDelivery, destination: Destination) -> Iterator[int]:
+def _sent_runs(workspace: Workspace, pending: PendingDelivery, destination: Destination) -> Iterator[RunId]:
     """The runs whose start times are sent: the newest run of each call, and the run of each event."""
     newest = f"select run_id from {pending.table}"
     own = f"select unnest(regexp_extract_all(versions, '@(\\d+)', 1))::integer from {pending.table}"
@@ -66,7 +66,7 @@ def _sent_runs(workspace: Workspace, pending: PendingDelivery, destination: Dest
     return (run for query in queries for (run,) in workspace.all(f"select distinct * from ({query})"))
 
 
-def _recently_suppressed(store: Store, since: datetime) -> set[str]:
+def _recently_suppressed(store: Store, since: datetime) -> set[UserId]:
     return store.read_with_retry(partial(suppressed_since, since=since))
 
 
@@ -91,7 +91,9 @@ def deliver_all(
         _wait(context, list(futures.values()))
 
     def count(connection: Connection) -> dict[str, int]:
-        return {each.state.name: count_refused(connection, each.state.id or 0) for each in pending}
+        return {
+            each.state.name: count_refused(connection, each.state.id) for each in pending if each.state.id is not None
+        }
 
     refused = context.lease.transact(count)
     return [

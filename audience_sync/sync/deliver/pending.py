@@ -11,9 +11,8 @@ from sqlalchemy import Connection, Table, select
 from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.delivery.pending.pending import DeliveryInputs, log_floor, pending_calls
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
-from audience_sync.delivery.state.pending_rule import MAX_RUN
 from audience_sync.destinations.base import Destination
-from audience_sync.model import InitialSync
+from audience_sync.model import MAX_RUN, InitialSync, RunId
 from audience_sync.store.tables import changes, delivery_destinations, properties
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
 from audience_sync.sync.values.change_set import ChangeSet
@@ -46,7 +45,7 @@ class PendingDelivery:
         seeding = self.cursor.seeding
         return replace(self, state=state, cursor=state.cursor if seeding is None else state.seeds[seeding])
 
-    def event_start_runs(self, destination: Destination) -> dict[str, int]:
+    def event_start_runs(self, destination: Destination) -> dict[str, RunId]:
         """For a destination with events: by audience, the run since which it is subscribed."""
         if destination.options.events is None:
             return {}

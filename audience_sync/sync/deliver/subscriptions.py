@@ -8,7 +8,7 @@ from dataclasses import replace
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.delivery.state.subscriptions import keep_retired, resync, subscribe, undo_baseline
-from audience_sync.model import ALIAS_KEY
+from audience_sync.model import ALIAS_KEY, RunId
 from audience_sync.sync.deliver.pending import configs_by_key, wanted_properties
 from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
@@ -34,9 +34,9 @@ def states_after_run(
     known, findings = detector.stored, detector.changes
     closed = {key for key, each in known.properties.items() if each.retired}.union(findings.retired)
     configs = configs_by_key(dependencies.settings, known, findings, targets)
-    after = {}
+    after, run = {}, RunId(detector.run)
     for name, state_before in before.items():
-        state = keep_retired(state_before, closed, detector.run)
+        state = keep_retired(state_before, closed, run)
         everything = wanted_properties(dependencies.settings, known, findings, configs, name)
         subscribed = {key for key, each in state.subscriptions.items() if each.ended_run is None}
         if name in joining and ALIAS_KEY in known.properties.keys() | {each.key for each in findings.created}:
@@ -50,7 +50,7 @@ def states_after_run(
         match request:
             case Seed(key=key, baseline=True) if key in keys:
                 keys[key] = False
-        updated = subscribe(state, keys, detector.run)
+        updated = subscribe(state, keys, run)
         match request:
             case Seed(key=key, baseline=False):
                 updated = _open_seed(updated, findings, key)
@@ -60,10 +60,10 @@ def states_after_run(
                     for key in keys
                     if request.resends(key) and key not in known.frozen and (key in terms or keys[key])
                 ]
-                since = {key: terms[key].subscription.since_run if key in terms else detector.run for key in again}
-                updated = resync(updated, since, detector.run)
+                since = {key: terms[key].subscription.since_run if key in terms else run for key in again}
+                updated = resync(updated, since, run)
         unmade = [key for key in findings.reverted_creations if key in terms and terms[key].is_baseline]
-        after[name] = undo_baseline(updated, unmade, detector.run)
+        after[name] = undo_baseline(updated, unmade, run)
     return after
 
 
@@ -71,4 +71,4 @@ def _open_seed(state: DestinationState, changes: ChangeSet, key: str) -> Destina
     """Give an audience that a seed has created a cursor of its own, until its backfill is complete."""
     if key not in {each.key for each in changes.created} or key not in state.subscriptions:
         return state
-    return replace(state, seeds={**state.seeds, key: DeliveryCursor(id=None, position=0, seeding=key)})
+    return replace(state, seeds={**state.seeds, key: DeliveryCursor(seeding=key)})

@@ -14,7 +14,7 @@ from audience_sync.delivery.send.rate_limiter import max_batch_users
 from audience_sync.destinations.base import Destination, HttpDestination, HttpRequest
 from audience_sync.destinations.boundary import Contained, destination_error_message
 from audience_sync.errors import BrokenDestinationError
-from audience_sync.model import IdentifyCall
+from audience_sync.model import IdentifyCall, RunId
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.workspace import Workspace
 
@@ -83,8 +83,8 @@ def forecast(
     name: str,
     installation: str,
     shares: Sequence[PendingDelivery],
-    times: Mapping[int, str],
-    nonces: Mapping[int, str],
+    times: Mapping[RunId, str],
+    nonces: Mapping[RunId, str],
     *,
     rate: float | None = None,
     most: int | None = None,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from audience_sync.model import AudienceStatus
+from audience_sync.model import AudienceStatus, RunId
 from audience_sync.sync.commit.run_record import nonces_of, start_times
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.deliver.run_plan import RunPlan
@@ -177,7 +177,7 @@ def _forecasts(
 ) -> list[Forecast]:
     runs = {run for each in pending for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
     with dependencies.store.reading() as connection:
-        times = {plan.run: iso_time(datetime.now(UTC)), **start_times(connection, sorted(runs))}
+        times = {RunId(plan.run): iso_time(datetime.now(UTC)), **start_times(connection, sorted(runs))}
         nonces = nonces_of(connection, sorted(runs))
     return [
         forecast(

@@ -189,6 +189,12 @@ class Workspace(AbstractContextManager["Workspace"]):
         self._names += 1
         return f"{prefix}_{self._names}"
 
+    def table(self, prefix: str, query: str) -> str:
+        """Create a table with the rows of a query, and return its unused name."""
+        table = self.name(prefix)
+        self.run(f"create table {table} as {query}")
+        return table
+
     def path(self, suffix: str) -> Path:
         """An unused file name in the folder."""
         self._names += 1

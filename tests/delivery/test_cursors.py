@@ -46,7 +46,7 @@ def test_an_unwanted_subscription_ends() -> None:
     )
     ended = subscribe(backfilled, {}, run=8)
     assert ended.subscriptions == {
-        "vip": Subscription(key="vip", since_run=1, backfill=False, sent_through=7, ended_run=8)
+        "vip": Subscription(key="vip", since_run=1, backfill=False, previously_delivered_run=7, ended_run=8)
     }
     assert ended.active() == []
 
@@ -56,7 +56,9 @@ def test_an_ended_subscription_stays_unchanged() -> None:
         name="connect",
         id=1,
         cursor=DeliveryCursor(id=1, position=9),
-        subscriptions={"vip": Subscription(key="vip", since_run=1, backfill=True, sent_through=7, ended_run=8)},
+        subscriptions={
+            "vip": Subscription(key="vip", since_run=1, backfill=True, previously_delivered_run=7, ended_run=8)
+        },
     )
     assert subscribe(ended, {}, run=10) == ended
 
@@ -69,7 +71,9 @@ def test_a_subscription_resumed_after_its_backfill_sends_only_the_changes_since(
         subscriptions={"vip": Subscription(key="vip", since_run=1)},
     )
     back = subscribe(subscribe(backfilled, {}, run=8), {"vip": True}, run=10)
-    assert back.subscriptions == {"vip": Subscription(key="vip", since_run=10, backfill=False, sent_through=7)}
+    assert back.subscriptions == {
+        "vip": Subscription(key="vip", since_run=10, backfill=False, previously_delivered_run=7)
+    }
 
 
 def test_a_subscription_resumed_before_its_backfill_was_complete_is_backfilled() -> None:
@@ -77,10 +81,12 @@ def test_a_subscription_resumed_before_its_backfill_was_complete_is_backfilled()
         name="connect",
         id=1,
         cursor=DeliveryCursor(id=1, position=9),
-        subscriptions={"vip": Subscription(key="vip", since_run=1, backfill=True, sent_through=7, ended_run=8)},
+        subscriptions={
+            "vip": Subscription(key="vip", since_run=1, backfill=True, previously_delivered_run=7, ended_run=8)
+        },
     )
     assert subscribe(ended, {"vip": True}, run=10).subscriptions == {
-        "vip": Subscription(key="vip", since_run=10, backfill=True, sent_through=7)
+        "vip": Subscription(key="vip", since_run=10, backfill=True, previously_delivered_run=7)
     }
 
 
@@ -104,7 +110,7 @@ def test_a_resync_goes_back_to_the_first_send() -> None:
         run=10,
     )
     assert state.subscriptions == {
-        "vip": Subscription(key="vip", since_run=10, sent_through=4),
+        "vip": Subscription(key="vip", since_run=10, previously_delivered_run=4),
         "name": Subscription(key="name", since_run=1),
     }
 
@@ -114,7 +120,9 @@ def test_a_resync_leaves_an_ended_subscription_unchanged() -> None:
         name="connect",
         id=1,
         cursor=DeliveryCursor(id=1, position=9),
-        subscriptions={"vip": Subscription(key="vip", since_run=1, backfill=True, sent_through=7, ended_run=8)},
+        subscriptions={
+            "vip": Subscription(key="vip", since_run=1, backfill=True, previously_delivered_run=7, ended_run=8)
+        },
     )
     assert resync(ended, {"vip": 1}, run=10) == ended
 
@@ -124,12 +132,12 @@ def test_a_resync_leaves_an_ended_subscription_unchanged() -> None:
     [
         pytest.param(
             DeliveryCursor(id=1, position=3),
-            Subscription(key="vip", since_run=10, sent_through=10),
+            Subscription(key="vip", since_run=10, previously_delivered_run=10),
             id="nothing was sent",
         ),
         pytest.param(
             DeliveryCursor(id=1, position=3, attempted_run=4),
-            Subscription(key="vip", since_run=10, sent_through=4),
+            Subscription(key="vip", since_run=10, previously_delivered_run=4),
             id="a call may have been sent",
         ),
     ],
@@ -173,7 +181,7 @@ def test_only_the_requested_states_are_read(harness: DeliveryHarness) -> None:
 
 def test_a_saved_state_is_read_back_equal(harness: DeliveryHarness) -> None:
     subscriptions = {
-        "vip": Subscription(key="vip", since_run=2, backfill=False, sent_through=1, ended_run=3),
+        "vip": Subscription(key="vip", since_run=2, backfill=False, previously_delivered_run=1, ended_run=3),
         "name": Subscription(key="name", since_run=4),
     }
     with harness.lease.transaction() as connection:
@@ -187,7 +195,7 @@ def test_saving_a_state_again_replaces_its_subscriptions(harness: DeliveryHarnes
     with harness.lease.transaction() as connection:
         save_destination_state(connection, subscribe(harness.state, {"name": True}, run=2), IDS, {})
     assert harness.state.subscriptions == {
-        "vip": Subscription(key="vip", since_run=1, sent_through=None, ended_run=2),
+        "vip": Subscription(key="vip", since_run=1, previously_delivered_run=None, ended_run=2),
         "name": Subscription(key="name", since_run=2),
     }
 

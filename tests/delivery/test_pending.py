@@ -159,7 +159,7 @@ def test_any_number_of_properties_are_in_one_call_in_alphabetical_order(store: S
     for number, key in enumerate(keys):
         store.members(key, **{"ann" if number % 2 == 0 else "zoe": 1})
     log: list[Change] = [("ann", key, "false", 2) for key in keys[1::2]]
-    table = store.table(NEW, *(Subscription(key=key, since_run=1, sent_through=0) for key in keys), log=log)
+    table = store.table(NEW, *(Subscription(key=key, since_run=1, previously_delivered_run=0) for key in keys), log=log)
     calls = dict(store.workspace.all(f"select user_id, traits from {table}"))
     assert calls == {
         "ann": json.dumps({key: number % 2 == 0 for number, key in enumerate(keys)}, separators=(",", ":")),
@@ -306,13 +306,13 @@ def test_the_text_of_a_call_does_not_depend_on_the_order_of_subscriptions(store:
         ),
         pytest.param(
             DeliveryCursor(id=1, position=7),
-            [Subscription(key="vip", since_run=8, sent_through=3)],
+            [Subscription(key="vip", since_run=8, previously_delivered_run=3)],
             3,
             id="a resumed one",
         ),
         pytest.param(
             DeliveryCursor(id=1, position=7),
-            [Subscription(key="vip", since_run=5, sent_through=3)],
+            [Subscription(key="vip", since_run=5, previously_delivered_run=3)],
             7,
             id="a resumed one that was sent",
         ),
@@ -493,7 +493,7 @@ def test_a_companion_without_a_subscription_is_not_added(devices: Store) -> None
 
 def test_a_resumed_subscription_sends_only_the_changes_since_it_ended(store: Store) -> None:
     log: list[Change] = [("ann", "vip", "false", 4), ("bob", "vip", "false", 6), ("cleo", "vip", "true", 7)]
-    back = Subscription(key="vip", since_run=8, backfill=False, sent_through=5)
+    back = Subscription(key="vip", since_run=8, backfill=False, previously_delivered_run=5)
     assert store.calls(DeliveryCursor(id=1, position=7), back, log=log) == {
         "bob": {"vip": False},
         "cleo": {"vip": True},
@@ -503,7 +503,7 @@ def test_a_resumed_subscription_sends_only_the_changes_since_it_ended(store: Sto
 def test_a_resumed_backfill_is_sent_to_all_members_and_false_to_users_who_left_meanwhile(store: Store) -> None:
     store.members("vip", ann=1, bob=7)
     log: list[Change] = [("old", "vip", "false", 4), ("cem", "vip", "false", 6), ("bob", "vip", "true", 7)]
-    back = Subscription(key="vip", since_run=8, sent_through=5)
+    back = Subscription(key="vip", since_run=8, previously_delivered_run=5)
     assert store.calls(DeliveryCursor(id=1, position=7), back, log=log) == {
         "ann": {"vip": True},
         "bob": {"vip": True},
@@ -521,7 +521,7 @@ def state_at(position: int, attempted: int | None = None, **subscriptions: Subsc
 
 
 @pytest.mark.parametrize(
-    ("state", "sent_through"),
+    ("state", "previously_delivered_run"),
     [
         pytest.param(state_at(5, vip=VIP_SINCE_1), 5, id="a complete backfill"),
         pytest.param(
@@ -529,7 +529,7 @@ def state_at(position: int, attempted: int | None = None, **subscriptions: Subsc
         ),
         pytest.param(state_at(5, 6, vip=Subscription(key="vip", since_run=6)), 6, id="a backfill with an attempt"),
         pytest.param(
-            state_at(5, vip=Subscription(key="vip", since_run=6, sent_through=2)),
+            state_at(5, vip=Subscription(key="vip", since_run=6, previously_delivered_run=2)),
             2,
             id="resumed, and not sent since",
         ),
@@ -537,15 +537,15 @@ def state_at(position: int, attempted: int | None = None, **subscriptions: Subsc
     ],
 )
 def test_an_ended_subscription_keeps_the_run_up_to_which_it_was_sent(
-    state: DestinationState, sent_through: int | None
+    state: DestinationState, previously_delivered_run: int | None
 ) -> None:
-    assert subscribe(state, {}, run=9).subscriptions["vip"].sent_through == sent_through
+    assert subscribe(state, {}, run=9).subscriptions["vip"].previously_delivered_run == previously_delivered_run
 
 
 def test_a_user_who_left_before_a_subscription_ended_twice_is_sent_false(store: Store) -> None:
     """Sent up to 2, then ended; resumed at 6 but not sent; ended again at 7; resumed at 9. Ann left in run 4."""
     store.members("vip")
-    state = state_at(5, vip=Subscription(key="vip", since_run=6, sent_through=2))
+    state = state_at(5, vip=Subscription(key="vip", since_run=6, previously_delivered_run=2))
     back = subscribe(subscribe(state, {}, run=7), {"vip": True}, run=9)
     assert store.calls(DeliveryCursor(id=1, position=8), *back.active(), log=[("ann", "vip", "false", 4)]) == {
         "ann": {"vip": False}

@@ -11,9 +11,14 @@ from audience_sync.workspace import Workspace
 RUNS = range(5)
 RULES = [
     PendingRule(
-        Subscription(key="vip", since_run=since_run, backfill=backfill, sent_through=sent_through), attempted_run
+        Subscription(
+            key="vip", since_run=since_run, backfill=backfill, previously_delivered_run=previously_delivered_run
+        ),
+        attempted_run,
     )
-    for since_run, backfill, sent_through, attempted_run in product(RUNS, (True, False), (None, 0, 2, 3), (None, 1, 3))
+    for since_run, backfill, previously_delivered_run, attempted_run in product(
+        RUNS, (True, False), (None, 0, 2, 3), (None, 1, 3)
+    )
 ]
 
 
@@ -40,7 +45,7 @@ def test_sql_and_python_give_the_same_answers_for_120_rules_and_25_pairs_of_runs
 def test_one_query_finds_the_pending_changes_of_all_subscriptions(workspace: Workspace) -> None:
     backfilled = PendingRule(Subscription(key="backfilled", since_run=2, backfill=True), 1)
     later_only = PendingRule(Subscription(key="later_only", since_run=2, backfill=False), 1)
-    resumed = PendingRule(Subscription(key="resumed", since_run=4, backfill=False, sent_through=2), None)
+    resumed = PendingRule(Subscription(key="resumed", since_run=4, backfill=False, previously_delivered_run=2), None)
     pending = workspace.all(
         "select key, run_id from (values ('backfilled'), ('later_only'), ('resumed')) p(key), range(5) c(run_id) "
         f"where exists (from {rules_table_sql([backfilled, later_only, resumed])} "

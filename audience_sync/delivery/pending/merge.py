@@ -24,9 +24,9 @@ def merge_per_user(workspace: Workspace, items: str, backfills: Sequence[Backfil
     keys = sorted(changed.union(*(backfill.values for backfill in backfills)))
     parts = [_merge_keys(items, changed, backfills, group) for group in _groups(keys)] or [_NO_CALLS]
     while len(parts) > 1:
-        parts = [_join_tables([_create_table(workspace, part) for part in group]) for group in _groups(parts)]
-    return _create_table(
-        workspace, f"select user_id, '{{' || traits || '}}' as traits, versions, run_id from ({parts[0]})"
+        parts = [_join_tables([workspace.table("calls", part) for part in group]) for group in _groups(parts)]
+    return workspace.table(
+        "calls", f"select user_id, '{{' || traits || '}}' as traits, versions, run_id from ({parts[0]})"
     )
 
 
@@ -36,12 +36,6 @@ _NO_CALLS = "select '' as user_id, '' as traits, '' as versions, 0 as run_id whe
 def _groups(members: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(members), JOIN_WIDTH):
         yield members[start : start + JOIN_WIDTH]
-
-
-def _create_table(workspace: Workspace, query: str) -> str:
-    table = workspace.name("calls")
-    workspace.run(f"create table {table} as {query}")
-    return table
 
 
 def _merge_keys(items: str, changed: set[str], backfills: Sequence[Backfill], keys: Sequence[str]) -> str:

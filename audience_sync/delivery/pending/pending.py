@@ -59,7 +59,7 @@ def pending_calls(
     ``only_sent`` leaves out users whom the cursor has not reached. ``withheld_table`` names a table to create, with the
     values that suppressed users are not sent.
     """
-    items, reached = workspace.name("items"), delivered_run_sql(cursor.ranges, cursor.position)
+    reached = delivered_run_sql(cursor.ranges, cursor.position)
     condition = f"{reached} > {cursor.position}" if only_sent else "true"
     rules = pending_rules(cursor, subscriptions)
     sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
@@ -71,7 +71,7 @@ def pending_calls(
         _refused_values(inputs, subscriptions, touched, retry_refused),
         *_withheld_values(inputs, subscriptions),
     ]
-    workspace.run(f"create table {items} as select * from ({_newest_per_key(known)}) where {condition}")
+    items = workspace.table("items", f"from ({_newest_per_key(known)}) where {condition}")
     unmerged_backfills = _remove_merged_ids(workspace, items, backfills, inputs)
     _set_resync_runs(workspace, items, sending_current, reached)
     backfills = _insert_backfilled_values(workspace, items, unmerged_backfills, inputs, companions)
@@ -157,8 +157,7 @@ def _remove_merged_ids(
     """Remove the values under merged ids: nothing more is sent for them. A removed alias is not sent either."""
     if inputs.aliases is None:
         return backfills
-    merged = workspace.name("merged")
-    workspace.run(f"create table {merged} as select distinct previous_id as user_id from {inputs.aliases}")
+    merged = workspace.table("merged", f"select distinct previous_id as user_id from {inputs.aliases}")
     workspace.run(
         f"delete from {items} where user_id in (from {merged}) or (key = {quote_literal(ALIAS_KEY)} and value is null)"
     )
@@ -205,8 +204,7 @@ def _add_companions(
 
 def _insert_companions(workspace: Workspace, items: str, inputs: DeliveryInputs, keys: Sequence[str]) -> None:
     names = ", ".join(quote_literal(key) for key in keys)
-    touched = workspace.name("touched")
-    workspace.run(f"create table {touched} as select distinct user_id from {items} where key in ({names})")
+    touched = workspace.table("touched", f"select distinct user_id from {items} where key in ({names})")
     if not workspace.one(f"select count(*) from {touched}")[0]:
         return
     for key in keys:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.model import NO_RUN, DestinationId, PropertyId, RunId
@@ -22,14 +23,15 @@ from audience_sync.store.tables import (
 class Subscription:
     """A destination receives a property, from ``since_run`` on.
 
-    ``backfill``: current members (values) are sent first; if false, only later changes are. ``sent_through``: the run
-    up to which the property was sent when an earlier subscription ended. Changes after it are pending again.
+    ``backfill``: current members (values) are sent first; if false, only later changes are.
+    ``previously_delivered_run``: the run up to which the property was sent when an earlier subscription ended. Changes
+    after it are pending again.
     """
 
     key: str
     since_run: RunId
     backfill: bool = True
-    sent_through: RunId | None = None
+    previously_delivered_run: RunId | None = None
     ended_run: RunId | None = None
 
 
@@ -70,12 +72,9 @@ class DestinationState:
 
 def read_destination_states(connection: Connection, names: Iterable[str]) -> dict[str, DestinationState]:
     """Read the states by name. A destination that is not stored yet has an empty state."""
-    known = {
-        row.name: row.id for row in connection.execute(select(delivery_destinations.c.name, delivery_destinations.c.id))
-    }
+    ids = {row.name: row.id for row in connection.execute(select(delivery_destinations))}
     return {
-        name: _read_state(connection, name, known[name]) if name in known else DestinationState(name=name)
-        for name in names
+        name: _read_state(connection, name, ids[name]) if name in ids else DestinationState(name=name) for name in names
     }
 
 
@@ -119,16 +118,25 @@ def _read_subscriptions(connection: Connection, destination: DestinationId) -> d
         .join_from(subscriptions, properties)
         .where(subscriptions.c.destination_id == destination)
     )
-    return {
-        row.key: Subscription(
-            key=row.key,
-            since_run=row.since_run,
-            backfill=row.backfill,
-            sent_through=row.previously_delivered_run,
-            ended_run=row.ended_run,
-        )
-        for row in connection.execute(query)
-    }
+    return {row.key: subscription_of(row) for row in connection.execute(query)}
+
+
+def subscription_of(row: Row[Any]) -> Subscription:
+    """Return the subscription in a row of ``subscriptions`` or ``subscription_history``, joined with its key."""
+    return Subscription(
+        key=row.key,
+        since_run=row.since_run,
+        backfill=row.backfill,
+        previously_delivered_run=row.previously_delivered_run,
+        ended_run=row.ended_run,
+    )
+
+
+def subscription_columns(subscription: Subscription) -> dict[str, Any]:
+    """Return the columns of a subscription, without those that identify it."""
+    columns = asdict(subscription)
+    del columns["key"]
+    return columns
 
 
 def save_destination_state(
@@ -142,14 +150,7 @@ def save_destination_state(
     _delete_cursors(connection, *_closed_seeds(connection, saved))
     connection.execute(delete(subscriptions).where(subscriptions.c.destination_id == saved.id))
     rows = [
-        {
-            "destination_id": saved.id,
-            "property_id": property_ids[each.key],
-            "since_run": each.since_run,
-            "backfill": each.backfill,
-            "previously_delivered_run": each.sent_through,
-            "ended_run": each.ended_run,
-        }
+        {"destination_id": saved.id, "property_id": property_ids[each.key], **subscription_columns(each)}
         for each in saved.subscriptions.values()
     ]
     if rows:
@@ -161,11 +162,8 @@ def _closed_seeds(connection: Connection, state: DestinationState) -> Sequence[i
     """Find the stored cursors of seeds that the state no longer has."""
     kept = [cursor.id for cursor in state.seeds.values() if cursor.id is not None]
     mine = (delivery_cursors.c.destination_id == state.id) & delivery_cursors.c.seeded_property_id.is_not(None)
-    return (
-        connection.execute(select(delivery_cursors.c.id).where(mine, delivery_cursors.c.id.not_in(kept)))
-        .scalars()
-        .all()
-    )
+    query = select(delivery_cursors.c.id).where(mine, delivery_cursors.c.id.not_in(kept))
+    return connection.execute(query).scalars().all()
 
 
 def _delete_cursors(connection: Connection, *ids: int | None) -> None:
@@ -223,10 +221,8 @@ def advance_position(connection: Connection, cursor: DeliveryCursor, run: RunId)
 
 def is_seeded(connection: Connection, cursor: DeliveryCursor) -> bool | None:
     """Return True if the seed has ended, else None: the form that ``Lease.transact`` expects of a check."""
-    return (
-        connection.execute(select(delivery_cursors.c.id).where(delivery_cursors.c.id == cursor.id)).first() is None
-        or None
-    )
+    query = select(delivery_cursors.c.id).where(delivery_cursors.c.id == cursor.id)
+    return connection.execute(query).first() is None or None
 
 
 def end_seeding(connection: Connection, cursor: DeliveryCursor, run: RunId) -> Subscription:
@@ -236,9 +232,8 @@ def end_seeding(connection: Connection, cursor: DeliveryCursor, run: RunId) -> S
     """
     row = connection.execute(select(delivery_cursors).where(delivery_cursors.c.id == cursor.id)).one()
     _delete_cursors(connection, cursor.id)
-    mine = (subscriptions.c.destination_id == row.destination_id) & (
-        subscriptions.c.property_id == row.seeded_property_id
-    )
-    values = {"since_run": run, "backfill": False, "previously_delivered_run": None}
-    connection.execute(update(subscriptions).where(mine).values(values))
-    return Subscription(key=cursor.seeding or "", since_run=run, backfill=False)
+    mine = subscriptions.c.destination_id == row.destination_id
+    audience = subscriptions.c.property_id == row.seeded_property_id
+    subscription = Subscription(key=cursor.seeding or "", since_run=run, backfill=False)
+    connection.execute(update(subscriptions).where(mine, audience).values(subscription_columns(subscription)))
+    return subscription

@@ -24,7 +24,7 @@ class PendingRule:
     @property
     def first_attempt(self) -> RunId | None:
         """The first run that may have sent a call: a user who left after it may have been sent ``true``."""
-        attempts = [run for run in (self.attempted_run, self.subscription.sent_through) if run is not None]
+        attempts = [run for run in (self.attempted_run, self.subscription.previously_delivered_run) if run is not None]
         return min(attempts, default=None)
 
     def catches_up(self, reached: RunId) -> bool:
@@ -33,7 +33,7 @@ class PendingRule:
 
     @property
     def may_catch_up(self) -> bool:
-        return self.subscription.backfill or self.subscription.sent_through is not None
+        return self.subscription.backfill or self.subscription.previously_delivered_run is not None
 
     def floor(self, reached: RunId) -> RunId:
         """Return the run after which changes are pending. ``is_pending_sql`` is its form in SQL."""
@@ -52,10 +52,11 @@ class PendingRule:
 
     def run_of_current(self, run: RunId) -> RunId:
         """Return the run that a current value is sent with. A resync renews it, so that the message id is new."""
-        return run if self.subscription.sent_through is None else max(run, self.subscription.since_run)
+        return run if self.subscription.previously_delivered_run is None else max(run, self.subscription.since_run)
 
     def run_of_current_sql(self, run: str) -> str:
-        return run if self.subscription.sent_through is None else f"greatest({run}, {self.subscription.since_run})"
+        since_run = self.subscription.since_run
+        return run if self.subscription.previously_delivered_run is None else f"greatest({run}, {since_run})"
 
 
 def pending_rules(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> list[PendingRule]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
-from audience_sync.delivery.state.cursors import Subscription
+from audience_sync.delivery.state.cursors import Subscription, subscription_columns, subscription_of
 from audience_sync.model import DestinationId, PropertyId, RunId
 from audience_sync.store.tables import delivery_destinations, properties, subscription_history
 
@@ -49,16 +49,7 @@ def record_versions(
         if last and last.from_run == each.from_run:
             same = [subscription_history.c[name] == value for name, value in row.items()]
             connection.execute(delete(subscription_history).where(*same))
-        rows.append(
-            {
-                **row,
-                "since_run": each.subscription.since_run,
-                "backfill": each.subscription.backfill,
-                "previously_delivered_run": each.subscription.sent_through,
-                "ended_run": each.subscription.ended_run,
-                "seeding": each.seeding,
-            }
-        )
+        rows.append({**row, **subscription_columns(each.subscription), "seeding": each.seeding})
     if rows:
         connection.execute(insert(subscription_history), rows)
 
@@ -75,23 +66,16 @@ def read_subscription_history(
     )
     found: dict[str, list[SubscriptionVersion]] = {}
     for row in connection.execute(query.where(_is_latest()) if latest else query):
-        subscription = Subscription(
-            key=row.key,
-            since_run=row.since_run,
-            backfill=row.backfill,
-            sent_through=row.previously_delivered_run,
-            ended_run=row.ended_run,
-        )
-        found.setdefault(row.key, []).append(SubscriptionVersion(row.from_run, subscription, row.seeding))
+        found.setdefault(row.key, []).append(SubscriptionVersion(row.from_run, subscription_of(row), row.seeding))
     return found
 
 
 def first_subscriptions(connection: Connection) -> dict[str, dict[str, SubscriptionVersion]]:
     """Read the first version of each subscription, by destination name and property key."""
-    found: dict[str, dict[str, SubscriptionVersion]] = {}
-    for row in connection.execute(select(delivery_destinations.c.id, delivery_destinations.c.name)).all():
-        found[row.name] = {key: history[0] for key, history in read_subscription_history(connection, row.id).items()}
-    return found
+    return {
+        row.name: {key: history[0] for key, history in read_subscription_history(connection, row.id).items()}
+        for row in connection.execute(select(delivery_destinations)).all()
+    }
 
 
 def _is_latest() -> ColumnElement[bool]:

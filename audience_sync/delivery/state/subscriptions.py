@@ -37,8 +37,8 @@ def resync(state: DestinationState, first_sent: Mapping[str, RunId], run: RunId)
     for key, each in state.subscriptions.items():
         if key in first_sent and each.ended_run is None:
             is_unsent = _is_unsent(each, state.seeds.get(key, state.cursor))
-            sent_through = run if is_unsent else first_sent[key]
-            repeated[key] = replace(each, since_run=run, backfill=True, sent_through=sent_through)
+            since = run if is_unsent else first_sent[key]
+            repeated[key] = replace(each, since_run=run, backfill=True, previously_delivered_run=since)
     return replace(state, subscriptions={**state.subscriptions, **repeated})
 
 
@@ -56,9 +56,9 @@ def keep_retired(state: DestinationState, closed: Collection[str], run: RunId) -
                 key=key,
                 since_run=run,
                 backfill=False,
-                sent_through=PendingRule(each, cursor.attempted_run).first_attempt,
+                previously_delivered_run=PendingRule(each, cursor.attempted_run).first_attempt,
             )
-        elif each.ended_run is not None and (each.sent_through is not None or not each.backfill):
+        elif each.ended_run is not None and (each.previously_delivered_run is not None or not each.backfill):
             after[key] = _resume_subscription(each, run)
     return replace(
         state,
@@ -89,10 +89,9 @@ def _end_subscription(subscription: Subscription, cursor: DeliveryCursor, run: R
     """
     rule = PendingRule(subscription, cursor.attempted_run)
     if rule.catches_up(cursor.low_watermark):
-        return replace(subscription, ended_run=run, sent_through=rule.first_attempt)
-    return replace(
-        subscription, ended_run=run, backfill=False, sent_through=max(cursor.low_watermark, subscription.since_run)
-    )
+        return replace(subscription, ended_run=run, previously_delivered_run=rule.first_attempt)
+    delivered_run = max(cursor.low_watermark, subscription.since_run)
+    return replace(subscription, ended_run=run, backfill=False, previously_delivered_run=delivered_run)
 
 
 def _resume_subscription(ended: Subscription, run: RunId) -> Subscription:

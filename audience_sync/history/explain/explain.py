@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ from audience_sync.store.tables import (
     refused_values,
     runs,
     suppressions,
+    view_prefix,
     withheld_values,
 )
 from audience_sync.workspace import Workspace
@@ -91,23 +92,6 @@ class Explanation:
         return any(each.holds_at(self.at) for each in self.suppressions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scope:
-    """The user, the time (after which run), and the values and suppressions until then.
-
-    ``forgotten``: the run up to which requests were deleted.
-    """
-
-    user: UserId
-    moment: datetime
-    run: RunId
-    versions: Mapping[str, ValueHistory]
-    suppressions: Sequence[Suppression]
-    companions: Mapping[str, Companions]
-    forgotten: RunId
-    current_id: CurrentId | None
-
-
 def explain(
     store: Store, user: UserId, *, at: datetime | None, memory_limit: int, companions: Mapping[str, Companions]
 ) -> Explanation:
@@ -124,88 +108,70 @@ def explain(
         run = MAX_RUN if at is None else run_at(connection, at)
         pruned = pruned_through(connection)
         forgotten = max(pruned[HistoryKind.CHANGES], pruned[HistoryKind.REQUESTS])
-        known = read_properties(connection)
-        everything = read_versions(connection, workspace, known, user, forgotten=pruned[HistoryKind.CHANGES])
-        versions = {key: each for key, known in everything.items() if (each := known.until(run))}
-        ever = {key: each for key, each in versions.items() if each.was_ever_present}
-        joined = current_id(connection, workspace, known, user, run)
-        on_lists = _suppressions(connection, user, moment)
-        asked = _Scope(
-            user=user,
-            moment=moment,
-            run=run,
-            versions=ever,
-            suppressions=on_lists,
-            companions=companions,
-            forgotten=forgotten,
-            current_id=joined,
-        )
+        stored = read_properties(connection)
+        histories = read_versions(connection, workspace, stored, user, forgotten=pruned[HistoryKind.CHANGES])
+        versions = {key: then for key, each in histories.items() if (then := each.until(run))}
         snapshots = snapshots_of(connection, versions.values(), run, moment)
-        return Explanation(
+        found = Explanation(
             user_id=user,
             at=moment,
-            erased_at=None,
-            suppressions=asked.suppressions,
+            suppressions=_suppressions(connection, user, moment),
             versions=versions,
             snapshots=snapshots,
-            destinations=[
-                _view(connection, row.id, row.name, row.type, asked) for row in _destinations(connection, moment)
-            ],
             times=_times(connection, versions.values(), snapshots.values()),
             forgotten=forgotten,
             absences=absences_of(connection, user) if at is None else {},
             holdouts=holdouts_of(connection, user) if at is None else {},
-            current_id=asked.current_id,
+            current_id=current_id(connection, workspace, stored, user, run),
         )
+        table = delivery_destinations
+        query = select(table).where(table.c.created_at <= moment).order_by(table.c.name)
+        rows = connection.execute(query).all()
+        return replace(found, destinations=[_view(connection, row, found, run, companions) for row in rows])
 
 
-def _destinations(connection: Connection, moment: datetime) -> Sequence[Row[Any]]:
-    query = (
-        select(delivery_destinations)
-        .where(delivery_destinations.c.created_at <= moment)
-        .order_by(delivery_destinations.c.name)
-    )
-    return connection.execute(query).all()
-
-
-def _view(connection: Connection, destination: DestinationId, name: str, kind: str, scope: _Scope) -> DestinationView:
-    subscriptions = read_subscription_history(connection, destination)
-    ids = {key: each.definition.id for key, each in scope.versions.items()}
-    seeded = {
-        key: ids[key] for key, history in subscriptions.items() if key in ids and any(each.seeding for each in history)
-    }
+def _view(
+    connection: Connection, row: Row[Any], found: Explanation, run: RunId, companions: Mapping[str, Companions]
+) -> DestinationView:
+    """Reconstruct the calls to one destination after a run, from what was found on the user."""
+    versions = {key: each for key, each in found.versions.items() if each.was_ever_present}
+    subscriptions = read_subscription_history(connection, row.id)
     query = RequestQuery(
         connection=connection,
-        destination=destination,
-        user=scope.user,
-        until=scope.moment,
-        forgotten=scope.forgotten,
+        destination=row.id,
+        user=found.user_id,
+        until=found.at,
+        forgotten=found.forgotten,
         subscriptions=subscriptions,
-        seeded=seeded,
+        seeded={
+            key: versions[key].definition.id
+            for key, history in subscriptions.items()
+            if key in versions and any(each.seeding for each in history)
+        },
     )
-    merged_run = scope.current_id.run if scope.current_id is not None and ALIAS_KEY in subscriptions else None
+    merged_run = found.current_id.run if found.current_id is not None and ALIAS_KEY in subscriptions else None
     inputs = ReplayInput(
-        versions=scope.versions,
+        versions=versions,
         subscriptions=subscriptions,
-        suppressions=scope.suppressions,
-        companions=scope.companions.get(kind, ()),
+        suppressions=found.suppressions,
+        companions=companions.get(row.type, ()),
         merged_run=merged_run,
     )
-    replayed = replay(inputs, read_requests(query, inputs.runs_with_changes(), scope.suppressions), scope.moment)
-    if scope.forgotten and scope.run == MAX_RUN:
-        replayed.refused = _stored_values(connection, refused_values, destination, scope.user)
-        replayed.withheld = _stored_values(connection, withheld_values, destination, scope.user)
-    cursors = _cursors_after(read_destination_states(connection, [name])[name], subscriptions, scope)
-    suppressed = any(each.holds_at(scope.moment) for each in scope.suppressions)
+    replayed = replay(inputs, read_requests(query, inputs.runs_with_changes(), found.suppressions), found.at)
+    if found.forgotten and run == MAX_RUN:
+        replayed.refused = _stored_values(connection, refused_values, row.id, found.user_id)
+        replayed.withheld = _stored_values(connection, withheld_values, row.id, found.user_id)
+    state = read_destination_states(connection, [row.name])[row.name]
+    cursors = _cursors_after(state, subscriptions, run, found.forgotten)
     statuses = delivery_status(
-        scope.versions, subscriptions, replayed, cursors, scope.run, suppressed=suppressed, forgotten=scope.forgotten
+        versions, subscriptions, replayed, cursors, run, suppressed=found.is_suppressed, forgotten=found.forgotten
     )
     return DestinationView(
-        name=name,
-        type=kind,
+        name=row.name,
+        type=row.type,
         statuses=statuses if merged_run is None else merged_statuses(statuses),
         replay=replayed,
-        last=_last_delivery(connection, name, scope.run),
+        last=_last_delivery(connection, row.name, run),
         unanswered_since=min((each.attempted_run for each in cursors.values() if each.attempted_run), default=None),
     )
 
@@ -221,32 +187,31 @@ def _stored_values(
 
 
 def _cursors_after(
-    state: DestinationState, subscriptions: Mapping[str, Sequence[SubscriptionVersion]], scope: _Scope
+    state: DestinationState, subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: RunId, forgotten: RunId
 ) -> dict[str | None, DeliveryCursor]:
     """Return the cursors after a run, by seeded key (None: the main one).
 
     For a past run they follow from the requests. Deleted requests had been answered.
     """
-    cursors, run = {each.seeding: each for each in (state.cursor, *state.seeds.values())}, scope.run
+    cursors = {each.seeding: each for each in (state.cursor, *state.seeds.values())}
     if run == MAX_RUN:
         return cursors
-    keys = [
-        None,
-        *(key for key, history in subscriptions.items() if (then := version_at(history, run)) and then.seeding),
-    ]
+    seeding = [key for key, history in subscriptions.items() if (then := version_at(history, run)) and then.seeding]
     attempted = {key: each.attempted_run for key, each in cursors.items() if (each.attempted_run or MAX_RUN) <= run}
-    position = min(scope.forgotten, state.cursor.position)
+    position = min(forgotten, state.cursor.position)
     return {
         key: DeliveryCursor(position=NO_RUN if key else position, attempted_run=attempted.get(key), seeding=key)
-        for key in keys
+        for key in (None, *seeding)
     }
 
 
 def _last_delivery(connection: Connection, name: str, run: RunId) -> LastDelivery | None:
     """Read the last delivery from the view, which has the current number of pending calls during a run."""
-    last = "(select max(run) from deliveries where destination = :name and run <= :run)"
-    query = text(f"select run, pending, error from deliveries where destination = :name and run = {last}")
-    row = connection.execute(query, {"name": name, "run": run}).first()
+    view = f"{view_prefix(connection)}deliveries"
+    query = (
+        f"select run, pending, error from {view} where destination = :name and run <= :run order by run desc limit 1"
+    )
+    row = connection.execute(text(query), {"name": name, "run": run}).first()
     return LastDelivery(*row) if row else None
 
 

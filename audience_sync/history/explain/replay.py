@@ -78,7 +78,7 @@ class ReplayState:
     """The state of one user at one destination.
 
     ``last_accepted``: by key, the last accepted call. ``refused`` and ``withheld``: values that were not accepted.
-    ``refusals``: the refused calls since these values were last accepted. ``sent_through``: the run up to which the
+    ``refusals``: the refused calls since these values were last accepted. ``reached``: the run up to which the
     user has been sent everything, by cursor (None: the main one, else the key of a seeded audience).
     """
 
@@ -87,7 +87,7 @@ class ReplayState:
     refused: dict[str, ValueChange] = field(default_factory=dict)
     withheld: dict[str, ValueChange] = field(default_factory=dict)
     refusals: list[Call] = field(default_factory=list)
-    sent_through: dict[str | None, RunId] = field(default_factory=dict)
+    reached: dict[str | None, RunId] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime) ->
         if inputs.merged_run is not None and request.run >= inputs.merged_run:
             break
         _withhold_refused(state, inputs.suppressions, request.answered_at)
-        reached = max(state.sent_through.get(request.seeding, NO_RUN), request.position)
+        reached = max(state.reached.get(request.seeding, NO_RUN), request.position)
         if request.seeding and request.command != SEED and not reached:
             continue  # it only updates users whom the seed has reached
         new = bisect_right(change_runs, request.run) > bisect_right(change_runs, seen.get(request.seeding, NO_RUN))
@@ -138,7 +138,7 @@ def replay(inputs: ReplayInput, requests: Iterable[Request], until: datetime) ->
             _apply_request(state, request, reached, inputs)
         seen[request.seeding] = request.run
         if request.id is not None:
-            state.sent_through[request.seeding] = max(reached, request.run)
+            state.reached[request.seeding] = max(reached, request.run)
     _withhold_refused(state, inputs.suppressions, until)
     if inputs.merged_run is not None:  # values that were not accepted moved to the new id
         state.refused.clear()

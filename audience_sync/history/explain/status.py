@@ -57,7 +57,7 @@ def delivery_status(
         key: (DeliveryState.REFUSED, each) for key, each in replay.refused.items()
     }
     for seeding, cursor in cursors.items():
-        reached = max(replay.sent_through.get(seeding, NO_RUN), cursor.position)
+        reached = max(replay.reached.get(seeding, NO_RUN), cursor.position)
         state = DeliveryState.WAITING if seeding and not reached else DeliveryState.PENDING
         for key, each in active_subscriptions(subscriptions, run, seeding).items():
             version = (

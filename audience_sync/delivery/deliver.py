@@ -105,7 +105,7 @@ class DeliveryContext:
     times: Mapping[RunId, str]
     property_ids: Mapping[str, PropertyId]
     progress: Callable[[DeliveryStats], None] = field(default=lambda stats: None)
-    under_way: list[StallTimer] = field(default_factory=list)
+    stall_timers: list[StallTimer] = field(default_factory=list)
     interrupted: threading.Event = field(default_factory=threading.Event)
     recently_suppressed: Callable[[], Collection[UserId]] = tuple
     mask: Callable[[str], str] = str
@@ -113,15 +113,15 @@ class DeliveryContext:
 
     def begin(self, stall_timer: StallTimer) -> None:
         """Register a delivery. After an interruption it ends at once."""
-        self.under_way.append(stall_timer)
+        self.stall_timers.append(stall_timer)
         if self.interrupted.is_set():
             stall_timer.stop(INTERRUPTED)
 
     def interrupt(self) -> None:
         """End every delivery after its requests in flight."""
         self.interrupted.set()
-        for progress in self.under_way:
-            progress.stop(INTERRUPTED)
+        for stall_timer in self.stall_timers:
+            stall_timer.stop(INTERRUPTED)
 
 
 def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) -> DeliveryStats:
@@ -130,13 +130,11 @@ def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) ->
     stats = DeliveryStats(name=job.name, calls=job.calls, withheld=job.withheld_users)
     cursor = job.cursor
     if job.withheld_table and job.withheld_users:
-        cursor = context.lease.transact(
-            partial(_withhold, workspace=workspace, context=context, job=job, cursor=cursor)
-        )
+        cursor = _withhold(workspace, context, job, job.withheld_table)
     if job.calls:
-        cursor, progress = _send_batches(workspace, context, job, cursor, stats)
-        stats.error = progress.reason or stats.error
-        stats.rate_limited = progress.rate_limited
+        cursor, stall_timer = _send_batches(workspace, context, job, cursor, stats)
+        stats.error = stall_timer.reason or stats.error
+        stats.rate_limited = stall_timer.rate_limited
     if job.includes_everyone and not stats.pending:
         _complete(context, job, cursor)
         stats.complete = True
@@ -158,35 +156,36 @@ def _complete(context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor
     context.lease.transact(end, partial(is_seeded, cursor=cursor))
 
 
-def _withhold(
-    connection: Connection, *, workspace: Workspace, context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor
-) -> DeliveryCursor:
+def _withhold(workspace: Workspace, context: DeliveryContext, job: DeliveryJob, table: str) -> DeliveryCursor:
     """Store the values that suppressed users are not sent; `unsuppress` makes them pending again."""
-    assert job.withheld_table is not None
-    store_withheld(connection, workspace, job.withheld_table, job.destination_id, context.property_ids)
-    return mark_in_flight(connection, cursor, context.run)
+
+    def write(connection: Connection) -> DeliveryCursor:
+        store_withheld(connection, workspace, table, job.destination_id, context.property_ids)
+        return mark_in_flight(connection, job.cursor, context.run)
+
+    return context.lease.transact(write)
 
 
 def _send_batches(
     workspace: Workspace, context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor, stats: DeliveryStats
 ) -> tuple[DeliveryCursor, StallTimer]:
     options = job.destination.options
-    progress = StallTimer(give_up_after=options.give_up_after.total_seconds())
-    context.begin(progress)
-    pace = AdaptiveRateLimiter(options.rate_limit, wait=progress.stopped.wait)
-    user_rate = UserRate(job.rate, wait=progress.stopped.wait)
+    stall_timer = StallTimer(give_up_after=options.give_up_after.total_seconds())
+    context.begin(stall_timer)
+    rate_limiter = AdaptiveRateLimiter(options.rate_limit, wait=stall_timer.stopped.wait)
+    user_rate = UserRate(job.rate, wait=stall_timer.stopped.wait)
     cursor = context.lease.transact(partial(mark_in_flight, cursor=cursor, run=context.run))
 
     def new_sender(transport: Transport) -> Callable[[Batch], BatchResult]:
         return BatchSender(
             transport,
-            pace,
-            progress,
+            rate_limiter,
+            stall_timer,
             context.lease.confirm,
             suppressed=context.recently_suppressed,
             parts=job.destination.parts,
             limits=job.destination.limits,
-            body_limit=bodies,
+            body_limit=body_limit,
             split_call=partial(calls.split, destination=job.destination),
             mask=context.mask,
         ).send
@@ -200,7 +199,7 @@ def _send_batches(
         event_start_runs=job.event_start_runs,
         nonces=context.nonces,
     )
-    bodies = BodyLimit(progress.stopped.is_set)
+    body_limit = BodyLimit(stall_timer.stopped.is_set)
     recorder = AnswerRecorder(
         destination=job.destination_id,
         run=context.run,
@@ -210,12 +209,12 @@ def _send_batches(
         releases=job.releases,
         retries=job.retries,
     )
-    with SenderPool(job.destination, progress, new_sender, user_rate) as senders:
-        for outcomes in _grouped_results(senders, limit_calls(_limited_batches(calls, job), job.max_calls), progress):
-            cursor = acknowledge(context.lease, cursor, outcomes, recorder)
-            _add_results(stats, outcomes)
+    with SenderPool(job.destination, stall_timer, new_sender, user_rate) as senders:
+        for results in _grouped_results(senders, limit_calls(_limited_batches(calls, job), job.max_calls), stall_timer):
+            cursor = acknowledge(context.lease, cursor, results, recorder)
+            _add_results(stats, results)
             context.progress(stats)
-    return cursor, progress
+    return cursor, stall_timer
 
 
 def _limited_batches(calls: CallReader, job: DeliveryJob) -> Iterator[Batch]:
@@ -231,16 +230,16 @@ def _grouped_results(
     An error of a sender is raised after all earlier results have been yielded.
     """
     batches = _until_broken(found, stall_timer)
-    under_way: set[Future[BatchResult]] = set()
+    in_flight: set[Future[BatchResult]] = set()
     group: list[BatchResult] = []
     due = time.monotonic()
     while True:
         batch = None if stall_timer.stopped.is_set() else next(batches, None)
         if batch is not None:
-            under_way.add(senders.submit(batch))
-        while len(under_way) >= (1 if batch is None else senders.size):
-            patience = max(due - time.monotonic(), 0) if group else None
-            done, under_way = wait(under_way, timeout=patience, return_when=FIRST_COMPLETED)
+            in_flight.add(senders.submit(batch))
+        while len(in_flight) >= (1 if batch is None else senders.size):
+            timeout = max(due - time.monotonic(), 0) if group else None
+            done, in_flight = wait(in_flight, timeout=timeout, return_when=FIRST_COMPLETED)
             group += [future.result() for future in done if future.exception() is None]
             failed = [error for future in done if (error := future.exception())]
             if failed or len(group) >= GROUP_SIZE or time.monotonic() >= due:
@@ -263,13 +262,13 @@ def _until_broken(found: Iterator[Batch], stall_timer: StallTimer) -> Iterator[B
 
 
 def _add_results(stats: DeliveryStats, results: Sequence[BatchResult]) -> None:
-    for outcome in results:
-        stats.requests += outcome.requests
-        stats.retries += outcome.retries
-        if outcome.answered:
-            stats.delivered += outcome.delivered
-            stats.refused += len(outcome.refusals)
-            stats.withheld += len(outcome.withheld)
-            stats.calls -= len(outcome.withheld)
+    for result in results:
+        stats.requests += result.requests
+        stats.retries += result.retries
+        if result.answered:
+            stats.delivered += result.delivered
+            stats.refused += len(result.refusals)
+            stats.withheld += len(result.withheld)
+            stats.calls -= len(result.withheld)
         else:
-            stats.error = f"no answer to some calls, last: {outcome.reason}"
+            stats.error = f"no answer to some calls, last: {result.reason}"

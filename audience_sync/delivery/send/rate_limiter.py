@@ -103,7 +103,7 @@ class AdaptiveRateLimiter:
                 times.popleft()
 
     def on_rate_limited(self, retry_after: float | None, started_at: float, most: float = LONGEST_WAIT) -> None:
-        """Slow down after a 429 to the request that started at ``entered``. No request goes before the wait is over.
+        """Slow down after a 429 to the request that began at ``started_at``. No request goes before the wait is over.
 
         ``retry_after``: seconds to wait, or None if the answer has no time. ``most`` limits the wait then.
         """
@@ -111,24 +111,24 @@ class AdaptiveRateLimiter:
             now = self._clock()
             if started_at >= self._refused_at:  # requests in flight slow down once
                 self._probe_until = now
-                self._slow_down(now, is_unsaid=retry_after is None)
-            unsaid = self._fruitless - (retry_after is not None)  # zero counts once
-            if not retry_after and unsaid > 0:
+                self._slow_down(now, is_blind=retry_after is None)
+            blind_answers = self._fruitless - (retry_after is not None)  # zero counts once
+            if not retry_after and blind_answers > 0:
                 first = BLIND_WAIT if retry_after is None else ZERO_WAIT
-                retry_after = min(first * 2.0 ** (unsaid - 1), LONGEST_WAIT, most)
+                retry_after = min(first * 2.0 ** (blind_answers - 1), LONGEST_WAIT, most)
             self._open_since = max(self._open_since, now + (retry_after or 0.0))
             self._next_slot_at = max(self._next_slot_at, self._open_since)
 
-    def _slow_down(self, now: float, *, is_unsaid: bool) -> None:
+    def _slow_down(self, now: float, *, is_blind: bool) -> None:
         """Set the refused rate to the rate accepted before. If nothing was accepted since, only waiting helps."""
         self._fruitless += 1
         if self._fruitless == 1 and self._successes:
-            span = BLIND_SPAN if is_unsaid else SPAN
+            span = BLIND_SPAN if is_blind else SPAN
             accepted = self._accepted_rate(now, span)
             before = self._refused_rate
             is_as_before = before is not None and SAME_RATE_SHARE <= accepted / before <= 1 / SAME_RATE_SHARE
             self._plateau = min(self._plateau * 2, PLATEAU) if is_as_before else FIRST_PLATEAU
-            self._is_blind = is_unsaid
+            self._is_blind = is_blind
             if before is not None and accepted < before:
                 accepted = max(accepted * AFTER_DESCENT, before / 2)
             self._refused_rate, self._searching = accepted, now < self._first_success + span

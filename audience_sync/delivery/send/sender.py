@@ -81,21 +81,22 @@ class BatchSender:
         self._mask = mask
 
     def send(self, batch: Batch) -> BatchResult:
-        outcome = BatchResult(batch=batch, started=self._stall_timer.clock())
-        calls = self._without_suppressed(batch.calls, outcome)
-        odd = [call for call in calls if call.details is not None]
-        unsendable = [call for call in odd if call.unsendable]
-        outcome.refusals += [RefusedCall(call, call.unsendable, None) for call in unsendable]
-        self._send_all([call for call in calls if not call.unsendable] if unsendable else calls, outcome)
-        self._resolve_suspects(outcome)
-        withheld = {call.user_id for call in outcome.withheld}
-        outcome.refusals += [
+        """Send the calls of a batch until each has a final answer, or the delivery stops."""
+        result = BatchResult(batch=batch, started=self._stall_timer.clock())
+        calls = self._without_suppressed(batch.calls, result)
+        with_details = [call for call in calls if call.details is not None]
+        unsendable = [call for call in with_details if call.unsendable]
+        result.refusals += [RefusedCall(call, call.unsendable, None) for call in unsendable]
+        self._send_all([call for call in calls if not call.unsendable] if unsendable else calls, result)
+        self._resolve_suspects(result)
+        withheld = {call.user_id for call in result.withheld}
+        result.refusals += [
             RefusedCall(call, "; ".join(call.left_out.values()), None, frozenset(call.left_out))
-            for call in odd
+            for call in with_details
             if call.left_out and call.user_id not in withheld
         ]
-        outcome.refusals = _merge_per_user(outcome.refusals)
-        return outcome
+        result.refusals = _merge_per_user(result.refusals)
+        return result
 
     def _resolve_suspects(self, result: BatchResult) -> None:
         """Refuse the suspects if the server accepted other calls of the batch; otherwise the server is down."""
@@ -229,7 +230,7 @@ class BatchSender:
         """
         attempt, begun = 0, self._stall_timer.clock()
         while not self._stall_timer.stopped.is_set():
-            entered = self._rate_limiter.acquire()
+            started_at = self._rate_limiter.acquire()
             if self._stall_timer.stopped.is_set():
                 return None
             self._confirm()
@@ -251,7 +252,7 @@ class BatchSender:
                     return judgement
                 if self._stall_timer.last_progress > begun:  # others are accepted, but this call may be right
                     return None
-            self._wait_or_stop(judgement, attempt, entered)
+            self._wait_or_stop(judgement, attempt, started_at)
         return None
 
     def _masked(self, judgement: Judgement) -> Judgement:
@@ -262,24 +263,22 @@ class BatchSender:
         return replace(judgement, reason=self._mask(judgement.reason), refused=refused)
 
     def _wait_or_stop(self, judgement: Judgement, attempt: int, started_at: float) -> None:
-        progress, limited = self._stall_timer, judgement.meaning is Meaning.SLOW_DOWN
+        timer, limited = self._stall_timer, judgement.meaning is Meaning.SLOW_DOWN
         if judgement.meaning is Meaning.STOP:
-            progress.stop(judgement.reason)
-        elif progress.remaining() <= 0:
-            progress.stop(
-                f"no progress for {progress.give_up_after:g} s, last: {judgement.reason}", rate_limited=limited
-            )
-        elif limited and (judgement.retry_after or 0) > progress.remaining():
-            progress.stop(
+            timer.stop(judgement.reason)
+        elif timer.remaining() <= 0:
+            timer.stop(f"no progress for {timer.give_up_after:g} s, last: {judgement.reason}", rate_limited=limited)
+        elif limited and (judgement.retry_after or 0) > timer.remaining():
+            timer.stop(
                 f"{judgement.reason}. The destination asks to wait {judgement.retry_after:g} s, which is longer than "
-                f"`give_up_after: {progress.give_up_after:g}s` leaves",
+                f"`give_up_after: {timer.give_up_after:g}s` leaves",
                 rate_limited=True,
             )
         elif limited:
-            self._rate_limiter.on_rate_limited(judgement.retry_after, started_at, progress.remaining())
+            self._rate_limiter.on_rate_limited(judgement.retry_after, started_at, timer.remaining())
         else:
             pause = self._backoff(attempt) if judgement.retry_after is None else judgement.retry_after
-            progress.stopped.wait(min(pause, progress.remaining()))
+            timer.stopped.wait(min(pause, timer.remaining()))
 
 
 def _size(calls: Sequence[EncodedCall]) -> int:

@@ -66,7 +66,7 @@ class SenderPool:
     ) -> None:
         self.size = destination.options.concurrency
         self._destination = destination
-        self._progress = stall_timer
+        self._stall_timer = stall_timer
         self._new_sender = new_sender
         self._user_rate = user_rate
         self._local = threading.local()
@@ -79,10 +79,10 @@ class SenderPool:
     def _send(self, batch: Batch) -> BatchResult:
         try:
             if self._user_rate.acquire(len(batch.calls)):
-                self._progress.record_progress()  # waiting for the user rate does not count as a stall
+                self._stall_timer.record_progress()  # waiting for the user rate does not count as a stall
             return self._sender()(batch)
         except BaseException:
-            self._progress.stop("an unexpected error")
+            self._stall_timer.stop("an unexpected error")
             raise
 
     def _sender(self) -> Send:
@@ -98,7 +98,7 @@ class SenderPool:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
-            self._progress.stop(INTERRUPTED)
+            self._stall_timer.stop(INTERRUPTED)
         self._pool.shutdown(cancel_futures=True)
         while not self._opened.empty():
             self._opened.get()()

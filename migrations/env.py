@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import context
 from alembic.util import load_python_file
 
@@ -16,7 +17,15 @@ def is_ours(_object: Any, name: str | None, kind: str, reflected: bool, _compare
     return not (kind == "table" and reflected and name not in metadata.tables)
 
 
+#: A role named as the schema of the views would otherwise create tables there, and not next to the others.
+SAME_SCHEMA = sa.text(
+    "select set_config('search_path', n.nspname, true) from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+    "where c.oid = to_regclass('alembic_version')"
+)
+
 connection = context.config.attributes["connection"]
+if connection.dialect.name == "postgresql":
+    connection.execute(SAME_SCHEMA)
 load_python_file(str(Path(__file__).parent), "store_0022.py").set_aside(connection)
 context.configure(
     connection=connection,

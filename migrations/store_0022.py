@@ -98,7 +98,10 @@ def set_aside(connection: Connection) -> None:
         _execute(connection, *(f"drop view {view}" for view in VIEWS))
         indexes = connection.execute(_INDEXES).all()
         _execute(connection, *(f"drop index {name}" for name, table in indexes if table in TABLES.values()))
+        # Else a rename would fail at a view of another program, or change it.
+        _execute(connection, "pragma legacy_alter_table = on")
         _execute(connection, *(f"alter table {table} rename to {PREFIX}{table}" for table in TABLES.values()))
+        _execute(connection, "pragma legacy_alter_table = off")
     _execute(connection, "drop table alembic_version")
 
 

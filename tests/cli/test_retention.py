@@ -116,11 +116,11 @@ def test_explain_says_what_is_so_since_when_and_what_it_no_longer_knows(old: Pro
         (False, True, 4),
     ]
     (line,) = answer["destinations"][0]["properties"]
-    assert (line["state"], line["told"]) == ("told", None)
+    assert (line["state"], line["sent"]) == ("sent", None)
     assert answer["requests_kept_after_run"] == 5
     told = old.run("explain", "bob").stdout
     assert "Calls of the runs up to 5 are no longer stored (`retention`)." in told
-    assert old.run("explain", "eve", "--json").json["destinations"][0]["properties"][0]["told"]["run"] == 6
+    assert old.run("explain", "eve", "--json").json["destinations"][0]["properties"][0]["sent"]["run"] == 6
 
 
 def test_show_says_what_is_no_longer_kept_of_a_run(old: Project) -> None:
@@ -174,7 +174,7 @@ def test_a_refused_call_keeps_its_reason(vip: Project, receiver: Receiver) -> No
     assert (line["state"], line["due"]["value"]) == ("refused", True)
     assert vip.run("retry").code == 0
     (line,) = vip.run("explain", "bob", "--json").json["destinations"][0]["properties"]
-    assert line["state"] == "told"
+    assert line["state"] == "sent"
 
 
 def test_a_refusal_of_the_past_goes_with_its_request_and_an_open_one_stays(vip: Project, receiver: Receiver) -> None:

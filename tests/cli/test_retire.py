@@ -136,7 +136,7 @@ def test_without_a_terminal_it_shows_what_would_be_told_and_does_nothing(vip: Pr
     )
     shown = vip.run("retire", "vip", "--dry-run", "--json")
     assert shown.code == 0
-    assert shown.destination("log")["told"] == [{"key": "vip", "value": "false", "users": 3}]
+    assert shown.destination("log")["sends"] == [{"key": "vip", "value": "false", "users": 3}]
     assert shown.json["command"] == "audience-sync retire vip"
     assert vip.store.read_bytes() == before
     assert vip.sent() == []

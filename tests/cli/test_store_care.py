@@ -69,7 +69,7 @@ def test_a_check_of_a_whole_store_says_what_follows_a_restore(used: Project) -> 
         ("rows", "update runs set started_at = 'some day'"),
         ("schema", "drop table missed_notifications"),
         ("schema", "drop view audience_members"),
-        ("schema", "drop index ix_requests_run_id"),
+        ("schema", "drop index ix_delivery_requests_run_id"),
         ("schema", "alter table snapshot_files drop column bytes"),
         ("snapshots", "update snapshot_files set row_count = row_count + 1"),
         ("snapshots", "update snapshot_files set bytes = bytes + 1"),

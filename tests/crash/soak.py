@@ -32,7 +32,7 @@ from crash.world import BATCH_SIZE, CONCURRENCY, World, believed_by_file
 KILLS_A_ROUND = 5
 #: What is killed, and how often.
 KINDS = {"sync": 10, "seed": 4, "resync": 2, "retry": 1, "copy": 3, "upgrade": 2}
-FIRST_SCHEMA = "0001"
+FIRST_SCHEMA = "0100"
 
 NewStore = Callable[..., str]
 Say = Callable[[str], None]

@@ -51,8 +51,13 @@ def read_store(file: Path) -> StoreContent:
                 found[kind][name] = Table([column[0] for column in rows.description], [list(row) for row in rows])
         revision = connection.execute("select version_num from alembic_version").fetchone()
         snapshots = list(_snapshots(found["table"], file.parent))
-    tables = {name: table for name, table in found["table"].items() if "body" not in table.columns}
+    tables = {name: table for name, table in found["table"].items() if not _bytes_column(table)}
     return StoreContent(revision[0], found["view"], tables, snapshots)
+
+
+def _bytes_column(table: Table) -> str | None:
+    """The column with the bytes of snapshot files, if the table has one: until schema 0022 it was `body`."""
+    return next((name for name in ("content", "body") if {name, "number"} <= set(table.columns)), None)
 
 
 def _snapshots(tables: Mapping[str, Table], folder: Path) -> Iterator[str]:
@@ -61,10 +66,10 @@ def _snapshots(tables: Mapping[str, Table], folder: Path) -> Iterator[str]:
 
     parts: dict[int, list[tuple[int, bytes]]] = {}
     for table in tables.values():
-        if {"body", "number"} <= set(table.columns):
+        if content := _bytes_column(table):
             owner = next(name for name in table.columns if name.endswith("_id"))
             for row in table.dicts():
-                parts.setdefault(row[owner], []).append((row["number"], row["body"]))
+                parts.setdefault(row[owner], []).append((row["number"], row[content]))
     for number, bodies in sorted(parts.items()):
         path = folder / "snapshot.parquet"
         path.write_bytes(b"".join(body for _, body in sorted(bodies)))

@@ -160,5 +160,5 @@ def sends_json(found: RunPreview) -> dict[str, Any]:
     document = found.as_json()
     for each in document["destinations"]:
         sends = found.sends.get(each["name"], ())
-        each["told"] = [{"key": one.key, "value": one.value, "users": one.users} for one in sends]
+        each["sends"] = [{"key": one.key, "value": one.value, "users": one.users} for one in sends]
     return document

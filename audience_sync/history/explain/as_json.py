@@ -106,7 +106,7 @@ def _destination_json(view: DestinationView) -> dict[str, Any]:
 def _status_json(line: PropertyStatus) -> dict[str, Any]:
     sent = line.sent and {**value_json(line.sent.values[line.key]), **_answer_json(line.sent)}
     due = line.pending and {**value_json(line.pending), "since_run": line.pending.run}
-    return {"key": line.key, "state": line.state, "told": sent, "due": due, "ended_run": line.ended_run}
+    return {"key": line.key, "state": line.state, "sent": sent, "due": due, "ended_run": line.ended_run}
 
 
 def _call_json(call: Call) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from audience_sync.model import NO_RUN, RunId
 class DeliveryState(StrEnum):
     """The state of one property of a user at a destination. The values are the words of ``explain --json``."""
 
-    SENT = "told"
-    PENDING = "owed"  # the next run sends it
+    SENT = "sent"
+    PENDING = "pending"  # the next run sends it
     WAITING = "waiting"  # the next `seed` sends it
     REFUSED = "refused"  # `retry` sends it again, and so does the user's next change
     WITHHELD = "withheld"  # the user is suppressed
     BASELINE = "baseline"  # recorded without sending; only later changes are sent
-    NOT_SUBSCRIBED = "not told of"  # the config sends it elsewhere
+    NOT_SUBSCRIBED = "not_subscribed"  # the config sends it elsewhere
     ENDED = "ended"  # the subscription has ended
     MERGED = "joined"  # sent under the id that the user has now
     NOTHING = "nothing"  # the user never had a value to send

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, NewType, Self, TextIO
 
 from audience_sync.errors import ConfigError, Problem, ScarceMemoryError
 
@@ -63,23 +63,29 @@ def _refuse_scarce_memory() -> None:
     )
 
 
-def quote_identifier(name: str) -> str:
+#: Fragments of SQL: what stands after FROM, a value of a row, and a condition on a row.
+Relation = NewType("Relation", str)
+Expression = NewType("Expression", str)
+Condition = NewType("Condition", str)
+
+
+def quote_identifier(name: str) -> Expression:
     """An SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
+    return Expression('"' + name.replace('"', '""') + '"')
 
 
-def quote_literal(text: str) -> str:
+def quote_literal(text: str) -> Expression:
     """An SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+    return Expression("'" + text.replace("'", "''") + "'")
 
 
-def csv_scan(path: Path, columns: Mapping[str, str], *, delimiter: str = ",", options: str) -> str:
+def csv_scan(path: Path, columns: Mapping[str, str], *, delimiter: str = ",", options: str) -> Relation:
     """SQL that reads a CSV file as these columns (names and types); an empty cell is NULL.
 
     ``options``: more of the options of ``read_csv``.
     """
     types = ", ".join(f"{quote_literal(name)}: {quote_literal(kind)}" for name, kind in columns.items())
-    return (
+    return Relation(
         f"read_csv({quote_literal(str(path))}, auto_detect = false, columns = {{{types}}}, "
         f"delim = {quote_literal(delimiter)}, quote = '\"', escape = '\"', nullstr = '', {options})"
     )
@@ -194,6 +200,12 @@ class Workspace(AbstractContextManager["Workspace"]):
         table = self.name(prefix)
         self.run(f"create table {table} as {query}")
         return table
+
+    def view(self, prefix: str, query: str) -> str:
+        """Create a view of a query, which runs again at each use, and return its unused name."""
+        view = self.name(prefix)
+        self.run(f"create view {view} as {query}")
+        return view
 
     def path(self, suffix: str) -> Path:
         """An unused file name in the folder."""

@@ -145,8 +145,8 @@ def _position(path: ConfigPath, value: Any) -> tuple[int, ...]:
     if not path:
         return ()
     inner = dict(children(value))
-    here = list(inner).index(path[0]) if path[0] in inner else -1
-    return here, *_position(path[1:], inner.get(path[0]))
+    index = list(inner).index(path[0]) if path[0] in inner else -1
+    return index, *_position(path[1:], inner.get(path[0]))
 
 
 def _settings(file: ConfigFile, environment: str | None, resolver: Resolver) -> Settings:

@@ -65,7 +65,7 @@ class BoundedSource(Source):
             if (each.source, each.request) == (self._name, entry):
                 raise each.error
         deadline, interrupt = Deadline(self._timeout), workspace.connection.interrupt
-        with self._detecting_broken_workspace(workspace, request), self._translating_errors():
+        with self._guarding(workspace, request):
             source = self._open()
 
             def stop() -> None:
@@ -76,11 +76,7 @@ class BoundedSource(Source):
 
         @contextmanager
         def scanning() -> Iterator[None]:
-            with (
-                self._detecting_broken_workspace(workspace, request),
-                self._translating_errors(),
-                stop_when_overdue(deadline, interrupt),
-            ):
+            with self._guarding(workspace, request), stop_when_overdue(deadline, interrupt):
                 yield
 
         return replace(rows, scanning=scanning)
@@ -97,10 +93,11 @@ class BoundedSource(Source):
             return run_in_time(Deadline(self._timeout), lambda: question(source), source.stop)
 
     @contextmanager
-    def _detecting_broken_workspace(self, workspace: Workspace, request: SnapshotRequest) -> Iterator[None]:
-        """Raise WorkspaceBrokenError if an error of this entry broke the workspace for all others."""
+    def _guarding(self, workspace: Workspace, request: SnapshotRequest) -> Iterator[None]:
+        """Translate errors; raise WorkspaceBrokenError if one of them broke the workspace for all other entries."""
         try:
-            yield
+            with self._translating_errors():
+                yield
         except SourceError as error:
             if workspace.is_broken:
                 raise WorkspaceBrokenError(ExcludedEntry(self._name, _entry_identity(request), error)) from None

@@ -91,18 +91,18 @@ def _file_reason(word: str, folder: FileLocation) -> str:
         if folder.is_folder(word):
             return f"which is a folder. Write '{word}/' for all its data files."
         return "which has none of the formats that are read: CSV, TSV, JSON lines, JSON, Parquet and Excel."
-    there = folder.neighbours(word)
-    data = f"Data files there: {join_names([each for each in there if not each.endswith('/')])}."
+    neighbours = folder.neighbours(word)
+    data = f"Data files there: {join_names([each for each in neighbours if not each.endswith('/')])}."
     if folder.is_folder(word):
         return f"a folder in {display_path(folder.root)} that has no data files."
     if glob.has_magic(word):
         return f"which matches no file in {display_path(folder.root)}. {data}"
-    return f"which does not exist in {display_path(folder.root)}.{_did_you_mean(word, there) or f' {data}'}"
+    return f"which does not exist in {display_path(folder.root)}.{_did_you_mean(word, neighbours) or f' {data}'}"
 
 
-def _did_you_mean(word: str, there: Sequence[str]) -> str:
+def _did_you_mean(word: str, neighbours: Sequence[str]) -> str:
     """The nearest file; or the nearest folder, if the folder in the name does not exist."""
-    if meant := did_you_mean(word, there):
+    if meant := did_you_mean(word, neighbours):
         return meant
-    folders = [each for each in there if each.endswith("/")]
+    folders = [each for each in neighbours if each.endswith("/")]
     return did_you_mean(f"{word.rpartition('/')[0]}/", folders) if "/" in word else ""

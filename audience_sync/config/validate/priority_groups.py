@@ -51,8 +51,8 @@ def unknown_audience_message(text: str, names: Iterable[str]) -> str:
     return f"{unknown_name_message('audience', text, names)} (audiences of `names_from` can't be in a group)"
 
 
-def repeated_message(text: str, there: ConfigPath) -> str:
-    return f"`{text}` is already {dotted(there)}: an audience can be in one group only, and only once"
+def repeated_message(text: str, first: ConfigPath) -> str:
+    return f"`{text}` is already {dotted(first)}: an audience can be in one group only, and only once"
 
 
 def _audience_names(audiences: list[Any]) -> Iterator[tuple[str | None, str | None]]:

@@ -88,11 +88,11 @@ def _time_in_utc(found: re.Match[str]) -> datetime | Unsendable:
     year = int(found["year"]) if not found["bc"] else 1 - int(found["year"])
     if not -1 <= year <= 10_001:
         return Unsendable(OUT_OF_YEARS)
-    here = {name: int(found[name] or 0) for name in ("month", "day", "hour", "minute", "second")}
+    local_parts = {name: int(found[name] or 0) for name in ("month", "day", "hour", "minute", "second")}
     microseconds = int((found["part"] or "0").ljust(6, "0")[:6])
     # Compute in years that Python supports, then move back by whole cycles of the calendar.
     cycles = 5 if year < _CYCLE_YEARS else -5
-    local = datetime(year + cycles * _CYCLE_YEARS, **here, microsecond=microseconds, tzinfo=UTC)
+    local = datetime(year + cycles * _CYCLE_YEARS, **local_parts, microsecond=microseconds, tzinfo=UTC)
     offset = timedelta(**{name: int(found[name] or 0) for name in ("hours", "minutes", "seconds")})
     moment = local + offset if found["sign"] == "-" else local - offset
     try:

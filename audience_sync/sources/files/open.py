@@ -19,7 +19,7 @@ from audience_sync.sources.storage.decode import decoded_copy
 from audience_sync.sources.storage.head import cut_heads
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.storage.resolve_names import CSV, EXCEL, JSON, SUFFIXES
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Expression, Workspace, quote_literal
 
 #: Maximum number of columns for a query: each column's type is inferred.
 MAX_COLUMNS = 2_000
@@ -115,7 +115,7 @@ def _with_partitions(files: OpenFiles, tables: Sequence[Scan]) -> list[Scan]:
     return [
         table.with_columns(
             {
-                name: Column("cast(null as VARCHAR)" if value is None else quote_literal(value), "VARCHAR")
+                name: Column(Expression("null") if value is None else quote_literal(value), "VARCHAR").cast("VARCHAR")
                 for name, value in found.partitions.items()
             }
         )

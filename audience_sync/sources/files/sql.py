@@ -36,7 +36,14 @@ from audience_sync.sources.rows.type_inference import stays_text
 from audience_sync.sources.sql_errors import DESCRIBE, file_problem, query_problem
 from audience_sync.sources.storage.locate import FileLocation, FoundFile
 from audience_sync.sources.storage.resolve_names import file_words
-from audience_sync.workspace import Workspace, interruptible_query, quote_identifier, quote_literal
+from audience_sync.workspace import (
+    Expression,
+    Relation,
+    Workspace,
+    interruptible_query,
+    quote_identifier,
+    quote_literal,
+)
 
 QUERY_NAME = "the query"
 _STRING_LITERAL = r"'(?:[^']|'')+'"
@@ -78,28 +85,33 @@ def query_rows(workspace: Workspace, folder: FileLocation, request: SnapshotRequ
     query = _resolve_function_paths(request.query or "", folder, workspace)
     schema = workspace.name("query")
     workspace.run(f"create schema {schema}")
-    views = Views(workspace, folder, request, schema)
-    for word in file_words(request.query or ""):
-        views.open(word)
-    texts = _find_text_columns(workspace, query, views.columns, request)
-    read_by = sorted(name for table, name in texts if table == GUESSED)
+    opened = [
+        files for word in file_words(request.query or "") if (files := _open_word(workspace, folder, request, word))
+    ]
+    origins = _find_text_columns(workspace, query, {each.word: list(each.names.values()) for each in opened}, request)
+    read_by = sorted(name for table, name in origins if table == GUESSED)
     query = _read_csv_as_text(query, read_by)
-    views.create(texts)
+    for each in opened:
+        _create_view(workspace, schema, each, each.text_columns(origins))
     try:
         answer = _create_answer_view(workspace, schema, query, wanted_columns(request))
     except duckdb.Error as error:
-        raise query_problem(error, folder, headless=views.headless, texts=views.texts) from None
+        texts = list(dict.fromkeys(name for each in opened for name in each.text_columns(origins)))
+        headless = any(looks_like_data(each.names) for each in opened)
+        raise query_problem(error, folder, headless=headless, texts=texts) from None
     if guessing := [name.split()[0] for name in read_by if not name.startswith("read_csv")]:
         raise SourceError(
             f"the query: its user ids come from {guessing[0]!r}, for which DuckDB guesses types from the rows, so ids "
             "may differ from the file. Nothing of it was used. Name the file as a table (`from 'users.jsonl'`), or "
             "pass `columns = ...` to the function."
         )
+    display_names = {path: name for each in opened for path, name in each.files.display_names.items()}
     raises = bool(_RAISES_ERROR.search(query))
-    problems = ScanErrors(views.names, what=QUERY_NAME, bad_line=invalid_line, raises=raises)
+    errors = ScanErrors(display_names, what=QUERY_NAME, bad_line=invalid_line, raises=raises)
+    placeholders = sorted({text for each in opened for table in each.tables for text in table.placeholders})
+    part = snapshot_part(replace(answer, placeholders=tuple(placeholders)), request)
     columns = {name: generic_type(column.type) for name, column in answer.columns.items()}
-    part = snapshot_part(replace(answer, placeholders=tuple(sorted(views.placeholders))), request)
-    return QueryResult(part, problems, views.found, columns)
+    return QueryResult(part, errors, [file for each in opened for file in each.found], columns)
 
 
 def _find_text_columns(
@@ -137,73 +149,52 @@ def _closing_parenthesis(text: bytes, start: int) -> int:
     return len(text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _OpenedWord:
-    """The files that one quoted word of a query means, as tables without inferred types."""
+    """The files that one quoted word of a query means, as tables without inferred types.
+
+    ``names``: the SQL name of each column.
+    """
 
     word: str
+    found: Sequence[FoundFile]
     files: OpenFiles
     tables: Sequence[Scan]
     names: Mapping[str, str]
 
+    def text_columns(self, origins: Origins) -> list[str]:
+        return [name for name, own in self.names.items() if (self.word.lower(), own.lower()) in origins]
 
-class Views:
-    """The views of one read, one for each word of the query that means files.
 
-    ``headless``: one file has values instead of names in its first row. ``texts``: columns that are text because they
-    become ids. ``placeholders``: those that the files' texts may contain.
-    """
+def _open_word(workspace: Workspace, folder: FileLocation, request: SnapshotRequest, word: str) -> _OpenedWord | None:
+    """The files that a word means; None for a word that DuckDB refuses, with its position in the query."""
+    found = folder.find_any(word, workspace) if folder.holds(word) else []
+    if not found:
+        return None
+    files = open_files(workspace, found, request)
+    try:
+        tables = open_tables_for_sql(workspace, files, request.sheet)
+    except duckdb.Error as error:
+        raise files.errors.explain(error) from None
+    if not tables:
+        raise SourceError(f"{word} has no records, so its columns are unknown. Is it complete?")
+    return _OpenedWord(word=word, found=found, files=files, tables=tables, names=_sql_names(list(tables[0].columns)))
 
-    def __init__(self, workspace: Workspace, folder: FileLocation, request: SnapshotRequest, schema: str) -> None:
-        self._workspace, self._folder, self._wanted, self._schema = workspace, folder, request, schema
-        self._opened: list[_OpenedWord] = []
-        self.found: list[FoundFile] = []
-        self.names: dict[str, str] = {}
-        self.texts: list[str] = []
-        self.headless = False
-        self.placeholders: set[str] = set()
 
-    @property
-    def columns(self) -> Mapping[str, Sequence[str]]:
-        """The SQL names of columns, by file."""
-        return {each.word: list(each.names.values()) for each in self._opened}
-
-    def open(self, word: str) -> None:
-        # DuckDB refuses other words, with their position in the query.
-        found = self._folder.find_any(word, self._workspace) if self._folder.holds(word) else []
-        if not found:
-            return
-        files = open_files(self._workspace, found, self._wanted)
-        self.names |= files.display_names
-        self.found += found
-        try:
-            tables = open_tables_for_sql(self._workspace, files, self._wanted.sheet)
-        except duckdb.Error as error:
-            raise files.errors.explain(error) from None
-        self.placeholders.update(*(table.placeholders for table in tables))
-        if not tables:
-            raise SourceError(f"{word} has no records, so its columns are unknown. Is it complete?")
-        names = list(tables[0].columns)
-        self.headless |= looks_like_data(names)
-        self._opened.append(_OpenedWord(word, files, tables, _sql_names(names)))
-
-    def create(self, texts: Origins) -> None:
-        """Create the views, with inferred types except for the columns of ``texts``."""
-        for each in self._opened:
-            text = [name for name, own in each.names.items() if (each.word.lower(), own.lower()) in texts]
-            self.texts += [name for name in text if name not in self.texts]
-            try:
-                tables = with_sql_types(self._workspace, each.files, each.tables, text)
-            except duckdb.Error as error:
-                raise each.files.errors.explain(error) from None
-            rows = " union all ".join(_select(table, each.names) for table in tables)
-            try:
-                self._workspace.run(f"create view {self._schema}.{quote_identifier(each.word)} as {rows}")
-            except duckdb.CatalogException:
-                raise SourceError(
-                    f"the query reads {each.word!r} and another file whose name differs in case only, which are one "
-                    "name in SQL. Nothing was read. Rename one of the files."
-                ) from None
+def _create_view(workspace: Workspace, schema: str, opened: _OpenedWord, texts: Sequence[str]) -> None:
+    """Create a view of the files, with inferred types except for the columns of ``texts``."""
+    try:
+        tables = with_sql_types(workspace, opened.files, opened.tables, texts)
+    except duckdb.Error as error:
+        raise opened.files.errors.explain(error) from None
+    rows = " union all ".join(_select(table, opened.names) for table in tables)
+    try:
+        workspace.run(f"create view {schema}.{quote_identifier(opened.word)} as {rows}")
+    except duckdb.CatalogException:
+        raise SourceError(
+            f"the query reads {opened.word!r} and another file whose name differs in case only, which are one name in "
+            "SQL. Nothing was read. Rename one of the files."
+        ) from None
 
 
 def _sql_names(names: Sequence[str]) -> Mapping[str, str]:
@@ -267,5 +258,5 @@ def _create_answer_view(workspace: Workspace, schema: str, query: str, wanted: S
     for name in wanted:
         if names[name] > 1:
             raise duplicate_column(QUERY_NAME, name)
-    columns = {row[0]: Column(f"c{index}", row[1]) for index, row in enumerate(described)}
-    return Scan(name=QUERY_NAME, scan=f"{schema}.answer", columns=columns)
+    columns = {row[0]: Column(Expression(f"c{index}"), row[1]) for index, row in enumerate(described)}
+    return Scan(name=QUERY_NAME, scan=Relation(f"{schema}.answer"), columns=columns)

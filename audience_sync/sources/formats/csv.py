@@ -14,7 +14,7 @@ from pathlib import Path
 from audience_sync.errors import SourceError
 from audience_sync.sources.rows.scan import Column, Scan, refuse_duplicates
 from audience_sync.sources.storage.locate import FoundFile
-from audience_sync.workspace import LINE_BYTES, Workspace, csv_scan, quote_literal
+from audience_sync.workspace import LINE_BYTES, Condition, Expression, Relation, Workspace, csv_scan, quote_literal
 
 #: Bytes at the start of a file that may contain the header.
 MAX_HEADER_BYTES = 1 << 20
@@ -57,7 +57,7 @@ def csv_table(workspace: Workspace, found: FoundFile, path: Path) -> Scan:
     """``path`` is the decoded file. Raises SourceError for an invalid header or a line that is too long."""
     _refuse_long_lines(found, path)
     header = _read_header(found, path)
-    columns = {name: Column(f"c{index}", "VARCHAR") for index, name in enumerate(header.names) if name}
+    columns = {name: Column(Expression(f"c{index}"), "VARCHAR") for index, name in enumerate(header.names) if name}
     skipped = 0
     if not header.is_plain:
         path, skipped = _with_plain_header(workspace, path, header)
@@ -119,10 +119,10 @@ def _without_repeated_headers(table: Scan, header: Header) -> Scan:
     if header.before and len(header.names) == 2:
         again = f"({again}) or (coalesce(lower({without_mark}), '') = 'sep=' and c1 is null)"
     columns = {
-        name: Column(f"case when not ({again}) then {column.sql} end", column.type)
+        name: Column(Expression(f"case when not ({again}) then {column.sql} end"), column.type)
         for name, column in table.columns.items()
     }
-    return replace(table, columns=columns, repeated_header=again)
+    return replace(table, columns=columns, repeated_header=Condition(again))
 
 
 def _refuse_long_lines(found: FoundFile, path: Path) -> None:
@@ -174,11 +174,11 @@ def _column_names(found: FoundFile, text: str, delimiter: str) -> list[str]:
     return header
 
 
-def _scan(path: Path, delimiter: str, width: int, skipped: int) -> str:
+def _scan(path: Path, delimiter: str, width: int, skipped: int) -> Relation:
     columns = {f"c{index}": "VARCHAR" for index in range(width)}
     options = f"header = true, strict_mode = true, hive_partitioning = false, skip = {skipped}"
     if width > 1:
         return csv_scan(path, columns, delimiter=delimiter, options=options)
     # With one column, DuckDB reads a blank line as an unquoted empty value.
     rows = csv_scan(path, columns, delimiter=delimiter, options=f"{options}, allow_quoted_nulls = false")
-    return f"(from {rows} where c0 is not null)"
+    return Relation(f"(from {rows} where c0 is not null)")

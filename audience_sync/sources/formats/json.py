@@ -10,7 +10,7 @@ from audience_sync.sources.rows.scan import Column, Scan, batched, missing_colum
 from audience_sync.sources.storage.decode import has_placeholders
 from audience_sync.sources.storage.locate import FoundFile
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER
-from audience_sync.workspace import Workspace, quote_identifier, quote_literal
+from audience_sync.workspace import Expression, Relation, Workspace, quote_identifier, quote_literal
 
 _TYPES = {"UBIGINT": "HUGEINT", "BIGINT": "HUGEINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN", "VARCHAR": "VARCHAR"}
 #: DuckDB's message about a record that is not an object.
@@ -37,32 +37,33 @@ def json_table(found: FoundFile, path: Path, names: Sequence[str]) -> Scan:
     )
 
 
-def _plain_scan(path: Path, names: Sequence[str]) -> str:
+def _plain_scan(path: Path, names: Sequence[str]) -> Relation:
     columns = ", ".join(f"{quote_literal(name)}: 'JSON'" for name in names or ("-",))
     # `records`: with one column, DuckDB would read a line that is not an object as that column's value.
-    return (
+    return Relation(
         f"read_json({quote_literal(str(path))}, auto_detect = false, format = '{_format(path)}', records = 'true',"
         f" columns = {{{columns}}}, hive_partitioning = false, {_object_size(path)})"
     )
 
 
-def _case_sensitive_scan(path: Path) -> str:
+def _case_sensitive_scan(path: Path) -> Relation:
     """A scan of whole records, for names that differ only in case: equal in tables, different in JSON."""
     keys = "json_keys(json)"
     record = (
         f"case when json_type(json) <> 'OBJECT' then error('{NOT_OBJECT_ERROR}')"
         f" when len({keys}) <> len(list_distinct({keys})) then error('{NOT_OBJECT_ERROR}: duplicate key') else json end"
     )
-    return f"(select {record} as record from {_objects(path)})"
+    return Relation(f"(select {record} as record from {_objects(path)})")
 
 
-def _extract_value(name: str) -> str:
+def _extract_value(name: str) -> Expression:
     pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-    return f"json_extract(record, {quote_literal(pointer)})"
+    return Expression(f"json_extract(record, {quote_literal(pointer)})")
 
 
-def _objects(path: Path) -> str:
-    return f"read_json_objects({quote_literal(str(path))}, format = '{_format(path)}', {_object_size(path)})"
+def _objects(path: Path) -> Relation:
+    file = quote_literal(str(path))
+    return Relation(f"read_json_objects({file}, format = '{_format(path)}', {_object_size(path)})")
 
 
 def _object_size(path: Path) -> str:
@@ -141,7 +142,8 @@ def _common_type(kinds: set[str], *, is_id: bool) -> str:
 
 
 def _with_type(column: Column, duckdb_type: str) -> Column:
-    return column if duckdb_type == "JSON" else Column(f"cast({column.sql} ->> '$' as {duckdb_type})", duckdb_type)
+    text = Column(Expression(f"{column.sql} ->> '$'"), "VARCHAR")
+    return column if duckdb_type == "JSON" else text.cast(duckdb_type)
 
 
 def invalid_line(path: str) -> int | None:

@@ -9,13 +9,13 @@ import duckdb
 from audience_sync.sources.rows.scan import Column, Scan, refuse_duplicates
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.storage.locate import FoundFile
-from audience_sync.workspace import Workspace, quote_identifier, quote_literal
+from audience_sync.workspace import Relation, Workspace, quote_identifier, quote_literal
 
 
 def parquet_table(workspace: Workspace, found: FoundFile, file: Path) -> Scan:
     """A table of the file. Raises SourceError for an incomplete file, and for duplicate names of columns."""
     path = quote_literal(str(file))
-    scan = f"read_parquet({path}, hive_partitioning = false)"
+    scan = Relation(f"read_parquet({path}, hive_partitioning = false)")
     try:
         described = workspace.all(f"describe from {scan}")
         names = _column_names(workspace, path)

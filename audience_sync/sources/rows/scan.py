@@ -14,7 +14,7 @@ from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER, may_be_invalid, placeholders_of, sql_json
 from audience_sync.sources.values.user_ids import HAS_SURROGATE, sql_id, usable_type
 from audience_sync.text import listed, nearest
-from audience_sync.workspace import quote_literal
+from audience_sync.workspace import Condition, Expression, Relation, quote_literal
 
 Item = TypeVar("Item")
 MAX_NAMES = 12
@@ -30,27 +30,29 @@ _VALUE = re.compile(r"@|\d{6}|\d{4}-\d\d-\d\d")
 class Column:
     """An SQL expression over a table's scan, and its DuckDB type."""
 
-    sql: str
+    sql: Expression
     type: str
+
+    def cast(self, duckdb_type: str) -> Column:
+        return Column(Expression(f"cast({self.sql} as {duckdb_type})"), duckdb_type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """A table: ``scan`` is the SQL after FROM, ``name`` the displayed name of the file.
+    """A table: a relation with its columns; ``name`` is the displayed name of the file.
 
-    ``is_text``: a CSV file, in which NULL is an empty cell. ``repeated_header``: an SQL condition for rows that repeat
-    the header.
+    ``is_text``: a CSV file, in which NULL is an empty cell. ``repeated_header``: whether a row repeats the header.
     """
 
     name: str
-    scan: str
+    scan: Relation
     columns: Mapping[str, Column]
     is_text: bool = False
     #: Placeholders that its texts may contain (``PLACEHOLDERS`` of ``values.json_sql``).
     placeholders: tuple[str, ...] = ()
     #: Whether columns of type JSON were parsed by the reader, and so are valid.
     is_parsed: bool = False
-    repeated_header: str | None = None
+    repeated_header: Condition | None = None
 
     def with_columns(self, columns: Mapping[str, Column]) -> Scan:
         """The table with these columns, which replace those of the same names."""
@@ -71,13 +73,13 @@ class SnapshotPart:
     """
 
     file: str
-    scan: str
-    row: str
-    user_id: str
-    reason: str
-    raw: str
-    name: str | None
-    traits: Mapping[str, str]
+    scan: Relation
+    row: Expression
+    user_id: Expression
+    reason: Expression
+    raw: Expression
+    name: Expression | None
+    traits: Mapping[str, Expression]
     may_be_invalid: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: Whether its scan has exactly the requested columns, like the scans of the other files.
     is_uniform: bool = False
@@ -96,13 +98,15 @@ def wanted_columns(request: SnapshotRequest) -> list[str]:
     return list(dict.fromkeys(names + [trait.column for trait in request.traits.values()]))
 
 
-def missing_column(file: str, name: str, there: Collection[str], request: SnapshotRequest | None = None) -> SourceError:
+def missing_column(
+    file: str, name: str, columns: Collection[str], request: SnapshotRequest | None = None
+) -> SourceError:
     """The error about a missing column. ``request``: to suggest `user_id` if that column is missing."""
-    meant = nearest(name, there)
-    hint = f" Columns: {join_names(there)}." + (f" Did you mean {meant!r}?" if meant else "")
+    meant = nearest(name, columns)
+    hint = f" Columns: {join_names(columns)}." + (f" Did you mean {meant!r}?" if meant else "")
     is_id = request is not None and request.user_id == name and not any(each.is_id for each in request.traits.values())
     remedy = f"Set `user_id: {meant}`" if meant and is_id else "Correct the column's name"
-    if looks_like_data(there):
+    if looks_like_data(columns):
         hint, remedy = " The first row has values instead of names of columns.", "Correct the column's name"
     return SourceError(f"{file}: there is no column {name!r}.{hint} {remedy} in config.yaml, or correct the file.")
 
@@ -112,9 +116,9 @@ def looks_like_data(names: Iterable[str]) -> bool:
     return any(_VALUE.search(name) for name in names)
 
 
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """A sentence with the nearest word, or an empty text."""
-    meant = nearest(word, words)
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """A sentence with the nearest name, or an empty text."""
+    meant = nearest(name, names)
     return f" Did you mean {meant!r}?" if meant else ""
 
 
@@ -132,8 +136,8 @@ def refuse_duplicates(file: str, names: Iterable[str]) -> None:
         raise duplicate_column(file, "..." if looks_like_data([double]) else double)
 
 
-def join_names(words: Collection[str]) -> str:
-    return listed([word if _PLAIN.fullmatch(word) else repr(word) for word in words], most=MAX_NAMES) or "none"
+def join_names(names: Collection[str]) -> str:
+    return listed([name if _PLAIN.fullmatch(name) else repr(name) for name in names], most=MAX_NAMES) or "none"
 
 
 def require_same_columns(tables: Sequence[Scan]) -> None:
@@ -149,21 +153,22 @@ def require_same_columns(tables: Sequence[Scan]) -> None:
 
 def snapshot_part(table: Scan, request: SnapshotRequest) -> SnapshotPart:
     """The SQL expressions for a request. Raises SourceError for a missing column or an unusable type."""
-    if request.user_id not in table.columns:
-        raise missing_column(table.name, request.user_id, table.columns, request)
+    for column in wanted_columns(request):
+        if column not in table.columns:
+            raise missing_column(table.name, column, table.columns, request)
     user_id, reason = _id_sql(table, request.user_id)
     raw = user_id
-    if table.repeated_header:
-        reason = f"case when {table.repeated_header} then '{REPEATED_HEADER}' else {reason} end"
-        raw = f"case when {table.repeated_header} then {quote_literal(request.user_id)} else {user_id} end"
+    if again := table.repeated_header:
+        reason = Expression(f"case when {again} then '{REPEATED_HEADER}' else {reason} end")
+        raw = Expression(f"case when {again} then {quote_literal(request.user_id)} else {user_id} end")
     name = None
     if request.name:
         name, problem = _name_sql(table, request.name)
-        reason = f"coalesce({reason}, {problem})"
+        reason = Expression(f"coalesce({reason}, {problem})")
     return SnapshotPart(
         file=table.name,
         scan=table.scan,
-        row="row_number() over ()",
+        row=Expression("row_number() over ()"),
         user_id=user_id,
         reason=reason,
         raw=raw,
@@ -178,14 +183,9 @@ def snapshot_part(table: Scan, request: SnapshotRequest) -> SnapshotPart:
     )
 
 
-def _column(table: Scan, name: str) -> Column:
-    if name not in table.columns:
-        raise missing_column(table.name, name, table.columns)
-    return table.columns[name]
-
-
-def _id_sql(table: Scan, name: str) -> tuple[str, str]:
-    column = _column(table, name)
+def _id_sql(table: Scan, name: str) -> tuple[Expression, Expression]:
+    """A user id as text, and the reason if it is invalid (else NULL)."""
+    column = table.columns[name]
     if not usable_type(column.type):
         raise SourceError(
             f"{table.name}: column {name!r} has the type {column.type}, which can't hold user ids. "
@@ -194,12 +194,12 @@ def _id_sql(table: Scan, name: str) -> tuple[str, str]:
     user_id, reason = sql_id(f"coalesce({column.sql}, '')" if table.is_text else column.sql, column.type)
     if SURROGATE_PLACEHOLDER in table.placeholders:
         reason = f"case when contains({user_id}, '{SURROGATE_PLACEHOLDER}') then '{HAS_SURROGATE}' else {reason} end"
-    return user_id, reason
+    return Expression(user_id), Expression(reason)
 
 
-def _name_sql(table: Scan, name: str) -> tuple[str, str]:
+def _name_sql(table: Scan, name: str) -> tuple[Expression, Expression]:
     """An audience's name as text (NULL if invalid), and the reason if it is invalid (else NULL)."""
-    column = _column(table, name)
+    column = table.columns[name]
     text = f"({column.sql} ->> '$')" if column.type == "JSON" else f"cast({column.sql} as VARCHAR)"
     half = (
         f" when contains({text}, '{SURROGATE_PLACEHOLDER}') then '{NAME_HAS_SURROGATE}'"
@@ -207,18 +207,18 @@ def _name_sql(table: Scan, name: str) -> tuple[str, str]:
         else ""
     )
     reason = f"case when contains({text}, chr(0)) then '{NAME_HAS_NUL}'{half} end"
-    return f"case when {reason} is null then {text} end", reason
+    return Expression(f"case when {reason} is null then {text} end"), Expression(reason)
 
 
-def _trait_sql(table: Scan, trait: TraitColumn) -> str:
+def _trait_sql(table: Scan, trait: TraitColumn) -> Expression:
     if trait.is_id:
         user_id, reason = _id_sql(table, trait.column)
-        return f"case when {reason} is null then {user_id} end"
-    column = _column(table, trait.column)
+        return Expression(f"case when {reason} is null then {user_id} end")
+    column = table.columns[trait.column]
     json = sql_json(column.sql, column.type, is_checked=table.is_parsed)
     if json is None:
         raise bytes_column(table.name, trait.column)
-    return json
+    return Expression(json)
 
 
 def bytes_column(file: str, name: str) -> SourceError:

@@ -12,11 +12,11 @@ from audience_sync.sources.rows.scan import SnapshotPart
 from audience_sync.sources.rows.scan_errors import ScanErrors
 from audience_sync.sources.values.casts import MAY_BE_INVALID, cast_json
 from audience_sync.sources.values.json_sql import SURROGATE_PLACEHOLDER, is_invalid, reason_of
-from audience_sync.workspace import Workspace, quote_identifier, quote_literal
+from audience_sync.workspace import Expression, Relation, Workspace, quote_identifier, quote_literal
 
 MAX_RAW_CHARACTERS = 200
 NO_LIMIT = 2**62
-FILE, ROW = '"the file"', '"the row"'
+FILE, ROW = Expression('"the file"'), Expression('"the row"')
 NO_NAME = "no audience name"
 _NOT_CONVERTED = "not converted to its type: "
 
@@ -90,7 +90,7 @@ class SnapshotQuery:
         raw = f"replace({raw}, '{SURROGATE_PLACEHOLDER}', '\ufffd')"
         file, scan = quote_literal(part.file), part.scan
         if part.file == FILE:  # a limit that drops no rows keeps DuckDB from copying conditions into each part
-            file, scan = FILE, f"(from {scan} limit {NO_LIMIT})"
+            file, scan = FILE, Relation(f"(from {scan} limit {NO_LIMIT})")
         position = f'{file} as file, {part.row} as "row"'
         numbered = f"select {position}, {raw} as user_id, {_reason(part)} as reason from {scan}"
         found = [f'select file, "row", user_id, reason from ({numbered}) where reason is not null']
@@ -136,16 +136,16 @@ def merge_parts(parts: Sequence[SnapshotPart], *, with_position: bool = False) -
     """
     found: dict[str, list[SnapshotPart]] = {}
     for index, part in enumerate(parts):
-        same = replace(part, scan="", file="")
+        same = replace(part, scan=Relation(""), file="")
         found.setdefault(repr(same) if part.is_uniform else str(index), []).append(part)
     return [same[0] if len(same) == 1 else _merge(same, with_position=with_position) for same in found.values()]
 
 
 def _merge(parts: Sequence[SnapshotPart], *, with_position: bool) -> SnapshotPart:
     if not with_position:
-        return replace(parts[0], scan=f"({' union all '.join(f'from {part.scan}' for part in parts)})")
+        return replace(parts[0], scan=Relation(f"({' union all '.join(f'from {part.scan}' for part in parts)})"))
     rows = (f"select {quote_literal(part.file)} as {FILE}, {part.row} as {ROW}, * from {part.scan}" for part in parts)
-    return replace(parts[0], scan=f"({' union all '.join(rows)})", file=FILE, row=ROW)
+    return replace(parts[0], scan=Relation(f"({' union all '.join(rows)})"), file=FILE, row=ROW)
 
 
 def _reason(part: SnapshotPart) -> str:

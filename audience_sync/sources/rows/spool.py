@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from audience_sync.sources.rows.scan import (
 from audience_sync.sources.values.json_python import json_text, json_texts
 from audience_sync.sources.values.json_sql import ARE_BYTES, INVALID
 from audience_sync.sources.values.user_ids import MISSING, NOT_TEXT, python_ids
-from audience_sync.workspace import WRITTEN_CSV, Workspace, csv_scan
+from audience_sync.workspace import WRITTEN_CSV, Expression, Workspace, csv_scan
 
 MAX_RAW_CHARACTERS = 200
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -48,7 +48,7 @@ class ColumnPositions:
     header: tuple[str, ...] | None = None  # the header, if a row that repeats it is invalid
 
 
-def column_positions(file: str, header: Sequence[str], request: SnapshotRequest) -> ColumnPositions:
+def column_positions(file: str, header: Sequence[str], request: SnapshotRequest, *, is_sheet: bool) -> ColumnPositions:
     """The positions of the requested columns. Raises SourceError for a missing or duplicate one."""
     for name in wanted_columns(request):
         if name not in header:
@@ -60,6 +60,7 @@ def column_positions(file: str, header: Sequence[str], request: SnapshotRequest)
         name=header.index(request.name) if request.name else None,
         traits={key: header.index(trait.column) for key, trait in request.traits.items()},
         ids=frozenset(key for key, trait in request.traits.items() if trait.is_id),
+        header=tuple(header) if is_sheet else None,
     )
 
 
@@ -78,20 +79,20 @@ def spool(
     ``refuse`` makes an error of a value whose type can't be a user id; without it, the row is invalid. ``is_sheet``: a
     row may repeat the header, since people combine sheets.
     """
-    where = replace(column_positions(file, header, request), header=tuple(header) if is_sheet else None)
+    positions = column_positions(file, header, request, is_sheet=is_sheet)
     path = workspace.path("-rows.csv")
     with_invalid = set[str]()
     with path.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\r\n")  # what contains either is quoted
         for number, batch in enumerate(batched(rows, BATCH_ROWS)):
             start = number * BATCH_ROWS + 1
-            cells = _cells(start, batch, where, refuse, with_invalid)
+            cells = _cells(start, batch, positions, refuse, with_invalid)
             if start == 1 and with_invalid:  # the first rows decide whether a column can only hold bytes
-                for key, texts in zip(where.traits, cells[-len(where.traits) :], strict=True):
+                for key, texts in zip(positions.traits, cells[-len(positions.traits) :], strict=True):
                     if {text for text in texts if text is not None} == {INVALID + ARE_BYTES}:
                         raise bytes_column(file, request.traits[key].column)
             writer.writerows(zip(*cells, strict=True))
-    return _spooled_part(path, file, where, with_invalid)
+    return _spooled_part(path, file, positions, with_invalid)
 
 
 def _cells(
@@ -159,16 +160,16 @@ def _printable(text: str) -> str:
 
 
 def _spooled_part(path: Path, file: str, positions: ColumnPositions, with_invalid: Collection[str]) -> SnapshotPart:
-    traits = {key: f"t{index}" for index, key in enumerate(positions.traits)}
-    name = "name" if positions.name is not None else None
+    traits = {key: Expression(f"t{index}") for index, key in enumerate(positions.traits)}
+    name = Expression("name") if positions.name is not None else None
     texts = ["user_id", "reason", "raw", *([name] if name else []), *traits.values()]
     return SnapshotPart(
         file=file,
         scan=csv_scan(path, {"row": "BIGINT", **dict.fromkeys(texts, "VARCHAR")}, options=WRITTEN_CSV),
-        row='"row"',
-        user_id="user_id",
-        reason="reason",
-        raw=f"case when reason is null then user_id when reason <> '{MISSING}' then coalesce(raw, '') end",
+        row=Expression('"row"'),
+        user_id=Expression("user_id"),
+        reason=Expression("reason"),
+        raw=Expression(f"case when reason is null then user_id when reason <> '{MISSING}' then coalesce(raw, '') end"),
         name=name,
         traits=traits,
         may_be_invalid=dict.fromkeys(with_invalid, ()),

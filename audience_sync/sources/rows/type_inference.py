@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
-from audience_sync.sources.rows.scan import Column, Scan, batched
+from audience_sync.sources.rows.scan import Scan, batched
 from audience_sync.sources.values.casts import ISO_DATE, ISO_TIME, JSON_NUMBER
 from audience_sync.workspace import Workspace
 
@@ -73,9 +73,7 @@ def infer_types(
         return list(tables)
     found = _find_kinds(workspace, tables, kinds)
     return [
-        table.with_columns(
-            {name: Column(f"cast({table.columns[name].sql} as {kind.type})", kind.type) for name, kind in found.items()}
-        )
+        table.with_columns({name: table.columns[name].cast(kind.type) for name, kind in found.items()})
         for table in tables
     ]
 

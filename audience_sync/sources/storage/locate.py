@@ -152,11 +152,11 @@ class FileLocation(LocalFolder):
 
     def _missing(self, name: str) -> SourceError:
         what = "no data file in the folder" if os.path.isdir(Path(self.root, name)) else "no file"
-        there = self.files()
-        meant = "" if glob.has_magic(name) else did_you_mean(name, there)
+        files = self.files()
+        meant = "" if glob.has_magic(name) else did_you_mean(name, files)
         return SourceError(
             f"{what} {name!r} in {self.root}.{meant} "
-            f"Data files there: {join_names(there)}. Correct the name in the config, or write the file."
+            f"Data files there: {join_names(files)}. Correct the name in the config, or write the file."
         )
 
 

@@ -52,17 +52,15 @@ def diff_traits(
     )
     if erased != "false":
         workspace.run(f"delete from {wide} where {erased}")
-    log = workspace.name("trait_log")
     parts = [
         f"select user_id, {quote_literal(key)} as key, {_new(key)} as value, {_before(chain, key)} as before "
         f"from {wide} "
         f"where {_new(key)} is distinct from {_old(key)}"
         for key in keys
     ]
-    workspace.run(f"create table {log} as {' union all '.join(parts)}")
-    table = workspace.name("traits")
+    log = workspace.table("trait_log", " union all ".join(parts))
     columns = ", ".join(f"{_new(key) if key in keys else _old(key)} as {trait_column(key)}" for key in chain.keys)
-    workspace.run(f"create table {table} as select user_id, {columns} from {wide}")
+    table = workspace.table("traits", f"select user_id, {columns} from {wide}")
     there, was = _any(chain.keys, keys, new=True), _any(chain.keys, keys, new=False)
     users, entered, left = workspace.one(
         f"select count(*), count(*) filter (where ({there}) and not ({was})), "
@@ -74,28 +72,24 @@ def diff_traits(
 
 def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], erased: str) -> TraitsDiff:
     """The diff of new traits: every value is new, and nothing is logged."""
-    table = workspace.name("traits")
     columns = ", ".join(f"{quote_identifier(key)} as {trait_column(key)}" for key in keys)
     there = " or ".join(f"{quote_identifier(key)} is not null" for key in keys)
-    workspace.run(
-        f"create view {table} as select user_id, {columns} from {snapshot} "
-        f"where user_id is not null and ({there}) and not {erased}"
-    )
+    where = f"user_id is not null and ({there}) and not {erased}"
+    table = workspace.view("traits", f"select user_id, {columns} from {snapshot} where {where}")
     users = workspace.one(f"select count(*) from {table}")[0]
     return TraitsDiff(table=table, log=None, users=users, entered=users, left=0)
 
 
 def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> str:
-    wide = workspace.name("changed")
     new = ", ".join(f"s.{quote_identifier(key)} as {_new(key)}" for key in keys)
     old = ", ".join(f"c.{trait_column(key)} as {_old(key)}" for key in chain.keys)
     differs = " or ".join(f"s.{quote_identifier(key)} is distinct from c.{trait_column(key)}" for key in keys)
-    workspace.run(
-        f"create table {wide} as select coalesce(s.user_id, c.user_id) as user_id, {new}, {old} "
+    return workspace.table(
+        "changed",
+        f"select coalesce(s.user_id, c.user_id) as user_id, {new}, {old} "
         f"from (select * from {snapshot} where user_id is not null) s "
-        f"full join ({current_rows_query(chain)}) c on s.user_id = c.user_id where {differs}"
+        f"full join ({current_rows_query(chain)}) c on s.user_id = c.user_id where {differs}",
     )
-    return wide
 
 
 def _unmoved(snapshot: str, wide: str, aliases: str | None) -> str:
@@ -160,31 +154,29 @@ def deduplicate_users(
     that says whether a row came under a previous id of the user; then the user's own go first, and differ alone.
     ``odd``: a column that is true of a user where it is true of any row.
     """
-    table = workspace.name("snapshot")
-    workspace.run(f"create table {table} as {snapshot}")
+    table = workspace.table("snapshot", snapshot)
     # Numbers are counted in half the time of texts; two users with one hash only cost a closer look.
     users, hashes = workspace.one(
         f"select count(*), count(distinct hash(user_id)) from {table} where user_id is not null"
     )
     if users == hashes:
         return table, 0
-    twice = workspace.name("twice")
-    workspace.run(
-        f"create table {twice} as select user_id, count(*) as rows from {table} "
-        "where user_id is not null group by user_id having count(*) > 1"
+    twice = workspace.table(
+        "twice",
+        f"select user_id, count(*) as rows from {table} where user_id is not null group by user_id having count(*) > 1",
     )
     columns = ", ".join(quote_identifier(key) for key in keys)
-    kept = workspace.name("snapshot")
     first, own = (quote_identifier(moved), f"where not {quote_identifier(moved)}") if moved else ("true", "")
     order = ", ".join([first, *(f"{quote_identifier(key)} desc nulls last" for key in keys)])
     differing = workspace.one(
         f"select count(*) from (select user_id from (select distinct user_id, {columns} from {table} "
         f"semi join {twice} using (user_id) {own}) group by user_id having count(*) > 1)"
     )[0]
-    workspace.run(
-        f"create table {kept} as select * from {table} anti join {twice} using (user_id) union all "
+    kept = workspace.table(
+        "snapshot",
+        f"select * from {table} anti join {twice} using (user_id) union all "
         f"select {_all_with(odd)} from {table} semi join {twice} using (user_id) "
-        f"qualify row_number() over (partition by user_id order by {order}) = 1"
+        f"qualify row_number() over (partition by user_id order by {order}) = 1",
     )
     return kept, differing
 

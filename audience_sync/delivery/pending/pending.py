@@ -65,13 +65,9 @@ def pending_calls(
     sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
     backfills = backfill_queries(inputs.chains, reached, sending_current, condition)
     log = _logged_changes(inputs, rules, reached)
-    touched = [f"select user_id from ({log})", *(backfill.users for backfill in backfills)]
-    known = [
-        log,
-        _refused_values(inputs, subscriptions, touched, retry_refused),
-        *_withheld_values(inputs, subscriptions),
-    ]
-    items = workspace.table("items", f"from ({_newest_per_key(known)}) where {condition}")
+    changed_users = [f"select user_id from ({log})", *(backfill.users for backfill in backfills)]
+    values = [log, *_undelivered_values(inputs, subscriptions, changed_users, retry=retry_refused)]
+    items = workspace.table("items", f"from ({_newest_per_key(values)}) where {condition}")
     unmerged_backfills = _remove_merged_ids(workspace, items, backfills, inputs)
     _set_resync_runs(workspace, items, sending_current, reached)
     backfills = _insert_backfilled_values(workspace, items, unmerged_backfills, inputs, companions)
@@ -100,23 +96,21 @@ def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> 
     return min(floors, default=MAX_RUN)
 
 
-def _refused_values(
-    inputs: DeliveryInputs, subscriptions: Sequence[Subscription], touched_users: Sequence[str], retry: bool
-) -> str:
-    """Return a query for the values of refused calls: of users with a newer change, or of all when retrying."""
-    keys = ", ".join(quote_literal(each.key) for each in subscriptions) or "null"
-    everything = f"select user_id, key, value, run_id from {inputs.refused} where key in ({keys})"
-    if retry:
-        return everything
-    return f"{everything} and user_id in ({' union all '.join(touched_users)})"
+def _undelivered_values(
+    inputs: DeliveryInputs, subscriptions: Sequence[Subscription], changed_users: Sequence[str], *, retry: bool
+) -> list[str]:
+    """Return queries for the refused and withheld values.
 
-
-def _withheld_values(inputs: DeliveryInputs, subscriptions: Sequence[Subscription]) -> list[str]:
-    """Return queries for the values withheld earlier. Users who are still suppressed are removed later."""
-    if inputs.withheld is None:
-        return []
+    Refused values are those of users with a newer change, or of all when retrying. Users who are still suppressed are
+    removed later.
+    """
     keys = ", ".join(quote_literal(each.key) for each in subscriptions) or "null"
-    return [f"select user_id, key, value, run_id from {inputs.withheld} where key in ({keys})"]
+    changed = "true" if retry else f"user_id in ({' union all '.join(changed_users)})"
+    conditions = {inputs.refused: changed} | ({inputs.withheld: "true"} if inputs.withheld else {})
+    return [
+        f"select user_id, key, value, run_id from {table} where key in ({keys}) and {condition}"
+        for table, condition in conditions.items()
+    ]
 
 
 def _newest_per_key(queries: Sequence[str]) -> str:

@@ -58,30 +58,30 @@ class _CursorRequests:
 
 
 def read_requests(
-    lookup: RequestQuery, change_runs: Collection[RunId], suppressions: Sequence[Suppression]
+    query: RequestQuery, change_runs: Collection[RunId], suppressions: Sequence[Suppression]
 ) -> list[Request]:
     """Read the requests in order of time. ``change_runs``: the runs at which a value or subscription changed."""
-    connection, here = lookup.connection, delivery_requests.c.destination_id == lookup.destination
-    found, again = list[Request](), _repeat_runs(lookup, suppressions)
-    for seeding, audience in [(None, None), *lookup.seeded.items()]:
+    connection, here = query.connection, delivery_requests.c.destination_id == query.destination
+    found, repeats = list[Request](), _repeat_runs(query, suppressions)
+    for seeding, audience in [(None, None), *query.seeded.items()]:
         cursor = _CursorRequests(seeding, here & delivery_requests.c.seeded_property_id.is_not_distinct_from(audience))
-        occasions = sorted({*change_runs, *again, *(_runs_by(connection, SEED) if seeding else ())})
-        found += _first_after_each(occasions, partial(_sent_request, lookup, cursor))
+        starts = sorted({*change_runs, *repeats, *(_runs_by(connection, SEED) if seeding else ())})
+        found += _first_after_each(starts, partial(_sent_request, query, cursor))
         for each in suppressions:
-            found += _first_after_each(occasions, partial(_withheld_request, lookup, cursor, each))
+            found += _first_after_each(starts, partial(_withheld_request, query, cursor, each))
     return sorted(found, key=lambda each: (each.run, each.id or 0))
 
 
-def _repeat_runs(lookup: RequestQuery, suppressions: Sequence[Suppression]) -> set[RunId]:
+def _repeat_runs(query: RequestQuery, suppressions: Sequence[Suppression]) -> set[RunId]:
     """Return the runs that may have sent refused or withheld values again, without a change."""
-    connection = lookup.connection
+    connection = query.connection
     first = select(func.min(runs.c.id))
     freed = {
         connection.execute(first.where(runs.c.committed_at >= each.until)).scalar()
         for each in suppressions
         if each.until
     }
-    refused = select(unaccepted_calls.c.user_id).where(unaccepted_calls.c.user_id == lookup.user).limit(1)
+    refused = select(unaccepted_calls.c.user_id).where(unaccepted_calls.c.user_id == query.user).limit(1)
     retries = _runs_by(connection, RETRY) if connection.execute(refused).first() else ()
     return {run for run in (*freed, *retries) if run is not None}
 
@@ -90,21 +90,21 @@ def _runs_by(connection: Connection, command: str) -> Sequence[RunId]:
     return connection.execute(select(runs.c.id).where(runs.c.command == command)).scalars().all()
 
 
-def _first_after_each(occasions: Sequence[RunId], first: Callable[[int], Request | None]) -> list[Request]:
+def _first_after_each(starts: Sequence[RunId], first: Callable[[RunId], Request | None]) -> list[Request]:
     """Return the first request at or after each run. ``first`` reads one."""
     found = list[Request]()
-    for occasion in occasions:
-        if found and occasion <= found[-1].run:
+    for run in starts:
+        if found and run <= found[-1].run:
             continue
-        request = first(occasion)
+        request = first(run)
         if request is None:
             break
         found.append(request)
     return found
 
 
-def _sent_request(lookup: RequestQuery, cursor: _CursorRequests, run: RunId) -> Request | None:
-    row = lookup.connection.execute(_in_range(lookup, cursor).where(runs.c.id >= run)).first()
+def _sent_request(query: RequestQuery, cursor: _CursorRequests, run: RunId) -> Request | None:
+    row = query.connection.execute(_in_range(query, cursor).where(runs.c.id >= run)).first()
     if row is None:
         return None
     return Request(
@@ -120,32 +120,30 @@ def _sent_request(lookup: RequestQuery, cursor: _CursorRequests, run: RunId) -> 
         refused=row.refused,
         http_status=row.http_status,
         answer=row.answer,
-        rejection=_rejected_call(lookup, row) if row.rejected_user is not None else None,
+        rejection=_rejected_call(query, row) if row.rejected_user is not None else None,
     )
 
 
-def _rejected_call(lookup: RequestQuery, row: Row[Any]) -> RejectedCall:
+def _rejected_call(query: RequestQuery, row: Row[Any]) -> RejectedCall:
     if not row.refused_properties:
         return RejectedCall(row.reason, row.their_status)
     ids = json.loads(row.refused_properties)
-    keys = lookup.connection.execute(select(properties.c.key).where(properties.c.id.in_(ids))).scalars()
+    keys = query.connection.execute(select(properties.c.key).where(properties.c.id.in_(ids))).scalars()
     return RejectedCall(row.reason, row.their_status, frozenset(keys))
 
 
-def _in_range(lookup: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
+def _in_range(query: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
     """Return a query for the first request of each run that ends at the user or later: only it can include the user."""
     candidate = (
         select(delivery_requests.c.id)
-        .where(
-            delivery_requests.c.run_id == runs.c.id, cursor.requests, delivery_requests.c.through_user >= lookup.user
-        )
+        .where(delivery_requests.c.run_id == runs.c.id, cursor.requests, delivery_requests.c.through_user >= query.user)
         # After an erasure two requests may have the same end.
         .order_by(delivery_requests.c.through_user, delivery_requests.c.after_user)
         .limit(1)
         .correlate(runs)
         .scalar_subquery()
     )
-    theirs = (unaccepted_calls.c.request_id == delivery_requests.c.id) & (unaccepted_calls.c.user_id == lookup.user)
+    theirs = (unaccepted_calls.c.request_id == delivery_requests.c.id) & (unaccepted_calls.c.user_id == query.user)
     rejected = (unaccepted_calls.c.user_id.label("rejected_user"), unaccepted_calls.c.http_status.label("their_status"))
     return (
         select(delivery_requests, runs.c.command, runs.c.committed_at, unaccepted_calls.c.reason, *rejected)
@@ -153,21 +151,21 @@ def _in_range(lookup: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
         .select_from(runs)
         .join(delivery_requests, delivery_requests.c.id == candidate)
         .outerjoin(unaccepted_calls, theirs)
-        .where(delivery_requests.c.after_user < lookup.user, delivery_requests.c.answered_at <= lookup.until)
-        .where((runs.c.id > lookup.forgotten) | unaccepted_calls.c.user_id.is_not(None))
+        .where(delivery_requests.c.after_user < query.user, delivery_requests.c.answered_at <= query.until)
+        .where((runs.c.id > query.forgotten) | unaccepted_calls.c.user_id.is_not(None))
         .order_by(runs.c.id)
         .limit(1)
     )
 
 
 def _withheld_request(
-    lookup: RequestQuery, cursor: _CursorRequests, suppression: Suppression, run: RunId
+    query: RequestQuery, cursor: _CursorRequests, suppression: Suppression, run: RunId
 ) -> Request | None:
     """Return the first run that withheld the user's values, for this cursor and suppression."""
-    while row := lookup.connection.execute(
-        _while_suppressed(lookup, cursor, suppression).where(runs.c.id >= run)
+    while row := query.connection.execute(
+        _while_suppressed(query, cursor, suppression).where(runs.c.id >= run)
     ).first():
-        if cursor.seeding in _cursor_keys(row, lookup.subscriptions):
+        if cursor.seeding in _cursor_keys(row, query.subscriptions):
             since = row.attempted_run if row.attempted_run and row.attempted_run <= row.id else None
             at = row.committed_at
             return Request(
@@ -184,7 +182,7 @@ def _withheld_request(
     return None
 
 
-def _while_suppressed(lookup: RequestQuery, cursor: _CursorRequests, suppression: Suppression) -> Select[Any]:
+def _while_suppressed(query: RequestQuery, cursor: _CursorRequests, suppression: Suppression) -> Select[Any]:
     """Return a query for the runs that delivered during a suppression.
 
     The next request of the cursor has its ``attempted_run``. ``position``: the run up to which every user had been sent
@@ -195,12 +193,12 @@ def _while_suppressed(lookup: RequestQuery, cursor: _CursorRequests, suppression
     committed = runs.c.committed_at
     return (
         select(runs.c.id, runs.c.command, committed, run_audiences.c.audience_key, attempted.label("attempted_run"))
-        .add_columns((_last_complete_run(lookup) if cursor.seeding is None else literal(0)).label("position"))
+        .add_columns((_last_complete_run(query) if cursor.seeding is None else literal(0)).label("position"))
         .join_from(runs, run_destinations, run_destinations.c.run_id == runs.c.id)
         .outerjoin(run_audiences, (run_audiences.c.run_id == runs.c.id) & (runs.c.command == SEED))
-        .where(run_destinations.c.destination_id == lookup.destination, committed <= lookup.until)
+        .where(run_destinations.c.destination_id == query.destination, committed <= query.until)
         .where(committed >= suppression.since, committed < (suppression.until or _END_OF_TIME))
-        .where(runs.c.id > lookup.forgotten, _has_delivered())
+        .where(runs.c.id > query.forgotten, _has_delivered())
         .order_by(runs.c.id)
         .limit(1)
     )
@@ -212,14 +210,14 @@ def _has_delivered() -> ColumnElement[bool]:
     return (planned.requests > 0) | (planned.pending == 0) | runs.c.status.in_(_ENDED)
 
 
-def _last_complete_run(lookup: RequestQuery) -> ScalarSelect[Any]:
+def _last_complete_run(query: RequestQuery) -> ScalarSelect[Any]:
     """Return a query for the last earlier run that left nothing pending at this destination."""
     earlier, delivered = runs.alias("earlier"), run_destinations.alias("delivered")
     whole = (delivered.c.pending == 0) & delivered.c.error.is_(None) & earlier.c.status.in_(_ENDED)
     return (
         select(earlier.c.id)
         .join_from(earlier, delivered, delivered.c.run_id == earlier.c.id)
-        .where(delivered.c.destination_id == lookup.destination, earlier.c.id < runs.c.id, earlier.c.command != SEED)
+        .where(delivered.c.destination_id == query.destination, earlier.c.id < runs.c.id, earlier.c.command != SEED)
         .where(whole)
         .order_by(earlier.c.id.desc())
         .limit(1)

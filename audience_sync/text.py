@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-_IRREGULAR = {"entry": "entries", "query": "queries", "is": "are", "was": "were", "has": "have"}
+_IRREGULAR = {"is": "are", "was": "were", "has": "have"}
+_CONSONANT_AND_Y = re.compile(r"(?<=[^aeiou])y\Z")
 
 
 def pluralize(count: int, thing: str) -> str:
@@ -17,7 +19,7 @@ def pluralize(count: int, thing: str) -> str:
 
 def form(count: int, thing: str) -> str:
     """The word in the form for this count: ``call`` or ``calls``, ``is`` or ``are``."""
-    return thing if count == 1 else _IRREGULAR.get(thing, f"{thing}s")
+    return thing if count == 1 else _IRREGULAR.get(thing, f"{_CONSONANT_AND_Y.sub('ie', thing)}s")
 
 
 def share_of(part: int, whole: int) -> str:
@@ -64,6 +66,11 @@ def listed(items: Sequence[str], *, most: int | None = None, count: int | None =
     shown = items[:most]
     more = and_more((len(items) if count is None else count) - len(shown)) if shown else []
     return " ".join([separator.join(shown), *more])
+
+
+def join_names(names: Sequence[str]) -> str:
+    """``log``, ``log and segment``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from audience_sync.alerts import store_unreachable as unreached
 from audience_sync.alerts.conditions import (
@@ -41,30 +42,26 @@ def after_run(settings: Settings, store: Store, request: RunRequest, report: Rep
 
     A failure here is logged as a warning and does not change the run's result; the next run notifies again.
     """
-    for step in (_ping, _notify, _report_recovery):  # one that fails does not stop the others
+    steps = (
+        partial(_ping, settings, report),
+        partial(_record_and_notify, settings, store, request, report),
+        partial(unreached.report_recovery, settings),
+    )
+    for step in steps:  # one that fails does not stop the others
         try:
-            step(settings, store, request, report)
+            step()
         except Exception as error:
             reason = error_text(error, settings)
             log.warning("an alert of this run was not sent: %s. It is sent again after the next run", reason)
 
 
-def _ping(settings: Settings, _store: Store, _request: RunRequest, report: Report) -> None:
+def _ping(settings: Settings, report: Report) -> None:
     url = settings.notify.ping
     if url and report.status is not RunStatus.FAILED and (problem := ping(url, alert_egress(settings))):
         raise NotifyError(f"`notify.ping` {problem}")
 
 
-def _notify(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
-    _record_alerts(settings, store, request, report)
-    notify(settings, store, report.run)
-
-
-def _report_recovery(settings: Settings, _store: Store, _request: RunRequest, _report: Report) -> None:
-    unreached.report_recovery(settings)
-
-
-def _record_alerts(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
+def _record_and_notify(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
     now = datetime.now(UTC)
     with store.reading() as connection:
         known = alerts.open_alerts(connection)
@@ -84,6 +81,7 @@ def _record_alerts(settings: Settings, store: Store, request: RunRequest, report
             alerts.start_alerts(connection, started_alerts(found, known), report.run, now)
             alerts.end_alerts(connection, [known[each].id for each in ended_alerts(found, known)], report.run, now)
             alerts.update_texts(connection, changed_texts(found, known))
+    notify(settings, store, report.run)
 
 
 def current_subjects(settings: Settings, request: RunRequest, report: Report) -> Collection[str] | None:

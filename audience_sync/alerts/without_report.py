@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 
 from audience_sync.alerts import store_unreachable as unreached
@@ -43,36 +44,27 @@ def raise_late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None
 
 def end_stale_late(settings: Settings, schedules: Collection[str]) -> None:
     """End alerts of schedules that no longer exist. The next notification includes that."""
-    store = Store(settings.store)
     try:
-        with store.writing() as connection:
+        with closing(Store(settings.store)) as store, store.writing() as connection:
             now, known = datetime.now(UTC), alerts.open_alerts(connection, lock=True)
             over = [known[each].id for each in known if each[0] is AlertKind.LATE and each[1] not in schedules]
             alerts.end_alerts(connection, over, last_run_started_by(connection, now), now)
     except AudienceSyncError as error:
         log.warning("the alerts of late schedules could not be read: %s", error_text(error, settings))
-    finally:
-        store.close()
 
 
 def _record_and_notify(settings: Settings, alert: Alert, *, is_over: bool) -> None:
-    store = Store(settings.store)
     try:
-        _carry_out(settings, store, alert, is_over=is_over)
+        with closing(Store(settings.store)) as store:
+            try:
+                run = _record(store, alert, is_over=is_over)
+            except AudienceSyncError:  # the store can't be reached, or has another schema
+                if not is_over:
+                    unreached.report_unreachable(settings, alert)
+            else:
+                notify(settings, store, run)
     except Exception as error:
         log.warning("an alert was not sent: %s. It is sent again after the next run", error_text(error, settings))
-    finally:
-        store.close()
-
-
-def _carry_out(settings: Settings, store: Store, alert: Alert, *, is_over: bool) -> None:
-    try:
-        run = _record(store, alert, is_over=is_over)
-    except AudienceSyncError:  # the store can't be reached, or has another schema
-        if not is_over:
-            unreached.report_unreachable(settings, alert)
-    else:
-        notify(settings, store, run)
 
 
 def _record(store: Store, alert: Alert, *, is_over: bool) -> int:

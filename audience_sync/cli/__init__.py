@@ -113,9 +113,9 @@ class LazyGroup(click.Group):
 @click.pass_context
 def group(context: click.Context, /, **options: Any) -> None:
     """Sync audiences and computed traits to your destinations: all users first, then only the changes."""
-    from audience_sync.cli.base.options import GlobalOptions
+    from audience_sync.cli.base.session import Session
 
-    context.obj = GlobalOptions(**options)
+    context.obj = Session(**options)
 
 
 def main() -> None:
@@ -123,7 +123,7 @@ def main() -> None:
     if "schedule" in sys.argv[1:]:  # until the scheduler handles SIGHUP, it must not end the process
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from audience_sync.cli.base.errors import run
-    from audience_sync.cli.base.garbage import collect_garbage_rarely
+    from audience_sync.cli.base.process import collect_garbage_rarely
     from audience_sync.cli.base.shutdown import stop_within
     from audience_sync.cli.base.streams import set_up_streams
 

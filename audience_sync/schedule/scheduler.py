@@ -23,6 +23,7 @@ from audience_sync.store.runs import schedule_slots as slots
 from audience_sync.store.runs.schedule_slots import LastSlot
 from audience_sync.sync.values.report import Report
 from audience_sync.sync.values.request import RunDependencies, RunRequest
+from audience_sync.text import utc_time
 
 log = logging.getLogger("audience_sync.schedule")
 
@@ -148,9 +149,11 @@ class Scheduler:
         for each in request.slots:
             if each.missed:
                 words = "%s: due at %s; %s missed since %s, for which the same run makes up"
-                log.warning(words, each.schedule, _text(each.due_at), f"{each.missed:,}", _text(each.since))
+                log.warning(
+                    words, each.schedule, utc_time(each.due_at), f"{each.missed:,}", utc_time(each.since or each.due_at)
+                )
             else:
-                log.info("%s: due at %s", each.schedule, _text(each.due_at))
+                log.info("%s: due at %s", each.schedule, utc_time(each.due_at))
 
     def _print_report(self, report: Report) -> None:
         """Show the report. A failure to show it does not change the run's result."""
@@ -167,7 +170,3 @@ class Scheduler:
     def _next_pause(self) -> float:
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         return pause
-
-
-def _text(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"

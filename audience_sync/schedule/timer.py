@@ -7,14 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from audience_sync.store.runs.schedule_slots import MAX_CLOCK_DIFFERENCE
-from audience_sync.text import duration
+from audience_sync.text import duration, utc_time
 
 log = logging.getLogger("audience_sync.schedule")
 
@@ -118,26 +117,21 @@ class Timer:
         self._scheduler.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._scheduler.shutdown(wait=False)
 
 
 def _log_jump(by: timedelta, before: datetime, now: datetime, following: datetime) -> None:
-    message = "the clock was set %s by %s: it was %s, it is %s. %s The next time is %s"
+    direction, effect = "forward", "One run makes up for the times in between."
     if by < timedelta(0):
-        direction = "back"
-        effect = (
-            "Times run again, by the present clock."
-            if -by > MAX_CLOCK_DIFFERENCE
-            else "Times that had their run do not run again."
-        )
-    else:
-        direction, effect = "forward", "One run makes up for the times in between."
-    size = duration(abs(by.total_seconds()))
-    log.warning(message, direction, size, _text(before), _text(now), effect, _text(following))
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+        direction, effect = "back", "Times that had their run do not run again."
+        if -by > MAX_CLOCK_DIFFERENCE:
+            effect = "Times run again, by the present clock."
+    size, was, shown, next_time = (
+        duration(abs(by.total_seconds())),
+        utc_time(before),
+        utc_time(now),
+        utc_time(following),
+    )
+    message = "the clock was set %s by %s: it was %s, it is %s. %s The next time is %s"
+    log.warning(message, direction, size, was, shown, effect, next_time)

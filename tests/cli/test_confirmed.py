@@ -6,12 +6,14 @@ import io
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import click
 import pytest
 
 from audience_sync.cli.base.layout import Screen
+from audience_sync.cli.base.session import Session
+from audience_sync.cli.views.preview import sends_table
 from audience_sync.cli.wiring import confirm as confirmed
 from audience_sync.sync.preview.forecast import Forecast
 from audience_sync.sync.preview.plan import RunPreview
@@ -57,15 +59,15 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         monkeypatch.setattr(
             confirmed, "execute_run", lambda *order, **options: done.append(order) or SimpleNamespace(exit_code=1)
         )
-        context: Any = SimpleNamespace(obj=SimpleNamespace(as_json=as_json), info_name="undo")
-        code = confirmed.confirm_and_run(
-            context,
-            Undo(command="undo 1", undone_run=1),
-            "Do it?",
-            lambda found, screen: [["It is for good."], confirmed.sends_table(found, screen)],
-            yes=yes,
-            dry_run=False,
-        )
+        with click.Context(click.Command("undo"), info_name="undo"):
+            code = confirmed.confirm_and_run(
+                Session(as_json=as_json),
+                Undo(command="undo 1", undone_run=1),
+                "Do it?",
+                lambda found, screen: [["It is for good."], sends_table(found, screen)],
+                yes=yes,
+                dry_run=False,
+            )
         assert code == len(done)
         return bool(done)
 
@@ -83,7 +85,7 @@ def test_a_person_sees_what_would_be_told_and_is_asked(
 
 
 def test_a_coloured_terminal_has_what_is_sent_in_the_table() -> None:
-    assert confirmed.sends_table(FOUND, Screen(60, colour=True))[1:] == [
+    assert sends_table(FOUND, Screen(60, colour=True))[1:] == [
         "log              3         3  < 1 s  vip false to 2",
         "                                     vip true to 1",
         "Destinations without calls: late.",
@@ -91,7 +93,7 @@ def test_a_coloured_terminal_has_what_is_sent_in_the_table() -> None:
 
 
 def test_a_narrow_terminal_has_what_is_sent_under_its_row() -> None:
-    assert confirmed.sends_table(FOUND, Screen(50)) == [
+    assert sends_table(FOUND, Screen(50)) == [
         "destination  calls  requests   time",
         "log              3         3  < 1 s",
         "  vip false to 2",

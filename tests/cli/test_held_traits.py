@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from audience_sync.cli.base.layout import Screen
-from audience_sync.cli.commands.history import history_lines
+from audience_sync.cli.views.history import history_lines
 
 from .conftest import Project
 

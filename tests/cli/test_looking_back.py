@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.cli.base.time_option import parse_past_time
+from audience_sync.cli.base.options import parse_past_time
 from audience_sync.store.maintenance import migrate
 
 from .conftest import Project

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.cli.base.user_id_option import display_id
+from audience_sync.cli.base.layout import display_id
 
 from .conftest import STUCK, Project
 

@@ -9,12 +9,12 @@ from model.commands import prepare
 
 def turn(moment: str, crash: tuple[str, int] | None) -> None:
     """All that a scheduler does that begins at this moment (ISO 8601), until nothing is due any more."""
-    from audience_sync.cli.base.options import GlobalOptions
-    from audience_sync.cli.commands.schedule import load_scheduled_config
+    from audience_sync.cli.base.session import Session
+    from audience_sync.cli.wiring.scheduling import load_scheduled_config
     from audience_sync.schedule.scheduler import Scheduler
 
     now = datetime.fromisoformat(moment)
-    keeper = Scheduler(load_scheduled_config(GlobalOptions()), lambda report: None)
+    keeper = Scheduler(load_scheduled_config(Session()), lambda report: None)
     keeper.start(now)
     prepare(crash, None)
     while keeper.run_due(now) is not None:

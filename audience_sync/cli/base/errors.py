@@ -12,7 +12,6 @@ from difflib import get_close_matches
 
 import click
 
-from audience_sync.cli.base.streams import write_utf8
 from audience_sync.errors import (
     AudienceSyncError,
     ConfigError,
@@ -57,28 +56,58 @@ def run(command: click.Command) -> int:
         return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
-        _print_failure_document("no command was given", USAGE)
-        return USAGE
+        return _fail(None, "no command was given", USAGE)
     except click.ClickException as error:
         message, help_of = _usage_message(error)
-        print_error(labelled(f"{message}\n{help_of}" if help_of else message))
-        _print_failure_document(message, USAGE)
-        return USAGE
+        return _fail(labelled(f"{message}\n{help_of}" if help_of else message), message, USAGE)
     except (click.Abort, KeyboardInterrupt):
-        print_error(_INTERRUPTED, logging.WARNING)
-        _print_failure_document(_INTERRUPTED, INTERRUPTED)
-        return INTERRUPTED
+        return _fail(_INTERRUPTED, _INTERRUPTED, INTERRUPTED, level=logging.WARNING)
     except BrokenPipeError:  # the reader of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except AudienceSyncError as error:
-        if _folder_was_removed() and not isinstance(error, ConfigError):
-            return _report_removed_folder()
-        print_error(message_of(error))
-        _print_failure_document(str(error), exit_code_of(error), getattr(error, "problems", ()))
-        return exit_code_of(error)
     except Exception as error:
-        return _report_removed_folder() if _folder_was_removed() else _report_unexpected_error(error)
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    """Report an error that is not about the command line itself. Returns the exit code."""
+    if not isinstance(error, ConfigError) and _folder_was_removed():
+        what = "the folder that the command was started in was removed. Nothing was loaded or sent."
+        return _fail(labelled(f"{what}\nChange into an existing folder and run again."), what, USAGE)
+    if isinstance(error, AudienceSyncError):
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        return _fail(message_of(error), str(error), exit_code_of(error), problems)
+    what, remedy = "unexpected error", "Run again with -v and report the output."
+    if is_memory_error(error):
+        what = "there was not enough memory"
+        remedy = (
+            "Give the process more memory (`ulimit -v`, a container's limit), or lower `memory_limit` in the config."
+        )
+    elif isinstance(error, RecursionError):
+        what = "a value is nested too deeply"
+    what = f"{what}: {summarize_error(error, masked_text)}"
+    effect = "Committed changes are kept; the next run continues from them."
+    _fail(labelled(f"{what}. {effect}\n{remedy}"), what, FAILED)
+    if logging.getLogger("audience_sync").isEnabledFor(logging.DEBUG):
+        import traceback
+
+        print_error("".join(traceback.format_tb(error.__traceback__)))
+    return FAILED
+
+
+def _fail(
+    text: str | None, message: str, code: int, problems: Sequence[Problem] = (), *, level: int = logging.ERROR
+) -> int:
+    """Print the text on stderr and, with --json, a document with the message on stdout. Returns the exit code."""
+    if text is not None:
+        print_error(text, level)
+    if "--json" in sys.argv:
+        from audience_sync.cli.base.output import print_json
+
+        message = " ".join(masked_text(message).split()) if "\n" in message else masked_text(message)
+        found = [{"path": each.path, "message": masked_text(each.message)} for each in problems]
+        print_json({"status": "failed", "exit_code": code, "error": message, "problems": found})
+    return code
 
 
 def print_error(message: str, level: int = logging.ERROR) -> None:
@@ -98,19 +127,16 @@ def labelled(message: str, label: str = "error") -> str:
 def _usage_message(error: click.ClickException) -> tuple[str, str]:
     """The message about a wrong option, argument or command, and the help that lists the right ones."""
     context = getattr(error, "ctx", None)
-    path = context.command_path if context else ""
-    match error:
-        case click.NoSuchOption():
-            likely = get_close_matches(error.option_name, error.possibilities or [], cutoff=0.75)
-            close = likely or error.possibilities or []
-            fact = f"there is no option `{error.option_name}`"
-            of = f" for `{context.info_name}`" if context and context.parent else ""
-            message = f"{fact}{of}." + (f" Did you mean `{sorted(close)[0]}`?" if len(close) == 1 else "")
-            if len(close) > 1:
-                message += f" Did you mean one of {', '.join(f'`{each}`' for each in close)}?"
-        case _:
-            message = error.format_message()
-    return _without_capital(message), f"Help: {path} --help" if path else ""
+    message = error.format_message()
+    if isinstance(error, click.NoSuchOption):
+        possible = error.possibilities or []
+        close = get_close_matches(error.option_name, possible, cutoff=0.75) or possible
+        of = f" for `{context.info_name}`" if context and context.parent else ""
+        message = f"there is no option `{error.option_name}`{of}."
+        if close:
+            one_of = "" if len(close) == 1 else "one of "
+            message += f" Did you mean {one_of}{', '.join(f'`{each}`' for each in close)}?"
+    return _without_capital(message), f"Help: {context.command_path} --help" if context else ""
 
 
 def _without_capital(message: str) -> str:
@@ -159,19 +185,6 @@ def message_of(error: AudienceSyncError) -> str:
     return labelled(str(error))
 
 
-def _print_failure_document(message: str, code: int, problems: Sequence[Problem] = ()) -> None:
-    """With --json, print a document on stdout also if the command failed."""
-    if "--json" not in sys.argv:
-        return
-    import json
-
-    found = [{"path": each.path, "message": masked_text(each.message)} for each in problems]
-    write_utf8(sys.stdout)
-    message = " ".join(masked_text(message).split()) if "\n" in message else masked_text(message)
-    document = {"status": "failed", "exit_code": code, "error": message, "problems": found}
-    print(json.dumps(document, indent=2, ensure_ascii=False))
-
-
 def _report_thread_error(ended: threading.ExceptHookArgs) -> None:
     """Report an error of a thread without secrets. Python would print all values that it quotes."""
     if ended.exc_value is not None:
@@ -186,32 +199,3 @@ def _folder_was_removed() -> bool:
     except FileNotFoundError:
         return True
     return False
-
-
-def _report_removed_folder() -> int:
-    what = "the folder that the command was started in was removed. Nothing was loaded or sent."
-    print_error(labelled(f"{what}\nChange into an existing folder and run again."))
-    _print_failure_document(what, USAGE)
-    return USAGE
-
-
-def _report_unexpected_error(error: Exception) -> int:
-    what, remedy = (
-        f"unexpected error: {summarize_error(error, masked_text)}",
-        "Run again with -v and report the output.",
-    )
-    if is_memory_error(error):
-        what = f"there was not enough memory: {summarize_error(error, masked_text)}"
-        remedy = (
-            "Give the process more memory (`ulimit -v`, a container's limit), or lower `memory_limit` in the config."
-        )
-    elif isinstance(error, RecursionError):
-        what = f"a value is nested too deeply: {summarize_error(error, masked_text)}"
-    effect = "Committed changes are kept; the next run continues from them."
-    print_error(labelled(f"{what}. {effect}\n{remedy}"))
-    _print_failure_document(what, FAILED)
-    if logging.getLogger("audience_sync").isEnabledFor(logging.DEBUG):
-        import traceback
-
-        print_error("".join(traceback.format_tb(error.__traceback__)))
-    return FAILED

@@ -6,6 +6,7 @@ A terminal wraps prose and fits tables; a pipe gets every column of every row on
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ INDENT = "  "
 #: The width of a normal terminal; a narrower one stacks tables rather than losing their columns.
 NORMAL = 80
 
+#: A JSON text up to a comma between two values, or to its end.
+_JSON_PIECE = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^",])+,?|,', re.DOTALL)
 _CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2"}
 #: Colour repeats a word, and never replaces it.
 COLOURS = {
@@ -111,109 +114,64 @@ def table(
     """Lay out a table without a frame: a line of headings, and one line a row.
 
     ``notes``: texts under each row, wrapped. ``stack_if_narrow``: on a narrow terminal, stack a table that does not fit
-    (the first column on a line, the others under it) instead of leaving out columns.
+    (the first column on a line, the others under it) instead of leaving out columns. A table that does not fit without
+    the columns that it may lose is stacked, too.
     """
     if not rows:
         return []
-    cells = [[cell(value) for value in row] for row in rows]
+    cells = [[each.heading for each in columns], *([cell(value) for value in row] for row in rows)]
+    widths = [max(width_of(row[i]) for row in cells) for i in range(len(columns))]
     shown = list(range(len(columns)))
-    if screen.width is None:
-        return _rows_table(columns, cells, shown, screen, notes, indent)
-    shown = [i for i in shown if i == 0 or columns[i].keep or any(_has_content(row[i]) for row in rows)]
-    fits = _width(columns, cells, shown, indent) <= screen.width
-    if not fits and not (stack_if_narrow and screen.is_narrow):
-        for index in sorted((i for i in shown if columns[i].lost), key=lambda i: columns[i].lost or 0):
-            shown.remove(index)
-            fits = _width(columns, cells, shown, indent) <= screen.width
-            if fits:
-                break
-    lay = _rows_table if fits else _stacked_table
-    return lay(columns, cells, shown, screen, notes, indent)
+    is_stacked = False
+    if screen.width is not None:
+        shown = [i for i in shown if i == 0 or columns[i].keep or any(_has_content(row[i]) for row in rows)]
+        lost = sorted((i for i in shown if columns[i].lost), key=lambda i: columns[i].lost or 0)
+        if stack_if_narrow and screen.is_narrow:
+            lost = []
+        while (is_stacked := _width(widths, shown, indent) > screen.width) and lost:
+            shown.remove(lost.pop(0))
+    in_line = shown[1:] if is_stacked else shown
+    start = indent + INDENT if is_stacked else indent
+    under = indent + " " * (widths[0] + len(GAP)) if columns[0].right and not is_stacked else indent + INDENT
+    lines = list[str]()
+    for number, row in enumerate(cells):
+        styles = ["bold" if number == 0 else COLOURS.get(text) for text in row]
+        if is_stacked:
+            lines.append(indent + screen.styled(row[0], "bold" if number == 0 else None))
+        if in_line:
+            padded = [_padded(columns[i], row[i], widths[i], screen.styled(row[i], styles[i])) for i in in_line]
+            lines.append((start + GAP.join(padded)).rstrip())
+        for note in notes[number - 1] if 0 < number <= len(notes) else ():
+            lines += prose(note, screen, indent=under)
+    return lines
 
 
 def _has_content(value: object) -> bool:
     return value is not None and value != "" and value is not False and value != 0
 
 
-def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], shown: Sequence[int]) -> dict[int, int]:
-    return {i: max(width_of(columns[i].heading), *(width_of(row[i]) for row in cells)) for i in shown}
+def _width(widths: Sequence[int], shown: Sequence[int], indent: str) -> int:
+    return len(indent) + sum(widths[i] for i in shown) + len(GAP) * (len(shown) - 1)
 
 
-def _width(columns: Sequence[Column], cells: Sequence[Sequence[str]], shown: Sequence[int], indent: str) -> int:
-    widths = _widths(columns, cells, shown)
-    return len(indent) + sum(widths.values()) + len(GAP) * (len(shown) - 1)
-
-
-def _rows_table(
-    columns: Sequence[Column],
-    cells: Sequence[Sequence[str]],
-    shown: Sequence[int],
-    screen: Screen,
-    notes: Sequence[Sequence[str]],
-    indent: str,
-) -> list[str]:
-    widths = _widths(columns, cells, shown)
-    bold = [_padded(columns[i], columns[i].heading, widths[i], "bold", screen) for i in shown]
-    lines = [_joined(bold, indent)]
-    under = indent + " " * (widths[0] + len(GAP)) if columns[0].right else indent + INDENT
-    for number, row in enumerate(cells):
-        texts = [_padded(columns[i], row[i], widths[i], COLOURS.get(row[i]), screen) for i in shown]
-        lines.append(_joined(texts, indent))
-        for note in notes[number] if number < len(notes) else ():
-            lines += prose(note, screen, indent=under)
-    return lines
-
-
-def _stacked_table(
-    columns: Sequence[Column],
-    cells: Sequence[Sequence[str]],
-    shown: Sequence[int],
-    screen: Screen,
-    notes: Sequence[Sequence[str]],
-    indent: str,
-) -> list[str]:
-    first, *others = shown
-    lines = [indent + screen.styled(columns[first].heading, "bold")]
-    deeper = indent + INDENT
-    if not others:
-        return [*lines, *(indent + row[first] for row in cells)]
-    widths = _widths(columns, cells, others)
-    lines.append(_joined([_padded(columns[i], columns[i].heading, widths[i], "bold", screen) for i in others], deeper))
-    for number, row in enumerate(cells):
-        lines.append(indent + row[first])
-        texts = [_padded(columns[i], row[i], widths[i], COLOURS.get(row[i]), screen) for i in others]
-        lines.append(_joined(texts, deeper))
-        for note in notes[number] if number < len(notes) else ():
-            lines += prose(note, screen, indent=deeper)
-    return lines
-
-
-def _padded(column: Column, text: str, width: int, style: str | None, screen: Screen) -> str:
+def _padded(column: Column, text: str, width: int, styled: str) -> str:
     space = " " * (width - width_of(text))
-    styled = screen.styled(text, style)
     return space + styled if column.right else styled + space
-
-
-def _joined(texts: Sequence[str], indent: str) -> str:
-    return (indent + GAP.join(texts)).rstrip()
 
 
 def prose(text: str, screen: Screen, *, indent: str = "", hanging: str | None = None) -> list[str]:
     """Wrap text between words; a word is never broken. ``hanging``: the indent of further lines."""
     following = indent if hanging is None else hanging
-    if screen.width is None:
-        return [f"{indent if i == 0 else following}{part}".rstrip() for i, part in enumerate(text.splitlines() or [""])]
-    lines, before = list[str](), indent
+    lines = list[str]()
     for part in text.splitlines() or [""]:
-        current, used = before, 0
-        for word in part.split(" "):
-            if used and width_of(current) + 1 + width_of(word) > screen.width:
+        current, is_empty = following if lines else indent, True
+        for word in [part] if screen.width is None else part.split(" "):
+            if not is_empty and width_of(current) + 1 + width_of(word) > (screen.width or 0):
                 lines.append(current.rstrip())
-                current, used = following, 0
-            current += f" {word}" if used else word
-            used += 1
+                current, is_empty = following, True
+            current += word if is_empty else f" {word}"
+            is_empty = False
         lines.append(current.rstrip())
-        before = following
     return lines
 
 
@@ -244,10 +202,16 @@ def command(text: str, *, indent: str = INDENT) -> str:
     return indent + text
 
 
+def advice(intro: str, *commands: str, screen: Screen, indent: str = "") -> list[str]:
+    """Lay out what a person can do: an intro, and the commands below it."""
+    return [*prose(intro, screen, indent=indent), *(command(each, indent=indent + INDENT) for each in commands)]
+
+
 def intro_and_command(intro: str, text: str, screen: Screen) -> list[str]:
     """Lay out a command after its intro: on one line if both fit, otherwise on two."""
     one = f"{intro} {text}"
-    return [one] if screen.width is None or width_of(one) <= screen.width else [*prose(intro, screen), command(text)]
+    fits = screen.width is None or width_of(one) <= screen.width
+    return [one] if fits else advice(intro, text, screen=screen)
 
 
 def json_lines(text: str, screen: Screen, *, start: str, most: int | None = None) -> list[str]:
@@ -258,43 +222,46 @@ def json_lines(text: str, screen: Screen, *, start: str, most: int | None = None
     if screen.width is None or width_of(start) + width_of(text) <= screen.width:
         return [start + text]
     hanging = " " * (width_of(start) + 1)
-    pieces = _json_pieces(text)
-    lines, current, shown = list[str](), start, 0
+    pieces = _JSON_PIECE.findall(text)
+    lines, current = list[str](), start
     for number, piece in enumerate(pieces):
-        empty = current in (start, hanging)
-        if not empty and width_of(current) + width_of(piece) > screen.width:
+        is_empty = current in (start, hanging)
+        if not is_empty and width_of(current) + width_of(piece) > screen.width:
             if most is not None and len(lines) == most - 1:
-                return [*lines, *_truncated(current, len(pieces) - shown, screen, hanging)]
+                more = f"... {len(pieces) - number} more}}"
+                fits = width_of(current) + 1 + len(more) <= screen.width
+                return [*lines, f"{current} {more}"] if fits else [*lines, current, hanging + more]
             lines.append(current)
             current = hanging
         current += piece
-        shown = number + 1
     return [*lines, current]
 
 
-def _truncated(current: str, left: int, screen: Screen, hanging: str) -> list[str]:
-    more = f"... {left} more}}"
-    if width_of(current) + 1 + len(more) <= (screen.width or 0):
-        return [f"{current} {more}"]
-    return [current, hanging + more]
-
-
-def _json_pieces(text: str) -> list[str]:
-    """Split a JSON text after each comma between two values."""
-    pieces, begin, quoted, escaped = list[str](), 0, False, False
-    for at, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif character == "\\":
-            escaped = quoted
-        elif character == '"':
-            quoted = not quoted
-        elif character == "," and not quoted:
-            pieces.append(text[begin : at + 1])
-            begin = at + 1
-    return [*pieces, text[begin:]]
+def escape(text: str) -> str:
+    """Write each control character as in JSON, so that a terminal does not act on it."""
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def printable(text: str) -> str:
-    """Write a text with control characters as in JSON, so that a terminal does not act on them."""
+    """Write a text with control characters as a JSON text in quotes."""
     return text if text.isprintable() else json.dumps(text, ensure_ascii=True)
+
+
+def printable_lines(text: str) -> str:
+    """Escape the control characters of each line of a text."""
+    return "\n".join(printable(part) for part in text.split("\n"))
+
+
+def display_id(value: str) -> str:
+    """Format a user id for people: an id with invisible characters is written as in JSON."""
+    is_visible = value.isprintable() and value == value.strip()
+    return value if is_visible else escape(json.dumps(value, ensure_ascii=False))
+
+
+def joined(parts: Iterable[Sequence[str]]) -> list[str]:
+    """Join the parts of an answer, with an empty line between two; empty parts are left out."""
+    lines = list[str]()
+    for part in parts:
+        if part:
+            lines += [*([""] if lines else []), *part]
+    return lines

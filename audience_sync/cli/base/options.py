@@ -1,54 +1,20 @@
-"""Define the options that all or several commands share."""
+"""Define the options and arguments that several commands share, and parse their values."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlobalOptions:
-    config: str = "config.yaml"
-    environment: str | None = None
-    as_json: bool = False
-    verbose: bool = False
-    quiet: bool = False
-
-
 #: The largest run number, and the largest number of runs or calls in an option.
 LARGEST_NUMBER = 2**31 - 1
-
-#: ``plan`` and ``sync``: an audience gets another key.
-move_key_option = click.option(
-    "--move-key",
-    "moves",
-    multiple=True,
-    metavar="OLD=NEW",
-    callback=lambda context, parameter, values: _parse_moves(values),
-    help="Give this audience another key: sends OLD false and closes it for good, NEW true, in one call a user.",
-)
-#: ``plan`` and ``sync``: a person confirms the clock.
-accept_clock_option = click.option(
-    "--accept-clock",
-    is_flag=True,
-    help="The clock is right, though it is more than a week from the newest run.",
-)
-
-
-def _parse_moves(values: Sequence[str]) -> dict[str, str]:
-    moves = dict[str, str]()
-    for value in values:
-        old, equals, new = value.partition("=")
-        if not (old and equals and new) or old == new or old in moves or new in moves.values():
-            raise click.BadParameter(f"'{value}' is not OLD=NEW with two different keys, each named once")
-        moves[old] = new
-    return moves
+#: A time of day to the minute, with or without a zone.
+_TO_THE_MINUTE = re.compile(r".+[Tt ]\d{2}:?\d{2}(Z|z|[+-].+)?")
 
 
 class _RunNumber(click.types.IntParamType):
@@ -61,40 +27,14 @@ class _RunNumber(click.types.IntParamType):
         return number
 
 
-RUN = _RunNumber()
-
-
-def _override(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Apply an option that was given after the command's name."""
-    if value:
-        context.obj = replace(context.obj, **{str(parameter.name): value})
-
-
-def quiet_option(command: Command) -> Command:
-    """Add ``--quiet``, for commands that make runs."""
-    return click.option(
-        "-q",
-        "--quiet",
-        "quiet",
-        is_flag=True,
-        expose_value=False,
-        callback=_override,
-        help="No output if all is well; what needs a person is on stderr.",
-    )(command)
-
-
-def common_options(command: Command) -> Command:
-    """Add ``--config``, ``--env``, ``--json`` and ``-v`` after the command's name, too."""
-    names: list[tuple[tuple[str, ...], dict[str, Any]]] = [
-        (("-v", "--verbose", "verbose"), {"is_flag": True, "help": "Log more on stderr."}),
-        (("--json", "as_json"), {"is_flag": True, "help": "Answer with one JSON document."}),
-        (("--env", "environment"), {"metavar": "NAME", "help": "Use this part of the config's `environments`."}),
-        (("--config", "config"), {"metavar": "FILE", "help": "The config file."}),
-    ]
-    for declaration, settings in names:
-        option = click.option(*declaration, expose_value=False, callback=_override, **settings)
-        command = option(command)
-    return command
+def _parse_moves(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    moves = dict[str, str]()
+    for value in values:
+        old, equals, new = value.partition("=")
+        if not (old and equals and new) or old == new or old in moves or new in moves.values():
+            raise click.BadParameter(f"'{value}' is not OLD=NEW with two different keys, each named once")
+        moves[old] = new
+    return moves
 
 
 def parse_option(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
@@ -103,3 +43,72 @@ def parse_option(option: str, text: str | None, parse: Callable[[str], T]) -> T 
         return None if text is None else parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def parse_time(text: str) -> datetime:
+    """Parse a time; without a zone it is UTC. Raises ValueError.
+
+    A time to the second means the end of that second. Runs start at fractions of a second, so a time copied from
+    ``history`` includes that run.
+    """
+    found = datetime.fromisoformat(text.strip())
+    found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if found.microsecond else found.replace(microsecond=999_999)
+
+
+def parse_past_time(text: str) -> datetime:
+    """Parse like ``parse_time``; a time to the minute means its end, since ``history`` lists runs by the minute."""
+    found = parse_time(text)
+    return found + timedelta(seconds=59) if _TO_THE_MINUTE.fullmatch(text.strip()) else found
+
+
+def time_option(name: str, parse: Callable[[str], datetime], description: str) -> Callable[..., Any]:
+    """An option whose value is a time: ISO 8601, whole or in part."""
+
+    def parsed(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+        try:
+            return None if value is None else parse(value)
+        except (ValueError, OverflowError):
+            message = f"'{value}' is not a valid time. Examples: 2026-05-01, 2026-05-01T12:00, 2026-05-01T12:00:00Z"
+            raise click.BadParameter(message) from None
+
+    return click.option(name, callback=parsed, metavar="TIME", help=description)
+
+
+def validate_user_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Refuse an empty id. A callback of click."""
+    value = decode_utf8(value)
+    if not value:
+        raise click.BadParameter("the id is empty")
+    return value
+
+
+def decode_utf8(argument: str) -> str:
+    """Decode an argument as UTF-8 under every locale. Raises click.BadParameter if it is not UTF-8."""
+    has_bytes = any("\udc80" <= sign <= "\udcff" for sign in argument)  # which Python could not decode
+    try:
+        return os.fsencode(argument).decode() if has_bytes else argument
+    except (UnicodeDecodeError, UnicodeEncodeError):
+        raise click.BadParameter("the id is not text in UTF-8") from None
+
+
+keys_argument = click.argument("keys", nargs=-1, metavar="[KEY]...")
+run_argument = click.argument("run", type=_RunNumber())
+users_argument = click.argument("users", nargs=-1, required=True, metavar="ID...")
+at_option = time_option("--at", parse_past_time, "As of this time (UTC), such as 2026-05-01 or 2026-05-01T12:00.")
+yes_option = click.option("--yes", is_flag=True, help="Don't ask.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be sent, and end.")
+upgrade_option = click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
+move_key_option = click.option(
+    "--move-key",
+    "moves",
+    multiple=True,
+    metavar="OLD=NEW",
+    callback=_parse_moves,
+    help="Give this audience another key: sends OLD false and closes it for good, NEW true, in one call a user.",
+)
+accept_clock_option = click.option(
+    "--accept-clock",
+    is_flag=True,
+    help="The clock is right, though it is more than a week from the newest run.",
+)

@@ -6,36 +6,29 @@ from datetime import datetime
 
 import click
 
-from audience_sync.cli.base.options import common_options
-from audience_sync.cli.base.time_option import at_option
-from audience_sync.cli.base.user_id_option import validate_user_id
+from audience_sync.cli.base.options import at_option, validate_user_id
+from audience_sync.cli.base.session import Session, with_session
 
 
 @click.command()
 @click.argument("user", metavar="USER", callback=validate_user_id)
 @at_option
-@common_options
-@click.pass_context
-def explain(context: click.Context, user: str, at: datetime | None) -> None:
+@with_session
+def explain(session: Session, user: str, at: datetime | None) -> None:
     """Show one user: values, since when, by which run, and what each destination was sent and answered.
 
     Ids are compared exactly as written: 007 and 7 are two users. An id that begins with a dash comes after `--`.
     """
-    from audience_sync.cli.base.output import print_json, screen, write
     from audience_sync.cli.views.explain import explanation_lines
-    from audience_sync.cli.wiring.dependencies import options_of, read_store_settings
     from audience_sync.destinations.registry import destination_types
     from audience_sync.history.explain.as_json import explanation_json
     from audience_sync.history.explain.explain import explain as explained
     from audience_sync.model import UserId
     from audience_sync.project import store_to_read
 
-    options = options_of(context)
-    settings = read_store_settings(options)
+    settings = session.store_settings()
     companions = {name: kind.companions for name, kind in destination_types().items()}
     with store_to_read(settings.store) as store:
         found = explained(store, UserId(user), at=at, memory_limit=settings.memory_limit, companions=companions)
-    if options.as_json:
-        print_json({**explanation_json(found), "at": at})
-    else:
-        write(explanation_lines(found, screen(), at=at))
+    document = {**explanation_json(found), "at": at} if session.as_json else None
+    session.answer(document, lambda screen: explanation_lines(found, screen, at=at))

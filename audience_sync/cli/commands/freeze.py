@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from audience_sync.cli.base.options import common_options
-from audience_sync.cli.base.time_option import parse_time_option
+from audience_sync.cli.base.layout import advice, labelled, prose
+from audience_sync.cli.base.options import parse_time, time_option
+from audience_sync.cli.base.session import Session, with_session
+from audience_sync.text import utc_time
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -17,87 +18,72 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("key")
-@click.option(
-    "--until", callback=parse_time_option, metavar="TIME", help="End by itself then (UTC), such as 2026-05-01T12:00."
-)
+@time_option("--until", parse_time, "End by itself then (UTC), such as 2026-05-01T12:00.")
 @click.option("--reason", metavar="TEXT", help="Why; shown wherever the freeze is.")
-@common_options
-@click.pass_context
-def freeze(context: click.Context, key: str, until: datetime | None, reason: str | None) -> None:
+@with_session
+def freeze(session: Session, key: str, until: datetime | None, reason: str | None) -> None:
     """Skip an audience until it is unfrozen: no run loads it, and nothing new of it is sent.
 
     Calls that are already pending are still sent. Frozen again, the new time and reason count.
     """
-    from audience_sync.cli.base.layout import INDENT, command, labelled, prose
-    from audience_sync.cli.base.output import print_json, screen, write
-    from audience_sync.cli.wiring.dependencies import store_to_write
     from audience_sync.store.audiences.freezes import Freeze
     from audience_sync.store.audiences.freezes import freeze as begin
     from audience_sync.store.connection.lease import is_run_in_progress
 
     now = datetime.now(UTC)
     if until is not None and until <= now:
-        message = f"{until:%Y-%m-%d %H:%M:%S} UTC is in the past (now: {now:%Y-%m-%d %H:%M:%S} UTC)"
+        message = f"{utc_time(until)} is in the past (now: {utc_time(now)})"
         raise click.BadParameter(message, param_hint="--until")
-    new = Freeze(key, now, until, reason)
-    with store_to_write(context) as store, store.writing() as connection:
-        begin(connection, _audience_id(connection, key), new, _user_and_host())
+    with session.writing() as (store, _), store.writing() as connection:
+        begin(connection, {key: _audience_id(connection, key)}, Freeze(key, now, until, reason), _user_and_host())
         is_running = is_run_in_progress(connection)
-    if context.obj.as_json:
-        print_json({"key": key, "frozen": True, "frozen_at": now, "frozen_until": until, "reason": reason})
-        return
-    where = screen()
-    ends = f"{until:%Y-%m-%d %H:%M:%S} UTC" if until else "when it is unfrozen"
-    lines = [
-        *prose(f"Frozen: {key}. Runs skip it. Calls that are already pending are still sent.", where),
-        *labelled([("Since", f"{now:%Y-%m-%d %H:%M:%S} UTC"), ("Ends", ends), ("Reason", reason or "")], where),
-    ]
-    if is_running:
-        running = "A run is in progress and may still change it. The next run skips it:"
-        lines += [*prose(running, where), command("audience-sync history", indent=INDENT)]
-    write([*lines, "", *prose("To sync it again:", where), command(f"audience-sync unfreeze {key}")])
+    ends = utc_time(until) if until else "when it is unfrozen"
+    facts = [("Since", utc_time(now)), ("Ends", ends), ("Reason", reason or "")]
+    running = "A run is in progress and may still change it. The next run skips it:"
+    session.answer(
+        {"key": key, "frozen": True, "frozen_at": now, "frozen_until": until, "reason": reason},
+        lambda screen: [
+            *prose(f"Frozen: {key}. Runs skip it. Calls that are already pending are still sent.", screen),
+            *labelled(facts, screen),
+            *(advice(running, "audience-sync history", screen=screen) if is_running else []),
+            "",
+            *advice("To sync it again:", f"audience-sync unfreeze {key}", screen=screen),
+        ],
+    )
 
 
 @click.command()
 @click.argument("key")
-@common_options
-@click.pass_context
-def unfreeze(context: click.Context, key: str) -> None:
+@with_session
+def unfreeze(session: Session, key: str) -> None:
     """Sync a frozen audience again: the next run loads it, and its guard checks what has changed meanwhile."""
-    from audience_sync.cli.base.layout import prose
-    from audience_sync.cli.base.output import print_json, screen, write
-    from audience_sync.cli.wiring.dependencies import store_to_write
     from audience_sync.store.audiences.freezes import unfreeze as end
 
-    with store_to_write(context) as store, store.writing() as connection:
-        was_frozen = end(connection, _audience_id(connection, key)[key], datetime.now(UTC), _user_and_host())
-    if context.obj.as_json:
-        print_json({"key": key, "frozen": False, "was_frozen": was_frozen})
-    elif was_frozen:
-        write(prose(f"{key} is no longer frozen. The next run loads it and sends what has changed.", screen()))
-    else:
-        write(prose(f"{key} was not frozen. Nothing was changed.", screen()))
+    with session.writing() as (store, _), store.writing() as connection:
+        was_frozen = end(connection, _audience_id(connection, key), datetime.now(UTC), _user_and_host())
+    text = f"{key} was not frozen. Nothing was changed."
+    if was_frozen:
+        text = f"{key} is no longer frozen. The next run loads it and sends what has changed."
+    session.answer({"key": key, "frozen": False, "was_frozen": was_frozen}, lambda screen: prose(text, screen))
 
 
-def _audience_id(connection: Connection, key: str) -> Mapping[str, int]:
-    """The audience's id as ``{key: id}``. Raises UnknownNameError and RetiredError."""
+def _audience_id(connection: Connection, key: str) -> int:
+    """The id of an audience. Raises UnknownNameError and RetiredError."""
     from audience_sync.errors import RetiredError, UnknownNameError
     from audience_sync.model import PropertyKind
     from audience_sync.store.audiences.properties import read_properties
     from audience_sync.sync.guard.messages import retired
     from audience_sync.text import not_found_message
 
-    known = read_properties(connection)
-    if key in known and known[key].retired:
+    stored = read_properties(connection)
+    if key in stored and stored[key].retired:
         raise RetiredError(retired(key))
-    live = [each for each in known.values() if not each.retired]
-    audiences = {each.key: each.id for each in live if each.kind is PropertyKind.AUDIENCE}
-    if key not in audiences:
+    ids = {each.key: each.id for each in stored.values() if each.kind is PropertyKind.AUDIENCE and not each.retired}
+    if key not in ids:
+        wrong = not_found_message("audience", [key], ids)
         remedy = "Before its first run an audience can wait instead: `initial: manual`."
-        raise UnknownNameError(
-            f"{not_found_message('audience', [key], audiences)} Nothing was changed or sent.\n  {remedy}"
-        )
-    return {key: audiences[key]}
+        raise UnknownNameError(f"{wrong} Nothing was changed or sent.\n  {remedy}")
+    return ids[key]
 
 
 def _user_and_host() -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from audience_sync.cli.base.options import common_options, quiet_option
+from audience_sync.cli.base.options import keys_argument
+from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
 @click.command()
-@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@keys_argument
 @click.option("--destination", metavar="NAME", help="Only this destination; default: all.")
 @quiet_option
-@common_options
-@click.pass_context
-def resync(context: click.Context, keys: tuple[str, ...], destination: str | None) -> int:
+@with_session
+def resync(session: Session, keys: tuple[str, ...], destination: str | None) -> int:
     """Send everything again: `true` to the members, and `false` to former members.
 
     For a destination that lost its data, and for a damaged store.
@@ -22,4 +22,4 @@ def resync(context: click.Context, keys: tuple[str, ...], destination: str | Non
     from audience_sync.sync.values.request import Resync, Selection
 
     request = Resync(selection=Selection(audiences=keys or None), destination=destination)
-    return execute_run(context, request).exit_code
+    return execute_run(session, request).exit_code

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import click
 
-from audience_sync.cli.base.options import common_options, quiet_option
+from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
 @click.command()
 @click.option("--destination", metavar="NAME", help="Only this destination's; default: all.")
 @quiet_option
-@common_options
-@click.pass_context
-def retry(context: click.Context, destination: str | None) -> int:
+@with_session
+def retry(session: Session, destination: str | None) -> int:
     """Make a run that also sends refused calls again, with the newest values."""
     from audience_sync.cli.wiring.run_command import execute_run
     from audience_sync.sync.values.request import Retry
 
-    return execute_run(context, Retry(destination=destination)).exit_code
+    return execute_run(session, Retry(destination=destination)).exit_code

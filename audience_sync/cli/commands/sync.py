@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from audience_sync.cli.base.options import accept_clock_option, common_options, move_key_option, quiet_option
+from audience_sync.cli.base.options import accept_clock_option, keys_argument, move_key_option, upgrade_option
+from audience_sync.cli.base.session import Session, quiet_option, with_session
 
 
 @click.command()
-@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@keys_argument
 @click.option(
     "--accept",
     multiple=True,
@@ -26,12 +27,11 @@ from audience_sync.cli.base.options import accept_clock_option, common_options, 
 )
 @move_key_option
 @accept_clock_option
-@click.option("--upgrade", is_flag=True, help="Upgrade the schema of a PostgreSQL store first.")
+@upgrade_option
 @quiet_option
-@common_options
-@click.pass_context
+@with_session
 def sync(
-    context: click.Context,
+    session: Session,
     *,
     keys: tuple[str, ...],
     accept: tuple[str, ...],
@@ -53,7 +53,7 @@ def sync(
             exceptions=GuardExceptions(accepted=accept, accept_clock=accept_clock),
             moves=moves,
         )
-        return execute_run(context, request, upgrade=upgrade).exit_code
+        return execute_run(session, request, upgrade=upgrade).exit_code
     if keys or accept or moves or accept_clock:
         raise click.UsageError(
             "the plan has the audiences, the guards that are lifted, the moves and the clock: give --plan alone"
@@ -61,4 +61,4 @@ def sync(
     from audience_sync.cli.wiring.plan_file import read_plan
 
     plan = read_plan(plan_file)
-    return execute_run(context, plan.request, upgrade=upgrade, review=plan.refuse_other).exit_code
+    return execute_run(session, plan.request, upgrade=upgrade, review=plan.refuse_other).exit_code

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from audience_sync.cli.base.layout import INDENT, Screen, command, labelled, printable, prose, width_of
+from audience_sync.cli.base.layout import (
+    INDENT,
+    Screen,
+    advice,
+    command,
+    joined,
+    labelled,
+    printable,
+    printable_lines,
+    prose,
+    width_of,
+)
 from audience_sync.cli.views.run_details import MAX_REASONS, Details, Held, RefusedFor
 from audience_sync.errors import ACCEPT_ANYWAY
 from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind
 from audience_sync.sync.guard.limits import removes_everyone
 from audience_sync.sync.values.change_set import AudienceResult, InvalidRow
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.text import and_more, listed, pluralize, share_of
+from audience_sync.text import and_more, form, listed, pluralize, share_of
 
 #: The most reasons, and rows or users of each, that a block lists.
 MAX_LISTED = 5
@@ -61,42 +72,47 @@ def failure_blocks(
     whole: str = "the whole run",
 ) -> Iterator[list[str]]:
     """Blocks for failed audiences by reason, for computed traits, and for errors of the ``whole`` run."""
-    failed = [each for each in audiences if each.status is AudienceStatus.FAILED]
     by_reason: dict[str, list[AudienceResult]] = {}
-    for each in failed:
-        by_reason.setdefault(without_audience_name(each.error or "it failed", each.key), []).append(each)
-    for reason, found in by_reason.items():
-        yield _failed_audiences(reason, found, details, screen)
+    for each in audiences:
+        if each.status is AudienceStatus.FAILED:
+            by_reason.setdefault(without_audience_name(each.error or "it failed", each.key), []).append(each)
+    for reason, failed in by_reason.items():
+        keys, members = [each.key for each in failed], sum(each.before for each in failed)
+        sources = dict.fromkeys(details.source_names[key] for key in keys if key in details.source_names)
+        its = "its" if len(keys) == 1 else "their"
+        kept = f"{its} {pluralize(members, 'member')}" if members else f"{its} members"
+        pairs = [
+            ("Source", ", ".join(sources)),
+            ("Audiences", ", ".join(keys) if len(keys) > 1 else ""),
+            ("Effect", f"{kept} {form(members, 'is')} unchanged since the last good run; nothing was sent"),
+        ]
+        what = keys[0] if len(keys) == 1 else pluralize(len(keys), "audience")
+        yield _failed(what, reason, pairs, screen, intro="After correcting it:")
     for error in trait_errors:
-        yield _failed_part("computed traits", error, "their values are unchanged; nothing was sent for them", screen)
+        effect = ("Effect", "their values are unchanged; nothing was sent for them")
+        yield _failed("computed traits", error, [effect], screen)
     for error in errors:
-        yield _failed_part(whole, error, "nothing was sent", screen)
+        yield _failed(whole, error, [("Effect", "nothing was sent")], screen)
 
 
-def _failed_audiences(reason: str, audiences: Sequence[AudienceResult], details: Details, screen: Screen) -> list[str]:
-    keys = [each.key for each in audiences]
-    what = keys[0] if len(keys) == 1 else pluralize(len(keys), "audience")
-    known = dict.fromkeys(details.source_names[key] for key in keys if key in details.source_names)
-    members = sum(each.before for each in audiences)
-    its = "its" if len(keys) == 1 else "their"
-    kept = f"{its} {pluralize(members, 'member')}" if members else f"{its} members"
-    verb = "is" if members == 1 else "are"
+def _failed(
+    what: str, reason: str, pairs: Sequence[tuple[str, str]], screen: Screen, *, intro: str | None = None
+) -> list[str]:
+    """The block of a failure. If `expect` refused the snapshot, it has the command that accepts it anyway."""
     why, _, accept = reason.partition(f" {ACCEPT_ANYWAY}")
-    anyway = [*prose("If the snapshot is right anyway:", screen, indent=INDENT), command(accept, indent=DEEPER)]
-    pairs = [
-        ("Reason", printable_lines(why)),
-        ("Source", ", ".join(known)),
-        ("Audiences", ", ".join(keys) if len(keys) > 1 else ""),
-        ("Effect", f"{kept} {verb} unchanged since the last good run; nothing was sent"),
-    ]
-    return [
+    again = "audience-sync sync" if accept else "audience-sync check"
+    lines = [
         screen.coloured(f"Failed: {what}", "Failed"),
-        *labelled(pairs, screen),
+        *labelled([("Reason", printable_lines(why)), *pairs], screen),
         "",
-        *prose("After correcting it:", screen, indent=INDENT),
-        command("audience-sync sync" if accept else "audience-sync check", indent=DEEPER),
-        *(anyway if accept else []),
     ]
+    if intro:
+        lines += advice(intro, again, screen=screen, indent=INDENT)
+    elif not accept:
+        lines.append(command(again, indent=DEEPER))
+    if accept:
+        lines += advice("If the snapshot is right anyway:", accept, screen=screen, indent=INDENT)
+    return lines
 
 
 def without_audience_name(reason: str, key: str) -> str:
@@ -104,41 +120,26 @@ def without_audience_name(reason: str, key: str) -> str:
     return reason.removeprefix(f"audience '{key}': ")
 
 
-def _failed_part(what: str, reason: str, effect: str, screen: Screen) -> list[str]:
-    why, _, accept = reason.partition(f" {ACCEPT_ANYWAY}")
-    lines = [f"Failed: {what}", *labelled([("Reason", printable_lines(why)), ("Effect", effect)], screen), ""]
-    if not accept:
-        return [*lines, command("audience-sync check", indent=DEEPER)]
-    anyway = prose("If the snapshot is right anyway:", screen, indent=INDENT)
-    return [*lines, *anyway, command(accept, indent=DEEPER)]
-
-
 def _stopped(each: DestinationReport, details: Details, screen: Screen) -> list[str]:
-    pending = f"{pluralize(each.pending, 'call')} {'is' if each.pending == 1 else 'are'} pending"
+    pending = f"{pluralize(each.pending, 'call')} {form(each.pending, 'is')} pending"
     pairs = [
         ("Reason", printable_lines(each.error)),
         ("Address", each.address),
         ("Effect", f"{pending}; the next run sends {'it' if each.pending == 1 else 'them'}"),
     ]
     where = f"`destinations.{each.name}` in {details.config}"
-    return [
-        f"Stopped: {each.name}",
-        *labelled(pairs, screen),
-        "",
-        *prose(f"If its settings are wrong, correct {where}. Then test it:", screen, indent=INDENT),
-        command(f"audience-sync test-destination {each.name} --user ID", indent=DEEPER),
-    ]
+    intro, test = f"If its settings are wrong, correct {where}. Then test it:", f"{each.name} --user ID"
+    remedy = advice(intro, f"audience-sync test-destination {test}", screen=screen, indent=INDENT)
+    return [f"Stopped: {each.name}", *labelled(pairs, screen), "", *remedy]
 
 
 def held_block(held: Held, details: Details, screen: Screen) -> list[str]:
     """The block of a hold: what is held, why, since when, and how to decide."""
-    lines = [f"Held: {held_name(held)}", *labelled(held_pairs(held), screen), ""]
-    if held.run is None:
-        return [*lines[:-1]]
-    return [*lines, *decision_commands(held, details, screen)]
+    lines = [f"Held: {_held_name(held)}", *labelled(_held_pairs(held), screen)]
+    return lines if held.run is None else [*lines, "", *_decision_commands(held, details, screen)]
 
 
-def held_name(held: Held) -> str:
+def _held_name(held: Held) -> str:
     if held.kind is HoldKind.SUPPRESSED:
         return "the lists of suppressed users"
     if len(held.keys) == 1:
@@ -148,7 +149,7 @@ def held_name(held: Held) -> str:
     return f"{pluralize(len(held.keys), what)}{source}"
 
 
-def held_pairs(held: Held) -> list[tuple[str, str]]:
+def _held_pairs(held: Held) -> list[tuple[str, str]]:
     several, counts = len(held.keys) > 1, held.counts
     change = "" if several else change_text(held.kind, counts)
     reason = held.reason if several or not held.limit else ""
@@ -190,48 +191,50 @@ def _users(users: Sequence[str], count: int) -> str:
     return listed([printable(each) for each in users], most=MAX_LISTED, count=count)
 
 
-def decision_commands(held: Held, details: Details, screen: Screen, *, keys: bool | None = None) -> Iterator[str]:
+def _decision_commands(held: Held, details: Details, screen: Screen) -> Iterator[str]:
     """The commands that decide, without keys if the run held nothing else."""
-    alone = len(details.held) == 1 and len(held.keys) > 1
-    named = "" if alone else f" {' '.join(held.keys)}"
-    which = f"{held.run}{named}"
+    is_alone = len(details.held) == 1 and len(held.keys) > 1
+    which = f"{held.run}" if is_alone else f"{held.run} {' '.join(held.keys)}"
     right = "If the changes are right after all:" if held.undone_run else "If the change is right:"
+    yield from advice(right, f"audience-sync approve {which}", screen=screen, indent=INDENT)
     wrong = "If it is wrong, correct the source; the next good snapshot ends the hold."
-    yield from prose(right, screen, indent=INDENT)
-    yield command(f"audience-sync approve {which}", indent=DEEPER)
     yield from prose(wrong, screen, indent=INDENT)
-    yield from prose("To drop this snapshot now:", screen, indent=INDENT)
-    yield command(f"audience-sync reject {which}", indent=DEEPER)
+    yield from advice("To drop this snapshot now:", f"audience-sync reject {which}", screen=screen, indent=INDENT)
 
 
 def _refused(each: DestinationReport, reasons: Sequence[RefusedFor], screen: Screen) -> Iterator[list[str]]:
-    now = sum(one.calls for one in reasons)
-    retry = command(f"audience-sync retry --destination {each.name}", indent=DEEPER)
+    now, retry = sum(one.calls for one in reasons), f"audience-sync retry --destination {each.name}"
     if now:
-        lines = [f"Refused by {each.name}: {pluralize(now, 'call')}"]
-        width = max(len(f"{one.calls:,}") for one in reasons)
-        for one in reasons[:MAX_REASONS]:
-            start = f"{INDENT}{one.calls:>{width},}{INDENT}"
-            hanging = " " * width_of(start)
-            lines += prose(printable_lines(one.reason), screen, indent=start, hanging=hanging)
-            lines += prose(_users(one.users, one.calls), screen, indent=hanging)
+        found = [(one.calls, printable_lines(one.reason), _users(one.users, one.calls)) for one in reasons]
+        lines = [f"Refused by {each.name}: {pluralize(now, 'call')}", *refusal_lines(found[:MAX_REASONS], screen)]
         if len(reasons) > MAX_REASONS:
             lines += prose(f"{len(reasons) - MAX_REASONS:,} more reasons: audience-sync show", screen, indent=INDENT)
         old = f"These users keep their old values at {each.name}. After correcting the data:"
-        yield [*lines, "", *prose(old, screen, indent=INDENT), retry]
+        yield [*lines, "", *advice(old, retry, screen=screen, indent=INDENT)]
     if each.still_refused > now:
         earlier = pluralize(each.still_refused - now, "call")
-        yield [*prose(f"Refused by {each.name} in earlier runs: {earlier}", screen), retry]
+        title = prose(f"Refused by {each.name} in earlier runs: {earlier}", screen)
+        yield [*title, command(retry, indent=DEEPER)]
+
+
+def refusal_lines(reasons: Sequence[tuple[int, str, str]], screen: Screen) -> list[str]:
+    """Lay out reasons of refused calls: the number of calls, the reason, and some of the users."""
+    width, lines = max(len(f"{calls:,}") for calls, _, _ in reasons), list[str]()
+    for calls, reason, users in reasons:
+        start = f"{INDENT}{calls:>{width},}{INDENT}"
+        hanging = " " * width_of(start)
+        lines += [*prose(reason, screen, indent=start, hanging=hanging), *prose(users, screen, indent=hanging)]
+    return lines
 
 
 def _pending(each: DestinationReport, screen: Screen) -> list[str]:
     what = "no call is lost: the next run sends them with the newest values"
+    intro = "Nothing to do if sync runs on a schedule. To send them now:"
     return [
         f"Pending at {each.name}: {pluralize(each.pending, 'call')}",
         *labelled([("Reason", printable_lines(each.error)), ("Effect", what)], screen),
         "",
-        *prose("Nothing to do if sync runs on a schedule. To send them now:", screen, indent=INDENT),
-        command("audience-sync sync", indent=DEEPER),
+        *advice(intro, "audience-sync sync", screen=screen, indent=INDENT),
     ]
 
 
@@ -254,16 +257,21 @@ def waiting_and_frozen(audiences: Sequence[AudienceResult], details: Details, sc
 
 def invalid_block(rows: Sequence[InvalidRow], screen: Screen) -> list[str]:
     """The block of the rows that were left out, by file and reason."""
-    files = dict.fromkeys(each.file for each in rows)
-    of = f" of {next(iter(files))}" if len(files) == 1 else f" of {pluralize(len(files), 'file')}"
-    lines = prose(f"Invalid: {pluralize(len(rows), 'row')}{of} {'was' if len(rows) == 1 else 'were'} left out.", screen)
-    reasons: dict[tuple[str, str], list[int]] = {}
-    for each in rows:
-        reasons.setdefault((each.file, each.reason), []).append(each.row)
+    files = list(dict.fromkeys(each.file for each in rows))
+    of = files[0] if len(files) == 1 else pluralize(len(files), "file")
+    title = f"Invalid: {pluralize(len(rows), 'row')} of {of} {form(len(rows), 'was')} left out."
+    reasons: dict[tuple[str, str], set[int]] = {}
+    for each in rows:  # several audiences may read one file
+        reasons.setdefault((each.file, each.reason), set()).add(each.row)
     found = sorted(reasons.items(), key=lambda item: -len(item[1]))
-    pairs = [(label, text) for label, text in _reasons(found[:MAX_LISTED], one_file=len(files) == 1)]
-    more = [("More", f"{pluralize(len(found) - MAX_LISTED, 'reason')}")] if len(found) > MAX_LISTED else []
-    return [*lines, *labelled([*pairs, *more], screen)]
+    pairs = list[tuple[str, str]]()
+    for (file, reason), numbers in found[:MAX_LISTED]:
+        where = listed([str(number) for number in sorted(numbers)], most=MAX_LISTED)
+        in_file = f"{file}, " if len(files) > 1 else ""
+        pairs.append(("Reason", f"{printable_lines(reason)} ({in_file}{form(len(numbers), 'row')} {where})"))
+    if len(found) > MAX_LISTED:
+        pairs.append(("More", pluralize(len(found) - MAX_LISTED, "reason")))
+    return [*prose(title, screen), *labelled(pairs, screen)]
 
 
 def invalid_lines(rows: Sequence[InvalidRow], screen: Screen, *, most: int) -> list[str]:
@@ -275,27 +283,5 @@ def invalid_lines(rows: Sequence[InvalidRow], screen: Screen, *, most: int) -> l
     return [*lines, *and_more(len(rows) - most, INDENT)]
 
 
-def _reasons(found: Sequence[tuple[tuple[str, str], Sequence[int]]], *, one_file: bool) -> Iterator[tuple[str, str]]:
-    for (file, reason), each in found:
-        numbers = sorted(set(each))  # several audiences may read one file
-        word = "row" if len(numbers) == 1 else "rows"
-        where = listed([str(number) for number in numbers], most=MAX_LISTED)
-        yield "Reason", f"{printable_lines(reason)} ({'' if one_file else f'{file}, '}{word} {where})"
-
-
-def printable_lines(text: str) -> str:
-    """Escape the control characters of each line of a text."""
-    return "\n".join(part if part.isprintable() else printable(part) for part in text.split("\n"))
-
-
-def urgent_lines(found: Sequence[Block]) -> list[str]:
+def urgent_lines(found: Iterable[Block]) -> list[str]:
     return joined([each.lines for each in found if each.urgent])
-
-
-def joined(parts: Sequence[Sequence[str]]) -> list[str]:
-    """Join the parts of an answer, with an empty line between two."""
-    lines = list[str]()
-    for part in parts:
-        if part:
-            lines += [*([""] if lines else []), *part]
-    return lines

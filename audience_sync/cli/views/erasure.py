@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -14,8 +14,7 @@ from audience_sync.store.tables import delivery_destinations
 from audience_sync.text import form, pluralize
 
 
-@dataclass(frozen=True, slots=True)
-class RemainingData:
+class RemainingData(NamedTuple):
     """A destination that still has the users' data. ``deletion``: how to delete a user there."""
 
     name: str
@@ -38,17 +37,14 @@ def destinations_with_data(connection: Connection) -> list[RemainingData]:
 def erased_lines(users: int, known: int, left: Sequence[RemainingData], screen: Screen) -> list[str]:
     """Lay out the answer of ``erase``. ``known``: how many of the users the store had."""
     unknown = "" if known == users else f" ({known:,} of them in the store)"
-    ids = "its id" if users == 1 else "each id"
+    ids, they = ("its id", "The user is") if users == 1 else ("each id", "These users are")
     lines = [
         *prose(f"{pluralize(users, 'user')} erased{unknown}. The store keeps only a hash of {ids}.", screen),
-        *prose(f"{'The user is' if users == 1 else 'These users are'} neither loaded nor sent again.", screen),
+        *prose(f"{they} neither loaded nor sent again.", screen),
     ]
     if not left:
         return lines
-    keep = f"{pluralize(len(left), 'destination')} still {form(len(left), 'has')} what was sent. Delete the "
-    them = form(users, "user")
-    return [*lines, "", *prose(f"{keep}{them} there as well:", screen), *labelled(_rows(left), screen)]
-
-
-def _rows(left: Sequence[RemainingData]) -> list[tuple[str, str]]:
-    return [(each.name, f"{each.type}: {each.deletion}") for each in left]
+    keep = f"{pluralize(len(left), 'destination')} still {form(len(left), 'has')} what was sent."
+    delete = f"{keep} Delete the {form(users, 'user')} there as well:"
+    rows = [(each.name, f"{each.type}: {each.deletion}") for each in left]
+    return [*lines, "", *prose(delete, screen), *labelled(rows, screen)]

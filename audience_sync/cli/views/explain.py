@@ -8,10 +8,14 @@ from datetime import datetime
 from shlex import quote
 
 from audience_sync.cli.base.layout import (
+    INDENT,
     Column,
     Screen,
+    advice,
     command,
+    display_id,
     intro_and_command,
+    joined,
     labelled,
     printable,
     prose,
@@ -19,16 +23,14 @@ from audience_sync.cli.base.layout import (
     width_of,
 )
 from audience_sync.cli.base.output import time_text
-from audience_sync.cli.base.user_id_option import display_id
 from audience_sync.history.explain.as_json import http_status, reason
 from audience_sync.history.explain.explain import DestinationView, Explanation
 from audience_sync.history.explain.replay import Call, CallOutcome
-from audience_sync.history.explain.status import DeliveryState, PropertyStatus
+from audience_sync.history.explain.status import DeliveryState
 from audience_sync.history.explain.value_history import UNKNOWN, ValueChange, ValueHistory
 from audience_sync.model import PropertyKind
 from audience_sync.store.audiences.absences import Absence
-from audience_sync.store.audiences.holdouts import Holdout
-from audience_sync.text import listed, pluralize
+from audience_sync.text import join_names, listed, pluralize
 
 #: The start of a problem's remedy, and the commands in it.
 _REMEDY = re.compile(r" (?=If this is right: |If all that run |If it is right anyway: |To sync it again: )")
@@ -46,14 +48,16 @@ STATE_NAMES = {
     DeliveryState.REFUSED: "refused",
     DeliveryState.WITHHELD: "not sent (the user is suppressed)",
 }
-#: Headings of destinations in the second line of the answer: the first of these states that a property is in counts.
+#: Headings of destinations in the second line of the answer, in this order.
 STATE_HEADINGS = {
-    DeliveryState.REFUSED: "Refused by",
+    DeliveryState.SENT: "Up to date at",
     DeliveryState.PENDING: "Pending at",
     DeliveryState.WAITING: "Waiting for seed at",
+    DeliveryState.REFUSED: "Refused by",
     DeliveryState.WITHHELD: "Nothing is sent to",
-    DeliveryState.SENT: "Up to date at",
 }
+#: A destination stands under the first of these states that one of its properties is in.
+_DECISIVE_STATES = (DeliveryState.REFUSED, *(each for each in STATE_NAMES if each is not DeliveryState.REFUSED))
 #: Why properties were never sent.
 NEVER_SENT = {
     DeliveryState.BASELINE: ("Baseline", "recorded, only later changes are sent"),
@@ -71,13 +75,8 @@ def explanation_lines(found: Explanation, screen: Screen, *, at: datetime | None
         there_is = f"There is no user '{user}' in the store{when}." if user == found.user_id else ""
         there_is = there_is or f"There is no user {user} in the store{when}."
         return prose(f"{there_is}\nIds are compared exactly as written: 007 and 7 are two users.", screen)
-    lines = prose(f"User {user}{when}: {_membership_counts(found)}", screen)
-    for text in (_destinations_line(found), *_remarks(found)):
-        lines += prose(text, screen) if text else []
-    for block in _blocks(found, screen):
-        if block:
-            lines += ["", *block]
-    return lines
+    texts = (f"User {user}{when}: {_membership_counts(found)}", _destinations_line(found), *_remarks(found))
+    return joined([[line for text in texts if text for line in prose(text, screen)], *_blocks(found, screen)])
 
 
 def _erased(found: Explanation, user: str, screen: Screen) -> list[str]:
@@ -87,7 +86,8 @@ def _erased(found: Explanation, user: str, screen: Screen) -> list[str]:
         "Destinations keep what they had: delete the user there as well.",
     )
     lines = [line for text in texts for line in prose(text, screen)]
-    return [*lines, "", "To allow this user again:", command(f"audience-sync unsuppress {_quoted_id(found.user_id)}")]
+    again = f"audience-sync unsuppress {_quoted_id(found.user_id)}"
+    return [*lines, "", *advice("To allow this user again:", again, screen=screen)]
 
 
 def _quoted_id(user: str) -> str:
@@ -108,27 +108,12 @@ def _membership_counts(found: Explanation) -> str:
 
 def _destinations_line(found: Explanation) -> str:
     """The destinations by state, in one line."""
-    by_state: dict[DeliveryState, list[str]] = {}
+    names: dict[DeliveryState, list[str]] = {state: [] for state in STATE_HEADINGS}
     for view in found.destinations:
         states = {each.state for each in view.statuses}
-        state = next((each for each in STATE_HEADINGS if each in states), None)
-        if state:
-            by_state.setdefault(state, []).append(view.name)
-    order = (
-        DeliveryState.SENT,
-        DeliveryState.PENDING,
-        DeliveryState.WAITING,
-        DeliveryState.REFUSED,
-        DeliveryState.WITHHELD,
-    )
-    return " ".join(
-        f"{STATE_HEADINGS[state]} {_joined_names(by_state[state])}." for state in order if state in by_state
-    )
-
-
-def _joined_names(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
+        if state := next((each for each in (*_DECISIVE_STATES, DeliveryState.SENT) if each in states), None):
+            names[state].append(view.name)
+    return " ".join(f"{STATE_HEADINGS[state]} {join_names(each)}." for state, each in names.items() if each)
 
 
 def _remarks(found: Explanation) -> Iterator[str]:
@@ -173,7 +158,8 @@ def _problems(found: Explanation) -> Iterator[str]:
     for key, each in found.absences.items():
         yield f"{key}: {_absence_text(each)}"
     for key, out in found.holdouts.items():
-        yield f"Held out of {key}{_share(out)} since run {out.run} ({time_text(out.since)} UTC): never sent `true`."
+        share = f" ({out.share * 100:g}%)" if out.share else ""
+        yield f"Held out of {key}{share} since run {out.run} ({time_text(out.since)} UTC): never sent `true`."
 
 
 def _absence_text(absence: Absence) -> str:
@@ -181,10 +167,6 @@ def _absence_text(absence: Absence) -> str:
     if absence.min_stay is None:
         return f"{since}. The next run sends `false`, unless the user comes back"
     return f"{since}, still a member for now: `false` is sent {absence.min_stay} after that, unless the user comes back"
-
-
-def _share(holdout: Holdout) -> str:
-    return f" ({holdout.share * 100:g}%)" if holdout.share else ""
 
 
 def _audiences(found: Explanation, screen: Screen) -> list[str]:
@@ -202,7 +184,7 @@ def _traits(found: Explanation, screen: Screen) -> list[str]:
         return []
     origins: dict[str, list[str]] = {}
     for each in traits:
-        origins.setdefault(_snapshot(found, each, "users", "user"), []).append(each.definition.key)
+        origins.setdefault(_snapshot(found, each, "user"), []).append(each.definition.key)
     origins.pop("", None)
     lines = _values("trait", found, traits, [[] for _ in traits], screen)
     for origin, keys in origins.items():
@@ -215,7 +197,8 @@ def _values(
     heading: str, found: Explanation, versions: Sequence[ValueHistory], notes: Sequence[list[str]], screen: Screen
 ) -> list[str]:
     """Lay out a table of values. A value that does not fit moves under its row, before the row's note."""
-    times = [_time_text(found.times[each.latest.run], screen) for each in versions]
+    # On a narrow terminal to the minute.
+    times = [time_text(found.times[each.latest.run])[: 16 if screen.is_narrow else None] for each in versions]
     names = [each.definition.key + (" (retired)" if each.definition.retired else "") for each in versions]
     runs = [str(each.latest.run) for each in versions]
     values = [shortened(_value(each.latest), screen) for each in versions]
@@ -228,10 +211,6 @@ def _values(
     under = [([] if fit else [value]) + note for value, fit, note in zip(values, fits, notes, strict=True)]
     columns = (Column(heading), Column("value", keep=True), Column("since (UTC)"), Column("run", right=True))
     return table(columns, list(zip(names, cells, times, runs, strict=True)), screen, notes=under, stack_if_narrow=True)
-
-
-def _time_text(moment: datetime, screen: Screen) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}" if screen.is_narrow else time_text(moment)
 
 
 def _value(version: ValueChange) -> str:
@@ -254,13 +233,15 @@ def shortened(text: str, screen: Screen) -> str:
 
 def _snapshot_note(found: Explanation, versions: ValueHistory) -> str:
     by = found.snapshots[versions.definition.key].confirmed_by
-    confirmed = None if by is None else f"last confirmed by run {by}"
-    return ", ".join(filter(None, [_snapshot(found, versions, "members", "member"), confirmed]))
+    confirmed = "" if by is None else f"last confirmed by run {by}"
+    return ", ".join(filter(None, [_snapshot(found, versions, "member"), confirmed]))
 
 
-def _snapshot(found: Explanation, versions: ValueHistory, count: str, thing: str) -> str:
-    counts, origin = found.snapshots[versions.definition.key].counts, versions.latest_loaded_from
-    return ", ".join(filter(None, [origin, pluralize(counts[count], thing) if count in counts else None]))
+def _snapshot(found: Explanation, versions: ValueHistory, thing: str) -> str:
+    """Where the snapshot comes from, and the number of its members or users."""
+    counts = found.snapshots[versions.definition.key].counts
+    size = pluralize(counts[f"{thing}s"], thing) if f"{thing}s" in counts else ""
+    return ", ".join(filter(None, [versions.latest_loaded_from, size]))
 
 
 def _destination(found: Explanation, view: DestinationView, screen: Screen) -> list[str]:
@@ -272,24 +253,24 @@ def _destination(found: Explanation, view: DestinationView, screen: Screen) -> l
     older = len(view.replay.calls) - MAX_CALLS
     if older > 0:
         lines += prose(f"and {pluralize(older, 'older request')}: --json", screen, indent="  ")
-    for title, text in _commands(view):
-        lines += ["", f"  {title}", command(text, indent="    ")]
+    if any(each.state is DeliveryState.REFUSED for each in view.statuses):
+        retry = f"audience-sync retry --destination {view.name}"
+        lines += ["", *advice("After correcting the data:", retry, screen=screen, indent=INDENT)]
+    for each in view.statuses:
+        if each.state is DeliveryState.WAITING:
+            seed = f"audience-sync seed {each.key}"
+            lines += ["", *advice("To send it:", seed, screen=screen, indent=INDENT)]
     return lines
 
 
 def _state_counts(view: DestinationView) -> str:
     counts = {state: sum(each.state is state for each in view.statuses) for state in DeliveryState}
-    accepted = counts[DeliveryState.SENT]
-    found = [f"{counts[state]:,} {what}" for state, what in STATE_NAMES.items() if counts[state]]
-    if not found:
-        return f"{_property_count(accepted)} accepted, nothing pending" if accepted else "nothing pending"
-    first = next(counts[state] for state in STATE_NAMES if counts[state])
-    found[0] = found[0].replace(f"{first:,}", _property_count(first), 1)
+    accepted, first = counts[DeliveryState.SENT], next((state for state in STATE_NAMES if counts[state]), None)
+    if first is None:
+        return f"{pluralize(accepted, 'property')} accepted, nothing pending" if accepted else "nothing pending"
+    found = [f"{pluralize(counts[first], 'property')} {STATE_NAMES[first]}"]
+    found += [f"{counts[each]:,} {what}" for each, what in STATE_NAMES.items() if counts[each] and each is not first]
     return ", ".join([*found, f"{accepted:,} accepted" if accepted else "none accepted"])
-
-
-def _property_count(count: int) -> str:
-    return f"{count:,} {'property' if count == 1 else 'properties'}"
 
 
 def _pending_and_refused(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
@@ -310,11 +291,8 @@ def _pending_and_refused(found: Explanation, view: DestinationView, screen: Scre
     yield "Since", f"run {runs[0]}" + (f" to {runs[-1]}" if len(runs) > 1 else "")
     yield "To send", _properties_text(found, due, screen)
     if waits and view.unanswered_since is not None:
-        yield (
-            "Note",
-            f"run {view.unanswered_since} may have sent this call, without an answer recorded. "
-            "It is sent again with the same message id.",
-        )
+        fact = f"run {view.unanswered_since} may have sent this call, without an answer recorded."
+        yield "Note", f"{fact} It is sent again with the same message id."
 
 
 def _calls(found: Explanation, view: DestinationView, screen: Screen) -> Iterator[tuple[str, str]]:
@@ -352,21 +330,9 @@ def _unsent(view: DestinationView) -> Iterator[tuple[str, str]]:
     for each in view.statuses:
         if each.ended_run is not None:
             yield "Ended", f"{each.key}: no longer sent since run {each.ended_run}"
-    gone = [each.key for each in view.statuses if _is_forgotten(each)]
+    gone = [each.key for each in view.statuses if each.state is DeliveryState.SENT and each.sent is None]
     if gone:
         yield "Accepted", f"{listed(gone)}: the request is no longer stored"
-
-
-def _is_forgotten(line: PropertyStatus) -> bool:
-    return line.state is DeliveryState.SENT and line.sent is None
-
-
-def _commands(view: DestinationView) -> Iterator[tuple[str, str]]:
-    if any(each.state is DeliveryState.REFUSED for each in view.statuses):
-        yield "After correcting the data:", f"audience-sync retry --destination {view.name}"
-    for each in view.statuses:
-        if each.state is DeliveryState.WAITING:
-            yield "To send it:", f"audience-sync seed {each.key}"
 
 
 def _answer(call: Call) -> str:

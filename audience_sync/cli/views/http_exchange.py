@@ -1,13 +1,16 @@
-"""Format a request and its answer without secrets."""
+"""Format a request and its answer without secrets, and lay out one real call."""
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from audience_sync.destinations.base import Answer, HttpRequest
+from audience_sync.cli.base.errors import FAILED, OK, UNDELIVERED
+from audience_sync.cli.base.layout import INDENT, Screen, display_id, joined, prose
+from audience_sync.destinations.base import Answer, HttpRequest, Judgement, Meaning
 from audience_sync.destinations.http.statuses import excerpt, is_html_answer, truncate
 from audience_sync.redaction.secrets import MASK, collect_secrets, mask_secrets
 
@@ -17,6 +20,13 @@ SAFE_HEADERS = frozenset(
     | {"webhook-id", "webhook-timestamp", "webhook-signature", "x-outbound-client", "x-outbound-guid"}
 )
 SCHEMES = ("Basic", "Bearer")
+VERDICTS = {
+    Meaning.DELIVERED: "Delivered",
+    Meaning.REFUSED: "Refused",
+    Meaning.RETRY: "Not delivered; a run would try again",
+    Meaning.SLOW_DOWN: "Not delivered; a run would wait and try again",
+    Meaning.STOP: "Stopped: no call is accepted until this is corrected",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +86,56 @@ def _header(name: str, value: str) -> str:
         return value
     scheme, _, key = value.partition(" ")
     return f"{scheme} {MASK}" if key and scheme in SCHEMES else MASK
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """The result of one real call. ``request`` and ``response`` are None if there was none."""
+
+    judgement: Judgement
+    request: ShownRequest | None = None
+    response: ShownResponse | None = None
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """FAILED if every call would fail: a wrong key or address, or no server."""
+        match self.judgement:
+            case Judgement(meaning=Meaning.DELIVERED):
+                return OK
+            case Judgement(meaning=Meaning.STOP) | Judgement(meaning=Meaning.RETRY, status=None):
+                return FAILED
+            case _:
+                return UNDELIVERED
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "request": self.request and asdict(self.request),
+            "response": self.response and asdict(self.response),
+            "meaning": self.judgement.meaning,
+            "reason": self.judgement.reason or None,
+            "seconds": round(self.seconds, 3),
+            "exit_code": self.exit_code,
+        }
+
+
+def live_call_lines(call: LiveCall, destination: str, user_id: str, screen: Screen, *, is_default: bool) -> list[str]:
+    """Lay out the verdict, the request and its response. ``is_default``: the call has the default trait."""
+    verdict, reason = VERDICTS[call.judgement.meaning], call.judgement.reason
+    first = prose(f"{verdict}: {reason}." if reason else f"{verdict}.", screen)
+    first += prose(f"One real call to {destination}, for user {display_id(user_id)}.", screen)
+    if is_default:
+        first += prose("It sends the trait audience_sync_test: true. For others: --trait KEY=JSON", screen)
+    request, response, look = list[str](), list[str](), list[str]()
+    if call.request is not None:  # not wrapped, so that it can be compared and pasted
+        request = ["Request:", f"  {call.request.method} {call.request.url}"] if call.request.method else ["Written:"]
+        headers = [f"  {name}: {value}" for name, value in (call.request.headers or {}).items()]
+        request += [*headers, *([""] if headers else []), *(f"  {text}" for text in call.request.body.splitlines())]
+    if call.response is not None:
+        response = [f"Response after {call.seconds:.2f} s:", f"  HTTP {call.response.status}"]
+        for part in (call.response.body or "(no body)").splitlines():
+            response += prose(part, screen, indent=INDENT)
+        if call.judgement.meaning is Meaning.DELIVERED:
+            where = "Now look for the user there: some services accept calls with a wrong key, and drop them."
+            look = prose(where, screen)
+    return joined([first, request, response, look])

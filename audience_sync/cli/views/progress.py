@@ -6,10 +6,10 @@ import logging
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from audience_sync.cli.base.layout import NORMAL, Screen
+from audience_sync.cli.base.output import console, screen
 from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.sync.values.request import ProgressListener
 from audience_sync.text import duration
@@ -77,32 +77,28 @@ class RunProgress:
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and not self._quiet:
-            from audience_sync.cli.base.output import screen
-
             self._screen = screen(error=True)
             self._bars = _bars(self._screen)
             self._bars.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bars:
             self._bars.stop()
 
 
-def loading_text(number: int, what: str, screen: Screen) -> str:
+def loading_text(number: int, what: str, where: Screen) -> str:
     """``Loading 2: audience vip``, without the name if it does not fit on the line."""
     text = f"Loading {number}: {what}"
-    is_short = screen.width is None or len(text) + _GAPS <= screen.width
+    is_short = where.width is None or len(text) + _GAPS <= where.width
     return text if is_short else f"Loading {number}"
 
 
-def sending_text(name: str, screen: Screen) -> str:
+def sending_text(name: str, where: Screen) -> str:
     """The text before a destination's counts. A long name is split into several lines, to leave room for the counts."""
-    width = screen.width or NORMAL
-    room = max(10, width - COUNTS - (0 if screen.is_narrow else BAR + _GAPS))
-    text = name if screen.is_narrow else f"Sending to {name}"
+    width = where.width or NORMAL
+    room = max(10, width - COUNTS - (0 if where.is_narrow else BAR + _GAPS))
+    text = name if where.is_narrow else f"Sending to {name}"
     text = text if len(text) <= room else name
     return "\n".join(text[at : at + room] for at in range(0, len(text), room))
 
@@ -130,11 +126,9 @@ def _answered_calls(stats: DeliveryStats) -> int:
     return stats.delivered + stats.refused
 
 
-def _bars(screen: Screen) -> Progress:
+def _bars(where: Screen) -> Progress:
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.text import Text
-
-    from audience_sync.cli.base.output import console
 
     class Bar(BarColumn):
         """A bar that is hidden while snapshots are loaded, whose number is unknown."""
@@ -143,7 +137,7 @@ def _bars(screen: Screen) -> Progress:
             return Text("") if task.fields["is_loading"] else super().render(task)
 
     columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
-    if screen.width is not None and screen.width >= NORMAL:
+    if where.width is not None and where.width >= NORMAL:
         columns.append(Bar(bar_width=BAR))
     columns.append(TextColumn("{task.fields[text]}", markup=False))
     return Progress(*columns, console=console(error=True), transient=True)

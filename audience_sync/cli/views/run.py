@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from audience_sync.cli.base.layout import Column, Screen, command, labelled, printable, prose, table
+from audience_sync.cli.base.layout import (
+    Column,
+    Screen,
+    advice,
+    command,
+    display_id,
+    joined,
+    labelled,
+    printable,
+    prose,
+    table,
+)
 from audience_sync.cli.base.output import short_duration
-from audience_sync.cli.base.user_id_option import display_id
-from audience_sync.cli.views.attention import change_text, without_audience_name
+from audience_sync.cli.views.attention import change_text, refusal_lines, without_audience_name
+from audience_sync.cli.views.history import member_notes
+from audience_sync.cli.views.summary import call_texts, held_things, moved_texts
 from audience_sync.model import ChangeCounts, HoldKind
 from audience_sync.sync.guard.messages import limit_then, without_subject
-from audience_sync.text import and_more, listed, pluralize
+from audience_sync.text import and_more, listed, pluralize, utc_time
 
 Row = Mapping[str, Any]
 
@@ -61,40 +74,36 @@ _OUTCOMES = {
 
 def run_lines(run: Row, screen: Screen, *, ask: Callable[[str], str]) -> list[str]:
     """Lay out the answer of ``show``. ``ask``: returns the shell command that prints its rows in a view."""
-    lines = prose(screen.coloured(_outcome(run), run["status"]), screen)
-    started = f"{run['started_at']:%Y-%m-%d %H:%M:%S} UTC"
-    took = short_duration(run["seconds"])
-    lines += labelled(
+    started = utc_time(run["started_at"])
+    if run["seconds"] and run["status"] != "interrupted":
+        started += f", took {short_duration(run['seconds'])}"
+    return joined(
         [
-            ("Command", run["command"]),
-            ("Started", f"{started}, took {took}" if took and run["status"] != "interrupted" else started),
-        ],
-        screen,
+            [
+                *prose(screen.coloured(_outcome(run), run["status"]), screen),
+                *labelled([("Command", run["command"]), ("Started", started)], screen),
+            ],
+            *_blocks(run, screen, ask),
+        ]
     )
-    for block in _blocks(run, screen, ask):
-        if block:
-            lines += ["", *block]
-    return lines
 
 
 def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[list[str]]:
-    yield _audiences(run["audience_syncs"], screen)
+    audiences, deliveries = run["audience_syncs"], run["deliveries"]
+    yield _audiences(audiences, screen)
     if run["trait_users_changed"] is not None:
         yield [f"Computed traits: {pluralize(run['trait_users_changed'], 'user')} changed."]
-    yield _destinations(run["deliveries"], screen)
-    yield from (_failed(each, screen) for each in run["audience_syncs"] if each["status"] == "failed")
+    yield _destinations(deliveries, screen)
+    yield from (_failed(each, screen) for each in audiences if each["status"] == "failed")
     if error := _run_error(run):
         yield ["Failed: the run", *labelled([("Reason", _one_line(error))], screen)]
-    yield from (_stopped(each, screen) for each in run["deliveries"] if each["error"])
-    groups = [list(found) for _, found in groupby(run["holds"], _hold_group)]
-    yield from (_held(each, run, screen) for each in groups)
+    yield from (_stopped(each, screen) for each in deliveries if each["error"])
+    yield from (_held(list(found), run, screen) for _, found in groupby(run["holds"], _hold_group))
     for name, calls in groupby(run["refusals"] or run["refused_calls"], itemgetter("destination")):
         yield _refused(name, list(calls), screen, ask)
     if run["status"] == "interrupted" and run["pending"]:
-        yield ["The next run sends the pending calls:", command("audience-sync sync")]
-    yield from (
-        _waiting_or_frozen(each, screen) for each in run["audience_syncs"] if each["status"] in ("waiting", "frozen")
-    )
+        yield advice("The next run sends the pending calls:", "audience-sync sync", screen=screen)
+    yield from (_waiting_or_frozen(each, screen) for each in audiences)
     for key, rows in groupby(run["invalid_rows"], itemgetter("audience_key")):
         yield _invalid(key, list(rows), screen, ask)
     if run["no_longer_kept"]:
@@ -106,10 +115,10 @@ def _outcome(run: Row) -> str:
     number, counts = f"Run {run['run']}", ", ".join(_counts(run))
     match run["status"]:
         case "interrupted":
-            after = f" after {short_duration(run['seconds'])}" if run["seconds"] else ""
+            fact = f"{number} was interrupted" + (f" after {short_duration(run['seconds'])}" if run["seconds"] else "")
             if not run["audience_syncs"] and not counts:
-                return f"{number} was interrupted{after}. It had stored and sent nothing."
-            return f"{number} was interrupted{after}. Its changes are stored" + (f"; {counts}." if counts else ".")
+                return f"{fact}. It had stored and sent nothing."
+            return f"{fact}. Its changes are stored" + (f"; {counts}." if counts else ".")
         case "running":
             return f"{number} is running" + (f": {counts}." if counts else ".")
         case "held":
@@ -117,16 +126,15 @@ def _outcome(run: Row) -> str:
             which = "it" if held == "1 audience" else "them"
             done = f". {counts[:1].upper()}{counts[1:]}" if counts else ""
             return f"{number} held {held}. Nothing of {which} was changed or sent{done}."
-        case "failed" if run["failed"]:
-            many = pluralize(run["audiences"], "audience")
-            found = f"{number} failed: {run['failed']:,} of {many} could not be loaded"
-            return f"{found}; {counts}." if counts else f"{found}."
-        case "failed" if stopped := sum(bool(each["error"]) for each in run["deliveries"]):
-            many = pluralize(len(run["deliveries"]), "destination")
-            found = f"{number} failed: {stopped:,} of {many} stopped"
-            return f"{found}; {counts}." if counts else f"{found}."
-        case "failed" if not counts:
-            return f"{number} failed."
+        case "failed":
+            stopped = sum(bool(each["error"]) for each in run["deliveries"])
+            cause = counts
+            if run["failed"]:
+                cause = f"{run['failed']:,} of {pluralize(run['audiences'], 'audience')} could not be loaded"
+            elif stopped:
+                cause = f"{stopped:,} of {pluralize(len(run['deliveries']), 'destination')} stopped"
+            rest = f"; {counts}" if counts and cause != counts else ""
+            return f"{number} failed" + (f": {cause}{rest}." if cause else ".")
         case status:
             return f"{number} {status}: {counts or 'no changes, nothing to send'}."
 
@@ -134,42 +142,19 @@ def _outcome(run: Row) -> str:
 def _held_in(run: Row) -> str:
     kinds = [each["kind"] for each in run["holds"] if each["run"] <= run["run"] <= each["last_run"]]
     audiences = max(kinds.count("audience"), run["held"] or 0)
-    counts = ((audiences, "audience"), (kinds.count("computed_trait"), "computed trait"))
-    found = [pluralize(count, thing) for count, thing in counts if count]
-    if "suppressed" in kinds:
-        found.append("the lists of suppressed users")
-    return " and ".join(found) or "a snapshot"
+    return held_things(audiences, kinds.count("computed_trait"), lists="suppressed" in kinds) or "a snapshot"
 
 
-def _counts(run: Row) -> Iterator[str]:
-    if run["held"] and run["status"] != "held":
-        yield f"{pluralize(run['held'], 'audience')} held"
-    for name in ("entered", "left"):
-        if run[name]:
-            yield f"{run[name]:,} {name}"
-    if run["delivered"]:
-        yield f"{pluralize(run['delivered'], 'call')} delivered"
-    for name in ("refused", "pending"):
-        if run[name]:
-            what = f"{run[name]:,} {name}"
-            yield what if run["delivered"] else f"{pluralize(run[name], 'call')} {name}"
+def _counts(run: Row) -> list[str]:
+    held = [f"{pluralize(run['held'], 'audience')} held"] if run["held"] and run["status"] != "held" else []
+    return [*held, *moved_texts(run), *call_texts(run)]
 
 
 def _audiences(audiences: Sequence[Row], screen: Screen) -> list[str]:
     names = ("audience_key", "status", "members_before", "members_after", "entered", "left", "invalid")
     rows = [[each[name] for name in names] for each in audiences]
-    notes = [[note] if (note := ", ".join(_members(each))) else [] for each in audiences]
+    notes = [[note] if (note := ", ".join(member_notes(each))) else [] for each in audiences]
     return table(_AUDIENCES, rows, screen, notes=notes, stack_if_narrow=True)
-
-
-def _members(audience: Row) -> Iterator[str]:
-    """Counts of members in addition to those who entered and left."""
-    if audience["absent"]:
-        yield f"{audience['absent']:,} missing from the source, still members"
-    if audience["returned"]:
-        yield f"{audience['returned']:,} came back in time"
-    if audience["held_out"]:
-        yield f"{audience['held_out']:,} held out"
 
 
 def _destinations(deliveries: Sequence[Row], screen: Screen) -> list[str]:
@@ -214,22 +199,21 @@ def _stopped(delivery: Row, screen: Screen) -> list[str]:
     pending = delivery["pending"]
     effect = f"{pluralize(pending, 'call')} pending after this run" if pending else "no call was pending after this run"
     pairs = [("Reason", _one_line(delivery["error"])), ("Effect", effect)]
-    name = delivery["destination"]
-    title = (
-        f"Pending at {name}: {pluralize(pending, 'call')}"
-        if "HTTP 429" in delivery["error"] and pending
-        else f"Stopped: {name}"
-    )
-    return [title, *labelled(pairs, screen)]
+    is_rate_limited = "HTTP 429" in delivery["error"] and pending
+    what = f"Pending at {{}}: {pluralize(pending, 'call')}" if is_rate_limited else "Stopped: {}"
+    return [what.format(delivery["destination"]), *labelled(pairs, screen)]
 
 
 def _waiting_or_frozen(audience: Row, screen: Screen) -> list[str]:
-    """The block of an audience that waits for its seed or is frozen."""
-    key = audience["audience_key"]
-    if audience["status"] == "waiting":
-        return [f"Waiting: {key}", command(f"audience-sync seed {key}")]
-    title = f"{audience['status'].capitalize()}: {key}"
-    return [title, *prose(_one_line(audience["error"] or ""), screen, indent="  ")] if audience["error"] else []
+    """The block of an audience that waits for its seed or is frozen; empty for another one."""
+    key, error = audience["audience_key"], audience["error"]
+    match audience["status"]:
+        case "waiting":
+            return advice(f"Waiting: {key}", f"audience-sync seed {key}", screen=screen)
+        case "frozen" if error:
+            return [f"Frozen: {key}", *prose(_one_line(error), screen, indent="  ")]
+        case _:
+            return []
 
 
 def _hold_group(hold: Row) -> tuple[object, ...]:
@@ -296,30 +280,21 @@ def _refused(name: str, calls: Sequence[Row], screen: Screen, ask: Callable[[str
     for each in calls:
         by_reason.setdefault(_answer(each), []).append(display_id(each["user_id"]))
     found = sorted(by_reason.items(), key=lambda reason: -len(reason[1]))
-    lines = [f"Refused by {name}: {pluralize(len(calls), 'call')}, {pluralize(len(found), 'reason')}"]
-    width = len(f"{len(found[0][1]):,}")
-    hanging = " " * (width + 4)
-    for reason, users in found:
-        lines += prose(reason, screen, indent=f"  {len(users):>{width},}  ", hanging=hanging)
-        lines += prose(listed(users, most=MAX_REFUSED_USERS), screen, indent=hanging)
-    later = "; ".join(_later_outcomes(calls))
+    lines = [
+        f"Refused by {name}: {pluralize(len(calls), 'call')}, {pluralize(len(found), 'reason')}",
+        *refusal_lines([(len(each), why, listed(each, most=MAX_REFUSED_USERS)) for why, each in found], screen),
+    ]
+    outcomes = Counter(each.get("outcome", "refused") for each in calls)
+    later = [f"{outcomes[outcome]:,} {what}" for outcome, what in _OUTCOMES.items() if outcomes[outcome]]
     if later:
-        lines += prose(f"Since then: {later}", screen, indent="  ", hanging="    ")
-    asks = []
+        lines += prose(f"Since then: {'; '.join(later)}", screen, indent="  ", hanging="    ")
+    further = list[str]()
     if any(len(users) > MAX_REFUSED_USERS for users in by_reason.values()):
-        asks += ["  All of them:", command(ask("refusals"), indent="    ")]
-    if any(each.get("outcome", "refused") == "refused" for each in calls):
-        retry = command(f"audience-sync retry --destination {name}", indent="    ")
-        asks += ["  After correcting the data:", retry]
-    return [*lines, "", *asks] if asks else lines
-
-
-def _later_outcomes(calls: Sequence[Row]) -> Iterator[str]:
-    """The later outcomes of refused calls, with counts."""
-    outcomes = [each.get("outcome") for each in calls]
-    for outcome, what in _OUTCOMES.items():
-        if outcome in outcomes:
-            yield f"{outcomes.count(outcome):,} {what}"
+        further += advice("All of them:", ask("refusals"), screen=screen, indent="  ")
+    if outcomes["refused"]:
+        retry = f"audience-sync retry --destination {name}"
+        further += advice("After correcting the data:", retry, screen=screen, indent="  ")
+    return [*lines, "", *further] if further else lines
 
 
 def _answer(call: Row) -> str:
@@ -337,13 +312,7 @@ def _invalid(key: str, rows: Sequence[Row], screen: Screen, ask: Callable[[str],
 
 
 def _row_text(row: Row) -> str:
-    location = ", ".join(_location(row))
+    where = [printable(row["file"])] if row["file"] else []
+    where += [f"row {row['row']}"] if row["row"] is not None else []
     user = f" (user {display_id(row['user_id'])})" if (row["user_id"] or "").strip() else ""
-    return f"{location}: {_one_line(row['reason'])}{user}"
-
-
-def _location(row: Row) -> Iterable[str]:
-    if row["file"]:
-        yield printable(row["file"])
-    if row["row"] is not None:
-        yield f"row {row['row']}"
+    return f"{', '.join(where)}: {_one_line(row['reason'])}{user}"

@@ -17,7 +17,7 @@ from audience_sync.store.audiences.holds import Hold, Sample, read_holds_of, rea
 from audience_sync.store.tables import delivery_destinations, open_refusals, runs
 from audience_sync.sync.guard.limits import exceeds, removes_everyone
 from audience_sync.sync.guard.messages import limit_text, without_subject
-from audience_sync.sync.values.change_set import AudienceResult, TraitsResult
+from audience_sync.sync.values.change_set import AudienceResult, ChangeSet, TraitsResult
 from audience_sync.sync.values.report import Report
 
 #: The most reasons of a destination's refused calls, and users of each; `show` has more.
@@ -74,7 +74,7 @@ class Details:
 
 def read_details(connection: Connection, settings: Settings, report: Report, config: str) -> Details:
     """Read the details of a run from the store."""
-    held = held_of(connection, settings, report.audiences, report.traits, report.run, whole_run=bool(report.held))
+    held = _held_changes(connection, settings, report.audiences, report.traits, report.run, whole_run=bool(report.held))
     refused = {
         each.name: _refused(connection, each.name, report.run) for each in report.destinations if each.still_refused
     }
@@ -84,7 +84,13 @@ def read_details(connection: Connection, settings: Settings, report: Report, con
         for name, state in read_destination_states(connection, settings.destinations).items()
         if any(_is_baseline(first.get(name, {}).get(key), state.subscriptions.get(key)) for key in keys)
     )
-    return replace(details_of(settings, config), held=held, refused=refused, baselines=baselines)
+    return replace(_config_details(settings, config), held=held, refused=refused, baselines=baselines)
+
+
+def preview_details(connection: Connection, settings: Settings, changes: ChangeSet, config: str) -> Details:
+    """The details of a plan, with the samples of stored holds."""
+    held = _held_changes(connection, settings, changes.audiences, changes.traits, None)
+    return replace(_config_details(settings, config), held=held)
 
 
 def _is_baseline(first: SubscriptionVersion | None, now: Subscription | None) -> bool:
@@ -92,7 +98,7 @@ def _is_baseline(first: SubscriptionVersion | None, now: Subscription | None) ->
     return bool(first and first.is_baseline and now and now.since_run == first.subscription.since_run)
 
 
-def details_of(settings: Settings, config: str) -> Details:
+def _config_details(settings: Settings, config: str) -> Details:
     """The details that come from the config."""
     sources, names = dict[str, str](), dict[str, str]()
     for audience in settings.audiences:
@@ -109,7 +115,7 @@ def _source(config: AudienceConfig | ComputedTraitsConfig) -> str:
     return f"{config.file or 'query'} of {config.source}"
 
 
-def held_of(
+def _held_changes(
     connection: Connection,
     settings: Settings,
     audiences: Sequence[AudienceResult],

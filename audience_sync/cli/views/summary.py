@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from audience_sync.cli.base.layout import INDENT, Column, Screen, command, prose, table
+from audience_sync.cli.base.layout import INDENT, Column, Screen, advice, joined, printable_lines, prose, table
 from audience_sync.cli.base.output import path_text
-from audience_sync.cli.views.attention import blocks, joined, printable_lines
+from audience_sync.cli.views.attention import blocks
 from audience_sync.cli.views.run_details import Details
 from audience_sync.model import AudienceStatus, RunStatus
 from audience_sync.sync.values.change_set import AudienceResult, TraitsResult
 from audience_sync.sync.values.report import DestinationReport, Report
-from audience_sync.text import pluralize, seconds_text
+from audience_sync.text import form, pluralize, seconds_text
 
 AUDIENCES = (
     Column("audience"),
@@ -36,8 +36,6 @@ MAX_AUDIENCES = 20
 #: The start of warnings about one audience or trait, and about a hold.
 _ABOUT_ONE = re.compile(r"(audience|computed trait) '|(audiences|computed traits) .+?: the hold of run |the lists of ")
 _OF_A_HOLD = re.compile(r"(?P<kind>audience|computed trait) '(?P<key>.+?)': (?P<rest>the hold of run .+)", re.DOTALL)
-#: Statuses of audiences that a long table leaves out.
-_QUIET_STATUSES = (AudienceStatus.UNCHANGED,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +51,20 @@ class Wording:
     under: Sequence[str] = ()
 
 
+#: Returns the wording of a command's own answer to a run that did not fail.
+DescribeRun = Callable[[Report, Details], Wording]
+
+
 def summary(
-    report: Report, details: Details, screen: Screen, *, store: str = "", wording: Wording | None = None
+    report: Report, details: Details, screen: Screen, *, store: str = "", describe: DescribeRun | None = None
 ) -> list[str]:
     """All lines of the answer to a command that made a run."""
-    wording = wording or Wording()
+    wording = describe(report, details) if describe and report.status is not RunStatus.FAILED else Wording()
     found = list(blocks(report, details, screen, by_hand=not wording.addresses))
     needs_a_person = [each for each in found if each.urgent] or report.status is not RunStatus.SUCCEEDED
     last = wording.after
     if last is None:
-        last = [] if needs_a_person or screen.width is None else list(_next_commands(report, store))
+        last = [] if needs_a_person or screen.width is None else _next_commands(report, store, screen)
     return joined(
         [
             _headline(report, wording, screen),
@@ -111,26 +113,29 @@ def headline(report: Report) -> str:
         case RunStatus.HELD:
             return f"{start} {held_text(report)} {took}. {_other_results(report)}"
         case RunStatus.FAILED:
-            causes = "; ".join([*failed_causes(report), *([text] if (text := _counts(report)) else [])])
+            causes = "; ".join(filter(None, [*failed_causes(report), _counts(report)]))
             return f"{start} {took}: {causes}."
         case _:
             return f"{start} {took}: {counts_text(report)}."
 
 
 def held_text(report: Report) -> str:
-    audiences = sum(each.status is AudienceStatus.HELD for each in report.audiences)
-    parts = [
-        pluralize(count, what)
-        for count, what in ((audiences, "audience"), (len(report.traits.held), "computed trait"))
-        if count
-    ]
-    if report.held:
-        parts.append("the lists of suppressed users")
-    return " and ".join(parts)
+    return held_things(_held_audiences(report), len(report.traits.held), lists=bool(report.held))
+
+
+def held_things(audiences: int, traits: int, *, lists: bool) -> str:
+    """Format `2 audiences and 1 computed trait`, with the ``lists`` of suppressed users if they are held."""
+    counts = ((audiences, "audience"), (traits, "computed trait"))
+    found = [pluralize(count, what) for count, what in counts if count]
+    return " and ".join([*found, "the lists of suppressed users"] if lists else found)
+
+
+def _held_audiences(report: Report) -> int:
+    return sum(each.status is AudienceStatus.HELD for each in report.audiences)
 
 
 def _other_results(report: Report) -> str:
-    several = sum(each.status is AudienceStatus.HELD for each in report.audiences) + len(report.traits.held) > 1
+    several = _held_audiences(report) + len(report.traits.held) > 1
     nothing = f"Nothing of {'them' if several else 'it'} was changed or sent."
     if report.held and not several:
         nothing = "No user was removed from them."
@@ -156,9 +161,7 @@ def failed_causes(report: Report) -> Iterator[str]:
 def counts_text(report: Report) -> str:
     """Format `3,118 entered, 5,000 calls delivered`, without counts of zero."""
     changed, calls = _changed(report), _calls(report)
-    if not calls:
-        return ", ".join([*(changed or ["no changes"]), "nothing to send"])
-    return ", ".join([*(changed or ["no changes"]), *calls])
+    return ", ".join([*(changed or ["no changes"]), *(calls or ["nothing to send"])])
 
 
 def _counts(report: Report) -> str:
@@ -169,44 +172,39 @@ def _counts(report: Report) -> str:
 
 
 def _changed(report: Report) -> list[str]:
-    moved = (
-        (sum(each.entered for each in report.audiences), "entered"),
-        (sum(each.left for each in report.audiences), "left"),
-    )
-    parts = [f"{count:,} {word}" for count, word in moved if count]
-    if not parts and report.traits.changed:
-        parts = [f"{pluralize(report.traits.changed, 'user')} with changed traits"]
-    return parts
+    moved = {name: sum(getattr(each, name) for each in report.audiences) for name in ("entered", "left")}
+    if not any(moved.values()) and report.traits.changed:
+        return [f"{pluralize(report.traits.changed, 'user')} with changed traits"]
+    return moved_texts(moved)
+
+
+def moved_texts(counts: Mapping[str, int]) -> list[str]:
+    """Format `3,118 entered` and `5 left`, without counts of zero."""
+    return [f"{counts[name]:,} {name}" for name in ("entered", "left") if counts[name]]
 
 
 def _calls(report: Report) -> list[str]:
-    sums = {
-        name: sum(getattr(each, name) for each in report.destinations) for name in ("delivered", "refused", "pending")
-    }
-    if not any(sums.values()):
-        return []
-    parts = [f"{pluralize(sums['delivered'], 'call')} delivered"]
-    return parts + [f"{sums[name]:,} {name}" for name in ("refused", "pending") if sums[name]]
+    outcomes = ("delivered", "refused", "pending")
+    return call_texts({name: sum(getattr(each, name) for each in report.destinations) for name in outcomes})
 
 
-def audience_table(
-    audiences: Sequence[AudienceResult],
-    screen: Screen,
-    *,
-    run: int | None = None,
-    columns: Sequence[Column] = AUDIENCES,
-) -> list[str]:
+def call_texts(counts: Mapping[str, int]) -> list[str]:
+    """Format `5,000 calls delivered` and `100 refused`, without counts of zero; the first one has the word."""
+    found = [name for name in ("delivered", "refused", "pending") if counts[name]]
+    return [f"{pluralize(counts[name], 'call') if name == found[0] else f'{counts[name]:,}'} {name}" for name in found]
+
+
+def audience_table(audiences: Sequence[AudienceResult], screen: Screen, *, run: int) -> list[str]:
     """Lay out all audiences. Of many, a terminal shows those that changed or need a person."""
     shown = list(audiences)
     if screen.width is not None and len(shown) > MAX_AUDIENCES:
-        shown = [each for each in shown if each.status not in _QUIET_STATUSES]
+        shown = [each for each in shown if each.status is not AudienceStatus.UNCHANGED]
     rows = [(each.key, each.status.value, each.after, each.entered, each.left, each.invalid) for each in shown]
-    lines = table(columns, rows, screen, stack_if_narrow=True)
-    left_out = len(audiences) - len(shown)
-    if not left_out:
-        return lines
-    all_of_them = f" All of them: audience-sync show {run}" if run is not None else ""
-    return [*lines, f"{pluralize(left_out, 'audience')} {'is' if left_out == 1 else 'are'} unchanged.{all_of_them}"]
+    lines = table(AUDIENCES, rows, screen, stack_if_narrow=True)
+    if left_out := len(audiences) - len(shown):
+        unchanged = f"{pluralize(left_out, 'audience')} {form(left_out, 'is')} unchanged."
+        lines.append(f"{unchanged} All of them: audience-sync show {run}")
+    return lines
 
 
 def traits_lines(traits: TraitsResult, screen: Screen, *, changed: str = "changed") -> list[str]:
@@ -219,37 +217,33 @@ def destination_lines(
     destinations: Sequence[DestinationReport], screen: Screen, *, addresses: bool = True
 ) -> list[str]:
     """Lay out a table of destinations, or one line if none had calls."""
-    withheld = [
-        text
-        for each in destinations
-        if each.withheld
-        for text in prose(f"{pluralize(each.withheld, 'suppressed user')} left out at {each.name}.", screen)
-    ]
-    if not any(each.calls or each.requests for each in destinations):
-        names = ", ".join(each.name for each in destinations)
-        return [*(prose(f"Destinations without pending calls: {names}.", screen) if names else []), *withheld]
     columns = DESTINATIONS if addresses or screen.width is None else DESTINATIONS[:-1]
     rows = [
         (each.name, each.delivered, each.refused, each.pending, each.requests, path_text(each.address))[: len(columns)]
         for each in destinations
     ]
-    return [*table(columns, rows, screen), *withheld]
+    if any(each.calls or each.requests for each in destinations):
+        lines = table(columns, rows, screen)
+    else:
+        names = ", ".join(each.name for each in destinations)
+        lines = prose(f"Destinations without pending calls: {names}.", screen) if names else []
+    for each in destinations:
+        if each.withheld:
+            lines += prose(f"{pluralize(each.withheld, 'suppressed user')} left out at {each.name}.", screen)
+    return lines
 
 
 def notes(audiences: Sequence[AudienceResult], warnings: Sequence[str], screen: Screen) -> list[str]:
     """Lines on absent, returned and held-out users, and warnings."""
     lines = list[str]()
     for each in audiences:
-        if each.absent:
-            text = f"{each.key}: {pluralize(each.absent, 'member')} missing from its source, for now still in it."
-            lines += prose(text, screen)
-        if each.returned:
-            lines += prose(
-                f"{each.key}: {pluralize(each.returned, 'member')} came back in time; nothing was sent.", screen
-            )
-        if each.held_out:
-            text = f"{each.key}: {pluralize(each.held_out, 'user')} held out: not members, and never sent `true`."
-            lines += prose(text, screen)
+        facts = (
+            (each.absent, "member", "missing from its source, for now still in it."),
+            (each.returned, "member", "came back in time; nothing was sent."),
+            (each.held_out, "user", "held out: not members, and never sent `true`."),
+        )
+        for count, what, fact in facts:
+            lines += prose(f"{each.key}: {pluralize(count, what)} {fact}", screen) if count else []
     for warning in merged(warnings):
         text = warning_text(warning)
         lines += prose(text, screen, hanging=INDENT if text.startswith("warning: ") else None)
@@ -261,9 +255,8 @@ def merged(warnings: Sequence[str]) -> list[str]:
     keys: dict[tuple[str, str], list[str]] = {}
     for each in warnings:
         found = _OF_A_HOLD.match(each)
-        keys.setdefault((found["kind"], found["rest"]) if found else ("", each), []).append(
-            found["key"] if found else ""
-        )
+        same, key = ((found["kind"], found["rest"]), found["key"]) if found else (("", each), "")
+        keys.setdefault(same, []).append(key)
     return [_merged_text(kind, named, rest) for (kind, rest), named in keys.items()]
 
 
@@ -280,17 +273,15 @@ def warning_text(warning: str) -> str:
     return f"{'warning: ' if warning[0].islower() else ''}{printable_lines(warning)}"
 
 
-def _next_commands(report: Report, store: str) -> Iterator[str]:
+def _next_commands(report: Report, store: str, screen: Screen) -> list[str]:
     """The next commands: to show the run, the last calls and the history."""
-    found = list[str]()
-    written = next((each for each in report.destinations if each.delivered and "://" not in each.address), None)
-    if written or any(each.delivered for each in report.destinations) or report.invalid_rows:
-        found.append(f"audience-sync show {report.run}")
+    delivered = [each for each in report.destinations if each.delivered]
+    written = next((each for each in delivered if "://" not in each.address), None)
+    commands = [f"audience-sync show {report.run}"] if delivered or report.invalid_rows else []
     if written:
-        found.append(f"tail -n {min(3, written.delivered)} {path_text(written.address)}")
-    if found:
-        yield "Next:"
-        yield from map(command, found)
+        commands.append(f"tail -n {min(3, written.delivered)} {path_text(written.address)}")
+    lines = advice("Next:", *commands, screen=screen) if commands else []
     if report.store_is_new and store.endswith(".db"):
-        yield "Query the history:"
-        yield command(f"sqlite3 {path_text(store)} 'select * from sync_runs'")
+        query = f"sqlite3 {path_text(store)} 'select * from sync_runs'"
+        lines += advice("Query the history:", query, screen=screen)
+    return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -34,7 +34,7 @@ def write_metrics(settings: Settings) -> None:
         from audience_sync.metrics.prometheus import write_metrics_file
 
         try:
-            write_metrics_file(Path(settings.metrics.file), lambda: opened_store(settings))
+            write_metrics_file(Path(settings.metrics.file), lambda: closing(Store(settings.store)))
         except MetricsError as error:
             log.warning("%s", error)
 
@@ -59,13 +59,3 @@ def alert_failed_run(settings: Settings, error: Exception) -> None:
     message = str(error) if expected else f"an unexpected error: {summarize_error(error, masked_text)}"
     raise_alert(settings, RUN, message)
     write_metrics(settings)
-
-
-@contextmanager
-def opened_store(settings: Settings) -> Iterator[Store]:
-    """Open the store, and close it at the end."""
-    store = Store(settings.store)
-    try:
-        yield store
-    finally:
-        store.close()

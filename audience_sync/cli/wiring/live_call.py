@@ -2,64 +2,75 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
-from audience_sync.cli.base.errors import FAILED, OK, UNDELIVERED
-from audience_sync.cli.views.http_exchange import ShownRequest, ShownResponse, redact_request, shown_response
-from audience_sync.destinations.base import Destination, HttpDestination, Judgement, Meaning, Message, Transport
+import click
+from sqlalchemy import select
+
+from audience_sync.cli.views.http_exchange import LiveCall, ShownRequest, redact_request, shown_response
+from audience_sync.config.models import Settings
+from audience_sync.destinations.base import (
+    Audiencing,
+    Destination,
+    HttpDestination,
+    Judgement,
+    Meaning,
+    Message,
+    Transport,
+)
 from audience_sync.destinations.boundary import destination_error_message
 from audience_sync.destinations.http.statuses import name_destination, truncate
+from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import UnsendableError
-from audience_sync.model import IdentifyCall
+from audience_sync.model import IdentifyCall, UserId
 from audience_sync.redaction.secrets import mask_secrets
-
-VERDICTS = {
-    Meaning.DELIVERED: "Delivered",
-    Meaning.REFUSED: "Refused",
-    Meaning.RETRY: "Not delivered; a run would try again",
-    Meaning.SLOW_DOWN: "Not delivered; a run would wait and try again",
-    Meaning.STOP: "Stopped: no call is accepted until this is corrected",
-}
+from audience_sync.store.audiences.suppressions import is_suppressed
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance import migrate
+from audience_sync.store.tables import installation
+from audience_sync.text import iso_time, unknown_name_message
 
 
-@dataclass(frozen=True, slots=True)
-class LiveCall:
-    """The result of one call. ``request`` and ``response`` are None if there was none."""
+def open_destination(name: str, settings: Settings, user_id: str) -> Destination:
+    """The destination, as a run would use it.
 
-    judgement: Judgement
-    request: ShownRequest | None = None
-    response: ShownResponse | None = None
-    seconds: float = 0.0
+    Raises click.BadParameter for an unknown name and for a suppressed user, and StoreError if the store can't be read.
+    """
+    options = settings.destinations.get(name)
+    if options is None:
+        message = unknown_name_message("destination", name, settings.destinations)
+        raise click.BadParameter(message, param_hint="DESTINATION")
+    audiences = frozenset(audience.property_key or "" for audience in settings.audiences)
+    traits = frozenset(key for entry in settings.computed_traits for key in entry.columns)
+    about = Audiencing(_installation_for(settings.store, user_id), audiences, traits, settings.secrets)
+    return destination_types()[options.type](options, about)
 
-    @property
-    def exit_code(self) -> int:
-        """FAILED if every call would fail: a wrong key or address, or no server."""
-        match self.judgement:
-            case Judgement(meaning=Meaning.DELIVERED):
-                return OK
-            case Judgement(meaning=Meaning.STOP) | Judgement(meaning=Meaning.RETRY, status=None):
-                return FAILED
-            case _:
-                return UNDELIVERED
 
-    @property
-    def verdict(self) -> str:
-        """The verdict for people, with its reason."""
-        verdict = VERDICTS[self.judgement.meaning]
-        return f"{verdict}: {self.judgement.reason}" if self.judgement.reason else verdict
+def _installation_for(url: str, user_id: str) -> str:
+    """The installation's id that runs use; a fixed text if there is no store yet. Refuses a suppressed user."""
+    with closing(Store(url)) as store:
+        if migrate.current(store) is None:
+            return "test-destination"
+        migrate.require_current_schema(store)
+        with store.reading() as connection:
+            if is_suppressed(connection, user_id):
+                raise click.BadParameter("the user is suppressed, or erased: nothing was sent", param_hint="--user")
+            return str(connection.execute(select(installation.c.uuid)).scalar_one())
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "request": self.request and asdict(self.request),
-            "response": self.response and asdict(self.response),
-            "meaning": self.judgement.meaning,
-            "reason": self.judgement.reason or None,
-            "seconds": round(self.seconds, 3),
-            "exit_code": self.exit_code,
-        }
+
+def new_call(user_id: str, traits: dict[str, Any]) -> IdentifyCall:
+    """A call with a new message id: receivers drop repeated ones."""
+    now = iso_time(datetime.now(UTC))
+    return IdentifyCall(
+        UserId(user_id), json.dumps(traits, ensure_ascii=False, separators=(",", ":")), uuid4().hex, now
+    )
 
 
 def send_live_call(destination: Destination, call: IdentifyCall, secrets: Sequence[str], *, name: str) -> LiveCall:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from functools import partial
-from types import TracebackType
+from contextlib import ExitStack, closing
 from typing import Self
 
-from audience_sync.cli.wiring.after_run import opened_store
 from audience_sync.config.models import Settings
+from audience_sync.store.connection.engine import Store
 
 
 class MetricsServer:
@@ -34,14 +32,12 @@ class MetricsServer:
         if settings.metrics.port is not None:
             from audience_sync.metrics.prometheus import serve_metrics
 
-            opened = partial(opened_store, settings)
-            self._open.enter_context(serve_metrics(settings.metrics.host, settings.metrics.port, opened))
+            server = serve_metrics(settings.metrics.host, settings.metrics.port, lambda: closing(Store(settings.store)))
+            self._open.enter_context(server)
         self._settings = settings
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from audience_sync.model import ChangeCounts, HoldKind, HoldStatus
 from audience_sync.store.tables import held_snapshots, hold_samples
@@ -87,56 +87,55 @@ def read_holds_of(connection: Connection, run: int) -> list[Hold]:
 
 
 def _holds(connection: Connection, query: Select[tuple[object, ...]]) -> list[Hold]:
-    return [_hold(row) for row in connection.execute(query)]
-
-
-def _hold(row: Row[tuple[object, ...]]) -> Hold:
-    return Hold(
-        id=row.id,
-        kind=HoldKind(row.kind),
-        key=row.key,
-        first_run=row.run_id,
-        last_run=row.last_run_id,
-        status=HoldStatus(row.status),
-        counts=ChangeCounts(row.members_before, row.entered, row.left),
-        reason=row.reason,
-        together=row.together,
-        ended_run=row.ended_run_id,
-        undone_run=row.undone_run_id,
-    )
+    return [
+        Hold(
+            id=row.id,
+            kind=HoldKind(row.kind),
+            key=row.key,
+            first_run=row.run_id,
+            last_run=row.last_run_id,
+            status=HoldStatus(row.status),
+            counts=ChangeCounts(row.members_before, row.entered, row.left),
+            reason=row.reason,
+            together=row.together,
+            ended_run=row.ended_run_id,
+            undone_run=row.undone_run_id,
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def read_sample(connection: Connection, hold: int) -> Sample:
     mine = hold_samples.c
-    rows = connection.execute(select(mine.user_id, mine.entered).where(mine.hold_id == hold).order_by(mine.user_id))
-    users = [(row.user_id, row.entered) for row in rows]
-    return Sample(
-        tuple(user for user, entered in users if entered), tuple(user for user, entered in users if not entered)
-    )
+    query = select(mine.user_id, mine.entered).where(mine.hold_id == hold).order_by(mine.user_id)
+    users = connection.execute(query).all()
+    entered, left = (tuple(row.user_id for row in users if row.entered == entered) for entered in (True, False))
+    return Sample(entered, left)
 
 
 def add_holds(connection: Connection, new: Iterable[NewHold], run: int, now: datetime) -> None:
     """Store the counts and samples of these snapshots, so that a person can decide."""
     for each in new:
-        values = {"kind": each.kind.value, "key": each.key, "run_id": run, "last_run_id": run, "reason": each.reason}
-        counts = {"members_before": each.counts.before, "entered": each.counts.entered, "left": each.counts.left}
-        state = {
+        row = {
+            "kind": each.kind.value,
+            "key": each.key,
+            "run_id": run,
+            "last_run_id": run,
+            "reason": each.reason,
+            "members_before": each.counts.before,
+            "entered": each.counts.entered,
+            "left": each.counts.left,
             "status": HoldStatus.HELD.value,
             "together": each.together,
             "held_at": now,
             "undone_run_id": each.undone_run,
         }
-        row = {**values, **counts, **state}
         created = connection.execute(insert(held_snapshots).values(row)).inserted_primary_key
         assert created is not None
-        _keep_sample(connection, int(created[0]), each.sample)
-
-
-def _keep_sample(connection: Connection, hold_id: int, sample: Sample) -> None:
-    users = [*((user, True) for user in sample.entered), *((user, False) for user in sample.left)]
-    rows = [{"hold_id": hold_id, "user_id": user, "entered": entered} for user, entered in users]
-    if rows:
-        connection.execute(insert(hold_samples), rows)
+        users = [*((user, True) for user in each.sample.entered), *((user, False) for user in each.sample.left)]
+        if users:
+            sample = [{"hold_id": created[0], "user_id": user, "entered": entered} for user, entered in users]
+            connection.execute(insert(hold_samples), sample)
 
 
 def touch_holds(connection: Connection, holds: Iterable[Hold], run: int) -> None:

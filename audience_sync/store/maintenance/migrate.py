@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from audience_sync.errors import StoreError, StoreNewerError, StoreOutdatedError
-from audience_sync.store.connection.engine import Store, create_private_file
-from audience_sync.store.maintenance.backup import backup_sqlite
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.maintenance.backup import backup_sqlite, create_private_file
 from audience_sync.store.maintenance.grants import read_grants, restore_grants
 
 if TYPE_CHECKING:

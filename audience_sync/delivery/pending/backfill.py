@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from audience_sync.delivery.state.pending_rule import PendingRule
+from audience_sync.delivery.state.pending_rule import RUN_ID, PendingRule
 from audience_sync.model import PropertyKind
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.workspace import quote_literal
+from audience_sync.workspace import Condition, Expression, quote_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Backfill:
     """
 
     rows: str
-    values: Mapping[str, tuple[str, str]]
+    values: Mapping[str, tuple[Expression, Expression]]
 
     @property
     def users(self) -> str:
@@ -41,7 +41,7 @@ class Backfill:
 
 
 def backfill_queries(
-    chains: Mapping[str, Chain], reached: str, rules: Sequence[PendingRule], condition: str = "true"
+    chains: Mapping[str, Chain], reached: Expression, rules: Sequence[PendingRule], condition: Condition
 ) -> list[Backfill]:
     """Build one backfill a snapshot chain, the largest first.
 
@@ -59,8 +59,9 @@ def backfill_queries(
     ]
 
 
-def _value_and_run(chain: Chain, rule: PendingRule, reached: str) -> tuple[str, str]:
+def _value_and_run(chain: Chain, rule: PendingRule, reached: Expression) -> tuple[Expression, Expression]:
     """Return SQL for the value and for its run, which is NULL if the value is not pending."""
-    value = "'true'" if chain.kind is PropertyKind.AUDIENCE else trait_column(rule.subscription.key)
+    value = Expression("'true'") if chain.kind is PropertyKind.AUDIENCE else trait_column(rule.subscription.key)
     is_pending = f"{rule.sends_current_sql(reached)} and {value} is not null"
-    return value, f"case when {is_pending} then {rule.run_of_current_sql('run_id')} end"
+    run = rule.run_of_current_sql(RUN_ID)
+    return value, Expression(f"case when {is_pending} then {run} end")

@@ -13,6 +13,7 @@ from audience_sync.delivery.pending.backfill import Backfill, backfill_queries
 from audience_sync.delivery.pending.merge import merge_per_user
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.delivery.state.pending_rule import (
+    RUN_ID,
     PendingRule,
     is_pending_sql,
     pending_rules,
@@ -21,7 +22,7 @@ from audience_sync.delivery.state.pending_rule import (
 from audience_sync.delivery.state.ranges import delivered_run_sql
 from audience_sync.model import ALIAS_KEY, MAX_RUN, RunId
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Condition, Expression, Workspace, quote_literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ def pending_calls(
     values that suppressed users are not sent.
     """
     reached = delivered_run_sql(cursor.ranges, cursor.position)
-    condition = f"{reached} > {cursor.position}" if only_sent else "true"
+    condition = Condition(f"{reached} > {cursor.position}" if only_sent else "true")
     rules = pending_rules(cursor, subscriptions)
     sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
     backfills = backfill_queries(inputs.chains, reached, sending_current, condition)
@@ -78,7 +79,7 @@ def pending_calls(
     return calls
 
 
-def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached: str) -> str:
+def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached: Expression) -> str:
     """Return a query for the changes after the run up to which each user has been sent everything.
 
     For a property in backfill, only changes after the first attempt count. A user who left after it may have been sent
@@ -171,10 +172,10 @@ def _remove_suppressed(workspace: Workspace, items: str, inputs: DeliveryInputs,
     workspace.run(f"delete from {items} where user_id in (select user_id from {inputs.suppressed})")
 
 
-def _set_resync_runs(workspace: Workspace, items: str, rules: Sequence[PendingRule], reached: str) -> None:
+def _set_resync_runs(workspace: Workspace, items: str, rules: Sequence[PendingRule], reached: Expression) -> None:
     """Give the changes that a resync sends again their new run."""
     for rule in rules:
-        if (run := rule.run_of_current_sql("run_id")) != "run_id":
+        if (run := rule.run_of_current_sql(RUN_ID)) != RUN_ID:
             workspace.run(
                 f"update {items} set run_id = {run} where key = {quote_literal(rule.subscription.key)} "
                 f"and {run} > run_id and {rule.sends_current_sql(reached)}"

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription
 from audience_sync.model import MAX_RUN, RunId
-from audience_sync.workspace import quote_literal
+from audience_sync.workspace import Condition, Expression, Relation, quote_literal
+
+#: The column with the run of a value.
+RUN_ID = Expression("run_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +50,36 @@ class PendingRule:
         """Return whether the current value is pending without a change, in a backfill or a resync."""
         return self.subscription.backfill and self.subscription.since_run > reached
 
-    def sends_current_sql(self, reached: str) -> str:
-        return f"{self.subscription.since_run} > {reached}" if self.subscription.backfill else "false"
+    def sends_current_sql(self, reached: Expression) -> Condition:
+        return Condition(f"{self.subscription.since_run} > {reached}" if self.subscription.backfill else "false")
 
     def run_of_current(self, run: RunId) -> RunId:
         """Return the run that a current value is sent with. A resync renews it, so that the message id is new."""
         return run if self.subscription.previously_delivered_run is None else max(run, self.subscription.since_run)
 
-    def run_of_current_sql(self, run: str) -> str:
-        since_run = self.subscription.since_run
-        return run if self.subscription.previously_delivered_run is None else f"greatest({run}, {since_run})"
+    def run_of_current_sql(self, run: Expression) -> Expression:
+        if self.subscription.previously_delivered_run is None:
+            return run
+        return Expression(f"greatest({run}, {self.subscription.since_run})")
 
 
 def pending_rules(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> list[PendingRule]:
     return [PendingRule(each, cursor.attempted_run) for each in subscriptions]
 
 
-def rules_table_sql(rules: Sequence[PendingRule]) -> str:
+def rules_table_sql(rules: Sequence[PendingRule]) -> Relation:
     """Return a table of rules (at least one), so that one query finds the pending changes of all subscriptions."""
     rows = ", ".join(
         f"({quote_literal(each.subscription.key)}, {each.subscription.since_run}, "
         f"{str(each.may_catch_up).lower()}, {each.lowest_floor})"
         for each in rules
     )
-    return f"(values {rows}) rules(key, since_run, may_catch_up, lowest_floor)"
+    return Relation(f"(values {rows}) rules(key, since_run, may_catch_up, lowest_floor)")
 
 
-def is_pending_sql(reached: str) -> str:
+def is_pending_sql(reached: Expression) -> Condition:
     """Return a condition on the ``run_id`` of a change, joined with ``rules_table_sql`` by key."""
-    return (
+    return Condition(
         f"run_id > case when may_catch_up and since_run > {reached} then lowest_floor "
         f"else greatest({reached}, since_run) end"
     )

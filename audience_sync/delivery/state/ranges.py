@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audience_sync.model import RunId, UserId
-from audience_sync.workspace import quote_literal
+from audience_sync.workspace import Expression, quote_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ def _subtract(old: Range, new: Range) -> list[Range]:
     return [piece for piece in pieces if piece.after < piece.through]
 
 
-def delivered_run_sql(ranges: Sequence[Range], position: RunId) -> str:
+def delivered_run_sql(ranges: Sequence[Range], position: RunId) -> Expression:
     """Return SQL for the run up to which ``user_id`` has been sent everything."""
     if not ranges:
-        return str(position)
+        return Expression(str(position))
     cases = " ".join(
         f"when user_id > {quote_literal(each.after)} and user_id <= {quote_literal(each.through)} then {each.run}"
         for each in ranges
     )
-    return f"case {cases} else {position} end"
+    return Expression(f"case {cases} else {position} end")

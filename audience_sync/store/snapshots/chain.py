@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.tables import snapshot_chains, snapshot_file_chunks, snapshot_files
-from audience_sync.workspace import Workspace, quote_identifier, quote_literal
+from audience_sync.workspace import Expression, Workspace, quote_identifier, quote_literal
 
 #: Bytes of a snapshot file that are in memory at once.
 PART_BYTES = 4_000_000
@@ -71,7 +71,7 @@ def trait_name(key: str) -> str:
     return f"trait_{key}"
 
 
-def trait_column(key: str) -> str:
+def trait_column(key: str) -> Expression:
     """The same as an SQL identifier."""
     return quote_identifier(trait_name(key))
 

@@ -43,6 +43,7 @@ class View(NamedTuple):
 STATUS = """case when r.status = 'running' and exists (select 1 from lease l where l.token > 0 and not (
             l.holder = r.holder and l.expires_at > {now} and l.expires_at - ({now}) <= coalesce(l.time_to_live, 60) + 1
         )) then 'interrupted' else r.status end"""
+RIGHT_TO_CREATE = "select current_database(), current_user, has_database_privilege(current_database(), 'create')"
 NOW = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "extract(epoch from clock_timestamp())",
@@ -358,7 +359,7 @@ def create_views(dialect: str) -> None:
 
 
 def create_view_schema(connection: sa.Connection) -> None:
-    """Create the schema if it is missing: that needs a right. Raises StoreError if another store has it."""
+    """Create the schema unless it exists. Raises StoreError without the right, or if it is another store's."""
     inspector = sa.inspect(connection)
     if inspector.has_schema(VIEW_SCHEMA):
         if "sync_runs" in inspector.get_view_names(VIEW_SCHEMA):
@@ -367,6 +368,13 @@ def create_view_schema(connection: sa.Connection) -> None:
                 "Nothing was done. Give each store a database of its own: change `store:` in the config."
             )
         return
+    database, role, may_create = connection.execute(sa.text(RIGHT_TO_CREATE)).one()
+    if not may_create:
+        raise StoreError(
+            f"The role {role} may not create the schema {VIEW_SCHEMA} in database {database}. Nothing was done. As the "
+            f"owner of the database: psql {database} -c 'create schema {VIEW_SCHEMA} authorization {role}'. Then: "
+            "audience-sync db upgrade"
+        )
     op.execute(f"create schema {VIEW_SCHEMA}")
     op.execute(f"comment on schema {VIEW_SCHEMA} is 'The public views of Audience Sync: docs/database.md'")
 

@@ -12,11 +12,11 @@ from audience_sync.delivery.state.cursors import Subscription
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.history.explain.replay import (
     CallOutcome,
-    RejectedCall,
     ReplayInput,
     ReplayState,
     Request,
     Suppression,
+    UnacceptedCall,
     replay,
 )
 from audience_sync.history.explain.value_history import ValueChange, ValueHistory
@@ -24,7 +24,7 @@ from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.audiences.properties import Property
 
 NEW_YEAR = datetime(2026, 1, 1, 6, tzinfo=UTC)
-REFUSAL, SUPPRESSED_MEANWHILE = RejectedCall("no such profile", 400), RejectedCall(None, None)
+REFUSAL, SUPPRESSED_MEANWHILE = UnacceptedCall("no such profile", 400), UnacceptedCall(None, None)
 DELIVERED, REFUSED, WITHHELD = CallOutcome.DELIVERED, CallOutcome.REFUSED, CallOutcome.WITHHELD
 
 
@@ -159,19 +159,19 @@ HISTORIES: dict[str, tuple[ValueHistory, list[SubscriptionVersion], list[Request
     "a refused value is sent with the next change": (
         LEAVER,
         [version()],
-        [request(1, rejection=REFUSAL), request(2), request(3)],
+        [request(1, unaccepted=REFUSAL), request(2), request(3)],
         [(1, "true", REFUSED), (3, "false", DELIVERED)],
     ),
     "a refused value is sent by a retry": (
         MEMBER,
         [version()],
-        [request(1, rejection=REFUSAL), request(2, "retry", retried=True)],
+        [request(1, unaccepted=REFUSAL), request(2, "retry", retried=True)],
         [(1, "true", REFUSED), (2, "true", DELIVERED)],
     ),
     "a user suppressed during a run is sent nothing": (
         MEMBER,
         [version()],
-        [request(1, rejection=SUPPRESSED_MEANWHILE)],
+        [request(1, unaccepted=SUPPRESSED_MEANWHILE)],
         [(1, "true", WITHHELD)],
     ),
     "a seeded audience is sent by its seed only": (
@@ -214,9 +214,9 @@ def test_all_changes_are_in_one_call() -> None:
 def test_refused_values_are_sent_with_any_change_and_then_deleted() -> None:
     versions = {"vip": MEMBER, "plan": trait("plan", '"free"', (3, '"pro"'))}
     inputs = ReplayInput(versions=versions, subscriptions={key: [version(key=key)] for key in versions})
-    refused = replay_of(inputs, request(1, rejection=REFUSAL))
+    refused = replay_of(inputs, request(1, unaccepted=REFUSAL))
     assert {key: each.value for key, each in refused.refused.items()} == {"vip": "true", "plan": '"free"'}
-    state = replay_of(inputs, request(1, rejection=REFUSAL), request(3))
+    state = replay_of(inputs, request(1, unaccepted=REFUSAL), request(3))
     assert calls(state)[1:] == [(3, {"vip": "true", "plan": '"pro"'}, DELIVERED)]
     assert (state.refused, state.refusals) == ({}, [])
 
@@ -224,7 +224,7 @@ def test_refused_values_are_sent_with_any_change_and_then_deleted() -> None:
 def test_the_rest_of_a_call_without_a_refused_property_is_delivered() -> None:
     versions = {"vip": MEMBER, "bio": trait("bio", '"long"'), "plan": trait("plan", '"free"')}
     inputs = ReplayInput(versions=versions, subscriptions={key: [version(key=key)] for key in versions})
-    replayed = replay_of(inputs, request(1, rejection=RejectedCall("too large", None, frozenset({"bio"}))))
+    replayed = replay_of(inputs, request(1, unaccepted=UnacceptedCall("too large", None, frozenset({"bio"}))))
     outcomes = [(sorted(call.values), call.outcome) for call in replayed.calls]
     assert outcomes == [(["plan", "vip"], CallOutcome.DELIVERED), (["bio"], CallOutcome.REFUSED)]
     assert replayed.refused.keys() == {"bio"}
@@ -261,10 +261,10 @@ class TestSuppressed:
 
     def test_users_are_sent_earlier_refused_values_afterwards(self) -> None:
         inputs = replace(self.INPUTS, versions={"vip": MEMBER})
-        state = replay_of(inputs, request(1, rejection=REFUSAL), request(6))
+        state = replay_of(inputs, request(1, unaccepted=REFUSAL), request(6))
         assert calls(state) == [(1, {"vip": "true"}, REFUSED), (6, {"vip": "true"}, DELIVERED)]
 
     def test_refused_values_of_suppressed_users_become_withheld(self) -> None:
-        state = replay_of(self.INPUTS, request(1, rejection=REFUSAL), self.WITHHELD_REQUEST)
+        state = replay_of(self.INPUTS, request(1, unaccepted=REFUSAL), self.WITHHELD_REQUEST)
         assert (state.refused, state.refusals) == ({}, [])
         assert {key: each.value for key, each in state.withheld.items()} == {"vip": "false"}

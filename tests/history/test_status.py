@@ -53,14 +53,14 @@ CASES: dict[
     "refused": (
         MEMBER,
         [version()],
-        [request(1, rejection=REFUSAL)],
+        [request(1, unaccepted=REFUSAL)],
         DeliveryCursor(id=1, position=9),
         (DeliveryState.REFUSED, "true"),
     ),
     "pending with an earlier refused value": (
         LEAVER,
         [version()],
-        [request(1, rejection=REFUSAL)],
+        [request(1, unaccepted=REFUSAL)],
         DeliveryCursor(id=1, position=2),
         (DeliveryState.PENDING, "false"),
     ),

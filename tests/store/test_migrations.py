@@ -12,7 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 
 from audience_sync.errors import StoreNewerError, StoreOutdatedError
 from audience_sync.store.connection.engine import Store
@@ -46,11 +46,27 @@ class TestTheSchema:
         everything = [item for table in metadata.sorted_tables for item in (table, *table.columns)]
         assert [str(item) for item in everything if not item.comment] == []
 
+    def test_says_what_every_view_and_its_columns_are(self, new_store: Callable[..., Store]) -> None:
+        """PostgreSQL keeps comments; SQLite has them in the text of a view."""
+        query = (
+            "select c.relname, a.attname from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+            "left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 "
+            "where n.nspname = 'audience_sync' and (obj_description(c.oid) is null "
+            "or col_description(c.oid, a.attnum) is null)"
+        )
+        with new_store("postgresql", with_schema=True).reading() as connection:
+            assert connection.execute(text(query)).all() == []
+        with new_store("sqlite", with_schema=True).reading() as connection:
+            (definition,) = connection.execute(text("select sql from sqlite_master where name = 'sync_runs'")).one()
+        assert '    r.id as "run", -- The number of the run\n' in definition
+
     def test_goes_up_down_and_up(self, empty_store: Store) -> None:
         migrate.upgrade(empty_store)
         complete = table_and_view_names(empty_store)
         migrate.downgrade(empty_store, "base")
         assert table_and_view_names(empty_store) == ({"alembic_version"}, set())
+        with empty_store.reading() as connection:
+            assert "audience_sync" not in inspect(connection).get_schema_names()
         assert migrate.current(empty_store) is None
         migrate.upgrade(empty_store)
         assert table_and_view_names(empty_store) == complete

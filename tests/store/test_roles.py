@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import PostgreSQL
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, inspect, make_url
 from sqlalchemy.exc import ProgrammingError
 
+from audience_sync.errors import StoreError
 from audience_sync.store.connection.engine import Store
+from audience_sync.store.integrity.schema import check_schema
 from audience_sync.store.maintenance import migrate
 
 ROOT = Path(__file__).parents[2]
@@ -124,3 +126,77 @@ def test_only_the_owner_erases(store: str, tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert connection.exec_driver_sql("select count(*) from audience_sync.audience_members").scalar() == 1
     engine.dispose()
+
+
+def _owner(postgresql: PostgreSQL, role: str, *statements: str) -> Iterator[str]:
+    """The URL of an empty database, as a role that owns nothing; ``statements`` give it rights."""
+    url = postgresql.create()
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in (f"create role {role} login", *statements):
+            connection.exec_driver_sql(statement.format(role=role, database=connection.engine.url.database))
+        yield of(url, role)
+        connection.exec_driver_sql(f"drop owned by {role} cascade")
+        connection.exec_driver_sql(f"drop role {role}")
+    engine.dispose()
+
+
+@pytest.fixture
+def named_as_the_schema(postgresql: PostgreSQL) -> Iterator[str]:
+    yield from _owner(
+        postgresql,
+        "audience_sync",
+        "grant create on database {database} to {role}",
+        "grant all on schema public to {role}",
+    )
+
+
+def test_a_role_with_the_name_of_the_schema_of_views_finds_its_tables(
+    named_as_the_schema: str, next_version: Callable[[str], None], tmp_path: Path
+) -> None:
+    """PostgreSQL looks into a schema with the role's name first."""
+    store = Store(named_as_the_schema)
+    migrate.upgrade(store)
+    assert migrate.current(store) == migrate.HEAD
+    (tmp_path / "vip.csv").write_text("user_id\nada\n", "utf-8")
+    assert json.loads(sync(tmp_path, named_as_the_schema).stdout)["status"] == "succeeded"
+    with store.reading() as connection:
+        assert check_schema(connection).good
+    next_version("""
+    op.create_table("more", sa.Column("id", sa.Integer(), primary_key=True))
+""")
+    migrate.upgrade(store)
+    with store.reading() as connection:
+        assert "more" in inspect(connection).get_table_names("public")
+    store.close()
+
+
+@pytest.fixture
+def without_rights(postgresql: PostgreSQL) -> Iterator[str]:
+    yield from _owner(postgresql, "modest", "grant all on schema public to {role}")
+
+
+def test_a_role_that_may_not_create_the_schema_of_views_is_given_the_statement(without_rights: str) -> None:
+    store = Store(without_rights)
+    with pytest.raises(StoreError) as caught:
+        migrate.upgrade(store)
+    database = store.url.database
+    assert str(caught.value) == (
+        f"The role modest may not create the schema audience_sync in database {database}. Nothing was done. As the "
+        f"owner of the database: psql {database} -c 'create schema audience_sync authorization modest'. Then: "
+        "audience-sync db upgrade"
+    )
+    assert migrate.current(store) is None
+    store.close()
+
+
+def test_two_stores_in_one_database_are_refused(postgresql: PostgreSQL) -> None:
+    url = postgresql.create(with_schema=True)
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("create schema other")
+    engine.dispose()
+    store = Store(make_url(url).update_query_dict({"options": "-csearch_path=other"}).render_as_string(False))
+    with pytest.raises(StoreError, match="has the views of another store in schema audience_sync"):
+        migrate.upgrade(store)
+    store.close()

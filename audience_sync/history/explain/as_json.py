@@ -122,13 +122,13 @@ def _answer_json(call: Call) -> dict[str, Any]:
 
 def http_status(call: Call) -> int | None:
     """Return the status of the user's own call: a request with refused calls has had several answers."""
-    if call.request.rejection and call.outcome is not CallOutcome.DELIVERED:
-        return call.request.rejection.http_status
+    if call.request.unaccepted and call.outcome is not CallOutcome.DELIVERED:
+        return call.request.unaccepted.http_status
     return None if call.request.refused else call.request.http_status
 
 
 def reason(call: Call) -> str | None:
     """Return the destination's answer to the call, if it had a text."""
-    if call.request.rejection and call.outcome is not CallOutcome.DELIVERED:
-        return call.request.rejection.reason
+    if call.request.unaccepted and call.outcome is not CallOutcome.DELIVERED:
+        return call.request.unaccepted.reason
     return None if call.request.refused else call.request.answer

@@ -21,7 +21,7 @@ SEED, RETRY = "seed", "retry"
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedCall:
+class UnacceptedCall:
     """A call that was not accepted. ``reason`` None: it was not sent, because the user had just been suppressed.
 
     ``properties``: the refused ones, if the rest was sent; empty for the whole call.
@@ -53,7 +53,7 @@ class Request:
     refused: int = 0
     http_status: int | None = None
     answer: str | None = None
-    rejection: RejectedCall | None = None
+    unaccepted: UnacceptedCall | None = None
 
 
 class CallOutcome(StrEnum):
@@ -180,7 +180,7 @@ def _outcomes(
 ) -> Iterator[tuple[Mapping[str, ValueChange], CallOutcome]]:
     """Yield the outcome of the call: of the whole, or of the sent and of the refused properties."""
     outcome = _outcome(request, inputs)
-    without = request.rejection.properties if request.rejection else frozenset[str]()
+    without = request.unaccepted.properties if request.unaccepted else frozenset[str]()
     refused = {key: version for key, version in values.items() if key in without}
     if outcome is CallOutcome.REFUSED and refused:
         if sent := {key: version for key, version in values.items() if key not in without}:
@@ -193,9 +193,9 @@ def _outcomes(
 def _outcome(request: Request, inputs: ReplayInput) -> CallOutcome:
     if _is_suppressed(request, inputs):
         return CallOutcome.WITHHELD
-    if request.rejection is None:
+    if request.unaccepted is None:
         return CallOutcome.DELIVERED
-    return CallOutcome.WITHHELD if request.rejection.reason is None else CallOutcome.REFUSED
+    return CallOutcome.WITHHELD if request.unaccepted.reason is None else CallOutcome.REFUSED
 
 
 def _is_suppressed(request: Request, inputs: ReplayInput) -> bool:

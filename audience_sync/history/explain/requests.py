@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, literal, select
 
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
-from audience_sync.history.explain.replay import RETRY, SEED, RejectedCall, Request, Suppression, version_at
+from audience_sync.history.explain.replay import RETRY, SEED, Request, Suppression, UnacceptedCall, version_at
 from audience_sync.model import NO_RUN, DestinationId, RunId, RunStatus, UserId
 from audience_sync.store.tables import (
     delivery_requests,
@@ -120,16 +120,16 @@ def _sent_request(query: RequestQuery, cursor: _CursorRequests, run: RunId) -> R
         refused=row.refused,
         http_status=row.http_status,
         answer=row.answer,
-        rejection=_rejected_call(query, row) if row.rejected_user is not None else None,
+        unaccepted=_unaccepted_call(query, row) if row.unaccepted_user is not None else None,
     )
 
 
-def _rejected_call(query: RequestQuery, row: Row[Any]) -> RejectedCall:
+def _unaccepted_call(query: RequestQuery, row: Row[Any]) -> UnacceptedCall:
     if not row.refused_properties:
-        return RejectedCall(row.reason, row.their_status)
+        return UnacceptedCall(row.reason, row.their_status)
     ids = json.loads(row.refused_properties)
     keys = query.connection.execute(select(properties.c.key).where(properties.c.id.in_(ids))).scalars()
-    return RejectedCall(row.reason, row.their_status, frozenset(keys))
+    return UnacceptedCall(row.reason, row.their_status, frozenset(keys))
 
 
 def _in_range(query: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
@@ -144,9 +144,12 @@ def _in_range(query: RequestQuery, cursor: _CursorRequests) -> Select[Any]:
         .scalar_subquery()
     )
     theirs = (unaccepted_calls.c.request_id == delivery_requests.c.id) & (unaccepted_calls.c.user_id == query.user)
-    rejected = (unaccepted_calls.c.user_id.label("rejected_user"), unaccepted_calls.c.http_status.label("their_status"))
+    unaccepted = (
+        unaccepted_calls.c.user_id.label("unaccepted_user"),
+        unaccepted_calls.c.http_status.label("their_status"),
+    )
     return (
-        select(delivery_requests, runs.c.command, runs.c.committed_at, unaccepted_calls.c.reason, *rejected)
+        select(delivery_requests, runs.c.command, runs.c.committed_at, unaccepted_calls.c.reason, *unaccepted)
         .add_columns(unaccepted_calls.c.refused_properties)
         .select_from(runs)
         .join(delivery_requests, delivery_requests.c.id == candidate)

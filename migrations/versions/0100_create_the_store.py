@@ -445,13 +445,10 @@ def create_tables() -> None:
             "acquired_at",
             sa.Float(),
             nullable=False,
-            comment="When it was acquired: seconds since 1970, the database's clock",
+            comment="When it was acquired (seconds since 1970, database's clock)",
         ),
         sa.Column(
-            "expires_at",
-            sa.Float(),
-            nullable=False,
-            comment="When it expires: seconds since 1970, the database's clock",
+            "expires_at", sa.Float(), nullable=False, comment="When it expires (seconds since 1970, database's clock)"
         ),
         sa.Column(
             "time_to_live",
@@ -475,12 +472,7 @@ def create_tables() -> None:
     op.create_table(
         "pruned_history",
         sa.Column("history", sa.Text(), nullable=False, comment="changes, requests, invalid_rows or runs"),
-        sa.Column(
-            "through_run",
-            sa.Integer(),
-            nullable=False,
-            comment="Rows of this run and of earlier runs may have been deleted",
-        ),
+        sa.Column("through_run", sa.Integer(), nullable=False, comment="Rows up to this run may have been deleted"),
         sa.Column("next_run", sa.Integer(), nullable=False, comment="The deletion continues with this run ..."),
         sa.Column("after_user", USER_ID, nullable=False, comment="... and the users greater than this one"),
         sa.PrimaryKeyConstraint("history", name=op.f("pk_pruned_history")),
@@ -512,7 +504,7 @@ def create_tables() -> None:
             "clock_doubted",
             sa.Boolean(),
             nullable=True,
-            comment="Whether its clock differed too much from the newest run's: no age is measured by it",
+            comment="Whether its clock is doubted: no age is measured by it",
         ),
         sa.Column(
             "counted_at", TIME, nullable=True, comment="The time that ages are measured by (UTC); NULL = started_at"
@@ -546,7 +538,7 @@ def create_tables() -> None:
     op.create_table(
         "delivery_requests",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, comment="The request"),
-        sa.Column("destination_id", sa.Integer(), nullable=False, comment="Its destination"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that sent it"),
         sa.Column("after_user", USER_ID, nullable=False, comment="The calls of the users greater than this one"),
         sa.Column("through_user", USER_ID, nullable=False, comment="... up to this one"),
@@ -605,19 +597,14 @@ def create_tables() -> None:
             "together",
             sa.Boolean(),
             nullable=False,
-            comment="Whether it was held because several snapshots together change too much",
+            comment="Whether it is one of several that together change too much",
         ),
         sa.Column("members_before", sa.Integer(), nullable=False, comment="Members before, or users with a value"),
         sa.Column("entered", sa.Integer(), nullable=False, comment="Users who would enter"),
         sa.Column("left", sa.Integer(), nullable=False, comment="Users who would leave, or lose their value"),
         sa.Column("held_at", TIME, nullable=False, comment="When it was held first (UTC)"),
         sa.Column("decided_at", TIME, nullable=True, comment="When it was approved, rejected or superseded (UTC)"),
-        sa.Column(
-            "ended_run_id",
-            sa.Integer(),
-            nullable=True,
-            comment="The run that used it after approval, or got another snapshot",
-        ),
+        sa.Column("ended_run_id", sa.Integer(), nullable=True, comment="The run that used it, or got another snapshot"),
         sa.Column("undone_run_id", sa.Integer(), nullable=True, comment="The undone run whose changes it would repeat"),
         sa.ForeignKeyConstraint(["ended_run_id"], ["runs.id"], name=op.f("fk_held_snapshots_ended_run_id")),
         sa.ForeignKeyConstraint(["last_run_id"], ["runs.id"], name=op.f("fk_held_snapshots_last_run_id")),
@@ -638,7 +625,7 @@ def create_tables() -> None:
     )
     op.create_table(
         "open_refusals",
-        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination that refuses it"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
         sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that was refused last"),
         sa.Column("reason", sa.Text(), nullable=False, comment="Why, without secrets and user properties"),
@@ -663,7 +650,7 @@ def create_tables() -> None:
         sa.Column(
             "definition", sa.Text(), nullable=True, comment="A hash of its source; recognises a renamed audience"
         ),
-        sa.Column("chain_id", sa.Integer(), nullable=False, comment="The snapshot with its members or values"),
+        sa.Column("chain_id", sa.Integer(), nullable=False, comment="Its members or values"),
         sa.Column("created_run_id", sa.Integer(), nullable=False, comment="The run that created it"),
         sa.Column("retired_at", TIME, nullable=True, comment="When the key was closed for good (UTC)"),
         sa.Column(
@@ -682,10 +669,7 @@ def create_tables() -> None:
             comment="How long a missing member stays, as in the config; NULL = not at all",
         ),
         sa.Column(
-            "source_columns",
-            sa.Text(),
-            nullable=True,
-            comment="Its columns and types (JSON), if the config requires that they stay the same",
+            "source_columns", sa.Text(), nullable=True, comment="Columns and types (JSON) that have to stay the same"
         ),
         sa.Column(
             "holdout",
@@ -776,9 +760,7 @@ def create_tables() -> None:
         "schedule_slots",
         sa.Column("schedule", sa.Text(), nullable=False, comment="The schedule in the config"),
         sa.Column("due_at", TIME, nullable=False, comment="The scheduled time (UTC)"),
-        sa.Column(
-            "run_id", sa.Integer(), nullable=True, comment="The run for it; NULL = the schedule was first seen then"
-        ),
+        sa.Column("run_id", sa.Integer(), nullable=True, comment="The run for it; NULL = first seen then"),
         sa.Column(
             "missed", sa.Integer(), nullable=False, comment="Earlier times without a run, which this run makes up for"
         ),
@@ -797,7 +779,7 @@ def create_tables() -> None:
     op.create_table(
         "snapshot_files",
         sa.Column("id", sa.Integer(), nullable=False, comment="The file"),
-        sa.Column("chain_id", sa.Integer(), nullable=False, comment="The chain that contains it"),
+        sa.Column("chain_id", sa.Integer(), nullable=False, comment="Its chain"),
         sa.Column("kind", sa.Text(), nullable=False, comment="base or delta"),
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run that wrote it"),
         sa.Column("row_count", sa.Integer(), nullable=False, comment="Number of rows"),
@@ -858,7 +840,7 @@ def create_tables() -> None:
     op.create_table(
         "delivery_cursors",
         sa.Column("id", sa.Integer(), nullable=False, comment="The cursor"),
-        sa.Column("destination_id", sa.Integer(), nullable=False, comment="Its destination"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
         sa.Column(
             "seeded_property_id", sa.Integer(), nullable=True, comment="The audience it seeds; NULL = all others"
         ),
@@ -918,7 +900,7 @@ def create_tables() -> None:
     )
     op.create_table(
         "refused_values",
-        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination that refused it"),
+        sa.Column("destination_id", sa.Integer(), nullable=False, comment="The destination"),
         sa.Column("user_id", USER_ID, nullable=False, comment="The user"),
         sa.Column("property_id", sa.Integer(), nullable=False, comment="The audience or computed trait"),
         sa.Column("value", sa.Text(), nullable=True, comment="The value as JSON; NULL = removed"),
@@ -1006,7 +988,7 @@ def create_tables() -> None:
             "accepted_run",
             sa.Integer(),
             nullable=True,
-            comment="The run whose call the destination accepted instead; 0 = the run was not recorded",
+            comment="The run whose call was accepted instead; 0 = not recorded",
         ),
         sa.Column(
             "refused_properties",

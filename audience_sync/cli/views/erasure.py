@@ -25,9 +25,7 @@ class RemainingData(NamedTuple):
 def destinations_with_data(connection: Connection) -> list[RemainingData]:
     """All destinations that were ever sent calls, also those that the config no longer has."""
     types = destination_types()
-    rows = connection.execute(
-        select(delivery_destinations.c.name, delivery_destinations.c.type).order_by(delivery_destinations.c.id)
-    )
+    rows = connection.execute(select(delivery_destinations).order_by(delivery_destinations.c.id))
     return [
         RemainingData(row.name, row.type, getattr(types.get(row.type), "deletion", Destination.deletion))
         for row in rows

@@ -205,10 +205,8 @@ def _grouped(found: Sequence[Held]) -> Iterator[Held]:
 def _refused(connection: Connection, name: str, run: int) -> list[RefusedFor]:
     mine = (delivery_destinations.c.name == name) & (open_refusals.c.run_id == run)
     joined = open_refusals.join(delivery_destinations)
-    query = (
-        select(open_refusals.c.reason, func.count()).select_from(joined).where(mine).group_by(open_refusals.c.reason)
-    )
-    counts = sorted(connection.execute(query), key=lambda row: (-row[1], row[0]))
+    query = select(open_refusals.c.reason, func.count()).select_from(joined).where(mine)
+    counts = sorted(connection.execute(query.group_by(open_refusals.c.reason)), key=lambda row: (-row[1], row[0]))
     return [RefusedFor(reason, count, _users(connection, name, run, reason)) for reason, count in counts]
 
 

@@ -80,12 +80,11 @@ class AnswerRecorder:
 
     def has_recorded(self, connection: Connection, cursor: DeliveryCursor, result: BatchResult) -> bool:
         """Return whether the store has this request already."""
-        mine = (delivery_requests.c.destination_id == self.destination) & (delivery_requests.c.run_id == self.run)
-        same = (delivery_requests.c.after_user == result.batch.after) & (
-            delivery_requests.c.through_user == result.batch.through
-        )
-        seeding = delivery_requests.c.seeded_property_id.is_not_distinct_from(self._seeding_id(cursor))
-        return connection.execute(select(delivery_requests.c.id).where(mine, same, seeding)).first() is not None
+        request, batch = delivery_requests.c, result.batch
+        mine = (request.destination_id == self.destination) & (request.run_id == self.run)
+        same = (request.after_user == batch.after) & (request.through_user == batch.through)
+        seeding = request.seeded_property_id.is_not_distinct_from(self._seeding_id(cursor))
+        return connection.execute(select(request.id).where(mine, same, seeding)).first() is not None
 
     def _seeding_id(self, cursor: DeliveryCursor) -> PropertyId | None:
         return self.property_ids[cursor.seeding] if cursor.seeding else None
@@ -150,12 +149,10 @@ class AnswerRecorder:
 
     def _record_acceptance(self, connection: Connection, users: Collection[UserId]) -> None:
         """Mark the earlier refusals of these users as accepted in this run."""
-        here = exists().where(
-            delivery_requests.c.id == unaccepted_calls.c.request_id,
-            delivery_requests.c.destination_id == self.destination,
-        )
-        open_ones = unaccepted_calls.c.reason.is_not(None) & unaccepted_calls.c.accepted_run.is_(None)
-        mine = update(unaccepted_calls).where(unaccepted_calls.c.user_id == bindparam("user"), open_ones, here)
+        request, call = delivery_requests.c, unaccepted_calls.c
+        here = exists().where(request.id == call.request_id, request.destination_id == self.destination)
+        is_open = call.reason.is_not(None) & call.accepted_run.is_(None)
+        mine = update(unaccepted_calls).where(call.user_id == bindparam("user"), is_open, here)
         _for_users(connection, mine.values(accepted_run=self.run), users)
 
     def _record_refusals(

@@ -48,17 +48,12 @@ class PendingNotifications:
 
 def pending_notifications(connection: Connection) -> PendingNotifications:
     """Open alerts without a notification of their start, and ended ones without a notification of their end."""
-    started = alert_log.c.notified_at.is_(None) & alert_log.c.ended_at.is_(None)
-    ended = (
-        alert_log.c.notified_at.is_not(None) & alert_log.c.ended_at.is_not(None) & alert_log.c.end_notified_at.is_(None)
-    )
-    new = connection.execute(select(alert_log).where(started | ended).order_by(alert_log.c.id))
-    query = select(alert_log, missed_notifications.c.recipient_number, missed_notifications.c.is_end).join_from(
-        missed_notifications, alert_log
-    )
-    rows = connection.execute(
-        query.order_by(missed_notifications.c.recipient_number, alert_log.c.id, missed_notifications.c.is_end)
-    ).all()
+    alert, recipient, is_end = alert_log.c, missed_notifications.c.recipient_number, missed_notifications.c.is_end
+    started = alert.notified_at.is_(None) & alert.ended_at.is_(None)
+    ended = alert.notified_at.is_not(None) & alert.ended_at.is_not(None) & alert.end_notified_at.is_(None)
+    new = connection.execute(select(alert_log).where(started | ended).order_by(alert.id))
+    query = select(alert_log, recipient, is_end).join_from(missed_notifications, alert_log)
+    rows = connection.execute(query.order_by(recipient, alert.id, is_end)).all()
     # The start of an alert that has ended meanwhile is not sent any longer.
     missed = [row for row in rows if row.is_end or row.ended_at is None]
     return PendingNotifications(
@@ -84,9 +79,8 @@ def record_notified(
     sent = {each for each, _ in accepted}
     for column, is_over in ((alert_log.c.notified_at, False), (alert_log.c.end_notified_at, True)):
         ids = [each.id for each in sent if each.is_over == is_over]
-        connection.execute(
-            update(alert_log).where(alert_log.c.id.in_(ids), column.is_(None)).values({column.name: now})
-        )
+        unsent = update(alert_log).where(alert_log.c.id.in_(ids), column.is_(None))
+        connection.execute(unsent.values({column.name: now}))
     keys = [(each.id, each.is_over, result.address_number) for each, result in accepted]
     connection.execute(delete(missed_notifications).where(tuple_(*missed_notifications.primary_key).in_(keys)))
     missed = [

@@ -150,9 +150,7 @@ def move_property(connection: Connection, old: str, new: str, empty_chain: int, 
     assert key is not None
     for table in (members, absences, held_out_users):
         connection.execute(update(table).where(table.c.property_id == row["id"]).values(property_id=key[0]))
-    connection.execute(
-        update(properties).where(properties.c.id == row["id"]).values(chain_id=empty_chain, fingerprint=None)
-    )
+    connection.execute(update(properties).filter_by(id=row["id"]).values(chain_id=empty_chain, fingerprint=None))
 
 
 def retire_properties(connection: Connection, keys: Iterable[str], now: datetime) -> None:

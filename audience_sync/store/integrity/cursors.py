@@ -15,9 +15,7 @@ from audience_sync.text import pluralize
 def check_positions(connection: Connection) -> CheckResult:
     """Positions lie within the runs, a destination has one cursor (and one a seed), and ranges don't overlap."""
     last = connection.execute(select(func.max(runs.c.id))).scalar() or 0
-    names = {
-        row.id: row.name for row in connection.execute(select(delivery_destinations.c.id, delivery_destinations.c.name))
-    }
+    names = {row.id: row.name for row in connection.execute(select(delivery_destinations))}
     problems = [*_cursor_problems(connection, names, last), *_range_problems(connection, names, last)]
     consistent = "position is consistent" if len(names) == 1 else "positions are consistent"
     return check_result("positions", problems, f"{pluralize(len(names), 'destination')}: {consistent}", RESYNC)

@@ -60,21 +60,13 @@ def _orphans(connection: Connection) -> Iterator[str]:
     subscribed = and_(
         terms.destination_id == subscriptions.c.destination_id, terms.property_id == subscriptions.c.property_id
     )
+    of_file = snapshot_file_chunks.c.file_id == snapshot_files.c.id
+    at_destination = delivery_cursors.c.destination_id == delivery_destinations.c.id
     pairs: list[tuple[Table, ColumnElement[bool], Table, str]] = [
-        (
-            snapshot_file_chunks,
-            snapshot_file_chunks.c.file_id == snapshot_files.c.id,
-            snapshot_files,
-            "piece without snapshot file",
-        ),
+        (snapshot_file_chunks, of_file, snapshot_files, "piece without snapshot file"),
         (refused_values, refused, open_refusals, "refused value without refused call"),
         (subscription_history, subscribed, subscriptions, "subscription history row without subscription"),
-        (
-            delivery_cursors,
-            delivery_cursors.c.destination_id == delivery_destinations.c.id,
-            delivery_destinations,
-            "delivery cursor without destination",
-        ),
+        (delivery_cursors, at_destination, delivery_destinations, "delivery cursor without destination"),
     ]
     for table in (members, refused_values, withheld_values):
         belongs = table.c.property_id == properties.c.id

@@ -58,11 +58,8 @@ def _chain_problems(workspace: Workspace, chain: Chain) -> Iterator[str]:
 
 def _size_problems(connection: Connection) -> Iterator[str]:
     size = func.coalesce(func.sum(func.length(snapshot_file_chunks.c.content)), 0)
-    query = (
-        select(snapshot_files.c.id, snapshot_files.c.bytes, size)
-        .join(snapshot_file_chunks, isouter=True)
-        .group_by(snapshot_files.c.id)
-    )
+    file = snapshot_files.c
+    query = select(file.id, file.bytes, size).join(snapshot_file_chunks, isouter=True).group_by(file.id)
     for segment, expected, found in connection.execute(query):
         if expected != found:
             yield f"snapshot file {segment} has {found:,} bytes instead of {expected:,}"

@@ -122,11 +122,8 @@ def _rewrite_chain(connection: Connection, workspace: Workspace, chain: Chain, u
     if not any(_count_rows(workspace, segment.path, users) for segment in chain.files):
         return
     gone = workspace.one(f"select count(*) from ({current_rows_query(chain)}) where user_id in ({_sql_list(users)})")[0]
-    connection.execute(
-        update(snapshot_chains)
-        .where(snapshot_chains.c.id == chain.id)
-        .values(user_count=snapshot_chains.c.user_count - gone)
-    )
+    mine = update(snapshot_chains).filter_by(id=chain.id)
+    connection.execute(mine.values(user_count=snapshot_chains.c.user_count - gone))
     for index, segment in enumerate(chain.files):
         if _count_rows(workspace, segment.path, users):
             replace_file(connection, chain, index, _file_without(workspace, segment, users))

@@ -50,10 +50,8 @@ def pruned_through(connection: Connection) -> dict[HistoryKind, RunId]:
 def delivered_through(connection: Connection, names: Collection[str], otherwise: RunId) -> RunId:
     """The lowest position of the named destinations; ``otherwise`` if the store has none of them."""
     mine = delivery_destinations.c.name.in_(names)
-    lowest = (
-        select(func.min(delivery_cursors.c.position)).join_from(delivery_cursors, delivery_destinations).where(mine)
-    )
-    found: RunId | None = connection.execute(lowest).scalar()
+    lowest = select(func.min(delivery_cursors.c.position)).select_from(delivery_cursors.join(delivery_destinations))
+    found: RunId | None = connection.execute(lowest.where(mine)).scalar()
     return otherwise if found is None else found
 
 
@@ -119,15 +117,9 @@ def _prune_table(connection: Connection, table: Table, through: int, rows: int) 
 
 def _is_call_pending() -> ColumnElement[bool]:
     """Whether a call is still refused or withheld: then its request is kept, which has the reason."""
-    return or_(
-        *(
-            exists().where(
-                kept.c.destination_id == delivery_requests.c.destination_id,
-                kept.c.user_id == unaccepted_calls.c.user_id,
-            )
-            for kept in (open_refusals, withheld_values)
-        )
-    )
+    destination, user = delivery_requests.c.destination_id, unaccepted_calls.c.user_id
+    kept = (open_refusals.c, withheld_values.c)
+    return or_(*(exists().where(each.destination_id == destination, each.user_id == user) for each in kept))
 
 
 def _prune_samples(connection: Connection, through: int) -> None:
@@ -147,9 +139,8 @@ def _prune_slots(connection: Connection, through: int) -> None:
 
 def _prune_alerts(connection: Connection, through: int) -> None:
     old = alert_log.c.ended_run <= through
-    connection.execute(
-        delete(missed_notifications).where(missed_notifications.c.alert_id.in_(select(alert_log.c.id).where(old)))
-    )
+    missed = missed_notifications.c.alert_id.in_(select(alert_log.c.id).where(old))
+    connection.execute(delete(missed_notifications).where(missed))
     connection.execute(delete(alert_log).where(old))
 
 

@@ -144,11 +144,8 @@ def download_chain(connection: Connection, workspace: Workspace, chain: Chain) -
 def _download_file(connection: Connection, workspace: Workspace, chain: Chain, segment: int, checksum: str) -> Path:
     path = workspace.path(".parquet")
     digest = hashlib.blake2b(digest_size=16)
-    parts = (
-        select(snapshot_file_chunks.c.content)
-        .where(snapshot_file_chunks.c.file_id == segment)
-        .order_by(snapshot_file_chunks.c.number)
-    )
+    chunks = snapshot_file_chunks.c
+    parts = select(chunks.content).where(chunks.file_id == segment).order_by(chunks.number)
     with path.open("wb") as file:
         for (content,) in connection.execute(parts.execution_options(yield_per=1)):
             digest.update(content)
@@ -171,11 +168,8 @@ def _damage_message(chain: Chain, segment: int) -> str:
 def save_files(connection: Connection, chain: Chain, new: Sequence[SnapshotFile], run: RunId) -> int:
     """Store new files; a new base replaces all older files. Returns the chain's id."""
     chain_id = chain.id if chain.id is not None else _create_chain(connection, chain)
-    connection.execute(
-        update(snapshot_chains)
-        .where(snapshot_chains.c.id == chain_id)
-        .values(user_count=chain.user_count, changed_run_id=run)
-    )
+    mine = update(snapshot_chains).filter_by(id=chain_id)
+    connection.execute(mine.values(user_count=chain.user_count, changed_run_id=run))
     if any(segment.kind == BASE for segment in new):
         delete_files(connection, chain_id)
     for segment in new:

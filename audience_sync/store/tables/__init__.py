@@ -3,6 +3,8 @@
 The views are the public interface (``docs/database.md``); the tables may change with a migration.
 """
 
+# ruff: noqa: F401 - other modules import the tables from here
+
 from audience_sync.store.tables.alerts import alert_log, missed_notifications
 from audience_sync.store.tables.base import metadata
 from audience_sync.store.tables.deliveries import (
@@ -40,43 +42,3 @@ from audience_sync.store.tables.snapshots import (
 )
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
 from audience_sync.store.tables.views import VIEWS, view_prefix
-
-__all__ = [
-    "VIEWS",
-    "absences",
-    "alert_log",
-    "audience_freezes",
-    "changes",
-    "delivered_ranges",
-    "delivery_cursors",
-    "delivery_destinations",
-    "delivery_requests",
-    "erasures",
-    "held_out_users",
-    "held_snapshots",
-    "hold_samples",
-    "installation",
-    "lease",
-    "members",
-    "metadata",
-    "missed_notifications",
-    "open_refusals",
-    "past_suppressions",
-    "properties",
-    "pruned_history",
-    "refused_values",
-    "run_audiences",
-    "run_destinations",
-    "run_invalid_rows",
-    "runs",
-    "schedule_slots",
-    "snapshot_chains",
-    "snapshot_file_chunks",
-    "snapshot_files",
-    "subscription_history",
-    "subscriptions",
-    "suppressions",
-    "unaccepted_calls",
-    "view_prefix",
-    "withheld_values",
-]

@@ -48,7 +48,7 @@ delivery_cursors = Table(
     metadata,
     Column("id", Integer, primary_key=True, comment="The cursor"),
     Column(
-        "destination_id", ForeignKey("delivery_destinations.id"), nullable=False, index=True, comment="Its destination"
+        "destination_id", ForeignKey("delivery_destinations.id"), nullable=False, index=True, comment="The destination"
     ),
     Column("seeded_property_id", ForeignKey("properties.id"), comment="The audience it seeds; NULL = all others"),
     Column("position", Integer, nullable=False, comment="Everything up to this run has been sent"),
@@ -70,7 +70,7 @@ delivery_requests = Table(
     "delivery_requests",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, comment="The request"),
-    Column("destination_id", ForeignKey("delivery_destinations.id"), nullable=False, comment="Its destination"),
+    Column("destination_id", ForeignKey("delivery_destinations.id"), nullable=False, comment="The destination"),
     Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that sent it"),
     Column("after_user", UserIdText, nullable=False, comment="The calls of the users greater than this one"),
     Column("through_user", UserIdText, nullable=False, comment="... up to this one"),
@@ -97,11 +97,7 @@ unaccepted_calls = Table(
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("reason", Text, comment="Why it was refused; NULL = not sent, because the user had just been suppressed"),
     Column("http_status", Integer, comment="The status, where there was one"),
-    Column(
-        "accepted_run",
-        Integer,
-        comment="The run whose call the destination accepted instead; 0 = the run was not recorded",
-    ),
+    Column("accepted_run", Integer, comment="The run whose call was accepted instead; 0 = not recorded"),
     Column("refused_properties", Text, comment="Ids of the refused properties (JSON); NULL = the whole call"),
     Index("ix_unaccepted_calls_user_id", "user_id"),
     comment="Calls of requests that were not accepted: refused, or not sent (append-only)",
@@ -112,12 +108,7 @@ unaccepted_calls = Table(
 open_refusals = Table(
     "open_refusals",
     metadata,
-    Column(
-        "destination_id",
-        ForeignKey("delivery_destinations.id"),
-        primary_key=True,
-        comment="The destination that refuses it",
-    ),
+    Column("destination_id", ForeignKey("delivery_destinations.id"), primary_key=True, comment="The destination"),
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that was refused last"),
     Column("reason", Text, nullable=False, comment="Why, without secrets and user properties"),
@@ -131,12 +122,7 @@ open_refusals = Table(
 refused_values = Table(
     "refused_values",
     metadata,
-    Column(
-        "destination_id",
-        ForeignKey("delivery_destinations.id"),
-        primary_key=True,
-        comment="The destination that refused it",
-    ),
+    Column("destination_id", ForeignKey("delivery_destinations.id"), primary_key=True, comment="The destination"),
     Column("user_id", UserIdText, primary_key=True, comment="The user"),
     Column("property_id", ForeignKey("properties.id"), primary_key=True, comment="The audience or computed trait"),
     Column("value", Text, comment="The value as JSON; NULL = removed"),

@@ -17,20 +17,13 @@ held_snapshots = Table(
     Column("last_run_id", ForeignKey("runs.id"), nullable=False, comment="The last run that got the same snapshot"),
     Column("status", Text, nullable=False, comment="held, approved, rejected or superseded"),
     Column("reason", Text, nullable=False, comment="Why it was held"),
-    Column(
-        "together",
-        Boolean,
-        nullable=False,
-        comment="Whether it was held because several snapshots together change too much",
-    ),
+    Column("together", Boolean, nullable=False, comment="Whether it is one of several that together change too much"),
     Column("members_before", Integer, nullable=False, comment="Members before, or users with a value"),
     Column("entered", Integer, nullable=False, comment="Users who would enter"),
     Column("left", Integer, nullable=False, comment="Users who would leave, or lose their value"),
     Column("held_at", UtcDateTime, nullable=False, comment="When it was held first (UTC)"),
     Column("decided_at", UtcDateTime, comment="When it was approved, rejected or superseded (UTC)"),
-    Column(
-        "ended_run_id", ForeignKey("runs.id"), comment="The run that used it after approval, or got another snapshot"
-    ),
+    Column("ended_run_id", ForeignKey("runs.id"), comment="The run that used it, or got another snapshot"),
     Column("undone_run_id", Integer, comment="The undone run whose changes it would repeat"),
     comment="Snapshots that a guard held",
 )

@@ -33,11 +33,7 @@ runs = Table(
     Column("trait_users_changed", Integer, comment="Users whose computed traits changed"),
     Column("error", Text, comment="Why it failed"),
     Column("nonce", Text, comment="Random part of the message ids of its changes; NULL = none, from an early version"),
-    Column(
-        "clock_doubted",
-        Boolean,
-        comment="Whether its clock differed too much from the newest run's: no age is measured by it",
-    ),
+    Column("clock_doubted", Boolean, comment="Whether its clock is doubted: no age is measured by it"),
     Column("counted_at", UtcDateTime, comment="The time that ages are measured by (UTC); NULL = started_at"),
     comment="One row a sync run",
 )
@@ -96,9 +92,7 @@ pruned_history = Table(
     "pruned_history",
     metadata,
     Column("history", Text, primary_key=True, comment="changes, requests, invalid_rows or runs"),
-    Column(
-        "through_run", Integer, nullable=False, comment="Rows of this run and of earlier runs may have been deleted"
-    ),
+    Column("through_run", Integer, nullable=False, comment="Rows up to this run may have been deleted"),
     Column("next_run", Integer, nullable=False, comment="The deletion continues with this run ..."),
     Column("after_user", UserIdText, nullable=False, comment="... and the users greater than this one"),
     comment="The parts of the history that retention has deleted",
@@ -110,10 +104,8 @@ lease = Table(
     Column("id", Integer, primary_key=True, comment="Always 1"),
     Column("token", Integer, nullable=False, comment="Rises with every owner; checked at every commit"),
     Column("holder", Text, nullable=False, comment="The process that owns the lease; empty = none"),
-    Column(
-        "acquired_at", Float, nullable=False, comment="When it was acquired: seconds since 1970, the database's clock"
-    ),
-    Column("expires_at", Float, nullable=False, comment="When it expires: seconds since 1970, the database's clock"),
+    Column("acquired_at", Float, nullable=False, comment="When it was acquired (seconds since 1970, database's clock)"),
+    Column("expires_at", Float, nullable=False, comment="When it expires (seconds since 1970, database's clock)"),
     Column("time_to_live", Float, comment="Seconds of each renewal; an expiry further ahead is ignored"),
     comment="The run lock: the process that may write (one row)",
 )

@@ -12,9 +12,7 @@ schedule_slots = Table(
     metadata,
     Column("schedule", Text, primary_key=True, comment="The schedule in the config"),
     Column("due_at", UtcDateTime, primary_key=True, comment="The scheduled time (UTC)"),
-    Column(
-        "run_id", ForeignKey("runs.id"), index=True, comment="The run for it; NULL = the schedule was first seen then"
-    ),
+    Column("run_id", ForeignKey("runs.id"), index=True, comment="The run for it; NULL = first seen then"),
     Column("missed", Integer, nullable=False, comment="Earlier times without a run, which this run makes up for"),
     Column("missed_since", UtcDateTime, comment="The first of those times (UTC)"),
     Column("ended_at", UtcDateTime, comment="When its run ended (UTC); NULL = it did not end, and another is due"),

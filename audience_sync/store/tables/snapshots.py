@@ -26,9 +26,7 @@ properties = Table(
     Column("name", Text, nullable=False, comment="The current name in the config"),
     Column("origin", Text, comment="The names_from entry an audience comes from"),
     Column("definition", Text, comment="A hash of its source; recognises a renamed audience"),
-    Column(
-        "chain_id", ForeignKey("snapshot_chains.id"), nullable=False, comment="The snapshot with its members or values"
-    ),
+    Column("chain_id", ForeignKey("snapshot_chains.id"), nullable=False, comment="Its members or values"),
     Column("created_run_id", ForeignKey("runs.id"), nullable=False, comment="The run that created it"),
     Column("retired_at", UtcDateTime, comment="When the key was closed for good (UTC)"),
     Column("fingerprint", Text, comment="Fingerprint of the source when last used; the same = not read again"),
@@ -36,9 +34,7 @@ properties = Table(
     Column("loaded_from", Text, comment="The file and source of its snapshots"),
     Column("loaded_from_run", Integer, comment="The first run that loaded from there"),
     Column("min_stay", Text, comment="How long a missing member stays, as in the config; NULL = not at all"),
-    Column(
-        "source_columns", Text, comment="Its columns and types (JSON), if the config requires that they stay the same"
-    ),
+    Column("source_columns", Text, comment="Columns and types (JSON) that have to stay the same"),
     Column("holdout", Float, comment="The share of its users (0 to 1) who are held out; NULL = none"),
     Column("holdout_salt", Text, comment="With the user id it selects them: the key at the first holdout"),
     comment="User properties: audiences and computed traits",
@@ -48,9 +44,7 @@ snapshot_files = Table(
     "snapshot_files",
     metadata,
     Column("id", Integer, primary_key=True, comment="The file"),
-    Column(
-        "chain_id", ForeignKey("snapshot_chains.id"), nullable=False, index=True, comment="The chain that contains it"
-    ),
+    Column("chain_id", ForeignKey("snapshot_chains.id"), nullable=False, index=True, comment="Its chain"),
     Column("kind", Text, nullable=False, comment="base or delta"),
     Column("run_id", ForeignKey("runs.id"), nullable=False, comment="The run that wrote it"),
     Column("row_count", Integer, nullable=False, comment="Number of rows"),

@@ -146,7 +146,7 @@ def segment(receiver: Receiver, **options: Any) -> dict[str, Any]:
     return {"type": "segment", "write_key": "a-write-key", "url": receiver.url, **options}
 
 
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], object]) -> None:
     """Wait for what another process does; a stuck one fails the test."""
     deadline, pause = time.monotonic() + STUCK, threading.Event()
     while not condition():

@@ -5,12 +5,23 @@ With ``REPAIRED`` in the environment it has none, and takes everything.
 
 import builtins
 import os
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import SecretStr
 
 from audience_sync.config.sections.base import DestinationOptions
-from audience_sync.destinations.base import HttpDestination, HttpRequest, Judgement, Limits, Meaning, Message
+from audience_sync.destinations.base import (
+    Answer,
+    HttpDestination,
+    HttpRequest,
+    Judgement,
+    Limits,
+    Meaning,
+    Message,
+    Transport,
+)
+from audience_sync.model import IdentifyCall
 
 
 class FaultyOptions(DestinationOptions):
@@ -28,8 +39,9 @@ class OwnError(BaseException):
 
 class FaultyDestination(HttpDestination):
     Options = FaultyOptions
+    options: FaultyOptions
 
-    def fail(self, moment, user=""):
+    def fail(self, moment: str, user: str = "") -> None:
         options = self.options
         if moment != options.moment or "REPAIRED" in os.environ or (options.only and user != options.only):
             return
@@ -38,36 +50,36 @@ class FaultyDestination(HttpDestination):
         raise {**vars(builtins), "OwnError": OwnError}[options.error](f"a bug at {options.token.get_secret_value()}\0")
 
     @property
-    def limits(self):
+    def limits(self) -> Limits:
         return Limits(messages=2, request_bytes=1_000_000)
 
     @property
-    def address(self):
+    def address(self) -> str:
         return "nowhere"
 
-    def encode(self, call):
+    def encode(self, call: IdentifyCall) -> list[Message]:
         self.fail("encode", call.user_id)
         return [Message(call.message_id, call.user_id.encode())]
 
-    def encode_sql(self):
+    def encode_sql(self) -> str | None:
         return self.options.sql
 
-    def request(self, messages):
+    def request(self, messages: Sequence[Message]) -> HttpRequest:
         self.fail("request")
         return HttpRequest("POST", "http://127.0.0.1:9/", {}, b"")
 
-    def judge(self, answer):
+    def judge(self, answer: Answer) -> Judgement:
         self.fail("judge")
         return Judgement(Meaning.DELIVERED)
 
-    def open(self):
+    def open(self) -> Transport:
         self.fail("open")
         transport = super().open()
         close = transport.close
 
-        def closing():
+        def closing() -> None:
             close()
             self.fail("close")
 
-        transport.close = closing
+        transport.close = closing  # type: ignore[method-assign]  # of this one alone
         return transport

@@ -7,7 +7,9 @@ import builtins
 import os
 import sqlite3
 from types import SimpleNamespace
+from typing import Any
 
+from sqlalchemy import URL
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
@@ -16,7 +18,7 @@ class DriverError(Exception):
     """A driver's own, which is no error of DB-API."""
 
 
-def fail(name):
+def fail(name: str) -> None:
     match name:
         case "UnicodeDecodeError":
             raise UnicodeDecodeError("utf-8", b"ad\xe9", 2, 3, "invalid continuation byte")
@@ -29,13 +31,13 @@ def fail(name):
 
 
 class Cursor:
-    def __init__(self, cursor, moment, error):
+    def __init__(self, cursor: sqlite3.Cursor, moment: str, error: str) -> None:
         self._cursor, self._moment, self._error, self._fetched = cursor, moment, error, 0
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
 
-    def fetchmany(self, size=None):
+    def fetchmany(self, size: int = 1) -> list[Any]:
         if self._moment == "first_row" or (self._moment == "middle" and self._fetched):
             fail(self._error)
         self._fetched += 1
@@ -43,21 +45,21 @@ class Cursor:
 
 
 class Connection:
-    def __init__(self, moment, error):
+    def __init__(self, moment: str, error: str) -> None:
         self._connection, self._moment, self._error = sqlite3.connect(":memory:"), moment, error
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
-    def cursor(self, *arguments):
+    def cursor(self, *arguments: Any) -> Cursor:
         return Cursor(self._connection.cursor(), self._moment, self._error)
 
-    def rollback(self):
+    def rollback(self) -> None:
         self._connection.rollback()
         if self._moment == "end":
             fail(self._error)
 
-    def close(self):
+    def close(self) -> None:
         self._connection.close()
         if self._moment == "close":
             fail(self._error)
@@ -68,18 +70,18 @@ class Faulty(SQLiteDialect_pysqlite):
     supports_statement_cache = True
 
     @classmethod
-    def import_dbapi(cls):
+    def import_dbapi(cls) -> Any:
         return SimpleNamespace(**vars(sqlite3))
 
-    def on_connect(self):
-        return None
+    def on_connect(self) -> Any:
+        """Nothing is done after connecting."""
 
-    def create_connect_args(self, url):
+    def create_connect_args(self, url: URL) -> tuple[Any, dict[str, Any]]:
         return (url.host, url.database), {}
 
-    def connect(self, moment, error):
+    def connect(self, moment: str, error: str) -> Any:
         if "HEALED" in os.environ:
-            return Connection(None, None)
+            return Connection("", "")
         if moment == "open":
             fail(error)
         return Connection(moment, error)

@@ -80,7 +80,9 @@ def put_right(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "words"), [(key, words) for key, (_, _, words) in (BROKEN | QUERIES).items()], ids=BROKEN | QUERIES
+    ("key", "words"),
+    [(key, words) for key, (*_, words) in [*BROKEN.items(), *QUERIES.items()]],
+    ids=[*BROKEN, *QUERIES],
 )
 def test_an_audience_whose_snapshot_is_broken_fails_and_names_place_and_remedy(
     story: Story, key: str, words: list[str]

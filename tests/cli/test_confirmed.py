@@ -53,12 +53,15 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Whether the order was carried out."""
 
     def asked(typed: io.StringIO, *, yes: bool = False, as_json: bool = False) -> bool:
-        done = []
+        done: list[Any] = []
         monkeypatch.setattr(sys, "stdin", typed)
         monkeypatch.setattr(confirmed, "_preview", lambda context, order: FOUND)
-        monkeypatch.setattr(
-            confirmed, "execute_run", lambda *order, **options: done.append(order) or SimpleNamespace(exit_code=1)
-        )
+
+        def execute(*order: Any, **options: Any) -> SimpleNamespace:
+            done.append(order)
+            return SimpleNamespace(exit_code=1)
+
+        monkeypatch.setattr(confirmed, "execute_run", execute)
         with click.Context(click.Command("undo"), info_name="undo"):
             code = confirmed.confirm_and_run(
                 Session(as_json=as_json),

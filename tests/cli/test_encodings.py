@@ -10,8 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from forks import STUCK
 
-from .conftest import STUCK, Project
+from .conftest import Project
 
 LATIN_1 = {"PYTHONIOENCODING": "latin-1"}
 ASCII = {"PYTHONIOENCODING": "ascii"}

@@ -7,8 +7,9 @@ import pty
 import subprocess
 
 import pytest
+from forks import STUCK
 
-from .conftest import STUCK, Project
+from .conftest import Project
 
 QUESTION = "Seed 'vip' now? It sends one call for each of 10,001 users."
 

@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 from destinations.receiver import Receiver, Reply
+from forks import STUCK
 
-from .conftest import STUCK, Project, segment
+from .conftest import Project, segment
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 TEST = {"name": "Test", "source": "shop", "file": "test.csv"}

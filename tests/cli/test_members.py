@@ -12,10 +12,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from forks import STUCK
 
 from audience_sync.cli.base.layout import display_id
 
-from .conftest import STUCK, Project
+from .conftest import Project
 
 #: Ids that a reader of CSV could take for something else, as the store has them.
 AWKWARD = {

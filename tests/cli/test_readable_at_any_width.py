@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 from destinations.receiver import Receiver, Reply
+from forks import STUCK
 
-from .conftest import STUCK, Project, segment
+from .conftest import Project, segment
 
 LONG = "order_completed_in_the_last_30_days"
 REFUSED = Reply(400, body=b'{"error": "Invalid email address for the user of this call, see the log"}')

@@ -15,6 +15,7 @@ import pytest
 import audience_sync.destinations.file
 from audience_sync.destinations.boundary import destination_error_message
 from audience_sync.errors import SourceError
+from audience_sync.model import RunId
 from audience_sync.sources.base import Source
 from audience_sync.sources.boundary import BoundedSource
 
@@ -106,7 +107,7 @@ def test_a_value_that_is_stored_too_deep_is_explained_as_its_text(vip: Project, 
     from audience_sync.history.explain.as_json import value_json
     from audience_sync.history.explain.value_history import ValueChange
 
-    assert value_json(ValueChange(run=1, value=deep)) == {"value": deep}
+    assert value_json(ValueChange(run=RunId(1), value=deep)) == {"value": deep}
 
 
 def test_a_value_within_the_limit_is_explained_as_json() -> None:
@@ -114,7 +115,7 @@ def test_a_value_within_the_limit_is_explained_as_json() -> None:
     from audience_sync.history.explain.value_history import ValueChange
 
     brackets_in_text = '{"a": "[[[\\"[", "b": [[1]]}'
-    assert value_json(ValueChange(run=1, value=brackets_in_text)) == {"value": {"a": '[[["[', "b": [[1]]}}
+    assert value_json(ValueChange(run=RunId(1), value=brackets_in_text)) == {"value": {"a": '[[["[', "b": [[1]]}}
 
 
 #: Statements that put bytes into a store which are no text.

@@ -53,7 +53,8 @@ def ahead_of_the_answers(url: str, belief: Belief) -> list[str]:
 
 def _told(feed: Any, ranges: Any, user: str) -> int:
     mine = (each.run_id for each in ranges if each.cursor_id == feed.id and each.after_user < user <= each.through_user)
-    return next(mine, feed.position)
+    position: int = next(mine, feed.position)
+    return position
 
 
 def _received(belief: Belief, change: Any) -> bool:

@@ -17,7 +17,7 @@ from audience_sync.delivery.state.cursors import (
     read_destination_states,
     save_destination_state,
 )
-from audience_sync.model import RunId
+from audience_sync.model import DestinationId, PropertyId, RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.connection.lease import Lease
 from audience_sync.store.tables import (
@@ -34,7 +34,7 @@ from .scripted_destination import ScriptedDestination
 
 NOW = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
 #: The ids of the two properties.
-IDS = {"vip": 1, "name": 2}
+IDS = {"vip": PropertyId(1), "name": PropertyId(2)}
 
 
 def add_run(store: Store, number: int) -> RunId:
@@ -60,7 +60,7 @@ class DeliveryHarness:
         self._run = add_run(store, 1)
         add_properties(store)
         with lease.transaction() as connection:
-            new = DestinationState(name="connect", subscriptions={"vip": Subscription(key="vip", since_run=1)})
+            new = DestinationState(name="connect", subscriptions={"vip": Subscription(key="vip", since_run=RunId(1))})
             save_destination_state(connection, new, IDS, {"type": "scripted", "created_at": NOW})
 
     @property
@@ -101,7 +101,7 @@ class DeliveryHarness:
         context = self.context(lease=lease, watch=watch)
         job = DeliveryJob(
             name="connect",
-            destination_id=1,
+            destination_id=DestinationId(1),
             destination=destination,
             cursor=self.cursor,
             table=self.table(traits),
@@ -117,7 +117,7 @@ class DeliveryHarness:
             lease=lease or self.lease,
             run=self._run,
             installation="here",
-            times={1: "2026-03-01T06:00:00.000Z"},
+            times={RunId(1): "2026-03-01T06:00:00.000Z"},
             property_ids=IDS,
             progress=watch,
         )

@@ -15,7 +15,7 @@ from audience_sync.delivery.send.sender import BatchSender
 from audience_sync.delivery.send.sender_pool import StallTimer
 from audience_sync.destinations.base import Audiencing, Destination, Judgement, Limits, Meaning, Message
 from audience_sync.errors import UnsendableError
-from audience_sync.model import IdentifyCall
+from audience_sync.model import IdentifyCall, UserId
 
 DELIVERED = Judgement(Meaning.DELIVERED, status=200)
 UNAVAILABLE = Judgement(Meaning.RETRY, "HTTP 503", status=503)
@@ -131,11 +131,11 @@ class Stopped(threading.Event):
 
 
 def identify_call(user: str, traits: str = '{"vip":true}') -> IdentifyCall:
-    return IdentifyCall(user, traits, f"id-{user}", "2026-03-01T06:00:00.000Z", "vip@1")
+    return IdentifyCall(UserId(user), traits, f"id-{user}", "2026-03-01T06:00:00.000Z", "vip@1")
 
 
 def batch_of(destination: ScriptedDestination, *users: str) -> Batch:
-    return Batch("", tuple(encode(identify_call(user), destination) for user in users))
+    return Batch(UserId(""), tuple(encode(identify_call(user), destination) for user in users))
 
 
 def new_sender(

@@ -33,10 +33,10 @@ def pending_table(workspace: Workspace, *calls: tuple[str, str, str]) -> str:
 def message_id(workspace: Workspace, installation: str, destination: str, *call: str) -> str:
     user, traits, versions = call
     table = pending_table(workspace, (user, traits, versions))
-    [call] = CallReader(
+    [found] = CallReader(
         workspace=workspace, table=table, installation=installation, destination=destination, times=TIMES
     )
-    return call.message_id
+    return found.message_id
 
 
 def test_the_same_change_has_the_same_message_id(workspace: Workspace) -> None:
@@ -97,7 +97,7 @@ def test_a_hundred_thousand_calls_keep_their_order(workspace: Workspace) -> None
         "create table many as select hash(i)::varchar as user_id, '{}' as traits, 'a@1' as versions, 1 as run_id "
         "from range(100000) t(i)"
     )
-    destination = FileDestination(FileOptions(path="out"), Audiencing("here"))
+    destination = FileDestination(FileOptions.model_validate({"path": "out"}), Audiencing("here"))
     made = CallReader(workspace=workspace, table="many", installation="here", destination="log", times=TIMES).encoded(
         destination
     )

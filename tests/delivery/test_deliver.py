@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -28,7 +29,7 @@ def counts(stats: DeliveryStats) -> tuple[int, int, int, int]:
     return stats.calls, stats.delivered, stats.refused, stats.pending
 
 
-def in_batches_of(size: int, answers: Answers = in_turn(), **options: object) -> ScriptedDestination:  # noqa: B008
+def in_batches_of(size: int, answers: Answers = in_turn(), **options: Any) -> ScriptedDestination:  # noqa: B008
     return ScriptedDestination(answers, batch_size=size, **options)
 
 

@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 
 from audience_sync.delivery.send.rate_limiter import AdaptiveRateLimiter, backoff
-from tests.delivery.virtual_time import (
+
+from .virtual_time import (
     RETRY_AFTER,
     ChangingLimit,
     FixedWindow,

@@ -185,7 +185,12 @@ def test_no_call_is_refused_while_the_server_is_down() -> None:
 
 def test_a_failing_call_alone_in_its_batch_stays_pending_while_others_are_accepted() -> None:
     destination = ScriptedDestination(failing("bob"))
-    sender, stall_timer, _ = new_sender(destination, pause=lambda attempt: stall_timer.record_progress() or 1.0)
+
+    def pause(attempt: int) -> float:
+        stall_timer.record_progress()
+        return 1.0
+
+    sender, stall_timer, _ = new_sender(destination, pause=pause)
     outcome = sender.send(batch_of(destination, "bob"))
     assert (outcome.answered, outcome.refusals, outcome.requests) == (False, [], 4)
     assert not stall_timer.stopped.is_set()

@@ -11,7 +11,7 @@ from audience_sync.destinations.segment.destination import SegmentDestination
 from audience_sync.destinations.segment.rudderstack import RudderStackDestination
 from audience_sync.destinations.webhook.destination import WebhookDestination
 from audience_sync.destinations.zendesk_connect.destination import ZendeskConnectDestination
-from audience_sync.model import IdentifyCall
+from audience_sync.model import IdentifyCall, UserId
 
 CASES = Path(__file__).parents[1] / "cases"
 ABOUT = Audiencing("installation-1", frozenset({"vip", "big_spenders"}), frozenset({"total_revenue"}))
@@ -25,7 +25,7 @@ def a_call(
     user_id: str = "u-1", traits: dict[str, Any] | str = '{"vip":true}', message_id: str = "a1b2c3"
 ) -> IdentifyCall:
     traits_json = traits if isinstance(traits, str) else json.dumps(traits)
-    return IdentifyCall(user_id, traits_json, message_id, "2026-03-01T06:00:00.000Z")
+    return IdentifyCall(UserId(user_id), traits_json, message_id, "2026-03-01T06:00:00.000Z")
 
 
 def segment(about: Audiencing = ABOUT, **options: Any) -> SegmentDestination:

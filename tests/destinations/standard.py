@@ -14,21 +14,24 @@ import pytest
 from audience_sync.destinations.base import Answer, Destination, HttpDestination, Meaning
 from audience_sync.destinations.boundary import Contained
 from audience_sync.errors import OwnCodeError
-from audience_sync.model import IdentifyCall
+from audience_sync.model import IdentifyCall, UserId
 from audience_sync.workspace import Workspace
 
 TIMESTAMP = "2026-03-01T06:00:00.000Z"
 MANY_TRAITS = "{" + ",".join(f'"trait_{number}":{number}' for number in range(700)) + "}"
 CALLS = {
-    "an audience entered": IdentifyCall("u-1", '{"vip":true}', "a" * 100, TIMESTAMP),
-    "an audience left": IdentifyCall("u-1", '{"vip":false}', "b" * 64, TIMESTAMP),
-    "an id that looks like a number": IdentifyCall("007", '{"vip":true}', "c1", TIMESTAMP),
-    "an id that needs escaping": IdentifyCall('a"b\\c\n\t\u2028日本', '{"vip":true}', "c2", TIMESTAMP),
-    "an id of 1,000 characters": IdentifyCall("x" * 1000, '{"vip":true}', "c3", TIMESTAMP),
+    "an audience entered": IdentifyCall(UserId("u-1"), '{"vip":true}', "a" * 100, TIMESTAMP),
+    "an audience left": IdentifyCall(UserId("u-1"), '{"vip":false}', "b" * 64, TIMESTAMP),
+    "an id that looks like a number": IdentifyCall(UserId("007"), '{"vip":true}', "c1", TIMESTAMP),
+    "an id that needs escaping": IdentifyCall(UserId('a"b\\c\n\t\u2028日本'), '{"vip":true}', "c2", TIMESTAMP),
+    "an id of 1,000 characters": IdentifyCall(UserId("x" * 1000), '{"vip":true}', "c3", TIMESTAMP),
     "every JSON type": IdentifyCall(
-        "u-2", '{"a":true,"b":null,"c":1.5,"d":12345678901234567890123,"e":"é","f":[1],"g":{"h":{}}}', "c4", TIMESTAMP
+        UserId("u-2"),
+        '{"a":true,"b":null,"c":1.5,"d":12345678901234567890123,"e":"é","f":[1],"g":{"h":{}}}',
+        "c4",
+        TIMESTAMP,
     ),
-    "more traits than fit a message": IdentifyCall("u-3", MANY_TRAITS, "c5", TIMESTAMP),
+    "more traits than fit a message": IdentifyCall(UserId("u-3"), MANY_TRAITS, "c5", TIMESTAMP),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 

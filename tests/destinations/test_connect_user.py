@@ -48,7 +48,7 @@ def our_traits(call: dict[str, Any]) -> dict[str, Any]:
     device = context.get("device", {})
     system = device.get("type") or context.get("library", {}).get("name")
     said = {"timezone": context.get("timezone"), "device_token": device.get("token"), "device_type": system}
-    traits = call.get("traits", {})
+    traits: dict[str, Any] = call.get("traits", {})
     if said["timezone"]:
         traits = {key: value for key, value in traits.items() if key.lower() != "timezone"}
     return traits | {key: value for key, value in said.items() if value}

@@ -17,10 +17,12 @@ from audience_sync.destinations.zendesk_connect.destination import ZendeskConnec
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "destinations.md").read_text("utf-8")
 ABOUT = Audiencing("here")
 PROTOCOLS: dict[str, HttpDestination] = {
-    "segment": SegmentDestination(SegmentOptions(write_key="k"), ABOUT),
-    "rudderstack": RudderStackDestination(RudderStackOptions(write_key="k", url="https://example.test"), ABOUT),
-    "zendesk_connect": ZendeskConnectDestination(ZendeskConnectOptions(private_key="k"), ABOUT),
-    "webhook": WebhookDestination(WebhookOptions(url="https://example.test"), ABOUT),
+    "segment": SegmentDestination(SegmentOptions.model_validate({"write_key": "k"}), ABOUT),
+    "rudderstack": RudderStackDestination(
+        RudderStackOptions.model_validate({"write_key": "k", "url": "https://example.test"}), ABOUT
+    ),
+    "zendesk_connect": ZendeskConnectDestination(ZendeskConnectOptions.model_validate({"private_key": "k"}), ABOUT),
+    "webhook": WebhookDestination(WebhookOptions.model_validate({"url": "https://example.test"}), ABOUT),
 }
 #: Answers that are not told by a status alone.
 SPECIAL = {

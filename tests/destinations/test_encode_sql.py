@@ -14,15 +14,17 @@ from audience_sync.destinations.segment.destination import SegmentDestination, S
 from audience_sync.destinations.segment.rudderstack import RudderStackDestination, RudderStackOptions
 from audience_sync.destinations.webhook.destination import WebhookDestination
 from audience_sync.destinations.webhook.options import WebhookOptions
-from audience_sync.model import IdentifyCall
+from audience_sync.model import IdentifyCall, UserId
 from audience_sync.workspace import Workspace
 
 ABOUT = Audiencing("here", frozenset({"vip"}))
 DESTINATIONS: list[Destination] = [
-    FileDestination(FileOptions(path="out.jsonl"), ABOUT),
-    SegmentDestination(SegmentOptions(write_key="k", integrations={"All": False, "It's": True}), ABOUT),
-    RudderStackDestination(RudderStackOptions(write_key="k", url="https://example.test"), ABOUT),
-    WebhookDestination(WebhookOptions(url="https://example.test"), ABOUT),
+    FileDestination(FileOptions.model_validate({"path": "out.jsonl"}), ABOUT),
+    SegmentDestination(
+        SegmentOptions.model_validate({"write_key": "k", "integrations": {"All": False, "It's": True}}), ABOUT
+    ),
+    RudderStackDestination(RudderStackOptions.model_validate({"write_key": "k", "url": "https://example.test"}), ABOUT),
+    WebhookDestination(WebhookOptions.model_validate({"url": "https://example.test"}), ABOUT),
 ]
 each_destination = pytest.mark.parametrize("destination", DESTINATIONS, ids=lambda each: each.options.type)
 TIMESTAMP = "2026-03-01T06:00:00.000Z"
@@ -45,14 +47,14 @@ def written(workspace: Workspace, destination: Destination, call: IdentifyCall) 
 def test_both_write_the_same_bytes(
     workspace: Workspace, destination: Destination, user: str, traits: dict[str, object]
 ) -> None:
-    call = IdentifyCall(user, json.dumps(traits, ensure_ascii=False), "a" * 32, TIMESTAMP)
+    call = IdentifyCall(UserId(user), json.dumps(traits, ensure_ascii=False), "a" * 32, TIMESTAMP)
     assert written(workspace, destination, call) in (None, destination.encode(call)[0].body)
 
 
 @each_destination
 @pytest.mark.parametrize("user", ["u-1", "日本 😀", "it's", "a/b<c>&d", "x" * 2500])
 def test_an_ordinary_call_is_written_in_sql(workspace: Workspace, destination: Destination, user: str) -> None:
-    call = IdentifyCall(user, '{"vip":true,"city":"Zürich, \'CH\'"}', "a" * 32, TIMESTAMP)
+    call = IdentifyCall(UserId(user), '{"vip":true,"city":"Zürich, \'CH\'"}', "a" * 32, TIMESTAMP)
     assert written(workspace, destination, call) == destination.encode(call)[0].body
 
 
@@ -60,9 +62,9 @@ def test_an_ordinary_call_is_written_in_sql(workspace: Workspace, destination: D
 @pytest.mark.parametrize(
     "call",
     [
-        pytest.param(IdentifyCall('a"b', '{"vip":true}', "m", TIMESTAMP), id="an id with a quote"),
-        pytest.param(IdentifyCall("a\\b", '{"vip":true}', "m", TIMESTAMP), id="an id with a backslash"),
-        pytest.param(IdentifyCall("u-1", '{"vip":\ntrue}', "m", TIMESTAMP), id="traits on two lines"),
+        pytest.param(IdentifyCall(UserId('a"b'), '{"vip":true}', "m", TIMESTAMP), id="an id with a quote"),
+        pytest.param(IdentifyCall(UserId("a\\b"), '{"vip":true}', "m", TIMESTAMP), id="an id with a backslash"),
+        pytest.param(IdentifyCall(UserId("u-1"), '{"vip":\ntrue}', "m", TIMESTAMP), id="traits on two lines"),
     ],
 )
 def test_an_odd_call_is_left_to_encode(workspace: Workspace, destination: Destination, call: IdentifyCall) -> None:
@@ -77,10 +79,10 @@ def test_an_odd_call_is_left_to_encode(workspace: Workspace, destination: Destin
     ],
 )
 def test_what_needs_several_messages_is_left_to_encode(workspace: Workspace, traits: dict[str, object]) -> None:
-    call = IdentifyCall("u-1", json.dumps(traits, separators=(",", ":")), "m", TIMESTAMP)
+    call = IdentifyCall(UserId("u-1"), json.dumps(traits, separators=(",", ":")), "m", TIMESTAMP)
     assert written(workspace, DESTINATIONS[1], call) is None
 
 
 def test_one_message_per_property_is_left_to_encode() -> None:
-    personas = SegmentDestination(SegmentOptions(write_key="k", envelope="personas"), ABOUT)
+    personas = SegmentDestination(SegmentOptions.model_validate({"write_key": "k", "envelope": "personas"}), ABOUT)
     assert personas.encode_sql() is None

@@ -58,7 +58,7 @@ def test_connect_gets_its_own_words_and_seconds() -> None:
 
 
 def test_an_id_that_needs_escaping_arrives_as_it_is() -> None:
-    file = FileDestination(FileOptions(path="calls.jsonl", events=True), Audiencing("i"))
+    file = FileDestination(FileOptions.model_validate({"path": "calls.jsonl", "events": True}), Audiencing("i"))
     assert told(file, user='a"b\\c\n\u2028日本')["userId"] == 'a"b\\c\n\u2028日本'
 
 
@@ -88,7 +88,7 @@ class Plain(Destination):
 
 def test_a_destination_that_knows_no_events_says_what_to_do() -> None:
     with pytest.raises(UnsendableError, match="remove `events` from its options"):
-        Plain(FileOptions(path="x", events=True), Audiencing("i")).encode_event("u-1", ENTERED)
+        Plain(FileOptions.model_validate({"path": "x", "events": True}), Audiencing("i")).encode_event("u-1", ENTERED)
 
 
 def test_users_and_events_of_connect_travel_apart_the_users_first() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from audience_sync.destinations import file as file_module
 from audience_sync.destinations.base import Judgement, Limits, Meaning
 from audience_sync.destinations.file import FileDestination, FileOptions
 
@@ -18,7 +17,7 @@ from .examples import ABOUT, a_call
 
 
 def destination(path: Path) -> FileDestination:
-    return FileDestination(FileOptions(path=str(path)), ABOUT)
+    return FileDestination(FileOptions.model_validate({"path": str(path)}), ABOUT)
 
 
 def appended(path: Path, *user_ids: str) -> Judgement:
@@ -114,7 +113,7 @@ def test_a_write_that_fails_half_way_leaves_nothing_of_the_batch(
 ) -> None:
     appended(path, "u-1")
     with monkeypatch.context() as patched:
-        patched.setattr(file_module.os, "write", writes_50_bytes_and_fails(code))
+        patched.setattr(os, "write", writes_50_bytes_and_fails(code))
         judgement = appended(path, "u-2")
     assert judgement.meaning is meaning
     assert judgement.reason.startswith(f"{path} can't be written: {os.strerror(code)}")
@@ -123,7 +122,7 @@ def test_a_write_that_fails_half_way_leaves_nothing_of_the_batch(
 
 def test_after_a_write_that_failed_the_batch_goes_in_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(file_module.os, "write", writes_50_bytes_and_fails(errno.ENOSPC))
+        patched.setattr(os, "write", writes_50_bytes_and_fails(errno.ENOSPC))
         appended(path, "u-1", "u-2")
     appended(path, "u-1", "u-2")
     assert path.read_text() == line("u-1") + line("u-2")
@@ -163,7 +162,7 @@ def test_a_file_in_the_folders_place_stops_the_destination(tmp_path: Path) -> No
 def test_what_is_delivered_is_on_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     with monkeypatch.context() as patched:
-        patched.setattr(file_module.os, "fsync", lambda file: synced.append(os.fstat(file).st_mode))
+        patched.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_mode))
         appended(path, "u-1")
         appended(path, "u-2")
     assert [stat.S_ISREG(mode) for mode in synced] == [True, False, True]  # the file, its new name, the file

@@ -14,7 +14,7 @@ from .standard import DestinationStandard, HttpDestinationStandard
 
 class TestFile(DestinationStandard):
     def destination(self) -> Destination:
-        return FileDestination(FileOptions(path="calls.jsonl"), ABOUT)
+        return FileDestination(FileOptions.model_validate({"path": "calls.jsonl"}), ABOUT)
 
 
 class TestSegment(HttpDestinationStandard):

@@ -6,6 +6,7 @@ import json
 from base64 import b64decode
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -27,7 +28,7 @@ CALL = (
 )
 
 
-def sent(receiver: Receiver, *users: str, **options: object) -> Received:
+def sent(receiver: Receiver, *users: str, **options: Any) -> Received:
     """The request that tells of these users."""
     destination = webhook(url=f"{receiver.url}/identify?v=2", **options)
     transport = HttpTransport(destination, now=lambda: SENT_AT)
@@ -76,7 +77,7 @@ def test_the_headers_are_the_configs(receiver: Receiver) -> None:
         pytest.param({"body": "batch", "batch_size": 500}, Limits(500, 999_498), id="a larger batch"),
     ],
 )
-def test_a_request_holds(options: dict[str, object], limits: Limits) -> None:
+def test_a_request_holds(options: dict[str, Any], limits: Limits) -> None:
     assert webhook(**options).limits == limits
 
 
@@ -298,7 +299,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG)
-def test_what_cannot_be_is_refused_without_being_shown(options: dict[str, object], message: str) -> None:
+def test_what_cannot_be_is_refused_without_being_shown(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as refused:
         webhook(**options)
     assert message in str(refused.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from .conftest import NewWorld
@@ -45,7 +47,7 @@ def test_a_fault_has_its_rule_and_nothing_is_lost(new_world: NewWorld, row: Row)
     assert world.query("select count(*) from refused_calls") == [(0,)]
 
 
-def check_what_became_of_the_calls(world: World, found: dict, protocol: str, rule: Rule, row: Row) -> None:
+def check_what_became_of_the_calls(world: World, found: dict[str, Any], protocol: str, rule: Rule, row: Row) -> None:
     _, counts, requests = rule.value
     assert (found["delivered"], found["refused"], found["pending"]) == counts, protocol
     assert found["delivered"] + found["refused"] + found["pending"] == found["calls"] == 4

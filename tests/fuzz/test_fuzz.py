@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import Workspace
 from destinations.receiver import Receiver, Reply
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -25,6 +25,7 @@ from audience_sync.destinations.registry import destination_types
 from audience_sync.errors import AudienceSyncError, ConfigError
 from audience_sync.sources.base import SnapshotRequest
 from audience_sync.sources.files.source import FilesSource
+from audience_sync.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 #: The examples of a page.
@@ -67,7 +68,7 @@ noise = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), min_size=1, max_
 @st.composite
 def changed(draw: st.DrawFn) -> str:
     """A config in which some places are others."""
-    text = draw(st.sampled_from(CONFIGS))
+    text: str = draw(st.sampled_from(CONFIGS))
     for _ in range(draw(st.integers(1, 5))):
         start = draw(st.integers(0, len(text)))
         end = min(len(text), start + draw(st.sampled_from([0, 0, 1, 5, 60])))
@@ -109,9 +110,9 @@ headers = st.lists(st.sampled_from(HEADERS) | st.binary(max_size=20), max_size=4
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Receiver:
+def receiver() -> Iterator[Receiver]:
     with Receiver() as running:
-        yield running  # type: ignore[misc]
+        yield running
 
 
 @FUZZ
@@ -128,7 +129,8 @@ def receiver() -> Receiver:
 def test_every_answer_has_a_meaning(receiver: Receiver, raw: bytes, kind: str) -> None:
     receiver.will_answer(Reply(raw=raw, then="close"))
     keys = {"segment": {"write_key": "k"}, "rudderstack": {"write_key": "k"}, "zendesk_connect": {"private_key": "k"}}
-    options = TYPES[kind].Options(type=kind, url=receiver.url, timeout="2s", **keys.get(kind, {}))
+    given_options = {"type": kind, "url": receiver.url, "timeout": "2s", **keys.get(kind, {})}
+    options = TYPES[kind].Options.model_validate(given_options)
     transport = HttpTransport(TYPES[kind](options, Audiencing("x")))  # type: ignore[arg-type]
     try:
         found = transport.send([Message("id", b'{"userId": "ada"}')])

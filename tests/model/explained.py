@@ -9,6 +9,7 @@ from sqlalchemy import Table, select
 
 from audience_sync.history.explain.explain import DestinationView, explain
 from audience_sync.history.explain.status import DeliveryState
+from audience_sync.model import UserId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import delivery_destinations, properties, refused_values, withheld_values
 
@@ -29,7 +30,7 @@ def wrong(
 ) -> list[str]:
     """What `explain` says of the user that is not so. ``settled``: nothing may be owed. ``forgetful``: what was told
     need not be known any more."""
-    found = explain(store, user, at=None, memory_limit=768_000_000, companions={})
+    found = explain(store, UserId(user), at=None, memory_limit=768_000_000, companions={})
     if found.erased_at:
         return []
     return [

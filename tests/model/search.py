@@ -10,6 +10,7 @@ import argparse
 import random
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
@@ -37,12 +38,9 @@ def main() -> int:
     numbers = count(1)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        new_store: Callable[[], str] = lambda: f"sqlite:///{folder / f'store-{next(numbers)}.db'}"  # noqa: E731
         if options.postgresql:
             new_store = partial(stack.enter_context(postgresql_stores()), with_schema=True)
-        else:
-
-            def new_store() -> str:
-                return f"sqlite:///{folder / f'store-{next(numbers)}.db'}"
 
         house = House(folder, new_store)
 

@@ -38,10 +38,13 @@ class Written(RuleBasedStateMachine):
     holdouts: dict[str, str | None]
     group: tuple[str, ...]
     forgetful: bool
-    #: Of the audience that is retired now and then.
-    passing_key: str
     #: Of all destinations.
     url: str
+
+    @property
+    def passing_key(self) -> str:
+        """Of the audience that is retired now and then."""
+        raise NotImplementedError
 
     def write(self) -> None:
         for key, names in self.members.items():
@@ -55,13 +58,13 @@ class Written(RuleBasedStateMachine):
 
     def configure(self) -> None:
         url = self.url
-        known = {
+        known: dict[str, dict[str, Any]] = {
             "segment": {"type": "segment", "write_key": "a-key", "url": f"{url}/segment", "events": True},
             "webhook": {"type": "webhook", "url": f"{url}/webhook/hook", "body": "batch"},
         }
         options = {"batch_size": 3, "concurrency": 2, "give_up_after": "300ms", "timeout": "20s"}
         here = {name: {**known[name], **options} for name in DESTINATIONS if name not in self.left_out}
-        audiences = [
+        audiences: list[dict[str, Any]] = [
             {
                 "name": self.passing_key if key == "passing" else key,
                 "source": "shop",

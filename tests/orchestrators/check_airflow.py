@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -24,13 +25,13 @@ def main() -> int:
     spec = importlib.util.spec_from_file_location("airflow_dag", FILE)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     dag = module.audience_sync()
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     task = dag.get_task("sync")
     assert task.retries == 3
-    found = {}
+    found: dict[int, type[Exception] | None] = {}
     for code in EXPECTED:
         module.COMMAND = ["sh", "-c", f"exit {code}"]
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 from dagster import DagsterInstance
 
@@ -24,7 +25,7 @@ def main() -> int:
     spec = importlib.util.spec_from_file_location("dagster_job", FILE)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.PAUSE = 0
     found = {}

@@ -100,13 +100,13 @@ def test_a_crontab_is_read_as_cron_reads_it(text: str, expected: list[str]) -> N
 
 
 def test_every_so_long_is_counted_from_the_same_moment_everywhere() -> None:
-    often = Schedule(every="15m")
+    often = Schedule(every=timedelta(minutes=15))
     assert local(often, "2026-02-01 10:07", 2) == ["Sun 01 10:15 UTC", "Sun 01 10:30 UTC"]
-    assert local(Schedule(every="1d"), "2026-02-01 10:07", 2) == ["Mon 02 00:00 UTC", "Tue 03 00:00 UTC"]
+    assert local(Schedule(every=timedelta(days=1)), "2026-02-01 10:07", 2) == ["Mon 02 00:00 UTC", "Tue 03 00:00 UTC"]
     assert local(often, "2026-02-01 10:15", 1) == ["Sun 01 10:30 UTC"]
 
 
-@pytest.mark.parametrize("schedule", [Schedule(every="1m"), cron("* * * * *")])
+@pytest.mark.parametrize("schedule", [Schedule(every=timedelta(minutes=1)), cron("* * * * *")])
 def test_what_came_meanwhile_is_one_time_that_counts_the_others(schedule: Schedule) -> None:
     noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
     minute = timedelta(minutes=1)
@@ -120,7 +120,7 @@ def test_what_came_meanwhile_is_one_time_that_counts_the_others(schedule: Schedu
 @given(st.integers(1_577_836_800, 1_893_456_000), st.sampled_from(sorted(ZONES)))
 def test_no_time_is_given_twice_or_passed_over(moment: int, zone: str) -> None:
     after = datetime.fromtimestamp(moment, UTC)
-    for schedule in (cron("*/20 1-3 * * *", zone), cron("30 2 * * *", zone), Schedule(every="7m")):
+    for schedule in (cron("*/20 1-3 * * *", zone), cron("30 2 * * *", zone), Schedule(every=timedelta(minutes=7))):
         first = first_after(schedule, after)
         assert first > after
         assert first_after(schedule, first - timedelta(microseconds=1)) == first

@@ -37,7 +37,7 @@ USERS = tuple(f"user-{number}" for number in range(12))
 SCHEDULES = {
     "vip": Schedule(cron="*/40 * * * *", timezone=BERLIN),
     "churn": Schedule(cron="30 2 * * *", timezone=BERLIN),
-    "buyers": Schedule(every="90m", timezone=BERLIN),
+    "buyers": Schedule(every=timedelta(minutes=90), timezone=BERLIN),
 }
 
 

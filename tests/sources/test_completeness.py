@@ -55,7 +55,7 @@ def members(write: Write) -> Path:
 
 @pytest.mark.parametrize("asked", [{"file": "members"}, {"file": "members/*.csv"}, {"query": "from 'members/'"}])
 class TestFiles:
-    def test_count_as_old_as_the_newest(self, asked: Mapping[str, str], members: Path, tmp_path: Path) -> None:
+    def test_count_as_old_as_the_newest(self, asked: Mapping[str, Any], members: Path, tmp_path: Path) -> None:
         source = FilesSource(tmp_path)
         assert refusal(source, SnapshotRequest(user_id="user_id", **asked, expected=SINCE_NOON)) is None
         written(members / "2.csv", hours=-1)
@@ -65,7 +65,7 @@ class TestFiles:
         )
 
     def test_are_complete_when_a_marker_was_written_after_them(
-        self, asked: Mapping[str, str], members: Path, tmp_path: Path
+        self, asked: Mapping[str, Any], members: Path, tmp_path: Path
     ) -> None:
         wanted = SnapshotRequest(user_id="user_id", **asked, expected=Expectations(marker="members/_SUCCESS"))
         assert refusal(FilesSource(tmp_path), wanted) == (

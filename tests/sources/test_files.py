@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_the_names_of_many_audiences_come_with_their_users(write: Write, read: R
     assert [reject[1:] for reject in snapshot.rejects] == [(3, "cyd", "no audience name"), (4, "", "empty user id")]
 
 
-def rows_of_vip(tmp_path: Path, workspace: Workspace, **wanted: object) -> SnapshotRows:
+def rows_of_vip(tmp_path: Path, workspace: Workspace, **wanted: Any) -> SnapshotRows:
     return FilesSource(tmp_path).read(
         workspace, SnapshotRequest(**({"user_id": "user_id", "file": "vip.csv"} | wanted))
     )

@@ -27,7 +27,7 @@ def members(write: Write) -> Path:
     return write("members/1.csv", ONE).parent
 
 
-def read(folder: Path, manifest: str, **asked: str) -> SnapshotRows:
+def read(folder: Path, manifest: str, **asked: Any) -> SnapshotRows:
     with Workspace(0, ["/"]) as workspace:
         expected = Expectations(manifest=manifest)
         return FilesSource(folder).read(

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -114,7 +115,7 @@ def test_an_odd_file_and_a_plain_one_are_both_read_once_by_a_glob_a_folder_and_f
             assert [ids(workspace, place, **each) for each in one] == [["ada"]] * len(one)
 
 
-def ids(workspace: Workspace, place: Path, **asked: str) -> list[str]:
+def ids(workspace: Workspace, place: Path, **asked: Any) -> list[str]:
     rows = FilesSource(place).read(workspace, SnapshotRequest(user_id="user_id", **asked))
     rejects = workspace.all(rows.invalid_rows)
     assert rejects == []

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert, select
 
-from audience_sync.model import HistoryKind
+from audience_sync.model import HistoryKind, RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs.pruning import delivered_through, mark_pruned, prune, pruned_through
 from audience_sync.store.tables import (
@@ -135,9 +135,9 @@ def test_what_a_destination_was_told_is_what_all_its_feeds_were(store: Store) ->
     a_destination(store, "log", 7)
     a_destination(store, "gone", 1)
     with store.reading() as connection:
-        assert delivered_through(connection, ["log"], 9) == 7
-        assert delivered_through(connection, ["connect", "log"], 9) == 5
-        assert delivered_through(connection, [], 9) == 9
+        assert delivered_through(connection, ["log"], RunId(9)) == 7
+        assert delivered_through(connection, ["connect", "log"], RunId(9)) == 5
+        assert delivered_through(connection, [], RunId(9)) == 9
 
 
 def a_request(store: Store, number: int, run: int) -> None:

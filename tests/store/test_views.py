@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import delete, text, update
 
 from audience_sync.history.runs import last_runs, one_run
+from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import members, properties, runs
 
@@ -129,7 +130,7 @@ def test_user_ids_are_ordered_by_their_bytes(week: Store) -> None:
 
 def test_one_run_brings_everything_about_it(week: Store) -> None:
     with week.reading() as connection:
-        run = one_run(connection, 43)
+        run = one_run(connection, RunId(43))
     assert [each["audience_key"] for each in run["audience_syncs"]] == ["big_spenders", "new_customers"]
     assert [each["destination"] for each in run["deliveries"]] == ["connect", "log"]
     assert [each["user_id"] for each in run["refused_calls"]] == ["ben", "fay"]

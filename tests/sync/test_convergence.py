@@ -173,7 +173,7 @@ def run(store: Store, receiver: Receiver, step: Step) -> Report:
         folder=Path(),
         sources={"shop": SourceConfig(files=".")},
         audiences=audiences,
-        computed_traits=[ComputedTraitsConfig(source="shop", file="cities", traits=["city"])],
+        computed_traits=[ComputedTraitsConfig.model_validate({"source": "shop", "file": "cities", "traits": ["city"]})],
         destinations={"connect": DestinationOptions(type="scripted")},
     )
     destination = Connect(receiver, step.faults)

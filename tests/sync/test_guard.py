@@ -14,11 +14,20 @@ from audience_sync.sync.guard.limits import (
     traits_reason,
 )
 
+
+def guard_of(**options: object) -> Guard:
+    return Guard.model_validate(options)
+
+
+def own_guard_of(**options: object) -> GuardOverride:
+    return GuardOverride.model_validate(options)
+
+
 DEFAULT = Guard()  # 30% may leave, 100% may enter, from 100 changed rows on
-SHARE_OF_20 = Guard(max_removed="20%", max_added="20%")
-COUNT_OF_50 = Guard(max_removed=50, max_added=50)
-NOBODY = Guard(max_removed=0, max_added=0)
-FROM_THE_FIRST = Guard(max_removed="20%", at_least=0)
+SHARE_OF_20 = guard_of(max_removed="20%", max_added="20%")
+COUNT_OF_50 = guard_of(max_removed=50, max_added=50)
+NOBODY = guard_of(max_removed=0, max_added=0)
+FROM_THE_FIRST = guard_of(max_removed="20%", at_least=0)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +60,7 @@ def test_a_snapshot_may_go_through(guard: Guard, counts: ChangeCounts) -> None:
             id="an empty snapshot, however small",
         ),
         pytest.param(
-            Guard(max_removed="100%"),
+            guard_of(max_removed="100%"),
             ChangeCounts(5000, 0, 5000),
             "audience 'vip' is held: the new snapshot is empty, and the last one had 5,000 members",
             id="an empty snapshot, even where all may leave",
@@ -113,9 +122,9 @@ def test_a_snapshot_is_held(guard: Guard, counts: ChangeCounts, reason: str) -> 
 @pytest.mark.parametrize(
     ("own", "counts", "held"),
     [
-        pytest.param(GuardOverride(max_removed="50%"), ChangeCounts(1000, 0, 400), False, id="its own limit is wider"),
+        pytest.param(own_guard_of(max_removed="50%"), ChangeCounts(1000, 0, 400), False, id="its own limit is wider"),
         pytest.param(
-            GuardOverride(max_removed="50%"), ChangeCounts(1000, 300, 0), True, id="the other one is the config's"
+            own_guard_of(max_removed="50%"), ChangeCounts(1000, 300, 0), True, id="the other one is the config's"
         ),
         pytest.param(GuardOverride(at_least=500), ChangeCounts(1000, 0, 400), False, id="its own number of rows"),
     ],
@@ -126,7 +135,7 @@ def test_an_audience_has_its_own_guard_over_the_configs(own: GuardOverride, coun
 
 A, B, C = ChangeCounts(50, 0, 40), ChangeCounts(50, 0, 45), ChangeCounts(50, 0, 20)
 SMALL = "3 small audiences together: the new snapshots remove 105 of 150 members (70%), and their limits allow 45"
-LIMITED = Guard(together={"max_removed": 600, "max_added": "10%"})
+LIMITED = guard_of(together={"max_removed": 600, "max_added": "10%"})
 OVER_600 = "all audiences together: the new snapshots remove 601 of 10,000 members (6%), and the limit is 600"
 OVER_10 = "all audiences together: the new snapshots add 1,001 users to 10,000 members, and the limit is 10%"
 
@@ -157,7 +166,7 @@ OVER_10 = "all audiences together: the new snapshots add 1,001 users to 10,000 m
             ),
             id="small audiences that grow",
         ),
-        pytest.param(Guard(max_removed=45), {"a": A, "b": B, "c": C}, {}, id="limits that are counts always apply"),
+        pytest.param(guard_of(max_removed=45), {"a": A, "b": B, "c": C}, {}, id="limits that are counts always apply"),
         pytest.param(
             LIMITED, {"a": ChangeCounts(5000, 0, 300), "b": ChangeCounts(5000, 0, 300)}, {}, id="just the count of all"
         ),
@@ -240,6 +249,6 @@ def test_an_empty_snapshot_of_traits_is_held_however_few_users_there_were() -> N
     assert traits_reason(["plan"], ChangeCounts(3, 0, 3), DEFAULT, is_empty=True) == (
         "computed trait 'plan' is held: the new snapshot is empty, and the last one had values of 3 users"
     )
-    assert traits_reason(["plan", "city"], ChangeCounts(3, 0, 3), Guard(max_removed="100%"), is_empty=True) == (
+    assert traits_reason(["plan", "city"], ChangeCounts(3, 0, 3), guard_of(max_removed="100%"), is_empty=True) == (
         "computed traits plan, city are held: the new snapshot is empty, and the last one had values of 3 users"
     )

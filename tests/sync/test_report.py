@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -153,7 +154,8 @@ def test_the_json_of_a_held_trait_says_how_many_would_lose_it() -> None:
 
 @pytest.mark.parametrize(("field", "code"), [("errors", 3), ("held", 4)])
 def test_what_concerns_the_whole_run_decides_its_exit_code(field: str, code: int) -> None:
-    assert replace(report(SYNCED, DELIVERED), **{field: ["the list of suppressed users"]}).exit_code == code
+    found: dict[str, Any] = {field: ["the list of suppressed users"]}
+    assert replace(report(SYNCED, DELIVERED), **found).exit_code == code
 
 
 def test_the_feeds_of_a_destination_are_added_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState
+from audience_sync.model import RunId
 from audience_sync.sync.deliver.pending import PendingDelivery
 from audience_sync.sync.preview.value_counts import Sends, count_sends
 from audience_sync.workspace import Workspace
@@ -12,7 +13,7 @@ def owed(workspace: Workspace, destination: str, *traits: str) -> PendingDeliver
     table = workspace.load({"traits": "varchar"}, [[(each,) for each in traits]])
     return PendingDelivery(
         state=DestinationState(name=destination),
-        cursor=DeliveryCursor(id=None, position=0),
+        cursor=DeliveryCursor(id=None, position=RunId(0)),
         table=table,
         calls=len(traits),
     )

@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import click
 import pytest

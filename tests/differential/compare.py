@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from difflib import unified_diff
 from itertools import zip_longest
@@ -15,6 +16,7 @@ from .store import Table
 SHOWN = 60
 #: Columns of views, by view.
 Contract = Mapping[str, list[str]]
+Play = Generator[Observation, None, None]
 
 
 @dataclass
@@ -56,9 +58,9 @@ def _rows(table: Table, columns: Iterable[str]) -> list[str]:
 
 
 def differences(old: Observation, new: Observation) -> Iterator[str]:
-    """Each difference as a text. Tables are compared if both stores have the same schema."""
-    contract = contract_of(old)
-    one, other = details(old, contract), details(as_before(new), contract)
+    """Each difference as a text, in the words of the last release. Tables are compared if both have the same schema."""
+    contract = contract_of(as_before(old))
+    one, other = details(as_before(old), contract), details(as_before(new), contract)
     if old.revision == new.revision:
         for which, observation in ((one, old), (other, new)):
             which |= {f"table {name}": _rows(table, table.columns) for name, table in observation.tables.items()}
@@ -70,8 +72,13 @@ def differences(old: Observation, new: Observation) -> Iterator[str]:
             yield "\n".join([f"{old.command}\n  {name}:", *(f"    {line}" for line in [*lines[:SHOWN], *more])])
 
 
-def compare(old: Iterable[Observation], new: Iterable[Observation], compared: Compared) -> None:
-    """Compare until the first command that differs: what comes after it follows from it."""
+def compare(old: Play, new: Play, compared: Compared) -> None:
+    """Compare until the first command that differs: what comes after it follows from it. Ends both plays."""
+    with closing(old), closing(new):
+        _compare(old, new, compared)
+
+
+def _compare(old: Play, new: Play, compared: Compared) -> None:
     compared.seeds += 1
     for before, after in zip_longest(old, new):
         if before is None or after is None:

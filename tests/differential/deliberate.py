@@ -15,7 +15,7 @@ VIEWS: dict[str, str] = {"invalid_rows": "rejected_rows"}
 #: Columns of views with another name: (old view, new column) -> old column.
 COLUMNS: dict[tuple[str, str], str] = {}
 #: Other words in the output and in views: new -> old.
-WORDS: dict[str, str] = {}
+WORDS: dict[str, str] = {'"invalid_rows":': '"rejected_rows":'}
 
 
 def as_before(new: Observation) -> Observation:

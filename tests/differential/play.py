@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ class Version:
         return code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
 
-def play(version: Version, seed: int, days: int, folder: Path) -> Iterator[Observation]:
+def play(version: Version, seed: int, days: int, folder: Path) -> Generator[Observation, None, None]:
     """Play the days in ``folder``, which is made."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

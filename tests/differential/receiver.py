@@ -40,7 +40,8 @@ class Receiver:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
 
     def begin(self, fault: str) -> None:
         """Forget the calls of the command before. ``fault``: for the next command."""
@@ -60,5 +61,6 @@ class Receiver:
         return 200
 
     def close(self) -> None:
-        self._server.shutdown()
+        if self._thread.is_alive():  # not at the end of the process, where nothing answers
+            self._server.shutdown()
         self._server.server_close()

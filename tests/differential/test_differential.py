@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from difflib import unified_diff
 from pathlib import Path
 
@@ -31,10 +32,11 @@ def version() -> Iterator[Version]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_days_go_as_in_the_last_release(seed: int, version: Version, tmp_path: Path) -> None:
     recording = recorded(seed)
-    played = map(as_before, play(version, seed, DAYS, tmp_path / "shop"))
-    for before, after in zip(blocks(recording), summaries(played, contract_in(recording)), strict=True):
-        lines = unified_diff(before.splitlines(), after.splitlines(), "last release", "now", n=2, lineterm="")
-        assert before == after, "\n".join([before.splitlines()[0], *lines, REMEDY.format(seed=seed)])
+    with closing(play(version, seed, DAYS, tmp_path / "shop")) as played:
+        summed = summaries(map(as_before, played), contract_in(recording))
+        for before, after in zip(blocks(recording), summed, strict=True):
+            lines = unified_diff(before.splitlines(), after.splitlines(), "last release", "now", n=2, lineterm="")
+            assert before == after, "\n".join([before.splitlines()[0], *lines, REMEDY.format(seed=seed)])
 
 
 @pytest.mark.parametrize(

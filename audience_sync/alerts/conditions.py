@@ -9,7 +9,7 @@ from audience_sync.config.sections.notify import Notify
 from audience_sync.model import AlertKind, AudienceStatus
 from audience_sync.store.alerts.alerts import Alert, OpenAlert, Subject
 from audience_sync.store.runs.schedule_slots import Slot
-from audience_sync.sync.values.report import DestinationReport, Report
+from audience_sync.sync.values.report import Report
 from audience_sync.text import pluralize
 
 #: Runs needed before a size can be unusual, and the smallest difference that can be, in members.
@@ -18,6 +18,8 @@ MIN_SIZES, MIN_DIFFERENCE = 5, 100
 RUN, TRAITS, CONFIG = "run", "computed traits", "config"
 
 Conditions = dict[Subject, str | None]
+#: A kind, a subject, and why it needs attention; None if all is well.
+Condition = tuple[AlertKind, str, str | None]
 
 
 def conditions(
@@ -77,7 +79,7 @@ def ended_alerts(found: Conditions, open_before: Collection[Subject]) -> list[Su
     return [subject for subject, words in found.items() if not words and subject in open_before]
 
 
-def _audiences(report: Report) -> Iterator[tuple[AlertKind, str, str | None]]:
+def _audiences(report: Report) -> Iterator[Condition]:
     for each in report.audiences:
         failed = each.status is AudienceStatus.FAILED
         yield AlertKind.FAILED, each.key, (each.error or "it failed") if failed else None
@@ -85,37 +87,27 @@ def _audiences(report: Report) -> Iterator[tuple[AlertKind, str, str | None]]:
             yield AlertKind.HELD, each.key, each.held.words if each.held else None
 
 
-def _run(report: Report) -> Iterator[tuple[AlertKind, str, str | None]]:
+def _run(report: Report) -> Iterator[Condition]:
     yield AlertKind.FAILED, TRAITS, "\n".join(report.traits.errors) or None
     yield AlertKind.HELD, TRAITS, "\n".join(dict.fromkeys(each.words for _, each in report.traits.held)) or None
     yield AlertKind.FAILED, RUN, "\n".join(report.errors) or None
     yield AlertKind.HELD, RUN, "\n".join(report.held) or None
 
 
-def _destinations(
-    report: Report, notify: Notify, open_before: Collection[Subject]
-) -> Iterator[tuple[AlertKind, str, str | None]]:
+def _destinations(report: Report, notify: Notify, open_before: Collection[Subject]) -> Iterator[Condition]:
     for each in report.destinations:
         broken = each.error if not each.rate_limited else ""
         if each.calls or broken:  # a run without calls shows nothing about a destination
-            yield AlertKind.FAILED, each.name, _stopped_text(each) if broken else None
+            pending = f"{pluralize(each.pending, 'call')} pending; the next run sends them"
+            yield AlertKind.FAILED, each.name, f"{broken}. {pending}" if broken else None
         many = each.calls and each.refused / each.calls > notify.max_refused
         if many or not (each.still_refused and (AlertKind.REFUSED, each.name) in open_before):
-            yield AlertKind.REFUSED, each.name, _refused_text(report, each) if many else None
+            refused = f"{each.refused:,} of {pluralize(each.calls, 'call')} refused"
+            text = f"{refused}. The reasons: audience-sync show {report.run}"
+            yield AlertKind.REFUSED, each.name, text if many else None
 
 
-def _stopped_text(each: DestinationReport) -> str:
-    return f"{each.error}. {pluralize(each.pending, 'call')} pending; the next run sends them"
-
-
-def _refused_text(report: Report, each: DestinationReport) -> str:
-    refused = f"{each.refused:,} of {pluralize(each.calls, 'call')} refused"
-    return f"{refused}. The reasons: audience-sync show {report.run}"
-
-
-def _sizes(
-    report: Report, notify: Notify, sizes: Mapping[str, Sequence[int]]
-) -> Iterator[tuple[AlertKind, str, str | None]]:
+def _sizes(report: Report, notify: Notify, sizes: Mapping[str, Sequence[int]]) -> Iterator[Condition]:
     for each in report.audiences:
         known = sizes.get(each.key, ())
         if len(known) < MIN_SIZES:
@@ -129,15 +121,12 @@ def _sizes(
         yield AlertKind.SIZE, each.key, words if unusual else None
 
 
-def _late(slots: Sequence[Slot], notify: Notify, began_at: datetime) -> Iterator[tuple[AlertKind, str, str | None]]:
+def _late(slots: Sequence[Slot], notify: Notify, began_at: datetime) -> Iterator[Condition]:
     for each in slots:
         first = each.since or each.due_at
         late = began_at - first
-        words = f"due at {first:%Y-%m-%d %H:%M} UTC, it began {_whole_seconds(late)} late"
+        whole = timedelta(seconds=round(late.total_seconds()))
+        words = f"due at {first:%Y-%m-%d %H:%M} UTC, it began {whole} late"
         if each.missed:
             words += f", for {pluralize(each.missed + 1, 'time')} at once"
         yield AlertKind.LATE, each.schedule, words if late > notify.late else None
-
-
-def _whole_seconds(time: timedelta) -> str:
-    return str(timedelta(seconds=round(time.total_seconds())))

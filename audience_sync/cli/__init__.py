@@ -123,9 +123,8 @@ def main() -> None:
     if "schedule" in sys.argv[1:]:  # until the scheduler handles SIGHUP, it must not end the process
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from audience_sync.cli.base.errors import run
-    from audience_sync.cli.base.process import collect_garbage_rarely
+    from audience_sync.cli.base.process import collect_garbage_rarely, set_up_streams
     from audience_sync.cli.base.shutdown import stop_within
-    from audience_sync.cli.base.streams import set_up_streams
 
     set_up_streams()
     collect_garbage_rarely()

@@ -23,7 +23,9 @@ from audience_sync.store.tables import (
     run_invalid_rows,
     runs,
 )
-from audience_sync.store.tables import snapshot_chains as chains_table
+from audience_sync.store.tables import (
+    snapshot_chains as chains_table,
+)
 
 #: Ids, as the database gives them out.
 BIG, NEW, PLAN = 1, 2, 3

@@ -147,7 +147,7 @@ class TestALargeSegment:
     def test_is_stored_in_parts_and_comes_back_whole(
         self, store: Store, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(chains, "PART_BYTES", 1_000)
+        monkeypatch.setattr(chains, "CHUNK_BYTES", 1_000)
         a_store_with(store)
         segment = chains.write_snapshot_file(
             workspace, BASE, "select md5(i::varchar) as user_id, 1 as run_id, true as present from range(1000) t(i)"

@@ -81,7 +81,7 @@ def test_more_rows_than_fit_into_one_batch_arrive(store: Store, target: Store) -
 def test_snapshots_arrive_whole(
     store: Store, target: Store, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chains, "PART_BYTES", 100)
+    monkeypatch.setattr(chains, "CHUNK_BYTES", 100)
     fill(store)
     chain = the_audience(id=save(store, the_audience(), base(workspace, 39, ["ann", "ben"]), run=39))
     copy_store(store, target)

@@ -252,6 +252,11 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(part) for part in text.split("\n"))
 
 
+def one_line(text: str) -> str:
+    """Put a text on one line, with control characters escaped."""
+    return printable(" ".join(text.split()))
+
+
 def display_id(value: str) -> str:
     """Format a user id for people: an id with invisible characters is written as in JSON."""
     is_visible = value.isprintable() and value == value.strip()

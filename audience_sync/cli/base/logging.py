@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from audience_sync.cli.base.errors import masked_text
-from audience_sync.cli.base.streams import write_utf8
+from audience_sync.cli.base.process import write_utf8
 from audience_sync.model import AudienceStatus
 from audience_sync.text import form, iso_time, pluralize
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from audience_sync.cli.base.layout import PIPE, Screen
-from audience_sync.cli.base.streams import write_utf8
+from audience_sync.cli.base.process import write_utf8
 from audience_sync.text import iso_time
 
 if TYPE_CHECKING:

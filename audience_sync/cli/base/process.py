@@ -1,18 +1,53 @@
-"""Collect garbage rarely, and never among imported modules, which would cost every command 0.1 s."""
+"""Set up the process: encodings for programs and for people, and rare collections of garbage."""
 
 from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
+from io import TextIOWrapper
+from typing import TextIO
 
 #: New objects that start a collection. A run makes millions of calls and no cycles: with Python's default of 700 it
 #: would spend half of its time on collections. Imports alone make 150,000 objects.
 YOUNG = 500_000
 
 
+def set_up_streams() -> None:
+    """Make stdout and stderr accept every character: one that the encoding lacks becomes a question mark.
+
+    A stream that the parent process closed is replaced by the null device. With an ASCII locale and without Python's
+    UTF-8 mode, files with other names can't be opened: then the command restarts itself in that mode.
+    """
+    if sys.getfilesystemencoding() == "ascii":
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
+        _reconfigure(getattr(sys, name), errors="replace")
+
+
+def write_utf8(stream: TextIO) -> None:
+    """Write UTF-8 from now on, under every locale.
+
+    Half a surrogate pair (from a file name that is not UTF-8) becomes an escape, which is valid in JSON.
+    """
+    _reconfigure(stream, encoding="utf-8", errors="backslashreplace")
+
+
+def read_utf8(stream: TextIO) -> None:
+    """Read UTF-8 from now on, with or without a byte order mark, under every locale."""
+    _reconfigure(stream, encoding="utf-8-sig", errors="strict")
+
+
+def _reconfigure(stream: TextIO, *, errors: str, encoding: str | None = None) -> None:
+    if isinstance(stream, TextIOWrapper):  # a test or an embedding program may have replaced the stream
+        stream.reconfigure(encoding=encoding, errors=errors)
+
+
 def collect_garbage_rarely() -> None:
-    """Collect rarely during the command, and leave imported modules out of the last collection."""
+    """Collect rarely during the command, and never among imported modules: that would cost every command 0.1 s."""
     gc.set_threshold(YOUNG)
     atexit.register(freeze_imports)
 

@@ -12,8 +12,8 @@ import click
 from audience_sync.cli.base.layout import display_id, intro_and_command
 from audience_sync.cli.base.options import at_option
 from audience_sync.cli.base.output import screen, write
+from audience_sync.cli.base.process import write_utf8
 from audience_sync.cli.base.session import Session, with_session
-from audience_sync.cli.base.streams import write_utf8
 from audience_sync.text import pluralize
 
 Batch = list[tuple[str, str]]

@@ -10,8 +10,8 @@ import click
 
 from audience_sync.cli.base.layout import Screen, prose
 from audience_sync.cli.base.options import decode_utf8, users_argument
+from audience_sync.cli.base.process import read_utf8
 from audience_sync.cli.base.session import Session, with_session
-from audience_sync.cli.base.streams import read_utf8
 from audience_sync.text import form, pluralize
 
 if TYPE_CHECKING:

@@ -227,6 +227,11 @@ def refusal_lines(reasons: Sequence[tuple[int, str, str]], screen: Screen) -> li
     return lines
 
 
+def answer_text(status: int | None, reason: str) -> str:
+    """``HTTP 400: no such user``; a reason often has the status itself."""
+    return ": ".join(filter(None, [f"HTTP {status}" if status and f"HTTP {status}" not in reason else "", reason]))
+
+
 def _pending(each: DestinationReport, screen: Screen) -> list[str]:
     what = "no call is lost: the next run sends them with the newest values"
     intro = "Nothing to do if sync runs on a schedule. To send them now:"

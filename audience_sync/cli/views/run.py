@@ -16,12 +16,13 @@ from audience_sync.cli.base.layout import (
     display_id,
     joined,
     labelled,
+    one_line,
     printable,
     prose,
     table,
 )
 from audience_sync.cli.base.output import short_duration
-from audience_sync.cli.views.attention import change_text, refusal_lines, without_audience_name
+from audience_sync.cli.views.attention import MAX_LISTED, answer_text, change_text, refusal_lines, without_audience_name
 from audience_sync.cli.views.history import member_notes
 from audience_sync.cli.views.summary import call_texts, held_things, moved_texts
 from audience_sync.model import ChangeCounts, HoldKind
@@ -32,9 +33,6 @@ Row = Mapping[str, Any]
 
 #: The most invalid rows that are shown; the view has all.
 MAX_INVALID_ROWS = 50
-#: The most users that are shown of a hold; the JSON answer has up to 100 of those who would enter, and of those
-#: who would leave.
-MAX_SAMPLED_USERS = 5
 #: The most users that are shown for one reason; the view has all.
 MAX_REFUSED_USERS = 10
 #: What `retention` deletes, as the answer names it.
@@ -96,7 +94,7 @@ def _blocks(run: Row, screen: Screen, ask: Callable[[str], str]) -> Iterator[lis
     yield _destinations(deliveries, screen)
     yield from (_failed(each, screen) for each in audiences if each["status"] == "failed")
     if error := _run_error(run):
-        yield ["Failed: the run", *labelled([("Reason", _one_line(error))], screen)]
+        yield ["Failed: the run", *labelled([("Reason", one_line(error))], screen)]
     yield from (_stopped(each, screen) for each in deliveries if each["error"])
     yield from (_held(list(found), run, screen) for _, found in groupby(run["holds"], _hold_group))
     for name, calls in groupby(run["refusals"] or run["refused_calls"], itemgetter("destination")):
@@ -171,14 +169,9 @@ def _destinations(deliveries: Sequence[Row], screen: Screen) -> list[str]:
     return table(_DESTINATIONS, rows, screen, stack_if_narrow=True)
 
 
-def _one_line(text: str) -> str:
-    """Put an error on one line, with control characters escaped."""
-    return printable(" ".join(text.split()))
-
-
 def _failed(audience: Row, screen: Screen) -> list[str]:
     effect = f"its {pluralize(audience['members_after'], 'member')} are unchanged" if audience["members_after"] else ""
-    reason = without_audience_name(_one_line(audience["error"] or "not stored"), audience["audience_key"])
+    reason = without_audience_name(one_line(audience["error"] or "not stored"), audience["audience_key"])
     pairs = [("Reason", reason), ("Effect", effect)]
     return [f"Failed: {audience['audience_key']}", *labelled(pairs, screen)]
 
@@ -186,7 +179,7 @@ def _failed(audience: Row, screen: Screen) -> list[str]:
 def _run_error(run: Row) -> str:
     """The lines of a run's error that are not about one audience or destination."""
     audiences = {
-        without_audience_name(_one_line(each["error"] or ""), each["audience_key"]) for each in run["audience_syncs"]
+        without_audience_name(one_line(each["error"] or ""), each["audience_key"]) for each in run["audience_syncs"]
     }
     destinations = "\n".join(f"destination {each['destination']}: {each['error']}" for each in run["deliveries"])
     own = set(destinations.splitlines())
@@ -198,7 +191,7 @@ def _stopped(delivery: Row, screen: Screen) -> list[str]:
     """The block of a delivery that ended early: stopped, or pending after a 429."""
     pending = delivery["pending"]
     effect = f"{pluralize(pending, 'call')} pending after this run" if pending else "no call was pending after this run"
-    pairs = [("Reason", _one_line(delivery["error"])), ("Effect", effect)]
+    pairs = [("Reason", one_line(delivery["error"])), ("Effect", effect)]
     is_rate_limited = "HTTP 429" in delivery["error"] and pending
     what = f"Pending at {{}}: {pluralize(pending, 'call')}" if is_rate_limited else "Stopped: {}"
     return [what.format(delivery["destination"]), *labelled(pairs, screen)]
@@ -211,7 +204,7 @@ def _waiting_or_frozen(audience: Row, screen: Screen) -> list[str]:
         case "waiting":
             return advice(f"Waiting: {key}", f"audience-sync seed {key}", screen=screen)
         case "frozen" if error:
-            return [f"Frozen: {key}", *prose(_one_line(error), screen, indent="  ")]
+            return [f"Frozen: {key}", *prose(one_line(error), screen, indent="  ")]
         case _:
             return []
 
@@ -252,7 +245,7 @@ def _change(hold: Row) -> str:
 
 def _reason(hold: Row) -> str:
     """The reason without the name, which the block's title has."""
-    return without_subject(_one_line(str(hold["reason"])))
+    return without_subject(one_line(str(hold["reason"])))
 
 
 def _sample_pairs(hold: Row) -> Iterator[tuple[str, str]]:
@@ -261,7 +254,7 @@ def _sample_pairs(hold: Row) -> Iterator[tuple[str, str]]:
     for name, label in (("left", away), ("entered", "Entering")):
         users = [display_id(each) for each in hold["sample"][name]]
         if users:
-            yield label, listed(users, most=MAX_SAMPLED_USERS, count=hold[name])
+            yield label, listed(users, most=MAX_LISTED, count=hold[name])
 
 
 def _decision(hold: Row) -> str:
@@ -278,7 +271,8 @@ def _decision(hold: Row) -> str:
 def _refused(name: str, calls: Sequence[Row], screen: Screen, ask: Callable[[str], str]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for each in calls:
-        by_reason.setdefault(_answer(each), []).append(display_id(each["user_id"]))
+        answer = answer_text(each["http_status"], one_line(each["reason"] or "no reason given"))
+        by_reason.setdefault(answer, []).append(display_id(each["user_id"]))
     found = sorted(by_reason.items(), key=lambda reason: -len(reason[1]))
     lines = [
         f"Refused by {name}: {pluralize(len(calls), 'call')}, {pluralize(len(found), 'reason')}",
@@ -297,11 +291,6 @@ def _refused(name: str, calls: Sequence[Row], screen: Screen, ask: Callable[[str
     return [*lines, "", *further] if further else lines
 
 
-def _answer(call: Row) -> str:
-    status, reason = call["http_status"], _one_line(call["reason"] or "no reason given")
-    return reason if not status or f"HTTP {status}" in reason else f"HTTP {status}: {reason}"
-
-
 def _invalid(key: str, rows: Sequence[Row], screen: Screen, ask: Callable[[str], str]) -> list[str]:
     lines = [f"Invalid: {pluralize(len(rows), 'row')} of {key}"]
     for each in rows[:MAX_INVALID_ROWS]:
@@ -315,4 +304,4 @@ def _row_text(row: Row) -> str:
     where = [printable(row["file"])] if row["file"] else []
     where += [f"row {row['row']}"] if row["row"] is not None else []
     user = f" (user {display_id(row['user_id'])})" if (row["user_id"] or "").strip() else ""
-    return f"{', '.join(where)}: {_one_line(row['reason'])}{user}"
+    return f"{', '.join(where)}: {one_line(row['reason'])}{user}"

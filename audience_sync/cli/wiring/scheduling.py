@@ -17,9 +17,9 @@ from audience_sync.alerts.without_report import end_alert, end_stale_late, raise
 from audience_sync.cli.base.errors import masked_text, print_error
 from audience_sync.cli.base.layout import PIPE
 from audience_sync.cli.base.output import screen, write
+from audience_sync.cli.base.process import write_utf8
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.base.shutdown import stop_within
-from audience_sync.cli.base.streams import write_utf8
 from audience_sync.cli.views.attention import blocks, urgent_lines
 from audience_sync.cli.views.progress import RunProgress
 from audience_sync.cli.views.run_details import read_details

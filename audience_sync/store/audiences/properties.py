@@ -112,21 +112,19 @@ def set_loaded_from(connection: Connection, locations: Mapping[str, str], run: R
     known = {row.key: row.loaded_from for row in connection.execute(select(properties.c.key, properties.c.loaded_from))}
     for key, location in locations.items():
         if known[key] != location:
-            moved = update(properties).where(properties.c.key == key)
-            connection.execute(moved.values(loaded_from=location, loaded_from_run=run))
+            _set(connection, key, loaded_from=location, loaded_from_run=run)
 
 
 def set_min_stays(connection: Connection, stays: Mapping[str, str | None]) -> None:
     """Store by key how long a missing member stays, for people."""
     for key, stay in stays.items():
-        connection.execute(update(properties).where(properties.c.key == key).values(min_stay=stay))
+        _set(connection, key, min_stay=stay)
 
 
 def set_holdouts(connection: Connection, holdouts: Mapping[str, tuple[float | None, str]]) -> None:
     """Store by key the share (0 to 1) that is held out, and the salt that decides who."""
     for key, (share, salt) in holdouts.items():
-        values = {"holdout": share, "holdout_salt": salt}
-        connection.execute(update(properties).where(properties.c.key == key).values(values))
+        _set(connection, key, holdout=share, holdout_salt=salt)
 
 
 def mark_holdout_changed(connection: Connection, keys: Iterable[str], run: RunId) -> None:
@@ -157,7 +155,7 @@ def retire_properties(connection: Connection, keys: Iterable[str], now: datetime
     """Close these keys for good. Properties of the same `names_from` entry are read again in the next run, because
     their source may still have the retired names."""
     for key in keys:
-        connection.execute(update(properties).where(properties.c.key == key).values(retired_at=now))
+        _set(connection, key, retired_at=now)
         shared = select(properties.c.origin).where(properties.c.key == key).scalar_subquery()
         connection.execute(update(properties).where(properties.c.origin == shared).values(fingerprint=None))
 
@@ -168,4 +166,8 @@ def create_property(connection: Connection, values: Mapping[str, object]) -> Non
 
 def rename_property(connection: Connection, key: str, name: str, definition: str | None) -> None:
     """Change the name and the definition (where it is loaded from) of a property. The key never changes."""
-    connection.execute(update(properties).where(properties.c.key == key).values(name=name, definition=definition))
+    _set(connection, key, name=name, definition=definition)
+
+
+def _set(connection: Connection, key: str, **values: object) -> None:
+    connection.execute(update(properties).where(properties.c.key == key).values(values))

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select
 
 from audience_sync.model import UserId
 from audience_sync.store.audiences.properties import clear_fingerprints
@@ -86,18 +86,13 @@ def _withhold_refused_values(connection: Connection, users: Sequence[str]) -> No
 
 def withhold(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
     """Store withheld values, rows of that table. Of two values of one property the newer one (``run_id``) stays."""
+    keys = ("destination_id", "user_id", "property_id")
     for row in rows:
-        same = (
-            (withheld_values.c.destination_id == row["destination_id"])
-            & (withheld_values.c.user_id == row["user_id"])
-            & (withheld_values.c.property_id == row["property_id"])
-        )
-        known = connection.execute(select(withheld_values.c.run_id).where(same)).scalar()
-        if known is not None and known > row["run_id"]:
-            continue
-        if known is not None:
+        same = and_(*(withheld_values.c[name] == row[name] for name in keys))
+        newer = select(withheld_values.c.run_id).where(same, withheld_values.c.run_id > row["run_id"])
+        if connection.execute(newer).first() is None:
             connection.execute(delete(withheld_values).where(same))
-        connection.execute(insert(withheld_values).values(row))
+            connection.execute(insert(withheld_values).values(row))
 
 
 def suppressed_since(connection: Connection, since: datetime) -> set[UserId]:
@@ -114,11 +109,15 @@ def is_suppressed(connection: Connection, user: str) -> bool:
     return connection.execute(listed).first() is not None or bool(erased_among(connection, [user]))
 
 
+def _hashes(connection: Connection, users: Collection[str]) -> dict[str, str]:
+    """The users by their tombstones."""
+    uuid = connection.execute(select(installation.c.uuid)).scalar_one()
+    return {user_hash(uuid, user): user for user in users}
+
+
 def erased_among(connection: Connection, users: Collection[str]) -> set[str]:
     """Which of these users were erased."""
-    uuid = connection.execute(select(installation.c.uuid)).scalar_one()
-    hashes = {user_hash(uuid, user): user for user in users}
-    found = set[str]()
+    hashes, found = _hashes(connection, users), set[str]()
     for chunk in _chunks(hashes):
         query = select(erasures.c.user_hash).where(erasures.c.user_hash.in_(chunk))
         found |= {hashes[each] for each in connection.execute(query).scalars()}
@@ -127,18 +126,15 @@ def erased_among(connection: Connection, users: Collection[str]) -> set[str]:
 
 def erased_at(connection: Connection, user: str) -> datetime | None:
     """When a user was erased; None if they were not."""
-    uuid = connection.execute(select(installation.c.uuid)).scalar_one()
-    query = select(erasures.c.erased_at).where(erasures.c.user_hash == user_hash(uuid, user))
+    query = select(erasures.c.erased_at).where(erasures.c.user_hash.in_(_hashes(connection, [user])))
     return connection.execute(query).scalar()
 
 
 def add_tombstones(connection: Connection, users: Collection[str]) -> None:
     """Add a tombstone for each user who has none."""
-    uuid = connection.execute(select(installation.c.uuid)).scalar_one()
-    new = set(users) - erased_among(connection, users)
+    new, now = set(users) - erased_among(connection, users), datetime.now(UTC)
     if new:
-        now = datetime.now(UTC)
-        rows = [{"user_hash": user_hash(uuid, user), "erased_at": now} for user in sorted(new)]
+        rows = [{"user_hash": each, "erased_at": now} for each in _hashes(connection, sorted(new))]
         connection.execute(insert(erasures), rows)
         clear_fingerprints(connection)
 
@@ -148,11 +144,9 @@ def remove_tombstones(connection: Connection, users: Collection[str]) -> int:
 
     They return with the next snapshot: every source is read again, unchanged ones too.
     """
-    uuid = connection.execute(select(installation.c.uuid)).scalar_one()
-    hashes = [user_hash(uuid, user) for user in users]
     removed = sum(
         connection.execute(delete(erasures).where(erasures.c.user_hash.in_(chunk))).rowcount
-        for chunk in _chunks(hashes)
+        for chunk in _chunks(_hashes(connection, users))
     )
     if removed:
         clear_fingerprints(connection)

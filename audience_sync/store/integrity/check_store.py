@@ -9,9 +9,8 @@ from sqlalchemy import Connection, select
 from audience_sync.errors import StoreError
 from audience_sync.store.audiences.properties import read_chains, read_properties
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.integrity.cursors import check_positions
 from audience_sync.store.integrity.result import RESTORE, CheckResult, check_result
-from audience_sync.store.integrity.rows import check_rows
+from audience_sync.store.integrity.rows import check_positions, check_rows
 from audience_sync.store.integrity.schema import check_schema
 from audience_sync.store.integrity.snapshots import check_members, check_snapshots, download_chains, load_non_members
 from audience_sync.store.maintenance import migrate

@@ -60,9 +60,9 @@ def _size_problems(connection: Connection) -> Iterator[str]:
     size = func.coalesce(func.sum(func.length(snapshot_file_chunks.c.content)), 0)
     file = snapshot_files.c
     query = select(file.id, file.bytes, size).join(snapshot_file_chunks, isouter=True).group_by(file.id)
-    for segment, expected, found in connection.execute(query):
+    for file_id, expected, found in connection.execute(query):
         if expected != found:
-            yield f"snapshot file {segment} has {found:,} bytes instead of {expected:,}"
+            yield f"snapshot file {file_id} has {found:,} bytes instead of {expected:,}"
 
 
 def load_non_members(connection: Connection, workspace: Workspace) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from audience_sync.errors import StoreError
 from audience_sync.model import ALIAS_KEY
@@ -16,7 +16,6 @@ from audience_sync.store.connection.lease import acquire
 from audience_sync.store.maintenance.grants import is_owner
 from audience_sync.store.snapshots.chain import (
     Chain,
-    SnapshotFile,
     current_rows_query,
     download_chain,
     replace_file,
@@ -62,7 +61,8 @@ def erase(store: Store, users: Sequence[str], memory_limit: int) -> int:
                 "PostgreSQL's files. Nothing was erased. Run it as the owner."
             )
     with acquire(store) as lease, Workspace(memory_limit) as workspace, lease.transaction() as connection:
-        stored = [download_chain(connection, workspace, chain) for chain in _chains(connection)]
+        chains = read_chains(connection, read_properties(connection).values()).values()
+        stored = [download_chain(connection, workspace, chain) for chain in chains]
         users = _with_aliases(workspace, stored, users)
         known = {user for user in users if _is_stored(connection, workspace, stored, user)}
         for chain in stored:
@@ -96,20 +96,14 @@ def _with_aliases(workspace: Workspace, stored: Sequence[Chain], users: Sequence
     return sorted(found)
 
 
-def _chains(connection: Connection) -> list[Chain]:
-    return list(read_chains(connection, read_properties(connection).values()).values())
-
-
-def _sql_list(users: Sequence[str]) -> str:
-    return ", ".join(quote_literal(user) for user in users)
+def _sql_list(texts: Sequence[str]) -> str:
+    return ", ".join(map(quote_literal, texts))
 
 
 def _is_stored(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> bool:
-    in_rows = any(
-        connection.execute(select(func.count()).select_from(table).where(table.c.user_id == user)).scalar_one()
-        for table in USER_TABLES
-    )
-    return in_rows or any(_count_rows(workspace, segment.path, [user]) for chain in stored for segment in chain.files)
+    queries = (select(table.c.user_id).where(table.c.user_id == user).limit(1) for table in USER_TABLES)
+    in_rows = any(connection.execute(query).first() for query in queries)
+    return in_rows or any(_count_rows(workspace, file.path, [user]) for chain in stored for file in chain.files)
 
 
 def _count_rows(workspace: Workspace, path: Path, users: Sequence[str]) -> int:
@@ -119,19 +113,16 @@ def _count_rows(workspace: Workspace, path: Path, users: Sequence[str]) -> int:
 
 def _rewrite_chain(connection: Connection, workspace: Workspace, chain: Chain, users: Sequence[str]) -> None:
     """Replace the files of a chain that contain these users by files without them."""
-    if not any(_count_rows(workspace, segment.path, users) for segment in chain.files):
+    if not any(_count_rows(workspace, file.path, users) for file in chain.files):
         return
     gone = workspace.one(f"select count(*) from ({current_rows_query(chain)}) where user_id in ({_sql_list(users)})")[0]
     mine = update(snapshot_chains).filter_by(id=chain.id)
     connection.execute(mine.values(user_count=snapshot_chains.c.user_count - gone))
-    for index, segment in enumerate(chain.files):
-        if _count_rows(workspace, segment.path, users):
-            replace_file(connection, chain, index, _file_without(workspace, segment, users))
-
-
-def _file_without(workspace: Workspace, segment: SnapshotFile, users: Sequence[str]) -> SnapshotFile:
-    rest = f"select * from read_parquet({quote_literal(str(segment.path))}) where user_id not in ({_sql_list(users)})"
-    return write_snapshot_file(workspace, segment.kind, rest)
+    for index, file in enumerate(chain.files):
+        if _count_rows(workspace, file.path, users):
+            path = quote_literal(str(file.path))
+            rest = f"select * from read_parquet({path}) where user_id not in ({_sql_list(users)})"
+            replace_file(connection, chain, index, write_snapshot_file(workspace, file.kind, rest))
 
 
 def _rename_range_bounds(connection: Connection, workspace: Workspace, stored: Sequence[Chain], user: str) -> None:
@@ -144,19 +135,12 @@ def _rename_range_bounds(connection: Connection, workspace: Workspace, stored: S
     connection.execute(delete(delivered_ranges).where(ends_here))
     for table in (delivered_ranges, delivery_requests):
         for column in ("after_user", "through_user"):
-            _replace(connection, table, table.c[column] == user, column, before)
-
-
-def _replace(connection: Connection, table: Table, where: ColumnElement[bool], column: str, value: str) -> None:
-    connection.execute(update(table).where(where).values({column: value}))
+            connection.execute(update(table).where(table.c[column] == user).values({column: before}))
 
 
 def _previous_user(workspace: Workspace, stored: Sequence[Chain], user: str) -> str:
-    paths = [str(segment.path) for chain in stored for segment in chain.files]
+    paths = [str(file.path) for chain in stored for file in chain.files]
     if not paths:
         return ""
-    files = ", ".join(quote_literal(path) for path in paths)
-    query = (
-        f"select max(user_id) from read_parquet([{files}], union_by_name = true) where user_id < {quote_literal(user)}"
-    )
-    return str(workspace.one(query)[0] or "")
+    files = f"read_parquet([{_sql_list(paths)}], union_by_name = true)"
+    return str(workspace.one(f"select max(user_id) from {files} where user_id < {quote_literal(user)}")[0] or "")

@@ -14,11 +14,17 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from audience_sync.errors import StoreDamagedError
 from audience_sync.model import PropertyKind, RunId
-from audience_sync.store.tables import snapshot_chains, snapshot_file_chunks, snapshot_files
+from audience_sync.store.tables import (
+    members,
+    properties,
+    snapshot_chains,
+    snapshot_file_chunks,
+    snapshot_files,
+)
 from audience_sync.workspace import Expression, Workspace, quote_identifier, quote_literal
 
 #: Bytes of a snapshot file that are in memory at once.
-PART_BYTES = 4_000_000
+CHUNK_BYTES = 4_000_000
 BASE, DELTA = "base", "delta"
 
 
@@ -50,7 +56,7 @@ class Chain:
 
     @property
     def deltas(self) -> tuple[SnapshotFile, ...]:
-        return tuple(segment for segment in self.files if segment.kind == DELTA)
+        return tuple(file for file in self.files if file.kind == DELTA)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -85,7 +91,7 @@ def current_rows_query(chain: Chain) -> str:
     if not chain.files:
         return _empty_query(chain)
     columns = ", ".join(("user_id", "run_id", *chain.columns))
-    has_base = any(segment.kind == BASE for segment in chain.files)
+    has_base = any(file.kind == BASE for file in chain.files)
     base = f"select {columns} from read_parquet({_paths(chain, BASE)})" if has_base else _empty_query(chain)
     if not chain.deltas:
         return base
@@ -102,7 +108,7 @@ def current_rows_query(chain: Chain) -> str:
 
 def _paths(chain: Chain, kind: str) -> str:
     """The files in the order they were written, as an SQL list."""
-    return f"[{', '.join(quote_literal(str(segment.path)) for segment in chain.files if segment.kind == kind)}]"
+    return f"[{', '.join(quote_literal(str(file.path)) for file in chain.files if file.kind == kind)}]"
 
 
 def _empty_query(chain: Chain) -> str:
@@ -115,6 +121,34 @@ def _is_present(chain: Chain) -> str:
     if chain.kind is PropertyKind.AUDIENCE:
         return "present"
     return f"coalesce({', '.join(chain.columns)}) is not null"
+
+
+def members_query(chains: Sequence[Chain]) -> str:
+    """A query for the members of several audiences: ``place`` (the index of the chain, from 0) and ``user_id``."""
+    base, deltas = _numbered_rows_query(chains, BASE), _numbered_rows_query(chains, DELTA)
+    if deltas is None:
+        return f"select place, user_id from ({base})"
+    newest = f"{deltas} qualify row_number() over (partition by place, user_id order by number desc) = 1"
+    older = f"select place, user_id from ({base}) anti join newest using (place, user_id) union all " if base else ""
+    return f"with newest as materialized ({newest}) {older}select place, user_id from newest where present"
+
+
+def _numbered_rows_query(chains: Sequence[Chain], kind: str) -> str | None:
+    """A query for the rows of all files of a kind; ``number`` is the position of the file in its chain."""
+    found = [
+        (place, number, quote_literal(str(each.path)))
+        for place, chain in enumerate(chains)
+        for number, each in enumerate(chain.files)
+        if each.kind == kind
+    ]
+    if not found:
+        return None
+    paths = ", ".join(path for _, _, path in found)
+    known = ", ".join(f"({path}, {place}, {number})" for place, number, path in found)
+    return (
+        f"select place, number, user_id, present from read_parquet([{paths}], filename = true) "
+        f"join (values {known}) files(filename, place, number) using (filename)"
+    )
 
 
 def write_snapshot_file(workspace: Workspace, kind: str, query: str) -> SnapshotFile:
@@ -141,28 +175,46 @@ def download_chain(connection: Connection, workspace: Workspace, chain: Chain) -
     return replace(chain, files=fetched)
 
 
-def _download_file(connection: Connection, workspace: Workspace, chain: Chain, segment: int, checksum: str) -> Path:
+def _download_file(connection: Connection, workspace: Workspace, chain: Chain, file: int, checksum: str) -> Path:
     path = workspace.path(".parquet")
-    digest = hashlib.blake2b(digest_size=16)
-    chunks = snapshot_file_chunks.c
-    parts = select(chunks.content).where(chunks.file_id == segment).order_by(chunks.number)
-    with path.open("wb") as file:
+    digest, chunks = _new_digest(), snapshot_file_chunks.c
+    parts = select(chunks.content).where(chunks.file_id == file).order_by(chunks.number)
+    with path.open("wb") as stream:
         for (content,) in connection.execute(parts.execution_options(yield_per=1)):
             digest.update(content)
-            file.write(content)
+            stream.write(content)
     if digest.hexdigest() != checksum:
-        raise StoreDamagedError(_damage_message(chain, segment))
+        raise StoreDamagedError(_damage_message(chain, file))
     return path
 
 
-def _damage_message(chain: Chain, segment: int) -> str:
+def _damage_message(chain: Chain, file: int) -> str:
     what = "audience" if chain.kind is PropertyKind.AUDIENCE else "computed traits"
     keys = ", ".join(chain.keys)
     return (
-        f"The store is damaged: the checksum of snapshot file {segment} of {what} {keys} does not match. "
+        f"The store is damaged: the checksum of snapshot file {file} of {what} {keys} does not match. "
         "The run has stopped; nothing was changed or sent. Restore the store from a backup, or send everything again "
         f"from the source: audience-sync resync {' '.join(chain.keys)}"
     )
+
+
+def rebuild_chain(connection: Connection, workspace: Workspace, chain: Chain) -> Chain:
+    """The chain of damaged files with a base from other tables; the next change replaces all its stored files.
+
+    An audience's base is the members table, so that a resync sends ``false`` to former members. A base of traits is
+    empty, so that every value counts as new. The caller sends everything again.
+    """
+    query = (
+        select(members.c.user_id, members.c.run_id)
+        .join_from(members, properties, members.c.property_id == properties.c.id)
+        .where(properties.c.key == chain.keys[0])
+        .execution_options(yield_per=10_000)
+    )
+    table = workspace.load({"user_id": "varchar", "run_id": "integer"}, connection.execute(query).partitions())
+    value = "true" if chain.kind is PropertyKind.AUDIENCE else "null::varchar"
+    columns = ", ".join(["user_id", "run_id", *(f"{value} as {column}" for column in chain.columns)])
+    base = write_snapshot_file(workspace, BASE, f"select {columns} from {table}")
+    return replace(chain, files=(base,), user_count=base.rows, rebuilt=True)
 
 
 def save_files(connection: Connection, chain: Chain, new: Sequence[SnapshotFile], run: RunId) -> int:
@@ -170,10 +222,10 @@ def save_files(connection: Connection, chain: Chain, new: Sequence[SnapshotFile]
     chain_id = chain.id if chain.id is not None else _create_chain(connection, chain)
     mine = update(snapshot_chains).filter_by(id=chain_id)
     connection.execute(mine.values(user_count=chain.user_count, changed_run_id=run))
-    if any(segment.kind == BASE for segment in new):
+    if any(file.kind == BASE for file in new):
         delete_files(connection, chain_id)
-    for segment in new:
-        _save_file(connection, chain_id, segment, run)
+    for file in new:
+        _save_file(connection, chain_id, file, run)
     return chain_id
 
 
@@ -189,35 +241,33 @@ def _create_chain(connection: Connection, chain: Chain) -> int:
     return int(created.inserted_primary_key[0])
 
 
-def _save_file(connection: Connection, chain_id: int, segment: SnapshotFile, run: RunId) -> None:
-    row = {"chain_id": chain_id, "kind": segment.kind, "run_id": run, "row_count": segment.rows}
-    size, checksum = segment.path.stat().st_size, _checksum(segment.path)
-    key = connection.execute(insert(snapshot_files).values(**row, bytes=size, checksum=checksum)).inserted_primary_key
+def _save_file(connection: Connection, chain_id: int, file: SnapshotFile, run: RunId) -> None:
+    row = {"chain_id": chain_id, "kind": file.kind, "run_id": run, **_contents_row(file)}
+    key = connection.execute(insert(snapshot_files).values(row)).inserted_primary_key
     assert key is not None
-    _save_parts(connection, int(key[0]), segment)
+    _save_chunks(connection, int(key[0]), file)
 
 
 def replace_file(connection: Connection, chain: Chain, index: int, new: SnapshotFile) -> None:
     """Replace the contents of the chain's file with this index, from 0; its id and position stay."""
     mine = select(snapshot_files.c.id).where(snapshot_files.c.chain_id == chain.id).order_by(snapshot_files.c.id)
     file_id = connection.execute(mine).scalars().all()[index]
-    row = {"row_count": new.rows, "bytes": new.path.stat().st_size, "checksum": _checksum(new.path)}
-    connection.execute(update(snapshot_files).where(snapshot_files.c.id == file_id).values(row))
+    connection.execute(update(snapshot_files).where(snapshot_files.c.id == file_id).values(_contents_row(new)))
     connection.execute(delete(snapshot_file_chunks).where(snapshot_file_chunks.c.file_id == file_id))
-    _save_parts(connection, file_id, new)
+    _save_chunks(connection, file_id, new)
 
 
-def _save_parts(connection: Connection, file_id: int, segment: SnapshotFile) -> None:
-    with segment.path.open("rb") as file:
-        number = 0
-        while content := file.read(PART_BYTES):
+def _contents_row(file: SnapshotFile) -> dict[str, object]:
+    with file.path.open("rb") as stream:
+        checksum = hashlib.file_digest(stream, _new_digest).hexdigest()
+    return {"row_count": file.rows, "bytes": file.path.stat().st_size, "checksum": checksum}
+
+
+def _new_digest() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16)
+
+
+def _save_chunks(connection: Connection, file_id: int, file: SnapshotFile) -> None:
+    with file.path.open("rb") as stream:
+        for number, content in enumerate(iter(lambda: stream.read(CHUNK_BYTES), b"")):
             connection.execute(insert(snapshot_file_chunks).values(file_id=file_id, number=number, content=content))
-            number += 1
-
-
-def _checksum(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while content := file.read(PART_BYTES):
-            digest.update(content)
-    return digest.hexdigest()

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from audience_sync.errors import StoreDamagedError
-from audience_sync.store.snapshots.chain import BASE, PART_BYTES
+from audience_sync.store.snapshots.chain import BASE, CHUNK_BYTES
 from audience_sync.store.tables import snapshot_file_chunks, snapshot_files
 from audience_sync.workspace import Workspace, quote_literal
 
@@ -48,7 +48,7 @@ def base_rows(
     try:
         found = _rows(workspace, files, user)
     except duckdb.Error:
-        keys = ", ".join(str(each.segment) for each in files)
+        keys = ", ".join(str(each.file_id) for each in files)
         raise StoreDamagedError(
             f"The store is damaged: one of the snapshot files {keys} can't be read. Restore the store from a backup, "
             "or send everything again from the sources: audience-sync resync"
@@ -65,8 +65,8 @@ def _read_bases(connection: Connection, chain_ids: Iterable[int]) -> Sequence[An
 class _SparseFile:
     """A snapshot file of which only the requested bytes are downloaded; the rest is zeros."""
 
-    def __init__(self, connection: Connection, workspace: Workspace, segment: int, chain: int, size: int) -> None:
-        self.segment, self.chain = segment, chain
+    def __init__(self, connection: Connection, workspace: Workspace, file_id: int, chain: int, size: int) -> None:
+        self.file_id, self.chain = file_id, chain
         self.path: Path = workspace.path(".parquet")
         self._connection = connection
         self._size = size
@@ -84,16 +84,16 @@ class _SparseFile:
 
     def fetch(self, first: int, end: int) -> None:
         """Download the bytes from ``first`` up to, but without, ``end``."""
-        for number in range(max(first, 0) // PART_BYTES, (end - 1) // PART_BYTES + 1):
+        for number in range(max(first, 0) // CHUNK_BYTES, (end - 1) // CHUNK_BYTES + 1):
             if number not in self._fetched:
                 self._fetch(number)
 
     def _fetch(self, number: int) -> None:
         self._fetched.add(number)
-        mine = (snapshot_file_chunks.c.file_id == self.segment) & (snapshot_file_chunks.c.number == number)
+        mine = (snapshot_file_chunks.c.file_id == self.file_id) & (snapshot_file_chunks.c.number == number)
         body = self._connection.execute(select(snapshot_file_chunks.c.content).where(mine)).scalar() or b""
         with self.path.open("r+b") as file:
-            file.seek(number * PART_BYTES)
+            file.seek(number * CHUNK_BYTES)
             file.write(body)
 
 

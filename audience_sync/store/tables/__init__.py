@@ -6,7 +6,6 @@ The views are the public interface (``docs/database.md``); the tables may change
 # ruff: noqa: F401 - other modules import the tables from here
 
 from audience_sync.store.tables.alerts import alert_log, missed_notifications
-from audience_sync.store.tables.base import metadata
 from audience_sync.store.tables.deliveries import (
     delivered_ranges,
     delivery_cursors,
@@ -18,8 +17,7 @@ from audience_sync.store.tables.deliveries import (
     subscriptions,
     unaccepted_calls,
 )
-from audience_sync.store.tables.freezes import audience_freezes
-from audience_sync.store.tables.holds import held_snapshots, hold_samples
+from audience_sync.store.tables.holds import audience_freezes, held_snapshots, hold_samples
 from audience_sync.store.tables.runs import (
     installation,
     lease,
@@ -28,8 +26,8 @@ from audience_sync.store.tables.runs import (
     run_destinations,
     run_invalid_rows,
     runs,
+    schedule_slots,
 )
-from audience_sync.store.tables.schedule_slots import schedule_slots
 from audience_sync.store.tables.snapshots import (
     absences,
     changes,
@@ -41,4 +39,5 @@ from audience_sync.store.tables.snapshots import (
     snapshot_files,
 )
 from audience_sync.store.tables.suppressions import erasures, past_suppressions, suppressions, withheld_values
+from audience_sync.store.tables.types import metadata
 from audience_sync.store.tables.views import VIEWS, view_prefix

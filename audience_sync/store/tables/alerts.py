@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, Table, Text
 
-from audience_sync.store.tables.base import metadata
-from audience_sync.store.tables.types import UtcDateTime
+from audience_sync.store.tables.types import UtcDateTime, metadata
 
 alert_log = Table(
     "alert_log",

@@ -1,11 +1,10 @@
-"""Define the tables of runs, their results, invalid rows, pruned history and the lease."""
+"""Define the tables of runs, their results, invalid rows and schedule slots, of pruned history and the lease."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text
 
-from audience_sync.store.tables.base import metadata
-from audience_sync.store.tables.types import UserIdText, UtcDateTime
+from audience_sync.store.tables.types import UserIdText, UtcDateTime, metadata
 
 installation = Table(
     "installation",
@@ -108,4 +107,16 @@ lease = Table(
     Column("expires_at", Float, nullable=False, comment="When it expires (seconds since 1970, database's clock)"),
     Column("time_to_live", Float, comment="Seconds of each renewal; an expiry further ahead is ignored"),
     comment="The run lock: the process that may write (one row)",
+)
+
+schedule_slots = Table(
+    "schedule_slots",
+    metadata,
+    Column("schedule", Text, primary_key=True, comment="The schedule in the config"),
+    Column("due_at", UtcDateTime, primary_key=True, comment="The scheduled time (UTC)"),
+    Column("run_id", ForeignKey("runs.id"), index=True, comment="The run for it; NULL = first seen then"),
+    Column("missed", Integer, nullable=False, comment="Earlier times without a run, which this run makes up for"),
+    Column("missed_since", UtcDateTime, comment="The first of those times (UTC)"),
+    Column("ended_at", UtcDateTime, comment="When its run ended (UTC); NULL = it did not end, and another is due"),
+    comment="Scheduled times, and the runs for them",
 )

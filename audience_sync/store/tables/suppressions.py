@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Integer, Table, Text
 
-from audience_sync.store.tables.base import metadata
-from audience_sync.store.tables.types import UserIdText, UtcDateTime
+from audience_sync.store.tables.types import UserIdText, UtcDateTime, metadata
 
 suppressions = Table(
     "suppressions",

@@ -1,16 +1,25 @@
-"""Define column types and functions that mean the same on SQLite and on PostgreSQL."""
+"""Define the metadata of all tables, and column types and functions that mean the same in both databases."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Float, Text
+from sqlalchemy import DateTime, Dialect, Float, MetaData, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
+#: With the names of constraints.
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
 #: A user id, ordered by its bytes everywhere: as Python, DuckDB and SQLite do, unlike PostgreSQL's default.
 UserIdText = Text().with_variant(Text(collation="C"), "postgresql")
 

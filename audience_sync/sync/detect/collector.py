@@ -15,8 +15,7 @@ from audience_sync.sources.base import SnapshotRequest, Source
 from audience_sync.store.audiences.holdouts import read_held_out
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.connection.engine import Store
-from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain
-from audience_sync.store.snapshots.repair import rebuild_chain
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain, rebuild_chain
 from audience_sync.sync.diff.audience_diff import AudienceDiff
 from audience_sync.sync.diff.holdout import HoldoutSplit, extended_fingerprint, split_holdout
 from audience_sync.sync.diff.members import MembersDiff, diff_members

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audience_sync.store.snapshots.chain import Chain, current_rows_query
-from audience_sync.store.snapshots.chains_of_run import members_query
+from audience_sync.store.snapshots.chain import Chain, current_rows_query, members_query
 from audience_sync.sync.diff.bucket_prefilter import drop_unchanged_buckets
 from audience_sync.workspace import Workspace
 

@@ -101,7 +101,7 @@ def _ask(url: str, *statements: str) -> None:
 
 
 @pytest.mark.parametrize(("zone", "value", "sent", "reason"), POSTGRESQL.values(), ids=POSTGRESQL.keys())
-def test_of_postgresql_a_value_is_sent_or_rejected_alone(
+def test_of_postgresql_a_value_is_sent_or_invalid_alone(
     zone: str, value: str, sent: Any, reason: str | None, vip: Project, new_url: Database
 ) -> None:
     url = new_url("postgresql")
@@ -168,7 +168,7 @@ TYPES = {
 
 @pytest.mark.parametrize("odd", ["x'00'", "cast(x'ff' as text)"], ids=["bytes", "not UTF-8"])
 @pytest.mark.parametrize(("kind", "plain"), TYPES.items(), ids=TYPES.keys())
-def test_one_odd_value_is_rejected_alone_whatever_type_the_config_gives_it(
+def test_one_odd_value_is_invalid_alone_whatever_type_the_config_gives_it(
     kind: str, plain: tuple[str, Any], odd: str, vip: Project
 ) -> None:
     written, sent = plain
@@ -188,7 +188,7 @@ def test_one_odd_value_is_rejected_alone_whatever_type_the_config_gives_it(
     assert vip.sent() == [("ada", {"v": sent})]
 
 
-def test_times_that_the_config_calls_dates_are_rejected_alone(vip: Project) -> None:
+def test_times_that_the_config_calls_dates_are_invalid_alone(vip: Project) -> None:
     vip.write(
         "days.csv",
         "user_id,day\nada,2026-01-01\nbob,infinity\ncyd,12026-01-01\ndee,0044-03-15 BC\neve,2026-01-01T24:00\n"
@@ -210,7 +210,7 @@ def test_times_that_the_config_calls_dates_are_rejected_alone(vip: Project) -> N
     ]
 
 
-#: An expression of DuckDB, what is sent (None: nothing), and whether it is rejected.
+#: An expression of DuckDB, what is sent (None: nothing), and whether it is invalid.
 PARQUET = {
     "nanoseconds in a zone": ("'2026-01-01 00:00:00.5+02'::timestamptz_ns", "2025-12-31T22:00:00.500Z", False),
     "infinite nanoseconds in a zone": ("'infinity'::timestamptz_ns", None, False),
@@ -225,8 +225,8 @@ PARQUET = {
 }
 
 
-@pytest.mark.parametrize(("value", "sent", "is_rejected"), PARQUET.values(), ids=PARQUET.keys())
-def test_of_parquet_a_time_is_sent_or_rejected_alone(vip: Project, value: str, sent: Any, is_rejected: bool) -> None:
+@pytest.mark.parametrize(("value", "sent", "is_invalid"), PARQUET.values(), ids=PARQUET.keys())
+def test_of_parquet_a_time_is_sent_or_invalid_alone(vip: Project, value: str, sent: Any, is_invalid: bool) -> None:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"copy (select 'ada' as user_id, {value} as v, 7 as n) to '{vip.folder}/v.parquet'")
@@ -236,7 +236,7 @@ def test_of_parquet_a_time_is_sent_or_rejected_alone(vip: Project, value: str, s
     )
     assert vip.sync().code == 0
     assert dict(vip.sent())["ada"] == {"vip": True, "n": 7} | ({} if sent is None else {"v": sent})
-    assert vip.query("select user_id, reason from invalid_rows") == ([("ada", OUT_OF_YEARS)] if is_rejected else [])
+    assert vip.query("select user_id, reason from invalid_rows") == ([("ada", OUT_OF_YEARS)] if is_invalid else [])
 
 
 #: An expression of DuckDB, and what is sent (None: nothing, and one invalid value).

@@ -43,7 +43,7 @@ def test_of_a_changed_address_the_old_one_leaves_and_the_new_one_enters(known: P
     assert dict(known.sent()) == {"ada": {"vip": False}, "ada@example.org": {"vip": False}}
 
 
-def test_a_row_without_its_first_id_is_rejected_and_an_unusable_further_one_left_out(known: Project) -> None:
+def test_a_row_without_its_first_id_is_invalid_and_an_unusable_further_one_left_out(known: Project) -> None:
     write(known, "ada,ada@example.com", ",cyd@example.com", "bob,   ")
     found = known.sync().audience("vip")
     assert (found["members"], found["invalid"]) == (3, 1)

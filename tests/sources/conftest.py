@@ -26,7 +26,7 @@ class Snapshot:
     """What was read: rows as they were, and those that can't be used (file, row, user id, reason)."""
 
     rows: list[tuple[Any, ...]]
-    rejects: list[tuple[Any, ...]] = field(default_factory=list)
+    invalid_rows: list[tuple[Any, ...]] = field(default_factory=list)
 
     @property
     def ids(self) -> list[str]:
@@ -63,11 +63,11 @@ def _scanned(workspace: Workspace, rows: SnapshotRows, columns: list[str]) -> Sn
     names = ", ".join(quote_identifier(name) for name in ["user_id", *columns])
     try:
         found = workspace.all(f"select {names} from ({rows.select})")
-        rejects = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) order by file, row")
+        invalid_rows = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) order by file, row")
     except duckdb.Error as error:
         raise rows.explain(error) from None
     rows.verify()
-    return Snapshot(found, rejects)
+    return Snapshot(found, invalid_rows)
 
 
 @pytest.fixture

@@ -41,21 +41,21 @@ def test_a_gzipped_file_is_unpacked(write: Write, read: Read) -> None:
 def test_a_header_without_rows_is_a_snapshot_of_nobody(write: Write, read: Read) -> None:
     write("a.csv", "user_id,plan\n")
     snapshot = read(file="a.csv", traits={"plan": "plan"})
-    assert (snapshot.rows, snapshot.rejects) == ([], [])
+    assert (snapshot.rows, snapshot.invalid_rows) == ([], [])
 
 
 def test_a_blank_line_is_no_row_and_an_empty_value_is_one(write: Write, read: Read) -> None:
     write("a.csv", 'user_id\nada\n\n""\nbob\n\n')
     snapshot = read(file="a.csv")
     assert snapshot.ids == ["ada", "bob"]
-    assert snapshot.rejects == [("a.csv", 2, "", "empty user id")]
+    assert snapshot.invalid_rows == [("a.csv", 2, "", "empty user id")]
 
 
 def test_rejects_carry_the_rows_number_in_a_long_file(write: Write, read: Read) -> None:
     lines = [f"u{number},x" for number in range(1, 200_001)]
     lines[149_999] = " ,x"
     write("a.csv", "user_id,plan\n" + "\n".join(lines))
-    assert read(file="a.csv").rejects == [("a.csv", 150_000, " ", "empty user id")]
+    assert read(file="a.csv").invalid_rows == [("a.csv", 150_000, " ", "empty user id")]
 
 
 BROKEN = {

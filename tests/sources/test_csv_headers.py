@@ -48,7 +48,7 @@ def test_rows_and_lines_are_counted_as_in_the_file(write: Write, read: Read) -> 
     from audience_sync.errors import SourceError
 
     write("a.csv", b'sep=;\nuser_id;"a\nb"\nada;1\n;2\n')
-    assert read(file="a.csv").rejects == [("a.csv", 2, "", "empty user id")]
+    assert read(file="a.csv").invalid_rows == [("a.csv", 2, "", "empty user id")]
     write("b.csv", b'sep=;\nuser_id;"a\nb"\nada;1\nbob;2;3\n')
     with pytest.raises(SourceError, match=r"b\.csv, line 5: 3 values where the header has 2"):
         read(file="b.csv")
@@ -71,23 +71,23 @@ def test_a_row_that_repeats_the_header_is_invalid(content: bytes, write: Write, 
     write("a.csv", content)
     members = read(file="a.csv")
     assert members.ids == ["ada", "bob"]
-    assert members.rejects == [("a.csv", 2, "user_id", "the header again")]
+    assert members.invalid_rows == [("a.csv", 2, "user_id", "the header again")]
     scores = read(file="a.csv", traits={"score": "score"})
     assert sorted(row for row in scores.rows if row[0]) == [("ada", "1"), ("bob", "2")]
-    assert len(scores.rejects) == 1
+    assert len(scores.invalid_rows) == 1
     assert read(query="select user_id from 'a.csv' where score > 1").ids == ["bob"]
 
 
 def test_the_members_of_a_gzip_file_may_each_have_a_header(write: Write, read: Read) -> None:
     write("a.csv.gz", gzip.compress(b"user_id,score\nada,1\n") + gzip.compress(b"user_id,score\nbob,2\n"))
-    assert read(file="a.csv.gz").rejects == [("a.csv.gz", 2, "user_id", "the header again")]
+    assert read(file="a.csv.gz").invalid_rows == [("a.csv.gz", 2, "user_id", "the header again")]
 
 
 def test_files_that_were_put_together_may_each_have_a_line_with_the_separator(write: Write, read: Read) -> None:
     write("a.csv", "sep=;\r\nuser_id;score\r\nada;1\r\nsep=;\r\nuser_id;score\r\nbob;2\r\n")
     members = read(file="a.csv")
     assert members.ids == ["ada", "bob"]
-    assert [reject[3] for reject in members.rejects] == ["the header again", "the header again"]
+    assert [each[3] for each in members.invalid_rows] == ["the header again", "the header again"]
     assert read(query="select user_id from 'a.csv'").ids == ["ada", "bob"]
 
 
@@ -107,7 +107,7 @@ def test_a_row_of_a_workbook_that_repeats_the_header_is_invalid(tmp_path: Path, 
     book.save(tmp_path / "a.xlsx")
     scores = read(file="a.xlsx", traits={"score": "score"})
     assert sorted(row for row in scores.rows if row[0]) == [("ada", "1"), ("bob", "2"), ("user_id", "3")]
-    assert scores.rejects == [("a.xlsx", 2, "user_id", "the header again")]
+    assert scores.invalid_rows == [("a.xlsx", 2, "user_id", "the header again")]
     assert read(query="select user_id from 'a.xlsx'").ids == ["ada", "bob", "user_id"]
 
 
@@ -123,7 +123,7 @@ def test_a_header_of_one_column_that_repeats_is_invalid(write: Write, read: Read
 
 def test_an_empty_cell_of_a_repeated_header_is_one(write: Write, read: Read) -> None:
     write("a.csv", "user_id,,plan\nada,1,pro\nuser_id,,plan\n,1,plan\n")
-    assert read(file="a.csv").rejects == [
+    assert read(file="a.csv").invalid_rows == [
         ("a.csv", 2, "user_id", "the header again"),
         ("a.csv", 3, "", "empty user id"),
     ]

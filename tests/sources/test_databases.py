@@ -51,7 +51,7 @@ def test_a_query_gives_users_and_traits(warehouse: DatabaseSource, read: Read) -
         (None, "1", '"x"'),
         (None, "1", '""'),
     ]
-    assert snapshot.rejects == [
+    assert snapshot.invalid_rows == [
         ("the query", 4, None, "no user id"),
         ("the query", 5, " ", "empty user id"),
         ("the query", 6, "1.5", "user id is not a whole number"),
@@ -62,7 +62,7 @@ def test_names_come_with_their_users(warehouse: DatabaseSource, read: Read) -> N
     query = (
         "select user_id, case when churn > 0.5 then 'Churn' end as audience from predictions where user_id like '%o%'"
     )
-    assert read(warehouse, query=query, name="audience").rejects == [("the query", 1, "bob", "no audience name")]
+    assert read(warehouse, query=query, name="audience").invalid_rows == [("the query", 1, "bob", "no audience name")]
 
 
 def test_colons_and_percent_signs_of_a_query_are_its_own(warehouse: DatabaseSource, read: Read) -> None:
@@ -78,7 +78,7 @@ def test_more_rows_than_a_batch_are_all_read_and_numbered(warehouse: DatabaseSou
     )
     snapshot = read(warehouse, query=query)
     assert len(snapshot.ids) == count - 1
-    assert snapshot.rejects == [("the query", count, "", "empty user id")]
+    assert snapshot.invalid_rows == [("the query", count, "", "empty user id")]
     assert count > FIRST_ROWS
 
 

@@ -37,7 +37,7 @@ def test_a_folder_and_a_glob_mean_all_their_data_files(name: str, members: None,
 def test_rejects_name_their_file_relative_to_the_folder(write: Write, read: Read) -> None:
     write("members/1.csv", "user_id,plan\nada,1\n")
     write("members/2.csv", "user_id,plan\nbob,1\n,2\n")
-    assert read(file="members").rejects == [("members/2.csv", 2, "", "empty user id")]
+    assert read(file="members").invalid_rows == [("members/2.csv", 2, "", "empty user id")]
 
 
 def test_a_type_is_inferred_over_all_files_of_a_snapshot(write: Write, read: Read) -> None:
@@ -89,7 +89,7 @@ def test_the_names_of_many_audiences_come_with_their_users(write: Write, read: R
     write("a.csv", "user_id,audience\nada, VIP \nbob,Churn\ncyd,\n,VIP\n")
     snapshot = read(file="a.csv", name="audience")
     assert snapshot.rows == [("ada", "VIP"), ("bob", "Churn"), (None, None), (None, "VIP")]
-    assert [reject[1:] for reject in snapshot.rejects] == [(3, "cyd", "no audience name"), (4, "", "empty user id")]
+    assert [each[1:] for each in snapshot.invalid_rows] == [(3, "cyd", "no audience name"), (4, "", "empty user id")]
 
 
 def rows_of_vip(tmp_path: Path, workspace: Workspace, **wanted: Any) -> SnapshotRows:

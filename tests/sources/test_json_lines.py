@@ -60,9 +60,9 @@ def test_values_keep_their_json_types(write: Write, read: Read) -> None:
     }
 
 
-def test_a_record_without_the_user_id_is_rejected_with_its_row(write: Write, read: Read) -> None:
+def test_a_record_without_the_user_id_is_invalid_with_its_row(write: Write, read: Read) -> None:
     write("a.jsonl", '{"user_id": "ada"}\n{"email": "x"}\n{"user_id": null}\n')
-    assert [reject[1:] for reject in read(file="a.jsonl").rejects] == [
+    assert [each[1:] for each in read(file="a.jsonl").invalid_rows] == [
         (2, None, "no user id"),
         (3, None, "no user id"),
     ]
@@ -130,8 +130,8 @@ def test_of_many_files_each_row_keeps_its_file_and_its_number(tmp_path: Path, wr
     rows = many(tmp_path, write, roomy)
     found = roomy.all(f"select user_id, plan from ({rows.select}) where user_id is not null order by plan::int")
     assert found == [(f"u{number}", f"{number}") for number in range(40)]
-    rejected = roomy.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) order by file")
-    assert rejected == [(f"m/{number:02}.jsonl", 2, None, "no user id") for number in range(40)]
+    invalid = roomy.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) order by file")
+    assert invalid == [(f"m/{number:02}.jsonl", 2, None, "no user id") for number in range(40)]
 
 
 def test_the_sql_for_many_files_says_what_becomes_of_a_value_once(

@@ -108,7 +108,7 @@ def test_many_values_at_once_are_written_as_one_by_one(values: list[Any]) -> Non
     assert json_texts(values) == [json_text(value) for value in values]
 
 
-def test_half_a_surrogate_pair_makes_a_rejected_value() -> None:
+def test_half_a_surrogate_pair_makes_an_invalid_value() -> None:
     assert json_text("a\ud800") == "!has half a surrogate pair in its text"
     assert json_text({"k\udfff": 1}) == "!has half a surrogate pair in its text"
     assert json_text({"k": ["\ud800"]}) == "!has half a surrogate pair in its text"
@@ -119,7 +119,7 @@ def test_lists_and_objects_lose_what_is_no_json() -> None:
     assert json_text(value) == '{"a":[1,null,"2018-11-02T00:00:00.000Z"],"b":{"c":1.5}}'
 
 
-def test_bytes_make_a_rejected_value() -> None:
+def test_bytes_make_an_invalid_value() -> None:
     assert json_text(b"a") == "!holds bytes, which have no form in JSON"
     assert json_text([memoryview(b"a")]) == "!holds bytes, which have no form in JSON"
 

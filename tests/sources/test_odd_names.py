@@ -117,8 +117,8 @@ def test_an_odd_file_and_a_plain_one_are_both_read_once_by_a_glob_a_folder_and_f
 
 def ids(workspace: Workspace, place: Path, **asked: Any) -> list[str]:
     rows = FilesSource(place).read(workspace, SnapshotRequest(user_id="user_id", **asked))
-    rejects = workspace.all(rows.invalid_rows)
-    assert rejects == []
+    invalid_rows = workspace.all(rows.invalid_rows)
+    assert invalid_rows == []
     rows.verify()
     return sorted(row[0] for row in workspace.all(rows.select))
 
@@ -240,4 +240,4 @@ def test_remote_names_with_brackets_mean_themselves(read: Read) -> None:
 
 def test_files_keep_their_names_in_messages(write: Write, read: Read) -> None:
     write("plan=free/vip[1].csv", "user_id,plan\nada,1\n,2\n")
-    assert read(file="plan=free/vip[1].csv").rejects == [("plan=free/vip[1].csv", 2, "", "empty user id")]
+    assert read(file="plan=free/vip[1].csv").invalid_rows == [("plan=free/vip[1].csv", 2, "", "empty user id")]

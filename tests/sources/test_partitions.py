@@ -72,7 +72,7 @@ def test_a_folder_may_give_the_user_id_and_nothing_else_be_read(ending: str, tmp
     write_file(tmp_path / "user_id=__HIVE_DEFAULT_PARTITION__" / f"a.{ending}", {"plan": "free"})
     snapshot = read(file=f"user_id=*/a.{ending}", partitions="hive")
     assert snapshot.ids == ["007"]
-    assert len(snapshot.rejects) == 1
+    assert len(snapshot.invalid_rows) == 1
 
 
 def test_a_folder_means_the_files_of_its_folders_with_values(tmp_path: Path, read: Read, write: Write) -> None:

@@ -69,8 +69,8 @@ def test_traits_come_from_the_answer_with_their_types(shop: None, read: Read) ->
 
 
 def test_rejects_of_a_query_carry_the_row_of_its_answer(read: Read) -> None:
-    rejects = read(query="select unnest(['ada', '', null]) as user_id").rejects
-    assert rejects == [("the query", 2, "", "empty user id"), ("the query", 3, None, "no user id")]
+    invalid_rows = read(query="select unnest(['ada', '', null]) as user_id").invalid_rows
+    assert invalid_rows == [("the query", 2, "", "empty user id"), ("the query", 3, None, "no user id")]
 
 
 def test_two_sources_with_files_of_one_name_do_not_meet(tmp_path: Path, workspace: Workspace, write: Write) -> None:

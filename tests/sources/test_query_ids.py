@@ -74,7 +74,7 @@ SAME = {
 @pytest.mark.parametrize("query", SAME.values(), ids=SAME.keys())
 def test_ids_are_as_written_by_whatever_way_they_come(query: str, read: Read) -> None:
     snapshot = read(query=query)
-    assert (snapshot.ids, snapshot.rejects) == (CODES, [])
+    assert (snapshot.ids, snapshot.invalid_rows) == (CODES, [])
 
 
 OTHERS = {

@@ -1,4 +1,4 @@
-"""Is half a surrogate pair in JSON lines one rejected row, or one rejected value?"""
+"""Is half a surrogate pair in JSON lines one invalid row, or one invalid value?"""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ HALF = "has half a surrogate pair in its text"
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
-def test_a_row_or_a_value_is_rejected_alone(name: str, write: Write, read: Read) -> None:
+def test_a_row_or_a_value_is_invalid_alone(name: str, write: Write, read: Read) -> None:
     write(name, gzip.compress(LINES.encode()) if name.endswith(".gz") else LINES)
     snapshot = read(file=name, traits={"note": "note"})
     assert sorted(snapshot.rows, key=str) == sorted(NOTES, key=str)
-    assert snapshot.rejects == [
+    assert snapshot.invalid_rows == [
         (name, 2, "\ufffd", "user id contains half a surrogate pair"),
         (name, 3, "bob", f"column 'note' {HALF}"),
     ]
 
 
-def test_a_value_within_an_object_is_rejected_with_all_of_it(write: Write, read: Read) -> None:
+def test_a_value_within_an_object_is_invalid_with_all_of_it(write: Write, read: Read) -> None:
     write("a.jsonl", LINES)
     snapshot = read(file="a.jsonl", traits={"plan": "plan"})
     assert dict(snapshot.rows)["bob"] == '{"a":"x"}'
     assert dict(snapshot.rows)["cyd"] is None
-    assert snapshot.rejects[-1] == ("a.jsonl", 4, "cyd", f"column 'plan' {HALF}")
+    assert snapshot.invalid_rows[-1] == ("a.jsonl", 4, "cyd", f"column 'plan' {HALF}")
 
 
 def test_an_array_in_utf_16_has_the_same_rule(write: Write, read: Read) -> None:
@@ -53,7 +53,7 @@ def test_a_query_over_the_file_has_the_same_rule(write: Write, read: Read) -> No
     assert sorted(snapshot.rows, key=str) == sorted(
         [("ada", '"A 😀"'), (None, '"B"'), ("bob", None), ("cyd", '"\\\\UD800"')], key=str
     )
-    assert [reject[2:] for reject in snapshot.rejects] == [
+    assert [each[2:] for each in snapshot.invalid_rows] == [
         ("\ufffd", "user id contains half a surrogate pair"),
         ("bob", f"column 'note' {HALF}"),
     ]
@@ -62,7 +62,7 @@ def test_a_query_over_the_file_has_the_same_rule(write: Write, read: Read) -> No
 def test_a_column_that_is_not_read_costs_nothing(write: Write, read: Read) -> None:
     write("a.jsonl", '{"user_id": "ada", "other": "\\ud800"}\n')
     assert read(file="a.jsonl").rows == [("ada",)]
-    assert read(file="a.jsonl").rejects == []
+    assert read(file="a.jsonl").invalid_rows == []
 
 
 ESCAPES = st.lists(st.sampled_from(["\\ud83d", "\\ude00", "\\\\", "\\u00e9", "ud83d", "x", "\\n"]), max_size=12)

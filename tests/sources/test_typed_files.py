@@ -49,7 +49,7 @@ def test_a_parquet_file_without_rows_is_a_snapshot_of_nobody(parquet: Parquet, r
 
 def test_parquet_rejects_carry_their_row(parquet: Parquet, read: Read) -> None:
     parquet("a.parquet", "select case i when 150_000 then null else i end as user_id from range(1, 200_001) r(i)")
-    assert read(file="a.parquet").rejects == [("a.parquet", 150_000, None, "no user id")]
+    assert read(file="a.parquet").invalid_rows == [("a.parquet", 150_000, None, "no user id")]
 
 
 def test_files_of_one_snapshot_may_have_different_types(parquet: Parquet, read: Read) -> None:
@@ -120,7 +120,7 @@ def test_blank_rows_of_a_workbook_are_no_rows(excel: Excel, read: Read) -> None:
     excel("a.xlsx", ["user_id", "v"], ["ada", 1], [None, None], [None, 2], ["bob", None])
     snapshot = read(file="a.xlsx", traits={"v": "v"})
     assert snapshot.ids == ["ada", "bob"]
-    assert snapshot.rejects == [("a.xlsx", 2, None, "no user id")]
+    assert snapshot.invalid_rows == [("a.xlsx", 2, None, "no user id")]
 
 
 def test_the_sheet_is_the_first_or_the_one_named(excel: Excel, read: Read) -> None:

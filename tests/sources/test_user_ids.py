@@ -90,7 +90,7 @@ def test_unusable_ids_are_rejected_with_row_and_reason_in_every_source(
     snapshot = read(source, **wanted)
     file = "the query" if kind == "sqlite" else f"members.{kind}"
     assert snapshot.ids == ["ada", "bob"]
-    assert snapshot.rejects == [(file, 2, user_id[:200].replace("\0", "\ufffd"), reason)]
+    assert snapshot.invalid_rows == [(file, 2, user_id[:200].replace("\0", "\ufffd"), reason)]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "json", "parquet", "sqlite", "jsonl_query", "parquet_query"])
@@ -98,7 +98,7 @@ def test_null_is_no_user_id(kind: str, tmp_path: Path, read: Read) -> None:
     source, wanted = source_of(kind, tmp_path, ["ada", None])
     snapshot = read(source, **wanted)
     assert snapshot.ids == ["ada"]
-    assert [(row, user_id, reason) for _, row, user_id, reason in snapshot.rejects] == [(2, None, MISSING)]
+    assert [(row, user_id, reason) for _, row, user_id, reason in snapshot.invalid_rows] == [(2, None, MISSING)]
 
 
 NUMBERS = {
@@ -125,7 +125,7 @@ def test_a_number_that_is_not_whole_is_rejected(kind: str, number: float, tmp_pa
     source, wanted = source_of(kind, tmp_path, [number])
     snapshot = read(source, **wanted)
     assert snapshot.ids == []
-    assert [reject[3] for reject in snapshot.rejects] == [NOT_WHOLE]
+    assert [each[3] for each in snapshot.invalid_rows] == [NOT_WHOLE]
 
 
 @pytest.mark.parametrize("number", [12345678901234567890, 99999999999999999999999999])
@@ -140,7 +140,7 @@ def test_other_json_values_cost_their_row(value: Any, tmp_path: Path, read: Read
     source, wanted = source_of("jsonl", tmp_path, ["ada", value])
     snapshot = read(source, **wanted)
     assert snapshot.ids == ["ada"]
-    assert [(reject[1], reject[3]) for reject in snapshot.rejects] == [(2, NOT_TEXT)]
+    assert [(each[1], each[3]) for each in snapshot.invalid_rows] == [(2, NOT_TEXT)]
 
 
 TYPED = {
@@ -192,12 +192,12 @@ DAYS = {
 def test_a_day_that_has_no_iso_date_is_not_a_user_id(day: str, reason: str, read: Read) -> None:
     found = read(query=f"select unnest([{day}, date '0001-01-01', date '9999-12-31']) as user_id")
     assert found.ids == ["0001-01-01", "9999-12-31"]
-    assert [reject[3] for reject in found.rejects] == [reason]
+    assert [each[3] for each in found.invalid_rows] == [reason]
 
 
 def test_an_id_rejected_for_its_length_is_shown_by_its_first_200_characters(write: Write, read: Read) -> None:
     write("a.csv", "user_id\n" + "x" * 3_000 + "\n")
-    assert [len(reject[2]) for reject in read(file="a.csv").rejects] == [200]
+    assert [len(each[2]) for each in read(file="a.csv").invalid_rows] == [200]
 
 
 PYTHON = {

@@ -90,7 +90,7 @@ DELIVERIES = [
     (43, LOG, 3, 3, 0, 0, 1, 0.25),
 ]
 REFUSALS = [("ben", "the e-mail address is not valid", 2), ("fay", "the timezone is not known", 1)]
-REJECTIONS = [(41, 1, 88, None, "no user id"), (42, 1, 17, None, "no user id"), (42, 2, 23, " ", "empty user id")]
+INVALID_ROWS = [(41, 1, 88, None, "no user id"), (42, 1, 17, None, "no user id"), (42, 2, 23, " ", "empty user id")]
 
 
 def fill(store: Store) -> None:
@@ -136,8 +136,8 @@ def _add_audiences(connection: Connection) -> None:
     _add(connection, run_audiences, audience, AUDIENCES)
     _add(connection, changes, "run_id property_id user_id value", CHANGES)
     _add(connection, members, "property_id user_id run_id", MEMBERS)
-    rejected = [(run, number, "new_customers", "new_customers.csv", *rest) for run, number, *rest in REJECTIONS]
-    _add(connection, run_invalid_rows, "run_id number audience_key file row user_id reason", rejected)
+    invalid = [(run, number, "new_customers", "new_customers.csv", *rest) for run, number, *rest in INVALID_ROWS]
+    _add(connection, run_invalid_rows, "run_id number audience_key file row user_id reason", invalid)
 
 
 def _add_holds(connection: Connection) -> None:

@@ -108,7 +108,7 @@ def test_a_refused_call_is_there_with_its_reason(week: Store) -> None:
     assert rows(week, query) == [(43, "connect", "the e-mail address is not valid", 400, 2)]
 
 
-def test_a_rejected_row_is_there_with_its_place_and_reason(week: Store) -> None:
+def test_an_invalid_row_is_there_with_its_place_and_reason(week: Store) -> None:
     query = 'select audience_key, file, "row", user_id, reason from invalid_rows where run = 42 order by "row"'
     assert rows(week, query) == [
         ("new_customers", "new_customers.csv", 17, None, "no user id"),

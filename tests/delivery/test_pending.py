@@ -82,9 +82,12 @@ class Store:
         log: Sequence[Change] = (),
         refused: Sequence[Change] = (),
         suppressed: str | None = None,
+        aliases: str | None = None,
         **options: Any,
     ) -> str:
-        inputs = DeliveryInputs(log=rows(log), refused=rows(refused), chains=self.chains, suppressed=suppressed)
+        inputs = DeliveryInputs(
+            log=rows(log), refused=rows(refused), chains=self.chains, suppressed=suppressed, aliases=aliases
+        )
         return pending_calls(self.workspace, inputs, cursor, subscriptions, **options)
 
     def calls(self, cursor: DeliveryCursor, *subscriptions: Subscription, **options: Any) -> Calls:
@@ -439,6 +442,37 @@ def test_suppressed_users_are_sent_nothing(store: Store) -> None:
         NEW, VIP_SINCE_1, suppressed="suppressed", refused=[("ann", "vip", "true", 1)], retry_refused=True
     )
     assert calls == {"bob": {"vip": True}}
+
+
+# Merged ids.
+
+
+@pytest.fixture
+def merged(store: Store) -> Store:
+    """The id old was merged into ann, and so was older, which has left since."""
+    store.workspace.run(
+        "create table aliases as from (values ('old', 'ann'), ('older', 'ann')) t(previous_id, user_id)"
+    )
+    store.members("vip", ann=1, old=1)
+    return store
+
+
+def test_nothing_is_backfilled_under_a_merged_id(merged: Store) -> None:
+    assert merged.calls(NEW, VIP_SINCE_1, aliases="aliases") == {"ann": {"vip": True}}
+
+
+def test_no_change_is_sent_under_a_merged_id(merged: Store) -> None:
+    log: list[Change] = [("older", "vip", "false", 2), ("bob", "vip", "false", 2)]
+    calls = merged.calls(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log, aliases="aliases")
+    assert calls == {"bob": {"vip": False}}
+
+
+def test_a_new_alias_is_sent_and_a_removed_one_is_not(merged: Store) -> None:
+    merged.traits("$alias", ann=(2, ['["old"]']))
+    log: list[Change] = [("ann", "$alias", '["old"]', 2), ("bob", "$alias", None, 2)]
+    alias = Subscription(key="$alias", since_run=1)
+    calls = merged.calls(DeliveryCursor(id=1, position=1), alias, log=log, aliases="aliases")
+    assert calls == {"ann": {"$alias": ["old"]}}
 
 
 # Companions.

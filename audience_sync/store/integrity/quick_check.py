@@ -13,8 +13,8 @@ from audience_sync.store.tables.types import UtcDateTime
 
 #: A table with at most so many rows is small: checking it takes about 10 ms.
 MAX_SMALL_ROWS = 10_000
-#: The same for pieces of snapshot files, which are megabytes each. Loading a file checks its checksum.
-MAX_SMALL_PARTS = 2
+#: The same for chunks of snapshot files, which are megabytes each. Loading a file checks its checksum.
+MAX_SMALL_CHUNKS = 2
 #: Rows to compare at each end of a large table and of each of its indexes: about 1 ms for an index.
 END_ROWS = 200
 TABLES = ("alembic_version", *metadata.tables)
@@ -42,7 +42,7 @@ def refuse_damaged(store: Store) -> None:
 
 def _small_tables(connection: Connection) -> list[str]:
     """The small tables, found in one statement, as in the checks below: statements cost more than rows."""
-    limits = {name: MAX_SMALL_PARTS if name == "snapshot_file_chunks" else MAX_SMALL_ROWS for name in TABLES}
+    limits = {name: MAX_SMALL_CHUNKS if name == "snapshot_file_chunks" else MAX_SMALL_ROWS for name in TABLES}
     counts = (
         f"select '{name}', count(*) from (select 1 from {name} limit {largest + 1})" for name, largest in limits.items()
     )

@@ -1,4 +1,4 @@
-"""Is what was held let through, dropped or superseded as a person, or the source, says?"""
+"""A held snapshot is approved, rejected or superseded."""
 
 from __future__ import annotations
 

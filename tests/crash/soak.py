@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
-from crash.position import ahead_of_the_answers
+from crash.cursor_check import ahead_of_the_answers
+from crash.project import BATCH_SIZE, CONCURRENCY, RandomProject, believed_by_file
 from crash.receiver import Receiver
-from crash.world import BATCH_SIZE, CONCURRENCY, World, believed_by_file
 
 #: Runs that are killed between two that are not.
 KILLS_A_ROUND = 5
@@ -40,9 +40,9 @@ Say = Callable[[str], None]
 
 @dataclass
 class Soak:
-    """A world, its receiver, and what was killed so far. ``credit``: the repeats that the kills may still cause."""
+    """A shop, its receiver, and what was killed so far. ``credit``: the repeats that the kills may still cause."""
 
-    world: World
+    shop: RandomProject
     receiver: Receiver
     chance: random.Random
     new_store: NewStore
@@ -56,17 +56,17 @@ class Soak:
 
     def round(self, number: int, kills: int) -> None:
         """Kill so many commands, then let everything end, and compare."""
-        self.wave = self.world.new_wave(number)
+        self.wave = self.shop.new_wave(number)
         before = self.kills.total()
         while self.kills.total() < before + kills and not self.wrong:
             kind = self.chance.choices([*KINDS], [*KINDS.values()])[0]
             self.kills[kind] += self._kill(*self._command(kind))
             if kind == "copy" and self.chance.random() < 0.5:
                 self._move()
-            self.wrong += ahead_of_the_answers(self.world.store_url, self.receiver.belief)
+            self.wrong += ahead_of_the_answers(self.shop.store_url, self.receiver.belief)
             if self.chance.random() < 0.7:
-                self.world.change()
-                self.world.write()
+                self.shop.change()
+                self.shop.write()
         self._end()
 
     def _command(self, kind: str) -> list[str]:
@@ -83,7 +83,7 @@ class Soak:
 
     def _downgrade(self) -> None:
         """The store as an earlier version of the program would have made it, with all its data."""
-        store = Store(self.world.store_url)
+        store = Store(self.shop.store_url)
         if migrate.HEAD != FIRST_SCHEMA and migrate.current(store) == migrate.HEAD:
             migrate.downgrade(store, FIRST_SCHEMA)
         store.close()
@@ -91,7 +91,7 @@ class Soak:
     def _kill(self, *command: str) -> int:
         """Start a command and kill it; 1 if it was still at work."""
         repeats = self.receiver.belief.repeats_by_kills
-        process = self.world.start(*command)
+        process = self.shop.start(*command)
         time.sleep(self.chance.uniform(0.0, self.longest))
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -101,10 +101,10 @@ class Soak:
 
     def _move(self) -> None:
         """Life goes on in the copy; otherwise it goes on in the store that was being copied."""
-        self.world.finish("db", "upgrade")
+        self.shop.finish("db", "upgrade")
         # 3: the killed one had been done already, as its refusal to do it again says.
-        self.world.finish("db", "copy", self.target, codes=(0, 3))
-        self.world.move_to(self.target)
+        self.shop.finish("db", "copy", self.target, codes=(0, 3))
+        self.shop.move_to(self.target)
 
     def _account(self, repeats_before: int) -> None:
         """At most one batch for each sender and kill comes again."""
@@ -117,19 +117,19 @@ class Soak:
     def _end(self) -> None:
         """What was killed is done again, and nobody kills it."""
         repeats = self.receiver.belief.repeats_by_kills
-        self.world.finish("db", "upgrade")
-        self.world.finish("seed", self.wave)
+        self.shop.finish("db", "upgrade")
+        self.shop.finish("seed", self.wave)
         started = time.monotonic()
-        self.world.finish("sync")
+        self.shop.finish("sync")
         self.longest = 1.2 * (time.monotonic() - started)
         self._account(repeats)
         self.credit = 0
-        by_file = believed_by_file(self.world.folder / "identify_calls.jsonl")
+        by_file = believed_by_file(self.shop.folder / "identify_calls.jsonl")
         self.wrong += [
             *self.receiver.belief.wrong,
-            *ahead_of_the_answers(self.world.store_url, self.receiver.belief),
-            *(f"receiver: {difference}" for difference in self.world.differences(self.receiver.belief.users)),
-            *(f"file: {difference}" for difference in self.world.differences(by_file)),
+            *ahead_of_the_answers(self.shop.store_url, self.receiver.belief),
+            *(f"receiver: {difference}" for difference in self.shop.differences(self.receiver.belief.users)),
+            *(f"file: {difference}" for difference in self.shop.differences(by_file)),
         ]
 
     def figures(self) -> str:
@@ -155,10 +155,10 @@ def soak(
     chance, numbers = random.Random(seed), count(1)
     receiver = Receiver(random.Random(seed + 1), failures=failures, delay=delay)
     another = new_store or (lambda: f"sqlite:///store_{next(numbers)}.db")
-    world = World(folder, chance, users=users, store=another(), url=receiver.url)
-    state = Soak(world, receiver, chance, another)
+    shop = RandomProject(folder, chance, users=users, store=another(), url=receiver.url)
+    state = Soak(shop, receiver, chance, another)
     try:
-        world.finish("db", "upgrade")
+        shop.finish("db", "upgrade")
         for number in count(1):
             state.round(number, min(KILLS_A_ROUND, kills - state.kills.total()))
             say(state.figures())

@@ -16,7 +16,7 @@ from old_stores import load_schema_0022
 
 from audience_sync.store.connection.engine import Store
 
-from .instants import HoldingReceiver, a_project, configure, count_rows, nothing_commits, nothing_is_written
+from .interception import HoldingReceiver, a_project, configure, count_rows, nothing_commits, nothing_is_written
 
 EVERYONE = ["ada", "bob", "cyd"]
 

@@ -14,7 +14,7 @@ import pytest
 from cli.conftest import Project, Result, received, until
 from conftest import NewUrl
 
-from .instants import HoldingReceiver, a_project, can_write, configure, contents
+from .interception import HoldingReceiver, a_project, can_write, configure, contents
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A world with a receiver for each protocol, for the tests of what becomes of calls that meet a fault."""
+"""A harness with a receiver for each protocol, for the tests of what becomes of calls that meet a fault."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from .world import PROTOCOLS, World, servers, short_pauses
+from .harness import PROTOCOLS, FaultHarness, servers, short_pauses
 
-NewWorld = Callable[..., World]
+NewHarness = Callable[..., FaultHarness]
 
 
 @pytest.fixture
-def new_world(tmp_path: Path, sqlite_schema: Path) -> Iterator[NewWorld]:
-    """``new_world("segment")``: an audience `vip` of ada, bob, cyd and dan, and nothing is told yet."""
+def new_harness(tmp_path: Path, sqlite_schema: Path) -> Iterator[NewHarness]:
+    """``new_harness("segment")``: an audience `vip` of ada, bob, cyd and dan, and nothing is told yet."""
     with ExitStack() as stack:
         stack.enter_context(short_pauses())
 
-        def made(*protocols: str) -> World:
-            world = World(tmp_path, stack.enter_context(servers(*protocols)))
-            shutil.copy(sqlite_schema, world.store)
-            world.write_members("vip.csv", "ada", "bob", "cyd", "dan")
-            return world
+        def made(*protocols: str) -> FaultHarness:
+            harness = FaultHarness(tmp_path, stack.enter_context(servers(*protocols)))
+            shutil.copy(sqlite_schema, harness.store)
+            harness.write_members("vip.csv", "ada", "bob", "cyd", "dan")
+            return harness
 
         yield made
 
 
 @pytest.fixture
-def world(new_world: NewWorld) -> World:
+def harness(new_harness: NewHarness) -> FaultHarness:
     """With all protocols."""
-    return new_world(*PROTOCOLS)
+    return new_harness(*PROTOCOLS)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from .harness import PROTOCOLS
 from .server import IN_TWO_SECONDS, Fault
-from .world import PROTOCOLS
 
 
 class Rule(Enum):

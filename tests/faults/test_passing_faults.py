@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from .conftest import NewWorld
+from .conftest import NewHarness
+from .harness import FaultHarness
 from .server import IN_TWO_SECONDS, Fault
-from .world import World
 
 #: Seconds that a clock may be read too early by.
 TOLERANCE = 0.05
@@ -37,25 +37,25 @@ SAID = {
 
 @pytest.mark.parametrize(("headers", "seconds"), WAITS.values(), ids=WAITS.keys())
 def test_nobody_asks_again_before_the_time_that_a_429_names(
-    world: World, headers: dict[str, str], seconds: float
+    harness: FaultHarness, headers: dict[str, str], seconds: float
 ) -> None:
-    world.connect()
-    world.meet_with(Fault(429, headers=headers, times=1))
-    run = world.sync()
+    harness.connect()
+    harness.meet_with(Fault(429, headers=headers, times=1))
+    run = harness.sync()
     assert (run.code, run.json["status"]) == (0, "succeeded")
-    for protocol, server in world.servers.items():
+    for protocol, server in harness.servers.items():
         first, second = server.requests
         assert second.at - first.at > seconds - TOLERANCE, protocol
         assert (run.destination(protocol)["retries"], run.destination(protocol)["error"]) == (1, None)
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST.keys())
-def test_a_call_whose_answer_was_lost_comes_again_with_the_same_id(world: World, fault: Fault) -> None:
-    world.connect()
-    world.meet_with(fault)
-    run = world.sync()
+def test_a_call_whose_answer_was_lost_comes_again_with_the_same_id(harness: FaultHarness, fault: Fault) -> None:
+    harness.connect()
+    harness.meet_with(fault)
+    run = harness.sync()
     assert run.code == 0
-    for protocol, server in world.servers.items():
+    for protocol, server in harness.servers.items():
         once, again = server.recorded[:4], server.recorded[4:]
         assert once == again, protocol
         assert run.destination(protocol)["delivered"] == 4
@@ -63,48 +63,48 @@ def test_a_call_whose_answer_was_lost_comes_again_with_the_same_id(world: World,
 
 
 @pytest.mark.parametrize("fault", [Fault(413), Fault(422), Fault(500), Fault(503)], ids=lambda fault: str(fault.status))
-def test_a_call_at_which_a_server_fails_is_found_and_the_others_go_through_once(world: World, fault: Fault) -> None:
-    world.connect(give_up_after="20s")
-    world.meet_with(replace(fault, about="bob"))
-    run = world.sync()
+def test_a_call_that_makes_a_server_fail_is_found_and_others_arrive_once(harness: FaultHarness, fault: Fault) -> None:
+    harness.connect(give_up_after="20s")
+    harness.meet_with(replace(fault, about="bob"))
+    run = harness.sync()
     assert run.code == 1
-    assert world.query("select distinct user_id, http_status from refused_calls") == [("bob", fault.status)]
-    for protocol, server in world.servers.items():
+    assert harness.query("select distinct user_id, http_status from refused_calls") == [("bob", fault.status)]
+    for protocol, server in harness.servers.items():
         found = run.destination(protocol)
         assert (found["delivered"], found["refused"], found["pending"]) == (3, 1, 0), protocol
         assert sorted(call.user for call in server.recorded) == ["ada", "cyd", "dan"]
 
 
 @pytest.mark.parametrize("fault", [Fault(then="silence"), Fault(then="reset"), Fault(429)])
-def test_a_call_that_gets_no_answer_is_owed_and_never_refused(new_world: NewWorld, fault: Fault) -> None:
-    world = new_world("segment")
-    world.connect(give_up_after="150ms", timeout="150ms")
-    world.meet_with(replace(fault, about="bob"))
-    assert world.sync().destination("segment")["refused"] == 0
-    assert world.query("select count(*) from refused_calls") == [(0,)]
-    world.meet_with(None)
-    assert world.run("sync").code == 0
-    assert world.servers["segment"].members("vip") == {"ada", "bob", "cyd", "dan"}
+def test_a_call_that_gets_no_answer_is_owed_and_never_refused(new_harness: NewHarness, fault: Fault) -> None:
+    harness = new_harness("segment")
+    harness.connect(give_up_after="150ms", timeout="150ms")
+    harness.meet_with(replace(fault, about="bob"))
+    assert harness.sync().destination("segment")["refused"] == 0
+    assert harness.query("select count(*) from refused_calls") == [(0,)]
+    harness.meet_with(None)
+    assert harness.run("sync").code == 0
+    assert harness.servers["segment"].members("vip") == {"ada", "bob", "cyd", "dan"}
 
 
 @pytest.mark.parametrize(("fault", "happened", "to_do"), SAID.values(), ids=SAID.keys())
 def test_a_run_says_what_happened_what_it_means_and_what_to_do(
-    new_world: NewWorld, fault: Fault, happened: str, to_do: str
+    new_harness: NewHarness, fault: Fault, happened: str, to_do: str
 ) -> None:
-    world = new_world("segment")
-    world.connect(give_up_after="150ms")
-    world.meet_with(fault)
-    said = world.run("sync").stdout
+    harness = new_harness("segment")
+    harness.connect(give_up_after="150ms")
+    harness.meet_with(fault)
+    said = harness.run("sync").stdout
     assert "1 of 1 destination stopped, 4 calls pending; 4 entered.\n" in said
     assert f"\nStopped: segment\n  Reason   {happened}{to_do}\n" in said
     assert "\n  Effect   4 calls are pending; the next run sends them\n" in said
 
 
-def test_a_run_says_how_refused_calls_are_looked_at_and_sent_again(new_world: NewWorld) -> None:
-    world = new_world("segment")
-    world.connect()
-    world.meet_with(Fault(400, about="bob"))
-    said = world.run("sync").stdout
+def test_a_run_says_how_refused_calls_are_looked_at_and_sent_again(new_harness: NewHarness) -> None:
+    harness = new_harness("segment")
+    harness.connect()
+    harness.meet_with(Fault(400, about="bob"))
+    said = harness.run("sync").stdout
     assert "3 calls delivered, 1 refused.\n" in said
     assert "\nRefused by segment: 1 call\n  1  HTTP 400\n     bob\n" in said
     assert "audience-sync retry" in said

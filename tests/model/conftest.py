@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from conftest import NewUrl
 
-from .house import House
+from .harness import Harness
 
 
 @pytest.fixture
-def house(request: pytest.FixtureRequest, tmp_path: Path, new_url: NewUrl) -> Iterator[House]:
+def harness(request: pytest.FixtureRequest, tmp_path: Path, new_url: NewUrl) -> Iterator[Harness]:
     """Its parameter: the kind of store, and the bug that is planted into the command, or None."""
     database, bug = request.param
-    opened = House(tmp_path, lambda: new_url(database, with_schema=True), bug)
+    opened = Harness(tmp_path, lambda: new_url(database, with_schema=True), bug)
     yield opened
     opened.close()

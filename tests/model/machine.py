@@ -11,14 +11,14 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from audience_sync.store.connection.engine import Store
 
-from .aliased import NEWCOMERS
+from .alias_rules import NEWCOMERS
+from .check_explain import wrong
 from .commands import KILLED, POINTS
-from .decisions import APPROVE, PLANNED, REJECT
-from .explained import wrong
-from .house import House
+from .harness import Harness
+from .hold_rules import APPROVE, PLANNED, REJECT
+from .project_files import AUDIENCES, DESTINATIONS, FILES, TOLD
 from .receiver import FAULTS
-from .retired import MOVE, RETIRE, Retired
-from .written import AUDIENCES, DESTINATIONS, FILES, TOLD
+from .retire_rules import MOVE, RETIRE, RetireRules
 
 USERS = tuple(f"user-{number}" for number in range(9))
 SEEDED_AT_ONCE, MOST_ERASED = 2, 2
@@ -56,21 +56,21 @@ orders = st.sampled_from(
 )
 
 
-class Shop(Retired):
+class Shop(RetireRules):
     """The model: who is not to be told, what happens on a day, and what must be believed then."""
 
-    house: House
+    harness: Harness
     names = USERS
 
     @initialize(
         first=st.fixed_dictionaries(dict.fromkeys(FILES, members)), first_cities=cities, forgetful=st.booleans()
     )
     def open(self, first: dict[str, frozenset[str]], first_cities: dict[str, str], forgetful: bool) -> None:
-        self.folder = self.house.folder / f"shop-{next(self.house.numbers)}"
+        self.folder = self.harness.folder / f"shop-{next(self.harness.numbers)}"
         self.folder.mkdir()
-        self.house.commands.move_to(self.folder)
-        self.house.receivers.restart()
-        self.store, self.url = self.house.new_store(), self.house.receivers.url
+        self.harness.commands.move_to(self.folder)
+        self.harness.receivers.restart()
+        self.store, self.url = self.harness.new_store(), self.harness.receivers.url
         self.members, self.cities, self.forgetful = first, first_cities, forgetful
         self.told, self.left_out = dict.fromkeys(TOLD, frozenset(DESTINATIONS)), frozenset()
         self.suppressed: set[str] = set()
@@ -134,7 +134,7 @@ class Shop(Retired):
         self.members, self.cities = {**self.members, **changed}, now
         self.write()
         for name, (fault, detail) in meeting.items():
-            receiver = self.house.receivers.each[name]
+            receiver = self.harness.receivers.each[name]
             if fault == "refusing":
                 receiver.refusing = detail
             else:
@@ -143,7 +143,7 @@ class Shop(Retired):
         assert ended.code in (0, 1, 2, 3, 4, KILLED), ended
         assert "Traceback" not in ended.output, ended.output
         assert "is not what a run would do now" not in ended.output, ended.output
-        for receiver in self.house.receivers.each.values():
+        for receiver in self.harness.receivers.each.values():
             receiver.heal()
         if order in (RETIRE, MOVE):
             self.settle_keys()
@@ -159,7 +159,7 @@ class Shop(Retired):
         try:
             self.all_is_told()
         except AssertionError as error:
-            self.house.failures.append(str(error))
+            self.harness.failures.append(str(error))
             raise
 
     def all_is_told(self) -> None:
@@ -175,12 +175,12 @@ class Shop(Retired):
         self.well("sync")
         assert self.messages() == before, "a repeat of a run sent something"
         self._explained(settled=True)
-        self.house.done["checks"] += 1
+        self.harness.done["checks"] += 1
 
     def teardown(self) -> None:
         with suppress(AttributeError):  # it never opened
             self.everything_goes_well()
-            self.house.done["messages"] += self.messages()
+            self.harness.done["messages"] += self.messages()
 
     # How that is carried out.
 
@@ -193,12 +193,12 @@ class Shop(Retired):
             self.well(*order)
 
     def run_command(self, *order: str, crash: tuple[str, int] | None = None) -> Any:
-        ended = self.house.commands.run(*order, crash=crash, bug=self.house.bug)
+        ended = self.harness.commands.run(*order, crash=crash, bug=self.harness.bug)
         while ended.code == 5:  # the lease of one that was killed
             time.sleep(0.1)
-            ended = self.house.commands.run(*order, crash=crash, bug=self.house.bug)
-        self.house.done["commands"] += 1
-        self.house.done["kills"] += ended.code == KILLED
+            ended = self.harness.commands.run(*order, crash=crash, bug=self.harness.bug)
+        self.harness.done["commands"] += 1
+        self.harness.done["kills"] += ended.code == KILLED
         self.said = ended.output
         return ended
 
@@ -210,7 +210,7 @@ class Shop(Retired):
                 problems = wrong(
                     store,
                     user,
-                    self.house.receivers.each,
+                    self.harness.receivers.each,
                     settled=settled and user not in self.suppressed,
                     forgetful=self.forgetful,
                 )
@@ -219,14 +219,14 @@ class Shop(Retired):
             store.close()
 
     def messages(self) -> int:
-        return sum(each.messages for each in self.house.receivers.each.values())
+        return sum(each.messages for each in self.harness.receivers.each.values())
 
     def _forbid(self) -> None:
-        for receiver in self.house.receivers.each.values():
+        for receiver in self.harness.receivers.each.values():
             receiver.forbidden = set(self.suppressed)
 
     def check(self) -> None:
-        for name, receiver in self.house.receivers.each.items():
+        for name, receiver in self.harness.receivers.each.items():
             assert not receiver.belief.wrong, receiver.belief.wrong
             for user in sorted({*USERS, *NEWCOMERS} - self.suppressed - receiver.joined):
                 believed = receiver.belief.users.get(user, {})

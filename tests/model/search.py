@@ -1,62 +1,34 @@
-"""A longer search than the tests': random histories of the command line, killed and failing, against the model.
-
-python tests/model/search.py --examples 100
-python tests/model/search.py --examples 100 --postgresql --seed 7
-"""
+"""Search the model: random histories, the same ones at every call of a test."""
 
 from __future__ import annotations
 
-import argparse
-import random
-import sys
-import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
-from functools import partial
-from itertools import count
-from pathlib import Path
+import inspect
+from collections.abc import Collection
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RULE_MARKER, run_state_machine_as_test
 
-from crash.soak import postgresql_stores
-from hypothesis import seed, settings
-from hypothesis.stateful import run_state_machine_as_test
+from .harness import Harness
+from .machine import Shop
 
-from model.house import House
-from model.machine import Shop
-from model.searching import COMMON
+COMMON = settings(
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    database=None,
+    report_multiple_bugs=False,
+    phases=[Phase.generate],
+)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--examples", type=int, default=100)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--postgresql", action="store_true", help="with stores on a PostgreSQL of its own")
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    numbers = count(1)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        new_store: Callable[[], str] = lambda: f"sqlite:///{folder / f'store-{next(numbers)}.db'}"  # noqa: E731
-        if options.postgresql:
-            new_store = partial(stack.enter_context(postgresql_stores()), with_schema=True)
+def search(harness: Harness, options: settings, *, only: Collection[str] = ()) -> None:
+    """Play random histories in this harness, of all rules or ``only`` these. Raises what a rule found wrong."""
 
-        house = House(folder, new_store)
+    class Here(Shop):
+        pass
 
-        class Here(Shop):
-            pass
-
-        Here.house = house
-        chosen = settings(COMMON, max_examples=options.examples, stateful_step_count=options.steps, derandomize=False)
-        try:
-            run_state_machine_as_test(seed(options.seed)(Here), settings=chosen)
-        finally:
-            print(", ".join(f"{number:,} {what}" for what, number in house.done.items()), flush=True)
-            house.close()
-    print("Every destination came to believe the truth.")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    Here.harness = harness
+    for name, _ in inspect.getmembers(Shop, lambda member: hasattr(member, RULE_MARKER)):
+        if only and name not in (*only, "everything_goes_well"):
+            setattr(Here, name, None)
+    run_state_machine_as_test(Here, settings=options)

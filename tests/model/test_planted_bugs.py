@@ -14,8 +14,8 @@ from hypothesis import settings
 from hypothesis.errors import Flaky, FlakyFailure
 
 from .bugs import BUGS, approval_is_blind
-from .house import House
-from .searching import COMMON, search
+from .harness import Harness
+from .search import COMMON, search
 
 CHOSEN = {
     bug.__name__: rules
@@ -25,15 +25,15 @@ CHOSEN = {
 
 
 @pytest.mark.parametrize(
-    ("house", "rules"),
+    ("harness", "rules"),
     [pytest.param(("sqlite", bug), rules, id=bug) for bug, rules in CHOSEN.items()],
-    indirect=["house"],
+    indirect=["harness"],
 )
-def test_the_model_finds_a_planted_bug(house: House, rules: tuple[str, ...]) -> None:
+def test_the_model_finds_a_planted_bug(harness: Harness, rules: tuple[str, ...]) -> None:
     with pytest.raises(
         (AssertionError, Flaky)
     ) as found:  # a kill may come a moment later when a history is played again
-        search(house, settings(COMMON, max_examples=40, stateful_step_count=12), only=rules)
+        search(harness, settings(COMMON, max_examples=40, stateful_step_count=12), only=rules)
     failed = found.value.exceptions if isinstance(found.value, FlakyFailure) else [found.value]
-    said = [*house.failures, *(str(each) for each in failed if isinstance(each, AssertionError))]
+    said = [*harness.failures, *(str(each) for each in failed if isinstance(each, AssertionError))]
     assert any(said), "a failure of the model, not of the program under it"

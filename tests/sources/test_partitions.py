@@ -12,7 +12,7 @@ from audience_sync.sources.files.source import FilesSource
 from audience_sync.sources.storage.resolve_names import partition_values
 
 from .conftest import Read, Write
-from .files_of import write_file
+from .source_kinds import write_file
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "xlsx", "csv.gz")
 

@@ -11,7 +11,7 @@ from audience_sync.errors import SourceError
 from audience_sync.sources.base import TraitColumn
 
 from .conftest import Read, Write
-from .files_of import write_file
+from .source_kinds import write_file
 
 CODES = ["100000", "1e5", "2E3"]
 

@@ -31,7 +31,7 @@ from audience_sync.sources.values.user_ids import (
 from audience_sync.workspace import Workspace
 
 from .conftest import Read, Write
-from .files_of import KINDS, source_of
+from .source_kinds import KINDS, source_of
 
 USABLE = {
     "leading zeros": "007",

@@ -17,8 +17,8 @@ from audience_sync.store.snapshots import chain as chains
 from audience_sync.store.tables import lease, metadata, runs, snapshot_file_chunks
 from audience_sync.workspace import Workspace
 
+from .example_week import fill, morning
 from .examples import add_run, base, members, save, the_audience
-from .shop_week import fill, morning
 
 NewStore = Callable[..., Store]
 #: What makes a database lose the member "ada", by whether it is SQLite.

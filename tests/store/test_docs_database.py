@@ -14,7 +14,7 @@ from sqlalchemy import inspect, text
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import metadata
 
-from . import shop_week
+from . import example_week
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "database.md").read_text("utf-8")
 VIEWS = re.findall(r"^### (\w+)\n.*?\n((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE | re.DOTALL)
@@ -48,7 +48,7 @@ def test_every_table_is_named() -> None:
 
 @pytest.mark.parametrize(("query", "answer"), EXAMPLES, ids=[query.splitlines()[0][:40] for query, _ in EXAMPLES])
 def test_a_query_gives_the_answer_that_is_printed(store: Store, query: str, answer: str) -> None:
-    shop_week.fill(store)
+    example_week.fill(store)
     with store.reading() as connection:
         if not store.is_sqlite:
             connection.execute(text("set time zone 'UTC'"))
@@ -71,7 +71,7 @@ def test_every_query_has_its_answer() -> None:
 )
 def test_the_age_of_the_last_good_run_is_as_the_text_says(store: Store, database: str, age: str) -> None:
     assert f"`{age}`" in DOCUMENT
-    shop_week.fill(store)
+    example_week.fill(store)
     with store.reading() as connection:
         if not store.is_sqlite:
             connection.execute(text(SEARCH_PATH))

@@ -10,7 +10,7 @@ from audience_sync.model import RunId
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.tables import members, properties, runs
 
-from .shop_week import EMPTY, NO_FILE, fill, morning
+from .example_week import EMPTY, NO_FILE, fill, morning
 
 
 @pytest.fixture

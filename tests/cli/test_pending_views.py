@@ -1,0 +1,171 @@
+"""The views state what is pending during a run, after it was killed or interrupted, and after it ended."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+from destinations.receiver import Receiver, Reply
+from sqlalchemy import NullPool, create_engine, text
+
+from .conftest import SILENCE, TAKEN, Project, segment, until
+
+VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
+DOWN = Reply(status=503)
+DELIVERIES = "select run, destination, calls, delivered, refused, pending from deliveries order by run, destination"
+RUNS = "select run, status, delivered, pending from sync_runs order by run"
+
+
+@pytest.fixture
+def shop(vip: Project, receiver: Receiver) -> Project:
+    """`vip` with a destination that is sent one call a request."""
+    vip.configure(audiences=[VIP], destinations={"segment": segment(receiver, batch_size=1, concurrency=1)})
+    return vip
+
+
+def test_what_is_pending_is_right_while_a_run_is_at_work(shop: Project, receiver: Receiver) -> None:
+    receiver.will_answer(TAKEN, SILENCE)
+    process = shop.start("sync")
+    until(lambda: len(receiver.requests) == 2)
+    assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
+    assert shop.query(RUNS) == [(1, "running", 1, 2)]
+    assert shop.query("select seconds >= 0 from deliveries") == [(1,)]
+    process.kill()
+    process.wait()
+
+
+def test_what_is_pending_is_right_after_kill_9_and_after_the_next_run(shop: Project, receiver: Receiver) -> None:
+    receiver.will_answer(TAKEN, SILENCE)
+    process = shop.start("sync")
+    until(lambda: len(receiver.requests) == 2)
+    process.kill()
+    process.wait()
+    assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
+    receiver.will_answer(TAKEN)
+    assert shop.sync().code == 0
+    assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2), (2, "segment", 2, 2, 0, 0)]
+    assert shop.query(RUNS) == [(1, "interrupted", 1, 2), (2, "succeeded", 2, 0)]
+    ended = "select finished_at >= started_at and seconds >= 0 and seconds < 600 from sync_runs where run = 1"
+    assert shop.query(ended) == [(1,)]
+
+
+def test_a_killed_run_is_interrupted_when_its_lease_has_expired(shop: Project, receiver: Receiver) -> None:
+    receiver.will_answer(SILENCE)
+    process = shop.start("sync")
+    until(lambda: len(receiver.requests) == 1)
+    assert shop.query("select status from sync_runs") == [("running",)]
+    process.kill()
+    process.wait()
+    shop.query("update lease set expires_at = 1")
+    assert shop.query(RUNS) == [(1, "interrupted", 0, 3)]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_run_is_interrupted_and_says_what_is_pending(
+    shop: Project, receiver: Receiver, stop: signal.Signals
+) -> None:
+    shop.configure(
+        audiences=[VIP],
+        destinations={"segment": segment(receiver, batch_size=1, concurrency=1, timeout="1s")},
+    )
+    receiver.will_answer(TAKEN, SILENCE)
+    process = shop.start("sync")
+    until(lambda: len(receiver.requests) == 2)
+    process.send_signal(stop)
+    assert process.wait(30) == 130
+    assert shop.query(RUNS) == [(1, "interrupted", 1, 2)]
+    assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
+    assert shop.query("select seconds > 0 from sync_runs") == [(1,)]
+
+
+def test_show_and_history_of_an_interrupted_run_list_destinations_that_gave_no_answer(
+    shop: Project, receiver: Receiver
+) -> None:
+    receiver.will_answer(SILENCE)
+    process = shop.start("sync")
+    until(lambda: len(receiver.requests) == 1)
+    process.kill()
+    process.wait()
+    receiver.will_answer(TAKEN)
+    shop.sync()
+    (delivery,) = shop.run("show", "1", "--json").json["deliveries"]
+    assert (delivery["destination"], delivery["calls"], delivery["pending"]) == ("segment", 3, 3)
+    history = shop.run("history", "--json").json["runs"]
+    assert [(each["run"], each["status"], each["pending"]) for each in history] == [
+        (2, "succeeded", 0),
+        (1, "interrupted", 3),
+    ]
+
+
+def test_what_is_pending_of_a_destination_that_is_down_is_right_in_every_run(shop: Project, receiver: Receiver) -> None:
+    shop.configure(
+        audiences=[VIP],
+        destinations={"segment": segment(receiver, batch_size=1, concurrency=1, give_up_after="100ms")},
+    )
+    receiver.will_answer(DOWN)
+    shop.sync()
+    shop.write_members("vip.csv", "ada", "bob", "cyd", "dan")
+    shop.sync()
+    receiver.will_answer(TAKEN)
+    shop.sync()
+    assert shop.query(DELIVERIES) == [
+        (1, "segment", 3, 0, 0, 3),
+        (2, "segment", 4, 0, 0, 4),
+        (3, "segment", 4, 4, 0, 0),
+    ]
+
+
+def test_what_is_pending_of_a_seed_with_a_limit_is_right(shop: Project) -> None:
+    assert shop.run("seed", "vip", "--limit", "1").code == 0
+    assert shop.query(DELIVERIES) == [(1, "segment", 3, 1, 0, 2)]
+
+
+def test_two_killed_runs_and_a_retry_count_each_for_themselves(shop: Project, receiver: Receiver) -> None:
+    for answered in (1, 2):
+        receiver.requests.clear()
+        receiver.will_answer(TAKEN, SILENCE)
+        shop.write_members("vip.csv", "ada", "bob", "cyd", *["dan", "eve"][: answered - 1])
+        process = shop.start("sync")
+        until(lambda: len(receiver.requests) == 2)
+        process.kill()
+        process.wait()
+    receiver.will_answer(TAKEN)
+    assert shop.run("retry").code == 0
+    assert shop.query(DELIVERIES) == [
+        (1, "segment", 3, 1, 0, 2),
+        (2, "segment", 3, 1, 0, 2),
+        (3, "segment", 2, 2, 0, 0),
+    ]
+
+
+def test_a_run_killed_with_one_destination_done_lists_both(
+    vip: Project, receiver: Receiver, database: str, new_url: Callable[..., str]
+) -> None:
+    """One destination has accepted everything, the other one has not answered: by command and by query."""
+    url = new_url(database, with_schema=True)
+    log = {"type": "file", "path": "calls.jsonl"}
+    vip.configure(audiences=[VIP], destinations={"log": log, "segment": segment(receiver, batch_size=1)}, store=url)
+    receiver.will_answer(SILENCE)
+    process = vip.start("sync")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        if database == "postgresql":
+            connection.execute(text("set search_path = audience_sync"))
+        until(lambda: len(vip.messages()) == 3 and bool(receiver.requests))
+        until(lambda: connection.execute(text("select sum(delivered) from deliveries")).scalar() == 3)
+        process.kill()
+        process.wait()
+        assert connection.execute(text(DELIVERIES)).all() == [(1, "log", 3, 3, 0, 0), (1, "segment", 3, 0, 0, 3)]
+        shown = vip.run("show", "1", "--json").json["deliveries"]
+        assert [(each["destination"], each["delivered"], each["pending"]) for each in shown] == [
+            ("log", 3, 0),
+            ("segment", 0, 3),
+        ]
+        history = vip.run("history", "--json").json["runs"]
+        assert [(each["delivered"], each["pending"]) for each in history] == [(3, 3)]
+        receiver.will_answer(TAKEN)
+        connection.execute(text("update lease set expires_at = 1"))
+        assert vip.sync().code == 0
+        assert connection.execute(text(RUNS)).all() == [(1, "interrupted", 3, 3), (2, "succeeded", 3, 0)]

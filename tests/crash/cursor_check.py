@@ -1,0 +1,73 @@
+"""Check that a destination's cursor in the store is never ahead of what its receiver got."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import create_engine, text
+
+from .receiver import Belief
+
+#: The newest change of each user and key, and the newest start of a membership.
+CHANGES = """
+select c.user_id, p.key, p.id as property, c.run_id, c.value, r.started_at
+from changes c join properties p on p.id = c.property_id join runs r on r.id = c.run_id
+union all
+select m.user_id, p.key, p.id, m.run_id, 'true', r.started_at
+from members m join properties p on p.id = m.property_id join runs r on r.id = m.run_id
+order by 4
+"""
+FEEDS = """
+select c.id, c.position, c.seeded_property_id
+from delivery_cursors c join delivery_destinations d on d.id = c.destination_id
+where d.name = 'receiver'
+"""
+RANGES = "select cursor_id, after_user, through_user, run_id from delivered_ranges"
+FOLLOWED = """
+select s.property_id from subscriptions s join delivery_destinations d on d.id = s.destination_id
+where d.name = 'receiver' and s.ended_run is null
+"""
+
+
+def ahead_of_the_answers(url: str, belief: Belief) -> list[str]:
+    """What the store at ``url`` says the destination `receiver` was told, though it never got it."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            changes, feeds, ranges, followed = (
+                connection.execute(text(query)).all() for query in (CHANGES, FEEDS, RANGES, FOLLOWED)
+            )
+    finally:
+        engine.dispose()
+    kept, main = {each.property_id for each in followed}, [each for each in feeds if each.seeded_property_id is None]
+    seeding = {each.seeded_property_id: each for each in feeds if each.seeded_property_id is not None}
+    newest: dict[tuple[str, str], Any] = {}
+    for each in changes if main else ():
+        feed = seeding.get(each.property, main[0])
+        if each.property in kept and each.run_id <= _told(feed, ranges, each.user_id):
+            newest[each.user_id, each.key] = each
+    return [f"not received: {who}, run {each.run_id}" for who, each in newest.items() if not _received(belief, each)]
+
+
+def _told(feed: Any, ranges: Any, user: str) -> int:
+    mine = (each.run_id for each in ranges if each.cursor_id == feed.id and each.after_user < user <= each.through_user)
+    position: int = next(mine, feed.position)
+    return position
+
+
+def _received(belief: Belief, change: Any) -> bool:
+    """This change or a newer one arrived, or what is believed is its value already (it went there and back)."""
+    told = belief.told.get((change.user_id, change.key))
+    value = None if change.value is None else json.loads(change.value)
+    if told is None:
+        return value in (None, False)
+    return told >= _milliseconds(change.started_at) or belief.users[change.user_id][change.key] == value
+
+
+def _milliseconds(moment: datetime | str) -> str:
+    """A time of the store as identify calls say it."""
+    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    aware = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")

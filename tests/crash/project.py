@@ -1,0 +1,138 @@
+"""A project whose audiences and traits change at random, and the truth that a receiver must come to believe."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+AUDIENCES = ("vip", "churn_risk")
+BATCH_SIZE, CONCURRENCY = 50, 3
+#: Audiences that were seeded by hand and are still in the config: the newest ones.
+WAVES = 3
+CONFIG = """
+store: {store}
+sources: {{data: {{files: data}}}}
+audiences:
+  - {{name: VIP, source: data, file: vip.csv}}
+  - {{name: Churn Risk, source: data, file: churn_risk.csv}}
+{waves}computed_traits:
+  - {{source: data, file: traits.csv, traits: [plan, revenue]}}
+guard: {{max_removed: 100%, max_added: 100000%}}
+destinations:
+  receiver: {{type: segment, write_key: a-write-key, url: "{url}", batch_size: {batch_size}, concurrency: {concurrency},
+    give_up_after: 20s}}
+  log: {{type: file, path: identify_calls.jsonl, batch_size: 100}}
+"""
+
+
+class RandomProject:
+    """``users`` is how many there are; ``told`` is everyone who was ever in a snapshot that may have been told."""
+
+    def __init__(self, folder: Path, chance: random.Random, *, users: int, store: str, url: str) -> None:
+        self.folder = folder
+        self._chance = chance
+        self._url = url
+        self.store = store
+        self._users = [f"user-{number:05d}" for number in range(users)]
+        self.members: dict[str, set[str]] = {
+            key: {user for user in self._users if chance.random() < 0.4} for key in AUDIENCES
+        }
+        self.traits: dict[str, dict[str, Any]] = {user: self._values() for user in self._users}
+        self.ever: dict[str, set[str]] = {key: set() for key in AUDIENCES}
+        (folder / "data").mkdir(parents=True)
+        self.waves: list[str] = []
+        self.configure()
+
+    @property
+    def store_url(self) -> str:
+        """The store as another process opens it, from any folder."""
+        return self.store.replace("sqlite:///", f"sqlite:///{self.folder}/")
+
+    def configure(self) -> None:
+        waves = "".join(f"  - {{name: {key}, source: data, file: {key}.csv, initial: manual}}\n" for key in self.waves)
+        text = CONFIG.format(
+            store=self.store, url=self._url, waves=waves, batch_size=BATCH_SIZE, concurrency=CONCURRENCY
+        )
+        (self.folder / "config.yaml").write_text(text, "utf-8")
+
+    def new_wave(self, number: int) -> str:
+        """One more audience that waits for `seed`; the oldest leaves the config, and its members stay as told."""
+        key = f"wave_{number}"
+        self.members[key] = {user for user in self._users if self._chance.random() < 0.4}
+        self.ever[key] = set()
+        self.waves = [*self.waves, key][-WAVES:]
+        self.configure()
+        self.write()
+        return key
+
+    def move_to(self, store: str) -> None:
+        self.store = store
+        self.configure()
+
+    def _values(self) -> dict[str, Any]:
+        return {"plan": self._chance.choice(["free", "gold", None]), "revenue": self._chance.randrange(5)}
+
+    def change(self) -> None:
+        """Some users enter, leave, or get other values."""
+        for key in (*AUDIENCES, *self.waves):
+            for user in self._chance.sample(self._users, len(self._users) // 20):
+                self.members[key] ^= {user}
+        for user in self._chance.sample(self._users, len(self._users) // 20):
+            self.traits[user] = self._values()
+
+    def write(self) -> None:
+        """The snapshots, each put in place whole."""
+        for key in (*AUDIENCES, *self.waves):
+            self.ever[key] |= self.members[key]
+            self._table(key, ["user_id"], ([user] for user in sorted(self.members[key])))
+        rows = ([user, values["plan"] or "", values["revenue"]] for user, values in self.traits.items())
+        self._table("traits", ["user_id", "plan", "revenue"], rows)
+
+    def _table(self, name: str, header: list[str], rows: Any) -> None:
+        part = self.folder / "data" / f"{name}.part"
+        with part.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *rows])
+        part.replace(self.folder / "data" / f"{name}.csv")
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """The installed command at work."""
+        command = [sys.executable, "-m", "audience_sync", *arguments, "--json"]
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def finish(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> int:
+        """A command that nobody kills; it must end with one of these exit codes. Returns which."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode in codes, (arguments, process.returncode, out.decode(), err.decode())
+        return process.returncode
+
+    def differences(self, believed: dict[str, dict[str, Any]]) -> list[str]:
+        """Where a receiver's belief differs from the truth."""
+        found = []
+        for user in self._users:
+            known = believed.get(user, {})
+            for key in (*AUDIENCES, *self.waves):
+                is_member, told = user in self.members[key], known.get(key)
+                if told is not is_member and not (told is None and not is_member):
+                    found.append(f"{user}: {key} is {is_member}, believed {told}")
+                if told is False and user not in self.ever[key]:
+                    found.append(f"{user}: was told to have left {key} without ever having been in it")
+            for key, value in self.traits[user].items():
+                if known.get(key) != value:
+                    found.append(f"{user}: {key} is {value!r}, believed {known.get(key)!r}")
+        return found
+
+
+def believed_by_file(path: Path) -> dict[str, dict[str, Any]]:
+    """What a reader of the file destination believes; a line that was torn by a kill is not there yet."""
+    users: dict[str, dict[str, Any]] = {}
+    for line in path.read_bytes().splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            message = json.loads(line)
+            users.setdefault(message["userId"], {}).update(message["traits"])
+    return users

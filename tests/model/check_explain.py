@@ -1,0 +1,93 @@
+"""Compare what `explain` derives from the store with what the receivers got."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Table, select
+
+from audience_sync.history.explain.explain import DestinationView, explain
+from audience_sync.history.explain.status import DeliveryState
+from audience_sync.model import UserId
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.tables import delivery_destinations, properties, refused_values, withheld_values
+
+from .receiver import Destination
+
+SETTLED = {
+    DeliveryState.MERGED,
+    DeliveryState.SENT,
+    DeliveryState.BASELINE,
+    DeliveryState.NOT_SUBSCRIBED,
+    DeliveryState.ENDED,
+    DeliveryState.NOTHING,
+}
+
+
+def wrong(
+    store: Store, user: str, receivers: dict[str, Destination], *, settled: bool, forgetful: bool = False
+) -> list[str]:
+    """What `explain` says of the user that is not so. ``settled``: nothing may be owed. ``forgetful``: what was told
+    need not be known any more."""
+    found = explain(store, UserId(user), at=None, memory_limit=768_000_000, companions={})
+    if found.erased_at:
+        return []
+    return [
+        f"{user} at {view.name}: {problem}"
+        for view in found.destinations
+        for problem in _wrong(
+            store,
+            user,
+            view,
+            receivers[view.name].belief.users.get(user, {}),
+            receivers[view.name].inherited.get(user, set()),
+            view.unanswered_since is None and not found.is_suppressed,
+            settled,
+            forgetful,
+        )
+    ]
+
+
+def _wrong(
+    store: Store,
+    user: str,
+    view: DestinationView,
+    believed: dict[str, Any],
+    inherited: set[str],
+    is_certain: bool,
+    settled: bool,
+    forgetful: bool,
+) -> list[str]:
+    """``is_certain``: no call was sent whose answer may have been lost. (What was refused or is no
+    longer told after such a call, or not sent since the user was suppressed, never becomes certain.)"""
+    open_ended = {each.key for each in view.statuses if each.state in (DeliveryState.ENDED, DeliveryState.REFUSED)}
+    told = {key: call.values[key].value for key, call in view.replay.last_accepted.items()}
+    open_ended |= inherited
+    if forgetful:
+        open_ended |= believed.keys() - told.keys()
+    problems = []
+    if is_certain and {key: json.dumps(value) for key, value in believed.items() if key not in open_ended} != {
+        key: value or "null" for key, value in told.items() if key not in open_ended
+    }:
+        problems.append(f"believes {believed}, is said to have been told {told}")
+    refused = {key: each.value for key, each in view.replay.refused.items()}
+    if refused != (stored := _stored(store, refused_values, user, view.name)):
+        problems.append(f"refused are {stored}, said to be {refused}")
+    due = {
+        each.key
+        for each in view.statuses
+        if each.pending or each.state in (DeliveryState.ENDED, DeliveryState.NOT_SUBSCRIBED)
+    }
+    if not due.issuperset(stored := _stored(store, withheld_values, user, view.name)):
+        problems.append(f"withheld are {stored}, not said to be due")
+    if settled and (unsettled := [each for each in view.statuses if each.state not in SETTLED]):
+        problems.append(f"not settled: {unsettled}")
+    return problems
+
+
+def _stored(store: Store, table: Table, user: str, destination: str) -> dict[str, str | None]:
+    query = select(properties.c.key, table.c.value).select_from(table.join(properties).join(delivery_destinations))
+    with store.reading() as connection:
+        rows = connection.execute(query.where(table.c.user_id == user, delivery_destinations.c.name == destination))
+        return {row.key: row.value for row in rows}

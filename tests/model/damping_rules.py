@@ -1,0 +1,56 @@
+"""A person who freezes audiences and takes them up again, and members who are missing for a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from .hold_rules import CRASHES, HoldRules
+
+
+class DampingRules(HoldRules):
+    """``frozen``: by key, the members that are told until a person says otherwise, whatever the source says."""
+
+    def _until_done(self, *order: str, crash: tuple[str, int] | None = None) -> None:
+        raise NotImplementedError
+
+    def counted(self, key: str) -> frozenset[str]:
+        """Who is told to be in an audience."""
+        return self.frozen[key] if key in self.frozen else self.told_now(key)
+
+    @precondition(lambda self: not self.group)
+    @rule(key=st.sampled_from(["vip", "buyers", "wave"]), crash=CRASHES)
+    def an_audience_is_frozen(self, key: str, crash: tuple[str, int] | None) -> None:
+        """It is told whole before: what was owed then would still be sent."""
+        self.all_is_told()
+        self._until_done("freeze", key, crash=crash)
+        self.frozen.setdefault(key, self.counted(key))
+
+    @precondition(lambda self: self.frozen)
+    @rule(data=st.data(), crash=CRASHES)
+    def an_audience_is_taken_up_again(self, data: st.DataObject, crash: tuple[str, int] | None) -> None:
+        key = data.draw(st.sampled_from(sorted(self.frozen)))
+        self._until_done("unfreeze", key, crash=crash)
+        del self.frozen[key]
+
+    @rule(crash=CRASHES, later_crash=CRASHES)
+    def a_member_is_missing_for_a_moment(
+        self, crash: tuple[str, int] | None, later_crash: tuple[str, int] | None
+    ) -> None:
+        """Nothing is sent of it: `buyers` stay for two runs. One that is killed may have counted, as may its repeat."""
+        self.all_is_told()
+        whole = sorted(self.counted("buyers") - self.erased)
+        if len(whole) < 3 or "buyers" in self.frozen:
+            return
+        told = self.messages()
+        self._look("sync", whole[1:], crash)
+        self.check()
+        self._look("sync", self.members["buyers"], later_crash)
+        assert self.messages() == told, "something was sent of a member who came back in time"
+        self.check()
+
+    def _look(self, command: str, members: Iterable[str], crash: tuple[str, int] | None) -> None:
+        self.write_members("buyers", members)
+        self._until_done(command, crash=crash)

@@ -1,0 +1,62 @@
+"""A longer search than the tests': random histories of the command line, killed and failing, against the model.
+
+python tests/model/long_search.py --examples 100
+python tests/model/long_search.py --examples 100 --postgresql --seed 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from crash.soak import postgresql_stores
+from hypothesis import seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from model.harness import Harness
+from model.machine import Shop
+from model.search import COMMON
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--postgresql", action="store_true", help="with stores on a PostgreSQL of its own")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    numbers = count(1)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        new_store: Callable[[], str] = lambda: f"sqlite:///{folder / f'store-{next(numbers)}.db'}"  # noqa: E731
+        if options.postgresql:
+            new_store = partial(stack.enter_context(postgresql_stores()), with_schema=True)
+
+        harness = Harness(folder, new_store)
+
+        class Here(Shop):
+            pass
+
+        Here.harness = harness
+        chosen = settings(COMMON, max_examples=options.examples, stateful_step_count=options.steps, derandomize=False)
+        try:
+            run_state_machine_as_test(seed(options.seed)(Here), settings=chosen)
+        finally:
+            print(", ".join(f"{number:,} {what}" for what, number in harness.done.items()), flush=True)
+            harness.close()
+    print("Every destination came to believe the truth.")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

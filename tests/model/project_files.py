@@ -1,0 +1,99 @@
+"""Write what the command reads: the config and the snapshots of the model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis.stateful import RuleBasedStateMachine
+
+#: `wave` is seeded by hand.
+AUDIENCES = ("vip", "buyers", "wave")
+#: Beside these there is one that is retired now and then.
+FILES = (*AUDIENCES, "passing")
+#: Those whose destinations change.
+TOLD = ("vip", "buyers", "passing")
+DESTINATIONS = ("segment", "webhook")
+#: Users that may enter an audience at once: more than there are.
+MOST = 100
+
+
+class ProjectFiles(RuleBasedStateMachine):
+    """``members``: of each file; ``cities`` and ``new_ids`` by user. ``told``: by audience, the destinations, of which
+    some are ``left_out``. ``holdouts``: by key, the share that is never told. Of the audiences of ``group`` a user is
+    in the first alone. ``forgetful``: whether history is forgotten at once."""
+
+    folder: Path
+    store: str
+    members: dict[str, frozenset[str]]
+    cities: dict[str, str]
+    new_ids: dict[str, str]
+    told: dict[str, frozenset[str]]
+    left_out: frozenset[str]
+    holdouts: dict[str, str | None]
+    group: tuple[str, ...]
+    forgetful: bool
+    #: Of all destinations.
+    url: str
+
+    @property
+    def passing_key(self) -> str:
+        """Of the audience that is retired now and then."""
+        raise NotImplementedError
+
+    def write(self) -> None:
+        for key, names in self.members.items():
+            self.write_members(key, names)
+        pairs = sorted(self.new_ids.items())
+        _write_rows(self.folder / "aliases.csv", ["previous_id", "user_id"], pairs)
+        _write_rows(self.folder / "cities.csv", ["user_id", "city"], sorted(self.cities.items()))
+
+    def write_members(self, key: str, names: Iterable[str]) -> None:
+        _write_rows(self.folder / f"{key}.csv", ["user_id"], ([user] for user in sorted(names)))
+
+    def configure(self) -> None:
+        url = self.url
+        known: dict[str, dict[str, Any]] = {
+            "segment": {"type": "segment", "write_key": "a-key", "url": f"{url}/segment", "events": True},
+            "webhook": {"type": "webhook", "url": f"{url}/webhook/hook", "body": "batch"},
+        }
+        options = {"batch_size": 3, "concurrency": 2, "give_up_after": "300ms", "timeout": "20s"}
+        here = {name: {**known[name], **options} for name in DESTINATIONS if name not in self.left_out}
+        audiences: list[dict[str, Any]] = [
+            {
+                "name": self.passing_key if key == "passing" else key,
+                "source": "shop",
+                "file": f"{key}.csv",
+                "destinations": sorted(wanted & here.keys()),
+            }
+            for key, wanted in self.told.items()
+        ]
+        next(each for each in audiences if each["name"] == "buyers")["min_stay"] = "2 runs"
+        audiences.append({"name": "wave", "source": "shop", "file": "wave.csv", "initial": "manual"})
+        for audience in audiences:
+            audience["holdout"] = self.holdouts.get(audience["name"])
+        config = {
+            "store": self.store,
+            "sources": {"shop": {"files": "."}},
+            "audiences": audiences,
+            "priority_groups": {"campaign": list(self.group)} if self.group else {},
+            "computed_traits": [{"source": "shop", "file": "cities.csv", "traits": ["city"]}],
+            "aliases": [{"source": "shop", "file": "aliases.csv"}],
+            "guard": {"max_removed": "50%", "max_added": MOST, "at_least": 0},
+            "destinations": here,
+            **({"retention": "1ms"} if self.forgetful else {}),
+        }
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))), "utf-8")
+
+
+def _write_rows(path: Path, header: list[str], rows: Iterable[Any]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    os.utime(path, (1, 1))  # long ago: what didn't change is not read again

@@ -18,15 +18,10 @@ from audience_sync.workspace import Workspace, quote_literal
 
 #: The error of the program's own SQL for a run that the store does not have.
 NO_RUN_TIME = "there is no start time of run "
-
-
 #: Errors of DuckDB that quote the query but no value.
 QUERY_TEXT_ERRORS = ("ParserException", "BinderException", "CatalogException")
-
-
 #: If a list has fewer calls than this, and earlier lists could be encoded, each failing call is refused by itself.
 FEW_CALLS = 100
-
 
 T = TypeVar("T")
 _END = object()
@@ -141,15 +136,9 @@ class CallReader:
         went separate ways. SHA-1, as in name-based UUIDs, is twice as fast as SHA-256; the id names a change and
         protects nothing.
         """
-        parts = (
-            quote_literal(self.installation),
-            quote_literal(self.destination),
-            "user_id",
-            "traits",
-            "versions",
-            "nonce",
+        change = (
+            f"{quote_literal(self.installation)}, {quote_literal(self.destination)}, user_id, traits, versions, nonce"
         )
-        change = ", ".join(parts)
         runs = ", ".join(f"({run}, {quote_literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
         started = f"coalesce(started, error('{NO_RUN_TIME}' || run_id))"
         return (

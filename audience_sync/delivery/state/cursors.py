@@ -34,6 +34,13 @@ class Subscription:
     previously_delivered_run: RunId | None = None
     ended_run: RunId | None = None
 
+    def is_sent_by(self, seeding: str | None, *, is_seeded: bool) -> bool:
+        """Return whether a cursor sends the property: the main one, or that of the audience ``seeding``.
+
+        ``is_seeded``: a person is seeding the property's audience.
+        """
+        return self.ended_run is None and (self.key == seeding if is_seeded else seeding is None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryCursor:
@@ -67,7 +74,7 @@ class DestinationState:
 
     def active(self) -> list[Subscription]:
         """The subscriptions in force, without audiences that a person is seeding."""
-        return [each for each in self.subscriptions.values() if each.ended_run is None and each.key not in self.seeds]
+        return [each for each in self.subscriptions.values() if each.is_sent_by(None, is_seeded=each.key in self.seeds)]
 
 
 def read_destination_states(connection: Connection, names: Iterable[str]) -> dict[str, DestinationState]:

@@ -243,13 +243,11 @@ def active_subscriptions(
     subscriptions: Mapping[str, Sequence[SubscriptionVersion]], run: RunId, seeding: str | None
 ) -> dict[str, SubscriptionVersion]:
     """Return the subscriptions that a cursor serves in a run, by key."""
-    found = {key: version_at(history, run) for key, history in subscriptions.items()}
+    versions = {key: version_at(history, run) for key, history in subscriptions.items()}
     return {
         key: each
-        for key, each in found.items()
-        if each is not None
-        and each.subscription.ended_run is None
-        and (key == seeding if each.seeding else seeding is None)
+        for key, each in versions.items()
+        if each is not None and each.subscription.is_sent_by(seeding, is_seeded=each.seeding)
     }
 
 

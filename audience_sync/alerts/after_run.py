@@ -64,23 +64,24 @@ def _ping(settings: Settings, report: Report) -> None:
 def _record_and_notify(settings: Settings, store: Store, request: RunRequest, report: Report) -> None:
     now = datetime.now(UTC)
     with store.reading() as connection:
-        known = alerts.open_alerts(connection)
-        sizes = alerts.previous_sizes(connection, audiences_to_compare(report, known), report.run, SIZE_RUNS)
+        open_now = alerts.open_alerts(connection)
+        sizes = alerts.previous_sizes(connection, audiences_to_compare(report, open_now), report.run, SIZE_RUNS)
     found = conditions(
         report,
         settings.notify,
         slots=request.slots,
         began_at=now - timedelta(seconds=report.seconds),
-        open_before=known,
+        open_before=open_now,
         sizes=sizes,
     )
-    found |= dict.fromkeys(without_subject(known, current_subjects(settings, request, report)))
-    if started_alerts(found, known) or ended_alerts(found, known) or changed_texts(found, known):
+    found |= dict.fromkeys(without_subject(open_now, current_subjects(settings, request, report)))
+    if started_alerts(found, open_now) or ended_alerts(found, open_now) or changed_texts(found, open_now):
         with store.writing() as connection:
-            known = alerts.open_alerts(connection, lock=True)  # another run may have ended meanwhile
-            alerts.start_alerts(connection, started_alerts(found, known), report.run, now)
-            alerts.end_alerts(connection, [known[each].id for each in ended_alerts(found, known)], report.run, now)
-            alerts.update_texts(connection, changed_texts(found, known))
+            open_now = alerts.open_alerts(connection, lock=True)  # another run may have ended meanwhile
+            alerts.start_alerts(connection, started_alerts(found, open_now), report.run, now)
+            over = [open_now[each].id for each in ended_alerts(found, open_now)]
+            alerts.end_alerts(connection, over, report.run, now)
+            alerts.update_texts(connection, changed_texts(found, open_now))
     notify(settings, store, report.run)
 
 

@@ -36,7 +36,7 @@ def conditions(
     ``sizes``: member counts of earlier runs, by key, for the audiences whose size is checked.
     """
     found: Conditions = {}
-    for kind, subject, words in (
+    for kind, subject, text in (
         *_audiences(report),
         *_run(report),
         *_destinations(report, notify, open_before),
@@ -44,7 +44,7 @@ def conditions(
         *_late(slots, notify, began_at),
     ):
         key = (kind, subject)
-        found[key] = found.get(key) or words
+        found[key] = found.get(key) or text
     return found
 
 
@@ -67,16 +67,16 @@ def without_subject(open_before: Collection[Subject], subjects: Collection[str] 
 
 def changed_texts(found: Conditions, open_before: Mapping[Subject, OpenAlert]) -> dict[int, str]:
     """New texts of alerts that stay open with other numbers, by the alert's id."""
-    both = {subject: words for subject, words in found.items() if words and subject in open_before}
-    return {open_before[each].id: words for each, words in both.items() if open_before[each].text != words}
+    both = {subject: text for subject, text in found.items() if text and subject in open_before}
+    return {open_before[each].id: text for each, text in both.items() if open_before[each].text != text}
 
 
 def started_alerts(found: Conditions, open_before: Collection[Subject]) -> list[Alert]:
-    return [Alert(*subject, words) for subject, words in found.items() if words and subject not in open_before]
+    return [Alert(*subject, text) for subject, text in found.items() if text and subject not in open_before]
 
 
 def ended_alerts(found: Conditions, open_before: Collection[Subject]) -> list[Subject]:
-    return [subject for subject, words in found.items() if not words and subject in open_before]
+    return [subject for subject, text in found.items() if not text and subject in open_before]
 
 
 def _audiences(report: Report) -> Iterator[Condition]:
@@ -117,8 +117,8 @@ def _sizes(report: Report, notify: Notify, sizes: Mapping[str, Sequence[int]]) -
         usual = round(median(known))
         away = abs(each.after - usual)
         unusual = away >= MIN_DIFFERENCE and away > notify.size * usual
-        words = f"{pluralize(each.after, 'member')}; usually there are about {usual:,}"
-        yield AlertKind.SIZE, each.key, words if unusual else None
+        text = f"{pluralize(each.after, 'member')}; usually there are about {usual:,}"
+        yield AlertKind.SIZE, each.key, text if unusual else None
 
 
 def _late(slots: Sequence[Slot], notify: Notify, began_at: datetime) -> Iterator[Condition]:
@@ -126,7 +126,7 @@ def _late(slots: Sequence[Slot], notify: Notify, began_at: datetime) -> Iterator
         first = each.since or each.due_at
         late = began_at - first
         whole = timedelta(seconds=round(late.total_seconds()))
-        words = f"due at {first:%Y-%m-%d %H:%M} UTC, it began {whole} late"
+        text = f"due at {first:%Y-%m-%d %H:%M} UTC, it began {whole} late"
         if each.missed:
-            words += f", for {pluralize(each.missed + 1, 'time')} at once"
-        yield AlertKind.LATE, each.schedule, words if late > notify.late else None
+            text += f", for {pluralize(each.missed + 1, 'time')} at once"
+        yield AlertKind.LATE, each.schedule, text if late > notify.late else None

@@ -35,28 +35,28 @@ def report_recovery(settings: Settings) -> None:
         _notify_addresses(settings, Notification(0, Alert(AlertKind.FAILED, RUN, ""), is_over=True), _delete_markers)
 
 
-def _notify_addresses(settings: Settings, news: Notification, note: Callable[[Settings], None]) -> None:
-    """Send one notification, and call ``note`` if at least one address accepted it."""
+def _notify_addresses(settings: Settings, notification: Notification, record: Callable[[Settings], None]) -> None:
+    """Send one notification, and call ``record`` if at least one address accepted it."""
     addresses = settings.notify.to
-    problems = [notify_address(settings, address, [news], 0) for address in addresses]
+    problems = [notify_address(settings, address, [notification], 0) for address in addresses]
     if not all(problems) or not addresses:
-        note(settings)
+        record(settings)
     raise_failed_addresses(problems)
 
 
 def _write_marker(settings: Settings) -> None:
     """Create the marker in the first usable folder. Without one, people are notified again after each failure."""
-    for mark in _marker_paths(settings):
+    for marker in _marker_paths(settings):
         with suppress(OSError):
-            mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if mark.parent.stat().st_uid == os.getuid():
-                os.close(os.open(mark, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+            marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if marker.parent.stat().st_uid == os.getuid():
+                os.close(os.open(marker, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
                 return
 
 
 def _delete_markers(settings: Settings) -> None:
-    for mark in _marker_paths(settings):
-        mark.unlink(missing_ok=True)
+    for marker in _marker_paths(settings):
+        marker.unlink(missing_ok=True)
 
 
 def _marker_paths(settings: Settings) -> Iterator[Path]:

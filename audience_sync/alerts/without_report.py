@@ -23,9 +23,9 @@ from audience_sync.store.runs.schedule_slots import Slot
 log = logging.getLogger("audience_sync.alerts")
 
 
-def raise_alert(settings: Settings, subject: str, words: str) -> None:
+def raise_alert(settings: Settings, subject: str, text: str) -> None:
     """Store an alert of a failure and notify people. A problem here is only logged; the caller reports the failure."""
-    _record_and_notify(settings, Alert(AlertKind.FAILED, subject, mask_secrets(words, settings.secrets)), is_over=False)
+    _record_and_notify(settings, Alert(AlertKind.FAILED, subject, mask_secrets(text, settings.secrets)), is_over=False)
 
 
 def end_alert(settings: Settings, subject: str) -> None:
@@ -38,16 +38,16 @@ def raise_late(settings: Settings, slots: Sequence[Slot], now: datetime) -> None
     for each in slots:
         first = each.since or each.due_at
         if now - first > settings.notify.late:
-            words = f"due at {first:%Y-%m-%d %H:%M} UTC, and it still waits for another run to end"
-            _record_and_notify(settings, Alert(AlertKind.LATE, each.schedule, words), is_over=False)
+            text = f"due at {first:%Y-%m-%d %H:%M} UTC, and it still waits for another run to end"
+            _record_and_notify(settings, Alert(AlertKind.LATE, each.schedule, text), is_over=False)
 
 
 def end_stale_late(settings: Settings, schedules: Collection[str]) -> None:
     """End alerts of schedules that no longer exist. The next notification includes that."""
     try:
         with closing(Store(settings.store)) as store, store.writing() as connection:
-            now, known = datetime.now(UTC), alerts.open_alerts(connection, lock=True)
-            over = [known[each].id for each in known if each[0] is AlertKind.LATE and each[1] not in schedules]
+            now, open_now = datetime.now(UTC), alerts.open_alerts(connection, lock=True)
+            over = [open_now[each].id for each in open_now if each[0] is AlertKind.LATE and each[1] not in schedules]
             alerts.end_alerts(connection, over, last_run_started_by(connection, now), now)
     except AudienceSyncError as error:
         log.warning("the alerts of late schedules could not be read: %s", error_text(error, settings))
@@ -76,9 +76,9 @@ def _record(store: Store, alert: Alert, *, is_over: bool) -> int:
         if (subject in alerts.open_alerts(connection)) is not is_over:
             return run  # nothing changed
     with store.writing() as connection:
-        known = alerts.open_alerts(connection, lock=True)
-        if is_over and subject in known:
-            alerts.end_alerts(connection, [known[subject].id], run, now)
-        elif not is_over and subject not in known:
+        open_now = alerts.open_alerts(connection, lock=True)
+        if is_over and subject in open_now:
+            alerts.end_alerts(connection, [open_now[subject].id], run, now)
+        elif not is_over and subject not in open_now:
             alerts.start_alerts(connection, [alert], run, now)
     return run

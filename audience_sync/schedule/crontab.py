@@ -1,8 +1,8 @@
 """Compute the times of a crontab in a time zone, with the rules of Debian's cron where the clocks change.
 
 A job at a fixed time that is skipped runs right after the gap; one whose time comes twice runs once. A job with `*` in
-minutes or hours follows elapsed time. cronsim parses the crontab and runs on a clock without a zone, because its own
-rule assumes gaps of one hour, and some zones change by half an hour.
+minutes or hours follows elapsed time. cronsim parses the crontab and runs on a clock without a zone: its own rule
+assumes gaps of one hour. Some zones change by half an hour.
 """
 
 from __future__ import annotations

@@ -116,8 +116,8 @@ class Scheduler:
             log.error("the run could not be carried out: %s", error)
             return self._report_failure(error)
         except Exception as error:
-            words = f"an error that audience-sync did not expect: {summarize_error(error, str)}"
-            log.error("the run could not be carried out: %s. The schedule continues", words)
+            message = f"an error that audience-sync did not expect: {summarize_error(error, str)}"
+            log.error("the run could not be carried out: %s. The schedule continues", message)
             return self._report_failure(error)
         self._pause = FIRST_PAUSE
         self._print_report(report)
@@ -148,10 +148,9 @@ class Scheduler:
         self._announced = request.slots
         for each in request.slots:
             if each.missed:
-                words = "%s: due at %s; %s missed since %s, for which the same run makes up"
-                log.warning(
-                    words, each.schedule, utc_time(each.due_at), f"{each.missed:,}", utc_time(each.since or each.due_at)
-                )
+                since = utc_time(each.since or each.due_at)
+                missed = f"{each.missed:,} missed since {since}, for which the same run makes up"
+                log.warning("%s: due at %s; %s", each.schedule, utc_time(each.due_at), missed)
             else:
                 log.info("%s: due at %s", each.schedule, utc_time(each.due_at))
 

@@ -1,1 +1,1 @@
-"""Parts that all commands share: options, errors, layout, logs, streams."""
+"""Parts that all commands share: session, options, errors, layout, logs, the process."""

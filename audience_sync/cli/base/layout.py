@@ -113,9 +113,8 @@ def table(
 ) -> list[str]:
     """Lay out a table without a frame: a line of headings, and one line a row.
 
-    ``notes``: texts under each row, wrapped. ``stack_if_narrow``: on a narrow terminal, stack a table that does not fit
-    (the first column on a line, the others under it) instead of leaving out columns. A table that does not fit without
-    the columns that it may lose is stacked, too.
+    ``notes``: texts under each row, wrapped. A table that does not fit loses columns; one that still does not fit is
+    stacked: the first column on a line, the others under it. ``stack_if_narrow``: a narrow terminal stacks it at once.
     """
     if not rows:
         return []

@@ -55,8 +55,8 @@ def _check_rows(checks: Sequence[CheckResult], screen: Screen) -> list[str]:
     """One line for each check, marked ``ok`` or ``FAILED``; its text is wrapped at its own indent."""
     width, lines = max((len(each.part) for each in checks), default=0), list[str]()
     for each in checks:
-        mark = "ok" if each.good else "FAILED"
-        start = f"{mark:<6}  {each.part:<{width}}  "
+        result = "ok" if each.good else "FAILED"
+        start = f"{result:<6}  {each.part:<{width}}  "
         first, *others = prose(" ".join(each.message.split()), screen, indent=start, hanging=" " * len(start))
-        lines += [screen.coloured(first, mark), *others]
+        lines += [screen.coloured(first, result), *others]
     return lines

@@ -126,7 +126,7 @@ def live_call_lines(call: LiveCall, destination: str, user_id: str, screen: Scre
     first += prose(f"One real call to {destination}, for user {display_id(user_id)}.", screen)
     if is_default:
         first += prose("It sends the trait audience_sync_test: true. For others: --trait KEY=JSON", screen)
-    request, response, look = list[str](), list[str](), list[str]()
+    request, response, further = list[str](), list[str](), list[str]()
     if call.request is not None:  # not wrapped, so that it can be compared and pasted
         request = ["Request:", f"  {call.request.method} {call.request.url}"] if call.request.method else ["Written:"]
         headers = [f"  {name}: {value}" for name, value in (call.request.headers or {}).items()]
@@ -137,5 +137,5 @@ def live_call_lines(call: LiveCall, destination: str, user_id: str, screen: Scre
             response += prose(part, screen, indent=INDENT)
         if call.judgement.meaning is Meaning.DELIVERED:
             where = "Now look for the user there: some services accept calls with a wrong key, and drop them."
-            look = prose(where, screen)
-    return joined([first, request, response, look])
+            further = prose(where, screen)
+    return joined([first, request, response, further])

@@ -100,15 +100,9 @@ def _is_baseline(first: SubscriptionVersion | None, now: Subscription | None) ->
 
 def _config_details(settings: Settings, config: str) -> Details:
     """The details that come from the config."""
-    sources, names = dict[str, str](), dict[str, str]()
-    for audience in settings.audiences:
-        key = audience.property_key
-        if key is not None:
-            sources[key], names[key] = _source(audience), audience.source
-    for entry in settings.computed_traits:
-        for key in entry.columns:
-            sources[key], names[key] = _source(entry), entry.source
-    return Details(sources=sources, source_names=names, config=config)
+    configs = _configs(settings)
+    sources = {key: _source(each) for key, each in configs.items()}
+    return Details(sources=sources, source_names={key: each.source for key, each in configs.items()}, config=config)
 
 
 def _source(config: AudienceConfig | ComputedTraitsConfig) -> str:
@@ -150,9 +144,8 @@ def _held_changes(
             before=held.before,
         )
         single.append(_with_stored(one, connection, hold, run))
-    if whole_run:
-        lists = [hold for hold in stored.values() if hold.kind is HoldKind.SUPPRESSED]
-        for hold in lists:
+    for hold in stored.values():
+        if whole_run and hold.kind is HoldKind.SUPPRESSED:
             one = Held(kind=hold.kind, keys=(hold.key,), counts=hold.counts, reason=without_subject(hold.reason))
             single.append(_with_stored(one, connection, hold, run))
     return list(_grouped(single))
@@ -167,12 +160,8 @@ def _with_stored(held: Held, connection: Connection, hold: Hold | None, run: int
     """Add what the store has of a hold: its sample, its first run, and the run to approve or reject."""
     if hold is None:
         return replace(held, run=run)
-    held = replace(
-        held,
-        sample=read_sample(connection, hold.id),
-        run=run or hold.last_run,
-        undone_run=hold.undone_run,
-    )
+    sample = read_sample(connection, hold.id)
+    held = replace(held, sample=sample, run=run or hold.last_run, undone_run=hold.undone_run)
     if hold.first_run == run:
         return held
     started = select(runs.c.started_at).where(runs.c.id == hold.first_run)

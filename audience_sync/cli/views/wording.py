@@ -86,9 +86,9 @@ def _partial_wording(
     of_all = f"{sent:,} of {pluralize(everyone, 'member')} of {request.key}"
     message = f"Run {report.run} seeded {of_all} {took}{so_far}, as limited."
     users = "this user" if sent == 1 else f"these {sent:,} users"
-    look = f"Next: look at {users} in the destinations. Then continue:"
+    intro = f"Next: look at {users} in the destinations. Then continue:"
     again = f"audience-sync seed {request.key} --rate {rate or DEFAULT_RATE}"
-    after = [] if screen().width is None else advice(look, again, screen=screen())
+    after = [] if screen().width is None else advice(intro, again, screen=screen())
     return Wording(message, after, addresses=False)
 
 

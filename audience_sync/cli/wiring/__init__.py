@@ -1,1 +1,1 @@
-"""Put config, store, sources and destinations together, and make runs for commands."""
+"""Carry out commands: runs, confirmations, checks, live calls, the scheduler."""

@@ -94,10 +94,10 @@ def _notify(settings: Settings) -> list[ProjectCheck]:
     addresses = settings.notify.to
     if not addresses and not settings.notify.ping:
         return [_failed("notify", "", "no alerts are configured: set `notify.to` or `notify.ping`")]
-    way = alert_egress(settings)
-    tried = [(f"{ordinal(index)} address", send(each, *TEST_MESSAGE, way)) for index, each in enumerate(addresses, 1)]
+    egress = alert_egress(settings)
+    tried = [(f"{ordinal(i)} address", send(each, *TEST_MESSAGE, egress)) for i, each in enumerate(addresses, 1)]
     if settings.notify.ping:
-        tried.append(("ping", ping(settings.notify.ping, way)))
+        tried.append(("ping", ping(settings.notify.ping, egress)))
     return [
         _failed("notify", name, problem) if problem else ProjectCheck("notify", name, True, "accepted a test message")
         for name, problem in tried

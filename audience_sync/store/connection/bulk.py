@@ -33,8 +33,8 @@ def insert_rows(connection: Connection, table: Table, columns: Sequence[str], ba
 
 def delete_rows(connection: Connection, table: Table, columns: Sequence[str], batches: Iterable[Rows]) -> None:
     """Delete the rows whose ``columns`` have these values."""
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    condition = " and ".join(f'"{name}" = {mark}' for name in columns)
+    placeholder = "%s" if connection.dialect.name == "postgresql" else "?"
+    condition = " and ".join(f'"{name}" = {placeholder}' for name in columns)
     for rows in filter(None, batches):
         connection.exec_driver_sql(f'delete from "{table.name}" where {condition}', [tuple(row) for row in rows])
 

@@ -110,8 +110,8 @@ def _column_list(columns: Sequence[str], ending: str = "") -> str:
 
 def _end_rows_query(table: str, listed: str, order: Sequence[str]) -> str:
     first, last = (
-        f"select * from (select {listed} from {table} order by {_column_list(order, way)} limit {END_ROWS})"
-        for way in ("", " desc")
+        f"select * from (select {listed} from {table} order by {_column_list(order, direction)} limit {END_ROWS})"
+        for direction in ("", " desc")
     )
     return f"({first} union all {last})"
 

@@ -67,6 +67,10 @@ def _refuse_scarce_memory() -> None:
 Relation = NewType("Relation", str)
 Expression = NewType("Expression", str)
 Condition = NewType("Condition", str)
+NEVER = Condition("false")
+#: The name of a table or view in a workspace, and a query that can stand in ``from (...)`` and is then evaluated.
+TableName = NewType("TableName", str)
+Query = NewType("Query", str)
 
 
 def quote_identifier(name: str) -> Expression:
@@ -190,18 +194,18 @@ class Workspace(AbstractContextManager["Workspace"]):
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
 
-    def name(self, prefix: str) -> str:
+    def name(self, prefix: str) -> TableName:
         """An unused table name."""
         self._names += 1
-        return f"{prefix}_{self._names}"
+        return TableName(f"{prefix}_{self._names}")
 
-    def table(self, prefix: str, query: str) -> str:
+    def table(self, prefix: str, query: str) -> TableName:
         """Create a table with the rows of a query, and return its unused name."""
         table = self.name(prefix)
         self.run(f"create table {table} as {query}")
         return table
 
-    def view(self, prefix: str, query: str) -> str:
+    def view(self, prefix: str, query: str) -> TableName:
         """Create a view of a query, which runs again at each use, and return its unused name."""
         view = self.name(prefix)
         self.run(f"create view {view} as {query}")
@@ -271,7 +275,7 @@ class Workspace(AbstractContextManager["Workspace"]):
         finally:
             cursor.close()
 
-    def load(self, columns: Mapping[str, str], batches: Iterable[Sequence[Sequence[Any]]]) -> str:
+    def load(self, columns: Mapping[str, str], batches: Iterable[Sequence[Sequence[Any]]]) -> TableName:
         """Create a table from Python rows; ``columns``: names and DuckDB types. Returns the table's name.
 
         Rows pass through a CSV file, which is far faster than inserts and needs little memory. Text must not be empty:

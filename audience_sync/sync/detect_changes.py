@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from audience_sync.errors import UnknownKeyError
-from audience_sync.model import ALIAS_KEY, AudienceStatus
-from audience_sync.sync.detect.collector import ChangeDetector
+from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind
+from audience_sync.sync.detect.audiences import AudienceDiff, Outcome, detect_audience, guard_audiences
 from audience_sync.sync.detect.computed_traits import detect_traits
-from audience_sync.sync.detect.guard_audiences import finish_audiences, guard_audiences
 from audience_sync.sync.detect.names_from import detect_names_from
 from audience_sync.sync.detect.suppression_lists import KEY as SUPPRESSED
-from audience_sync.sync.diff.priority_groups import earlier_in_groups, grouped, processing_waves
+from audience_sync.sync.diff.priority_groups import claims_changed, earlier_in_groups, grouped, processing_waves
+from audience_sync.sync.guard.holds import supersede_missing
 from audience_sync.sync.guard.messages import thawed
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.operations.move_key import move_keys
 from audience_sync.sync.operations.retire import retire
 from audience_sync.sync.operations.undo import undo
-from audience_sync.sync.values.request import Retire, RunRequest, Undo
+from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings
+from audience_sync.sync.values.request import Retire, Undo
+from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import not_found_message
 
 _PLURALS = {
@@ -27,64 +30,99 @@ _PLURALS = {
 }
 
 
-def detect_changes(detector: ChangeDetector, targets: Sequence[ResolvedAudience], request: RunRequest) -> None:
-    """Load, diff and guard everything in the request.
+def detect_changes(context: RunContext, targets: Sequence[ResolvedAudience], before: Sequence[Detection]) -> Detection:
+    """Load, diff and guard everything in the request, and add it to what was detected ``before``.
 
-    The audiences of a priority group come one after another, because each excludes the members of earlier ones.
     Raises UnknownKeyError for a key that does not exist; without `names_from`, before anything is read.
     """
-    match request:
+    match context.request:
         case Retire(key=key):
-            retire(detector, key, targets)
+            return Detection.total([*before, retire(context, key, targets)])
         case Undo(undone_run=undone_run):
-            undo(detector, undone_run)
-        case _:
-            _detect_from_sources(detector, targets, request)
+            return Detection.total([*before, undo(context, undone_run)])
+    if not any(config.names_from for config in context.settings.audiences):
+        _refuse_unknown(context, {target.key for target in targets})
+    thaws = RunFindings(warnings=tuple(thawed(freeze) for freeze in context.stored.ended_freezes))
+    moved = move_keys(context) if context.stored.moves else Detection()
+    found = _detect_audiences(context, targets, [*before, Detection(findings=thaws), moved])
+    if context.request.seeded_key is not None:
+        return found
+    return found + detect_traits(context, found.changes.chains, context.request.selection.traits)
 
 
-def _detect_from_sources(detector: ChangeDetector, targets: Sequence[ResolvedAudience], request: RunRequest) -> None:
-    asked = request.selection.audiences
-    named = {target.key for target in targets}
-    if not any(config.names_from for config in detector.settings.audiences):
-        _refuse_unknown(detector, request, named)
-    detector.changes.warnings += [thawed(freeze) for freeze in detector.stored.ended_freezes]
-    move_keys(detector)
-    detector.earlier = earlier_in_groups(grouped(detector.settings, targets, detector.stored.properties))
-    waves = list(processing_waves(targets, detector.earlier))
-    for wave in waves[:-1]:
-        _process_wave(detector, wave)
-        guard_audiences(detector)
-    _process_wave(detector, waves[-1])
-    for config in detector.settings.audiences:
-        named_alone = asked is not None and named.issuperset(asked)
-        if config.names_from is not None and detector.is_due(config) and not named_alone:
-            detect_names_from(detector, config)
-    _refuse_unfound(detector, request, named)
-    guard_audiences(detector)
-    finish_audiences(detector)
-    if request.seeded_key is None:
-        detect_traits(detector, request.selection.traits)
+def _detect_audiences(
+    context: RunContext, targets: Sequence[ResolvedAudience], before: Sequence[Detection]
+) -> Detection:
+    """Load, diff and guard the audiences in waves, and add them to what was detected ``before``.
+
+    Those of a priority group come one after another, because each excludes the members of earlier ones.
+    """
+    settings, diffs, found = context.settings, list[AudienceDiff](), Detection.total(before)
+    groups = grouped(settings, targets, context.stored.properties) if settings.priority_groups else ()
+    earlier = earlier_in_groups(groups) if groups else {}
+    waves = list(processing_waves(targets, earlier)) if earlier else [targets]
+    for wave in waves:
+        outcomes = list[Outcome]()
+        for target in wave:
+            ahead = earlier.get(target.key, ())
+            if _is_selected(context, target) or (ahead and claims_changed(context, found.changes, ahead)):
+                outcomes += detect_audience(context, target, found.changes, ahead)
+        if wave is waves[-1]:
+            outcomes = _detect_named_audiences(context, {target.key for target in targets}, found, outcomes)
+        found = Detection.total([found, guard_audiences(context, outcomes, diffs)])
+        diffs += [
+            each for each in outcomes if isinstance(each, AudienceDiff) and each.target.key in found.changes.properties
+        ]
+    results = [_with_held_out(context, found, each) for each in found.findings.audiences]
+    found = replace(found, findings=replace(found.findings, audiences=tuple(results)))
+    if not context.stored.last_holds or not context.request.selection.is_whole:
+        return found
+    return found + supersede_missing(context, HoldKind.AUDIENCE, {each.key for each in results})
 
 
-def _process_wave(detector: ChangeDetector, wave: Sequence[ResolvedAudience]) -> None:
-    """Detect the selected audiences, and those that lose users because an earlier one of their group has changed."""
-    for target in wave:
-        asked = detector.keys is None or target.key in detector.keys
-        if (asked and detector.is_due(target.config)) or detector.priority_groups.has_changed_before(target):
-            detector.detect_audience(target)
+def _is_selected(context: RunContext, target: ResolvedAudience) -> bool:
+    selection = context.request.selection
+    return (selection.audiences is None or target.key in selection.audiences) and selection.is_due(target.config)
 
 
-def _refuse_unfound(detector: ChangeDetector, request: RunRequest, named: Collection[str]) -> None:
-    """Refuse unknown keys after everything is read, unless a failed entry might have them."""
-    if not any(each.status is AudienceStatus.FAILED for each in detector.changes.audiences):
-        _refuse_unknown(detector, request, {*named, *(each.key for each in detector.changes.audiences)})
+def _detect_named_audiences(
+    context: RunContext, keys: Collection[str], found: Detection, outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    """The outcomes with those of ``names_from`` entries. ``keys``: the audiences that the config names.
+
+    Unknown keys are refused after everything is read, unless a failed entry might have them.
+    """
+    selection, outcomes = context.request.selection, [*outcomes]
+    named_alone = selection.audiences is not None and set(keys).issuperset(selection.audiences)
+    entries = [each for each in context.settings.audiences if each.names_from is not None and selection.is_due(each)]
+    for config in () if named_alone else entries:
+        used = {each.key for each in _results(found, outcomes)}
+        outcomes += detect_names_from(context, config, used)
+    results = _results(found, outcomes)
+    if not any(each.status is AudienceStatus.FAILED for each in results):
+        _refuse_unknown(context, {*keys, *(each.key for each in results)})
+    return outcomes
 
 
-def _refuse_unknown(detector: ChangeDetector, request: RunRequest, audiences: Collection[str]) -> None:
+def _results(found: Detection, outcomes: Sequence[Outcome]) -> list[AudienceResult]:
+    """The results so far; those to guard as if they were accepted."""
+    fresh = ([each.result] if isinstance(each, AudienceDiff) else each.findings.audiences for each in outcomes)
+    return [*found.findings.audiences, *(result for results in fresh for result in results)]
+
+
+def _with_held_out(context: RunContext, found: Detection, result: AudienceResult) -> AudienceResult:
+    """The result with the number of held-out users, of an unchanged audience too."""
+    change = found.changes.properties.get(result.key)
+    out = change.held_out.users if change and change.held_out else context.stored.held_out.get(result.key, 0)
+    return replace(result, held_out=out) if out else result
+
+
+def _refuse_unknown(context: RunContext, audiences: Collection[str]) -> None:
     """Raise UnknownKeyError for a requested key that no audience, trait or stored property has."""
-    traits = {key for config in detector.settings.computed_traits for key in config.columns}
-    accepted = {*audiences, *traits, *detector.stored.properties, SUPPRESSED}
-    by_name = {key for key, each in detector.stored.properties.items() if each.origin and not each.retired}
+    request = context.request
+    traits = {key for config in context.settings.computed_traits for key in config.columns}
+    accepted = {*audiences, *traits, *context.stored.properties, SUPPRESSED}
+    by_name = {key for key, each in context.stored.properties.items() if each.origin and not each.retired}
     _require("audience", request.selection.audiences, audiences, also=by_name)
     _require("computed trait", request.selection.traits, traits)
     _require("audience or computed trait", request.exceptions.accepted, accepted - {ALIAS_KEY})

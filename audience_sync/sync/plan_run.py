@@ -1,38 +1,35 @@
-"""Plan a run: load, diff and guard, then the pending changes of each destination. Nothing is written or sent."""
+"""Plan a run: load, diff and guard, then the changes pending at each destination. Nothing is written or sent."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
-from audience_sync.delivery.pending.pending import DeliveryInputs
 from audience_sync.delivery.state.cursors import read_destination_states
 from audience_sync.delivery.state.subscription_history import first_subscriptions
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.boundary import contained
-from audience_sync.errors import FrozenError, RetiredError
-from audience_sync.model import ALIAS_KEY, PropertyKind
-from audience_sync.sources.boundary import bound_sources
-from audience_sync.store.runs.clock import RunClock, read_run_clock
+from audience_sync.errors import FrozenError, RetiredError, StoreUnavailableError
+from audience_sync.model import ALIAS_KEY, PropertyKind, RunId
+from audience_sync.sources.boundary import ExcludedEntry, WorkspaceBrokenError, bound_sources, exclude_entries
+from audience_sync.store.connection.lease import MAX_ATTEMPTS
+from audience_sync.store.runs.clock import read_run_clock
 from audience_sync.store.snapshots.chain import Chain
-from audience_sync.store.tables import refused_values, withheld_values
-from audience_sync.sync.deliver.pending import add_run_changes, read_log, read_undelivered
-from audience_sync.sync.deliver.run_plan import RunPlan
+from audience_sync.sync.deliver.pending import read_pending
 from audience_sync.sync.deliver.subscriptions import states_after_run
-from audience_sync.sync.detect.aliases import read_aliases
-from audience_sync.sync.detect.collector import ChangeDetector
+from audience_sync.sync.detect.aliases import with_aliases
 from audience_sync.sync.detect.suppression_lists import read_suppressed
 from audience_sync.sync.detect_changes import detect_changes
-from audience_sync.sync.guard.holds import HoldPolicy
 from audience_sync.sync.guard.messages import frozen, retired
-from audience_sync.sync.load.resolve_audiences import refuse_traits, resolve_audiences
-from audience_sync.sync.load.resolve_ids import erased_persons
-from audience_sync.sync.load.retired import retired_warnings, without_retired_traits
+from audience_sync.sync.load.resolve_audiences import resolve_config
 from audience_sync.sync.operations.merge_users import carry_over
 from audience_sync.sync.operations.move_key import check_moves, with_moved_keys
 from audience_sync.sync.operations.retire import refuse_unretirable
 from audience_sync.sync.values.change_set import ChangeSet
+from audience_sync.sync.values.report import Detection, RunFindings
 from audience_sync.sync.values.request import (
     ProgressListener,
     Resync,
@@ -43,8 +40,52 @@ from audience_sync.sync.values.request import (
     Sync,
     Undo,
 )
-from audience_sync.sync.values.stored_state import StoredState, read_stored_state
-from audience_sync.workspace import Workspace
+from audience_sync.sync.values.run_context import RunContext
+from audience_sync.sync.values.run_plan import RunPlan
+from audience_sync.sync.values.stored_state import StoredState, StoreReader, read_stored_state
+from audience_sync.tracing import span
+from audience_sync.workspace import NEVER, Condition, Workspace
+
+Plan = TypeVar("Plan")
+
+
+@contextmanager
+def planned_run(
+    dependencies: RunDependencies, request: RunRequest, progress: ProgressListener, now: datetime, run: RunId
+) -> Iterator[tuple[Workspace, RunPlan]]:
+    """Yield an open workspace and the run's plan. Planning only reads, so it starts again if the store fails."""
+
+    def plan(dependencies: RunDependencies, workspace: Workspace) -> RunPlan:
+        with span("load and compare"):
+            for _ in range(MAX_ATTEMPTS - 1):
+                with suppress(StoreUnavailableError):
+                    return plan_run(dependencies, request, progress, workspace, now=now, run=run)
+            return plan_run(dependencies, request, progress, workspace, now=now, run=run)
+
+    with open_workspace(dependencies, plan) as found:
+        yield found
+
+
+@contextmanager
+def open_workspace(
+    dependencies: RunDependencies, make_plan: Callable[[RunDependencies, Workspace], Plan]
+) -> Iterator[tuple[Workspace, Plan]]:
+    """Yield an open workspace and the plan made in it; if an entry breaks the workspace, repeat both in a new one.
+
+    That entry fails without being read in the next one, so the repeats end.
+    """
+    barred: list[ExcludedEntry] = []
+    while True:
+        with Workspace(dependencies.settings.memory_limit, dependencies.readable) as workspace:
+            try:
+                plan = make_plan(
+                    replace(dependencies, sources=exclude_entries(dependencies.sources, barred)), workspace
+                )
+            except WorkspaceBrokenError as error:
+                barred.append(error.entry)
+                continue
+            yield workspace, plan
+            return
 
 
 def plan_run(
@@ -52,111 +93,75 @@ def plan_run(
     request: RunRequest,
     progress: ProgressListener,
     workspace: Workspace,
+    *,
     now: datetime,
-    run: int | None = None,
+    run: RunId | None = None,
 ) -> RunPlan:
     """Load, diff and guard everything in the request. ``run`` is None for a preview."""
+    settings = dependencies.settings
     with dependencies.store.reading() as connection:
         clock = read_run_clock(connection, now, before=run, accept=request.exceptions.accept_clock)
-        known = read_stored_state(connection, clock.accepted_now)
-        before = read_destination_states(connection, dependencies.settings.destinations)
-        known = with_moved_keys(
-            known, request.moves, frozenset(key for state in before.values() for key in state.seeds)
-        )
+        stored = read_stored_state(connection, clock.accepted_now)
+        before = read_destination_states(connection, settings.destinations)
         first = first_subscriptions(connection) if isinstance(request, Resync | Undo) else {}
-    _refuse_retired(request, known)
-    _refuse_frozen(request, known)
-    check_moves(request.moves, dependencies.settings.audiences)
-    targets = resolve_audiences(dependencies.settings.audiences, known.properties, leaving=request.retired_key)
-    refuse_traits(dependencies.settings.computed_traits, known.properties, leaving=request.retired_key)
-    skipped = [f"{place}: {words}" for place, words in retired_warnings(dependencies.settings, known.properties)]
-    dependencies = replace(dependencies, settings=without_retired_traits(dependencies.settings, known.properties))
-    detector = _collector(dependencies, request, progress, workspace, known, clock, run)
-    detector.changes.warnings += [*clock.warnings(), *skipped]
-    detector.aliases = read_aliases(detector, sources=request.reads_sources)
-    detector.erased = erased_persons(detector.erased, detector.aliases.pairs)
-    detect_changes(detector, targets, request)
-    findings = detector.changes
-    made = contained(dependencies.destinations(_about(known, findings, dependencies.settings.secrets)))
-    joining = {name for name, each in made.items() if each.has_alias}
-    states = states_after_run(dependencies, request, detector, targets, before, first, joining=joining)
-    with dependencies.store.reading() as connection:
-        suppressed = read_suppressed(
-            connection,
-            workspace,
-            dependencies.settings,
-            detector.sources,
-            findings,
-            detector.hold_policy,
-            erased=detector.erased,
-            aliases=detector.aliases,
-        )
-        stored = DeliveryInputs(
-            log=read_log(connection, workspace, states),
-            refused=read_undelivered(connection, workspace, refused_values),
-            chains=ChainsAfterRun(detector),
-            suppressed=suppressed.table,
-            withheld=read_undelivered(connection, workspace, withheld_values),
-            aliases=detector.aliases.sent,
-        )
-    carry_over(detector, stored, joining)
-    return RunPlan(
-        run=detector.run,
-        clock=clock,
-        stored=known,
-        changes=findings,
-        states=states,
-        destinations=made,
-        inputs=add_run_changes(workspace, stored, findings, detector.run),
-        suppressed=suppressed,
-    )
-
-
-def _collector(
-    dependencies: RunDependencies,
-    request: RunRequest,
-    progress: ProgressListener,
-    workspace: Workspace,
-    stored: StoredState,
-    clock: RunClock,
-    run: int | None,
-) -> ChangeDetector:
-    findings = ChangeSet()
-    decisions = HoldPolicy(
+    if request.moves:
+        seeding = frozenset(key for state in before.values() for key in state.seeds)
+        stored = with_moved_keys(stored, request.moves, seeding)
+    _refuse_retired(request, stored)
+    _refuse_frozen(request, stored)
+    if request.moves:
+        check_moves(request.moves, settings.audiences)
+    resolved = resolve_config(settings, stored.properties, leaving=request.retired_key)
+    warnings = (*clock.warnings(), *(f"{place}: {words}" for place, words in resolved.warnings))
+    context = RunContext(
         workspace=workspace,
-        store=dependencies.store,
-        last_holds=stored.last_holds,
-        changes=findings,
-        run=run,
-        accepted=request.exceptions.accepted,
-        approved_holds=request.exceptions.approved_holds,
-    )
-    return ChangeDetector(
-        workspace=workspace,
-        store=dependencies.store,
-        settings=dependencies.settings,
+        reader=StoreReader(dependencies.store, workspace, stored, request.resends),
         sources=bound_sources(dependencies.sources),
+        settings=resolved.settings,
         stored=stored,
-        run=stored.last_run + 1 if run is None else run,
+        request=request,
+        run=RunId(stored.last_run + 1) if run is None else run,
+        recorded_run=run,
         counted_at=clock.counted_at,
-        changes=findings,
-        hold_policy=decisions,
         profile_fields=dependencies.profile_fields,
         erased=_erased(workspace, stored),
-        keys=request.selection.audiences,
-        due=request.selection.entries,
-        seeding=request.seeded_key,
-        resends=request.resends,
-        watch=progress.loading,
+        loading=progress.loading,
+    )
+    context, aliased = with_aliases(context)
+    start = [Detection(findings=RunFindings(warnings=warnings)), aliased]
+    detected = detect_changes(context, resolved.audiences, start)
+    changes = detected.changes
+    destinations = contained(dependencies.destinations(_about(stored, changes, settings.secrets)))
+    joining = {name for name, each in destinations.items() if each.has_alias}
+    states = states_after_run(context, changes, resolved.audiences, before, first=first, joining=joining)
+    with dependencies.store.reading() as connection:
+        suppressed, found = read_suppressed(context, connection)
+        inputs = read_pending(context, connection, states, ChainsAfterRun(context, changes))
+    detected += found
+    if context.aliases.sent is not None:
+        detected = replace(detected, changes=carry_over(context, detected.changes, inputs, joining))
+    for table in detected.changes.logs:
+        workspace.run(f"insert into {inputs.log} select user_id, key, value, {context.run} as run_id from {table}")
+    return RunPlan(
+        run=context.run,
+        request=request,
+        clock=clock,
+        installation=stored.installation,
+        changes=detected.changes,
+        findings=detected.findings,
+        suppressed=suppressed,
+        destinations=destinations,
+        states=states,
+        inputs=replace(inputs, suppressed=suppressed.table),
     )
 
 
-def _erased(workspace: Workspace, stored: StoredState) -> str:
+def _erased(workspace: Workspace, stored: StoredState) -> Condition:
     """An SQL condition on ``user_id`` for erased users, of whom only hashes are stored."""
     if not stored.erased_hashes:
-        return "false"
+        return NEVER
     table = workspace.load({"user_hash": "varchar"}, [[(each,) for each in stored.erased_hashes]])
-    return f"sha256('{stored.installation}:' || user_id) in (select user_hash from {table})"
+    return Condition(f"sha256('{stored.installation}:' || user_id) in (select user_hash from {table})")
 
 
 def _refuse_retired(request: RunRequest, stored: StoredState) -> None:
@@ -197,20 +202,20 @@ def _about(stored: StoredState, changes: ChangeSet, secrets: tuple[str, ...]) ->
 class ChainsAfterRun(Mapping[str, Chain]):
     """The chain of every property after the run. Stored segments are downloaded when they are first used."""
 
-    def __init__(self, detector: ChangeDetector) -> None:
-        self._collector = detector
-        self._changed = {key: each.chain for each in detector.changes.changes for key in each.chain.keys}
+    def __init__(self, context: RunContext, changes: ChangeSet) -> None:
+        self._context = context
+        self._changed = {key: each.chain for each in changes.chains for key in each.chain.keys}
 
     def __getitem__(self, key: str) -> Chain:
         if key in self._changed:
             return self._changed[key]
-        return self._collector.stored_chain(self._collector.stored.properties[key].chain_id)
+        return self._context.reader.chain(self._context.stored.properties[key].chain_id)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._changed or key in self._collector.stored.properties
+        return key in self._changed or key in self._context.stored.properties
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._changed.keys() | self._collector.stored.properties.keys())
+        return iter(self._changed.keys() | self._context.stored.properties.keys())
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

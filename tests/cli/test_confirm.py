@@ -15,11 +15,11 @@ from audience_sync.cli.base.layout import Screen
 from audience_sync.cli.base.session import Session
 from audience_sync.cli.views.preview import sends_table
 from audience_sync.cli.wiring import confirm as confirmed
+from audience_sync.model import RunId
 from audience_sync.sync.preview.forecast import Forecast
-from audience_sync.sync.preview.plan import RunPreview
+from audience_sync.sync.preview.plan import RunPreview, Sends
 from audience_sync.sync.preview.plan_file import PlanFile
-from audience_sync.sync.preview.value_counts import Sends
-from audience_sync.sync.values.change_set import ChangeSet
+from audience_sync.sync.values.report import RunFindings
 from audience_sync.sync.values.request import Undo
 
 FORECASTS = [
@@ -28,7 +28,7 @@ FORECASTS = [
 ]
 FOUND = RunPreview(
     saved=cast(PlanFile, SimpleNamespace(refuse_other=None)),
-    findings=ChangeSet(),
+    findings=RunFindings(),
     forecasts=FORECASTS,
     largest=[],
     sends={"log": [Sends("vip", "false", 2), Sends("vip", "true", 1)]},
@@ -65,7 +65,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         with click.Context(click.Command("undo"), info_name="undo"):
             code = confirmed.confirm_and_run(
                 Session(as_json=as_json),
-                Undo(command="undo 1", undone_run=1),
+                Undo(command="undo 1", undone_run=RunId(1)),
                 "Do it?",
                 lambda found, screen: [["It is for good."], sends_table(found, screen)],
                 yes=yes,

@@ -169,7 +169,10 @@ def limited(memory: int) -> None:
     ],
 )
 def test_a_lack_of_memory_is_said_with_what_to_do(vip: Project, error: str) -> None:
-    bug = "import audience_sync.sync.run as run\n\ndef plan_run(*parts):\n    raise {}\n\nrun.plan_run = plan_run\n"
+    bug = (
+        "import audience_sync.sync.plan_run as planning\n\n"
+        "def plan_run(*parts, **options):\n    raise {}\n\nplanning.plan_run = plan_run\n"
+    )
     vip.write("sitecustomize.py", bug.replace("{}", error))
     vip.environment["PYTHONPATH"] = str(vip.folder)
 

@@ -12,12 +12,12 @@ from .conftest import Project, segment
 
 VIP = {"name": "VIP", "source": "shop", "file": "vip.csv"}
 BUG = """
-import audience_sync.sync.run as run
+import audience_sync.sync.plan_run as planning
 
-def look(*parts):
+def look(*parts, **options):
     raise RuntimeError("no 'ada'")
 
-run.plan_run = look
+planning.plan_run = look
 """
 MANY = [f"user-{number}" for number in range(300)]
 

@@ -10,28 +10,31 @@ KEY = "wk-\"4f0c'2a9d7e61"
 EMAIL = "ada.lovelace@example.org"
 BUG = f"""
 import logging, threading, warnings
-import audience_sync.sync.run as run
+import audience_sync.sync.plan_run as planning
 
 KEY, EMAIL, PHONE = {KEY!r}, {EMAIL!r}, '+4915112345678'
 
 def fail(message):
     raise RuntimeError(message)
 
-def look(*parts):
+def look(*parts, **options):
     secret, person = KEY, EMAIL
     {{}}
 
-run.plan_run = look
+planning.plan_run = look
 """
 WORDS = {
-    "a secret": ('fail("no " + KEY)', "RuntimeError in _plan (run.py, line N): no ***"),
-    "a secret in quotes": ("fail(f\"no '{KEY}' and\")", "RuntimeError in _plan (run.py, line N): no '...' and"),
-    "a secret on a later line": ('fail("no\\n" + KEY)', "RuntimeError in _plan (run.py, line N): no"),
-    "a person in quotes": ("fail(f'no {EMAIL!r}, sorry')", "RuntimeError in _plan (run.py, line N): no '...', sorry"),
-    "an address": ("fail(f'no {EMAIL}, sorry')", "RuntimeError in _plan (run.py, line N): no ..., sorry"),
-    "a person as a key": ("{}[EMAIL]", "KeyError in _plan (run.py, line N): '...'"),
-    "a long number": ("fail(f'no {PHONE}')", "RuntimeError in _plan (run.py, line N): no ..."),
-    "nothing": ("fail('')", "RuntimeError in _plan (run.py, line N)"),
+    "a secret": ('fail("no " + KEY)', "RuntimeError in plan (plan_run.py, line N): no ***"),
+    "a secret in quotes": ("fail(f\"no '{KEY}' and\")", "RuntimeError in plan (plan_run.py, line N): no '...' and"),
+    "a secret on a later line": ('fail("no\\n" + KEY)', "RuntimeError in plan (plan_run.py, line N): no"),
+    "a person in quotes": (
+        "fail(f'no {EMAIL!r}, sorry')",
+        "RuntimeError in plan (plan_run.py, line N): no '...', sorry",
+    ),
+    "an address": ("fail(f'no {EMAIL}, sorry')", "RuntimeError in plan (plan_run.py, line N): no ..., sorry"),
+    "a person as a key": ("{}[EMAIL]", "KeyError in plan (plan_run.py, line N): '...'"),
+    "a long number": ("fail(f'no {PHONE}')", "RuntimeError in plan (plan_run.py, line N): no ..."),
+    "nothing": ("fail('')", "RuntimeError in plan (plan_run.py, line N)"),
 }
 
 

@@ -23,16 +23,16 @@ def position_ahead_of_the_answers() -> None:
 
 def leavers_are_forgotten() -> None:
     """Only who enters an audience is found."""
-    from audience_sync.sync.detect import collector as collect
+    from audience_sync.sync.detect import audiences
 
-    diff_members = collect.diff_members
+    diff_members = audiences.diff_members
 
     def bad(workspace: Any, *arguments: Any, **options: Any) -> Any:
         diff = diff_members(workspace, *arguments, **options)
         workspace.run(f"delete from {diff.table} where not present")
         return replace(diff, left=0)
 
-    collect.diff_members = bad
+    audiences.diff_members = bad
 
 
 def a_new_message_id_for_every_attempt() -> None:
@@ -69,29 +69,28 @@ def suppression_is_not_asked() -> None:
 
 def guards_are_asleep() -> None:
     """Whatever a snapshot says goes through."""
-    from audience_sync.sync.detect import guard_audiences as settle
+    from audience_sync.sync.detect import audiences
 
-    settle.audience_reason = lambda *arguments, **options: None
+    audiences.audience_reason = lambda *arguments, **options: None
 
 
 def approval_is_blind() -> None:
     """What was approved goes through, whatever its source says by now."""
-    from audience_sync.sync.guard.holds import HoldPolicy
+    from audience_sync.sync.guard import holds
 
-    HoldPolicy._is_same = lambda *arguments: True
+    holds._is_same = lambda *arguments: True
 
 
 def what_is_held_is_not_left_alone() -> None:
     """It is said to be held, and taken all the same."""
-    from audience_sync.sync.detect import guard_audiences as settle
+    from audience_sync.sync.detect import audiences
 
-    leave = settle._hold
+    hold = audiences._hold
 
-    def bad(collector: Any, each: Any, held: Any) -> None:
-        settle._accept(collector, each)
-        leave(collector, each, held)
+    def bad(context: Any, each: Any, *arguments: Any) -> Any:
+        return replace(hold(context, each, *arguments), changes=audiences._accept(context, each, each.source).changes)
 
-    settle._hold = bad
+    audiences._hold = bad
 
 
 def freezes_are_forgotten() -> None:
@@ -103,11 +102,12 @@ def freezes_are_forgotten() -> None:
 
 def nobody_stays() -> None:
     """Who is missing leaves at once."""
-    from audience_sync.sync.detect import collector as collect
+    from audience_sync.sync.detect import audiences
     from audience_sync.sync.diff.min_stay import DelayedExits
+    from audience_sync.workspace import Query
 
-    collect.apply_min_stay = lambda workspace, store, target, diff, **options: DelayedExits(
-        diff, f"from {diff.table}", diff.left
+    audiences.apply_min_stay = lambda context, target, diff, **options: DelayedExits(
+        diff, Query(f"from {diff.table}"), diff.left
     )
 
 
@@ -127,28 +127,28 @@ def members_are_not_held_out_any_more() -> None:
 
 def a_user_is_in_all_audiences_of_a_group() -> None:
     """None goes before another."""
-    from audience_sync.sync.diff.priority_groups import PriorityGroups
+    from audience_sync.sync.detect import audiences
 
-    PriorityGroups.claimed_users = lambda ahead, target: None
+    audiences.claimed_users = lambda *arguments: None
 
 
 def who_leaves_the_first_audience_of_a_group_is_forgotten() -> None:
     """Later audiences are not looked at again because another has changed."""
-    from audience_sync.sync.diff.priority_groups import PriorityGroups
+    from audience_sync.sync.detect import audiences
 
-    PriorityGroups.versions = lambda ahead, target: "as ever"
+    audiences.claims_version = lambda *arguments: "as ever"
 
 
 def what_was_undone_is_done_again() -> None:
     """The next run takes what its source still says."""
-    from audience_sync.sync.guard.holds import HoldPolicy
+    from audience_sync.sync.guard.holds import ComparedDifference
 
-    HoldPolicy.undone = lambda *arguments: None
+    ComparedDifference.undone_runs = property(lambda compared: None)
 
 
 def undoing_overwrites_what_is_newer() -> None:
     """Whatever a run changed is taken back, though a later run changed it again."""
-    from audience_sync.sync.operations.run_changes import RevertibleChange
+    from audience_sync.sync.operations.undo import RevertibleChange
 
     RevertibleChange.rows = property(lambda change: f"select user_id, value, before from {change.table}")
 
@@ -169,7 +169,7 @@ def the_old_key_stays_true() -> None:
     from audience_sync.sync.operations import move_key as move
 
     change = move.ChainChange
-    move.ChainChange = lambda chain, new, log, members: change(chain, new)
+    move.ChainChange = lambda **fields: replace(change(**fields), log=None, members=None)
 
 
 def a_previous_id_is_told_on() -> None:
@@ -183,7 +183,7 @@ def what_was_lost_is_not_passed_on() -> None:
     """Who has left under a previous id, and is not in it under the new one, stays in it where the two were joined."""
     from audience_sync.sync import plan_run as look
 
-    look.carry_over = lambda *arguments: None
+    look.carry_over = lambda context, changes, *arguments: changes
 
 
 WRONG, FROZEN, MISSING, UNDONE, HELD_OUT, GROUPED, ALIASED = (

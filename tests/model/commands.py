@@ -17,10 +17,10 @@ KILLED = -signal.SIGKILL
 
 #: Where a child is killed: before or after a function, wherever that is called.
 POINTS: dict[str, tuple[str, str, str]] = {
-    "before the snapshots are read": ("audience_sync.sync.run", "plan_run", "before"),
-    "after the snapshots are read": ("audience_sync.sync.run", "plan_run", "after"),
-    "before the run is written": ("audience_sync.sync.run", "commit", "before"),
-    "before the run is committed": ("audience_sync.sync.run", "commit", "after"),
+    "before the snapshots are read": ("audience_sync.sync.plan_run", "plan_run", "before"),
+    "after the snapshots are read": ("audience_sync.sync.plan_run", "plan_run", "after"),
+    "before the run is written": ("audience_sync.sync.commit.commit", "commit", "before"),
+    "before the run is committed": ("audience_sync.sync.commit.commit", "commit", "after"),
     "before a request": ("audience_sync.destinations.http.transport.HttpTransport", "send", "before"),
     "after an answer": ("audience_sync.destinations.http.transport.HttpTransport", "send", "after"),
     "before the position moves": ("audience_sync.delivery.deliver", "acknowledge", "before"),

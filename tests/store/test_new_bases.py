@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from audience_sync.history.members import members_of
+from audience_sync.model import RunId
 from audience_sync.store.connection import engine
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import Chain
@@ -21,7 +22,7 @@ THOUSANDS = "select 'user ' || i as user_id from range(10_000) t(i)"
 
 
 def take(workspace: Workspace, chain: Chain, snapshot: str, run: int) -> ChainChange:
-    change = members_change(workspace, chain, diff_members(workspace, snapshot, chain), run)
+    change = members_change(workspace, chain, diff_members(workspace, snapshot, chain), RunId(run))
     assert change is not None
     return change
 
@@ -48,7 +49,7 @@ def test_a_first_creation_is_a_base(workspace: Workspace) -> None:
 
 
 def test_nothing_changed_is_nothing_written(workspace: Workspace, known: Chain) -> None:
-    assert members_change(workspace, known, diff_members(workspace, THOUSANDS, known), 2) is None
+    assert members_change(workspace, known, diff_members(workspace, THOUSANDS, known), RunId(2)) is None
 
 
 def test_a_few_changes_are_a_delta(workspace: Workspace, known: Chain) -> None:
@@ -75,11 +76,11 @@ def test_deltas_of_more_than_a_quarter_of_the_users_are_folded(workspace: Worksp
 def test_after_folding_everyone_is_a_member_since_the_same_run(store: Store, workspace: Workspace) -> None:
     a_store_with(store, runs_so_far=2)
     first = take(workspace, the_audience(), these("ann", "ben"), 1)
-    chain = the_audience(id=save(store, first.chain, *first.new), users=2)
+    chain = the_audience(id=save(store, first.chain, *first.files), users=2)
     known = Chain(id=chain.id, kind=chain.kind, keys=chain.keys, user_count=2, files=first.chain.files)
     second = take(workspace, known, f"{these('ben')} union all {THOUSANDS} where i < 600", 2)
     assert kinds(second) == ["base"]
-    save(store, second.chain, *second.new, run=2)
+    save(store, second.chain, *second.files, run=2)
     after = members(store, workspace, chain)
     assert after[:2] == [("ben", 1), ("user 0", 2)]
     assert len(after) == 601
@@ -91,7 +92,7 @@ def test_a_list_of_members_that_is_read_slowly_keeps_nobody_from_writing(
     monkeypatch.setattr(engine, "BUSY_TIMEOUT", 0)
     a_store_with(store, runs_so_far=1, audiences=["vip"])
     first = take(workspace, the_audience(id=1), these("ann"), 1)
-    save(store, first.chain, *first.new)
+    save(store, first.chain, *first.files)
     listed: Iterator[list[tuple[str, str]]] = members_of(store, "vip", at=None, memory_limit=768_000_000)
     assert next(listed) == [("ann", "2026-03-02T06:00:00Z")]
     a_store_with(other_process)

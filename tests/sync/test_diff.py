@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audience_sync.model import ChangeCounts, PropertyKind
+from audience_sync.model import ChangeCounts, PropertyKind, RunId
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.sync.diff import new_segments as prepare
 from audience_sync.sync.diff.members import diff_members
 from audience_sync.sync.diff.new_segments import members_change, traits_change
 from audience_sync.sync.diff.traits import ALL_TRAITS, deduplicate_users, diff_traits
 from audience_sync.sync.values.change_set import ChainChange
-from audience_sync.workspace import Workspace, quote_identifier
+from audience_sync.workspace import TableName, Workspace, quote_identifier
 
 ODD_IDS = (
     *("", " ", "a", " a", "a ", "A", "007", "7", "1e5", "100000", "-0", "0", "NULL", "null", "NaN", "None"),
@@ -48,7 +48,7 @@ def ids_table(workspace: Workspace, users: Collection[str | None]) -> str:
     return f"select user_id from {table}"
 
 
-def traits_table(workspace: Workspace, keys: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
+def traits_table(workspace: Workspace, keys: Sequence[str], rows: Sequence[Sequence[str | None]]) -> TableName:
     """``rows``: a user id, and a value for each key."""
     table = workspace.name("source")
     columns = ", ".join(f"{quote_identifier(key)} varchar" for key in keys)
@@ -72,7 +72,7 @@ def members_run(
 ) -> tuple[Chain, list[tuple[Any, ...]]]:
     """The chain after a run over this snapshot, and what the run logged."""
     diff = diff_members(workspace, ids_table(workspace, users), chain)
-    change = members_change(workspace, chain, diff, run)
+    change = members_change(workspace, chain, diff, RunId(run))
     log = workspace.all(f"select user_id, key, value from {change.log}") if change and change.log else []
     return committed(change, chain), sorted(log)
 
@@ -90,7 +90,7 @@ def traits_run(
     """The chain after a run over this snapshot, what the run logged, and who would lose values."""
     table = traits_table(workspace, keys, [(user, *row) for user, row in snapshot.items()])
     diff = diff_traits(workspace, table, chain, keys)
-    change = traits_change(workspace, chain, diff, run)
+    change = traits_change(workspace, chain, diff, RunId(run))
     log = workspace.all(f"select user_id, key, value from {change.log}") if change and change.log else []
     return committed(change, chain), sorted(log, key=str), diff.lost
 
@@ -139,7 +139,7 @@ def test_a_duplicate_counts_once(workspace: Workspace) -> None:
 def test_an_unchanged_audience_writes_nothing(workspace: Workspace) -> None:
     chain, _ = members_run(workspace, AUDIENCE, ["ann"], 1)
     diff = diff_members(workspace, ids_table(workspace, ["ann"]), chain)
-    assert members_change(workspace, chain, diff, 2) is None
+    assert members_change(workspace, chain, diff, RunId(2)) is None
 
 
 def test_an_empty_first_creation_is_stored(workspace: Workspace) -> None:

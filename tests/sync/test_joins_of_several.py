@@ -9,13 +9,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from audience_sync.model import PropertyKind
+from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.diff import members
-from audience_sync.sync.diff.bucket_prefilter import drop_unchanged_buckets
-from audience_sync.sync.diff.members import MembersDiff, diff_members, diff_several
+from audience_sync.sync.diff.members import MembersDiff, diff_members, diff_several, drop_unchanged_buckets
 from audience_sync.sync.diff.new_segments import members_change
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import Condition, Workspace
 
 ANYBODY = st.sampled_from([None, "", "ann", "Ann", "ben", "eve", "é", *map(str, range(40))])
 PLACES = 3
@@ -66,7 +65,7 @@ def test_each_audience_gets_what_differs_of_it(narrows: bool, runs: Sequence[Seq
             diffs = diff_several(workspace, snapshot_of(workspace, audiences), chains)
             for place, (diff, rows) in enumerate(zip(diffs, audiences, strict=True)):
                 assert found(workspace, diff) == expected(before[place], rows)
-                change = members_change(workspace, chains[place], diff, run)
+                change = members_change(workspace, chains[place], diff, RunId(run))
                 chains[place] = replace(change.chain, id=1) if change else chains[place]
                 before[place] = {user for user in rows if user is not None}
 
@@ -80,7 +79,7 @@ def test_an_audience_that_is_narrowed_is_the_same(runs: Sequence[Sequence[Rows]]
         for run, (rows, *_) in enumerate(runs, 1):
             diff = diff_members(workspace, snapshot_of(workspace, [rows]), chain, rereadable=True)
             assert found(workspace, diff) == expected(before, rows)
-            change = members_change(workspace, chain, diff, run)
+            change = members_change(workspace, chain, diff, RunId(run))
             chain, before = (
                 replace(change.chain, id=1) if change else chain,
                 {user for user in rows if user is not None},
@@ -107,7 +106,7 @@ def test_what_is_twice_does_not_cancel_itself(
         Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=0),
     )
     change = members_change(
-        workspace, Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=0), first, 1
+        workspace, Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=0), first, RunId(1)
     )
     assert change
     snapshot = ["ann", twice, twice]
@@ -117,5 +116,7 @@ def test_what_is_twice_does_not_cancel_itself(
 
 def test_who_is_erased_does_not_come_back(workspace: Workspace) -> None:
     chains = [Chain(id=None, kind=PropertyKind.AUDIENCE, keys=("vip",), user_count=0)]
-    (diff,) = diff_several(workspace, snapshot_of(workspace, [["ann", "ben"]]), chains, erased="user_id = 'ann'")
+    (diff,) = diff_several(
+        workspace, snapshot_of(workspace, [["ann", "ben"]]), chains, erased=Condition("user_id = 'ann'")
+    )
     assert found(workspace, diff) == ({"ben": True}, 1, 0, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState
 from audience_sync.model import RunId
 from audience_sync.sync.deliver.pending import PendingDelivery
-from audience_sync.sync.preview.value_counts import Sends, count_sends
+from audience_sync.sync.preview.plan import Sends, count_sends
 from audience_sync.workspace import Workspace
 
 

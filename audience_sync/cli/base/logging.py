@@ -17,8 +17,7 @@ from audience_sync.model import AudienceStatus
 from audience_sync.text import form, iso_time, pluralize
 
 if TYPE_CHECKING:
-    from audience_sync.sync.values.change_set import AudienceResult
-    from audience_sync.sync.values.report import DestinationReport, Report
+    from audience_sync.sync.values.report import AudienceResult, DestinationReport, Report
 
 FORMAT_VARIABLE = "AUDIENCE_SYNC_LOG"
 FORMATS = ("text", "json")

@@ -23,12 +23,12 @@ def approve(session: Session, run: int, keys: tuple[str, ...]) -> int:
     """
     from audience_sync.cli.views.wording import approve_wording
     from audience_sync.cli.wiring.run_command import execute_run
-    from audience_sync.model import HoldKind
+    from audience_sync.model import HoldKind, RunId
     from audience_sync.sync.guard.select_holds import select_holds
     from audience_sync.sync.values.request import GuardExceptions, Selection, Sync
 
     with session.reading() as store, store.reading() as connection:
-        holds = select_holds(connection, run, keys)
+        holds = select_holds(connection, RunId(run), keys)
     audiences, traits = (
         tuple(hold.key for hold in holds if hold.kind is kind) for kind in (HoldKind.AUDIENCE, HoldKind.COMPUTED_TRAIT)
     )
@@ -51,7 +51,7 @@ def reject(session: Session, run: int, keys: tuple[str, ...]) -> None:
     """
     from datetime import UTC, datetime
 
-    from audience_sync.model import HoldKind
+    from audience_sync.model import HoldKind, RunId
     from audience_sync.project import store_to_read
     from audience_sync.store.audiences.holds import reject_holds
     from audience_sync.store.connection.lease import acquire
@@ -60,7 +60,7 @@ def reject(session: Session, run: int, keys: tuple[str, ...]) -> None:
 
     url = session.settings_to_write().store
     with store_to_read(url) as store, acquire(store) as lease, lease.transaction() as connection:
-        holds = select_holds(connection, run, keys)
+        holds = select_holds(connection, RunId(run), keys)
         reject_holds(connection, holds, datetime.now(UTC))
     names = {HoldKind.SUPPRESSED: "the lists of suppressed users"}
     rejected = [f"Rejected for {names.get(each.kind, each.key)}: {changes(each.kind, each.counts)}." for each in holds]

@@ -30,6 +30,7 @@ def undo(session: Session, run: int, yes: bool, dry_run: bool) -> int:
     from audience_sync.cli.views.preview import undo_preview
     from audience_sync.cli.views.wording import undo_wording
     from audience_sync.cli.wiring.confirm import confirm_and_run
+    from audience_sync.model import RunId
     from audience_sync.store.runs.runs import command_and_start
     from audience_sync.sync.values.request import Undo
 
@@ -40,7 +41,7 @@ def undo(session: Session, run: int, yes: bool, dry_run: bool) -> int:
 
     return confirm_and_run(
         session,
-        Undo(command=f"undo {run}", undone_run=run),
+        Undo(command=f"undo {run}", undone_run=RunId(run)),
         f"Undo run {run}?",
         preview,
         yes=yes,

@@ -10,8 +10,7 @@ from audience_sync.cli.base.layout import PIPE, Column, Screen, prose, table, wi
 from audience_sync.cli.base.output import path_text
 from audience_sync.cli.views.summary import notes
 from audience_sync.sync.preview.forecast import Forecast
-from audience_sync.sync.preview.plan import RunPreview
-from audience_sync.sync.preview.value_counts import Sends
+from audience_sync.sync.preview.plan import RunPreview, Sends
 from audience_sync.text import duration, form, pluralize
 
 _COLUMNS = (
@@ -48,7 +47,7 @@ def retire_preview(found: RunPreview, screen: Screen, *, key: str) -> Iterator[S
     values = " and ".join(dict.fromkeys(one.value for one in sends))
     users = max((sum(one.users for one in each) for each in own.values()), default=0)
     what = f"sends {values} to {pluralize(users, 'user')}" if sends else "sends nothing"
-    closes = bool(found.findings.retired)
+    closes = bool(found.retired)
     closing = " and closes the key for good" if closes else "; the key is closed already"
     yield prose(f"Retire {key}: {what}{closing}.", screen)
     yield sends_table(found, screen, key=key)

@@ -17,8 +17,7 @@ from audience_sync.store.audiences.holds import Hold, Sample, read_holds_of, rea
 from audience_sync.store.tables import delivery_destinations, open_refusals, runs
 from audience_sync.sync.guard.limits import exceeds, removes_everyone
 from audience_sync.sync.guard.messages import limit_text, without_subject
-from audience_sync.sync.values.change_set import AudienceResult, ChangeSet, TraitsResult
-from audience_sync.sync.values.report import Report
+from audience_sync.sync.values.report import AudienceResult, Report, RunFindings, TraitsResult
 
 #: The most reasons of a destination's refused calls, and users of each; `show` has more.
 MAX_REASONS, MAX_USERS = 5, 5
@@ -87,9 +86,9 @@ def read_details(connection: Connection, settings: Settings, report: Report, con
     return replace(_config_details(settings, config), held=held, refused=refused, baselines=baselines)
 
 
-def preview_details(connection: Connection, settings: Settings, changes: ChangeSet, config: str) -> Details:
+def preview_details(connection: Connection, settings: Settings, found: RunFindings, config: str) -> Details:
     """The details of a plan, with the samples of stored holds."""
-    held = _held_changes(connection, settings, changes.audiences, changes.traits, None)
+    held = _held_changes(connection, settings, found.audiences, found.traits, None)
     return replace(_config_details(settings, config), held=held)
 
 

@@ -11,8 +11,7 @@ from audience_sync.cli.base.output import path_text
 from audience_sync.cli.views.attention import blocks
 from audience_sync.cli.views.run_details import Details
 from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.values.change_set import AudienceResult, TraitsResult
-from audience_sync.sync.values.report import DestinationReport, Report
+from audience_sync.sync.values.report import AudienceResult, DestinationReport, Report, TraitsResult
 from audience_sync.text import form, pluralize, seconds_text
 
 AUDIENCES = (

@@ -12,8 +12,7 @@ from audience_sync.cli.views.summary import Wording, counts_text, held_text
 from audience_sync.model import AudienceStatus, ChangeCounts
 from audience_sync.store.audiences.holds import Hold
 from audience_sync.sync.guard.messages import effect
-from audience_sync.sync.values.change_set import AudienceResult
-from audience_sync.sync.values.report import Report
+from audience_sync.sync.values.report import AudienceResult, Report
 from audience_sync.sync.values.request import Seed
 from audience_sync.text import join_names, pluralize, seconds_text
 

@@ -28,8 +28,7 @@ from audience_sync.store.connection.engine import Store
 from audience_sync.store.maintenance import migrate
 from audience_sync.store.runs.schedule_slots import last_slots
 from audience_sync.sync.diff.priority_groups import grouped
-from audience_sync.sync.load.resolve_audiences import refuse_traits, resolve_audiences, retired_key
-from audience_sync.sync.load.retired import retired_warnings, without_retired_traits
+from audience_sync.sync.load.resolve_audiences import resolve_config, retired_key, without_retired_traits
 from audience_sync.text import pluralize
 
 #: Rows that are read of a snapshot, which may have millions.
@@ -142,15 +141,14 @@ def _journal_text(store: Store) -> str:
 
 def _keys(settings: Settings, stored: dict[str, Property]) -> Iterator[ProjectCheck]:
     try:
-        targets = resolve_audiences(settings.audiences, stored)
-        refuse_traits(settings.computed_traits, stored)
-        grouped(settings, targets, stored)
+        resolved = resolve_config(settings, stored)
+        grouped(settings, resolved.audiences, stored)
     except ConfigError as error:
         yield from (_failed("config", problem.path, problem.message) for problem in error.problems)
         return
-    for path, message in retired_warnings(settings, stored):
+    for path, message in resolved.warnings:
         yield ProjectCheck("config", path, True, message)
-    claimed = {target.key for target in targets}
+    claimed = {target.key for target in resolved.audiences}
     names_from = any(config.names_from for config in settings.audiences)
     for each in stored.values():
         if each.kind == "audience" and each.origin is None and each.key not in claimed and not each.retired:

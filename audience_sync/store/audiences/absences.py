@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from audience_sync.model import AudienceStatus, RunId
 from audience_sync.store.runs.clock import counted_at
 from audience_sync.store.tables import absences, properties, run_audiences, runs
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import TableName, Workspace
 
 #: A run that ended with one of these statuses has loaded the audience, and so seen who is missing.
 LOADED_STATUSES = tuple(
@@ -34,7 +34,7 @@ def count_absent(connection: Connection) -> dict[str, int]:
     return {row.key: row.users for row in connection.execute(query.group_by(properties.c.key))}
 
 
-def read_absent(connection: Connection, workspace: Workspace, key: str) -> str:
+def read_absent(connection: Connection, workspace: Workspace, key: str) -> TableName:
     """Load an audience's missing members into a table: ``user_id`` and ``run_id`` of the first run that missed them."""
     query = select(absences.c.user_id, absences.c.run_id).join_from(absences, properties).where(properties.c.key == key)
     rows = connection.execution_options(yield_per=10_000).execute(query).partitions()

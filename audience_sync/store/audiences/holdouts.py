@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from audience_sync.store.tables import held_out_users, properties, runs
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import TableName, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def count_held_out(connection: Connection) -> dict[str, int]:
     return {row.key: row.users for row in connection.execute(query.group_by(properties.c.key))}
 
 
-def read_held_out(connection: Connection, workspace: Workspace, key: str) -> str:
+def read_held_out(connection: Connection, workspace: Workspace, key: str) -> TableName:
     """Load an audience's held-out users into the workspace. Returns a table with ``user_id``."""
     query = select(held_out_users.c.user_id).join_from(held_out_users, properties).where(properties.c.key == key)
     rows = connection.execution_options(yield_per=10_000).execute(query).partitions()

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
-from audience_sync.model import ChangeCounts, HoldKind, HoldStatus
+from audience_sync.model import ChangeCounts, HoldKind, HoldStatus, RunId
 from audience_sync.store.tables import held_snapshots, hold_samples
 
 HoldKey = tuple[HoldKind, str]
@@ -32,7 +32,7 @@ class NewHold:
     counts: ChangeCounts
     sample: Sample
     together: bool = False
-    undone_run: int | None = None
+    undone_run: RunId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +46,14 @@ class Hold:
     id: int
     kind: HoldKind
     key: str
-    first_run: int
-    last_run: int
+    first_run: RunId
+    last_run: RunId
     status: HoldStatus
     counts: ChangeCounts
     reason: str
     together: bool = False
-    ended_run: int | None = None
-    undone_run: int | None = None
+    ended_run: RunId | None = None
+    undone_run: RunId | None = None
 
     @property
     def subject(self) -> HoldKey:
@@ -72,11 +72,11 @@ def latest_holds(connection: Connection) -> dict[HoldKey, Hold]:
     return {hold.subject: hold for hold in _holds(connection, query.order_by(held_snapshots.c.id))}
 
 
-def first_run_to_hold(connection: Connection, hold: Hold) -> int:
+def first_run_to_hold(connection: Connection, hold: Hold) -> RunId:
     """The run that undid ``hold.undone_run``: the first one that held a repeat of its changes."""
     mine = held_snapshots.c
     same = (mine.kind == hold.kind.value) & (mine.key == hold.key) & (mine.undone_run_id == hold.undone_run)
-    return int(connection.execute(select(func.min(mine.run_id)).where(same)).scalar_one())
+    return RunId(connection.execute(select(func.min(mine.run_id)).where(same)).scalar_one())
 
 
 def read_holds_of(connection: Connection, run: int) -> list[Hold]:

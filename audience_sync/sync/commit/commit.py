@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from audience_sync.config.models import Settings
-from audience_sync.delivery.state.cursors import DestinationState, save_cursor, save_destination_state
+from audience_sync.delivery.state.cursors import (
+    DestinationState,
+    read_destination_states,
+    save_cursor,
+    save_destination_state,
+)
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion, record_versions
 from audience_sync.model import PropertyId, PropertyKind, RunId
 from audience_sync.store.audiences import holds
@@ -23,7 +28,9 @@ from audience_sync.store.audiences.properties import (
     set_min_stays,
     set_source_state,
 )
+from audience_sync.store.audiences.suppressions import CONFIG, suppress, unsuppress
 from audience_sync.store.connection.bulk import Rows, delete_rows, insert_rows
+from audience_sync.store.connection.lease import Lease
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, download_chain, save_files
 from audience_sync.store.tables import (
     absences,
@@ -39,48 +46,91 @@ from audience_sync.store.tables import (
     runs,
     withheld_values,
 )
-from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut
+from audience_sync.sync.commit.run_record import is_committed, plan_deliveries
+from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut, SuppressionUpdate
+from audience_sync.sync.values.report import RunFindings
+from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import storable
+from audience_sync.tracing import span
 from audience_sync.workspace import Workspace, quote_literal
 
 
+def commit_run(
+    lease: Lease, workspace: Workspace, settings: Settings, plan: RunPlan, calls: Mapping[str, int]
+) -> Mapping[str, DestinationState]:
+    """Write the plan, and the number of calls to deliver to each destination, in one transaction.
+
+    Returns the stored destination states.
+    """
+
+    def write(connection: Connection) -> Mapping[str, DestinationState]:
+        states = commit(connection, workspace, settings, plan)
+        plan_deliveries(connection, plan.run, {states[name].id or 0: count for name, count in calls.items()})
+        return states
+
+    def done(connection: Connection) -> Mapping[str, DestinationState] | None:
+        if not is_committed(connection, plan.run):
+            return None
+        return read_destination_states(connection, settings.destinations)
+
+    with span("commit"):
+        return lease.transact(write, done)
+
+
 def commit(
-    connection: Connection,
-    workspace: Workspace,
-    settings: Settings,
-    changes: ChangeSet,
-    states: Mapping[str, DestinationState],
-    run: RunId,
+    connection: Connection, workspace: Workspace, settings: Settings, plan: RunPlan
 ) -> dict[str, DestinationState]:
-    """Write the change set and the destination states; return the states with their ids."""
-    chain_ids = [save_files(connection, change.chain, change.new, run) for change in changes.changes]
-    for new in changes.created:
-        row = {"kind": new.kind.value, "key": new.key, "name": new.name, "origin": new.origin}
-        place = {"definition": new.definition, "chain_id": chain_ids[new.chain], "created_run_id": run}
-        create_property(connection, {**row, **place})
-    for moved in changes.moved:
-        move_property(connection, moved.old, moved.new, chain_ids[moved.chain], run)
-    for key, (name, definition) in changes.renamed.items():
-        rename_property(connection, key, name, definition)
+    """Write the changes, findings and destination states of a plan; return the states with their ids."""
+    changes, run = plan.changes, plan.run
+    _save_chains(connection, changes, run)
+    changed = changes.properties.items()
+    for key, each in changed:
+        if each.renamed:
+            rename_property(connection, key, *each.renamed)
     retire_properties(connection, changes.retired, datetime.now(UTC))
-    set_source_state(connection, changes.source_states)
-    set_loaded_from(connection, changes.loaded_from, run)
-    set_min_stays(connection, changes.min_stays)
-    set_holdouts(connection, changes.holdouts)
-    ids = property_ids(connection)
+    set_source_state(connection, {key: each.source for key, each in changed if each.source})
+    set_loaded_from(connection, {key: each.loaded_from for key, each in changed if each.loaded_from}, run)
+    set_min_stays(connection, {key: each.min_stay[0] for key, each in changed if each.min_stay})
+    set_holdouts(connection, {key: each.holdout for key, each in changed if each.holdout})
+    ids, out = property_ids(connection), {key: each.held_out for key, each in changed if each.held_out}
+    missing = {key: each.absences for key, each in changed if each.absences}
     _write_holds(connection, changes, run)
     _log_changes(connection, workspace, changes, ids, run)
-    _update_members_table(connection, workspace, settings, changes, ids, run)
-    _update_users(connection, workspace, absences, changes.absences, ids, run)
-    _update_users(connection, workspace, held_out_users, changes.held_out, ids, run)
-    mark_holdout_changed(connection, changes.held_out, run)
-    _write_run_details(connection, changes, run)
+    _update_members_table(connection, workspace, settings, changes, ids=ids, run=run)
+    _update_users(connection, workspace, absences, missing, ids=ids, run=run)
+    _update_users(connection, workspace, held_out_users, out, ids=ids, run=run)
+    mark_holdout_changed(connection, out, run)
+    _write_run_details(connection, plan.findings, run)
     connection.execute(update(runs).where(runs.c.id == run).values(committed_at=datetime.now(UTC)))
-    saved = {name: _save_ledger(connection, settings, state, ids, run) for name, state in states.items()}
+    saved = {name: _save_state(connection, settings, state, ids, run) for name, state in plan.states.items()}
     if changes.merged_users is not None:
         joining = [state.id for name, state in saved.items() if name in changes.merged_users.destinations]
         _forget_unsent(connection, workspace, changes.merged_users.users, joining)
+    _update_suppressions(connection, workspace, plan.suppressed)
     return saved
+
+
+def _save_chains(connection: Connection, changes: ChangeSet, run: RunId) -> None:
+    """Write the new files of all chains, then the properties that are created or moved."""
+    saved = [(each, save_files(connection, each.chain, each.files, run)) for each in changes.chains]
+    for change, chain_id in saved:
+        for new in change.creates:
+            row = {"kind": new.kind.value, "key": new.key, "name": new.name, "origin": new.origin}
+            place = {"definition": new.definition, "chain_id": chain_id, "created_run_id": run}
+            create_property(connection, {**row, **place})
+    for change, chain_id in saved:
+        if change.moved_to:
+            move_property(connection, change.chain.keys[0], change.moved_to, chain_id, run)
+
+
+def _update_suppressions(connection: Connection, workspace: Workspace, update: SuppressionUpdate) -> None:
+    """Write the changes of the config's lists."""
+    if update.error:
+        return
+    for rows in workspace.stream(f"select user_id from {update.removed}"):
+        unsuppress(connection, [user for (user,) in rows], CONFIG, update.at)
+    for rows in workspace.stream(f"select user_id from {update.added}"):
+        suppress(connection, [user for (user,) in rows], CONFIG, update.at)
 
 
 def _forget_unsent(connection: Connection, workspace: Workspace, users: str, ids: Sequence[int | None]) -> None:
@@ -102,7 +152,7 @@ def property_ids(connection: Connection) -> dict[str, PropertyId]:
     return {row.key: row.id for row in connection.execute(select(properties.c.key, properties.c.id))}
 
 
-def _save_ledger(
+def _save_state(
     connection: Connection, settings: Settings, state: DestinationState, ids: Mapping[str, PropertyId], run: RunId
 ) -> DestinationState:
     values = {"type": settings.destinations[state.name].type, "created_at": datetime.now(UTC)}
@@ -120,11 +170,11 @@ def _save_ledger(
 
 
 def _log_changes(
-    connection: Connection, workspace: Workspace, findings: ChangeSet, ids: Mapping[str, int], run: RunId
+    connection: Connection, workspace: Workspace, found: ChangeSet, ids: Mapping[str, PropertyId], run: RunId
 ) -> None:
-    if not findings.logs:
+    if not found.logs:
         return
-    log = " union all ".join(f"select user_id, key, value, before from {table}" for table in findings.logs)
+    log = " union all ".join(f"select user_id, key, value, before from {table}" for table in found.logs)
     batches = workspace.stream(f"from ({log}) order by user_id, key")
     rows = ([(run, user, ids[key], value, before) for user, key, value, before in batch] for batch in batches)
     insert_rows(connection, changes, ("run_id", "user_id", "property_id", "value", "previous_value"), rows)
@@ -135,7 +185,8 @@ def _update_members_table(
     workspace: Workspace,
     settings: Settings,
     changes: ChangeSet,
-    ids: Mapping[str, int],
+    *,
+    ids: Mapping[str, PropertyId],
     run: RunId,
 ) -> None:
     """Update the `members` table, or clear it if the config no longer has `members_table`."""
@@ -149,7 +200,7 @@ def _update_members_table(
     if not has_table:
         rebuild_members(connection, workspace)
         return
-    for change in changes.changes:
+    for change in changes.chains:
         if change.members:
             _update_members(connection, workspace, change, ids[change.chain.keys[0]], run)
 
@@ -170,7 +221,8 @@ def _update_users(
     workspace: Workspace,
     table: Table,
     moves: Mapping[str, Absences | HeldOut],
-    ids: Mapping[str, int],
+    *,
+    ids: Mapping[str, PropertyId],
     run: RunId,
 ) -> None:
     """Update a table of absent or held-out users."""
@@ -200,9 +252,9 @@ def _members(workspace: Workspace, chain: Chain, audience: int) -> Iterator[Rows
     return workspace.stream(query)
 
 
-def _write_run_details(connection: Connection, changes: ChangeSet, run: RunId) -> None:
+def _write_run_details(connection: Connection, found: RunFindings, run: RunId) -> None:
     """Write the results of audiences and traits, and invalid rows, for people to query."""
-    found = [
+    audiences = [
         {
             "run_id": run,
             "audience_key": each.key,
@@ -217,10 +269,10 @@ def _write_run_details(connection: Connection, changes: ChangeSet, run: RunId) -
             "returned": each.returned,
             "held_out": each.held_out,
         }
-        for each in changes.audiences
+        for each in found.audiences
     ]
-    if found:
-        connection.execute(insert(run_audiences), found)
+    if audiences:
+        connection.execute(insert(run_audiences), audiences)
     rows = [
         {
             "run_id": run,
@@ -231,9 +283,9 @@ def _write_run_details(connection: Connection, changes: ChangeSet, run: RunId) -
             "user_id": each.user_id and storable(each.user_id),
             "reason": each.reason,
         }
-        for number, each in enumerate(changes.invalid_rows, 1)
+        for number, each in enumerate(found.invalid_rows, 1)
     ]
     if rows:
         connection.execute(insert(run_invalid_rows), rows)
-    counts = {"trait_users": changes.traits.users, "trait_users_changed": changes.traits.changed}
+    counts = {"trait_users": found.traits.users, "trait_users_changed": found.traits.changed}
     connection.execute(update(runs).where(runs.c.id == run).values(counts))

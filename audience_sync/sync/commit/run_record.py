@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from audience_sync.delivery.state.cursors import DestinationState
-from audience_sync.errors import AudienceSyncError, summarize_error
+from audience_sync.errors import (
+    AudienceSyncError,
+    ConfigError,
+    FrozenError,
+    HistoryPrunedError,
+    LeaseLostError,
+    RetiredError,
+    UnknownNameError,
+    summarize_error,
+)
 from audience_sync.model import RunId, RunStatus
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.store.connection.lease import Lease
@@ -23,6 +34,8 @@ from audience_sync.sync.values.request import RunRequest
 from audience_sync.text import iso_time
 from audience_sync.version import __version__
 
+#: The command can't be carried out as it was given, so its run is deleted again.
+WRONG_USES = (ConfigError, HistoryPrunedError, FrozenError, RetiredError, UnknownNameError)
 #: Times in calls have milliseconds, so a run starts at least one after the run before it, whatever the clock shows.
 TICK = timedelta(milliseconds=1)
 
@@ -45,6 +58,27 @@ def start_run(lease: Lease, request: RunRequest, now: datetime) -> RunId:
     return lease.transact(write, partial(_run_with_nonce, nonce=nonce))
 
 
+@contextmanager
+def recorded_if_it_fails(
+    lease: Lease, run: RunId, request: RunRequest, secrets: Sequence[str], started: float
+) -> Iterator[None]:
+    """Write the end of a run that an error ends. ``started``: the monotonic time in seconds.
+
+    The run of a wrong use is deleted again. If a schedule started it, its scheduled time has had its run, so that it
+    isn't repeated at once.
+    """
+    try:
+        yield
+    except LeaseLostError:  # the run that replaced this one has recorded its end
+        raise
+    except BaseException as error:
+        if isinstance(error, WRONG_USES) and not request.slots:
+            _forget_run(lease, run)
+        else:
+            record_failure(lease, run, time.monotonic() - started, error, secrets)
+        raise
+
+
 def record_result(lease: Lease, report: Report, states: Mapping[str, DestinationState]) -> None:
     """Write the end of a run that has a report. ``states``: as the commit has stored them."""
 
@@ -56,7 +90,7 @@ def record_result(lease: Lease, report: Report, states: Mapping[str, Destination
     lease.transact(write, partial(_has_ended, run=report.run))
 
 
-def record_failure(lease: Lease, run: int, seconds: float, error: BaseException, secrets: Sequence[str]) -> None:
+def record_failure(lease: Lease, run: RunId, seconds: float, error: BaseException, secrets: Sequence[str]) -> None:
     """Write the end of a run that an error or an interruption has ended; the answered calls are counted."""
     is_interrupted = isinstance(error, KeyboardInterrupt)
     status = RunStatus.INTERRUPTED if is_interrupted else RunStatus.FAILED
@@ -111,7 +145,7 @@ def begin_run(
     return RunId(int(key[0]))
 
 
-def _mark_dead(connection: Connection, run: int) -> None:
+def _mark_dead(connection: Connection, run: RunId) -> None:
     """Mark a run whose process has died as interrupted. It ended at its last commit or answer."""
     answered = select(func.max(delivery_requests.c.answered_at)).where(delivery_requests.c.run_id == run)
     row = connection.execute(select(runs.c.started_at, runs.c.committed_at).where(runs.c.id == run)).one()
@@ -124,7 +158,7 @@ def _mark_dead(connection: Connection, run: int) -> None:
     _count_answers(connection, run)
 
 
-def forget_run(lease: Lease, run: int) -> None:
+def _forget_run(lease: Lease, run: RunId) -> None:
     """Delete the row of a run that a wrong use has started and that has committed nothing."""
 
     def write(connection: Connection) -> bool:
@@ -134,7 +168,7 @@ def forget_run(lease: Lease, run: int) -> None:
     lease.transact(write)
 
 
-def plan_deliveries(connection: Connection, run: int, planned: Mapping[int, int]) -> None:
+def plan_deliveries(connection: Connection, run: RunId, planned: Mapping[int, int]) -> None:
     """Write the numbers of calls to deliver, by destination's id, in the transaction that commits the run.
 
     Until the run ends, the pending calls are these minus the answered ones.
@@ -160,28 +194,28 @@ def _end_run(connection: Connection, report: Report, destination_ids: Mapping[st
     _finish(connection, report.run, report.status, report.seconds, report.error)
 
 
-def _keep_deliveries(connection: Connection, run: int, rows: Sequence[Mapping[str, object]]) -> None:
+def _keep_deliveries(connection: Connection, run: RunId, rows: Sequence[Mapping[str, object]]) -> None:
     """Replace the planned deliveries."""
     connection.execute(delete(run_destinations).where(run_destinations.c.run_id == run))
     if rows:
         connection.execute(insert(run_destinations), rows)
 
 
-def is_committed(connection: Connection, run: int) -> bool:
+def is_committed(connection: Connection, run: RunId) -> bool:
     return connection.execute(select(runs.c.committed_at).where(runs.c.id == run)).scalar() is not None
 
 
-def _has_ended(connection: Connection, run: int) -> bool | None:
+def _has_ended(connection: Connection, run: RunId) -> bool | None:
     """True, or None for a transaction that has yet to be repeated."""
     return connection.execute(select(runs.c.finished_at).where(runs.c.id == run)).scalar() is not None or None
 
 
-def _finish(connection: Connection, run: int, status: RunStatus, seconds: float, error: str | None) -> None:
+def _finish(connection: Connection, run: RunId, status: RunStatus, seconds: float, error: str | None) -> None:
     values = {"status": status.value, "finished_at": datetime.now(UTC), "seconds": round(seconds, 3)}
     connection.execute(update(runs).where(runs.c.id == run).values(**values, error=error))
 
 
-def _count_answers(connection: Connection, run: int) -> None:
+def _count_answers(connection: Connection, run: RunId) -> None:
     """Replace the planned deliveries of a run that broke off by what its requests show as delivered and pending."""
     planned = {
         row.destination_id: row.calls
@@ -228,7 +262,7 @@ def _count_answers(connection: Connection, run: int) -> None:
     _keep_deliveries(connection, run, rows)
 
 
-def _withheld(connection: Connection, run: int) -> dict[int, int]:
+def _withheld(connection: Connection, run: RunId) -> dict[int, int]:
     """By destination's id, the calls not sent because their users were suppressed during the run."""
     query = (
         select(delivery_requests.c.destination_id, func.count().label("calls"))
@@ -239,7 +273,7 @@ def _withheld(connection: Connection, run: int) -> dict[int, int]:
     return {row.destination_id: row.calls for row in connection.execute(query)}
 
 
-def _row(run: int, destination: int, each: DestinationReport) -> dict[str, object]:
+def _row(run: RunId, destination: int, each: DestinationReport) -> dict[str, object]:
     return {
         "run_id": run,
         "destination_id": destination,

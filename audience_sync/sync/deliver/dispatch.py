@@ -24,18 +24,54 @@ from audience_sync.store.connection.lease import Lease
 from audience_sync.sync.commit.commit import property_ids
 from audience_sync.sync.commit.run_record import nonces_of, start_times
 from audience_sync.sync.deliver.pending import PendingDelivery
-from audience_sync.sync.deliver.run_plan import RunPlan
 from audience_sync.sync.values.report import DestinationReport, destination_report
-from audience_sync.sync.values.request import ProgressListener, RunDependencies, RunRequest
+from audience_sync.sync.values.request import ProgressListener, RunDependencies
+from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.tracing import current_span_context, set_span_attributes, span
 from audience_sync.workspace import Workspace
 
 
-def delivery_context(
+def deliver_all(
     dependencies: RunDependencies,
     progress: ProgressListener,
     workspace: Workspace,
     lease: Lease,
+    *,
+    plan: RunPlan,
+    pending: Sequence[PendingDelivery],
+) -> list[DestinationReport]:
+    """Deliver to all destinations in parallel, and over the cursors of each one after another."""
+    by_name: dict[str, list[PendingDelivery]] = {}
+    for each in pending:
+        by_name.setdefault(each.state.name, []).append(each)
+    if not by_name:
+        return []
+    context = _delivery_context(dependencies, progress, workspace, lease, plan=plan, pending=pending)
+    with ThreadPoolExecutor(len(by_name), thread_name_prefix="destination") as pool:
+        futures = {
+            name: pool.submit(_deliver_one, workspace, context, plan, parts, current_span_context())
+            for name, parts in by_name.items()
+        }
+        _wait(context, list(futures.values()))
+
+    def count(connection: Connection) -> dict[str, int]:
+        return {
+            each.state.name: count_refused(connection, each.state.id) for each in pending if each.state.id is not None
+        }
+
+    refused = context.lease.transact(count)
+    return [
+        destination_report(plan.destinations[name].address, future.result(), refused[name])
+        for name, future in futures.items()
+    ]
+
+
+def _delivery_context(
+    dependencies: RunDependencies,
+    progress: ProgressListener,
+    workspace: Workspace,
+    lease: Lease,
+    *,
     plan: RunPlan,
     pending: Sequence[PendingDelivery],
 ) -> DeliveryContext:
@@ -47,8 +83,8 @@ def delivery_context(
     recent = RecentSuppressions(partial(_recently_suppressed, dependencies.store, datetime.now(UTC)))
     return DeliveryContext(
         lease=lease,
-        run=RunId(plan.run),
-        installation=plan.stored.installation,
+        run=plan.run,
+        installation=plan.installation,
         times=times,
         property_ids=ids,
         progress=progress.delivering,
@@ -70,38 +106,6 @@ def _recently_suppressed(store: Store, since: datetime) -> set[UserId]:
     return store.read_with_retry(partial(suppressed_since, since=since))
 
 
-def deliver_all(
-    workspace: Workspace,
-    context: DeliveryContext,
-    request: RunRequest,
-    plan: RunPlan,
-    pending: Sequence[PendingDelivery],
-) -> list[DestinationReport]:
-    """Deliver to all destinations in parallel, and over the cursors of each one after another."""
-    by_name: dict[str, list[PendingDelivery]] = {}
-    for each in pending:
-        by_name.setdefault(each.state.name, []).append(each)
-    if not by_name:
-        return []
-    with ThreadPoolExecutor(len(by_name), thread_name_prefix="destination") as pool:
-        futures = {
-            name: pool.submit(_deliver_one, workspace, context, request, plan, parts, current_span_context())
-            for name, parts in by_name.items()
-        }
-        _wait(context, list(futures.values()))
-
-    def count(connection: Connection) -> dict[str, int]:
-        return {
-            each.state.name: count_refused(connection, each.state.id) for each in pending if each.state.id is not None
-        }
-
-    refused = context.lease.transact(count)
-    return [
-        destination_report(plan.destinations[name].address, future.result(), refused[name])
-        for name, future in futures.items()
-    ]
-
-
 def _wait(context: DeliveryContext, futures: Sequence[Future[list[DeliveryStats]]]) -> None:
     try:
         wait(futures)
@@ -114,7 +118,6 @@ def _wait(context: DeliveryContext, futures: Sequence[Future[list[DeliveryStats]
 def _deliver_one(
     workspace: Workspace,
     context: DeliveryContext,
-    request: RunRequest,
     plan: RunPlan,
     parts: Sequence[PendingDelivery],
     within: Any,
@@ -122,12 +125,12 @@ def _deliver_one(
     if plan.suppressed.error:
         return [DeliveryStats(name=each.state.name, calls=each.calls, error=plan.suppressed.error) for each in parts]
     with span("deliver", parent=within, run=plan.run, destination=parts[0].state.name):
-        stats = [deliver(workspace, context, _delivery(each, request, plan)) for each in parts]
+        stats = [deliver(workspace, context, _delivery(each, plan)) for each in parts]
         set_span_attributes(calls=sum(each.calls for each in stats), delivered=sum(each.delivered for each in stats))
         return stats
 
 
-def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> DeliveryJob:
+def _delivery(pending: PendingDelivery, plan: RunPlan) -> DeliveryJob:
     state = pending.state
     assert state.id is not None
     return DeliveryJob(
@@ -138,8 +141,8 @@ def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> D
         table=pending.table,
         calls=pending.calls,
         includes_everyone=pending.includes_everyone,
-        max_calls=_max_calls(pending, request, plan),
-        rate=request.limits.users_per_second,
+        max_calls=_max_calls(pending, plan),
+        rate=plan.request.limits.users_per_second,
         withheld_table=pending.withheld_table,
         withheld_users=pending.withheld_users,
         releases=pending.releases,
@@ -148,12 +151,12 @@ def _delivery(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> D
     )
 
 
-def _max_calls(pending: PendingDelivery, request: RunRequest, plan: RunPlan) -> int | None:
+def _max_calls(pending: PendingDelivery, plan: RunPlan) -> int | None:
     """The limit of calls. With a share, it is the number that is missing to that share of the members."""
-    limits = request.limits
+    limits = plan.request.limits
     if limits.share is None or pending.cursor.seeding is None:
         return limits.calls
-    members = next(each.after for each in plan.changes.audiences if each.key == pending.cursor.seeding)
+    members = next(each.after for each in plan.findings.audiences if each.key == pending.cursor.seeding)
     everyone = members - pending.withheld_users
     sent = everyone - pending.calls
     return max(0, math.ceil(round(limits.share * everyone, 6)) - sent)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.delivery.pending.pending import DeliveryInputs, log_floor, pending_calls
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
-from audience_sync.model import MAX_RUN, InitialSync, RunId
-from audience_sync.store.tables import changes, delivery_destinations, properties
-from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
-from audience_sync.sync.values.change_set import ChangeSet
-from audience_sync.sync.values.stored_state import StoredState
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.model import MAX_RUN, RunId
+from audience_sync.store.snapshots.chain import Chain
+from audience_sync.store.tables import changes, delivery_destinations, properties, refused_values, withheld_values
+from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.run_context import RunContext
+from audience_sync.sync.values.run_plan import RunPlan
+from audience_sync.workspace import TableName, Workspace, quote_literal
 
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id": "integer"}
 
@@ -35,14 +36,14 @@ class PendingDelivery:
     table: str
     calls: int
     includes_everyone: bool = True
-    withheld_table: str | None = None
+    withheld_table: TableName | None = None
     withheld_users: int = 0
     releases: bool = False
     retries: bool = False
 
-    def with_state(self, state: DestinationState) -> PendingDelivery:
-        """The same delivery with the stored state and its ids."""
-        seeding = self.cursor.seeding
+    def committed(self, states: Mapping[str, DestinationState]) -> PendingDelivery:
+        """The same delivery with the stored state of its destination, and its ids."""
+        state, seeding = states[self.state.name], self.cursor.seeding
         return replace(self, state=state, cursor=state.cursor if seeding is None else state.seeds[seeding])
 
     def event_start_runs(self, destination: Destination) -> dict[str, RunId]:
@@ -53,40 +54,60 @@ class PendingDelivery:
         return {each.key: each.since_run for each in known if each.key in destination.about.audience_keys}
 
 
-def configs_by_key(
-    settings: Settings, known: StoredState, changes: ChangeSet, targets: Sequence[ResolvedAudience]
-) -> dict[str, AudienceConfig]:
-    """The config of every audience that exists after the run, including those from ``names_from``."""
-    named = {target.key: target.config for target in targets}
-    entries = {origin(config): config for config in settings.audiences if config.names_from}
-    stored = {key: entries[each.origin] for key, each in known.properties.items() if each.origin in entries}
-    created = {each.key: entries[each.origin] for each in changes.created if each.origin in entries}
-    exists = known.properties.keys() | {each.key for each in changes.created}
-    return {key: config for key, config in (named | stored | created).items() if key in exists}
+def pending_deliveries(workspace: Workspace, plan: RunPlan) -> list[PendingDelivery]:
+    """The pending calls of each destination: those of the seed if the run is one, or else all others."""
+    return [
+        _pending_delivery(
+            workspace,
+            plan.inputs,
+            state,
+            plan.destinations[name],
+            cursor=cursor,
+            only_reached=only_reached,
+            retry=plan.request.retries(name),
+        )
+        for name, state in plan.states.items()
+        for cursor, only_reached in _cursors(state, plan.request)
+    ]
 
 
-def wanted_properties(
-    settings: Settings, stored: StoredState, changes: ChangeSet, configs: Mapping[str, AudienceConfig], name: str
-) -> dict[str, bool]:
-    """The properties that a destination subscribes to; the value is whether it gets a backfill."""
-    exists = stored.properties.keys() | {each.key for each in changes.created}
-    keys = {
-        key: config.initial is not InitialSync.NONE
-        for key, config in configs.items()
-        if name in settings.destinations_of(config)
-    }
-    return keys | {key: True for each in settings.computed_traits for key in each.columns if key in exists}
+def _cursors(state: DestinationState, request: RunRequest) -> list[tuple[DeliveryCursor, bool]]:
+    """The cursors to send from, and whether only users reached before get calls.
+
+    Only ``seed`` continues a seed by hand; other runs keep the users that it has reached up to date.
+    """
+    if (key := request.seeded_key) and key in state.seeds:
+        return [(state.seeds[key], False)]
+    subscribed = {key for key, each in state.subscriptions.items() if each.ended_run is None}
+    reached = [(cursor, True) for key, cursor in state.seeds.items() if cursor.ranges and key in subscribed]
+    return [(state.cursor, False), *reached]
 
 
-def read_log(connection: Connection, workspace: Workspace, states: Mapping[str, DestinationState]) -> str:
-    """A workspace table of the stored changes that are pending at some destination."""
+def calls_by_destination(pending: Sequence[PendingDelivery]) -> Mapping[str, int]:
+    calls = Counter[str]()
+    for each in pending:
+        calls[each.state.name] += each.calls
+    return calls
+
+
+def read_pending(
+    context: RunContext, connection: Connection, states: Mapping[str, DestinationState], chains: Mapping[str, Chain]
+) -> DeliveryInputs:
+    """The stored changes that are pending at some destination, and the refused and withheld values."""
+    workspace = context.workspace
     floor = min([log_floor(*share) for state in states.values() for share in _shares(state)], default=MAX_RUN)
     query = (
         select(changes.c.user_id, properties.c.key, changes.c.value, changes.c.run_id)
         .join_from(changes, properties)
         .where(changes.c.run_id > floor)
     )
-    return workspace.load(_COLUMNS, _batches(connection, query))
+    return DeliveryInputs(
+        log=workspace.load(_COLUMNS, _batches(connection, query)),
+        refused=_read_undelivered(connection, workspace, refused_values),
+        chains=chains,
+        withheld=_read_undelivered(connection, workspace, withheld_values),
+        aliases=context.aliases.sent,
+    )
 
 
 def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscription]]]:
@@ -95,7 +116,7 @@ def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscrip
     return [(state.cursor, state.active()), *seeds]
 
 
-def read_undelivered(connection: Connection, workspace: Workspace, table: Table) -> str:
+def _read_undelivered(connection: Connection, workspace: Workspace, table: Table) -> str:
     """A workspace table of the refused or withheld values, by destination."""
     query = select(
         delivery_destinations.c.name, table.c.user_id, properties.c.key, table.c.value, table.c.run_id
@@ -108,21 +129,14 @@ def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[A
     yield from result.partitions()
 
 
-def add_run_changes(workspace: Workspace, known: DeliveryInputs, changes: ChangeSet, run: int) -> DeliveryInputs:
-    """Add the changes of this run to the stored log."""
-    for table in changes.logs:
-        workspace.run(f"insert into {known.log} select user_id, key, value, {run} as run_id from {table}")
-    return known
-
-
-def pending_for(
+def _pending_delivery(
     workspace: Workspace,
     inputs: DeliveryInputs,
     state: DestinationState,
     destination: Destination,
     *,
     cursor: DeliveryCursor,
-    only_told: bool = False,
+    only_reached: bool = False,
     retry: bool = False,
 ) -> PendingDelivery:
     """The pending calls of one cursor of a destination."""
@@ -143,7 +157,7 @@ def pending_for(
         subscriptions,
         companions=destination.companions,
         retry_refused=retry,
-        only_sent=only_told,
+        only_sent=only_reached,
         withheld_table=kept_back,
     )
     return PendingDelivery(
@@ -151,7 +165,7 @@ def pending_for(
         cursor=cursor,
         table=table,
         calls=workspace.one(f"select count(*) from {table}")[0],
-        includes_everyone=not only_told,
+        includes_everyone=not only_reached,
         withheld_table=kept_back,
         withheld_users=workspace.one(f"select count(distinct user_id) from {kept_back}")[0],
         releases=bool(workspace.one(f"select count(*) from {withheld} semi join {table} using (user_id)")[0]),

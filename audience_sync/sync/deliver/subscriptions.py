@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from audience_sync.config.models import AudienceConfig
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState
 from audience_sync.delivery.state.subscription_history import SubscriptionVersion
 from audience_sync.delivery.state.subscriptions import keep_retired, resync, subscribe, undo_baseline
-from audience_sync.model import ALIAS_KEY, RunId
-from audience_sync.sync.deliver.pending import configs_by_key, wanted_properties
-from audience_sync.sync.detect.collector import ChangeDetector
-from audience_sync.sync.load.resolve_audiences import ResolvedAudience
-from audience_sync.sync.values.change_set import ChangeSet
-from audience_sync.sync.values.request import Resync, RunDependencies, RunRequest, Seed
+from audience_sync.model import ALIAS_KEY, InitialSync
+from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
+from audience_sync.sync.values.change_set import ChangeSet, NewProperty
+from audience_sync.sync.values.request import Resync, Seed
+from audience_sync.sync.values.run_context import RunContext
 
 
 def states_after_run(
-    dependencies: RunDependencies,
-    request: RunRequest,
-    detector: ChangeDetector,
+    context: RunContext,
+    changes: ChangeSet,
     targets: Sequence[ResolvedAudience],
     before: Mapping[str, DestinationState],
-    first: Mapping[str, Mapping[str, SubscriptionVersion]],
     *,
+    first: Mapping[str, Mapping[str, SubscriptionVersion]],
     joining: Collection[str] = (),
 ) -> dict[str, DestinationState]:
     """The destination states after the run, by name. ``before``: the stored ones.
@@ -31,15 +30,22 @@ def states_after_run(
     ``first``: by destination and key, the first version of a subscription. ``joining``: destinations that merge users;
     a new one gets no previous ids.
     """
-    known, findings = detector.stored, detector.changes
-    closed = {key for key, each in known.properties.items() if each.retired}.union(findings.retired)
-    configs = configs_by_key(dependencies.settings, known, findings, targets)
-    after, run = {}, RunId(detector.run)
+    known, request, run = context.stored, context.request, context.run
+    closed = {key for key, each in known.properties.items() if each.retired}.union(changes.retired)
+    created = changes.created
+    exists = known.properties.keys() | {each.key for each in created}
+    configs = _configs_by_key(context, created, targets)
+    after = {}
     for name, state_before in before.items():
         state = keep_retired(state_before, closed, run)
-        everything = wanted_properties(dependencies.settings, known, findings, configs, name)
+        everything = {
+            key: config.initial is not InitialSync.NONE
+            for key, config in configs.items()
+            if key in exists and name in context.settings.destinations_of(config)
+        }
+        everything |= {key: True for each in context.settings.computed_traits for key in each.columns if key in exists}
         subscribed = {key for key, each in state.subscriptions.items() if each.ended_run is None}
-        if name in joining and ALIAS_KEY in known.properties.keys() | {each.key for each in findings.created}:
+        if name in joining and ALIAS_KEY in exists:
             everything[ALIAS_KEY] = state_before.id is not None
         keys = {key: everyone for key, everyone in everything.items() if key in subscribed or key not in known.frozen}
         keys = {key: everyone for key, everyone in keys.items() if key not in closed} | dict.fromkeys(
@@ -53,7 +59,7 @@ def states_after_run(
         updated = subscribe(state, keys, run)
         match request:
             case Seed(key=key, baseline=False):
-                updated = _open_seed(updated, findings, key)
+                updated = _open_seed(updated, created, key)
             case Resync(destination=only) if only in (None, name):
                 again = [
                     key
@@ -62,13 +68,23 @@ def states_after_run(
                 ]
                 since = {key: terms[key].subscription.since_run if key in terms else run for key in again}
                 updated = resync(updated, since, run)
-        unmade = [key for key in findings.reverted_creations if key in terms and terms[key].is_baseline]
+        unmade = [key for key in changes.reverted_creations if key in terms and terms[key].is_baseline]
         after[name] = undo_baseline(updated, unmade, run)
     return after
 
 
-def _open_seed(state: DestinationState, changes: ChangeSet, key: str) -> DestinationState:
+def _configs_by_key(
+    context: RunContext, created: Sequence[NewProperty], targets: Sequence[ResolvedAudience]
+) -> Mapping[str, AudienceConfig]:
+    """The config of every audience, including those from ``names_from``."""
+    entries = {origin(config): config for config in context.settings.audiences if config.names_from}
+    stored = {key: entries[each.origin] for key, each in context.stored.properties.items() if each.origin in entries}
+    new = {each.key: entries[each.origin] for each in created if each.origin in entries}
+    return {target.key: target.config for target in targets} | stored | new
+
+
+def _open_seed(state: DestinationState, created: Sequence[NewProperty], key: str) -> DestinationState:
     """Give an audience that a seed has created a cursor of its own, until its backfill is complete."""
-    if key not in {each.key for each in changes.created} or key not in state.subscriptions:
+    if key not in {each.key for each in created} or key not in state.subscriptions:
         return state
     return replace(state, seeds={**state.seeds, key: DeliveryCursor(seeding=key)})

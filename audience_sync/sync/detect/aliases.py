@@ -14,67 +14,79 @@ from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.diff.new_segments import traits_change
 from audience_sync.sync.diff.traits import diff_traits
-from audience_sync.sync.load.resolve_ids import AliasMap
 from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapshot_request
-from audience_sync.sync.values.change_set import NewProperty, SourceState
+from audience_sync.sync.values.change_set import ChangeSet, NewProperty, PropertyChange, SourceState
+from audience_sync.sync.values.report import Detection, RunFindings
+from audience_sync.sync.values.run_context import AliasMap, RunContext
 from audience_sync.text import form, pluralize
-from audience_sync.workspace import Workspace, quote_identifier
+from audience_sync.workspace import NEVER, Condition, TableName, Workspace, quote_identifier
 
 #: The column of the new id while a list is read.
 NEW_ID = "new id"
 
 
-def read_aliases(detector: ChangeDetector, *, sources: bool) -> AliasMap:
-    """The current pairs of ids; the pairs whose previous id is stored become changes of `$alias`.
+def with_aliases(context: RunContext) -> tuple[RunContext, Detection]:
+    """The context with the current pairs of ids. Pairs whose previous id is stored become changes of `$alias`.
 
-    ``sources``: whether the lists are read; otherwise only the stored pairs are used.
+    A retire and an undo use the stored pairs alone.
     """
-    workspace, stored = detector.workspace, detector.stored.properties.get(ALIAS_KEY)
-    lists = detector.settings.aliases if sources else []
+    workspace, stored = context.workspace, context.stored.properties.get(ALIAS_KEY)
+    lists = context.settings.aliases if context.request.reads_sources else []
     if stored is None and not lists:
-        return AliasMap()
-    remembered = _remembered(detector, None if stored is None else detector.stored_chain(stored.chain_id))
+        return context, Detection()
+    remembered = _remembered(workspace, None if stored is None else context.reader.chain(stored.chain_id))
     listed, error = _table(workspace, "select null::varchar as previous_id, null::varchar as user_id where false"), None
+    findings = RunFindings()
     try:
         for entry in lists:
-            _read(detector, entry, listed)
+            findings += _read(context, entry, listed)
     except SourceError as failure:
-        error = mask_secrets(f"the list of aliases can't be read: {failure}", detector.settings.secrets)
+        error = mask_secrets(f"the list of aliases can't be read: {failure}", context.settings.secrets)
         workspace.run(f"delete from {listed}")
-    pairs = _resolved(detector, listed, remembered)
+    pairs, warnings = _resolved(workspace, listed, remembered)
     count, hashes = workspace.one(
         f"select count(*), coalesce(bit_xor(hash(previous_id || chr(0) || user_id)), 0) from {pairs}"
     )
     version = f"aliases {count}.{hashes}" if count else ""
-    sent = _table(workspace, f"from {pairs} semi join {remembered} using (previous_id)")
+    sent, changes = _table(workspace, f"from {pairs} semi join {remembered} using (previous_id)"), ChangeSet()
     if lists and error is None and (stored is None or stored.fingerprint != (version or None)):
-        _remember(detector, pairs, sent)
-        detector.changes.source_states[ALIAS_KEY] = SourceState(version or None)
+        source = PropertyChange(source=SourceState(version or None))
+        changes = _remember(context, pairs, sent) + ChangeSet(properties={ALIAS_KEY: source})
     joined = _table(workspace, f"from {sent} anti join {remembered} using (previous_id, user_id)")
-    return AliasMap(pairs=pairs, sent=sent, joined=joined, version=version, error=error)
+    aliases = AliasMap(pairs=pairs, sent=sent, joined=joined, version=version, error=error)
+    context = replace(context, aliases=aliases, erased=_erased_persons(context.erased, pairs))
+    return context, Detection(changes=changes, findings=findings + RunFindings(warnings=warnings))
 
 
-def _table(workspace: Workspace, query: str) -> str:
+def _erased_persons(erased: Condition, pairs: TableName) -> Condition:
+    """An SQL condition on ``user_id`` for erased users under all their ids. ``erased``: for the erased ids."""
+    if erased == NEVER:
+        return erased
+    previous = f"select user_id from (select previous_id as user_id, user_id as now from {pairs}) where {erased}"
+    now = f"select user_id from {pairs} where previous_id in ({previous})"
+    return Condition(f"({erased} or user_id in ({now}))")
+
+
+def _table(workspace: Workspace, query: str) -> TableName:
     table = workspace.name("aliases")
     workspace.run(f"create table {table} as {query}")
     return table
 
 
-def _remembered(detector: ChangeDetector, chain: Chain | None) -> str:
-    workspace, query = detector.workspace, "select null::varchar as previous_id, null::varchar as user_id where false"
+def _remembered(workspace: Workspace, chain: Chain | None) -> TableName:
+    query = "select null::varchar as previous_id, null::varchar as user_id where false"
     if chain is not None:
         ids = f"""unnest(from_json({trait_column(ALIAS_KEY)}, '["VARCHAR"]'))"""
         query = f"select {ids} as previous_id, user_id from ({current_rows_query(chain)})"
     return _table(workspace, query)
 
 
-def _read(detector: ChangeDetector, entry: AliasConfig, listed: str) -> None:
+def _read(context: RunContext, entry: AliasConfig, listed: str) -> RunFindings:
     """Add the pairs of one list. A row without a usable previous id is invalid; one without a new id is skipped."""
-    workspace, wanted = detector.workspace, _wanted(entry)
-    rows = detector.sources[entry.source].read(workspace, wanted)
+    workspace, wanted = context.workspace, _wanted(entry)
+    rows = context.sources[entry.source].read(workspace, wanted)
     read = workspace.name("read")
     with scanning(rows):
         workspace.run(
@@ -85,12 +97,11 @@ def _read(detector: ChangeDetector, entry: AliasConfig, listed: str) -> None:
         "select count(*) filter (where previous_id is null), "
         f"count(*) filter (where previous_id is not null and user_id is null) from {read}"
     )
-    if invalid:
-        detector.changes.invalid_rows += read_invalid_rows(workspace, rows, None)
-    if nameless:
-        rows_without = f"{pluralize(nameless, 'row')} without a new id {form(nameless, 'was')} skipped"
-        detector.changes.warnings.append(f"aliases of {entry.source}: {rows_without}.")
+    invalid_rows = read_invalid_rows(workspace, rows) if invalid else ()
+    rows_without = f"{pluralize(nameless, 'row')} without a new id {form(nameless, 'was')} skipped"
     workspace.run(f"insert into {listed} from {read} where previous_id <> user_id")
+    warnings = (f"aliases of {entry.source}: {rows_without}.",) if nameless else ()
+    return RunFindings(invalid_rows=invalid_rows, warnings=warnings)
 
 
 def _wanted(entry: AliasConfig) -> SnapshotRequest:
@@ -98,12 +109,13 @@ def _wanted(entry: AliasConfig) -> SnapshotRequest:
     return replace(wanted, user_id=entry.previous_id, traits={NEW_ID: TraitColumn(entry.user_id, is_id=True)})
 
 
-def _resolved(detector: ChangeDetector, listed: str, remembered: str) -> str:
+def _resolved(workspace: Workspace, listed: str, remembered: str) -> tuple[TableName, tuple[str, ...]]:
     """One row for each previous id, with the id at the end of its chain: of a -> b -> c there are a -> c and b -> c.
 
     Listed pairs replace stored ones. Of several new ids one is used, the same in every run. Circular ids are skipped.
+    Both are warnings.
     """
-    workspace, warnings = detector.workspace, detector.changes.warnings
+    warnings = list[str]()
     several = workspace.one(
         f"select count(*) from (select 1 from {listed} group by previous_id having count(distinct user_id) > 1)"
     )[0]
@@ -127,7 +139,7 @@ def _resolved(detector: ChangeDetector, listed: str, remembered: str) -> str:
         warnings.append(f"aliases: {pluralize(count, 'id')} {form(count, 'was')} skipped: the ids lead in a circle.")
         workspace.run(f"delete from {pairs} where previous_id in (from {circular})")
         resolved, circular = _resolve_transitively(workspace, pairs)
-    return _table(workspace, f"select previous_id, user_id from {resolved}")
+    return _table(workspace, f"select previous_id, user_id from {resolved}"), tuple(warnings)
 
 
 def _resolve_transitively(workspace: Workspace, pairs: str) -> tuple[str, str | None]:
@@ -148,12 +160,12 @@ def _resolve_transitively(workspace: Workspace, pairs: str) -> tuple[str, str | 
     return pairs, _table(workspace, unfinished.format(pairs))
 
 
-def _remember(detector: ChangeDetector, pairs: str, sent: str) -> None:
-    """Add to ``sent`` the pairs whose previous id is stored, and add the change of `$alias`."""
-    workspace, stored = detector.workspace, detector.stored.properties.get(ALIAS_KEY)
-    chains = [each.chain_id for each in detector.stored.properties.values() if each.key != ALIAS_KEY]
+def _remember(context: RunContext, pairs: str, sent: str) -> ChangeSet:
+    """Add to ``sent`` the pairs whose previous id is stored; return the change of `$alias`."""
+    workspace, stored = context.workspace, context.stored.properties.get(ALIAS_KEY)
+    chains = [each.chain_id for each in context.stored.properties.values() if each.key != ALIAS_KEY]
     known = [
-        f"select user_id from ({current_rows_query(detector.stored_chain(each))})" for each in dict.fromkeys(chains)
+        f"select user_id from ({current_rows_query(context.reader.chain(each))})" for each in dict.fromkeys(chains)
     ]
     if known:
         workspace.run(
@@ -167,16 +179,10 @@ def _remember(detector: ChangeDetector, pairs: str, sent: str) -> None:
         f"from {sent} group by user_id",
     )
     new = Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=(ALIAS_KEY,), user_count=0)
-    chain = new if stored is None else detector.stored_chain(stored.chain_id)
-    diff = diff_traits(workspace, snapshot, chain, [ALIAS_KEY], erased=detector.erased)
-    change = traits_change(workspace, chain, diff, detector.run)
-    if change is None:
-        return
-    detector.changes.changes.append(change)
-    if change.chain.id is not None:
-        detector.fetched_chains[change.chain.id] = change.chain
-    else:
-        place = len(detector.changes.changes) - 1
-        detector.changes.created.append(
-            NewProperty(kind=PropertyKind.COMPUTED_TRAIT, key=ALIAS_KEY, name="Previous ids", chain=place)
-        )
+    chain = new if stored is None else context.reader.chain(stored.chain_id)
+    diff = diff_traits(workspace, snapshot, chain, [ALIAS_KEY], erased=context.erased)
+    change = traits_change(workspace, chain, diff, context.run)
+    if change is not None and change.chain.id is None:
+        created = NewProperty(kind=PropertyKind.COMPUTED_TRAIT, key=ALIAS_KEY, name="Previous ids")
+        change = replace(change, creates=(created,))
+    return ChangeSet(chains=(change,) if change else ())

@@ -1,166 +1,257 @@
-"""Load the snapshots of computed traits, diff them with the stored values and guard the changes."""
+"""Load and diff the snapshots of computed traits, and guard the changes: a trait is accepted or held as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from audience_sync.config.models import ComputedTraitsConfig, TraitConfig
+from audience_sync.config.models import ComputedTraitsConfig
 from audience_sync.errors import SourceError
-from audience_sync.model import ALIAS_KEY, HoldKind, PropertyKind
+from audience_sync.model import ALIAS_KEY, ChangeCounts, HoldKind, PropertyKind, RunId
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import HAS_INVALID_VALUE
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
-from audience_sync.sync.detect.collector import ChangeDetector
-from audience_sync.sync.detect.guard_traits import ComparedTraits, guard_traits
 from audience_sync.sync.diff.new_segments import traits_change
-from audience_sync.sync.diff.traits import TraitsDiff, deduplicate_users, diff_traits
-from audience_sync.sync.load.expectations import check_expectations, columns_text, failure_message
-from audience_sync.sync.load.resolve_ids import MOVED, resolve_ids
-from audience_sync.sync.load.snapshot import loaded_from, read_invalid_rows, scanning
-from audience_sync.sync.values.change_set import NewProperty, SourceState
+from audience_sync.sync.diff.traits import ALL_TRAITS, TraitsDiff, deduplicate_users, diff_traits
+from audience_sync.sync.guard.holds import (
+    ComparedDifference,
+    Difference,
+    compare_with_hold,
+    guard_difference,
+    release,
+    repeats,
+    supersede_missing,
+)
+from audience_sync.sync.guard.limits import trait_reason, traits_reason
+from audience_sync.sync.load.resolve_ids import MOVED
+from audience_sync.sync.load.snapshot import (
+    LoadedSnapshot,
+    failure_message,
+    load_snapshot,
+    loaded_from,
+    read_invalid_rows,
+    scanning,
+)
+from audience_sync.sync.values.change_set import ChainChange, ChangeSet, NewProperty, PropertyChange
+from audience_sync.sync.values.report import Detection, HeldDifference, InvalidRow, RunFindings, TraitsResult
+from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
-from audience_sync.workspace import quote_identifier
+from audience_sync.workspace import Query, TableName, quote_identifier, quote_literal
 
 
-def detect_traits(detector: ChangeDetector, keys: Collection[str] | None = None) -> None:
-    """Detect the changes of every entry, or of those with one of ``keys``. A failed entry keeps its stored values."""
+@dataclass(frozen=True, slots=True)
+class ChainDiff:
+    """The diff of an entry's traits that are stored in one chain."""
+
+    chain: Chain
+    keys: Sequence[str]
+    diff: TraitsDiff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedTraits:
+    """A snapshot of traits, as a table with one row a user; ``users``: their number."""
+
+    loaded: LoadedSnapshot
+    table: TableName
+    users: int
+    invalid: int
+    invalid_rows: tuple[InvalidRow, ...]
+    warnings: tuple[str, ...]
+
+
+def detect_traits(context: RunContext, before: Sequence[ChainChange], keys: Collection[str] | None = None) -> Detection:
+    """Detect the changes of every entry, or of those with one of ``keys``. A failed entry keeps its stored values.
+
+    ``before``: the changes of chains so far.
+    """
+    settings, changes, found = context.settings, [*before], list[Detection]()
     changed, was_read = list[str](), False
-    for index, config in enumerate(detector.settings.computed_traits):
-        if not config.columns or (keys is not None and config.columns.keys().isdisjoint(keys)):
+    for index, config in enumerate(settings.computed_traits):
+        columns = [key for key in config.columns if keys is None or key in keys]
+        if not columns:
             continue
-        detector.watch(f"computed traits of {config.source}")
+        context.loading(f"computed traits of {config.source}")
         try:
-            found_changes = _collect(detector, config, keys)
-            was_read = was_read or found_changes is not None
-            changed += found_changes or []
+            loaded = _load(context, config, columns)
+            if loaded is None:
+                found.append(_unchanged(context, columns))
+                continue
+            detected, tables = _detect_entry(context, config, columns, loaded, changes, is_part=keys is not None)
         except SourceError as error:
-            found = detector.changes.traits
             words = f"computed_traits[{index}]: {failure_message(error, config.columns)}"
-            message = mask_secrets(words, detector.settings.secrets)
-            detector.changes.traits = replace(found, errors=(*found.errors, message))
-    if keys is None:
-        known = {key for config in detector.settings.computed_traits for key in config.columns}
-        detector.hold_policy.supersede_missing(HoldKind.COMPUTED_TRAIT, known)
-    if was_read:
-        _count(detector, changed)
-    else:
-        detector.changes.traits = replace(detector.changes.traits, users=_users_before(detector))
+            message = mask_secrets(words, settings.secrets)
+            found.append(Detection(findings=RunFindings(traits=TraitsResult(errors=(message,)))))
+        else:
+            found.append(detected)
+            changes += detected.changes.chains
+            changed, was_read = [*changed, *tables], True
+    if keys is None and context.stored.last_holds:
+        known = {key for config in settings.computed_traits for key in config.columns}
+        found.append(supersede_missing(context, HoldKind.COMPUTED_TRAIT, known))
+    users = users_with_traits(context, changes) if was_read else _users_before(context)
+    queries = " union all ".join(f"select user_id from {table}" for table in changed)
+    count = context.workspace.one(f"select count(distinct user_id) from ({queries})")[0] if changed else 0
+    counts = Detection(findings=RunFindings(traits=TraitsResult(users=users, changed=count)))
+    return Detection.total([*found, counts])
 
 
-def _collect(detector: ChangeDetector, config: ComputedTraitsConfig, keys: Collection[str] | None) -> list[str] | None:
-    """Return tables of the users whose values changed; None if the source is unchanged and was not read."""
-    workspace = detector.workspace
-    columns = [key for key in config.columns if keys is None or key in keys]
-    detector.aliases.require()
-    source, wanted = detector.sources[config.source], detector.wanted(config, config.columns)
-    mark = source.fingerprint(wanted)
-    if mark is not None and detector.aliases.version:
-        mark = f"{mark} {detector.aliases.version}"
-    if detector.is_unchanged(columns, mark, wanted):
-        for key in columns:
-            detector.hold_policy.release((HoldKind.COMPUTED_TRAIT, key))
-        _note_invalid(detector, max(detector.stored.properties[key].invalid for key in columns))
+def _unchanged(context: RunContext, keys: Sequence[str]) -> Detection:
+    invalid = max(context.stored.properties[key].invalid for key in keys)
+    return Detection(findings=RunFindings(traits=TraitsResult(invalid=invalid))) + release(
+        context, HoldKind.COMPUTED_TRAIT, keys
+    )
+
+
+def _load(context: RunContext, config: ComputedTraitsConfig, keys: Sequence[str]) -> LoadedTraits | None:
+    """The entry's snapshot; None if its source is unchanged, and so was not read."""
+    workspace, known = context.workspace, [context.stored.properties.get(key) for key in keys]
+    loaded = load_snapshot(context, config, config.columns, known)
+    if loaded is None:
         return None
-    rows = source.read(workspace, wanted)
-    if not detector.is_accepted(config.columns):
-        check_expectations(workspace, rows, config, map(detector.stored.properties.get, columns))
-    rows = resolve_ids(rows, wanted, detector.aliases)
+    rows, warnings, invalid_rows = loaded.rows, list[str](), tuple[InvalidRow, ...]()
+    invalid_value = HAS_INVALID_VALUE if rows.may_have_invalid_values else None
     with scanning(rows):
-        snapshot, differing = deduplicate_users(
-            workspace,
-            rows.select,
-            columns,
-            moved=MOVED if detector.aliases.pairs else None,
-            odd=HAS_INVALID_VALUE if rows.may_have_invalid_values else None,
+        table, differing = deduplicate_users(
+            workspace, rows.select, keys, moved=MOVED if context.aliases.pairs else None, odd=invalid_value
         )
     if differing:
-        detector.changes.warnings.append(
+        warnings.append(
             f"computed traits of {config.source}: {pluralize(differing, 'user')} {form(differing, 'has')} rows with "
             "different values. One row of each is used, the same in every run."
         )
-    has_odd = (
-        f"coalesce(bool_or({quote_identifier(HAS_INVALID_VALUE)}), false)" if rows.may_have_invalid_values else "false"
+    any_invalid = f"coalesce(bool_or({quote_identifier(invalid_value)}), false)" if invalid_value else "false"
+    users, invalid, has_invalid_values = workspace.one(
+        f"select count(user_id), count(*) filter (where user_id is null), {any_invalid} from {table}"
     )
-    users, invalid, is_odd = workspace.one(
-        f"select count(user_id), count(*) filter (where user_id is null), {has_odd} from {snapshot}"
-    )
-    if is_odd:
+    if has_invalid_values:
         with scanning(rows):
             invalid = workspace.one(f"select count(*) from ({rows.invalid_rows})")[0]
     if invalid:
-        _note_invalid(detector, invalid)
-        detector.changes.invalid_rows += read_invalid_rows(workspace, rows, None)
-    compared = [_compare(detector, snapshot, chain, mine) for chain, mine in _by_chain(detector, columns)]
-    held = guard_traits(detector, config, compared, is_empty=not users, is_part=keys is not None)
-    taken = SourceState(mark, invalid, columns_text(rows))
-    detector.changes.source_states |= {key: taken for key in columns if key not in held}
-    detector.changes.loaded_from |= {key: loaded_from(config) for key in columns if key not in held}
-    return [table for each in compared for table in _accept(detector, config, snapshot, each, held)]
+        invalid_rows = read_invalid_rows(workspace, rows)
+    return LoadedTraits(
+        loaded=loaded, table=table, users=users, invalid=invalid, invalid_rows=invalid_rows, warnings=tuple(warnings)
+    )
 
 
-def _compare(detector: ChangeDetector, snapshot: str, chain: Chain, keys: Sequence[str]) -> ComparedTraits:
-    return ComparedTraits(chain, keys, _diff(detector, snapshot, chain, keys))
+def _detect_entry(
+    context: RunContext,
+    config: ComputedTraitsConfig,
+    keys: Sequence[str],
+    snapshot: LoadedTraits,
+    changes: Sequence[ChainChange],
+    *,
+    is_part: bool,
+) -> tuple[Detection, list[str]]:
+    """The changes of an entry's traits, and tables of the users whose values changed.
+
+    ``is_part``: only some traits of the entry are diffed.
+    """
+    read = RunFindings(
+        traits=TraitsResult(invalid=snapshot.invalid), invalid_rows=snapshot.invalid_rows, warnings=snapshot.warnings
+    )
+    diffs = [
+        ChainDiff(chain, mine, _diff(context, snapshot, chain, mine))
+        for chain, mine in _by_chain(context, keys, changes)
+    ]
+    held, guarded = _guard(context, config, diffs, is_empty=not snapshot.users, is_part=is_part)
+    accepted = list[tuple[Detection, str]]()
+    for each in diffs:
+        mine = [key for key in each.keys if key not in held]
+        diff = each.diff if mine == each.keys or not mine else _diff(context, snapshot, each.chain, mine)
+        change = traits_change(context.workspace, each.chain, diff, context.run) if mine else None
+        if change is not None and change.chain.id is None:
+            names = {key: config.columns[key].name or config.columns[key].column for key in mine}
+            new = [NewProperty(kind=PropertyKind.COMPUTED_TRAIT, key=key, name=names[key]) for key in mine]
+            change = replace(change, creates=tuple(new))
+        if change is not None:
+            accepted.append((Detection(changes=ChangeSet(chains=(change,))), diff.table))
+    source = PropertyChange(source=snapshot.loaded.source_state(snapshot.invalid), loaded_from=loaded_from(config))
+    sources = ChangeSet(properties={key: source for key in keys if key not in held})
+    detections = [Detection(changes=sources, findings=read), guarded, *(found for found, _ in accepted)]
+    return Detection.total(detections), [table for _, table in accepted]
 
 
-def _diff(detector: ChangeDetector, snapshot: str, chain: Chain, keys: Sequence[str]) -> TraitsDiff:
-    pairs = detector.aliases.pairs
-    return diff_traits(detector.workspace, snapshot, chain, keys, erased=detector.erased, aliases=pairs)
+def _diff(context: RunContext, snapshot: LoadedTraits, chain: Chain, keys: Sequence[str]) -> TraitsDiff:
+    return diff_traits(
+        context.workspace, snapshot.table, chain, keys, erased=context.erased, aliases=context.aliases.pairs
+    )
 
 
-def _note_invalid(detector: ChangeDetector, invalid: int) -> None:
-    found = detector.changes.traits
-    detector.changes.traits = replace(found, invalid=found.invalid + invalid)
-
-
-def _by_chain(detector: ChangeDetector, keys: Sequence[str]) -> list[tuple[Chain, list[str]]]:
-    """The chains of these traits, each with its keys; new traits share a new chain."""
+def _by_chain(
+    context: RunContext, keys: Sequence[str], changes: Sequence[ChainChange]
+) -> list[tuple[Chain, list[str]]]:
+    """The chains of these traits as changed so far, each with its keys; new traits share a new chain."""
     stored: dict[int, list[str]] = {}
     new: list[str] = []
     for key in keys:
-        known = detector.stored.properties.get(key)
+        known = context.stored.properties.get(key)
         if known is None:
             new.append(key)
         else:
             stored.setdefault(known.chain_id, []).append(key)
-    found = [(detector.stored_chain(chain_id), held) for chain_id, held in stored.items()]
+    latest = {change.chain.id: change.chain for change in changes}
+    found = [(latest.get(chain_id) or context.reader.chain(chain_id), mine) for chain_id, mine in stored.items()]
     if new:
         found.append((Chain(id=None, kind=PropertyKind.COMPUTED_TRAIT, keys=tuple(new), user_count=0), new))
     return found
 
 
-def _accept(
-    detector: ChangeDetector, config: ComputedTraitsConfig, snapshot: str, each: ComparedTraits, held: Collection[str]
-) -> list[str]:
-    """Add the changes of traits that are not held; return the table of users whose values changed, if any."""
-    keys = [key for key in each.keys if key not in held]
-    if not keys:
-        return []
-    taken = each if keys == each.keys else _compare(detector, snapshot, each.chain, keys)
-    change = traits_change(detector.workspace, taken.chain, taken.diff, detector.run)
-    if change is None:
-        return []
-    detector.changes.changes.append(change)
-    if change.chain.id is not None:
-        detector.fetched_chains[change.chain.id] = change.chain
-    else:
-        place = len(detector.changes.changes) - 1
-        detector.changes.created += [
-            NewProperty(kind=PropertyKind.COMPUTED_TRAIT, key=key, name=_name(config.columns[key]), chain=place)
-            for key in keys
-        ]
-    return [taken.diff.table]
+def _guard(
+    context: RunContext, config: ComputedTraitsConfig, diffs: Sequence[ChainDiff], *, is_empty: bool, is_part: bool
+) -> tuple[frozenset[str], Detection]:
+    """The keys that are held, and their holds; a new trait is never held.
+
+    If too many users lose all their traits, every trait of the entry is held. ``is_empty``: the snapshot has no users.
+    ``is_part``: traits that are held together stay held, because not all of them were diffed.
+    """
+    guard, stored = context.settings.guard_of(config), [each for each in diffs if each.diff.log]
+    compared = [compare_with_hold(context, each) for diff in stored for each in _differences(diff, guard.tolerance)]
+    keys = [key for each in stored for key in each.keys]
+    lost_all = [each.diff.lost[ALL_TRAITS] for each in stored if ALL_TRAITS in each.diff.lost]
+    reasons = (traits_reason(keys, counts, guard, is_empty=is_empty) for counts in lost_all)
+    whole = next((reason for reason in reasons if reason), None)
+    undone = _reasons_undone(context, compared)
+    held, detections = list[tuple[str, HeldDifference]](), list[Detection]()
+    for each in compared:
+        difference, hold = each.difference, each.waiting if is_part else None
+        if difference.key in undone:
+            repeat, together = undone[difference.key]
+            verdict = guard_difference(context, each, repeat, together=together, repeated=True)
+        else:
+            shared = whole if len(compared) > 1 else None
+            if hold and hold.together and difference.counts.left:
+                shared = hold.reason
+            reason = shared or whole or trait_reason(difference.key, difference.counts, guard)
+            verdict = guard_difference(context, each, reason, together=shared is not None)
+        detections.append(verdict.holds)
+        if verdict.held:
+            held.append((difference.key, verdict.held))
+    result = Detection(findings=RunFindings(traits=TraitsResult(held=tuple(held))))
+    return frozenset(key for key, _ in held), Detection.total([*detections, result])
 
 
-def _name(trait: TraitConfig) -> str:
-    return trait.name or trait.column
+def _differences(each: ChainDiff, tolerance: float) -> Iterator[Difference]:
+    for key in each.keys:
+        mine = f"from {each.diff.log} where key = {quote_literal(key)}"
+        yield Difference(
+            kind=HoldKind.COMPUTED_TRAIT,
+            key=key,
+            counts=each.diff.lost.get(key, ChangeCounts(0, 0, 0)),
+            users=Query(f"select user_id, false as present {mine} and value is null"),
+            tolerance=tolerance,
+            changed=Query(f"select user_id, value is not null as present {mine}"),
+        )
 
 
-def _count(detector: ChangeDetector, changed: Sequence[str]) -> None:
-    workspace, findings = detector.workspace, detector.changes
-    users = " union all ".join(f"select user_id from {table}" for table in changed)
-    count = workspace.one(f"select count(distinct user_id) from ({users})")[0] if changed else 0
-    findings.traits = replace(findings.traits, users=users_with_traits(detector), changed=count)
+def _reasons_undone(context: RunContext, compared: Sequence[ComparedDifference]) -> Mapping[str, tuple[str, bool]]:
+    """By key, the reason for traits whose undone changes the snapshot repeats, and whether several traits share it."""
+    repeated: dict[tuple[RunId, RunId], list[Difference]] = {}
+    for each in compared:
+        runs = each.undone_runs if each.last else None
+        if runs is not None and not each.is_approved(context.request.exceptions):
+            repeated.setdefault(runs, []).append(each.difference)
+    return {each.key: (repeats(group, *runs), len(group) > 1) for runs, group in repeated.items() for each in group}
 
 
 def _is_counted(chain: Chain) -> bool:
@@ -168,25 +259,21 @@ def _is_counted(chain: Chain) -> bool:
     return chain.kind is PropertyKind.COMPUTED_TRAIT and chain.keys != (ALIAS_KEY,)
 
 
-def _users_before(detector: ChangeDetector) -> int:
+def _users_before(context: RunContext) -> int:
     """The last run's number of users with computed traits."""
-    chains = [chain for chain in detector.stored.chains.values() if _is_counted(chain)]
-    return detector.stored.trait_users if any(chain.user_count for chain in chains) else 0
+    counted = (chain for chain in context.stored.chains.values() if _is_counted(chain))
+    return context.stored.trait_users if any(chain.user_count for chain in counted) else 0
 
 
-def users_with_traits(detector: ChangeDetector) -> int:
+def users_with_traits(context: RunContext, changes: Sequence[ChainChange]) -> int:
     """The number of users with computed traits; several chains are joined and counted."""
-    stored = [chain for chain in detector.stored.chains.values() if _is_counted(chain)]
-    before = {chain.id: chain for chain in stored if chain.id is not None}
-    after = [change.chain for change in detector.changes.changes if _is_counted(change.chain)]
-    latest = {
-        **before,
-        **{chain.id if chain.id is not None else -place: chain for place, chain in enumerate(after, 1)},
-    }
+    stored = {key: chain for key, chain in context.stored.chains.items() if _is_counted(chain)}
+    after = [change.chain for change in changes if _is_counted(change.chain)]
+    latest = stored | {chain.id if chain.id is not None else -place: chain for place, chain in enumerate(after, 1)}
     if len(latest) <= 1:
         return sum(chain.user_count for chain in latest.values())
     queries = [
-        f"select user_id from ({current_rows_query(chain if chain.files else detector.stored_chain(key))})"
+        f"select user_id from ({current_rows_query(chain if chain.files else context.reader.chain(key))})"
         for key, chain in latest.items()
     ]
-    return int(detector.workspace.one(f"select count(distinct user_id) from ({' union all '.join(queries)})")[0])
+    return int(context.workspace.one(f"select count(distinct user_id) from ({' union all '.join(queries)})")[0])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from audience_sync.config.models import AudienceConfig
 from audience_sync.errors import SourceError
@@ -12,86 +12,91 @@ from audience_sync.model import AudienceStatus
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import SnapshotRows
 from audience_sync.store.audiences.properties import Property
-from audience_sync.sync.detect.collector import ChangeDetector
-from audience_sync.sync.diff.holdout import extended_fingerprint
+from audience_sync.sync.detect.audiences import (
+    Outcome,
+    diff_audience,
+    not_loaded,
+    result_of,
+    skipped_audience,
+    stored_chain,
+    unchanged_audience,
+)
 from audience_sync.sync.diff.members import diff_several
-from audience_sync.sync.load.expectations import check_expectations, columns_text, failure_message
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, refusal
 from audience_sync.sync.load.resolve_audiences import origin as origin_of
-from audience_sync.sync.load.resolve_ids import resolve_ids
-from audience_sync.sync.load.snapshot import read_invalid_rows, scanning
-from audience_sync.sync.values.change_set import AudienceResult, SourceState
+from audience_sync.sync.load.snapshot import failure_message, load_snapshot, read_invalid_rows, scanning
+from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings
+from audience_sync.sync.values.run_context import RunContext
 from audience_sync.text import form, pluralize
-from audience_sync.workspace import quote_literal
-
-#: An audience with one of these statuses needs no second reading.
-_WHOLE = (AudienceStatus.CREATED, AudienceStatus.SYNCED, AudienceStatus.UNCHANGED, AudienceStatus.FROZEN)
+from audience_sync.workspace import Query, Workspace, quote_literal
 
 
-def detect_names_from(detector: ChangeDetector, config: AudienceConfig) -> None:
-    """Diff one audience per distinct name. A new name is a first creation, a vanished one an empty snapshot."""
-    origin = origin_of(config)
-    known = {each.name: each for each in detector.stored.properties.values() if each.origin == origin}
-    taken = _found(detector)
-    live = {name: each for name, each in known.items() if not each.retired and each.key not in taken}
-    keys = [each.key for each in live.values()]
-    detector.watch(f"audiences from {origin}")
+def detect_names_from(context: RunContext, config: AudienceConfig, used: Collection[str]) -> list[Outcome]:
+    """Diff one audience per distinct name. A new name is a first creation, a vanished one an empty snapshot.
+
+    ``used``: the keys of audiences that were detected before; a key belongs to the first.
+    """
+    origin, found = origin_of(config), Detection()
+    known = {each.name: each for each in context.stored.properties.values() if each.origin == origin}
+    live = [each for each in known.values() if not each.retired and each.key not in used]
+    keys = [each.key for each in live]
+    context.loading(f"audiences from {origin}")
     try:
-        detector.aliases.require()
-        wanted = detector.wanted(config, keys)
-        mark = extended_fingerprint(
-            detector.sources[config.source].fingerprint(wanted), config, detector.aliases.version
-        )
-        not_frozen = [key for key in keys if key not in detector.stored.frozen]
-        all_mine = taken.isdisjoint(each.key for each in known.values())
-        if not_frozen and all_mine and detector.is_unchanged(not_frozen, mark, wanted):
-            _note_unchanged(detector, config, live.values())
-            return
-        rows = detector.sources[config.source].read(detector.workspace, wanted)
-        if not detector.is_accepted(keys):
-            check_expectations(detector.workspace, rows, config, live.values())
-        rows = resolve_ids(rows, wanted, detector.aliases)
-        with scanning(rows):
-            named, found = _read_names(detector, rows, origin), detector.changes.audiences
-            before = len(found)
-            targets = list(_targets(detector, config, origin, known, named.names))
-            noted, found[before:] = found[before:], []
-            chains = [detector.chain_of(target) for target in targets]
-            snapshot = named.members_of([target.name for target in targets])
-            beside = _beside(detector, targets)
-            diffs = diff_several(detector.workspace, snapshot, chains, beside=beside, erased=detector.erased)
+        all_mine = not any(each.key in used for each in known.values())
+        loaded = load_snapshot(context, config, keys, live, may_skip=all_mine)
+        if loaded is None:
+            return [
+                each if isinstance(each, Detection) else unchanged_audience(context, each, 0)
+                for each in _stored_targets(context, config, live)
+            ]
+        with scanning(loaded.rows):
+            rows, found = _read_names(context.workspace, loaded.rows, origin)
+            targets, skipped, warnings = _targets(context, config, known, rows.names, used)
+            found += Detection(findings=RunFindings(warnings=warnings))
+            chains = [stored_chain(context, target) for target in targets]
+            snapshot = rows.members_of([target.name for target in targets])
+            beside = _held_out(context, targets)
+            diffs = diff_several(context.workspace, snapshot, chains, beside=beside, erased=context.erased)
     except SourceError as error:
         message = failure_message(error, keys, of=f"audiences from {origin}: ")
-        _fail_all(detector, config, live, origin, mask_secrets(message, detector.settings.secrets))
-        return
-    for target, chain, diff in zip(targets, chains, diffs, strict=True):
-        detector.note_difference(target, chain, diff, SourceState(mark, diff.invalid, columns_text(rows)))
-    found += noted
-    if detector.keys is not None or any(each.status not in _WHOLE for each in detector.changes.audiences[before:]):
-        detector.incomplete.add(origin)
+        return [found, *_failed(context, config, live, mask_secrets(message, context.settings.secrets))]
+    statuses = {result.status for each in skipped for result in each.findings.audiences}
+    is_partial = context.request.selection.audiences is not None or not statuses <= {AudienceStatus.FROZEN}
+    compared = (
+        diff_audience(context, target, chain, diff, loaded.source_state(diff.invalid))
+        for target, chain, diff in zip(targets, chains, diffs, strict=True)
+    )
+    return [found, *(replace(each, is_partial=is_partial) for each in compared), *skipped]
 
 
-def _beside(detector: ChangeDetector, targets: Sequence[ResolvedAudience]) -> str | None:
+def _held_out(context: RunContext, targets: Sequence[ResolvedAudience]) -> Query | None:
     """A query for held-out users: ``place``, the index of the audience, and ``user_id``."""
-    users = ((place, query) for place, target in enumerate(targets) if (query := detector.held_out_query(target)))
-    return " union all ".join(f"select {place} as place, user_id from ({query})" for place, query in users) or None
+    users = ((place, query) for place, target in enumerate(targets) if (query := context.reader.held_out(target.key)))
+    found = " union all ".join(f"select {place} as place, user_id from ({query})" for place, query in users)
+    return Query(found) if found else None
 
 
-def _note_unchanged(detector: ChangeDetector, config: AudienceConfig, known: Iterable[Property]) -> None:
-    for target, stored in _not_frozen(detector, config, known):
-        detector.note_unchanged(target, stored, 0)
+def _stored_targets(
+    context: RunContext, config: AudienceConfig, known: Iterable[Property]
+) -> list[ResolvedAudience | Detection]:
+    """The selected audiences; for one that is skipped, its result."""
+    selected = context.request.selection.audiences
+    targets = [
+        ResolvedAudience(key=each.key, name=each.name, config=config, stored=each, origin=each.origin)
+        for each in known
+        if selected is None or each.key in selected
+    ]
+    return [skipped_audience(context, each) or each for each in targets]
 
 
-def _not_frozen(
-    detector: ChangeDetector, config: AudienceConfig, known: Iterable[Property]
-) -> Iterator[tuple[ResolvedAudience, Property]]:
-    """The selected audiences that are not frozen."""
-    for stored in known:
-        target = ResolvedAudience(
-            key=stored.key, name=stored.name, config=config, stored=stored, definition=None, origin=stored.origin
-        )
-        if (detector.keys is None or stored.key in detector.keys) and not detector.is_skipped(target):
-            yield target, stored
+def _failed(context: RunContext, config: AudienceConfig, known: Sequence[Property], message: str) -> list[Detection]:
+    failed, origin = AudienceStatus.FAILED, origin_of(config)
+    if not known:
+        return [result_of(AudienceResult(key=origin, name=origin, status=failed, error=message))]
+    return [
+        each if isinstance(each, Detection) else not_loaded(context, each, failed, message)
+        for each in _stored_targets(context, config, known)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +112,9 @@ class _AudienceRows:
         return f"select place, user_id from ({self.rows}) join (values {places}) names(name, place) using (name)"
 
 
-def _read_names(detector: ChangeDetector, rows: SnapshotRows, origin: str) -> _AudienceRows:
+def _read_names(workspace: Workspace, rows: SnapshotRows, origin: str) -> tuple[_AudienceRows, Detection]:
     """The names, and a query that can be repeated: rows that are slow to read are copied into a Parquet file."""
-    workspace, query = detector.workspace, f"select name, user_id from ({rows.select})"
+    query = f"select name, user_id from ({rows.select})"
     if not rows.rereadable:
         path = quote_literal(str(workspace.path(".parquet")))
         workspace.run(f"copy ({query}) to {path} (format parquet)")
@@ -118,77 +123,62 @@ def _read_names(detector: ChangeDetector, rows: SnapshotRows, origin: str) -> _A
         f"select name, count(*), count(*) filter (where user_id is null) from ({query}) group by name order by name"
     )
     nameless = sum(count for name, count, _ in counts if name is None)
-    if nameless:
-        detector.changes.warnings.append(
-            f"{origin}: {pluralize(nameless, 'row')} without an audience name {form(nameless, 'was')} skipped."
-        )
-    if any(invalid for _, _, invalid in counts):
-        detector.changes.invalid_rows += read_invalid_rows(workspace, rows, None)
-    return _AudienceRows(query, [name for name, _, _ in counts if name is not None])
-
-
-def _fail_all(
-    detector: ChangeDetector, config: AudienceConfig, known: dict[str, Property], origin: str, message: str
-) -> None:
-    for _, stored in _not_frozen(detector, config, known.values()):
-        users = detector.stored.chains[stored.chain_id].user_count
-        detector.changes.audiences.append(
-            AudienceResult(key=stored.key, name=stored.name, status=AudienceStatus.FAILED, before=users, error=message)
-        )
-    if not known:
-        detector.changes.audiences.append(
-            AudienceResult(key=origin, name=origin, status=AudienceStatus.FAILED, error=message)
-        )
+    skipped = f"{origin}: {pluralize(nameless, 'row')} without an audience name {form(nameless, 'was')} skipped."
+    findings = RunFindings(
+        warnings=(skipped,) if nameless else (),
+        invalid_rows=read_invalid_rows(workspace, rows) if any(invalid for _, _, invalid in counts) else (),
+    )
+    return _AudienceRows(query, [name for name, _, _ in counts if name is not None]), Detection(findings=findings)
 
 
 def _targets(
-    detector: ChangeDetector, config: AudienceConfig, origin: str, known: Mapping[str, Property], names: Sequence[str]
-) -> Iterator[ResolvedAudience]:
-    """The audiences to diff, vanished ones included. Refused and waiting ones get their results."""
-    taken = _found(detector)
-    vanished = [
-        name for name, each in known.items() if name not in names and each.key not in taken and not each.retired
-    ]
+    context: RunContext,
+    config: AudienceConfig,
+    known: Mapping[str, Property],
+    names: Sequence[str],
+    used: Collection[str],
+) -> tuple[list[ResolvedAudience], list[Detection], tuple[str, ...]]:
+    """The audiences to diff, vanished ones included; the results of refused and waiting ones; warnings."""
+    origin, selected = origin_of(config), context.request.selection.audiences
+    targets, skipped, warnings, keys = list[ResolvedAudience](), list[Detection](), list[str](), set(used)
+    vanished = [name for name, each in known.items() if name not in names and each.key not in used and not each.retired]
     for name in [*names, *vanished]:
         stored = known.get(name)
         try:
             key = stored.key if stored else snake_key(name)
         except KeyRefusedError as error:
-            if detector.keys is None:
-                _refuse(detector, origin, name, str(error))
+            if selected is None:
+                skipped.append(_refused(origin, name, str(error)))
             continue
-        if detector.keys is not None and key not in detector.keys:
+        if selected is not None and key not in selected:
             continue
         if stored and stored.retired:
-            detector.changes.warnings.append(
+            warnings.append(
                 f"audience '{name}' from {origin}: the key '{key}' is retired, so every run skips it. "
                 "Remove it from the source; a new audience needs another name."
             )
             continue
-        if reason := _refusal(detector, key, stored, taken):
-            _refuse(detector, origin, name, reason)
+        if reason := _refusal(context, key, stored, keys):
+            skipped.append(_refused(origin, name, reason))
             continue
-        taken.add(key)
-        target = ResolvedAudience(key=key, name=name, config=config, stored=stored, definition=None, origin=origin)
-        if not detector.is_skipped(target):
-            yield target
+        keys.add(key)
+        target = ResolvedAudience(key=key, name=name, config=config, stored=stored, origin=origin)
+        if found := skipped_audience(context, target):
+            skipped.append(found)
+        else:
+            targets.append(target)
+    return targets, skipped, tuple(warnings)
 
 
-def _refusal(detector: ChangeDetector, key: str, stored: Property | None, taken: Collection[str]) -> str | None:
-    if key in taken or (stored is None and key in detector.stored.properties):
+def _refusal(context: RunContext, key: str, stored: Property | None, used: Collection[str]) -> str | None:
+    if key in used or (stored is None and key in context.stored.properties):
         return f"the key '{key}' is in use by another audience or computed trait"
     if stored:
-        return refusal(key, detector.stored.properties)
-    return reserved_reason(key, detector.profile_fields)
+        return refusal(key, context.stored.properties)
+    return reserved_reason(key, context.profile_fields)
 
 
-def _found(detector: ChangeDetector) -> set[str]:
-    return {each.key for each in detector.changes.audiences}
-
-
-def _refuse(detector: ChangeDetector, origin: str, name: str, reason: str) -> None:
-    """Add a failed result. Its key may belong to another audience, so the result is named by origin and name."""
+def _refused(origin: str, name: str, reason: str) -> Detection:
+    """A failed result. Its key may belong to another audience, so the result is named by origin and name."""
     message = f"the audience '{name}' from {origin} was not created: {reason}"
-    detector.changes.audiences.append(
-        AudienceResult(key=f"{origin}={name}", name=name, status=AudienceStatus.FAILED, error=message)
-    )
+    return result_of(AudienceResult(key=f"{origin}={name}", name=name, status=AudienceStatus.FAILED, error=message))

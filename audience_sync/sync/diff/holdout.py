@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from audience_sync.config.models import AudienceConfig
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
 from audience_sync.sync.values.change_set import HeldOut
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.sync.values.run_context import RunContext
+from audience_sync.workspace import NEVER, Condition, Query, Workspace, quote_literal
 
 #: Hexadecimal digits of the hash that are compared. docs/holdout.md promises them: people compute it in their own SQL.
 DIGITS = 8
@@ -26,22 +26,14 @@ class HoldoutSplit:
 
     diff: MembersDiff
     held_out: HeldOut | None = None
-    at_once: str = "false"
+    at_once: Condition = NEVER
 
 
-def share_of(target: ResolvedAudience) -> float | None:
-    """The share of users to hold out (0 to 1); None if there is none."""
-    return target.config.holdout or None
-
-
-def salt_of(target: ResolvedAudience) -> str:
-    """The key that the audience had when its holdout began."""
-    return (target.stored and target.stored.holdout_salt) or target.key
-
-
-def is_held_out(salt: str, share: float) -> str:
+def is_held_out(salt: str, share: float) -> Condition:
     """An SQL condition on ``user_id``. With a larger ``share`` (0 to 1) the same users are held out, and more."""
-    return f"left(md5({quote_literal(salt + ':')} || user_id), {DIGITS}) < {quote_literal(_threshold(share))}"
+    return Condition(
+        f"left(md5({quote_literal(salt + ':')} || user_id), {DIGITS}) < {quote_literal(_threshold(share))}"
+    )
 
 
 def _threshold(share: float) -> str:
@@ -50,25 +42,10 @@ def _threshold(share: float) -> str:
     return f"{min(math.ceil(share * most), most - 1):0{DIGITS}x}"
 
 
-def extended_fingerprint(mark: str | None, config: AudienceConfig, ahead: str = "") -> str | None:
-    """A source's fingerprint with the holdout and the versions ``ahead``, so that a change of these loads it again."""
-    if mark is None:
-        return None
-    return " ".join(filter(None, (mark, f"holdout {config.holdout}" if config.holdout else "", ahead)))
-
-
-def split_holdout(
-    workspace: Workspace, target: ResolvedAudience, chain: Chain, diff: MembersDiff, beside: str | None, *, known: int
-) -> HoldoutSplit:
-    """Split a diff into the part to send and the held-out users.
-
-    ``diff``: the snapshot against members and held-out users. ``beside``: a query for the users held out before,
-    ``known`` their number.
-    """
-    share = share_of(target)
-    if share is None and beside is None:
-        return HoldoutSplit(diff)
-    out = "false" if share is None else is_held_out(salt_of(target), share)
+def split_holdout(context: RunContext, target: ResolvedAudience, chain: Chain, diff: MembersDiff) -> HoldoutSplit:
+    """Split a diff of the snapshot against members and held-out users into the part to send and the held-out users."""
+    workspace, share, beside = context.workspace, target.holdout, context.reader.held_out(target.key)
+    out = NEVER if share is None else is_held_out(target.salt, share)
     was_out = workspace.name("held_out")
     workspace.run(f"create view {was_out} as {beside or 'select null::varchar as user_id where false'}")
     others, moved = workspace.name("others"), workspace.name("held_out")
@@ -92,9 +69,9 @@ def split_holdout(
     if not begun + over:
         return split
     held_out = HeldOut(
-        f"select user_id from {moved} where present order by user_id",
-        f"select user_id from {moved} where not present",
-        known + begun - over,
+        Query(f"select user_id from {moved} where present order by user_id"),
+        Query(f"select user_id from {moved} where not present"),
+        context.stored.held_out.get(target.key, 0) + begun - over,
     )
     return replace(split, held_out=held_out)
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, members_query
-from audience_sync.sync.diff.bucket_prefilter import drop_unchanged_buckets
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import NEVER, Condition, Query, TableName, Workspace
 
+#: Fewer users in a bucket take more buckets to count; more leave more users to join for one that changed.
+USERS_A_BUCKET = 8
+MOST_BITS = 21
 #: From this number of members on, equal buckets are dropped before the join; fewer members fit into memory.
 MANY_USERS = 3_000_000
 
@@ -20,7 +22,7 @@ class MembersDiff:
     ``invalid`` counts the rows without a usable user id.
     """
 
-    table: str
+    table: TableName
     entered: int
     left: int
     invalid: int
@@ -31,8 +33,8 @@ def diff_members(
     snapshot: str,
     chain: Chain,
     *,
-    beside: str | None = None,
-    erased: str = "false",
+    beside: Query | None = None,
+    erased: Condition = NEVER,
     rereadable: bool = False,
 ) -> MembersDiff:
     """Diff a snapshot (a query with ``user_id``) with the stored members and the users of ``beside`` (a query, too).
@@ -47,7 +49,7 @@ def diff_members(
     invalid = workspace.one(f"select count(*) from {raw} where user_id is null")[0]
     table = workspace.name("members")
     distinct = _distinct(workspace, raw, "user_id")
-    kind = "table" if distinct or erased != "false" else "view"
+    kind = "table" if distinct or erased != NEVER else "view"
     workspace.run(f"create {kind} {table} as select {distinct} user_id, present from {raw} where {_usable(erased)}")
     entered, left = workspace.one(
         f"select count(*) filter (where present), count(*) filter (where not present) from {table}"
@@ -60,8 +62,8 @@ def diff_several(
     snapshot: str,
     chains: Sequence[Chain],
     *,
-    beside: str | None = None,
-    erased: str = "false",
+    beside: Query | None = None,
+    erased: Condition = NEVER,
 ) -> list[MembersDiff]:
     """Diff the snapshots of several audiences in one join.
 
@@ -95,13 +97,13 @@ def _with(stored: str | None, beside: str | None) -> str | None:
     return " union all ".join(filter(None, (stored, beside))) or None
 
 
-def _part(workspace: Workspace, table: str, place: int) -> str:
+def _part(workspace: Workspace, table: str, place: int) -> TableName:
     view = workspace.name("members")
     workspace.run(f"create view {view} as select user_id, present from {table} where place = {place}")
     return view
 
 
-def _full_join(workspace: Workspace, new: str, old: str | None, by: Sequence[str]) -> str:
+def _full_join(workspace: Workspace, new: str, old: str | None, by: Sequence[str]) -> TableName:
     """A table of the rows on one side only: the columns of ``by``, and ``present``, true for new rows.
 
     Duplicates of the snapshot stay in it.
@@ -128,5 +130,37 @@ def _distinct(workspace: Workspace, raw: str, columns: str) -> str:
     return "" if rows == hashes else "distinct"
 
 
-def _usable(erased: str) -> str:
+def _usable(erased: Condition) -> str:
     return f"user_id is not null and not (present and {erased})"
+
+
+def drop_unchanged_buckets(workspace: Workspace, new: str, old: str, by: Sequence[str], users: int) -> tuple[str, str]:
+    """Both queries without the rows of equal hash buckets, so that a large join sees the others only.
+
+    ``by``: the columns that identify a row. Two buckets with the same number of users and the same exclusive or of
+    their hashes have the same users; the chance of an error is 1 in 2^64 a bucket. This reads both sides twice and
+    keeps some megabytes, while a join keeps every user.
+    """
+    bits = min(max((users // USERS_A_BUCKET).bit_length() - 1, 1), MOST_BITS)
+    # DuckDB puts the hashes of two columns together by exclusive or: only hashed again they can't cancel each other.
+    hashed = f"hash(hash({', '.join(by)}))"
+    bucket = f"({hashed} >> {64 - bits})::uinteger"
+    sides = [_counted(workspace, query, hashed, bits) for query in (new, old)]
+    differing = workspace.name("differing")
+    workspace.run(
+        f"create table {differing} as select bucket from {sides[0]} n full join {sides[1]} o using (bucket) "
+        "where n.users is distinct from o.users or n.hashes is distinct from o.hashes"
+    )
+    for side in sides:
+        workspace.run(f"drop table {side}")
+    kept = f"where {bucket} in (select bucket from {differing})"
+    return f"select * from ({new}) {kept}", f"select * from ({old}) {kept}"
+
+
+def _counted(workspace: Workspace, query: str, hashed: str, bits: int) -> TableName:
+    table = workspace.name("buckets")
+    workspace.run(
+        f"create table {table} as select (hashed >> {64 - bits})::uinteger as bucket, count(*) as users, "
+        f"bit_xor(hashed) as hashes from (select {hashed} as hashed from ({query})) group by bucket"
+    )
+    return table

@@ -3,75 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from audience_sync.config.sections.guard import MinStay
-from audience_sync.model import AudienceStatus
 from audience_sync.store.audiences.absences import last_loaded_runs, read_absent, times_of_absences
-from audience_sync.store.connection.engine import Store
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
-from audience_sync.sync.values.change_set import Absences, AudienceResult
-from audience_sync.workspace import Workspace
+from audience_sync.sync.values.change_set import Absences
+from audience_sync.sync.values.run_context import RunContext
+from audience_sync.workspace import NEVER, Condition, Query, TableName
 
 
 @dataclass(frozen=True, slots=True)
 class DelayedExits:
     """A diff with delayed exits.
 
-    ``diff``: users who entered, and users whose stay is over. ``new_difference``: a query (``user_id``, ``present``)
+    ``diff``: users who entered, and users whose stay is over. ``news``: a query (``user_id``, ``present``)
     for changes since the last run, of which ``newly_missing`` are exits. ``absences``: None without a `min_stay`.
     """
 
     diff: MembersDiff
-    new_difference: str
+    news: Query
     newly_missing: int
     absences: Absences | None = None
 
-    def finding(self, target: ResolvedAudience, before: int) -> AudienceResult:
-        absences = self.absences or Absences("", "")
-        return AudienceResult(
-            key=target.key,
-            name=target.name,
-            status=_status(target, self.diff),
-            before=before,
-            entered=self.diff.entered,
-            left=self.diff.left,
-            invalid=self.diff.invalid,
-            absent=absences.absent,
-            returned=absences.returned,
-        )
-
-
-def _status(target: ResolvedAudience, diff: MembersDiff) -> AudienceStatus:
-    if target.stored is None:
-        return AudienceStatus.CREATED
-    return AudienceStatus.SYNCED if diff.entered + diff.left else AudienceStatus.UNCHANGED
-
 
 def apply_min_stay(
-    workspace: Workspace,
-    store: Store,
-    target: ResolvedAudience,
-    diff: MembersDiff,
-    *,
-    run: int,
-    counted_at: datetime | None,
-    known: int,
-    at_once: str = "false",
+    context: RunContext, target: ResolvedAudience, diff: MembersDiff, *, at_once: Condition = NEVER
 ) -> DelayedExits:
     """Delay the exits of a diff.
 
-    ``known``: members who were missing before and stay. ``counted_at``: the time that stays are measured by; None if
-    none may end. ``at_once``: an SQL condition on ``user_id`` for users who leave without a stay.
+    ``at_once``: an SQL condition on ``user_id`` for users who leave without a stay.
     """
-    stay = target.config.min_stay
-    if target.stored is None or (stay is None and not known):
-        return DelayedExits(diff, f"from {diff.table}", diff.left)
-    absent = _absent(workspace, store, target)
+    workspace, stay = context.workspace, target.config.min_stay
+    absent = _absent(context, target)
     gone = f"select user_id from {diff.table} where not present"
     newly = f"{gone} and user_id not in (select user_id from {absent})"
-    is_due = _is_due(store, target, stay, run, counted_at)
+    is_due = _is_due(context, target, stay)
     due = f"select user_id from {absent} semi join ({gone}) using (user_id) where {is_due} and not ({at_once})"
     leaving = f"{due} union all ({gone} and ({at_once}))" if stay else gone
     back = f"select user_id from {absent} anti join ({gone}) using (user_id)"
@@ -80,39 +47,39 @@ def apply_min_stay(
         f"create table {delayed} as select user_id, true as present from {diff.table} where present "
         f"union all select user_id, false as present from ({leaving})"
     )
-    news = f"from {diff.table} where present or user_id not in (select user_id from {absent})"
+    news = Query(f"from {diff.table} where present or user_id not in (select user_id from {absent})")
     left, missing, returned = (workspace.one(f"select count(*) from ({query})")[0] for query in (leaving, newly, back))
     absences = Absences(
-        f"{newly} and not ({at_once}) order by user_id" if stay else f"{newly} and false",
-        f"{back} union all {leaving}",
+        Query(f"{newly} and not ({at_once}) order by user_id" if stay else f"{newly} and false"),
+        Query(f"{back} union all {leaving}"),
         diff.left - left,
         returned,
     )
     return DelayedExits(MembersDiff(delayed, diff.entered, left, diff.invalid), news, missing, absences)
 
 
-def still_missing(workspace: Workspace, store: Store, target: ResolvedAudience, invalid: int) -> MembersDiff:
+def still_missing(context: RunContext, target: ResolvedAudience, invalid: int) -> MembersDiff:
     """The diff of an unchanged source: all members who were missing still are."""
-    absent, table = _absent(workspace, store, target), workspace.name("missing")
-    workspace.run(f"create table {table} as select user_id, false as present from {absent}")
+    workspace, table = context.workspace, context.workspace.name("missing")
+    workspace.run(f"create table {table} as select user_id, false as present from {_absent(context, target)}")
     return MembersDiff(table, 0, workspace.one(f"select count(*) from {table}")[0], invalid)
 
 
-def _absent(workspace: Workspace, store: Store, target: ResolvedAudience) -> str:
-    with store.reading() as connection:
-        return read_absent(connection, workspace, target.store_key)
+def _absent(context: RunContext, target: ResolvedAudience) -> TableName:
+    with context.reader.reading() as connection:
+        return read_absent(connection, context.workspace, target.store_key)
 
 
-def _is_due(store: Store, target: ResolvedAudience, stay: MinStay | None, run: int, counted_at: datetime | None) -> str:
+def _is_due(context: RunContext, target: ResolvedAudience, stay: MinStay | None) -> str:
     """An SQL condition on ``run_id``, the first run without the member."""
     if stay is None:
         return "true"
-    with store.reading() as connection:
+    with context.reader.reading() as connection:
         if stay.runs is not None:
-            loading_runs = [run, *last_loaded_runs(connection, target.store_key, stay.runs - 1)]
+            loading_runs = [context.run, *last_loaded_runs(connection, target.store_key, stay.runs - 1)]
             return f"run_id < {loading_runs[-1]}" if len(loading_runs) == stay.runs else "false"
         times = times_of_absences(connection, target.store_key)
-    if stay.time is None or counted_at is None:
+    if stay.time is None or context.counted_at is None:
         return "false"
-    over = [str(each) for each, at in times.items() if at + stay.time <= counted_at]
+    over = [str(each) for each, at in times.items() if at + stay.time <= context.counted_at]
     return f"run_id in ({', '.join(over)})" if over else "false"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from audience_sync.model import PropertyKind
+from dataclasses import replace
+
+from audience_sync.model import PropertyKind, RunId
 from audience_sync.store.snapshots.chain import BASE, DELTA, Chain, current_rows_query, write_snapshot_file
 from audience_sync.sync.diff.members import MembersDiff
 from audience_sync.sync.diff.traits import TraitsDiff
@@ -16,14 +18,14 @@ MOST_DELTA_SHARE = 0.25
 _BEFORE = "case when present then 'false' else 'true' end"
 
 
-def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: int) -> ChainChange | None:
+def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: RunId) -> ChainChange | None:
     """The audience's chain after the diff; None if nothing changed."""
     users = chain.user_count + diff.entered - diff.left
     if chain.id is None:
         base = write_snapshot_file(
             workspace, BASE, f"select user_id, {run} as run_id, true as present from {diff.table}"
         )
-        return ChainChange(chain.with_base(base, users), (base,), members=diff.table)
+        return ChainChange(chain=chain.with_base(base, users), files=(base,), members=diff.table)
     if not (diff.entered + diff.left or chain.rebuilt):
         return None
     delta = write_snapshot_file(workspace, DELTA, f"select user_id, {run} as run_id, present from {diff.table}")
@@ -32,22 +34,22 @@ def members_change(workspace: Workspace, chain: Chain, diff: MembersDiff, run: i
         f"create view {log} as select user_id, {quote_literal(chain.keys[0])} as key, "
         f"case when present then 'true' else 'false' end as value, {before} as before from {diff.table}"
     )
-    change = ChainChange(chain.with_delta(delta, users), (delta,), log, diff.table)
-    return _compact(workspace, change)
+    changed = chain.with_delta(delta, users)
+    return _compact(workspace, ChainChange(chain=changed, files=(delta,), log=log, members=diff.table))
 
 
-def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: int) -> ChainChange | None:
+def traits_change(workspace: Workspace, chain: Chain, diff: TraitsDiff, run: RunId) -> ChainChange | None:
     """The traits' chain after the diff; None if nothing changed."""
     columns = ", ".join(chain.columns)
     rows = f"select user_id, {run} as run_id, {columns} from {diff.table}"
     users = chain.user_count + diff.entered - diff.left
     if chain.id is None and not chain.files:
         base = write_snapshot_file(workspace, BASE, rows)
-        return ChainChange(chain.with_base(base, users), (base,))
+        return ChainChange(chain=chain.with_base(base, users), files=(base,))
     if not (diff.users or chain.rebuilt):
         return None
     delta = write_snapshot_file(workspace, DELTA, rows)
-    return _compact(workspace, ChainChange(chain.with_delta(delta, users), (delta,), diff.log))
+    return _compact(workspace, ChainChange(chain=chain.with_delta(delta, users), files=(delta,), log=diff.log))
 
 
 def _compact(workspace: Workspace, change: ChainChange) -> ChainChange:
@@ -58,4 +60,4 @@ def _compact(workspace: Workspace, change: ChainChange) -> ChainChange:
         return change
     present = ", true as present" if chain.kind is PropertyKind.AUDIENCE else ", " + ", ".join(chain.columns)
     base = write_snapshot_file(workspace, BASE, f"select user_id, run_id{present} from ({current_rows_query(chain)})")
-    return ChainChange(chain.with_base(base, chain.user_count), (base,), change.log, change.members)
+    return replace(change, chain=chain.with_base(base, chain.user_count), files=(base,))

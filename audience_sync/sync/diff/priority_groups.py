@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 from audience_sync.config.models import Settings
 from audience_sync.config.read.problems import ConfigPath, dotted
 from audience_sync.config.validate.priority_groups import audience_positions, repeated_message, unknown_audience_message
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.store.audiences.properties import Property
-from audience_sync.store.snapshots.chain import Chain, current_rows_query
+from audience_sync.store.snapshots.chain import current_rows_query
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience
-from audience_sync.sync.values.change_set import ChangeSet
-from audience_sync.sync.values.stored_state import StoredState
+from audience_sync.sync.values.change_set import ChangeSet, HeldOut
+from audience_sync.sync.values.run_context import RunContext
+from audience_sync.workspace import Query
 
 #: By key, the earlier audiences of its group.
 Earlier = Mapping[str, Sequence[ResolvedAudience]]
@@ -63,53 +63,45 @@ def processing_waves(targets: Sequence[ResolvedAudience], earlier: Earlier) -> I
         yield [target for target in targets if turns[target.key] == turn]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriorityGroups:
-    """The audiences of the groups as changed so far; held, failed, frozen and unselected ones as they are stored.
+def claimed_users(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> Query | None:
+    """A query for the members and held-out users of earlier audiences; None if there is none.
 
-    ``chain``: returns a stored chain with its segments. ``held_out``: returns a query for users held out before.
+    They are those after ``changes``; of held, failed, frozen and unselected audiences those in the store. Held-out
+    users are claimed, too, because otherwise they would enter the next audience.
     """
+    queries = [query for each in earlier for query in _users(context, changes, each)]
+    return Query(" union all ".join(queries)) if queries else None
 
-    earlier: Earlier
-    changes: ChangeSet
-    stored: StoredState
-    run: int
-    chain: Callable[[int], Chain]
-    held_out: Callable[[ResolvedAudience], str | None]
 
-    def claimed_users(self, target: ResolvedAudience) -> str | None:
-        """A query for the members and held-out users of earlier audiences; None if there is none.
+def claims_version(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> str:
+    """A text that changes if other users may be claimed."""
+    return " ".join(f"{each.key}@{_changed(context, changes, each)}" for each in earlier)
 
-        Held-out users are claimed, too, because otherwise they would enter the next audience.
-        """
-        queries = [query for each in self.earlier.get(target.key, ()) for query in self._users(each)]
-        return " union all ".join(queries) or None
 
-    def versions(self, target: ResolvedAudience) -> str:
-        """A text that changes if other users may be claimed."""
-        return " ".join(f"{each.key}@{self._changed(each)}" for each in self.earlier.get(target.key, ()))
+def claims_changed(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> bool:
+    """Whether this run has changed an earlier audience of the group."""
+    return any(_changed(context, changes, each) == context.run for each in earlier)
 
-    def has_changed_before(self, target: ResolvedAudience) -> bool:
-        """Whether this run has changed an earlier audience of the group."""
-        return any(self._changed(each) == self.run for each in self.earlier.get(target.key, ()))
 
-    def _users(self, target: ResolvedAudience) -> Iterator[str]:
-        chain, before = self._chain(target), self.held_out(target)
-        if chain is not None:
-            yield f"select user_id from ({current_rows_query(chain)})"
-        if target.key in self.changes.held_out:
-            yield self.changes.held_out[target.key].after(before)
-        elif before is not None:
-            yield before
+def _users(context: RunContext, changes: ChangeSet, target: ResolvedAudience) -> Iterator[str]:
+    before, held_out = context.reader.held_out(target.key), _held_out(changes, target)
+    chain = changes.chain_of(target.key)
+    if chain is None and target.stored is not None:
+        chain = context.reader.chain(target.stored.chain_id)
+    if chain is not None:
+        yield f"select user_id from ({current_rows_query(chain)})"
+    if held_out is not None:
+        yield held_out.after(before)
+    elif before is not None:
+        yield before
 
-    def _chain(self, target: ResolvedAudience) -> Chain | None:
-        for change in self.changes.changes:
-            if target.key in change.chain.keys:
-                return change.chain
-        return None if target.stored is None else self.chain(target.stored.chain_id)
 
-    def _changed(self, target: ResolvedAudience) -> int:
-        changed = any(target.key in change.chain.keys for change in self.changes.changes)
-        if changed or target.key in self.changes.held_out:
-            return self.run
-        return 0 if target.stored is None else self.stored.chains[target.stored.chain_id].changed
+def _changed(context: RunContext, changes: ChangeSet, target: ResolvedAudience) -> int:
+    """The last run that changed the members or the held-out users."""
+    if changes.chain_of(target.key) or _held_out(changes, target):
+        return context.run
+    return 0 if target.stored is None else context.stored.chains[target.stored.chain_id].changed
+
+
+def _held_out(changes: ChangeSet, target: ResolvedAudience) -> HeldOut | None:
+    return changes.properties[target.key].held_out if target.key in changes.properties else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from audience_sync.model import ChangeCounts
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.workspace import Workspace, quote_identifier, quote_literal
+from audience_sync.workspace import NEVER, Condition, TableName, Workspace, quote_identifier, quote_literal
 
 #: Stands in place of a key for all traits of a diff.
 ALL_TRAITS = ""
@@ -22,8 +22,8 @@ class TraitsDiff:
     users had a value and how many lose it; under ``ALL_TRAITS``, how many had any value and lose all.
     """
 
-    table: str
-    log: str | None
+    table: TableName
+    log: TableName | None
     users: int
     entered: int
     left: int
@@ -32,12 +32,12 @@ class TraitsDiff:
 
 def diff_traits(
     workspace: Workspace,
-    snapshot: str,
+    snapshot: TableName,
     chain: Chain,
     keys: Sequence[str],
     *,
-    erased: str = "false",
-    aliases: str | None = None,
+    erased: Condition = NEVER,
+    aliases: TableName | None = None,
 ) -> TraitsDiff:
     """Diff a snapshot table, which has ``user_id`` and a column per key of ``keys``, with the chain's values.
 
@@ -50,7 +50,7 @@ def diff_traits(
     lost = _lost(
         workspace, snapshot, _unmoved(snapshot, wide, aliases), {key: [key] for key in keys} | {ALL_TRAITS: keys}
     )
-    if erased != "false":
+    if erased != NEVER:
         workspace.run(f"delete from {wide} where {erased}")
     parts = [
         f"select user_id, {quote_literal(key)} as key, {_new(key)} as value, {_before(chain, key)} as before "
@@ -70,7 +70,7 @@ def diff_traits(
     return TraitsDiff(table=table, log=log, users=users, entered=entered, left=left, lost=lost)
 
 
-def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], erased: str) -> TraitsDiff:
+def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], erased: Condition) -> TraitsDiff:
     """The diff of new traits: every value is new, and nothing is logged."""
     columns = ", ".join(f"{quote_identifier(key)} as {trait_column(key)}" for key in keys)
     there = " or ".join(f"{quote_identifier(key)} is not null" for key in keys)
@@ -80,7 +80,7 @@ def _first_values(workspace: Workspace, snapshot: str, keys: Sequence[str], eras
     return TraitsDiff(table=table, log=None, users=users, entered=users, left=0)
 
 
-def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> str:
+def _changed_users(workspace: Workspace, snapshot: str, chain: Chain, keys: Sequence[str]) -> TableName:
     new = ", ".join(f"s.{quote_identifier(key)} as {_new(key)}" for key in keys)
     old = ", ".join(f"c.{trait_column(key)} as {_old(key)}" for key in chain.keys)
     differs = " or ".join(f"s.{quote_identifier(key)} is distinct from c.{trait_column(key)}" for key in keys)
@@ -147,7 +147,7 @@ def _any(chain_keys: Sequence[str], keys: Sequence[str], *, new: bool) -> str:
 
 def deduplicate_users(
     workspace: Workspace, snapshot: str, keys: Sequence[str], *, moved: str | None = None, odd: str | None = None
-) -> tuple[str, int]:
+) -> tuple[TableName, int]:
     """A table of a traits snapshot with one row a user, and how many users had several that differ.
 
     Of rows that differ the greatest wins, so that the same snapshot always gives the same values. ``moved``: a column

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from audience_sync.model import ChangeCounts, HoldKind, HoldStatus
+from audience_sync.model import ChangeCounts, HoldKind, HoldStatus, RunId
 from audience_sync.store.audiences.holds import Hold, HoldKey, NewHold, Sample, first_run_to_hold, read_sample
-from audience_sync.store.connection.engine import Store
 from audience_sync.sync.guard.limits import same_difference
 from audience_sync.sync.guard.messages import (
     decision_commands,
@@ -17,8 +16,11 @@ from audience_sync.sync.guard.messages import (
     subject_name,
     would_be_held,
 )
-from audience_sync.sync.values.change_set import ChangeSet, HeldDifference
-from audience_sync.workspace import Workspace
+from audience_sync.sync.values.change_set import ChangeSet
+from audience_sync.sync.values.report import Detection, HeldDifference, RunFindings
+from audience_sync.sync.values.request import GuardExceptions
+from audience_sync.sync.values.run_context import RunContext
+from audience_sync.workspace import Query, Workspace
 
 #: Users sampled for a hold: this many who would enter, and this many who would leave.
 SAMPLED = 100
@@ -36,180 +38,203 @@ class Difference:
     kind: HoldKind
     key: str
     counts: ChangeCounts
-    users: str
+    users: Query
     tolerance: float
-    changed: str | None = None
-
-    @property
-    def subject(self) -> HoldKey:
-        return self.kind, self.key
+    changed: Query | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class HoldPolicy:
-    """Decides on differences, and adds new, repeated and ended holds to the change set.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedDifference:
+    """A difference, compared with the last hold of its subject if that waits for a decision or was rejected.
 
-    ``last_holds``: the last hold of each subject. ``run``: None for a preview, which holds nothing. ``accepted``: keys
-    whose guard does not apply. ``approved_holds``: ids of holds that a person approves.
+    ``is_same``: whether ``last`` holds this difference. ``undone_by``: the run that undid ``last.undone_run``.
     """
 
-    workspace: Workspace
-    store: Store
-    last_holds: Mapping[HoldKey, Hold]
-    changes: ChangeSet
-    run: int | None
-    accepted: Collection[str] = ()
-    approved_holds: Collection[int] = ()
-    _same: dict[HoldKey, bool] = field(default_factory=dict)
+    difference: Difference
+    last: Hold | None = None
+    sample: Sample = field(default_factory=Sample)
+    is_same: bool = False
+    undone_by: RunId | None = None
 
-    def waiting(self, subject: HoldKey) -> Hold | None:
-        """The hold of the subject that waits for a person's decision, if any."""
-        hold = self.last_holds.get(subject)
-        return hold if hold and hold.needs_decision else None
+    @property
+    def waiting(self) -> Hold | None:
+        """The hold that waits for a person's decision, if any."""
+        return self.last if self.last and self.last.needs_decision else None
 
-    def is_approved(self, difference: Difference) -> bool:
+    @property
+    def undone_runs(self) -> tuple[RunId, RunId] | None:
+        """The run whose undone changes the difference repeats, and the run that undid it."""
+        if self.last is None or self.last.undone_run is None or self.undone_by is None or not self.is_same:
+            return None
+        return self.last.undone_run, self.undone_by
+
+    def is_approved(self, exceptions: GuardExceptions) -> bool:
         """Whether a person has approved this difference, or accepted any of its key."""
-        hold = self.waiting(difference.subject)
-        approved = hold is not None and hold.id in self.approved_holds and self._is_same(hold, difference)
-        return approved or difference.key in self.accepted
+        approved = self.waiting is not None and self.waiting.id in exceptions.approved_holds and self.is_same
+        return approved or self.difference.key in exceptions.accepted
 
-    def decide(
-        self, difference: Difference, reason: str | None, *, together: bool = False, repeated: bool = False
-    ) -> HeldDifference | None:
-        """Return None if the difference passes, or else what is held.
 
-        ``reason``: the guard's reason to hold it, alone or ``together`` with others. ``repeated``: the reason is that
-        it repeats undone changes, which goes before the guard's reason.
-        """
-        hold = self.waiting(difference.subject)
-        if self.is_approved(difference):
-            self._end(hold, HoldStatus.APPROVED)
-            return None
-        undone = self.undone(difference)
-        if undone is not None and not repeated:
-            reason = repeats([difference], *self.undone_by(undone))
-        if reason is None:
-            self.release(difference.subject)
-            return None
-        if hold and self._is_same(hold, difference):
-            self.changes.repeated_holds.append(hold)
-            since = f"It is held since run {hold.first_run}."
-            met = replace(hold, together=together) if repeated else hold
-            words = self._words(met, reason, since)
-            return HeldDifference(
-                words=words, since=hold.first_run, counts=difference.counts, last=self.run or hold.last_run
-            )
-        self._end(hold, HoldStatus.SUPERSEDED)
-        sample = self._read_sample(undone) if undone else _sample(self.workspace, difference.users)
-        undone_run = undone.undone_run if undone else None
-        new = NewHold(
-            kind=difference.kind,
-            key=difference.key,
-            reason=reason,
-            counts=difference.counts,
-            sample=sample,
-            together=together,
-            undone_run=undone_run,
-        )
-        self.changes.new_holds.append(new)
-        before = self._before(difference)
-        return HeldDifference(
-            words=self._words(new, reason, before),
-            since=self.run,
-            counts=difference.counts,
-            last=self.run,
-            before=before,
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The decision on a difference. ``held``: None if it passes. ``holds``: changes of holds, and their warnings."""
 
-    def hold_undone(self, difference: Difference, undone_run: int) -> None:
-        """Hold the changes of an undone run, as long as a snapshot would repeat them."""
-        self._end(self.waiting(difference.subject), HoldStatus.SUPERSEDED)
-        reason = repeats([difference], undone_run, self.run)
-        sample = _sample(self.workspace, difference.users)
-        self.changes.new_holds.append(
-            NewHold(
-                kind=difference.kind,
-                key=difference.key,
-                reason=reason,
-                counts=difference.counts,
-                sample=sample,
-                undone_run=undone_run,
-            )
-        )
+    held: HeldDifference | None
+    holds: Detection
 
-    def undone_by(self, hold: Hold) -> tuple[int, int]:
-        """The undone run and the run that undid it, which is the first that held the changes."""
-        assert hold.undone_run is not None
-        with self.store.reading() as connection:
-            return hold.undone_run, first_run_to_hold(connection, hold)
 
-    def undone(self, difference: Difference) -> Hold | None:
-        """The last hold, if it is for undone changes that the difference repeats, and was not approved."""
-        last = self.last_holds.get(difference.subject)
-        if last is None or last.undone_run is None or last.status not in (HoldStatus.HELD, HoldStatus.REJECTED):
-            return None
-        return last if self._is_same(last, difference) else None
+def compare_with_hold(context: RunContext, difference: Difference) -> ComparedDifference:
+    """Compare a difference with the last hold of its subject."""
+    last = context.stored.last_holds.get((difference.kind, difference.key))
+    if last is None or last.status not in (HoldStatus.HELD, HoldStatus.REJECTED):
+        return ComparedDifference(difference=difference)
+    with context.reader.reading() as connection:
+        sample = read_sample(connection, last.id)
+        undone_by = first_run_to_hold(connection, last) if last.undone_run is not None else None
+    is_same = _is_same(context.workspace, last, sample, difference)
+    return ComparedDifference(difference=difference, last=last, sample=sample, is_same=is_same, undone_by=undone_by)
 
-    def release(self, subject: HoldKey) -> None:
-        """End the hold of a subject whose new snapshot passes its guard."""
-        self.supersede(subject, "The new snapshot is within the limits")
 
-    def supersede_missing(self, kind: HoldKind, known: Collection[str]) -> None:
-        """End the holds of subjects that the config no longer has."""
-        for each, key in self.last_holds:
-            if each is kind and key not in known:
-                self.supersede((each, key), "It is no longer in the config")
+def _is_same(workspace: Workspace, hold: Hold, sample: Sample, difference: Difference) -> bool:
+    if hold.undone_run is not None:  # the snapshot may have other changes, too
+        return _others(workspace, difference.changed or difference.users, sample) <= difference.tolerance
+    others = _others(workspace, difference.users, sample)
+    return same_difference(hold.counts, difference.counts, others=others, tolerance=difference.tolerance)
 
-    def supersede(self, subject: HoldKey, why: str) -> None:
-        """End the hold of a subject, if it has one, with a warning."""
-        hold = self.waiting(subject)
-        if hold:
-            self._end(hold, HoldStatus.SUPERSEDED)
-            ends = "would end" if self.run is None else "has ended"
-            self.changes.warnings.append(f"{subject_name(*subject)}: the hold of run {hold.first_run} {ends}. {why}.")
 
-    def _end(self, hold: Hold | None, status: HoldStatus) -> None:
-        if hold:
-            self.changes.ended_holds[hold] = status
+def decide(
+    compared: ComparedDifference,
+    reason: str | None,
+    exceptions: GuardExceptions,
+    run: RunId | None,
+    *,
+    together: bool = False,
+    repeated: bool = False,
+) -> Verdict:
+    """Decide whether the difference passes. The sample of a new hold is still empty.
 
-    def _is_same(self, hold: Hold, difference: Difference) -> bool:
-        if hold.subject not in self._same:
-            sample = self._read_sample(hold)
-            if hold.undone_run is not None:  # the snapshot may have other changes, too
-                others = _others(self.workspace, difference.changed or difference.users, sample)
-                same = others <= difference.tolerance
-            else:
-                others = _others(self.workspace, difference.users, sample)
-                same = same_difference(hold.counts, difference.counts, others=others, tolerance=difference.tolerance)
-            self._same[hold.subject] = same
-        return self._same[hold.subject]
+    ``reason``: the guard's reason to hold it, alone or ``together`` with others. ``repeated``: the reason is that it
+    repeats undone changes, which goes before the guard's reason. ``run``: None for a preview, which holds nothing.
+    """
+    difference, waiting, undone = compared.difference, compared.waiting, compared.undone_runs
+    if compared.is_approved(exceptions):
+        return Verdict(held=None, holds=_ended(waiting, HoldStatus.APPROVED))
+    if undone is not None and not repeated:
+        reason = repeats([difference], *undone)
+    if reason is None:
+        within = "The new snapshot is within the limits"
+        return Verdict(held=None, holds=_superseded(waiting, run, within) if waiting else Detection())
+    if waiting and compared.is_same:
+        since = f"It is held since run {waiting.first_run}."
+        words = _words(replace(waiting, together=together) if repeated else waiting, run, reason, since)
+        last = run or waiting.last_run
+        held = HeldDifference(words=words, since=waiting.first_run, counts=difference.counts, last=last)
+        return Verdict(held=held, holds=Detection(changes=ChangeSet(repeated_holds=(waiting,))))
+    new = _new_hold(difference, reason, undone and undone[0], together=together)
+    before = _before(compared)
+    words = _words(new, run, reason, before)
+    held = HeldDifference(words=words, since=run, counts=difference.counts, last=run, before=before)
+    return Verdict(
+        held=held, holds=_ended(waiting, HoldStatus.SUPERSEDED) + Detection(changes=ChangeSet(new_holds=(new,)))
+    )
 
-    def _read_sample(self, hold: Hold) -> Sample:
-        with self.store.reading() as connection:
-            return read_sample(connection, hold.id)
 
-    def _before(self, difference: Difference) -> str:
-        """A sentence about the last hold of the same subject; empty if it is of no interest."""
-        last = self.last_holds.get(difference.subject)
-        if last is None:
-            return ""
-        if last.needs_decision:
-            then = effect(last.kind, last.counts)
-            share = f"{difference.tolerance * 100:g}%"
-            return f"Run {last.last_run} held another difference, more than {share} apart: {then}."
-        if last.status is HoldStatus.REJECTED and self._is_same(last, difference):
-            return f"Run {last.last_run} held the same, and a person rejected it."
+def guard_difference(
+    context: RunContext,
+    compared: ComparedDifference,
+    reason: str | None,
+    *,
+    together: bool = False,
+    repeated: bool = False,
+) -> Verdict:
+    """The decision, with the sample of a new hold."""
+    verdict = decide(
+        compared, reason, context.request.exceptions, context.recorded_run, together=together, repeated=repeated
+    )
+    changes = verdict.holds.changes
+    if not changes.new_holds:
+        return verdict
+    sample = compared.sample if compared.undone_runs else _sample(context.workspace, compared.difference.users)
+    new = tuple(replace(each, sample=sample) for each in changes.new_holds)
+    return replace(verdict, holds=replace(verdict.holds, changes=replace(changes, new_holds=new)))
+
+
+def hold_undone(context: RunContext, difference: Difference, undone_run: RunId) -> ChangeSet:
+    """Hold the changes of an undone run, as long as a snapshot would repeat them."""
+    waiting = waiting_hold(context, (difference.kind, difference.key))
+    new = _new_hold(difference, repeats([difference], undone_run, context.recorded_run), undone_run)
+    new = replace(new, sample=_sample(context.workspace, difference.users))
+    return _ended(waiting, HoldStatus.SUPERSEDED).changes + ChangeSet(new_holds=(new,))
+
+
+def waiting_hold(context: RunContext, subject: HoldKey) -> Hold | None:
+    """The hold of the subject that waits for a person's decision, if any."""
+    hold = context.stored.last_holds.get(subject)
+    return hold if hold and hold.needs_decision else None
+
+
+def release(context: RunContext, kind: HoldKind, keys: Collection[str]) -> Detection:
+    """End the holds of subjects whose unchanged snapshot is the stored one."""
+    return Detection.total(supersede(context, (kind, key), "The new snapshot is within the limits") for key in keys)
+
+
+def supersede_missing(context: RunContext, kind: HoldKind, known: Collection[str]) -> Detection:
+    """End the holds of subjects that the config no longer has."""
+    return Detection.total(
+        supersede(context, (each, key), "It is no longer in the config")
+        for each, key in context.stored.last_holds
+        if each is kind and key not in known
+    )
+
+
+def supersede(context: RunContext, subject: HoldKey, why: str) -> Detection:
+    """End the hold of a subject, if it has one, with a warning."""
+    hold = waiting_hold(context, subject)
+    return _superseded(hold, context.recorded_run, why) if hold else Detection()
+
+
+def _superseded(hold: Hold, run: RunId | None, why: str) -> Detection:
+    ends = "would end" if run is None else "has ended"
+    warning = f"{subject_name(hold.kind, hold.key)}: the hold of run {hold.first_run} {ends}. {why}."
+    return _ended(hold, HoldStatus.SUPERSEDED) + Detection(findings=RunFindings(warnings=(warning,)))
+
+
+def _ended(hold: Hold | None, status: HoldStatus) -> Detection:
+    return Detection(changes=ChangeSet(ended_holds={hold: status})) if hold else Detection()
+
+
+def _new_hold(difference: Difference, reason: str, undone_run: RunId | None, *, together: bool = False) -> NewHold:
+    return NewHold(
+        kind=difference.kind,
+        key=difference.key,
+        reason=reason,
+        counts=difference.counts,
+        sample=Sample(),
+        together=together,
+        undone_run=undone_run,
+    )
+
+
+def _before(compared: ComparedDifference) -> str:
+    """A sentence about the last hold of the same subject; empty if it is of no interest."""
+    last, difference = compared.last, compared.difference
+    if last is None:
         return ""
-
-    def _words(self, hold: Hold | NewHold, reason: str, before: str) -> str:
-        run = self.run or (hold.last_run if isinstance(hold, Hold) else None)
-        if run is None:
-            reason = would_be_held(reason)
-        decide = decision_commands(hold, run) if run else "`sync` would hold it."
-        return " ".join(part for part in (f"{reason}.", nothing_done(hold.kind), before, decide) if part)
+    if last.needs_decision:
+        then = effect(last.kind, last.counts)
+        share = f"{difference.tolerance * 100:g}%"
+        return f"Run {last.last_run} held another difference, more than {share} apart: {then}."
+    return f"Run {last.last_run} held the same, and a person rejected it." if compared.is_same else ""
 
 
-def repeats(differences: Sequence[Difference], undone_run: int, by: int | None) -> str:
+def _words(hold: Hold | NewHold, run: RunId | None, reason: str, before: str) -> str:
+    held_by = run or (hold.last_run if isinstance(hold, Hold) else None)
+    if held_by is None:
+        reason = would_be_held(reason)
+    commands = decision_commands(hold, held_by) if held_by else "`sync` would hold it."
+    return " ".join(part for part in (f"{reason}.", nothing_done(hold.kind), before, commands) if part)
+
+
+def repeats(differences: Sequence[Difference], undone_run: RunId, by: RunId | None) -> str:
     """The reason to hold undone changes; one for several traits."""
     what = is_held(differences[0].kind, *(each.key for each in differences))
     undoing = f"run {by} undid" if by else "would be undone"

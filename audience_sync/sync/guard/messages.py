@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from audience_sync.model import ChangeCounts, HoldKind
+from audience_sync.model import ChangeCounts, HoldKind, RunId
 from audience_sync.store.audiences.freezes import Freeze
 from audience_sync.store.audiences.holds import Hold, NewHold
 from audience_sync.text import pluralize
@@ -81,7 +81,7 @@ def nothing_done(kind: HoldKind) -> str:
     return _NOTHING_DONE.get(kind, "Nothing of it was changed or sent.")
 
 
-def decision_commands(hold: Hold | NewHold, run: int) -> str:
+def decision_commands(hold: Hold | NewHold, run: RunId) -> str:
     """The commands that approve and reject; the same for all audiences that are held together."""
     right, which = ("this", f"{run} {hold.key}")
     if hold.together:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection
 
 from audience_sync.errors import RetiredError, UnknownNameError
-from audience_sync.model import HoldStatus
+from audience_sync.model import HoldStatus, RunId
 from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds, read_holds_of
 from audience_sync.store.audiences.properties import read_properties
 from audience_sync.sync.guard.messages import retired
 
 
-def select_holds(connection: Connection, run: int, keys: Collection[str]) -> list[Hold]:
+def select_holds(connection: Connection, run: RunId, keys: Collection[str]) -> list[Hold]:
     """The waiting holds of the run, or those with these keys.
 
     Raises UnknownNameError, with the holds there are, if none or not all of them wait; RetiredError for a retired key.

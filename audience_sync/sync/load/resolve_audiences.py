@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
+from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig, Settings
 from audience_sync.errors import ConfigError, Problem
 from audience_sync.keys import snake_key
 from audience_sync.model import PropertyKind
@@ -31,6 +31,16 @@ class ResolvedAudience:
         return (self.stored and self.stored.moved_from) or self.key
 
     @property
+    def holdout(self) -> float | None:
+        """The share of users to hold out (0 to 1); None if there is none."""
+        return self.config.holdout or None
+
+    @property
+    def salt(self) -> str:
+        """The key that the audience had when its holdout began."""
+        return (self.stored and self.stored.holdout_salt) or self.key
+
+    @property
     def is_renamed(self) -> bool:
         """Whether its name or its source differs from the stored one."""
         stored = self.stored
@@ -47,6 +57,30 @@ def source_hash(config: AudienceConfig) -> str:
 def origin(config: AudienceConfig) -> str:
     """The text that links audiences to their ``names_from`` entry."""
     return f"{config.source}:{config.names_from}"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedConfig:
+    """The config beside what is stored.
+
+    ``settings``: without retired computed traits; every entry keeps its index. ``warnings``: the config path and the
+    message of each entry with a retired key.
+    """
+
+    settings: Settings
+    audiences: Sequence[ResolvedAudience]
+    warnings: Sequence[tuple[str, str]]
+
+
+def resolve_config(settings: Settings, stored: Mapping[str, Property], *, leaving: str | None = None) -> ResolvedConfig:
+    """Match the config with the stored properties. ``leaving``: the key that the run retires.
+
+    Raises ConfigError for a key that an audience and a computed trait, or two audiences, have.
+    """
+    audiences = resolve_audiences(settings.audiences, stored, leaving=leaving)
+    _refuse_traits(settings.computed_traits, stored, leaving=leaving)
+    warnings = list(_retired_warnings(settings, stored))
+    return ResolvedConfig(without_retired_traits(settings, stored), audiences, warnings)
 
 
 def resolve_audiences(
@@ -153,7 +187,7 @@ def _problems(
     return []
 
 
-def refuse_traits(
+def _refuse_traits(
     entries: Sequence[ComputedTraitsConfig], stored: Mapping[str, Property], *, leaving: str | None = None
 ) -> None:
     """Raise ConfigError for computed traits whose key is a stored audience's; not for ``leaving``."""
@@ -181,3 +215,40 @@ def refusal(key: str, stored: Mapping[str, Property]) -> str | None:
     if known.kind is not PropertyKind.AUDIENCE:
         return f"the key '{key}' is a computed trait's. Give the audience another `key:`"
     return None
+
+
+def without_retired_traits(settings: Settings, stored: Mapping[str, Property]) -> Settings:
+    """The settings without retired computed traits; every entry keeps its index."""
+    return settings.model_copy(
+        update={"computed_traits": [_without_retired(entry, stored) for entry in settings.computed_traits]}
+    )
+
+
+def _retired_warnings(settings: Settings, stored: Mapping[str, Property]) -> Iterator[tuple[str, str]]:
+    """The config path and the warning of each entry with a retired key."""
+    for index, config in enumerate(settings.audiences):
+        if key := retired_key(config, stored):
+            yield f"audiences[{index}]", _skipped("audience", key)
+    for index, entry in enumerate(settings.computed_traits):
+        for key in entry.columns:
+            if _is_retired(key, stored):
+                yield f"computed_traits[{index}].traits", _skipped("trait", key)
+
+
+def _skipped(what: str, key: str) -> str:
+    return (
+        f"the key '{key}' is retired, so every run skips it. Remove the {what} from the config; "
+        "a new one needs another `key:`."
+    )
+
+
+def _without_retired(entry: ComputedTraitsConfig, stored: Mapping[str, Property]) -> ComputedTraitsConfig:
+    live = [trait for trait in entry.traits if not _is_retired(trait.property_key, stored)]
+    if len(live) == len(entry.traits):
+        return entry
+    fields = dict(entry) | {"traits": live}  # a copy would keep the cached keys
+    return ComputedTraitsConfig.model_construct(_fields_set=entry.model_fields_set, **fields)
+
+
+def _is_retired(key: str, stored: Mapping[str, Property]) -> bool:
+    return key in stored and stored[key].retired

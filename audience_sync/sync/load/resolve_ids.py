@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from audience_sync.errors import SourceError
 from audience_sync.model import ChangeCounts
 from audience_sync.sources.base import HAS_INVALID_VALUE, SnapshotRequest, SnapshotRows
-from audience_sync.workspace import Workspace, quote_identifier
+from audience_sync.sync.values.run_context import AliasMap
+from audience_sync.workspace import Query, TableName, Workspace, quote_identifier
 
 #: The column of a traits snapshot that is true for a row under a previous id.
 MOVED = "came under a previous id"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AliasMap:
-    """Previous ids and the current ids of their users, as tables with ``previous_id`` and ``user_id``.
-
-    ``pairs``: all. ``sent``: those that destinations are sent. ``joined``: those that are new in ``sent``.
-    ``version``: a text that changes with the pairs. ``error``: why the lists can't be read.
-    """
-
-    pairs: str | None = None
-    sent: str | None = None
-    joined: str | None = None
-    version: str = ""
-    error: str | None = None
-
-    def require(self) -> None:
-        """Raise SourceError if the lists can't be read: without the pairs users would leave and enter again."""
-        if self.error is not None:
-            raise SourceError(self.error)
-
-    @property
-    def is_previous(self) -> str:
-        """An SQL condition on ``user_id``, true for previous ids."""
-        return "false" if self.pairs is None else f"user_id in (select previous_id from {self.pairs})"
-
-    def ids_of(self, workspace: Workspace, users: str) -> str:
-        """A table with all ids of the users (``users``: a query with ``user_id``)."""
-        table = workspace.name("ids")
-        if self.pairs is None:
-            workspace.run(f"create table {table} as {users}")
-            return table
-        own = f"select coalesce(a.user_id, u.user_id) as user_id from ({users}) u left join {self.pairs} a "
-        own += "on u.user_id = a.previous_id"
-        workspace.run(
-            f"create table {table} as with own as materialized (select distinct user_id from ({own})) "
-            f"from own union select previous_id from {self.pairs} semi join own using (user_id) union from ({users})"
-        )
-        return table
-
-
-def erased_persons(erased: str, pairs: str | None) -> str:
-    """An SQL condition on ``user_id`` for erased users under all their ids. ``erased``: for the erased ids."""
-    if erased == "false" or pairs is None:
-        return erased
-    previous = f"select user_id from (select previous_id as user_id, user_id as now from {pairs}) where {erased}"
-    now = f"select user_id from {pairs} where previous_id in ({previous})"
-    return f"({erased} or user_id in ({now}))"
-
-
 def ignore_renamed_users(
-    workspace: Workspace, aliases: AliasMap, difference: str, members: str, news: str, counts: ChangeCounts
-) -> tuple[str, ChangeCounts]:
+    workspace: Workspace, aliases: AliasMap, difference: str, members: str, *, news: Query, counts: ChangeCounts
+) -> tuple[Query, ChangeCounts]:
     """``news`` (a query for ``user_id`` and ``present``) and its counts without users who only have a new id.
 
     Guards don't count these users. ``difference``: a table with ``user_id`` and ``present``. ``members``: a query for
@@ -72,13 +24,13 @@ def ignore_renamed_users(
     moved = _moved(workspace, aliases, difference, members)
     if moved is None:
         return news, counts
-    rest = f"from (select user_id, present {news}) anti join {moved} using (user_id)"
+    rest = Query(f"from (select user_id, present {news}) anti join {moved} using (user_id)")
     both = "count(*) filter (where present), count(*) filter (where not present)"
     entered, left = workspace.one(f"select {both} from ({rest})")
     return rest, counts._replace(entered=entered, left=left)
 
 
-def _moved(workspace: Workspace, aliases: AliasMap, difference: str, members: str) -> str | None:
+def _moved(workspace: Workspace, aliases: AliasMap, difference: str, members: str) -> TableName | None:
     """A table of the previous and new ids (``user_id``) of users who only have a new id; None if there are none."""
     if aliases.pairs is None:
         return None

@@ -1,19 +1,92 @@
-"""Request snapshots from sources, scan their rows and collect invalid ones."""
+"""Load snapshots: request them from sources, check what is expected of them, and collect invalid rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from audience_sync.config.models import AudienceConfig, ComputedTraitsConfig
 from audience_sync.config.sections.snapshot import RowsConfig, SnapshotConfig
+from audience_sync.errors import ACCEPT_ANYWAY, IncompleteError, SourceError
 from audience_sync.sources.base import Expectations, SnapshotRequest, SnapshotRows, TraitColumn
-from audience_sync.sync.values.change_set import InvalidRow
+from audience_sync.sources.rows.column_schema import schema_changes
+from audience_sync.store.audiences.properties import Property
+from audience_sync.sync.load.resolve_ids import resolve_ids
+from audience_sync.sync.values.change_set import SourceState
+from audience_sync.sync.values.report import InvalidRow
+from audience_sync.sync.values.run_context import RunContext
+from audience_sync.text import pluralize
 from audience_sync.workspace import Workspace
 
 #: Invalid rows stored of one snapshot in one run; all are counted.
 MAX_INVALID_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSnapshot:
+    """The rows of a source, which are read when they are queried, and its fingerprint."""
+
+    rows: SnapshotRows
+    fingerprint: str | None
+
+    def source_state(self, invalid: int) -> SourceState:
+        columns = self.rows.columns
+        return SourceState(
+            self.fingerprint, invalid, None if columns is None else json.dumps(columns, ensure_ascii=False)
+        )
+
+
+def load_snapshot(
+    context: RunContext,
+    config: SnapshotConfig,
+    keys: Collection[str],
+    known: Sequence[Property | None],
+    *,
+    may_skip: bool = True,
+    versions: str = "",
+) -> LoadedSnapshot | None:
+    """Load the snapshot of these audiences or traits; None if it is unchanged, and so was not read.
+
+    ``keys``: those by which a person may accept it. ``known``: what is stored of it. ``may_skip``: whether an unchanged
+    source may be skipped. ``versions``: a text that changes if the same rows mean other users. Raises SourceError.
+    """
+    if context.aliases.error is not None:  # without the pairs users would leave and enter again
+        raise SourceError(context.aliases.error)
+    is_accepted, source = not set(keys).isdisjoint(context.request.exceptions.accepted), context.sources[config.source]
+    wanted = snapshot_request(config, is_accepted=is_accepted)
+    fingerprint = source.fingerprint(wanted)
+    if fingerprint is not None:
+        holdout = f"holdout {config.holdout}" if isinstance(config, AudienceConfig) and config.holdout else ""
+        fingerprint = " ".join(filter(None, (fingerprint, holdout, context.aliases.version, versions)))
+    if may_skip and _is_unchanged(context, known, fingerprint, wanted):
+        return None
+    rows = source.read(context.workspace, wanted)
+    if not is_accepted:
+        _check_expectations(context.workspace, rows, config, known)
+    if config.ids or context.aliases.pairs:
+        rows = resolve_ids(rows, wanted, context.aliases)
+    return LoadedSnapshot(rows, fingerprint)
+
+
+def _is_unchanged(
+    context: RunContext, known: Sequence[Property | None], fingerprint: str | None, wanted: SnapshotRequest
+) -> bool:
+    """Whether all of these were last loaded from the same fingerprint, so that the source need not be read.
+
+    Frozen ones do not count. Damaged chains that may be rebuilt, and snapshots whose expected columns are not stored,
+    are read.
+    """
+    loaded = [each for each in known if each is None or each.key not in context.stored.frozen]
+    return bool(loaded and fingerprint) and all(
+        each is not None
+        and each.fingerprint == fingerprint
+        and (each.columns or not wanted.expected.columns)
+        and not context.request.resends(each.key)
+        for each in loaded
+    )
 
 
 def snapshot_request(config: RowsConfig, *, is_accepted: bool = False) -> SnapshotRequest:
@@ -72,11 +145,50 @@ def scanning(rows: SnapshotRows) -> Iterator[None]:
         rows.verify()
 
 
-def read_invalid_rows(workspace: Workspace, rows: SnapshotRows, key: str | None) -> list[InvalidRow]:
+def read_invalid_rows(workspace: Workspace, rows: SnapshotRows, key: str | None = None) -> tuple[InvalidRow, ...]:
     """The first invalid rows; reads the source again."""
     with scanning(rows):
         found = workspace.all(f"select file, row, user_id, reason from ({rows.invalid_rows}) limit {MAX_INVALID_ROWS}")
-    return [
+    return tuple(
         InvalidRow(audience_key=key, file=file, row=row, user_id=user, reason=reason)
         for file, row, user, reason in found
-    ]
+    )
+
+
+def _check_expectations(
+    workspace: Workspace, rows: SnapshotRows, config: SnapshotConfig, known: Iterable[Property | None]
+) -> None:
+    """Raise IncompleteError if the snapshot is not complete, SourceError if its rows can't be read.
+
+    ``known``: the stored audiences or traits of the snapshot.
+    """
+    _require_columns(rows, {each.columns for each in known if each and each.columns})
+    least = config.expect.rows if config.expect and config.expect.rows else 0
+    if not least and rows.manifest_rows is None:
+        return
+    with scanning(rows):
+        count = workspace.one(f"select count(*) from ({rows.select})")[0]
+    if rows.manifest_rows not in (None, count):
+        raise IncompleteError(f"there are {count} rows, and the manifest says {rows.manifest_rows}")
+    if count < least:
+        raise IncompleteError(
+            f"the snapshot has {pluralize(count, 'row')}, and `expect.rows` requires at least {least:,}"
+        )
+
+
+def _require_columns(rows: SnapshotRows, known: Collection[str]) -> None:
+    """Stored columns may differ, if they are of several runs; equality with one of them is enough."""
+    if rows.columns is None:
+        return
+    changed = [schema_changes(json.loads(columns), rows.columns) for columns in known]
+    if changed and all(changed):
+        raise IncompleteError(f"the columns are not those of the last snapshot: {changed[0]}")
+
+
+def failure_message(error: Exception, keys: Iterable[str], *, of: str = "") -> str:
+    """The message for a failed source of these audiences or traits, which begins with ``of``."""
+    if not isinstance(error, IncompleteError):
+        return str(error)
+    key = next(iter(keys), None)
+    accept = f" {ACCEPT_ANYWAY}audience-sync sync --accept {key}" if key else ""
+    return f"{of}{error}. Nothing of it was compared or sent.{accept}"

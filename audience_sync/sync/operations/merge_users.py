@@ -8,39 +8,39 @@ from dataclasses import replace
 from audience_sync.delivery.pending.pending import DeliveryInputs
 from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.sync.detect.collector import ChangeDetector
-from audience_sync.sync.values.change_set import ChainChange, MergedUsers
-from audience_sync.workspace import quote_literal
+from audience_sync.sync.values.change_set import ChainChange, ChangeSet, MergedUsers
+from audience_sync.sync.values.run_context import RunContext
+from audience_sync.workspace import Query, TableName, quote_literal
 
 _COLUMNS = "user_id, key, value, before"
 
 
-def carry_over(detector: ChangeDetector, stored: DeliveryInputs, joining: Collection[str]) -> None:
-    """Add exits and lost values of previous ids to the log of the new ids, if these don't have them.
+def carry_over(context: RunContext, changes: ChangeSet, stored: DeliveryInputs, joining: Collection[str]) -> ChangeSet:
+    """The changes with exits and lost values of previous ids in the log of the new ids, if these don't have them.
 
     They are of this run, or pending (``stored``). A destination in ``joining`` merges both ids, so it has the value
     under the new id. It gets nothing more for the previous id.
     """
-    workspace, aliases = detector.workspace, detector.aliases
-    if aliases.sent is None:
-        return
-    detector.changes.merged_users = MergedUsers(f"select previous_id from {aliases.joined}", joining)
+    workspace, aliases = context.workspace, context.aliases
     pending = workspace.name("pending")
     workspace.run(
         f"create table {pending} as select a.user_id, key, max_by(value, run_id) as value "
         f"from ({_pending(stored)}) o join {aliases.joined} a on o.user_id = a.previous_id group by a.user_id, key "
         "having coalesce(max_by(value, run_id), 'false') = 'false'"
     )
-    changes = {change.chain.keys: place for place, change in enumerate(detector.changes.changes)}
+    chains = list(changes.chains)
+    places = {change.chain.keys: place for place, change in enumerate(chains)}
     waiting = {stored.chains[key].keys for (key,) in workspace.all(f"select distinct key from {pending}")}
-    for keys in {*changes, *waiting} - {(ALIAS_KEY,)}:
-        change = detector.changes.changes[changes[keys]] if keys in changes else ChainChange(stored.chains[keys[0]], ())
-        if change.chain.id is None or (log := _log(detector, change, pending)) is None:
+    for keys in {*places, *waiting} - {(ALIAS_KEY,)}:
+        change = chains[places[keys]] if keys in places else ChainChange(chain=stored.chains[keys[0]])
+        if change.chain.id is None or (log := _log(context, change, pending)) is None:
             continue
-        if keys in changes:
-            detector.changes.changes[changes[keys]] = replace(change, log=log)
+        if keys in places:
+            chains[places[keys]] = replace(change, log=log)
         else:
-            detector.changes.changes.append(replace(change, log=log))
+            chains.append(replace(change, log=log))
+    merged = MergedUsers(Query(f"select previous_id from {aliases.joined}"), joining)
+    return replace(changes, chains=tuple(chains), merged_users=merged)
 
 
 def _pending(stored: DeliveryInputs) -> str:
@@ -48,9 +48,9 @@ def _pending(stored: DeliveryInputs) -> str:
     return " union all ".join(f"select user_id, key, value, run_id from {table}" for table in tables)
 
 
-def _log(detector: ChangeDetector, change: ChainChange, pending: str) -> str | None:
+def _log(context: RunContext, change: ChainChange, pending: TableName) -> TableName | None:
     """The change's log with the carried rows."""
-    workspace, merges, log = detector.workspace, detector.aliases.sent, change.log
+    workspace, merges, log = context.workspace, context.aliases.sent, change.log
     before = "'true'" if change.chain.kind is PropertyKind.AUDIENCE else "null"
     lost = f"select user_id, key, value, {before} as before from {pending}"
     if log:

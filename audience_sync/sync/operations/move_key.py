@@ -13,9 +13,11 @@ from audience_sync.errors import ConfigError, Problem, UnknownKeyError
 from audience_sync.model import AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.snapshots.chain import BASE, Chain, current_rows_query, write_snapshot_file
-from audience_sync.sync.detect.collector import ChangeDetector
+from audience_sync.sync.guard.holds import supersede
 from audience_sync.sync.guard.messages import frozen
-from audience_sync.sync.values.change_set import AudienceResult, ChainChange, MovedKey
+from audience_sync.sync.values.change_set import ChainChange, ChangeSet, PropertyChange
+from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings
+from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.text import not_found_message
 from audience_sync.workspace import quote_literal
@@ -92,33 +94,30 @@ def check_moves(moves: Mapping[str, str], audiences: Sequence[AudienceConfig]) -
         raise ConfigError(problems)
 
 
-def move_keys(detector: ChangeDetector) -> None:
-    """Add the exits of all members from the old keys; the new keys have them already."""
-    for old, new in detector.stored.moves.items():
-        _move(detector, old, new)
+def move_keys(context: RunContext) -> Detection:
+    """The exits of all members from the old keys; the new keys have them already."""
+    return Detection.total(_move(context, old, new) for old, new in context.stored.moves.items())
 
 
-def _move(detector: ChangeDetector, old: str, new: str) -> None:
-    workspace, findings, stored = detector.workspace, detector.changes, detector.stored.properties[new]
-    chain, left, log = detector.stored_chain(stored.chain_id), workspace.name("left"), workspace.name("members_log")
+def _move(context: RunContext, old: str, new: str) -> Detection:
+    workspace, stored = context.workspace, context.stored.properties[new]
+    chain, left, log = context.reader.chain(stored.chain_id), workspace.name("left"), workspace.name("members_log")
     workspace.run(f"create table {left} as select user_id, false as present from ({current_rows_query(chain)})")
     workspace.run(
         f"create view {log} as select user_id, {quote_literal(old)} as key, 'false' as value, 'true' as before "
         f"from {left}"
     )
-    nobody = write_snapshot_file(
-        workspace, BASE, f"select user_id, {detector.run} as run_id, present from {left} where present"
+    no_users = write_snapshot_file(
+        workspace, BASE, f"select user_id, {context.run} as run_id, present from {left} where present"
     )
-    empty = Chain(id=None, kind=PropertyKind.AUDIENCE, keys=(old,), user_count=0).with_base(nobody, 0)
-    findings.changes.append(ChainChange(empty, (nobody,), log, left))
-    findings.moved.append(MovedKey(old, new, len(findings.changes) - 1))
-    findings.retired.append(old)
-    findings.audiences.append(
-        AudienceResult(
-            key=old, name=stored.name, status=AudienceStatus.RETIRED, before=chain.user_count, left=chain.user_count
-        )
+    empty = Chain(id=None, kind=PropertyKind.AUDIENCE, keys=(old,), user_count=0).with_base(no_users, 0)
+    change = ChainChange(chain=empty, files=(no_users,), log=log, members=left, moved_to=new)
+    result = AudienceResult(
+        key=old, name=stored.name, status=AudienceStatus.RETIRED, before=chain.user_count, left=chain.user_count
     )
-    findings.warnings.append(
-        f"audience '{stored.name}' moves from the key '{old}' to '{new}'; '{old}' closes for good."
+    moves = f"audience '{stored.name}' moves from the key '{old}' to '{new}'; '{old}' closes for good."
+    moved = Detection(
+        changes=ChangeSet(chains=(change,), properties={old: PropertyChange(retired=True)}),
+        findings=RunFindings(audiences=(result,), warnings=(moves,)),
     )
-    detector.hold_policy.supersede((HoldKind.AUDIENCE, old), f"The audience moves to the key '{new}'")
+    return moved + supersede(context, (HoldKind.AUDIENCE, old), f"The audience moves to the key '{new}'")

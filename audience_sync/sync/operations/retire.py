@@ -7,27 +7,29 @@ stay, so that every destination gets the pending exits.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 
 from audience_sync.errors import UnknownKeyError
 from audience_sync.model import ALIAS_KEY, AudienceStatus, HoldKind, PropertyKind
 from audience_sync.store.audiences.absences import read_absent
-from audience_sync.store.audiences.holdouts import read_held_out
 from audience_sync.store.audiences.properties import Property
 from audience_sync.store.tables import delivery_destinations, properties, subscriptions
-from audience_sync.sync.detect.collector import ChangeDetector
 from audience_sync.sync.detect.computed_traits import users_with_traits
 from audience_sync.sync.diff.members import diff_members
 from audience_sync.sync.diff.new_segments import members_change, traits_change
 from audience_sync.sync.diff.traits import diff_traits
+from audience_sync.sync.guard.holds import supersede
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin
-from audience_sync.sync.values.change_set import Absences, AudienceResult, HeldOut, TraitsResult
+from audience_sync.sync.values.change_set import Absences, ChainChange, ChangeSet, HeldOut, PropertyChange
+from audience_sync.sync.values.report import AudienceResult, Detection, RunFindings, TraitsResult
+from audience_sync.sync.values.run_context import RunContext
 from audience_sync.sync.values.stored_state import StoredState
 from audience_sync.text import not_found_message
-from audience_sync.workspace import quote_identifier
+from audience_sync.workspace import Query, quote_identifier
 
-_NO_USER = "select null::varchar as user_id where false"
+_NO_USER = Query("select null::varchar as user_id where false")
 
 
 def refuse_unretirable(key: str, stored: StoredState) -> None:
@@ -39,59 +41,54 @@ def refuse_unretirable(key: str, stored: StoredState) -> None:
         raise UnknownKeyError(f"{words} Nothing was changed or sent.\n  {never}")
 
 
-def retire(detector: ChangeDetector, key: str, targets: Sequence[ResolvedAudience]) -> None:
-    """Add the exits of all users. If the key is retired already, only its pending exits are sent."""
-    stored, findings = detector.stored.properties[key], detector.changes
-    findings.warnings += _manual_steps(detector, stored, targets)
-    if not stored.retired:
-        detector.watch(f"{stored.kind.value.replace('_', ' ')} {key}")
-        empty = _empty_audience if stored.kind is PropertyKind.AUDIENCE else _empty_trait
-        empty(detector, stored)
-        closed = "would be retired" if detector.hold_policy.run is None else "is retired"
-        detector.hold_policy.supersede((HoldKind(stored.kind.value), key), f"The key '{key}' {closed}")
-        findings.retired.append(key)
-        for target in targets:
-            if target.key == key and target.is_renamed:  # so that the next run recognises its entry
-                findings.renamed[key] = (target.name, target.definition)
+def retire(context: RunContext, key: str, targets: Sequence[ResolvedAudience]) -> Detection:
+    """The exits of all users. If the key is retired already, only its pending exits are sent."""
+    stored = context.stored.properties[key]
+    steps = Detection(findings=RunFindings(warnings=tuple(_manual_steps(context, stored, targets))))
+    if stored.retired:
+        return steps
+    context.loading(f"{stored.kind.value.replace('_', ' ')} {key}")
+    empty = _empty_audience if stored.kind is PropertyKind.AUDIENCE else _empty_trait
+    change, result, property_change = empty(context, stored)
+    # With the new name and definition the next run recognises the entry.
+    renamed = [(each.name, each.definition) for each in targets if each.key == key and each.is_renamed]
+    property_change = replace(property_change, retired=True, renamed=renamed[-1] if renamed else None)
+    changes = ChangeSet(chains=(change,) if change else (), properties={key: property_change})
+    closed = "would be retired" if context.recorded_run is None else "is retired"
+    ended = supersede(context, (HoldKind(stored.kind.value), key), f"The key '{key}' {closed}")
+    return Detection.total([steps, Detection(changes=changes, findings=result), ended])
 
 
-def _empty_audience(detector: ChangeDetector, stored: Property) -> None:
-    workspace, key = detector.workspace, stored.key
-    chain = detector.stored_chain(stored.chain_id)
+def _empty_audience(context: RunContext, stored: Property) -> tuple[ChainChange | None, RunFindings, PropertyChange]:
+    workspace, key, absences, held_out = context.workspace, stored.key, None, None
+    chain = context.reader.chain(stored.chain_id)
     diff = diff_members(workspace, _NO_USER, chain)
-    change = members_change(workspace, chain, diff, detector.run)
-    if change:
-        detector.changes.changes.append(change)
-    if key in detector.stored.absent:
-        with detector.store.reading() as connection:
-            absent = read_absent(connection, workspace, key)
-        detector.changes.absences[key] = Absences(_NO_USER, f"select user_id from {absent}")
-    if key in detector.stored.held_out:
-        with detector.store.reading() as connection:
-            out = read_held_out(connection, workspace, key)
-        detector.changes.held_out[key] = HeldOut(_NO_USER, f"select user_id from {out}", 0)
-    detector.changes.audiences.append(
-        AudienceResult(
-            key=key, name=stored.name, status=AudienceStatus.RETIRED, before=chain.user_count, left=diff.left
-        )
+    change = members_change(workspace, chain, diff, context.run)
+    if key in context.stored.absent:
+        with context.reader.reading() as connection:
+            absences = Absences(_NO_USER, Query(f"select user_id from {read_absent(connection, workspace, key)}"))
+    if out := context.reader.held_out(key):
+        held_out = HeldOut(_NO_USER, out, 0)
+    result = AudienceResult(
+        key=key, name=stored.name, status=AudienceStatus.RETIRED, before=chain.user_count, left=diff.left
     )
+    return change, RunFindings(audiences=(result,)), PropertyChange(absences=absences, held_out=held_out)
 
 
-def _empty_trait(detector: ChangeDetector, stored: Property) -> None:
-    workspace, key = detector.workspace, stored.key
-    chain, snapshot = detector.stored_chain(stored.chain_id), workspace.name("snapshot")
+def _empty_trait(context: RunContext, stored: Property) -> tuple[ChainChange | None, RunFindings, PropertyChange]:
+    workspace, key = context.workspace, stored.key
+    chain, snapshot = context.reader.chain(stored.chain_id), workspace.name("snapshot")
     column = f"null::varchar as {quote_identifier(key)}"
     workspace.run(f"create view {snapshot} as select null::varchar as user_id, {column} where false")
     diff = diff_traits(workspace, snapshot, chain, [key])
-    change = traits_change(workspace, chain, diff, detector.run)
-    if change:
-        detector.changes.changes.append(change)
-    detector.changes.traits = TraitsResult(users=users_with_traits(detector), changed=diff.users)
+    change = traits_change(workspace, chain, diff, context.run)
+    users = users_with_traits(context, (change,) if change else ())
+    return change, RunFindings(traits=TraitsResult(users=users, changed=diff.users)), PropertyChange()
 
 
-def _manual_steps(detector: ChangeDetector, stored: Property, targets: Sequence[ResolvedAudience]) -> Iterator[str]:
+def _manual_steps(context: RunContext, stored: Property, targets: Sequence[ResolvedAudience]) -> Iterator[str]:
     """Warnings about what a person has to remove."""
-    settings, key = detector.settings, stored.key
+    settings, key = context.settings, stored.key
     entries = [f"audiences[{settings.audiences.index(each.config)}]" for each in targets if each.key == key]
     for index, config in enumerate(settings.computed_traits):
         entries += [f"computed_traits[{index}]"] if key in config.columns else []
@@ -99,7 +96,7 @@ def _manual_steps(detector: ChangeDetector, stored: Property, targets: Sequence[
         yield f"The config still has '{key}' ({entry}). Remove that entry; until then every run skips it."
     if stored.origin in {origin(config) for config in settings.audiences if config.names_from}:
         yield f"'{stored.name}' comes from {stored.origin}. Remove it there; until then every run skips it."
-    absent = sorted(_subscribers(detector, key) - settings.destinations.keys())
+    absent = sorted(_subscribers(context, key) - settings.destinations.keys())
     if absent:
         yield (
             f"{', '.join(absent)}: not in the config, so nothing is sent there, and users keep their values. If the "
@@ -107,9 +104,9 @@ def _manual_steps(detector: ChangeDetector, stored: Property, targets: Sequence[
         )
 
 
-def _subscribers(detector: ChangeDetector, key: str) -> Collection[str]:
+def _subscribers(context: RunContext, key: str) -> Collection[str]:
     """The destinations that have or had a subscription to the key."""
-    with detector.store.reading() as connection:
+    with context.reader.reading() as connection:
         joined = subscriptions.join(delivery_destinations).join(properties)
         query = select(delivery_destinations.c.name).select_from(joined).where(properties.c.key == key)
         return set(connection.execute(query).scalars())

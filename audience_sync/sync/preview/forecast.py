@@ -16,6 +16,7 @@ from audience_sync.destinations.boundary import Contained, destination_error_mes
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import IdentifyCall, RunId
 from audience_sync.sync.deliver.pending import PendingDelivery
+from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.workspace import Workspace
 
 #: Calls shown of each destination, and calls that it would refuse.
@@ -76,86 +77,84 @@ class Forecast:
             "samples": [{"user_id": call.user_id, "traits": call.traits} for call in self.samples],
         }
 
+    def add(self, batch: Batch, destination: Destination, calls: CallReader) -> None:
+        """Count a batch and its requests, and show the first calls. ``calls`` reads the users of the batch."""
+        sendable = self._without_refused(batch)
+        requests = request_messages(sendable, destination.parts, destination.limits) if sendable else ()
+        self.requests += sum(1 for _ in requests)
+        if sendable and len(self.samples) < SAMPLES:
+            self._show(sendable[: SAMPLES - len(self.samples)], destination, calls)
+
+    def until_broken(self, filled: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches. If the destination's code fails at all calls, its error becomes the body."""
+        try:
+            yield from filled
+        except BrokenDestinationError as error:
+            self.body = str(error).encode()
+
+    def _without_refused(self, batch: Batch) -> Sequence[EncodedCall]:
+        """The calls that can be sent. A call without some of its properties is sent, and counted as refused, too."""
+        refused = [call for call in batch.calls if call.details is not None and (call.unsendable or call.left_out)]
+        if not refused:
+            return batch.calls
+        self.refused += len(refused)
+        for call in refused[: MOST_REFUSED - len(self.refusals)]:
+            without = partial_refusal_reason("; ".join(call.left_out.values()), call.left_out) if call.left_out else ""
+            self.refusals[call.user_id] = call.unsendable or without
+        return [call for call in batch.calls if not call.unsendable]
+
+    def _show(self, sendable: Sequence[EncodedCall], destination: Destination, calls: CallReader) -> None:
+        is_first, by_user = not self.samples, calls.for_users([call.user_id for call in sendable])
+        self.samples += [by_user[call.user_id] for call in sendable]
+        if not is_first:
+            return
+        self.in_request = len(sendable)
+        messages = next(iter(request_messages(sendable, destination.parts, destination.limits)))
+        if isinstance(destination, Contained):
+            destination = destination.inner or destination
+        if isinstance(destination, HttpDestination):
+            try:
+                self.request = destination.signed(destination.request(messages), datetime.now(UTC))
+            except Exception as error:  # code of another package may raise any error
+                self.body = destination_error_message(error, destination.about.secrets).encode()
+        else:
+            self.body = b"\n".join(message.body for message in messages)
+
 
 def forecast(
     workspace: Workspace,
-    destination: Destination,
+    plan: RunPlan,
     name: str,
-    installation: str,
     shares: Sequence[PendingDelivery],
+    *,
     times: Mapping[RunId, str],
     nonces: Mapping[RunId, str],
-    *,
-    rate: float | None = None,
-    most: int | None = None,
 ) -> Forecast:
     """Build all calls and requests of a destination.
 
-    ``times``: the start of each run, the planned one included. ``nonces``: see ``CallReader``. ``rate``: users a
-    second. ``most``: the limit of calls.
+    ``times``: the start of each run, the planned one included. ``nonces``: see ``CallReader``.
     """
-    found = Forecast(name=name, address=destination.address, rate_limit=destination.options.rate_limit, rate=rate)
+    destination, rate, most = plan.destinations[name], plan.request.limits.users_per_second, plan.request.limits.calls
+    found = Forecast(
+        name=name,
+        address=destination.address,
+        rate_limit=destination.options.rate_limit,
+        rate=rate,
+        calls=sum(share.calls if most is None else min(most, share.calls) for share in shares),
+        withheld=sum(share.withheld_users for share in shares),
+    )
     sizes = [each for each in (most, max_batch_users(rate)) if each is not None]
     for share in shares:
         calls = CallReader(
             workspace=workspace,
             table=share.table,
-            installation=installation,
+            installation=plan.installation,
             destination=name,
             times=times,
             event_start_runs=share.event_start_runs(destination),
             nonces=nonces,
         )
-        found.calls += share.calls if most is None else min(most, share.calls)
-        found.withheld += share.withheld_users
         filled = batches(calls.encoded(destination), destination, max_calls=min(sizes, default=None))
-        for batch in limit_calls(_until_broken(filled, found), most):
-            sendable = _without_refused(batch, found)
-            requests = request_messages(sendable, destination.parts, destination.limits) if sendable else ()
-            found.requests += sum(1 for _ in requests)
-            if sendable and len(found.samples) < SAMPLES:
-                _take_samples(found, destination, calls, sendable[: SAMPLES - len(found.samples)])
+        for batch in limit_calls(found.until_broken(filled), most):
+            found.add(batch, destination, calls)
     return found
-
-
-def _until_broken(filled: Iterator[Batch], found: Forecast) -> Iterator[Batch]:
-    """The batches. If the destination's code fails at all calls, its error becomes the body."""
-    try:
-        yield from filled
-    except BrokenDestinationError as error:
-        found.body = str(error).encode()
-
-
-def _without_refused(batch: Batch, found: Forecast) -> Sequence[EncodedCall]:
-    """The calls that can be sent. A call without some of its properties is sent, and counted as refused, too."""
-    odd = [call for call in batch.calls if call.details is not None and (call.unsendable or call.left_out)]
-    if not odd:
-        return batch.calls
-    found.refused += len(odd)
-    for call in odd[: MOST_REFUSED - len(found.refusals)]:
-        without = partial_refusal_reason("; ".join(call.left_out.values()), call.left_out) if call.left_out else ""
-        found.refusals[call.user_id] = call.unsendable or without
-    return [call for call in batch.calls if not call.unsendable]
-
-
-def _take_samples(
-    found: Forecast, destination: Destination, calls: CallReader, sendable: Sequence[EncodedCall]
-) -> None:
-    is_first = not found.samples
-    by_user = calls.for_users([call.user_id for call in sendable])
-    found.samples += [by_user[call.user_id] for call in sendable]
-    if not is_first:
-        return
-    found.in_request, messages = (
-        len(sendable),
-        next(iter(request_messages(sendable, destination.parts, destination.limits))),
-    )
-    if isinstance(destination, Contained):
-        destination = destination.inner or destination
-    if isinstance(destination, HttpDestination):
-        try:
-            found.request = destination.signed(destination.request(messages), datetime.now(UTC))
-        except Exception as error:  # code of another package may raise any error
-            found.body = destination_error_message(error, destination.about.secrets).encode()
-    else:
-        found.body = b"\n".join(message.body for message in messages)

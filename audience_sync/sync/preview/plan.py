@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from audience_sync.model import AudienceStatus, RunId
+from audience_sync.model import AudienceStatus, PropertyKind, RunId
+from audience_sync.store.snapshots.chain import trait_column
 from audience_sync.sync.commit.run_record import nonces_of, start_times
-from audience_sync.sync.deliver.pending import PendingDelivery
-from audience_sync.sync.deliver.run_plan import RunPlan
-from audience_sync.sync.detect.workspaces import open_workspace
-from audience_sync.sync.plan_run import plan_run
+from audience_sync.sync.deliver.pending import PendingDelivery, pending_deliveries
+from audience_sync.sync.plan_run import open_workspace, plan_run
 from audience_sync.sync.preview.forecast import Forecast, forecast
-from audience_sync.sync.preview.largest_changes import ChangeSize, changes_by_size
 from audience_sync.sync.preview.plan_file import PlanFile, changes_of
-from audience_sync.sync.preview.value_counts import Sends, count_sends
-from audience_sync.sync.values.change_set import ChangeSet
-from audience_sync.sync.values.report import audience_json, build_report, left_alone_json, traits_json
+from audience_sync.sync.values.change_set import ChainChange
+from audience_sync.sync.values.report import (
+    AudienceResult,
+    RunFindings,
+    audience_json,
+    build_report,
+    left_alone_json,
+    traits_json,
+)
 from audience_sync.sync.values.request import (
     ProgressListener,
     Retire,
@@ -29,13 +33,45 @@ from audience_sync.sync.values.request import (
     Sync,
     Undo,
 )
+from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import iso_time
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import Workspace, quote_literal
 
 #: Statuses of an audience that a run would write, also where it has no members.
 _NEW = (AudienceStatus.CREATED, AudienceStatus.RETIRED)
 #: Invalid rows that a preview lists; all are counted.
 MAX_INVALID_ROWS = 100
+#: Stands for a value other than true, false and null: each user has their own.
+A_VALUE = "a value"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSize:
+    """``users``: the number whose membership or value changes. ``before``: the members before; None on a first creation
+    and for a trait."""
+
+    key: str
+    kind: PropertyKind
+    users: int
+    before: int | None = None
+
+    @property
+    def share(self) -> float | None:
+        """The changed users as a share of the members before; over 1 if an audience more than doubles."""
+        return self.users / self.before if self.before else None
+
+    def as_json(self) -> dict[str, Any]:
+        share = None if self.share is None else round(self.share, 4)
+        return {"key": self.key, "kind": self.kind, "users": self.users, "share": share}
+
+
+@dataclass(frozen=True, slots=True)
+class Sends:
+    """The number of users who would be sent a value: ``true``, ``false``, ``null`` or A_VALUE."""
+
+    key: str
+    value: str
+    users: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +79,19 @@ class RunPreview:
     """The preview of a run.
 
     ``saved``: the request, which may have become a seed, with digests of all changes. ``sends``: by destination, the
-    numbers of users by value, if they were requested.
+    numbers of users by value, if they were requested. ``retired``: the keys that it would retire.
     """
 
     saved: PlanFile
-    findings: ChangeSet
+    findings: RunFindings
+    retired: Sequence[str] = ()
     forecasts: Sequence[Forecast]
     largest: Sequence[ChangeSize]
     sends: Mapping[str, Sequence[Sends]] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
-        return build_report(0, self.findings, [], 0).exit_code
+        return build_report(RunId(0), self.findings, [], 0).exit_code
 
     @property
     def command(self) -> str:
@@ -134,29 +171,29 @@ def preview_run(
     """Plan a run without writing. Raises StoreError and ConfigError."""
     now = datetime.now(UTC)
 
-    def make_plan(dependencies: RunDependencies, workspace: Workspace) -> tuple[RunRequest, RunPlan]:
-        plan = plan_run(dependencies, request, progress, workspace, now)
-        seeding = _as_seed(request, plan)
-        if seeding is None:
-            return request, plan
-        return seeding, plan_run(dependencies, seeding, progress, workspace, now)
+    def make_plan(dependencies: RunDependencies, workspace: Workspace) -> RunPlan:
+        plan = plan_run(dependencies, request, progress, workspace, now=now)
+        seed = _as_seed(plan)
+        return plan if seed is None else plan_run(dependencies, seed, progress, workspace, now=now)
 
-    with open_workspace(dependencies, make_plan) as (workspace, (request, plan)):
-        pending = plan.pending(workspace, request, plan.states)
+    with open_workspace(dependencies, make_plan) as (workspace, plan):
+        pending = pending_deliveries(workspace, plan)
         return RunPreview(
-            saved=PlanFile(request, changes_of(workspace, plan, pending), now),
-            findings=plan.changes,
-            forecasts=_forecasts(dependencies, workspace, request, plan, pending),
-            largest=changes_by_size(workspace, plan.changes),
+            saved=PlanFile(plan.request, changes_of(workspace, plan, pending), now),
+            findings=plan.findings,
+            retired=plan.changes.retired,
+            forecasts=_forecasts(dependencies, workspace, plan, pending),
+            largest=_changes_by_size(workspace, plan),
             sends=count_sends(workspace, pending) if counts_sends else {},
         )
 
 
-def _as_seed(request: RunRequest, plan: RunPlan) -> Seed | None:
+def _as_seed(plan: RunPlan) -> Seed | None:
     """The same request as a seed, if its only audience waits for its first seed or for the rest of one."""
+    request = plan.request
     match request:
         case Sync(selection=Selection(audiences=[key])):
-            waits = any(each.key == key and each.status is AudienceStatus.WAITING for each in plan.changes.audiences)
+            waits = any(each.key == key and each.status is AudienceStatus.WAITING for each in plan.findings.audiences)
             if waits or any(key in state.seeds for state in plan.states.values()):
                 return Seed(
                     command=request.command,
@@ -171,25 +208,63 @@ def _as_seed(request: RunRequest, plan: RunPlan) -> Seed | None:
 def _forecasts(
     dependencies: RunDependencies,
     workspace: Workspace,
-    request: RunRequest,
     plan: RunPlan,
     pending: Sequence[PendingDelivery],
 ) -> list[Forecast]:
     runs = {run for each in pending for (run,) in workspace.all(f"select distinct run_id from {each.table}")}
     with dependencies.store.reading() as connection:
-        times = {RunId(plan.run): iso_time(datetime.now(UTC)), **start_times(connection, sorted(runs))}
+        times = {plan.run: iso_time(datetime.now(UTC)), **start_times(connection, sorted(runs))}
         nonces = nonces_of(connection, sorted(runs))
     return [
         forecast(
             workspace,
-            plan.destinations[name],
+            plan,
             name,
-            plan.stored.installation,
             [each for each in pending if each.state.name == name],
-            times,
-            nonces,
-            rate=request.limits.users_per_second,
-            most=request.limits.calls,
+            times=times,
+            nonces=nonces,
         )
         for name in plan.states
     ]
+
+
+def _changes_by_size(workspace: Workspace, plan: RunPlan) -> list[ChangeSize]:
+    """All changes, the largest first."""
+    found = [each for each in map(_audience, plan.findings.audiences) if each.users]
+    for change in plan.changes.chains:
+        if change.chain.kind is PropertyKind.COMPUTED_TRAIT:
+            found += [ChangeSize(key, PropertyKind.COMPUTED_TRAIT, users) for key, users in _traits(workspace, change)]
+    return sorted(found, key=lambda each: (-each.users, each.key))
+
+
+def _audience(finding: AudienceResult) -> ChangeSize:
+    return ChangeSize(finding.key, PropertyKind.AUDIENCE, finding.entered + finding.left, finding.before or None)
+
+
+def _traits(workspace: Workspace, change: ChainChange) -> Iterator[tuple[str, int]]:
+    if change.log is not None:
+        yield from workspace.all(f"select key, count(*) from {change.log} group by key")
+        return
+    (first,) = change.files
+    file = quote_literal(str(first.path))
+    for key in change.chain.keys:
+        yield key, workspace.one(f"select count({trait_column(key)}) from read_parquet({file})")[0]
+
+
+def count_sends(workspace: Workspace, pending: Sequence[PendingDelivery]) -> dict[str, list[Sends]]:
+    """By destination, in the order of keys and values; the audiences that are seeded by hand are among them."""
+    found: dict[str, list[str]] = {}
+    for each in pending:
+        found.setdefault(each.state.name, []).append(f"select traits from {each.table}")
+    return {name: _count(workspace, " union all ".join(queries)) for name, queries in found.items()}
+
+
+def _count(workspace: Workspace, calls: str) -> list[Sends]:
+    """``calls``: a query with ``traits``, a JSON object."""
+    pairs = f"select unnest(map_entries(traits::json::map(varchar, json)), recursive := true) from ({calls})"
+    word = f"case when value::varchar in ('true', 'false') then value::varchar else '{A_VALUE}' end"
+    query = (
+        f"select key, case when value is null then 'null' else {word} end as word, count(*) from ({pairs}) "
+        "group by key, word order by key, word desc"
+    )
+    return [Sends(*row) for row in workspace.all(query)]

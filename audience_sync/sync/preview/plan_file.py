@@ -10,10 +10,11 @@ from typing import Any
 
 from audience_sync.errors import PlanError
 from audience_sync.model import AudienceStatus
-from audience_sync.sync.deliver.pending import PendingDelivery
-from audience_sync.sync.deliver.run_plan import RunPlan
-from audience_sync.sync.values.change_set import AudienceResult, ChainChange
+from audience_sync.sync.deliver.pending import PendingDelivery, pending_deliveries
+from audience_sync.sync.values.change_set import ChainChange
+from audience_sync.sync.values.report import AudienceResult
 from audience_sync.sync.values.request import GuardExceptions, RunRequest, Seed, Selection, Sync
+from audience_sync.sync.values.run_plan import RunPlan
 from audience_sync.text import and_more, pluralize
 from audience_sync.workspace import Workspace, quote_literal
 
@@ -59,7 +60,7 @@ class PlanFile:
 
     def refuse_other(self, workspace: Workspace, plan: RunPlan) -> None:
         """Raise PlanError with the differences if the run's plan is not this one."""
-        pending = plan.pending(workspace, self.request, plan.states)
+        pending = pending_deliveries(workspace, plan)
         now = changes_of(workspace, plan, pending)
         for each in pending:
             workspace.run(f"drop table {each.table}")
@@ -94,9 +95,9 @@ def saved_plan(text: str) -> PlanFile:
 
 def changes_of(workspace: Workspace, plan: RunPlan, pending: Sequence[PendingDelivery]) -> dict[str, PlanEntry]:
     """All changes of a plan, without the number of its run."""
-    findings, suppressed = plan.changes, plan.suppressed
-    audiences = {each.chain.keys[0]: _rows(each) for each in findings.changes if each.members}
-    traits = [_rows(each) for each in findings.changes if not each.members]
+    findings, suppressed = plan.findings, plan.suppressed
+    audiences = {each.chain.keys[0]: _rows(each) for each in plan.changes.chains if each.members}
+    traits = [_rows(each) for each in plan.changes.chains if not each.members]
     lists = [f"from {suppressed.added}", f"from {suppressed.removed}"]
     added, removed = (workspace.one(f"select count(*) from ({query})")[0] for query in lists)
     parts = {
@@ -128,7 +129,7 @@ def _rows(change: ChainChange) -> str:
         return f"select user_id, key, value from {change.log}"
     if change.members is not None:
         return f"select user_id, present from {change.members}"
-    (first,) = change.new
+    (first,) = change.files
     return f"select * exclude (run_id) from read_parquet({quote_literal(str(first.path))})"
 
 

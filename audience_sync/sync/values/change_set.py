@@ -1,61 +1,84 @@
-"""The changes and results of a run, which commit writes, delivery sends and the report shows."""
+"""Define the changes of a run, which commit writes and delivery sends."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import Field, dataclass, field
+from datetime import datetime
+from itertools import chain
+from typing import Any, ClassVar, NamedTuple, Self
 
-from audience_sync.model import AudienceStatus, ChangeCounts, HoldStatus, PropertyKind
+from audience_sync.model import HoldStatus, PropertyKind
 from audience_sync.store.audiences.holds import Hold, NewHold
 from audience_sync.store.snapshots.chain import Chain, SnapshotFile
+from audience_sync.workspace import Query, TableName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvalidRow:
-    """An invalid row. ``row`` is counted from 1, the first row of data."""
+class Addable:
+    """A frozen dataclass whose values add up, field by field.
 
-    audience_key: str | None
-    file: str
-    row: int
-    user_id: str | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChainChange:
-    """A chain after the run, with its new segments.
-
-    ``log``: a workspace table of changes (``user_id``, ``key``, ``value``, ``before``); None on a first creation, which
-    is sent from the segments. ``members``: for audiences, a table of users who entered or left (``user_id``,
-    ``present``).
+    Tuples follow one another, mappings become one and must not share a key, numbers are added. None adds nothing.
     """
 
-    chain: Chain
-    new: tuple[SnapshotFile, ...]
-    log: str | None = None
-    members: str | None = None
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @classmethod
+    def total(cls, parts: Iterable[Self]) -> Self:
+        """The sum; without parts, the empty value."""
+        found = list(parts)
+        names = cls.__dataclass_fields__ if found else ()
+        return cls(**{name: _total([getattr(each, name) for each in found]) for name in names})
+
+    def __add__(self, other: Self) -> Self:
+        return self.total((self, other))
+
+
+def _total(values: Iterable[Any]) -> Any:
+    match [each for each in values if each is not None]:
+        case []:
+            return None
+        case [only]:
+            return only
+        case [Addable() as first, *_] as found:
+            return type(first).total(found)
+        case [tuple(), *_] as found:
+            return tuple(chain.from_iterable(found))
+        case [Mapping(), *_] as found:
+            joined = {key: value for each in found for key, value in each.items()}
+            assert len(joined) == sum(map(len, found)), "two changes of one key"
+            return joined
+        case found:
+            return sum(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewProperty:
-    """A property that the run creates. ``chain``: the index in ``ChangeSet.changes``."""
+    """A property that the run creates, with its members or values in the chain of the change that has it."""
 
     kind: PropertyKind
     key: str
     name: str
-    chain: int
     origin: str | None = None
     definition: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MovedKey:
-    """A new key that replaces an old one. ``chain``: the index in ``ChangeSet.changes`` of the emptied one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainChange:
+    """A chain after the run, with its new files.
 
-    old: str
-    new: str
-    chain: int
+    ``log``: a workspace table of changes (``user_id``, ``key``, ``value``, ``before``); None on a first creation, which
+    is sent from the files. ``members``: for audiences, a table of users who entered or left (``user_id``,
+    ``present``). ``creates``: the new properties whose chain this is. ``moved_to``: the new key of the audience whose
+    old key keeps this empty chain.
+    """
+
+    chain: Chain
+    files: tuple[SnapshotFile, ...] = ()
+    log: TableName | None = None
+    members: TableName | None = None
+    creates: tuple[NewProperty, ...] = ()
+    moved_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +89,8 @@ class Absences:
     the number of missing members after the run. ``returned``: the number of members who came back.
     """
 
-    begun: str
-    over: str
+    begun: Query
+    over: Query
     absent: int = 0
     returned: int = 0
 
@@ -80,14 +103,14 @@ class HeldOut:
     the number of held-out users after the run.
     """
 
-    begun: str
-    over: str
+    begun: Query
+    over: Query
     users: int
 
-    def after(self, before: str | None) -> str:
+    def after(self, before: Query | None) -> Query:
         """A query for all users held out after the run. ``before``: the query for those held out before it."""
         stay = f"select user_id from ({before}) anti join ({self.over}) using (user_id) union all " if before else ""
-        return f"{stay}select user_id from ({self.begun})"
+        return Query(f"{stay}select user_id from ({self.begun})")
 
 
 class SourceState(NamedTuple):
@@ -99,105 +122,75 @@ class SourceState(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldDifference:
-    """A difference that a guard holds, with its message ``words``.
+class PropertyChange:
+    """The changes of one property, except for its members or values. None changes nothing.
 
-    ``since`` and ``last``: the first and the newest run that held it; None in a preview of a new hold. ``before``: a
-    sentence about the previous hold.
+    ``loaded_from``: where its snapshot was loaded from, for people. ``renamed``: its new name and definition.
+    ``holdout``: its new share (0 to 1) and salt. ``min_stay``: the new one, which may be None.
     """
 
-    words: str
-    since: int | None
-    counts: ChangeCounts
-    last: int | None = None
-    before: str = ""
+    source: SourceState | None = None
+    loaded_from: str | None = None
+    renamed: tuple[str, str | None] | None = None
+    retired: bool = False
+    absences: Absences | None = None
+    held_out: HeldOut | None = None
+    holdout: tuple[float | None, str] | None = None
+    min_stay: tuple[str | None] | None = None
 
 
-class SkippedUser(NamedTuple):
-    """A user whom an undo skips, because ``run`` has changed them later."""
-
-    key: str
-    user_id: str
-    run: int
-
-
-class MergedUsers(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MergedUsers:
     """Users with a new id since this run: a query for the previous ids, and the destinations that merge users."""
 
-    users: str
+    users: Query
     destinations: Collection[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AudienceResult:
-    """The result of one audience. If it is held or failed, nothing of it was changed or sent.
+class SuppressionUpdate:
+    """The suppressed users of a run, as tables with ``user_id``.
 
-    ``absent``: members who are missing from the snapshot and stay. ``returned``: members who were missing and came
-    back. ``held_out``: users of the snapshot who are held out.
+    ``table``: all of them. ``added`` and ``removed``: changes of the config's lists, as read ``at``. ``error``: a list
+    can't be read, so nothing is sent to any user.
     """
 
-    key: str
-    name: str
-    status: AudienceStatus
-    before: int = 0
-    entered: int = 0
-    left: int = 0
-    invalid: int = 0
+    table: TableName
+    added: TableName
+    removed: TableName
+    at: datetime
     error: str | None = None
-    held: HeldDifference | None = None
-    absent: int = 0
-    returned: int = 0
-    held_out: int = 0
-
-    @property
-    def after(self) -> int:
-        return self.before + self.entered - self.left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TraitsResult:
-    """The result of all computed traits: users with some, users whose values changed, and holds by key."""
+class ChangeSet(Addable):
+    """Everything that a run commits, in order.
 
-    users: int = 0
-    changed: int = 0
-    invalid: int = 0
-    errors: tuple[str, ...] = ()
-    held: tuple[tuple[str, HeldDifference], ...] = ()  # by key
+    ``repeated_holds``: earlier holds of the same difference. ``reverted_creations``: keys that an undone run had
+    created.
+    """
 
-
-@dataclass(slots=True, kw_only=True)
-class ChangeSet:
-    """Everything that a run has detected, in order."""
-
-    audiences: list[AudienceResult] = field(default_factory=list)
-    traits: TraitsResult = field(default_factory=TraitsResult)
-    changes: list[ChainChange] = field(default_factory=list)
-    created: list[NewProperty] = field(default_factory=list)
-    renamed: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # key -> name, definition
-    source_states: dict[str, SourceState] = field(default_factory=dict)  # by key
-    loaded_from: dict[str, str] = field(default_factory=dict)  # key -> where its snapshot was loaded from
-    absences: dict[str, Absences] = field(default_factory=dict)  # by key
-    held_out: dict[str, HeldOut] = field(default_factory=dict)  # by key
-    holdouts: dict[str, tuple[float | None, str]] = field(default_factory=dict)  # key -> its new share, and the salt
-    min_stays: dict[str, str | None] = field(default_factory=dict)  # key -> its new min_stay
+    chains: tuple[ChainChange, ...] = ()
+    properties: Mapping[str, PropertyChange] = field(default_factory=dict)
+    new_holds: tuple[NewHold, ...] = ()
+    repeated_holds: tuple[Hold, ...] = ()
+    ended_holds: Mapping[Hold, HoldStatus] = field(default_factory=dict)
+    reverted_creations: tuple[str, ...] = ()
     merged_users: MergedUsers | None = None
-    moved: list[MovedKey] = field(default_factory=list)
-    retired: list[str] = field(default_factory=list)  # keys that this run retires
-    invalid_rows: list[InvalidRow] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)  # errors that stop all sending
-    held: list[str] = field(default_factory=list)  # messages of held suppression lists
-    new_holds: list[NewHold] = field(default_factory=list)
-    repeated_holds: list[Hold] = field(default_factory=list)  # earlier holds of the same difference
-    ended_holds: dict[Hold, HoldStatus] = field(default_factory=dict)
-    skipped_users: list[SkippedUser] | None = None  # of an undo
-    reverted_creations: list[str] = field(default_factory=list)  # keys that an undone run had created
 
     @property
-    def logs(self) -> list[str]:
-        return [change.log for change in self.changes if change.log]
+    def created(self) -> list[NewProperty]:
+        return [new for change in self.chains for new in change.creates]
 
-    def chains_after(self, before: Iterable[Chain]) -> Mapping[str, Chain]:
-        """The chain of every property after the run, by key."""
-        after = {key: chain for chain in before for key in chain.keys}
-        return after | {key: change.chain for change in self.changes for key in change.chain.keys}
+    @property
+    def logs(self) -> list[TableName]:
+        return [change.log for change in self.chains if change.log]
+
+    @property
+    def retired(self) -> list[str]:
+        """The keys that this run retires."""
+        return [key for key, change in self.properties.items() if change.retired]
+
+    def chain_of(self, key: str) -> Chain | None:
+        """The property's chain after the changes so far; None if it has not changed."""
+        return next((each.chain for each in reversed(self.chains) if key in each.chain.keys), None)

@@ -1,24 +1,112 @@
-"""The report of a run, which the summary shows and ``--json`` prints."""
+"""Define what a run reports: results, invalid rows, warnings and errors, and the report with its deliveries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from audience_sync.delivery.deliver import DeliveryStats
-from audience_sync.model import AudienceStatus, RunStatus
-from audience_sync.sync.values.change_set import (
-    AudienceResult,
-    ChangeSet,
-    HeldDifference,
-    InvalidRow,
-    SkippedUser,
-    TraitsResult,
-)
+from audience_sync.model import AudienceStatus, ChangeCounts, RunId, RunStatus
+from audience_sync.sync.values.change_set import Addable, ChangeSet
 
 #: Exit codes (product.md, section 5); where several apply, the highest of these in this order.
 EXIT_CODES = {RunStatus.FAILED: 3, RunStatus.HELD: 4, RunStatus.PARTIAL: 1, RunStatus.SUCCEEDED: 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidRow:
+    """An invalid row. ``row`` is counted from 1, the first row of data."""
+
+    audience_key: str | None
+    file: str
+    row: int
+    user_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldDifference:
+    """A difference that a guard holds, with its message ``words``.
+
+    ``since`` and ``last``: the first and the newest run that held it; None in a preview of a new hold. ``before``: a
+    sentence about the previous hold.
+    """
+
+    words: str
+    since: RunId | None
+    counts: ChangeCounts
+    last: RunId | None = None
+    before: str = ""
+
+
+class SkippedUser(NamedTuple):
+    """A user whom an undo skips, because ``run`` has changed them later."""
+
+    key: str
+    user_id: str
+    run: RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudienceResult:
+    """The result of one audience. If it is held or failed, nothing of it was changed or sent.
+
+    ``absent``: members who are missing from the snapshot and stay. ``returned``: members who were missing and came
+    back. ``held_out``: users of the snapshot who are held out.
+    """
+
+    key: str
+    name: str
+    status: AudienceStatus
+    before: int = 0
+    entered: int = 0
+    left: int = 0
+    invalid: int = 0
+    error: str | None = None
+    held: HeldDifference | None = None
+    absent: int = 0
+    returned: int = 0
+    held_out: int = 0
+
+    @property
+    def after(self) -> int:
+        return self.before + self.entered - self.left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraitsResult(Addable):
+    """The result of all computed traits: users with some, users whose values changed, and holds by key."""
+
+    users: int = 0
+    changed: int = 0
+    invalid: int = 0
+    errors: tuple[str, ...] = ()
+    held: tuple[tuple[str, HeldDifference], ...] = ()  # by key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFindings(Addable):
+    """Everything that a run reports, in order.
+
+    ``errors`` stop all sending. ``held``: messages of held suppression lists. ``skipped_users``: of an undo.
+    """
+
+    audiences: tuple[AudienceResult, ...] = ()
+    traits: TraitsResult = field(default_factory=TraitsResult)
+    invalid_rows: tuple[InvalidRow, ...] = ()
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    skipped_users: tuple[SkippedUser, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection(Addable):
+    """The result of every stage before the commit: what is committed, apart from what is reported."""
+
+    changes: ChangeSet = field(default_factory=ChangeSet)
+    findings: RunFindings = field(default_factory=RunFindings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +134,7 @@ class DestinationReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    run: int
+    run: RunId
     audiences: Sequence[AudienceResult]
     traits: TraitsResult
     destinations: Sequence[DestinationReport]
@@ -184,16 +272,16 @@ def destination_report(address: str, tallies: Sequence[DeliveryStats], still_ref
     )
 
 
-def build_report(run: int, changes: ChangeSet, destinations: Sequence[DestinationReport], seconds: float) -> Report:
+def build_report(run: RunId, found: RunFindings, destinations: Sequence[DestinationReport], seconds: float) -> Report:
     return Report(
         run=run,
-        audiences=changes.audiences,
-        traits=changes.traits,
+        audiences=found.audiences,
+        traits=found.traits,
         destinations=destinations,
         seconds=seconds,
-        warnings=changes.warnings,
-        errors=changes.errors,
-        held=changes.held,
-        skipped_users=changes.skipped_users,
-        invalid_rows=changes.invalid_rows,
+        warnings=found.warnings,
+        errors=found.errors,
+        held=found.held,
+        skipped_users=found.skipped_users,
+        invalid_rows=found.invalid_rows,
     )

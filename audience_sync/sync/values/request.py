@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from audience_sync.config.models import AudienceConfig, Settings
 from audience_sync.delivery.deliver import DeliveryStats
 from audience_sync.destinations.base import Audiencing, Destination
+from audience_sync.model import RunId
 from audience_sync.sources.base import Source
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.runs.schedule_slots import Slot
@@ -44,6 +45,9 @@ class Selection:
     def is_whole(self) -> bool:
         """Whether the run covers every audience of the config."""
         return self.audiences is None and self.entries is None
+
+    def is_due(self, config: AudienceConfig) -> bool:
+        return self.entries is None or any(config is each for each in self.entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +183,7 @@ class Retire(Request):
 class Undo(Request):
     """Reverse the changes of one run."""
 
-    undone_run: int
+    undone_run: RunId
 
     @property
     def reads_sources(self) -> bool:

@@ -1,20 +1,25 @@
-"""The stored state at the start of a run, read in one transaction."""
+"""Read the stored state at the start of a run, in one transaction, and more of it when a stage needs it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from audience_sync.errors import StoreDamagedError
+from audience_sync.model import RunId
 from audience_sync.store.audiences.absences import count_absent
 from audience_sync.store.audiences.freezes import Freeze, read_ended, read_frozen
-from audience_sync.store.audiences.holdouts import count_held_out
+from audience_sync.store.audiences.holdouts import count_held_out, read_held_out
 from audience_sync.store.audiences.holds import Hold, HoldKey, latest_holds
 from audience_sync.store.audiences.properties import Property, read_chains, read_properties
-from audience_sync.store.snapshots.chain import Chain
+from audience_sync.store.connection.engine import Store
+from audience_sync.store.snapshots.chain import Chain, download_chain, rebuild_chain
 from audience_sync.store.tables import erasures, installation, runs
+from audience_sync.workspace import Query, TableName, Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,7 @@ class StoredState:
 
     properties: Mapping[str, Property]
     chains: Mapping[int, Chain]
-    last_run: int
+    last_run: RunId
     installation: str
     last_holds: Mapping[HoldKey, Hold]
     erased_hashes: Sequence[str] = ()
@@ -48,7 +53,7 @@ def read_stored_state(connection: Connection, now: datetime) -> StoredState:
     return StoredState(
         properties=known,
         chains=read_chains(connection, known.values()),
-        last_run=connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one(),
+        last_run=RunId(connection.execute(select(func.coalesce(func.max(runs.c.id), 0))).scalar_one()),
         installation=connection.execute(select(installation.c.uuid)).scalar_one(),
         last_holds=latest_holds(connection),
         erased_hashes=connection.execute(select(erasures.c.user_hash)).scalars().all(),
@@ -58,3 +63,43 @@ def read_stored_state(connection: Connection, now: datetime) -> StoredState:
         held_out=count_held_out(connection),
         ended_freezes=read_ended(connection, now),
     )
+
+
+class StoreReader:
+    """Bring stored rows into the workspace, each once, in their state before the run.
+
+    ``resends``: whether everything of a key is sent again, so that its damaged chain may be rebuilt.
+    """
+
+    def __init__(self, store: Store, workspace: Workspace, stored: StoredState, resends: Callable[[str], bool]) -> None:
+        self._store, self._workspace, self._stored, self._resends = store, workspace, stored, resends
+        self._chains: dict[int, Chain] = {}
+        self._held_out: dict[str, TableName] = {}
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self._store.reading()
+
+    def chain(self, chain_id: int) -> Chain:
+        """The chain with its files in the workspace."""
+        if chain_id not in self._chains:
+            self._chains[chain_id] = self._download(self._stored.chains[chain_id])
+        return self._chains[chain_id]
+
+    def _download(self, chain: Chain) -> Chain:
+        with self._store.reading() as connection:
+            try:
+                return download_chain(connection, self._workspace, chain)
+            except StoreDamagedError:
+                if not any(self._resends(key) for key in chain.keys):
+                    raise
+                return rebuild_chain(connection, self._workspace, chain)
+
+    def held_out(self, key: str) -> Query | None:
+        """A query for the users held out of an audience; None if there are none."""
+        if key not in self._stored.held_out:
+            return None
+        if key not in self._held_out:
+            with self._store.reading() as connection:
+                store_key = self._stored.properties[key].moved_from or key
+                self._held_out[key] = read_held_out(connection, self._workspace, store_key)
+        return Query(f"select user_id from {self._held_out[key]}")

@@ -1,0 +1,344 @@
+"""Load and diff each audience, and guard the diffs of a wave: each is accepted or held as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from audience_sync.errors import SourceError
+from audience_sync.model import AudienceStatus, ChangeCounts, HoldKind, InitialSync, PropertyKind
+from audience_sync.redaction.secrets import mask_secrets
+from audience_sync.store.snapshots.chain import Chain, current_rows_query
+from audience_sync.sync.diff.holdout import HoldoutSplit, split_holdout
+from audience_sync.sync.diff.members import MembersDiff, diff_members
+from audience_sync.sync.diff.min_stay import DelayedExits, apply_min_stay, still_missing
+from audience_sync.sync.diff.new_segments import members_change
+from audience_sync.sync.diff.priority_groups import claimed_users, claims_version
+from audience_sync.sync.guard.holds import (
+    ComparedDifference,
+    Difference,
+    Verdict,
+    compare_with_hold,
+    guard_difference,
+    release,
+)
+from audience_sync.sync.guard.limits import audience_reason, reasons_together, removes_everyone
+from audience_sync.sync.guard.messages import frozen
+from audience_sync.sync.load.resolve_audiences import ResolvedAudience
+from audience_sync.sync.load.resolve_ids import ignore_renamed_users
+from audience_sync.sync.load.snapshot import failure_message, load_snapshot, loaded_from, read_invalid_rows, scanning
+from audience_sync.sync.values.change_set import (
+    Absences,
+    ChangeSet,
+    HeldOut,
+    NewProperty,
+    PropertyChange,
+    SourceState,
+)
+from audience_sync.sync.values.report import AudienceResult, Detection, HeldDifference, RunFindings
+from audience_sync.sync.values.run_context import RunContext
+from audience_sync.workspace import NEVER, Condition, Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudienceDiff:
+    """The diff of one audience, which a guard accepts or holds.
+
+    ``diff``: the users to send. ``news`` (a query) and ``counts``: the users who are new in the diff, for the
+    guard. ``unavoidable_exits``: if all users leave, those who are held out or in an earlier audience of the group.
+    ``is_partial``: it is of a ``names_from`` entry that the next run has to read again.
+    """
+
+    target: ResolvedAudience
+    chain: Chain
+    diff: MembersDiff
+    news: Query
+    counts: ChangeCounts
+    source: SourceState
+    absences: Absences | None = None
+    held_out: HeldOut | None = None
+    unavoidable_exits: int = 0
+    is_partial: bool = False
+
+    @property
+    def result(self) -> AudienceResult:
+        """The result if it is accepted."""
+        absences, diff = self.absences, self.diff
+        status = AudienceStatus.SYNCED if diff.entered + diff.left else AudienceStatus.UNCHANGED
+        return AudienceResult(
+            key=self.target.key,
+            name=self.target.name,
+            status=AudienceStatus.CREATED if self.target.stored is None else status,
+            before=self.chain.user_count,
+            entered=diff.entered,
+            left=diff.left,
+            invalid=diff.invalid,
+            absent=absences.absent if absences else 0,
+            returned=absences.returned if absences else 0,
+        )
+
+
+#: Of loading one audience: a diff to guard, or what is settled without.
+Outcome = AudienceDiff | Detection
+
+
+def detect_audience(
+    context: RunContext, target: ResolvedAudience, changes: ChangeSet, earlier: Sequence[ResolvedAudience]
+) -> list[Outcome]:
+    """Load and diff one audience. If its source fails, it has failed and stays unchanged.
+
+    ``changes``: those accepted so far. ``earlier``: the earlier audiences of its priority group.
+    """
+    if skipped := skipped_audience(context, target):
+        return [skipped]
+    context.loading(f"audience {target.key}")
+    try:
+        return _load_and_diff(context, target, changes, earlier)
+    except SourceError as error:
+        message = failure_message(error, [target.key], of=f"audience '{target.key}': ")
+        message = mask_secrets(message, context.settings.secrets)
+        return [not_loaded(context, target, AudienceStatus.FAILED, message)]
+
+
+def skipped_audience(context: RunContext, target: ResolvedAudience) -> Detection | None:
+    """The result of an audience that is frozen or waits for its seed; None if it is to be loaded."""
+    if target.key in context.stored.frozen:
+        return not_loaded(context, target, AudienceStatus.FROZEN, frozen(context.stored.frozen[target.key]))
+    is_manual = target.config.initial is InitialSync.MANUAL and target.stored is None
+    if is_manual and target.key != context.request.seeded_key:
+        return not_loaded(context, target, AudienceStatus.WAITING, f"waiting for `audience-sync seed {target.key}`")
+    return None
+
+
+def not_loaded(context: RunContext, target: ResolvedAudience, status: AudienceStatus, error: str) -> Detection:
+    users = context.stored.chains[target.stored.chain_id].user_count if target.stored else 0
+    return result_of(AudienceResult(key=target.key, name=target.name, status=status, before=users, error=error))
+
+
+def result_of(result: AudienceResult) -> Detection:
+    return Detection(findings=RunFindings(audiences=(result,)))
+
+
+def _load_and_diff(
+    context: RunContext, target: ResolvedAudience, changes: ChangeSet, earlier: Sequence[ResolvedAudience]
+) -> list[Outcome]:
+    workspace, versions = context.workspace, claims_version(context, changes, earlier) if earlier else ""
+    loaded = load_snapshot(
+        context, target.config, [target.key], [target.stored], may_skip=not target.is_renamed, versions=versions
+    )
+    if loaded is None:
+        return [unchanged_audience(context, target)]
+    rows, chain, claimed = loaded.rows, stored_chain(context, target), None
+    if earlier and (query := claimed_users(context, changes, earlier)):
+        claimed = workspace.name("claimed")
+        workspace.run(f"create view {claimed} as {query}")
+    with scanning(rows):
+        diff = diff_members(
+            workspace,
+            f"select user_id from ({rows.select}) anti join {claimed} using (user_id)" if claimed else rows.select,
+            chain,
+            beside=context.reader.held_out(target.key),
+            erased=context.erased,
+            rereadable=rows.rereadable,
+        )
+    invalid_rows = read_invalid_rows(workspace, rows, target.key) if diff.invalid else ()
+    in_earlier = Condition(f"user_id in (select user_id from {claimed})") if claimed else NEVER
+    found = diff_audience(context, target, chain, diff, loaded.source_state(diff.invalid), at_once=in_earlier)
+    return [Detection(findings=RunFindings(invalid_rows=invalid_rows)), found] if invalid_rows else [found]
+
+
+def stored_chain(context: RunContext, target: ResolvedAudience) -> Chain:
+    if target.stored is None:
+        return Chain(id=None, kind=PropertyKind.AUDIENCE, keys=(target.key,), user_count=0)
+    return context.reader.chain(target.stored.chain_id)
+
+
+def unchanged_audience(context: RunContext, target: ResolvedAudience, invalid: int | None = None) -> Outcome:
+    """The outcome of an unchanged source. Missing members stay missing, so their stay may end."""
+    stored = target.stored
+    assert stored is not None
+    chain, invalid = context.stored.chains[stored.chain_id], stored.invalid if invalid is None else invalid
+    if target.key in context.stored.absent:
+        missing = still_missing(context, target, invalid)
+        source = SourceState(stored.fingerprint, stored.invalid, stored.columns)
+        return _delay_exits(context, target, chain, HoldoutSplit(missing), source)
+    result = AudienceResult(
+        key=target.key, name=target.name, status=AudienceStatus.UNCHANGED, before=chain.user_count, invalid=invalid
+    )
+    return result_of(result) + release(context, HoldKind.AUDIENCE, [target.key])
+
+
+def diff_audience(
+    context: RunContext,
+    target: ResolvedAudience,
+    chain: Chain,
+    diff: MembersDiff,
+    source: SourceState,
+    *,
+    at_once: Condition = NEVER,
+) -> AudienceDiff:
+    """The diff after the holdout and ``min_stay``.
+
+    ``at_once``: an SQL condition on ``user_id`` for users who leave without ``min_stay``.
+    """
+    split = HoldoutSplit(diff)
+    if target.config.holdout or target.key in context.stored.held_out:
+        split = split_holdout(context, target, chain, diff)
+    at_once = Condition(f"({split.at_once}) or {at_once} or {context.aliases.is_previous}")
+    return _delay_exits(context, target, chain, replace(split, at_once=at_once), source)
+
+
+def _delay_exits(
+    context: RunContext, target: ResolvedAudience, chain: Chain, split: HoldoutSplit, source: SourceState
+) -> AudienceDiff:
+    workspace, diff, absent = context.workspace, split.diff, context.stored.absent.get(target.key, 0)
+    delayed = DelayedExits(diff, Query(f"from {diff.table}"), diff.left)
+    if target.stored is not None and (target.config.min_stay is not None or absent):
+        delayed = apply_min_stay(context, target, diff, at_once=split.at_once)
+    news, counts = delayed.news, ChangeCounts(chain.user_count - absent, diff.entered, delayed.newly_missing)
+    if chain.files and context.aliases.pairs:
+        members = f"select user_id from ({current_rows_query(chain)})"
+        news, counts = ignore_renamed_users(
+            workspace, context.aliases, delayed.diff.table, members, news=news, counts=counts
+        )
+    unavoidable = 0
+    if removes_everyone(counts):
+        exits = f"select count(*) from {delayed.diff.table} where not present and ({split.at_once})"
+        unavoidable = workspace.one(exits)[0]
+    return AudienceDiff(
+        target=target,
+        chain=chain,
+        diff=delayed.diff,
+        news=news,
+        counts=counts,
+        source=source,
+        absences=delayed.absences,
+        held_out=split.held_out,
+        unavoidable_exits=unavoidable,
+    )
+
+
+def guard_audiences(context: RunContext, outcomes: Sequence[Outcome], accepted: Sequence[AudienceDiff]) -> Detection:
+    """Accept or hold each diff of a wave. ``accepted``: the diffs accepted in earlier waves, for limits together.
+
+    If an audience of a ``names_from`` entry is held, the next run reads the whole entry again.
+    """
+    diffs = [each for each in outcomes if isinstance(each, AudienceDiff)]
+    verdicts = _verdicts(context, diffs, accepted)
+    held = {key for key, verdict in verdicts.items() if verdict.held}
+    reread = {each.target.origin for each in diffs if each.is_partial or each.target.key in held} - {None}
+    decided = [
+        _settle(context, each, verdicts.get(each.target.key), is_reread=each.target.origin in reread) for each in diffs
+    ]
+    settled = [each for each in outcomes if isinstance(each, Detection)]
+    found, decisions = Detection.total([*settled, *decided]), iter(decided)
+    ordered = [each if isinstance(each, Detection) else next(decisions) for each in outcomes]
+    results = tuple(result for each in ordered for result in each.findings.audiences)
+    return replace(found, findings=replace(found.findings, audiences=results))
+
+
+def _verdicts(
+    context: RunContext, diffs: Sequence[AudienceDiff], accepted: Sequence[AudienceDiff]
+) -> Mapping[str, Verdict]:
+    """By key, the decisions on the diffs; a first creation is not guarded."""
+    stored = {each.target.key: each for each in (*accepted, *diffs) if each.target.stored is not None}
+    compared = {key: compare_with_hold(context, _difference(context, each)) for key, each in stored.items()}
+    fresh = [each.target.key for each in diffs if each.target.key in stored]
+    alone = {key: reason for key in fresh if (reason := _reason_alone(context, stored[key]))}
+    together = _reasons_together(context, stored, {key: each for key, each in compared.items() if key not in alone})
+    return {
+        key: guard_difference(context, compared[key], alone.get(key) or together.get(key), together=key not in alone)
+        for key in fresh
+    }
+
+
+def _settle(context: RunContext, each: AudienceDiff, verdict: Verdict | None, *, is_reread: bool) -> Detection:
+    """``is_reread``: the next run reads the source again, so its fingerprint is dropped, of a held audience, too."""
+    source = each.source._replace(fingerprint=None, invalid=0) if is_reread else each.source
+    if verdict is None:
+        return _accept(context, each, source)
+    if verdict.held is None:
+        return verdict.holds + _accept(context, each, source)
+    return verdict.holds + _hold(context, each, verdict.held, source if is_reread else None)
+
+
+def _difference(context: RunContext, each: AudienceDiff) -> Difference:
+    return Difference(
+        kind=HoldKind.AUDIENCE,
+        key=each.target.key,
+        counts=each.counts,
+        users=each.news,
+        tolerance=context.settings.guard_of(each.target.config).tolerance,
+    )
+
+
+def _reason_alone(context: RunContext, each: AudienceDiff) -> str | None:
+    """The reason to hold an audience for its own counts."""
+    guard = context.settings.guard_of(each.target.config)
+    return audience_reason(each.target.key, each.counts, guard, moved=each.unavoidable_exits)
+
+
+def _reasons_together(
+    context: RunContext, diffs: Mapping[str, AudienceDiff], compared: Mapping[str, ComparedDifference]
+) -> dict[str, str]:
+    """The reasons to hold audiences for their sum of changes. In a run over some audiences, earlier holds stay."""
+    settings, request = context.settings, context.request
+    judged = {key: diffs[key] for key, each in compared.items() if not each.is_approved(request.exceptions)}
+    limits = {key: (each.counts, settings.guard_of(each.target.config)) for key, each in judged.items()}
+    reasons = reasons_together(limits, settings.guard)
+    if request.selection.is_whole:
+        return reasons
+    moving = [key for key, each in judged.items() if each.counts.entered + each.counts.left]
+    holds = {key: hold for key in moving if (hold := compared[key].waiting) and hold.together}
+    return {key: hold.reason for key, hold in holds.items()} | reasons
+
+
+def _hold(context: RunContext, each: AudienceDiff, held: HeldDifference, source: SourceState | None) -> Detection:
+    """The held result; nothing is changed."""
+    key = each.target.key
+    result = AudienceResult(
+        key=key,
+        name=each.target.name,
+        status=AudienceStatus.HELD,
+        before=each.chain.user_count,
+        invalid=each.diff.invalid,
+        error=held.words,
+        held=held,
+        absent=context.stored.absent.get(key, 0),
+    )
+    changes = ChangeSet(properties={key: PropertyChange(source=source)}) if source else ChangeSet()
+    return Detection(changes=changes, findings=RunFindings(audiences=(result,)))
+
+
+def _accept(context: RunContext, each: AudienceDiff, source: SourceState) -> Detection:
+    target, chain, stored = each.target, each.chain, each.target.stored
+    if chain.id is not None and each.diff.entered + each.diff.left:  # an unchanged source has not fetched it
+        chain = context.reader.chain(chain.id)
+    change = members_change(context.workspace, chain, each.diff, context.run)
+    if change and stored is None:
+        new = NewProperty(
+            kind=PropertyKind.AUDIENCE,
+            key=target.key,
+            name=target.name,
+            origin=target.origin,
+            definition=target.definition,
+        )
+        change = replace(change, creates=(new,))
+    stay = None if target.config.min_stay is None else str(target.config.min_stay)
+    property_change = PropertyChange(
+        source=source,
+        loaded_from=loaded_from(target.config),
+        renamed=(target.name, target.definition) if target.is_renamed else None,
+        absences=each.absences,
+        held_out=each.held_out,
+        holdout=(target.holdout, target.salt) if target.holdout != (stored and stored.holdout) else None,
+        min_stay=(stay,) if stay != (stored and stored.min_stay) else None,
+    )
+    warnings: tuple[str, ...] = ()
+    if stored is not None and stored.name != target.name:
+        words = f"audience '{stored.name}' has the new name '{target.name}'; its key stays '{target.key}'."
+        warnings = (words,)
+    return Detection(
+        changes=ChangeSet(chains=(change,) if change else (), properties={target.key: property_change}),
+        findings=RunFindings(audiences=(each.result,), warnings=warnings),
+    )

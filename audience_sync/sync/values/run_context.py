@@ -1,0 +1,72 @@
+"""Define the inputs and ports of a run's stages, and the previous ids of users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from audience_sync.config.models import Settings
+from audience_sync.model import RunId
+from audience_sync.sources.base import Source
+from audience_sync.sync.values.request import RunRequest
+from audience_sync.sync.values.stored_state import StoredState, StoreReader
+from audience_sync.workspace import NEVER, Condition, TableName, Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasMap:
+    """Previous ids and the current ids of their users, as tables with ``previous_id`` and ``user_id``.
+
+    ``pairs``: all. ``sent``: those that destinations are sent. ``joined``: those that are new in ``sent``.
+    ``version``: a text that changes with the pairs. ``error``: why the lists can't be read.
+    """
+
+    pairs: TableName | None = None
+    sent: TableName | None = None
+    joined: TableName | None = None
+    version: str = ""
+    error: str | None = None
+
+    @property
+    def is_previous(self) -> Condition:
+        """An SQL condition on ``user_id``, true for previous ids."""
+        return NEVER if self.pairs is None else Condition(f"user_id in (select previous_id from {self.pairs})")
+
+    def ids_of(self, workspace: Workspace, users: str) -> TableName:
+        """A table with all ids of the users (``users``: a query with ``user_id``)."""
+        table = workspace.name("ids")
+        if self.pairs is None:
+            workspace.run(f"create table {table} as {users}")
+            return table
+        own = f"select coalesce(a.user_id, u.user_id) as user_id from ({users}) u left join {self.pairs} a "
+        own += "on u.user_id = a.previous_id"
+        workspace.run(
+            f"create table {table} as with own as materialized (select distinct user_id from ({own})) "
+            f"from own union select previous_id from {self.pairs} semi join own using (user_id) union from ({users})"
+        )
+        return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """The inputs of a run's stages, which none of them changes, and the ports to the workspace, store and sources.
+
+    ``recorded_run``: the run that holds are recorded for; None in a preview, which writes nothing. ``counted_at``: the
+    time that ages are measured by; None if the clock is doubted. ``profile_fields``: profile fields of destinations,
+    which can't be keys of audiences. ``erased``: an SQL condition on ``user_id`` for erased users, who never enter.
+    """
+
+    workspace: Workspace
+    reader: StoreReader
+    sources: Mapping[str, Source]
+    settings: Settings
+    stored: StoredState
+    request: RunRequest
+    run: RunId
+    recorded_run: RunId | None
+    counted_at: datetime | None
+    profile_fields: frozenset[str] = frozenset()
+    aliases: AliasMap = field(default_factory=AliasMap)
+    erased: Condition = NEVER
+    loading: Callable[[str], None] = field(default=lambda what: None)

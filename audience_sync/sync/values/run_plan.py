@@ -1,0 +1,31 @@
+"""Define a run's plan: everything it would commit, send and report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from audience_sync.delivery.pending.pending import DeliveryInputs
+from audience_sync.delivery.state.cursors import DestinationState
+from audience_sync.destinations.base import Destination
+from audience_sync.model import RunId
+from audience_sync.store.runs.clock import RunClock
+from audience_sync.sync.values.change_set import ChangeSet, SuppressionUpdate
+from audience_sync.sync.values.report import RunFindings
+from audience_sync.sync.values.request import RunRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """Everything a run would commit, send and report. ``states``: the destination states after the run."""
+
+    run: RunId
+    request: RunRequest
+    clock: RunClock
+    installation: str
+    changes: ChangeSet
+    findings: RunFindings
+    suppressed: SuppressionUpdate
+    destinations: Mapping[str, Destination]
+    states: Mapping[str, DestinationState]
+    inputs: DeliveryInputs

@@ -31,7 +31,7 @@ from audience_sync.destinations.base import Destination, Transport
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import DestinationId, PropertyId, RunId, UserId
 from audience_sync.store.connection.lease import Lease
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import TableName, Workspace
 
 #: An answer is recorded at once, unless the last transaction is less than GROUP_SECONDS old: then answers wait and
 #: share a transaction, at most GROUP_SIZE of them. After a kill at most these requests are sent again, with the same
@@ -54,12 +54,12 @@ class DeliveryJob:
     destination_id: DestinationId
     destination: Destination
     cursor: DeliveryCursor
-    table: str
+    table: TableName
     calls: int
     includes_everyone: bool = True
     max_calls: int | None = None
     rate: float | None = None
-    withheld_table: str | None = None
+    withheld_table: TableName | None = None
     withheld_users: int = 0
     releases: bool = False
     retries: bool = False
@@ -156,7 +156,7 @@ def _complete(context: DeliveryContext, job: DeliveryJob, cursor: DeliveryCursor
     context.lease.transact(end, partial(is_seeded, cursor=cursor))
 
 
-def _withhold(workspace: Workspace, context: DeliveryContext, job: DeliveryJob, table: str) -> DeliveryCursor:
+def _withhold(workspace: Workspace, context: DeliveryContext, job: DeliveryJob, table: TableName) -> DeliveryCursor:
     """Store the values that suppressed users are not sent; `unsuppress` makes them pending again."""
 
     def write(connection: Connection) -> DeliveryCursor:

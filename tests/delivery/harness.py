@@ -28,7 +28,7 @@ from audience_sync.store.tables import (
     runs,
     snapshot_chains,
 )
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import TableName, Workspace, quote_literal
 
 from .scripted_destination import ScriptedDestination
 
@@ -75,7 +75,7 @@ class DeliveryHarness:
     def next_run(self) -> None:
         self._run = add_run(self.store, self._run + 1)
 
-    def table(self, calls: Mapping[str, Mapping[str, Any]]) -> str:
+    def table(self, calls: Mapping[str, Mapping[str, Any]]) -> TableName:
         """``calls``: the properties by user, all of run 1."""
         table = self.workspace.name("pending")
         self.workspace.run(f"create table {table} (user_id varchar, traits varchar, versions varchar, run_id integer)")

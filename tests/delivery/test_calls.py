@@ -12,7 +12,7 @@ from audience_sync.delivery.send.calls import CallReader
 from audience_sync.delivery.send.encode import encode
 from audience_sync.destinations.base import Audiencing
 from audience_sync.destinations.file import FileDestination, FileOptions
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import TableName, Workspace
 
 from .scripted_destination import ScriptedDestination, identify_call
 
@@ -21,7 +21,7 @@ TRUE = ("here", "connect", "ann", '{"vip":true}', "vip@1")
 TIMES = {1: "2026-03-01", 2: "2026-03-02", 3: "2026-03-03"}
 
 
-def pending_table(workspace: Workspace, *calls: tuple[str, str, str]) -> str:
+def pending_table(workspace: Workspace, *calls: tuple[str, str, str]) -> TableName:
     """``calls``: user, traits, versions."""
     table = workspace.name("pending")
     workspace.run(f"create table {table} (user_id varchar, traits varchar, versions varchar, run_id integer)")

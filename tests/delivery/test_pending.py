@@ -14,20 +14,21 @@ from audience_sync.delivery.state.ranges import Range
 from audience_sync.delivery.state.subscriptions import subscribe
 from audience_sync.model import MAX_RUN, PropertyKind
 from audience_sync.store.snapshots.chain import BASE, Chain, trait_column, write_snapshot_file
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import TableName, Workspace, quote_literal
 
 #: User, key, value as JSON (None: removed), run.
 Change = tuple[str, str, str | None, int]
 Calls = dict[str, dict[str, Any]]
 
 
-def rows(changes: Sequence[Change]) -> str:
+def rows(workspace: Workspace, changes: Sequence[Change]) -> TableName:
     values = ", ".join(
         f"({quote_literal(user)}, {quote_literal(key)}, {'null' if value is None else quote_literal(value)}, {run})"
         for user, key, value, run in [("no user", "no key", None, 0), *changes]
     )
     columns = "user_id, key, value::varchar as value, run_id"
-    return f"(select {columns} from (values {values}) t(user_id, key, value, run_id) where run_id > 0)"
+    query = f"select {columns} from (values {values}) t(user_id, key, value, run_id) where run_id > 0"
+    return workspace.table("rows", query)
 
 
 def audience(workspace: Workspace, key: str, members: Mapping[str, int]) -> Chain:
@@ -81,12 +82,16 @@ class Store:
         *subscriptions: Subscription,
         log: Sequence[Change] = (),
         refused: Sequence[Change] = (),
-        suppressed: str | None = None,
-        aliases: str | None = None,
+        suppressed: TableName | None = None,
+        aliases: TableName | None = None,
         **options: Any,
-    ) -> str:
+    ) -> TableName:
         inputs = DeliveryInputs(
-            log=rows(log), refused=rows(refused), chains=self.chains, suppressed=suppressed, aliases=aliases
+            log=rows(self.workspace, log),
+            refused=rows(self.workspace, refused),
+            chains=self.chains,
+            suppressed=suppressed,
+            aliases=aliases,
         )
         return pending_calls(self.workspace, inputs, cursor, subscriptions, **options)
 
@@ -439,7 +444,7 @@ def test_suppressed_users_are_sent_nothing(store: Store) -> None:
     store.members("vip", ann=1, bob=1)
     store.workspace.run("create table suppressed as select 'ann' as user_id")
     calls = store.calls(
-        NEW, VIP_SINCE_1, suppressed="suppressed", refused=[("ann", "vip", "true", 1)], retry_refused=True
+        NEW, VIP_SINCE_1, suppressed=TableName("suppressed"), refused=[("ann", "vip", "true", 1)], retry_refused=True
     )
     assert calls == {"bob": {"vip": True}}
 
@@ -458,12 +463,12 @@ def merged(store: Store) -> Store:
 
 
 def test_nothing_is_backfilled_under_a_merged_id(merged: Store) -> None:
-    assert merged.calls(NEW, VIP_SINCE_1, aliases="aliases") == {"ann": {"vip": True}}
+    assert merged.calls(NEW, VIP_SINCE_1, aliases=TableName("aliases")) == {"ann": {"vip": True}}
 
 
 def test_no_change_is_sent_under_a_merged_id(merged: Store) -> None:
     log: list[Change] = [("older", "vip", "false", 2), ("bob", "vip", "false", 2)]
-    calls = merged.calls(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log, aliases="aliases")
+    calls = merged.calls(DeliveryCursor(id=1, position=1), VIP_SINCE_1, log=log, aliases=TableName("aliases"))
     assert calls == {"bob": {"vip": False}}
 
 
@@ -471,7 +476,7 @@ def test_a_new_alias_is_sent_and_a_removed_one_is_not(merged: Store) -> None:
     merged.traits("$alias", ann=(2, ['["old"]']))
     log: list[Change] = [("ann", "$alias", '["old"]', 2), ("bob", "$alias", None, 2)]
     alias = Subscription(key="$alias", since_run=1)
-    calls = merged.calls(DeliveryCursor(id=1, position=1), alias, log=log, aliases="aliases")
+    calls = merged.calls(DeliveryCursor(id=1, position=1), alias, log=log, aliases=TableName("aliases"))
     assert calls == {"ann": {"$alias": ["old"]}}
 
 

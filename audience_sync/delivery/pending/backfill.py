@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from audience_sync.delivery.state.pending_rule import RUN_ID, PendingRule
 from audience_sync.model import PropertyKind
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.workspace import Condition, Expression, quote_literal
+from audience_sync.workspace import Condition, Expression, Query, TableName, quote_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,26 +18,27 @@ class Backfill:
     The run is NULL for a key without a pending value.
     """
 
-    rows: str
+    rows: Query
     values: Mapping[str, tuple[Expression, Expression]]
 
     @property
-    def users(self) -> str:
-        return (
+    def users(self) -> Query:
+        return Query(
             f"select user_id from ({self.rows}) where coalesce({', '.join(run for _, run in self.values.values())}) > 0"
         )
 
     @property
-    def items(self) -> str:
+    def items(self) -> Query:
         """A query with one row for each user and key: ``user_id``, ``key``, ``value``, ``run_id``."""
-        return " union all ".join(
+        queries = (
             f"select user_id, {quote_literal(key)} as key, {value} as value, {run} as run_id from ({self.rows}) "
             f"where {run} is not null"
             for key, (value, run) in self.values.items()
         )
+        return Query(" union all ".join(queries))
 
-    def without(self, table: str) -> Backfill:
-        return replace(self, rows=f"from ({self.rows}) anti join {table} using (user_id)")
+    def without(self, table: TableName) -> Backfill:
+        return replace(self, rows=Query(f"from ({self.rows}) anti join {table} using (user_id)"))
 
 
 def backfill_queries(
@@ -52,7 +53,7 @@ def backfill_queries(
         found.setdefault(chains[each.subscription.key], []).append(each)
     return [
         Backfill(
-            f"from ({current_rows_query(chain)}) where {condition}",
+            Query(f"from ({current_rows_query(chain)}) where {condition}"),
             {each.subscription.key: _value_and_run(chain, each, reached) for each in members},
         )
         for chain, members in sorted(found.items(), key=lambda pair: -pair[0].user_count)  # the largest is joined first

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from audience_sync.delivery.pending.backfill import Backfill
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Query, TableName, Workspace, quote_literal
 
 #: Keys, and then tables, that are joined in one statement: each of them needs memory.
 JOIN_WIDTH = 16
 
 
-def merge_per_user(workspace: Workspace, items: str, backfills: Sequence[Backfill]) -> str:
+def merge_per_user(workspace: Workspace, items: TableName, backfills: Sequence[Backfill]) -> TableName:
     """Create a table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
     ``items`` has one row for each user and key (``user_id``, ``key``, ``value``, ``run_id``); its values replace those
@@ -30,7 +30,7 @@ def merge_per_user(workspace: Workspace, items: str, backfills: Sequence[Backfil
     )
 
 
-_NO_CALLS = "select '' as user_id, '' as traits, '' as versions, 0 as run_id where false"
+_NO_CALLS = Query("select '' as user_id, '' as traits, '' as versions, 0 as run_id where false")
 
 
 def _groups(members: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -38,7 +38,7 @@ def _groups(members: Sequence[str]) -> Iterator[Sequence[str]]:
         yield members[start : start + JOIN_WIDTH]
 
 
-def _merge_keys(items: str, changed: set[str], backfills: Sequence[Backfill], keys: Sequence[str]) -> str:
+def _merge_keys(items: TableName, changed: set[str], backfills: Sequence[Backfill], keys: Sequence[str]) -> Query:
     """Return a query with one row for each user, and the values of these keys."""
     places = {key: place for place, key in enumerate(keys)}
     sources = [_pivot(items, {key: place for key, place in places.items() if key in changed})]
@@ -54,25 +54,25 @@ def _merge_keys(items: str, changed: set[str], backfills: Sequence[Backfill], ke
         for key, place in places.items()
     )
     joined = " full join ".join([tables[0], *(f"{table} using (user_id)" for table in tables[1:])])
-    return _json_object(places, f"select user_id, {values} from {joined}")
+    return _json_object(places, Query(f"select user_id, {values} from {joined}"))
 
 
-def _pivot(items: str, places: Mapping[str, int]) -> tuple[str, Sequence[str]]:
+def _pivot(items: TableName, places: Mapping[str, int]) -> tuple[Query, Sequence[str]]:
     columns = "".join(
         f", max(value) filter (where key = {quote_literal(key)}) as v{place}"
         f", max(run_id) filter (where key = {quote_literal(key)}) as r{place}"
         for key, place in places.items()
     )
     names = ", ".join(quote_literal(key) for key in places) or "null"
-    return f"select user_id{columns} from {items} where key in ({names}) group by user_id", list(places)
+    return Query(f"select user_id{columns} from {items} where key in ({names}) group by user_id"), list(places)
 
 
-def _backfilled_values(backfill: Backfill, places: Mapping[str, int]) -> tuple[str, Sequence[str]]:
+def _backfilled_values(backfill: Backfill, places: Mapping[str, int]) -> tuple[Query, Sequence[str]]:
     mine = {key: place for key, place in places.items() if key in backfill.values}
     columns = "".join(
         f", {backfill.values[key][0]} as v{place}, {backfill.values[key][1]} as r{place}" for key, place in mine.items()
     )
-    return f"select user_id{columns} from ({backfill.rows})", list(mine)
+    return Query(f"select user_id{columns} from ({backfill.rows})"), list(mine)
 
 
 def _first_run(tables: Sequence[str], place: int) -> str:
@@ -85,14 +85,14 @@ def _first_value(tables: Sequence[str], place: int) -> str:
     return f"case {cases} end"
 
 
-def _json_object(columns: Mapping[str, int], query: str) -> str:
+def _json_object(columns: Mapping[str, int], query: Query) -> Query:
     pairs = ", ".join(
         f"case when r{place} is not null then {_json_name(key)} || coalesce(v{place}, 'null') end"
         for key, place in columns.items()
     )
     versions = ", ".join(f"{quote_literal(key + '@')} || r{place}" for key, place in columns.items())
     runs = ", ".join(f"r{place}" for place in columns.values())
-    return (
+    return Query(
         f"select user_id, concat_ws(',', {pairs}) as traits, concat_ws(',', {versions}) as versions, "
         f"greatest({runs}) as run_id from ({query}) where coalesce({runs}) is not null"
     )
@@ -102,15 +102,15 @@ def _json_name(key: str) -> str:
     return quote_literal(f'"{key}":')
 
 
-def _join_tables(tables: Sequence[str]) -> str:
+def _join_tables(tables: Sequence[TableName]) -> Query:
     """Return a query that joins tables with one row for each user."""
     if len(tables) == 1:
-        return f"from {tables[0]}"
+        return Query(f"from {tables[0]}")
     traits, versions, runs = (
         ", ".join(f"{table}.{column}" for table in tables) for column in ("traits", "versions", "run_id")
     )
     joined = " full join ".join([tables[0], *(f"{table} using (user_id)" for table in tables[1:])])
-    return (
+    return Query(
         f"select user_id, concat_ws(',', {traits}) as traits, concat_ws(',', {versions}) as versions, "
         f"greatest({runs}) as run_id from {joined}"
     )

@@ -22,7 +22,7 @@ from audience_sync.delivery.state.pending_rule import (
 from audience_sync.delivery.state.ranges import delivered_run_sql
 from audience_sync.model import ALIAS_KEY, MAX_RUN, RunId
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.workspace import Condition, Expression, Workspace, quote_literal
+from audience_sync.workspace import NEVER, Condition, Expression, Query, TableName, Workspace, quote_literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +35,12 @@ class DeliveryInputs:
     (``previous_id``, ``user_id``) lists merged ids, if the destination merges users.
     """
 
-    log: str
-    refused: str
+    log: TableName
+    refused: TableName
     chains: Mapping[str, Chain]
-    suppressed: str | None = None
-    withheld: str | None = None
-    aliases: str | None = None
+    suppressed: TableName | None = None
+    withheld: TableName | None = None
+    aliases: TableName | None = None
 
 
 def pending_calls(
@@ -52,8 +52,8 @@ def pending_calls(
     companions: Sequence[Sequence[str]] = (),
     retry_refused: bool = False,
     only_sent: bool = False,
-    withheld_table: str | None = None,
-) -> str:
+    withheld_table: TableName | None = None,
+) -> TableName:
     """Create a table with one row for each user: ``user_id``, ``traits`` (a JSON object), ``versions`` and ``run_id``.
 
     ``versions`` has the run that set each value (``key@run,key@run``); ``run_id`` is the newest of them.
@@ -66,7 +66,7 @@ def pending_calls(
     sending_current = [each for each in rules if each.sends_current(cursor.low_watermark)]
     backfills = backfill_queries(inputs.chains, reached, sending_current, condition)
     log = _logged_changes(inputs, rules, reached)
-    changed_users = [f"select user_id from ({log})", *(backfill.users for backfill in backfills)]
+    changed_users = [Query(f"select user_id from ({log})"), *(backfill.users for backfill in backfills)]
     values = [log, *_undelivered_values(inputs, subscriptions, changed_users, retry=retry_refused)]
     items = workspace.table("items", f"from ({_newest_per_key(values)}) where {condition}")
     unmerged_backfills = _remove_merged_ids(workspace, items, backfills, inputs)
@@ -79,7 +79,7 @@ def pending_calls(
     return calls
 
 
-def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached: Expression) -> str:
+def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reached: Expression) -> Query:
     """Return a query for the changes after the run up to which each user has been sent everything.
 
     For a property in backfill, only changes after the first attempt count. A user who left after it may have been sent
@@ -87,8 +87,8 @@ def _logged_changes(inputs: DeliveryInputs, rules: Sequence[PendingRule], reache
     """
     columns = f"select user_id, key, value, run_id from {inputs.log}"
     if not rules:
-        return f"{columns} where false"
-    return f"{columns} join {rules_table_sql(rules)} using (key) where {is_pending_sql(reached)}"
+        return Query(f"{columns} where {NEVER}")
+    return Query(f"{columns} join {rules_table_sql(rules)} using (key) where {is_pending_sql(reached)}")
 
 
 def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> RunId:
@@ -98,8 +98,8 @@ def log_floor(cursor: DeliveryCursor, subscriptions: Sequence[Subscription]) -> 
 
 
 def _undelivered_values(
-    inputs: DeliveryInputs, subscriptions: Sequence[Subscription], changed_users: Sequence[str], *, retry: bool
-) -> list[str]:
+    inputs: DeliveryInputs, subscriptions: Sequence[Subscription], changed_users: Sequence[Query], *, retry: bool
+) -> list[Query]:
     """Return queries for the refused and withheld values.
 
     Refused values are those of users with a newer change, or of all when retrying. Users who are still suppressed are
@@ -109,13 +109,13 @@ def _undelivered_values(
     changed = "true" if retry else f"user_id in ({' union all '.join(changed_users)})"
     conditions = {inputs.refused: changed} | ({inputs.withheld: "true"} if inputs.withheld else {})
     return [
-        f"select user_id, key, value, run_id from {table} where key in ({keys}) and {condition}"
+        Query(f"select user_id, key, value, run_id from {table} where key in ({keys}) and {condition}")
         for table, condition in conditions.items()
     ]
 
 
-def _newest_per_key(queries: Sequence[str]) -> str:
-    return (
+def _newest_per_key(queries: Sequence[Query]) -> Query:
+    return Query(
         f"select user_id, key, value, run_id from ({' union all '.join(queries)}) "
         "qualify row_number() over (partition by user_id, key order by run_id desc) = 1"
     )
@@ -123,7 +123,7 @@ def _newest_per_key(queries: Sequence[str]) -> str:
 
 def _insert_backfilled_values(
     workspace: Workspace,
-    items: str,
+    items: TableName,
     backfills: Sequence[Backfill],
     inputs: DeliveryInputs,
     companions: Sequence[Sequence[str]],
@@ -142,12 +142,13 @@ def _insert_backfilled_values(
     if inputs.suppressed is None:
         return rest
     for backfill in rest:
-        _insert_missing(workspace, items, f"from ({backfill.items}) semi join {inputs.suppressed} using (user_id)")
+        suppressed = Query(f"from ({backfill.items}) semi join {inputs.suppressed} using (user_id)")
+        _insert_missing(workspace, items, suppressed)
     return [backfill.without(inputs.suppressed) for backfill in rest]
 
 
 def _remove_merged_ids(
-    workspace: Workspace, items: str, backfills: Sequence[Backfill], inputs: DeliveryInputs
+    workspace: Workspace, items: TableName, backfills: Sequence[Backfill], inputs: DeliveryInputs
 ) -> Sequence[Backfill]:
     """Remove the values under merged ids: nothing more is sent for them. A removed alias is not sent either."""
     if inputs.aliases is None:
@@ -159,12 +160,14 @@ def _remove_merged_ids(
     return [backfill.without(merged) for backfill in backfills]
 
 
-def _insert_missing(workspace: Workspace, items: str, query: str) -> None:
+def _insert_missing(workspace: Workspace, items: TableName, query: Query) -> None:
     """Insert rows for users and keys that are not in ``items`` yet: existing rows are newer."""
     workspace.run(f"insert into {items} from ({query}) anti join {items} using (user_id, key)")
 
 
-def _remove_suppressed(workspace: Workspace, items: str, inputs: DeliveryInputs, withheld_table: str | None) -> None:
+def _remove_suppressed(
+    workspace: Workspace, items: TableName, inputs: DeliveryInputs, withheld_table: TableName | None
+) -> None:
     if inputs.suppressed is None:
         return
     if withheld_table is not None:
@@ -172,7 +175,7 @@ def _remove_suppressed(workspace: Workspace, items: str, inputs: DeliveryInputs,
     workspace.run(f"delete from {items} where user_id in (select user_id from {inputs.suppressed})")
 
 
-def _set_resync_runs(workspace: Workspace, items: str, rules: Sequence[PendingRule], reached: Expression) -> None:
+def _set_resync_runs(workspace: Workspace, items: TableName, rules: Sequence[PendingRule], reached: Expression) -> None:
     """Give the changes that a resync sends again their new run."""
     for rule in rules:
         if (run := rule.run_of_current_sql(RUN_ID)) != RUN_ID:
@@ -184,7 +187,7 @@ def _set_resync_runs(workspace: Workspace, items: str, rules: Sequence[PendingRu
 
 def _add_companions(
     workspace: Workspace,
-    items: str,
+    items: TableName,
     inputs: DeliveryInputs,
     subscriptions: Sequence[Subscription],
     companions: Sequence[Sequence[str]],
@@ -197,7 +200,7 @@ def _add_companions(
             _insert_companions(workspace, items, inputs, keys)
 
 
-def _insert_companions(workspace: Workspace, items: str, inputs: DeliveryInputs, keys: Sequence[str]) -> None:
+def _insert_companions(workspace: Workspace, items: TableName, inputs: DeliveryInputs, keys: Sequence[str]) -> None:
     names = ", ".join(quote_literal(key) for key in keys)
     touched = workspace.table("touched", f"select distinct user_id from {items} where key in ({names})")
     if not workspace.one(f"select count(*) from {touched}")[0]:

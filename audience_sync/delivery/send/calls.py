@@ -14,7 +14,7 @@ from audience_sync.destinations.base import Destination
 from audience_sync.destinations.messages.identify import split_traits
 from audience_sync.errors import BrokenDestinationError
 from audience_sync.model import ALIAS_KEY, AudienceEvent, IdentifyCall, RunId, UserId
-from audience_sync.workspace import Workspace, quote_literal
+from audience_sync.workspace import Query, TableName, Workspace, quote_literal
 
 #: The error of the program's own SQL for a run that the store does not have.
 NO_RUN_TIME = "there is no start time of run "
@@ -39,7 +39,7 @@ class CallReader:
     """
 
     workspace: Workspace
-    table: str
+    table: TableName
     installation: str
     destination: str
     times: Mapping[RunId, str]
@@ -123,12 +123,12 @@ class CallReader:
         ]
 
     @property
-    def _sql(self) -> str:
+    def _sql(self) -> Query:
         """A query for the fields of IdentifyCall."""
-        return f'select user_id, traits, message_id, "timestamp", versions from ({self._rows})'
+        return Query(f'select user_id, traits, message_id, "timestamp", versions from ({self._rows})')
 
     @property
-    def _rows(self) -> str:
+    def _rows(self) -> Query:
         """A query for the fields of IdentifyCall and the newest run.
 
         The message id is always the same for the same change of a user. ``versions`` has the run of every value, so
@@ -141,7 +141,7 @@ class CallReader:
         )
         runs = ", ".join(f"({run}, {quote_literal(at)}, {self._nonce(run)})" for run, at in self.times.items())
         started = f"coalesce(started, error('{NO_RUN_TIME}' || run_id))"
-        return (
+        return Query(
             f"select user_id, traits, sha1(concat_ws(chr(0), {change}))[:32] as message_id, "
             f'{started} as "timestamp", versions, run_id from {self.table} '
             f"left join (values {runs}) t(run_id, started, nonce) using (run_id)"

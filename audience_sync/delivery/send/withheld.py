@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from audience_sync.model import DestinationId, PropertyId, UserId
 from audience_sync.store.connection.bulk import delete_rows, insert_rows
 from audience_sync.store.tables import withheld_values
-from audience_sync.workspace import Workspace
+from audience_sync.workspace import TableName, Workspace
 
 #: Seconds for which the list of users suppressed during a run is cached.
 CACHE_SECONDS = 1.0
@@ -42,7 +42,7 @@ class RecentSuppressions:
 def store_withheld(
     connection: Connection,
     workspace: Workspace,
-    table: str,
+    table: TableName,
     destination: DestinationId,
     property_ids: Mapping[str, PropertyId],
 ) -> None:

@@ -33,7 +33,7 @@ class PendingDelivery:
 
     state: DestinationState
     cursor: DeliveryCursor
-    table: str
+    table: TableName
     calls: int
     includes_everyone: bool = True
     withheld_table: TableName | None = None
@@ -116,7 +116,7 @@ def _shares(state: DestinationState) -> list[tuple[DeliveryCursor, list[Subscrip
     return [(state.cursor, state.active()), *seeds]
 
 
-def _read_undelivered(connection: Connection, workspace: Workspace, table: Table) -> str:
+def _read_undelivered(connection: Connection, workspace: Workspace, table: Table) -> TableName:
     """A workspace table of the refused or withheld values, by destination."""
     query = select(
         delivery_destinations.c.name, table.c.user_id, properties.c.key, table.c.value, table.c.run_id
@@ -173,8 +173,6 @@ def _pending_delivery(
     )
 
 
-def _of(workspace: Workspace, table: str, state: DestinationState) -> str:
+def _of(workspace: Workspace, table: str, state: DestinationState) -> TableName:
     """A view of one destination's rows."""
-    mine = workspace.name("mine")
-    workspace.run(f"create view {mine} as from {table} where destination = {quote_literal(state.name)}")
-    return mine
+    return workspace.view("mine", f"from {table} where destination = {quote_literal(state.name)}")

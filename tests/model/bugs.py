@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -225,4 +226,16 @@ BUGS: dict[Callable[[], None], tuple[str, ...]] = {
 
 
 def plant(bug: str) -> None:
+    """Raises LookupError if the bug sets what the program does not have: then it would change nothing."""
+    before = _attributes()
     next(each for each in BUGS if each.__name__ == bug)()
+    if unknown := _attributes() - before:
+        raise LookupError(f"{bug} sets what the program does not have: {sorted(unknown)}")
+
+
+def _attributes() -> set[tuple[str, str]]:
+    """Of all modules and classes of the program, which are imported already."""
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("audience_sync")]
+    classes = [each for module in modules for each in vars(module).values() if isinstance(each, type)]
+    owners: list[Any] = [*modules, *(each for each in classes if each.__module__.startswith("audience_sync"))]
+    return {(getattr(owner, "__qualname__", owner.__name__), name) for owner in owners for name in vars(owner)}

@@ -24,7 +24,8 @@ from audience_sync.workspace import Workspace
 DATABASES = ("sqlite", "postgresql")
 
 
-#: The markers of the tests of a file or folder, by its path below tests/. Those on PostgreSQL get theirs from fixtures.
+#: The markers of the tests of a folder, a file or one test, by its path below tests/. Tests on PostgreSQL get theirs
+#: from fixtures.
 MARKED = {
     "process": (
         "cli/*",
@@ -55,6 +56,8 @@ MARKED = {
     "slow": (
         "cli/*",
         "crash/*",
+        "delivery/test_calls.py::test_a_hundred_thousand_calls_keep_their_order",
+        "delivery/test_pending.py::test_any_number_of_properties_are_in_one_call_in_alphabetical_order",
         "delivery/test_rate_limiter.py",
         "delivery/test_ranges.py",
         "destinations/test_encode_sql.py",
@@ -62,11 +65,15 @@ MARKED = {
         "faults/*",
         "fuzz/*",
         "model/*",
+        "prose/*",
         "regressions/*",
         "schedule/test_scheduler.py",
         "schedule/test_crontab_times.py",
         "schedule/test_simulated_days.py",
         "sources/test_case_of_columns.py",
+        "sources/test_csv.py::test_each_of_many_columns_has_its_own_type",
+        "sources/test_csv.py::test_rejects_carry_the_rows_number_in_a_long_file",
+        "sources/test_csv.py::test_the_line_is_right_far_into_a_large_file",
         "sources/test_csv_headers.py",
         "sources/test_databases.py",
         "sources/test_file_encodings.py",
@@ -88,6 +95,7 @@ MARKED = {
         "sync/test_joins_of_several.py",
         "test_example.py",
         "test_sample_data.py",
+        "test_workspace.py::test_a_signal_in_the_middle_of_a_query_is_no_error_of_the_query",
     ),
 }
 #: Files and tests of slow folders that are fast: each is the first to see a fault of its package.
@@ -107,7 +115,9 @@ def is_marked(marker: str, file: Path, test: str = "") -> bool:
     """``test``: the name of a test in the file, without parameters."""
     path = file.relative_to(HERE)
     fast = marker == "slow" and not {str(path), f"{path}::{test}"}.isdisjoint(FAST)
-    return not fast and any(path.match(pattern) for pattern in MARKED[marker])
+    return not fast and any(
+        path.match(pattern) if "::" not in pattern else pattern == f"{path}::{test}" for pattern in MARKED[marker]
+    )
 
 
 def has_fast_tests(file: Path) -> bool:

@@ -17,7 +17,10 @@ RUN_BY_COMMANDS = {"alerts": "cli/test_notify.py", "metrics": "cli/test_metrics.
 
 @pytest.mark.parametrize("pattern", sorted({each for patterns in MARKED.values() for each in patterns}))
 def test_a_pattern_matches_a_file_with_tests(pattern: str) -> None:
-    assert any(file.relative_to(HERE).match(pattern) for file in FILES)
+    path, _, test = pattern.partition("::")
+    files = [file for file in FILES if file.relative_to(HERE).match(path)]
+    assert files
+    assert any(f"def {test}" in file.read_text("utf-8") for file in files)
 
 
 @pytest.mark.parametrize("fast", FAST)
@@ -41,6 +44,7 @@ def test_a_fast_test_uses_each_package(package: str) -> None:
         ("cli/test_plan.py", "test_a_plan_is_what_the_following_sync_does", {"process"}),
         ("cli/test_plan.py", "test_the_largest_changes_come_first", {"process", "slow"}),
         ("sync/test_diff.py", "", {"property", "slow"}),
+        ("test_workspace.py", "test_a_signal_in_the_middle_of_a_query_is_no_error_of_the_query", {"slow"}),
         ("sources/test_surrogates.py", "", {"property"}),
         ("test_keys.py", "", set()),
     ],

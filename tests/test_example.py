@@ -1,4 +1,4 @@
-"""Does a new project begin with the example?"""
+"""A new project begins with the example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the sample data what it says it is, and the same whenever it is made?"""
+"""The sample data is as described, and the same at each time it is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a run that is interrupted in the middle of a query interrupted, and not one that failed?"""
+"""A run that is interrupted in the middle of a query is interrupted, not failed."""
 
 from __future__ import annotations
 

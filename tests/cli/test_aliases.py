@@ -1,4 +1,4 @@
-"""Does a user who gets another id stay one user, everywhere?"""
+"""A user who gets another id stays one user, everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of an audience whose snapshot can't be read? It fails alone, and says where and what to do."""
+"""An audience whose snapshot can't be read fails alone; its error names the place and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do computed traits travel? With their JSON types, when they changed, in one call with the memberships."""
+"""Computed traits are sent with their JSON types, when they changed, in one call with the memberships."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are docs/operations/grafana.json and alerts.yaml what Grafana and Prometheus take, of numbers that there are?"""
+"""Grafana and Prometheus accept docs/operations/grafana.json and alerts.yaml, which use metrics that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a destination told, as events, who entered and who left? `events: true`."""
+"""With `events: true` a destination gets an event for each user who entered or left."""
 
 from __future__ import annotations
 

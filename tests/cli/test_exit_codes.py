@@ -1,4 +1,4 @@
-"""Does the exit code say what a scheduler should do?"""
+"""The exit code shows a scheduler what to do."""
 
 from __future__ import annotations
 

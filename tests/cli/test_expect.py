@@ -1,4 +1,4 @@
-"""Is a snapshot refused that isn't complete, before anything of it is compared?"""
+"""A snapshot that isn't complete is refused before it is compared."""
 
 from __future__ import annotations
 

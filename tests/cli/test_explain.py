@@ -1,4 +1,4 @@
-"""Does `explain` say of one user what is known, what each destination was told and answered, and what it is owed?"""
+"""`explain` shows one user: values, what each destination was sent and answered, and what is pending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a snapshot that would change too much held until a person has looked?"""
+"""A snapshot that would change too much is held until a person decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a share of an audience's users never told, the same users always?
+"""A share of an audience's users is never sent `true`, always the same users.
 
 Of `vip` the hashes are, as shares: cyd 0.053, fay 0.069, dan 0.103, gus 0.114,
 hal 0.437, ada 0.449, bob 0.813, eve 0.819.

@@ -1,4 +1,4 @@
-"""Is an id that is too long for PostgreSQL one invalid row, whatever its type, on both stores?"""
+"""An id that is too long for PostgreSQL is one invalid row, whatever its type, on both stores."""
 
 from __future__ import annotations
 

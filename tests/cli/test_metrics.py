@@ -1,4 +1,4 @@
-"""Do the numbers for a monitor say what the store says?"""
+"""Metrics have the numbers of the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a member who is missing for a while stay, without a call, and leave when that is over?"""
+"""A member who is missing for a while stays, without a call, and leaves when that time is over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does an audience keep its members when it gets another key, and is everyone told both in one call?"""
+"""An audience keeps its members when it gets another key; each user is sent both keys in one call."""
 
 from __future__ import annotations
 

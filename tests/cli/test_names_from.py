@@ -1,4 +1,4 @@
-"""How does one query become many audiences?"""
+"""One query becomes many audiences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are people told of what needs a look: when it begins, when it is over, and not in between?"""
+"""People are notified when something begins to need attention and when that is over, not in between."""
 
 from __future__ import annotations
 

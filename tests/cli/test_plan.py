@@ -1,4 +1,4 @@
-"""Does `plan` say what the next `sync` does, to the call, and change nothing?"""
+"""`plan` shows what the next `sync` does, to the call, and changes nothing."""
 
 from __future__ import annotations
 

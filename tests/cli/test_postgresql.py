@@ -1,4 +1,4 @@
-"""Does the command do the same on PostgreSQL?"""
+"""Commands do the same on PostgreSQL."""
 
 from __future__ import annotations
 

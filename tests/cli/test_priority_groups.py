@@ -1,4 +1,4 @@
-"""Is a user in at most one audience of a group, the first that has them?"""
+"""A user is in at most one audience of a group: the first that has them."""
 
 from __future__ import annotations
 

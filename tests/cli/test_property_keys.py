@@ -1,4 +1,4 @@
-"""Which keys are refused, and does a key stay what it was?"""
+"""Some keys are refused, and a stored key never changes."""
 
 from __future__ import annotations
 

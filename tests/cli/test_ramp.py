@@ -1,4 +1,4 @@
-"""Can an audience be told share by share, and does that end by itself where too many calls are refused?"""
+"""An audience is backfilled share by share, until too many calls are refused."""
 
 from __future__ import annotations
 

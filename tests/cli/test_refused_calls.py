@@ -1,4 +1,4 @@
-"""What becomes of a call that a destination refuses for good?"""
+"""A call that a destination refuses for good is recorded, and sent again by `retry`."""
 
 from __future__ import annotations
 

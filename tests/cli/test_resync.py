@@ -1,4 +1,4 @@
-"""Can a destination be told everything again, and a damaged store be repaired?"""
+"""A destination is sent everything again, and a damaged store is repaired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a store still say when `retention` has let go of the rest?"""
+"""A store answers what it can after `retention` has deleted the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is an audience taken back everywhere, from everyone who may have been told, and its key closed for good?"""
+"""A retired audience is withdrawn from all destinations and users, and its key is closed for good."""
 
 from __future__ import annotations
 

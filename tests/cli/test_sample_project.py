@@ -1,4 +1,4 @@
-"""Does the sample project do what the README says of it?"""
+"""The sample project does what the README describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the scheduler run what is due, once, and go on whatever happens to it?"""
+"""The scheduler runs what is due, once, and continues whatever happens to it."""
 
 from __future__ import annotations
 

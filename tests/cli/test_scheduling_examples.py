@@ -1,4 +1,4 @@
-"""Do the files of docs/scheduling/ hold? The units by systemd's own check, the manifests by Kubernetes' schemas."""
+"""The files of docs/scheduling/ pass systemd's own check and the schemas of Kubernetes."""
 
 from __future__ import annotations
 

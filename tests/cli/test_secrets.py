@@ -1,4 +1,4 @@
-"""Do secrets stay out of every output and the store, and user properties out of every log?"""
+"""Secrets stay out of every output and of the store, and user properties out of every log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a secret in any table, any temporary file, or in what `ps` shows? After success, refusal, failure, a kill."""
+"""No table, temporary file or `ps` has a secret, after success, refusal, failure or a kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parts of a config are secrets, wherever they come from, and what of a secret that is short, or a word?"""
+"""Parts of a config are secrets, wherever they come from; also short ones and plain words."""
 
 from __future__ import annotations
 

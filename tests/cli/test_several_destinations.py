@@ -1,4 +1,4 @@
-"""Has each destination its own position? One that is new, limited or down never delays or repeats the others."""
+"""Each destination has its own position: one that is new, limited or down never delays or repeats the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is each of a user's ids told what the user is in, and until when?"""
+"""Each of a user's ids is sent the user's memberships, for as long as the id is listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does whatever a source raises, at whichever moment, belong to its own entry alone?"""
+"""Any error of a source, at any moment, concerns its own entry only."""
 
 from __future__ import annotations
 

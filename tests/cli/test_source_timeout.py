@@ -1,4 +1,4 @@
-"""Does a source that never ends fail its own entry alone, in time?"""
+"""A source that never ends fails its own entry only, in time."""
 
 from __future__ import annotations
 

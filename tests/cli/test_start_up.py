@@ -1,4 +1,4 @@
-"""Does a command import only what it uses? Measured by what is loaded, not by the clock."""
+"""A command imports only what it uses, measured by what is loaded and not by the clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a suppressed user never sent anything, an erased one gone, and is nothing lost when they come back?"""
+"""A suppressed user is never sent anything, an erased one is gone, and nothing is lost when they return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does `--json` keep its contract (product.md, section 5)?"""
+"""`--json` keeps its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does `test-destination` send one real call, show all of it but the secrets, and leave everything else alone?"""
+"""`test-destination` sends one real call, shows all of it except secrets, and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are runs traced where OpenTelemetry is told where to send it, and by nothing else?"""
+"""Runs are traced where OpenTelemetry has an endpoint, and only there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a source that didn't change left alone? It isn't read, and nothing is forgotten for that."""
+"""A source that didn't change isn't read, and nothing is lost by that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can what a run did be taken back, with nothing newer overwritten, and does it stay taken back?"""
+"""A run is undone without overwriting newer changes, and stays undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of an error that nobody expected? A planted bug has a secret and a person in its words."""
+"""An unexpected error is reported without its words: a planted bug has a secret and a person in them."""
 
 from __future__ import annotations
 

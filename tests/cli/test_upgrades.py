@@ -1,4 +1,4 @@
-"""Is a store with schema 0022, the last before the first release, moved with everything in it?"""
+"""A store with schema 0022, the last before the first release, is moved with everything in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do user ids arrive as they are written?"""
+"""User ids arrive as they are written."""
 
 from __future__ import annotations
 

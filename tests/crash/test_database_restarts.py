@@ -1,4 +1,4 @@
-"""Does a run survive its database going away for a while, in the middle? For a minute:
+"""A run survives its database going away for a while, in the middle. For a minute:
 
 AUDIENCE_SYNC_AWAY=60 pytest tests/crash/test_database_restarts.py
 """

@@ -1,4 +1,4 @@
-"""Killed at this very instant: does the next run go on, with nothing lost and every repeat recognisable?"""
+"""After a kill at a named instant the next run continues, loses nothing, and every repeat is recognisable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two real processes at one store: does only one of them write and send, whatever became of the other?"""
+"""Of two real processes at one store only one writes and sends, whatever happened to the other."""
 
 from __future__ import annotations
 

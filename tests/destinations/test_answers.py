@@ -1,4 +1,4 @@
-"""What does an answer mean, whatever the protocol?"""
+"""An answer has the same meaning in every protocol."""
 
 from __future__ import annotations
 

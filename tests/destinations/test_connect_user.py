@@ -1,4 +1,4 @@
-"""Which user does Zendesk Connect get? Segment's mapping as it ran, and where we differ on purpose.
+"""The user that Zendesk Connect gets: Segment's mapping as it ran, and where we differ on purpose.
 
 Every identify of cases/zendesk_connect.json that can apply is run. Those that can't, with the reason:
 

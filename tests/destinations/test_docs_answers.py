@@ -1,4 +1,4 @@
-"""Does docs/destinations.md say what an answer means to each destination?"""
+"""docs/destinations.md describes what an answer means to each destination."""
 
 from __future__ import annotations
 

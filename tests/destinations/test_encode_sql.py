@@ -1,4 +1,4 @@
-"""Are calls that DuckDB writes the same as those that Python writes, whatever is in them?"""
+"""Calls that DuckDB writes equal those that Python writes, whatever their content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does each destination get where a user entered or left an audience?"""
+"""Each destination gets its own form of an event for a user who entered or left an audience."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are identify calls kept in a file, also when the disk is full or a crash tore a line?"""
+"""Identify calls are written to a file, also after a full disk or a line torn by a crash."""
 
 from __future__ import annotations
 

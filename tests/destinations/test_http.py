@@ -1,4 +1,4 @@
-"""Does a request arrive once, in time, and is every failure an answer? Against a real server on loopback."""
+"""A request arrives once, in time, and every failure is an answer. Against a real server on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which protocols are there, and what when one of another package is broken?"""
+"""The registry lists all protocols, and a broken one of another package has its own error."""
 
 from __future__ import annotations
 

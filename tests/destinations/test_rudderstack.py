@@ -1,4 +1,4 @@
-"""What does RudderStack get, and what do its answers mean?"""
+"""What RudderStack gets, and what its answers mean."""
 
 from __future__ import annotations
 

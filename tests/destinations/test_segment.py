@@ -1,4 +1,4 @@
-"""What does Segment get, and what do its answers mean?"""
+"""What Segment gets, and what its answers mean."""
 
 from __future__ import annotations
 

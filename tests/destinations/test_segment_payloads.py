@@ -1,4 +1,4 @@
-"""Is what we send to Segment what real systems emit and accept? Every identify of cases/segment_payloads.json."""
+"""Segment gets what real systems emit and accept: every identify of cases/segment_payloads.json."""
 
 from __future__ import annotations
 

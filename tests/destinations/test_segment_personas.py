@@ -1,4 +1,4 @@
-"""What does Segment get in the personas envelope, where every property is a message of its own?"""
+"""In the personas envelope Segment gets a message for each property."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does every destination keep what all must keep?"""
+"""Every destination passes the standard tests."""
 
 from __future__ import annotations
 

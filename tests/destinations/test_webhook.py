@@ -1,4 +1,4 @@
-"""What does a webhook's receiver get, and what do its answers mean?"""
+"""What a webhook's receiver gets, and what its answers mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does Zendesk Connect get, and what do its answers mean?"""
+"""What Zendesk Connect gets, and what its answers mean."""
 
 from __future__ import annotations
 

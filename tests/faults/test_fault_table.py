@@ -1,4 +1,4 @@
-"""What becomes of the calls that meet a fault, and is everybody told the truth when it is over?"""
+"""Each fault has its rule for the calls that meet it, and all users have the right values afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a destination in trouble delay, repeat or lose the calls of another?"""
+"""A destination in trouble neither delays, repeats nor loses the calls of another."""
 
 from __future__ import annotations
 

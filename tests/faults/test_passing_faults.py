@@ -1,4 +1,4 @@
-"""What becomes of calls whose fault passes while the run is still trying, or that are at fault themselves?"""
+"""Calls are delivered whose fault passes during the run; calls that are at fault themselves are found."""
 
 from __future__ import annotations
 

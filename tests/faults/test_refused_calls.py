@@ -1,4 +1,4 @@
-"""Is a refused call kept with what a person needs, and gone when it has gone through?"""
+"""A refused call is recorded with what a person needs, until it is accepted."""
 
 from __future__ import annotations
 

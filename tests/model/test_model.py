@@ -1,4 +1,4 @@
-"""Does every destination come to believe the truth, whatever happened before? The command line against a model.
+"""Every destination gets the right values, whatever happened before. The command line against a model.
 
 A longer search: python tests/model/long_search.py --examples 100 --postgresql
 """

@@ -1,4 +1,4 @@
-"""Would the model notice? Each bug that is planted into the command is found.
+"""The model finds each bug that is planted into the command.
 
 One is searched for in every run of the tests; the others take minutes each:
 

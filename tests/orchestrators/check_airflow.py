@@ -1,4 +1,4 @@
-"""Does docs/scheduling/airflow_dag.py do what the exit codes ask for? In an environment with Airflow (see .ci/run)."""
+"""docs/scheduling/airflow_dag.py obeys the exit codes. In an environment with Airflow (see .ci/run)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does docs/scheduling/dagster_job.py do what the exit codes ask for? In an environment with Dagster (see .ci/run)."""
+"""docs/scheduling/dagster_job.py obeys the exit codes. In an environment with Dagster (see .ci/run)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does ``--json`` always give one document, also where the command could do nothing?"""
+"""``--json`` always gives one document, also if the command could do nothing."""
 
 from __future__ import annotations
 

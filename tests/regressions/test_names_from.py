@@ -1,4 +1,4 @@
-"""Which names of one query can't be audiences, and what becomes of the others?"""
+"""A name that can't be an audience concerns itself only, not the others of its query."""
 
 from __future__ import annotations
 

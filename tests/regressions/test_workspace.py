@@ -1,4 +1,4 @@
-"""Do Python rows reach the workspace as they are, whatever text is in them?"""
+"""Python rows reach the workspace unchanged, with any text in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is there one run for each time of a schedule, whoever was first and whatever became of it?"""
+"""Each time of a schedule has one run, whoever was first and whatever happened to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a source only used when it is as new, and as complete, as is expected of it?"""
+"""A source is used only if it is as new and as complete as expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are CSV and TSV files read: cells as written, lines that are wrong named?"""
+"""CSV and TSV files are read with cells as written, and errors name their lines."""
 
 from __future__ import annotations
 

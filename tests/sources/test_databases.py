@@ -1,4 +1,4 @@
-"""How are databases read: streamed, without changing anything, errors without secrets?"""
+"""Databases are streamed without a change, and their errors are shown without secrets."""
 
 from __future__ import annotations
 

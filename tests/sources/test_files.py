@@ -1,4 +1,4 @@
-"""Which files does a name mean, and are they the same before and after?"""
+"""A name, a glob or a folder selects its files, which are the same before and after reading."""
 
 from __future__ import annotations
 

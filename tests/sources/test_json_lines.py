@@ -1,4 +1,4 @@
-"""How are JSON lines and JSON arrays read?"""
+"""JSON lines and JSON arrays are read with their types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a trait's value written as JSON, by SQL and by Python alike?"""
+"""SQL and Python write a trait's value as the same JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the files there that a manifest lists, whole?"""
+"""All files that a manifest lists must be there, whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does SQL over files see, and what does it say when it is wrong?"""
+"""SQL reads files by their names, and an error in it names its place."""
 
 from __future__ import annotations
 

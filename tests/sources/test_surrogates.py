@@ -1,4 +1,4 @@
-"""Is half a surrogate pair in JSON lines one invalid row, or one invalid value?"""
+"""Half a surrogate pair in JSON lines is one invalid row, or one invalid value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are Parquet files and Excel workbooks read?"""
+"""Parquet files and Excel workbooks are read with the types of their values."""
 
 from __future__ import annotations
 

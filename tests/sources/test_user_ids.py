@@ -1,4 +1,4 @@
-"""Which user ids can be used, and are they as they were written, whatever the source is?"""
+"""User ids are read as they are written from every source, or are invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does an error of a source repeat a value of its data? A value may be a person's, and errors are logged and kept."""
+"""An error of a source repeats no value of its data: it may be a person's, and errors are logged and stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do many rows arrive as they were given, by COPY and by executemany?"""
+"""Many rows arrive unchanged, by COPY and by executemany."""
 
 from __future__ import annotations
 

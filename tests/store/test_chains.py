@@ -1,4 +1,4 @@
-"""Is what the store knows of an audience's members what was written, byte for byte?"""
+"""The stored members of an audience are what was written, byte for byte."""
 
 from __future__ import annotations
 

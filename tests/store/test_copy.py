@@ -1,4 +1,4 @@
-"""Does everything move to another store, and does life go on there?"""
+"""Everything moves to another store, and the next run continues there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does docs/database.md say what is so? Every column, every query, every answer."""
+"""docs/database.md is true: every column, every query, every answer."""
 
 from __future__ import annotations
 

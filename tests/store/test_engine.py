@@ -1,4 +1,4 @@
-"""Is the store's database opened as promised: atomic, in UTC, private, and silent about people?"""
+"""The store's database is opened as promised: atomic, in UTC, private, and without people in its errors."""
 
 from __future__ import annotations
 

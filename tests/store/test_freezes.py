@@ -1,4 +1,4 @@
-"""What is frozen, until when, and what was?"""
+"""The store lists freezes, their ends, and past ones."""
 
 from __future__ import annotations
 

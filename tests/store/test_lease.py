@@ -1,4 +1,4 @@
-"""Does one run at a time write, whatever happens to its process?"""
+"""One run at a time writes, whatever happens to its process."""
 
 from __future__ import annotations
 

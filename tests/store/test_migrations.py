@@ -1,4 +1,4 @@
-"""Does a store become what the program expects, with everything that was in it?"""
+"""A store becomes what the program expects, with everything that was in it."""
 
 from __future__ import annotations
 

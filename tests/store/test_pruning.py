@@ -1,4 +1,4 @@
-"""Does `retention` delete what is replaced, and nothing that is so?"""
+"""`retention` deletes what is replaced, and nothing that is current."""
 
 from __future__ import annotations
 

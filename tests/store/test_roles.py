@@ -1,4 +1,4 @@
-"""Do the roles of docs/operations/roles.sql suffice, and no more?"""
+"""The roles of docs/operations/roles.sql have the rights that they need, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does an older store become a newer one with every row, or stay as it was?"""
+"""An older store is upgraded with every row, or stays unchanged."""
 
 from __future__ import annotations
 

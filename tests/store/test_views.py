@@ -1,4 +1,4 @@
-"""Do the views that people are promised say what happened? (Their columns: test_docs_database.)"""
+"""The views show what happened. (Their columns: test_docs_database.)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does it converge? Whatever failed before, after a run that ends well the destination was told the truth.
+"""After a run that ends well each destination has the right values, whatever failed before.
 
 Whole runs over an SQLite store, with snapshots, faults and changes of the config as Hypothesis invents them.
 """

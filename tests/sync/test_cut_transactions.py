@@ -1,4 +1,4 @@
-"""May the database go away in the middle of any transaction of a run? Each is cut in turn, before its end and after."""
+"""The database may go away in the middle of any transaction of a run. Each is cut in turn, before its end and after."""
 
 from __future__ import annotations
 

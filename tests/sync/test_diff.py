@@ -1,4 +1,4 @@
-"""What changed? Old snapshot + changes = new snapshot, for any ids and any values."""
+"""Old snapshot + changes = new snapshot, for any ids and any values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Would this snapshot change too much? Then it is held until a person has looked."""
+"""A snapshot that would change too much is held until a person decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of a run? Its status, its exit code, and the JSON that programs read."""
+"""The report of a run: its status, its exit code, and the JSON that programs read."""
 
 from __future__ import annotations
 

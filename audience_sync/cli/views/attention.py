@@ -86,7 +86,7 @@ def failure_blocks(
             ("Effect", f"{kept} {form(members, 'is')} unchanged since the last good run; nothing was sent"),
         ]
         what = keys[0] if len(keys) == 1 else pluralize(len(keys), "audience")
-        yield _failed(what, reason, pairs, screen, intro="After correcting it:")
+        yield _failed(what, reason, pairs, screen)
     for error in trait_errors:
         effect = ("Effect", "their values are unchanged; nothing was sent for them")
         yield _failed("computed traits", error, [effect], screen)
@@ -94,21 +94,16 @@ def failure_blocks(
         yield _failed(whole, error, [("Effect", "nothing was sent")], screen)
 
 
-def _failed(
-    what: str, reason: str, pairs: Sequence[tuple[str, str]], screen: Screen, *, intro: str | None = None
-) -> list[str]:
+def _failed(what: str, reason: str, pairs: Sequence[tuple[str, str]], screen: Screen) -> list[str]:
     """The block of a failure. If `expect` refused the snapshot, it has the command that accepts it anyway."""
     why, _, accept = reason.partition(f" {ACCEPT_ANYWAY}")
     again = "audience-sync sync" if accept else "audience-sync check"
     lines = [
-        screen.coloured(f"Failed: {what}", "Failed"),
+        f"Failed: {what}",
         *labelled([("Reason", printable_lines(why)), *pairs], screen),
         "",
+        *advice("After correcting it:", again, screen=screen, indent=INDENT),
     ]
-    if intro:
-        lines += advice(intro, again, screen=screen, indent=INDENT)
-    elif not accept:
-        lines.append(command(again, indent=DEEPER))
     if accept:
         lines += advice("If the snapshot is right anyway:", accept, screen=screen, indent=INDENT)
     return lines

@@ -217,8 +217,8 @@ def _hold_group(hold: Row) -> tuple[object, ...]:
 
 def _held(holds: Sequence[Row], run: Row, screen: Screen) -> list[str]:
     hold, several = holds[0], len(holds) > 1
-    kinds = {"audience": hold["key"], "computed_trait": f"computed trait {hold['key']}"}
-    title = f"{len(holds)} computed traits" if several else kinds.get(hold["kind"], "the lists of suppressed users")
+    title = "the lists of suppressed users" if hold["kind"] == "suppressed" else hold["key"]
+    title = f"{len(holds)} computed traits" if several else title
     limit = "" if several else limit_then(HoldKind(hold["kind"]), str(hold["reason"]))
     pairs = [
         ("Change", _change(hold) if len({_change(each) for each in holds}) == 1 else ""),
@@ -250,7 +250,7 @@ def _reason(hold: Row) -> str:
 
 def _sample_pairs(hold: Row) -> Iterator[tuple[str, str]]:
     """Labels and texts on some users that the held snapshot would change."""
-    away = "Leaving" if hold["kind"] == "audience" else "Losing"
+    away = "Leaving" if hold["kind"] == "audience" else "Losing it"
     for name, label in (("left", away), ("entered", "Entering")):
         users = [display_id(each) for each in hold["sample"][name]]
         if users:

@@ -11,6 +11,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from audience_sync.delivery.pending.pending import PendingCalls
 from audience_sync.delivery.send.acknowledge import AnswerRecorder, acknowledge
 from audience_sync.delivery.send.batches import Batch, BatchResult, batches, limit_calls
 from audience_sync.delivery.send.body_limit import BodyLimit
@@ -42,27 +43,17 @@ GROUP_SECONDS = 0.025
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryJob:
-    """The pending calls of one destination in a run.
+    """The delivery of pending calls to one destination in a run.
 
-    ``table`` holds the calls. ``includes_everyone``: not only users whom the cursor has reached. ``max_calls``: the
-    rest stays pending. ``rate``: users a second. ``withheld_table`` holds the values that ``withheld_users`` suppressed
-    users are not sent. ``releases``: some calls carry values withheld earlier. ``retries``: some calls were refused
-    before. ``event_start_runs``: see ``CallReader``.
+    ``max_calls``: the rest stays pending. ``rate``: users a second. ``event_start_runs``: see ``CallReader``.
     """
 
     name: str
     destination_id: DestinationId
     destination: Destination
-    cursor: DeliveryCursor
-    table: TableName
-    calls: int
-    includes_everyone: bool = True
+    pending: PendingCalls
     max_calls: int | None = None
     rate: float | None = None
-    withheld_table: TableName | None = None
-    withheld_users: int = 0
-    releases: bool = False
-    retries: bool = False
     event_start_runs: Mapping[str, RunId] = field(default_factory=dict)
 
 
@@ -127,15 +118,15 @@ class DeliveryContext:
 def deliver(workspace: Workspace, context: DeliveryContext, job: DeliveryJob) -> DeliveryStats:
     """Send pending calls until all are answered or the destination stops. Raises LeaseLostError."""
     started = time.monotonic()
-    stats = DeliveryStats(name=job.name, calls=job.calls, withheld=job.withheld_users)
-    cursor = job.cursor
-    if job.withheld_table and job.withheld_users:
-        cursor = _withhold(workspace, context, job, job.withheld_table)
-    if job.calls:
+    stats = DeliveryStats(name=job.name, calls=job.pending.calls, withheld=job.pending.withheld_users)
+    cursor = job.pending.cursor
+    if job.pending.withheld_table and job.pending.withheld_users:
+        cursor = _withhold(workspace, context, job, job.pending.withheld_table)
+    if job.pending.calls:
         cursor, stall_timer = _send_batches(workspace, context, job, cursor, stats)
         stats.error = stall_timer.reason or stats.error
         stats.rate_limited = stall_timer.rate_limited
-    if job.includes_everyone and not stats.pending:
+    if job.pending.includes_everyone and not stats.pending:
         _complete(context, job, cursor)
         stats.complete = True
     stats.seconds = time.monotonic() - started
@@ -161,7 +152,7 @@ def _withhold(workspace: Workspace, context: DeliveryContext, job: DeliveryJob, 
 
     def write(connection: Connection) -> DeliveryCursor:
         store_withheld(connection, workspace, table, job.destination_id, context.property_ids)
-        return mark_in_flight(connection, job.cursor, context.run)
+        return mark_in_flight(connection, job.pending.cursor, context.run)
 
     return context.lease.transact(write)
 
@@ -192,7 +183,7 @@ def _send_batches(
 
     calls = CallReader(
         workspace=workspace,
-        table=job.table,
+        table=job.pending.table,
         installation=context.installation,
         destination=job.name,
         times=context.times,
@@ -205,9 +196,9 @@ def _send_batches(
         run=context.run,
         property_ids=context.property_ids,
         find_calls=calls.for_users,
-        includes_everyone=job.includes_everyone,
-        releases=job.releases,
-        retries=job.retries,
+        includes_everyone=job.pending.includes_everyone,
+        releases=job.pending.releases,
+        retries=job.pending.retries,
     )
     with SenderPool(job.destination, stall_timer, new_sender, user_rate) as senders:
         for results in _grouped_results(senders, limit_calls(_limited_batches(calls, job), job.max_calls), stall_timer):

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from audience_sync.delivery.deliver import DeliveryContext, DeliveryJob, DeliveryStats, deliver
+from audience_sync.delivery.pending.pending import PendingCalls
 from audience_sync.delivery.state.cursors import (
     DeliveryCursor,
     DestinationState,
@@ -103,9 +104,7 @@ class DeliveryHarness:
             name="connect",
             destination_id=DestinationId(1),
             destination=destination,
-            cursor=self.cursor,
-            table=self.table(traits),
-            calls=len(traits),
+            pending=PendingCalls(cursor=self.cursor, table=self.table(traits), calls=len(traits)),
             **options,
         )
         return deliver(self.workspace, context, job)

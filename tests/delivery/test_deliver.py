@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection
 
 from audience_sync.delivery.deliver import DeliveryJob, DeliveryStats, deliver
+from audience_sync.delivery.pending.pending import PendingCalls
 from audience_sync.delivery.state.cursors import DeliveryCursor, Subscription, save_cursor, save_ranges
 from audience_sync.delivery.state.ranges import Range
 from audience_sync.destinations.base import Judgement, Meaning
@@ -292,9 +293,7 @@ def test_an_interruption_waits_for_the_requests_in_flight(harness: DeliveryHarne
         name="connect",
         destination_id=1,
         destination=in_batches_of(1, interrupted),
-        cursor=harness.cursor,
-        table=harness.table({u: {"vip": True} for u in FOUR}),
-        calls=4,
+        pending=PendingCalls(cursor=harness.cursor, table=harness.table({u: {"vip": True} for u in FOUR}), calls=4),
     )
     stats = deliver(harness.workspace, context, job)
     assert (counts(stats), stats.error) == ((4, 1, 0, 3), "the run was interrupted")
@@ -309,9 +308,7 @@ def test_after_an_interruption_no_other_delivery_starts(harness: DeliveryHarness
         name="connect",
         destination_id=1,
         destination=destination,
-        cursor=harness.cursor,
-        table=harness.table({"ann": {"vip": True}}),
-        calls=1,
+        pending=PendingCalls(cursor=harness.cursor, table=harness.table({"ann": {"vip": True}}), calls=1),
     )
     stats = deliver(harness.workspace, context, job)
     assert (counts(stats), destination.received) == ((1, 0, 0, 1), [])
@@ -335,10 +332,7 @@ def test_updating_the_users_of_a_seed_does_not_move_the_others(harness: Delivery
         name="connect",
         destination_id=1,
         destination=in_batches_of(9),
-        cursor=cursor,
-        table=table,
-        calls=2,
-        includes_everyone=False,
+        pending=PendingCalls(cursor=cursor, table=table, calls=2, includes_everyone=False),
     )
     stats = deliver(harness.workspace, harness.context(), job)
     assert (stats.delivered, stats.complete) == (2, False)
@@ -353,9 +347,7 @@ def test_after_a_complete_seed_the_main_cursor_delivers_the_audience(harness: De
         name="connect",
         destination_id=1,
         destination=in_batches_of(2),
-        cursor=cursor,
-        table=harness.table({"ann": {"vip": True}}),
-        calls=1,
+        pending=PendingCalls(cursor=cursor, table=harness.table({"ann": {"vip": True}}), calls=1),
     )
     assert deliver(harness.workspace, harness.context(), job).complete
     assert harness.state.seeds == {}

@@ -43,6 +43,25 @@ class DeliveryInputs:
     aliases: TableName | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingCalls:
+    """The pending calls of one cursor: a table in the workspace, and their number.
+
+    ``includes_everyone``: not only users whom the cursor has reached. ``withheld_table``: the values that
+    ``withheld_users`` suppressed users are not sent. ``releases``: some calls have values that were withheld before.
+    ``retries``: refused values are included.
+    """
+
+    cursor: DeliveryCursor
+    table: TableName
+    calls: int
+    includes_everyone: bool = True
+    withheld_table: TableName | None = None
+    withheld_users: int = 0
+    releases: bool = False
+    retries: bool = False
+
+
 def pending_calls(
     workspace: Workspace,
     inputs: DeliveryInputs,

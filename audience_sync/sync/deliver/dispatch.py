@@ -137,16 +137,9 @@ def _delivery(pending: PendingDelivery, plan: RunPlan) -> DeliveryJob:
         name=state.name,
         destination_id=state.id,
         destination=plan.destinations[state.name],
-        cursor=pending.cursor,
-        table=pending.table,
-        calls=pending.calls,
-        includes_everyone=pending.includes_everyone,
+        pending=pending,
         max_calls=_max_calls(pending, plan),
         rate=plan.request.limits.users_per_second,
-        withheld_table=pending.withheld_table,
-        withheld_users=pending.withheld_users,
-        releases=pending.releases,
-        retries=pending.retries,
         event_start_runs=pending.event_start_runs(plan.destinations[state.name]),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from audience_sync.delivery.pending.pending import DeliveryInputs, log_floor, pending_calls
+from audience_sync.delivery.pending.pending import DeliveryInputs, PendingCalls, log_floor, pending_calls
 from audience_sync.delivery.state.cursors import DeliveryCursor, DestinationState, Subscription
 from audience_sync.destinations.base import Destination
 from audience_sync.model import MAX_RUN, RunId
@@ -24,22 +24,10 @@ _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "run_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PendingDelivery:
-    """The pending calls of one cursor: a table in the workspace, and their number.
-
-    ``withheld_table``: the values that ``withheld_users`` suppressed users are not sent. ``releases``: some calls have
-    values that were withheld before. ``retries``: refused values are included.
-    """
+class PendingDelivery(PendingCalls):
+    """The pending calls of one cursor of a destination."""
 
     state: DestinationState
-    cursor: DeliveryCursor
-    table: TableName
-    calls: int
-    includes_everyone: bool = True
-    withheld_table: TableName | None = None
-    withheld_users: int = 0
-    releases: bool = False
-    retries: bool = False
 
     def committed(self, states: Mapping[str, DestinationState]) -> PendingDelivery:
         """The same delivery with the stored state of its destination, and its ids."""

@@ -5,6 +5,7 @@ The lists are emptied when a release is made.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from .play import Observation
@@ -14,8 +15,14 @@ from .store import Table
 VIEWS: dict[str, str] = {"invalid_rows": "rejected_rows"}
 #: Columns of views with another name: (old view, new column) -> old column.
 COLUMNS: dict[tuple[str, str], str] = {}
-#: Other words in the output and in views: new -> old.
-WORDS: dict[str, str] = {'"invalid_rows":': '"rejected_rows":'}
+#: Other words in the output and in views: a pattern of the new ones -> the old ones, with the groups of the pattern.
+WORDS: dict[str, str] = {
+    '"invalid_rows":': '"rejected_rows":',
+    # The first line of a run has no counts of zero.
+    r"(?m)^(Run \d+ (?:.* in DURATION|approved what run \d+ held): .*?)\b([\d,]+) calls? (refused|pending)": (
+        r"\g<1>0 calls delivered, \2 \3"
+    ),
+}
 
 
 def as_before(new: Observation) -> Observation:
@@ -35,5 +42,5 @@ def _view_before(name: str, view: Table) -> Table:
 
 def _words_before(text: str) -> str:
     for now, before in WORDS.items():
-        text = text.replace(now, before)
+        text = re.sub(now, before, text)
     return text

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from . import deliberate
 from .compare import contract_of, differences
 from .deliberate import as_before
 from .masks import mask_output, mask_table
@@ -83,10 +84,13 @@ def test_a_difference_names_the_command_and_shows_both() -> None:
         with_view("trait_values", Table(["run"], [["1"]])),
         with_view("sync_runs", Table(["run", "left", "entered"], [["1", "0", "2"]])),
         replace(OLD, views={"invalid_rows": INVALID, "sync_runs": RUNS}),
+        replace(OLD, stdout="Run 1 ended well: 2 entered.\n"),
     ],
-    ids=["a new view", "a new column", "a renamed view"],
+    ids=["a new view", "a new column", "a renamed view", "other words"],
 )
-def test_an_addition_or_a_deliberate_change_is_none(new: Observation) -> None:
+def test_an_addition_or_a_deliberate_change_is_none(new: Observation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliberate, "VIEWS", {"invalid_rows": "rejected_rows"})
+    monkeypatch.setattr(deliberate, "WORDS", {r"(Run \d+) ended well": r"\1 succeeded"})
     assert list(differences(OLD, new)) == []
     assert list(summaries([OLD], contract_of(OLD))) == list(summaries([as_before(new)], contract_of(OLD)))
 

@@ -18,6 +18,7 @@ COLUMNS: dict[tuple[str, str], str] = {}
 #: Other words in the output and in views: a pattern of the new ones -> the old ones, with the groups of the pattern.
 WORDS: dict[str, str] = {
     '"invalid_rows":': '"rejected_rows":',
+    '"sent":': '"told":',
     # The first line of a run has no counts of zero.
     r"(?m)^(Run \d+ (?:.* in DURATION|approved what run \d+ held): .*?)\b([\d,]+) calls? (refused|pending)": (
         r"\g<1>0 calls delivered, \2 \3"

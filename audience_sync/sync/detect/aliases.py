@@ -37,8 +37,8 @@ def with_aliases(context: RunContext) -> tuple[RunContext, Detection]:
     if stored is None and not lists:
         return context, Detection()
     remembered = _remembered(workspace, None if stored is None else context.reader.chain(stored.chain_id))
-    listed, error = _table(workspace, "select null::varchar as previous_id, null::varchar as user_id where false"), None
-    findings = RunFindings()
+    listed = workspace.table("aliases", "select null::varchar as previous_id, null::varchar as user_id where false")
+    findings, error = RunFindings(), None
     try:
         for entry in lists:
             findings += _read(context, entry, listed)
@@ -50,11 +50,11 @@ def with_aliases(context: RunContext) -> tuple[RunContext, Detection]:
         f"select count(*), coalesce(bit_xor(hash(previous_id || chr(0) || user_id)), 0) from {pairs}"
     )
     version = f"aliases {count}.{hashes}" if count else ""
-    sent, changes = _table(workspace, f"from {pairs} semi join {remembered} using (previous_id)"), ChangeSet()
+    sent, changes = workspace.table("aliases", f"from {pairs} semi join {remembered} using (previous_id)"), ChangeSet()
     if lists and error is None and (stored is None or stored.fingerprint != (version or None)):
         source = PropertyChange(source=SourceState(version or None))
         changes = _remember(context, pairs, sent) + ChangeSet(properties={ALIAS_KEY: source})
-    joined = _table(workspace, f"from {sent} anti join {remembered} using (previous_id, user_id)")
+    joined = workspace.table("aliases", f"from {sent} anti join {remembered} using (previous_id, user_id)")
     aliases = AliasMap(pairs=pairs, sent=sent, joined=joined, version=version, error=error)
     context = replace(context, aliases=aliases, erased=_erased_persons(context.erased, pairs))
     return context, Detection(changes=changes, findings=findings + RunFindings(warnings=warnings))
@@ -69,18 +69,12 @@ def _erased_persons(erased: Condition, pairs: TableName) -> Condition:
     return Condition(f"({erased} or user_id in ({now}))")
 
 
-def _table(workspace: Workspace, query: str) -> TableName:
-    table = workspace.name("aliases")
-    workspace.run(f"create table {table} as {query}")
-    return table
-
-
 def _remembered(workspace: Workspace, chain: Chain | None) -> TableName:
     query = "select null::varchar as previous_id, null::varchar as user_id where false"
     if chain is not None:
         ids = f"""unnest(from_json({trait_column(ALIAS_KEY)}, '["VARCHAR"]'))"""
         query = f"select {ids} as previous_id, user_id from ({current_rows_query(chain)})"
-    return _table(workspace, query)
+    return workspace.table("aliases", query)
 
 
 def _read(context: RunContext, entry: AliasConfig, listed: str) -> RunFindings:
@@ -122,8 +116,8 @@ def _resolved(workspace: Workspace, listed: str, remembered: str) -> tuple[Table
     if several:
         words = f"aliases: {pluralize(several, 'previous id')} {form(several, 'has')} several new ids."
         warnings.append(f"{words} One of each is used, the same in every run.")
-    pairs = _table(
-        workspace,
+    pairs = workspace.table(
+        "aliases",
         f"select previous_id, user_id, is_listed from (select previous_id, l.user_id, true as is_listed, "
         f"l.user_id is not distinct from r.user_id as known "
         f"from {listed} l left join {remembered} r using (previous_id) "
@@ -139,7 +133,7 @@ def _resolved(workspace: Workspace, listed: str, remembered: str) -> tuple[Table
         warnings.append(f"aliases: {pluralize(count, 'id')} {form(count, 'was')} skipped: the ids lead in a circle.")
         workspace.run(f"delete from {pairs} where previous_id in (from {circular})")
         resolved, circular = _resolve_transitively(workspace, pairs)
-    return _table(workspace, f"select previous_id, user_id from {resolved}"), tuple(warnings)
+    return workspace.table("aliases", f"select previous_id, user_id from {resolved}"), tuple(warnings)
 
 
 def _resolve_transitively(workspace: Workspace, pairs: str) -> tuple[str, str | None]:
@@ -152,12 +146,12 @@ def _resolve_transitively(workspace: Workspace, pairs: str) -> tuple[str, str | 
     for _ in range(int(count).bit_length() + 1):
         if not workspace.one(f"select count(*) from ({unfinished.format(pairs)})")[0]:
             return pairs, None
-        pairs = _table(
-            workspace,
+        pairs = workspace.table(
+            "aliases",
             "select p.previous_id, coalesce(q.user_id, p.user_id) as user_id "
             f"from {pairs} p left join {pairs} q on p.user_id = q.previous_id",
         )
-    return pairs, _table(workspace, unfinished.format(pairs))
+    return pairs, workspace.table("aliases", unfinished.format(pairs))
 
 
 def _remember(context: RunContext, pairs: str, sent: str) -> ChangeSet:
@@ -172,8 +166,8 @@ def _remember(context: RunContext, pairs: str, sent: str) -> ChangeSet:
             f"insert into {sent} from {pairs} anti join {sent} using (previous_id) "
             f"where previous_id in ({' union all '.join(known)})"
         )
-    snapshot = _table(
-        workspace,
+    snapshot = workspace.table(
+        "aliases",
         "select user_id, cast(to_json(list(previous_id order by previous_id)) as varchar) "
         f"as {quote_identifier(ALIAS_KEY)} "
         f"from {sent} group by user_id",

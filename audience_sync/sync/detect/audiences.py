@@ -130,8 +130,7 @@ def _load_and_diff(
         return [unchanged_audience(context, target)]
     rows, chain, claimed = loaded.rows, stored_chain(context, target), None
     if earlier and (query := claimed_users(context, changes, earlier)):
-        claimed = workspace.name("claimed")
-        workspace.run(f"create view {claimed} as {query}")
+        claimed = workspace.view("claimed", f"{query}")
     with scanning(rows):
         diff = diff_members(
             workspace,

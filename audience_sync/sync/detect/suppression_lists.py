@@ -42,8 +42,10 @@ def read_suppressed(context: RunContext, connection: Connection) -> tuple[Suppre
         stays = f"{error}. Nothing was sent to any user; pending calls stay pending"
         found += Detection(findings=RunFindings(errors=(stays,)))
     before = f"select user_id from {stored} where origin = '{CONFIG}'"
-    added = _table(workspace, f"select distinct user_id from {listed} where not {context.erased} except {before}")
-    removed = _table(workspace, f"{before} except select user_id from {listed}")
+    added = workspace.table(
+        "suppressed", f"select distinct user_id from {listed} where not {context.erased} except {before}"
+    )
+    removed = workspace.table("suppressed", f"{before} except select user_id from {listed}")
     if error is None:
         found += _guard(context, before, removed)
     everyone = context.aliases.ids_of(
@@ -58,12 +60,6 @@ def _stored(connection: Connection, workspace: Workspace) -> TableName:
     query = select(suppressions.c.user_id, suppressions.c.origin)
     with connection.execution_options(yield_per=10_000).execute(query) as result:
         return workspace.load({"user_id": "varchar", "origin": "varchar"}, result.partitions())
-
-
-def _table(workspace: Workspace, query: str) -> TableName:
-    table = workspace.name("suppressed")
-    workspace.run(f"create table {table} as {query}")
-    return table
 
 
 def _guard(context: RunContext, before: str, removed: str) -> Detection:

@@ -98,9 +98,7 @@ def _with(stored: str | None, beside: str | None) -> str | None:
 
 
 def _part(workspace: Workspace, table: str, place: int) -> TableName:
-    view = workspace.name("members")
-    workspace.run(f"create view {view} as select user_id, present from {table} where place = {place}")
-    return view
+    return workspace.view("members", f"select user_id, present from {table} where place = {place}")
 
 
 def _full_join(workspace: Workspace, new: str, old: str | None, by: Sequence[str]) -> TableName:
@@ -108,18 +106,16 @@ def _full_join(workspace: Workspace, new: str, old: str | None, by: Sequence[str
 
     Duplicates of the snapshot stay in it.
     """
-    raw, columns = workspace.name("raw"), ", ".join(by)
+    columns = ", ".join(by)
     if old is None:
-        workspace.run(f"create table {raw} as select {columns}, true as present from ({new})")
-        return raw
+        return workspace.table("raw", f"select {columns}, true as present from ({new})")
     either = ", ".join(f"coalesce(s.{column}, c.{column}) as {column}" for column in by)
     same = " and ".join(f"s.{column} = c.{column}" for column in by)
-    workspace.run(
-        f"create table {raw} as select {either}, s.here is not null as present "
-        f"from (select {columns}, true as here from ({new})) s "
-        f"full join (select {columns} from ({old})) c on {same} where s.here is null or c.user_id is null"
+    return workspace.table(
+        "raw",
+        f"select {either}, s.here is not null as present from (select {columns}, true as here from ({new})) s "
+        f"full join (select {columns} from ({old})) c on {same} where s.here is null or c.user_id is null",
     )
-    return raw
 
 
 def _distinct(workspace: Workspace, raw: str, columns: str) -> str:
@@ -158,9 +154,8 @@ def drop_unchanged_buckets(workspace: Workspace, new: str, old: str, by: Sequenc
 
 
 def _counted(workspace: Workspace, query: str, hashed: str, bits: int) -> TableName:
-    table = workspace.name("buckets")
-    workspace.run(
-        f"create table {table} as select (hashed >> {64 - bits})::uinteger as bucket, count(*) as users, "
-        f"bit_xor(hashed) as hashes from (select {hashed} as hashed from ({query})) group by bucket"
+    return workspace.table(
+        "buckets",
+        f"select (hashed >> {64 - bits})::uinteger as bucket, count(*) as users, bit_xor(hashed) as hashes "
+        f"from (select {hashed} as hashed from ({query})) group by bucket",
     )
-    return table

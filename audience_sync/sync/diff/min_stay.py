@@ -42,10 +42,10 @@ def apply_min_stay(
     due = f"select user_id from {absent} semi join ({gone}) using (user_id) where {is_due} and not ({at_once})"
     leaving = f"{due} union all ({gone} and ({at_once}))" if stay else gone
     back = f"select user_id from {absent} anti join ({gone}) using (user_id)"
-    delayed = workspace.name("delayed")
-    workspace.run(
-        f"create table {delayed} as select user_id, true as present from {diff.table} where present "
-        f"union all select user_id, false as present from ({leaving})"
+    delayed = workspace.table(
+        "delayed",
+        f"select user_id, true as present from {diff.table} where present "
+        f"union all select user_id, false as present from ({leaving})",
     )
     news = Query(f"from {diff.table} where present or user_id not in (select user_id from {absent})")
     left, missing, returned = (workspace.one(f"select count(*) from ({query})")[0] for query in (leaving, newly, back))
@@ -60,8 +60,8 @@ def apply_min_stay(
 
 def still_missing(context: RunContext, target: ResolvedAudience, invalid: int) -> MembersDiff:
     """The diff of an unchanged source: all members who were missing still are."""
-    workspace, table = context.workspace, context.workspace.name("missing")
-    workspace.run(f"create table {table} as select user_id, false as present from {_absent(context, target)}")
+    workspace, absent = context.workspace, _absent(context, target)
+    table = workspace.table("missing", f"select user_id, false as present from {absent}")
     return MembersDiff(table, 0, workspace.one(f"select count(*) from {table}")[0], invalid)
 
 

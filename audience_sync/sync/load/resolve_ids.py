@@ -35,19 +35,17 @@ def _moved(workspace: Workspace, aliases: AliasMap, difference: str, members: st
     if aliases.pairs is None:
         return None
     gone = f"select user_id as previous_id from {difference} where not present"
-    leaving = workspace.name("leaving")
-    workspace.run(f"create table {leaving} as from {aliases.pairs} semi join ({gone}) using (previous_id)")
+    leaving = workspace.table("leaving", f"from {aliases.pairs} semi join ({gone}) using (previous_id)")
     if not workspace.one(f"select count(*) from {leaving}")[0]:
         return None
     left = f"select user_id from {difference} where not present"
     stay = f"select user_id from ({members}) anti join ({left}) using (user_id)"
     there = f"select user_id from {difference} where present union all {stay}"
-    table = workspace.name("moves")
-    workspace.run(
-        f"create table {table} as with moved as materialized (from {leaving} semi join ({there}) using (user_id)) "
-        "select previous_id as user_id from moved union select user_id from moved"
+    return workspace.table(
+        "moves",
+        f"with moved as materialized (from {leaving} semi join ({there}) using (user_id)) "
+        "select previous_id as user_id from moved union select user_id from moved",
     )
-    return table
 
 
 def resolve_ids(rows: SnapshotRows, wanted: SnapshotRequest, aliases: AliasMap) -> SnapshotRows:

@@ -22,11 +22,11 @@ def carry_over(context: RunContext, changes: ChangeSet, stored: DeliveryInputs, 
     under the new id. It gets nothing more for the previous id.
     """
     workspace, aliases = context.workspace, context.aliases
-    pending = workspace.name("pending")
-    workspace.run(
-        f"create table {pending} as select a.user_id, key, max_by(value, run_id) as value "
+    pending = workspace.table(
+        "pending",
+        f"select a.user_id, key, max_by(value, run_id) as value "
         f"from ({_pending(stored)}) o join {aliases.joined} a on o.user_id = a.previous_id group by a.user_id, key "
-        "having coalesce(max_by(value, run_id), 'false') = 'false'"
+        "having coalesce(max_by(value, run_id), 'false') = 'false'",
     )
     chains = list(changes.chains)
     places = {change.chain.keys: place for place, change in enumerate(chains)}

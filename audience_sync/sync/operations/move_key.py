@@ -101,11 +101,11 @@ def move_keys(context: RunContext) -> Detection:
 
 def _move(context: RunContext, old: str, new: str) -> Detection:
     workspace, stored = context.workspace, context.stored.properties[new]
-    chain, left, log = context.reader.chain(stored.chain_id), workspace.name("left"), workspace.name("members_log")
-    workspace.run(f"create table {left} as select user_id, false as present from ({current_rows_query(chain)})")
-    workspace.run(
-        f"create view {log} as select user_id, {quote_literal(old)} as key, 'false' as value, 'true' as before "
-        f"from {left}"
+    chain = context.reader.chain(stored.chain_id)
+    left = workspace.table("left", f"select user_id, false as present from ({current_rows_query(chain)})")
+    log = workspace.view(
+        "members_log",
+        f"select user_id, {quote_literal(old)} as key, 'false' as value, 'true' as before from {left}",
     )
     no_users = write_snapshot_file(
         workspace, BASE, f"select user_id, {context.run} as run_id, present from {left} where present"

@@ -77,9 +77,8 @@ def _empty_audience(context: RunContext, stored: Property) -> tuple[ChainChange 
 
 def _empty_trait(context: RunContext, stored: Property) -> tuple[ChainChange | None, RunFindings, PropertyChange]:
     workspace, key = context.workspace, stored.key
-    chain, snapshot = context.reader.chain(stored.chain_id), workspace.name("snapshot")
-    column = f"null::varchar as {quote_identifier(key)}"
-    workspace.run(f"create view {snapshot} as select null::varchar as user_id, {column} where false")
+    chain, column = context.reader.chain(stored.chain_id), f"null::varchar as {quote_identifier(key)}"
+    snapshot = workspace.view("snapshot", f"select null::varchar as user_id, {column} where false")
     diff = diff_traits(workspace, snapshot, chain, [key])
     change = traits_change(workspace, chain, diff, context.run)
     users = users_with_traits(context, (change,) if change else ())

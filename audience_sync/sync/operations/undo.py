@@ -117,10 +117,10 @@ def _skipped(workspace: Workspace, each: RevertibleChange) -> RunFindings:
 
 def _undo_audience(context: RunContext, each: RevertibleChange, run: RunId) -> Detection:
     workspace, key = context.workspace, each.of.key
-    table, held_out = workspace.name("restored"), context.reader.held_out(key)
+    held_out = context.reader.held_out(key)
     back = f"select user_id, before = 'true' as present from ({each.rows})"
     stays_out = f"({context.erased} or user_id in ({held_out}))" if held_out else context.erased
-    workspace.run(f"create table {table} as from ({back}) where not (present and {stays_out})")
+    table = workspace.table("restored", f"from ({back}) where not (present and {stays_out})")
     entered, left = workspace.one(
         f"select count(*) filter (where present), count(*) filter (where not present) from {table}"
     )
@@ -149,8 +149,8 @@ def _undo_audience(context: RunContext, each: RevertibleChange, run: RunId) -> D
 def _undo_traits(context: RunContext, changed: Sequence[RevertibleChange], run: RunId) -> Detection:
     """Undo the changes of traits in one chain."""
     workspace, keys = context.workspace, [each.of.key for each in changed]
-    chain, snapshot = context.reader.chain(changed[0].of.chain_id), workspace.name("snapshot")
-    workspace.run(f"create table {snapshot} as {_values_before(chain, changed)}")
+    chain = context.reader.chain(changed[0].of.chain_id)
+    snapshot = workspace.table("snapshot", _values_before(chain, changed))
     diff = diff_traits(workspace, snapshot, chain, keys, erased=context.erased)
     change = traits_change(workspace, chain, diff, context.run)
     if change is None:
@@ -236,13 +236,13 @@ def _batches(connection: Connection, query: Any) -> Iterator[Sequence[Sequence[A
 
 
 def _change(context: RunContext, run: RunId, log: str, each: Property) -> RevertibleChange:
-    workspace, table = context.workspace, context.workspace.name("changed")
+    workspace = context.workspace
     mine = f"from {log} where key = {quote_literal(each.key)}"
     made = f"select user_id, value, before {mine} and run_id = {run}"
     if each.created_run == run:
         made = f"{made} union all {_created(context.reader.chain(each.chain_id), each.key, run, mine)}"
     later = f"select user_id, max(run_id) as newer {mine} and run_id > {run} group by user_id"
-    workspace.run(f"create table {table} as select * from ({made}) left join ({later}) using (user_id)")
+    table = workspace.table("changed", f"select * from ({made}) left join ({later}) using (user_id)")
     unknown = workspace.one(f"select count(*) from {table} where before is null and newer is null")[0]
     if each.kind is PropertyKind.AUDIENCE:  # a membership was the opposite before
         workspace.run(f"update {table} set before = case value when 'true' then 'false' else 'true' end")

@@ -68,8 +68,8 @@ class Answer:
 
     status: int | None
     body: bytes = b""
-    _: KW_ONLY
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+    _: KW_ONLY
     error: str = ""
     is_cut: bool = False
     is_of_proxy: bool = False
@@ -85,8 +85,8 @@ class Judgement:
 
     meaning: Meaning
     reason: str = ""
-    _: KW_ONLY
     status: int | None = None
+    _: KW_ONLY
     retry_after: float | None = None
     refused: Mapping[int, str] = field(default_factory=dict)
 

@@ -200,7 +200,7 @@ def _about(stored: StoredState, changes: ChangeSet, secrets: tuple[str, ...]) ->
 
 
 class ChainsAfterRun(Mapping[str, Chain]):
-    """The chain of every property after the run. Stored segments are downloaded when they are first used."""
+    """The chain of every property after the run. Stored files are downloaded when they are first used."""
 
     def __init__(self, context: RunContext, changes: ChangeSet) -> None:
         self._context = context

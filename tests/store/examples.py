@@ -59,7 +59,7 @@ def _segment(workspace: Workspace, kind: str, run: int, changes: Mapping[str, bo
 
 
 def save(store: Store, chain: Chain, *new: SnapshotFile, run: int = 1) -> int:
-    """Store the segments in a transaction of their own; the chain's id."""
+    """Store the snapshot files in a transaction of their own; the chain's id."""
     with store.writing() as connection:
         return chains.save_files(connection, chain, new, RunId(run))
 

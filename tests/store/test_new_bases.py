@@ -12,7 +12,7 @@ from audience_sync.store.connection import engine
 from audience_sync.store.connection.engine import Store
 from audience_sync.store.snapshots.chain import Chain
 from audience_sync.sync.diff.members import diff_members
-from audience_sync.sync.diff.new_segments import members_change
+from audience_sync.sync.diff.snapshot_files import members_change
 from audience_sync.sync.values.change_set import ChainChange
 from audience_sync.workspace import Workspace, quote_literal
 

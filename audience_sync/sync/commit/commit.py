@@ -1,4 +1,4 @@
-"""Commit the changes of a run in one transaction: segments, change log, members, holds and destination states."""
+"""Commit the changes of a run in one transaction: snapshot files, change log, members, holds and destination states."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def _update_users(
 
 
 def rebuild_members(connection: Connection, workspace: Workspace) -> None:
-    """Fill the `members` table from the segments."""
+    """Fill the `members` table from the snapshot files."""
     connection.execute(delete(members))
     audiences = select(properties.c.id, properties.c.chain_id, properties.c.key).where(
         properties.c.kind == PropertyKind.AUDIENCE.value

@@ -14,7 +14,7 @@ from audience_sync.model import ALIAS_KEY, PropertyKind
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import SnapshotRequest, TraitColumn
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
-from audience_sync.sync.diff.new_segments import traits_change
+from audience_sync.sync.diff.snapshot_files import traits_change
 from audience_sync.sync.diff.traits import diff_traits
 from audience_sync.sync.load.snapshot import read_invalid_rows, scanning, snapshot_request
 from audience_sync.sync.values.change_set import ChangeSet, NewProperty, PropertyChange, SourceState

@@ -12,8 +12,8 @@ from audience_sync.store.snapshots.chain import Chain, current_rows_query
 from audience_sync.sync.diff.holdout import HoldoutSplit, split_holdout
 from audience_sync.sync.diff.members import MembersDiff, diff_members
 from audience_sync.sync.diff.min_stay import DelayedExits, apply_min_stay, still_missing
-from audience_sync.sync.diff.new_segments import members_change
 from audience_sync.sync.diff.priority_groups import claimed_users, claims_version
+from audience_sync.sync.diff.snapshot_files import members_change
 from audience_sync.sync.guard.holds import (
     ComparedDifference,
     Difference,

@@ -11,7 +11,7 @@ from audience_sync.model import ALIAS_KEY, ChangeCounts, HoldKind, PropertyKind,
 from audience_sync.redaction.secrets import mask_secrets
 from audience_sync.sources.base import HAS_INVALID_VALUE
 from audience_sync.store.snapshots.chain import Chain, current_rows_query
-from audience_sync.sync.diff.new_segments import traits_change
+from audience_sync.sync.diff.snapshot_files import traits_change
 from audience_sync.sync.diff.traits import ALL_TRAITS, TraitsDiff, deduplicate_users, diff_traits
 from audience_sync.sync.guard.holds import (
     ComparedDifference,

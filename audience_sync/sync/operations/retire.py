@@ -18,7 +18,7 @@ from audience_sync.store.audiences.properties import Property
 from audience_sync.store.tables import delivery_destinations, properties, subscriptions
 from audience_sync.sync.detect.computed_traits import users_with_traits
 from audience_sync.sync.diff.members import diff_members
-from audience_sync.sync.diff.new_segments import members_change, traits_change
+from audience_sync.sync.diff.snapshot_files import members_change, traits_change
 from audience_sync.sync.diff.traits import diff_traits
 from audience_sync.sync.guard.holds import supersede
 from audience_sync.sync.load.resolve_audiences import ResolvedAudience, origin

@@ -25,7 +25,7 @@ from audience_sync.store.runs.pruning import pruned_through
 from audience_sync.store.snapshots.chain import Chain, current_rows_query, trait_column
 from audience_sync.store.tables import changes, properties, runs
 from audience_sync.sync.diff.members import MembersDiff
-from audience_sync.sync.diff.new_segments import members_change, traits_change
+from audience_sync.sync.diff.snapshot_files import members_change, traits_change
 from audience_sync.sync.diff.traits import diff_traits
 from audience_sync.sync.guard.holds import Difference, hold_undone
 from audience_sync.sync.guard.messages import frozen

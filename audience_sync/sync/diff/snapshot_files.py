@@ -1,4 +1,4 @@
-"""Write a diff as the next segment of its chain: a delta, or a new base after many deltas."""
+"""Write a diff as the next snapshot file of its chain: a delta, or a new base after many deltas."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def test_a_run_killed_with_one_destination_done_lists_both(
     with engine.connect() as connection:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         if database == "postgresql":
-            connection.execute(text("set search_path = audience_sync"))
+            connection.execute(text("set search_path = audience_sync, public"))
         until(lambda: len(vip.messages()) == 3 and bool(receiver.requests))
         until(lambda: connection.execute(text("select sum(delivered) from deliveries")).scalar() == 3)
         process.kill()

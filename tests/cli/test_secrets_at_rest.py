@@ -11,6 +11,9 @@ from conftest import DATABASES
 from destinations.receiver import Receiver, Reply
 from sqlalchemy import create_engine, inspect
 
+from audience_sync.store.tables import VIEWS
+from audience_sync.store.tables.views import view_prefix
+
 from .conftest import SILENCE, TAKEN, Project, segment, until
 
 KEY, TOKEN, PASSWORD = "wk-4f0c2a9d7e61", "T01/B02/path-token-1", "pa55-of-the-warehouse"
@@ -21,11 +24,11 @@ def everything_in(url: str) -> dict[str, str]:
     """The text of every table and view."""
     engine = create_engine(url)
     with engine.connect() as connection:
-        inspector = inspect(engine)
-        names = [*inspector.get_table_names(), *inspector.get_view_names()]
-        found = {name: str(connection.exec_driver_sql(f"select * from {name}").fetchall()) for name in names}
+        names = {name: name for name in inspect(engine).get_table_names()}
+        names |= {name: f"{view_prefix(engine)}{name}" for name in VIEWS}
+        found = {key: connection.exec_driver_sql(f"select * from {name}").fetchall() for key, name in names.items()}
     engine.dispose()
-    return found
+    return {key: str(each) for key, each in found.items()}
 
 
 @pytest.fixture

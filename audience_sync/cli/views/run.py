@@ -250,7 +250,7 @@ def _reason(hold: Row) -> str:
 
 def _sample_pairs(hold: Row) -> Iterator[tuple[str, str]]:
     """Labels and texts on some users that the held snapshot would change."""
-    away = "Leaving" if hold["kind"] == "audience" else "Losing it"
+    away = "Leaving" if hold["kind"] == "audience" else "Losing"
     for name, label in (("left", away), ("entered", "Entering")):
         users = [display_id(each) for each in hold["sample"][name]]
         if users:

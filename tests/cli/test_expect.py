@@ -118,7 +118,7 @@ def test_a_snapshot_that_is_not_as_its_manifest_says_is_refused(told: Project) -
     expecting(told, manifest="manifest.json")
     told.write("manifest.json", json.dumps({"files": [{"name": "vip.csv", "rows": 3}]}))
     told.write_members("vip.csv", "ada", "bob")
-    assert "there are 2 rows, and the manifest says 3" in refused(told)
+    assert "there are 2 rows, and the manifest has 3" in refused(told)
     checksum = sha256((told.folder / "vip.csv").read_bytes()).hexdigest()
     told.write("manifest.json", json.dumps({"files": [{"name": "vip.csv", "rows": 2, "sha256": checksum}]}))
     assert told.sync().code == 0

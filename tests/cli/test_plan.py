@@ -231,7 +231,7 @@ class TestASavedPlan:
             ("another member", "audience vip: as many as planned (1 entered, 1 left), but other users or values"),
             ("another value", "computed traits: as many as planned (1 user with changes), but other users or values"),
             ("another address", "address of log: planned "),
-            ("another list", "lists of suppressed users: planned 0 added, 0 taken off, now 1 added, 0 taken off"),
+            ("another list", "lists of suppressed users: planned 0 added, 0 removed, now 1 added, 0 removed"),
             ("another destination", "address of second: planned nothing, now "),
             ("a user suppressed by hand", "destination log: planned 2 calls, now 1 call"),
             ("another run", "destination log: planned 2 calls, now 0 calls"),

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MESSAGE, DOCSTRING, DOCUMENT, NAME = "messages", "docstrings", "docs", "names"
-SCOPES = (MESSAGE, DOCSTRING, DOCUMENT, NAME)
 
 _SQL = re.compile(
     r"\s*\(?(select|with|create|insert|delete|update|from|where|and|or|join|union|case|when|drop|alter|order)\b", re.I

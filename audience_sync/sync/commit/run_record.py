@@ -34,9 +34,9 @@ from audience_sync.sync.values.request import RunRequest
 from audience_sync.text import iso_time
 from audience_sync.version import __version__
 
-#: The command can't be carried out as it was given, so its run is deleted again.
+#: Errors in the command, whose run is deleted again.
 WRONG_USES = (ConfigError, HistoryPrunedError, FrozenError, RetiredError, UnknownNameError)
-#: Times in calls have milliseconds, so a run starts at least one after the run before it, whatever the clock shows.
+#: Times in calls have milliseconds, so a run starts at least one after the run before it. The clock may show less.
 TICK = timedelta(milliseconds=1)
 
 

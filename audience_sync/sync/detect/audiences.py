@@ -136,7 +136,7 @@ def _load_and_diff(
             workspace,
             f"select user_id from ({rows.select}) anti join {claimed} using (user_id)" if claimed else rows.select,
             chain,
-            beside=context.reader.held_out(target.key),
+            held_out=context.reader.held_out(target.key),
             erased=context.erased,
             rereadable=rows.rereadable,
         )

@@ -55,8 +55,8 @@ def detect_names_from(context: RunContext, config: AudienceConfig, used: Collect
             found += Detection(findings=RunFindings(warnings=warnings))
             chains = [stored_chain(context, target) for target in targets]
             snapshot = rows.members_of([target.name for target in targets])
-            beside = _held_out(context, targets)
-            diffs = diff_several(context.workspace, snapshot, chains, beside=beside, erased=context.erased)
+            held_out = _held_out(context, targets)
+            diffs = diff_several(context.workspace, snapshot, chains, held_out=held_out, erased=context.erased)
     except SourceError as error:
         message = failure_message(error, keys, of=f"audiences from {origin}: ")
         return [found, *_failed(context, config, live, mask_secrets(message, context.settings.secrets))]

@@ -44,9 +44,9 @@ def _threshold(share: float) -> str:
 
 def split_holdout(context: RunContext, target: ResolvedAudience, chain: Chain, diff: MembersDiff) -> HoldoutSplit:
     """Split a diff of the snapshot against members and held-out users into the part to send and the held-out users."""
-    workspace, share, beside = context.workspace, target.holdout, context.reader.held_out(target.key)
+    workspace, share, before = context.workspace, target.holdout, context.reader.held_out(target.key)
     out = NEVER if share is None else is_held_out(target.salt, share)
-    was_out = workspace.view("held_out", beside or "select null::varchar as user_id where false")
+    was_out = workspace.view("held_out", before or "select null::varchar as user_id where false")
     others, moved = workspace.name("others"), workspace.name("held_out")
     gone = f"select user_id from {diff.table} where not present"
     newly_out = let_in = "select null::varchar as user_id where false"

@@ -33,16 +33,16 @@ def diff_members(
     snapshot: str,
     chain: Chain,
     *,
-    beside: Query | None = None,
+    held_out: Query | None = None,
     erased: Condition = NEVER,
     rereadable: bool = False,
 ) -> MembersDiff:
-    """Diff a snapshot (a query with ``user_id``) with the stored members and the users of ``beside`` (a query, too).
+    """Diff a snapshot (a query with ``user_id``) with the stored members and the users of ``held_out`` (a query, too).
 
     The id of an invalid row is NULL, which matches no user. ``erased``: an SQL condition on ``user_id``, true for users
     who never enter again. ``rereadable``: whether the query may be run twice.
     """
-    old = _with(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, beside)
+    old = _with(f"select user_id from ({current_rows_query(chain)})" if chain.files else None, held_out)
     if old and rereadable and chain.user_count >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, ("user_id",), chain.user_count)
     raw = _full_join(workspace, snapshot, old, ("user_id",))
@@ -62,16 +62,16 @@ def diff_several(
     snapshot: str,
     chains: Sequence[Chain],
     *,
-    beside: Query | None = None,
+    held_out: Query | None = None,
     erased: Condition = NEVER,
 ) -> list[MembersDiff]:
     """Diff the snapshots of several audiences in one join.
 
-    ``snapshot``: a query with ``place``, the index in ``chains``, and ``user_id``; it is run twice. ``beside``: a query
-    with the same columns.
+    ``snapshot``: a query with ``place``, the index in ``chains``, and ``user_id``; it is run twice. ``held_out``: a
+    query with the same columns.
     """
     by, users = ("place", "user_id"), sum(chain.user_count for chain in chains)
-    old = _with(members_query(chains) if any(chain.files for chain in chains) else None, beside)
+    old = _with(members_query(chains) if any(chain.files for chain in chains) else None, held_out)
     if old and users >= MANY_USERS:
         snapshot, old = drop_unchanged_buckets(workspace, snapshot, old, by, users)
     raw, table = _full_join(workspace, snapshot, old, by), workspace.name("members")
@@ -93,8 +93,8 @@ def diff_several(
     ]
 
 
-def _with(stored: str | None, beside: str | None) -> str | None:
-    return " union all ".join(filter(None, (stored, beside))) or None
+def _with(stored: str | None, held_out: str | None) -> str | None:
+    return " union all ".join(filter(None, (stored, held_out))) or None
 
 
 def _part(workspace: Workspace, table: str, place: int) -> TableName:

@@ -64,7 +64,7 @@ def processing_waves(targets: Sequence[ResolvedAudience], earlier: Earlier) -> I
 
 
 def claimed_users(context: RunContext, changes: ChangeSet, earlier: Sequence[ResolvedAudience]) -> Query | None:
-    """A query for the members and held-out users of earlier audiences; None if there is none.
+    """A query for the members and held-out users of earlier audiences, or None.
 
     They are those after ``changes``; of held, failed, frozen and unselected audiences those in the store. Held-out
     users are claimed, too, because otherwise they would enter the next audience.

@@ -151,7 +151,7 @@ def deduplicate_users(
     """A table of a traits snapshot with one row a user, and how many users had several that differ.
 
     Of rows that differ the greatest wins, so that the same snapshot always gives the same values. ``moved``: a column
-    that says whether a row came under a previous id of the user; then the user's own go first, and differ alone.
+    that is true if a row came under a previous id of the user; then the user's own go first, and differ alone.
     ``odd``: a column that is true of a user where it is true of any row.
     """
     table = workspace.table("snapshot", snapshot)

@@ -32,7 +32,7 @@ class ResolvedAudience:
 
     @property
     def holdout(self) -> float | None:
-        """The share of users to hold out (0 to 1); None if there is none."""
+        """The share of users to hold out (0 to 1), or None."""
         return self.config.holdout or None
 
     @property
@@ -61,7 +61,7 @@ def origin(config: AudienceConfig) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedConfig:
-    """The config beside what is stored.
+    """The config, matched with the stored properties.
 
     ``settings``: without retired computed traits; every entry keeps its index. ``warnings``: the config path and the
     message of each entry with a retired key.

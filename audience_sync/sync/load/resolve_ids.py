@@ -31,7 +31,7 @@ def ignore_renamed_users(
 
 
 def _moved(workspace: Workspace, aliases: AliasMap, difference: str, members: str) -> TableName | None:
-    """A table of the previous and new ids (``user_id``) of users who only have a new id; None if there are none."""
+    """A table of the previous and new ids (``user_id``) of users who only have a new id, or None."""
     if aliases.pairs is None:
         return None
     gone = f"select user_id as previous_id from {difference} where not present"

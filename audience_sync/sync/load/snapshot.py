@@ -169,7 +169,7 @@ def _check_expectations(
     with scanning(rows):
         count = workspace.one(f"select count(*) from ({rows.select})")[0]
     if rows.manifest_rows not in (None, count):
-        raise IncompleteError(f"there are {count} rows, and the manifest says {rows.manifest_rows}")
+        raise IncompleteError(f"there are {count} rows, and the manifest has {rows.manifest_rows}")
     if count < least:
         raise IncompleteError(
             f"the snapshot has {pluralize(count, 'row')}, and `expect.rows` requires at least {least:,}"

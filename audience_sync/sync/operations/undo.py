@@ -36,7 +36,7 @@ from audience_sync.text import form, listed, pluralize
 from audience_sync.workspace import Query, TableName, Workspace, quote_identifier, quote_literal
 
 _COLUMNS = {"user_id": "varchar", "key": "varchar", "value": "varchar", "before": "varchar", "run_id": "integer"}
-#: Users of an audience or computed trait who are named, of those who are left as they are; all are counted.
+#: Users of an audience or computed trait who are named in a message on unchanged users. All are counted.
 MAX_LISTED_USERS = 1000
 
 
@@ -64,7 +64,7 @@ class RevertibleChange:
 
 
 def undo(context: RunContext, run: RunId) -> Detection:
-    """Take back what ``run`` changed, as changes of this run. If its sources say the same again, that is held.
+    """Reverse what ``run`` changed, as changes of this run. If its sources have the same again, that is held.
 
     No source is read. Raises UnknownNameError, FrozenError and HistoryPrunedError.
     """

@@ -106,9 +106,7 @@ def changes_of(workspace: Workspace, plan: RunPlan, pending: Sequence[PendingDel
     }
     changed = f"{pluralize(findings.traits.changed, 'user')} with changes"
     parts["computed traits"] = PlanEntry(changed, _digest(workspace, *traits))
-    parts["lists of suppressed users"] = PlanEntry(
-        f"{added:,} added, {removed:,} taken off", _digest(workspace, *lists)
-    )
+    parts["lists of suppressed users"] = PlanEntry(f"{added:,} added, {removed:,} removed", _digest(workspace, *lists))
     for name, state in plan.states.items():
         shares = [each for each in pending if each.state.name == state.name]
         calls = [f"select user_id, traits from {each.table}" for each in shares]

@@ -168,7 +168,7 @@ class Report:
 
     @property
     def error(self) -> str | None:
-        """All errors, one a line; None if there are none."""
+        """All errors, one a line, or None."""
         destinations = [f"destination {each.name}: {each.error}" for each in self.destinations if each.error]
         return "\n".join([*failures(self.audiences), *self.traits.errors, *self.errors, *destinations]) or None
 

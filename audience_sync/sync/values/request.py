@@ -65,7 +65,7 @@ class GuardExceptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendLimits:
-    """Limits on sending to each destination; None is no limit.
+    """Limits on sending to each destination; None does not limit.
 
     ``share``: end the backfill when this share of the members (0 to 1) has been sent.
     """

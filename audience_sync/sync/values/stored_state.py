@@ -95,7 +95,7 @@ class StoreReader:
                 return rebuild_chain(connection, self._workspace, chain)
 
     def held_out(self, key: str) -> Query | None:
-        """A query for the users held out of an audience; None if there are none."""
+        """A query for the users held out of an audience, or None."""
         if key not in self._stored.held_out:
             return None
         if key not in self._held_out:

@@ -66,6 +66,8 @@ MARKED = {
         "fuzz/*",
         "model/*",
         "prose/*",
+        "sources/test_json_lines.py",
+        "sources/test_typed_files.py",
         "regressions/*",
         "schedule/test_scheduler.py",
         "schedule/test_crontab_times.py",

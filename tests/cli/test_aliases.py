@@ -54,7 +54,7 @@ def counts(project: Project, *arguments: str) -> tuple[Any, ...]:
     return tuple(found[name] for name in ("status", "members", "entered", "left"))
 
 
-def test_a_destination_that_can_join_two_users_is_told_to_before_anything_else(known: Project) -> None:
+def test_a_destination_that_can_merge_two_users_gets_the_alias_before_anything_else(known: Project) -> None:
     alias(known, "anon>ada")
     assert counts(known) == ("synced", 3, 1, 1)
     assert told(known) == [("alias", "ada", "anon"), ("identify", "ada", {"vip": True})]
@@ -82,14 +82,14 @@ def test_who_leaves_afterwards_does_so_under_the_new_id(known: Project) -> None:
     assert told(known) == [("identify", "ada", {"vip": False})]
 
 
-def test_who_leaves_at_the_very_moment_is_told_so_under_the_new_id(known: Project) -> None:
+def test_a_user_who_leaves_in_the_same_run_gets_the_exit_under_the_new_id(known: Project) -> None:
     alias(known, "anon>ada")
     known.write_members("vip.csv", "bob", "cyd")
     known.sync()
     assert told(known) == [("alias", "ada", "anon"), ("identify", "ada", {"vip": False})]
 
 
-def test_a_destination_that_can_not_is_told_of_both_ids(known: Project, receiver: Receiver) -> None:
+def test_a_destination_that_can_not_merge_is_sent_both_ids(known: Project, receiver: Receiver) -> None:
     hook = {"type": "webhook", "url": receiver.url, "body": "batch"}
     setup(known, destinations={"hook": hook})
     known.sync()
@@ -103,7 +103,7 @@ def test_a_destination_that_can_not_is_told_of_both_ids(known: Project, receiver
     ]
 
 
-def test_segment_is_told_in_the_same_request(known: Project, receiver: Receiver) -> None:
+def test_segment_gets_the_alias_in_the_same_request(known: Project, receiver: Receiver) -> None:
     setup(known, destinations={"segment": segment(receiver)})
     known.sync()
     receiver.requests.clear()
@@ -128,7 +128,7 @@ def test_a_batch_of_one_has_one_message_a_request(known: Project, receiver: Rece
     assert sent == [[("alias", "ada", "anon")], [("identify", "ada", {"vip": True})]]
 
 
-def test_connect_is_told_by_a_user_with_a_previous_id(known: Project, receiver: Receiver) -> None:
+def test_connect_gets_the_alias_as_a_user_with_a_previous_id(known: Project, receiver: Receiver) -> None:
     receiver.will_answer(Reply())
     setup(known, destinations={"connect": {"type": "zendesk_connect", "private_key": "a-key", "url": receiver.url}})
     known.sync()
@@ -142,7 +142,7 @@ def test_connect_is_told_by_a_user_with_a_previous_id(known: Project, receiver: 
     ]
 
 
-def test_what_was_refused_is_told_again_with_its_previous_id(known: Project, receiver: Receiver) -> None:
+def test_a_refused_alias_is_sent_again_with_its_previous_id(known: Project, receiver: Receiver) -> None:
     setup(known, destinations={"segment": segment(receiver)})
     known.sync()
     alias(known, "anon>ada")
@@ -199,7 +199,7 @@ def test_an_alias_stays_when_the_list_forgets_it(known: Project) -> None:
     assert told(known) == []
 
 
-def test_of_an_id_that_nobody_was_told_of_there_is_nothing_to_join(known: Project) -> None:
+def test_an_id_that_was_never_sent_has_nothing_to_merge(known: Project) -> None:
     alias(known, "never-seen>ada", "other>bob")
     known.write_members("vip.csv", "never-seen", "anon", "bob", "cyd")
     known.sync()
@@ -311,7 +311,7 @@ def test_explain_says_whose_a_previous_id_is(known: Project) -> None:
     assert "A previous id of ada (`aliases`), since run 2." in known.run("explain", "anon").stdout
 
 
-def test_what_a_destination_was_not_told_in_time_is_passed_on(known: Project, receiver: Receiver) -> None:
+def test_exits_that_were_pending_under_the_previous_id_are_carried_over(known: Project, receiver: Receiver) -> None:
     churn = {"name": "Churn", "source": "shop", "file": "churn.csv"}
     setup(known, audiences=[VIP, churn], destinations={"seg": segment(receiver)})
     known.write_members("churn.csv", "anon", "dan", "eve", "fay")

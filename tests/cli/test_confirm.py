@@ -78,7 +78,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
 
 
 @pytest.mark.parametrize(("typed", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
-def test_a_person_sees_what_would_be_told_and_is_asked(
+def test_a_person_sees_what_would_be_sent_and_is_asked(
     ask: Ask, capsys: pytest.CaptureFixture[str], typed: str, agreed: bool
 ) -> None:
     assert ask(Terminal(typed)) is agreed

@@ -51,7 +51,7 @@ def test_grafana_knows_every_part_of_the_dashboard() -> None:
     assert lost(wrong, loaded(wrong)) == ["/panels/0/gridpos"]
 
 
-def test_its_panels_are_told_apart_and_overlap_nowhere() -> None:
+def test_its_panels_have_different_ids_and_do_not_overlap() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
     cells = [

@@ -38,7 +38,7 @@ def told(vip: Project) -> Project:
     return vip
 
 
-def test_what_everyone_is_told_at_first_is_no_event(told: Project) -> None:
+def test_a_first_creation_sends_no_events(told: Project) -> None:
     assert [each["type"] for each in told.messages()] == ["identify"] * 3
 
 
@@ -69,7 +69,7 @@ def test_events_have_the_names_that_the_config_gives_them(told: Project) -> None
     assert [(user, name) for user, name, _ in as_events(told.messages())] == [("ada", "Gone"), ("dan", "Joined")]
 
 
-def test_what_is_told_again_is_no_event_and_what_changes_then_is(told: Project) -> None:
+def test_a_resync_sends_no_events_and_later_changes_do(told: Project) -> None:
     told.run("resync")
     assert as_events(told.messages()) == []
     told.write_members("vip.csv", "ada", "bob")
@@ -97,7 +97,7 @@ def test_a_trait_that_changes_is_no_event(told: Project) -> None:
     assert [each["traits"] for each in told.messages()[3:]] == [{"fan": True}, {"fan": False}]
 
 
-def test_a_repeat_has_the_same_id_also_when_more_is_told_with_it(vip: Project, receiver: Receiver) -> None:
+def test_a_repeat_has_the_same_id_although_more_is_sent_with_it(vip: Project, receiver: Receiver) -> None:
     """The answer to ada's leaving is lost; then she buys, and both are told in one call."""
     options = segment(receiver, events=True, timeout="1s", give_up_after="1s")
     vip.configure(audiences=AUDIENCES, destinations={"segment": options})
@@ -123,7 +123,7 @@ def connect(receiver: Receiver, **options: Any) -> dict[str, Any]:
     return {"type": "zendesk_connect", "private_key": "a-key", "url": receiver.url, "events": True, **options}
 
 
-def test_connect_is_told_at_its_own_address_after_the_users(vip: Project, receiver: Receiver) -> None:
+def test_connect_gets_events_at_their_own_address_after_the_users(vip: Project, receiver: Receiver) -> None:
     receiver.will_answer(Reply())
     vip.configure(audiences=AUDIENCES, destinations={"connect": connect(receiver)})
     vip.write_members("buyers.csv", "ada")

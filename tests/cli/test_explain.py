@@ -92,7 +92,7 @@ class TestAudiencesAndTraits:
         assert values(explained(vip, "bob")) == {"vip": (True, 1), "plan": ("free", 1)}
         assert not explained(vip, "ada", "--at", "2025-12-31")["known"]
 
-    def test_of_one_entry_with_many_names_are_told_apart(self, vip: Project) -> None:
+    def test_of_one_entry_with_many_names_are_distinguished(self, vip: Project) -> None:
         vip.configure(audiences=[{"names_from": "audience", "source": "shop", "file": "all.csv"}])
         vip.write("all.csv", "user_id,audience\nada,Big Spenders\nbob,Churn Risk\n")
         vip.sync()
@@ -133,7 +133,7 @@ class TestAudiencesAndTraits:
 
 
 class TestADestination:
-    def test_is_told_in_a_request_and_answers(self, vip: Project, receiver: Receiver) -> None:
+    def test_is_sent_in_a_request_and_answers(self, vip: Project, receiver: Receiver) -> None:
         vip.configure(audiences=[VIP], destinations={"segment": segment(receiver), "log": LOG})
         vip.sync()
         vip.write_members("vip.csv", "ada")
@@ -145,7 +145,7 @@ class TestADestination:
         requests = dict(vip.query("select id, run_id from delivery_requests"))
         assert [requests[call["request"]] for call in _at(bob, "segment")["calls"]] == [1, 2]
 
-    def test_whose_requests_are_no_longer_kept_was_told_all_the_same(self, vip: Project) -> None:
+    def test_whose_requests_are_no_longer_kept_still_counts_as_sent(self, vip: Project) -> None:
         vip.sync()
         vip.query("delete from delivery_requests")
         ada = explained(vip, "ada")
@@ -174,7 +174,7 @@ class TestADestination:
         assert _at(bob, "segment")["refusal"] is None
         assert calls(bob, "segment") == [(1, "refused", {"vip": True}), (2, "delivered", {"vip": True})]
 
-    def test_that_is_down_is_owed(self, vip: Project, receiver: Receiver) -> None:
+    def test_that_is_down_has_pending_calls(self, vip: Project, receiver: Receiver) -> None:
         receiver.will_answer(TAKEN, DOWN)
         vip.configure(audiences=[VIP], destinations={"segment": segment(receiver, give_up_after="200ms"), "log": LOG})
         vip.sync()
@@ -190,7 +190,7 @@ class TestADestination:
         assert vip.sync().code == 0
         assert told(explained(vip, "cyd"), "segment") == {"vip": (False, 3, 200)}
 
-    def test_is_told_what_the_config_wants_it_to_be_told(self, vip: Project) -> None:
+    def test_is_sent_what_the_config_names_for_it(self, vip: Project) -> None:
         other = {"type": "file", "path": "other.jsonl"}
         audiences = [
             {**VIP, "destinations": ["log"]},
@@ -219,7 +219,7 @@ class TestADestination:
         vip.sync()
         assert calls(explained(vip, "bob")) == [(3, "delivered", {"vip": True}), (4, "delivered", {"vip": False})]
 
-    def test_is_told_everything_again_by_resync(self, vip: Project) -> None:
+    def test_is_sent_everything_again_by_resync(self, vip: Project) -> None:
         vip.sync()
         vip.write_members("vip.csv", "ada", "bob")
         vip.sync()
@@ -227,7 +227,7 @@ class TestADestination:
         assert calls(explained(vip, "ada")) == [(1, "delivered", {"vip": True}), (3, "delivered", {"vip": True})]
         assert calls(explained(vip, "cyd"))[-1] == (3, "delivered", {"vip": False})
 
-    def test_that_needs_traits_together_is_told_them_together(self, vip: Project, receiver: Receiver) -> None:
+    def test_that_needs_traits_together_is_sent_them_together(self, vip: Project, receiver: Receiver) -> None:
         """A device token means nothing to Zendesk Connect without its type."""
         receiver.will_answer(Reply())
         vip.configure(
@@ -245,7 +245,7 @@ class TestADestination:
 
 
 class TestAUser:
-    def test_who_is_suppressed_is_withheld_from_and_told_later(self, vip: Project) -> None:
+    def test_who_is_suppressed_has_withheld_values_that_are_sent_later(self, vip: Project) -> None:
         vip.sync()
         vip.run("suppress", "cyd")
         vip.write_members("vip.csv", "ada", "bob")
@@ -262,7 +262,7 @@ class TestAUser:
         assert calls(cyd)[-1] == (3, "delivered", {"vip": False})
         assert "Was suppressed by hand from" in vip.run("explain", "cyd").stdout
 
-    def test_was_told_the_same_when_a_neighbour_is_erased(self, vip: Project, receiver: Receiver) -> None:
+    def test_was_sent_the_same_when_a_neighbour_is_erased(self, vip: Project, receiver: Receiver) -> None:
         """Two requests then end at the same user, in whatever order their answers came."""
         vip.configure(audiences=[VIP], destinations={"segment": segment(receiver, batch_size=1)})
         vip.sync()
@@ -271,7 +271,7 @@ class TestAUser:
         ada = vip.run("explain", "ada", "--json").json
         assert [each["properties"] for each in ada["destinations"][0]["calls"]] == [{"vip": True}]
 
-    def test_who_was_erased_is_not_told_about(self, vip: Project) -> None:
+    def test_who_was_erased_is_not_explained(self, vip: Project) -> None:
         vip.sync()
         vip.run("erase", "bob")
         bob = explained(vip, "bob")

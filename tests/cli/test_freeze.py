@@ -12,7 +12,7 @@ from .conftest import TAKEN, Project, calls, segment, until
 DOWN = Reply(401)
 
 
-def test_its_source_is_not_read_and_nothing_of_it_is_told_until_it_is_unfrozen(vip: Project) -> None:
+def test_its_source_is_not_read_and_nothing_of_it_is_sent_until_it_is_unfrozen(vip: Project) -> None:
     vip.sync()
     vip.sent()
     assert vip.run("freeze", "vip").code == 0
@@ -51,7 +51,7 @@ def test_a_freeze_ends_by_itself(vip: Project) -> None:
     assert vip.sent() == [("dan", {"vip": True})]
 
 
-def test_what_is_owed_already_is_still_sent(vip: Project, receiver: Receiver) -> None:
+def test_calls_that_were_pending_before_are_still_sent(vip: Project, receiver: Receiver) -> None:
     vip.configure(
         audiences=[{"name": "VIP", "source": "shop", "file": "vip.csv"}], destinations={"segment": segment(receiver)}
     )
@@ -65,7 +65,7 @@ def test_what_is_owed_already_is_still_sent(vip: Project, receiver: Receiver) ->
     assert calls(receiver) == [(user, {"vip": True}) for user in ("ada", "bob", "cyd")]
 
 
-def test_a_destination_that_is_added_meanwhile_is_told_when_it_is_over(vip: Project) -> None:
+def test_a_destination_that_is_added_meanwhile_gets_its_backfill_at_the_end(vip: Project) -> None:
     vip.sync()
     vip.run("freeze", "vip")
     vip.configure(

@@ -110,7 +110,7 @@ def test_a_guard_judges_who_is_taken_out_and_nothing_moves_while_it_holds(held: 
     assert told(held) == dict.fromkeys(["ada", "dan", "gus", "hal"], False)
 
 
-def test_nothing_tells_a_user_who_is_held_out(held: Project) -> None:
+def test_nothing_is_sent_to_a_held_out_user(held: Project) -> None:
     assert held.run("resync").code == 0
     assert told(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], True)
     held.write_members("vip.csv", "cyd", "fay")
@@ -184,7 +184,7 @@ def test_each_of_many_audiences_of_a_query_holds_out_its_own_users(vip: Project)
     assert vip.query("select audience_key, user_id from held_out_members") == [("gold", "gus")]
 
 
-def test_people_are_told_how_many_and_who(held: Project) -> None:
+def test_the_output_says_how_many_and_who(held: Project) -> None:
     assert "vip: 2 users held out: not members, and never sent `true`.\n" in held.run("sync").stdout
     assert "held out" in held.run("history", "vip").stdout
     assert "held out" in held.run("show", "1").stdout

@@ -297,7 +297,7 @@ class TestAudiencesHeldTogether:
             vip.write_members(f"{key}.csv", *ALL[:5])
         return vip
 
-    def test_are_told_of_once(self, three: Project) -> None:
+    def test_are_reported_once(self, three: Project) -> None:
         held = three.run("sync")
         assert (held.code, three.sent()) == (4, [])
         assert held.stdout.count("Held: ") == 1

@@ -116,7 +116,7 @@ def test_a_plan_says_what_the_run_then_does(told: Project) -> None:
     assert told.sync().audience("vip")["left"] == 1
 
 
-def test_explain_says_that_a_user_is_missing_and_when_it_is_told(told: Project) -> None:
+def test_explain_says_that_a_user_is_missing_and_when_false_is_sent(told: Project) -> None:
     told.write_members("vip.csv", "ada", "bob")
     told.sync()
     assert "vip: missing from its source since run 2 (" in told.run("explain", "cyd").stdout
@@ -125,7 +125,7 @@ def test_explain_says_that_a_user_is_missing_and_when_it_is_told(told: Project) 
     assert (explained["value"], explained["missing"]["run"], explained["missing"]["min_stay"]) == (True, 2, "2 runs")
 
 
-def test_resync_tells_the_damped_truth(told: Project) -> None:
+def test_resync_sends_true_to_missing_members_who_stay(told: Project) -> None:
     told.write_members("vip.csv", "ada", "bob")
     told.sync()
     assert told.run("resync", "vip").code == 0

@@ -33,7 +33,7 @@ def test_a_new_key_for_an_old_audience_is_refused_with_the_ways_to_do_it(vip: Pr
     assert vip.sent() == []
 
 
-def test_everyone_is_told_both_in_one_call_and_who_left_before_nothing(vip: Project) -> None:
+def test_members_get_both_keys_in_one_call_and_former_members_nothing(vip: Project) -> None:
     vip.sync()
     vip.write_members("vip.csv", "ada", "bob")
     vip.sync()
@@ -69,7 +69,7 @@ def test_everyone_is_told_both_in_one_call_and_who_left_before_nothing(vip: Proj
     assert vip.sent() == [("bob", {"gold": False}), ("eve", {"gold": True})]
 
 
-def test_who_entered_or_left_meanwhile_is_told_what_is_so(vip: Project) -> None:
+def test_users_who_entered_or_left_meanwhile_get_their_present_membership(vip: Project) -> None:
     vip.sync()
     vip.sent()
     vip.configure(audiences=[GOLD])
@@ -108,7 +108,7 @@ def test_a_planned_move_is_carried_out_as_planned(vip: Project) -> None:
     assert vip.sent() == [(user, BOTH) for user in ("ada", "bob", "cyd")]
 
 
-def test_where_the_old_key_was_not_told_only_the_new_one_is(vip: Project) -> None:
+def test_if_the_old_key_was_never_sent_only_the_new_one_is(vip: Project) -> None:
     vip.configure(audiences=[VIP], destinations={"log": LOG})
     vip.sync()
     vip.sent()
@@ -118,7 +118,7 @@ def test_where_the_old_key_was_not_told_only_the_new_one_is(vip: Project) -> Non
     assert vip.sent("other.jsonl") == [(user, {"gold": True}) for user in ("ada", "bob", "cyd")]
 
 
-def test_members_that_a_baseline_recorded_are_told_the_new_key(vip: Project) -> None:
+def test_members_that_a_baseline_recorded_are_sent_the_new_key(vip: Project) -> None:
     vip.configure(audiences=[{**VIP, "initial": "none"}])
     vip.sync()
     assert vip.sent() == []
@@ -147,7 +147,7 @@ def test_killed_in_the_middle_it_goes_on(vip: Project, receiver: Receiver) -> No
     assert len(told) == 4  # the one without an answer twice
 
 
-def test_what_a_destination_does_not_take_is_owed(vip: Project, receiver: Receiver) -> None:
+def test_calls_that_a_destination_does_not_accept_are_pending(vip: Project, receiver: Receiver) -> None:
     there = {"segment": segment(receiver)}
     vip.configure(audiences=[VIP], destinations=there)
     vip.sync()

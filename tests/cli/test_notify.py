@@ -54,7 +54,7 @@ def configure(project: Project, people: People, **parts: Any) -> None:
     project.configure(**{"audiences": [VIP], "notify": notify, **parts})
 
 
-def test_what_is_held_is_told_when_it_begins_and_when_it_is_over(vip: Project, people: People) -> None:
+def test_a_hold_is_notified_when_it_begins_and_when_it_ends(vip: Project, people: People) -> None:
     configure(vip, people, guard={"at_least": 0})
     assert vip.sync().code == 0
     assert people.told() == []
@@ -72,7 +72,7 @@ def test_what_is_held_is_told_when_it_begins_and_when_it_is_over(vip: Project, p
     assert vip.query("select kind, subject, began_run, ended_run from alerts") == [("held", "vip", 2, 4)]
 
 
-def test_what_failed_and_what_else_is_told_in_one_message(vip: Project, people: People) -> None:
+def test_failures_and_other_alerts_are_in_one_message(vip: Project, people: People) -> None:
     others = [{"name": f"Other {number}", "source": "shop", "file": "others.csv"} for number in range(25)]
     configure(vip, people, audiences=[VIP, *others])
     assert vip.sync().code == 3
@@ -94,7 +94,7 @@ def test_a_run_over_some_says_nothing_of_the_others(vip: Project, people: People
 
 
 @pytest.mark.parametrize(("most", "is_told"), [("10%", True), ("50%", False)])
-def test_refusals_are_told_where_they_are_too_many(
+def test_too_many_refusals_are_notified(
     vip: Project, people: People, receiver: Receiver, most: str, is_told: bool
 ) -> None:
     configure(vip, people, destinations={"seg": segment(receiver, batch_size=1)}, notify={"max_refused": most})
@@ -108,7 +108,7 @@ def test_refusals_are_told_where_they_are_too_many(
     assert [lines for _, lines in people.told()] == ([["RECOVERED seg (was: refused)"]] if is_told else [])
 
 
-def test_a_destination_that_is_down_is_told(vip: Project, people: People) -> None:
+def test_a_destination_that_is_down_is_notified(vip: Project, people: People) -> None:
     down = {"type": "webhook", "url": "http://127.0.0.1:1", "give_up_after": "200ms"}
     configure(vip, people, destinations={"hook": down})
     vip.sync()
@@ -118,7 +118,7 @@ def test_a_destination_that_is_down_is_told(vip: Project, people: People) -> Non
     assert "3 calls pending; the next run sends them" in line
 
 
-def test_an_unusual_size_is_told(vip: Project, people: People) -> None:
+def test_an_unusual_size_is_notified(vip: Project, people: People) -> None:
     configure(vip, people, guard={"max_added": "1000%"})
     for number in range(5):
         vip.write_members("vip.csv", *MANY[: 100 + number])
@@ -136,7 +136,7 @@ def test_an_unusual_size_is_told(vip: Project, people: People) -> None:
     assert [lines for _, lines in people.told()] == [["RECOVERED vip (was: unusual size)"]]
 
 
-def test_only_what_is_wanted_is_told(vip: Project, people: People) -> None:
+def test_only_the_wanted_kinds_are_notified(vip: Project, people: People) -> None:
     configure(vip, people, guard={"at_least": 0}, notify={"of": ["failed"]})
     vip.sync()
     vip.write_members("vip.csv")
@@ -157,7 +157,7 @@ def test_an_address_that_is_down_does_not_keep_the_switch_from_being_called(
     assert len(receiver.requests) == 2
 
 
-def test_whoever_could_not_be_told_is_told_after_the_next_run(
+def test_an_address_that_missed_a_message_gets_it_after_the_next_run(
     vip: Project, people: People, other_receiver: Receiver
 ) -> None:
     configure(vip, people, guard={"at_least": 0})
@@ -182,7 +182,7 @@ def held_while_others_are_away(vip: Project, people: People, others: People, rec
     receiver.will_answer(Reply(500))
 
 
-def test_who_was_told_is_not_told_again_since_somebody_else_was_not(
+def test_an_address_that_got_a_message_does_not_get_it_again_when_another_missed_it(
     vip: Project, people: People, others: People, receiver: Receiver
 ) -> None:
     held_while_others_are_away(vip, people, others, receiver)
@@ -206,7 +206,7 @@ def test_who_was_told_is_not_told_again_since_somebody_else_was_not(
     assert vip.query("select * from missed_notifications") == []
 
 
-def test_who_never_heard_that_it_began_is_not_told_that_it_is_over(
+def test_an_address_that_missed_the_start_does_not_get_the_end(
     vip: Project, people: People, others: People, receiver: Receiver
 ) -> None:
     held_while_others_are_away(vip, people, others, receiver)
@@ -219,7 +219,7 @@ def test_who_never_heard_that_it_began_is_not_told_that_it_is_over(
     assert others.told() == []
 
 
-def test_a_run_that_breaks_off_is_told_once_and_that_runs_work_again(vip: Project, people: People) -> None:
+def test_a_run_that_breaks_off_is_notified_once_and_so_is_the_recovery(vip: Project, people: People) -> None:
     configure(vip, people)
     vip.sync()
     vip.write("sitecustomize.py", BUG)
@@ -235,7 +235,7 @@ def test_a_run_that_breaks_off_is_told_once_and_that_runs_work_again(vip: Projec
     assert people.told() == [("audience-sync run 4: 1 recovered", ["RECOVERED run (was: failed)"])]
 
 
-def test_a_store_that_is_away_is_told_once_and_that_it_is_back(
+def test_an_unreachable_store_is_notified_once_and_so_is_its_return(
     new_vip: Project, people: People, other_receiver: Receiver
 ) -> None:
     configure(new_vip, people, store="postgresql+psycopg://robot:pass-word@127.0.0.1:1/store")
@@ -250,7 +250,7 @@ def test_a_store_that_is_away_is_told_once_and_that_it_is_back(
     assert line.startswith("FAILED run: The store postgresql://robot:***@127.0.0.1:1/store can't be reached: ")
 
 
-def test_a_store_that_is_back_is_told(new_vip: Project, people: People, other_receiver: Receiver) -> None:
+def test_the_return_of_a_store_is_notified(new_vip: Project, people: People, other_receiver: Receiver) -> None:
     configure(new_vip, people)
     new_vip.store.write_bytes(b"this is no database" * 100)
     for _ in range(2):
@@ -280,7 +280,7 @@ def test_what_there_is_no_more_has_nothing_wrong_with_it(vip: Project, people: P
     assert sorted(lines) == ["RECOVERED gone (was: failed)", "RECOVERED hook (was: failed)"]
 
 
-def test_of_names_from_a_source_only_a_run_over_all_can_tell(vip: Project, people: People) -> None:
+def test_only_a_run_over_all_can_end_alerts_of_names_from(vip: Project, people: People) -> None:
     named = {"names_from": "audience", "source": "shop", "query": "select user_id, audience from 'named.csv'"}
     vip.write("named.csv", "user_id,audience\nada,Email\nada,Good\n")  # one may not be called so
     configure(vip, people, audiences=[VIP, named])
@@ -294,7 +294,7 @@ def test_of_names_from_a_source_only_a_run_over_all_can_tell(vip: Project, peopl
     assert title == "audience-sync run 3: 1 recovered"
 
 
-def test_what_is_held_in_other_numbers_is_noted_and_not_told_again(vip: Project, people: People) -> None:
+def test_a_hold_with_other_numbers_is_recorded_and_not_notified_again(vip: Project, people: People) -> None:
     configure(vip, people, guard={"at_least": 0})
     vip.sync()
     vip.write_members("vip.csv", "ada")

@@ -57,7 +57,7 @@ def test_the_first_audience_that_has_a_user_wins(campaign: Project) -> None:
     assert campaign.sent() == []
 
 
-def test_who_moves_is_told_in_one_call_although_only_one_source_has_changed(campaign: Project) -> None:
+def test_a_user_who_moves_gets_one_call_although_only_one_source_has_changed(campaign: Project) -> None:
     write(campaign, "gold", "ada", "cyd", at=2)
     assert campaign.sync().code == 0
     assert campaign.sent() == [("bob", {"gold": False, "silver": True}), ("cyd", {"gold": True, "silver": False})]

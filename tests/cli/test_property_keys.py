@@ -66,7 +66,7 @@ def test_an_entry_with_a_retired_key_is_skipped_and_nothing_is_changed_or_sent(v
     assert vip.sent() == []
 
 
-def test_an_audience_keeps_its_key_when_it_is_renamed_and_nobody_is_told(vip: Project) -> None:
+def test_an_audience_keeps_its_key_when_it_is_renamed_and_nothing_is_sent(vip: Project) -> None:
     vip.configure(audiences=[{"name": "Новые клиенты", "key": "new_customers", **VIP}, {"name": "Big Spender", **VIP}])
     assert vip.sync().audience("new_customers")["name"] == "Новые клиенты"
     vip.sent()

@@ -27,7 +27,7 @@ def told(receiver: Receiver) -> list[int]:
     return found
 
 
-def test_each_share_is_a_run_and_everyone_is_told_once(forty: Project, receiver: Receiver) -> None:
+def test_each_share_is_a_run_and_every_member_is_sent_once(forty: Project, receiver: Receiver) -> None:
     ramp = forty.run("seed", "vip", "--ramp", "5%,50%,100%")
     assert ramp.code == 0, ramp.stdout
     assert ramp.stdout.startswith("Seeding vip in 3 steps: 5%, 50%, 100% of 40 members.\n\nrun  step  delivered  ")

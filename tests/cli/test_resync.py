@@ -5,7 +5,7 @@ from __future__ import annotations
 from .conftest import NEW_PROJECT, Project
 
 
-def test_resync_tells_true_to_the_members_and_false_to_who_left(vip: Project) -> None:
+def test_resync_sends_true_to_the_members_and_false_to_former_members(vip: Project) -> None:
     vip.sync()
     vip.write_members("vip.csv", "ada", "bob")
     vip.sync()
@@ -19,7 +19,7 @@ def test_resync_tells_true_to_the_members_and_false_to_who_left(vip: Project) ->
     assert "unknown destination `lag`. Did you mean `log`?" in unknown.stderr
 
 
-def test_resync_tells_false_to_nobody_who_left_before_the_destination_was_told(vip: Project) -> None:
+def test_resync_sends_no_false_to_users_who_left_before_the_first_call(vip: Project) -> None:
     vip.sync()
     vip.write_members("vip.csv", "ada", "bob")
     vip.sync()

@@ -83,7 +83,7 @@ def test_the_receivers_hear_no_word_more_or_less(old: Project) -> None:
     assert old.sent() == [("ada", {"vip": False}), ("bob", {"vip": True}), ("eve", {"vip": False})]
 
 
-def test_a_resync_still_reaches_all_who_were_ever_told(old: Project) -> None:
+def test_a_resync_still_reaches_every_user_who_was_ever_sent(old: Project) -> None:
     sync_with(old, "ada", "dan")
     old.sent()
     old.run("resync")
@@ -141,7 +141,7 @@ def test_each_part_of_the_history_has_its_own_age(old: Project) -> None:
     assert old.run("members", "vip", "--at", started(old, 3)).code == 0
 
 
-def test_what_a_destination_was_not_told_keeps_what_led_to_it(vip: Project, receiver: Receiver) -> None:
+def test_pending_changes_keep_the_history_that_they_need(vip: Project, receiver: Receiver) -> None:
     destinations = {"segment": segment(receiver, give_up_after="1s")}
     vip.configure(audiences=[AUDIENCE], destinations=destinations)
     assert sync_with(vip, "ada", "bob") == 0

@@ -23,7 +23,7 @@ def take_out(project: Project, **parts: Any) -> None:
     project.configure(audiences=[BUYERS], **parts)
 
 
-def test_everyone_who_is_in_it_is_told_false_and_the_key_is_closed(vip: Project) -> None:
+def test_every_member_is_sent_false_and_the_key_is_closed(vip: Project) -> None:
     vip.sync()
     vip.write_members("vip.csv", "ada", "bob")
     vip.sync()
@@ -117,7 +117,7 @@ def test_a_group_goes_on_without_the_one_that_is_retired(vip: Project) -> None:
     assert vip.sync().code == 0
 
 
-def test_without_a_terminal_it_shows_what_would_be_told_and_does_nothing(vip: Project) -> None:
+def test_without_a_terminal_it_shows_what_would_be_sent_and_does_nothing(vip: Project) -> None:
     vip.sync()
     vip.sent()
     before = vip.store.read_bytes()
@@ -165,7 +165,7 @@ def test_a_computed_trait_becomes_null_and_the_others_stay(project: Project) -> 
     assert project.sent() == [("ada", {"city": "Lima"})]
 
 
-def test_what_a_destination_does_not_take_is_owed_although_the_config_has_the_key_no_more(
+def test_unaccepted_calls_stay_pending_although_the_config_no_longer_has_the_key(
     vip: Project, receiver: Receiver
 ) -> None:
     vip.configure(audiences=[VIP], destinations={"segment": segment(receiver)})
@@ -198,7 +198,7 @@ def test_repeated_it_sends_what_is_left_whatever_the_config_has(vip: Project, re
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
-def test_killed_in_the_middle_it_goes_on_and_everyone_is_told(
+def test_killed_in_the_middle_it_continues_and_every_member_is_sent(
     vip: Project, receiver: Receiver, batch_size: int
 ) -> None:
     there = {"segment": segment(receiver, batch_size=batch_size, concurrency=1)}
@@ -219,7 +219,7 @@ def test_killed_in_the_middle_it_goes_on_and_everyone_is_told(
     assert [user for user, traits in told if traits == {"vip": False}].count("ada") == 1
 
 
-def test_whoever_was_never_told_is_told_nothing(vip: Project, receiver: Receiver) -> None:
+def test_users_who_were_never_sent_true_are_sent_nothing(vip: Project, receiver: Receiver) -> None:
     vip.configure(audiences=[VIP], destinations={"log": LOG})
     vip.sync()
     vip.sent()
@@ -242,7 +242,7 @@ def test_the_preview_notes_that_calls_of_others_are_pending(vip: Project, receiv
     assert "\nPending calls of buyers are sent, too.\n" in preview
 
 
-def test_a_destination_that_is_no_longer_told_of_it_is_told_that_it_is_over(vip: Project) -> None:
+def test_a_destination_that_no_longer_gets_it_is_sent_its_end(vip: Project) -> None:
     both = {"log": LOG, "other": OTHER}
     vip.configure(audiences=[VIP], destinations=both)
     vip.sync()
@@ -254,7 +254,7 @@ def test_a_destination_that_is_no_longer_told_of_it_is_told_that_it_is_over(vip:
     assert vip.sent("other.jsonl") == [(user, {"vip": False}) for user in ("ada", "bob", "cyd")]
 
 
-def test_a_destination_that_the_config_has_not_is_told_when_it_comes_back(vip: Project) -> None:
+def test_a_destination_that_left_the_config_is_sent_the_end_when_it_returns(vip: Project) -> None:
     both = {"log": LOG, "other": OTHER}
     vip.configure(audiences=[VIP], destinations=both)
     vip.sync()
@@ -281,7 +281,7 @@ def test_an_audience_that_the_config_has_no_more_is_retired_all_the_same(vip: Pr
     assert vip.sent() == [(user, {"vip": False}) for user in ("ada", "bob", "cyd")]
 
 
-def test_of_a_seed_by_hand_whoever_may_have_been_reached_is_told(vip: Project) -> None:
+def test_users_whom_a_seed_may_have_reached_are_sent_false(vip: Project) -> None:
     vip.configure(audiences=[{**VIP, "initial": "manual"}])
     vip.run("seed", "vip", "--limit", "2")
     assert vip.sent() == [("ada", {"vip": True}), ("bob", {"vip": True})]
@@ -380,7 +380,7 @@ def test_one_of_many_audiences_of_a_query_is_retired_and_the_others_go_on(vip: P
     assert vip.sync().audience("silver")["status"] == "unchanged"
 
 
-def test_suppressed_users_are_told_when_they_may_be(vip: Project) -> None:
+def test_suppressed_users_are_sent_false_when_the_suppression_ends(vip: Project) -> None:
     vip.sync()
     vip.run("suppress", "bob")
     vip.sent()

@@ -26,7 +26,7 @@ def test_a_batch_that_fails_because_of_one_call_is_halved_until_it_is_found(vip:
     assert sent == [["ada", "bob", "cyd", "dan"], ["ada", "bob"], ["cyd", "dan"], ["cyd"], ["dan"]]
 
 
-def test_a_disabled_source_stops_the_destination_and_what_is_owed_stays_owed(vip: Project, receiver: Receiver) -> None:
+def test_a_disabled_source_stops_the_destination_and_its_calls_stay_pending(vip: Project, receiver: Receiver) -> None:
     receiver.will_answer(Reply(404, b"source is disabled\n"), OK)
     plane = {"type": "rudderstack", "write_key": "a-write-key", "url": receiver.url}
     vip.configure(audiences=[VIP], destinations={"plane": plane})
@@ -37,7 +37,7 @@ def test_a_disabled_source_stops_the_destination_and_what_is_owed_stays_owed(vip
     assert {user for user, _ in calls(receiver)} == {"ada", "bob", "cyd"}
 
 
-def test_a_webhook_is_told_call_by_call_and_its_answers_mean_what_the_config_says(
+def test_a_webhook_is_sent_call_by_call_and_its_answers_mean_what_the_config_says(
     vip: Project, receiver: Receiver
 ) -> None:
     receiver.will_answer(Reply(409), Reply(200), Reply(418, b"short and stout"))

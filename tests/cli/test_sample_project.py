@@ -27,7 +27,7 @@ def sent(project: Project) -> list[Call]:
     return project.sent("identify_calls.jsonl")
 
 
-def test_everyone_is_told_first_and_then_exactly_the_user_whose_line_changed(sample: Project) -> None:
+def test_all_users_are_sent_first_and_then_exactly_the_user_whose_line_changed(sample: Project) -> None:
     first = sample.sync()
     assert (first.code, members(first.json)) == (0, MEMBERS)
     assert first.audience(ORDERED)["invalid"] == 2
@@ -52,7 +52,7 @@ def test_everyone_is_told_first_and_then_exactly_the_user_whose_line_changed(sam
     assert len(set(ids)) == 3
 
 
-def test_people_are_told_what_happened_where_it_went_and_how_to_look_at_it(sample: Project) -> None:
+def test_the_output_says_what_happened_where_it_went_and_how_to_look_at_it(sample: Project) -> None:
     first = sample.run("sync")
     for words in ("1,377", "5,000 calls delivered", "identify_calls.jsonl", "empty user id (rows 101, 501)"):
         assert words in first.stdout

@@ -64,7 +64,7 @@ def start(new_vip: Project) -> Iterator[Start]:
         each.process.wait()
 
 
-def test_runs_what_is_due_and_ends_when_it_is_told_to(new_vip: Project, start: Start) -> None:
+def test_runs_what_is_due_and_ends_on_a_signal(new_vip: Project, start: Start) -> None:
     new_vip.configure(audiences=[VIP, RARE], schedule=OFTEN)
     new_vip.write_members("rare.csv", "ada")
     scheduler = start()

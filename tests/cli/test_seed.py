@@ -46,7 +46,7 @@ def test_an_audience_waits_until_it_is_seeded_and_a_limit_leaves_the_rest_for_la
     assert manual.sent() == [("eve", {"vip": True})]
 
 
-def test_a_baseline_is_recorded_without_sending_and_only_later_changes_are_told(manual: Project) -> None:
+def test_a_baseline_is_recorded_without_sending_and_only_later_changes_are_sent(manual: Project) -> None:
     recorded = manual.run("seed", "vip", "--no-send", "--json")
     assert (recorded.code, recorded.audience("vip")["members"]) == (0, 3)
     assert manual.sent() == []

@@ -7,7 +7,7 @@ from destinations.receiver import Receiver, unused_url
 from .conftest import Project, calls, segment
 
 
-def test_each_destination_is_told_what_it_is_owed_and_no_more(
+def test_each_destination_is_sent_its_pending_calls_and_no_more(
     vip: Project, receiver: Receiver, other_receiver: Receiver
 ) -> None:
     audiences = [

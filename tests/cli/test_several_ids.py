@@ -64,7 +64,7 @@ def test_ids_are_text_as_they_are_written(vip: Project) -> None:
     assert [user for user, _ in vip.sent()] == ["007", "1e3", "ada", "bob"]
 
 
-def test_traits_are_told_under_every_id_and_taken_back_under_every_id(vip: Project) -> None:
+def test_traits_are_sent_under_every_id_and_removed_under_every_id(vip: Project) -> None:
     vip.configure(
         computed_traits=[{"source": "shop", "file": "vip.csv", "ids": IDS, "traits": ["email", "orders"]}],
         guard={"max_removed": "100%"},

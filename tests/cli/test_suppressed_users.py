@@ -35,7 +35,7 @@ class TestSuppress:
         assert shop.sync().code == 0
         assert shop.sent() == [("cyd", {"vip": False})]
 
-    def test_of_someone_who_was_told_true_keeps_the_false_until_they_may_be_sent_again(self, shop: Project) -> None:
+    def test_a_former_member_gets_the_false_when_the_suppression_ends(self, shop: Project) -> None:
         shop.sync()
         shop.sent()
         shop.run("suppress", "bob")

@@ -73,7 +73,7 @@ def test_every_call_has_a_message_id_of_its_own(new_vip: Project, receiver: Rece
     assert first != second
 
 
-def test_an_audience_in_the_personas_envelope_is_the_one_that_runs_tell(vip: Project, receiver: Receiver) -> None:
+def test_an_audience_in_the_personas_envelope_is_the_one_that_runs_send(vip: Project, receiver: Receiver) -> None:
     configure(vip, live=segment(receiver, envelope="personas"))
     vip.write_members("vip.csv", "ada")
     assert vip.sync().code == 0

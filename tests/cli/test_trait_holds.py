@@ -142,7 +142,7 @@ class TestUsersWhoLoseAllTheirTraits:
     HALF = dict.fromkeys(USERS[:5], ("pro", "Rome"))
 
     @pytest.mark.parametrize("rows", [HALF, {}], ids=["half a file", "only a header"])
-    def test_are_told_of_once_and_nothing_is_sent(self, traits: Project, rows: Rows) -> None:
+    def test_are_reported_once_and_nothing_is_sent(self, traits: Project, rows: Rows) -> None:
         write(traits, rows)
         result = traits.run("sync")
         assert (result.code, traits.sent()) == (4, [])

@@ -182,7 +182,7 @@ def test_a_query_in_a_database_is_asked_again_when_its_probe_says_so(
     assert project.sent()[-1] == ("bob", {"vip": True})
 
 
-def test_resync_reads_what_it_tells_again(vip: Project, run: Command, reads: list[str | None]) -> None:
+def test_resync_reads_the_sources_of_what_it_sends_again(vip: Project, run: Command, reads: list[str | None]) -> None:
     written(vip, "vip.csv", "ada", "bob", "cyd")
     run("sync")
     run("resync", "vip")

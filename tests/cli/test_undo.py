@@ -16,7 +16,7 @@ def enter_and_leave(vip: Project) -> None:
     vip.sent()
 
 
-def test_undo_tells_the_inverse_of_what_the_run_changed(vip: Project) -> None:
+def test_undo_sends_the_inverse_of_what_the_run_changed(vip: Project) -> None:
     enter_and_leave(vip)
     undone = vip.run("undo", "2", "--yes", "--json")
     assert (undone.code, undone.audience("vip")["members"]) == (0, 3)
@@ -122,7 +122,7 @@ def test_the_run_that_created_an_audience_is_undone_by_false_to_its_members(vip:
     assert vip.sync().code == 4
 
 
-def test_an_audience_of_which_nobody_was_told_is_undone_in_silence(vip: Project) -> None:
+def test_an_audience_that_was_never_sent_is_undone_without_calls(vip: Project) -> None:
     vip.run("seed", "vip", "--no-send")
     vip.write_members("vip.csv", "ada", "bob")
     vip.sync()

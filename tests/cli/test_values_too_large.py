@@ -165,7 +165,7 @@ def test_a_repeat_after_an_answer_that_was_lost_has_the_same_ids(large: Project,
     assert lost == again
 
 
-def test_explain_tells_what_was_sent_from_what_was_refused(large: Project) -> None:
+def test_explain_distinguishes_sent_values_from_refused_ones(large: Project) -> None:
     large.sync()
     shown = large.run("explain", "ada", "--json").json
     states = {each["key"]: each["state"] for each in shown["destinations"][0]["properties"]}

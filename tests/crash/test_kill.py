@@ -9,7 +9,7 @@ from conftest import PostgreSQL
 from .soak import soak
 
 
-def test_a_run_that_is_killed_again_and_again_loses_nothing_and_tells_nothing_stale(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_again_and_again_loses_nothing_and_sends_no_old_value(tmp_path: Path) -> None:
     assert soak(tmp_path / "project", kills=10, seed=20261123) == []
 
 

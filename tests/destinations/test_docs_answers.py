@@ -65,7 +65,7 @@ def test_an_answer_means_what_the_document_says(row: str, protocol: str) -> None
     assert set(found.values()) == {ROWS[row][protocol]}, found
 
 
-def test_the_document_tells_of_every_protocol_and_every_status() -> None:
+def test_the_document_has_every_protocol_and_every_status() -> None:
     assert set(next(iter(ROWS.values()))) == set(PROTOCOLS)
     told = {answer.status for row in ROWS for answer in answers(row)}
     assert told >= {*EVERY["3"], *EVERY["4"], *EVERY["5"], 200, None}

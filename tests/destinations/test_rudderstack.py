@@ -15,7 +15,7 @@ from .examples import a_call, rudderstack
 from .receiver import Receiver, Reply
 
 
-def test_one_batch_request_tells_all_messages(receiver: Receiver) -> None:
+def test_one_batch_request_has_all_messages(receiver: Receiver) -> None:
     receiver.will_answer(Reply(200, b"ok\n"))
     destination = rudderstack(url=receiver.url, write_key="wk-1")
     transport = destination.open()

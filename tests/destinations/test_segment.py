@@ -16,7 +16,7 @@ from .examples import WRITE_KEY, a_call, segment
 from .receiver import Receiver, Reply
 
 
-def test_one_batch_request_tells_all_messages(receiver: Receiver) -> None:
+def test_one_batch_request_has_all_messages(receiver: Receiver) -> None:
     receiver.will_answer(Reply(200, b'{"success": true}'))
     destination = segment(url=receiver.url, write_key="wk-1")
     transport = destination.open()

@@ -258,7 +258,7 @@ def test_other_answers_of_the_config_leave_a_page_no_success() -> None:
     assert webhook(answers={"409": "delivered"}).judge(Answer(200, b"<html>")).meaning is Meaning.RETRY
 
 
-def test_a_receiver_that_refuses_is_told_apart_from_one_that_fails(receiver: Receiver) -> None:
+def test_a_receiver_that_refuses_is_distinguished_from_one_that_fails(receiver: Receiver) -> None:
     receiver.will_answer(Reply(409, b"known already"), Reply(500, b"oops"))
     destination = webhook(url=receiver.url, answers={"409": "delivered"})
     transport = destination.open()

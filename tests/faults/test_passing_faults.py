@@ -76,7 +76,7 @@ def test_a_call_that_makes_a_server_fail_is_found_and_others_arrive_once(harness
 
 
 @pytest.mark.parametrize("fault", [Fault(then="silence"), Fault(then="reset"), Fault(429)])
-def test_a_call_that_gets_no_answer_is_owed_and_never_refused(new_harness: NewHarness, fault: Fault) -> None:
+def test_a_call_without_an_answer_is_pending_and_never_refused(new_harness: NewHarness, fault: Fault) -> None:
     harness = new_harness("segment")
     harness.connect(give_up_after="150ms", timeout="150ms")
     harness.meet_with(replace(fault, about="bob"))

@@ -119,7 +119,7 @@ def week(tmp_path: Path, new_url: NewUrl, database: str) -> Iterator[Week]:
     opened.receivers.close()
 
 
-def test_every_time_is_run_for_once_or_explained_and_the_truth_is_told(week: Week) -> None:
+def test_every_time_has_one_run_or_an_explanation_and_destinations_end_right(week: Week) -> None:
     end = BEGIN + timedelta(days=DAYS)
     moments = sorted({each for schedule in SCHEDULES.values() for each in expected(schedule, BEGIN, end)})
     week.change()

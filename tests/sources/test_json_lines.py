@@ -34,7 +34,7 @@ def test_lines_and_arrays_are_read(name: str, content: bytes, write: Write, read
     assert read(file=name).ids == ["ada", "bob"]
 
 
-def test_duckdb_is_told_that_lines_are_records(write: Write, workspace: Workspace, tmp_path: Path) -> None:
+def test_duckdb_reads_lines_as_records(write: Write, workspace: Workspace, tmp_path: Path) -> None:
     """Left alone, it takes the whole object for the value of a single column: not always, so no value shows it."""
     write("a.jsonl", '{"user_id": "ada"}\n')
     rows = FilesSource(tmp_path).read(workspace, SnapshotRequest(user_id="user_id", file="a.jsonl"))

@@ -129,7 +129,7 @@ def a_destination(store: Store, name: str, *positions: int) -> None:
             connection.execute(insert(delivery_cursors).values(destination_id=key[0], position=position))
 
 
-def test_what_a_destination_was_told_is_what_all_its_feeds_were(store: Store) -> None:
+def test_a_destinations_position_is_the_lowest_of_its_cursors(store: Store) -> None:
     a_store_with(store, runs_so_far=9)
     a_destination(store, "connect", 8, 5)
     a_destination(store, "log", 7)

@@ -21,11 +21,11 @@ def alias(project: Project, *pairs: str) -> None:
     project.write("aliases.csv", "\n".join(["previous_id,user_id", *rows, ""]))
 
 
-def told(project: Project) -> list[tuple[str, str, Any]]:
+def sent(project: Project) -> list[tuple[str, str, Any]]:
     """The messages of the file destination since this was last asked: what, of whom, and the rest."""
-    before = project._read.get("told", 0)
+    before = project._read.get("sent", 0)
     messages = project.messages()
-    project._read["told"] = len(messages)
+    project._read["sent"] = len(messages)
     return [short(each) for each in messages[before:]]
 
 
@@ -40,12 +40,12 @@ def setup(project: Project, **parts: Any) -> None:
 
 @pytest.fixture
 def known(vip: Project) -> Project:
-    """`vip` has anon, bob and cyd, who were told; nobody has another id yet."""
+    """`vip` has anon, bob and cyd, who were sent; nobody has another id yet."""
     setup(vip)
     alias(vip)
     vip.write_members("vip.csv", "anon", "bob", "cyd")
     assert vip.sync().code == 0
-    assert [user for _, user, _ in told(vip)] == ["anon", "bob", "cyd"]
+    assert [user for _, user, _ in sent(vip)] == ["anon", "bob", "cyd"]
     return vip
 
 
@@ -57,36 +57,36 @@ def counts(project: Project, *arguments: str) -> tuple[Any, ...]:
 def test_a_destination_that_can_merge_two_users_gets_the_alias_before_anything_else(known: Project) -> None:
     alias(known, "anon>ada")
     assert counts(known) == ("synced", 3, 1, 1)
-    assert told(known) == [("alias", "ada", "anon"), ("identify", "ada", {"vip": True})]
+    assert sent(known) == [("alias", "ada", "anon"), ("identify", "ada", {"vip": True})]
     assert known.query("select user_id from audience_members order by 1") == [("ada",), ("bob",), ("cyd",)]
     assert counts(known) == ("unchanged", 3, 0, 0)
-    assert told(known) == []
+    assert sent(known) == []
 
 
 def test_it_makes_no_difference_under_which_of_the_ids_a_source_has_the_user(known: Project) -> None:
     alias(known, "anon>ada")
     known.sync()
-    told(known)
+    sent(known)
     for users in (["ada", "bob", "cyd"], ["anon", "ada", "bob", "cyd"], ["anon", "bob", "cyd"]):
         known.write_members("vip.csv", *users)
         assert counts(known) == ("unchanged", 3, 0, 0)
-    assert told(known) == []
+    assert sent(known) == []
 
 
 def test_who_leaves_afterwards_does_so_under_the_new_id(known: Project) -> None:
     alias(known, "anon>ada")
     known.sync()
-    told(known)
+    sent(known)
     known.write_members("vip.csv", "bob", "cyd")
     known.sync()
-    assert told(known) == [("identify", "ada", {"vip": False})]
+    assert sent(known) == [("identify", "ada", {"vip": False})]
 
 
 def test_a_user_who_leaves_in_the_same_run_gets_the_exit_under_the_new_id(known: Project) -> None:
     alias(known, "anon>ada")
     known.write_members("vip.csv", "bob", "cyd")
     known.sync()
-    assert told(known) == [("alias", "ada", "anon"), ("identify", "ada", {"vip": False})]
+    assert sent(known) == [("alias", "ada", "anon"), ("identify", "ada", {"vip": False})]
 
 
 def test_a_destination_that_can_not_merge_is_sent_both_ids(known: Project, receiver: Receiver) -> None:
@@ -159,10 +159,10 @@ def test_a_refused_alias_is_sent_again_with_its_previous_id(known: Project, rece
 def test_a_chain_of_ids_ends_at_the_last(known: Project) -> None:
     alias(known, "anon>ada")
     known.sync()
-    told(known)
+    sent(known)
     alias(known, "anon>ada", "ada>countess")
     assert counts(known) == ("synced", 3, 1, 1)
-    assert told(known) == [
+    assert sent(known) == [
         ("alias", "countess", "ada"),
         ("alias", "countess", "anon"),
         ("identify", "countess", {"vip": True}),
@@ -174,7 +174,7 @@ def test_what_leads_in_a_circle_is_passed_over(known: Project) -> None:
     alias(known, "anon>bob", "bob>anon", "cyd>dan", "cyd>cyd")
     done = known.sync()
     assert "aliases: 2 ids were skipped: the ids lead in a circle." in done.json["warnings"]
-    assert told(known) == [("alias", "dan", "cyd"), ("identify", "dan", {"vip": True})]
+    assert sent(known) == [("alias", "dan", "cyd"), ("identify", "dan", {"vip": True})]
 
 
 def test_of_two_new_ids_the_same_one_counts_in_every_run(known: Project) -> None:
@@ -183,7 +183,7 @@ def test_of_two_new_ids_the_same_one_counts_in_every_run(known: Project) -> None
     assert done.json["warnings"] == [
         "aliases: 1 previous id has several new ids. One of each is used, the same in every run."
     ]
-    assert told(known)[0] == ("alias", "ada", "anon")
+    assert sent(known)[0] == ("alias", "ada", "anon")
     alias(known, "anon>abe", "anon>ada", "anon>zoe")
     assert counts(known) == ("unchanged", 3, 0, 0)
 
@@ -191,31 +191,31 @@ def test_of_two_new_ids_the_same_one_counts_in_every_run(known: Project) -> None
 def test_an_alias_stays_when_the_list_forgets_it(known: Project) -> None:
     alias(known, "anon>ada")
     known.sync()
-    told(known)
+    sent(known)
     alias(known)
     assert counts(known) == ("unchanged", 3, 0, 0)
     setup(known, aliases=[])
     assert counts(known) == ("unchanged", 3, 0, 0)
-    assert told(known) == []
+    assert sent(known) == []
 
 
 def test_an_id_that_was_never_sent_has_nothing_to_merge(known: Project) -> None:
     alias(known, "never-seen>ada", "other>bob")
     known.write_members("vip.csv", "never-seen", "anon", "bob", "cyd")
     known.sync()
-    assert told(known) == [("identify", "ada", {"vip": True})]
+    assert sent(known) == [("identify", "ada", {"vip": True})]
 
 
 def test_a_list_that_can_not_be_read_changes_nothing(known: Project) -> None:
     alias(known, "anon>ada")
     known.sync()
-    told(known)
+    sent(known)
     (known.folder / "aliases.csv").unlink()
     known.write_members("vip.csv", "anon", "bob")
     done = known.sync()
     assert (done.code, done.audience("vip")["status"]) == (3, "failed")
     assert "the list of aliases can't be read" in done.audience("vip")["error"]
-    assert told(known) == []
+    assert sent(known) == []
 
 
 def test_the_guard_counts_nobody_who_only_has_another_id(known: Project) -> None:
@@ -239,10 +239,10 @@ def test_an_unchanged_source_is_looked_at_again_when_the_aliases_change(vip: Pro
     alias(vip)
     os.utime(vip.write_members("vip.csv", "anon", "bob"), (1, 1))
     vip.sync()
-    told(vip)
+    sent(vip)
     alias(vip, "anon>ada")
     vip.sync()
-    assert told(vip) == [("alias", "ada", "anon"), ("identify", "ada", {"vip": True})]
+    assert sent(vip) == [("alias", "ada", "anon"), ("identify", "ada", {"vip": True})]
 
 
 def test_traits_go_with_the_user_whose_own_row_goes_first(vip: Project) -> None:
@@ -255,24 +255,24 @@ def test_traits_go_with_the_user_whose_own_row_goes_first(vip: Project) -> None:
     alias(vip)
     vip.write("traits.csv", "user_id,orders\nanon,7\nbob,1\n")
     vip.sync()
-    told(vip)
+    sent(vip)
     alias(vip, "anon>ada")
     assert vip.sync().code == 0
-    assert told(vip) == [("alias", "ada", "anon"), ("identify", "ada", {"orders": 7})]
+    assert sent(vip) == [("alias", "ada", "anon"), ("identify", "ada", {"orders": 7})]
     vip.write("traits.csv", "user_id,orders\nanon,7\nada,2\nbob,1\n")
     done = vip.sync()
     assert (done.json["warnings"], done.json["traits"]["users"]) == ([], 2)
-    assert told(vip) == [("identify", "ada", {"orders": 2})]
+    assert sent(vip) == [("identify", "ada", {"orders": 2})]
     vip.write("traits.csv", "user_id,orders\nbob,1\n")
     assert vip.sync("--accept", "orders").code == 0
-    assert told(vip) == [("identify", "ada", {"orders": None})]
+    assert sent(vip) == [("identify", "ada", {"orders": None})]
 
 
 def test_who_is_suppressed_is_so_under_every_id(known: Project) -> None:
     known.run("suppress", "anon")
     alias(known, "anon>ada")
     known.sync()
-    assert told(known) == []
+    assert sent(known) == []
 
 
 def test_a_new_destination_hears_of_no_ids_that_it_never_knew(known: Project, receiver: Receiver) -> None:
@@ -289,9 +289,9 @@ def test_undoing_the_run_leaves_alone_who_has_another_id(known: Project) -> None
     alias(known, "anon>ada")
     known.write_members("vip.csv", "anon", "bob", "cyd", "dan")
     known.sync()
-    told(known)
+    sent(known)
     assert known.run("undo", "2", "--yes").code == 0
-    assert told(known) == [("identify", "dan", {"vip": False})]
+    assert sent(known) == [("identify", "dan", {"vip": False})]
     assert known.query("select user_id from audience_members order by 1") == [("ada",), ("bob",), ("cyd",)]
 
 
@@ -333,8 +333,8 @@ def test_exits_that_were_pending_under_the_previous_id_are_carried_over(known: P
 def test_who_is_erased_is_so_under_every_id(known: Project) -> None:
     alias(known, "anon>ada")
     known.sync()
-    told(known)
+    sent(known)
     assert known.run("erase", "anon").code == 0
     assert counts(known)[1] == 2
     assert b"anon" not in known.store.read_bytes()
-    assert told(known) == []
+    assert sent(known) == []

@@ -34,8 +34,8 @@ def damage(project: Project, *statements: str) -> None:
 @pytest.fixture
 def used(vip: Project, receiver: Receiver) -> Project:
     """Of `vip` some left; one call is refused, and another not answered."""
-    told = segment(receiver, batch_size=1, concurrency=1, give_up_after="200ms")
-    vip.configure(audiences=[VIP], destinations={"seg": told, "log": {"type": "file", "path": "calls.jsonl"}})
+    sent = segment(receiver, batch_size=1, concurrency=1, give_up_after="200ms")
+    vip.configure(audiences=[VIP], destinations={"seg": sent, "log": {"type": "file", "path": "calls.jsonl"}})
     receiver.will_answer(Reply(400), TAKEN, Reply(500))
     vip.write_members("vip.csv", "ada", "bob", "cyd", "dan")
     vip.sync()

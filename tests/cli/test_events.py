@@ -30,7 +30,7 @@ def as_events(messages: list[dict[str, Any]]) -> list[Event]:
 
 
 @pytest.fixture
-def told(vip: Project) -> Project:
+def synced(vip: Project) -> Project:
     """Ada, bob and cyd are known as members of `vip`, and ada of `buyers`."""
     with_events(vip)
     vip.write_members("buyers.csv", "ada")
@@ -38,15 +38,15 @@ def told(vip: Project) -> Project:
     return vip
 
 
-def test_a_first_creation_sends_no_events(told: Project) -> None:
-    assert [each["type"] for each in told.messages()] == ["identify"] * 3
+def test_a_first_creation_sends_no_events(synced: Project) -> None:
+    assert [each["type"] for each in synced.messages()] == ["identify"] * 3
 
 
-def test_who_enters_and_who_leaves_is_an_event_of_its_own(told: Project) -> None:
-    told.write_members("vip.csv", "bob", "cyd", "dan")
-    told.write_members("buyers.csv", "ada", "dan")
-    told.sync()
-    messages = told.messages()[3:]
+def test_who_enters_and_who_leaves_is_an_event_of_its_own(synced: Project) -> None:
+    synced.write_members("vip.csv", "bob", "cyd", "dan")
+    synced.write_members("buyers.csv", "ada", "dan")
+    synced.sync()
+    messages = synced.messages()[3:]
     assert as_events(messages) == [
         ("ada", "Audience Exited", {"audience_key": "vip", "vip": False}),
         ("dan", "Audience Entered", {"audience_key": "buyers", "buyers": True}),
@@ -62,43 +62,43 @@ def test_who_enters_and_who_leaves_is_an_event_of_its_own(told: Project) -> None
     assert len({each["messageId"] for each in messages}) == 5
 
 
-def test_events_have_the_names_that_the_config_gives_them(told: Project) -> None:
-    with_events(told, {"entered": "Joined", "exited": "Gone"})
-    told.write_members("vip.csv", "bob", "cyd", "dan")
-    told.sync()
-    assert [(user, name) for user, name, _ in as_events(told.messages())] == [("ada", "Gone"), ("dan", "Joined")]
+def test_events_have_the_names_that_the_config_gives_them(synced: Project) -> None:
+    with_events(synced, {"entered": "Joined", "exited": "Gone"})
+    synced.write_members("vip.csv", "bob", "cyd", "dan")
+    synced.sync()
+    assert [(user, name) for user, name, _ in as_events(synced.messages())] == [("ada", "Gone"), ("dan", "Joined")]
 
 
-def test_a_resync_sends_no_events_and_later_changes_do(told: Project) -> None:
-    told.run("resync")
-    assert as_events(told.messages()) == []
-    told.write_members("vip.csv", "ada", "bob")
-    told.sync()
-    assert as_events(told.messages()) == [("cyd", "Audience Exited", {"audience_key": "vip", "vip": False})]
+def test_a_resync_sends_no_events_and_later_changes_do(synced: Project) -> None:
+    synced.run("resync")
+    assert as_events(synced.messages()) == []
+    synced.write_members("vip.csv", "ada", "bob")
+    synced.sync()
+    assert as_events(synced.messages()) == [("cyd", "Audience Exited", {"audience_key": "vip", "vip": False})]
 
 
-def test_without_the_option_there_are_none(told: Project) -> None:
-    with_events(told, False)
-    told.write_members("vip.csv", "bob")
-    told.sync("--accept", "vip")
-    assert as_events(told.messages()) == []
+def test_without_the_option_there_are_none(synced: Project) -> None:
+    with_events(synced, False)
+    synced.write_members("vip.csv", "bob")
+    synced.sync("--accept", "vip")
+    assert as_events(synced.messages()) == []
 
 
-def test_a_trait_that_changes_is_no_event(told: Project) -> None:
-    told.configure(
+def test_a_trait_that_changes_is_no_event(synced: Project) -> None:
+    synced.configure(
         audiences=AUDIENCES,
         computed_traits=[{"source": "shop", "file": "traits.csv", "traits": ["fan"]}],
         destinations={"log": {"type": "file", "path": "calls.jsonl", "events": True}},
     )
-    told.write("traits.csv", "user_id,fan\nada,true\n")
-    told.sync()
-    told.write("traits.csv", "user_id,fan\nada,false\n")
-    told.sync()
-    assert [each["traits"] for each in told.messages()[3:]] == [{"fan": True}, {"fan": False}]
+    synced.write("traits.csv", "user_id,fan\nada,true\n")
+    synced.sync()
+    synced.write("traits.csv", "user_id,fan\nada,false\n")
+    synced.sync()
+    assert [each["traits"] for each in synced.messages()[3:]] == [{"fan": True}, {"fan": False}]
 
 
 def test_a_repeat_has_the_same_id_although_more_is_sent_with_it(vip: Project, receiver: Receiver) -> None:
-    """The answer to ada's leaving is lost; then she buys, and both are told in one call."""
+    """The answer to ada's leaving is lost; then she buys, and both are sent in one call."""
     options = segment(receiver, events=True, timeout="1s", give_up_after="1s")
     vip.configure(audiences=AUDIENCES, destinations={"segment": options})
     vip.write_members("buyers.csv", "bob")

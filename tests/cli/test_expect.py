@@ -24,8 +24,8 @@ def expecting(project: Project, **expect: object) -> None:
 
 
 @pytest.fixture
-def told(vip: Project) -> Project:
-    """VIP and Test have three members each, who were told."""
+def synced(vip: Project) -> Project:
+    """VIP and Test have three members each, who were sent."""
     expecting(vip, columns="same")
     vip.write_members("test.csv", "ada", "bob", "cyd")
     vip.sync()
@@ -51,14 +51,14 @@ def refused(project: Project, *, newcomer: str = "dan") -> str:
 
 
 class TestTooFewRows:
-    def test_are_refused_and_a_person_may_take_them_all_the_same(self, told: Project) -> None:
-        expecting(told, rows=3)
-        told.write_members("vip.csv", "ada", "ada")
-        assert refused(told) == (
+    def test_are_refused_and_a_person_may_take_them_all_the_same(self, synced: Project) -> None:
+        expecting(synced, rows=3)
+        synced.write_members("vip.csv", "ada", "ada")
+        assert refused(synced) == (
             "audience 'vip': the snapshot has 2 rows, and `expect.rows` requires at least 3. "
             "Nothing of it was compared or sent. If it is right anyway: audience-sync sync --accept vip"
         )
-        said = told.run("sync").stdout
+        said = synced.run("sync").stdout
         assert " s: 1 of 2 audiences could not be loaded." in said
         assert "\nFailed: vip\n  Reason  the snapshot has 2 rows, and `expect.rows` requires at least 3." in said
         assert said.endswith(
@@ -66,8 +66,8 @@ class TestTooFewRows:
             "  If the snapshot is right anyway:\n    audience-sync sync --accept vip\n"
         )
         assert "\n  Effect  its 3 members are unchanged since the last good run; nothing was sent\n" in said
-        assert told.sync("--accept", "vip").code == 0
-        assert told.sent() == [("bob", {"vip": False}), ("cyd", {"vip": False})]
+        assert synced.sync("--accept", "vip").code == 0
+        assert synced.sent() == [("bob", {"vip": False}), ("cyd", {"vip": False})]
 
     def test_are_refused_of_a_first_snapshot_too(self, vip: Project) -> None:
         vip.configure(audiences=[{**VIP, "expect": {"rows": 4}}])
@@ -75,88 +75,88 @@ class TestTooFewRows:
         assert vip.sent() == []
         assert vip.query("select count(*) from properties") == [(0,)]
 
-    def test_are_not_those_that_are_just_enough(self, told: Project) -> None:
-        expecting(told, rows=3)
-        told.write_members("vip.csv", "ada", "bob", "bob")
-        assert told.sync().code == 0
-        assert told.sent() == [("cyd", {"vip": False})]
+    def test_are_not_those_that_are_just_enough(self, synced: Project) -> None:
+        expecting(synced, rows=3)
+        synced.write_members("vip.csv", "ada", "bob", "bob")
+        assert synced.sync().code == 0
+        assert synced.sent() == [("cyd", {"vip": False})]
 
 
 class TestAFileThatIsTooOld:
-    def test_is_refused_though_it_did_not_change(self, told: Project) -> None:
-        expecting(told, max_age="26h")
-        age(told, "vip.csv", 25)
-        assert told.sync().code == 0
-        age(told, "vip.csv", 27)
-        assert "vip.csv is of" in refused(told)
-        age(told, "vip.csv", 25)
-        assert told.sync().code == 0
-        assert told.sent() == []
+    def test_is_refused_though_it_did_not_change(self, synced: Project) -> None:
+        expecting(synced, max_age="26h")
+        age(synced, "vip.csv", 25)
+        assert synced.sync().code == 0
+        age(synced, "vip.csv", 27)
+        assert "vip.csv is of" in refused(synced)
+        age(synced, "vip.csv", 25)
+        assert synced.sync().code == 0
+        assert synced.sent() == []
 
-    def test_is_refused_by_a_plan_and_a_check_too(self, told: Project) -> None:
-        expecting(told, max_age="26h")
-        age(told, "vip.csv", 27)
-        assert told.run("plan").code == 3
-        check = told.run("check")
+    def test_is_refused_by_a_plan_and_a_check_too(self, synced: Project) -> None:
+        expecting(synced, max_age="26h")
+        age(synced, "vip.csv", 27)
+        assert synced.run("plan").code == 3
+        check = synced.run("check")
         assert check.code != 0
         assert "FAILED  audience     vip: vip.csv is of" in check.stdout
 
 
-def test_a_snapshot_without_its_marker_is_refused(told: Project) -> None:
-    expecting(told, marker="_SUCCESS")
-    assert "there is no _SUCCESS, which marks the files as complete" in refused(told)
-    told.write("_SUCCESS", "")
-    told.write_members("vip.csv", "ada", "bob")
-    age(told, "_SUCCESS", 1)
-    assert "vip.csv was written after _SUCCESS: it may not be complete" in refused(told, newcomer="eve")
-    (told.folder / "_SUCCESS").touch()
-    assert told.sync().code == 0
-    assert told.sent() == [("cyd", {"vip": False})]
+def test_a_snapshot_without_its_marker_is_refused(synced: Project) -> None:
+    expecting(synced, marker="_SUCCESS")
+    assert "there is no _SUCCESS, which marks the files as complete" in refused(synced)
+    synced.write("_SUCCESS", "")
+    synced.write_members("vip.csv", "ada", "bob")
+    age(synced, "_SUCCESS", 1)
+    assert "vip.csv was written after _SUCCESS: it may not be complete" in refused(synced, newcomer="eve")
+    (synced.folder / "_SUCCESS").touch()
+    assert synced.sync().code == 0
+    assert synced.sent() == [("cyd", {"vip": False})]
 
 
-def test_a_snapshot_that_is_not_as_its_manifest_says_is_refused(told: Project) -> None:
-    expecting(told, manifest="manifest.json")
-    told.write("manifest.json", json.dumps({"files": [{"name": "vip.csv", "rows": 3}]}))
-    told.write_members("vip.csv", "ada", "bob")
-    assert "there are 2 rows, and the manifest has 3" in refused(told)
-    checksum = sha256((told.folder / "vip.csv").read_bytes()).hexdigest()
-    told.write("manifest.json", json.dumps({"files": [{"name": "vip.csv", "rows": 2, "sha256": checksum}]}))
-    assert told.sync().code == 0
-    assert told.sent() == [("cyd", {"vip": False})]
+def test_a_snapshot_that_is_not_as_its_manifest_says_is_refused(synced: Project) -> None:
+    expecting(synced, manifest="manifest.json")
+    synced.write("manifest.json", json.dumps({"files": [{"name": "vip.csv", "rows": 3}]}))
+    synced.write_members("vip.csv", "ada", "bob")
+    assert "there are 2 rows, and the manifest has 3" in refused(synced)
+    checksum = sha256((synced.folder / "vip.csv").read_bytes()).hexdigest()
+    synced.write("manifest.json", json.dumps({"files": [{"name": "vip.csv", "rows": 2, "sha256": checksum}]}))
+    assert synced.sync().code == 0
+    assert synced.sent() == [("cyd", {"vip": False})]
 
 
 class TestOtherColumns:
-    def test_are_refused_until_a_person_takes_them(self, told: Project) -> None:
-        told.write("vip.csv", "user_id,why\nada,1\n")
-        assert "the columns are not those of the last snapshot: with the new why." in refused(told)
-        assert told.sync("--accept", "vip").code == 0
-        told.sent()
-        told.write("vip.csv", "why,user_id\n1,ada\n2,bob\n")
-        assert told.sync().code == 0
-        assert told.sent() == [("bob", {"vip": True})]
+    def test_are_refused_until_a_person_takes_them(self, synced: Project) -> None:
+        synced.write("vip.csv", "user_id,why\nada,1\n")
+        assert "the columns are not those of the last snapshot: with the new why." in refused(synced)
+        assert synced.sync("--accept", "vip").code == 0
+        synced.sent()
+        synced.write("vip.csv", "why,user_id\n1,ada\n2,bob\n")
+        assert synced.sync().code == 0
+        assert synced.sent() == [("bob", {"vip": True})]
 
-    def test_are_those_of_the_last_snapshot_that_was_taken(self, told: Project) -> None:
-        told.write("vip.csv", "user_id,why\n")
-        refused(told)
-        told.write_members("vip.csv", "ada", "bob")
-        assert told.sync().code == 0
+    def test_are_those_of_the_last_snapshot_that_was_taken(self, synced: Project) -> None:
+        synced.write("vip.csv", "user_id,why\n")
+        refused(synced)
+        synced.write_members("vip.csv", "ada", "bob")
+        assert synced.sync().code == 0
 
-    def test_are_known_from_the_next_run_on_after_they_are_expected_first(self, told: Project) -> None:
-        expecting(told)
-        age(told, "vip.csv", 1)
-        told.sync()
-        expecting(told, columns="same")
-        assert told.sync().audience("vip")["status"] == "unchanged"
-        told.write("vip.csv", "user_id,why\n")
-        assert "with the new why" in refused(told)
+    def test_are_known_from_the_next_run_on_after_they_are_expected_first(self, synced: Project) -> None:
+        expecting(synced)
+        age(synced, "vip.csv", 1)
+        synced.sync()
+        expecting(synced, columns="same")
+        assert synced.sync().audience("vip")["status"] == "unchanged"
+        synced.write("vip.csv", "user_id,why\n")
+        assert "with the new why" in refused(synced)
 
-    def test_are_of_no_concern_where_they_are_not_expected(self, told: Project) -> None:
-        expecting(told)
-        told.write("vip.csv", "user_id,why\nada,1\n")
-        assert told.sync().code == 0
-        expecting(told, columns="same")
-        told.write("vip.csv", "user_id\nada\nbob\n")
-        assert told.sync().code == 0
+    def test_are_of_no_concern_where_they_are_not_expected(self, synced: Project) -> None:
+        expecting(synced)
+        synced.write("vip.csv", "user_id,why\nada,1\n")
+        assert synced.sync().code == 0
+        expecting(synced, columns="same")
+        synced.write("vip.csv", "user_id\nada\nbob\n")
+        assert synced.sync().code == 0
 
 
 def test_a_trait_of_another_type_is_refused(vip: Project) -> None:
@@ -210,14 +210,14 @@ def test_a_database_that_did_not_change_lately_is_refused(vip: Project) -> None:
     assert vip.sent() == []
 
 
-def test_what_is_refused_does_not_end_what_is_held(told: Project) -> None:
-    expecting(told, marker="_SUCCESS")
-    told.write("_SUCCESS", "")
-    told.write_members("vip.csv")
-    age(told, "vip.csv", 1)
-    assert told.sync().code == 4
-    (told.folder / "_SUCCESS").unlink()
-    assert told.run("approve", "2").code == 3
-    told.write("_SUCCESS", "")
-    assert told.run("approve", "2").code == 0
-    assert [user for user, _ in told.sent()] == ["ada", "bob", "cyd"]
+def test_what_is_refused_does_not_end_what_is_held(synced: Project) -> None:
+    expecting(synced, marker="_SUCCESS")
+    synced.write("_SUCCESS", "")
+    synced.write_members("vip.csv")
+    age(synced, "vip.csv", 1)
+    assert synced.sync().code == 4
+    (synced.folder / "_SUCCESS").unlink()
+    assert synced.run("approve", "2").code == 3
+    synced.write("_SUCCESS", "")
+    assert synced.run("approve", "2").code == 0
+    assert [user for user, _ in synced.sent()] == ["ada", "bob", "cyd"]

@@ -24,8 +24,8 @@ def states(found: Any, destination: str = "log") -> dict[str, str]:
     return {each["key"]: each["state"] for each in _at(found, destination)["properties"]}
 
 
-def told(found: Any, destination: str = "log") -> dict[str, tuple[Any, int, int | None]]:
-    """By key: the value that was told last, in which run, and the status of the answer."""
+def sent(found: Any, destination: str = "log") -> dict[str, tuple[Any, int, int | None]]:
+    """By key: the value that was sent last, in which run, and the status of the answer."""
     return {
         each["key"]: (each["sent"]["value"], each["sent"]["run"], each["sent"]["http_status"])
         for each in _at(found, destination)["properties"]
@@ -84,10 +84,10 @@ class TestAudiencesAndTraits:
         vip.query("update delivery_destinations set created_at = '2026-01-01 06:00:00.000000'")
         first = explained(vip, "ada", "--at", "2026-01-01T06:00:30")
         assert values(first) == {"vip": (True, 1), "plan": ("plan-1", 1)}
-        assert told(first) == {"vip": (True, 1, None), "plan": ("plan-1", 1, None)}
+        assert sent(first) == {"vip": (True, 1, None), "plan": ("plan-1", 1, None)}
         fourth = explained(vip, "ada", "--at", "2026-01-04T12:00")
         assert values(fourth) == {"vip": (False, 4), "plan": ("plan-4", 4)}
-        assert told(fourth) == {"vip": (False, 4, None), "plan": ("plan-4", 4, None)}
+        assert sent(fourth) == {"vip": (False, 4, None), "plan": ("plan-4", 4, None)}
         assert values(explained(vip, "ada")) == {"vip": (True, 15), "plan": ("plan-15", 15)}
         assert values(explained(vip, "bob")) == {"vip": (True, 1), "plan": ("free", 1)}
         assert not explained(vip, "ada", "--at", "2025-12-31")["known"]
@@ -139,8 +139,8 @@ class TestADestination:
         vip.write_members("vip.csv", "ada")
         vip.sync()
         bob = explained(vip, "bob")
-        assert told(bob, "segment") == {"vip": (False, 2, 200)}
-        assert told(bob) == {"vip": (False, 2, None)}
+        assert sent(bob, "segment") == {"vip": (False, 2, 200)}
+        assert sent(bob) == {"vip": (False, 2, None)}
         assert calls(bob, "segment") == [(1, "delivered", {"vip": True}), (2, "delivered", {"vip": False})]
         requests = dict(vip.query("select id, run_id from delivery_requests"))
         assert [requests[call["request"]] for call in _at(bob, "segment")["calls"]] == [1, 2]
@@ -149,7 +149,7 @@ class TestADestination:
         vip.sync()
         vip.query("delete from delivery_requests")
         ada = explained(vip, "ada")
-        assert (states(ada), told(ada), calls(ada)) == ({"vip": "sent"}, {}, [])
+        assert (states(ada), sent(ada), calls(ada)) == ({"vip": "sent"}, {}, [])
         assert "Accepted  vip: the request is no longer stored" in vip.run("explain", "ada").stdout
 
     def test_that_refuses_is_quoted_until_it_takes_the_call(self, vip: Project, receiver: Receiver) -> None:
@@ -157,7 +157,7 @@ class TestADestination:
         vip.configure(audiences=[VIP], destinations={"segment": segment(receiver, batch_size=1, concurrency=1)})
         assert vip.sync().code == 1
         bob = explained(vip, "bob")
-        assert (states(bob, "segment"), told(bob, "segment")) == ({"vip": "refused"}, {})
+        assert (states(bob, "segment"), sent(bob, "segment")) == ({"vip": "refused"}, {})
         refusal = _at(bob, "segment")["refusal"]
         assert (refusal["run"], refusal["http_status"], refusal["attempts"]) == (1, 400, 1)
         assert "no such profile" in refusal["answer"]
@@ -188,7 +188,7 @@ class TestADestination:
         assert "  Reason   run 2 left 1 call pending: no progress" in vip.run("explain", "cyd").stdout
         receiver.will_answer(TAKEN)
         assert vip.sync().code == 0
-        assert told(explained(vip, "cyd"), "segment") == {"vip": (False, 3, 200)}
+        assert sent(explained(vip, "cyd"), "segment") == {"vip": (False, 3, 200)}
 
     def test_is_sent_what_the_config_names_for_it(self, vip: Project) -> None:
         other = {"type": "file", "path": "other.jsonl"}
@@ -241,7 +241,7 @@ class TestADestination:
         vip.sync()
         ada = explained(vip, "ada")
         assert calls(ada, "connect")[-1] == (2, "delivered", {"device_token": "two", "device_type": "ios"})
-        assert told(ada, "connect") == {"device_token": ("two", 2, 200), "device_type": ("ios", 2, 200)}
+        assert sent(ada, "connect") == {"device_token": ("two", 2, 200), "device_type": ("ios", 2, 200)}
 
 
 class TestAUser:
@@ -330,7 +330,7 @@ def test_a_store_of_an_earlier_version_is_explained_as_far_as_it_kept(vip: Proje
     for statement in NOT_RECORDED:
         vip.query(statement)
     ada = explained(vip, "ada")
-    assert told(ada, "segment") == {"vip": (True, 1, 200), "plan": ("free", 2, 200)}
+    assert sent(ada, "segment") == {"vip": (True, 1, 200), "plan": ("free", 2, 200)}
     (plan,) = ada["computed_traits"]
     assert [(each["value"], each.get("value_kept", True)) for each in plan["history"]] == [
         (None, False),

@@ -29,7 +29,7 @@ def counts(project: Project, *arguments: str) -> dict[str, Any]:
     return {name: found[name] for name in ("status", "members", "entered", "left", "held_out")}
 
 
-def told(project: Project) -> dict[str, bool]:
+def sent(project: Project) -> dict[str, bool]:
     return {user: traits["vip"] for user, traits in project.sent()}
 
 
@@ -39,11 +39,11 @@ def held_out(project: Project) -> list[str]:
 
 @pytest.fixture
 def held(vip: Project) -> Project:
-    """10% of `vip` are held out: cyd and fay. Everyone else was told."""
+    """10% of `vip` are held out: cyd and fay. Everyone else was sent."""
     hold_out(vip, "10%")
     os.utime(vip.write_members("vip.csv", *EVERYONE), (1, 1))
     assert counts(vip) == {"status": "created", "members": 6, "entered": 6, "left": 0, "held_out": 2}
-    assert told(vip) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], True)
+    assert sent(vip) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], True)
     return vip
 
 
@@ -62,16 +62,16 @@ def test_who_is_held_out_is_in_a_view_and_no_member(held: Project) -> None:
 def test_users_come_and_go_on_both_sides(held: Project) -> None:
     held.write_members("vip.csv", "ada", "bob", "cyd", "dan", "eve", "gus")
     assert counts(held) == {"status": "synced", "members": 5, "entered": 0, "left": 1, "held_out": 1}
-    assert (told(held), held_out(held)) == ({"hal": False}, ["cyd"])
+    assert (sent(held), held_out(held)) == ({"hal": False}, ["cyd"])
     held.write_members("vip.csv", "ada", "bob", "dan", "eve", "fay", "gus", "hal")
     assert counts(held) == {"status": "synced", "members": 6, "entered": 1, "left": 0, "held_out": 1}
-    assert (told(held), held_out(held)) == ({"hal": True}, ["fay"])
+    assert (sent(held), held_out(held)) == ({"hal": True}, ["fay"])
 
 
 def test_a_larger_share_keeps_who_was_held_out_and_takes_more_users_out(held: Project) -> None:
     hold_out(held, "50%")
     assert counts(held) == {"status": "synced", "members": 2, "entered": 0, "left": 4, "held_out": 6}
-    assert told(held) == dict.fromkeys(["ada", "dan", "gus", "hal"], False)
+    assert sent(held) == dict.fromkeys(["ada", "dan", "gus", "hal"], False)
     assert held_out(held) == ["ada", "cyd", "dan", "fay", "gus", "hal"]
     assert held.query("select user_id from held_out_members where since_run = 1 order by user_id") == [
         ("cyd",),
@@ -82,49 +82,49 @@ def test_a_larger_share_keeps_who_was_held_out_and_takes_more_users_out(held: Pr
 def test_a_smaller_share_lets_users_in(held: Project) -> None:
     hold_out(held, "6%")
     assert counts(held) == {"status": "synced", "members": 7, "entered": 1, "left": 0, "held_out": 1}
-    assert (told(held), held_out(held)) == ({"fay": True}, ["cyd"])
+    assert (sent(held), held_out(held)) == ({"fay": True}, ["cyd"])
 
 
 def test_without_a_holdout_everyone_is_let_in_and_the_same_users_are_held_out_again(held: Project) -> None:
     hold_out(held, None)
     assert counts(held) == {"status": "synced", "members": 8, "entered": 2, "left": 0, "held_out": 0}
-    assert (told(held), held_out(held)) == ({"cyd": True, "fay": True}, [])
+    assert (sent(held), held_out(held)) == ({"cyd": True, "fay": True}, [])
     hold_out(held, 0.1)
     assert counts(held)["left"] == 2
-    assert (told(held), held_out(held)) == ({"cyd": False, "fay": False}, ["cyd", "fay"])
+    assert (sent(held), held_out(held)) == ({"cyd": False, "fay": False}, ["cyd", "fay"])
 
 
 def test_a_share_and_a_source_that_change_at_once_are_both_heeded(held: Project) -> None:
     held.write_members("vip.csv", "bob", "fay", "gus", "hal", "ivy")
     hold_out(held, "50%")
     counts(held)
-    assert told(held) == {"ada": False, "dan": False, "eve": False, "gus": False, "hal": False, "ivy": True}
+    assert sent(held) == {"ada": False, "dan": False, "eve": False, "gus": False, "hal": False, "ivy": True}
     assert held_out(held) == ["fay", "gus", "hal"]
 
 
 def test_a_guard_judges_who_is_taken_out_and_nothing_moves_while_it_holds(held: Project) -> None:
     hold_out(held, "50%", guard={"max_removed": "50%", "at_least": 0})
     assert counts(held) == {"status": "held", "members": 6, "entered": 0, "left": 0, "held_out": 2}
-    assert (told(held), held_out(held)) == ({}, ["cyd", "fay"])
+    assert (sent(held), held_out(held)) == ({}, ["cyd", "fay"])
     assert held.run("approve", "2", "vip").code == 0
-    assert told(held) == dict.fromkeys(["ada", "dan", "gus", "hal"], False)
+    assert sent(held) == dict.fromkeys(["ada", "dan", "gus", "hal"], False)
 
 
 def test_nothing_is_sent_to_a_held_out_user(held: Project) -> None:
     assert held.run("resync").code == 0
-    assert told(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], True)
+    assert sent(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], True)
     held.write_members("vip.csv", "cyd", "fay")
     assert held.sync("--accept", "vip").code == 0
-    assert told(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], False)
+    assert sent(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], False)
     assert held.run("resync").code == 0
-    assert told(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], False)
+    assert sent(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], False)
 
 
 def test_a_seed_leaves_them_out(vip: Project) -> None:
     hold_out(vip, "10%", initial="manual")
     vip.write_members("vip.csv", *EVERYONE)
     assert vip.run("seed", "vip").code == 0
-    assert sorted(told(vip)) == ["ada", "bob", "dan", "eve", "gus", "hal"]
+    assert sorted(sent(vip)) == ["ada", "bob", "dan", "eve", "gus", "hal"]
 
 
 def test_a_larger_share_does_not_wait_for_those_who_stay_for_a_while(vip: Project) -> None:
@@ -134,15 +134,15 @@ def test_a_larger_share_does_not_wait_for_those_who_stay_for_a_while(vip: Projec
     vip.sent()
     vip.write_members("vip.csv", "ada", "bob", "dan", "eve", "fay", "gus")
     assert vip.sync().audience("vip")["absent"] == 2  # cyd, who is to be held out, and hal
-    assert told(vip) == {}
+    assert sent(vip) == {}
     hold_out(vip, "10%", min_stay="3 runs")
     found = vip.sync().audience("vip")
     assert (found["left"], found["absent"], found["held_out"]) == (2, 1, 1)
-    assert told(vip) == {"cyd": False, "fay": False}
+    assert sent(vip) == {"cyd": False, "fay": False}
     assert held_out(vip) == ["fay"]
     vip.sync()
     vip.sync()
-    assert told(vip) == {"hal": False}
+    assert sent(vip) == {"hal": False}
 
 
 def test_a_key_keeps_its_holdout_when_the_audience_is_renamed(held: Project) -> None:
@@ -156,7 +156,7 @@ def test_a_frozen_audience_keeps_its_holdout(held: Project) -> None:
     held.run("freeze", "vip")
     hold_out(held, "50%")
     assert counts(held) == {"status": "frozen", "members": 6, "entered": 0, "left": 0, "held_out": 2}
-    assert (told(held), held_out(held)) == ({}, ["cyd", "fay"])
+    assert (sent(held), held_out(held)) == ({}, ["cyd", "fay"])
 
 
 def test_each_of_many_audiences_of_a_query_holds_out_its_own_users(vip: Project) -> None:
@@ -207,7 +207,7 @@ def test_an_erased_user_is_held_out_nowhere(held: Project) -> None:
 def test_of_a_retired_audience_nobody_is_held_out(held: Project) -> None:
     assert held.run("retire", "vip", "--yes").code == 0
     assert held_out(held) == []
-    assert told(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], False)
+    assert sent(held) == dict.fromkeys(["ada", "bob", "dan", "eve", "gus", "hal"], False)
 
 
 def test_of_nobody_nobody_is_held_out(vip: Project) -> None:

@@ -24,7 +24,7 @@ def left(*users: str, key: str = "vip") -> list[tuple[str, dict[str, bool]]]:
 
 @pytest.fixture
 def held(vip: Project) -> Project:
-    """VIP and Test had a hundred members each, who were told; run 2 held that 40 leave VIP, and everyone Test."""
+    """VIP and Test had a hundred members each, who were sent; run 2 held that 40 leave VIP, and everyone Test."""
     vip.configure(audiences=[VIP, TEST], guard=STRICT)
     vip.write_members("vip.csv", *ALL)
     vip.write_members("test.csv", *ALL)

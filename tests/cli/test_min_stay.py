@@ -16,8 +16,8 @@ def damped(project: Project, stay: str | None, **more: Any) -> None:
 
 
 @pytest.fixture
-def told(vip: Project) -> Project:
-    """`vip` stays for two runs; all members are told."""
+def synced(vip: Project) -> Project:
+    """`vip` stays for two runs; all members are sent."""
     damped(vip, "2 runs")
     vip.sync()
     vip.sent()
@@ -29,27 +29,27 @@ def counts(project: Project, *arguments: str) -> dict[str, Any]:
     return {name: found[name] for name in ("status", "members", "left", "absent", "returned")}
 
 
-def test_who_comes_back_in_time_is_sent_nothing(told: Project) -> None:
-    told.write_members("vip.csv", "ada")
-    assert counts(told) == {"status": "unchanged", "members": 3, "left": 0, "absent": 2, "returned": 0}
-    told.write_members("vip.csv", "ada", "bob")
-    assert counts(told) == {"status": "unchanged", "members": 3, "left": 0, "absent": 1, "returned": 1}
-    assert told.sent() == []
-    assert told.query("select user_id, since_run from absent_members") == [("cyd", 2)]
-    assert told.run("members", "vip").stdout.count("\n") == 4
+def test_who_comes_back_in_time_is_sent_nothing(synced: Project) -> None:
+    synced.write_members("vip.csv", "ada")
+    assert counts(synced) == {"status": "unchanged", "members": 3, "left": 0, "absent": 2, "returned": 0}
+    synced.write_members("vip.csv", "ada", "bob")
+    assert counts(synced) == {"status": "unchanged", "members": 3, "left": 0, "absent": 1, "returned": 1}
+    assert synced.sent() == []
+    assert synced.query("select user_id, since_run from absent_members") == [("cyd", 2)]
+    assert synced.run("members", "vip").stdout.count("\n") == 4
 
-    assert counts(told) == {"status": "synced", "members": 2, "left": 1, "absent": 0, "returned": 0}
-    assert told.sent() == [("cyd", {"vip": False})]
-    assert told.query("select absent, returned from audience_syncs order by run") == [(0, 0), (2, 0), (1, 1), (0, 0)]
-    assert told.query("select change, user_id from membership_changes") == [("left", "cyd")]
+    assert counts(synced) == {"status": "synced", "members": 2, "left": 1, "absent": 0, "returned": 0}
+    assert synced.sent() == [("cyd", {"vip": False})]
+    assert synced.query("select absent, returned from audience_syncs order by run") == [(0, 0), (2, 0), (1, 1), (0, 0)]
+    assert synced.query("select change, user_id from membership_changes") == [("left", "cyd")]
 
 
-def test_time_passes_although_the_source_stands_still(told: Project) -> None:
-    os.utime(told.write_members("vip.csv", "ada", "bob"), (1, 1))
-    assert [counts(told)["absent"] for _ in range(3)] == [1, 1, 0]
-    assert told.sent() == [("cyd", {"vip": False})]
-    assert counts(told)["status"] == "unchanged"
-    assert told.sent() == []
+def test_time_passes_although_the_source_stands_still(synced: Project) -> None:
+    os.utime(synced.write_members("vip.csv", "ada", "bob"), (1, 1))
+    assert [counts(synced)["absent"] for _ in range(3)] == [1, 1, 0]
+    assert synced.sent() == [("cyd", {"vip": False})]
+    assert counts(synced)["status"] == "unchanged"
+    assert synced.sent() == []
 
 
 def test_a_stay_may_be_a_time(vip: Project) -> None:
@@ -64,81 +64,81 @@ def test_a_stay_may_be_a_time(vip: Project) -> None:
     assert vip.sent() == [("cyd", {"vip": False})]
 
 
-def test_without_a_stay_everyone_who_is_missing_leaves_with_the_next_run(told: Project) -> None:
-    told.write_members("vip.csv", "ada", "bob")
-    told.sync()
-    damped(told, None)
-    assert counts(told) == {"status": "synced", "members": 2, "left": 1, "absent": 0, "returned": 0}
-    assert told.query("select * from absent_members") == []
+def test_without_a_stay_everyone_who_is_missing_leaves_with_the_next_run(synced: Project) -> None:
+    synced.write_members("vip.csv", "ada", "bob")
+    synced.sync()
+    damped(synced, None)
+    assert counts(synced) == {"status": "synced", "members": 2, "left": 1, "absent": 0, "returned": 0}
+    assert synced.query("select * from absent_members") == []
 
 
-def test_a_guard_judges_who_goes_missing_and_nobody_twice(told: Project) -> None:
+def test_a_guard_judges_who_goes_missing_and_nobody_twice(synced: Project) -> None:
     limits = {"max_removed": "50%", "at_least": 0}
-    damped(told, "2 runs", guard=limits)
-    told.write_members("vip.csv")
-    assert told.sync().code == 4
-    assert counts(told) == {"status": "held", "members": 3, "left": 0, "absent": 0, "returned": 0}
-    assert told.query("select * from absent_members") == []
+    damped(synced, "2 runs", guard=limits)
+    synced.write_members("vip.csv")
+    assert synced.sync().code == 4
+    assert counts(synced) == {"status": "held", "members": 3, "left": 0, "absent": 0, "returned": 0}
+    assert synced.query("select * from absent_members") == []
 
-    told.write_members("vip.csv", "ada", "bob")
-    assert counts(told)["absent"] == 1
-    told.write_members("vip.csv", "ada")
-    assert counts(told)["absent"] == 2
-    told.write_members("vip.csv")
-    assert told.sync().code == 4
-    assert told.query("select user_id from absent_members order by user_id") == [("bob",), ("cyd",)]
-    assert told.sent() == []
+    synced.write_members("vip.csv", "ada", "bob")
+    assert counts(synced)["absent"] == 1
+    synced.write_members("vip.csv", "ada")
+    assert counts(synced)["absent"] == 2
+    synced.write_members("vip.csv")
+    assert synced.sync().code == 4
+    assert synced.query("select user_id from absent_members order by user_id") == [("bob",), ("cyd",)]
+    assert synced.sent() == []
 
-    assert told.run("approve", "6", "vip").code == 0
-    assert told.sent() == [("cyd", {"vip": False})]
-    assert told.query("select user_id from absent_members order by user_id") == [("ada",), ("bob",)]
-
-
-def test_a_frozen_audience_keeps_those_who_are_missing(told: Project) -> None:
-    told.write_members("vip.csv", "ada", "bob")
-    told.sync()
-    told.run("freeze", "vip")
-    told.sync()
-    told.sync()
-    assert told.sent() == []
-    told.run("unfreeze", "vip")
-    assert counts(told)["absent"] == 1
-    assert counts(told)["left"] == 1
+    assert synced.run("approve", "6", "vip").code == 0
+    assert synced.sent() == [("cyd", {"vip": False})]
+    assert synced.query("select user_id from absent_members order by user_id") == [("ada",), ("bob",)]
 
 
-def test_a_plan_says_what_the_run_then_does(told: Project) -> None:
-    told.write_members("vip.csv", "ada", "bob")
-    told.sync()
-    told.sync()
-    planned = told.run("plan", "--json").json
+def test_a_frozen_audience_keeps_those_who_are_missing(synced: Project) -> None:
+    synced.write_members("vip.csv", "ada", "bob")
+    synced.sync()
+    synced.run("freeze", "vip")
+    synced.sync()
+    synced.sync()
+    assert synced.sent() == []
+    synced.run("unfreeze", "vip")
+    assert counts(synced)["absent"] == 1
+    assert counts(synced)["left"] == 1
+
+
+def test_a_plan_says_what_the_run_then_does(synced: Project) -> None:
+    synced.write_members("vip.csv", "ada", "bob")
+    synced.sync()
+    synced.sync()
+    planned = synced.run("plan", "--json").json
     assert planned["audiences"][0]["left"] == 1
     assert planned["destinations"][0]["calls"] == 1
-    assert told.sync().audience("vip")["left"] == 1
+    assert synced.sync().audience("vip")["left"] == 1
 
 
-def test_explain_says_that_a_user_is_missing_and_when_false_is_sent(told: Project) -> None:
-    told.write_members("vip.csv", "ada", "bob")
-    told.sync()
-    assert "vip: missing from its source since run 2 (" in told.run("explain", "cyd").stdout
-    assert "`false` is sent 2 runs after that, unless the user comes back" in told.run("explain", "cyd").stdout
-    explained = told.run("explain", "cyd", "--json").json["audiences"][0]
+def test_explain_says_that_a_user_is_missing_and_when_false_is_sent(synced: Project) -> None:
+    synced.write_members("vip.csv", "ada", "bob")
+    synced.sync()
+    assert "vip: missing from its source since run 2 (" in synced.run("explain", "cyd").stdout
+    assert "`false` is sent 2 runs after that, unless the user comes back" in synced.run("explain", "cyd").stdout
+    explained = synced.run("explain", "cyd", "--json").json["audiences"][0]
     assert (explained["value"], explained["missing"]["run"], explained["missing"]["min_stay"]) == (True, 2, "2 runs")
 
 
-def test_resync_sends_true_to_missing_members_who_stay(told: Project) -> None:
-    told.write_members("vip.csv", "ada", "bob")
-    told.sync()
-    assert told.run("resync", "vip").code == 0
-    assert told.sent() == [("ada", {"vip": True}), ("bob", {"vip": True}), ("cyd", {"vip": True})]
+def test_resync_sends_true_to_missing_members_who_stay(synced: Project) -> None:
+    synced.write_members("vip.csv", "ada", "bob")
+    synced.sync()
+    assert synced.run("resync", "vip").code == 0
+    assert synced.sent() == [("ada", {"vip": True}), ("bob", {"vip": True}), ("cyd", {"vip": True})]
 
 
-def test_an_erased_user_is_missing_nowhere(told: Project) -> None:
-    told.write_members("vip.csv", "ada", "bob")
-    told.sync()
-    assert told.run("erase", "cyd").code == 0
-    assert told.query("select * from absences") == []
-    assert counts(told)["absent"] == 0
-    assert told.sent() == []
+def test_an_erased_user_is_missing_nowhere(synced: Project) -> None:
+    synced.write_members("vip.csv", "ada", "bob")
+    synced.sync()
+    assert synced.run("erase", "cyd").code == 0
+    assert synced.query("select * from absences") == []
+    assert counts(synced)["absent"] == 0
+    assert synced.sent() == []
 
 
 def test_each_of_many_audiences_of_a_query_is_damped(vip: Project) -> None:

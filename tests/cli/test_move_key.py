@@ -142,9 +142,9 @@ def test_killed_in_the_middle_it_goes_on(vip: Project, receiver: Receiver) -> No
     command.wait()
     receiver.will_answer(TAKEN)
     until(lambda: vip.sync().code == 0)
-    told = calls(receiver)
-    assert {user for user, traits in told if traits == BOTH} == {"ada", "bob", "cyd"}
-    assert len(told) == 4  # the one without an answer twice
+    sent = calls(receiver)
+    assert {user for user, traits in sent if traits == BOTH} == {"ada", "bob", "cyd"}
+    assert len(sent) == 4  # the one without an answer twice
 
 
 def test_calls_that_a_destination_does_not_accept_are_pending(vip: Project, receiver: Receiver) -> None:
@@ -192,14 +192,14 @@ def test_whoever_is_held_out_stays_so(vip: Project) -> None:
     vip.write_members("vip.csv", *users)
     vip.configure(audiences=[{**VIP, "holdout": "40%"}])
     vip.sync()
-    told = [user for user, _ in vip.sent()]
-    assert 0 < len(told) < 20
+    sent = [user for user, _ in vip.sent()]
+    assert 0 < len(sent) < 20
     vip.configure(audiences=[{**GOLD, "holdout": "40%"}])
     vip.write_members("vip.csv", *users[1:])
     assert vip.run(*MOVE).code == 0
-    assert {user for user, traits in vip.sent() if traits == BOTH} == {*told} - {users[0]}
+    assert {user for user, traits in vip.sent() if traits == BOTH} == {*sent} - {users[0]}
     held_out = vip.query("select audience_key, holdout_salt, count(*) from held_out_members group by 1, 2")
-    assert held_out == [("gold", "vip", len({*users[1:]} - {*told}))]
+    assert held_out == [("gold", "vip", len({*users[1:]} - {*sent}))]
 
 
 @pytest.mark.parametrize(

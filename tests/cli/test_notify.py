@@ -30,7 +30,7 @@ class People:
         self._seen = 0
         self.address = f"{receiver.url.replace('http://', 'json://')}/a-secret-token"
 
-    def told(self) -> list[tuple[str, list[str]]]:
+    def messages(self) -> list[tuple[str, list[str]]]:
         """Titles and lines since this was last asked."""
         found = [json.loads(request.body) for request in self._receiver.requests[self._seen :]]
         self._seen = len(self._receiver.requests)
@@ -57,18 +57,18 @@ def configure(project: Project, people: People, **parts: Any) -> None:
 def test_a_hold_is_notified_when_it_begins_and_when_it_ends(vip: Project, people: People) -> None:
     configure(vip, people, guard={"at_least": 0})
     assert vip.sync().code == 0
-    assert people.told() == []
+    assert people.messages() == []
     vip.write_members("vip.csv")
     assert vip.sync().code == 4
-    ((title, (line,)),) = people.told()
+    ((title, (line,)),) = people.messages()
     assert title == "audience-sync run 2: 1 held"
     assert line.startswith("HELD vip: ")
     assert "audience-sync approve 2 vip" in line
     assert vip.sync().code == 4
-    assert people.told() == []
+    assert people.messages() == []
     vip.write_members("vip.csv", "ada", "bob", "cyd")
     assert vip.sync().code == 0
-    assert people.told() == [("audience-sync run 4: 1 recovered", ["RECOVERED vip (was: held)"])]
+    assert people.messages() == [("audience-sync run 4: 1 recovered", ["RECOVERED vip (was: held)"])]
     assert vip.query("select kind, subject, began_run, ended_run from alerts") == [("held", "vip", 2, 4)]
 
 
@@ -76,43 +76,43 @@ def test_failures_and_other_alerts_are_in_one_message(vip: Project, people: Peop
     others = [{"name": f"Other {number}", "source": "shop", "file": "others.csv"} for number in range(25)]
     configure(vip, people, audiences=[VIP, *others])
     assert vip.sync().code == 3
-    ((title, lines),) = people.told()
+    ((title, lines),) = people.messages()
     assert title == "audience-sync run 1: 25 failed"
     assert len(lines) == 21
     assert lines[-1] == "... and 5 more: audience-sync history"
     vip.write_members("others.csv", "ada")
     assert vip.sync().code == 0
-    assert [title for title, _ in people.told()] == ["audience-sync run 2: 25 recovered"]
+    assert [title for title, _ in people.messages()] == ["audience-sync run 2: 25 recovered"]
 
 
 def test_a_run_over_some_says_nothing_of_the_others(vip: Project, people: People) -> None:
     configure(vip, people, audiences=[VIP, {"name": "Gone", "source": "shop", "file": "gone.csv"}])
     vip.sync()
-    people.told()
+    people.messages()
     assert vip.sync("vip").code == 0
-    assert people.told() == []
+    assert people.messages() == []
 
 
 @pytest.mark.parametrize(("most", "is_told"), [("10%", True), ("50%", False)])
 def test_too_many_refusals_are_notified(
-    vip: Project, people: People, receiver: Receiver, most: str, is_told: bool
+    vip: Project, people: People, receiver: Receiver, most: str, is_notified: bool
 ) -> None:
     configure(vip, people, destinations={"seg": segment(receiver, batch_size=1)}, notify={"max_refused": most})
     receiver.will_answer(Reply(400), Reply(body=b'{"success": true}'), Reply(body=b'{"success": true}'))
     assert vip.sync().destination("seg")["refused"] == 1
-    assert bool(people.told()) == is_told
+    assert bool(people.messages()) == is_notified
     receiver.will_answer(Reply(body=b'{"success": true}'))
     assert vip.sync().code == 1
-    assert people.told() == []  # it is still refused
+    assert people.messages() == []  # it is still refused
     assert vip.run("retry").code == 0
-    assert [lines for _, lines in people.told()] == ([["RECOVERED seg (was: refused)"]] if is_told else [])
+    assert [lines for _, lines in people.messages()] == ([["RECOVERED seg (was: refused)"]] if is_notified else [])
 
 
 def test_a_destination_that_is_down_is_notified(vip: Project, people: People) -> None:
     down = {"type": "webhook", "url": "http://127.0.0.1:1", "give_up_after": "200ms"}
     configure(vip, people, destinations={"hook": down})
     vip.sync()
-    ((title, (line,)),) = people.told()
+    ((title, (line,)),) = people.messages()
     assert title == "audience-sync run 1: 1 failed"
     assert line.startswith("FAILED hook: ")
     assert "3 calls pending; the next run sends them" in line
@@ -125,15 +125,15 @@ def test_an_unusual_size_is_notified(vip: Project, people: People) -> None:
         vip.sync()
     vip.write_members("vip.csv", *MANY[:140])
     vip.sync()
-    assert people.told() == []
+    assert people.messages() == []
     vip.write_members("vip.csv", *MANY[:250])
     vip.sync()
-    ((title, lines),) = people.told()
+    ((title, lines),) = people.messages()
     assert title == "audience-sync run 7: 1 unusual size"
     assert lines == ["UNUSUAL SIZE vip: 250 members; usually there are about 102"]
     vip.write_members("vip.csv", *MANY[:120])
     vip.sync("--accept", "vip")
-    assert [lines for _, lines in people.told()] == [["RECOVERED vip (was: unusual size)"]]
+    assert [lines for _, lines in people.messages()] == [["RECOVERED vip (was: unusual size)"]]
 
 
 def test_only_the_wanted_kinds_are_notified(vip: Project, people: People) -> None:
@@ -141,7 +141,7 @@ def test_only_the_wanted_kinds_are_notified(vip: Project, people: People) -> Non
     vip.sync()
     vip.write_members("vip.csv")
     assert vip.sync().code == 4
-    assert people.told() == []
+    assert people.messages() == []
     assert vip.query("select kind, subject, told_at from alerts") == [("held", "vip", None)]  # it is known all the same
 
 
@@ -168,10 +168,10 @@ def test_an_address_that_missed_a_message_gets_it_after_the_next_run(
     assert ended.code == 4
     assert "an alert of this run was not sent" in ended.stderr
     assert "a-secret-token" not in ended.stderr
-    people.told()
+    people.messages()
     other_receiver.will_answer(Reply())
     vip.sync()
-    assert [title for title, _ in people.told()] == ["audience-sync run 3: 1 held"]
+    assert [title for title, _ in people.messages()] == ["audience-sync run 3: 1 held"]
 
 
 def held_while_others_are_away(vip: Project, people: People, others: People, receiver: Receiver) -> None:
@@ -188,21 +188,21 @@ def test_an_address_that_got_a_message_does_not_get_it_again_when_another_missed
     held_while_others_are_away(vip, people, others, receiver)
     ended = vip.sync()
     assert "of `notify.to` the second address did not accept the message" in ended.stderr
-    assert [title for title, _ in people.told()] == ["audience-sync run 2: 1 held"]
+    assert [title for title, _ in people.messages()] == ["audience-sync run 2: 1 held"]
     vip.sync()
-    assert people.told() == []
-    others.told()
+    assert people.messages() == []
+    others.messages()
     receiver.will_answer(Reply())
     vip.sync()
-    assert (people.told(), [title for title, _ in others.told()]) == ([], ["audience-sync run 4: 1 held"])
+    assert (people.messages(), [title for title, _ in others.messages()]) == ([], ["audience-sync run 4: 1 held"])
     receiver.will_answer(Reply(500))
     vip.write_members("vip.csv", "ada", "bob", "cyd")
     vip.sync()
-    assert [title for title, _ in people.told()] == ["audience-sync run 5: 1 recovered"]
-    others.told()
+    assert [title for title, _ in people.messages()] == ["audience-sync run 5: 1 recovered"]
+    others.messages()
     receiver.will_answer(Reply())
     vip.sync()
-    assert (people.told(), [title for title, _ in others.told()]) == ([], ["audience-sync run 6: 1 recovered"])
+    assert (people.messages(), [title for title, _ in others.messages()]) == ([], ["audience-sync run 6: 1 recovered"])
     assert vip.query("select * from missed_notifications") == []
 
 
@@ -212,11 +212,11 @@ def test_an_address_that_missed_the_start_does_not_get_the_end(
     held_while_others_are_away(vip, people, others, receiver)
     vip.sync()
     receiver.will_answer(Reply())
-    others.told()
+    others.messages()
     vip.write_members("vip.csv", "ada", "bob", "cyd")
     assert vip.sync().code == 0
-    assert len(people.told()) == 2
-    assert others.told() == []
+    assert len(people.messages()) == 2
+    assert others.messages() == []
 
 
 def test_a_run_that_breaks_off_is_notified_once_and_so_is_the_recovery(vip: Project, people: People) -> None:
@@ -225,14 +225,14 @@ def test_a_run_that_breaks_off_is_notified_once_and_so_is_the_recovery(vip: Proj
     vip.write("sitecustomize.py", BUG)
     vip.environment["PYTHONPATH"] = str(vip.folder)
     assert vip.run_afresh("sync").code == 3
-    ((title, lines),) = people.told()
+    ((title, lines),) = people.messages()
     assert title == "audience-sync run 2: 1 failed"
     assert lines[0].startswith("FAILED run: an unexpected error: RuntimeError")
     assert "ada" not in lines[0]
     assert vip.run_afresh("sync").code == 3
-    assert people.told() == []
+    assert people.messages() == []
     assert vip.sync().code == 0
-    assert people.told() == [("audience-sync run 4: 1 recovered", ["RECOVERED run (was: failed)"])]
+    assert people.messages() == [("audience-sync run 4: 1 recovered", ["RECOVERED run (was: failed)"])]
 
 
 def test_an_unreachable_store_is_notified_once_and_so_is_its_return(
@@ -241,11 +241,11 @@ def test_an_unreachable_store_is_notified_once_and_so_is_its_return(
     configure(new_vip, people, store="postgresql+psycopg://robot:pass-word@127.0.0.1:1/store")
     other_receiver.will_answer(Reply(500))
     assert new_vip.run("sync").code == 3
-    people.told()
+    people.messages()
     other_receiver.will_answer(Reply())
     for _ in range(2):  # nobody has heard of it yet, the first time
         assert new_vip.run("sync").code == 3
-    ((title, (line, *_)),) = people.told()
+    ((title, (line, *_)),) = people.messages()
     assert title == "audience-sync: 1 failed"
     assert line.startswith("FAILED run: The store postgresql://robot:***@127.0.0.1:1/store can't be reached: ")
 
@@ -255,16 +255,16 @@ def test_the_return_of_a_store_is_notified(new_vip: Project, people: People, oth
     new_vip.store.write_bytes(b"this is no database" * 100)
     for _ in range(2):
         assert new_vip.run("sync").code == 3
-    assert [title for title, _ in people.told()] == ["audience-sync: 1 failed"]
+    assert [title for title, _ in people.messages()] == ["audience-sync: 1 failed"]
     new_vip.store.unlink()
     other_receiver.will_answer(Reply(500))
     assert new_vip.run("sync").code == 0
-    people.told()
+    people.messages()
     other_receiver.will_answer(Reply())
     assert new_vip.run("sync").code == 0
-    assert people.told() == [("audience-sync: 1 recovered", ["RECOVERED run (was: failed)"])]
+    assert people.messages() == [("audience-sync: 1 recovered", ["RECOVERED run (was: failed)"])]
     assert new_vip.run("sync").code == 0
-    assert people.told() == []
+    assert people.messages() == []
 
 
 def test_what_there_is_no_more_has_nothing_wrong_with_it(vip: Project, people: People) -> None:
@@ -273,10 +273,10 @@ def test_what_there_is_no_more_has_nothing_wrong_with_it(vip: Project, people: P
     gone = {"name": "Gone", "source": "shop", "file": "gone.csv"}
     configure(vip, people, audiences=[VIP, gone], destinations={"hook": down, "log": log})
     vip.sync()
-    people.told()
+    people.messages()
     configure(vip, people, destinations={"log": log})
     vip.sync("vip")
-    ((_, lines),) = people.told()
+    ((_, lines),) = people.messages()
     assert sorted(lines) == ["RECOVERED gone (was: failed)", "RECOVERED hook (was: failed)"]
 
 
@@ -285,12 +285,12 @@ def test_only_a_run_over_all_can_end_alerts_of_names_from(vip: Project, people: 
     vip.write("named.csv", "user_id,audience\nada,Email\nada,Good\n")  # one may not be called so
     configure(vip, people, audiences=[VIP, named])
     vip.sync()
-    assert len(people.told()) == 1
+    assert len(people.messages()) == 1
     vip.write("named.csv", "user_id,audience\nada,Good\n")
     vip.sync("vip")
-    assert people.told() == []
+    assert people.messages() == []
     vip.sync()
-    ((title, _),) = people.told()
+    ((title, _),) = people.messages()
     assert title == "audience-sync run 3: 1 recovered"
 
 
@@ -299,10 +299,10 @@ def test_a_hold_with_other_numbers_is_recorded_and_not_notified_again(vip: Proje
     vip.sync()
     vip.write_members("vip.csv", "ada")
     vip.sync()
-    people.told()
+    people.messages()
     vip.write_members("vip.csv")
     vip.sync()
-    assert people.told() == []
+    assert people.messages() == []
     ((words,),) = vip.query("select words from alerts")
     assert "audience-sync approve 3 vip" in words
 
@@ -311,7 +311,7 @@ def test_a_wrong_command_is_nobodys_alarm(vip: Project, people: People) -> None:
     configure(vip, people)
     assert vip.run("sync", "no_such_audience").code == 2
     assert vip.run("seed", "no_such_audience").code == 2
-    assert people.told() == []
+    assert people.messages() == []
 
 
 def test_a_dead_mans_switch_is_called_after_every_run_that_has_not_failed(vip: Project, receiver: Receiver) -> None:
@@ -340,7 +340,7 @@ def test_check_tries_everyone(vip: Project, people: People, receiver: Receiver) 
     assert ended.code == 3
     found = [(each["name"], each["good"]) for each in ended.json["checks"] if each["part"] == "notify"]
     assert found == [("first address", True), ("second address", False), ("ping", False)]
-    assert [title for title, _ in people.told()] == ["audience-sync: a test"]
+    assert [title for title, _ in people.messages()] == ["audience-sync: a test"]
     vip.configure(audiences=[VIP])
     assert "no alerts are configured" in vip.run("check", "--notify").stdout
     assert vip.run("check").code == 0

@@ -44,9 +44,9 @@ def test_a_plan_is_what_the_following_sync_does(vip: Project) -> None:
     vip.write("traits.csv", "user_id,plan\nada,pro\neve,free\n")
     first, _ = plan_and_sync(vip)
     assert forecast(first) == [("log", 4, 2)]
-    told = [("ada", {"plan": "pro", "vip": True}), ("bob", {"vip": True}), ("cyd", {"vip": True})]
-    assert [(each["user_id"], each["traits"]) for each in first.json["destinations"][0]["samples"]] == told
-    assert vip.sent() == [*told, ("eve", {"plan": "free"})]
+    sent = [("ada", {"plan": "pro", "vip": True}), ("bob", {"vip": True}), ("cyd", {"vip": True})]
+    assert [(each["user_id"], each["traits"]) for each in first.json["destinations"][0]["samples"]] == sent
+    assert vip.sent() == [*sent, ("eve", {"plan": "free"})]
 
     vip.write_members("vip.csv", "ada", "bob", "dan")
     vip.write("traits.csv", "user_id,plan\nada,free\neve,free\n")

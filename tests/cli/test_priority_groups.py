@@ -36,7 +36,7 @@ def statuses(project: Project, *arguments: str) -> dict[str, str]:
 
 @pytest.fixture
 def campaign(vip: Project) -> Project:
-    """`gold` before `silver` before `rest`; everyone is told."""
+    """`gold` before `silver` before `rest`; everyone is sent."""
     grouped(vip, "gold", "silver", "rest")
     write(vip, "gold", "ada", "bob")
     write(vip, "silver", "bob", "cyd")

@@ -20,7 +20,7 @@ def forty(vip: Project, receiver: Receiver) -> Project:
     return vip
 
 
-def told(receiver: Receiver) -> list[int]:
+def sent(receiver: Receiver) -> list[int]:
     """The identify calls in each request."""
     found = [len(request.body) and request.body.count(b'"messageId"') for request in receiver.requests]
     receiver.requests.clear()
@@ -33,14 +33,14 @@ def test_each_share_is_a_run_and_every_member_is_sent_once(forty: Project, recei
     assert ramp.stdout.startswith("Seeding vip in 3 steps: 5%, 50%, 100% of 40 members.\n\nrun  step  delivered  ")
     assert ramp.stdout.endswith("\n\nvip is seeded at segment. No call was refused.\n")
     assert calls(receiver) == [(user, {"vip": True}) for user in EVERYONE]
-    assert told(receiver) == [2, 18, 20]
+    assert sent(receiver) == [2, 18, 20]
     assert forty.query("select command, status from sync_runs") == [
         ("seed", "partial"),
         ("seed", "partial"),
         ("seed", "succeeded"),
     ]
     assert forty.run("seed", "vip", "--ramp", "5%,50%,100%").code == 0
-    assert told(receiver) == []
+    assert sent(receiver) == []
 
 
 def test_a_ramp_goes_on_where_it_was(forty: Project, receiver: Receiver) -> None:
@@ -50,9 +50,9 @@ def test_a_ramp_goes_on_where_it_was(forty: Project, receiver: Receiver) -> None
         "50% of vip is seeded at segment. No call was refused. To send to all other members:\n"
         "  audience-sync seed vip\n"
     ) in first.stdout
-    assert told(receiver) == [20]
+    assert sent(receiver) == [20]
     again = forty.run("seed", "vip", "--ramp", "5%,50%,75%,100%", "--json")
-    assert told(receiver) == [10, 10]
+    assert sent(receiver) == [10, 10]
     assert [(each["share"], each["run"], each["stopped"]) for each in again.json["ramp"]] == [
         (0.05, 2, None),
         (0.5, 3, None),
@@ -75,12 +75,12 @@ def test_it_ends_where_too_many_are_refused_until_the_reason_is_gone(forty: Proj
 
     receiver.will_answer(TAKEN)
     assert forty.run("seed", "vip", "--ramp", "10%,100%").code == 1
-    assert told(receiver) == []
+    assert sent(receiver) == []
 
     forty.run("retry")
-    assert sum(told(receiver)) == 4
+    assert sum(sent(receiver)) == 4
     assert forty.run("seed", "vip", "--ramp", "10%,100%").code == 0
-    assert sum(told(receiver)) == 36
+    assert sum(sent(receiver)) == 36
 
 
 def test_a_greater_limit_of_refused_calls_lets_it_go_on(forty: Project, receiver: Receiver) -> None:
@@ -91,7 +91,7 @@ def test_a_greater_limit_of_refused_calls_lets_it_go_on(forty: Project, receiver
     went_on = forty.run("seed", "vip", "--ramp", "10%,100%", "--max-refused", "100%")
     assert went_on.code == 1
     assert "vip is seeded at segment. 4 calls are refused.\n" in went_on.stdout
-    assert sum(told(receiver)) == 36
+    assert sum(sent(receiver)) == 36
 
 
 def test_it_ends_where_a_destination_does_not_answer(forty: Project, receiver: Receiver) -> None:
@@ -107,7 +107,7 @@ def test_it_ends_where_the_source_fails(forty: Project, receiver: Receiver) -> N
     assert stopped.code == 3
     assert stopped.stdout.startswith("Run 1 failed in ")
     assert "\nFailed: vip\n" in stopped.stdout
-    assert told(receiver) == []
+    assert sent(receiver) == []
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,8 @@ def test_a_resync_still_reaches_every_user_who_was_ever_sent(old: Project) -> No
     sync_with(old, "ada", "dan")
     old.sent()
     old.run("resync")
-    told = {"ada": True, "bob": False, "cyd": False, "dan": True}
-    assert old.sent() == [(user, {"vip": value}) for user, value in told.items()]
+    sent = {"ada": True, "bob": False, "cyd": False, "dan": True}
+    assert old.sent() == [(user, {"vip": value}) for user, value in sent.items()]
 
 
 def test_a_past_time_is_answered_as_far_back_as_all_is_kept(old: Project) -> None:
@@ -118,8 +118,8 @@ def test_explain_says_what_is_so_since_when_and_what_it_no_longer_knows(old: Pro
     (line,) = answer["destinations"][0]["properties"]
     assert (line["state"], line["sent"]) == ("sent", None)
     assert answer["requests_kept_after_run"] == 5
-    told = old.run("explain", "bob").stdout
-    assert "Calls of the runs up to 5 are no longer stored (`retention`)." in told
+    sent = old.run("explain", "bob").stdout
+    assert "Calls of the runs up to 5 are no longer stored (`retention`)." in sent
     assert old.run("explain", "eve", "--json").json["destinations"][0]["properties"][0]["sent"]["run"] == 6
 
 

@@ -158,11 +158,11 @@ def test_another_config_counts_after_sighup_and_a_broken_one_never(
     scheduler.process.send_signal(signal.SIGHUP)
     until(lambda: scheduler.runs >= 1)
     assert scheduler.stop() < 10
-    told = [json.loads(request.body)["message"] for request in receiver.requests]
-    assert told[0].startswith(
+    sent = [json.loads(request.body)["message"] for request in receiver.requests]
+    assert sent[0].startswith(
         "FAILED config: config.yaml was reloaded and has 1 problem. The scheduler keeps the previous config."
     )
-    assert told[1:] == ["RECOVERED config (was: failed)"]
+    assert sent[1:] == ["RECOVERED config (was: failed)"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -288,8 +288,8 @@ class TestTwoSchedulers:
         self, shared: Project, start: Start, receiver: Receiver
     ) -> None:
         receiver.will_answer(SILENCE)
-        told = segment(receiver, timeout="60s")
-        shared.configure(audiences=[VIP], schedule={"every": "1h"}, store="${STORE}", destinations={"seg": told})
+        sent = segment(receiver, timeout="60s")
+        shared.configure(audiences=[VIP], schedule={"every": "1h"}, store="${STORE}", destinations={"seg": sent})
         one = start("one")
         until(lambda: "next" in one.log)
         _make_due(shared)

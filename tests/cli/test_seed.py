@@ -32,7 +32,7 @@ def test_an_audience_waits_until_it_is_seeded_and_a_limit_leaves_the_rest_for_la
     assert seeded.stdout.startswith("Run 2 seeded 2 of 3 members of vip in ")
     assert manual.sent() == [("ada", {"vip": True}), ("bob", {"vip": True})]
 
-    # Between two seeds, sync tells those who were reached already, and nobody else.
+    # Between two seeds, sync sends to the users that a seed has reached, and to no others.
     manual.write_members("vip.csv", "ada", "cyd", "dan")
     assert manual.sync().destination("log")["delivered"] == 1
     assert manual.sent() == [("bob", {"vip": False})]
@@ -64,12 +64,12 @@ def test_an_interrupted_seed_goes_on_where_it_was(manual: Project, receiver: Rec
     until(lambda: len(receiver.requests) >= 3)
     seeding.send_signal(stop)
     assert seeding.wait(30) == 130
-    told_before = len(calls(receiver))
-    assert 3 <= told_before < 30
+    sent_before = len(calls(receiver))
+    assert 3 <= sent_before < 30
     assert manual.query("select status, error is not null from sync_runs") == [("interrupted", 1)]
 
     again = manual.run("seed", "vip", "--json")
-    assert (again.code, again.destination("segment")["delivered"]) == (0, 30 - told_before)
+    assert (again.code, again.destination("segment")["delivered"]) == (0, 30 - sent_before)
     assert calls(receiver) == [(user, {"vip": True}) for user in EVERYONE]
     assert len({each["messageId"] for each in received(receiver)}) == 30
 

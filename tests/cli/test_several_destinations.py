@@ -25,7 +25,7 @@ def test_each_destination_is_sent_its_pending_calls_and_no_more(
         ("zed", {"test": True}),
     ]
 
-    # A destination is added: it is told of who is in now (bob left, dan entered), the first only of the change.
+    # A destination is added: it is sent who is in now (bob left, dan entered), the first only of the change.
     receiver.requests.clear()
     vip.write_members("vip.csv", "ada", "cyd", "dan")
     vip.configure(audiences=audiences, destinations={"a": a, "b": b})
@@ -33,7 +33,7 @@ def test_each_destination_is_sent_its_pending_calls_and_no_more(
     assert calls(receiver) == [("bob", {"vip": False}), ("dan", {"vip": True})]
     assert calls(other_receiver) == [("ada", {"vip": True}), ("cyd", {"vip": True}), ("dan", {"vip": True})]
 
-    # One is down: the other is told; what is owed stays owed, with the newest values.
+    # One is down: the other is sent; pending calls stay pending, with the newest values.
     receiver.requests.clear()
     other_receiver.requests.clear()
     vip.write_members("vip.csv", "ada", "cyd")

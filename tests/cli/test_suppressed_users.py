@@ -205,8 +205,8 @@ class TestErase:
             (0,)
         ]
         assert shop.run("seed", "vip").code == 0
-        told = [user for user, _ in calls(receiver)]
-        assert sorted(told) == users
+        sent = [user for user, _ in calls(receiver)]
+        assert sorted(sent) == users
 
     def test_can_be_taken_back_with_the_user_created_anew(self, shop: Project) -> None:
         shop.sync()

@@ -27,7 +27,7 @@ def write(project: Project, rows: Rows) -> None:
 
 @pytest.fixture
 def traits(vip: Project) -> Project:
-    """Ten users with two traits, who were told."""
+    """Ten users with two traits, who were sent."""
     vip.configure(computed_traits=[TRAITS], guard=STRICT)
     write(vip, WHOLE)
     vip.sync()

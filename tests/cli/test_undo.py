@@ -164,7 +164,7 @@ def test_computed_traits_get_their_values_back(project: Project) -> None:
 
 
 def test_a_destination_that_answered_nothing_never_hears_of_what_was_undone(vip: Project, receiver: Receiver) -> None:
-    """Calls without an answer may have arrived: it is told what was so before."""
+    """Calls without an answer may have arrived: it is sent what was so before."""
     audiences = [{"name": "VIP", "source": "shop", "file": "vip.csv"}]
     vip.configure(audiences=audiences, destinations={"segment": segment(receiver, give_up_after="100ms")})
     vip.sync()

@@ -37,7 +37,7 @@ def large(request: pytest.FixtureRequest, vip: Project, receiver: Receiver) -> P
     return vip
 
 
-def told(receiver: Receiver, user: str) -> dict[str, Any]:
+def sent(receiver: Receiver, user: str) -> dict[str, Any]:
     """What arrived about the user, all messages together."""
     arrived: dict[str, Any] = {}
     for message in received(receiver):
@@ -50,7 +50,7 @@ def test_what_fits_is_sent_and_the_one_value_is_refused_with_its_size(large: Pro
     first = large.sync()
     assert first.code == 1
     assert (first.destination("segment")["delivered"], first.destination("segment")["refused"]) == (2, 1)
-    assert told(receiver, "ada") == {"vip": True, "notes": "short", "plan": "gold"}
+    assert sent(receiver, "ada") == {"vip": True, "notes": "short", "plan": "gold"}
     [(user, reason)] = reasons(large)
     assert user == "ada"
     assert reason.startswith("'bio' makes a message of 40,")
@@ -64,7 +64,7 @@ def test_an_exit_of_a_user_with_a_value_too_large_is_sent(large: Project, receiv
     large.write_members("vip.csv", "bob", "cyd")
     exits = large.sync("--accept", "vip")
     assert exits.code == 1
-    assert told(receiver, "ada") == {"vip": False}
+    assert sent(receiver, "ada") == {"vip": False}
     assert [user for user, _ in reasons(large)] == ["ada"]
 
     # Nothing is sent twice.
@@ -79,7 +79,7 @@ def test_the_value_is_sent_when_it_fits(large: Project, receiver: Receiver) -> N
     receiver.requests.clear()
     write_traits(large, "ada,a life,short,gold", "bob,,,free")
     assert large.sync().code == 0
-    assert told(receiver, "ada") == {"bio": "a life"}
+    assert sent(receiver, "ada") == {"bio": "a life"}
     assert reasons(large) == []
 
 
@@ -88,7 +88,7 @@ def test_the_value_is_taken_back_when_it_is_gone(large: Project, receiver: Recei
     receiver.requests.clear()
     write_traits(large, "ada,,short,gold", "bob,,,free")
     assert large.sync("--accept", "bio").code == 0
-    assert told(receiver, "ada") == {"bio": None}
+    assert sent(receiver, "ada") == {"bio": None}
     assert reasons(large) == []
 
 
@@ -106,17 +106,17 @@ def test_a_value_still_too_large_keeps_back_no_later_change(large: Project, rece
     receiver.requests.clear()
     write_traits(large, f"ada,{LARGE}y,short,silver", "bob,,,free")
     assert large.sync().code == 1
-    assert told(receiver, "ada") == {"plan": "silver"}
+    assert sent(receiver, "ada") == {"plan": "silver"}
     large.write_members("vip.csv", "bob", "cyd", "ada", "dan")
     assert large.sync().code == 1
-    assert told(receiver, "dan") == {"vip": True}
+    assert sent(receiver, "dan") == {"vip": True}
 
 
 def test_several_values_too_large_are_refused_each_by_name(large: Project, receiver: Receiver) -> None:
     write_traits(large, f"ada,{LARGE},{LARGE},gold", f"bob,{LARGE},,")
     assert large.sync().destination("segment")["refused"] == 2
-    assert told(receiver, "ada") == {"vip": True, "plan": "gold"}
-    assert told(receiver, "bob") == {"vip": True}
+    assert sent(receiver, "ada") == {"vip": True, "plan": "gold"}
+    assert sent(receiver, "bob") == {"vip": True}
     ada, bob = (reason for _, reason in reasons(large))
     assert "'bio' makes a message of" in ada
     assert "'notes' makes a message of" in ada
@@ -127,7 +127,7 @@ def test_several_values_too_large_are_refused_each_by_name(large: Project, recei
 def test_a_call_of_nothing_but_a_value_too_large_is_refused_whole(large: Project, receiver: Receiver) -> None:
     write_traits(large, f"eva,{LARGE},{LARGE},")
     assert large.sync().destination("segment")["refused"] == 1
-    assert told(receiver, "eva") == {}
+    assert sent(receiver, "eva") == {}
     [(user, reason)] = reasons(large)
     assert (user, reason.count("shorten the value at its source")) == ("eva", 2)
     assert "The rest was sent" not in reason
@@ -144,8 +144,8 @@ def test_nested_values_and_lists_too_large_are_named_too(vip: Project, receiver:
     bob = {"user_id": "bob", "orders": [1], "address": {"lines": ["x" * 9000] * 4}}
     vip.write("traits.jsonl", "\n".join(map(json.dumps, (ada, bob))) + "\n")
     assert vip.sync().destination("segment")["refused"] == 2
-    assert told(receiver, "ada") == {"vip": True, "address": {"city": "Bern"}}
-    assert told(receiver, "bob") == {"vip": True, "orders": [1]}
+    assert sent(receiver, "ada") == {"vip": True, "address": {"city": "Bern"}}
+    assert sent(receiver, "bob") == {"vip": True, "orders": [1]}
     assert [reason.rpartition(": ")[2] for _, reason in reasons(vip)] == ["orders", "address"]
 
 
@@ -153,7 +153,7 @@ def test_values_that_fit_one_by_one_are_all_sent(vip: Project, receiver: Receive
     configure(vip, segment=segment(receiver))
     write_traits(vip, f"ada,{LARGE[:20_000]},{LARGE[:20_000]},gold")
     assert vip.sync().code == 0
-    assert told(receiver, "ada") == {"vip": True, "bio": LARGE[:20_000], "notes": LARGE[:20_000], "plan": "gold"}
+    assert sent(receiver, "ada") == {"vip": True, "bio": LARGE[:20_000], "notes": LARGE[:20_000], "plan": "gold"}
     ids = [message["messageId"] for message in received(receiver)]
     assert len(set(ids)) == len(ids)
 

@@ -32,7 +32,7 @@ where d.name = 'receiver' and s.ended_run is null
 
 
 def ahead_of_the_answers(url: str, belief: Belief) -> list[str]:
-    """What the store at ``url`` says the destination `receiver` was told, though it never got it."""
+    """What the store at ``url`` says the destination `receiver` was sent, though it never got it."""
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
@@ -46,12 +46,12 @@ def ahead_of_the_answers(url: str, belief: Belief) -> list[str]:
     newest: dict[tuple[str, str], Any] = {}
     for each in changes if main else ():
         feed = seeding.get(each.property, main[0])
-        if each.property in kept and each.run_id <= _told(feed, ranges, each.user_id):
+        if each.property in kept and each.run_id <= _sent_through(feed, ranges, each.user_id):
             newest[each.user_id, each.key] = each
     return [f"not received: {who}, run {each.run_id}" for who, each in newest.items() if not _received(belief, each)]
 
 
-def _told(feed: Any, ranges: Any, user: str) -> int:
+def _sent_through(feed: Any, ranges: Any, user: str) -> int:
     mine = (each.run_id for each in ranges if each.cursor_id == feed.id and each.after_user < user <= each.through_user)
     position: int = next(mine, feed.position)
     return position
@@ -59,11 +59,11 @@ def _told(feed: Any, ranges: Any, user: str) -> int:
 
 def _received(belief: Belief, change: Any) -> bool:
     """This change or a newer one arrived, or what is believed is its value already (it went there and back)."""
-    told = belief.told.get((change.user_id, change.key))
+    sent = belief.newest.get((change.user_id, change.key))
     value = None if change.value is None else json.loads(change.value)
-    if told is None:
+    if sent is None:
         return value in (None, False)
-    return told >= _milliseconds(change.started_at) or belief.users[change.user_id][change.key] == value
+    return sent >= _milliseconds(change.started_at) or belief.users[change.user_id][change.key] == value
 
 
 def _milliseconds(moment: datetime | str) -> str:

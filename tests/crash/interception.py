@@ -145,6 +145,6 @@ def a_project(folder: Path, url: str) -> Project:
 
 def configure(project: Project, address: str, *, initial: str = "all") -> None:
     """One call a request, one request at a time."""
-    told = {"type": "segment", "write_key": "a-write-key", "url": address, "batch_size": 1, "concurrency": 1}
+    sent = {"type": "segment", "write_key": "a-write-key", "url": address, "batch_size": 1, "concurrency": 1}
     audience = {"name": "VIP", "source": "shop", "file": "vip.csv", "initial": initial}
-    project.configure(store="${STORE}", audiences=[audience], destinations={"segment": told})
+    project.configure(store="${STORE}", audiences=[audience], destinations={"segment": sent})

@@ -31,7 +31,7 @@ destinations:
 
 
 class RandomProject:
-    """``users`` is how many there are; ``told`` is everyone who was ever in a snapshot that may have been told."""
+    """``users`` is how many there are; ``sent`` is everyone who was ever in a snapshot that may have been sent."""
 
     def __init__(self, folder: Path, chance: random.Random, *, users: int, store: str, url: str) -> None:
         self.folder = folder
@@ -61,7 +61,7 @@ class RandomProject:
         (self.folder / "config.yaml").write_text(text, "utf-8")
 
     def new_wave(self, number: int) -> str:
-        """One more audience that waits for `seed`; the oldest leaves the config, and its members stay as told."""
+        """One more audience that waits for `seed`; the oldest leaves the config, and its members stay as sent."""
         key = f"wave_{number}"
         self.members[key] = {user for user in self._users if self._chance.random() < 0.4}
         self.ever[key] = set()
@@ -117,11 +117,11 @@ class RandomProject:
         for user in self._users:
             known = believed.get(user, {})
             for key in (*AUDIENCES, *self.waves):
-                is_member, told = user in self.members[key], known.get(key)
-                if told is not is_member and not (told is None and not is_member):
-                    found.append(f"{user}: {key} is {is_member}, believed {told}")
-                if told is False and user not in self.ever[key]:
-                    found.append(f"{user}: was told to have left {key} without ever having been in it")
+                is_member, sent = user in self.members[key], known.get(key)
+                if sent is not is_member and not (sent is None and not is_member):
+                    found.append(f"{user}: {key} is {is_member}, believed {sent}")
+                if sent is False and user not in self.ever[key]:
+                    found.append(f"{user}: was sent an exit from {key} without having been in it")
             for key, value in self.traits[user].items():
                 if known.get(key) != value:
                     found.append(f"{user}: {key} is {value!r}, believed {known.get(key)!r}")

@@ -1,4 +1,4 @@
-"""A receiver that believes what it is told, as Segment would, and now and then fails."""
+"""A receiver that believes what it is sent, as Segment would, and now and then fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Belief:
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     bodies: dict[str, Message] = field(default_factory=dict)
-    told: dict[tuple[str, str], str] = field(default_factory=dict)  # user, key -> timestamp of the newest message
+    newest: dict[tuple[str, str], str] = field(default_factory=dict)  # user, key -> timestamp of the newest message
     unanswered: set[str] = field(default_factory=set)  # ids whose repeat is this receiver's own fault
     repeats: int = 0
     repeats_by_kills: int = 0
@@ -36,13 +36,13 @@ class Belief:
         self.bodies[message["messageId"]] = message
         user = message["userId"]
         known_traits = self.users.get(user, {})
-        # The same value again may be older: what had made its call a newer one is no longer told.
+        # The same value again may be older: what had made its call a newer one is no longer sent.
         changed = [key for key, value in message["traits"].items() if known_traits.get(key) != value]
-        if any(message["timestamp"] < self.told.get((user, key), "") for key in changed):
-            self.wrong.append(f"older than what was told before: {message}")
+        if any(message["timestamp"] < self.newest.get((user, key), "") for key in changed):
+            self.wrong.append(f"older than what was sent before: {message}")
         self.users.setdefault(user, {}).update(message["traits"])
-        self.told |= {
-            (user, key): max(message["timestamp"], self.told.get((user, key), "")) for key in message["traits"]
+        self.newest |= {
+            (user, key): max(message["timestamp"], self.newest.get((user, key), "")) for key in message["traits"]
         }
 
 

@@ -185,4 +185,4 @@ def test_during_a_copy(project: Project, receiver: HoldingReceiver, url: str, da
     assert project.sync().code == 0
     assert len(received(receiver)) == sent == 5
     expected = {"ada": True, "bob": True, "cyd": False, "dan": True}
-    assert believed(receiver) == {user: {"vip": told} for user, told in expected.items()}
+    assert believed(receiver) == {user: {"vip": sent} for user, sent in expected.items()}

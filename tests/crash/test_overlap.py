@@ -108,7 +108,7 @@ def test_a_stopped_process_that_was_replaced_neither_writes_nor_sends_when_it_wa
     assert len(receiver.requests) == sent
     assert contents(url) == before
     belief = {message["userId"]: message["traits"]["vip"] for message in received(receiver)}
-    # The first run may have told cyd: nobody knows of an answer that never came.
+    # The first run may have sent to cyd: nobody knows of an answer that never came.
     assert belief == {"ada": True, "bob": True, "cyd": False, "dan": True}
 
 

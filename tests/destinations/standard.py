@@ -105,10 +105,10 @@ class DestinationStandard:
         assert (self.traits(entered)["vip"], self.traits(left)["vip"]) == (True, False)
 
     def test_every_value_keeps_its_json_type(self) -> None:
-        told = {
+        sent = {
             key: value for part in self.decoded(CALLS["every JSON type"]) for key, value in self.traits(part).items()
         }
-        assert told == {
+        assert sent == {
             "a": True,
             "b": None,
             "c": 1.5,
@@ -119,11 +119,11 @@ class DestinationStandard:
         }
 
     def test_no_trait_of_a_large_call_is_lost(self) -> None:
-        told = [self.traits(message) for message in self.decoded(CALLS["more traits than fit a message"])]
-        assert {key: value for part in told for key, value in part.items()} == {
+        sent = [self.traits(message) for message in self.decoded(CALLS["more traits than fit a message"])]
+        assert {key: value for part in sent for key, value in part.items()} == {
             f"trait_{number}": number for number in range(700)
         }
-        assert sum(map(len, told)) == 700
+        assert sum(map(len, sent)) == 700
 
     def with_a_bug(self, moment: str, error: str) -> Contained:
         """The destination as a run has it, whose method ``moment`` raises an error that repeats its keys."""

@@ -24,7 +24,7 @@ PROTOCOLS: dict[str, HttpDestination] = {
     "zendesk_connect": ZendeskConnectDestination(ZendeskConnectOptions.model_validate({"private_key": "k"}), ABOUT),
     "webhook": WebhookDestination(WebhookOptions.model_validate({"url": "https://example.test"}), ABOUT),
 }
-#: Answers that are not told by a status alone.
+#: Answers that a status alone does not decide.
 SPECIAL = {
     "2xx, complete and in the protocol's words": [Answer(200), Answer(200, b'{"success": true}'), Answer(204)],
     "2xx with an error in its body": [Answer(200, b'{"error": {"Message": "no such profile", "Code": 7}}')],
@@ -67,5 +67,5 @@ def test_an_answer_means_what_the_document_says(row: str, protocol: str) -> None
 
 def test_the_document_has_every_protocol_and_every_status() -> None:
     assert set(next(iter(ROWS.values()))) == set(PROTOCOLS)
-    told = {answer.status for row in ROWS for answer in answers(row)}
-    assert told >= {*EVERY["3"], *EVERY["4"], *EVERY["5"], 200, None}
+    sent = {answer.status for row in ROWS for answer in answers(row)}
+    assert sent >= {*EVERY["3"], *EVERY["4"], *EVERY["5"], 200, None}

@@ -18,7 +18,7 @@ ENTERED = AudienceEvent("vip", True, "an-id", "2026-03-01T06:00:00.250Z")
 EXITED = ENTERED._replace(entered=False)
 
 
-def told(destination: Destination, event: AudienceEvent = ENTERED, user: str = "u-1") -> dict[str, Any]:
+def sent(destination: Destination, event: AudienceEvent = ENTERED, user: str = "u-1") -> dict[str, Any]:
     message = destination.encode_event(user, event)
     assert (type(message), message.message_id) == (Event, "an-id")
     said: dict[str, Any] = json.loads(message.body)
@@ -26,7 +26,7 @@ def told(destination: Destination, event: AudienceEvent = ENTERED, user: str = "
 
 
 def test_a_tracking_api_gets_what_engage_sends() -> None:
-    message = told(segment(events=True))
+    message = sent(segment(events=True))
     assert message.pop("context")["library"]["name"] == "audience-sync"
     assert message == {
         "type": "track",
@@ -39,7 +39,7 @@ def test_a_tracking_api_gets_what_engage_sends() -> None:
 
 
 def test_the_personas_envelope_says_which_audience_it_is() -> None:
-    assert told(segment(ABOUT, envelope="personas", events=True), EXITED)["context"]["personas"] == {
+    assert sent(segment(ABOUT, envelope="personas", events=True), EXITED)["context"]["personas"] == {
         "computation_class": "audience",
         "computation_id": "aud_kMmTjmpZbgQAT1sf5JZ2msNgAdb",
         "computation_key": "vip",
@@ -49,7 +49,7 @@ def test_the_personas_envelope_says_which_audience_it_is() -> None:
 
 
 def test_connect_gets_its_own_words_and_seconds() -> None:
-    assert told(connect(events=True), EXITED) == {
+    assert sent(connect(events=True), EXITED) == {
         "user_id": "u-1",
         "event": "Audience Exited",
         "properties": {"audience_key": "vip", "vip": False},
@@ -59,7 +59,7 @@ def test_connect_gets_its_own_words_and_seconds() -> None:
 
 def test_an_id_that_needs_escaping_arrives_as_it_is() -> None:
     file = FileDestination(FileOptions.model_validate({"path": "calls.jsonl", "events": True}), Audiencing("i"))
-    assert told(file, user='a"b\\c\n\u2028日本')["userId"] == 'a"b\\c\n\u2028日本'
+    assert sent(file, user='a"b\\c\n\u2028日本')["userId"] == 'a"b\\c\n\u2028日本'
 
 
 @pytest.mark.parametrize("destination", [segment(events=True), connect(events=True)], ids=["segment", "connect"])

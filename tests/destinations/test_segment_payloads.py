@@ -19,7 +19,7 @@ PAYLOADS = {
 }
 NOT_OURS = {
     "consumer-zendesk-connect-rest": "a body of Zendesk Connect: see test_connect_user",
-    "consumer-zendesk-rudder-ok": "traits within the context, where no audience is ever told",
+    "consumer-zendesk-rudder-ok": "traits within the context, where no audience is ever sent",
     "engage-journey-identify": 'a membership as the text "true", which its own consumers ignore',
 }
 PLAIN = [pytest.param(case["payload"], id=id) for id, case in PAYLOADS.items() if id not in NOT_OURS]
@@ -119,7 +119,7 @@ RESPONSES = [
 ]
 
 
-@pytest.mark.parametrize("destination", [segment(), rudderstack()], ids=["told by segment", "told by rudderstack"])
+@pytest.mark.parametrize("destination", [segment(), rudderstack()], ids=["sent by segment", "sent by rudderstack"])
 @pytest.mark.parametrize(("status", "body"), RESPONSES)
 def test_every_known_answer_has_its_meaning(destination: TrackingDestination, status: int, body: str) -> None:
     judgement = destination.judge(Answer(status, body.encode(), headers={"retry-after": "3"}))

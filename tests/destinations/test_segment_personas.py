@@ -10,20 +10,20 @@ from audience_sync.destinations.base import Audiencing
 from .examples import ABOUT, a_call, segment
 
 
-def told(traits: dict[str, Any], about: Audiencing = ABOUT) -> list[dict[str, Any]]:
+def sent(traits: dict[str, Any], about: Audiencing = ABOUT) -> list[dict[str, Any]]:
     messages = segment(about, envelope="personas").encode(a_call(traits=traits))
     return [json.loads(message.body) for message in messages]
 
 
 def test_each_property_is_a_message_of_its_own() -> None:
-    entered, left, revenue = told({"vip": True, "big_spenders": False, "total_revenue": 129.95})
+    entered, left, revenue = sent({"vip": True, "big_spenders": False, "total_revenue": 129.95})
     assert entered["traits"] == {"vip": True}
     assert left["traits"] == {"big_spenders": False}
     assert revenue["traits"] == {"total_revenue": 129.95}
 
 
 def test_an_audience_says_so() -> None:
-    (entered,) = told({"vip": True})
+    (entered,) = sent({"vip": True})
     assert entered["context"]["personas"] == {
         "computation_class": "audience",
         "computation_id": "aud_kMmTjmpZbgQAT1sf5JZ2msNgAdb",
@@ -34,24 +34,24 @@ def test_an_audience_says_so() -> None:
 
 
 def test_a_computed_trait_says_so() -> None:
-    (revenue,) = told({"total_revenue": None})
+    (revenue,) = sent({"total_revenue": None})
     personas = revenue["context"]["personas"]
     assert (personas["computation_class"], personas["computation_id"][:4]) == ("trait", "tra_")
     assert personas["computation_key"] == "total_revenue"
 
 
 def test_a_boolean_trait_is_no_audience() -> None:
-    (message,) = told({"newsletter": True}, Audiencing("i", frozenset(), frozenset({"newsletter"})))
+    (message,) = sent({"newsletter": True}, Audiencing("i", frozenset(), frozenset({"newsletter"})))
     assert message["context"]["personas"]["computation_class"] == "trait"
 
 
 def test_an_audience_that_left_the_config_is_still_one() -> None:
-    (message,) = told({"newsletter": False}, Audiencing("i"))
+    (message,) = sent({"newsletter": False}, Audiencing("i"))
     assert message["context"]["personas"]["computation_class"] == "audience"
 
 
 def test_what_is_an_audience_now_is_no_trait_although_it_was_one() -> None:
-    (message,) = told({"vip": True}, Audiencing("i", frozenset({"vip"}), frozenset({"vip"})))
+    (message,) = sent({"vip": True}, Audiencing("i", frozenset({"vip"}), frozenset({"vip"})))
     assert message["context"]["personas"]["computation_class"] == "audience"
 
 
@@ -62,8 +62,8 @@ def test_long_ids_that_differ_at_their_end_stay_different() -> None:
 
 
 def test_ids_differ_between_keys_and_between_installations() -> None:
-    here = told({"vip": True, "big_spenders": True}, ABOUT)
-    there = told({"vip": True, "big_spenders": True}, Audiencing("another", ABOUT.audience_keys))
+    here = sent({"vip": True, "big_spenders": True}, ABOUT)
+    there = sent({"vip": True, "big_spenders": True}, Audiencing("another", ABOUT.audience_keys))
     ids = {message["context"]["personas"]["computation_id"] for message in here + there}
     assert len(ids) == 4
 

@@ -29,7 +29,7 @@ CALL = (
 
 
 def sent(receiver: Receiver, *users: str, **options: Any) -> Received:
-    """The request that tells of these users."""
+    """The request with the calls of these users."""
     destination = webhook(url=f"{receiver.url}/identify?v=2", **options)
     transport = HttpTransport(destination, now=lambda: SENT_AT)
     messages = [message for user in users for message in destination.encode(a_call(user))]

@@ -16,7 +16,7 @@ NewHarness = Callable[..., FaultHarness]
 
 @pytest.fixture
 def new_harness(tmp_path: Path, sqlite_schema: Path) -> Iterator[NewHarness]:
-    """``new_harness("segment")``: an audience `vip` of ada, bob, cyd and dan, and nothing is told yet."""
+    """``new_harness("segment")``: an audience `vip` of ada, bob, cyd and dan, and nothing is sent yet."""
     with ExitStack() as stack:
         stack.enter_context(short_pauses())
 

@@ -1,4 +1,4 @@
-"""A receiver on loopback over raw sockets: it believes what it is told, and answers with the fault it is given."""
+"""A receiver on loopback over raw sockets: it believes what it is sent, and answers with the fault it is given."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Told:
-    """One identify call as it arrived. ``id`` is what the receiver tells repeats by."""
+class ReceivedCall:
+    """One identify call as it arrived. ``id`` is by which the receiver recognises repeats."""
 
     user: str
     properties: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
-    calls: tuple[Told, ...]
+    calls: tuple[ReceivedCall, ...]
     at: float
 
     @property
@@ -72,7 +72,7 @@ class FaultServer:
 
     def __init__(self, taken: bytes = b"") -> None:
         self.requests: list[Request] = []
-        self.recorded: list[Told] = []
+        self.recorded: list[ReceivedCall] = []
         self.belief: dict[str, dict[str, Any]] = {}
         self.hold: threading.Event | None = None
         self.received = threading.Condition()
@@ -177,18 +177,18 @@ def read_request(stream: Any) -> Request | None:
         name, _, value = line.decode().partition(":")
         headers[name.lower()] = value.strip()
     body = stream.read(int(headers.get("content-length", 0)))
-    calls = tuple(told(body, headers.get("x-outbound-guid", "")))
+    calls = tuple(calls_in(body, headers.get("x-outbound-guid", "")))
     return Request(first[0].decode(), first[1].decode(), headers, calls, time.monotonic())
 
 
-def told(body: bytes, request_id: str) -> Iterator[Told]:
+def calls_in(body: bytes, request_id: str) -> Iterator[ReceivedCall]:
     """The calls of a body: Segment's and RudderStack's batch, Connect's users, a webhook's messages."""
     said = json.loads(body) if body else []
     for each in said.get("batch", [said]) if isinstance(said, dict) else said:
         if "user_id" in each:
-            yield Told(each["user_id"], each["attributes"], f"{request_id} {each['user_id']}")
+            yield ReceivedCall(each["user_id"], each["attributes"], f"{request_id} {each['user_id']}")
         else:
-            yield Told(each["userId"], each["traits"], each["messageId"])
+            yield ReceivedCall(each["userId"], each["traits"], each["messageId"])
 
 
 @contextmanager

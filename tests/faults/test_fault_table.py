@@ -33,7 +33,7 @@ def test_a_fault_has_its_rule_and_nothing_is_lost(new_harness: NewHarness, row: 
     for protocol, rule in row.rules.items():
         check_what_became_of_the_calls(harness, run.destination(protocol), protocol, rule, row)
 
-    # Meanwhile bob leaves and eve enters. The fault is over: everybody is told the truth, by one run.
+    # Meanwhile bob leaves and eve enters. The fault is over: everybody is sent the truth, by one run.
     harness.write_members("vip.csv", "ada", "cyd", "dan", "eve")
     harness.meet_with(None)
     harness.connect()

@@ -25,7 +25,7 @@ LOST = {
     "half an answer": Fault(body=b'{"success": true}', then="half", records=True, times=1),
     "an error after all": Fault(503, records=True, times=1),
 }
-#: The first words of a reason, and what a person is told to do about it.
+#: The first words of a reason, and what a person is sent to do about it.
 SAID = {
     "503": (Fault(503), "no progress for 0.15 s, last: HTTP 503", ""),
     "a reset": (Fault(then="reset"), "no progress for 0.15 s, last: the connection was reset", ""),

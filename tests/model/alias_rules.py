@@ -1,4 +1,4 @@
-"""Users who get another id: what is told of them goes on under the new one."""
+"""Users who get another id: what is sent them goes on under the new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEWCOMERS = ("new-1", "new-2")
 
 
 class AliasRules(DampingRules):
-    """``new_ids``: by previous id. Users who are not to be told have no other."""
+    """``new_ids``: by previous id. Users who are not to be sent have no other."""
 
     suppressed: set[str]
     names: tuple[str, ...]

@@ -37,7 +37,7 @@ def leavers_are_forgotten() -> None:
 
 
 def a_new_message_id_for_every_attempt() -> None:
-    """A repeat can't be told from a new call."""
+    """A repeat can't be sent from a new call."""
     from uuid import uuid4
 
     from audience_sync.delivery.send import calls
@@ -47,22 +47,22 @@ def a_new_message_id_for_every_attempt() -> None:
 
 
 def refusals_are_forgotten() -> None:
-    """A refused call counts as told and isn't kept."""
+    """A refused call counts as sent and isn't kept."""
     from audience_sync.delivery.send.acknowledge import AnswerRecorder
 
     AnswerRecorder._record_refusals = lambda *arguments: None
 
 
 def suppression_is_not_asked() -> None:
-    """Suppressed users are told like everyone: neither what is owed nor a sender asks for them."""
+    """Suppressed users are sent like everyone: neither what is pending nor a sender asks for them."""
     from audience_sync.delivery.send.sender import BatchSender
     from audience_sync.sync.deliver import pending as outlook
 
-    owed = outlook.pending_calls
+    pending_calls = outlook.pending_calls
 
     def bad(workspace: Any, facts: Any, *arguments: Any, **options: Any) -> Any:
         workspace.run(f"create table {options.pop('withheld_table')} (user_id varchar, key varchar)")
-        return owed(workspace, replace(facts, suppressed=None), *arguments, **options)
+        return pending_calls(workspace, replace(facts, suppressed=None), *arguments, **options)
 
     outlook.pending_calls = bad
     BatchSender._without_suppressed = lambda sender, calls, outcome=None: calls
@@ -113,7 +113,7 @@ def nobody_stays() -> None:
 
 
 def nobody_is_held_out() -> None:
-    """Whoever the holdout says is told all the same."""
+    """Whoever the holdout says is sent all the same."""
     from audience_sync.sync.diff import holdout
 
     holdout.is_held_out = lambda *arguments: "false"
@@ -155,7 +155,7 @@ def undoing_overwrites_what_is_newer() -> None:
 
 
 def what_is_retired_is_forgotten() -> None:
-    """Destinations are no longer told of a key once it is closed."""
+    """Destinations are no longer sent of a key once it is closed."""
     from audience_sync.sync.deliver import subscriptions as subscribed
 
     def bad(ledger: Any, closed: Any, run: int) -> Any:
@@ -173,11 +173,11 @@ def the_old_key_stays_true() -> None:
     move.ChainChange = lambda **fields: replace(change(**fields), log=None, members=None)
 
 
-def a_previous_id_is_told_on() -> None:
-    """What is owed under it is sent, though the two were joined."""
-    from audience_sync.delivery.pending import pending as owed
+def a_previous_id_is_still_sent() -> None:
+    """What is pending under it is sent, though the two were joined."""
+    from audience_sync.delivery.pending import pending as pending_calls
 
-    owed._remove_merged_ids = lambda workspace, items, walks, facts: walks
+    pending_calls._remove_merged_ids = lambda workspace, items, walks, facts: walks
 
 
 def what_was_lost_is_not_passed_on() -> None:
@@ -220,7 +220,7 @@ BUGS: dict[Callable[[], None], tuple[str, ...]] = {
     undoing_overwrites_what_is_newer: UNDONE,
     what_is_retired_is_forgotten: DAYS,
     the_old_key_stays_true: DAYS,
-    a_previous_id_is_told_on: (*ALIASED, *DAYS),
+    a_previous_id_is_still_sent: (*ALIASED, *DAYS),
     what_was_lost_is_not_passed_on: (*ALIASED, *DAYS),
 }
 

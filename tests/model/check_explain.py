@@ -28,7 +28,7 @@ SETTLED = {
 def wrong(
     store: Store, user: str, receivers: dict[str, Destination], *, settled: bool, forgetful: bool = False
 ) -> list[str]:
-    """What `explain` says of the user that is not so. ``settled``: nothing may be owed. ``forgetful``: what was told
+    """What `explain` says of the user that is not so. ``settled``: nothing may be pending. ``forgetful``: what was sent
     need not be known any more."""
     found = explain(store, UserId(user), at=None, memory_limit=768_000_000, companions={})
     if found.erased_at:
@@ -60,17 +60,17 @@ def _wrong(
     forgetful: bool,
 ) -> list[str]:
     """``is_certain``: no call was sent whose answer may have been lost. (What was refused or is no
-    longer told after such a call, or not sent since the user was suppressed, never becomes certain.)"""
+    longer sent after such a call, or not sent since the user was suppressed, never becomes certain.)"""
     open_ended = {each.key for each in view.statuses if each.state in (DeliveryState.ENDED, DeliveryState.REFUSED)}
-    told = {key: call.values[key].value for key, call in view.replay.last_accepted.items()}
+    sent = {key: call.values[key].value for key, call in view.replay.last_accepted.items()}
     open_ended |= inherited
     if forgetful:
-        open_ended |= believed.keys() - told.keys()
+        open_ended |= believed.keys() - sent.keys()
     problems = []
     if is_certain and {key: json.dumps(value) for key, value in believed.items() if key not in open_ended} != {
-        key: value or "null" for key, value in told.items() if key not in open_ended
+        key: value or "null" for key, value in sent.items() if key not in open_ended
     }:
-        problems.append(f"believes {believed}, is said to have been told {told}")
+        problems.append(f"believes {believed}, explain says that it was sent {sent}")
     refused = {key: each.value for key, each in view.replay.refused.items()}
     if refused != (stored := _stored(store, refused_values, user, view.name)):
         problems.append(f"refused are {stored}, said to be {refused}")

@@ -25,7 +25,7 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "after an answer": ("audience_sync.destinations.http.transport.HttpTransport", "send", "after"),
     "before the position moves": ("audience_sync.delivery.deliver", "acknowledge", "before"),
     "after the position has moved": ("audience_sync.delivery.deliver", "acknowledge", "after"),
-    "before everyone is told": ("audience_sync.delivery.deliver", "advance_position", "before"),
+    "before the position advances": ("audience_sync.delivery.deliver", "advance_position", "before"),
     "before a transaction": ("audience_sync.store.connection.lease.Lease", "transaction", "before"),
     "after a transaction": ("audience_sync.store.connection.lease.Lease", "transaction", "after"),
 }

@@ -11,20 +11,20 @@ from .hold_rules import CRASHES, HoldRules
 
 
 class DampingRules(HoldRules):
-    """``frozen``: by key, the members that are told until a person says otherwise, whatever the source says."""
+    """``frozen``: by key, the members that are sent until a person says otherwise, whatever the source says."""
 
     def _until_done(self, *order: str, crash: tuple[str, int] | None = None) -> None:
         raise NotImplementedError
 
     def counted(self, key: str) -> frozenset[str]:
-        """Who is told to be in an audience."""
-        return self.frozen[key] if key in self.frozen else self.told_now(key)
+        """Who is sent to be in an audience."""
+        return self.frozen[key] if key in self.frozen else self.sent_members(key)
 
     @precondition(lambda self: not self.group)
     @rule(key=st.sampled_from(["vip", "buyers", "wave"]), crash=CRASHES)
     def an_audience_is_frozen(self, key: str, crash: tuple[str, int] | None) -> None:
-        """It is told whole before: what was owed then would still be sent."""
-        self.all_is_told()
+        """It is sent whole before: what was pending then would still be sent."""
+        self.everything_is_sent()
         self._until_done("freeze", key, crash=crash)
         self.frozen.setdefault(key, self.counted(key))
 
@@ -40,15 +40,15 @@ class DampingRules(HoldRules):
         self, crash: tuple[str, int] | None, later_crash: tuple[str, int] | None
     ) -> None:
         """Nothing is sent of it: `buyers` stay for two runs. One that is killed may have counted, as may its repeat."""
-        self.all_is_told()
+        self.everything_is_sent()
         whole = sorted(self.counted("buyers") - self.erased)
         if len(whole) < 3 or "buyers" in self.frozen:
             return
-        told = self.messages()
+        before = self.messages()
         self._look("sync", whole[1:], crash)
         self.check()
         self._look("sync", self.members["buyers"], later_crash)
-        assert self.messages() == told, "something was sent of a member who came back in time"
+        assert self.messages() == before, "something was sent of a member who came back in time"
         self.check()
 
     def _look(self, command: str, members: Iterable[str], crash: tuple[str, int] | None) -> None:

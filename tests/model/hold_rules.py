@@ -35,11 +35,11 @@ class HoldRules(ProjectFiles):
     def run_command(self, *order: str, crash: tuple[str, int] | None = None) -> Any:
         raise NotImplementedError
 
-    def told_now(self, key: str) -> frozenset[str]:
-        """Who is told to be in an audience that is not frozen."""
+    def sent_members(self, key: str) -> frozenset[str]:
+        """Who is sent to be in an audience that is not frozen."""
         raise NotImplementedError
 
-    def all_is_told(self) -> None:
+    def everything_is_sent(self) -> None:
         raise NotImplementedError
 
     def check(self) -> None:
@@ -96,13 +96,13 @@ class HoldRules(ProjectFiles):
         later_crash: tuple[str, int] | None,
     ) -> None:
         """It is held, and nothing is sent of it until a person says so."""
-        self.all_is_told()
-        whole = sorted(self.told_now(key) - self.erased)
+        self.everything_is_sent()
+        whole = sorted(self.sent_members(key) - self.erased)
         if not whole or key in self.frozen:
             return
         empty, less = list[str](), whole[: (len(whole) - 1) // 2]
         wrong, another = (empty, less) if is_empty else (less, empty)
-        told = self.messages()
+        before = self.messages()
         held = self._held(key, wrong, crash)
         if decision == "approve another" and less:
             wrong = another
@@ -118,18 +118,18 @@ class HoldRules(ProjectFiles):
             self._held(key, wrong, None)
         self.write_members(key, self.members[key])
         self.well("sync")
-        assert self.messages() == told, "something was sent of a snapshot that was held"
+        assert self.messages() == before, "something was sent of a snapshot that was held"
         self.check()
 
     def _held(self, key: str, wrong: list[str], crash: tuple[str, int] | None) -> tuple[str, ...]:
         """A run that finds this snapshot must hold it; returns what is to be typed to let it through."""
-        told = self.messages()
+        before = self.messages()
         self.write_members(key, wrong)
         ended = self.run_command("sync", crash=crash)
         if ended.code == KILLED:
             ended = self.run_command("sync")
         assert ended.code == 4, ended
-        assert self.messages() == told, "something was sent of a snapshot that is held"
+        assert self.messages() == before, "something was sent of a snapshot that is held"
         self.check()
         return self._approval(ended.output, key)
 

@@ -13,9 +13,9 @@ SHARES = {None: 0.0, "30%": 0.3, "60%": 0.6}
 
 
 class HoldoutRules(AliasRules):
-    """Some are never told, and some of one audience alone."""
+    """Some are never sent, and some of one audience alone."""
 
-    def told_now(self, key: str) -> frozenset[str]:
+    def sent_members(self, key: str) -> frozenset[str]:
         share = SHARES[self.holdouts.get(key)]
         left = self.people(key) - self._taken(key)
         return frozenset(user for user in left if _hash(key, user) >= share)

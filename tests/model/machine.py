@@ -16,7 +16,7 @@ from .check_explain import wrong
 from .commands import KILLED, POINTS
 from .harness import Harness
 from .hold_rules import APPROVE, PLANNED, REJECT
-from .project_files import AUDIENCES, DESTINATIONS, FILES, TOLD
+from .project_files import AUDIENCES, DESTINATIONS, FILES, SENT_AUDIENCES
 from .receiver import FAULTS
 from .retire_rules import MOVE, RETIRE, RetireRules
 
@@ -57,7 +57,7 @@ orders = st.sampled_from(
 
 
 class Shop(RetireRules):
-    """The model: who is not to be told, what happens on a day, and what must be believed then."""
+    """The model: who is not to be sent, what happens on a day, and what must be believed then."""
 
     harness: Harness
     names = USERS
@@ -72,7 +72,7 @@ class Shop(RetireRules):
         self.harness.receivers.restart()
         self.store, self.url = self.harness.new_store(), self.harness.receivers.url
         self.members, self.cities, self.forgetful = first, first_cities, forgetful
-        self.told, self.left_out = dict.fromkeys(TOLD, frozenset(DESTINATIONS)), frozenset()
+        self.subscribed, self.left_out = dict.fromkeys(SENT_AUDIENCES, frozenset(DESTINATIONS)), frozenset()
         self.suppressed: set[str] = set()
         self.erased: set[str] = set()
         self.frozen, self.holdouts, self.group, self.new_ids = {}, {}, (), {}
@@ -82,11 +82,11 @@ class Shop(RetireRules):
     # What a person changes.
 
     @rule(
-        audience=st.sampled_from(TOLD),
+        audience=st.sampled_from(SENT_AUDIENCES),
         destinations=st.sampled_from([(), ("segment",), ("webhook",), DESTINATIONS]),
     )
     def an_audience_is_for_other_destinations(self, audience: str, destinations: tuple[str, ...]) -> None:
-        self.told = {**self.told, audience: frozenset(destinations)}
+        self.subscribed = {**self.subscribed, audience: frozenset(destinations)}
         self.configure()
 
     @rule(left_out=st.sampled_from([(), ("segment",), ("webhook",)]))
@@ -157,12 +157,12 @@ class Shop(RetireRules):
     def everything_goes_well(self) -> None:
         """The truth is believed after one good run of each kind, and a repeat sends nothing."""
         try:
-            self.all_is_told()
+            self.everything_is_sent()
         except AssertionError as error:
             self.harness.failures.append(str(error))
             raise
 
-    def all_is_told(self) -> None:
+    def everything_is_sent(self) -> None:
         whole = self.run_command("db", "check")  # whatever was killed
         assert whole.code == 0, whole
         self._everyone_is_wanted()
@@ -185,7 +185,7 @@ class Shop(RetireRules):
     # How that is carried out.
 
     def _everyone_is_wanted(self) -> None:
-        self.told, self.left_out = dict.fromkeys(self.told, frozenset(DESTINATIONS)), frozenset()
+        self.subscribed, self.left_out = dict.fromkeys(self.subscribed, frozenset(DESTINATIONS)), frozenset()
         self.configure()
 
     def _until_done(self, *order: str, crash: tuple[str, int] | None = None) -> None:
@@ -232,10 +232,10 @@ class Shop(RetireRules):
                 believed = receiver.belief.users.get(user, {})
                 for key, value in self._truth(user).items():
                     if user in self.erased and not value:
-                        continue  # what was told before the user was erased is the destination's to forget
+                        continue  # what was sent before the user was erased is the destination's to forget
                     nothing = None if key == "city" else False
                     assert believed.get(key, nothing) == value, (name, user, key, believed, self._truth(user))
 
     def _truth(self, user: str) -> dict[str, Any]:
-        told = {key: user in self.counted(key) for key in AUDIENCES}
-        return {**told, **self.passing_truth(user), "city": self.city_of(user)}
+        sent = {key: user in self.counted(key) for key in AUDIENCES}
+        return {**sent, **self.passing_truth(user), "city": self.city_of(user)}

@@ -17,23 +17,25 @@ AUDIENCES = ("vip", "buyers", "wave")
 #: Beside these there is one that is retired now and then.
 FILES = (*AUDIENCES, "passing")
 #: Those whose destinations change.
-TOLD = ("vip", "buyers", "passing")
+SENT_AUDIENCES = ("vip", "buyers", "passing")
 DESTINATIONS = ("segment", "webhook")
 #: Users that may enter an audience at once: more than there are.
 MOST = 100
 
 
 class ProjectFiles(RuleBasedStateMachine):
-    """``members``: of each file; ``cities`` and ``new_ids`` by user. ``told``: by audience, the destinations, of which
-    some are ``left_out``. ``holdouts``: by key, the share that is never told. Of the audiences of ``group`` a user is
-    in the first alone. ``forgetful``: whether history is forgotten at once."""
+    """``members``: of each file; ``cities`` and ``new_ids`` by user. ``subscribed``: by audience, the destinations.
+
+    Some destinations are ``left_out``. ``holdouts``: by key, the share that is never sent. Of the audiences of
+    ``group`` a user is in the first alone. ``forgetful``: whether history is pruned at once.
+    """
 
     folder: Path
     store: str
     members: dict[str, frozenset[str]]
     cities: dict[str, str]
     new_ids: dict[str, str]
-    told: dict[str, frozenset[str]]
+    subscribed: dict[str, frozenset[str]]
     left_out: frozenset[str]
     holdouts: dict[str, str | None]
     group: tuple[str, ...]
@@ -71,7 +73,7 @@ class ProjectFiles(RuleBasedStateMachine):
                 "file": f"{key}.csv",
                 "destinations": sorted(wanted & here.keys()),
             }
-            for key, wanted in self.told.items()
+            for key, wanted in self.subscribed.items()
         ]
         next(each for each in audiences if each["name"] == "buyers")["min_stay"] = "2 runs"
         audiences.append({"name": "wave", "source": "shop", "file": "wave.csv", "initial": "manual"})

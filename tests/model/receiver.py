@@ -1,4 +1,4 @@
-"""Receivers that believe what they are told, each with a fault of its own that can be switched on."""
+"""Receivers that believe what they are sent, each with a fault of its own that can be switched on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAULTS: dict[str, tuple[bool, int | None]] = {
 class Destination:
     """One receiver's belief. ``fault`` holds for ``meeting`` requests after the first ``spared``, or for those with a
     call of a user in ``refusing``; nothing may be said to the ``forbidden``. ``joined``: previous ids, which nothing
-    may be said to any more; ``inherited``: by user, what is believed of them since it was told of a previous id."""
+    may be said to any more; ``inherited``: by user, what is believed of them since it was sent of a previous id."""
 
     belief: Belief = field(default_factory=Belief)
     fault: str | None = None
@@ -42,7 +42,7 @@ class Destination:
         """Record the calls, or not; returns the status."""
         users = {message["userId"] for message in batch}
         if users & self.forbidden:
-            self.belief.wrong.append(f"told although suppressed: {users & self.forbidden}")
+            self.belief.wrong.append(f"sent although suppressed: {users & self.forbidden}")
         if users & self.refusing:
             return 400
         recorded, status = (True, 200) if self.fault is None or self.spared > 0 else FAULTS[self.fault]
@@ -60,13 +60,13 @@ class Destination:
 
     def _take(self, message: dict[str, Any]) -> None:
         if message["userId"] in self.joined:
-            self.belief.wrong.append(f"told of a previous id: {message}")
+            self.belief.wrong.append(f"sent under a previous id: {message}")
         self.belief.take(message)
         self._recognise(message)
         self.inherited.get(message["userId"], set()).difference_update(message["traits"])
 
     def _join(self, previous: str, new: str) -> None:
-        """What is known of the previous id is so of the new one, unless it was told otherwise."""
+        """What is known of the previous id is so of the new one, unless it was sent otherwise."""
         if previous in self.joined:
             return
         self.joined.add(previous)
@@ -75,14 +75,14 @@ class Destination:
         self.belief.users[new] = {**theirs, **mine, "$alias": [previous]}
 
     def _hear(self, event: dict[str, Any]) -> None:
-        """An event is of a change that the user has just been told, and one id never tells two."""
+        """An event is of a change that the user has just been sent, and no id is of two."""
         key = event["properties"]["audience_key"]
         if self.belief.users[event["userId"]][key] != event["properties"][key]:
             self.belief.wrong.append(f"an event of what is not so: {event}")
-        told = json.dumps([event["userId"], event["event"], event["properties"], event["timestamp"]], sort_keys=True)
-        if self.events.setdefault(event["messageId"], told) != told:
+        sent = json.dumps([event["userId"], event["event"], event["properties"], event["timestamp"]], sort_keys=True)
+        if self.events.setdefault(event["messageId"], sent) != sent:
             self.belief.wrong.append(f"one message id, two events: {event}")
-        if list(self.events.values()).count(told) > 1:
+        if list(self.events.values()).count(sent) > 1:
             self.belief.wrong.append(f"one event, two message ids: {event}")
 
     def _recognise(self, message: dict[str, Any]) -> None:
@@ -135,7 +135,7 @@ class Receivers:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def restart(self) -> None:
-        """They have been told nothing yet."""
+        """They have been sent nothing yet."""
         with self._lock:
             self.each = {name: Destination() for name in self.each}
 

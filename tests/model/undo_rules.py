@@ -16,7 +16,7 @@ class UndoRules(HoldoutRules):
     @rule(data=st.data(), crash=CRASHES)
     def a_run_is_undone(self, data: st.DataObject, crash: tuple[str, int] | None) -> None:
         """All but what later runs changed; and what was undone is not done again until a person says so."""
-        self.all_is_told()
+        self.everything_is_sent()
         before = self.members["vip"] - self.erased
         if len(before) < 3 or "vip" in self.frozen:
             return
@@ -31,10 +31,10 @@ class UndoRules(HoldoutRules):
         self._until_done("undo", run, "--yes", crash=crash)
         self.members = {**self.members, "vip": changed ^ undone}
         self.check()
-        told = self.messages()
+        sent = self.messages()
         again = self.run_command("sync")
         assert again.code == (4 if undone else 0), again
-        assert self.messages() == told, "something was sent of what was undone"
+        assert self.messages() == sent, "something was sent of what was undone"
         self.write_members("vip", self.members["vip"])
         self.well("sync")
         self.check()

@@ -143,7 +143,7 @@ def test_every_time_has_one_run_or_an_explanation_and_destinations_end_right(wee
     assert week.query(f"{ran} and not exists (select 1 from schedule_slots s where s.run_id = r.id)") == []
     for receiver in week.receivers.each.values():
         assert receiver.belief.wrong == []
-        believed = {key: {user for user in USERS if _is_told(receiver, user, key)} for key in SCHEDULES}
+        believed = {key: {user for user in USERS if _is_member_there(receiver, user, key)} for key in SCHEDULES}
         assert believed == week.members
 
 
@@ -166,5 +166,5 @@ def _moment(value: Any) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _is_told(receiver: Any, user: str, key: str) -> bool:
+def _is_member_there(receiver: Any, user: str, key: str) -> bool:
     return receiver.belief.users.get(user, {}).get(key) is True

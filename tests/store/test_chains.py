@@ -106,7 +106,7 @@ class TestTraitValues:
 
 
 class TestADamagedSegment:
-    """Every segment is checked when it is read; a run stops before it tells anybody anything."""
+    """Every snapshot file is checked when it is read; a run stops before it sends anything."""
 
     def damage(self, store: Store) -> bytes:
         with store.writing() as connection:

@@ -56,7 +56,7 @@ Fresh = Callable[[], Store]
 
 @dataclass(frozen=True)
 class Step:
-    """One run: what the sources say, which audiences the destination is told of, and what it answers.
+    """One run: what the sources say, which audiences the destination is sent, and what it answers.
 
     ``faults``, request by request, then everything is taken: ``refuse``; ``lose``: the calls arrive, their
     answer doesn't, and nothing more is sent; ``stop``: they don't arrive.
@@ -64,7 +64,7 @@ class Step:
 
     members: Members
     cities: Mapping[str, str]
-    told: frozenset[str] = frozenset(AUDIENCES)
+    subscribed: frozenset[str] = frozenset(AUDIENCES)
     faults: tuple[str, ...] = ()
     request: RunRequest = SYNC
     vip_is_seeded: bool = False
@@ -76,7 +76,7 @@ STEPS = st.builds(
     Step,
     members=st.fixed_dictionaries(dict.fromkeys(AUDIENCES, SETS)),
     cities=st.dictionaries(st.sampled_from(USERS), st.sampled_from(["Oslo", "Rom"])),
-    told=st.sampled_from([frozenset(AUDIENCES), frozenset(AUDIENCES), frozenset(["vip"]), frozenset(["buyers"])]),
+    subscribed=st.sampled_from([frozenset(AUDIENCES), frozenset(AUDIENCES), frozenset(["vip"]), frozenset(["buyers"])]),
     faults=FAULTS,
 )
 SEEDINGS = st.builds(
@@ -164,7 +164,7 @@ def run(store: Store, receiver: Receiver, step: Step) -> Report:
             name=key,
             source="shop",
             file=key,
-            destinations=None if key in step.told else [],
+            destinations=None if key in step.subscribed else [],
             initial=InitialSync.MANUAL if step.vip_is_seeded and key == "vip" else InitialSync.ALL,
         )
         for key in AUDIENCES
@@ -192,7 +192,7 @@ def truth(step: Step) -> dict[str, dict[str, Any]]:
 
 
 def known(receiver: Receiver) -> dict[str, dict[str, Any]]:
-    """Of what a user was never told: no member, no value."""
+    """Of what a user was never sent: no member, no value."""
     nothing = {"vip": False, "buyers": False, "city": None}
     return {user: nothing | receiver.view.get(user, {}) for user in USERS}
 
@@ -212,7 +212,7 @@ def converges(store: Store, steps: Sequence[Step], last: Sequence[Step]) -> None
 
 
 def healthy(step: Step, *requests: RunRequest) -> list[Step]:
-    return [replace(step, told=frozenset(AUDIENCES), faults=(), request=request) for request in requests]
+    return [replace(step, subscribed=frozenset(AUDIENCES), faults=(), request=request) for request in requests]
 
 
 @pytest.fixture
@@ -237,15 +237,15 @@ def test_after_any_faults_the_destination_knows_the_truth(fresh: Fresh) -> None:
     @example(  # the answer to everyone's first call is lost, and they leave
         steps=[Step(members("abcde"), {}, faults=("lose",))], last=Step(members("e"), {})
     )
-    @example(  # they leave while the destination is not told of it
-        steps=[Step(members("abc"), {}), Step(members("ab"), {}, told=frozenset(["buyers"]))],
+    @example(  # they leave while the destination is not subscribed to it
+        steps=[Step(members("abc"), {}), Step(members("ab"), {}, subscribed=frozenset(["buyers"]))],
         last=Step(members("a"), {}),
     )
-    @example(  # they leave just before the destination is no longer told of it, and that call is refused
+    @example(  # they leave just before the destination is no longer sent of it, and that call is refused
         steps=[
             Step(members("abc"), {}),
             Step(members("a"), {}, faults=("refuse",) * 4),
-            Step(members("a"), {}, told=frozenset(["buyers"])),
+            Step(members("a"), {}, subscribed=frozenset(["buyers"])),
         ],
         last=Step(members("a"), {}),
     )
@@ -258,14 +258,14 @@ def test_after_any_faults_the_destination_knows_the_truth(fresh: Fresh) -> None:
 
 def test_after_any_faults_a_seed_by_hand_comes_to_the_truth(fresh: Fresh) -> None:
     @given(steps=st.lists(SEEDINGS, max_size=6), last=SEEDINGS)
-    @example(  # the seed of an audience without members is complete; who enters is not told, for a fault
+    @example(  # the seed of an audience without members is complete; who enters is not sent, for a fault
         steps=[
             Step(members(), {}, request=SEED, vip_is_seeded=True),
             Step(members("a"), {}, faults=("stop",), vip_is_seeded=True),
         ],
         last=Step(members("a"), {}, vip_is_seeded=True),
     )
-    @example(  # two of four are told; one of them leaves
+    @example(  # two of four are sent; one of them leaves
         steps=[
             Step(members("abcd"), {}, request=SEED_TWO, vip_is_seeded=True),
             Step(members("bcd"), {}, vip_is_seeded=True),

@@ -27,7 +27,7 @@ WAITING = AudienceResult(
 )
 
 DELIVERED = DestinationReport(name="connect", address="api", calls=5, delivered=5, refused=0, pending=0)
-NOTHING_OWED = DestinationReport(name="connect", address="api", calls=0, delivered=0, refused=0, pending=0)
+NOTHING_PENDING = DestinationReport(name="connect", address="api", calls=0, delivered=0, refused=0, pending=0)
 REFUSED = DestinationReport(name="connect", address="api", calls=5, delivered=4, refused=1, pending=0, still_refused=1)
 REFUSED_BEFORE = DestinationReport(
     name="connect", address="api", calls=0, delivered=0, refused=0, pending=0, still_refused=3
@@ -59,7 +59,7 @@ def report(
     [
         pytest.param(report(), RunStatus.SUCCEEDED, 0, id="nothing to do"),
         pytest.param(report(SYNCED, DELIVERED), RunStatus.SUCCEEDED, 0, id="all delivered"),
-        pytest.param(report(UNCHANGED, NOTHING_OWED), RunStatus.SUCCEEDED, 0, id="nothing changed"),
+        pytest.param(report(UNCHANGED, NOTHING_PENDING), RunStatus.SUCCEEDED, 0, id="nothing changed"),
         pytest.param(report(WAITING, DELIVERED), RunStatus.SUCCEEDED, 0, id="an audience waits for its seed"),
         pytest.param(report(SYNCED, REFUSED), RunStatus.PARTIAL, 1, id="a call is refused"),
         pytest.param(report(UNCHANGED, REFUSED_BEFORE), RunStatus.PARTIAL, 1, id="an earlier run's call is refused"),
@@ -73,7 +73,9 @@ def report(
         pytest.param(report(SYNCED, BAD_TRAITS), RunStatus.FAILED, 3, id="a source of traits failed"),
         pytest.param(report(FAILED, HELD, REFUSED), RunStatus.FAILED, 3, id="failed comes before held"),
         pytest.param(report(SYNCED, DOWN), RunStatus.FAILED, 3, id="every destination failed"),
-        pytest.param(report(SYNCED, DOWN, NOTHING_OWED), RunStatus.FAILED, 3, id="every destination with calls failed"),
+        pytest.param(
+            report(SYNCED, DOWN, NOTHING_PENDING), RunStatus.FAILED, 3, id="every destination with calls failed"
+        ),
         pytest.param(report(SYNCED, DELIVERED, DOWN_WITHOUT_CALLS), RunStatus.SUCCEEDED, 0, id="one had no calls"),
     ],
 )

@@ -9,7 +9,7 @@ from audience_sync.sync.preview.plan import Sends, count_sends
 from audience_sync.workspace import Workspace
 
 
-def owed(workspace: Workspace, destination: str, *traits: str) -> PendingDelivery:
+def pending(workspace: Workspace, destination: str, *traits: str) -> PendingDelivery:
     table = workspace.load({"traits": "varchar"}, [[(each,) for each in traits]])
     return PendingDelivery(
         state=DestinationState(name=destination),
@@ -21,10 +21,10 @@ def owed(workspace: Workspace, destination: str, *traits: str) -> PendingDeliver
 
 def test_users_are_counted_by_destination_key_and_value(workspace: Workspace) -> None:
     shares = [
-        owed(workspace, "connect", '{"vip":true,"city":"true"}', '{"vip":false}', '{"vip":true,"city":null}'),
-        owed(workspace, "connect", '{"wave":true}'),
-        owed(workspace, "log", '{"vip":true,"city":12}', '{"city":"Oslo"}'),
-        owed(workspace, "nothing"),
+        pending(workspace, "connect", '{"vip":true,"city":"true"}', '{"vip":false}', '{"vip":true,"city":null}'),
+        pending(workspace, "connect", '{"wave":true}'),
+        pending(workspace, "log", '{"vip":true,"city":12}', '{"city":"Oslo"}'),
+        pending(workspace, "nothing"),
     ]
     assert count_sends(workspace, shares) == {
         "connect": [

@@ -93,7 +93,7 @@ def test_a_run_over_some_says_nothing_of_the_others(vip: Project, people: People
     assert people.messages() == []
 
 
-@pytest.mark.parametrize(("most", "is_told"), [("10%", True), ("50%", False)])
+@pytest.mark.parametrize(("most", "is_notified"), [("10%", True), ("50%", False)])
 def test_too_many_refusals_are_notified(
     vip: Project, people: People, receiver: Receiver, most: str, is_notified: bool
 ) -> None:
